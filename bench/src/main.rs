@@ -1,0 +1,3 @@
+//! Benchmarks against real peers in the same run.
+
+fn main() {}

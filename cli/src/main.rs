@@ -1,0 +1,3 @@
+//! Nunatak, a distributed SQL database that speaks PostgreSQL.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The transaction as its coordinator sees it: buffer, routing, commit.

@@ -1,0 +1,133 @@
+//! The door for concurrent work: tasks, threads, and scopes that end many tasks at once.
+//!
+//! A task belongs to the [`Scope`] of the task that spawned it. A simulated crash ends a node's scope: every task of
+//! that node stops at its next await point, as a killed process would.
+#![expect(clippy::disallowed_methods, reason = "this module is the door")]
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+pub use tokio::task::{JoinError, JoinHandle};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Scope>> = const { RefCell::new(None) };
+}
+
+/// Spawns onto the current runtime, into the current scope.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    spawn_on(&Handle::current(), future)
+}
+
+/// Spawns onto `runtime`, into the current scope.
+pub fn spawn_on<F>(runtime: &Handle, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match Scope::current() {
+        Some(scope) => scope.spawn_on(runtime, future),
+        None => runtime.spawn(future),
+    }
+}
+
+/// Runs blocking work on a thread where that does not hold up other tasks; in a simulation, right here.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    if crate::simulation::is_active() {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await
+}
+
+/// Starts an operating system thread. A simulation has none: its caller steps the work itself.
+pub fn thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// A set of tasks that can be ended together.
+#[derive(Clone, Default)]
+pub struct Scope(Arc<Mutex<ScopeState>>);
+
+#[derive(Default)]
+struct ScopeState {
+    ended: bool,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Scope {
+    /// An empty scope.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The scope of the running task, if it has one.
+    pub fn current() -> Option<Self> {
+        CURRENT.with(|c| c.borrow().clone())
+    }
+
+    /// Spawns into this scope; what the task spawns in turn belongs to it too.
+    pub fn spawn_on<F>(&self, runtime: &Handle, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let handle = runtime.spawn(Scoped { scope: self.clone(), future: Box::pin(future) });
+        let mut state = self.0.lock();
+        if state.ended {
+            handle.abort();
+        } else {
+            if state.tasks.len() == state.tasks.capacity() {
+                state.tasks.retain(|task| !task.is_finished());
+            }
+            state.tasks.push(handle.abort_handle());
+        }
+        handle
+    }
+
+    /// Ends every task of the scope, and at once any that is spawned later.
+    pub fn end(&self) {
+        let tasks = {
+            let mut state = self.0.lock();
+            state.ended = true;
+            std::mem::take(&mut state.tasks)
+        };
+        for task in tasks {
+            task.abort();
+        }
+    }
+}
+
+impl std::fmt::Debug for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// A future that is polled with its scope as the current one.
+struct Scoped<F> {
+    scope: Scope,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let previous = CURRENT.with(|c| c.borrow_mut().replace(self.scope.clone()));
+        let polled = self.future.as_mut().poll(cx);
+        CURRENT.with(|c| *c.borrow_mut() = previous);
+        polled
+    }
+}

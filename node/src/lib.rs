@@ -1,0 +1,1 @@
+//! Storage nodes: replicated ranges, transactions beside the data, the root range.

@@ -1,0 +1,8 @@
+//! Compiles `proto/*.proto` with protox, so that no system protoc is needed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = protox::compile(["proto/kv.proto", "proto/cluster.proto", "proto/raft.proto"], ["proto"])?;
+    tonic_prost_build::configure().bytes(".").compile_fds(files)?;
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The messages that gateways and nodes exchange, and the transports that carry them.
+//!
+//! [`v1`] is generated from `proto/*.proto`. [`NodeService`] is what a node answers; a [`Network`] gives whoever knows
+//! an address a handle on the node behind it, in this process or over gRPC.
+
+pub mod service;
+
+pub use service::{Network, NodeService, RequestStream, ResponseStream};
+pub use tonic::{Code, Status};
+
+/// Version 1 of the protocol.
+#[expect(missing_docs, clippy::all, reason = "generated; the .proto files hold the documentation")]
+pub mod v1 {
+    tonic::include_proto!("nunatak.v1");
+}

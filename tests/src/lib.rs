@@ -1,0 +1,1 @@
+//! End-to-end tests, the deterministic simulation and the house rules.
