@@ -1,0 +1,245 @@
+//! The one error type of the SQL layer, and the one table that gives every error below it a SQLSTATE.
+//!
+//! An [`Error`] holds what PostgreSQL's ErrorResponse and NoticeResponse hold. The table is the set of `From`
+//! implementations at the end of this file: `expr` errors bring their SQLSTATE along, `client` errors answer it.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+/// The result of anything in the SQL layer.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How grave a report is, in PostgreSQL's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The statement failed.
+    Error,
+    /// The session ends.
+    Fatal,
+    /// Something is likely wrong.
+    Warning,
+    /// Something worth knowing.
+    Notice,
+    /// Details that were asked for.
+    Info,
+}
+
+impl Severity {
+    /// The word of the protocol's fields `S` and `V`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "ERROR",
+            Self::Fatal => "FATAL",
+            Self::Warning => "WARNING",
+            Self::Notice => "NOTICE",
+            Self::Info => "INFO",
+        }
+    }
+}
+
+/// The fields of an error or a notice.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// How grave.
+    pub severity: Severity,
+    /// Five characters, as in PostgreSQL's appendix A.
+    pub sqlstate: &'static str,
+    /// The primary message.
+    pub message: String,
+    /// DETAIL
+    pub detail: Option<String>,
+    /// HINT
+    pub hint: Option<String>,
+    /// Where in the query string: in characters, from 1.
+    pub position: Option<usize>,
+    /// CONTEXT: what was under way, such as the line of a COPY.
+    pub context: Option<String>,
+    /// Names of what a constraint violation is about: schema, table, column, constraint.
+    pub names: ObjectNames,
+}
+
+/// The names that errors about constraints carry in fields of their own.
+#[derive(Debug, Clone, Default)]
+pub struct ObjectNames {
+    /// Schema of the table.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: Option<String>,
+    /// The column.
+    pub column: Option<String>,
+    /// The constraint.
+    pub constraint: Option<String>,
+}
+
+/// A notice or a warning, on its way to the client.
+pub type Notice = Report;
+
+/// A statement's error: boxed, because it is rare and large.
+#[derive(Debug, Clone)]
+pub struct Error {
+    report: Box<Report>,
+    /// Set where the transaction layer's own advice matters: may the statement be run again?
+    cause: Cause,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What the session has to know about an error beyond its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cause {
+    /// The statement or the data.
+    #[default]
+    Statement,
+    /// Another transaction got in the way: the same statement may succeed in a new transaction.
+    Conflict,
+    /// The statement was planned under a schema that is no longer in force.
+    StaleCatalog,
+}
+
+impl Error {
+    /// An error of this SQLSTATE and message.
+    pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            report: Box::new(Report {
+                severity: Severity::Error,
+                sqlstate,
+                message: message.into(),
+                detail: None,
+                hint: None,
+                position: None,
+                context: None,
+                names: ObjectNames::default(),
+            }),
+            cause: Cause::Statement,
+            source: None,
+        }
+    }
+
+    /// 0A000: something that is not supported.
+    pub fn unsupported(what: impl fmt::Display) -> Self {
+        Self::new("0A000", format!("{what} is not supported"))
+    }
+
+    /// XX000: a state that the code rules out.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new("XX000", message)
+    }
+
+    /// Adds DETAIL.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.report.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds HINT.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.report.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds CONTEXT.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<String>) -> Self {
+        self.report.context = Some(context.into());
+        self
+    }
+
+    /// Points at the byte `offset` of `sql`, the whole query string.
+    #[must_use]
+    pub fn at_byte(mut self, sql: &str, offset: usize) -> Self {
+        self.report.position =
+            Some(sql.char_indices().take_while(|(byte, _)| *byte < offset).count().saturating_add(1));
+        self
+    }
+
+    /// Points at the character `position` (from 1) of the query string.
+    #[must_use]
+    pub fn at(mut self, position: usize) -> Self {
+        self.report.position = Some(position);
+        self
+    }
+
+    /// Names the table and the constraint or column.
+    #[must_use]
+    pub fn names(mut self, names: ObjectNames) -> Self {
+        self.report.names = names;
+        self
+    }
+
+    /// The same with another severity.
+    #[must_use]
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.report.severity = severity;
+        self
+    }
+
+    /// The fields to send.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// What the session may do about it.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+}
+
+impl Deref for Error {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        &self.report
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Report {
+        &mut self.report
+    }
+}
+
+impl From<Error> for Report {
+    fn from(error: Error) -> Self {
+        *error.report
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl Report {
+    /// A notice (severity NOTICE) of this SQLSTATE.
+    pub fn notice(sqlstate: &'static str, message: impl Into<String>) -> Self {
+        Error::new(sqlstate, message).severity(Severity::Notice).into()
+    }
+
+    /// A warning of this SQLSTATE.
+    pub fn warning(sqlstate: &'static str, message: impl Into<String>) -> Self {
+        Error::new(sqlstate, message).severity(Severity::Warning).into()
+    }
+}
+
+// ------------------------------------------------------------------------------------ the table of SQLSTATEs
+
+impl From<expr::Error> for Error {
+    /// `expr` errors speak PostgreSQL already. Their position counts bytes and needs the query string, which only
+    /// the binder has: see [`Error::at_byte`].
+    fn from(error: expr::Error) -> Self {
+        let mut converted = Self::new(error.sqlstate, error.message.clone());
+        converted.report.detail.clone_from(&error.detail);
+        converted.report.hint.clone_from(&error.hint);
+        converted.source = Some(Arc::new(error));
+        converted
+    }
+}

@@ -1,0 +1,37 @@
+//! What all sessions of a gateway share: the cluster's client and the cached catalog.
+
+use std::sync::Arc;
+
+use crate::session::{Session, SessionParameters};
+
+/// Bounds of a gateway's SQL engine.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Bytes of rows that one statement may hold while it sorts, hashes or materialises; beyond: 53200.
+    pub statement_bytes_max: usize,
+    /// How often a transaction's first statement is run again after a conflict before the client hears of it.
+    pub retries_max: u32,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { statement_bytes_max: 256 << 20, retries_max: 10 }
+    }
+}
+
+/// The SQL engine of one gateway.
+pub struct Engine {
+    options: EngineOptions,
+}
+
+impl Engine {
+    /// A new session. Cheap: nothing is read before the first statement.
+    pub fn session(self: &Arc<Self>, parameters: SessionParameters) -> Session {
+        Session::new(Arc::clone(self), parameters)
+    }
+
+    /// The bounds.
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+}
