@@ -7,8 +7,7 @@ use std::cell::RefCell;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-
-use crate::clock::{Instant, now};
+use tokio::time::Instant;
 
 /// Wall time at which every simulation starts: 2024-01-01T00:00:00Z.
 const WALL_START_MS: u64 = 1_704_067_200_000;
@@ -34,7 +33,9 @@ impl Drop for Guard {
 
 /// Makes this thread a simulation with `seed`. Must be called inside the simulation's runtime.
 pub fn enter(seed: u64) -> Guard {
-    CONTEXT.with(|c| *c.borrow_mut() = Some(Context { rng: StdRng::seed_from_u64(seed), start: now() }));
+    CONTEXT.with(|c| {
+        *c.borrow_mut() = Some(Context { rng: StdRng::seed_from_u64(seed), start: Instant::now() })
+    });
     Guard(())
 }
 
@@ -49,6 +50,8 @@ pub(crate) fn with_rng<T>(f: impl FnOnce(&mut StdRng) -> T) -> Option<T> {
 
 pub(crate) fn wall_ms() -> Option<u64> {
     CONTEXT.with(|c| {
-        c.borrow().as_ref().map(|context| WALL_START_MS + now().duration_since(context.start).as_millis() as u64)
+        c.borrow()
+            .as_ref()
+            .map(|context| WALL_START_MS + Instant::now().duration_since(context.start).as_millis() as u64)
     })
 }
