@@ -1,8 +1,9 @@
-//! Compiles `proto/*.proto` with protox, so that no system protoc is needed.
+//! Compiles `proto/*.proto` with protox, so that no system protoc is needed. Maps are sorted: equal messages are equal
+//! bytes, in every process.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let files = protox::compile(["proto/kv.proto", "proto/cluster.proto", "proto/raft.proto"], ["proto"])?;
-    tonic_prost_build::configure().bytes(".").compile_fds(files)?;
+    tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(files)?;
     Ok(())
 }
