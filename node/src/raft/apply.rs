@@ -1,0 +1,121 @@
+//! What the range layer gives to replication: how committed entries turn into writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use lsm::WriteBatch;
+
+/// Where a store is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Store {
+    /// The node that holds the store.
+    pub node_id: u64,
+    /// Its address, host:port.
+    pub address: String,
+}
+
+/// One replica of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// Never used twice within a range.
+    pub replica_id: u64,
+    /// The store that holds it.
+    pub store: Store,
+    /// Whether it votes; else it is a learner, or on its way out.
+    pub voter: bool,
+}
+
+/// Who replicates a range.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// The sets of voters by replica id: one, or two while a change is under way (joint).
+    pub configs: Vec<BTreeSet<u64>>,
+    /// All replicas, voters and learners, by replica id.
+    pub replicas: BTreeMap<u64, Store>,
+}
+
+impl Membership {
+    /// Whether a change of voters is under way.
+    pub fn is_joint(&self) -> bool {
+        self.configs.len() > 1
+    }
+
+    /// Whether `replica_id` votes in any of the sets.
+    pub fn is_voter(&self, replica_id: u64) -> bool {
+        self.configs.iter().any(|config| config.contains(&replica_id))
+    }
+
+    /// All replicas, ascending by replica id.
+    pub fn replicas(&self) -> impl Iterator<Item = Replica> + '_ {
+        self.replicas.iter().map(|(&replica_id, store)| Replica {
+            replica_id,
+            store: store.clone(),
+            voter: self.is_voter(replica_id),
+        })
+    }
+}
+
+/// A place in a range's log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogPoint {
+    /// The leader's term that wrote the entry.
+    pub term: u64,
+    /// The entry's index.
+    pub index: u64,
+}
+
+/// One committed entry. Without command and membership it is the blank that opens a term.
+#[derive(Debug, Clone)]
+pub struct ApplyEntry {
+    /// The entry's index in the range's log.
+    pub index: u64,
+    /// The term of the leader that proposed it.
+    pub term: u64,
+    /// What was proposed.
+    pub command: Option<Bytes>,
+    /// The change of replicas that the entry stands for.
+    pub membership: Option<Membership>,
+}
+
+/// A half-open span of engine keys, keyspace byte included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotSpan {
+    /// The first key.
+    pub start: Bytes,
+    /// The key after the last.
+    pub end: Bytes,
+}
+
+/// The state machine of all ranges of a store, as replication sees it.
+///
+/// Calls for one range come one at a time and in the order of its log; calls for different ranges may overlap.
+///
+/// # Invariants
+///
+/// - [`Apply::apply`] is deterministic: what it adds to the batch depends on the entries and on what is in the engine
+///   for this range, on nothing else.
+/// - After a crash entries are applied again to the engine as it was before them.
+pub trait Apply: Send + Sync + 'static {
+    /// Turns entries into writes; one reply per entry (empty where there is nothing to say), each handed to whoever
+    /// proposed it here. Replication adds the applied id and the membership to the same batch and writes it without WAL.
+    ///
+    /// The replies are sent after [`Apply::applied`].
+    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> Vec<Bytes>;
+
+    /// The batch that `entries` went into can be read.
+    fn applied(&self, range_id: u64, entries: &[ApplyEntry]);
+
+    /// The engine spans that make up the range's state on this store. They must not contain replication's own key
+    /// ([`state_key`](super::state_key)). Empty for a replica that has no state yet.
+    fn snapshot_spans(&self, range_id: u64) -> Vec<SnapshotSpan>;
+
+    /// Which spans a snapshot for this range may replace, judged by the sender's list before anything is written;
+    /// an error refuses the snapshot.
+    fn check_snapshot(&self, range_id: u64, spans: &[SnapshotSpan]) -> Result<(), String>;
+
+    /// All of the range's state was replaced: in-memory state built from it must be built anew.
+    fn snapshot_installed(&self, range_id: u64);
+
+    /// A replica of the range that was unknown here came to be, because its leader sent a message for it.
+    fn replica_added(&self, range_id: u64, replica_id: u64);
+}

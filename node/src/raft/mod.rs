@@ -1,0 +1,39 @@
+//! Replication: every range is one consensus group; a store keeps the log of all its groups in one shared log.
+//!
+//! This is the only module that names openraft. What the range layer sees of it:
+//!
+//! 1. [`RaftHost`] is one store's side of replication: the shared log, all groups, the handlers of the `raft_*` calls.
+//! 2. A [`Group`] is one replica of one range. A leader proposes a command with [`Group::propose_in`]; it is logged
+//!    on a quorum, then handed to [`Apply`] on every replica in the order of the log.
+//! 3. Reads are served by the leader while [`Group::lease_valid`]; [`Group::read_index`] is the way round by a quorum.
+//!
+//! ```text
+//! propose ─▶ openraft core ─┬▶ log_store ─▶ log_writer ─▶ lsm::log  (one write, one fdatasync for all groups)
+//!                           ├▶ network ─▶ NodeService::raft_append ─▶ followers
+//!                           └▶ state_machine ─▶ Apply ─▶ lsm::Db    (one batch without WAL: effects + applied state)
+//! ```
+//!
+//! After a crash the engine is a consistent prefix of what was applied; each group replays its log from the applied
+//! id found there. So the log is purged only behind what the engine has flushed.
+
+mod apply;
+mod group;
+mod host;
+mod options;
+mod role;
+
+pub use apply::{Apply, ApplyEntry, LogPoint, Membership, Replica, SnapshotSpan, Store};
+pub use group::Group;
+pub use host::RaftHost;
+pub use options::{GroupSeed, RaftOptions, RaftTiming};
+pub use role::{ChangeError, Proposed, ProposeError, RaftError, Role};
+
+/// The engine key under which replication keeps a range's applied id and membership: `s`, the range id (8 bytes, big
+/// endian), 0. The range's other state keys follow it with a larger last byte.
+pub fn state_key(range_id: u64) -> [u8; 10] {
+    let mut key = [b's', 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for (slot, byte) in key.iter_mut().skip(1).zip(range_id.to_be_bytes()) {
+        *slot = byte;
+    }
+    key
+}
