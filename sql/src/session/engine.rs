@@ -21,13 +21,24 @@ impl Default for EngineOptions {
 
 /// The SQL engine of one gateway.
 pub struct Engine {
+    client: client::Client,
     options: EngineOptions,
 }
 
 impl Engine {
+    /// An engine over a cluster's client.
+    pub fn new(client: client::Client, options: EngineOptions) -> Arc<Self> {
+        Arc::new(Self { client, options })
+    }
+
     /// A new session. Cheap: nothing is read before the first statement.
     pub fn session(self: &Arc<Self>, parameters: SessionParameters) -> Session {
         Session::new(Arc::clone(self), parameters)
+    }
+
+    /// The cluster's client.
+    pub fn client(&self) -> &client::Client {
+        &self.client
     }
 
     /// The bounds.
