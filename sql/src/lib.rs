@@ -1,5 +1,6 @@
 //! SQL: parse, bind, plan, execute.
 
+pub mod catalog;
 pub mod error;
 pub mod session;
 

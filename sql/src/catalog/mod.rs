@@ -1,0 +1,46 @@
+//! The catalog: what tables, columns and indexes there are, as of one catalog version.
+//!
+//! A [`CatalogSnapshot`] is immutable and cheap to share. Base tables are read from rows under `/sys`; they are ordinary transactional data, written by DDL together with
+//! the catalog version. System views (`pg_catalog`, `information_schema`) are descriptors without storage: the
+//! snapshot is told of them when it is made and finds them by name and oid like any other table.
+
+mod index;
+mod snapshot;
+mod table;
+
+pub use index::{IndexColumn, IndexConstraint, IndexDescriptor, IndexId, IndexState};
+pub use snapshot::{CatalogSnapshot, SearchPath};
+pub use table::{Column, ColumnId, ROW_ID_COLUMN, TableDescriptor, TableKind};
+
+/// The oid of a table, an index, a constraint, a schema.
+pub type Oid = u32;
+
+/// The first oid handed out to what users create, as in PostgreSQL.
+pub const FIRST_USER_OID: Oid = 16384;
+
+/// The oid of schema `pg_catalog`.
+pub const PG_CATALOG_OID: Oid = 11;
+/// The oid of schema `public`.
+pub const PUBLIC_OID: Oid = 2200;
+/// The oid of schema `information_schema`.
+pub const INFORMATION_SCHEMA_OID: Oid = 13400;
+
+/// Names of schemas. There are exactly these three.
+pub mod schema {
+    /// The system catalog.
+    pub const PG_CATALOG: &str = "pg_catalog";
+    /// Where users' tables are.
+    pub const PUBLIC: &str = "public";
+    /// The SQL standard's view of the catalog.
+    pub const INFORMATION_SCHEMA: &str = "information_schema";
+
+    /// The oid of a schema.
+    pub fn oid(name: &str) -> Option<super::Oid> {
+        match name {
+            PG_CATALOG => Some(super::PG_CATALOG_OID),
+            PUBLIC => Some(super::PUBLIC_OID),
+            INFORMATION_SCHEMA => Some(super::INFORMATION_SCHEMA_OID),
+            _ => None,
+        }
+    }
+}

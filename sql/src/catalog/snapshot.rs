@@ -1,0 +1,168 @@
+//! The catalog as of one version.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{IndexDescriptor, Oid, TableDescriptor, schema};
+
+/// All tables, as of one catalog version.
+///
+/// Invariants: names of tables and indexes are distinct within a schema; oids are distinct.
+#[derive(Debug, Clone, Default)]
+pub struct CatalogSnapshot {
+    version: u64,
+    by_oid: BTreeMap<Oid, Arc<TableDescriptor>>,
+    by_name: BTreeMap<String, BTreeMap<String, Relation>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Relation {
+    Table(Oid),
+    Index { table: Oid, index: Oid },
+}
+
+impl CatalogSnapshot {
+    /// The catalog of this version. `system` are the virtual tables.
+    pub fn new(
+        version: u64,
+        system: impl IntoIterator<Item = Arc<TableDescriptor>>,
+        tables: impl IntoIterator<Item = Arc<TableDescriptor>>,
+    ) -> Self {
+        let mut snapshot = Self { version, ..Self::default() };
+        system.into_iter().chain(tables).for_each(|table| snapshot.insert(table));
+        snapshot
+    }
+
+    /// The version: what requests carry to say under which schema they were planned.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The same catalog with this table added, or put in place of the one with its oid: what a transaction sees
+    /// after its own DDL.
+    #[must_use]
+    pub fn with_table(&self, table: Arc<TableDescriptor>) -> Self {
+        let mut changed = self.clone();
+        changed.remove(table.oid);
+        changed.insert(table);
+        changed
+    }
+
+    /// The same catalog without this table.
+    #[must_use]
+    pub fn without_table(&self, oid: Oid) -> Self {
+        let mut changed = self.clone();
+        changed.remove(oid);
+        changed
+    }
+
+    fn insert(&mut self, table: Arc<TableDescriptor>) {
+        let names = self.by_name.entry(table.schema.clone()).or_default();
+        names.insert(table.name.clone(), Relation::Table(table.oid));
+        for index in &table.indexes {
+            // The index over a row id has no name that users could know.
+            if !index.name.is_empty() {
+                names.insert(index.name.clone(), Relation::Index { table: table.oid, index: index.oid });
+            }
+        }
+        self.by_oid.insert(table.oid, table);
+    }
+
+    fn remove(&mut self, oid: Oid) {
+        if let Some(table) = self.by_oid.remove(&oid)
+            && let Some(names) = self.by_name.get_mut(&table.schema)
+        {
+            names.retain(|_, relation| match relation {
+                Relation::Table(of) | Relation::Index { table: of, .. } => *of != oid,
+            });
+        }
+    }
+
+    /// The table of this name in this schema.
+    pub fn table(&self, schema: &str, name: &str) -> Option<&Arc<TableDescriptor>> {
+        match self.by_name.get(schema)?.get(name)? {
+            Relation::Table(oid) => self.by_oid.get(oid),
+            Relation::Index { .. } => None,
+        }
+    }
+
+    /// The first table of this name along the search path.
+    pub fn find_table(&self, path: &SearchPath, name: &str) -> Option<&Arc<TableDescriptor>> {
+        path.lookup().find_map(|schema| self.table(schema, name))
+    }
+
+    /// The index of this name in this schema, and its table.
+    pub fn index(&self, schema: &str, name: &str) -> Option<(&Arc<TableDescriptor>, &IndexDescriptor)> {
+        match self.by_name.get(schema)?.get(name)? {
+            Relation::Table(_) => None,
+            Relation::Index { table, index } => {
+                let table = self.by_oid.get(table)?;
+                Some((table, table.indexes.iter().find(|candidate| candidate.oid == *index)?))
+            }
+        }
+    }
+
+    /// Whether a table or index has this name in this schema.
+    pub fn is_taken(&self, schema: &str, name: &str) -> bool {
+        self.by_name.get(schema).is_some_and(|names| names.contains_key(name))
+    }
+
+    /// The oid of the table or index that this name means along the search path: what `'t'::regclass` is.
+    pub fn relation_oid(&self, path: &SearchPath, schema: Option<&str>, name: &str) -> Option<Oid> {
+        let found = |schema: &str| match self.by_name.get(schema)?.get(name)? {
+            Relation::Table(oid) | Relation::Index { index: oid, .. } => Some(*oid),
+        };
+        match schema {
+            Some(schema) => found(schema),
+            None => path.lookup().find_map(found),
+        }
+    }
+
+    /// The table of this oid, virtual ones included.
+    pub fn table_by_oid(&self, oid: Oid) -> Option<&Arc<TableDescriptor>> {
+        self.by_oid.get(&oid)
+    }
+
+    /// The index of this oid, and its table.
+    pub fn index_by_oid(&self, oid: Oid) -> Option<(&Arc<TableDescriptor>, &IndexDescriptor)> {
+        self.by_oid.values().find_map(|table| {
+            table.indexes.iter().find(|index| index.oid == oid).map(|index| (table, index))
+        })
+    }
+
+    /// All tables by oid, virtual ones included.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<TableDescriptor>> {
+        self.by_oid.values()
+    }
+}
+
+/// The setting `search_path`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SearchPath {
+    schemas: Vec<String>,
+}
+
+impl SearchPath {
+    /// A path over these schemas; those that do not exist are skipped, as in PostgreSQL.
+    pub fn new(schemas: impl IntoIterator<Item = String>) -> Self {
+        Self { schemas: schemas.into_iter().collect() }
+    }
+
+    /// The schemas in which names are looked up: `pg_catalog` comes first unless the path names it.
+    pub fn lookup(&self) -> impl Iterator<Item = &str> {
+        let named = self.schemas.iter().any(|name| name == schema::PG_CATALOG);
+        let system = if named { None } else { Some(schema::PG_CATALOG) };
+        system.into_iter().chain(self.schemas.iter().map(String::as_str))
+    }
+
+    /// The schema in which tables are created without naming one: the first of the path that exists.
+    pub fn creation(&self) -> Option<&str> {
+        self.schemas.iter().map(String::as_str).find(|name| schema::oid(name).is_some())
+    }
+}
+
+impl Default for SearchPath {
+    fn default() -> Self {
+        Self::new([schema::PUBLIC.to_owned()])
+    }
+}

@@ -1,0 +1,210 @@
+//! The durable form of the catalog: one row per table under `/sys`.
+//!
+//! ```text
+//! value = protobuf TableRecord
+//!         version = 1            a reader refuses what is newer than it knows
+//!         oid, schema, name, next_column_id, schema_version
+//!         columns: (id, name, type oid, type modifier, flags, default text)*
+//!         indexes: (oid, index id, name, flags, key columns*, constraint)*, the primary index first
+//! ```
+//!
+//! A table's row is written by the transaction of its DDL, which also raises the catalog version; so all DDL
+//! conflicts with each other, and names need no keys of their own to stay distinct.
+//!
+//! What recovery may assume: a row that decodes satisfies [`TableDescriptor::check`]; it was checked when written.
+
+use bytes::Bytes;
+use expr::{Type, TypeKind};
+use prost::Message;
+
+use super::{Column, IndexColumn, IndexConstraint, IndexDescriptor, IndexState, TableDescriptor, TableKind};
+use crate::error::{Error, Result};
+
+/// The newest version of a table's row that this code reads, and the one it writes.
+const VERSION: u32 = 1;
+
+#[derive(Clone, PartialEq, Message)]
+struct TableRecord {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    #[prost(uint32, tag = "2")]
+    oid: u32,
+    #[prost(string, tag = "3")]
+    schema: String,
+    #[prost(string, tag = "4")]
+    name: String,
+    #[prost(uint32, tag = "5")]
+    next_column_id: u32,
+    #[prost(uint32, tag = "6")]
+    schema_version: u32,
+    #[prost(message, repeated, tag = "7")]
+    columns: Vec<ColumnRecord>,
+    #[prost(message, repeated, tag = "8")]
+    indexes: Vec<IndexRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ColumnRecord {
+    #[prost(uint32, tag = "1")]
+    id: u32,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(uint32, tag = "3")]
+    type_oid: u32,
+    #[prost(sint32, tag = "4")]
+    type_modifier: i32,
+    #[prost(bool, tag = "5")]
+    not_null: bool,
+    #[prost(bool, tag = "6")]
+    hidden: bool,
+    #[prost(string, optional, tag = "7")]
+    default: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct IndexRecord {
+    #[prost(uint32, tag = "1")]
+    oid: u32,
+    #[prost(uint64, tag = "2")]
+    id: u64,
+    #[prost(string, tag = "3")]
+    name: String,
+    #[prost(bool, tag = "4")]
+    primary: bool,
+    #[prost(bool, tag = "5")]
+    unique: bool,
+    #[prost(bool, tag = "6")]
+    write_only: bool,
+    #[prost(message, repeated, tag = "7")]
+    columns: Vec<IndexColumnRecord>,
+    #[prost(message, optional, tag = "8")]
+    constraint: Option<ConstraintRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct IndexColumnRecord {
+    #[prost(uint32, tag = "1")]
+    column: u32,
+    #[prost(bool, tag = "2")]
+    descending: bool,
+    #[prost(bool, tag = "3")]
+    nulls_first: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ConstraintRecord {
+    #[prost(uint32, tag = "1")]
+    oid: u32,
+    #[prost(bool, tag = "2")]
+    primary_key: bool,
+}
+
+/// The value of a table's row. An error (XX000) if the descriptor breaks its invariants.
+pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
+    table.check().map_err(Error::internal)?;
+    let record = TableRecord {
+        version: VERSION,
+        oid: table.oid,
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+        next_column_id: table.next_column_id,
+        schema_version: table.schema_version,
+        columns: table.columns.iter().map(column_record).collect(),
+        indexes: table.indexes.iter().map(index_record).collect(),
+    };
+    Ok(record.encode_to_vec().into())
+}
+
+/// The table of a row's value. XX001 if it is damaged, 0A000 if it is newer than this code.
+pub fn decode_table(value: &[u8]) -> Result<TableDescriptor> {
+    let damaged = |why: String| Error::new("XX001", format!("the catalog's row of a table is damaged: {why}"));
+    let record = TableRecord::decode(value).map_err(|error| damaged(error.to_string()))?;
+    if record.version > VERSION {
+        return Err(Error::new(
+            "0A000",
+            format!("table \"{}\" was written by a newer version (format {})", record.name, record.version),
+        ));
+    }
+    let columns = record.columns.into_iter().map(column).collect::<Option<Vec<_>>>();
+    let table = TableDescriptor {
+        oid: record.oid,
+        schema: record.schema,
+        name: record.name,
+        kind: TableKind::Base,
+        columns: columns.ok_or_else(|| damaged("a column's type is unknown".into()))?,
+        indexes: record.indexes.into_iter().map(index).collect(),
+        next_column_id: record.next_column_id,
+        schema_version: record.schema_version,
+    };
+    table.check().map_err(damaged)?;
+    Ok(table)
+}
+
+fn column_record(column: &Column) -> ColumnRecord {
+    ColumnRecord {
+        id: column.id,
+        name: column.name.clone(),
+        type_oid: column.ty.kind as u32,
+        type_modifier: column.ty.modifier,
+        not_null: column.not_null,
+        hidden: column.hidden,
+        default: column.default.clone(),
+    }
+}
+
+fn column(record: ColumnRecord) -> Option<Column> {
+    Some(Column {
+        id: record.id,
+        name: record.name,
+        ty: Type { kind: TypeKind::from_oid(record.type_oid)?, modifier: record.type_modifier },
+        not_null: record.not_null,
+        default: record.default,
+        hidden: record.hidden,
+    })
+}
+
+fn index_record(index: &IndexDescriptor) -> IndexRecord {
+    IndexRecord {
+        oid: index.oid,
+        id: index.id,
+        name: index.name.clone(),
+        primary: index.primary,
+        unique: index.unique,
+        write_only: index.state == IndexState::WriteOnly,
+        columns: index
+            .columns
+            .iter()
+            .map(|key| IndexColumnRecord {
+                column: key.column,
+                descending: key.descending,
+                nulls_first: key.nulls_first,
+            })
+            .collect(),
+        constraint: index
+            .constraint
+            .map(|constraint| ConstraintRecord { oid: constraint.oid, primary_key: constraint.primary_key }),
+    }
+}
+
+fn index(record: IndexRecord) -> IndexDescriptor {
+    IndexDescriptor {
+        oid: record.oid,
+        id: record.id,
+        name: record.name,
+        primary: record.primary,
+        unique: record.unique,
+        columns: record
+            .columns
+            .into_iter()
+            .map(|key| IndexColumn {
+                column: key.column,
+                descending: key.descending,
+                nulls_first: key.nulls_first,
+            })
+            .collect(),
+        constraint: record
+            .constraint
+            .map(|constraint| IndexConstraint { oid: constraint.oid, primary_key: constraint.primary_key }),
+        state: if record.write_only { IndexState::WriteOnly } else { IndexState::Public },
+    }
+}

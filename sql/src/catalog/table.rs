@@ -1,0 +1,162 @@
+//! Tables and their columns.
+
+use expr::Type;
+
+use super::{IndexDescriptor, IndexId, Oid};
+
+/// A column's identity within its table, never reused: `pg_attribute.attnum`, from 1. Rows store values by it.
+pub type ColumnId = u32;
+
+/// The id of the hidden column that is the key of a table without primary key.
+pub const ROW_ID_COLUMN: ColumnId = 0;
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its identity.
+    pub id: ColumnId,
+    /// Its name.
+    pub name: String,
+    /// Its type with modifier.
+    pub ty: Type,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Its default as SQL text, bound anew by each statement that needs it.
+    pub default: Option<String>,
+    /// True of the row id only: not named by `*`, not found by name.
+    pub hidden: bool,
+}
+
+/// Where the rows of a table come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// Stored under its indexes.
+    Base,
+    /// Made up by `system` from the catalog and the session; has no indexes, cannot be written.
+    Virtual,
+}
+
+/// A table or system view.
+///
+/// Invariants, checked by [`TableDescriptor::check`] whenever one is read or written:
+/// - a base table has exactly one primary index, the first of `indexes`, and it is public and unique;
+/// - every column that an index names exists, and a primary index names only columns that are NOT NULL;
+/// - column ids are distinct and below `next_column_id`; at most one column is hidden, it is last, has the id
+///   [`ROW_ID_COLUMN`] and is the whole key of the primary index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDescriptor {
+    /// Its identity. Survives TRUNCATE and renaming.
+    pub oid: Oid,
+    /// The schema's name.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Stored or made up.
+    pub kind: TableKind,
+    /// The columns in order; a hidden row id is last. Plans name columns by their place in this list.
+    pub columns: Vec<Column>,
+    /// The primary index first, then the others.
+    pub indexes: Vec<IndexDescriptor>,
+    /// The id of the next column that is added.
+    pub next_column_id: ColumnId,
+    /// Counts the changes of this descriptor; rows record which one wrote them.
+    pub schema_version: u32,
+}
+
+impl TableDescriptor {
+    /// The index that holds the rows. `None` for virtual tables only.
+    pub fn primary(&self) -> Option<&IndexDescriptor> {
+        self.indexes.first()
+    }
+
+    /// The primary key that the user declared: the primary index unless that is over the row id.
+    pub fn primary_key(&self) -> Option<&IndexDescriptor> {
+        if self.row_id().is_some() { None } else { self.primary() }
+    }
+
+    /// All indexes but the primary.
+    pub fn secondary(&self) -> &[IndexDescriptor] {
+        self.indexes.get(1..).unwrap_or(&[])
+    }
+
+    /// The index of this id.
+    pub fn index(&self, id: IndexId) -> Option<&IndexDescriptor> {
+        self.indexes.iter().find(|index| index.id == id)
+    }
+
+    /// The place of the hidden row id among the columns, if the table has one.
+    pub fn row_id(&self) -> Option<usize> {
+        self.columns.iter().position(|column| column.hidden)
+    }
+
+    /// The columns that users see.
+    pub fn visible(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.columns.iter().enumerate().filter(|(_, column)| !column.hidden)
+    }
+
+    /// The place of the visible column of this name.
+    pub fn column_by_name(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| !column.hidden && column.name == name)
+    }
+
+    /// The place of the column of this id.
+    pub fn column_by_id(&self, id: ColumnId) -> Option<usize> {
+        self.columns.iter().position(|column| column.id == id)
+    }
+
+    /// The places of an index's key columns, in key order.
+    pub fn key_columns<'a>(&'a self, index: &'a IndexDescriptor) -> impl Iterator<Item = usize> + 'a {
+        index.columns.iter().filter_map(|key| self.column_by_id(key.column))
+    }
+
+    /// The types of all columns, in order.
+    pub fn types(&self) -> Vec<Type> {
+        self.columns.iter().map(|column| column.ty).collect()
+    }
+
+    /// What is wrong with the descriptor, if anything is.
+    pub fn check(&self) -> Result<(), String> {
+        let complain = |what: &str| Err(format!("table {}.{} ({}): {what}", self.schema, self.name, self.oid));
+        for (place, column) in self.columns.iter().enumerate() {
+            if self.columns.iter().take(place).any(|earlier| earlier.id == column.id) {
+                return complain("two columns have one id");
+            }
+            if column.id >= self.next_column_id {
+                return complain("a column's id is not below the next");
+            }
+            let is_last = place.saturating_add(1) == self.columns.len();
+            if column.hidden != (column.id == ROW_ID_COLUMN) || column.hidden && !is_last {
+                return complain("the row id is not where it belongs");
+            }
+        }
+        if self.kind == TableKind::Virtual {
+            return if self.indexes.is_empty() { Ok(()) } else { complain("a virtual table has an index") };
+        }
+        for (place, index) in self.indexes.iter().enumerate() {
+            if index.primary != (place == 0) {
+                return complain("the primary index is not the first");
+            }
+            for key in &index.columns {
+                let Some(column) = self.columns.iter().find(|column| column.id == key.column) else {
+                    return complain("an index names a column that does not exist");
+                };
+                if index.primary && !column.not_null {
+                    return complain("a column of the primary index accepts NULL");
+                }
+                if column.hidden && (!index.primary || index.columns.len() != 1) {
+                    return complain("the row id is part of a key");
+                }
+            }
+        }
+        match self.primary() {
+            None => complain("it has no primary index"),
+            Some(primary) if !primary.unique || primary.state != super::IndexState::Public => {
+                complain("its primary index is not unique and public")
+            }
+            Some(primary) => {
+                let over_row_id = primary.columns.iter().any(|key| key.column == ROW_ID_COLUMN);
+                if over_row_id == self.row_id().is_some() { Ok(()) } else { complain("its row id is not its key") }
+            }
+        }
+    }
+}

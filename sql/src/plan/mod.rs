@@ -1,0 +1,84 @@
+//! Plans: what a statement does, typed and free of names.
+//!
+//! [`Plan`] is one statement. The part of it that makes rows is a tree of [`Node`]s; [`Modify`] writes rows;
+//! [`Ddl`] changes the catalog; the rest is for the session.
+//!
+//! How expressions name things (`expr::Expr`):
+//! - `Column(i)` is the i-th column of the node's input row (for joins: of the left row followed by the right row).
+//! - `Parameter(i)` with i below [`Bound::parameters`] is the statement's `$i+1`. From there up to [`Bound::slots`]
+//!   they are **slots**: values of an outer row, set by the [`Binding`]s of the [`Apply`] or dependent [`Join`] that
+//!   runs the subtree once per outer row. So the values of a statement's parameters are a vector of `slots` datums.
+//!
+//! Plans come out of `bind` naive (scans of whole tables under filters) and are made quick by [`optimise`].
+
+mod ddl;
+mod modify;
+mod node;
+mod session;
+mod span;
+
+pub use ddl::{AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex, NewIndexKind, Truncate};
+pub use modify::{
+    Assignment, ConflictAction, CopyFormat, CopyFrom, CopyOptions, CopyTo, Delete, Insert, Modify, OnConflict, Update,
+};
+pub use node::{
+    Aggregate, AggregateCall, Apply, ApplyKind, Binding, Distinct, Filter, FunctionScan, Join, JoinKind, JoinStrategy,
+    Limit, LockStrength, LockWait, Node, Project, RowLock, Scan, SetOperation, SetOperationKind, Sort, SortKey,
+    TableFunction, Values, VirtualScan,
+};
+pub use session::{AccessMode, Discard, Isolation, SessionCommand, SettingValue, TransactionModes};
+pub use span::{KeyBound, KeySpan, SpanValues};
+
+use expr::Type;
+
+use crate::error::Notice;
+
+/// A statement, bound.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    /// What to do.
+    pub plan: Plan,
+    /// The types of `$1`, `$2` …
+    pub parameters: Vec<Type>,
+    /// How many values expressions may name by `Parameter`: the parameters, then slots for outer rows.
+    pub slots: usize,
+    /// The columns of the rows that the statement returns; `None` if it returns none.
+    pub columns: Option<Vec<OutputColumn>>,
+    /// What to tell the client whenever the statement runs.
+    pub notices: Vec<Notice>,
+}
+
+/// One column of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// The oid of the table it comes from; 0 if it is computed.
+    pub table_oid: u32,
+    /// Its number in that table, from 1; 0 if it is computed.
+    pub column_number: i16,
+}
+
+/// What a statement does.
+#[derive(Debug, Clone)]
+pub enum Plan {
+    /// Nothing: the statement was empty.
+    Empty,
+    /// Returns rows.
+    Query(Box<Node>),
+    /// Writes rows, or moves them in or out by COPY.
+    Modify(Box<Modify>),
+    /// Changes the catalog.
+    Ddl(Box<Ddl>),
+    /// EXPLAIN: the plan's text, with what really happened if `analyze`.
+    Explain {
+        /// The statement explained.
+        plan: Box<Plan>,
+        /// Whether to run it.
+        analyze: bool,
+    },
+    /// Transactions, settings, prepared statements: what the session does by itself.
+    Session(Box<SessionCommand>),
+}

@@ -1,0 +1,419 @@
+//! The tree that makes rows.
+
+use std::sync::Arc;
+
+use expr::aggregate::AggregateFunction;
+use expr::{Expr, Type};
+
+use super::KeySpan;
+use crate::catalog::{IndexId, TableDescriptor};
+
+/// Makes rows. [`Node::types`] tells their shape.
+#[derive(Debug, Clone)]
+pub enum Node {
+    /// Rows of a stored table.
+    Scan(Scan),
+    /// Rows of a system view.
+    VirtualScan(VirtualScan),
+    /// Rows of a set-returning function.
+    FunctionScan(FunctionScan),
+    /// Rows written out. One row without columns where there is no FROM.
+    Values(Values),
+    /// The rows that satisfy a condition.
+    Filter(Filter),
+    /// Other columns.
+    Project(Project),
+    /// Pairs of rows.
+    Join(Join),
+    /// A subquery's answer added to each row as one more column.
+    Apply(Apply),
+    /// One row per group.
+    Aggregate(Aggregate),
+    /// Rows in order.
+    Sort(Sort),
+    /// Some of the rows.
+    Limit(Limit),
+    /// Rows without duplicates.
+    Distinct(Distinct),
+    /// UNION, INTERSECT, EXCEPT.
+    SetOperation(SetOperation),
+}
+
+/// Reads a stored table through one index.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// The table.
+    pub table: Arc<TableDescriptor>,
+    /// The name it goes by in the statement; for EXPLAIN.
+    pub alias: String,
+    /// The index: the primary, or a secondary one that leads to the rows.
+    pub index: IndexId,
+    /// Which keys to read, in this order; they may overlap unless [`KeySpan`] says otherwise, and a row is answered
+    /// once. `None`: all of them.
+    pub spans: Option<Vec<KeySpan>>,
+    /// The output: places in `table.columns`.
+    pub columns: Vec<usize>,
+    /// Over the output row; rows for which it is not true are left out. What `spans` guarantee is not repeated.
+    pub filter: Option<Expr>,
+    /// Lock the rows, and answer their newest version: the filter **and the spans' conditions** hold of what is
+    /// answered. `residual` restates the latter.
+    pub lock: Option<RowLock>,
+    /// The whole condition, spans included, over the output row: what has to hold of a locked row's newest version.
+    pub recheck: Option<Expr>,
+    /// Against the index's order.
+    pub reverse: bool,
+    /// Where the optimiser knows that no more rows will be asked for than this many (a literal or parameter of type
+    /// int8, NULL = all; offset included).
+    pub limit: Option<Expr>,
+}
+
+/// How rows are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowLock {
+    /// How strongly.
+    pub strength: LockStrength,
+    /// What if another holds it.
+    pub wait: LockWait,
+}
+
+/// FOR UPDATE and FOR NO KEY UPDATE are exclusive, FOR SHARE and FOR KEY SHARE shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockStrength {
+    /// With others that share.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// What to do about a lock that another transaction holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockWait {
+    /// Wait.
+    Block,
+    /// NOWAIT: 55P03.
+    Error,
+    /// SKIP LOCKED: leave the row out.
+    Skip,
+}
+
+/// Reads a system view.
+#[derive(Debug, Clone)]
+pub struct VirtualScan {
+    /// The view.
+    pub table: Arc<TableDescriptor>,
+    /// The name it goes by in the statement; for EXPLAIN.
+    pub alias: String,
+    /// The output: places in `table.columns`.
+    pub columns: Vec<usize>,
+    /// Over the output row.
+    pub filter: Option<Expr>,
+}
+
+/// Calls a set-returning function once; its arguments name no columns.
+#[derive(Debug, Clone)]
+pub struct FunctionScan {
+    /// Which.
+    pub function: TableFunction,
+    /// Its arguments.
+    pub arguments: Vec<Expr>,
+    /// The types of the output, `ordinality` excluded.
+    pub types: Vec<Type>,
+    /// WITH ORDINALITY: a last column of type int8 that counts from 1.
+    pub ordinality: bool,
+}
+
+/// Functions in FROM.
+#[derive(Debug, Clone)]
+pub enum TableFunction {
+    /// `generate_series(start, stop [, step])` over int4, int8, numeric, timestamp or timestamptz: one column.
+    /// Two or three arguments, all of the output's type, but for the step of timestamps, which is an interval.
+    GenerateSeries,
+    /// Any scalar function: one row with its value. The single argument is the call.
+    Scalar,
+}
+
+/// Rows written out; the expressions name no columns.
+#[derive(Debug, Clone)]
+pub struct Values {
+    /// The rows.
+    pub rows: Vec<Vec<Expr>>,
+    /// The types of their columns.
+    pub types: Vec<Type>,
+}
+
+impl Values {
+    /// One row without columns.
+    pub fn one_row() -> Self {
+        Self { rows: vec![Vec::new()], types: Vec::new() }
+    }
+}
+
+/// Keeps the rows for which `predicate` is true.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// Input.
+    pub input: Box<Node>,
+    /// Of type bool.
+    pub predicate: Expr,
+}
+
+/// Computes other columns.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Input.
+    pub input: Box<Node>,
+    /// The output columns.
+    pub expressions: Vec<Expr>,
+}
+
+/// Pairs of rows: the left row's columns followed by the right row's.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// Which pairs.
+    pub kind: JoinKind,
+    /// Left input.
+    pub left: Box<Node>,
+    /// Right input.
+    pub right: Box<Node>,
+    /// How.
+    pub strategy: JoinStrategy,
+    /// What has to hold of a pair beyond what the strategy guarantees.
+    pub condition: Option<Expr>,
+}
+
+/// Which pairs a join answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    /// Those that match.
+    Inner,
+    /// And each left row without match, with NULLs for the right.
+    Left,
+    /// And each right row without match, with NULLs for the left. Never dependent.
+    Right,
+    /// Both. Never dependent.
+    Full,
+}
+
+/// How a join finds its pairs.
+#[derive(Debug, Clone)]
+pub enum JoinStrategy {
+    /// Every left row with every right row; the right side is read once and kept.
+    NestedLoop,
+    /// Those with equal keys. NULL equals nothing.
+    Hash {
+        /// Over the left row.
+        left_keys: Vec<Expr>,
+        /// Over the right row alone (its first column is `Column(0)`); of the same types as `left_keys`.
+        right_keys: Vec<Expr>,
+    },
+    /// The right side is run for each left row: an index lookup with the left row's values, or LATERAL.
+    Dependent {
+        /// Slots to set from the left row before the right side runs.
+        bindings: Vec<Binding>,
+    },
+}
+
+/// Sets a slot from an outer row.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    /// Which `Parameter`.
+    pub slot: usize,
+    /// Its value, over the outer row.
+    pub value: Expr,
+}
+
+/// Adds a subquery's answer as one more column to each input row.
+#[derive(Debug, Clone)]
+pub struct Apply {
+    /// Input.
+    pub input: Box<Node>,
+    /// The subquery.
+    pub subquery: Box<Node>,
+    /// Slots that the subquery reads, set from each input row. Without any, the subquery runs at most once.
+    pub bindings: Vec<Binding>,
+    /// What is added.
+    pub kind: ApplyKind,
+}
+
+/// What a subquery answers.
+#[derive(Debug, Clone)]
+pub enum ApplyKind {
+    /// `(SELECT …)`: its only row's only column, NULL without rows; 21000 if there are more.
+    Scalar(Type),
+    /// `EXISTS (SELECT …)`: bool.
+    Exists,
+    /// `x op ANY (SELECT …)`, `x IN (SELECT …)`: true if `test`, over the input row followed by a row of the
+    /// subquery, is true for one; else NULL if it was NULL for one; else false.
+    Any {
+        /// The comparison.
+        test: Expr,
+    },
+    /// `ARRAY (SELECT …)`: the values of its only column, as the text of a PostgreSQL array. Of this type.
+    Array(Type),
+}
+
+/// One row per group: the keys, then the aggregates. Without keys: exactly one row.
+#[derive(Debug, Clone)]
+pub struct Aggregate {
+    /// Input.
+    pub input: Box<Node>,
+    /// What rows of a group have in common (NULLs are alike).
+    pub keys: Vec<Expr>,
+    /// What is computed of a group.
+    pub calls: Vec<AggregateCall>,
+}
+
+/// One aggregate.
+#[derive(Debug, Clone)]
+pub struct AggregateCall {
+    /// Which, resolved for its argument's type.
+    pub function: AggregateFunction,
+    /// Over the input row. Empty for `count(*)`.
+    pub arguments: Vec<Expr>,
+    /// DISTINCT
+    pub distinct: bool,
+    /// FILTER (WHERE …)
+    pub filter: Option<Expr>,
+    /// The order in which rows are fed (`string_agg(x, ',' ORDER BY y)`); over the input row.
+    pub order_by: Vec<SortKey>,
+    /// The result's type.
+    pub ty: Type,
+}
+
+/// Rows in order; stable only by accident.
+#[derive(Debug, Clone)]
+pub struct Sort {
+    /// Input.
+    pub input: Box<Node>,
+    /// Over the input row, the most significant first.
+    pub keys: Vec<SortKey>,
+    /// As in [`Scan::limit`]: only so many of the first rows will be asked for.
+    pub limit: Option<Expr>,
+}
+
+/// One key of an order.
+#[derive(Debug, Clone)]
+pub struct SortKey {
+    /// What to compare.
+    pub expression: Expr,
+    /// DESC
+    pub descending: bool,
+    /// NULLS FIRST
+    pub nulls_first: bool,
+}
+
+/// Skips, then stops.
+#[derive(Debug, Clone)]
+pub struct Limit {
+    /// Input.
+    pub input: Box<Node>,
+    /// How many; int8, names no columns. NULL: all. Negative: 2201W.
+    pub limit: Option<Expr>,
+    /// How many to skip; int8, names no columns. NULL: none. Negative: 2201X.
+    pub offset: Option<Expr>,
+}
+
+/// Rows without duplicates (NULLs are alike).
+#[derive(Debug, Clone)]
+pub struct Distinct {
+    /// Input.
+    pub input: Box<Node>,
+    /// DISTINCT ON: only these columns are compared, the first row of each kind stays; the input is sorted by them.
+    /// `None`: all columns.
+    pub on: Option<Vec<usize>>,
+}
+
+/// UNION, INTERSECT, EXCEPT of inputs with equal types.
+#[derive(Debug, Clone)]
+pub struct SetOperation {
+    /// Which.
+    pub kind: SetOperationKind,
+    /// ALL: duplicates count.
+    pub all: bool,
+    /// Left input.
+    pub left: Box<Node>,
+    /// Right input.
+    pub right: Box<Node>,
+}
+
+/// Operations on sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetOperationKind {
+    /// In either.
+    Union,
+    /// In both.
+    Intersect,
+    /// In the left only.
+    Except,
+}
+
+impl Node {
+    /// The types of the columns of its rows.
+    pub fn types(&self) -> Vec<Type> {
+        match self {
+            Self::Scan(scan) => table_types(&scan.table, &scan.columns),
+            Self::VirtualScan(scan) => table_types(&scan.table, &scan.columns),
+            Self::FunctionScan(scan) => {
+                let mut types = scan.types.clone();
+                if scan.ordinality {
+                    types.push(expr::TypeKind::Int8.into());
+                }
+                types
+            }
+            Self::Values(values) => values.types.clone(),
+            Self::Filter(filter) => filter.input.types(),
+            Self::Project(project) => project.expressions.iter().map(Expr::ty).collect(),
+            Self::Join(join) => {
+                let mut types = join.left.types();
+                types.extend(join.right.types());
+                types
+            }
+            Self::Apply(apply) => {
+                let mut types = apply.input.types();
+                types.push(apply.kind.ty());
+                types
+            }
+            Self::Aggregate(aggregate) => {
+                let keys = aggregate.keys.iter().map(Expr::ty);
+                keys.chain(aggregate.calls.iter().map(|call| call.ty)).collect()
+            }
+            Self::Sort(sort) => sort.input.types(),
+            Self::Limit(limit) => limit.input.types(),
+            Self::Distinct(distinct) => distinct.input.types(),
+            Self::SetOperation(operation) => operation.left.types(),
+        }
+    }
+
+    /// How many columns its rows have.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Scan(scan) => scan.columns.len(),
+            Self::VirtualScan(scan) => scan.columns.len(),
+            Self::FunctionScan(scan) => scan.types.len().saturating_add(usize::from(scan.ordinality)),
+            Self::Values(values) => values.types.len(),
+            Self::Filter(filter) => filter.input.width(),
+            Self::Project(project) => project.expressions.len(),
+            Self::Join(join) => join.left.width().saturating_add(join.right.width()),
+            Self::Apply(apply) => apply.input.width().saturating_add(1),
+            Self::Aggregate(aggregate) => aggregate.keys.len().saturating_add(aggregate.calls.len()),
+            Self::Sort(sort) => sort.input.width(),
+            Self::Limit(limit) => limit.input.width(),
+            Self::Distinct(distinct) => distinct.input.width(),
+            Self::SetOperation(operation) => operation.left.width(),
+        }
+    }
+}
+
+impl ApplyKind {
+    /// The type of the column that is added.
+    pub fn ty(&self) -> Type {
+        match self {
+            Self::Scalar(ty) | Self::Array(ty) => *ty,
+            Self::Exists | Self::Any { .. } => expr::TypeKind::Bool.into(),
+        }
+    }
+}
+
+fn table_types(table: &TableDescriptor, columns: &[usize]) -> Vec<Type> {
+    columns.iter().filter_map(|place| table.columns.get(*place)).map(|column| column.ty).collect()
+}

@@ -1,0 +1,131 @@
+//! What a session does by itself: transactions, settings, prepared statements, and what is accepted without effect.
+
+use expr::{Expr, Type};
+
+use crate::parse::Statement;
+
+/// A statement that reads and writes no rows.
+#[derive(Debug, Clone)]
+pub enum SessionCommand {
+    /// BEGIN, START TRANSACTION
+    Begin(TransactionModes),
+    /// COMMIT, END
+    Commit {
+        /// AND CHAIN
+        chain: bool,
+    },
+    /// ROLLBACK, ABORT
+    Rollback {
+        /// AND CHAIN
+        chain: bool,
+    },
+    /// SAVEPOINT
+    Savepoint(String),
+    /// RELEASE SAVEPOINT
+    Release(String),
+    /// ROLLBACK TO SAVEPOINT
+    RollbackTo(String),
+    /// SET TRANSACTION: of the current transaction.
+    SetTransaction(TransactionModes),
+    /// SET SESSION CHARACTERISTICS AS TRANSACTION: defaults of those to come.
+    SetSessionCharacteristics(TransactionModes),
+    /// SET; the name is in lower case.
+    Set {
+        /// The setting.
+        name: String,
+        /// Its value.
+        value: SettingValue,
+        /// SET LOCAL: until the transaction ends.
+        local: bool,
+    },
+    /// RESET name; RESET ALL is `None`.
+    Reset(Option<String>),
+    /// SHOW name: one row, one column of that name, text. The name is in lower case.
+    Show(String),
+    /// SHOW ALL: rows (name, setting, description), text.
+    ShowAll,
+    /// PREPARE
+    Prepare {
+        /// The statement's name.
+        name: String,
+        /// The types that were declared.
+        types: Vec<Type>,
+        /// The statement.
+        statement: Box<Statement>,
+    },
+    /// EXECUTE. The arguments name no columns and no parameters.
+    Execute {
+        /// The statement's name.
+        name: String,
+        /// Its arguments, not yet cast to the parameters' types.
+        arguments: Vec<Expr>,
+    },
+    /// DEALLOCATE name; DEALLOCATE ALL is `None`.
+    Deallocate(Option<String>),
+    /// DISCARD
+    Discard(Discard),
+    /// VACUUM: accepted without effect, refused in a transaction block (25001).
+    Vacuum,
+    /// ANALYZE: accepted without effect.
+    Analyze,
+    /// Accepted without effect, anywhere.
+    NoEffect {
+        /// The command tag.
+        tag: &'static str,
+    },
+}
+
+/// The value of SET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingValue {
+    /// TO DEFAULT
+    Default,
+    /// The values as written, without quotes; most settings take exactly one. A list (`search_path`) has several.
+    Values(Vec<String>),
+}
+
+/// What BEGIN and SET TRANSACTION say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TransactionModes {
+    /// ISOLATION LEVEL
+    pub isolation: Option<Isolation>,
+    /// READ ONLY, READ WRITE
+    pub access: Option<AccessMode>,
+    /// DEFERRABLE, NOT DEFERRABLE: without effect.
+    pub deferrable: Option<bool>,
+}
+
+/// Isolation levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// READ UNCOMMITTED: as READ COMMITTED.
+    ReadUncommitted,
+    /// READ COMMITTED
+    ReadCommitted,
+    /// REPEATABLE READ
+    RepeatableRead,
+    /// SERIALIZABLE
+    Serializable,
+}
+
+/// Whether a transaction may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessMode {
+    /// READ ONLY
+    ReadOnly,
+    /// READ WRITE
+    ReadWrite,
+}
+
+/// What DISCARD throws away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// ALL: everything of the session.
+    All,
+    /// PLANS
+    Plans,
+    /// SEQUENCES
+    Sequences,
+    /// TEMP
+    Temp,
+}
