@@ -19,7 +19,7 @@ pub enum Datum {
     Int4(i32),
     /// int8
     Int8(i64),
-    /// oid
+    /// oid, regclass, regtype and their like
     Oid(u32),
     /// float4
     Float4(f32),
@@ -41,6 +41,106 @@ pub enum Datum {
     Interval(Interval),
     /// uuid
     Uuid([u8; 16]),
+    /// An array of one dimension; what its elements are is known from its type.
+    Array(Arc<[Datum]>),
+}
+
+impl Datum {
+    /// A text value.
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Datum::Text(text.into())
+    }
+
+    /// Whether this is NULL.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Datum::Null)
+    }
+
+    /// A condition's truth: false for false and for NULL.
+    pub fn is_true(&self) -> bool {
+        matches!(self, Datum::Bool(true))
+    }
+
+    /// The text of a string type.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Datum::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// int2, int4, int8 and oid as i64.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Datum::Int2(v) => Some(i64::from(*v)),
+            Datum::Int4(v) => Some(i64::from(*v)),
+            Datum::Int8(v) => Some(*v),
+            Datum::Oid(v) => Some(i64::from(*v)),
+            _ => None,
+        }
+    }
+
+    /// About how many bytes of memory it holds, for accounting.
+    pub fn size_bytes(&self) -> usize {
+        let heap = match self {
+            Datum::Text(text) => text.len() + 16,
+            Datum::Bytea(bytes) => bytes.len() + 32,
+            Datum::Numeric(Numeric::Finite(decimal)) => {
+                (decimal.as_bigint_and_scale().0.bits() / 8) as usize + 48
+            }
+            Datum::Array(items) => items.iter().map(Datum::size_bytes).sum::<usize>() + 16,
+            _ => 0,
+        };
+        size_of::<Datum>() + heap
+    }
+}
+
+impl From<bool> for Datum {
+    fn from(value: bool) -> Self {
+        Datum::Bool(value)
+    }
+}
+
+impl From<i16> for Datum {
+    fn from(value: i16) -> Self {
+        Datum::Int2(value)
+    }
+}
+
+impl From<i32> for Datum {
+    fn from(value: i32) -> Self {
+        Datum::Int4(value)
+    }
+}
+
+impl From<i64> for Datum {
+    fn from(value: i64) -> Self {
+        Datum::Int8(value)
+    }
+}
+
+impl From<f64> for Datum {
+    fn from(value: f64) -> Self {
+        Datum::Float8(value)
+    }
+}
+
+impl From<&str> for Datum {
+    fn from(value: &str) -> Self {
+        Datum::Text(value.into())
+    }
+}
+
+impl From<String> for Datum {
+    fn from(value: String) -> Self {
+        Datum::Text(value.into())
+    }
+}
+
+impl<T: Into<Datum>> From<Option<T>> for Datum {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Datum::Null, Into::into)
+    }
 }
 
 /// numeric: a decimal with its display scale, or one of the values that are no number.
@@ -57,7 +157,7 @@ pub enum Numeric {
 }
 
 /// interval: three counts that are kept apart, as in PostgreSQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Interval {
     /// Months.
     pub months: i32,

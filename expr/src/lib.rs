@@ -1,10 +1,43 @@
 //! What must mean the same on both sides of the network: PostgreSQL types and values, the row format,
 //! scalar functions, typed expressions and their evaluation.
+//!
+//! # Map, from the bottom up
+//!
+//! 1. [`types`], [`datum`], [`error`]: what a value is. [`numeric`], [`calendar`]: arithmetic on the two kinds
+//!    of value that need some.
+//! 2. [`session`]: what of a session a value's meaning may depend on (time zone, the transaction's `now`, names).
+//! 3. [`text`], [`binary`]: values as PostgreSQL's clients see them. [`mod@compare`]: order, equality, hash.
+//! 4. [`key`], [`row`]: values as the key space stores them.
+//! 5. [`functions`], [`operators`], [`casts`], [`aggregate`], [`series`]: what can be done with values, found
+//!    by name and types.
+//! 6. [`tree`]: the typed expression, [`evaluate`]: its value for a row.
+//! 7. [`resolve`]: PostgreSQL's rules (manual, chapter 10) that choose functions, operators and casts.
 
+pub mod aggregate;
+pub mod binary;
+pub mod calendar;
+pub mod casts;
+pub mod compare;
 pub mod datum;
 pub mod error;
+pub mod evaluate;
+pub mod functions;
+pub mod key;
+pub mod numeric;
+pub mod operators;
+pub mod resolve;
+pub mod row;
+pub mod series;
+pub mod session;
+pub mod text;
+pub mod tree;
 pub mod types;
 
-pub use datum::Datum;
+pub use compare::{compare, group_eq, group_hash};
+pub use datum::{Datum, Interval, Numeric, Row};
 pub use error::{Error, Result};
+pub use evaluate::EvalContext;
+pub use functions::FunctionId;
+pub use session::SessionContext;
+pub use tree::Expr;
 pub use types::{Type, TypeKind};

@@ -1,0 +1,1 @@
+//! Arithmetic of numeric, with PostgreSQL's rules for the scale of results.

@@ -1,0 +1,151 @@
+//! What of a session the meaning of values and functions may depend on.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::datum::Datum;
+use crate::error::{Error, Result};
+use crate::types::TypeKind;
+
+/// The functions and types whose answers stand in the catalog. The session's owner implements it; the registry
+/// of [`crate::functions`] declares the signatures (`pg_table_is_visible(oid)`, `format_type(oid, int4)`, …).
+pub trait CatalogFunctions: Send + Sync + std::fmt::Debug {
+    /// The value of the function of this name. Strict functions are never called with a NULL.
+    fn call(&self, name: &str, arguments: &[Datum]) -> Result<Datum>;
+
+    /// The text of a regclass, regtype, regproc, regnamespace or regrole; None if there is no such object.
+    fn reg_name(&self, kind: TypeKind, oid: u32) -> Option<String>;
+
+    /// The OID that the text of a regclass and its like stands for; 42P01, 42704, … if there is none.
+    fn reg_oid(&self, kind: TypeKind, name: &str) -> Result<u32>;
+}
+
+/// A session without a catalog: every function of it is refused.
+#[derive(Debug, Default)]
+pub struct NoCatalog;
+
+impl CatalogFunctions for NoCatalog {
+    fn call(&self, name: &str, _arguments: &[Datum]) -> Result<Datum> {
+        Err(Error::unsupported(format!("function {name} is not supported")))
+    }
+
+    fn reg_name(&self, _kind: TypeKind, _oid: u32) -> Option<String> {
+        None
+    }
+
+    fn reg_oid(&self, kind: TypeKind, name: &str) -> Result<u32> {
+        Err(Error::new("42704", format!("{} \"{name}\" does not exist", kind.display_name())))
+    }
+}
+
+/// The order of fields in a date that is written as three numbers (the second half of `DateStyle`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DateOrder {
+    /// Month, day, year.
+    #[default]
+    Mdy,
+    /// Day, month, year.
+    Dmy,
+    /// Year, month, day.
+    Ymd,
+}
+
+/// `bytea_output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ByteaOutput {
+    /// `\x0123`
+    #[default]
+    Hex,
+    /// Printable bytes as they are, others as `\ooo`.
+    Escape,
+}
+
+/// `IntervalStyle`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IntervalStyle {
+    /// `1 year 2 mons 3 days 04:05:06`
+    #[default]
+    Postgres,
+    /// `P1Y2M3DT4H5M6S`
+    Iso8601,
+}
+
+/// What of a session evaluation sees.
+#[derive(Debug, Clone)]
+pub struct SessionContext {
+    /// `now()`: when the transaction began, in microseconds since 2000-01-01 UTC.
+    pub transaction_timestamp: i64,
+    /// `statement_timestamp()`, same unit.
+    pub statement_timestamp: i64,
+    /// `TimeZone`.
+    pub time_zone: TimeZone,
+    /// `TimeZone` as it was set.
+    pub time_zone_name: Arc<str>,
+    /// `DateStyle`'s order of fields. Output is always ISO.
+    pub date_order: DateOrder,
+    /// `IntervalStyle`.
+    pub interval_style: IntervalStyle,
+    /// `bytea_output`.
+    pub bytea_output: ByteaOutput,
+    /// `extra_float_digits`: above 0 prints the shortest text that reads back exactly.
+    pub extra_float_digits: i32,
+    /// `current_user`.
+    pub current_user: Arc<str>,
+    /// `session_user`.
+    pub session_user: Arc<str>,
+    /// `current_database()`.
+    pub database: Arc<str>,
+    /// `current_schema()`: the first schema of the search path that exists.
+    pub schema: Option<Arc<str>>,
+    /// `pg_backend_pid()`.
+    pub backend_pid: i32,
+    /// What `version()` answers.
+    pub version: Arc<str>,
+    /// Where the catalog's functions are answered.
+    pub catalog: Arc<dyn CatalogFunctions>,
+}
+
+impl Default for SessionContext {
+    fn default() -> Self {
+        let now = now_micros();
+        let user: Arc<str> = "postgres".into();
+        Self {
+            transaction_timestamp: now,
+            statement_timestamp: now,
+            time_zone: TimeZone::UTC,
+            time_zone_name: "UTC".into(),
+            date_order: DateOrder::default(),
+            interval_style: IntervalStyle::default(),
+            bytea_output: ByteaOutput::default(),
+            extra_float_digits: 1,
+            current_user: user.clone(),
+            session_user: user.clone(),
+            database: user,
+            schema: Some("public".into()),
+            backend_pid: 0,
+            version: concat!("PostgreSQL 15.0 (Nunatak ", env!("CARGO_PKG_VERSION"), ")").into(),
+            catalog: Arc::new(NoCatalog),
+        }
+    }
+}
+
+impl SessionContext {
+    /// Sets `TimeZone`: a name of the IANA database, `UTC`, `+02:00`, an abbreviation. 22023 if there is none such.
+    pub fn set_time_zone(&mut self, name: &str) -> Result<()> {
+        self.time_zone = time_zone(name)?;
+        self.time_zone_name = name.into();
+        Ok(())
+    }
+}
+
+/// The wall clock in microseconds since 2000-01-01 UTC.
+pub fn now_micros() -> i64 {
+    env::clock::wall_us() as i64 - crate::calendar::UNIX_EPOCH_DISTANCE_MICROS
+}
+
+/// The zone of this name as `SET TIME ZONE` reads it.
+pub fn time_zone(name: &str) -> Result<TimeZone> {
+    crate::calendar::zone::find(name)
+        .ok_or_else(|| Error::new("22023", format!("invalid value for parameter \"TimeZone\": \"{name}\"")))
+}

@@ -1,0 +1,70 @@
+//! Data keys: rows of the catalog and of tables, and entries of their indexes.
+//!
+//! ```text
+//! row or entry   'd' tenant area index-id  column…  suffix
+//! area           's' for indexes of the catalog (id < SYSTEM_INDEX_IDS), 't' for all others
+//! index-id       ordered varint, see `encode::put_varint`
+//! column         see `encode` and `expr::key`
+//! suffix         0 = the whole row; other values are kept for column groups and chunks of a row
+//! ```
+
+use bytes::Bytes;
+
+use crate::encode::{self, Malformed};
+use crate::keyspace::DATA;
+use crate::span::Span;
+
+/// The tenant byte of a cluster that has one tenant.
+pub const TENANT_DEFAULT: u8 = 1;
+
+/// Ids of indexes below this belong to the SQL catalog.
+pub const SYSTEM_INDEX_IDS: u64 = 1024;
+
+/// The suffix byte of a whole row.
+pub const SUFFIX_ROW: u8 = 0;
+
+const AREA_SYSTEM: u8 = b's';
+const AREA_TABLES: u8 = b't';
+const AREA_KV: u8 = b'k';
+
+/// All data keys.
+pub fn data_span() -> Span {
+    Span::prefix(vec![DATA])
+}
+
+/// What every key of an index begins with.
+pub fn index_prefix(tenant: u8, index_id: u64) -> Bytes {
+    let area = if index_id < SYSTEM_INDEX_IDS { AREA_SYSTEM } else { AREA_TABLES };
+    let mut key = Vec::with_capacity(16);
+    key.extend_from_slice(&[DATA, tenant, area]);
+    encode::put_varint(index_id, &mut key);
+    key.into()
+}
+
+/// All keys of an index.
+pub fn index_span(tenant: u8, index_id: u64) -> Span {
+    Span::prefix(index_prefix(tenant, index_id))
+}
+
+/// The tenant and index id at the front of a key, and the columns behind them.
+pub fn split_index_key(key: &[u8]) -> Result<(u8, u64, &[u8]), Malformed> {
+    match key {
+        [DATA, tenant, AREA_SYSTEM | AREA_TABLES, rest @ ..] => {
+            let mut rest = rest;
+            let index_id = encode::take_varint(&mut rest)?;
+            Ok((*tenant, index_id, rest))
+        }
+        _ => Err(Malformed("index key")),
+    }
+}
+
+/// A plain key.
+pub fn kv_key(tenant: u8, key: &[u8]) -> Bytes {
+    [&[DATA, tenant, AREA_KV], key].concat().into()
+}
+
+/// The catalog version: a u64, big-endian, that every DDL writes. Sorts before every catalog row, whose index ids
+/// start at 1.
+pub fn catalog_version_key() -> Bytes {
+    index_prefix(TENANT_DEFAULT, 0)
+}
