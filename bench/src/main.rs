@@ -1,3 +1,39 @@
 //! Benchmarks against real peers in the same run.
+//!
+//! A benchmark is not a test: it asserts nothing about speed, it prints figures, each a median of interleaved runs with
+//! its spread, so that a reader can judge them on the machine at hand.
 
-fn main() {}
+mod failure;
+mod figures;
+mod sql;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Nunatak beside its peers, on this machine, in one run.
+#[derive(Parser)]
+#[command(name = "nunatak-bench", version)]
+struct Arguments {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// pgbench against one node and three, beside PostgreSQL alone and with two synchronous standbys.
+    Sql(sql::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().benchmark {
+        Benchmark::Sql(options) => sql::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("nunatak-bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Programs that are run to their end, and servers that are ended with the benchmark.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::failure::{Failure, Result};
+
+/// Runs a program to its end; its standard output, or what it complained of.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| Failure::Start { program: program.clone(), source })?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Failure::Program { program, output: complaint });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A server process, killed when dropped.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts a server whose output goes to `log`.
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let failed = |source| Failure::File { path: log.to_path_buf(), source };
+        let out = File::options().create(true).append(true).open(log).map_err(failed)?;
+        let err = out.try_clone().map_err(failed)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .map_err(|source| Failure::Start { program, source })?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.0.kill().is_ok() {
+            let _status = self.0.wait();
+        }
+    }
+}
+
+/// A port of the loopback interface that nobody listens on.
+pub(crate) fn free_port() -> Result<u16> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|source| Failure::File { path: "127.0.0.1:0".into(), source })
+}
+
+/// Waits until psql gets an answer from `port`.
+pub(crate) fn await_sql(what: &str, port: u16) -> Result<()> {
+    const SECONDS: u64 = 60;
+    for _ in 0..SECONDS * 5 {
+        if query(port, "select 1").is_ok() {
+            return Ok(());
+        }
+        pause(Duration::from_millis(200));
+    }
+    Err(Failure::NotReady { what: what.to_owned(), seconds: SECONDS })
+}
+
+/// The answer to one statement, unaligned and without headers.
+pub(crate) fn query(port: u16, sql: &str) -> Result<String> {
+    let port = port.to_string();
+    output(
+        Command::new("psql")
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+                "-d",
+                "postgres",
+                "-p",
+                &port,
+            ])
+            .args(["-v", "ON_ERROR_STOP=1", "-c", sql])
+            .env("PGCONNECT_TIMEOUT", "5"),
+    )
+    .map(|answer| answer.trim().to_owned())
+}
+
+/// Waits a little for another process.
+#[expect(clippy::disallowed_methods, reason = "a benchmark waits for real processes in real time")]
+pub(crate) fn pause(duration: Duration) {
+    thread::sleep(duration);
+}
