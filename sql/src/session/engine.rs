@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::error::Result;
 use crate::session::{Session, SessionParameters};
 
 /// Bounds of a gateway's SQL engine.
@@ -32,8 +33,11 @@ impl Engine {
     }
 
     /// A new session. Cheap: nothing is read before the first statement.
-    pub fn session(self: &Arc<Self>, parameters: SessionParameters) -> Session {
-        Session::new(Arc::clone(self), parameters)
+    ///
+    /// # Errors
+    /// A setting among the parameters does not exist or does not take the value.
+    pub fn session(self: &Arc<Self>, parameters: SessionParameters) -> Result<Session> {
+        Ok(Session::new(Arc::clone(self), parameters))
     }
 
     /// The cluster's client.

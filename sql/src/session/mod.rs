@@ -41,6 +41,7 @@ pub struct Session {
     notices: Vec<Notice>,
     parameter_changes: Vec<(&'static str, String)>,
     status: TransactionStatus,
+    context: expr::session::SessionContext,
 }
 
 impl Session {
@@ -51,6 +52,7 @@ impl Session {
             notices: Vec::new(),
             parameter_changes: Vec::new(),
             status: TransactionStatus::Idle,
+            context: expr::session::SessionContext::default(),
         }
     }
 
@@ -108,6 +110,11 @@ impl Session {
     /// Tells the session that an error arose outside of it while a statement was under way (a wrong parameter
     /// format, say): a transaction block becomes failed, as PostgreSQL's does.
     pub async fn fail(&mut self) {}
+
+    /// What the text of values depends on: time zone, bytea_output and the like.
+    pub fn context(&self) -> &expr::session::SessionContext {
+        &self.context
+    }
 
     /// The transaction status for ReadyForQuery.
     pub fn status(&self) -> TransactionStatus {
