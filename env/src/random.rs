@@ -1,9 +1,7 @@
 //! The door for randomness: the operating system's in production, the seed's in a simulation.
 #![expect(clippy::disallowed_methods, reason = "this module is the door")]
 
-use std::convert::Infallible;
-
-use rand::{Rng, TryRng};
+use rand::Rng;
 
 /// Fills `bytes` with random bytes.
 pub fn fill(bytes: &mut [u8]) {
@@ -27,25 +25,4 @@ pub fn id() -> [u8; 16] {
     let mut id = [0; 16];
     fill(&mut id);
     id
-}
-
-/// This door as a generator, for libraries that ask for one.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Source;
-
-impl TryRng for Source {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok((next_u64() >> 32) as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(next_u64())
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        fill(bytes);
-        Ok(())
-    }
 }

@@ -1,0 +1,36 @@
+//! COPY FROM STDIN: the client sends data until it is done or gives up.
+
+use sql::{CommandTag, CopyHeader, Error, Portal};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Connection, Ending, Failure};
+use crate::pgwire::backend;
+use crate::pgwire::frontend::Message;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Asks for data and hands it to the statement until its end.
+    pub(super) async fn copy_in(
+        &mut self,
+        portal: &mut Portal,
+        header: CopyHeader,
+    ) -> Result<CommandTag, Failure> {
+        backend::copy_in_response(self.wire.output(), header.columns);
+        self.wire.flush().await?;
+        loop {
+            let frame = self.next_frame().await.map_err(Failure::Connection)?;
+            match frame.decode()? {
+                Message::CopyData(data) => self.session.copy_data(portal, data).await?,
+                Message::CopyDone => return Ok(self.session.copy_done(portal).await?),
+                Message::CopyFail(reason) => return Err(self.session.copy_fail(portal, reason).await.into()),
+                // The extended protocol's clients may have sent these before they knew of the COPY.
+                Message::Flush | Message::Sync => {}
+                Message::Terminate => return Err(Failure::Connection(Ending::Client)),
+                _ => {
+                    let message =
+                        format!("unexpected message type 0x{:02X} during COPY from stdin", frame.kind);
+                    return Err(Error::new("08P01", message).into());
+                }
+            }
+        }
+    }
+}

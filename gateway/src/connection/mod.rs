@@ -1,0 +1,287 @@
+//! One client: from its first packet to its goodbye.
+//!
+//! ```text
+//! open ──▶ startup ──▶ loop { message ──▶ simple │ extended │ copy ──▶ answers buffered ──▶ flush at Sync } ──▶ close
+//! ```
+//!
+//! An error of a statement is sent and the conversation goes on, in the extended protocol after the next Sync. An error
+//! of the conversation itself ends it. Whichever way it ends, the session is closed and what it had open rolled back.
+
+mod copy;
+mod extended;
+mod simple;
+mod startup;
+mod statement;
+mod value;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sql::{Engine, Report, Session, Severity, TransactionStatus};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use crate::gateway::GatewayOptions;
+use crate::metrics::GatewayMetrics;
+use crate::pgwire::frontend::Message;
+use crate::pgwire::{Frame, ProtocolError, Wire, backend};
+use crate::registry::{Connected, Phase, Registered, Registry};
+use extended::Extended;
+use value::RowEncoder;
+
+/// What all connections of a gateway share.
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: GatewayMetrics,
+    pub(crate) options: GatewayOptions,
+}
+
+/// Serves one client until it or the gateway ends.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+) {
+    let wire = Wire::new(stream, shared.options.message_bytes_max);
+    let Some(connection) = Connection::open(wire, peer, shared).await else { return };
+    connection.run().await;
+}
+
+/// What went wrong while a message was handled.
+enum Failure {
+    /// The statement: the client is told and may go on.
+    Statement(sql::Error),
+    /// The conversation: it ends.
+    Connection(Ending),
+}
+
+impl From<sql::Error> for Failure {
+    fn from(error: sql::Error) -> Self {
+        Self::Statement(error)
+    }
+}
+
+impl From<ProtocolError> for Failure {
+    fn from(error: ProtocolError) -> Self {
+        match error {
+            ProtocolError::Malformed { sqlstate, message } => {
+                Self::Statement(sql::Error::new(sqlstate, message))
+            }
+            other => Self::Connection(other.into()),
+        }
+    }
+}
+
+/// How a conversation ends.
+enum Ending {
+    /// The client said goodbye or is gone.
+    Client,
+    /// The client is told why.
+    Told(Report),
+}
+
+impl From<ProtocolError> for Ending {
+    fn from(error: ProtocolError) -> Self {
+        match error {
+            ProtocolError::Closed => Self::Client,
+            ProtocolError::Io(error) => {
+                tracing::debug!(%error, "connection lost");
+                Self::Client
+            }
+            ProtocolError::Violation { message } => Self::Told(fatal("08P01", message)),
+            ProtocolError::Malformed { sqlstate, message } => Self::Told(fatal(sqlstate, message)),
+        }
+    }
+}
+
+/// A report that ends the session.
+fn fatal(sqlstate: &'static str, message: impl Into<String>) -> Report {
+    sql::Error::new(sqlstate, message).severity(Severity::Fatal).into()
+}
+
+/// A client with a session.
+///
+/// # Invariants
+/// - ReadyForQuery is sent exactly once for each Query and each Sync.
+/// - After an error in the extended protocol nothing but Sync is answered (`extended.skipping`).
+struct Connection<S> {
+    wire: Wire<S>,
+    session: Session,
+    extended: Extended,
+    encoder: RowEncoder,
+    shared: Arc<Shared>,
+    phase: watch::Receiver<Phase>,
+    registered: Registered,
+    _connected: Connected,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Talks until one of the sides has enough, then closes the session.
+    async fn run(mut self) {
+        let ending = self.converse().await;
+        if let Ending::Told(report) = ending {
+            tracing::debug!(sqlstate = report.sqlstate, message = %report.message, "ending a session");
+            backend::report(self.wire.output(), &report);
+        }
+        self.shared.metrics.connections.decrement(1.0);
+        self.session.close().await;
+        self.wire.finish().await;
+    }
+
+    async fn converse(&mut self) -> Ending {
+        loop {
+            let frame = match self.next_frame().await {
+                Ok(frame) => frame,
+                Err(ending) => return ending,
+            };
+            match self.handle(&frame).await {
+                Ok(true) => {}
+                Ok(false) => return Ending::Client,
+                Err(ending) => return ending,
+            }
+        }
+    }
+
+    /// The next message, unless the gateway or a timeout ends the session first.
+    async fn next_frame(&mut self) -> Result<Frame, Ending> {
+        let phase = *self.phase.borrow_and_update();
+        if phase != Phase::Running {
+            return self.next_frame_while_draining(phase).await;
+        }
+        if let Some(frame) = self.wire.buffered_frame()? {
+            return Ok(frame);
+        }
+        if self.session.status() != TransactionStatus::Idle
+            && let Some(timeout) = self.session.idle_in_transaction_timeout()
+        {
+            let waiting = env::clock::timeout(timeout, next_or_drain(&mut self.wire, &mut self.phase));
+            return match waiting.await {
+                Ok(Some(frame)) => Ok(frame?),
+                Ok(None) => Box::pin(self.next_frame()).await,
+                Err(_) => Err(Ending::Told(fatal(
+                    "25P03",
+                    "terminating connection due to idle-in-transaction timeout",
+                ))),
+            };
+        }
+        match next_or_drain(&mut self.wire, &mut self.phase).await {
+            Some(frame) => Ok(frame?),
+            None => Box::pin(self.next_frame()).await,
+        }
+    }
+
+    async fn next_frame_while_draining(&mut self, mut phase: Phase) -> Result<Frame, Ending> {
+        loop {
+            if phase == Phase::Ending
+                || (self.session.status() == TransactionStatus::Idle && self.extended.is_idle())
+            {
+                return Err(Ending::Told(fatal(
+                    "57P01",
+                    "terminating connection due to administrator command",
+                )));
+            }
+            if let Some(frame) = next_or_drain(&mut self.wire, &mut self.phase).await {
+                return Ok(frame?);
+            }
+            phase = *self.phase.borrow_and_update();
+        }
+    }
+
+    /// Handles one message. False: the client said goodbye.
+    async fn handle(&mut self, frame: &Frame) -> Result<bool, Ending> {
+        let message = match frame.decode() {
+            Ok(message) => message,
+            Err(error) => {
+                self.refuse(frame.kind, error.into()).await?;
+                return Ok(true);
+            }
+        };
+        match message {
+            Message::Terminate => return Ok(false),
+            Message::Sync => self.sync().await?,
+            _ if self.extended.is_skipping() => {}
+            Message::Flush => self.wire.flush().await?,
+            Message::Query(sql) => self.query(sql).await?,
+            // What a client still sends after its COPY FROM STDIN has failed.
+            Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {}
+            Message::FunctionCall => {
+                let error = sql::Error::unsupported("a function call by message");
+                self.refuse(frame.kind, error.into()).await?;
+            }
+            Message::Password => {
+                let message = "password message without an authentication request";
+                return Err(ProtocolError::violation(message).into());
+            }
+            extended => {
+                if let Err(failure) = self.extended_message(extended).await {
+                    self.refuse(frame.kind, failure).await?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells the client of an error with a message of this kind.
+    async fn refuse(&mut self, kind: u8, failure: Failure) -> Result<(), Ending> {
+        let error = match failure {
+            Failure::Statement(error) => error,
+            Failure::Connection(ending) => return Err(ending),
+        };
+        if self.extended.is_skipping() {
+            return Ok(());
+        }
+        self.session.fail().await;
+        self.report_notices();
+        self.report(error.report());
+        if matches!(kind, b'Q' | b'F') {
+            return self.ready_for_query().await;
+        }
+        self.extended.skip_to_sync();
+        Ok(())
+    }
+
+    /// Buffers an error or notice.
+    fn report(&mut self, report: &Report) {
+        if matches!(report.severity, Severity::Error | Severity::Fatal) {
+            self.shared.metrics.errors.increment(1);
+            tracing::debug!(sqlstate = report.sqlstate, message = %report.message, "statement failed");
+        }
+        backend::report(self.wire.output(), report);
+    }
+
+    /// Buffers the session's notices.
+    fn report_notices(&mut self) {
+        for notice in self.session.take_notices() {
+            backend::report(self.wire.output(), &notice);
+        }
+    }
+
+    /// Buffers changed settings and ReadyForQuery, and sends everything.
+    async fn ready_for_query(&mut self) -> Result<(), Ending> {
+        self.report_notices();
+        for (name, value) in self.session.take_parameter_changes() {
+            backend::parameter_status(self.wire.output(), name, &value);
+        }
+        backend::ready_for_query(self.wire.output(), self.session.status());
+        Ok(self.wire.flush().await?)
+    }
+}
+
+/// The next frame, or None when the phase has changed.
+async fn next_or_drain<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    phase: &mut watch::Receiver<Phase>,
+) -> Option<Result<Frame, ProtocolError>> {
+    tokio::select! {
+        biased;
+        frame = wire.frame() => Some(frame),
+        changed = phase.changed() => {
+            if changed.is_err() {
+                // The gateway itself is gone; its tasks end with it.
+                return Some(Err(ProtocolError::Closed));
+            }
+            None
+        }
+    }
+}

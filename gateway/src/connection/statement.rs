@@ -1,0 +1,107 @@
+//! Running a portal: rows, COPY and the command's tag, in either protocol.
+
+use sql::{CommandTag, Fetched, OutputColumn, Portal};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Connection, Failure};
+use crate::pgwire::backend;
+use crate::pgwire::frontend::ColumnFormats;
+
+/// How a run of a portal ended.
+pub(super) enum Completion {
+    /// The statement is done.
+    Done(CommandTag),
+    /// The statement was empty.
+    Empty,
+    /// As many rows as were asked for have been sent; there may be more.
+    Suspended,
+}
+
+/// What is to be sent of a portal's rows.
+pub(super) struct Output<'a> {
+    /// The columns; None = the statement returns no rows.
+    pub(super) columns: Option<&'a [OutputColumn]>,
+    /// Their formats.
+    pub(super) formats: &'a ColumnFormats,
+    /// At most so many rows; 0 = all.
+    pub(super) rows_max: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Runs a portal to its end or to `rows_max`. Its rows and notices are buffered, its completion is not.
+    pub(super) async fn run_portal(
+        &mut self,
+        portal: &mut Portal,
+        output: &Output<'_>,
+    ) -> Result<Completion, Failure> {
+        let started = env::clock::now();
+        let completion = self.fetch_all(portal, output).await;
+        self.shared.metrics.statements.increment(1);
+        self.shared.metrics.statement_seconds.record(started.elapsed().as_secs_f64());
+        completion
+    }
+
+    async fn fetch_all(&mut self, portal: &mut Portal, output: &Output<'_>) -> Result<Completion, Failure> {
+        let mut sent = 0;
+        let mut copying_out = false;
+        let columns = output.columns.unwrap_or_default();
+        loop {
+            let wanted = output.rows_max.saturating_sub(sent);
+            let fetched = self.session.fetch(portal, wanted).await?;
+            match fetched {
+                Fetched::Rows(rows) => {
+                    for row in &rows {
+                        self.encoder.encode(
+                            self.session.context(),
+                            columns,
+                            output.formats,
+                            row,
+                            self.wire.output(),
+                        )?;
+                    }
+                    sent += rows.len();
+                    self.wire.flush_if_large().await?;
+                    if output.rows_max != 0 && sent >= output.rows_max {
+                        self.report_notices();
+                        return Ok(Completion::Suspended);
+                    }
+                }
+                Fetched::Done(tag) => {
+                    if copying_out {
+                        backend::bare(self.wire.output(), b'c');
+                    }
+                    self.report_notices();
+                    return Ok(Completion::Done(match tag {
+                        // Each run of a portal counts the rows that it has sent itself.
+                        CommandTag::Select(_) if output.columns.is_some() => CommandTag::Select(sent as u64),
+                        other => other,
+                    }));
+                }
+                Fetched::EmptyQuery => return Ok(Completion::Empty),
+                Fetched::CopyIn(header) => {
+                    self.report_notices();
+                    let tag = self.copy_in(portal, header).await?;
+                    self.report_notices();
+                    return Ok(Completion::Done(tag));
+                }
+                Fetched::CopyOutStart(header) => {
+                    copying_out = true;
+                    backend::copy_out_response(self.wire.output(), header.columns);
+                }
+                Fetched::CopyOut(data) => {
+                    backend::copy_data(self.wire.output(), &data);
+                    self.wire.flush_if_large().await?;
+                }
+            }
+        }
+    }
+
+    /// Buffers what ends a run.
+    pub(super) fn complete(&mut self, completion: Completion) {
+        match completion {
+            Completion::Done(tag) => backend::command_complete(self.wire.output(), tag.to_string()),
+            Completion::Empty => backend::bare(self.wire.output(), b'I'),
+            Completion::Suspended => backend::bare(self.wire.output(), b's'),
+        }
+    }
+}

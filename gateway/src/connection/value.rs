@@ -1,0 +1,163 @@
+//! Values on the wire: parameters in, rows out, as text or binary.
+
+use bytes::{BufMut, BytesMut};
+use expr::datum::Row;
+use expr::session::SessionContext;
+use expr::{Datum, Type, TypeKind};
+use sql::{Error, OutputColumn, Result};
+
+use super::Failure;
+use crate::pgwire::ProtocolError;
+use crate::pgwire::backend::DataRow;
+use crate::pgwire::frontend::{Bind, ColumnFormats, Format};
+
+/// The parameter types that a Parse message gives; 0 and `unknown` are left to inference.
+pub(super) fn parameter_types(oids: &[u32]) -> Result<Vec<Option<TypeKind>>> {
+    oids.iter()
+        .map(|oid| match *oid {
+            0 => Ok(None),
+            oid => match TypeKind::from_oid(oid) {
+                Some(TypeKind::Unknown) => Ok(None),
+                Some(kind) => Ok(Some(kind)),
+                None => Err(Error::new(
+                    "0A000",
+                    format!("parameters of the type with OID {oid} are not supported"),
+                )),
+            },
+        })
+        .collect()
+}
+
+/// The parameters of a Bind message as values of `types`.
+pub(super) fn decode_parameters(
+    context: &SessionContext,
+    types: &[Type],
+    bind: &Bind<'_>,
+) -> Result<Row, Failure> {
+    if bind.parameters.len() != types.len() {
+        let message = format!(
+            "bind message supplies {} parameters, but prepared statement \"{}\" requires {}",
+            bind.parameters.len(),
+            bind.statement,
+            types.len()
+        );
+        return Err(ProtocolError::malformed(message).into());
+    }
+    let formats = bind.parameter_formats.resolve(types.len(), "parameter")?;
+    let mut values = Vec::with_capacity(types.len());
+    for (index, (bytes, ty)) in bind.parameters.iter().zip(types).enumerate() {
+        let value = match bytes {
+            None => Datum::Null,
+            Some(bytes) => match formats.of(index) {
+                Format::Text => decode_text(context, bytes, *ty)?,
+                Format::Binary => expr::binary::recv(bytes, *ty).map_err(Error::from)?,
+            },
+        };
+        values.push(value);
+    }
+    Ok(values)
+}
+
+fn decode_text(context: &SessionContext, bytes: &[u8], ty: Type) -> Result<Datum, Failure> {
+    let text = std::str::from_utf8(bytes).map_err(|error| ProtocolError::encoding(bytes, error))?;
+    if text.contains('\0') {
+        return Err(ProtocolError::Malformed {
+            sqlstate: "22021",
+            message: "invalid byte sequence for encoding \"UTF8\": 0x00".to_owned(),
+        }
+        .into());
+    }
+    if ty.kind == TypeKind::Int4
+        && let Ok(value) = text.parse()
+    {
+        return Ok(Datum::Int4(value));
+    }
+    Ok(expr::text::input(text, ty, context).map_err(Error::from)?)
+}
+
+/// Encodes rows of one result. Keeps what it would otherwise allocate for each value.
+#[derive(Default)]
+pub(super) struct RowEncoder {
+    text: String,
+    binary: Vec<u8>,
+}
+
+impl RowEncoder {
+    /// Appends a DataRow.
+    pub(super) fn encode(
+        &mut self,
+        context: &SessionContext,
+        columns: &[OutputColumn],
+        formats: &ColumnFormats,
+        row: &[Datum],
+        output: &mut BytesMut,
+    ) -> Result<()> {
+        let mut data = DataRow::begin(output, columns.len());
+        for (index, (value, column)) in row.iter().zip(columns).enumerate() {
+            match (value, formats.of(index)) {
+                (Datum::Null, _) => data.null(),
+                (value, Format::Text) => self.text(context, value, column.ty, &mut data),
+                (value, Format::Binary) => {
+                    self.binary.clear();
+                    if let Err(error) = expr::binary::send(value, column.ty, &mut self.binary) {
+                        data.abandon();
+                        return Err(error.into());
+                    }
+                    data.bytes(&self.binary);
+                }
+            }
+        }
+        if data.finish() { Ok(()) } else { Err(Error::new("54000", "the row is too long to be sent")) }
+    }
+
+    fn text(&mut self, context: &SessionContext, value: &Datum, ty: Type, data: &mut DataRow<'_>) {
+        match value {
+            Datum::Int2(value) => data.with(|buffer| put_integer(buffer, i64::from(*value))),
+            Datum::Int4(value) => data.with(|buffer| put_integer(buffer, i64::from(*value))),
+            Datum::Int8(value) => data.with(|buffer| put_integer(buffer, *value)),
+            Datum::Oid(value) => data.with(|buffer| put_integer(buffer, i64::from(*value))),
+            Datum::Bool(value) => data.bytes(if *value { b"t" } else { b"f" }),
+            Datum::Text(value) => data.bytes(value.as_bytes()),
+            other => {
+                self.text.clear();
+                expr::text::write(other, ty.kind, context, &mut self.text);
+                data.bytes(self.text.as_bytes());
+            }
+        }
+    }
+}
+
+/// Appends a number in decimal.
+fn put_integer(buffer: &mut BytesMut, value: i64) {
+    let mut digits = [0u8; 20];
+    let mut from = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        from -= 1;
+        if let Some(digit) = digits.get_mut(from) {
+            *digit = b'0' + (rest % 10) as u8;
+        }
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        buffer.put_u8(b'-');
+    }
+    buffer.put_slice(digits.get(from..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_written_in_decimal() {
+        for value in [0, 7, -7, 10, i64::MAX, i64::MIN, 1_000_000] {
+            let mut buffer = BytesMut::new();
+            put_integer(&mut buffer, value);
+            assert_eq!(&buffer[..], value.to_string().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What a gateway counts.
+
+use metrics::{Counter, Gauge, Histogram};
+
+/// The handles, looked up once.
+#[derive(Clone)]
+pub(crate) struct GatewayMetrics {
+    /// Connections that are open.
+    pub(crate) connections: Gauge,
+    /// Connections that were accepted.
+    pub(crate) accepted: Counter,
+    /// Connections that were refused for there being too many.
+    pub(crate) refused: Counter,
+    /// Statements run.
+    pub(crate) statements: Counter,
+    /// Errors sent to clients.
+    pub(crate) errors: Counter,
+    /// Cancel requests that named a session.
+    pub(crate) cancelled: Counter,
+    /// Seconds from a statement's Execute or Query to its end.
+    pub(crate) statement_seconds: Histogram,
+}
+
+impl GatewayMetrics {
+    pub(crate) fn new() -> Self {
+        metrics::describe_gauge!("nunatak_sql_connections", "Connections that are open");
+        metrics::describe_counter!(
+            "nunatak_sql_connections_accepted_total",
+            "Connections that were accepted"
+        );
+        metrics::describe_counter!(
+            "nunatak_sql_connections_refused_total",
+            "Connections that were refused because there were too many"
+        );
+        metrics::describe_counter!("nunatak_sql_statements_total", "Statements that were run");
+        metrics::describe_counter!("nunatak_sql_errors_total", "Errors that were sent to clients");
+        metrics::describe_counter!("nunatak_sql_cancelled_total", "Cancel requests that named a session");
+        metrics::describe_histogram!(
+            "nunatak_sql_statement_seconds",
+            metrics::Unit::Seconds,
+            "Time from a statement's start to its end"
+        );
+        Self {
+            connections: metrics::gauge!("nunatak_sql_connections"),
+            accepted: metrics::counter!("nunatak_sql_connections_accepted_total"),
+            refused: metrics::counter!("nunatak_sql_connections_refused_total"),
+            statements: metrics::counter!("nunatak_sql_statements_total"),
+            errors: metrics::counter!("nunatak_sql_errors_total"),
+            cancelled: metrics::counter!("nunatak_sql_cancelled_total"),
+            statement_seconds: metrics::histogram!("nunatak_sql_statement_seconds"),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What the server says, encoded into a connection's output buffer.
+
+use bytes::{BufMut, BytesMut};
+use pgwire::messages::Message;
+use pgwire::messages::copy::{CopyInResponse, CopyOutResponse};
+use pgwire::messages::data::{FieldDescription, ParameterDescription, RowDescription};
+use pgwire::messages::response::{
+    CommandComplete, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus as WireStatus,
+};
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
+};
+use sql::{OutputColumn, Report, Severity, TransactionStatus};
+
+use super::frontend::ColumnFormats;
+use super::frontend::Format;
+
+/// The newest protocol that is spoken: 3.0.
+const PROTOCOL_VERSION: i32 = 3 << 16;
+
+/// CommandComplete's tag and the like are far below the protocol's bound; what is not is cut before it gets here.
+fn put(output: &mut BytesMut, message: &impl Message) {
+    if let Err(error) = message.encode(output) {
+        tracing::error!(%error, "a message could not be encoded");
+    }
+}
+
+/// AuthenticationOk
+pub(crate) fn authentication_ok(output: &mut BytesMut) {
+    put(output, &Authentication::Ok);
+}
+
+/// NegotiateProtocolVersion: only 3.0, and none of `options`.
+pub(crate) fn negotiate_version(output: &mut BytesMut, options: Vec<String>) {
+    put(output, &NegotiateProtocolVersion::new(PROTOCOL_VERSION, options));
+}
+
+/// BackendKeyData
+pub(crate) fn backend_key_data(output: &mut BytesMut, process_id: i32, secret: i32) {
+    put(output, &BackendKeyData::new(process_id, SecretKey::I32(secret)));
+}
+
+/// ParameterStatus
+pub(crate) fn parameter_status(output: &mut BytesMut, name: &str, value: &str) {
+    put(output, &ParameterStatus::new(name.to_owned(), value.to_owned()));
+}
+
+/// ReadyForQuery
+pub(crate) fn ready_for_query(output: &mut BytesMut, status: TransactionStatus) {
+    let status = match status {
+        TransactionStatus::Idle => WireStatus::Idle,
+        TransactionStatus::InBlock => WireStatus::Transaction,
+        TransactionStatus::Failed => WireStatus::Error,
+    };
+    put(output, &ReadyForQuery::new(status));
+}
+
+/// A message without a body: ParseComplete `1`, BindComplete `2`, CloseComplete `3`, EmptyQueryResponse `I`,
+/// NoData `n`, PortalSuspended `s`, CopyDone `c`.
+pub(crate) fn bare(output: &mut BytesMut, kind: u8) {
+    output.put_slice(&[kind, 0, 0, 0, 4]);
+}
+
+/// CommandComplete
+pub(crate) fn command_complete(output: &mut BytesMut, tag: String) {
+    put(output, &CommandComplete::new(tag));
+}
+
+/// ParameterDescription
+pub(crate) fn parameter_description(output: &mut BytesMut, types: &[expr::Type]) {
+    put(output, &ParameterDescription::new(types.iter().map(|ty| ty.kind as u32).collect()));
+}
+
+/// RowDescription
+pub(crate) fn row_description(output: &mut BytesMut, columns: &[OutputColumn], formats: &ColumnFormats) {
+    let fields = columns.iter().enumerate().map(|(index, column)| {
+        let format = match formats.of(index) {
+            Format::Text => 0,
+            Format::Binary => 1,
+        };
+        FieldDescription::new(
+            column.name.clone(),
+            column.table_oid.cast_signed(),
+            column.column_number,
+            column.ty.kind as u32,
+            column.ty.kind.length(),
+            column.ty.modifier,
+            format,
+        )
+    });
+    put(output, &RowDescription::new(fields.collect()));
+}
+
+/// CopyInResponse, of text columns.
+pub(crate) fn copy_in_response(output: &mut BytesMut, columns: usize) {
+    put(output, &CopyInResponse::new(0, column_count(columns), vec![0; columns]));
+}
+
+/// CopyOutResponse, of text columns.
+pub(crate) fn copy_out_response(output: &mut BytesMut, columns: usize) {
+    put(output, &CopyOutResponse::new(0, column_count(columns), vec![0; columns]));
+}
+
+fn column_count(columns: usize) -> i16 {
+    i16::try_from(columns).unwrap_or(i16::MAX)
+}
+
+/// CopyData
+pub(crate) fn copy_data(output: &mut BytesMut, data: &[u8]) {
+    output.reserve(5 + data.len());
+    output.put_u8(b'd');
+    output.put_u32(u32::try_from(data.len() + 4).unwrap_or(u32::MAX));
+    output.put_slice(data);
+}
+
+/// ErrorResponse or, for the milder severities, NoticeResponse.
+pub(crate) fn report(output: &mut BytesMut, report: &Report) {
+    let mut fields = vec![
+        (b'S', report.severity.as_str().to_owned()),
+        (b'V', report.severity.as_str().to_owned()),
+        (b'C', report.sqlstate.to_owned()),
+        (b'M', report.message.clone()),
+    ];
+    let optional = [
+        (b'D', &report.detail),
+        (b'H', &report.hint),
+        (b'W', &report.context),
+        (b's', &report.names.schema),
+        (b't', &report.names.table),
+        (b'c', &report.names.column),
+        (b'n', &report.names.constraint),
+    ];
+    fields.extend(optional.into_iter().filter_map(|(code, value)| value.clone().map(|value| (code, value))));
+    fields.extend(report.position.map(|position| (b'P', position.to_string())));
+    for (_, value) in &mut fields {
+        value.retain(|character| character != '\0');
+    }
+    match report.severity {
+        Severity::Error | Severity::Fatal => put(output, &ErrorResponse::new(fields)),
+        Severity::Warning | Severity::Notice | Severity::Info => put(output, &NoticeResponse::new(fields)),
+    }
+}
+
+/// A DataRow under construction in the output buffer: its length is written when it is finished.
+///
+/// # Invariants
+/// - `start` is where the message's kind stands; everything behind it belongs to this row.
+pub(crate) struct DataRow<'a> {
+    output: &'a mut BytesMut,
+    start: usize,
+}
+
+impl<'a> DataRow<'a> {
+    /// Begins a row of `columns` columns.
+    pub(crate) fn begin(output: &'a mut BytesMut, columns: usize) -> Self {
+        let start = output.len();
+        output.put_slice(&[b'D', 0, 0, 0, 0]);
+        output.put_i16(column_count(columns));
+        Self { output, start }
+    }
+
+    /// A column that is NULL.
+    pub(crate) fn null(&mut self) {
+        self.output.put_i32(-1);
+    }
+
+    /// A column whose bytes are known.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.output.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.output.put_slice(bytes);
+    }
+
+    /// A column that `write` appends to the buffer.
+    pub(crate) fn with(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        let at = self.output.len();
+        self.output.put_u32(0);
+        write(self.output);
+        let length = self.output.len() - at - 4;
+        patch_u32(self.output, at, length);
+    }
+
+    /// Takes the row back.
+    pub(crate) fn abandon(self) {
+        self.output.truncate(self.start);
+    }
+
+    /// Ends the row. False: it is too long for the protocol and has been taken back.
+    pub(crate) fn finish(self) -> bool {
+        let length = self.output.len() - self.start - 1;
+        if length > i32::MAX as usize {
+            self.output.truncate(self.start);
+            return false;
+        }
+        patch_u32(self.output, self.start + 1, length);
+        true
+    }
+}
+
+fn patch_u32(output: &mut BytesMut, at: usize, value: usize) {
+    if let Some(place) = output.get_mut(at..at + 4) {
+        place.copy_from_slice(&u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pgwire::messages::{DecodeContext, PgWireBackendMessage, ProtocolVersion};
+
+    use super::*;
+
+    fn decoded(output: &mut BytesMut) -> PgWireBackendMessage {
+        let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
+        context.awaiting_frontend_ssl = false;
+        context.awaiting_frontend_startup = false;
+        PgWireBackendMessage::decode(output, &context).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_data_row_has_its_lengths_filled_in() {
+        let mut output = BytesMut::new();
+        let mut row = DataRow::begin(&mut output, 3);
+        row.null();
+        row.bytes(b"ab");
+        row.with(|buffer| buffer.put_slice(b"xyz"));
+        assert!(row.finish());
+        let PgWireBackendMessage::DataRow(row) = decoded(&mut output) else { panic!("no row") };
+        assert_eq!(row.field_count, 3);
+        assert_eq!(&row.data[..], b"\xff\xff\xff\xff\0\0\0\x02ab\0\0\0\x03xyz");
+        assert!(output.is_empty());
+    }
+
+    #[test]
+    fn a_report_carries_all_its_fields() {
+        let mut output = BytesMut::new();
+        let error = sql::Error::new("42601", "syntax\0 error").hint("try").at(8);
+        report(&mut output, error.report());
+        let PgWireBackendMessage::ErrorResponse(response) = decoded(&mut output) else { panic!("no error") };
+        let field =
+            |code: u8| response.fields.iter().find(|field| field.0 == code).map(|field| field.1.as_str());
+        assert_eq!(field(b'S'), Some("ERROR"));
+        assert_eq!(field(b'C'), Some("42601"));
+        assert_eq!(field(b'M'), Some("syntax error"));
+        assert_eq!(field(b'H'), Some("try"));
+        assert_eq!(field(b'P'), Some("8"));
+    }
+}

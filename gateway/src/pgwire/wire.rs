@@ -1,0 +1,217 @@
+//! One connection's bytes: bounded frames in, buffered messages out.
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::ProtocolError;
+
+/// Startup packets are at most this long, as in PostgreSQL.
+const STARTUP_BYTES_MAX: usize = 10_000;
+
+/// Messages that carry neither SQL nor data are at most this long, as in PostgreSQL.
+const SMALL_MESSAGE_BYTES_MAX: usize = 10_000;
+
+/// How much room is made for one read.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Output beyond this is sent before more is produced.
+const OUTPUT_BYTES_HIGH: usize = 128 * 1024;
+
+/// Buffers that grew past this are given back once they are empty.
+const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
+
+/// One message: its kind and its body without the length.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    /// The message's first byte.
+    pub(crate) kind: u8,
+    /// What follows the length.
+    pub(crate) body: Bytes,
+}
+
+/// A connection as frames and messages.
+///
+/// # Invariants
+/// - Memory follows the bytes that arrived, never the length that a message claims to have.
+/// - A call to [`Wire::frame`] that is dropped halfway loses nothing: what arrived stays in `input`.
+pub(crate) struct Wire<S> {
+    stream: S,
+    input: BytesMut,
+    output: BytesMut,
+    message_bytes_max: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// A connection over `stream` that refuses messages of more than `message_bytes_max` bytes.
+    pub(crate) fn new(stream: S, message_bytes_max: usize) -> Self {
+        Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bytes_max }
+    }
+
+    /// The next startup packet, without its length.
+    pub(crate) async fn startup_frame(&mut self) -> Result<Bytes, ProtocolError> {
+        loop {
+            if let Some(length) = self.peek_u32(0) {
+                let length = length as usize;
+                if !(8..=STARTUP_BYTES_MAX).contains(&length) {
+                    return Err(ProtocolError::violation("invalid length of startup packet"));
+                }
+                if self.input.len() >= length {
+                    self.input.advance(4);
+                    return Ok(self.input.split_to(length - 4).freeze());
+                }
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Sends the one byte that refuses encryption.
+    pub(crate) async fn refuse_encryption(&mut self) -> Result<(), ProtocolError> {
+        self.stream.write_all(b"N").await?;
+        Ok(())
+    }
+
+    /// Whether a message of this kind comes next and has begun to arrive.
+    pub(crate) fn next_is(&self, kind: u8) -> bool {
+        self.input.first() == Some(&kind)
+    }
+
+    /// The next message. Waits for it without flushing what is buffered.
+    pub(crate) async fn frame(&mut self) -> Result<Frame, ProtocolError> {
+        loop {
+            if let Some(frame) = self.buffered_frame()? {
+                return Ok(frame);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The next message if it has arrived whole.
+    pub(crate) fn buffered_frame(&mut self) -> Result<Option<Frame>, ProtocolError> {
+        let Some(&kind) = self.input.first() else { return Ok(None) };
+        let bytes_max = match kind {
+            b'Q' | b'P' | b'B' | b'd' | b'F' => self.message_bytes_max,
+            b'C' | b'D' | b'E' | b'H' | b'S' | b'X' | b'c' | b'f' | b'p' => SMALL_MESSAGE_BYTES_MAX,
+            _ => return Err(ProtocolError::violation(format!("invalid frontend message type {kind}"))),
+        };
+        let Some(length) = self.peek_u32(1) else { return Ok(None) };
+        let length = length as usize;
+        if length < 4 {
+            return Err(ProtocolError::violation(format!("invalid message length {length}")));
+        }
+        if length > bytes_max {
+            return Err(ProtocolError::violation(format!(
+                "message of {length} bytes of type '{}' is longer than the {bytes_max} that are allowed",
+                char::from(kind)
+            )));
+        }
+        if self.input.len() < length + 1 {
+            return Ok(None);
+        }
+        self.input.advance(5);
+        let body = self.input.split_to(length - 4).freeze();
+        Ok(Some(Frame { kind, body }))
+    }
+
+    fn peek_u32(&self, offset: usize) -> Option<u32> {
+        let bytes = self.input.get(offset..offset + 4)?;
+        Some(u32::from_be_bytes(bytes.try_into().ok()?))
+    }
+
+    async fn fill(&mut self) -> Result<(), ProtocolError> {
+        if self.input.is_empty() && self.input.capacity() > BUFFER_BYTES_KEPT {
+            self.input = BytesMut::new();
+        }
+        self.input.reserve(READ_BYTES);
+        match self.stream.read_buf(&mut self.input).await {
+            Ok(0) => Err(ProtocolError::Closed),
+            Ok(_) => Ok(()),
+            Err(error) if is_disconnect(&error) => Err(ProtocolError::Closed),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where messages to the client are encoded to.
+    pub(crate) fn output(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    /// Sends what is buffered if it is much.
+    pub(crate) async fn flush_if_large(&mut self) -> Result<(), ProtocolError> {
+        if self.output.len() >= OUTPUT_BYTES_HIGH { self.flush().await } else { Ok(()) }
+    }
+
+    /// Sends what is buffered.
+    pub(crate) async fn flush(&mut self) -> Result<(), ProtocolError> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let written = self.stream.write_all(&self.output).await;
+        if self.output.capacity() > BUFFER_BYTES_KEPT {
+            self.output = BytesMut::new();
+        } else {
+            self.output.clear();
+        }
+        match written {
+            Err(error) if is_disconnect(&error) => Err(ProtocolError::Closed),
+            other => Ok(other?),
+        }
+    }
+
+    /// Sends what is buffered and says that nothing will follow.
+    pub(crate) async fn finish(mut self) {
+        if self.flush().await.is_ok() {
+            let _ = self.stream.shutdown().await;
+        }
+    }
+}
+
+fn is_disconnect(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire_with(bytes: &[u8]) -> Wire<tokio::io::DuplexStream> {
+        let (stream, _other) = tokio::io::duplex(1);
+        let mut wire = Wire::new(stream, 1000);
+        wire.input.extend_from_slice(bytes);
+        wire
+    }
+
+    #[test]
+    fn a_frame_is_given_out_only_when_whole() {
+        let mut wire = wire_with(&[b'Q', 0, 0, 0, 6, b'x']);
+        assert!(wire.buffered_frame().unwrap().is_none());
+        wire.input.extend_from_slice(&[0, b'S', 0]);
+        let frame = wire.buffered_frame().unwrap().unwrap();
+        assert_eq!((frame.kind, &frame.body[..]), (b'Q', &b"x\0"[..]));
+        assert!(wire.buffered_frame().unwrap().is_none());
+    }
+
+    #[test]
+    fn lengths_out_of_bounds_are_violations() {
+        for bytes in [
+            &[b'Q', 0, 0, 0, 3][..],
+            &[b'Q', 0, 0, 4, 0],
+            &[b'Q', 255, 255, 255, 255],
+            &[b'S', 0, 1, 0, 0],
+            &[0, 0, 0, 0, 4],
+            &[b'z'],
+        ] {
+            assert!(
+                matches!(wire_with(bytes).buffered_frame(), Err(ProtocolError::Violation { .. })),
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_startup_packet_of_a_gibibyte_is_refused_at_its_length() {
+        let mut wire = wire_with(&[0x40, 0, 0, 0]);
+        assert!(matches!(wire.startup_frame().await, Err(ProtocolError::Violation { .. })));
+        assert!(wire.input.capacity() < 64 * 1024);
+    }
+}
