@@ -9,7 +9,12 @@ pub use service::{Network, NodeService, RequestStream, ResponseStream};
 pub use tonic::{Code, Status};
 
 /// Version 1 of the protocol.
-#[expect(missing_docs, clippy::all, reason = "generated; the .proto files hold the documentation")]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the .proto files hold the documentation"
+)]
 pub mod v1 {
     tonic::include_proto!("nunatak.v1");
 }

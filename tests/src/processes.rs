@@ -1,0 +1,303 @@
+//! The real binary as processes on loopback: one node, or nodes with gateways, killed and restarted at will.
+//!
+//! Everything is ended when its handle is dropped. What the processes print goes to files in the cluster's directory,
+//! and is shown when something does not come up.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a process may take to come up.
+const READY_SECONDS: u64 = 60;
+
+/// The binary that `cargo test --workspace` has built beside the tests, or `NUNATAK_BINARY`.
+pub fn binary() -> PathBuf {
+    if let Some(given) = std::env::var_os("NUNATAK_BINARY") {
+        return given.into();
+    }
+    let this = std::env::current_exe().expect("the test's own path");
+    let folder = this.parent().and_then(Path::parent).expect("target/PROFILE");
+    let path = folder.join("nunatak");
+    assert!(path.exists(), "{} is missing: cargo build -p nunatak", path.display());
+    path
+}
+
+/// A loopback address that nobody listens on.
+pub fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").to_string()
+}
+
+/// Whether a program of PostgreSQL is installed; says 'skipped' aloud if not.
+pub fn installed(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        println!("skipped: {program} is not installed");
+    }
+    found
+}
+
+/// A running process of the binary.
+pub struct Process {
+    arguments: Vec<String>,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// Starts `nunatak` with these arguments; its output is appended to `log`.
+    pub fn start(arguments: &[&str], log: &Path) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut process = Self { arguments, log: log.to_path_buf(), child: None };
+        process.restart();
+        process
+    }
+
+    /// Starts the process again, with the same arguments.
+    pub fn restart(&mut self) {
+        let out = File::options().create(true).append(true).open(&self.log).expect("a log file");
+        let err = out.try_clone().expect("a log file");
+        let child = Command::new(binary())
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .expect("the binary starts");
+        self.child = Some(child);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("the process can be killed");
+            child.wait().expect("the process can be waited for");
+        }
+    }
+
+    /// SIGTERM, and the exit status.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("a running process");
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        child.wait().expect("the process can be waited for").code()
+    }
+
+    /// What the process has printed.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Asks `ready` until it says yes; fails with `what` and the log otherwise.
+pub fn await_ready(what: &str, process: &Process, ready: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(READY_SECONDS);
+    while !ready() {
+        assert!(Instant::now() < deadline, "{what} did not come up:\n{}", process.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A node or gateway with PostgreSQL's port.
+pub struct Listener {
+    /// Its process.
+    pub process: Process,
+    /// PostgreSQL's address.
+    pub address: String,
+    /// The address of /health, /ready and /metrics.
+    pub http: String,
+}
+
+impl Listener {
+    /// Waits until a statement is answered.
+    pub fn await_sql(&self) {
+        await_ready(&format!("SQL on {}", self.address), &self.process, || {
+            psql(&self.address, "select 1").is_ok_and(|answer| answer == "1")
+        });
+    }
+}
+
+/// `nunatak start-single` on a directory.
+pub fn start_single(folder: &Path) -> Listener {
+    let (address, http) = (free_address(), free_address());
+    let data = folder.join("data");
+    let data = data.to_str().expect("a UTF-8 path");
+    let process = Process::start(
+        &["start-single", "--data", data, "--listen", &address, "--http", &http],
+        &folder.join("single.log"),
+    );
+    let listener = Listener { process, address, http };
+    listener.await_sql();
+    listener
+}
+
+/// Node processes and gateway processes.
+pub struct Cluster {
+    /// The storage nodes.
+    pub nodes: Vec<Process>,
+    /// The nodes' addresses.
+    pub addresses: Vec<String>,
+    /// The gateways.
+    pub gateways: Vec<Listener>,
+}
+
+impl Cluster {
+    /// Starts and initialises a cluster below `folder`, and waits until it is fully replicated and answers SQL.
+    pub fn start(folder: &Path, nodes: usize, gateways: usize) -> Self {
+        let addresses: Vec<_> = (0..nodes).map(|_| free_address()).collect();
+        let join = addresses.join(",");
+        let mut cluster = Self { nodes: Vec::new(), addresses: addresses.clone(), gateways: Vec::new() };
+        for (number, address) in addresses.iter().enumerate() {
+            let data = folder.join(format!("node{number}"));
+            let data = data.to_str().expect("a UTF-8 path");
+            cluster.nodes.push(Process::start(
+                &["node", "--data", data, "--listen", address, "--join", &join, "--http", &free_address()],
+                &folder.join(format!("node{number}.log")),
+            ));
+        }
+        let (first, process) = (addresses.first().expect("a node"), cluster.nodes.first().expect("a node"));
+        await_ready("init", process, || run(&["init", "--host", first]).is_ok());
+        for number in 0..gateways {
+            let (address, http) = (free_address(), free_address());
+            let process = Process::start(
+                &["gateway", "--listen", &address, "--join", &join, "--http", &http],
+                &folder.join(format!("gateway{number}.log")),
+            );
+            cluster.gateways.push(Listener { process, address, http });
+        }
+        for gateway in &cluster.gateways {
+            gateway.await_sql();
+        }
+        await_ready("full replication", process_of(&cluster), || {
+            let ranges = cluster.ranges();
+            !ranges.is_empty() && ranges.iter().all(|range| range.voters == nodes.min(3))
+        });
+        cluster
+    }
+
+    /// The ranges as the operator sees them; none while the cluster does not answer.
+    pub fn ranges(&self) -> Vec<Range> {
+        for address in &self.addresses {
+            if let Ok(answer) = run(&["admin", "ranges", "--host", address, "--format", "json"])
+                && let Ok(serde_json::Value::Array(ranges)) = serde_json::from_str(&answer)
+            {
+                return ranges.iter().map(Range::read).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    /// The place in `nodes` of the node that leads the range with SQL data.
+    pub fn leader(&self) -> usize {
+        let deadline = Instant::now() + Duration::from_secs(READY_SECONDS);
+        loop {
+            let ranges = self.ranges();
+            let leader =
+                ranges.iter().max_by_key(|range| range.id).and_then(|range| range.leader_address.clone());
+            let place =
+                leader.and_then(|leader| self.addresses.iter().position(|address| *address == leader));
+            if let Some(place) = place {
+                return place;
+            }
+            assert!(Instant::now() < deadline, "no leader is known: {ranges:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// `nunatak admin check-consistency`, through the first node that answers.
+    pub fn check_consistency(&self) -> Result<String, String> {
+        let mut complaint = String::new();
+        for _ in 0..READY_SECONDS {
+            for address in &self.addresses {
+                match run(&["admin", "check-consistency", "--host", address]) {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => complaint = error,
+                }
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        Err(complaint)
+    }
+}
+
+fn process_of(cluster: &Cluster) -> &Process {
+    cluster.nodes.first().expect("a node")
+}
+
+/// A range, from `nunatak admin ranges --format json`.
+#[derive(Debug)]
+pub struct Range {
+    /// Its id.
+    pub id: u64,
+    /// Replicas that vote.
+    pub voters: usize,
+    /// The address of the leader's node, if known.
+    pub leader_address: Option<String>,
+}
+
+impl Range {
+    fn read(range: &serde_json::Value) -> Self {
+        let number =
+            |value: &serde_json::Value, key: &str| value.get(key).and_then(serde_json::Value::as_u64);
+        let no_replicas = Vec::new();
+        let replicas = range.get("replicas").and_then(serde_json::Value::as_array).unwrap_or(&no_replicas);
+        let leader = number(range, "leader_node_id");
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        Self {
+            id: number(range, "range_id").unwrap_or(0),
+            voters: replicas
+                .iter()
+                .filter(|replica| replica.get("learner").and_then(serde_json::Value::as_bool) != Some(true))
+                .count(),
+            leader_address: replicas
+                .iter()
+                .find(|replica| number(replica, "node_id") == leader)
+                .and_then(|replica| replica.get("address").and_then(text)),
+        }
+    }
+}
+
+/// Runs `nunatak` to its end: its output, or its complaint.
+pub fn run(arguments: &[&str]) -> Result<String, String> {
+    output(Command::new(binary()).args(arguments))
+}
+
+/// The answer to a statement, unaligned and without headers.
+pub fn psql(address: &str, sql: &str) -> Result<String, String> {
+    let (host, port) = address.rsplit_once(':').expect("host:port");
+    output(
+        Command::new("psql")
+            .args(["-X", "-q", "-A", "-t", "-h", host, "-p", port, "-U", "postgres", "-d", "postgres"])
+            .args(["-v", "ON_ERROR_STOP=1", "-c", sql])
+            .env("PGCONNECT_TIMEOUT", "5"),
+    )
+}
+
+/// Runs pgbench: what it printed, or its complaint.
+pub fn pgbench(address: &str, arguments: &[&str]) -> Result<String, String> {
+    let (host, port) = address.rsplit_once(':').expect("host:port");
+    output(
+        Command::new("pgbench")
+            .args(["-h", host, "-p", port, "-U", "postgres"])
+            .args(arguments)
+            .arg("postgres"),
+    )
+}
+
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(format!("{} {}", text(&output.stdout), text(&output.stderr)))
+    }
+}
