@@ -2,6 +2,8 @@
 
 pub mod catalog;
 pub mod error;
+pub mod parse;
+pub mod plan;
 pub mod session;
 
 pub use error::{Error, Notice, ObjectNames, Report, Result, Severity};

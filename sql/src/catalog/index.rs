@@ -1,5 +1,7 @@
 //! Indexes: ordered keys that lead to rows.
 
+use keys::encode::Direction;
+
 use super::{ColumnId, Oid};
 
 /// Where an index's entries are stored: `/t/<index id>/…`. Swapped by TRUNCATE, while the index's oid stays.
@@ -41,6 +43,16 @@ impl IndexColumn {
     /// Ascending, NULLs last.
     pub const fn ascending(column: ColumnId) -> Self {
         Self { column, descending: false, nulls_first: false }
+    }
+
+    /// How the column is encoded in keys.
+    pub const fn direction(self) -> Direction {
+        match (self.descending, self.nulls_first) {
+            (false, false) => Direction::Ascending,
+            (false, true) => Direction::AscendingNullsFirst,
+            (true, true) => Direction::Descending,
+            (true, false) => Direction::DescendingNullsLast,
+        }
     }
 }
 

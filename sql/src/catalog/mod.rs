@@ -1,11 +1,13 @@
 //! The catalog: what tables, columns and indexes there are, as of one catalog version.
 //!
-//! A [`CatalogSnapshot`] is immutable and cheap to share. Base tables are read from rows under `/sys`; they are ordinary transactional data, written by DDL together with
+//! A [`CatalogSnapshot`] is immutable and cheap to share. Base tables are read from rows under `/sys`
+//! ([`stored`] draws their keys and values); they are ordinary transactional data, written by DDL together with
 //! the catalog version. System views (`pg_catalog`, `information_schema`) are descriptors without storage: the
 //! snapshot is told of them when it is made and finds them by name and oid like any other table.
 
 mod index;
 mod snapshot;
+pub mod stored;
 mod table;
 
 pub use index::{IndexColumn, IndexConstraint, IndexDescriptor, IndexId, IndexState};

@@ -125,9 +125,9 @@ impl CatalogSnapshot {
 
     /// The index of this oid, and its table.
     pub fn index_by_oid(&self, oid: Oid) -> Option<(&Arc<TableDescriptor>, &IndexDescriptor)> {
-        self.by_oid.values().find_map(|table| {
-            table.indexes.iter().find(|index| index.oid == oid).map(|index| (table, index))
-        })
+        self.by_oid
+            .values()
+            .find_map(|table| table.indexes.iter().find(|index| index.oid == oid).map(|index| (table, index)))
     }
 
     /// All tables by oid, virtual ones included.

@@ -1,6 +1,7 @@
 //! The durable form of the catalog: one row per table under `/sys`.
 //!
 //! ```text
+//! key   = index key of the catalog's index of tables: column oid, suffix 0
 //! value = protobuf TableRecord
 //!         version = 1            a reader refuses what is newer than it knows
 //!         oid, schema, name, next_column_id, schema_version
@@ -14,11 +15,31 @@
 //! What recovery may assume: a row that decodes satisfies [`TableDescriptor::check`]; it was checked when written.
 
 use bytes::Bytes;
-use expr::{Type, TypeKind};
+use expr::{Datum, Type, TypeKind};
+use keys::Span;
+use keys::encode::Direction;
 use prost::Message;
 
-use super::{Column, IndexColumn, IndexConstraint, IndexDescriptor, IndexState, TableDescriptor, TableKind};
+use super::{
+    Column, IndexColumn, IndexConstraint, IndexDescriptor, IndexState, Oid, TableDescriptor, TableKind,
+};
 use crate::error::{Error, Result};
+
+/// The index id under which the rows of tables stand.
+const TABLES: u64 = 1;
+
+/// The key of a table's row.
+pub fn table_key(tenant: u8, oid: Oid) -> Result<Bytes> {
+    let mut key = keys::sql::index_prefix(tenant, TABLES).to_vec();
+    expr::key::encode_datum(&Datum::Oid(oid), TypeKind::Oid.into(), Direction::Ascending, &mut key)?;
+    key.push(keys::sql::SUFFIX_ROW);
+    Ok(key.into())
+}
+
+/// The keys of all tables' rows.
+pub fn tables_span(tenant: u8) -> Span {
+    keys::sql::index_span(tenant, TABLES)
+}
 
 /// The newest version of a table's row that this code reads, and the one it writes.
 const VERSION: u32 = 1;
@@ -117,7 +138,8 @@ pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
 
 /// The table of a row's value. XX001 if it is damaged, 0A000 if it is newer than this code.
 pub fn decode_table(value: &[u8]) -> Result<TableDescriptor> {
-    let damaged = |why: String| Error::new("XX001", format!("the catalog's row of a table is damaged: {why}"));
+    let damaged =
+        |why: String| Error::new("XX001", format!("the catalog's row of a table is damaged: {why}"));
     let record = TableRecord::decode(value).map_err(|error| damaged(error.to_string()))?;
     if record.version > VERSION {
         return Err(Error::new(

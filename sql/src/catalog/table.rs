@@ -116,7 +116,8 @@ impl TableDescriptor {
 
     /// What is wrong with the descriptor, if anything is.
     pub fn check(&self) -> Result<(), String> {
-        let complain = |what: &str| Err(format!("table {}.{} ({}): {what}", self.schema, self.name, self.oid));
+        let complain =
+            |what: &str| Err(format!("table {}.{} ({}): {what}", self.schema, self.name, self.oid));
         for (place, column) in self.columns.iter().enumerate() {
             if self.columns.iter().take(place).any(|earlier| earlier.id == column.id) {
                 return complain("two columns have one id");
@@ -155,7 +156,11 @@ impl TableDescriptor {
             }
             Some(primary) => {
                 let over_row_id = primary.columns.iter().any(|key| key.column == ROW_ID_COLUMN);
-                if over_row_id == self.row_id().is_some() { Ok(()) } else { complain("its row id is not its key") }
+                if over_row_id == self.row_id().is_some() {
+                    Ok(())
+                } else {
+                    complain("its row id is not its key")
+                }
             }
         }
     }

@@ -9,7 +9,7 @@
 //!   they are **slots**: values of an outer row, set by the [`Binding`]s of the [`Apply`] or dependent [`Join`] that
 //!   runs the subtree once per outer row. So the values of a statement's parameters are a vector of `slots` datums.
 //!
-//! Plans come out of `bind` naive (scans of whole tables under filters) and are made quick by [`optimise`].
+//! Plans come out of `bind` naive: scans of whole tables under filters.
 
 mod ddl;
 mod modify;
@@ -17,17 +17,21 @@ mod node;
 mod session;
 mod span;
 
-pub use ddl::{AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex, NewIndexKind, Truncate};
-pub use modify::{
-    Assignment, ConflictAction, CopyFormat, CopyFrom, CopyOptions, CopyTo, Delete, Insert, Modify, OnConflict, Update,
+pub use ddl::{
+    AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex, NewIndexKind, Truncate,
 };
+pub use modify::{Assignment, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Modify, OnConflict, Update};
 pub use node::{
-    Aggregate, AggregateCall, Apply, ApplyKind, Binding, Distinct, Filter, FunctionScan, Join, JoinKind, JoinStrategy,
-    Limit, LockStrength, LockWait, Node, Project, RowLock, Scan, SetOperation, SetOperationKind, Sort, SortKey,
-    TableFunction, Values, VirtualScan,
+    Aggregate, AggregateCall, Apply, ApplyKind, Binding, Distinct, Filter, FunctionScan, Join, JoinStrategy,
+    Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, TableFunction, Values, VirtualScan,
 };
-pub use session::{AccessMode, Discard, Isolation, SessionCommand, SettingValue, TransactionModes};
-pub use span::{KeyBound, KeySpan, SpanValues};
+pub use session::SessionCommand;
+pub use span::{KeyBound, KeySpan};
+
+pub use crate::parse::ast::{
+    AccessMode, CopyFormat, CopyOptions, Discard, Isolation, JoinKind, LockStrength, LockWait,
+    SetOperationKind, SettingValue, TransactionModes,
+};
 
 use expr::Type;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expr::Expr;
 
-use super::Node;
+use super::{CopyOptions, Node};
 use crate::catalog::{IndexId, TableDescriptor};
 
 /// Writes rows.
@@ -114,32 +114,4 @@ pub struct CopyTo {
     pub names: Vec<String>,
     /// The data's form.
     pub options: CopyOptions,
-}
-
-/// The form of COPY's data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CopyOptions {
-    /// Text or CSV.
-    pub format: CopyFormat,
-    /// DELIMITER, one byte: a tab for text, a comma for CSV.
-    pub delimiter: u8,
-    /// NULL: `\N` for text, nothing for CSV.
-    pub null: String,
-    /// HEADER: the first line names the columns.
-    pub header: bool,
-    /// HEADER MATCH: and they have to be the right names.
-    pub header_match: bool,
-    /// QUOTE of CSV, one byte.
-    pub quote: u8,
-    /// ESCAPE of CSV, one byte: the quote unless given.
-    pub escape: u8,
-}
-
-/// Formats of COPY.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CopyFormat {
-    /// PostgreSQL's text format.
-    Text,
-    /// Comma separated values.
-    Csv,
 }

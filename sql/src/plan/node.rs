@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use expr::aggregate::AggregateFunction;
+use expr::FunctionId;
+use expr::aggregate::Aggregate as AggregateFunction;
 use expr::{Expr, Type};
 
-use super::KeySpan;
+use super::{JoinKind, KeySpan, LockStrength, LockWait, SetOperationKind};
 use crate::catalog::{IndexId, TableDescriptor};
 
 /// Makes rows. [`Node::types`] tells their shape.
@@ -48,17 +49,16 @@ pub struct Scan {
     pub alias: String,
     /// The index: the primary, or a secondary one that leads to the rows.
     pub index: IndexId,
-    /// Which keys to read, in this order; they may overlap unless [`KeySpan`] says otherwise, and a row is answered
-    /// once. `None`: all of them.
+    /// Which keys to read. They may overlap; a row is answered once. `None`: all of them.
     pub spans: Option<Vec<KeySpan>>,
     /// The output: places in `table.columns`.
     pub columns: Vec<usize>,
     /// Over the output row; rows for which it is not true are left out. What `spans` guarantee is not repeated.
     pub filter: Option<Expr>,
-    /// Lock the rows, and answer their newest version: the filter **and the spans' conditions** hold of what is
-    /// answered. `residual` restates the latter.
+    /// Lock the rows, and answer their newest version if `recheck` holds of it.
     pub lock: Option<RowLock>,
-    /// The whole condition, spans included, over the output row: what has to hold of a locked row's newest version.
+    /// The whole condition, over the output row: what `filter` and `spans` say together. Set where there is a lock
+    /// and a condition.
     pub recheck: Option<Expr>,
     /// Against the index's order.
     pub reverse: bool,
@@ -74,26 +74,6 @@ pub struct RowLock {
     pub strength: LockStrength,
     /// What if another holds it.
     pub wait: LockWait,
-}
-
-/// FOR UPDATE and FOR NO KEY UPDATE are exclusive, FOR SHARE and FOR KEY SHARE shared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockStrength {
-    /// With others that share.
-    Shared,
-    /// Alone.
-    Exclusive,
-}
-
-/// What to do about a lock that another transaction holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockWait {
-    /// Wait.
-    Block,
-    /// NOWAIT: 55P03.
-    Error,
-    /// SKIP LOCKED: leave the row out.
-    Skip,
 }
 
 /// Reads a system view.
@@ -125,10 +105,9 @@ pub struct FunctionScan {
 /// Functions in FROM.
 #[derive(Debug, Clone)]
 pub enum TableFunction {
-    /// `generate_series(start, stop [, step])` over int4, int8, numeric, timestamp or timestamptz: one column.
-    /// Two or three arguments, all of the output's type, but for the step of timestamps, which is an interval.
-    GenerateSeries,
-    /// Any scalar function: one row with its value. The single argument is the call.
+    /// A set-returning function (`expr::series`): one column.
+    Series(FunctionId),
+    /// Any other expression: one row with its value. The only argument is the expression.
     Scalar,
 }
 
@@ -179,19 +158,6 @@ pub struct Join {
     pub strategy: JoinStrategy,
     /// What has to hold of a pair beyond what the strategy guarantees.
     pub condition: Option<Expr>,
-}
-
-/// Which pairs a join answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JoinKind {
-    /// Those that match.
-    Inner,
-    /// And each left row without match, with NULLs for the right.
-    Left,
-    /// And each right row without match, with NULLs for the left. Never dependent.
-    Right,
-    /// Both. Never dependent.
-    Full,
 }
 
 /// How a join finds its pairs.
@@ -248,7 +214,7 @@ pub enum ApplyKind {
         /// The comparison.
         test: Expr,
     },
-    /// `ARRAY (SELECT …)`: the values of its only column, as the text of a PostgreSQL array. Of this type.
+    /// `ARRAY (SELECT …)`: the values of its only column as an array, of this type.
     Array(Type),
 }
 
@@ -268,7 +234,7 @@ pub struct Aggregate {
 pub struct AggregateCall {
     /// Which, resolved for its argument's type.
     pub function: AggregateFunction,
-    /// Over the input row. Empty for `count(*)`.
+    /// Over the input row; at most one. Empty for `count(*)`.
     pub arguments: Vec<Expr>,
     /// DISTINCT
     pub distinct: bool,
@@ -334,17 +300,6 @@ pub struct SetOperation {
     pub left: Box<Node>,
     /// Right input.
     pub right: Box<Node>,
-}
-
-/// Operations on sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SetOperationKind {
-    /// In either.
-    Union,
-    /// In both.
-    Intersect,
-    /// In the left only.
-    Except,
 }
 
 impl Node {

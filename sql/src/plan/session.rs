@@ -2,6 +2,7 @@
 
 use expr::{Expr, Type};
 
+use super::{Discard, SettingValue, TransactionModes};
 use crate::parse::Statement;
 
 /// A statement that reads and writes no rows.
@@ -73,59 +74,4 @@ pub enum SessionCommand {
         /// The command tag.
         tag: &'static str,
     },
-}
-
-/// The value of SET.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SettingValue {
-    /// TO DEFAULT
-    Default,
-    /// The values as written, without quotes; most settings take exactly one. A list (`search_path`) has several.
-    Values(Vec<String>),
-}
-
-/// What BEGIN and SET TRANSACTION say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TransactionModes {
-    /// ISOLATION LEVEL
-    pub isolation: Option<Isolation>,
-    /// READ ONLY, READ WRITE
-    pub access: Option<AccessMode>,
-    /// DEFERRABLE, NOT DEFERRABLE: without effect.
-    pub deferrable: Option<bool>,
-}
-
-/// Isolation levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// READ UNCOMMITTED: as READ COMMITTED.
-    ReadUncommitted,
-    /// READ COMMITTED
-    ReadCommitted,
-    /// REPEATABLE READ
-    RepeatableRead,
-    /// SERIALIZABLE
-    Serializable,
-}
-
-/// Whether a transaction may write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessMode {
-    /// READ ONLY
-    ReadOnly,
-    /// READ WRITE
-    ReadWrite,
-}
-
-/// What DISCARD throws away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Discard {
-    /// ALL: everything of the session.
-    All,
-    /// PLANS
-    Plans,
-    /// SEQUENCES
-    Sequences,
-    /// TEMP
-    Temp,
 }

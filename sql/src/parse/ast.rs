@@ -1,0 +1,884 @@
+//! The syntax tree: exactly what the binder understands, nothing that it would have to ignore.
+//!
+//! Every `at` is the place of the construct's first character (of an operator: of the operator) in the query string,
+//! in characters from 1, as error messages report it. Names are folded to lower case unless they were quoted.
+
+/// A statement of a query string.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// What it says.
+    pub body: Body,
+    /// Its own text.
+    pub text: std::sync::Arc<str>,
+    /// How many parameters it names: the largest n of `$n`.
+    pub parameters: usize,
+}
+
+/// A name and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// Folded.
+    pub value: String,
+    /// Where.
+    pub at: usize,
+}
+
+/// A name that a schema (and the database) may qualify.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QualifiedName {
+    /// The schema.
+    pub schema: Option<Name>,
+    /// The last part.
+    pub name: Name,
+}
+
+/// The name of a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypeName {
+    /// Its schema, if named.
+    pub schema: Option<String>,
+    /// SQL's or `pg_type`'s name in lower case, as `TypeKind::from_name` takes it.
+    pub name: String,
+    /// What stands between parentheses.
+    pub modifiers: Vec<i64>,
+    /// Whether `[]` follows.
+    pub array: bool,
+    /// Where.
+    pub at: usize,
+}
+
+/// What a statement says.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// SELECT, VALUES, TABLE, set operations.
+    Query(Box<Query>),
+    /// INSERT
+    Insert(Box<Insert>),
+    /// UPDATE
+    Update(Box<Update>),
+    /// DELETE
+    Delete(Box<Delete>),
+    /// COPY
+    Copy(Box<Copy>),
+    /// CREATE TABLE
+    CreateTable(Box<CreateTable>),
+    /// DROP TABLE
+    DropTable(Drop),
+    /// DROP INDEX
+    DropIndex(Drop),
+    /// TRUNCATE
+    Truncate(Vec<QualifiedName>),
+    /// CREATE INDEX
+    CreateIndex(Box<CreateIndex>),
+    /// ALTER TABLE … ADD PRIMARY KEY
+    AddPrimaryKey(Box<AddPrimaryKey>),
+    /// EXPLAIN
+    Explain {
+        /// The statement explained.
+        body: Box<Body>,
+        /// ANALYZE
+        analyze: bool,
+    },
+    /// BEGIN, START TRANSACTION
+    Begin(TransactionModes),
+    /// COMMIT, END
+    Commit {
+        /// AND CHAIN
+        chain: bool,
+    },
+    /// ROLLBACK, ABORT
+    Rollback {
+        /// AND CHAIN
+        chain: bool,
+    },
+    /// SAVEPOINT
+    Savepoint(String),
+    /// RELEASE
+    Release(String),
+    /// ROLLBACK TO
+    RollbackTo(String),
+    /// SET TRANSACTION
+    SetTransaction(TransactionModes),
+    /// SET SESSION CHARACTERISTICS AS TRANSACTION
+    SetSessionCharacteristics(TransactionModes),
+    /// SET
+    Set {
+        /// The setting, in lower case.
+        name: String,
+        /// Its value.
+        value: SettingValue,
+        /// SET LOCAL
+        local: bool,
+    },
+    /// RESET; ALL is `None`.
+    Reset(Option<String>),
+    /// SHOW
+    Show(String),
+    /// SHOW ALL
+    ShowAll,
+    /// PREPARE
+    Prepare {
+        /// Its name.
+        name: String,
+        /// Declared types.
+        types: Vec<TypeName>,
+        /// The statement.
+        statement: Box<Statement>,
+    },
+    /// EXECUTE
+    Execute {
+        /// The prepared statement.
+        name: String,
+        /// Its arguments.
+        arguments: Vec<Expr>,
+    },
+    /// DEALLOCATE; ALL is `None`.
+    Deallocate(Option<String>),
+    /// DISCARD
+    Discard(Discard),
+    /// VACUUM of these tables; of all if none is named.
+    Vacuum(Vec<QualifiedName>),
+    /// ANALYZE of these tables; of all if none is named.
+    Analyze(Vec<QualifiedName>),
+    /// CHECKPOINT
+    Checkpoint,
+}
+
+/// A query: what may stand between parentheses.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// WITH
+    pub with: Vec<CommonTable>,
+    /// SELECT, VALUES or a set operation.
+    pub body: QueryBody,
+    /// ORDER BY
+    pub order_by: Vec<OrderBy>,
+    /// LIMIT
+    pub limit: Option<Expr>,
+    /// OFFSET
+    pub offset: Option<Expr>,
+    /// FOR UPDATE, FOR SHARE
+    pub locks: Vec<Locking>,
+    /// Where it begins.
+    pub at: usize,
+}
+
+/// What a query combines.
+#[derive(Debug, Clone)]
+pub enum QueryBody {
+    /// SELECT
+    Select(Box<Select>),
+    /// VALUES
+    Values(Vec<Vec<Expr>>),
+    /// A query between parentheses.
+    Query(Box<Query>),
+    /// UNION, INTERSECT, EXCEPT
+    SetOperation {
+        /// Which.
+        kind: SetOperationKind,
+        /// ALL
+        all: bool,
+        /// Left input.
+        left: Box<QueryBody>,
+        /// Right input.
+        right: Box<QueryBody>,
+    },
+}
+
+/// Operations on sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetOperationKind {
+    /// In either.
+    Union,
+    /// In both.
+    Intersect,
+    /// In the left only.
+    Except,
+}
+
+impl SetOperationKind {
+    /// Its keyword.
+    pub const fn keyword(self) -> &'static str {
+        match self {
+            Self::Union => "UNION",
+            Self::Intersect => "INTERSECT",
+            Self::Except => "EXCEPT",
+        }
+    }
+}
+
+/// One query of WITH.
+#[derive(Debug, Clone)]
+pub struct CommonTable {
+    /// Its name.
+    pub name: Name,
+    /// Names for its columns, from the left.
+    pub columns: Vec<Name>,
+    /// The query.
+    pub query: Query,
+}
+
+/// FOR UPDATE and its like.
+#[derive(Debug, Clone)]
+pub struct Locking {
+    /// How strongly.
+    pub strength: LockStrength,
+    /// The table meant; `None`: all.
+    pub of: Option<Name>,
+    /// What if another holds it.
+    pub wait: LockWait,
+}
+
+/// FOR UPDATE and FOR NO KEY UPDATE are exclusive, FOR SHARE and FOR KEY SHARE shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockStrength {
+    /// With others that share.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// What to do about a lock that another transaction holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockWait {
+    /// Wait.
+    Block,
+    /// NOWAIT: 55P03.
+    Error,
+    /// SKIP LOCKED: leave the row out.
+    Skip,
+}
+
+/// SELECT
+#[derive(Debug, Clone)]
+pub struct Select {
+    /// DISTINCT
+    pub distinct: Distinct,
+    /// The select list.
+    pub items: Vec<SelectItem>,
+    /// FROM
+    pub from: Vec<TableExpr>,
+    /// WHERE
+    pub filter: Option<Expr>,
+    /// GROUP BY; `None` without the clause, empty for `GROUP BY ()`.
+    pub group_by: Option<Vec<Expr>>,
+    /// HAVING
+    pub having: Option<Expr>,
+}
+
+/// DISTINCT
+#[derive(Debug, Clone)]
+pub enum Distinct {
+    /// Not given, or ALL.
+    No,
+    /// DISTINCT
+    All,
+    /// DISTINCT ON
+    On(Vec<Expr>),
+}
+
+/// One item of a select list or of RETURNING.
+#[derive(Debug, Clone)]
+pub enum SelectItem {
+    /// An expression.
+    Expr {
+        /// The expression.
+        expr: Expr,
+        /// AS
+        alias: Option<Name>,
+    },
+    /// `*`
+    Wildcard {
+        /// Where.
+        at: usize,
+    },
+    /// `t.*`
+    TableWildcard(QualifiedName),
+}
+
+/// An item of FROM.
+#[derive(Debug, Clone)]
+pub enum TableExpr {
+    /// A table, a view, a query of WITH.
+    Table {
+        /// Its name.
+        name: QualifiedName,
+        /// AS
+        alias: Option<Alias>,
+    },
+    /// A query.
+    Subquery {
+        /// The query.
+        query: Box<Query>,
+        /// AS
+        alias: Option<Alias>,
+        /// LATERAL
+        lateral: bool,
+        /// Where.
+        at: usize,
+    },
+    /// A function.
+    Function {
+        /// The call.
+        call: Box<Function>,
+        /// WITH ORDINALITY
+        ordinality: bool,
+        /// AS
+        alias: Option<Alias>,
+        /// Where.
+        at: usize,
+    },
+    /// A join.
+    Join {
+        /// Left input.
+        left: Box<TableExpr>,
+        /// Right input.
+        right: Box<TableExpr>,
+        /// Which pairs.
+        kind: JoinKind,
+        /// ON, USING, NATURAL.
+        condition: JoinCondition,
+        /// Where the right input begins.
+        at: usize,
+    },
+}
+
+/// AS in FROM.
+#[derive(Debug, Clone)]
+pub struct Alias {
+    /// The table's name.
+    pub name: Name,
+    /// Names for its columns, from the left.
+    pub columns: Vec<Name>,
+}
+
+/// Which pairs a join answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    /// Those that match.
+    Inner,
+    /// And each left row without match, with NULLs for the right.
+    Left,
+    /// And each right row without match, with NULLs for the left.
+    Right,
+    /// Both.
+    Full,
+}
+
+/// What makes a pair.
+#[derive(Debug, Clone)]
+pub enum JoinCondition {
+    /// ON
+    On(Expr),
+    /// USING
+    Using(Vec<Name>),
+    /// NATURAL
+    Natural,
+    /// CROSS JOIN
+    None,
+}
+
+/// One item of ORDER BY.
+#[derive(Debug, Clone)]
+pub struct OrderBy {
+    /// The expression, a column's number or its name in the result.
+    pub expr: Expr,
+    /// DESC
+    pub descending: bool,
+    /// NULLS FIRST, NULLS LAST
+    pub nulls_first: Option<bool>,
+}
+
+/// An expression.
+#[derive(Debug, Clone)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where.
+    pub at: usize,
+}
+
+/// Kinds of expressions.
+#[derive(Debug, Clone)]
+pub enum ExprKind {
+    /// `a`, `t.a`, `s.t.a`
+    Column(Vec<Name>),
+    /// `t.*` as a value, or as the argument of a function.
+    TableWildcard(QualifiedName),
+    /// `$n`, from 1.
+    Parameter(usize),
+    /// A number as written, with its sign if one stood right before it.
+    Number(String),
+    /// A string without its quotes.
+    String(String),
+    /// TRUE, FALSE
+    Bool(bool),
+    /// NULL
+    Null,
+    /// DEFAULT, in VALUES of INSERT and in SET.
+    Default,
+    /// `CAST(x AS t)`, `x::t`, `t 'x'`
+    Cast {
+        /// x
+        operand: Box<Expr>,
+        /// t
+        ty: TypeName,
+    },
+    /// A prefix operator.
+    Unary {
+        /// Its name.
+        operator: String,
+        /// Its operand.
+        operand: Box<Expr>,
+    },
+    /// An infix operator.
+    Binary {
+        /// Its name.
+        operator: String,
+        /// Left operand.
+        left: Box<Expr>,
+        /// Right operand.
+        right: Box<Expr>,
+    },
+    /// `x AND y AND …`: at least two.
+    And(Vec<Expr>),
+    /// `x OR y OR …`: at least two.
+    Or(Vec<Expr>),
+    /// `NOT x`
+    Not(Box<Expr>),
+    /// `x IS NULL`
+    IsNull {
+        /// x
+        operand: Box<Expr>,
+        /// IS NOT NULL
+        negated: bool,
+    },
+    /// `x IS TRUE`, `IS FALSE`, `IS UNKNOWN`
+    IsBool {
+        /// x
+        operand: Box<Expr>,
+        /// Which; `None` is UNKNOWN.
+        value: Option<bool>,
+        /// IS NOT
+        negated: bool,
+    },
+    /// `x IS DISTINCT FROM y`
+    IsDistinct {
+        /// x
+        left: Box<Expr>,
+        /// y
+        right: Box<Expr>,
+        /// IS NOT DISTINCT FROM
+        negated: bool,
+    },
+    /// `x IN (a, b)`
+    InList {
+        /// x
+        operand: Box<Expr>,
+        /// a, b
+        list: Vec<Expr>,
+        /// NOT IN
+        negated: bool,
+    },
+    /// `x op ANY (q)`, `x op ALL (q)`; `x IN (q)` is `= ANY`.
+    QuantifiedQuery {
+        /// x
+        left: Box<Expr>,
+        /// op
+        operator: String,
+        /// q
+        query: Box<Query>,
+        /// ALL rather than ANY
+        all: bool,
+        /// Whether it was written as IN, and negated.
+        negated: bool,
+    },
+    /// `x op ANY (array)`, `x op ALL (array)`
+    QuantifiedArray {
+        /// x
+        left: Box<Expr>,
+        /// op
+        operator: String,
+        /// array
+        right: Box<Expr>,
+        /// ALL rather than ANY
+        all: bool,
+    },
+    /// `x BETWEEN a AND b`
+    Between {
+        /// x
+        operand: Box<Expr>,
+        /// a
+        low: Box<Expr>,
+        /// b
+        high: Box<Expr>,
+        /// NOT BETWEEN
+        negated: bool,
+    },
+    /// `x LIKE p ESCAPE e`, and ILIKE
+    Like {
+        /// x
+        operand: Box<Expr>,
+        /// p
+        pattern: Box<Expr>,
+        /// e
+        escape: Option<Box<Expr>>,
+        /// ILIKE
+        insensitive: bool,
+        /// NOT LIKE
+        negated: bool,
+    },
+    /// CASE
+    Case {
+        /// CASE x WHEN …
+        operand: Option<Box<Expr>>,
+        /// WHEN … THEN …
+        branches: Vec<(Expr, Expr)>,
+        /// ELSE
+        otherwise: Option<Box<Expr>>,
+    },
+    /// A function or aggregate, or one of the SQL standard's that look otherwise (EXTRACT, COALESCE,
+    /// CURRENT_TIMESTAMP).
+    Function(Box<Function>),
+    /// `EXISTS (q)`
+    Exists(Box<Query>),
+    /// `(q)`
+    Subquery(Box<Query>),
+    /// `ARRAY (q)`
+    ArrayQuery(Box<Query>),
+    /// `ARRAY[a, b]`
+    Array(Vec<Expr>),
+    /// `x[i]`
+    Subscript {
+        /// x
+        array: Box<Expr>,
+        /// i
+        index: Box<Expr>,
+    },
+    /// `(a, b)`, `ROW(a, b)`
+    Row(Vec<Expr>),
+    /// `x COLLATE c`
+    Collate {
+        /// x
+        operand: Box<Expr>,
+        /// c
+        collation: QualifiedName,
+    },
+}
+
+/// A function call.
+#[derive(Debug, Clone)]
+pub struct Function {
+    /// Its name.
+    pub name: QualifiedName,
+    /// Its arguments.
+    pub arguments: Vec<Expr>,
+    /// `f(*)`
+    pub star: bool,
+    /// `f(DISTINCT x)`
+    pub distinct: bool,
+    /// `f(x ORDER BY y)`
+    pub order_by: Vec<OrderBy>,
+    /// FILTER (WHERE …)
+    pub filter: Option<Box<Expr>>,
+    /// What a result column is called after it: usually the last part of its name.
+    pub label: Option<&'static str>,
+}
+
+/// INSERT
+#[derive(Debug, Clone)]
+pub struct Insert {
+    /// WITH
+    pub with: Vec<CommonTable>,
+    /// The table.
+    pub table: QualifiedName,
+    /// AS
+    pub alias: Option<Name>,
+    /// The columns given, if they are named.
+    pub columns: Option<Vec<Name>>,
+    /// The rows; `None` is DEFAULT VALUES.
+    pub source: Option<Query>,
+    /// ON CONFLICT
+    pub on_conflict: Option<OnConflict>,
+    /// RETURNING
+    pub returning: Option<Vec<SelectItem>>,
+}
+
+/// ON CONFLICT
+#[derive(Debug, Clone)]
+pub struct OnConflict {
+    /// Which conflicts are meant.
+    pub target: ConflictTarget,
+    /// DO UPDATE; `None` is DO NOTHING.
+    pub update: Option<ConflictUpdate>,
+    /// Where.
+    pub at: usize,
+}
+
+/// Which conflicts are meant.
+#[derive(Debug, Clone)]
+pub enum ConflictTarget {
+    /// Any.
+    Any,
+    /// Those of the unique index over exactly these columns.
+    Columns(Vec<Name>),
+    /// ON CONSTRAINT
+    Constraint(Name),
+}
+
+/// DO UPDATE
+#[derive(Debug, Clone)]
+pub struct ConflictUpdate {
+    /// SET
+    pub assignments: Vec<Assignment>,
+    /// WHERE
+    pub filter: Option<Expr>,
+}
+
+/// `column = value`
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// column
+    pub column: Name,
+    /// value
+    pub value: Expr,
+}
+
+/// UPDATE
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The table.
+    pub table: QualifiedName,
+    /// AS
+    pub alias: Option<Name>,
+    /// SET
+    pub assignments: Vec<Assignment>,
+    /// FROM
+    pub from: Vec<TableExpr>,
+    /// WHERE
+    pub filter: Option<Expr>,
+    /// RETURNING
+    pub returning: Option<Vec<SelectItem>>,
+}
+
+/// DELETE
+#[derive(Debug, Clone)]
+pub struct Delete {
+    /// The table.
+    pub table: QualifiedName,
+    /// AS
+    pub alias: Option<Name>,
+    /// USING
+    pub using: Vec<TableExpr>,
+    /// WHERE
+    pub filter: Option<Expr>,
+    /// RETURNING
+    pub returning: Option<Vec<SelectItem>>,
+}
+
+/// COPY
+#[derive(Debug, Clone)]
+pub enum Copy {
+    /// COPY t FROM STDIN
+    From {
+        /// The table.
+        table: QualifiedName,
+        /// Its columns, if named.
+        columns: Option<Vec<Name>>,
+        /// The data's form.
+        options: CopyOptions,
+    },
+    /// COPY t TO STDOUT
+    TableTo {
+        /// The table.
+        table: QualifiedName,
+        /// Its columns, if named.
+        columns: Option<Vec<Name>>,
+        /// The data's form.
+        options: CopyOptions,
+    },
+    /// COPY (q) TO STDOUT
+    QueryTo {
+        /// The query; or INSERT, UPDATE, DELETE with RETURNING.
+        query: Box<Query>,
+        /// The data's form.
+        options: CopyOptions,
+    },
+}
+
+/// The form of COPY's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOptions {
+    /// Text or CSV.
+    pub format: CopyFormat,
+    /// DELIMITER, one byte: a tab for text, a comma for CSV.
+    pub delimiter: u8,
+    /// NULL: `\N` for text, nothing for CSV.
+    pub null: String,
+    /// HEADER: the first line names the columns.
+    pub header: bool,
+    /// HEADER MATCH: and they have to be the right names.
+    pub header_match: bool,
+    /// QUOTE of CSV, one byte.
+    pub quote: u8,
+    /// ESCAPE of CSV, one byte: the quote unless given.
+    pub escape: u8,
+}
+
+/// Formats of COPY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// PostgreSQL's text format.
+    Text,
+    /// Comma separated values.
+    Csv,
+}
+
+/// CREATE TABLE
+#[derive(Debug, Clone)]
+pub struct CreateTable {
+    /// Its name.
+    pub name: QualifiedName,
+    /// IF NOT EXISTS
+    pub if_not_exists: bool,
+    /// Its columns.
+    pub columns: Vec<ColumnDefinition>,
+    /// PRIMARY KEY and UNIQUE, those of columns included, in the order written.
+    pub keys: Vec<KeyDefinition>,
+}
+
+/// A column of CREATE TABLE.
+#[derive(Debug, Clone)]
+pub struct ColumnDefinition {
+    /// Its name.
+    pub name: Name,
+    /// Its type.
+    pub ty: TypeName,
+    /// NOT NULL
+    pub not_null: bool,
+    /// DEFAULT
+    pub default: Option<DefaultDefinition>,
+}
+
+/// DEFAULT of a column.
+#[derive(Debug, Clone)]
+pub struct DefaultDefinition {
+    /// The expression.
+    pub expr: Expr,
+    /// Its text.
+    pub text: String,
+}
+
+/// PRIMARY KEY or UNIQUE.
+#[derive(Debug, Clone)]
+pub struct KeyDefinition {
+    /// CONSTRAINT
+    pub name: Option<Name>,
+    /// PRIMARY KEY rather than UNIQUE.
+    pub primary: bool,
+    /// The columns.
+    pub columns: Vec<Name>,
+    /// Where.
+    pub at: usize,
+}
+
+/// DROP
+#[derive(Debug, Clone)]
+pub struct Drop {
+    /// What.
+    pub names: Vec<QualifiedName>,
+    /// IF EXISTS
+    pub if_exists: bool,
+}
+
+/// CREATE INDEX
+#[derive(Debug, Clone)]
+pub struct CreateIndex {
+    /// Its name, if given.
+    pub name: Option<Name>,
+    /// The table.
+    pub table: QualifiedName,
+    /// UNIQUE
+    pub unique: bool,
+    /// IF NOT EXISTS
+    pub if_not_exists: bool,
+    /// The key.
+    pub columns: Vec<IndexColumn>,
+}
+
+/// A column of an index.
+#[derive(Debug, Clone)]
+pub struct IndexColumn {
+    /// The column.
+    pub name: Name,
+    /// DESC
+    pub descending: bool,
+    /// NULLS FIRST, NULLS LAST
+    pub nulls_first: Option<bool>,
+}
+
+/// ALTER TABLE … ADD PRIMARY KEY
+#[derive(Debug, Clone)]
+pub struct AddPrimaryKey {
+    /// The table.
+    pub table: QualifiedName,
+    /// IF EXISTS
+    pub if_exists: bool,
+    /// The key.
+    pub key: KeyDefinition,
+}
+
+/// The value of SET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingValue {
+    /// TO DEFAULT
+    Default,
+    /// The values as written, without quotes; most settings take exactly one. A list (`search_path`) has several.
+    Values(Vec<String>),
+}
+
+/// What BEGIN and SET TRANSACTION say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TransactionModes {
+    /// ISOLATION LEVEL
+    pub isolation: Option<Isolation>,
+    /// READ ONLY, READ WRITE
+    pub access: Option<AccessMode>,
+    /// DEFERRABLE, NOT DEFERRABLE: without effect.
+    pub deferrable: Option<bool>,
+}
+
+/// Isolation levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// READ UNCOMMITTED: as READ COMMITTED.
+    ReadUncommitted,
+    /// READ COMMITTED
+    ReadCommitted,
+    /// REPEATABLE READ
+    RepeatableRead,
+    /// SERIALIZABLE
+    Serializable,
+}
+
+/// Whether a transaction may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessMode {
+    /// READ ONLY
+    ReadOnly,
+    /// READ WRITE
+    ReadWrite,
+}
+
+/// What DISCARD throws away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// ALL: everything of the session.
+    All,
+    /// PLANS
+    Plans,
+    /// SEQUENCES
+    Sequences,
+    /// TEMP
+    Temp,
+}
