@@ -1,1 +1,21 @@
 //! A log-structured merge engine with native versions.
+//!
+//! The first byte of a key chooses its [`Keyspace`]. A keyspace keeps one value per key ([`Db::get`], [`Db::scan`]) or
+//! versions by timestamp ([`Db::get_at`], [`Db::scan_at`]). A [`WriteBatch`] is atomic over all of them, with or
+//! without the write-ahead log; all keyspaces are flushed together, so that what survives a crash is a prefix of
+//! what was written. [`log`] is the append-only file beneath, usable alone.
+
+mod batch;
+mod coding;
+mod db;
+mod error;
+pub mod log;
+mod options;
+
+pub use batch::{Operation, Operations, WriteBatch};
+pub use db::{
+    Db, KeyRange, Retention, Scan, ScanAt, Snapshot, Stats, TableBuilder, TableFile, Versioned,
+    VersionedEntry,
+};
+pub use error::{Error, Result};
+pub use options::{Background, Compression, Keyspace, Options, ScanOptions, Sequence, WriteOptions};

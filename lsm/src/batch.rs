@@ -1,0 +1,303 @@
+//! Writes that happen together or not at all.
+//!
+//! ```text
+//! batch     := version u8 (1) | count u32 LE | sequence u64 LE | operation*
+//! operation := kind u8 | key length varint | key | rest
+//!   1 put          rest := value length varint | value
+//!   2 delete       rest :=
+//!   3 put_at       rest := timestamp u64 LE | value length varint | value
+//!   4 delete_at    rest := timestamp u64 LE
+//!   5 delete_range rest := end length varint | end        the key is the first one deleted, the end is not deleted
+//! ```
+//! `sequence` is that of the first operation, each later one has the next; it is zero until the batch is written.
+
+use bytes::Bytes;
+
+use crate::coding::{Reader, put_varint};
+use crate::error::{Error, Result};
+use crate::options::Sequence;
+
+const VERSION: u8 = 1;
+const COUNT_AT: usize = 1;
+const SEQUENCE_AT: usize = 5;
+const HEADER_BYTES: usize = 13;
+
+const PUT: u8 = 1;
+const DELETE: u8 = 2;
+const PUT_AT: u8 = 3;
+const DELETE_AT: u8 = 4;
+const DELETE_RANGE: u8 = 5;
+
+/// Writes that happen together or not at all, over any keyspaces. Of two operations on one key the later one holds.
+#[derive(Clone, Debug)]
+pub struct WriteBatch {
+    buffer: Vec<u8>,
+    count: u32,
+}
+
+/// One operation of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Sets the value of a key without versions.
+    Put {
+        /// The key.
+        key: Bytes,
+        /// Its new value.
+        value: Bytes,
+    },
+    /// Deletes a key without versions.
+    Delete {
+        /// The key.
+        key: Bytes,
+    },
+    /// Adds a version.
+    PutAt {
+        /// The key.
+        key: Bytes,
+        /// The version's timestamp.
+        timestamp: u64,
+        /// The version's value.
+        value: Bytes,
+    },
+    /// Adds a version that says 'deleted'.
+    DeleteAt {
+        /// The key.
+        key: Bytes,
+        /// The version's timestamp.
+        timestamp: u64,
+    },
+    /// Removes all keys from `start` up to and without `end`, with all versions.
+    DeleteRange {
+        /// The first key removed.
+        start: Bytes,
+        /// The first key not removed.
+        end: Bytes,
+    },
+}
+
+impl Default for WriteBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl WriteBatch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::with_capacity(0)
+    }
+
+    /// An empty batch with room for that many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut buffer = Vec::with_capacity(HEADER_BYTES + bytes);
+        buffer.push(VERSION);
+        buffer.resize(HEADER_BYTES, 0);
+        Self { buffer, count: 0 }
+    }
+
+    /// Sets a key of an unversioned keyspace.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.begin(PUT, key);
+        self.bytes(value);
+    }
+
+    /// Deletes a key of an unversioned keyspace.
+    pub fn delete(&mut self, key: &[u8]) {
+        self.begin(DELETE, key);
+    }
+
+    /// Adds a version to a key of a versioned keyspace; one of the same timestamp is replaced.
+    pub fn put_at(&mut self, key: &[u8], timestamp: u64, value: &[u8]) {
+        self.begin(PUT_AT, key);
+        self.buffer.extend_from_slice(&timestamp.to_le_bytes());
+        self.bytes(value);
+    }
+
+    /// Adds a version that says 'deleted' to a key of a versioned keyspace.
+    pub fn delete_at(&mut self, key: &[u8], timestamp: u64) {
+        self.begin(DELETE_AT, key);
+        self.buffer.extend_from_slice(&timestamp.to_le_bytes());
+    }
+
+    /// Removes every key from `start` up to and without `end`, in a versioned keyspace with all versions. Both lie in
+    /// one keyspace (`end` may be the first key after it). What the batch writes there later stays.
+    pub fn delete_range(&mut self, start: &[u8], end: &[u8]) {
+        self.begin(DELETE_RANGE, start);
+        self.bytes(end);
+    }
+
+    /// Adds all operations of `other` after those of this batch.
+    pub fn append(&mut self, other: &WriteBatch) {
+        self.buffer.extend_from_slice(other.buffer.get(HEADER_BYTES..).unwrap_or_default());
+        self.count += other.count;
+    }
+
+    /// Number of operations.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there are no operations.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes of the encoded batch.
+    pub fn byte_len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Removes all operations and keeps the memory.
+    pub fn clear(&mut self) {
+        self.buffer.truncate(HEADER_BYTES);
+        self.count = 0;
+    }
+
+    /// The batch as bytes that [`Self::decode`] reads.
+    pub fn encode(mut self) -> Bytes {
+        self.seal(0);
+        Bytes::from(self.buffer)
+    }
+
+    /// A batch from bytes; anything that [`Self::encode`] cannot have made is an error.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let (_, count, operations) = decode(&Bytes::copy_from_slice(bytes))?;
+        let mut seen = 0;
+        for operation in operations {
+            operation?;
+            seen += 1;
+        }
+        if seen != count {
+            return Err(malformed("wrong number of operations"));
+        }
+        Ok(Self { buffer: bytes.to_vec(), count })
+    }
+
+    /// The operations in order. Copies the batch once; its keys and values are slices of that copy.
+    pub fn operations(&self) -> Operations {
+        let mut buffer = Bytes::copy_from_slice(&self.buffer);
+        bytes::Buf::advance(&mut buffer, HEADER_BYTES);
+        Operations { reader: Reader::new(buffer) }
+    }
+
+    /// The encoded batch with its sequence set.
+    pub(crate) fn into_bytes(mut self, sequence: Sequence) -> Bytes {
+        self.seal(sequence);
+        Bytes::from(self.buffer)
+    }
+
+    fn seal(&mut self, sequence: Sequence) {
+        let count = self.count.to_le_bytes();
+        if let Some(at) = self.buffer.get_mut(COUNT_AT..SEQUENCE_AT) {
+            at.copy_from_slice(&count);
+        }
+        if let Some(at) = self.buffer.get_mut(SEQUENCE_AT..HEADER_BYTES) {
+            at.copy_from_slice(&sequence.to_le_bytes());
+        }
+    }
+
+    fn begin(&mut self, kind: u8, key: &[u8]) {
+        self.buffer.push(kind);
+        self.bytes(key);
+        self.count += 1;
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        put_varint(&mut self.buffer, bytes.len() as u64);
+        self.buffer.extend_from_slice(bytes);
+    }
+}
+
+/// Sequence of the first operation, number of operations, and the operations of an encoded batch.
+pub(crate) fn decode(bytes: &Bytes) -> Result<(Sequence, u32, Operations)> {
+    let mut reader = Reader::new(bytes.clone());
+    let header = || malformed("shorter than its header");
+    match reader.byte().ok_or_else(header)? {
+        VERSION => {}
+        version => return Err(Error::Invalid(format!("write batch of unknown version {version}"))),
+    }
+    let count = reader.u32().ok_or_else(header)?;
+    let sequence = reader.u64().ok_or_else(header)?;
+    Ok((sequence, count, Operations { reader }))
+}
+
+/// Iterator over the operations of a batch.
+#[derive(Clone, Debug)]
+pub struct Operations {
+    reader: Reader,
+}
+
+impl Operations {
+    fn operation(&mut self) -> Option<Operation> {
+        let reader = &mut self.reader;
+        let kind = reader.byte()?;
+        let key = reader.prefixed()?;
+        Some(match kind {
+            PUT => Operation::Put { key, value: reader.prefixed()? },
+            DELETE => Operation::Delete { key },
+            PUT_AT => Operation::PutAt { key, timestamp: reader.u64()?, value: reader.prefixed()? },
+            DELETE_AT => Operation::DeleteAt { key, timestamp: reader.u64()? },
+            DELETE_RANGE => Operation::DeleteRange { start: key, end: reader.prefixed()? },
+            _ => return None,
+        })
+    }
+}
+
+impl Iterator for Operations {
+    type Item = Result<Operation>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.reader.is_empty() {
+            return None;
+        }
+        let operation = self.operation();
+        if operation.is_none() {
+            self.reader.clear();
+        }
+        Some(operation.ok_or_else(|| malformed("an operation is cut off or unknown")))
+    }
+}
+
+fn malformed(what: &str) -> Error {
+    Error::Invalid(format!("malformed write batch: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> WriteBatch {
+        let mut batch = WriteBatch::new();
+        batch.put(b"ak", b"v");
+        batch.delete(b"al");
+        batch.put_at(b"dk", 7, &[3; 300]);
+        batch.delete_at(b"dk", 8);
+        batch.delete_range(b"da", b"db");
+        batch
+    }
+
+    #[test]
+    fn a_batch_survives_encoding() {
+        let bytes = sample().encode();
+        let decoded = WriteBatch::decode(&bytes).unwrap();
+        let expected: Vec<_> = sample().operations().map(|o| o.unwrap()).collect();
+        assert_eq!(decoded.operations().map(|o| o.unwrap()).collect::<Vec<_>>(), expected);
+        assert_eq!(expected.len(), 5);
+    }
+
+    #[test]
+    fn appended_batches_count_as_one() {
+        let mut batch = sample();
+        batch.append(&sample());
+        assert_eq!((batch.len(), batch.operations().count()), (10, 10));
+        assert!(WriteBatch::decode(&batch.encode()).is_ok());
+    }
+
+    #[test]
+    fn every_truncated_batch_is_refused() {
+        let bytes = sample().encode();
+        for length in 0..bytes.len() {
+            assert!(WriteBatch::decode(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+}

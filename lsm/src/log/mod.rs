@@ -1,0 +1,33 @@
+//! An append-only log in checksummed segments, with group commit.
+//!
+//! Records are framed into a queue at [`Log::append`]; whoever writes takes the whole queue, writes it with one
+//! `write`, makes it last with one `fdatasync`, and tells all waiters. Who that is, is chosen by [`Writer`]: the
+//! callers of [`Log::sync`] among themselves (the first becomes the leader, those who come during its sync wait for
+//! the next), a thread of the log's own, or a simulation that calls [`Log::write_pending`].
+//!
+//! ```text
+//! directory := {number:020}.log, numbers without a gap, the newest being written
+//! segment   := header | record*
+//! header    := magic "NUNALOG\0" | version u32 | number u64 | reserved [0; 8] | crc32c u32 of all before
+//! record    := crc32c u32 | length u32 | synced u32 | payload        crc over number, offset, length, synced, payload
+//! ```
+//! All integers little-endian. `synced` is an offset in the same segment up to which the file was known to be synced
+//! when the record was framed: it tells damage from a torn tail. The checksum covers segment number and offset, so
+//! that a record found in another place is not taken for one.
+//!
+//! # Invariants
+//! - Segment n is synced whole before segment n+1 is created: only the newest can have a torn tail.
+//! - Recovery cuts the torn tail off and never appends to an existing segment.
+//! - A record that does not check, with a valid record behind it that was framed when the former was already synced,
+//!   is damage: an error with file and offset. So is any such record in a segment that is not the newest.
+//! - On closing (and after each sync, if [`LogOptions::mark_synced`]) an empty record is appended that tells of the
+//!   last sync, so that damage to the last records is told from a torn tail, too.
+
+mod recover;
+mod segment;
+mod writer;
+
+pub use writer::{Log, LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! What a log keeps through crashes, damage and failures.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use env::disk::{CrashMode, Disk, Fault, MemoryDisk};
+
+use super::{Log, LogOptions, Position, Writer};
+use crate::Error;
+
+const DIR: &str = "/log";
+
+fn options() -> LogOptions {
+    LogOptions { segment_bytes: 400, ..LogOptions::default() }
+}
+
+fn open(disk: &MemoryDisk) -> crate::Result<(Log, Vec<Vec<u8>>)> {
+    let mut records = Vec::new();
+    let log = Log::open(Arc::new(disk.clone()), DIR, options(), |_, record| {
+        records.push(record.to_vec());
+        Ok(())
+    })?;
+    Ok((log, records))
+}
+
+fn record(n: u32) -> Vec<u8> {
+    format!("record {n} {}", "x".repeat((n * 7 % 50) as usize)).into_bytes()
+}
+
+fn expected(count: u32) -> Vec<Vec<u8>> {
+    (0..count).map(record).collect()
+}
+
+#[test]
+fn records_come_back_in_order_over_many_segments_and_lives() {
+    let disk = MemoryDisk::new();
+    for life in 0..5 {
+        let (log, records) = open(&disk).unwrap();
+        assert_eq!(records, expected(life * 20));
+        for n in life * 20..(life + 1) * 20 {
+            let position = log.append(&record(n)).unwrap();
+            if n % 3 == 0 {
+                log.sync_to(position).unwrap();
+                assert!(log.is_durable(position));
+            }
+        }
+    }
+    assert!(disk.files().len() > 5);
+}
+
+#[test]
+fn a_record_can_be_read_again_at_its_position() {
+    let disk = MemoryDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    let positions: Vec<Position> = (0..30).map(|n| log.append(&record(n)).unwrap()).collect();
+    for (n, position) in positions.iter().enumerate() {
+        assert_eq!(log.read_at(*position).unwrap(), record(n as u32));
+    }
+    drop(log);
+    let (log, _) = open(&disk).unwrap();
+    for (n, position) in positions.iter().enumerate() {
+        assert_eq!(log.read_at(*position).unwrap(), record(n as u32));
+    }
+}
+
+#[test]
+fn callbacks_come_once_their_records_are_durable() {
+    let disk = MemoryDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    let told = Arc::new(AtomicUsize::new(0));
+    for n in 0..10 {
+        let told = told.clone();
+        let callback = Box::new(move |result: crate::Result<()>| {
+            result.unwrap();
+            assert_eq!(told.fetch_add(1, Ordering::SeqCst), n);
+        });
+        log.append_with(&[record(2 * n as u32), record(2 * n as u32 + 1)], callback).unwrap();
+    }
+    log.write_out().unwrap();
+    assert_eq!(told.load(Ordering::SeqCst), 0);
+    let before = disk.counters().syncs;
+    assert!(log.write_pending().unwrap());
+    assert_eq!(told.load(Ordering::SeqCst), 10);
+    assert!(disk.counters().syncs - before <= 2 * log.segments().len() as u64);
+    assert!(!log.write_pending().unwrap());
+    let disk = disk.crash(CrashMode::Strict);
+    assert_eq!(open(&disk).unwrap().1, expected(20));
+}
+
+#[test]
+fn a_thread_of_its_own_serves_callbacks() {
+    let disk = MemoryDisk::new();
+    let options = LogOptions { writer: Writer::Thread, ..options() };
+    let log = Log::open(Arc::new(disk.clone()), DIR, options, |_, _| Ok(())).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for n in 0..200 {
+        let sender = sender.clone();
+        log.append_with(&[record(n)], Box::new(move |result| sender.send((n, result.is_ok())).unwrap()))
+            .unwrap();
+    }
+    let answers: Vec<_> = (0..200).map(|_| receiver.recv().unwrap()).collect();
+    assert_eq!(answers, (0..200).map(|n| (n, true)).collect::<Vec<_>>());
+    drop(log);
+    assert_eq!(open(&disk).unwrap().1, expected(200));
+}
+
+#[test]
+fn many_threads_share_syncs() {
+    let disk = MemoryDisk::new();
+    let log = Log::open(Arc::new(disk.clone()), DIR, LogOptions::default(), |_, _| Ok(())).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8u32 {
+            let log = log.clone();
+            scope.spawn(move || {
+                for n in 0..50 {
+                    let position = log.append(&record(thread * 50 + n)).unwrap();
+                    log.sync_to(position).unwrap();
+                }
+            });
+        }
+    });
+    assert!(log.stats().syncs <= 400);
+    drop(log);
+    let mut records = open(&disk.crash(CrashMode::Strict)).unwrap().1;
+    let mut all = expected(400);
+    records.sort();
+    all.sort();
+    assert_eq!(records, all);
+}
+
+/// Appends until the disk stops; returns how many records are known to be synced.
+fn run(disk: &MemoryDisk, first: u32) -> u32 {
+    let Ok((log, _)) = open(disk) else { return first };
+    let mut synced = first;
+    for n in first..first + 25 {
+        let Ok(position) = log.append(&record(n)) else { break };
+        if n % 4 == 3 && log.sync_to(position).is_ok() {
+            synced = n + 1;
+        }
+        if n % 10 == 9 {
+            let _ = log.drop_segments_before(Position { segment: 1, offset: 0 });
+        }
+    }
+    synced
+}
+
+#[test]
+fn no_synced_record_is_lost_whenever_it_crashes() {
+    for seed in 0..400u64 {
+        let mut disk = MemoryDisk::new();
+        let mut synced = 0;
+        for life in 0..3 {
+            disk.fault_at((seed * 7 + life * 13) % 60, Fault::Crash);
+            synced = synced.max(run(&disk, synced));
+            disk = disk.crash(if seed % 4 == 0 {
+                CrashMode::Strict
+            } else {
+                CrashMode::Random(seed * 3 + life)
+            });
+            let records = open(&disk).unwrap_or_else(|error| panic!("seed {seed}: {error}")).1;
+            assert!(records.len() >= synced as usize, "seed {seed}: {} of {synced}", records.len());
+            assert_eq!(records, expected(records.len() as u32), "seed {seed}");
+            synced = records.len() as u32;
+            disk = disk.crash(CrashMode::Strict);
+        }
+    }
+}
+
+#[test]
+fn an_error_at_any_call_is_told_and_nothing_is_pretended() {
+    for call in 0..60 {
+        let disk = MemoryDisk::new();
+        disk.fault_at(call, Fault::Error(std::io::ErrorKind::TimedOut));
+        let synced = run(&disk, 0);
+        disk.clear_faults();
+        let disk = disk.crash(CrashMode::Strict);
+        let records = open(&disk).unwrap().1;
+        assert!(records.len() >= synced as usize, "call {call}");
+        assert_eq!(records, expected(records.len() as u32));
+    }
+}
+
+#[test]
+fn a_failed_sync_stops_the_log_for_good() {
+    let disk = MemoryDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    log.append(b"a").unwrap();
+    disk.fault_at(disk.io_calls() + 2, Fault::Error(std::io::ErrorKind::TimedOut));
+    assert!(matches!(log.sync(), Err(Error::Io { .. })));
+    assert!(log.sync().is_err());
+    assert!(matches!(log.append(b"b"), Err(Error::Poisoned(_))));
+}
+
+fn bits_of(disk: &MemoryDisk) -> impl Iterator<Item = (PathBuf, usize)> {
+    let files = disk.files();
+    let disk = disk.clone();
+    files.into_iter().flat_map(move |path| {
+        let bits = disk.length(&path).unwrap() as usize * 8;
+        (0..bits).step_by(3).map(move |bit| (path.clone(), bit))
+    })
+}
+
+#[test]
+fn a_flipped_bit_is_an_error_or_changes_nothing() {
+    let disk = MemoryDisk::new();
+    {
+        let (log, _) = open(&disk).unwrap();
+        for n in 0..12 {
+            log.append(&record(n)).unwrap();
+        }
+        log.sync().unwrap();
+    }
+    let mut errors = 0;
+    for (path, bit) in bits_of(&disk) {
+        let copy = disk.duplicate();
+        copy.corrupt(&path, |content| content[bit / 8] ^= 1 << (bit % 8)).unwrap();
+        match open(&copy) {
+            Ok((_, records)) => assert_eq!(records, expected(12), "{path:?} bit {bit}"),
+            Err(Error::Corrupt { path: named, .. }) => {
+                assert_eq!(named, path);
+                errors += 1;
+            }
+            Err(error) => panic!("{path:?} bit {bit}: {error}"),
+        }
+    }
+    assert!(errors > 100);
+}
+
+#[test]
+fn a_missing_segment_is_an_error() {
+    let disk = MemoryDisk::new();
+    run(&disk, 0);
+    let middle = disk.files()[1].clone();
+    disk.remove(&middle).unwrap();
+    let error = open(&disk).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { path, .. } if path == middle));
+}
+
+#[test]
+fn dropped_segments_are_gone_and_the_rest_is_replayed() {
+    let disk = MemoryDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    let positions: Vec<Position> = (0..30).map(|n| log.append(&record(n)).unwrap()).collect();
+    log.sync().unwrap();
+    log.drop_segments_before(positions[20]).unwrap();
+    assert_eq!(log.segments()[0].number, positions[20].segment);
+    drop(log);
+    let (log, records) = open(&disk.crash(CrashMode::Strict)).unwrap();
+    assert_eq!(records.last(), expected(30).last());
+    assert!(records.len() >= 10 && records.len() < 30);
+    assert!(log.read_at(positions[0]).is_err());
+    assert!(disk.exists(Path::new("/nowhere")).is_err());
+}

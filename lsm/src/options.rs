@@ -1,0 +1,132 @@
+//! What a database is opened with, and what single reads and writes are told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use env::disk::Disk;
+
+/// The number of a write. Later writes have larger ones; 0 is before all writes.
+pub type Sequence = u64;
+
+/// How a database is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the files are kept.
+    pub disk: Arc<dyn Disk>,
+    /// The directory of this database; it is made if it does not exist.
+    pub dir: PathBuf,
+    /// The keyspaces, in any order. What a keyspace is (its prefix, versioned or not) never changes.
+    pub keyspaces: Vec<Keyspace>,
+    /// A memtable past this size is flushed.
+    pub memtable_bytes_max: usize,
+    /// Bound of the block cache.
+    pub cache_bytes: u64,
+    /// Who does flushes and compactions.
+    pub background: Background,
+    /// A block of a table is closed past this size, before compression.
+    pub block_bytes: usize,
+    /// A table is closed past this size.
+    pub table_bytes: u64,
+    /// Number of level-0 tables at which they are compacted.
+    pub level0_tables: usize,
+    /// Bytes of the first level below level 0; each further one holds ten times as many.
+    pub level1_bytes: u64,
+    /// Segments of the write-ahead log are closed past this size.
+    pub log_segment_bytes: u64,
+}
+
+impl Options {
+    /// Defaults for a server: 64 MiB memtable, 256 MiB cache, two background threads.
+    pub fn new(disk: Arc<dyn Disk>, dir: impl Into<PathBuf>, keyspaces: Vec<Keyspace>) -> Self {
+        Self {
+            disk,
+            dir: dir.into(),
+            keyspaces,
+            memtable_bytes_max: 64 << 20,
+            cache_bytes: 256 << 20,
+            background: Background::Threads(2),
+            block_bytes: 8 << 10,
+            table_bytes: 64 << 20,
+            level0_tables: 4,
+            level1_bytes: 256 << 20,
+            log_segment_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Keys that share their first byte and are kept in tables of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyspace {
+    /// The first byte of every key in it.
+    pub prefix: u8,
+    /// For people: it appears in statistics.
+    pub name: &'static str,
+    /// Whether keys have versions (`put_at`, `get_at`, `scan_at`) or one value (`put`, `get`, `scan`).
+    pub versioned: bool,
+    /// Bits of filter per key; 0 is no filter.
+    pub filter_bits: u8,
+    /// How its blocks are compressed.
+    pub compression: Compression,
+}
+
+impl Keyspace {
+    /// A keyspace without versions, 10 filter bits, lz4.
+    pub fn plain(prefix: u8, name: &'static str) -> Self {
+        Self { prefix, name, versioned: false, filter_bits: 10, compression: Compression::Lz4 }
+    }
+
+    /// A keyspace with versions, 10 filter bits, lz4.
+    pub fn versioned(prefix: u8, name: &'static str) -> Self {
+        Self { versioned: true, ..Self::plain(prefix, name) }
+    }
+}
+
+/// How blocks are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not.
+    None,
+    /// lz4, where that saves at least an eighth.
+    Lz4,
+}
+
+/// Who does flushes and compactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// This many threads of the database's own.
+    Threads(usize),
+    /// The caller, by [`crate::Db::step`]: simulations and tests have no threads.
+    Manual,
+}
+
+/// How one batch is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Write it to the write-ahead log. Without, it survives a crash only once it is flushed
+    /// ([`crate::Db::sequence_durable`] tells).
+    pub wal: bool,
+    /// Return only when the write-ahead log is synced.
+    pub sync: bool,
+}
+
+impl WriteOptions {
+    /// In memory until flushed: for callers with a log of their own.
+    pub const UNLOGGED: Self = Self { wal: false, sync: false };
+    /// Logged, not yet synced.
+    pub const LOGGED: Self = Self { wal: true, sync: false };
+    /// Logged and synced.
+    pub const SYNCED: Self = Self { wal: true, sync: true };
+}
+
+/// What a scan of a versioned keyspace returns, and in which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScanOptions {
+    /// Descending keys. Versions of one key come newest first in either direction.
+    pub reverse: bool,
+    /// Only versions with a timestamp above this one.
+    pub since: Option<u64>,
+    /// All versions up to the timestamp of the scan, not only the newest of each key.
+    pub all_versions: bool,
+    /// Also deletions, as entries without a value.
+    pub tombstones: bool,
+}
