@@ -1,0 +1,71 @@
+//! What a node is started with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::disk::Disk;
+use proto::Network;
+
+use crate::raft::RaftTiming;
+
+/// What [`crate::Node::start`] needs.
+#[derive(Clone)]
+pub struct NodeOptions {
+    /// Where the data directory lives.
+    pub disk: Arc<dyn Disk>,
+    /// The data directory; made if it does not exist, locked while the node runs.
+    pub dir: PathBuf,
+    /// Reaches the other nodes.
+    pub network: Arc<dyn Network>,
+    /// Where the others reach this node: host:port.
+    pub address: String,
+    /// Nodes to ask for membership (this one may be among them). Empty: the node waits to be initialised.
+    pub join: Vec<String>,
+    /// Where the node is: tiers such as region and zone.
+    pub locality: BTreeMap<String, String>,
+    /// The memtable's bound.
+    pub memtable_bytes_max: usize,
+    /// The block cache's bound.
+    pub cache_bytes: u64,
+    /// The raft log's bound: past it followers that lag are sent snapshots.
+    pub raft_log_bytes_max: u64,
+    /// Heartbeats, elections, leases.
+    pub timing: RaftTiming,
+    /// Threads of the runtime that replication runs on; 0 = the caller's runtime. A simulation always runs on its own.
+    pub raft_threads: usize,
+    /// After how long without a sign of life a node's replicas are replaced, where a spare node lives.
+    pub dead_after: Duration,
+}
+
+impl NodeOptions {
+    /// Defaults for a server.
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        network: Arc<dyn Network>,
+        address: impl Into<String>,
+    ) -> Self {
+        Self {
+            disk,
+            dir: dir.into(),
+            network,
+            address: address.into(),
+            join: Vec::new(),
+            locality: BTreeMap::new(),
+            memtable_bytes_max: 64 << 20,
+            cache_bytes: 256 << 20,
+            raft_log_bytes_max: 256 << 20,
+            timing: RaftTiming::default(),
+            raft_threads: 1,
+            dead_after: Duration::from_secs(300),
+        }
+    }
+}
+
+impl std::fmt::Debug for NodeOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeOptions").field("dir", &self.dir).field("address", &self.address).finish_non_exhaustive()
+    }
+}

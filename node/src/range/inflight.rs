@@ -1,0 +1,223 @@
+//! Commits that have been proposed and not yet applied, as reads see them.
+//!
+//! A read at a timestamp must see every commit at or below it, those under way included; a commit must get a timestamp
+//! above every read of its keys that did not wait for it. Both follow from an order of steps:
+//!
+//! ```text
+//! commit: 1 enter its keys here        read: 1 raise the read memory to `at`
+//!         2 look at the read memory          2 look here: wait for what is at or below `at`, or undecided
+//!         3 decide its timestamp             3 read the engine
+//!         4 propose, apply, leave
+//! ```
+//!
+//! Whatever way the two interleave, either the commit sees the read (its timestamp is larger, so the read need not
+//! see it) or the read sees the commit (and waits). For points both sides are sequentially consistent atomics of the
+//! key's [`Slot`], so that a read of a key that nobody commits takes no lock; for spans both are mutexes.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::memory::{SLOTS, Slot};
+
+/// The term is over; what was in flight will be decided by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TermEnded;
+
+/// One commit under way.
+#[derive(Debug, Default)]
+pub struct Mark {
+    /// 0 until decided.
+    timestamp: AtomicU64,
+    finished: AtomicBool,
+    changed: Notify,
+}
+
+impl Mark {
+    /// The commit's timestamp is `timestamp`.
+    pub fn decide(&self, timestamp: u64) {
+        self.timestamp.store(timestamp, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    fn finish(&self) {
+        self.finished.store(true, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether a read at `at` need not wait.
+    fn is_past(&self, at: u64) -> bool {
+        let timestamp = self.timestamp.load(Ordering::SeqCst);
+        self.finished.load(Ordering::SeqCst) || (timestamp != 0 && timestamp > at)
+    }
+}
+
+/// The commits under way in one term of a range.
+///
+/// # Invariants
+///
+/// - A key has at most one mark (its commit holds the key's latch exclusively).
+/// - A mark stands until its commit is applied here, or certain never to be.
+pub struct InFlight {
+    counts: Box<[AtomicU32]>,
+    marks: Mutex<BTreeMap<Bytes, Arc<Mark>>>,
+    ended: AtomicBool,
+}
+
+impl InFlight {
+    /// Nothing in flight.
+    pub fn new() -> Self {
+        Self {
+            counts: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
+            marks: Mutex::new(BTreeMap::new()),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Marks `keys`, their timestamp undecided.
+    pub fn enter<'a>(&self, keys: impl Iterator<Item = &'a Bytes> + Clone) -> Arc<Mark> {
+        let mark = Arc::new(Mark::default());
+        let mut marks = self.marks.lock();
+        for key in keys.clone() {
+            marks.insert(key.clone(), mark.clone());
+        }
+        drop(marks);
+        for key in keys {
+            if let Some(count) = self.counts.get(Slot::of(key).index()) {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        mark
+    }
+
+    /// Takes the marks of `keys` away and wakes who waits for them.
+    pub fn leave<'a>(&self, keys: impl Iterator<Item = &'a Bytes>, mark: &Mark) {
+        let mut marks = self.marks.lock();
+        for key in keys {
+            if marks.remove(key).is_some()
+                && let Some(count) = self.counts.get(Slot::of(key).index())
+            {
+                count.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        drop(marks);
+        mark.finish();
+    }
+
+    /// Waits until no commit at or below `at` is under way on `key`, whose slot is `slot`. The read memory was raised
+    /// before.
+    pub async fn settle_key(&self, slot: Slot, key: &[u8], at: u64) -> Result<(), TermEnded> {
+        if self.counts.get(slot.index()).is_none_or(|count| count.load(Ordering::SeqCst) == 0) {
+            return Ok(());
+        }
+        let mark = self.marks.lock().get(key).cloned();
+        match mark {
+            Some(mark) => self.settled(&mark, at).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until no commit at or below `at` is under way within `start <= key < end` (an empty end: without end).
+    /// The read memory was raised before.
+    pub async fn settle_span(&self, start: &[u8], end: &[u8], at: u64) -> Result<(), TermEnded> {
+        let upper = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(end) };
+        if !end.is_empty() && start >= end {
+            return Ok(());
+        }
+        let mut waited_for: Vec<Arc<Mark>> = Vec::new();
+        for (_, mark) in self.marks.lock().range::<[u8], _>((Bound::Included(start), upper)) {
+            if !mark.is_past(at) && waited_for.last().is_none_or(|last| !Arc::ptr_eq(last, mark)) {
+                waited_for.push(mark.clone());
+            }
+        }
+        for mark in waited_for {
+            self.settled(&mark, at).await?;
+        }
+        Ok(())
+    }
+
+    async fn settled(&self, mark: &Mark, at: u64) -> Result<(), TermEnded> {
+        loop {
+            let mut changed = pin!(mark.changed.notified());
+            changed.as_mut().enable();
+            if self.ended.load(Ordering::SeqCst) {
+                return Err(TermEnded);
+            }
+            if mark.is_past(at) {
+                return Ok(());
+            }
+            changed.await;
+        }
+    }
+
+    /// Ends the term: whoever waits is told.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        for mark in self.marks.lock().values() {
+            mark.changed.notify_waiters();
+        }
+    }
+}
+
+impl std::fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InFlight").field("keys", &self.marks.lock().len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn keys(names: &[&'static str]) -> Vec<Bytes> {
+        names.iter().map(|name| Bytes::from_static(name.as_bytes())).collect()
+    }
+
+    #[test]
+    fn a_read_waits_for_an_undecided_commit_and_not_for_a_later_one() {
+        let inflight = InFlight::new();
+        let keys = keys(&["a", "b"]);
+        let mark = inflight.enter(keys.iter());
+        let slot = Slot::of(b"a");
+        assert!(inflight.settle_key(slot, b"a", 10).now_or_never().is_none());
+        mark.decide(11);
+        assert_eq!(inflight.settle_key(slot, b"a", 10).now_or_never(), Some(Ok(())));
+        assert!(inflight.settle_key(slot, b"a", 11).now_or_never().is_none());
+        inflight.leave(keys.iter(), &mark);
+        assert_eq!(inflight.settle_key(slot, b"a", 11).now_or_never(), Some(Ok(())));
+    }
+
+    #[test]
+    fn a_scan_waits_for_commits_within_its_span_only() {
+        let inflight = InFlight::new();
+        let keys = keys(&["b", "d"]);
+        let mark = inflight.enter(keys.iter());
+        mark.decide(5);
+        assert_eq!(inflight.settle_span(b"c", b"d", 9).now_or_never(), Some(Ok(())));
+        assert!(inflight.settle_span(b"c", b"", 9).now_or_never().is_none());
+        assert!(inflight.settle_span(b"a", b"c", 9).now_or_never().is_none());
+        assert_eq!(inflight.settle_span(b"a", b"c", 4).now_or_never(), Some(Ok(())));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_term_wakes_who_waits() {
+        let inflight = Arc::new(InFlight::new());
+        let keys = keys(&["a"]);
+        let _mark = inflight.enter(keys.iter());
+        let waiting = {
+            let inflight = inflight.clone();
+            env::task::spawn(async move { inflight.settle_key(Slot::of(b"a"), b"a", 1).await })
+        };
+        tokio::task::yield_now().await;
+        inflight.end();
+        assert_eq!(waiting.await.unwrap(), Err(TermEnded));
+    }
+}

@@ -1,0 +1,196 @@
+//! Where replicas should be: a pure pick from a view of the cluster to a list of moves.
+//!
+//! A range has three replicas where three nodes live, and one where fewer do: two voters would have to agree on
+//! everything and survive the loss of neither. A replica whose node is dead for good is replaced where a spare node
+//! lives. One move per range and call; the next call sees what came of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many replicas a range should have.
+pub const REPLICAS: usize = 3;
+
+/// A node as placement sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeView {
+    /// The node.
+    pub node_id: u64,
+    /// It answers: replicas may be put there.
+    pub live: bool,
+    /// It has not answered for so long that its replicas count as lost.
+    pub dead: bool,
+    /// Where it is.
+    pub locality: BTreeMap<String, String>,
+}
+
+/// A range as placement sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RangeView {
+    /// The range.
+    pub range_id: u64,
+    /// Its configuration's number.
+    pub config_epoch: u64,
+    /// Its replicas.
+    pub replicas: Vec<ReplicaView>,
+}
+
+/// A replica as placement sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaView {
+    /// The replica.
+    pub replica_id: u64,
+    /// Where it is.
+    pub node_id: u64,
+    /// It does not vote.
+    pub learner: bool,
+}
+
+/// A change of one range's replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The range.
+    pub range_id: u64,
+    /// The configuration that the move was decided upon.
+    pub config_epoch: u64,
+    /// Nodes that get a voting replica (a learner there becomes one).
+    pub add: Vec<u64>,
+    /// Replicas that go.
+    pub remove: Vec<u64>,
+}
+
+/// What to do now, at most one move per range.
+pub fn pick(nodes: &[NodeView], ranges: &[RangeView]) -> Vec<Move> {
+    let mut load: BTreeMap<u64, usize> = nodes.iter().map(|node| (node.node_id, 0)).collect();
+    for replica in ranges.iter().flat_map(|range| &range.replicas) {
+        *load.entry(replica.node_id).or_default() += 1;
+    }
+    let mut moves = Vec::new();
+    for range in ranges {
+        if let Some(found) = pick_for(nodes, range, &load) {
+            for node_id in &found.add {
+                *load.entry(*node_id).or_default() += 1;
+            }
+            moves.push(found);
+        }
+    }
+    moves
+}
+
+fn pick_for(nodes: &[NodeView], range: &RangeView, load: &BTreeMap<u64, usize>) -> Option<Move> {
+    let dead: BTreeSet<u64> = nodes.iter().filter(|node| node.dead).map(|node| node.node_id).collect();
+    let live = nodes.iter().filter(|node| node.live).count();
+    let target = if live >= REPLICAS { REPLICAS } else { 1 };
+    let voters = range.replicas.iter().filter(|replica| !replica.learner);
+    let (lost, kept): (Vec<&ReplicaView>, Vec<&ReplicaView>) =
+        voters.partition(|replica| dead.contains(&replica.node_id));
+    if kept.len() >= target {
+        return None;
+    }
+    let mut holders: BTreeSet<u64> = kept.iter().map(|replica| replica.node_id).collect();
+    let mut add = Vec::new();
+    while kept.len() + add.len() < target {
+        let Some(node_id) = best_node(nodes, range, &holders, load) else { break };
+        holders.insert(node_id);
+        add.push(node_id);
+    }
+    // Only whole steps: an even number of voters is worse than the odd number below it.
+    if kept.len() + add.len() < target {
+        return None;
+    }
+    let remove = lost.iter().map(|replica| replica.replica_id).collect();
+    Some(Move { range_id: range.range_id, config_epoch: range.config_epoch, add, remove })
+}
+
+/// A live node without a voter: one that holds a learner already, else the one that differs most in locality, then
+/// the one that holds least.
+fn best_node(
+    nodes: &[NodeView],
+    range: &RangeView,
+    holders: &BTreeSet<u64>,
+    load: &BTreeMap<u64, usize>,
+) -> Option<u64> {
+    let held: Vec<&NodeView> = nodes.iter().filter(|node| holders.contains(&node.node_id)).collect();
+    let candidates = nodes.iter().filter(|node| node.live && !node.dead && !holders.contains(&node.node_id));
+    candidates
+        .min_by_key(|node| {
+            let learns = range.replicas.iter().any(|r| r.learner && r.node_id == node.node_id);
+            let alike: usize = held.iter().map(|other| shared_tiers(node, other)).sum();
+            (!learns, alike, load.get(&node.node_id).copied().unwrap_or(0), node.node_id)
+        })
+        .map(|node| node.node_id)
+}
+
+fn shared_tiers(a: &NodeView, b: &NodeView) -> usize {
+    a.locality.iter().filter(|(tier, value)| b.locality.get(*tier) == Some(value)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(node_id: u64, zone: &str) -> NodeView {
+        let locality = BTreeMap::from([("zone".to_owned(), zone.to_owned())]);
+        NodeView { node_id, live: true, dead: false, locality }
+    }
+
+    fn range(replicas: &[(u64, u64)]) -> RangeView {
+        let replicas = replicas
+            .iter()
+            .map(|&(replica_id, node_id)| ReplicaView { replica_id, node_id, learner: false })
+            .collect();
+        RangeView { range_id: 2, config_epoch: 7, replicas }
+    }
+
+    fn adds(nodes: &[NodeView], range: RangeView) -> Vec<u64> {
+        pick(nodes, &[range]).into_iter().flat_map(|found| found.add).collect()
+    }
+
+    #[test]
+    fn two_nodes_keep_one_replica() {
+        assert_eq!(pick(&[node(1, "a"), node(2, "a")], &[range(&[(1, 1)])]), vec![]);
+    }
+
+    #[test]
+    fn the_third_node_brings_replication_to_three_at_once() {
+        let nodes = [node(1, "a"), node(2, "a"), node(3, "a")];
+        let expected = Move { range_id: 2, config_epoch: 7, add: vec![2, 3], remove: vec![] };
+        assert_eq!(pick(&nodes, &[range(&[(1, 1)])]), vec![expected]);
+        assert_eq!(pick(&nodes, &[range(&[(1, 1), (2, 2), (3, 3)])]), vec![]);
+    }
+
+    #[test]
+    fn other_zones_come_first_then_emptier_nodes() {
+        let nodes = [node(1, "a"), node(2, "a"), node(3, "b"), node(4, "c")];
+        assert_eq!(adds(&nodes, range(&[(1, 1)])), [3, 4]);
+        let nodes = [node(1, "a"), node(2, "a"), node(3, "a"), node(4, "a")];
+        let busy = RangeView { range_id: 1, ..range(&[(1, 1), (2, 2), (3, 3)]) };
+        let moves = pick(&nodes, &[busy, range(&[(1, 1)])]);
+        assert_eq!(moves.first().map(|found| found.add.clone()), Some(vec![4, 2]));
+    }
+
+    #[test]
+    fn a_learner_left_behind_is_promoted_before_another_is_made() {
+        let nodes = [node(1, "a"), node(2, "b"), node(3, "b"), node(4, "a")];
+        let mut with_learner = range(&[(1, 1)]);
+        with_learner.replicas.push(ReplicaView { replica_id: 9, node_id: 4, learner: true });
+        assert_eq!(adds(&nodes, with_learner), [4, 2]);
+    }
+
+    #[test]
+    fn a_node_that_is_only_silent_loses_nothing_and_gains_nothing() {
+        let mut nodes = [node(1, "a"), node(2, "a"), node(3, "a"), node(4, "a")];
+        nodes[2].live = false;
+        assert_eq!(pick(&nodes, &[range(&[(1, 1), (2, 2), (3, 3)])]), vec![]);
+        assert_eq!(adds(&nodes, range(&[(1, 1)])), [2, 4]);
+    }
+
+    #[test]
+    fn a_dead_nodes_replica_is_replaced_where_a_spare_lives() {
+        let mut nodes = vec![node(1, "a"), node(2, "a"), node(3, "a"), node(4, "a")];
+        nodes[2].live = false;
+        nodes[2].dead = true;
+        let expected = Move { range_id: 2, config_epoch: 7, add: vec![4], remove: vec![3] };
+        assert_eq!(pick(&nodes, &[range(&[(1, 1), (2, 2), (3, 3)])]), vec![expected]);
+        nodes.pop();
+        assert_eq!(pick(&nodes, &[range(&[(1, 1), (2, 2), (3, 3)])]), vec![]);
+    }
+}
