@@ -1,7 +1,9 @@
 //! The door for randomness: the operating system's in production, the seed's in a simulation.
 #![expect(clippy::disallowed_methods, reason = "this module is the door")]
 
-use rand::Rng;
+use std::convert::Infallible;
+
+use rand::{Rng, TryRng};
 
 /// Fills `bytes` with random bytes.
 pub fn fill(bytes: &mut [u8]) {
@@ -25,4 +27,25 @@ pub fn id() -> [u8; 16] {
     let mut id = [0; 16];
     fill(&mut id);
     id
+}
+
+/// This door as a generator, for libraries that ask for one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Source;
+
+impl TryRng for Source {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((next_u64() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        fill(bytes);
+        Ok(())
+    }
 }

@@ -1,9 +1,13 @@
 //! The messages that gateways and nodes exchange, and the transports that carry them.
 //!
 //! [`v1`] is generated from `proto/*.proto`. [`NodeService`] is what a node answers; a [`Network`] gives whoever knows
-//! an address a handle on the node behind it, in this process or over gRPC.
+//! an address a handle on the node behind it: in this process ([`inprocess`]), over gRPC ([`grpc`]), or in a
+//! deterministic simulation with faults ([`simulated`]).
 
+pub mod grpc;
+pub mod inprocess;
 pub mod service;
+pub mod simulated;
 
 pub use service::{Network, NodeService, RequestStream, ResponseStream};
 pub use tonic::{Code, Status};

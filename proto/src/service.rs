@@ -9,11 +9,11 @@ use tonic::Status;
 
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
-    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse, InitRequest,
-    InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse, NodesRequest, NodesResponse,
-    RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest,
-    RaftTransferResponse, RaftVoteRequest, RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest,
-    TimestampResponse, WaitRequest, WaitResponse,
+    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
+    InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
+    NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk,
+    RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest, RaftVoteResponse,
+    RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest, WaitResponse,
 };
 
 /// A stream of requests, ended by the sender.
@@ -54,7 +54,10 @@ pub trait NodeService: Send + Sync + 'static {
     /// The ranges of the cluster.
     async fn ranges(&self, request: RangesRequest) -> Result<RangesResponse, Status>;
     /// Compares the replicas of every range.
-    async fn check_consistency(&self, request: CheckConsistencyRequest) -> Result<CheckConsistencyResponse, Status>;
+    async fn check_consistency(
+        &self,
+        request: CheckConsistencyRequest,
+    ) -> Result<CheckConsistencyResponse, Status>;
 
     /// A candidate asks for a vote.
     async fn raft_vote(&self, request: RaftVoteRequest) -> Result<RaftVoteResponse, Status>;
@@ -64,7 +67,10 @@ pub trait NodeService: Send + Sync + 'static {
         requests: RequestStream<RaftAppendRequest>,
     ) -> Result<ResponseStream<RaftAppendResponse>, Status>;
     /// Streams a snapshot to a follower that fell behind.
-    async fn raft_snapshot(&self, chunks: RequestStream<RaftSnapshotChunk>) -> Result<RaftSnapshotResponse, Status>;
+    async fn raft_snapshot(
+        &self,
+        chunks: RequestStream<RaftSnapshotChunk>,
+    ) -> Result<RaftSnapshotResponse, Status>;
     /// A leader hands its leadership over.
     async fn raft_transfer(&self, request: RaftTransferRequest) -> Result<RaftTransferResponse, Status>;
 }
@@ -74,4 +80,9 @@ pub trait Network: Send + Sync + 'static {
     /// A handle on the node at `address` (host:port). Connects lazily and reconnects by itself; a node that cannot
     /// be reached shows in the calls' [`Status`].
     fn connect(&self, address: &str) -> Arc<dyn NodeService>;
+
+    /// Whether a call is a function call, so that gathering several into one gains nothing.
+    fn is_in_process(&self) -> bool {
+        false
+    }
 }

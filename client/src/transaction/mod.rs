@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use crate::client::unsupported;
 use crate::{
-    Client, CommitTimestamp, Locked, Result, ScanOptions, ScanPage, Span, Strength, TransactionOptions, WaitPolicy,
+    Client, CommitTimestamp, Locked, Result, ScanOptions, ScanPage, Span, Strength, TransactionOptions,
+    WaitPolicy,
 };
 
 /// A transaction. After an error of [`Transaction::commit`], or one that [`crate::Error::is_retryable`], it is over.

@@ -1,0 +1,30 @@
+//! gRPC: a node's service on a port, and handles on the nodes behind other ports.
+//!
+//! HTTP/2 over TCP, with mutual TLS where it is asked for. Both sides probe their connections, so that a peer that
+//! vanished without a word is noticed within [`KEEPALIVE_INTERVAL`] + [`KEEPALIVE_TIMEOUT`]. Replication, snapshots
+//! and everything else travel on connections of their own, so that none waits behind another's bytes.
+
+mod connect;
+mod serve;
+mod tls;
+
+use std::time::Duration;
+
+pub use connect::GrpcNetwork;
+pub use serve::{ServeError, ServeOptions, serve};
+pub use tls::Tls;
+
+/// The largest message that is taken or sent: the largest transaction, and room around it.
+pub const MESSAGE_BYTES_MAX: usize = 80 << 20;
+
+/// How often a silent connection is probed.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long the answer to a probe may take before the connection counts as broken.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How much one stream may have in flight; larger answers wait for the reader.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+
+/// How much one connection may have in flight.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
