@@ -1,36 +1,72 @@
 //! The client of one cluster: what all its transactions share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use env::clock;
 use proto::Network;
+use proto::v1::AllocateIdsRequest;
 
+use crate::heartbeat::Heartbeats;
+use crate::oracle::Oracle;
+use crate::router::Router;
+use crate::sender::Sender;
 use crate::{Error, Result, Timestamp, Transaction, TransactionOptions};
 
 /// How a client behaves.
-#[derive(Clone, Debug, Default)]
-pub struct ClientOptions {}
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// How long calls of the client itself (not of its transactions) go on trying to reach the cluster.
+    pub timeout: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(30) }
+    }
+}
 
 /// The client of one cluster. Clones share everything.
 #[derive(Clone)]
 pub struct Client {
-    #[expect(dead_code, reason = "the skeleton")]
-    network: Arc<dyn Network>,
+    pub(crate) sender: Arc<Sender>,
+    pub(crate) heartbeats: Arc<Heartbeats>,
+    oracle: Arc<Oracle>,
+    options: ClientOptions,
 }
 
 impl Client {
     /// A client that finds the cluster through the nodes at `seeds` (host:port). Connects lazily.
-    pub fn new(network: Arc<dyn Network>, _seeds: Vec<String>, _options: ClientOptions) -> Self {
-        Self { network }
+    pub fn new(network: Arc<dyn Network>, seeds: Vec<String>, options: ClientOptions) -> Self {
+        Self {
+            sender: Arc::new(Sender { router: Router::new(network, seeds) }),
+            heartbeats: Arc::default(),
+            oracle: Arc::default(),
+            options,
+        }
     }
 
     /// Completes once the cluster is initialised, its directory is known and its oracle answers.
     pub async fn ready(&self) -> Result<()> {
-        Err(unsupported())
+        self.timestamp().await?;
+        self.sender.route(&[keys::keyspace::DATA], self.options.timeout).await?;
+        Ok(())
     }
 
-    /// A fresh timestamp.
+    /// A fresh timestamp: never handed out before, and no less than that of any commit acknowledged so far.
     pub async fn timestamp(&self) -> Result<Timestamp> {
-        Err(unsupported())
+        self.timestamp_within(self.options.timeout).await
+    }
+
+    pub(crate) async fn timestamp_within(&self, timeout: Duration) -> Result<Timestamp> {
+        if self.sender.router.is_in_process() {
+            return self.sender.timestamps(1, timeout).await;
+        }
+        let batched = self.oracle.timestamp(|count| self.sender.timestamps(count, timeout));
+        match clock::timeout(timeout, batched).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::Unavailable { message: "no timestamp in time".to_owned(), source: None }),
+        }
     }
 
     /// A transaction that has not done anything yet; costs nothing until it does.
@@ -39,17 +75,19 @@ impl Client {
     }
 
     /// The first of `count` consecutive ids of `counter` that are never given twice.
-    pub async fn allocate_ids(&self, _counter: &str, _count: u64) -> Result<u64> {
-        Err(unsupported())
+    pub async fn allocate_ids(&self, counter: &str, count: u64) -> Result<u64> {
+        let answer = self
+            .sender
+            .ask_root(self.options.timeout, |node, cluster_id| async move {
+                node.allocate_ids(AllocateIdsRequest { cluster_id, counter: counter.to_owned(), count }).await
+            })
+            .await?;
+        Ok(answer.first)
     }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").finish_non_exhaustive()
+        f.debug_struct("Client").field("options", &self.options).finish_non_exhaustive()
     }
-}
-
-pub(crate) fn unsupported() -> Error {
-    Error::Unsupported { message: "the client".to_owned() }
 }

@@ -1,23 +1,32 @@
 //! The transaction as its coordinator sees it: write buffer, routing, commit.
 //!
-//! A [`Client`] knows the cluster: it batches requests for timestamps (`oracle`), keeps the range directory
-//! (`router`), sends key-value requests to the ranges' leaders and tries again until the deadline (`sender`), and keeps
-//! open transactions' locks alive (`heartbeat`). A [`Transaction`] reads at one timestamp, buffers its writes, locks
-//! what it is about to change, remembers what it relied on, and hands all of it to the ranges at commit.
+//! A [`Client`] knows the cluster. It gathers requests for timestamps into batches (`oracle`), keeps the range
+//! directory and a handle on each range's leader (`router`), sends requests to ranges and tries again until the
+//! deadline (`sender`), and keeps open transactions' locks alive (`heartbeat`). A [`Transaction`] reads at one
+//! timestamp, buffers its writes, locks what it is about to change, remembers what it relied on, and hands all of it
+//! to the range at commit.
 //!
 //! Nothing here speaks SQL; keys and values are bytes.
 
 mod error;
 mod types;
 
+mod router;
+
+mod oracle;
+mod sender;
+
+mod heartbeat;
+
 mod client;
 mod transaction;
 
 pub use client::{Client, ClientOptions};
 pub use error::Error;
+pub use keys::Span;
 pub use transaction::{Savepoint, Transaction};
 pub use types::{
-    CommitTimestamp, Isolation, Locked, ScanOptions, ScanPage, Span, Strength, Timestamp, TransactionOptions,
+    CommitTimestamp, Isolation, Locked, ScanOptions, ScanPage, Strength, Timestamp, TransactionOptions,
     WaitPolicy,
 };
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-pub use proto::v1::{Span, Strength, WaitPolicy};
+use keys::Span;
+pub use proto::v1::{Strength, WaitPolicy};
 
 /// A timestamp of the cluster's oracle: 46 bits of milliseconds since the Unix epoch, then 18 bits logical.
 pub type CommitTimestamp = u64;

@@ -1,31 +1,95 @@
 //! A transaction: reads at one timestamp, a buffer of writes, locks, and what it relied on.
+//!
+//! 1. The first use takes a timestamp S from the oracle. Plain reads (`read`) see what was committed up to it, and the
+//!    transaction's own buffered writes.
+//! 2. `lock` locks keys at their range's leader and reads their newest versions. If one of them is newer than S, the
+//!    transaction moves to a fresh timestamp by proving that nothing it has read has changed since (`refresh`); it
+//!    fails if something has. READ COMMITTED does not move: each of its statements has a timestamp of its own.
+//! 3. `commit` sends the writes together with what they rely on: at every level that no locked key has changed since
+//!    it was locked (the lock may have been lost with its leader), and under SERIALIZABLE that nothing read has changed
+//!    since S.
+
+mod buffer;
+mod commit;
+mod lock;
+mod merge;
+mod read;
+mod read_set;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
+use env::{random, task};
+use keys::Span;
+use proto::v1::{Release, operation};
 
-use crate::client::unsupported;
-use crate::{
-    Client, CommitTimestamp, Locked, Result, ScanOptions, ScanPage, Span, Strength, TransactionOptions,
-    WaitPolicy,
-};
+use self::buffer::WriteBuffer;
+use self::lock::Held;
+use self::read_set::ReadSet;
+use crate::sender::{Call, Failure};
+use crate::{Client, Error, Isolation, Result, TransactionOptions};
 
-/// A transaction. After an error of [`Transaction::commit`], or one that [`crate::Error::is_retryable`], it is over.
-/// Dropping it rolls it back in the background.
-#[derive(Debug)]
+/// How long a transaction that is over tries to give its locks back before it lets them expire.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// So many times in a row may ranges answer one request with new bounds.
+const REROUTES_MAX: u32 = 50;
+
+/// A transaction. After [`Transaction::commit`], and after an error that [`Error::is_retryable`], it is over and
+/// answers [`Error::Finished`]. Dropping it rolls it back in the background.
+///
+/// Invariants: every key in `reads` was read at `timestamp` (or has been proven unchanged up to it); every key in
+/// `held` had no version newer than its own between that version and `locked_at`; a range is in `locked` before the
+/// first lock is asked of it.
 pub struct Transaction {
-    #[expect(dead_code, reason = "the skeleton")]
     client: Client,
     options: TransactionOptions,
+    state: State,
+    /// Empty until the first lock or the commit needs it.
+    id: Bytes,
+    /// What plain reads see, and what a retry of the commit is recognised by; 0 = none yet.
+    timestamp: u64,
+    /// READ COMMITTED: the next use takes a fresh timestamp.
+    stale: bool,
+    /// The catalog version that came with `timestamp`.
+    oracle_catalog_version: u64,
+    pristine: bool,
+    buffer: WriteBuffer,
+    reads: ReadSet,
+    held: BTreeMap<Bytes, Held>,
+    /// One key of each range that was asked for locks, by range id.
+    locked: BTreeMap<u64, Bytes>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Over,
 }
 
 /// A point to roll back to, of the transaction that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint {
-    pub(crate) depth: usize,
+    depth: usize,
 }
 
 impl Transaction {
     pub(crate) fn new(client: Client, options: TransactionOptions) -> Self {
-        Self { client, options }
+        Self {
+            client,
+            options,
+            state: State::Open,
+            id: Bytes::new(),
+            timestamp: 0,
+            stale: false,
+            oracle_catalog_version: 0,
+            pristine: true,
+            buffer: WriteBuffer::default(),
+            reads: ReadSet::default(),
+            held: BTreeMap::new(),
+            locked: BTreeMap::new(),
+        }
     }
 
     /// What the transaction was begun with.
@@ -33,18 +97,38 @@ impl Transaction {
         &self.options
     }
 
+    /// How long a wait for locks may last from now on, see [`TransactionOptions::lock_timeout`].
+    pub fn set_lock_timeout(&mut self, timeout: Option<Duration>) {
+        self.options.lock_timeout = timeout;
+    }
+
     /// The timestamp that plain reads see; taken from the oracle on first use.
     pub async fn read_timestamp(&mut self) -> Result<u64> {
-        Err(unsupported())
+        self.open()?;
+        if self.timestamp == 0 || self.stale {
+            self.take_timestamp().await?;
+        }
+        Ok(self.timestamp)
+    }
+
+    async fn take_timestamp(&mut self) -> Result<u64> {
+        let fresh = self.client.timestamp_within(self.options.timeout).await?;
+        self.timestamp = fresh.timestamp;
+        self.oracle_catalog_version = fresh.catalog_version;
+        self.stale = false;
+        if self.options.priority == 0 {
+            self.options.priority = fresh.timestamp;
+        }
+        Ok(fresh.timestamp)
     }
 
     /// The catalog version that came with the read timestamp; 0 = not known.
     pub fn oracle_catalog_version(&self) -> u64 {
-        0
+        self.oracle_catalog_version
     }
 
     /// From now on requests carry `version`: a range where another schema is in force answers
-    /// [`crate::Error::StaleCatalog`] and does nothing. 0 = depends on none.
+    /// [`Error::StaleCatalog`] and does nothing. 0 = depends on none.
     pub fn set_catalog_version(&mut self, version: u64) {
         self.options.catalog_version = version;
     }
@@ -54,71 +138,154 @@ impl Transaction {
         self.options.priority
     }
 
-    /// The value of `key`; `None`: no such key.
-    pub async fn get(&mut self, _key: Bytes) -> Result<Option<Bytes>> {
-        Err(unsupported())
-    }
-
-    /// The values of `keys`, in their order.
-    pub async fn get_many(&mut self, _keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
-        Err(unsupported())
-    }
-
-    /// One page of the rows of `span`, own writes included.
-    pub async fn scan(&mut self, _span: Span, _options: ScanOptions) -> Result<ScanPage> {
-        Err(unsupported())
-    }
-
-    /// Locks `keys` until the end of the transaction and reads their newest values.
-    pub async fn lock(
-        &mut self,
-        _keys: Vec<Bytes>,
-        _strength: Strength,
-        _wait: WaitPolicy,
-    ) -> Result<Vec<Locked>> {
-        Err(unsupported())
-    }
-
     /// Buffers a write.
-    pub fn put(&mut self, _key: Bytes, _value: Bytes) {}
+    pub fn put(&mut self, key: Bytes, value: Bytes) {
+        self.pristine = false;
+        self.buffer.write(key, Some(value));
+    }
 
     /// Buffers a deletion.
-    pub fn delete(&mut self, _key: Bytes) {}
+    pub fn delete(&mut self, key: Bytes) {
+        self.pristine = false;
+        self.buffer.write(key, None);
+    }
 
     /// The bytes of all buffered keys and values.
     pub fn buffered_bytes(&self) -> usize {
-        0
+        self.buffer.bytes()
     }
 
     /// Marks a point to roll back to.
     pub fn savepoint(&mut self) -> Savepoint {
-        Savepoint { depth: 0 }
+        Savepoint { depth: self.buffer.savepoint() }
     }
 
     /// Takes back the writes since `savepoint`, which stays; later savepoints go. Locks stay.
-    pub fn rollback_to(&mut self, _savepoint: &Savepoint) {}
+    pub fn rollback_to(&mut self, savepoint: &Savepoint) {
+        self.buffer.rollback_to(savepoint.depth);
+    }
 
     /// Forgets `savepoint` and later ones; the writes since stay.
-    pub fn release(&mut self, _savepoint: Savepoint) {}
+    pub fn release(&mut self, savepoint: Savepoint) {
+        self.buffer.release(savepoint.depth);
+    }
 
     /// A statement begins: under READ COMMITTED its reads take a fresh timestamp.
-    pub fn begin_statement(&mut self) {}
+    pub fn begin_statement(&mut self) {
+        self.stale = self.options.isolation == Isolation::ReadCommitted;
+    }
 
     /// Whether nothing was read, locked or written yet.
     pub fn is_pristine(&self) -> bool {
-        true
+        self.pristine
     }
 
     /// Whether the transaction holds locks or has buffered writes.
     pub fn has_effects(&self) -> bool {
-        false
+        !self.buffer.is_empty() || !self.locked.is_empty()
     }
 
-    /// Commits. On success every later transaction of any client sees the writes.
-    pub async fn commit(&mut self) -> Result<CommitTimestamp> {
-        Err(unsupported())
+    /// Gives everything up; its locks are given back in the background.
+    pub async fn rollback(&mut self) {
+        self.end();
     }
 
-    /// Gives everything up.
-    pub async fn rollback(&mut self) {}
+    fn open(&self) -> Result<()> {
+        if self.state == State::Open { Ok(()) } else { Err(Error::Finished) }
+    }
+
+    /// Whether what is read has to be remembered.
+    fn tracks_reads(&self) -> bool {
+        !self.options.read_only && self.options.isolation != Isolation::ReadCommitted
+    }
+
+    fn id(&mut self) -> Bytes {
+        if self.id.is_empty() {
+            self.id = Bytes::copy_from_slice(&random::id());
+        }
+        self.id.clone()
+    }
+
+    /// What requests that do not wait say about the transaction.
+    fn call(&self) -> Call {
+        Call {
+            txn_id: self.id.clone(),
+            start_timestamp: self.timestamp,
+            priority: self.options.priority,
+            catalog_version: self.options.catalog_version,
+            timeout: self.options.timeout,
+            patience: None,
+            commits: false,
+        }
+    }
+
+    /// The error of a request that was no check. One that ends the transaction does so here.
+    fn fail(&mut self, failure: Failure) -> Error {
+        let error = match failure {
+            Failure::Error(error) => error,
+            Failure::Conflict { key, .. } => Error::Serialization { key },
+            Failure::Rerouted => {
+                Error::Unavailable { message: "the ranges keep moving".to_owned(), source: None }
+            }
+        };
+        if error.is_retryable() {
+            self.end();
+        }
+        error
+    }
+
+    /// The transaction is over: forgets everything and gives its locks back in the background.
+    fn end(&mut self) {
+        self.state = State::Over;
+        self.buffer.clear();
+        self.reads = ReadSet::default();
+        self.held.clear();
+        if !self.locked.is_empty() {
+            self.client.heartbeats.remove(&self.id);
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        let locked = std::mem::take(&mut self.locked);
+        // Outside of a runtime, as when a process ends, the locks expire.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let sender = self.client.sender.clone();
+        let call = Call { timeout: RELEASE_TIMEOUT, catalog_version: 0, ..self.call() };
+        drop(task::spawn(async move {
+            for key in locked.into_values() {
+                let Some(route) = sender.router.route(&key) else { continue };
+                let build = || operation::Operation::Release(Release { keys: Vec::new() });
+                if let Err(failure) = sender.send(&route, &call, build).await {
+                    tracing::debug!(range = route.range_id(), ?failure, "locks are left to expire");
+                }
+            }
+        }));
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if self.state == State::Open {
+            self.end();
+        }
+    }
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .field("timestamp", &self.timestamp)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A span as the protocol has it.
+fn to_wire(span: &Span) -> proto::v1::Span {
+    proto::v1::Span { start: span.start.clone(), end: span.end.clone() }
 }

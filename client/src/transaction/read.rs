@@ -1,0 +1,209 @@
+//! Plain reads: at the transaction's timestamp, through its own writes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use keys::{Span, span::successor};
+use proto::v1::operation_result::Result as Answer;
+use proto::v1::{Get, KeyValue, Scan, operation};
+
+use super::merge::merge;
+use super::{REROUTES_MAX, Transaction, to_wire};
+use crate::router::Route;
+use crate::sender::Failure;
+use crate::{Error, Result, ScanOptions, ScanPage};
+
+impl Transaction {
+    /// The value of `key`; `None`: no such key.
+    pub async fn get(&mut self, key: Bytes) -> Result<Option<Bytes>> {
+        self.open()?;
+        self.pristine = false;
+        if let Some(own) = self.own(&key) {
+            return Ok(own);
+        }
+        let at = self.read_timestamp().await?;
+        let value = self.get_committed(&key, at).await?;
+        if self.tracks_reads() {
+            self.reads.add_key(key);
+        }
+        Ok(value)
+    }
+
+    async fn get_committed(&mut self, key: &Bytes, at: u64) -> Result<Option<Bytes>> {
+        for _ in 0..REROUTES_MAX {
+            let route = self.client.sender.route(key, self.options.timeout).await?;
+            let build = || operation::Operation::Get(Get { keys: vec![key.clone()], at });
+            match self.client.sender.send(&route, &self.call(), build).await {
+                Ok(Answer::Get(got)) => {
+                    return Ok(got.versions.into_iter().next().and_then(|version| version.value));
+                }
+                Ok(_) => return Err(mismatch()),
+                Err(Failure::Rerouted) => {}
+                Err(failure) => return Err(self.fail(failure)),
+            }
+        }
+        Err(self.fail(Failure::Rerouted))
+    }
+
+    /// The values of `keys`, in their order.
+    pub async fn get_many(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
+        self.open()?;
+        self.pristine = false;
+        let mut values: Vec<Option<Bytes>> = vec![None; keys.len()];
+        let mut missing: Vec<usize> = Vec::new();
+        for (place, (key, value)) in keys.iter().zip(&mut values).enumerate() {
+            match self.own(key) {
+                Some(own) => *value = own,
+                None => missing.push(place),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(values);
+        }
+        let at = self.read_timestamp().await?;
+        for _ in 0..REROUTES_MAX {
+            let mut left = Vec::new();
+            for (route, places) in self.by_range(&keys, &missing).await? {
+                let wanted = || places.iter().filter_map(|place| keys.get(*place)).cloned().collect();
+                let build = || operation::Operation::Get(Get { keys: wanted(), at });
+                match self.client.sender.send(&route, &self.call(), build).await {
+                    Ok(Answer::Get(got)) if got.versions.len() == places.len() => {
+                        for (place, version) in places.iter().zip(got.versions) {
+                            if let Some(value) = values.get_mut(*place) {
+                                *value = version.value;
+                            }
+                        }
+                        if self.tracks_reads() {
+                            wanted().into_iter().for_each(|key: Bytes| self.reads.add_key(key));
+                        }
+                    }
+                    Ok(_) => return Err(mismatch()),
+                    Err(Failure::Rerouted) => left.extend(places),
+                    Err(failure) => return Err(self.fail(failure)),
+                }
+            }
+            if left.is_empty() {
+                return Ok(values);
+            }
+            missing = left;
+        }
+        Err(self.fail(Failure::Rerouted))
+    }
+
+    /// The places of keys, by the range that holds them.
+    pub(super) async fn by_range(
+        &self,
+        keys: &[Bytes],
+        places: &[usize],
+    ) -> Result<Vec<(Arc<Route>, Vec<usize>)>> {
+        let mut ranges: BTreeMap<u64, (Arc<Route>, Vec<usize>)> = BTreeMap::new();
+        let mut last: Option<Arc<Route>> = None;
+        for place in places {
+            let Some(key) = keys.get(*place) else { continue };
+            let route = match last.take().filter(|route| route.holds(key)) {
+                Some(route) => route,
+                None => self.client.sender.route(key, self.options.timeout).await?,
+            };
+            ranges.entry(route.range_id()).or_insert_with(|| (route.clone(), Vec::new())).1.push(*place);
+            last = Some(route);
+        }
+        Ok(ranges.into_values().collect())
+    }
+
+    /// What the transaction knows of `key` by itself: it has written or locked it.
+    fn own(&self, key: &Bytes) -> Option<Option<Bytes>> {
+        self.buffer.get(key).cloned().or_else(|| self.held.get(key).map(|held| held.value.clone()))
+    }
+
+    /// One page of the rows of `span`, own writes included.
+    pub async fn scan(&mut self, span: Span, options: ScanOptions) -> Result<ScanPage> {
+        self.open()?;
+        self.pristine = false;
+        if span.is_empty() {
+            return Ok(ScanPage::default());
+        }
+        let at = self.read_timestamp().await?;
+        let (rows, covered) = self.scan_committed(&span, at, options).await?;
+        let writes = self.buffer.span(&covered);
+        let merged = if options.reverse {
+            merge(rows, writes.rev(), options.rows_max, true)
+        } else {
+            merge(rows, writes, options.rows_max, false)
+        };
+        let seen = match merged.full_at {
+            None => covered,
+            Some(last) if options.reverse => Span { start: last, end: covered.end },
+            Some(last) => Span { start: covered.start, end: successor(&last) },
+        };
+        let rest = if options.reverse {
+            Span { start: span.start, end: seen.start.clone() }
+        } else {
+            Span { start: seen.end.clone(), end: span.end }
+        };
+        if self.tracks_reads() {
+            self.reads.add_span(seen);
+        }
+        Ok(ScanPage { rows: merged.rows, resume: (!rest.is_empty()).then_some(rest) })
+    }
+
+    /// Committed rows from one end of `span`, and the part of it that they are all rows of.
+    async fn scan_committed(
+        &mut self,
+        span: &Span,
+        at: u64,
+        options: ScanOptions,
+    ) -> Result<(Vec<KeyValue>, Span)> {
+        for _ in 0..REROUTES_MAX {
+            let sender = &self.client.sender;
+            let route = if options.reverse {
+                sender.route_below(&span.end, self.options.timeout).await?
+            } else {
+                sender.route(&span.start, self.options.timeout).await?
+            };
+            let mut clipped = clip(span, &route);
+            let build = || {
+                operation::Operation::Scan(Scan {
+                    span: Some(to_wire(&clipped)),
+                    at,
+                    rows_max: options.rows_max as u64,
+                    bytes_max: options.bytes_max as u64,
+                    reverse: options.reverse,
+                })
+            };
+            match sender.send(&route, &self.call(), build).await {
+                Ok(Answer::Scan(scanned)) => {
+                    match scanned.resume {
+                        Some(left) if options.reverse => clipped.start = left.end,
+                        Some(left) => clipped.end = left.start,
+                        None => {}
+                    }
+                    return Ok((scanned.rows, clipped));
+                }
+                Ok(_) => return Err(mismatch()),
+                Err(Failure::Rerouted) => {}
+                Err(failure) => return Err(self.fail(failure)),
+            }
+        }
+        Err(self.fail(Failure::Rerouted))
+    }
+}
+
+/// What of `span` lies in the range.
+fn clip(span: &Span, route: &Route) -> Span {
+    let start = if route.start() > span.start.as_ref() {
+        Bytes::copy_from_slice(route.start())
+    } else {
+        span.start.clone()
+    };
+    let end = if !route.end().is_empty() && route.end() < span.end.as_ref() {
+        Bytes::copy_from_slice(route.end())
+    } else {
+        span.end.clone()
+    };
+    Span { start, end }
+}
+
+pub(super) fn mismatch() -> Error {
+    Error::Invalid { message: "a range answered something else than it was asked".to_owned() }
+}
