@@ -78,7 +78,7 @@ enum Ending {
     /// The client said goodbye or is gone.
     Client,
     /// The client is told why.
-    Told(Report),
+    Told(sql::Error),
 }
 
 impl From<ProtocolError> for Ending {
@@ -96,8 +96,8 @@ impl From<ProtocolError> for Ending {
 }
 
 /// A report that ends the session.
-fn fatal(sqlstate: &'static str, message: impl Into<String>) -> Report {
-    sql::Error::new(sqlstate, message).severity(Severity::Fatal).into()
+fn fatal(sqlstate: &'static str, message: impl Into<String>) -> sql::Error {
+    sql::Error::new(sqlstate, message).severity(Severity::Fatal)
 }
 
 /// A client with a session.
@@ -120,9 +120,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Talks until one of the sides has enough, then closes the session.
     async fn run(mut self) {
         let ending = self.converse().await;
-        if let Ending::Told(report) = ending {
-            tracing::debug!(sqlstate = report.sqlstate, message = %report.message, "ending a session");
-            backend::report(self.wire.output(), &report);
+        if let Ending::Told(error) = ending {
+            tracing::debug!(sqlstate = error.sqlstate, message = %error.message, "ending a session");
+            backend::report(self.wire.output(), error.report());
         }
         self.shared.metrics.connections.decrement(1.0);
         self.session.close().await;

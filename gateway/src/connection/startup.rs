@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sql::{Report, SessionParameters, Severity};
+use sql::{SessionParameters, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::extended::Extended;
@@ -54,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 connection.welcome().await.ok()?;
                 Some(connection)
             }
-            Err(report) => goodbye(wire, &report).await,
+            Err(error) => goodbye(wire, &error).await,
         }
     }
 
@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         peer: SocketAddr,
         shared: &Arc<Shared>,
         wire: &mut Wire<S>,
-    ) -> Result<(sql::Session, crate::registry::Registered, crate::registry::Connected), Report> {
+    ) -> Result<(sql::Session, crate::registry::Registered, crate::registry::Connected), sql::Error> {
         if *shared.registry.phase().borrow() != Phase::Running {
             return Err(fatal("57P03", "the database system is shutting down"));
         }
@@ -76,10 +76,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let parameters = session_parameters(&request)?;
         tracing::debug!(%peer, user = %parameters.user, database = %parameters.database, "client connected");
-        let mut session = shared
-            .engine
-            .session(parameters)
-            .map_err(|error| Report::from(error.severity(Severity::Fatal)))?;
+        let mut session =
+            shared.engine.session(parameters).map_err(|error| error.severity(Severity::Fatal))?;
         let registered = shared.registry.register(session.cancel_handle());
         session.set_backend_pid(registered.process_id);
         Ok((session, registered, connected))
@@ -120,14 +118,14 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(
     Err(Refused { sqlstate: "08P01", message: "too many requests for encryption".to_owned() })
 }
 
-async fn goodbye<S: AsyncRead + AsyncWrite + Unpin, T>(mut wire: Wire<S>, report: &Report) -> Option<T> {
-    backend::report(wire.output(), report);
+async fn goodbye<S: AsyncRead + AsyncWrite + Unpin, T>(mut wire: Wire<S>, error: &sql::Error) -> Option<T> {
+    backend::report(wire.output(), error.report());
     wire.finish().await;
     None
 }
 
 /// Takes the user, the database and the settings out of the startup packet.
-fn session_parameters(request: &SessionRequest) -> Result<SessionParameters, Report> {
+fn session_parameters(request: &SessionRequest) -> Result<SessionParameters, sql::Error> {
     let user = match request.parameter("user") {
         Some(user) if !user.is_empty() => user.to_owned(),
         _ => return Err(fatal("28000", "no PostgreSQL user name specified in startup packet")),

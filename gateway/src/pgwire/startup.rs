@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_session_request_carries_its_parameters() {
-        let packet = b"\0\x03\0\x02user\0ann\0_pq_.x\01\0database\0db\0\0";
+        let packet = b"\0\x03\0\x02user\0ann\0_pq_.x\x001\0database\0db\0\0";
         let StartupPacket::Session(request) = decode(packet).unwrap() else { panic!("no session") };
         assert_eq!(
             (request.minor, request.parameter("user"), request.parameter("database")),

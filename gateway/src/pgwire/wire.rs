@@ -199,7 +199,7 @@ mod tests {
             &[b'Q', 255, 255, 255, 255],
             &[b'S', 0, 1, 0, 0],
             &[0, 0, 0, 0, 4],
-            &[b'z'],
+            b"z",
         ] {
             assert!(
                 matches!(wire_with(bytes).buffered_frame(), Err(ProtocolError::Violation { .. })),
