@@ -84,6 +84,8 @@ pub struct SnapshotSpan {
     pub start: Bytes,
     /// The key after the last.
     pub end: Bytes,
+    /// Whether its keyspace keeps versions.
+    pub versioned: bool,
 }
 
 /// The state machine of all ranges of a store, as replication sees it.

@@ -1,17 +1,59 @@
 //! One replica of one range: what the range layer holds of its consensus group.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
 use bytes::Bytes;
+use openraft::alias::WatchReceiverOf;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::RaftError as ApiError;
+use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError};
+use openraft::impls::OneshotResponder;
+use openraft::{ChangeMembers, Raft, RaftMetrics, ReadPolicy, ServerState};
 use tokio::sync::watch;
 
-use super::apply::{Membership, Replica, Store};
+use super::apply::{LogPoint, Membership, Replica, Store};
+use super::group_log::GroupLog;
+use super::lease::Lease;
+use super::machine::{Machine, Progress};
+use super::options::RaftTiming;
 use super::role::{ChangeError, ProposeError, Proposed, Role};
+use super::types::{Command, Types, membership};
+
+/// How long a new learner may take to catch up before [`Group::add_learner`] gives up waiting.
+const CATCH_UP_MAX: Duration = Duration::from_secs(60);
+
+/// How long a target of a transfer may take to hold the whole log.
+const MATCH_MAX: Duration = Duration::from_secs(2);
 
 /// One replica of one range.
 pub struct Group {
-    range_id: u64,
-    replica_id: u64,
-    role: watch::Receiver<Role>,
-    applied: watch::Receiver<u64>,
+    pub(super) range_id: u64,
+    pub(super) replica_id: u64,
+    pub(super) raft: Raft<Types, Machine>,
+    pub(super) log: Arc<GroupLog>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) lease: Lease,
+    pub(super) role: watch::Receiver<Role>,
+    pub(super) applied: watch::Receiver<Option<LogPoint>>,
+    pub(super) timing: RaftTiming,
+    /// It was here when the store was opened, and may have granted a lease that is forgotten now.
+    pub(super) recovered: bool,
+    /// A snapshot is being received.
+    pub(super) receiving: AtomicBool,
+    /// Counts, beside this one, the snapshots being sent.
+    pub(super) sending: Arc<()>,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group")
+            .field("range_id", &self.range_id)
+            .field("replica_id", &self.replica_id)
+            .finish()
+    }
 }
 
 impl Group {
@@ -28,14 +70,32 @@ impl Group {
     /// Has `command` logged by a quorum and applied here. Refused unless this replica leads in `term`, so that what
     /// was evaluated under one term is never proposed in another.
     pub async fn propose_in(&self, term: u64, command: Bytes) -> Result<Proposed, ProposeError> {
-        let _ = (term, command);
-        Err(ProposeError::NotLeader { leader: None })
+        self.write(Some(term), command).await
     }
 
     /// As [`Group::propose_in`], in whatever term this replica leads.
     pub async fn propose(&self, command: Bytes) -> Result<Proposed, ProposeError> {
-        let _ = command;
-        Err(ProposeError::NotLeader { leader: None })
+        self.write(None, command).await
+    }
+
+    async fn write(&self, term: Option<u64>, command: Bytes) -> Result<Proposed, ProposeError> {
+        let (responder, response) = OneshotResponder::new_pair();
+        let mut request = self.raft.write(Command(command)).responder(responder);
+        if let Some(term) = term {
+            request = request.with_leader(term);
+        }
+        request.await.map_err(fatal)?;
+        match response.await {
+            Ok(Ok(written)) => Ok(Proposed {
+                index: written.log_id.index(),
+                term: **written.log_id.committed_leader_id(),
+                reply: written.data,
+            }),
+            Ok(Err(ClientWriteError::ForwardToLeader(to))) => Err(self.not_leader(&to)),
+            Ok(Err(ClientWriteError::LogEntryDiscarded(_))) => Err(ProposeError::Ambiguous),
+            Ok(Err(error)) => Err(ProposeError::Fatal(error.to_string())),
+            Err(_) => Err(ProposeError::Fatal("stopped with the command on its way".to_owned())),
+        }
     }
 
     /// The replica's place in the group now.
@@ -50,70 +110,215 @@ impl Group {
 
     /// Whether this replica leads in `term` and may answer reads now without asking the others. Never waits.
     pub fn lease_valid(&self, term: u64) -> bool {
-        let _ = term;
-        false
+        self.lease.is_valid(term)
     }
 
     /// Proves by a round to a quorum that this replica leads still, and waits until all that was committed before the
     /// call is applied here.
     pub async fn read_index(&self) -> Result<(), ProposeError> {
-        Err(ProposeError::NotLeader { leader: None })
+        match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+            Ok(read) => self.wait_applied(read.read_log_id().index()).await,
+            Err(ApiError::APIError(LinearizableReadError::ForwardToLeader(to))) => Err(self.not_leader(&to)),
+            Err(ApiError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
+                Err(ProposeError::NotLeader { leader: None })
+            }
+            Err(ApiError::Fatal(error)) => Err(fatal(error)),
+        }
     }
 
     /// Waits until an entry of `term` is applied here, its blank at first: all earlier terms' entries are then too.
+    /// An error if the term ends before.
     pub async fn wait_term_applied(&self, term: u64) -> Result<(), ProposeError> {
-        let _ = term;
-        Err(ProposeError::NotLeader { leader: None })
+        let mut role = self.role.clone();
+        let mut applied = self.applied.clone();
+        loop {
+            if applied.borrow_and_update().is_some_and(|point| point.term >= term) {
+                return Ok(());
+            }
+            let now = role.borrow_and_update().clone();
+            if now.term > term {
+                return Err(ProposeError::NotLeader { leader: now.leader });
+            }
+            tokio::select! {
+                biased;
+                changed = applied.changed() => changed.map_err(|_| stopped())?,
+                changed = role.changed() => changed.map_err(|_| stopped())?,
+            }
+        }
     }
 
     /// The index of the newest entry whose effects can be read here; 0 when there is none.
     pub fn applied_index(&self) -> u64 {
+        self.applied_point().map_or(0, |point| point.index)
+    }
+
+    /// The newest entry whose effects can be read here.
+    pub fn applied_point(&self) -> Option<LogPoint> {
         *self.applied.borrow()
     }
 
     /// Waits until the entry at `index` is applied here.
     pub async fn wait_applied(&self, index: u64) -> Result<(), ProposeError> {
-        let _ = index;
-        Err(ProposeError::NotLeader { leader: None })
+        let mut applied = self.applied.clone();
+        applied
+            .wait_for(|point| point.is_some_and(|point| point.index >= index))
+            .await
+            .map(|_| ())
+            .map_err(|_| stopped())
     }
 
     /// Who replicates the range, by the newest entry in the log here, committed or not.
     pub fn membership(&self) -> Membership {
-        Membership::default()
+        membership(self.metrics().borrow_watched().membership_config.membership())
     }
 
     /// Adds a replica that does not vote and returns once it has caught up. `replica_id` was never used in the range.
     pub async fn add_learner(&self, replica_id: u64, store: Store) -> Result<(), ChangeError> {
-        let _ = (replica_id, store);
-        Err(ChangeError::NotLeader { leader: None })
+        self.lease.restart();
+        match env::clock::timeout(CATCH_UP_MAX, self.raft.add_learner(replica_id, store, true)).await {
+            Ok(added) => added.map(|_| ()).map_err(|error| self.unchanged(error)),
+            Err(_) => Err(ChangeError::Refused(format!("replica {replica_id} has not caught up yet"))),
+        }
     }
 
     /// Makes exactly `voters` the voters, through joint consensus. All of them are learners or voters already; who
     /// votes no more becomes a learner with `retain`, else leaves the range.
     pub async fn change_voters(&self, voters: Vec<u64>, retain: bool) -> Result<(), ChangeError> {
-        let _ = (voters, retain);
-        Err(ChangeError::NotLeader { leader: None })
+        let voters: BTreeSet<u64> = voters.into_iter().collect();
+        if !voters.contains(&self.replica_id) {
+            // A leader that votes no more hands its leadership over by itself.
+            self.lease.revoke(self.role().term);
+        }
+        self.lease.restart();
+        let changed = self.raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), retain).await;
+        self.lease.restart();
+        changed.map(|_| ()).map_err(|error| self.unchanged(error))
     }
 
     /// Removes a learner from the range.
     pub async fn remove_learner(&self, replica_id: u64) -> Result<(), ChangeError> {
-        let _ = replica_id;
-        Err(ChangeError::NotLeader { leader: None })
+        let removed = ChangeMembers::RemoveNodes(BTreeSet::from([replica_id]));
+        self.raft.change_membership(removed, true).await.map(|_| ()).map_err(|error| self.unchanged(error))
     }
 
-    /// Hands leadership to the voter `replica_id` and returns once this replica has stepped down.
+    /// Hands leadership to the voter `replica_id` and returns once this replica has stepped down. Until then, and from
+    /// the call on, it holds no lease.
     pub async fn transfer_leader(&self, replica_id: u64) -> Result<(), ChangeError> {
-        let _ = replica_id;
-        Err(ChangeError::NotLeader { leader: None })
+        let role = self.role();
+        if !role.is_leader {
+            return Err(ChangeError::NotLeader { leader: role.leader });
+        }
+        if replica_id == self.replica_id {
+            return Ok(());
+        }
+        if !self.membership().is_voter(replica_id) {
+            return Err(ChangeError::Refused(format!("replica {replica_id} does not vote")));
+        }
+        self.wait_matched(replica_id).await?;
+        self.lease.revoke(role.term);
+        self.raft.trigger().transfer_leader(replica_id).await.map_err(change_fatal)?;
+        let mut roles = self.role.clone();
+        let stepped_down = |now: &Role| now.term > role.term || !now.is_leader;
+        let patience = self.timing.election_max * 2;
+        let waited = env::clock::timeout(patience, roles.wait_for(stepped_down)).await;
+        if let Ok(changed) = waited {
+            return changed.map(|_| ()).map_err(|_| ChangeError::Fatal("stopped".to_owned()));
+        }
+        // A transfer that failed would keep this leader from proposing for good: a new term ends that.
+        self.raft.trigger().elect(false).await.map_err(change_fatal)?;
+        Err(ChangeError::Refused(format!("replica {replica_id} did not take over")))
+    }
+
+    /// Waits until `replica_id` is known to hold the log up to its end, or almost: what the transfer itself waits for.
+    async fn wait_matched(&self, replica_id: u64) -> Result<(), ChangeError> {
+        let mut metrics = self.metrics();
+        let matched = async {
+            loop {
+                {
+                    let now = metrics.borrow_watched();
+                    if now.state != ServerState::Leader {
+                        return Err(ChangeError::NotLeader { leader: self.role().leader });
+                    }
+                    let last = now.last_log_index.unwrap_or(0);
+                    let matched = now
+                        .replication
+                        .as_ref()
+                        .and_then(|targets| targets.get(&replica_id).copied().flatten());
+                    if matched.is_some_and(|id| id.index() + 16 >= last) {
+                        return Ok(());
+                    }
+                }
+                metrics.changed().await.map_err(|_| ChangeError::Fatal("stopped".to_owned()))?;
+            }
+        };
+        match env::clock::timeout(MATCH_MAX, matched).await {
+            Ok(matched) => matched,
+            Err(_) => Err(ChangeError::Refused(format!("replica {replica_id} is behind"))),
+        }
     }
 
     /// For each other replica the index up to which it is known to hold the log, while this replica leads.
-    pub fn progress(&self) -> Vec<(Replica, Option<u64>)> {
-        Vec::new()
+    pub fn progress(&self) -> Vec<(u64, Option<u64>)> {
+        let metrics = self.metrics();
+        let now = metrics.borrow_watched();
+        match &now.replication {
+            Some(targets) if now.state == ServerState::Leader => targets
+                .iter()
+                .filter(|(id, _)| **id != self.replica_id)
+                .map(|(id, matched)| (*id, matched.map(|id| id.index())))
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// How many bytes of log the range has in the shared log.
     pub fn log_bytes(&self) -> u64 {
-        0
+        self.log.log_bytes()
     }
+
+    /// Whether this replica alone decides.
+    pub(super) fn is_sole_voter(&self) -> bool {
+        match self.membership().configs.as_slice() {
+            [only] => only.len() == 1 && only.contains(&self.replica_id),
+            _ => false,
+        }
+    }
+
+    pub(super) fn metrics(&self) -> WatchReceiverOf<Types, RaftMetrics<Types>> {
+        self.raft.metrics()
+    }
+
+    fn not_leader(&self, to: &ForwardToLeader<Types>) -> ProposeError {
+        ProposeError::NotLeader { leader: leader_of(to) }
+    }
+
+    fn unchanged(&self, error: ApiError<Types, ClientWriteError<Types>>) -> ChangeError {
+        match error {
+            ApiError::Fatal(error) => change_fatal(error),
+            ApiError::APIError(ClientWriteError::ForwardToLeader(to)) => {
+                ChangeError::NotLeader { leader: leader_of(&to) }
+            }
+            ApiError::APIError(ClientWriteError::LogEntryDiscarded(error)) => {
+                ChangeError::Ambiguous(error.to_string())
+            }
+            ApiError::APIError(error) => ChangeError::Refused(error.to_string()),
+        }
+    }
+}
+
+fn leader_of(to: &ForwardToLeader<Types>) -> Option<Replica> {
+    let replica_id = to.leader_id?;
+    Some(Replica { replica_id, store: to.leader_node.clone()?, voter: true })
+}
+
+fn fatal(error: Fatal<Types>) -> ProposeError {
+    ProposeError::Fatal(error.to_string())
+}
+
+fn change_fatal(error: Fatal<Types>) -> ChangeError {
+    ChangeError::Fatal(error.to_string())
+}
+
+fn stopped() -> ProposeError {
+    ProposeError::Fatal("stopped".to_owned())
 }

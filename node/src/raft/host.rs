@@ -1,83 +1,397 @@
 //! One store's side of replication: the shared log and all groups.
 
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use proto::v1::{
-    RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest,
-    RaftTransferResponse, RaftVoteRequest, RaftVoteResponse,
-};
-use proto::{RequestStream, ResponseStream, Status};
+use bytes::Bytes;
+use env::clock::Instant;
+use env::task::{JoinHandle, Scope};
+use lsm::{Db, WriteBatch, WriteOptions};
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Config, Raft, ServerState, SnapshotPolicy};
+use parking_lot::{Mutex, RwLock};
+use proto::Network;
+use proto::v1::raft_record::Record;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 
-use super::apply::Apply;
+use super::apply::{Apply, Replica, Store};
 use super::group::Group;
-use super::options::{GroupSeed, RaftOptions};
-use super::role::RaftError;
+use super::group_log::{GroupLog, LogStore};
+use super::lease::Lease;
+use super::machine::{Applied, Machine};
+use super::options::{GroupSeed, RaftOptions, RaftTiming};
+use super::peer::Peers;
+use super::record::{Replay, encode};
+use super::role::{RaftError, Role};
+use super::shared_log::SharedLog;
+use super::state_key;
+use super::types::Types;
 
 /// One store's side of replication. One per [`lsm::Db`].
-pub struct RaftHost {}
+pub struct RaftHost {
+    pub(super) db: Db,
+    pub(super) apply: Arc<dyn Apply>,
+    pub(super) log: Arc<SharedLog>,
+    pub(super) cluster_id: Bytes,
+    pub(super) timing: RaftTiming,
+    pub(super) log_bytes_max: u64,
+    network: Arc<dyn Network>,
+    store: Store,
+    runtime: Handle,
+    scope: Scope,
+    groups: RwLock<BTreeMap<u64, Arc<Group>>>,
+    /// By range the newest replica id that was given up.
+    removed: Mutex<BTreeMap<u64, u64>>,
+    /// Held while a group comes or goes.
+    changing: tokio::sync::Mutex<()>,
+    /// Until then groups that were here at the start neither vote nor campaign.
+    fence_until: Instant,
+}
+
+impl std::fmt::Debug for RaftHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RaftHost").field("store", &self.store).finish_non_exhaustive()
+    }
+}
 
 impl RaftHost {
     /// Opens the shared log and starts every group found in it. A group may apply entries before this returns.
     pub async fn open(options: RaftOptions, apply: Arc<dyn Apply>) -> Result<Arc<Self>, RaftError> {
-        let _ = (options, apply);
-        Ok(Arc::new(Self {}))
+        let mut replay = Replay::default();
+        let segment_bytes = (options.log_bytes_max / 8).clamp(64 << 10, 64 << 20);
+        let mut malformed = None;
+        let opened = SharedLog::open(options.disk, options.dir, segment_bytes, |position, record| {
+            replay.take(position, &record).map_err(|message| {
+                malformed = Some(message.clone());
+                lsm::Error::Invalid(message)
+            })
+        });
+        let log = match (opened, malformed) {
+            (_, Some(message)) => return Err(RaftError::Corrupt(message)),
+            (opened, None) => opened?,
+        };
+        replay.check()?;
+        let timing = options.timing;
+        let host = Arc::new(Self {
+            db: options.db,
+            apply,
+            log,
+            cluster_id: options.cluster_id,
+            timing,
+            log_bytes_max: options.log_bytes_max,
+            network: options.network,
+            store: Store { node_id: options.node_id, address: options.address },
+            runtime: options.runtime.unwrap_or_else(Handle::current),
+            scope: Scope::current().unwrap_or_default(),
+            groups: RwLock::default(),
+            removed: Mutex::new(replay.removed.clone()),
+            changing: tokio::sync::Mutex::new(()),
+            fence_until: env::clock::now() + timing.election_max + timing.restart_margin,
+        });
+        host.forget_removed(&replay)?;
+        let recovered: Vec<u64> = replay.groups.keys().copied().collect();
+        for (range_id, replayed) in replay.groups {
+            let log = GroupLog::replayed(range_id, replayed, Arc::clone(&host.log));
+            host.start(Arc::new(log), true).await?;
+        }
+        let lifting = Arc::clone(&host);
+        host.spawn(async move { lifting.lift_fence(recovered).await });
+        let tidying = Arc::clone(&host);
+        host.spawn(async move { tidying.tidy().await });
+        Ok(host)
     }
 
     /// The first replica of a brand-new range, its only voter. Returns once it leads. Repeated after a crash it
     /// returns the group that is there.
-    pub async fn create(&self, seed: GroupSeed) -> Result<Arc<Group>, RaftError> {
-        Err(RaftError::Group { range_id: seed.range_id, message: "not started".to_owned() })
+    pub async fn create(self: &Arc<Self>, seed: GroupSeed) -> Result<Arc<Group>, RaftError> {
+        let group = self.add_empty(seed.range_id, seed.replica_id).await?;
+        let failed = |message: String| RaftError::Group { range_id: seed.range_id, message };
+        if !group.raft.is_initialized().await.map_err(|error| failed(error.to_string()))? {
+            let members = BTreeMap::from([(seed.replica_id, self.store.clone())]);
+            group.raft.initialize(members).await.map_err(|error| failed(error.to_string()))?;
+        }
+        let mut role = group.watch();
+        role.wait_for(|role| role.is_leader).await.map_err(|_| failed("stopped".to_owned()))?;
+        Ok(group)
     }
 
-    /// An empty replica that waits for its leader.
-    pub async fn add_empty(&self, range_id: u64, replica_id: u64) -> Result<Arc<Group>, RaftError> {
-        Err(RaftError::Removed { range_id, replica_id })
+    /// An empty replica that waits for its leader; the one that is there, if it has the same id.
+    pub async fn add_empty(
+        self: &Arc<Self>,
+        range_id: u64,
+        replica_id: u64,
+    ) -> Result<Arc<Group>, RaftError> {
+        let _changing = self.changing.lock().await;
+        match self.group(range_id) {
+            Some(group) if group.replica_id() == replica_id => return Ok(group),
+            Some(group) => return Err(RaftError::Exists { range_id, replica_id: group.replica_id() }),
+            None => {}
+        }
+        if self.removed.lock().get(&range_id).is_some_and(|removed| replica_id <= *removed) {
+            return Err(RaftError::Removed { range_id, replica_id });
+        }
+        let log = GroupLog::new(range_id, replica_id, Arc::clone(&self.log));
+        self.start(Arc::new(log), false).await
     }
 
     /// Stops the replica of `range_id`, drops its log and its state, and never again takes a replica id up to its own.
-    pub async fn remove(&self, range_id: u64) -> Result<(), RaftError> {
-        let _ = range_id;
-        Ok(())
+    pub async fn remove(self: &Arc<Self>, range_id: u64) -> Result<(), RaftError> {
+        let _changing = self.changing.lock().await;
+        let Some(group) = self.groups.write().remove(&range_id) else { return Ok(()) };
+        let replica_id = group.replica_id();
+        // An error means that it has stopped already.
+        let _ = group.raft.shutdown().await;
+        let record = encode(range_id, replica_id, false, Record::Removed(true));
+        self.log.append_durably(record).await.map_err(RaftError::Log)?;
+        self.removed.lock().insert(range_id, replica_id);
+        self.drop_state(range_id)
     }
 
     /// The group of `range_id`, if this store holds a replica of it.
     pub fn group(&self, range_id: u64) -> Option<Arc<Group>> {
-        let _ = range_id;
-        None
+        self.groups.read().get(&range_id).cloned()
     }
 
     /// All groups, ascending by range id.
     pub fn groups(&self) -> Vec<Arc<Group>> {
-        Vec::new()
+        self.groups.read().values().cloned().collect()
+    }
+
+    /// Syncs of the shared log since it was opened.
+    pub fn log_syncs(&self) -> u64 {
+        self.log.stats().syncs
+    }
+
+    /// Records and bytes appended to the shared log since it was opened.
+    pub fn log_appended(&self) -> (u64, u64) {
+        let stats = self.log.stats();
+        (stats.records, stats.bytes)
     }
 
     /// Stops all groups and syncs the shared log.
-    pub async fn shutdown(&self) {}
-
-    /// Answers `NodeService::raft_vote`.
-    pub async fn on_vote(&self, request: RaftVoteRequest) -> Result<RaftVoteResponse, Status> {
-        let _ = request;
-        Err(Status::unavailable("not started"))
+    pub async fn shutdown(&self) {
+        let groups = std::mem::take(&mut *self.groups.write());
+        for group in groups.into_values() {
+            // An error means that it has stopped already.
+            let _ = group.raft.shutdown().await;
+        }
+        if let Err(error) = self.log.barrier().await {
+            tracing::error!(%error, "the raft log could not be synced at shutdown");
+        }
     }
 
-    /// Answers `NodeService::raft_append`.
-    pub async fn on_append(
-        &self,
-        requests: RequestStream<RaftAppendRequest>,
-    ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
-        let _ = requests;
-        Err(Status::unavailable("not started"))
+    /// Whether `group` must not vote yet: it may have granted a lease before the process started.
+    pub(super) fn is_fenced(&self, group: &Group) -> bool {
+        !cfg!(feature = "canary-lease-without-fence")
+            && group.recovered
+            && env::clock::now() < self.fence_until
+            && !group.is_sole_voter()
     }
 
-    /// Answers `NodeService::raft_snapshot`.
-    pub async fn on_snapshot(&self, chunks: RequestStream<RaftSnapshotChunk>) -> Result<RaftSnapshotResponse, Status> {
-        let _ = chunks;
-        Err(Status::unavailable("not started"))
+    /// Spawns on replication's runtime, in the scope of this host's node.
+    pub(super) fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.scope.spawn_on(&self.runtime, work)
     }
 
-    /// Answers `NodeService::raft_transfer`.
-    pub async fn on_transfer(&self, request: RaftTransferRequest) -> Result<RaftTransferResponse, Status> {
-        let _ = request;
-        Err(Status::unavailable("not started"))
+    /// The replicas that are gone, newest replica id by range.
+    pub(super) fn removed(&self) -> Vec<(u64, u64)> {
+        self.removed.lock().iter().map(|(range, replica)| (*range, *replica)).collect()
     }
+
+    async fn lift_fence(&self, recovered: Vec<u64>) {
+        if !cfg!(feature = "canary-lease-without-fence") {
+            env::clock::sleep_until(self.fence_until).await;
+        }
+        for range_id in recovered {
+            if let Some(group) = self.group(range_id) {
+                group.raft.runtime_config().elect(true);
+            }
+        }
+    }
+
+    /// Removes state of replicas whose removal was recorded before it was done, and finds state without a log.
+    fn forget_removed(&self, replay: &Replay) -> Result<(), RaftError> {
+        let all = (Bound::Included([b's'].as_slice()), Bound::Excluded([b's' + 1].as_slice()));
+        for row in self.db.scan(all, false)? {
+            let (key, value) = row?;
+            let Some(range_id) = range_of(&key) else { continue };
+            let (replica_id, _) = Applied::decode(&value).map_err(RaftError::Corrupt)?;
+            if replay.groups.get(&range_id).is_some_and(|group| group.replica_id == replica_id) {
+                continue;
+            }
+            if replay.removed.get(&range_id).is_some_and(|removed| replica_id <= *removed) {
+                self.drop_state(range_id)?;
+                continue;
+            }
+            return Err(RaftError::Corrupt(format!(
+                "the engine holds replica {replica_id} of range {range_id}, of which the log knows nothing"
+            )));
+        }
+        Ok(())
+    }
+
+    fn drop_state(&self, range_id: u64) -> Result<(), RaftError> {
+        let mut batch = WriteBatch::new();
+        for span in self.apply.snapshot_spans(range_id) {
+            batch.delete_range(&span.start, &span.end);
+        }
+        batch.delete(&state_key(range_id));
+        self.db.write(batch, WriteOptions::UNLOGGED)?;
+        Ok(())
+    }
+
+    async fn start(self: &Arc<Self>, log: Arc<GroupLog>, recovered: bool) -> Result<Arc<Group>, RaftError> {
+        let range_id = log.range_id();
+        let host = Arc::clone(self);
+        let started = self.spawn(async move { host.start_here(log, recovered).await });
+        let group = started
+            .await
+            .map_err(|error| RaftError::Group { range_id, message: error.to_string() })?
+            .map_err(|message| RaftError::Group { range_id, message })?;
+        self.groups.write().insert(range_id, Arc::clone(&group));
+        Ok(group)
+    }
+
+    async fn start_here(self: Arc<Self>, log: Arc<GroupLog>, recovered: bool) -> Result<Arc<Group>, String> {
+        let (range_id, replica_id) = (log.range_id(), log.replica_id());
+        let machine = Machine::open(self.db.clone(), Arc::clone(&self.apply), Arc::clone(&log))?;
+        reconcile(&log, &machine)?;
+        let progress = machine.progress();
+        let sending = Arc::new(());
+        let peers = Peers {
+            cluster_id: self.cluster_id.clone(),
+            range_id,
+            replica_id,
+            network: Arc::clone(&self.network),
+            sending: Arc::clone(&sending),
+        };
+        let config = Arc::new(config(range_id, &self.timing, !recovered)?);
+        let raft = Raft::new(replica_id, config, peers, LogStore(Arc::clone(&log)), machine)
+            .await
+            .map_err(|error| error.to_string())?;
+        let group = Arc::new(Group {
+            range_id,
+            replica_id,
+            lease: Lease::new(replica_id, self.timing.lease(), raft.metrics()),
+            role: follow_role(&raft, replica_id),
+            applied: progress.subscribe(),
+            raft,
+            log,
+            progress,
+            timing: self.timing,
+            recovered,
+            receiving: AtomicBool::new(false),
+            sending,
+        });
+        if recovered {
+            let sole = group
+                .raft
+                .with_raft_state(move |state| {
+                    let configs = state.membership_state.effective().get_joint_config().clone();
+                    matches!(configs.as_slice(), [only] if only.len() == 1 && only.contains(&replica_id))
+                })
+                .await
+                .map_err(|error| error.to_string())?;
+            if sole {
+                group.raft.runtime_config().elect(true);
+                group.raft.trigger().elect(false).await.map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(group)
+    }
+}
+
+/// The range of a [`state_key`]; nothing for other keys.
+fn range_of(key: &[u8]) -> Option<u64> {
+    match key {
+        [b's', id @ .., 0] => Some(u64::from_be_bytes(id.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+/// Makes the log fit the engine. A snapshot may have been installed without the log's having been reset behind it.
+fn reconcile(log: &Arc<GroupLog>, machine: &Machine) -> Result<(), String> {
+    let (purged, last) = log.bounds();
+    let applied = machine.applied();
+    if purged.is_some_and(|purged| applied.is_none_or(|applied| applied.index() < purged.index())) {
+        return Err(format!("the log is purged up to {purged:?}, but only {applied:?} is in the engine"));
+    }
+    let Some(applied) = applied else { return Ok(()) };
+    let term = **applied.committed_leader_id();
+    let covered = last.is_some_and(|last| last.index() >= applied.index());
+    if !covered || log.term_at(applied.index()) != Some(term) {
+        log.reset(applied).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn config(range_id: u64, timing: &RaftTiming, elect: bool) -> Result<Config, String> {
+    let ms = |duration: std::time::Duration| duration.as_millis() as u64;
+    let (heartbeat, election_max) = (ms(timing.heartbeat), ms(timing.election_max));
+    // A suppressed heartbeat must still come before a follower loses patience.
+    let suppress = heartbeat * 2 + heartbeat / 4 < ms(timing.election_min);
+    Config {
+        cluster_name: format!("range {range_id}"),
+        heartbeat_interval: heartbeat,
+        heartbeat_min_interval: Some(if suppress { heartbeat } else { 0 }),
+        election_timeout_min: ms(timing.election_min),
+        election_timeout_max: election_max,
+        enable_elect: elect,
+        enable_pre_vote: Some(true),
+        // What was applied and not flushed is applied again only once a leader has committed past it.
+        enable_leader_restore: Some(false),
+        quorum_loss_probe_interval: Some(election_max * 2 + heartbeat),
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: 10_000,
+        purge_batch_size: 256,
+        install_snapshot_timeout: 20_000,
+        max_payload_entries: 1024,
+        replication_lag_threshold: 1000,
+        log_stage_capacity: Some(8),
+        backoff: "50ms 100ms 200ms ..800ms".to_owned(),
+        ..Config::default()
+    }
+    .validate()
+    .map_err(|error| error.to_string())
+}
+
+/// Publishes the replica's role as it changes.
+fn follow_role(raft: &Raft<Types, Machine>, replica_id: u64) -> watch::Receiver<Role> {
+    let mut metrics = raft.server_metrics();
+    let role = move |metrics: &openraft::metrics::RaftServerMetrics<Types>| {
+        let members = &metrics.membership_config;
+        let leader = metrics.current_leader.and_then(|id| {
+            let store = members.get_node(&id)?.clone();
+            Some(Replica { replica_id: id, store, voter: members.voter_ids().any(|voter| voter == id) })
+        });
+        Role {
+            term: metrics.vote.leader_id.term,
+            leader,
+            is_leader: metrics.state == ServerState::Leader && metrics.current_leader == Some(replica_id),
+        }
+    };
+    let (sender, receiver) = watch::channel(role(&metrics.borrow_watched()));
+    env::task::spawn(async move {
+        while metrics.changed().await.is_ok() {
+            let now = role(&metrics.borrow_watched());
+            sender.send_if_modified(|role| {
+                let changed = *role != now;
+                *role = now;
+                changed
+            });
+        }
+        sender.send_modify(|role| {
+            role.is_leader = false;
+            role.leader = None;
+        });
+    });
+    receiver
 }

@@ -8,9 +8,9 @@
 //! 3. Reads are served by the leader while [`Group::lease_valid`]; [`Group::read_index`] is the way round by a quorum.
 //!
 //! ```text
-//! propose ─▶ openraft core ─┬▶ log_store ─▶ log_writer ─▶ lsm::log  (one write, one fdatasync for all groups)
-//!                           ├▶ network ─▶ NodeService::raft_append ─▶ followers
-//!                           └▶ state_machine ─▶ Apply ─▶ lsm::Db    (one batch without WAL: effects + applied state)
+//! propose ─▶ openraft core ─┬▶ group_log ─▶ shared_log ─▶ lsm::log  (one write, one fdatasync for all groups)
+//!                           ├▶ peer ─▶ NodeService::raft_append ─▶ followers (serve)
+//!                           └▶ machine ─▶ Apply ─▶ lsm::Db    (one batch without WAL: effects + applied state)
 //! ```
 //!
 //! After a crash the engine is a consistent prefix of what was applied; each group replays its log from the applied
@@ -18,15 +18,29 @@
 
 mod apply;
 mod group;
+mod group_log;
 mod host;
+mod lease;
+mod machine;
 mod options;
+mod peer;
+mod record;
+mod requests;
 mod role;
+mod runtime;
+mod send_snapshot;
+mod serve;
+mod shared_log;
+mod snapshot;
+mod tidy;
+mod types;
+mod wire;
 
 pub use apply::{Apply, ApplyEntry, LogPoint, Membership, Replica, SnapshotSpan, Store};
 pub use group::Group;
 pub use host::RaftHost;
 pub use options::{GroupSeed, RaftOptions, RaftTiming};
-pub use role::{ChangeError, Proposed, ProposeError, RaftError, Role};
+pub use role::{ChangeError, ProposeError, Proposed, RaftError, Role};
 
 /// The engine key under which replication keeps a range's applied id and membership: `s`, the range id (8 bytes, big
 /// endian), 0. The range's other state keys follow it with a larger last byte.

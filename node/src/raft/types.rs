@@ -39,7 +39,6 @@ impl RaftTypeConfig for Types {
 pub(super) type Vote = openraft::alias::VoteOf<Types>;
 pub(super) type LogId = LogIdOf<Types>;
 pub(super) type Entry = EntryOf<Types>;
-pub(super) type Payload = openraft::alias::PayloadOf<Types>;
 pub(super) type RaftMembership = openraft::Membership<u64, Store>;
 pub(super) type StoredMembership = StoredMembershipOf<Types>;
 pub(super) type SnapshotMeta = SnapshotMetaOf<Types>;

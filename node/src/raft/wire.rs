@@ -17,7 +17,11 @@ pub(super) const FORMAT: u32 = 1;
 pub(super) struct Malformed(pub(super) &'static str);
 
 pub(super) fn vote_to_wire(vote: &Vote) -> v1::RaftVote {
-    v1::RaftVote { term: vote.leader_id.term, replica_id: vote.leader_id.voted_for, committed: vote.committed }
+    v1::RaftVote {
+        term: vote.leader_id.term,
+        replica_id: vote.leader_id.voted_for,
+        committed: vote.committed,
+    }
 }
 
 pub(super) fn vote_from_wire(vote: &v1::RaftVote) -> Vote {
@@ -63,7 +67,8 @@ pub(super) fn membership_from_wire(membership: &v1::RaftMembership) -> Result<Ra
     if configs.is_empty() && replicas.is_empty() {
         return Ok(RaftMembership::default());
     }
-    RaftMembership::new(configs, replicas).map_err(|_| Malformed("membership without quorum or with unknown voters"))
+    RaftMembership::new(configs, replicas)
+        .map_err(|_| Malformed("membership without quorum or with unknown voters"))
 }
 
 pub(super) fn stored_membership_from_wire(

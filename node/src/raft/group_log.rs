@@ -1,0 +1,423 @@
+//! One group's part of the shared log: openraft's log storage and log reader.
+//!
+//! In memory: for every entry its term, size and place, and for those not applied yet (and some more) the entry
+//! itself. An append is readable when it returns; its callback comes when the writer has synced it. Only a vote waits.
+//!
+//! # Invariants
+//!
+//! - The group's records enter the shared log in the order of the changes made here: both happen under one lock.
+//! - An entry leaves the memory only when it is applied.
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use lsm::log::Position;
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use parking_lot::Mutex;
+use proto::v1::raft_record::Record;
+use tokio::sync::oneshot;
+
+use super::apply::LogPoint;
+use super::record::{Replayed, decode, encode};
+use super::shared_log::SharedLog;
+use super::types::{Entry, LogId, Types, Vote, log_id};
+use super::wire::{entry_from_wire, entry_to_wire, log_id_to_wire, vote_to_wire};
+
+/// Applied entries that stay in memory for followers a little behind, in bytes per group.
+const CACHE_BYTES: u64 = 1 << 20;
+
+/// The most that one read for replication returns, in bytes.
+const READ_BYTES_MAX: u64 = 1 << 20;
+
+struct Slot {
+    term: u64,
+    bytes: u32,
+    position: Position,
+    entry: Option<Entry>,
+}
+
+#[derive(Default)]
+struct State {
+    vote: Option<Vote>,
+    vote_at: Option<Position>,
+    purged: Option<LogId>,
+    purged_at: Option<Position>,
+    /// The index of the first slot; of the next entry when there is none.
+    first: u64,
+    slots: VecDeque<Slot>,
+    /// No slot before this index has its entry in memory.
+    cached_from: u64,
+    cached_bytes: u64,
+    log_bytes: u64,
+}
+
+impl State {
+    fn next(&self) -> u64 {
+        self.first + self.slots.len() as u64
+    }
+
+    fn slot(&self, index: u64) -> Option<&Slot> {
+        self.slots.get(usize::try_from(index.checked_sub(self.first)?).ok()?)
+    }
+
+    fn slot_mut(&mut self, index: u64) -> Option<&mut Slot> {
+        self.slots.get_mut(usize::try_from(index.checked_sub(self.first)?).ok()?)
+    }
+
+    fn forget(&mut self, slot: &Slot) {
+        self.log_bytes = self.log_bytes.saturating_sub(u64::from(slot.bytes));
+        if slot.entry.is_some() {
+            self.cached_bytes = self.cached_bytes.saturating_sub(u64::from(slot.bytes));
+        }
+    }
+
+    fn truncate_from(&mut self, index: u64) {
+        while self.next() > index {
+            match self.slots.pop_back() {
+                Some(slot) => self.forget(&slot),
+                None => break,
+            }
+        }
+        self.cached_from = self.cached_from.min(self.next());
+    }
+
+    fn purge(&mut self, upto: LogId) {
+        while self.first <= upto.index() {
+            match self.slots.pop_front() {
+                Some(slot) => {
+                    self.forget(&slot);
+                    self.first += 1;
+                }
+                None => break,
+            }
+        }
+        self.first = self.first.max(upto.index() + 1);
+        self.cached_from = self.cached_from.max(self.first);
+        self.purged = Some(upto);
+    }
+
+    fn last(&self) -> Option<LogId> {
+        match self.slots.back() {
+            Some(slot) => Some(log_id(LogPoint { term: slot.term, index: self.next() - 1 })),
+            None => self.purged,
+        }
+    }
+}
+
+/// One group's part of the shared log.
+pub(super) struct GroupLog {
+    range_id: u64,
+    replica_id: u64,
+    shared: Arc<SharedLog>,
+    state: Mutex<State>,
+}
+
+/// Where a read finds an entry.
+enum Source {
+    Memory(Entry),
+    Disk { index: u64, term: u64, position: Position },
+}
+
+impl GroupLog {
+    /// An empty log.
+    pub(super) fn new(range_id: u64, replica_id: u64, shared: Arc<SharedLog>) -> Self {
+        Self { range_id, replica_id, shared, state: Mutex::default() }
+    }
+
+    /// The log that replay found.
+    pub(super) fn replayed(range_id: u64, replayed: Replayed, shared: Arc<SharedLog>) -> Self {
+        let log = Self::new(range_id, replayed.replica_id, shared);
+        {
+            let mut state = log.state.lock();
+            (state.vote, state.vote_at) = replayed.vote.unzip();
+            (state.purged, state.purged_at) = replayed.purged.unzip();
+            state.first = match (replayed.entries.keys().next(), state.purged) {
+                (Some(first), _) => *first,
+                (None, Some(purged)) => purged.index() + 1,
+                (None, None) => 0,
+            };
+            for placed in replayed.entries.into_values() {
+                state.log_bytes += u64::from(placed.bytes);
+                state.slots.push_back(Slot {
+                    term: placed.term,
+                    bytes: placed.bytes,
+                    position: placed.position,
+                    entry: None,
+                });
+            }
+            state.cached_from = state.next();
+        }
+        log
+    }
+
+    /// The range.
+    pub(super) fn range_id(&self) -> u64 {
+        self.range_id
+    }
+
+    /// This replica.
+    pub(super) fn replica_id(&self) -> u64 {
+        self.replica_id
+    }
+
+    /// How many bytes of entries the group has in the log.
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.state.lock().log_bytes
+    }
+
+    /// The term of the entry at `index`, if the log holds it.
+    pub(super) fn term_at(&self, index: u64) -> Option<u64> {
+        let state = self.state.lock();
+        match state.slot(index) {
+            Some(slot) => Some(slot.term),
+            None => state
+                .purged
+                .filter(|purged| purged.index() == index)
+                .map(|purged| **purged.committed_leader_id()),
+        }
+    }
+
+    /// The last purged log id and the last log id.
+    pub(super) fn bounds(&self) -> (Option<LogId>, Option<LogId>) {
+        let state = self.state.lock();
+        (state.purged, state.last())
+    }
+
+    /// Forgets the whole log: the state begins after `applied`, which did not come out of it.
+    pub(super) fn reset(&self, applied: LogId) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let from = state.first;
+        state.truncate_from(from);
+        state.purge(applied);
+        self.append_quietly(Record::TruncateFrom(from))?;
+        state.purged_at = Some(self.append_quietly(Record::Purged(log_id_to_wire(&applied)))?);
+        Ok(())
+    }
+
+    /// The entries up to `index` are applied: their memory may go.
+    pub(super) fn applied(&self, index: u64) {
+        let mut state = self.state.lock();
+        while state.cached_bytes > CACHE_BYTES && state.cached_from <= index {
+            let cached_from = state.cached_from;
+            let Some(slot) = state.slot_mut(cached_from) else { break };
+            let freed = if slot.entry.take().is_some() { u64::from(slot.bytes) } else { 0 };
+            state.cached_bytes = state.cached_bytes.saturating_sub(freed);
+            state.cached_from += 1;
+        }
+    }
+
+    /// How many bytes of entries the group has only before `cutoff`.
+    pub(super) fn bytes_before(&self, cutoff: Position) -> u64 {
+        let state = self.state.lock();
+        state.slots.iter().filter(|slot| slot.position < cutoff).map(|slot| u64::from(slot.bytes)).sum()
+    }
+
+    /// Copies to the end of the log what the group needs and has only before `cutoff`.
+    pub(super) fn rewrite_before(&self, cutoff: Position) -> io::Result<()> {
+        let old: Vec<(u64, u64, Position)> = {
+            let mut state = self.state.lock();
+            if let Some(vote) = state.vote
+                && state.vote_at.is_some_and(|at| at < cutoff)
+            {
+                state.vote_at = Some(self.append_rewritten(Record::Vote(vote_to_wire(&vote)))?);
+            }
+            if let Some(purged) = state.purged
+                && state.purged_at.is_some_and(|at| at < cutoff)
+            {
+                state.purged_at = Some(self.append_rewritten(Record::Purged(log_id_to_wire(&purged)))?);
+            }
+            (state.first..)
+                .zip(&state.slots)
+                .filter(|(_, slot)| slot.position < cutoff)
+                .map(|(index, slot)| (index, slot.term, slot.position))
+                .collect()
+        };
+        for (index, term, position) in old {
+            let record = decode(&self.shared.read(position)?).map_err(io::Error::other)?;
+            let Some(record @ Record::Entry(_)) = record.record else {
+                return Err(io::Error::other(format!("no entry at {position:?} of the raft log")));
+            };
+            let mut state = self.state.lock();
+            if let Some(slot) = state.slot_mut(index)
+                && slot.term == term
+                && slot.position == position
+            {
+                slot.position = self.append_rewritten(record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(&self, record: Record) -> Vec<u8> {
+        encode(self.range_id, self.replica_id, false, record)
+    }
+
+    fn append_quietly(&self, record: Record) -> io::Result<Position> {
+        self.shared.append_quietly(&self.encode(record))
+    }
+
+    fn append_rewritten(&self, record: Record) -> io::Result<Position> {
+        self.shared.append_quietly(&encode(self.range_id, self.replica_id, true, record))
+    }
+
+    /// The entries of `[start, end)` that there are, at least one of them, up to about `bytes_max`.
+    fn read(&self, start: u64, end: u64, bytes_max: u64) -> io::Result<Vec<Entry>> {
+        let sources: Vec<Source> = {
+            let state = self.state.lock();
+            let mut bytes = 0;
+            (start.max(state.first)..end.min(state.next()))
+                .map_while(|index| {
+                    let slot = state.slot(index)?;
+                    if bytes > bytes_max {
+                        return None;
+                    }
+                    bytes += u64::from(slot.bytes);
+                    Some(match &slot.entry {
+                        Some(entry) => Source::Memory(entry.clone()),
+                        None => Source::Disk { index, term: slot.term, position: slot.position },
+                    })
+                })
+                .collect()
+        };
+        sources
+            .into_iter()
+            .map(|source| match source {
+                Source::Memory(entry) => Ok(entry),
+                Source::Disk { index, term, position } => self.read_disk(index, term, position),
+            })
+            .collect()
+    }
+
+    /// The entry at `position`, or at its new place if it was moved in the meantime.
+    fn read_disk(&self, index: u64, term: u64, mut position: Position) -> io::Result<Entry> {
+        loop {
+            let error = match self.shared.read(position).and_then(|bytes| entry_of(&bytes)) {
+                Ok(entry) if entry.log_id == log_id(LogPoint { term, index }) => return Ok(entry),
+                Ok(entry) => io::Error::other(format!("entry {} lies where {index} should", entry.log_id)),
+                Err(error) => error,
+            };
+            let state = self.state.lock();
+            match state.slot(index).filter(|slot| slot.term == term).map(|slot| (slot.position, &slot.entry))
+            {
+                Some((_, Some(entry))) => return Ok(entry.clone()),
+                Some((moved, None)) if moved != position => position = moved,
+                _ => return Err(error),
+            }
+        }
+    }
+}
+
+fn entry_of(bytes: &[u8]) -> io::Result<Entry> {
+    match decode(bytes).map_err(io::Error::other)?.record {
+        Some(Record::Entry(entry)) => entry_from_wire(entry).map_err(io::Error::other),
+        _ => Err(io::Error::other("a record that is not an entry lies where one should")),
+    }
+}
+
+/// What openraft holds of a [`GroupLog`].
+#[derive(Clone)]
+pub(super) struct LogStore(pub(super) Arc<GroupLog>);
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, io::Error> {
+        let start = match range.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(before) => before + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(last) => last + 1,
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => u64::MAX,
+        };
+        self.0.read(start, end, u64::MAX)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.0.state.lock().vote)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+        self.0.read(start, end, READ_BYTES_MAX)
+    }
+}
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, io::Error> {
+        let (last_purged_log_id, last_log_id) = self.0.bounds();
+        Ok(LogState { last_purged_log_id, last_log_id })
+    }
+
+    async fn get_log_reader(&mut self) -> Self::LogReader {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.0.state.lock();
+            let record = self.0.encode(Record::Vote(vote_to_wire(vote)));
+            let positions = self.0.shared.append(&[record], move |result| drop(sender.send(result)))?;
+            state.vote = Some(*vote);
+            state.vote_at = positions.first().copied();
+        }
+        receiver.await.map_err(|_| io::Error::other("the log is closed"))?
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let records: Vec<Vec<u8>> =
+            entries.iter().map(|entry| self.0.encode(Record::Entry(entry_to_wire(entry)))).collect();
+        let mut state = self.0.state.lock();
+        if let Some(first) = entries.first() {
+            let index = first.log_id.index();
+            if state.slots.is_empty() && state.purged.is_none() {
+                state.first = index;
+                state.cached_from = index;
+            }
+            if index != state.next() {
+                return Err(io::Error::other(format!(
+                    "entry {index} appended where {} is next",
+                    state.next()
+                )));
+            }
+        }
+        let positions = self.0.shared.append(&records, move |result| callback.io_completed(result))?;
+        for ((entry, record), position) in entries.into_iter().zip(&records).zip(positions) {
+            let bytes = record.len() as u32;
+            state.log_bytes += u64::from(bytes);
+            state.cached_bytes += u64::from(bytes);
+            let term = **entry.log_id.committed_leader_id();
+            state.slots.push_back(Slot { term, bytes, position, entry: Some(entry) });
+        }
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
+        let from = last.map_or(0, |last| last.index() + 1);
+        let mut state = self.0.state.lock();
+        state.truncate_from(from);
+        self.0.append_quietly(Record::TruncateFrom(from))?;
+        Ok(())
+    }
+
+    async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
+        let mut state = self.0.state.lock();
+        state.purge(upto);
+        state.purged_at = Some(self.0.append_quietly(Record::Purged(log_id_to_wire(&upto)))?);
+        Ok(())
+    }
+}

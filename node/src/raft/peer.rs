@@ -1,0 +1,285 @@
+//! The way to the other replicas of a group: openraft's network over [`proto::NodeService`].
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{FutureExt, Stream, StreamExt};
+use openraft::OptionalSend;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::network::{
+    Backoff, NetBackoff, NetSnapshot, NetStreamAppend, NetTransferLeader, NetVote, RPCOption, RPCTypes,
+    RaftNetworkFactory,
+};
+use openraft::raft::{
+    AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use proto::{Code, Network, NodeService, ResponseStream, Status, v1};
+
+use super::apply::Store;
+use super::requests::{Answers, InFlight, requests};
+use super::send_snapshot::send_snapshot;
+use super::snapshot::SnapshotData;
+use super::types::{Types, Vote};
+use super::wire::{log_id_from_wire, log_id_to_wire, vote_from_wire, vote_to_wire};
+
+/// A stream whose oldest request waits for its answer for longer than this, or than openraft's own time to live if
+/// that is more, is given up and begun anew.
+const ANSWER_MAX: Duration = Duration::from_millis(500);
+
+/// Makes the ways to a group's other replicas.
+pub(super) struct Peers {
+    pub(super) cluster_id: Bytes,
+    pub(super) range_id: u64,
+    pub(super) replica_id: u64,
+    pub(super) network: Arc<dyn Network>,
+    /// Counts snapshots being sent.
+    pub(super) sending: Arc<()>,
+}
+
+impl RaftNetworkFactory<Types> for Peers {
+    type Network = Peer;
+
+    async fn new_client(&mut self, target: u64, store: &Store) -> Peer {
+        Peer {
+            id: self.replica_id,
+            target,
+            header: v1::RaftTarget {
+                cluster_id: self.cluster_id.clone(),
+                range_id: self.range_id,
+                replica_id: target,
+                from_replica_id: self.replica_id,
+            },
+            service: self.network.connect(&store.address),
+            sending: Arc::clone(&self.sending),
+        }
+    }
+}
+
+/// The way to one other replica.
+pub(super) struct Peer {
+    id: u64,
+    target: u64,
+    header: v1::RaftTarget,
+    service: Arc<dyn NodeService>,
+    sending: Arc<()>,
+}
+
+impl Peer {
+    fn timeout(&self, action: RPCTypes, timeout: Duration) -> Timeout<Types> {
+        Timeout { action, id: self.id, target: self.target, timeout }
+    }
+
+    async fn ask_vote(
+        &self,
+        request: VoteRequest<Types>,
+        pre_vote: bool,
+        option: &RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let request = v1::RaftVoteRequest {
+            target: Some(self.header.clone()),
+            vote: Some(vote_to_wire(&request.vote)),
+            last_log_id: request.last_log_id.as_ref().map(log_id_to_wire),
+            pre_vote,
+            leadership_transfer: request.leadership_transfer,
+        };
+        let response = match env::clock::timeout(option.soft_ttl(), self.service.raft_vote(request)).await {
+            Ok(response) => response.map_err(refused)?,
+            Err(_) => return Err(self.timeout(RPCTypes::Vote, option.soft_ttl()).into()),
+        };
+        let vote = response.vote.ok_or_else(|| malformed("a vote without a vote"))?;
+        let last = response.last_log_id.as_ref().map(log_id_from_wire);
+        Ok(VoteResponse::new(vote_from_wire(&vote), last, response.granted))
+    }
+}
+
+/// What a status means to openraft: a peer that cannot be reached is left alone for a while.
+pub(super) fn refused(status: Status) -> RPCError<Types> {
+    match status.code() {
+        Code::Unavailable | Code::NotFound | Code::FailedPrecondition | Code::PermissionDenied => {
+            RPCError::Unreachable(Unreachable::from_string(status))
+        }
+        _ => RPCError::Network(NetworkError::from_string(status)),
+    }
+}
+
+pub(super) fn malformed(what: &str) -> RPCError<Types> {
+    RPCError::Network(NetworkError::from_string(what))
+}
+
+impl NetBackoff<Types> for Peer {
+    fn backoff(&self) -> Option<Backoff> {
+        None
+    }
+}
+
+impl NetVote<Types> for Peer {
+    async fn vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        self.ask_vote(request, false, &option).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        self.ask_vote(request, true, &option).await
+    }
+}
+
+impl NetTransferLeader<Types> for Peer {
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        let request = v1::RaftTransferRequest {
+            target: Some(self.header.clone()),
+            from_vote: Some(vote_to_wire(request.from_leader())),
+            to_replica_id: *request.to_node_id(),
+            last_log_id: request.last_log_id().map(log_id_to_wire),
+        };
+        match env::clock::timeout(option.soft_ttl(), self.service.raft_transfer(request)).await {
+            Ok(Ok(_)) => Ok(Ok(())),
+            Ok(Err(status)) => Err(refused(status)),
+            Err(_) => Err(self.timeout(RPCTypes::TransferLeader, option.soft_ttl()).into()),
+        }
+    }
+}
+
+impl NetSnapshot<Types> for Peer {
+    type SnapshotData = SnapshotData;
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: openraft::alias::SnapshotOf<Types, SnapshotData>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let _sending = Arc::clone(&self.sending);
+        let SnapshotData::Outgoing(outgoing) = snapshot.snapshot else {
+            return Err(NetworkError::from_string("only a snapshot that was read can be sent").into());
+        };
+        let sent = send_snapshot(
+            self.service.as_ref(),
+            self.header.clone(),
+            &vote,
+            &snapshot.meta,
+            outgoing,
+            option.soft_ttl(),
+        );
+        tokio::select! {
+            biased;
+            closed = cancel => Err(closed.into()),
+            sent = sent => match sent {
+                Ok(Some(vote)) => Ok(SnapshotResponse::new(vote)),
+                Ok(None) => Err(self.timeout(RPCTypes::InstallSnapshot, option.soft_ttl()).into()),
+                Err(status) => Err(refused(status).into()),
+            },
+        }
+    }
+}
+
+impl NetStreamAppend<Types> for Peer {
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<
+        's,
+        Result<BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>, RPCError<Types>>,
+    >
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
+    {
+        let (requests, answers) = requests(input, self.header.clone());
+        let patience = option.soft_ttl().max(ANSWER_MAX);
+        async move {
+            let opened = self.service.raft_append(Box::pin(requests));
+            let responses = match in_time(opened, &answers, patience).await {
+                Some(opened) => opened.map_err(refused)?,
+                None => return Err(self.timeout(RPCTypes::AppendEntries, patience).into()),
+            };
+            let peer = &*self;
+            let reading = Some((responses, answers));
+            let results = futures::stream::unfold(reading, move |reading| async move {
+                let (mut responses, answers) = reading?;
+                if answers.is_over() {
+                    return None;
+                }
+                let result = peer.next_result(&mut responses, &answers, patience).await;
+                let goes_on = matches!(result, Ok(Ok(_)));
+                Some((result, goes_on.then_some((responses, answers))))
+            });
+            Ok(results.boxed())
+        }
+        .boxed()
+    }
+}
+
+impl Peer {
+    async fn next_result<S>(
+        &self,
+        responses: &mut ResponseStream<v1::RaftAppendResponse>,
+        answers: &Answers<S>,
+        patience: Duration,
+    ) -> Result<StreamAppendResult<Types>, RPCError<Types>> {
+        match in_time(responses.next(), answers, patience).await {
+            None => Err(self.timeout(RPCTypes::AppendEntries, patience).into()),
+            Some(None) => Err(RPCError::Network(NetworkError::from_string("the append stream ended"))),
+            Some(Some(Err(status))) => Err(refused(status)),
+            Some(Some(Ok(response))) => {
+                let request = answers.answered().ok_or_else(|| malformed("an answer to nothing"))?;
+                result(request, response)
+            }
+        }
+    }
+}
+
+/// The output of `work`, or nothing once the oldest request has waited for longer than `patience`.
+async fn in_time<S, F: Future>(work: F, answers: &Answers<S>, patience: Duration) -> Option<F::Output> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match answers.oldest() {
+            Some(request) => {
+                let deadline = request.sent + patience;
+                tokio::select! {
+                    biased;
+                    done = &mut work => return Some(done),
+                    () = env::clock::sleep_until(deadline) => return None,
+                }
+            }
+            None => tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                () = answers.sent() => {}
+            },
+        }
+    }
+}
+
+fn result(
+    request: InFlight,
+    response: v1::RaftAppendResponse,
+) -> Result<StreamAppendResult<Types>, RPCError<Types>> {
+    use v1::raft_append_response::Result as Answer;
+    Ok(match response.result.ok_or_else(|| malformed("an answer without a result"))? {
+        Answer::Matched(id) => Ok(Some(log_id_from_wire(&id))),
+        Answer::MatchedNone(_) => Ok(None),
+        Answer::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote_from_wire(&vote))),
+        Answer::Conflict(_) => {
+            let at = response.conflict_at.as_ref().map(log_id_from_wire).or(request.prev);
+            Err(StreamAppendError::Conflict(
+                at.ok_or_else(|| malformed("a conflict before the first entry"))?,
+            ))
+        }
+    })
+}

@@ -1,0 +1,114 @@
+//! The shared log of a store: what all groups append goes into one file, with one write and one sync.
+//!
+//! [`lsm::log`] queues records and has a thread that writes and syncs the whole queue at once, so that whatever was
+//! queued while it waited for the disk shares the next sync. A simulation has no threads: there a task of ours waits a
+//! random while before the write and again before the sync, so that crashes hit in between.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use env::disk::Disk;
+use lsm::log::{Log, LogOptions, LogStats, Position, SegmentInfo, Writer};
+use tokio::sync::{Notify, oneshot};
+
+/// See the module.
+pub(super) struct SharedLog {
+    log: Log,
+    /// Wakes the task that writes in a simulation.
+    appended: Arc<Notify>,
+}
+
+impl SharedLog {
+    /// Opens the log in `dir` and replays it.
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        segment_bytes: u64,
+        replay: impl FnMut(Position, Bytes) -> lsm::Result<()>,
+    ) -> lsm::Result<Arc<Self>> {
+        let simulated = env::simulation::is_active();
+        let writer = if simulated { Writer::Caller } else { Writer::Thread };
+        let options = LogOptions { segment_bytes, writer, mark_synced: false, name: "raft-log" };
+        let log = Log::open(disk, dir, options, replay)?;
+        let appended = Arc::new(Notify::new());
+        if simulated {
+            env::task::spawn(write_slowly(log.clone(), Arc::clone(&appended)));
+        }
+        Ok(Arc::new(Self { log, appended }))
+    }
+
+    /// Appends records; `done` is called when they are durable, or never will be. Calls come in order, and each says
+    /// that all earlier records are durable too. After a failure nothing is appended any more.
+    pub(super) fn append(
+        &self,
+        records: &[Vec<u8>],
+        done: impl FnOnce(io::Result<()>) + Send + 'static,
+    ) -> io::Result<Vec<Position>> {
+        let done = Box::new(move |result: lsm::Result<()>| done(result.map_err(io::Error::other)));
+        let positions = self.log.append_with(records, done).map_err(io::Error::other)?;
+        self.appended.notify_one();
+        Ok(positions)
+    }
+
+    /// Appends a record that nobody waits for: it becomes durable with whatever comes next.
+    pub(super) fn append_quietly(&self, record: &[u8]) -> io::Result<Position> {
+        self.log.append(record).map_err(io::Error::other)
+    }
+
+    /// Appends a record and returns when it, and all before it, is durable.
+    pub(super) async fn append_durably(&self, record: Vec<u8>) -> io::Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.append(&[record], move |result| drop(sender.send(result)))?;
+        receiver.await.map_err(|_| closed())?
+    }
+
+    /// Returns when all that was appended before is durable.
+    pub(super) async fn barrier(&self) -> io::Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        let nothing: &[Vec<u8>] = &[];
+        self.append(nothing, move |result| drop(sender.send(result)))?;
+        receiver.await.map_err(|_| closed())?
+    }
+
+    /// The record at `position`.
+    pub(super) fn read(&self, position: Position) -> io::Result<Bytes> {
+        self.log.read_at(position).map_err(io::Error::other)
+    }
+
+    /// The segments that exist, oldest first.
+    pub(super) fn segments(&self) -> Vec<SegmentInfo> {
+        self.log.segments()
+    }
+
+    /// Removes the segments wholly before `position`.
+    pub(super) fn drop_segments_before(&self, position: Position) -> io::Result<()> {
+        self.log.drop_segments_before(position).map_err(io::Error::other)
+    }
+
+    /// What the log has done since it was opened.
+    pub(super) fn stats(&self) -> LogStats {
+        self.log.stats()
+    }
+}
+
+/// The writer of a simulation.
+async fn write_slowly(log: Log, appended: Arc<Notify>) {
+    loop {
+        appended.notified().await;
+        env::clock::sleep(Duration::from_micros(env::random::below(500))).await;
+        // What fails here fails again below, and is told to all who wait.
+        let _ = log.write_out();
+        env::clock::sleep(Duration::from_micros(env::random::below(3000))).await;
+        if log.write_pending().is_err() {
+            return;
+        }
+    }
+}
+
+/// The answer to whoever waits for a log that is gone.
+fn closed() -> io::Error {
+    io::Error::other("the log is closed")
+}

@@ -1,0 +1,117 @@
+//! Keeps the shared log within its bound: purge behind what is flushed, rewrite what still lives, free segments.
+//!
+//! # Invariants
+//!
+//! - A group's log is purged only behind what the engine has flushed.
+//! - A segment is removed after everything in it that is still needed was appended again and synced.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lsm::log::Position;
+use openraft::async_runtime::WatchReceiver;
+use proto::v1::raft_record::Record;
+
+use super::group::Group;
+use super::host::RaftHost;
+use super::record::encode;
+
+/// How often the log is looked at.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// openraft hears of a newer flushed state once it is so many entries ahead.
+const SNAPSHOT_EVERY: u64 = 1000;
+
+/// A group with more than this in the oldest part of the log is purged rather than rewritten.
+const REWRITE_BYTES_MAX: u64 = 256 << 10;
+
+impl RaftHost {
+    /// Runs until the store stops.
+    pub(super) async fn tidy(self: Arc<Self>) {
+        loop {
+            env::clock::sleep(EVERY).await;
+            if let Err(error) = self.tidy_once().await {
+                tracing::error!(%error, "the raft log could not be tidied");
+                return;
+            }
+        }
+    }
+
+    async fn tidy_once(&self) -> io::Result<()> {
+        let durable = self.db.sequence_durable();
+        for group in self.groups() {
+            let flushed = group.progress.flushed(durable).id.map_or(0, |id| id.index());
+            let known = snapshot_index(&group);
+            if flushed >= known + SNAPSHOT_EVERY {
+                // A group that has stopped needs no tidying.
+                let _ = group.raft.trigger().snapshot().await;
+            }
+        }
+        let segments = self.log.segments();
+        let total: u64 = segments.iter().map(|segment| segment.bytes).sum();
+        if total <= self.log_bytes_max {
+            return Ok(());
+        }
+        // The oldest segments go, down to three quarters of the bound; never the one that is being written.
+        let mut left = total;
+        let mut cutoff = None;
+        for pair in segments.windows(2) {
+            let [oldest, next] = pair else { break };
+            left -= oldest.bytes;
+            cutoff = Some(Position { segment: next.number, offset: 0 });
+            if left <= self.log_bytes_max / 4 * 3 {
+                break;
+            }
+        }
+        match cutoff {
+            Some(cutoff) => self.free_before(cutoff, total - left).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Frees what lies before `cutoff`, `bytes` of it, as soon as that is worth the rewriting.
+    async fn free_before(&self, cutoff: Position, bytes: u64) -> io::Result<()> {
+        let mut live = 0;
+        let mut unflushed = false;
+        for group in self.groups() {
+            let before = group.log.bytes_before(cutoff);
+            live += before;
+            if before <= REWRITE_BYTES_MAX || Arc::strong_count(&group.sending) > 2 {
+                continue;
+            }
+            let durable = self.db.sequence_durable();
+            let flushed = group.progress.flushed(durable).id.map(|id| id.index());
+            unflushed |= flushed < group.progress.applied().map(|point| point.index);
+            if let Some(flushed) = flushed {
+                // A group that has stopped needs no tidying.
+                let _ = group.raft.trigger().snapshot().await;
+                let _ = group.raft.trigger().purge_log(flushed).await;
+            }
+        }
+        if live > bytes / 2 {
+            if unflushed {
+                let db = self.db.clone();
+                env::task::blocking(move || db.flush())
+                    .await
+                    .map_err(io::Error::other)?
+                    .map_err(io::Error::other)?;
+            }
+            return Ok(());
+        }
+        for group in self.groups() {
+            group.log.rewrite_before(cutoff)?;
+        }
+        for (range_id, replica_id) in self.removed() {
+            self.log.append_quietly(&encode(range_id, replica_id, true, Record::Removed(true)))?;
+        }
+        self.log.barrier().await?;
+        let log = Arc::clone(&self.log);
+        env::task::blocking(move || log.drop_segments_before(cutoff)).await.map_err(io::Error::other)?
+    }
+}
+
+/// The newest state that openraft knows to be flushed.
+fn snapshot_index(group: &Group) -> u64 {
+    group.metrics().borrow_watched().snapshot.map_or(0, |id| id.index())
+}
