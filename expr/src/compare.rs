@@ -1,15 +1,110 @@
-//! Order and equality of values, as PostgreSQL's btree operator classes and grouping have them.
+//! Order and equality of values, as PostgreSQL's btree operator classes and grouping have them. Text compares by its
+//! bytes, as in the C locale.
 
 use std::cmp::Ordering;
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 
-use crate::datum::Datum;
+use crate::calendar;
+use crate::datum::{Datum, Numeric};
+use crate::numeric;
 
 /// The order of two values of comparable types (numbers with numbers, dates with timestamps of the same kind).
-/// NULL counts as greater than everything and equal to itself, which is NULLS LAST.
+/// NULL counts as greater than everything and equal to itself, which is NULLS LAST. char(n) values of unequal length
+/// compare with their blanks; their operators cut those off first.
 pub fn compare(left: &Datum, right: &Datum) -> Ordering {
-    let _ = (left, right);
-    Ordering::Equal
+    use Datum::*;
+    match (left, right) {
+        (Int4(l), Int4(r)) => l.cmp(r),
+        (Int8(l), Int8(r)) => l.cmp(r),
+        (Text(l), Text(r)) => l.as_bytes().cmp(r.as_bytes()),
+        (Null, Null) => Ordering::Equal,
+        (Null, _) => Ordering::Greater,
+        (_, Null) => Ordering::Less,
+        (Bool(l), Bool(r)) => l.cmp(r),
+        (Int2(_) | Int4(_) | Int8(_) | Oid(_), Int2(_) | Int4(_) | Int8(_) | Oid(_)) => {
+            left.as_i64().cmp(&right.as_i64())
+        }
+        (Numeric(l), Numeric(r)) => numeric::cmp(l, r),
+        (Float4(_) | Float8(_), Float4(_) | Float8(_)) => compare_floats(float(left), float(right)),
+        (Bytea(l), Bytea(r)) => l.cmp(r),
+        (Date(l), Date(r)) => l.cmp(r),
+        (Timestamp(l), Timestamp(r)) | (Timestamptz(l), Timestamptz(r)) => l.cmp(r),
+        (Date(l), Timestamp(r)) => compare_date(*l, *r),
+        (Timestamp(l), Date(r)) => compare_date(*r, *l).reverse(),
+        (Interval(l), Interval(r)) => l.span_micros().cmp(&r.span_micros()),
+        (Uuid(l), Uuid(r)) => l.cmp(r),
+        (Array(l), Array(r)) => compare_all(l, r),
+        _ => compare_mixed(left, right),
+    }
+}
+
+fn compare_all(left: &[Datum], right: &[Datum]) -> Ordering {
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| compare(left, right))
+        .find(|order| order.is_ne())
+        .unwrap_or_else(|| left.len().cmp(&right.len()))
+}
+
+/// A number as a double, if it is one of the kinds that convert to one without an operator.
+fn float(value: &Datum) -> f64 {
+    match value {
+        Datum::Float4(v) => f64::from(*v),
+        Datum::Float8(v) => *v,
+        Datum::Numeric(v) => numeric::to_f64(v),
+        other => other.as_i64().map_or(f64::NAN, |v| v as f64),
+    }
+}
+
+/// PostgreSQL's order of floats: NaN equals NaN and is above everything, -0 equals 0.
+pub fn compare_floats(left: f64, right: f64) -> Ordering {
+    left.partial_cmp(&right).unwrap_or_else(|| left.is_nan().cmp(&right.is_nan()))
+}
+
+fn compare_date(days: i32, micros: i64) -> Ordering {
+    match calendar::date_to_timestamp(days) {
+        Ok(date) => date.cmp(&micros),
+        // Beyond every timestamp but infinity.
+        Err(_) if micros == i64::MAX => Ordering::Less,
+        Err(_) => Ordering::Greater,
+    }
+}
+
+/// Numbers of unlike kinds. Everything else was excluded by the type rules; by kind, so that the order is total.
+fn compare_mixed(left: &Datum, right: &Datum) -> Ordering {
+    let integer = |value: &Datum| value.as_i64().map(Numeric::from);
+    match (left, right) {
+        (Datum::Numeric(l), r) if r.as_i64().is_some() => {
+            integer(r).map_or(Ordering::Less, |r| numeric::cmp(l, &r))
+        }
+        (l, Datum::Numeric(r)) if l.as_i64().is_some() => {
+            integer(l).map_or(Ordering::Less, |l| numeric::cmp(&l, r))
+        }
+        (Datum::Float4(_) | Datum::Float8(_), r) if number(r) => compare_floats(float(left), float(right)),
+        (l, Datum::Float4(_) | Datum::Float8(_)) if number(l) => compare_floats(float(left), float(right)),
+        _ => kind(left).cmp(&kind(right)),
+    }
+}
+
+fn number(value: &Datum) -> bool {
+    matches!(value, Datum::Numeric(_)) || value.as_i64().is_some()
+}
+
+fn kind(value: &Datum) -> u8 {
+    match value {
+        Datum::Bool(_) => 0,
+        Datum::Int2(_) | Datum::Int4(_) | Datum::Int8(_) | Datum::Oid(_) => 1,
+        Datum::Float4(_) | Datum::Float8(_) => 2,
+        Datum::Numeric(_) => 3,
+        Datum::Text(_) => 4,
+        Datum::Bytea(_) => 5,
+        Datum::Date(_) | Datum::Timestamp(_) => 6,
+        Datum::Timestamptz(_) => 7,
+        Datum::Interval(_) => 8,
+        Datum::Uuid(_) => 9,
+        Datum::Array(_) => 10,
+        Datum::Null => 11,
+    }
 }
 
 /// Whether two values fall into one group: NULLs are alike, `1.0` and `1.00` are, so are `-0` and `0`.
@@ -19,5 +114,42 @@ pub fn group_eq(left: &Datum, right: &Datum) -> bool {
 
 /// Feeds the hasher so that values that are [`group_eq`] hash alike.
 pub fn group_hash(value: &Datum, hasher: &mut impl Hasher) {
-    let _ = (value, hasher);
+    match value {
+        Datum::Null => 0u8.hash(hasher),
+        Datum::Bool(v) => v.hash(hasher),
+        Datum::Int2(_) | Datum::Int4(_) | Datum::Int8(_) | Datum::Oid(_) => {
+            hasher.write_i64(value.as_i64().unwrap_or_default());
+        }
+        Datum::Float4(_) | Datum::Float8(_) => {
+            let v = float(value);
+            let v = if v.is_nan() { f64::NAN } else { v + 0.0 };
+            hasher.write_u64(v.to_bits());
+        }
+        Datum::Numeric(v) => hash_numeric(v, hasher),
+        Datum::Text(v) => v.hash(hasher),
+        Datum::Bytea(v) => v.hash(hasher),
+        Datum::Date(v) => hasher.write_i64(calendar::date_to_timestamp(*v).unwrap_or(i64::from(*v))),
+        Datum::Timestamp(v) | Datum::Timestamptz(v) => hasher.write_i64(*v),
+        Datum::Interval(v) => v.span_micros().hash(hasher),
+        Datum::Uuid(v) => v.hash(hasher),
+        Datum::Array(items) => {
+            for item in items.iter() {
+                group_hash(item, hasher);
+            }
+            hasher.write_usize(items.len());
+        }
+    }
+}
+
+fn hash_numeric(value: &Numeric, hasher: &mut impl Hasher) {
+    match value {
+        Numeric::Finite(decimal) => {
+            let (unscaled, scale) = decimal.normalized().into_bigint_and_scale();
+            unscaled.hash(hasher);
+            hasher.write_i64(scale);
+        }
+        Numeric::NaN => hasher.write_u8(1),
+        Numeric::Infinity => hasher.write_u8(2),
+        Numeric::NegativeInfinity => hasher.write_u8(3),
+    }
 }

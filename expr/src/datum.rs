@@ -169,3 +169,74 @@ pub struct Interval {
 
 /// One row of values.
 pub type Row = Vec<Datum>;
+
+/// Random values for property tests.
+#[cfg(test)]
+pub(crate) mod arbitrary {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::types::TypeKind;
+
+    fn numeric() -> impl Strategy<Value = Numeric> {
+        prop_oneof![
+            8 => (any::<i64>(), 0i64..20).prop_map(|(unscaled, scale)| Numeric::finite(unscaled, scale)),
+            4 => (-1000i64..1000, 0i64..4).prop_map(|(unscaled, scale)| Numeric::finite(unscaled, scale)),
+            4 => (any::<i128>(), 0i64..60).prop_map(|(unscaled, scale)| Numeric::finite(unscaled, scale)),
+            2 => (-9i64..10, 0u32..40).prop_map(|(digit, zeros)| {
+                Numeric::finite(bigdecimal::num_bigint::BigInt::from(digit) * bigdecimal::num_bigint::BigInt::from(10).pow(zeros), 0)
+            }),
+            1 => Just(Numeric::NaN),
+            1 => Just(Numeric::Infinity),
+            1 => Just(Numeric::NegativeInfinity),
+        ]
+    }
+
+    /// A value of a type, never NULL.
+    pub(crate) fn datum_of(kind: TypeKind) -> BoxedStrategy<Datum> {
+        match kind {
+            TypeKind::Bool => any::<bool>().prop_map(Datum::Bool).boxed(),
+            TypeKind::Int2 => any::<i16>().prop_map(Datum::Int2).boxed(),
+            TypeKind::Int4 => prop_oneof![any::<i32>(), -3i32..4].prop_map(Datum::Int4).boxed(),
+            TypeKind::Int8 => prop_oneof![any::<i64>(), -3i64..4].prop_map(Datum::Int8).boxed(),
+            TypeKind::Oid => any::<u32>().prop_map(Datum::Oid).boxed(),
+            TypeKind::Float4 => any::<f32>().prop_map(Datum::Float4).boxed(),
+            TypeKind::Float8 => {
+                prop_oneof![any::<f64>(), Just(0.0), Just(-0.0), Just(f64::NAN), Just(f64::INFINITY)]
+                    .prop_map(Datum::Float8)
+                    .boxed()
+            }
+            TypeKind::Numeric => numeric().prop_map(Datum::Numeric).boxed(),
+            TypeKind::Bytea => {
+                prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(0xff), any::<u8>()], 0..12)
+                    .prop_map(|bytes| Datum::Bytea(bytes.into()))
+                    .boxed()
+            }
+            TypeKind::Date => any::<i32>().prop_map(Datum::Date).boxed(),
+            TypeKind::Timestamp => any::<i64>().prop_map(Datum::Timestamp).boxed(),
+            TypeKind::Timestamptz => any::<i64>().prop_map(Datum::Timestamptz).boxed(),
+            TypeKind::Interval => (-50i32..50, -50i32..50, any::<i32>())
+                .prop_map(|(months, days, micros)| {
+                    Datum::Interval(Interval { months, days, micros: i64::from(micros) * 100_000 })
+                })
+                .boxed(),
+            TypeKind::Uuid => any::<[u8; 16]>().prop_map(Datum::Uuid).boxed(),
+            _ => prop_oneof!["[a-c]{0,4}", "[\\x01-\\u{2ff}]{0,8}"].prop_map(Datum::from).boxed(),
+        }
+    }
+
+    /// A value of any type, or NULL.
+    pub(crate) fn any_datum() -> impl Strategy<Value = Datum> {
+        prop_oneof![
+            1 => Just(Datum::Null),
+            15 => prop::sample::select(vec![
+                TypeKind::Bool, TypeKind::Int2, TypeKind::Int4, TypeKind::Int8, TypeKind::Oid, TypeKind::Float4,
+                TypeKind::Float8, TypeKind::Numeric, TypeKind::Text, TypeKind::Bytea, TypeKind::Date,
+                TypeKind::Timestamp, TypeKind::Timestamptz, TypeKind::Interval, TypeKind::Uuid,
+            ])
+            .prop_flat_map(datum_of),
+            1 => prop::collection::vec(prop_oneof![Just(Datum::Null), datum_of(TypeKind::Int4)], 0..4)
+                .prop_map(|items| Datum::Array(items.into())),
+        ]
+    }
+}

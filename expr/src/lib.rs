@@ -7,6 +7,7 @@
 //!    of value that need some.
 //! 2. [`session`]: what of a session a value's meaning may depend on (time zone, the transaction's `now`, names).
 //! 3. [`text`], [`binary`]: values as PostgreSQL's clients see them. [`mod@compare`]: order, equality, hash.
+//!    [`length`]: what a type's modifier does to values.
 //! 4. [`key`], [`row`]: values as the key space stores them.
 //! 5. [`functions`], [`operators`], [`casts`], [`aggregate`], [`series`]: what can be done with values, found
 //!    by name and types.
@@ -23,6 +24,7 @@ pub mod error;
 pub mod evaluate;
 pub mod functions;
 pub mod key;
+pub mod length;
 pub mod numeric;
 pub mod operators;
 pub mod resolve;

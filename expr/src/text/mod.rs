@@ -1,15 +1,65 @@
 //! Values as text: PostgreSQL's input and output functions of every type.
 
+mod array;
+mod bytes;
+mod interval;
+mod number;
+mod time;
+mod time_input;
+
+use std::fmt::Write;
+
 use crate::datum::Datum;
 use crate::error::{Error, Result};
-use crate::session::SessionContext;
-use crate::types::{Type, TypeKind};
+use crate::length;
+use crate::numeric;
+use crate::session::{ByteaOutput, SessionContext};
+use crate::types::{Category, Type, TypeKind};
+
+pub use bytes::{parse_bytea, parse_escape, parse_hex, parse_uuid, write_escape, write_hex};
+pub use number::{parse_bool, parse_f32, parse_f64, parse_i16, parse_i32, parse_i64, write_f32, write_f64};
+pub use time::{write_date, write_interval, write_timestamp, write_timestamptz};
 
 /// Reads a value of the type, its modifier applied as an assignment would (22001 if too long).
 /// Errors: 22P02, 22003, 22007, 22008 in PostgreSQL's words.
 pub fn input(text: &str, ty: Type, session: &SessionContext) -> Result<Datum> {
-    let _ = (text, ty, session);
-    Err(Error::unsupported("text input"))
+    let value = match ty.kind {
+        TypeKind::Text | TypeKind::Varchar | TypeKind::Bpchar | TypeKind::Name | TypeKind::Unknown => {
+            Datum::from(text)
+        }
+        TypeKind::Int4 => Datum::Int4(parse_i32(text)?),
+        TypeKind::Int8 => Datum::Int8(parse_i64(text)?),
+        TypeKind::Int2 => Datum::Int2(parse_i16(text)?),
+        TypeKind::Bool => Datum::Bool(parse_bool(text)?),
+        TypeKind::Numeric => Datum::Numeric(numeric::parse(text)?),
+        TypeKind::Float8 => Datum::Float8(parse_f64(text)?),
+        TypeKind::Float4 => Datum::Float4(parse_f32(text)?),
+        TypeKind::Bytea => Datum::Bytea(parse_bytea(text)?.into()),
+        TypeKind::Date => Datum::Date(time_input::parse_date(text, session)?),
+        TypeKind::Timestamp => Datum::Timestamp(time_input::parse_timestamp(text, session)?),
+        TypeKind::Timestamptz => Datum::Timestamptz(time_input::parse_timestamptz(text, session)?),
+        TypeKind::Interval => Datum::Interval(interval::parse(text)?),
+        TypeKind::Uuid => Datum::Uuid(parse_uuid(text)?),
+        TypeKind::Oid => Datum::Oid(number::parse_oid(text)?),
+        TypeKind::QuotedChar => Datum::text(text.get(..text.ceil_char_boundary(1)).unwrap_or_default()),
+        TypeKind::Void => Datum::text(""),
+        kind if kind.is_reg() => Datum::Oid(parse_reg(text, kind, session)?),
+        kind if kind.category() == Category::Array => return array::parse(text, ty, session),
+        kind => {
+            return Err(Error::unsupported(format!("cannot accept a value of type {}", kind.display_name())));
+        }
+    };
+    length::coerce(value, ty, false)
+}
+
+fn parse_reg(text: &str, kind: TypeKind, session: &SessionContext) -> Result<u32> {
+    if text == "-" {
+        return Ok(0);
+    }
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return number::parse_oid(text);
+    }
+    session.catalog.reg_oid(kind, text)
 }
 
 /// The text of a value; the empty string of NULL (whose caller looks first).
@@ -21,5 +71,53 @@ pub fn output(value: &Datum, ty: Type, session: &SessionContext) -> String {
 
 /// Appends the text of a value, and nothing for NULL.
 pub fn write(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut String) {
-    let _ = (value, kind, session, out);
+    match value {
+        Datum::Null => {}
+        Datum::Text(text) => out.push_str(text),
+        Datum::Bool(v) => out.push(if *v { 't' } else { 'f' }),
+        Datum::Int2(v) => write_integer(i64::from(*v), out),
+        Datum::Int4(v) => write_integer(i64::from(*v), out),
+        Datum::Int8(v) => write_integer(*v, out),
+        Datum::Oid(v) => write_oid(*v, kind, session, out),
+        Datum::Float4(v) => write_f32(*v, session.extra_float_digits, out),
+        Datum::Float8(v) => write_f64(*v, session.extra_float_digits, out),
+        Datum::Numeric(v) => numeric::write(v, out),
+        Datum::Bytea(v) => match session.bytea_output {
+            ByteaOutput::Hex => {
+                out.push_str("\\x");
+                write_hex(v, out);
+            }
+            ByteaOutput::Escape => write_escape(v, out),
+        },
+        Datum::Date(v) => write_date(*v, out),
+        Datum::Timestamp(v) => write_timestamp(*v, out),
+        Datum::Timestamptz(v) => write_timestamptz(*v, &session.time_zone, out),
+        Datum::Interval(v) => write_interval(*v, session.interval_style, out),
+        Datum::Uuid(v) => {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{}", uuid::Uuid::from_bytes(*v).hyphenated());
+        }
+        Datum::Array(items) => array::write(items, kind, session, out),
+    }
+}
+
+fn write_integer(value: i64, out: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{value}");
+}
+
+fn write_oid(oid: u32, kind: TypeKind, session: &SessionContext, out: &mut String) {
+    if !kind.is_reg() {
+        return write_integer(i64::from(oid), out);
+    }
+    if oid == 0 {
+        return out.push('-');
+    }
+    match session.catalog.reg_name(kind, oid) {
+        Some(name) => out.push_str(&name),
+        None => match TypeKind::from_oid(oid).filter(|_| kind == TypeKind::Regtype) {
+            Some(of_type) => out.push_str(of_type.display_name()),
+            None => write_integer(i64::from(oid), out),
+        },
+    }
 }

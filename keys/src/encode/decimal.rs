@@ -41,6 +41,9 @@ const POSITIVE: u8 = 0x40;
 const INFINITY: u8 = 0x50;
 const NAN: u8 = 0x60;
 
+/// Exponents of 100 beyond this are none of a number that SQL knows; whoever expands one would run out of memory.
+const EXPONENT_MAX: u32 = 1 << 17;
+
 /// Appends a number. Leading and trailing zero digits do not matter.
 pub fn put(value: &Decimal, out: &mut Vec<u8>) {
     match value {
@@ -91,7 +94,11 @@ pub fn take(input: &mut &[u8], descending: bool) -> Result<Decimal, Malformed> {
         _ => return Err(Malformed("class of a number")),
     };
     let complemented = negative != descending;
-    let mut exponent = take_i32(input, complemented)?.checked_mul(2).ok_or(Malformed("exponent"))?;
+    let hundreds = take_i32(input, complemented)?;
+    if hundreds.abs_diff(0) > EXPONENT_MAX {
+        return Err(Malformed("exponent"));
+    }
+    let mut exponent = hundreds * 2;
     let mut digits = Vec::new();
     loop {
         match take_array(input, complemented)? {
@@ -102,7 +109,7 @@ pub fn take(input: &mut &[u8], descending: bool) -> Result<Decimal, Malformed> {
     }
     if digits.first() == Some(&0) {
         digits.remove(0);
-        exponent = exponent.checked_sub(1).ok_or(Malformed("exponent"))?;
+        exponent -= 1;
     }
     if digits.last() == Some(&0) {
         digits.pop();

@@ -1,1 +1,0 @@
-//! Arithmetic of numeric, with PostgreSQL's rules for the scale of results.

@@ -1,0 +1,632 @@
+//! date, timestamp and timestamptz from text: PostgreSQL's free-form reading (`src/backend/utils/adt/datetime.c`;
+//! manual, appendix B.1), in two steps: text into tokens, tokens into fields.
+
+use jiff::tz::TimeZone;
+
+use crate::calendar::{
+    self, Civil, DATE_INFINITY, DATE_MINUS_INFINITY, JULIAN_EPOCH, MICROS_PER_DAY, MICROS_PER_SECOND,
+    TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, UNIX_EPOCH_DISTANCE_MICROS, zone,
+};
+use crate::error::{Error, Result};
+use crate::session::{DateOrder, SessionContext};
+
+/// Why text is no time.
+#[derive(Debug, Clone)]
+enum Failure {
+    Syntax,
+    /// A field beyond its range.
+    Field,
+    /// A month or day beyond its range, which another DateStyle might read.
+    MonthOrDay,
+    /// A zone's offset beyond its range.
+    Offset,
+    /// No zone has this name.
+    Zone(String),
+}
+
+impl Failure {
+    fn into_error(self, text: &str, type_name: &str) -> Error {
+        match self {
+            Failure::Syntax => {
+                Error::new("22007", format!("invalid input syntax for type {type_name}: \"{text}\""))
+            }
+            Failure::Field => Error::new("22008", format!("date/time field value out of range: \"{text}\"")),
+            Failure::MonthOrDay => {
+                Error::new("22008", format!("date/time field value out of range: \"{text}\""))
+                    .with_hint("Perhaps you need a different \"datestyle\" setting.")
+            }
+            Failure::Offset => {
+                Error::new("22009", format!("time zone displacement out of range: \"{text}\""))
+            }
+            Failure::Zone(name) => Error::new("22023", format!("time zone \"{name}\" not recognized")),
+        }
+    }
+}
+
+/// Reads a date.
+pub(super) fn parse_date(text: &str, session: &SessionContext) -> Result<i32> {
+    let parsed = parse(text, session).map_err(|failure| failure.into_error(text, "date"))?;
+    match parsed {
+        Parsed::Infinity => Ok(DATE_INFINITY),
+        Parsed::MinusInfinity => Ok(DATE_MINUS_INFINITY),
+        Parsed::Instant(micros) => {
+            Ok(calendar::timestamp_to_date(zone::to_local(micros, &session.time_zone)))
+        }
+        Parsed::Local { civil, .. } => calendar::checked_date(civil.days())
+            .map_err(|_| Error::new("22008", format!("date out of range: \"{text}\""))),
+    }
+}
+
+/// Reads a timestamp; a zone is read and ignored.
+pub(super) fn parse_timestamp(text: &str, session: &SessionContext) -> Result<i64> {
+    let parsed = parse(text, session).map_err(|failure| failure.into_error(text, "timestamp"))?;
+    match parsed {
+        Parsed::Infinity => Ok(TIMESTAMP_INFINITY),
+        Parsed::MinusInfinity => Ok(TIMESTAMP_MINUS_INFINITY),
+        Parsed::Instant(micros) => Ok(zone::to_local(micros, &session.time_zone)),
+        Parsed::Local { civil, .. } => civil.to_micros().ok_or_else(|| out_of_range(text)),
+    }
+}
+
+/// Reads a timestamptz; without a zone it is in the session's.
+pub(super) fn parse_timestamptz(text: &str, session: &SessionContext) -> Result<i64> {
+    let parsed =
+        parse(text, session).map_err(|failure| failure.into_error(text, "timestamp with time zone"))?;
+    match parsed {
+        Parsed::Infinity => Ok(TIMESTAMP_INFINITY),
+        Parsed::MinusInfinity => Ok(TIMESTAMP_MINUS_INFINITY),
+        Parsed::Instant(micros) => Ok(micros),
+        Parsed::Local { civil, zone } => {
+            let local = civil
+                .days()
+                .checked_mul(MICROS_PER_DAY)
+                .and_then(|days| days.checked_add(civil.time_micros()))
+                .ok_or_else(|| out_of_range(text))?;
+            let offset = match zone {
+                Some(Zone::Offset(seconds)) => seconds,
+                Some(Zone::Named(named)) => zone::offset_at_local(local, &named),
+                None => zone::offset_at_local(local, &session.time_zone),
+            };
+            local
+                .checked_sub(offset * MICROS_PER_SECOND)
+                .filter(|micros| calendar::timestamp_in_range(*micros))
+                .ok_or_else(|| out_of_range(text))
+        }
+    }
+}
+
+fn out_of_range(text: &str) -> Error {
+    Error::new("22008", format!("timestamp out of range: \"{text}\""))
+}
+
+/// What text stands for.
+enum Parsed {
+    Infinity,
+    MinusInfinity,
+    /// `now`, `epoch`: microseconds since 2000-01-01 UTC.
+    Instant(i64),
+    /// Fields of the calendar, in a zone if one was named.
+    Local {
+        civil: Civil,
+        zone: Option<Zone>,
+    },
+}
+
+enum Zone {
+    /// Seconds east of Greenwich.
+    Offset(i64),
+    Named(TimeZone),
+}
+
+/// A piece of the text, in lower case.
+#[derive(Debug, Clone, PartialEq)]
+enum Token {
+    /// Digits, perhaps with a point.
+    Number(String),
+    /// With colons.
+    Time(String),
+    /// Two or three parts with `-`, `/` or `.` between them.
+    Date(String),
+    /// Letters, and what the names of zones have.
+    Word(String),
+    /// A sign and digits.
+    Offset(String),
+}
+
+fn tokenize(text: &str) -> Result<Vec<Token>, Failure> {
+    let text = text.to_ascii_lowercase();
+    let bytes = text.as_bytes();
+    let at = |place: usize| bytes.get(place).copied().unwrap_or(0);
+    let slice = |from: usize, to: usize| text.get(from..to).unwrap_or_default().to_owned();
+    let run = |from: usize, accept: &dyn Fn(u8) -> bool| {
+        let mut place = from;
+        while place < bytes.len() && accept(at(place)) {
+            place += 1;
+        }
+        place
+    };
+    let mut tokens = Vec::new();
+    let mut place = 0;
+    while place < bytes.len() {
+        let start = place;
+        let byte = at(place);
+        if byte.is_ascii_digit() || byte == b'.' && at(place + 1).is_ascii_digit() {
+            place = run(place, &|b| b.is_ascii_digit());
+            let separator = at(place);
+            if separator == b':' {
+                place = run(place, &|b| b.is_ascii_digit() || b == b':' || b == b'.');
+                tokens.push(Token::Time(slice(start, place)));
+            } else if matches!(separator, b'-' | b'/' | b'.') {
+                let next_is_digit = at(place + 1).is_ascii_digit();
+                if separator == b'.' {
+                    // A fraction, unless a second point makes it a date.
+                    let end = run(place + 1, &|b| b.is_ascii_digit());
+                    if at(end) == b'.' && next_is_digit {
+                        place = run(place, &|b| b.is_ascii_digit() || b == b'.');
+                        tokens.push(Token::Date(slice(start, place)));
+                    } else {
+                        place = end;
+                        tokens.push(Token::Number(slice(start, place)));
+                    }
+                } else if next_is_digit || at(place + 1).is_ascii_alphabetic() {
+                    let digits = next_is_digit;
+                    place = run(place + 1, &|b| {
+                        if digits { b.is_ascii_digit() } else { b.is_ascii_alphabetic() }
+                    });
+                    if at(place) == separator {
+                        place = run(place + 1, &|b| b.is_ascii_alphanumeric());
+                        // `2001-12-23t04:05` ends at the t.
+                        let last = slice(start, place);
+                        let tail = last.rfind(char::from(separator)).map_or(0, |found| found + 1);
+                        let digits_end = run(start + tail, &|b| b.is_ascii_digit());
+                        if digits_end > start + tail {
+                            place = digits_end;
+                        }
+                    }
+                    tokens.push(Token::Date(slice(start, place)));
+                } else {
+                    tokens.push(Token::Number(slice(start, place)));
+                }
+            } else {
+                tokens.push(Token::Number(slice(start, place)));
+            }
+        } else if byte.is_ascii_alphabetic() {
+            place = run(place, &|b| b.is_ascii_alphabetic());
+            match at(place) {
+                b'-' | b'/' | b'.'
+                    if month(&slice(start, place)).is_some() && at(place + 1).is_ascii_digit() =>
+                {
+                    place = run(place, &|b| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b'.'));
+                    tokens.push(Token::Date(slice(start, place)));
+                }
+                b'/' | b'_' => {
+                    place =
+                        run(place, &|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+'));
+                    tokens.push(Token::Word(slice(start, place)));
+                }
+                _ => tokens.push(Token::Word(slice(start, place))),
+            }
+        } else if matches!(byte, b'+' | b'-') {
+            place = run(place + 1, &|b| b.is_ascii_whitespace());
+            if at(place).is_ascii_digit() {
+                let sign = slice(start, start + 1);
+                let from = place;
+                place = run(place, &|b| b.is_ascii_digit() || matches!(b, b':' | b'.'));
+                tokens.push(Token::Offset(sign + &slice(from, place)));
+            } else if at(place).is_ascii_alphabetic() {
+                let from = place;
+                place = run(place, &|b| b.is_ascii_alphabetic());
+                tokens.push(Token::Word(slice(start, start + 1) + &slice(from, place)));
+            } else {
+                return Err(Failure::Syntax);
+            }
+        } else if byte.is_ascii_whitespace() || byte == b'\x0b' || byte.is_ascii_punctuation() && byte != b':'
+        {
+            place += 1;
+        } else {
+            return Err(Failure::Syntax);
+        }
+    }
+    Ok(tokens)
+}
+
+fn month(word: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    let matches = |full: &&str| {
+        word == *full || word == full.get(..3).unwrap_or_default() || word == "sept" && *full == "september"
+    };
+    MONTHS.iter().position(|full| matches(&full)).map(|place| place as i64 + 1)
+}
+
+fn is_weekday(word: &str) -> bool {
+    const DAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
+    matches!(word, "tues" | "wednes" | "weds" | "thurs" | "thur")
+        || DAYS.iter().any(|full| word == *full || full.get(..3) == Some(word))
+}
+
+/// The fields read so far.
+#[derive(Default)]
+struct Fields {
+    year: Option<i64>,
+    /// The year was written with at most two digits.
+    year_is_short: bool,
+    month: Option<i64>,
+    month_is_text: bool,
+    day: Option<i64>,
+    day_of_year: Option<i64>,
+    /// Microseconds since midnight.
+    time: Option<i64>,
+    afternoon: Option<bool>,
+    before_christ: bool,
+    zone: Option<Zone>,
+    /// `today` and its like: the date in days.
+    relative: Option<i64>,
+}
+
+fn parse(text: &str, session: &SessionContext) -> Result<Parsed, Failure> {
+    let tokens = tokenize(text)?;
+    let mut fields = Fields::default();
+    let mut special = None;
+    let mut julian = false;
+    let mut iso_time = false;
+    let single = tokens.len() == 1;
+    for (place, token) in tokens.iter().enumerate() {
+        match token {
+            Token::Number(number) if julian => {
+                julian = false;
+                fields.set_julian(number)?;
+            }
+            Token::Number(number) if iso_time && !number.contains('.') && number.len() <= 2 => {
+                iso_time = false;
+                fields.set_time(number.parse().map_err(|_| Failure::Syntax)?, 0, 0, 0)?;
+            }
+            Token::Number(number) => fields.number(number, session.date_order)?,
+            Token::Date(date) => fields.date(date, session.date_order)?,
+            Token::Time(time) => fields.time(time)?,
+            Token::Offset(offset) => fields.offset(offset, session.date_order)?,
+            Token::Word(word) => match word.as_str() {
+                "infinity" | "+infinity" if single => special = Some(Parsed::Infinity),
+                "-infinity" if single => special = Some(Parsed::MinusInfinity),
+                "epoch" if single => special = Some(Parsed::Instant(-UNIX_EPOCH_DISTANCE_MICROS)),
+                "now" if single => special = Some(Parsed::Instant(session.transaction_timestamp)),
+                "today" => fields.relative_day(0, session)?,
+                "tomorrow" => fields.relative_day(1, session)?,
+                "yesterday" => fields.relative_day(-1, session)?,
+                "allballs" => {
+                    fields.set_time(0, 0, 0, 0)?;
+                    fields.zone = Some(Zone::Offset(0));
+                }
+                "t" if fields.has_date() => iso_time = true,
+                "j" | "jd" | "julian" if matches!(tokens.get(place + 1), Some(Token::Number(_))) => {
+                    julian = true
+                }
+                word => fields.word(word, session)?,
+            },
+        }
+    }
+    match special {
+        Some(special) => Ok(special),
+        None => fields.finish(),
+    }
+}
+
+impl Fields {
+    fn has_date(&self) -> bool {
+        self.relative.is_some()
+            || self.day_of_year.is_some() && self.year.is_some()
+            || self.year.is_some() && self.month.is_some() && self.day.is_some()
+    }
+
+    fn set_time(&mut self, hour: i64, minute: i64, second: i64, micros: i64) -> Result<(), Failure> {
+        let in_range = (0..=24).contains(&hour)
+            && (0..60).contains(&minute)
+            && (0..=60).contains(&second)
+            && (hour < 24 || minute == 0 && second == 0 && micros == 0);
+        if self.time.is_some() {
+            return Err(Failure::Syntax);
+        }
+        if !in_range {
+            return Err(Failure::Field);
+        }
+        self.time = Some((hour * 3600 + minute * 60 + second) * MICROS_PER_SECOND + micros);
+        Ok(())
+    }
+
+    /// `12:34`, `12:34:56.789`
+    fn time(&mut self, text: &str) -> Result<(), Failure> {
+        let mut parts = text.splitn(3, ':');
+        let mut next = || parts.next().filter(|part| !part.is_empty());
+        let hour = whole(next().ok_or(Failure::Syntax)?)?;
+        let minute = next().ok_or(Failure::Syntax)?;
+        match next() {
+            Some(second) => {
+                let (second, micros) = seconds(second)?;
+                self.set_time(hour, whole(minute)?, second, micros)
+            }
+            // `mm:ss.ff` has no hour.
+            None if minute.contains('.') => {
+                let (second, micros) = seconds(minute)?;
+                self.set_time(0, hour, second, micros)
+            }
+            None => self.set_time(hour, whole(minute)?, 0, 0),
+        }
+    }
+
+    /// `20:00`, `0530`, `5`, `5:30:15` behind a sign.
+    fn offset(&mut self, text: &str, order: DateOrder) -> Result<(), Failure> {
+        // Before a time there is no zone: `1-1` with a blank, `jan -8 1999`.
+        let (sign, digits) = text.split_at(1);
+        if self.time.is_none() && !self.has_date() && self.relative.is_none() {
+            return self.number(digits, order);
+        }
+        let (hour, minute, second) = if digits.contains(':') {
+            let mut parts = digits.splitn(3, ':');
+            let mut next = || parts.next().map_or(Ok(0), whole);
+            (next()?, next()?, next()?)
+        } else {
+            let value = whole(digits)?;
+            match digits.len() {
+                0..=2 => (value, 0, 0),
+                3 | 4 => (value / 100, value % 100, 0),
+                5 | 6 => (value / 10_000, value / 100 % 100, value % 100),
+                _ => return Err(Failure::Syntax),
+            }
+        };
+        if hour > 15 || minute > 59 || second > 59 {
+            return Err(Failure::Offset);
+        }
+        let seconds = hour * 3600 + minute * 60 + second;
+        // Behind a name with a zone of its own, `utc+3`, the sign is reversed and the sum counts.
+        if self.zone.is_some() {
+            return Err(Failure::Syntax);
+        }
+        self.zone = Some(Zone::Offset(if sign == "-" { -seconds } else { seconds }));
+        Ok(())
+    }
+
+    fn set_julian(&mut self, number: &str) -> Result<(), Failure> {
+        let (days, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let days: i64 = days.parse().map_err(|_| Failure::Field)?;
+        self.relative = Some(days - JULIAN_EPOCH);
+        if !fraction.is_empty() {
+            let fraction: f64 = format!("0.{fraction}").parse().map_err(|_| Failure::Syntax)?;
+            self.time = Some((fraction * MICROS_PER_DAY as f64) as i64);
+        }
+        Ok(())
+    }
+
+    fn relative_day(&mut self, days: i64, session: &SessionContext) -> Result<(), Failure> {
+        let local = zone::to_local(session.transaction_timestamp, &session.time_zone);
+        self.relative = Some(local.div_euclid(MICROS_PER_DAY) + days);
+        Ok(())
+    }
+
+    fn word(&mut self, word: &str, session: &SessionContext) -> Result<(), Failure> {
+        if let Some(month) = month(word) {
+            // `08 jan 1999`: a number that was taken for the month was the day.
+            if let Some(number) = self.month {
+                if self.month_is_text || self.day.is_some() {
+                    return Err(Failure::Syntax);
+                }
+                self.day = Some(number);
+            }
+            self.month = Some(month);
+            self.month_is_text = true;
+            return Ok(());
+        }
+        match word {
+            "am" | "pm" => self.afternoon = Some(word == "pm"),
+            "bc" | "b.c." => self.before_christ = true,
+            "ad" | "at" | "on" | "a.d." => {}
+            "dst" => return Err(Failure::Syntax),
+            word if is_weekday(word) => {}
+            word => return self.zone_name(word, session),
+        }
+        Ok(())
+    }
+
+    fn zone_name(&mut self, word: &str, _session: &SessionContext) -> Result<(), Failure> {
+        if self.zone.is_some() {
+            return Err(Failure::Syntax);
+        }
+        self.zone = Some(match zone::abbreviation(word) {
+            Some(seconds) => Zone::Offset(seconds),
+            None => match (word.len() > 1).then(|| zone::find(word)).flatten() {
+                Some(named) => Zone::Named(named),
+                None if word.contains('/') => return Err(Failure::Zone(word.to_owned())),
+                None => return Err(Failure::Syntax),
+            },
+        });
+        Ok(())
+    }
+
+    /// `1999-01-08`, `1/8/1999`, `08-jan-1999`, `jan-08-1999`
+    fn date(&mut self, text: &str, order: DateOrder) -> Result<(), Failure> {
+        if self.has_date() {
+            return Err(Failure::Syntax);
+        }
+        let parts: Vec<&str> = text.split(['-', '/', '.']).collect();
+        if parts.len() > 3 {
+            return Err(Failure::Syntax);
+        }
+        // A month's name counts first, wherever it stands.
+        for part in parts.iter().filter(|part| part.starts_with(|c: char| c.is_ascii_alphabetic())) {
+            self.month = Some(month(part).filter(|_| !self.month_is_text).ok_or(Failure::Syntax)?);
+            self.month_is_text = true;
+        }
+        for part in parts.iter().filter(|part| !part.starts_with(|c: char| c.is_ascii_alphabetic())) {
+            if part.is_empty() {
+                return Err(Failure::Syntax);
+            }
+            self.date_number(part, order)?;
+        }
+        Ok(())
+    }
+
+    /// One number of a date: which field it is depends on those before it, its length and the DateStyle.
+    fn date_number(&mut self, digits: &str, order: DateOrder) -> Result<(), Failure> {
+        let value = whole(digits)?;
+        let length = digits.len();
+        if length == 3 && self.year.is_some() && self.month.is_none() && self.day.is_none() {
+            if !(1..=366).contains(&value) {
+                return Err(Failure::Field);
+            }
+            self.day_of_year = Some(value);
+            return Ok(());
+        }
+        match (self.year, self.month, self.day) {
+            (None, None, None) if length >= 3 || order == DateOrder::Ymd => self.set_year(value, length),
+            (None, None, None) if order == DateOrder::Dmy => self.day = Some(value),
+            (None, None, None) => self.month = Some(value),
+            (Some(_), None, None) => self.month = Some(value),
+            (None, Some(_), None) if self.month_is_text && (length >= 3 || order == DateOrder::Ymd) => {
+                self.set_year(value, length);
+            }
+            (None, Some(_), None) => self.day = Some(value),
+            (Some(year), Some(_), None) if self.month_is_text && length >= 3 && self.year_is_short => {
+                self.day = Some(year);
+                self.set_year(value, length);
+            }
+            (Some(_), Some(_), None) => self.day = Some(value),
+            (None, None, Some(_)) => self.month = Some(value),
+            (None, Some(_), Some(_)) => self.set_year(value, length),
+            _ => return Err(Failure::Syntax),
+        }
+        Ok(())
+    }
+
+    fn set_year(&mut self, year: i64, digits: usize) {
+        self.year = Some(year);
+        self.year_is_short = digits <= 2;
+    }
+
+    /// A number that stands alone: part of a date, a whole date `19990108`, or a time `040506`.
+    fn number(&mut self, text: &str, order: DateOrder) -> Result<(), Failure> {
+        let (digits, fraction) =
+            text.split_once('.').map_or((text, None), |(digits, rest)| (digits, Some(rest)));
+        if let Some(fraction) = fraction {
+            if !self.has_date() && self.year.is_none() && fraction.len() == 3 && digits.len() >= 3 {
+                // Year and day of the year.
+                self.set_year(whole(digits)?, digits.len());
+                return self.date_number(fraction, order);
+            }
+            return match digits.len() {
+                6 if self.has_date() => self.concatenated_time(digits, micros_of_fraction(fraction)?),
+                _ => Err(Failure::Syntax),
+            };
+        }
+        let wants_date = !self.has_date();
+        if digits.len() >= 6 && (wants_date || self.time.is_none()) {
+            if wants_date {
+                let (rest, day) = digits.split_at(digits.len() - 2);
+                let (year, month) = rest.split_at(rest.len() - 2);
+                self.set_year(whole(year)?, year.len());
+                self.month = Some(whole(month)?);
+                self.day = Some(whole(day)?);
+                return Ok(());
+            }
+            return self.concatenated_time(digits, 0);
+        }
+        if !wants_date && self.time.is_none() && digits.len() == 4 {
+            return self.concatenated_time(digits, 0);
+        }
+        self.date_number(digits, order)
+    }
+
+    /// `hhmmss` or `hhmm`
+    fn concatenated_time(&mut self, digits: &str, micros: i64) -> Result<(), Failure> {
+        let value = whole(digits)?;
+        match digits.len() {
+            6 => self.set_time(value / 10_000, value / 100 % 100, value % 100, micros),
+            4 => self.set_time(value / 100, value % 100, 0, 0),
+            _ => Err(Failure::Syntax),
+        }
+    }
+
+    fn finish(self) -> Result<Parsed, Failure> {
+        let mut time = self.time.unwrap_or(0);
+        if let Some(afternoon) = self.afternoon {
+            let hour = time / calendar::MICROS_PER_HOUR;
+            if self.time.is_none() {
+                return Err(Failure::Syntax);
+            }
+            if hour > 12 {
+                return Err(Failure::Field);
+            }
+            let half_day = 12 * calendar::MICROS_PER_HOUR;
+            time = time % half_day + if afternoon { half_day } else { 0 };
+        }
+        let mut days = match self.relative {
+            Some(days) => days,
+            None => self.days()?,
+        };
+        // 24:00:00 and :60 are the next day's, or the next minute's.
+        days += time / MICROS_PER_DAY;
+        time %= MICROS_PER_DAY;
+        let (year, month, day) = calendar::civil_from_days(days);
+        let civil = Civil { year, month, day, ..Civil::from_micros(time) };
+        Ok(Parsed::Local { civil: Civil { year, month, day, ..civil }, zone: self.zone })
+    }
+
+    fn days(&self) -> Result<i64, Failure> {
+        let mut year = self.year.ok_or(Failure::Syntax)?;
+        if self.before_christ {
+            if year <= 0 {
+                return Err(Failure::Field);
+            }
+            year = 1 - year;
+        } else if self.year_is_short {
+            year += if year < 70 { 2000 } else { 1900 };
+        } else if year <= 0 {
+            return Err(Failure::Field);
+        }
+        if year > 5_874_898 {
+            return Err(Failure::Field);
+        }
+        if let Some(day_of_year) = self.day_of_year {
+            return Ok(calendar::days_from_civil(year, 1, 1) + day_of_year - 1);
+        }
+        let (Some(month), Some(day)) = (self.month, self.day) else { return Err(Failure::Syntax) };
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return Err(Failure::MonthOrDay);
+        }
+        if day > calendar::days_in_month(year, month) {
+            return Err(Failure::Field);
+        }
+        Ok(calendar::days_from_civil(year, month, day))
+    }
+}
+
+fn whole(digits: &str) -> Result<i64, Failure> {
+    match digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Err(Failure::Syntax),
+        false => digits.parse::<i32>().map(i64::from).map_err(|_| Failure::Field),
+    }
+}
+
+/// `56.789`: whole seconds and microseconds.
+fn seconds(text: &str) -> Result<(i64, i64), Failure> {
+    let (second, fraction) = text.split_once('.').unwrap_or((text, ""));
+    Ok((whole(second)?, micros_of_fraction(fraction)?))
+}
+
+fn micros_of_fraction(digits: &str) -> Result<i64, Failure> {
+    if digits.is_empty() {
+        return Ok(0);
+    }
+    let fraction: f64 = format!("0.{digits}").parse().map_err(|_| Failure::Syntax)?;
+    Ok((fraction * 1e6).round_ties_even() as i64)
+}
