@@ -22,3 +22,6 @@ pub use tonic::{Code, Status};
 pub mod v1 {
     tonic::include_proto!("nunatak.v1");
 }
+
+#[cfg(test)]
+mod tests;

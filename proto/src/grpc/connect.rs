@@ -117,7 +117,7 @@ impl GrpcNode {
 
     fn kv(&self) -> Result<KvClient<Channel>, Status> {
         let client = KvClient::new(self.channel(&self.requests)?);
-        Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX))
+        Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
     fn cluster(&self) -> Result<ClusterClient<Channel>, Status> {
@@ -130,7 +130,7 @@ impl GrpcNode {
 
     fn raft(&self, slot: &OnceLock<Channel>) -> Result<RaftClient<Channel>, Status> {
         let client = RaftClient::new(self.channel(slot)?);
-        Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX))
+        Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 }
 

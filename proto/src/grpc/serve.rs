@@ -77,18 +77,10 @@ pub async fn serve(
         server = server.tls_config(tls.server()).map_err(ServeError::Tls)?;
     }
     let router = server
-        .add_service(
-            KvServer::new(port.clone())
-                .max_decoding_message_size(MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(MESSAGE_BYTES_MAX),
-        )
+        .add_service(KvServer::new(port.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(ClusterServer::new(port.clone()))
         .add_service(AdminServer::new(port.clone()))
-        .add_service(
-            RaftServer::new(port)
-                .max_decoding_message_size(MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(MESSAGE_BYTES_MAX),
-        );
+        .add_service(RaftServer::new(port).max_decoding_message_size(MESSAGE_BYTES_MAX));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serving = router.serve_with_incoming_shutdown(incoming, async move {
         shutdown.await;

@@ -1,0 +1,5 @@
+//! The transports, with a node that answers with what it was asked.
+
+mod echo;
+mod grpc;
+mod simulated;
