@@ -1,6 +1,6 @@
 //! The syntax tree: exactly what the binder understands, nothing that it would have to ignore.
 //!
-//! Every `at` is the place of the construct's first character (of an operator: of the operator) in the query string,
+//! Every `at` is the place of the construct's first character (parentheses around it not counted) in the query string,
 //! in characters from 1, as error messages report it. Names are folded to lower case unless they were quoted.
 
 /// A statement of a query string.
@@ -70,8 +70,8 @@ pub enum Body {
     Truncate(Vec<QualifiedName>),
     /// CREATE INDEX
     CreateIndex(Box<CreateIndex>),
-    /// ALTER TABLE … ADD PRIMARY KEY
-    AddPrimaryKey(Box<AddPrimaryKey>),
+    /// ALTER TABLE … ADD PRIMARY KEY, ADD UNIQUE
+    AddKey(Box<AddKey>),
     /// EXPLAIN
     Explain {
         /// The statement explained.
@@ -343,6 +343,16 @@ pub enum TableExpr {
     },
 }
 
+impl TableExpr {
+    /// Where it begins.
+    pub fn at(&self) -> usize {
+        match self {
+            Self::Table { name, .. } => name.schema.as_ref().unwrap_or(&name.name).at,
+            Self::Subquery { at, .. } | Self::Function { at, .. } | Self::Join { at, .. } => *at,
+        }
+    }
+}
+
 /// AS in FROM.
 #[derive(Debug, Clone)]
 pub struct Alias {
@@ -398,6 +408,15 @@ pub struct Expr {
     pub at: usize,
 }
 
+/// An operator in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Its name.
+    pub name: String,
+    /// Where.
+    pub at: usize,
+}
+
 /// Kinds of expressions.
 #[derive(Debug, Clone)]
 pub enum ExprKind {
@@ -426,15 +445,15 @@ pub enum ExprKind {
     },
     /// A prefix operator.
     Unary {
-        /// Its name.
-        operator: String,
+        /// Which.
+        operator: Operator,
         /// Its operand.
         operand: Box<Expr>,
     },
     /// An infix operator.
     Binary {
-        /// Its name.
-        operator: String,
+        /// Which.
+        operator: Operator,
         /// Left operand.
         left: Box<Expr>,
         /// Right operand.
@@ -485,7 +504,7 @@ pub enum ExprKind {
         /// x
         left: Box<Expr>,
         /// op
-        operator: String,
+        operator: Operator,
         /// q
         query: Box<Query>,
         /// ALL rather than ANY
@@ -498,7 +517,7 @@ pub enum ExprKind {
         /// x
         left: Box<Expr>,
         /// op
-        operator: String,
+        operator: Operator,
         /// array
         right: Box<Expr>,
         /// ALL rather than ANY
@@ -517,6 +536,8 @@ pub enum ExprKind {
     },
     /// `x LIKE p ESCAPE e`, and ILIKE
     Like {
+        /// Where the word stands.
+        operator_at: usize,
         /// x
         operand: Box<Expr>,
         /// p
@@ -647,6 +668,8 @@ pub struct Assignment {
 /// UPDATE
 #[derive(Debug, Clone)]
 pub struct Update {
+    /// WITH
+    pub with: Vec<CommonTable>,
     /// The table.
     pub table: QualifiedName,
     /// AS
@@ -664,6 +687,8 @@ pub struct Update {
 /// DELETE
 #[derive(Debug, Clone)]
 pub struct Delete {
+    /// WITH
+    pub with: Vec<CommonTable>,
     /// The table.
     pub table: QualifiedName,
     /// AS
@@ -817,9 +842,9 @@ pub struct IndexColumn {
     pub nulls_first: Option<bool>,
 }
 
-/// ALTER TABLE … ADD PRIMARY KEY
+/// ALTER TABLE … ADD PRIMARY KEY, ADD UNIQUE
 #[derive(Debug, Clone)]
-pub struct AddPrimaryKey {
+pub struct AddKey {
     /// The table.
     pub table: QualifiedName,
     /// IF EXISTS

@@ -1,0 +1,221 @@
+//! COPY, in its newer form with options between parentheses and in the older one without.
+
+use sqlparser::tokenizer::Token;
+
+use super::adapt;
+use super::ast::{Body, Copy, CopyFormat, CopyOptions};
+use super::command::{boolean, option_value};
+use super::cursor::Cursor;
+use crate::error::{Error, Result};
+
+/// After COPY.
+pub(super) fn copy(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+    if cursor.peek() == Some(&Token::LParen) {
+        let closing = cursor.closing()?;
+        let at = cursor.at();
+        let query = match adapt::statement(cursor.source, cursor.next.saturating_add(1), closing)? {
+            Body::Query(query) => query,
+            _ => return Err(Error::unsupported("COPY of a statement that is no query").at(at)),
+        };
+        cursor.next = closing.saturating_add(1);
+        cursor.expect("to")?;
+        stream(cursor, "stdout")?;
+        let options = options(cursor, false)?;
+        return Ok(Body::Copy(Box::new(Copy::QueryTo { query, options })));
+    }
+    if cursor.word().as_deref() == Some("binary") && cursor.word_at(1).is_some_and(|word| word != "from") {
+        return Err(Error::unsupported("COPY in binary format").at(cursor.at()));
+    }
+    let table = cursor.qualified_name()?;
+    let columns = if cursor.peek() == Some(&Token::LParen) { Some(cursor.name_list()?) } else { None };
+    if cursor.accept("from") {
+        stream(cursor, "stdin")?;
+        let options = options(cursor, true)?;
+        if cursor.word().as_deref() == Some("where") {
+            return Err(Error::unsupported("COPY FROM with WHERE").at(cursor.at()));
+        }
+        return Ok(Body::Copy(Box::new(Copy::From { table, columns, options })));
+    }
+    cursor.expect("to")?;
+    stream(cursor, "stdout")?;
+    let options = options(cursor, false)?;
+    Ok(Body::Copy(Box::new(Copy::TableTo { table, columns, options })))
+}
+
+fn stream(cursor: &mut Cursor<'_, '_>, expected: &str) -> Result<()> {
+    match cursor.word().as_deref() {
+        Some("stdin" | "stdout") => {
+            if cursor.word().as_deref() != Some(expected) {
+                return Err(cursor.error());
+            }
+            cursor.advance();
+            Ok(())
+        }
+        Some("program") => Err(Error::unsupported("COPY with PROGRAM").at(cursor.at())),
+        _ if matches!(cursor.peek(), Some(Token::SingleQuotedString(_))) => {
+            Err(Error::unsupported("COPY with a file on the server").at(cursor.at()))
+        }
+        _ => Err(cursor.error()),
+    }
+}
+
+/// What the options said, before defaults are filled in.
+#[derive(Default)]
+struct Given {
+    csv: bool,
+    delimiter: Option<String>,
+    null: Option<String>,
+    header: bool,
+    header_match: bool,
+    quote: Option<String>,
+    escape: Option<String>,
+}
+
+fn options(cursor: &mut Cursor<'_, '_>, from: bool) -> Result<CopyOptions> {
+    let mut given = Given::default();
+    let at = cursor.at();
+    cursor.accept("with");
+    if cursor.accept_token(&Token::LParen) {
+        loop {
+            option(cursor, &mut given, from)?;
+            if !cursor.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+        cursor.expect_token(&Token::RParen)?;
+    } else {
+        while !cursor.is_at_end() && cursor.word().as_deref() != Some("where") {
+            old_option(cursor, &mut given)?;
+        }
+    }
+    finish(given).map_err(|error| error.at(at))
+}
+
+fn option(cursor: &mut Cursor<'_, '_>, given: &mut Given, from: bool) -> Result<()> {
+    let name = cursor.name()?;
+    let at = name.at;
+    match name.value.as_str() {
+        "format" => match option_value(cursor).as_deref() {
+            Some("text") => given.csv = false,
+            Some("csv") => given.csv = true,
+            Some("binary") => return Err(Error::unsupported("COPY in binary format").at(at)),
+            Some(other) => {
+                return Err(Error::new("22023", format!("COPY format \"{other}\" not recognized")).at(at));
+            }
+            None => return Err(cursor.error()),
+        },
+        "freeze" => {
+            boolean("freeze", option_value(cursor).as_deref(), at)?;
+        }
+        "header" => match option_value(cursor) {
+            Some(value) if value.eq_ignore_ascii_case("match") => {
+                if !from {
+                    return Err(Error::new("0A000", "cannot use \"match\" with HEADER in COPY TO").at(at));
+                }
+                given.header = true;
+                given.header_match = true;
+            }
+            value => given.header = boolean("header", value.as_deref(), at)?,
+        },
+        "delimiter" => given.delimiter = Some(text(cursor)?),
+        "null" => given.null = Some(text(cursor)?),
+        "quote" => given.quote = Some(text(cursor)?),
+        "escape" => given.escape = Some(text(cursor)?),
+        "encoding" => encoding(&text(cursor)?, at)?,
+        "force_quote" | "force_not_null" | "force_null" | "default" | "on_error" => {
+            return Err(Error::unsupported(format!("COPY with {}", name.value.to_uppercase())).at(at));
+        }
+        other => return Err(Error::new("42601", format!("option \"{other}\" not recognized")).at(at)),
+    }
+    Ok(())
+}
+
+/// `DELIMITER AS '|' NULL AS '' CSV HEADER …`
+fn old_option(cursor: &mut Cursor<'_, '_>, given: &mut Given) -> Result<()> {
+    let at = cursor.at();
+    let Some(word) = cursor.word() else { return Err(cursor.error()) };
+    cursor.advance();
+    let mut argument = || {
+        cursor.accept("as");
+        text(cursor)
+    };
+    match word.as_str() {
+        "binary" => return Err(Error::unsupported("COPY in binary format").at(at)),
+        "freeze" => {}
+        "csv" => given.csv = true,
+        "header" => given.header = true,
+        "delimiter" | "delimiters" => given.delimiter = Some(argument()?),
+        "null" => given.null = Some(argument()?),
+        "quote" => given.quote = Some(argument()?),
+        "escape" => given.escape = Some(argument()?),
+        "encoding" => encoding(&argument()?, at)?,
+        "force" => return Err(Error::unsupported("COPY with FORCE").at(at)),
+        _ => return Err(cursor.source.syntax_error(cursor.next.saturating_sub(1))),
+    }
+    Ok(())
+}
+
+fn text(cursor: &mut Cursor<'_, '_>) -> Result<String> {
+    cursor.string().ok_or_else(|| cursor.error())
+}
+
+fn encoding(name: &str, at: usize) -> Result<()> {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    match plain.to_ascii_lowercase().as_str() {
+        "utf8" | "unicode" => Ok(()),
+        _ => Err(Error::unsupported(format!("COPY in encoding \"{name}\"")).at(at)),
+    }
+}
+
+fn finish(given: Given) -> Result<CopyOptions> {
+    let invalid = |message: &str| Err(Error::new("0A000", message));
+    if !given.csv && given.quote.is_some() {
+        return invalid("COPY quote available only in CSV mode");
+    }
+    if !given.csv && given.escape.is_some() {
+        return invalid("COPY escape available only in CSV mode");
+    }
+    let delimiter = match &given.delimiter {
+        Some(delimiter) => one_byte(delimiter, "delimiter")?,
+        None if given.csv => b',',
+        None => b'\t',
+    };
+    let null = given.null.unwrap_or_else(|| if given.csv { String::new() } else { "\\N".to_owned() });
+    let quote = given.quote.as_deref().map_or(Ok(b'"'), |quote| one_byte(quote, "quote"))?;
+    let escape = given.escape.as_deref().map_or(Ok(quote), |escape| one_byte(escape, "escape"))?;
+    if delimiter == b'\n' || delimiter == b'\r' {
+        return Err(Error::new("22023", "COPY delimiter cannot be newline or carriage return"));
+    }
+    if null.contains(['\r', '\n']) {
+        return Err(Error::new("22023", "COPY null representation cannot use newline or carriage return"));
+    }
+    if !given.csv && b"\\.abcdefghijklmnopqrstuvwxyz0123456789".contains(&delimiter) {
+        let shown = char::from(delimiter);
+        return Err(Error::new("22023", format!("COPY delimiter cannot be \"{shown}\"")));
+    }
+    if given.csv && delimiter == quote {
+        return Err(Error::new("22023", "COPY delimiter and quote must be different"));
+    }
+    if null.as_bytes().contains(&delimiter) {
+        return invalid("COPY delimiter must not appear in the NULL specification");
+    }
+    if given.csv && null.as_bytes().contains(&quote) {
+        return invalid("CSV quote character must not appear in the NULL specification");
+    }
+    Ok(CopyOptions {
+        format: if given.csv { CopyFormat::Csv } else { CopyFormat::Text },
+        delimiter,
+        null,
+        header: given.header,
+        header_match: given.header_match,
+        quote,
+        escape,
+    })
+}
+
+fn one_byte(text: &str, option: &str) -> Result<u8> {
+    match text.as_bytes() {
+        [byte] => Ok(*byte),
+        _ => Err(Error::new("0A000", format!("COPY {option} must be a single one-byte character"))),
+    }
+}
