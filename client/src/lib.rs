@@ -32,3 +32,6 @@ pub use types::{
 
 /// The result of everything that asks the cluster.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests;

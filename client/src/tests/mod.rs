@@ -1,0 +1,5 @@
+//! The client's own logic against nodes that answer by a script. What real nodes answer is the end-to-end tests' part.
+
+mod routing;
+mod scripted;
+mod transactions;

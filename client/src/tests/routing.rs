@@ -1,0 +1,74 @@
+//! Finding the leader, and what becomes of requests that nobody answers.
+
+use proto::v1::error::Kind;
+use proto::v1::{NotLeader, StaleRange, Unavailable};
+
+use super::scripted::{Cluster, committed, got, key, range, with_cluster};
+use crate::{Error, TransactionOptions};
+
+#[test]
+fn a_leader_named_by_another_node_is_asked_and_remembered() {
+    with_cluster(async |cluster: Cluster| {
+        let hint = NotLeader { leader_node_id: 2, leader_address: "n2:1".to_owned() };
+        cluster.refuse(Kind::NotLeader(hint)).answer(got("v", 5)).answer(got("w", 5));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        assert_eq!(transaction.get(key("da")).await.unwrap(), Some(key("v")));
+        assert_eq!(transaction.get(key("db")).await.unwrap(), Some(key("w")));
+        let nodes: Vec<u64> = cluster.asked().iter().map(|asked| asked.node).collect();
+        assert_eq!(nodes, [1, 2, 2]);
+    });
+}
+
+#[test]
+fn a_range_that_was_split_is_asked_in_its_parts() {
+    with_cluster(async |cluster: Cluster| {
+        let current = vec![range(2, 2, "d", "dm"), range(3, 2, "dm", "e")];
+        cluster.refuse(Kind::StaleRange(StaleRange { current })).answer(got("v", 5)).answer(got("w", 5));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        let values = transaction.get_many(vec![key("dz"), key("da")]).await.unwrap();
+        assert_eq!(values, [Some(key("w")), Some(key("v"))]);
+        let ranges: Vec<(u64, u64)> =
+            cluster.asked().iter().map(|asked| (asked.header.range_id, asked.header.span_epoch)).collect();
+        assert_eq!(ranges, [(2, 1), (2, 2), (3, 2)]);
+    });
+}
+
+#[test]
+fn writes_to_several_ranges_are_not_supported() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.set_ranges(vec![range(1, 1, "r", "s"), range(2, 2, "d", "dm"), range(3, 2, "dm", "e")]);
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.put(key("da"), key("1"));
+        transaction.put(key("dz"), key("1"));
+        let error = transaction.commit().await.unwrap_err();
+        assert_eq!(error.sqlstate(), "0A000");
+        assert!(cluster.asked().is_empty());
+    });
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_is_sent_again_as_the_same_one() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.lose().refuse(Kind::Unavailable(Unavailable {})).answer(committed(200));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.put(key("da"), key("1"));
+        assert_eq!(transaction.commit().await.unwrap(), 200);
+        let asked = cluster.asked();
+        let headers: Vec<_> =
+            asked.iter().map(|asked| (asked.header.start_timestamp, asked.header.attempt)).collect();
+        assert_eq!(headers, [(101, 1), (101, 2), (101, 3)]);
+        assert!(asked.iter().all(|asked| asked.header.txn_id.len() == 16));
+    });
+}
+
+#[test]
+fn a_commit_that_nobody_ever_answers_is_ambiguous_and_a_read_is_unavailable() {
+    with_cluster(async |cluster: Cluster| {
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.put(key("da"), key("1"));
+        assert!(matches!(transaction.commit().await, Err(Error::Ambiguous { .. })));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        let error = transaction.get(key("da")).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { source: Some(_), .. }), "{error:?}");
+    });
+}

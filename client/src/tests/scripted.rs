@@ -1,0 +1,212 @@
+//! Nodes that answer what the test has told them to, and note what they were asked.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use env::simulation;
+use parking_lot::Mutex;
+use proto::inprocess::InProcess;
+use proto::v1::operation::Operation as Ask;
+use proto::v1::operation_result::Result as Answer;
+use proto::v1::*;
+use proto::{NodeService, RequestStream, ResponseStream, Status};
+
+use crate::{Client, ClientOptions};
+
+/// Two nodes: "n1:1" leads everything at first, "n2:1" is the other replica.
+pub(super) struct Cluster {
+    pub(super) client: Client,
+    script: Arc<Script>,
+}
+
+#[derive(Default)]
+struct Script {
+    answers: Mutex<VecDeque<Result<BatchResponse, Status>>>,
+    asked: Mutex<Vec<Asked>>,
+    timestamps: Mutex<u64>,
+    ranges: Mutex<Vec<RangeDescriptor>>,
+}
+
+/// What a node was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) node: u64,
+    pub(super) header: Header,
+    pub(super) ask: Ask,
+}
+
+struct Node {
+    id: u64,
+    script: Arc<Script>,
+}
+
+/// Runs `test` in a simulation, with a cluster whose data range is all of 'd'.
+pub(super) fn with_cluster(test: impl AsyncFnOnce(Cluster)) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let _simulation = simulation::enter(1);
+        let script = Arc::new(Script::default());
+        *script.timestamps.lock() = 100;
+        *script.ranges.lock() = vec![range(1, 1, "r", "s"), range(2, 1, "d", "e")];
+        let network = InProcess::new();
+        for id in [1, 2] {
+            network.register(&format!("n{id}:1"), Arc::new(Node { id, script: script.clone() }));
+        }
+        let client = Client::new(Arc::new(network), vec!["n1:1".to_owned()], ClientOptions::default());
+        test(Cluster { client, script }).await;
+    });
+}
+
+/// A range on both nodes.
+pub(super) fn range(
+    range_id: u64,
+    span_epoch: u64,
+    start: &'static str,
+    end: &'static str,
+) -> RangeDescriptor {
+    let replica = |node_id| ReplicaDescriptor {
+        replica_id: node_id,
+        node_id,
+        address: format!("n{node_id}:1"),
+        learner: false,
+    };
+    RangeDescriptor {
+        range_id,
+        span: Some(Span { start: Bytes::from(start), end: Bytes::from(end) }),
+        span_epoch,
+        config_epoch: 1,
+        replicas: vec![replica(1), replica(2)],
+        leader_node_id: 1,
+    }
+}
+
+impl Cluster {
+    /// The next request is answered so.
+    pub(super) fn answer(&self, answer: Answer) -> &Self {
+        let results = vec![OperationResult { result: Some(answer) }];
+        self.script.answers.lock().push_back(Ok(BatchResponse { results, error: None }));
+        self
+    }
+
+    /// The next request is refused so.
+    pub(super) fn refuse(&self, kind: error::Kind) -> &Self {
+        let error = Error { message: "scripted".to_owned(), kind: Some(kind) };
+        self.script.answers.lock().push_back(Ok(BatchResponse { results: Vec::new(), error: Some(error) }));
+        self
+    }
+
+    /// The next request's answer is lost.
+    pub(super) fn lose(&self) -> &Self {
+        self.script.answers.lock().push_back(Err(Status::unavailable("lost")));
+        self
+    }
+
+    pub(super) fn set_ranges(&self, ranges: Vec<RangeDescriptor>) {
+        *self.script.ranges.lock() = ranges;
+    }
+
+    /// What was asked since the last look, heartbeats and releases left out.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        let asked = std::mem::take(&mut *self.script.asked.lock());
+        asked.into_iter().filter(|asked| !matches!(asked.ask, Ask::Heartbeat(_) | Ask::Release(_))).collect()
+    }
+
+    pub(super) fn asked_raw(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.script.asked.lock())
+    }
+}
+
+pub(super) fn key(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+pub(super) fn version(value: &'static str, timestamp: u64) -> Version {
+    Version { value: Some(key(value)), timestamp }
+}
+
+pub(super) fn got(value: &'static str, timestamp: u64) -> Answer {
+    Answer::Get(GetResult { versions: vec![version(value, timestamp)] })
+}
+
+pub(super) fn locked(value: &'static str, timestamp: u64, locked_at: u64) -> Answer {
+    let keys = vec![LockedKey { newest: Some(version(value, timestamp)), skipped: false }];
+    Answer::Lock(LockResult { keys, locked_at, waited: false })
+}
+
+pub(super) fn committed(commit_timestamp: u64) -> Answer {
+    Answer::Commit(CommitResult { commit_timestamp })
+}
+
+macro_rules! unimplemented_calls {
+    ($($name:ident($request:ty) -> $response:ty;)*) => {
+        #[async_trait]
+        impl NodeService for Node {
+            $(async fn $name(&self, _: $request) -> Result<$response, Status> {
+                Err(Status::unimplemented(stringify!($name)))
+            })*
+
+            async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
+                let ask = request.operations.into_iter().next().unwrap().operation.unwrap();
+                let header = request.header.unwrap();
+                self.script.asked.lock().push(Asked { node: self.id, header, ask: ask.clone() });
+                let quiet = match ask {
+                    Ask::Heartbeat(_) => Some(Answer::Heartbeat(HeartbeatResult::default())),
+                    Ask::Release(_) => Some(Answer::Release(ReleaseResult {})),
+                    _ => None,
+                };
+                if let Some(answer) = quiet {
+                    let results = vec![OperationResult { result: Some(answer) }];
+                    return Ok(BatchResponse { results, error: None });
+                }
+                let answer = self.script.answers.lock().pop_front();
+                answer.unwrap_or_else(|| Err(Status::unavailable("the script has ended")))
+            }
+
+            async fn timestamp(&self, request: TimestampRequest) -> Result<TimestampResponse, Status> {
+                if self.id != 1 {
+                    return Err(Status::failed_precondition("n1:1"));
+                }
+                let mut last = self.script.timestamps.lock();
+                let first = *last + 1;
+                *last += u64::from(request.count);
+                Ok(TimestampResponse { first, catalog_version: 1 })
+            }
+
+            async fn directory(&self, _: DirectoryRequest) -> Result<DirectoryResponse, Status> {
+                let ranges = self.script.ranges.lock().clone();
+                Ok(DirectoryResponse { cluster_id: Bytes::from_static(&[1; 16]), ranges, nodes: Vec::new() })
+            }
+
+            async fn raft_append(
+                &self,
+                _: RequestStream<RaftAppendRequest>,
+            ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
+                Err(Status::unimplemented("raft_append"))
+            }
+
+            async fn raft_snapshot(
+                &self,
+                _: RequestStream<RaftSnapshotChunk>,
+            ) -> Result<RaftSnapshotResponse, Status> {
+                Err(Status::unimplemented("raft_snapshot"))
+            }
+        }
+    };
+}
+
+unimplemented_calls! {
+    join(JoinRequest) -> JoinResponse;
+    node_heartbeat(NodeHeartbeatRequest) -> NodeHeartbeatResponse;
+    allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse;
+    wait(WaitRequest) -> WaitResponse;
+    digest(DigestRequest) -> DigestResponse;
+    init(InitRequest) -> InitResponse;
+    nodes(NodesRequest) -> NodesResponse;
+    ranges(RangesRequest) -> RangesResponse;
+    check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse;
+    raft_vote(RaftVoteRequest) -> RaftVoteResponse;
+    raft_transfer(RaftTransferRequest) -> RaftTransferResponse;
+}

@@ -1,0 +1,203 @@
+//! Reads, locks, moving forward, and what a commit carries.
+
+use std::time::Duration;
+
+use env::clock;
+use proto::v1::error::Kind;
+use proto::v1::operation::Operation as Ask;
+use proto::v1::operation_result::Result as Answer;
+use proto::v1::{Check, Conflict, KeyValue, ScanResult, Span, ValidateResult};
+
+use super::scripted::{Cluster, committed, got, key, locked, with_cluster};
+use crate::{Error, Isolation, ScanOptions, Strength, TransactionOptions, WaitPolicy};
+
+fn point(start: &'static str, since: u64) -> Check {
+    Check { start: key(start), end: key(""), since }
+}
+
+fn at(isolation: Isolation) -> TransactionOptions {
+    TransactionOptions { isolation, ..TransactionOptions::default() }
+}
+
+/// The checks of the one commit that was asked for.
+fn commit_checks(cluster: &Cluster) -> Vec<Check> {
+    let commits = cluster.asked().into_iter().filter_map(|asked| match asked.ask {
+        Ask::Commit(commit) => Some(commit.checks),
+        _ => None,
+    });
+    commits.last().unwrap()
+}
+
+#[test]
+fn a_serializable_commit_checks_what_was_read_and_what_was_locked() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(got("1", 50)).answer(locked("2", 60, 90)).answer(committed(200));
+        let mut transaction = cluster.client.begin(at(Isolation::Serializable));
+        transaction.get(key("da")).await.unwrap();
+        let rows = transaction.lock(vec![key("db")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        assert!(!rows[0].changed);
+        transaction.put(key("db"), key("3"));
+        assert_eq!(transaction.get(key("db")).await.unwrap(), Some(key("3")));
+        transaction.commit().await.unwrap();
+        assert_eq!(commit_checks(&cluster), [point("da", 101), point("db", 90)]);
+    });
+}
+
+#[test]
+fn a_snapshot_commit_checks_its_locks_alone() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(got("1", 50)).answer(locked("2", 60, 90)).answer(committed(200));
+        let mut transaction = cluster.client.begin(at(Isolation::RepeatableRead));
+        transaction.get(key("da")).await.unwrap();
+        transaction.lock(vec![key("db")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        transaction.put(key("db"), key("3"));
+        transaction.commit().await.unwrap();
+        assert_eq!(commit_checks(&cluster), [point("db", 90)]);
+    });
+}
+
+#[test]
+fn a_lock_that_finds_a_newer_version_moves_the_transaction_by_validation() {
+    with_cluster(async |cluster: Cluster| {
+        cluster
+            .answer(got("1", 50))
+            .answer(locked("2", 150, 160))
+            .answer(Answer::Validate(ValidateResult {}));
+        let mut transaction = cluster.client.begin(at(Isolation::Serializable));
+        transaction.get(key("da")).await.unwrap();
+        cluster.client.timestamp().await.unwrap();
+        let rows = transaction.lock(vec![key("db")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        assert!(rows[0].changed);
+        assert_eq!(transaction.read_timestamp().await.unwrap(), 103);
+        let asked = cluster.asked();
+        let Ask::Validate(validate) = &asked[2].ask else { panic!("{asked:?}") };
+        assert_eq!((validate.at, &validate.checks[..]), (103, &[point("da", 101)][..]));
+    });
+}
+
+#[test]
+fn a_lock_that_finds_changed_what_was_read_fails_without_asking() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(got("1", 50)).answer(locked("2", 150, 160));
+        let mut transaction = cluster.client.begin(at(Isolation::Serializable));
+        transaction.get(key("da")).await.unwrap();
+        let locking = transaction.lock(vec![key("da")], Strength::Exclusive, WaitPolicy::Block).await;
+        assert_eq!(locking.unwrap_err().sqlstate(), "40001");
+        assert!(matches!(transaction.get(key("da")).await, Err(Error::Finished)));
+        assert_eq!(cluster.asked().len(), 2);
+    });
+}
+
+#[test]
+fn read_committed_locks_the_newest_version_and_commits_above_it() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(got("1", 50)).answer(locked("2", 150, 160)).answer(committed(200));
+        let mut transaction = cluster.client.begin(at(Isolation::ReadCommitted));
+        transaction.begin_statement();
+        transaction.get(key("da")).await.unwrap();
+        transaction.begin_statement();
+        let rows = transaction.lock(vec![key("da")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        assert!(rows[0].changed);
+        assert_eq!(rows[0].value, Some(key("2")));
+        transaction.put(key("da"), key("3"));
+        transaction.commit().await.unwrap();
+        let asked = cluster.asked();
+        let starts: Vec<u64> = asked.iter().map(|asked| asked.header.start_timestamp).collect();
+        assert_eq!(starts, [101, 102, 103]);
+        let Ask::Commit(commit) = &asked[2].ask else { panic!("{asked:?}") };
+        assert_eq!(commit.checks, [point("da", 160)]);
+    });
+}
+
+#[test]
+fn a_conflict_on_a_key_written_blindly_only_takes_a_new_timestamp() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.refuse(Kind::Conflict(Conflict { key: key("da"), timestamp: 150 })).answer(committed(200));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.put(key("da"), key("1"));
+        transaction.commit().await.unwrap();
+        let starts: Vec<u64> = cluster.asked().iter().map(|asked| asked.header.start_timestamp).collect();
+        assert_eq!(starts, [101, 102]);
+    });
+}
+
+#[test]
+fn a_conflict_after_a_lost_answer_is_ambiguous_unless_a_check_has_failed() {
+    let conflict = || Kind::Conflict(Conflict { key: key("da"), timestamp: 150 });
+    with_cluster(async |cluster: Cluster| {
+        cluster.lose().refuse(conflict());
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.put(key("da"), key("1"));
+        assert_eq!(transaction.commit().await.unwrap_err().sqlstate(), "08007");
+
+        cluster.answer(got("1", 50)).lose().refuse(conflict());
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.get(key("da")).await.unwrap();
+        transaction.put(key("da"), key("1"));
+        assert_eq!(transaction.commit().await.unwrap_err().sqlstate(), "40001");
+    });
+}
+
+#[test]
+fn a_transaction_that_only_reads_asks_for_nothing_at_commit() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(got("1", 50));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        assert!(transaction.is_pristine());
+        transaction.get(key("da")).await.unwrap();
+        assert!(!transaction.is_pristine());
+        assert_eq!(transaction.commit().await.unwrap(), 101);
+        assert_eq!(cluster.asked().len(), 1);
+    });
+}
+
+#[test]
+fn pages_of_a_scan_show_own_writes_and_say_what_is_left() {
+    with_cluster(async |cluster: Cluster| {
+        let row = |k| KeyValue { key: key(k), value: key("old"), timestamp: 1 };
+        let left = Span { start: key("dc"), end: key("dz") };
+        cluster
+            .answer(Answer::Scan(ScanResult { rows: vec![row("da"), row("dbb")], resume: Some(left) }))
+            .answer(Answer::Scan(ScanResult { rows: vec![row("dd")], resume: None }));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.delete(key("da"));
+        transaction.put(key("dbc"), key("new"));
+        transaction.put(key("dx"), key("new"));
+        let page = transaction.scan(crate::Span::new("d", "dz"), ScanOptions::default()).await.unwrap();
+        assert_eq!(page.rows, [(key("dbb"), key("old")), (key("dbc"), key("new"))]);
+        let page = transaction.scan(page.resume.unwrap(), ScanOptions::default()).await.unwrap();
+        assert_eq!(page.rows, [(key("dd"), key("old")), (key("dx"), key("new"))]);
+        assert!(page.resume.is_none());
+        cluster.answer(committed(200));
+        transaction.commit().await.unwrap();
+        assert_eq!(commit_checks(&cluster), [Check { start: key("d"), end: key("dz"), since: 101 }]);
+    });
+}
+
+#[test]
+fn locks_are_kept_alive_and_given_back() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(locked("1", 50, 60));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.lock(vec![key("da")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        clock::sleep(Duration::from_millis(3_500)).await;
+        drop(transaction);
+        clock::sleep(Duration::from_millis(3_500)).await;
+        let asked = cluster.asked_raw();
+        let beats = asked.iter().filter(|asked| matches!(asked.ask, Ask::Heartbeat(_))).count();
+        let releases = asked.iter().filter(|asked| matches!(asked.ask, Ask::Release(_))).count();
+        assert_eq!((beats, releases), (3, 1));
+    });
+}
+
+#[test]
+fn a_read_only_transaction_neither_locks_nor_writes() {
+    with_cluster(async |cluster: Cluster| {
+        let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
+        let mut transaction = cluster.client.begin(options.clone());
+        let locking = transaction.lock(vec![key("da")], Strength::Shared, WaitPolicy::Block).await;
+        assert_eq!(locking.unwrap_err().sqlstate(), "25006");
+        transaction.put(key("da"), key("1"));
+        assert_eq!(transaction.commit().await.unwrap_err().sqlstate(), "25006");
+    });
+}
