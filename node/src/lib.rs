@@ -1,11 +1,32 @@
 //! Storage nodes: replicated ranges, transactions beside the data, the root range.
+//!
+//! A [`Node`] is one process's store: a data directory (`store`), the replicas in it, and what it answers (`service`).
+//! The life of a request:
+//!
+//! 1. `service` takes it from the transport, refuses what makes no sense, and finds the range's replica here (`member`).
+//! 2. `range` serves it if this replica leads: reads from the engine, locks and evaluation in memory, proposals of
+//!    effects.
+//! 3. [`raft`] replicates proposals; `machine` applies them on every replica, each range's by `range`, the root's rows
+//!    by `root`.
+//! 4. `root` is the one range that gives timestamps and ids, knows nodes and ranges, finds deadlocks and places
+//!    replicas. Every node reaches its leader by a link: a function call where the leader is itself.
+//!
+//! `bootstrap` makes a cluster or joins one; `consistency` compares replicas.
 
+mod bootstrap;
+mod consistency;
 mod error;
+mod machine;
+mod member;
+mod metrics;
 mod node;
 mod options;
 pub mod raft;
 mod range;
 mod root;
+mod service;
+mod store;
+mod tasks;
 mod timestamp;
 
 pub use error::NodeError;

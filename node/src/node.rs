@@ -1,44 +1,280 @@
 //! A storage node: what it holds, how it starts and stops.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
+use proto::v1::StoreIdentity;
+use tokio::runtime::Runtime;
+
+use crate::bootstrap::{found, founder, try_join};
 use crate::error::NodeError;
+use crate::member::Member;
+use crate::metrics::Metrics;
 use crate::options::NodeOptions;
+use crate::root::{ROOT_RANGE, RootLink};
+use crate::store::Store;
+use crate::tasks::Tasks;
+
+/// How long a node waits before it asks again to be let into a cluster.
+const JOIN_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often readiness is looked at while waiting for it.
+const READY_TICK: Duration = Duration::from_millis(20);
+
+/// How often the engine's background work is done where it has no threads.
+const STEP: Duration = Duration::from_millis(20);
 
 /// A storage node. Implements [`proto::NodeService`], behind whatever transport it is registered with.
-pub struct Node {}
+///
+/// It stops when it is dropped; [`Node::shutdown`] stops it in order.
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    options: NodeOptions,
+    store: Store,
+    link: Arc<RootLink>,
+    tasks: Tasks,
+    pub(crate) metrics: Metrics,
+    member: RwLock<Option<Arc<Member>>>,
+    /// Held while the node becomes a member, so that it does so once.
+    becoming: tokio::sync::Mutex<()>,
+    raft_runtime: Mutex<Option<Runtime>>,
+    draining: AtomicBool,
+}
 
 impl Node {
     /// Opens the data directory and starts what it holds. A node without a cluster tries to join one in the
     /// background, or waits for [`Node::init`]. Returns before the node can serve: see [`Node::wait_ready`].
     pub async fn start(options: NodeOptions) -> Result<Arc<Self>, NodeError> {
-        let _ = options;
-        Err(NodeError::Unavailable("the node's body is not built yet".to_owned()))
+        let opening = options.clone();
+        let opened = env::task::blocking(move || Store::open(&opening)).await;
+        let store = opened.map_err(|_| NodeError::Unavailable("the runtime is stopping".to_owned()))??;
+        let link = RootLink::new(options.network.clone(), options.address.clone(), &options.join);
+        let raft_runtime = raft_runtime(&options)?;
+        let inner = Arc::new(Inner {
+            options,
+            store,
+            link: Arc::new(link),
+            tasks: Tasks::here(),
+            metrics: Metrics::new(),
+            member: RwLock::default(),
+            becoming: tokio::sync::Mutex::default(),
+            raft_runtime: Mutex::new(raft_runtime),
+            draining: AtomicBool::new(false),
+        });
+        let node = Arc::new(Self { inner: inner.clone() });
+        if env::simulation::is_active() {
+            inner.tasks.spawn_loop(step_engine(inner.store.db().clone()));
+        }
+        let identity = inner.store.identity();
+        if identity.cluster_id.is_empty() {
+            inner.tasks.spawn_loop(join(inner.clone()));
+        } else {
+            let _becoming = inner.becoming.lock().await;
+            inner.become_member(identity).await?;
+        }
+        Ok(node)
     }
 
     /// Makes a cluster of this node alone; `false` if it belongs to one already.
     pub async fn init(&self) -> Result<bool, NodeError> {
-        Err(NodeError::Unavailable("the node's body is not built yet".to_owned()))
+        self.inner.init().await
     }
 
     /// Whether the node can serve now, or why not.
     pub fn ready(&self) -> Result<(), String> {
-        Err("starting".to_owned())
+        self.inner.ready()
     }
 
     /// Waits until the node can serve.
     pub async fn wait_ready(&self, timeout: Duration) -> Result<(), NodeError> {
-        let _ = timeout;
-        self.ready().map_err(NodeError::Unavailable)
+        let until = env::clock::now() + timeout;
+        loop {
+            match self.ready() {
+                Ok(()) => return Ok(()),
+                Err(why) if env::clock::now() >= until => return Err(NodeError::Unavailable(why)),
+                Err(_) => env::clock::sleep(READY_TICK).await,
+            }
+        }
     }
 
     /// Hands leaderships over, flushes and stops. The data directory is free when the last handle is dropped.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.inner.draining.store(true, Ordering::Release);
+        let member = self.inner.member();
+        if let Some(member) = &member {
+            member.hand_over().await;
+        }
+        self.inner.tasks.stop();
+        if let Some(member) = member {
+            member.stop().await;
+        }
+        let db = self.inner.store.db().clone();
+        let flushed = env::task::blocking(move || db.flush().and_then(|()| db.close())).await;
+        if let Ok(Err(error)) = flushed {
+            tracing::error!(%error, "the storage engine was not closed in order");
+        }
+        self.inner.stop_runtime();
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Inner {
+    /// The node as a member, once it is one.
+    pub(crate) fn member(&self) -> Option<Arc<Member>> {
+        self.member.read().clone()
+    }
+
+    pub(crate) async fn init(&self) -> Result<bool, NodeError> {
+        let _becoming = self.becoming.lock().await;
+        let known = self.store.identity();
+        if !known.cluster_id.is_empty() {
+            return Ok(false);
+        }
+        // A cluster that is there already is not split in two by a repeated command.
+        if let Some(joined) = try_join(&self.options, known.store_id.clone()).await {
+            let identity = StoreIdentity { cluster_id: joined.cluster_id, node_id: joined.node_id, ..known };
+            self.become_member(identity).await?;
+            return Ok(false);
+        }
+        self.become_member(founder(known)).await?;
+        Ok(true)
+    }
+
+    /// Writes down what the node is, then starts as that. `becoming` is held.
+    async fn become_member(&self, identity: StoreIdentity) -> Result<(), NodeError> {
+        if identity != self.store.identity() {
+            self.store.set_identity(identity.clone())?;
+        }
+        let raft_runtime = self.raft_runtime.lock().as_ref().map(|runtime| runtime.handle().clone());
+        let (link, tasks, metrics) = (self.link.clone(), self.tasks.clone(), self.metrics.clone());
+        let member = Member::open(&self.options, &self.store, link, tasks, metrics, raft_runtime).await?;
+        if identity.bootstrapping {
+            found(&member, &self.options, identity.store_id.clone()).await?;
+            self.store.set_identity(StoreIdentity { bootstrapping: false, ..identity.clone() })?;
+        }
+        tracing::info!(node = identity.node_id, address = self.options.address, "member of the cluster");
+        *self.member.write() = Some(member);
+        Ok(())
+    }
+
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err("shutting down".to_owned());
+        }
+        let Some(member) = self.member() else {
+            return Err(match self.options.join.is_empty() {
+                true => "the cluster is not initialised".to_owned(),
+                false => "waiting to join a cluster".to_owned(),
+            });
+        };
+        if member.directory().ranges.is_empty() {
+            return Err("the root range's leader has not answered yet".to_owned());
+        }
+        for replica in member.replicas() {
+            let range_id = replica.cell.range_id();
+            let role = replica.group.role();
+            let serves = if range_id == ROOT_RANGE {
+                member.link.local().is_some()
+            } else {
+                replica.cell.serving().is_some()
+            };
+            if role.leader.is_none() {
+                return Err(format!("range {range_id} has no leader"));
+            }
+            if role.is_leader && !serves {
+                return Err(format!("range {range_id} is starting"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The root range's leader's address, as far as this node knows.
+    pub(crate) fn root_leader(&self) -> String {
+        let member = self.member();
+        let replica = member.and_then(|member| member.replica(ROOT_RANGE));
+        let leader = replica.and_then(|replica| replica.group.role().leader);
+        leader.map_or_else(|| self.link.leader_address(), |leader| leader.store.address)
+    }
+
+    fn stop_runtime(&self) {
+        if let Some(runtime) = self.raft_runtime.lock().take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.inner.tasks.stop();
+        self.inner.stop_runtime();
+        *self.inner.member.write() = None;
+    }
 }
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").finish_non_exhaustive()
+        f.debug_struct("Node").field("address", &self.inner.options.address).finish_non_exhaustive()
     }
+}
+
+/// Asks to be let into a cluster until the node belongs to one.
+async fn join(inner: Arc<Inner>) {
+    loop {
+        {
+            let _becoming = inner.becoming.lock().await;
+            let known = inner.store.identity();
+            if !known.cluster_id.is_empty() {
+                return;
+            }
+            if let Some(joined) = try_join(&inner.options, known.store_id.clone()).await {
+                let root = joined.root.first().map(|root| root.replicas.clone()).unwrap_or_default();
+                inner.link.learn(root.iter().map(|replica| replica.address.as_str()));
+                let identity =
+                    StoreIdentity { cluster_id: joined.cluster_id, node_id: joined.node_id, ..known };
+                match inner.become_member(identity).await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        tracing::error!(%error, "the node cannot start as a member of its cluster");
+                        return;
+                    }
+                }
+            }
+        }
+        env::clock::sleep(JOIN_AGAIN).await;
+    }
+}
+
+/// Does the engine's background work where it has no threads for it.
+async fn step_engine(db: lsm::Db) {
+    loop {
+        match db.step() {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => env::clock::sleep(STEP).await,
+            Err(error) => {
+                tracing::error!(%error, "the storage engine has stopped");
+                return;
+            }
+        }
+    }
+}
+
+/// Replication runs apart from everything else, so that a heavy query cannot cost a leader its lease.
+fn raft_runtime(options: &NodeOptions) -> Result<Option<Runtime>, NodeError> {
+    if options.raft_threads == 0 || env::simulation::is_active() {
+        return Ok(None);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(options.raft_threads)
+        .thread_name("raft")
+        .enable_all()
+        .build();
+    runtime.map(Some).map_err(NodeError::Runtime)
 }

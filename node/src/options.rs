@@ -66,6 +66,9 @@ impl NodeOptions {
 
 impl std::fmt::Debug for NodeOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeOptions").field("dir", &self.dir).field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("NodeOptions")
+            .field("dir", &self.dir)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }

@@ -28,11 +28,11 @@ use super::memory::{SLOTS, Slot};
 
 /// The term is over; what was in flight will be decided by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TermEnded;
+pub(crate) struct TermEnded;
 
 /// One commit under way.
 #[derive(Debug, Default)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// 0 until decided.
     timestamp: AtomicU64,
     finished: AtomicBool,
@@ -41,7 +41,7 @@ pub struct Mark {
 
 impl Mark {
     /// The commit's timestamp is `timestamp`.
-    pub fn decide(&self, timestamp: u64) {
+    pub(crate) fn decide(&self, timestamp: u64) {
         self.timestamp.store(timestamp, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
@@ -64,7 +64,7 @@ impl Mark {
 ///
 /// - A key has at most one mark (its commit holds the key's latch exclusively).
 /// - A mark stands until its commit is applied here, or certain never to be.
-pub struct InFlight {
+pub(crate) struct InFlight {
     counts: Box<[AtomicU32]>,
     marks: Mutex<BTreeMap<Bytes, Arc<Mark>>>,
     ended: AtomicBool,
@@ -72,7 +72,7 @@ pub struct InFlight {
 
 impl InFlight {
     /// Nothing in flight.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             counts: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
             marks: Mutex::new(BTreeMap::new()),
@@ -81,7 +81,7 @@ impl InFlight {
     }
 
     /// Marks `keys`, their timestamp undecided.
-    pub fn enter<'a>(&self, keys: impl Iterator<Item = &'a Bytes> + Clone) -> Arc<Mark> {
+    pub(crate) fn enter<'a>(&self, keys: impl Iterator<Item = &'a Bytes> + Clone) -> Arc<Mark> {
         let mark = Arc::new(Mark::default());
         let mut marks = self.marks.lock();
         for key in keys.clone() {
@@ -97,7 +97,7 @@ impl InFlight {
     }
 
     /// Takes the marks of `keys` away and wakes who waits for them.
-    pub fn leave<'a>(&self, keys: impl Iterator<Item = &'a Bytes>, mark: &Mark) {
+    pub(crate) fn leave<'a>(&self, keys: impl Iterator<Item = &'a Bytes>, mark: &Mark) {
         let mut marks = self.marks.lock();
         for key in keys {
             if marks.remove(key).is_some()
@@ -112,7 +112,7 @@ impl InFlight {
 
     /// Waits until no commit at or below `at` is under way on `key`, whose slot is `slot`. The read memory was raised
     /// before.
-    pub async fn settle_key(&self, slot: Slot, key: &[u8], at: u64) -> Result<(), TermEnded> {
+    pub(crate) async fn settle_key(&self, slot: Slot, key: &[u8], at: u64) -> Result<(), TermEnded> {
         if self.counts.get(slot.index()).is_none_or(|count| count.load(Ordering::SeqCst) == 0) {
             return Ok(());
         }
@@ -125,7 +125,7 @@ impl InFlight {
 
     /// Waits until no commit at or below `at` is under way within `start <= key < end` (an empty end: without end).
     /// The read memory was raised before.
-    pub async fn settle_span(&self, start: &[u8], end: &[u8], at: u64) -> Result<(), TermEnded> {
+    pub(crate) async fn settle_span(&self, start: &[u8], end: &[u8], at: u64) -> Result<(), TermEnded> {
         let upper = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(end) };
         if !end.is_empty() && start >= end {
             return Ok(());
@@ -157,7 +157,7 @@ impl InFlight {
     }
 
     /// Ends the term: whoever waits is told.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
         for mark in self.marks.lock().values() {
             mark.changed.notify_waiters();

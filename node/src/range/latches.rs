@@ -16,29 +16,29 @@ use super::inflight::TermEnded;
 
 /// What a commit touches.
 #[derive(Clone, Debug, Default)]
-pub struct Footprint {
+pub(crate) struct Footprint {
     /// Keys latched exclusively.
-    pub writes: Vec<Bytes>,
+    pub(crate) writes: Vec<Bytes>,
     /// Spans latched shared; an empty end means the one key `start`.
-    pub reads: Vec<(Bytes, Bytes)>,
+    pub(crate) reads: Vec<(Bytes, Bytes)>,
 }
 
 /// The latches of one term of a range.
 #[derive(Debug, Default)]
-pub struct Latches {
+pub(crate) struct Latches {
     table: Mutex<Table>,
 }
 
 /// Holds a commit's latches until dropped.
 #[derive(Debug)]
-pub struct LatchGuard {
+pub(crate) struct LatchGuard {
     latches: Arc<Latches>,
     id: u64,
 }
 
 impl Latches {
     /// Waits until everything that came earlier and touches the same keys is gone.
-    pub async fn acquire(self: &Arc<Self>, footprint: Footprint) -> Result<LatchGuard, TermEnded> {
+    pub(crate) async fn acquire(self: &Arc<Self>, footprint: Footprint) -> Result<LatchGuard, TermEnded> {
         let (id, granted) = self.table.lock().insert(footprint);
         let guard = LatchGuard { latches: self.clone(), id };
         if let Some(granted) = granted {
@@ -48,7 +48,7 @@ impl Latches {
     }
 
     /// Ends the term: whoever waits is told.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         for request in self.table.lock().requests.values_mut() {
             request.grant = None;
         }
@@ -112,7 +112,8 @@ impl Table {
             let (grant, granted) = oneshot::channel();
             (Some(grant), Some(granted))
         };
-        self.requests.insert(id, Request { footprint, blockers: blockers.len(), dependents: Vec::new(), grant });
+        self.requests
+            .insert(id, Request { footprint, blockers: blockers.len(), dependents: Vec::new(), grant });
         (id, granted)
     }
 
@@ -185,7 +186,9 @@ mod tests {
             writes: writes.iter().map(|key| Bytes::from_static(key.as_bytes())).collect(),
             reads: reads
                 .iter()
-                .map(|(start, end)| (Bytes::from_static(start.as_bytes()), Bytes::from_static(end.as_bytes())))
+                .map(|(start, end)| {
+                    (Bytes::from_static(start.as_bytes()), Bytes::from_static(end.as_bytes()))
+                })
                 .collect(),
         }
     }

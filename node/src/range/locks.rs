@@ -17,23 +17,23 @@ use proto::v1::Strength;
 use tokio::sync::oneshot;
 
 /// The id of a transaction.
-pub type TxnId = [u8; 16];
+pub(crate) type TxnId = [u8; 16];
 
 /// How long a transaction keeps its locks without a sign of life.
-pub const EXPIRY: Duration = Duration::from_secs(5);
+pub(crate) const EXPIRY: Duration = Duration::from_secs(5);
 
 /// Who asks for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// The transaction.
-    pub id: TxnId,
+    pub(crate) id: TxnId,
     /// The start timestamp of its first attempt: the larger is the younger.
-    pub priority: u64,
+    pub(crate) priority: u64,
 }
 
 /// Why a wait ended without the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WaitEnd {
+pub(crate) enum WaitEnd {
     /// The waiter is the victim of a deadlock.
     Deadlock {
         /// The cycle, for a person.
@@ -47,7 +47,7 @@ pub enum WaitEnd {
 
 /// The answer to a request.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Requested {
+pub(crate) enum Requested {
     /// The lock is held.
     Granted {
         /// It was not held (as strongly) before.
@@ -108,7 +108,7 @@ struct Held {
 /// - The head of a queue conflicts with a holder: whenever holders or the queue change, [`Table::promote`] runs.
 /// - `txns` lists exactly the transactions that hold something, with exactly the keys that they hold.
 #[derive(Debug, Default)]
-pub struct Table {
+pub(crate) struct Table {
     entries: BTreeMap<Bytes, Entry>,
     txns: BTreeMap<TxnId, Held>,
     waits: BTreeMap<u64, Bytes>,
@@ -117,7 +117,13 @@ pub struct Table {
 
 impl Table {
     /// Asks for a lock without waiting.
-    pub fn request(&mut self, now: Instant, owner: Owner, key: &Bytes, strength: Strength) -> Requested {
+    pub(crate) fn request(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        key: &Bytes,
+        strength: Strength,
+    ) -> Requested {
         self.expire_holders(now, &owner.id, key);
         let entry = match self.entries.get_mut(key) {
             Some(entry) => entry,
@@ -137,7 +143,7 @@ impl Table {
     }
 
     /// Queues for a lock that [`Table::request`] found blocked; the number of the wait, and how it ends.
-    pub fn enqueue(
+    pub(crate) fn enqueue(
         &mut self,
         owner: Owner,
         key: &Bytes,
@@ -149,9 +155,10 @@ impl Table {
         let entry = self.entries.entry(key.clone()).or_default();
         let waiter = Waiter { number, owner, strength, outcome };
         if entry.held_by(&owner.id).is_some() {
-            let upgrades = entry.queue.iter().take_while(|waiter| {
-                entry.holders.iter().any(|(holder, _)| *holder == waiter.owner.id)
-            });
+            let upgrades = entry
+                .queue
+                .iter()
+                .take_while(|waiter| entry.holders.iter().any(|(holder, _)| *holder == waiter.owner.id));
             let place = upgrades.count();
             entry.queue.insert(place, waiter);
         } else {
@@ -162,12 +169,12 @@ impl Table {
     }
 
     /// Takes a waiter out of its queue; false if it is there no more.
-    pub fn cancel(&mut self, now: Instant, number: u64) -> bool {
+    pub(crate) fn cancel(&mut self, now: Instant, number: u64) -> bool {
         self.take_waiter(now, number).is_some()
     }
 
     /// Ends a wait with an error for the waiter; false if it waits no more.
-    pub fn end_wait(&mut self, now: Instant, number: u64, end: WaitEnd) -> bool {
+    pub(crate) fn end_wait(&mut self, now: Instant, number: u64, end: WaitEnd) -> bool {
         match self.take_waiter(now, number) {
             Some(waiter) => waiter.outcome.send(Err(end)).is_ok(),
             None => false,
@@ -175,7 +182,7 @@ impl Table {
     }
 
     /// Ends all waits of a transaction with an error; how many there were.
-    pub fn end_waits_of(&mut self, now: Instant, txn: &TxnId, end: &WaitEnd) -> usize {
+    pub(crate) fn end_waits_of(&mut self, now: Instant, txn: &TxnId, end: &WaitEnd) -> usize {
         let numbers: Vec<u64> = self
             .waits
             .iter()
@@ -189,9 +196,13 @@ impl Table {
     }
 
     /// Whom a waiter waits for: conflicting holders, and conflicting waiters before it.
-    pub fn blockers(&self, number: u64) -> Vec<TxnId> {
-        let Some(entry) = self.waits.get(&number).and_then(|key| self.entries.get(key)) else { return Vec::new() };
-        let Some(waiter) = entry.queue.iter().find(|waiter| waiter.number == number) else { return Vec::new() };
+    pub(crate) fn blockers(&self, number: u64) -> Vec<TxnId> {
+        let Some(entry) = self.waits.get(&number).and_then(|key| self.entries.get(key)) else {
+            return Vec::new();
+        };
+        let Some(waiter) = entry.queue.iter().find(|waiter| waiter.number == number) else {
+            return Vec::new();
+        };
         let holders = entry.holders.iter().map(|(holder, held)| (*holder, *held));
         let before = entry.queue.iter().take_while(|other| other.number != number);
         let mut blockers: Vec<TxnId> = holders
@@ -205,7 +216,7 @@ impl Table {
     }
 
     /// Gives up some locks of a transaction.
-    pub fn release(&mut self, now: Instant, txn: &TxnId, keys: &[Bytes]) {
+    pub(crate) fn release(&mut self, now: Instant, txn: &TxnId, keys: &[Bytes]) {
         for key in keys {
             let held = self.txns.get_mut(txn).is_some_and(|held| held.keys.remove(key));
             if held {
@@ -218,7 +229,7 @@ impl Table {
     }
 
     /// Gives up all locks of a transaction, and its waits.
-    pub fn release_all(&mut self, now: Instant, txn: &TxnId) {
+    pub(crate) fn release_all(&mut self, now: Instant, txn: &TxnId) {
         if !self.waits.is_empty() {
             self.end_waits_of(now, txn, &WaitEnd::Released);
         }
@@ -229,7 +240,7 @@ impl Table {
     }
 
     /// A sign of life; false if the transaction holds nothing here.
-    pub fn heartbeat(&mut self, now: Instant, txn: &TxnId) -> bool {
+    pub(crate) fn heartbeat(&mut self, now: Instant, txn: &TxnId) -> bool {
         match self.txns.get_mut(txn) {
             Some(held) => {
                 held.seen = now;
@@ -240,7 +251,7 @@ impl Table {
     }
 
     /// Releases the locks of transactions without a sign of life for [`EXPIRY`]; how many transactions.
-    pub fn expire(&mut self, now: Instant) -> usize {
+    pub(crate) fn expire(&mut self, now: Instant) -> usize {
         let dead: Vec<TxnId> =
             self.txns.iter().filter(|(_, held)| is_expired(held, now)).map(|(txn, _)| *txn).collect();
         for txn in &dead {
@@ -249,18 +260,15 @@ impl Table {
         dead.len()
     }
 
-    /// How many transactions hold locks, how many keys are locked or waited for, how many waits there are.
-    pub fn counts(&self) -> (usize, usize, usize) {
-        (self.txns.len(), self.entries.len(), self.waits.len())
-    }
-
     fn expire_holders(&mut self, now: Instant, asking: &TxnId, key: &Bytes) {
         let Some(entry) = self.entries.get(key) else { return };
         let dead: Vec<TxnId> = entry
             .holders
             .iter()
             .map(|(holder, _)| *holder)
-            .filter(|holder| holder != asking && self.txns.get(holder).is_some_and(|held| is_expired(held, now)))
+            .filter(|holder| {
+                holder != asking && self.txns.get(holder).is_some_and(|held| is_expired(held, now))
+            })
             .collect();
         for txn in &dead {
             self.release_all(now, txn);
@@ -320,18 +328,18 @@ fn is_expired(held: &Held, now: Instant) -> bool {
 
 /// The lock table of one term of a range.
 #[derive(Debug, Default)]
-pub struct Locks {
+pub(crate) struct Locks {
     table: Mutex<Table>,
 }
 
 impl Locks {
     /// See [`Table::request`].
-    pub fn request(&self, owner: Owner, key: &Bytes, strength: Strength) -> Requested {
+    pub(crate) fn request(&self, owner: Owner, key: &Bytes, strength: Strength) -> Requested {
         self.table.lock().request(env::clock::now(), owner, key, strength)
     }
 
     /// As [`Locks::request`], and queues if blocked.
-    pub fn request_or_queue(
+    pub(crate) fn request_or_queue(
         self: &Arc<Self>,
         owner: Owner,
         key: &Bytes,
@@ -348,37 +356,32 @@ impl Locks {
     }
 
     /// See [`Table::end_waits_of`].
-    pub fn end_waits_of(&self, txn: &TxnId, end: &WaitEnd) -> usize {
+    pub(crate) fn end_waits_of(&self, txn: &TxnId, end: &WaitEnd) -> usize {
         self.table.lock().end_waits_of(env::clock::now(), txn, end)
     }
 
     /// See [`Table::release`].
-    pub fn release(&self, txn: &TxnId, keys: &[Bytes]) {
+    pub(crate) fn release(&self, txn: &TxnId, keys: &[Bytes]) {
         self.table.lock().release(env::clock::now(), txn, keys);
     }
 
     /// See [`Table::release_all`].
-    pub fn release_all(&self, txn: &TxnId) {
+    pub(crate) fn release_all(&self, txn: &TxnId) {
         self.table.lock().release_all(env::clock::now(), txn);
     }
 
     /// See [`Table::heartbeat`].
-    pub fn heartbeat(&self, txn: &TxnId) -> bool {
+    pub(crate) fn heartbeat(&self, txn: &TxnId) -> bool {
         self.table.lock().heartbeat(env::clock::now(), txn)
     }
 
     /// See [`Table::expire`].
-    pub fn expire(&self) -> usize {
+    pub(crate) fn expire(&self) -> usize {
         self.table.lock().expire(env::clock::now())
     }
 
-    /// See [`Table::counts`].
-    pub fn counts(&self) -> (usize, usize, usize) {
-        self.table.lock().counts()
-    }
-
     /// Ends the term: whoever waits is told, and nothing is held any more.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         let table = std::mem::take(&mut *self.table.lock());
         for waiter in table.entries.into_values().flat_map(|entry| entry.queue) {
             // Who has gone away need not be told.
@@ -389,7 +392,7 @@ impl Locks {
 
 /// A place in a queue, given up when dropped.
 #[derive(Debug)]
-pub struct Ticket {
+pub(crate) struct Ticket {
     locks: Arc<Locks>,
     number: u64,
     ended: oneshot::Receiver<Result<(), WaitEnd>>,
@@ -397,27 +400,22 @@ pub struct Ticket {
 
 impl Ticket {
     /// The number of the wait, unique within the term.
-    pub fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     /// Whom this waits for now.
-    pub fn blockers(&self) -> Vec<TxnId> {
+    pub(crate) fn blockers(&self) -> Vec<TxnId> {
         self.locks.table.lock().blockers(self.number)
     }
 
-    /// Ends the wait as a deadlock's victim, if it waits still.
-    pub fn condemn(&self, cycle: String) {
-        self.locks.table.lock().end_wait(env::clock::now(), self.number, WaitEnd::Deadlock { cycle });
-    }
-
     /// Waits for the lock.
-    pub async fn granted(&mut self) -> Result<(), WaitEnd> {
+    pub(crate) async fn granted(&mut self) -> Result<(), WaitEnd> {
         (&mut self.ended).await.unwrap_or(Err(WaitEnd::TermEnded))
     }
 
     /// Stops waiting; `Ok` if the lock had been granted in the meantime.
-    pub fn give_up(mut self) -> Result<(), Option<WaitEnd>> {
+    pub(crate) fn give_up(&mut self) -> Result<(), Option<WaitEnd>> {
         self.locks.table.lock().cancel(env::clock::now(), self.number);
         match self.ended.try_recv() {
             Ok(Ok(())) => Ok(()),
@@ -442,6 +440,11 @@ mod tests {
     const C: Owner = Owner { id: [3; 16], priority: 30 };
     const GRANTED: Requested = Requested::Granted { new: true };
     const HELD: Requested = Requested::Granted { new: false };
+
+    /// How many transactions hold locks, how many keys are locked or waited for, how many waits there are.
+    fn counts(table: &Table) -> (usize, usize, usize) {
+        (table.txns.len(), table.entries.len(), table.waits.len())
+    }
 
     fn key(name: &'static str) -> Bytes {
         Bytes::from_static(name.as_bytes())
@@ -571,7 +574,7 @@ mod tests {
         table.release_all(now, &B.id);
         assert_eq!(b.try_recv(), Ok(Err(WaitEnd::Released)));
         table.release_all(now, &A.id);
-        assert_eq!(table.counts(), (0, 0, 0));
+        assert_eq!(counts(&table), (0, 0, 0));
     }
 
     #[test]

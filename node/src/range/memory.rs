@@ -17,23 +17,23 @@ use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How many slots point reads share; a power of two.
-pub const SLOTS: usize = 1 << 13;
+pub(crate) const SLOTS: usize = 1 << 13;
 
 /// How many steps the memory of spans keeps before it folds.
 const STEPS_MAX: usize = 4096;
 
 /// The slot of a key, here and wherever else point operations are counted by slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(usize);
+pub(crate) struct Slot(usize);
 
 impl Slot {
     /// The slot of `key`.
-    pub fn of(key: &[u8]) -> Self {
+    pub(crate) fn of(key: &[u8]) -> Self {
         Self(xxh3_64(key) as usize & (SLOTS - 1))
     }
 
     /// Its place in an array of [`SLOTS`].
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0
     }
 }
@@ -45,14 +45,14 @@ impl Slot {
 /// - [`ReadMemory::newest`] of a key is at least every timestamp raised for it or for a span around it, and at least
 ///   the floor that the memory was made with.
 /// - All operations on a slot are sequentially consistent: see [`super::inflight`] for the protocol they are part of.
-pub struct ReadMemory {
+pub(crate) struct ReadMemory {
     slots: Box<[AtomicU64]>,
     spans: Mutex<Steps>,
 }
 
 impl ReadMemory {
     /// A memory in which everything was read at `floor`.
-    pub fn new(floor: u64) -> Self {
+    pub(crate) fn new(floor: u64) -> Self {
         Self {
             slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             spans: Mutex::new(Steps::new(floor, STEPS_MAX)),
@@ -60,19 +60,19 @@ impl ReadMemory {
     }
 
     /// Remembers that the key of `slot` was read at `at`.
-    pub fn raise_slot(&self, slot: Slot, at: u64) {
+    pub(crate) fn raise_slot(&self, slot: Slot, at: u64) {
         if let Some(newest) = self.slots.get(slot.index()) {
             newest.fetch_max(at, Ordering::SeqCst);
         }
     }
 
     /// Remembers that `start <= key < end` (an empty end: without end) was read at `at`.
-    pub fn raise_span(&self, start: &[u8], end: &[u8], at: u64) {
+    pub(crate) fn raise_span(&self, start: &[u8], end: &[u8], at: u64) {
         self.spans.lock().raise(start, end, at);
     }
 
     /// The largest timestamp that `key` may have been read at.
-    pub fn newest(&self, key: &[u8]) -> u64 {
+    pub(crate) fn newest(&self, key: &[u8]) -> u64 {
         let point = self.slots.get(Slot::of(key).index()).map_or(0, |slot| slot.load(Ordering::SeqCst));
         point.max(self.spans.lock().at(key))
     }

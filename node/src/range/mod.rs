@@ -1,8 +1,33 @@
 //! One replica of a range: the term it serves, and how requests are evaluated.
+//!
+//! The life of a request that has reached the range's node:
+//!
+//! 1. [`Replica::batch`] finds the term being served (`serving`), and proves by its lease, after the request arrived,
+//!    that no other leader has begun.
+//! 2. Reads (`evaluate`) raise the read memory, wait for commits under way at or below their timestamp, and read the
+//!    engine.
+//! 3. Locks queue in the lock table; what they return is the newest version.
+//! 4. A commit latches what it touches, checks that what it relied on is unchanged, picks its timestamp, marks its
+//!    keys, and proposes its effect to the range's replicas.
+//! 5. Every replica applies the effect ([`apply`]); on the leader the marks, latches and locks go, and the
+//!    transaction's client is answered.
 
+pub(crate) mod apply;
+mod batch;
+mod evaluate;
+mod gate;
 mod inflight;
 mod latches;
 mod locks;
 mod memory;
+mod refusal;
+mod replica;
+mod serving;
+pub(crate) mod state;
+mod version;
 
-pub use locks::TxnId;
+pub(crate) use evaluate::bounds;
+pub(crate) use locks::TxnId;
+pub(crate) use refusal::Refusal;
+pub(crate) use replica::{Context, DeadlockDetector, Replica, TimeSource};
+pub(crate) use state::RangeCell;

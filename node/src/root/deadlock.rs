@@ -13,39 +13,39 @@ use env::clock::Instant;
 use crate::range::TxnId;
 
 /// How long a wait counts without being renewed.
-pub const EXPIRY: Duration = Duration::from_secs(3);
+pub(crate) const EXPIRY: Duration = Duration::from_secs(3);
 
 /// A wait as its range reports it.
 #[derive(Clone, Debug)]
-pub struct Wait {
+pub(crate) struct Wait {
     /// Who waits.
-    pub waiter: TxnId,
+    pub(crate) waiter: TxnId,
     /// The larger is the younger.
-    pub priority: u64,
+    pub(crate) priority: u64,
     /// The wait within its range and term.
-    pub place: Place,
+    pub(crate) place: Place,
     /// For whom; nobody ends the wait.
-    pub holders: Vec<TxnId>,
+    pub(crate) holders: Vec<TxnId>,
 }
 
 /// Where a transaction waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub(crate) struct Place {
     /// The range.
-    pub range_id: u64,
+    pub(crate) range_id: u64,
     /// Its leader's term.
-    pub term: u64,
+    pub(crate) term: u64,
     /// The number of the wait within the term.
-    pub number: u64,
+    pub(crate) number: u64,
 }
 
 /// Who must go so that the others can go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Victim {
+pub(crate) struct Victim {
     /// The transaction.
-    pub txn: TxnId,
+    pub(crate) txn: TxnId,
     /// The cycle, for a person.
-    pub cycle: String,
+    pub(crate) cycle: String,
 }
 
 #[derive(Debug)]
@@ -57,13 +57,13 @@ struct Edges {
 
 /// Who waits for whom.
 #[derive(Debug, Default)]
-pub struct Detector {
+pub(crate) struct Detector {
     waits: BTreeMap<TxnId, BTreeMap<Place, Edges>>,
 }
 
 impl Detector {
     /// Takes a report; the victim if the waiter is part of a cycle.
-    pub fn report(&mut self, now: Instant, wait: Wait) -> Option<Victim> {
+    pub(crate) fn report(&mut self, now: Instant, wait: Wait) -> Option<Victim> {
         self.expire(now);
         let places = self.waits.entry(wait.waiter).or_default();
         // A new term of the range knows nothing of the waits of an older one.

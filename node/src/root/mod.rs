@@ -1,5 +1,21 @@
 //! The root range: timestamps, the registry of nodes, the directory of ranges, ids, deadlocks, placement.
+//!
+//! Its rows ([`RootState`]) are replicated like any range's. Its leader serves them, and what it keeps in memory beside
+//! them, for one term ([`RootTerm`]). [`RootLink`] is how every node reaches that leader, wherever it is.
 
 mod deadlock;
+mod link;
 mod oracle;
 mod placement;
+mod state;
+mod term;
+
+pub(crate) use link::RootLink;
+pub(crate) use state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
+pub(crate) use term::{RootTerm, root_command};
+
+/// The root range's id.
+pub(crate) const ROOT_RANGE: u64 = 1;
+
+/// The id of the first range of data.
+pub(crate) const FIRST_DATA_RANGE: u64 = 2;

@@ -14,14 +14,14 @@ use parking_lot::Mutex;
 use crate::timestamp;
 
 /// How far ahead a window reaches.
-pub const WINDOW_MS: u64 = 3000;
+pub(crate) const WINDOW_MS: u64 = 3000;
 
 /// How many timestamps one request may ask for.
-pub const COUNT_MAX: u32 = 1 << 16;
+pub(crate) const COUNT_MAX: u32 = 1 << 16;
 
 /// The window is used up; more must be reserved first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WindowEnded;
+pub(crate) struct WindowEnded;
 
 /// The oracle of one term of the root range.
 ///
@@ -31,7 +31,7 @@ pub struct WindowEnded;
 /// - What it hands out is below the end of a window that was reserved in this term.
 /// - Neither depends on the wall clock, which may jump.
 #[derive(Debug)]
-pub struct Oracle {
+pub(crate) struct Oracle {
     state: Mutex<State>,
 }
 
@@ -43,12 +43,12 @@ struct State {
 
 impl Oracle {
     /// An oracle with nothing reserved, in a cluster where timestamps below `floor` may have been handed out.
-    pub fn new(floor: u64) -> Self {
+    pub(crate) fn new(floor: u64) -> Self {
         Self { state: Mutex::new(State { last: floor.saturating_sub(1), end: 0 }) }
     }
 
     /// The first of `count` timestamps.
-    pub fn next(&self, wall_ms: u64, count: u32) -> Result<u64, WindowEnded> {
+    pub(crate) fn next(&self, wall_ms: u64, count: u32) -> Result<u64, WindowEnded> {
         let mut state = self.state.lock();
         let first = timestamp::from_ms(wall_ms).max(state.last + 1);
         let last = first + u64::from(count.max(1)) - 1;
@@ -60,12 +60,12 @@ impl Oracle {
     }
 
     /// The largest timestamp handed out, or certainly not above it.
-    pub fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         self.state.lock().last
     }
 
     /// The end (exclusive) of the window to reserve next, if it is time to.
-    pub fn wanted(&self, wall_ms: u64) -> Option<u64> {
+    pub(crate) fn wanted(&self, wall_ms: u64) -> Option<u64> {
         let state = self.state.lock();
         let from = timestamp::from_ms(wall_ms).max(state.last + 1);
         let half = from + timestamp::from_ms(WINDOW_MS / 2);
@@ -73,7 +73,7 @@ impl Oracle {
     }
 
     /// A window up to `end` (exclusive) was reserved in this term.
-    pub fn reserved(&self, end: u64) {
+    pub(crate) fn reserved(&self, end: u64) {
         let mut state = self.state.lock();
         state.end = state.end.max(end);
     }

@@ -7,58 +7,58 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many replicas a range should have.
-pub const REPLICAS: usize = 3;
+pub(crate) const REPLICAS: usize = 3;
 
 /// A node as placement sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeView {
+pub(crate) struct NodeView {
     /// The node.
-    pub node_id: u64,
+    pub(crate) node_id: u64,
     /// It answers: replicas may be put there.
-    pub live: bool,
+    pub(crate) live: bool,
     /// It has not answered for so long that its replicas count as lost.
-    pub dead: bool,
+    pub(crate) dead: bool,
     /// Where it is.
-    pub locality: BTreeMap<String, String>,
+    pub(crate) locality: BTreeMap<String, String>,
 }
 
 /// A range as placement sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RangeView {
+pub(crate) struct RangeView {
     /// The range.
-    pub range_id: u64,
+    pub(crate) range_id: u64,
     /// Its configuration's number.
-    pub config_epoch: u64,
+    pub(crate) config_epoch: u64,
     /// Its replicas.
-    pub replicas: Vec<ReplicaView>,
+    pub(crate) replicas: Vec<ReplicaView>,
 }
 
 /// A replica as placement sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReplicaView {
+pub(crate) struct ReplicaView {
     /// The replica.
-    pub replica_id: u64,
+    pub(crate) replica_id: u64,
     /// Where it is.
-    pub node_id: u64,
+    pub(crate) node_id: u64,
     /// It does not vote.
-    pub learner: bool,
+    pub(crate) learner: bool,
 }
 
 /// A change of one range's replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
+pub(crate) struct Move {
     /// The range.
-    pub range_id: u64,
+    pub(crate) range_id: u64,
     /// The configuration that the move was decided upon.
-    pub config_epoch: u64,
+    pub(crate) config_epoch: u64,
     /// Nodes that get a voting replica (a learner there becomes one).
-    pub add: Vec<u64>,
+    pub(crate) add: Vec<u64>,
     /// Replicas that go.
-    pub remove: Vec<u64>,
+    pub(crate) remove: Vec<u64>,
 }
 
 /// What to do now, at most one move per range.
-pub fn pick(nodes: &[NodeView], ranges: &[RangeView]) -> Vec<Move> {
+pub(crate) fn pick(nodes: &[NodeView], ranges: &[RangeView]) -> Vec<Move> {
     let mut load: BTreeMap<u64, usize> = nodes.iter().map(|node| (node.node_id, 0)).collect();
     for replica in ranges.iter().flat_map(|range| &range.replicas) {
         *load.entry(replica.node_id).or_default() += 1;

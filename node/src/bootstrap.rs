@@ -1,0 +1,131 @@
+//! How a node comes to belong to a cluster: it makes one, or joins one.
+//!
+//! Making a cluster may stop halfway at any point. The identity file says so first, and every step after it can be
+//! repeated: the groups are made if they are not there, the first commands do nothing where they were applied.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
+use proto::v1::range_command::Kind as CommandKind;
+use proto::v1::root_command::Kind;
+use proto::v1::{
+    BootstrapCommand, InitialiseCommand, JoinRequest, JoinResponse, NodeRow, RangeCommand, RangeDescriptor,
+    ReplicaDescriptor, Span, StoreIdentity,
+};
+use proto::{Code, Network};
+
+use crate::error::NodeError;
+use crate::member::Member;
+use crate::options::NodeOptions;
+use crate::raft::{Group, GroupSeed};
+use crate::range::state::FORMAT;
+use crate::root::{
+    COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, FIRST_DATA_RANGE, ROOT_RANGE, root_command,
+};
+
+/// How long one node may take to answer a request to join.
+const JOIN_CALL: Duration = Duration::from_secs(2);
+
+/// The first node, and its replicas' ids.
+const FIRST: u64 = 1;
+
+/// The identity of a store that makes a cluster.
+pub(crate) fn founder(known: StoreIdentity) -> StoreIdentity {
+    let cluster_id = Bytes::copy_from_slice(&env::random::id());
+    StoreIdentity { cluster_id, node_id: FIRST, bootstrapping: true, ..known }
+}
+
+/// Makes the first ranges and their first rows, as far as they are not there.
+pub(crate) async fn found(
+    member: &std::sync::Arc<Member>,
+    options: &NodeOptions,
+    store_id: Bytes,
+) -> Result<(), NodeError> {
+    let root = member.host.create(GroupSeed { range_id: ROOT_RANGE, replica_id: FIRST }).await?;
+    let data = member.host.create(GroupSeed { range_id: FIRST_DATA_RANGE, replica_id: FIRST }).await?;
+    let spans = [(&root, keys::root::span()), (&data, keys::sql::data_span())];
+    let mut ranges = Vec::new();
+    for (group, span) in spans {
+        let span = Span { start: span.start, end: span.end };
+        propose(group, initialise(span.clone())).await?;
+        ranges.push(RangeDescriptor {
+            range_id: group.range_id(),
+            span: Some(span),
+            span_epoch: 1,
+            config_epoch: 0,
+            replicas: vec![ReplicaDescriptor {
+                replica_id: FIRST,
+                node_id: FIRST,
+                address: options.address.clone(),
+                learner: false,
+            }],
+            leader_node_id: FIRST,
+        });
+    }
+    let node = NodeRow {
+        format: FORMAT,
+        node_id: FIRST,
+        store_id,
+        address: options.address.clone(),
+        locality: options.locality.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let counters =
+        [(COUNTER_NODE, FIRST + 1), (COUNTER_REPLICA, FIRST + 1), (COUNTER_RANGE, 3), (COUNTER_OID, 16384)];
+    let command = BootstrapCommand {
+        cluster_id: member.cluster_id.clone(),
+        created_ms: env::clock::wall_ms(),
+        node: Some(node),
+        ranges,
+        counters: BTreeMap::from(counters.map(|(name, next)| (name.to_owned(), next))),
+    };
+    propose(&root, root_command(Kind::Bootstrap(command))).await?;
+    member.adopt()
+}
+
+async fn propose(group: &Group, command: Bytes) -> Result<(), NodeError> {
+    let proposed = group.propose(command).await;
+    proposed
+        .map(|_| ())
+        .map_err(|error| NodeError::Unavailable(format!("the cluster could not be made: {error}")))
+}
+
+fn initialise(span: Span) -> Bytes {
+    let kind = Some(CommandKind::Initialise(InitialiseCommand { span: Some(span) }));
+    RangeCommand { format: FORMAT, kind, ..RangeCommand::default() }.encode_to_vec().into()
+}
+
+/// Asks each of the nodes once to be let in; the first answer, if there is one.
+pub(crate) async fn try_join(options: &NodeOptions, store_id: Bytes) -> Option<JoinResponse> {
+    let request = JoinRequest {
+        store_id,
+        address: options.address.clone(),
+        locality: options.locality.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        format_version: u64::from(FORMAT),
+    };
+    for address in options.join.iter().filter(|address| **address != options.address) {
+        match ask(&*options.network, address, &request).await {
+            Ok(answer) => return Some(answer),
+            Err(status) if status.code() == Code::FailedPrecondition && !status.message().is_empty() => {
+                if let Ok(answer) = ask(&*options.network, status.message(), &request).await {
+                    return Some(answer);
+                }
+            }
+            Err(status) => tracing::debug!(%address, %status, "not let in yet"),
+        }
+    }
+    None
+}
+
+async fn ask(
+    network: &dyn Network,
+    address: &str,
+    request: &JoinRequest,
+) -> Result<JoinResponse, proto::Status> {
+    let node = network.connect(address);
+    let answer = env::clock::timeout(JOIN_CALL, node.join(request.clone())).await;
+    answer.unwrap_or_else(|_| Err(proto::Status::unavailable("no answer in time")))
+}

@@ -1,0 +1,143 @@
+//! The state machine of a store's ranges, as replication drives it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lsm::WriteBatch;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::raft::{Apply, ApplyEntry, SnapshotSpan};
+use crate::range::state::state_span;
+use crate::range::{RangeCell, apply};
+use crate::root::{ROOT_RANGE, RootState};
+
+/// All ranges' state on this store.
+pub(crate) struct Machine {
+    db: lsm::Db,
+    cells: RwLock<BTreeMap<u64, Arc<RangeCell>>>,
+    root: Arc<Mutex<RootState>>,
+    added: Notify,
+}
+
+impl Machine {
+    /// The state as the engine has it.
+    pub(crate) fn open(db: lsm::Db) -> Result<Self, lsm::Error> {
+        let root = Arc::new(Mutex::new(RootState::load(&db)?));
+        Ok(Self { db, cells: RwLock::default(), root, added: Notify::new() })
+    }
+
+    /// The root range's rows, where this store has a replica of it.
+    pub(crate) fn root(&self) -> Arc<Mutex<RootState>> {
+        self.root.clone()
+    }
+
+    /// A range's replica here; loaded when it is first asked for.
+    pub(crate) fn cell(&self, range_id: u64) -> Result<Arc<RangeCell>, lsm::Error> {
+        if let Some(cell) = self.cells.read().get(&range_id) {
+            return Ok(cell.clone());
+        }
+        let mut cells = self.cells.write();
+        if let Some(cell) = cells.get(&range_id) {
+            return Ok(cell.clone());
+        }
+        let cell = Arc::new(RangeCell::load(range_id, &self.db)?);
+        cells.insert(range_id, cell.clone());
+        Ok(cell)
+    }
+
+    /// Completes when a replica has been added by its leader since the last call.
+    pub(crate) async fn added(&self) {
+        self.added.notified().await;
+    }
+}
+
+impl Apply for Machine {
+    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> Vec<Bytes> {
+        match self.cell(range_id) {
+            Ok(cell) => apply::apply(&cell, entries, &mut *self.root.lock(), batch),
+            Err(error) => {
+                // The engine is poisoned: the write of this batch fails too, and stops the group.
+                tracing::error!(range = range_id, %error, "the range's state cannot be read");
+                entries.iter().map(|_| Bytes::from_static(apply::UNREADABLE)).collect()
+            }
+        }
+    }
+
+    fn applied(&self, range_id: u64, _entries: &[ApplyEntry]) {
+        let cell = self.cells.read().get(&range_id).cloned();
+        if let Some(serving) = cell.and_then(|cell| cell.serving()) {
+            serving.applied();
+        }
+    }
+
+    fn snapshot_spans(&self, range_id: u64) -> Vec<SnapshotSpan> {
+        let Ok(cell) = self.cell(range_id) else { return Vec::new() };
+        let (start, end) = state_span(range_id);
+        let mut spans = vec![SnapshotSpan { start, end, versioned: false }];
+        if let Some(span) = &cell.state().span {
+            spans.push(SnapshotSpan {
+                start: span.start.clone(),
+                end: span.end.clone(),
+                versioned: range_id != ROOT_RANGE,
+            });
+            if range_id != ROOT_RANGE {
+                let intents = keys::range::intents(&keys::Span::new(span.start.clone(), span.end.clone()));
+                spans.push(SnapshotSpan { start: intents.start, end: intents.end, versioned: false });
+            }
+        }
+        spans
+    }
+
+    fn check_snapshot(&self, range_id: u64, spans: &[SnapshotSpan]) -> Result<(), String> {
+        let (state_start, state_end) = state_span(range_id);
+        let others: Vec<_> = self
+            .cells
+            .read()
+            .values()
+            .filter(|cell| cell.range_id() != range_id)
+            .filter_map(|cell| cell.state().span.clone())
+            .collect();
+        for span in spans {
+            let is_state = state_start <= span.start && span.end <= state_end;
+            let first = span.start.first().copied();
+            let is_data = match first {
+                Some(keys::keyspace::ROOT) => range_id == ROOT_RANGE,
+                Some(keys::keyspace::DATA | keys::keyspace::INTENTS) => range_id != ROOT_RANGE,
+                _ => false,
+            };
+            let has_versions = first == Some(keys::keyspace::DATA);
+            if (!is_state && !is_data) || span.versioned != has_versions {
+                return Err(format!("a snapshot of range {range_id} reaches into keys that are not its own"));
+            }
+            if others.iter().any(|other| span.start < other.end && other.start < span.end) {
+                return Err(format!("a snapshot of range {range_id} reaches into another range"));
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot_installed(&self, range_id: u64) {
+        let reloaded = self.cell(range_id).and_then(|cell| cell.reload(&self.db));
+        let root = if range_id == ROOT_RANGE {
+            RootState::load(&self.db).map(|state| *self.root.lock() = state)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = reloaded.and(root) {
+            tracing::error!(range = range_id, %error, "an installed snapshot cannot be read");
+        }
+    }
+
+    fn replica_added(&self, range_id: u64, replica_id: u64) {
+        tracing::info!(range = range_id, replica = replica_id, "replica added");
+        self.added.notify_one();
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").finish_non_exhaustive()
+    }
+}

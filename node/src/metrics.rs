@@ -1,0 +1,67 @@
+//! What a node counts. Handles are made once, so that counting costs an atomic operation.
+
+use metrics::{Counter, Histogram, counter, histogram};
+
+/// The node's counters.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    /// Batches answered.
+    pub(crate) batches: Counter,
+    /// How long they took.
+    pub(crate) batch_seconds: Histogram,
+    /// Keys read.
+    pub(crate) gets: Counter,
+    /// Scans.
+    pub(crate) scans: Counter,
+    /// Rows that scans returned.
+    pub(crate) scan_rows: Counter,
+    /// Keys asked to be locked.
+    pub(crate) locks: Counter,
+    /// Waits for locks.
+    pub(crate) lock_waits: Counter,
+    /// How long they took.
+    pub(crate) lock_wait_seconds: Histogram,
+    /// Transactions whose locks expired.
+    pub(crate) locks_expired: Counter,
+    /// Commits applied.
+    pub(crate) commits: Counter,
+    /// From a commit's arrival to its being applied.
+    pub(crate) commit_seconds: Histogram,
+    /// Commits that took no effect because they were retries of an applied one.
+    pub(crate) commits_repeated: Counter,
+    /// Timestamps handed out.
+    pub(crate) timestamps: Counter,
+    /// Requests refused because a check failed.
+    pub(crate) conflicts: Counter,
+    /// Victims of deadlocks.
+    pub(crate) deadlocks: Counter,
+    /// Requests whose outcome is unknown.
+    pub(crate) ambiguous: Counter,
+    /// Requests refused for any other reason.
+    pub(crate) refusals: Counter,
+}
+
+impl Metrics {
+    /// Handles with the recorder that is installed.
+    pub(crate) fn new() -> Self {
+        Self {
+            batches: counter!("nunatak_kv_batches_total"),
+            batch_seconds: histogram!("nunatak_kv_batch_seconds"),
+            gets: counter!("nunatak_kv_keys_read_total"),
+            scans: counter!("nunatak_kv_scans_total"),
+            scan_rows: counter!("nunatak_kv_rows_scanned_total"),
+            locks: counter!("nunatak_kv_locks_total"),
+            lock_waits: counter!("nunatak_kv_lock_waits_total"),
+            lock_wait_seconds: histogram!("nunatak_kv_lock_wait_seconds"),
+            locks_expired: counter!("nunatak_kv_locks_expired_total"),
+            commits: counter!("nunatak_kv_commits_total"),
+            commit_seconds: histogram!("nunatak_kv_commit_seconds"),
+            commits_repeated: counter!("nunatak_kv_commits_repeated_total"),
+            timestamps: counter!("nunatak_timestamps_total"),
+            conflicts: counter!("nunatak_kv_conflicts_total"),
+            deadlocks: counter!("nunatak_kv_deadlocks_total"),
+            ambiguous: counter!("nunatak_kv_ambiguous_total"),
+            refusals: counter!("nunatak_kv_refusals_total"),
+        }
+    }
+}

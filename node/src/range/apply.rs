@@ -1,0 +1,114 @@
+//! Applies a range's log: effects that its leader has evaluated become versions and rows. Deterministic.
+
+use bytes::Bytes;
+use lsm::WriteBatch;
+use prost::Message;
+use proto::v1::range_command::Kind;
+use proto::v1::{CommitCommand, RangeCommand, RangeState, RootCommand};
+
+use super::state::{FORMAT, RangeCell, replicas, state_key, transaction_key};
+use super::version;
+use crate::raft::ApplyEntry;
+use crate::timestamp;
+
+/// The reply to a command that was applied.
+pub(crate) const APPLIED: &[u8] = &[0];
+/// The reply to a command evaluated under another span epoch: it did nothing.
+pub(crate) const STALE_EPOCH: &[u8] = &[1];
+/// The reply to a command that this program cannot read: it did nothing.
+pub(crate) const UNREADABLE: &[u8] = &[2];
+
+/// For how long transactions that only deleted are remembered.
+const TRANSACTIONS_KEPT_MS: u64 = 24 * 3600 * 1000;
+
+/// How many entries apart such memories are trimmed.
+const TRIM_ENTRIES: u64 = 4096;
+
+/// Applies commands of the root range.
+pub(crate) trait ApplyRoot {
+    /// Applies one; the reply.
+    fn apply(&mut self, command: RootCommand, batch: &mut WriteBatch) -> Bytes;
+}
+
+/// Turns entries into writes; one reply each.
+pub(crate) fn apply(
+    cell: &RangeCell,
+    entries: &[ApplyEntry],
+    root: &mut dyn ApplyRoot,
+    batch: &mut WriteBatch,
+) -> Vec<Bytes> {
+    let serving = cell.serving();
+    let mut state: Option<RangeState> = None;
+    let mut replies = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if let Some(membership) = &entry.membership {
+            let state = state.get_or_insert_with(|| RangeState::clone(&cell.state()));
+            state.replicas = replicas(membership);
+            state.config_epoch += 1;
+        }
+        let Some(command) = &entry.command else {
+            replies.push(Bytes::new());
+            continue;
+        };
+        let command = match RangeCommand::decode(command.clone()) {
+            Ok(command) if command.format <= FORMAT => command,
+            Ok(_) | Err(_) => {
+                tracing::error!(range = cell.range_id(), index = entry.index, "a log entry cannot be read");
+                replies.push(Bytes::from_static(UNREADABLE));
+                continue;
+            }
+        };
+        if let Some(serving) = &serving
+            && serving.term == command.proposer_term
+        {
+            serving.applying(command.sequence);
+        }
+        let epoch = match &state {
+            Some(state) => state.span_epoch,
+            None => cell.state().span_epoch,
+        };
+        replies.push(match command.kind {
+            Some(Kind::Commit(_)) if command.span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
+            Some(Kind::Commit(commit)) => {
+                apply_commit(cell.range_id(), entry.index, &commit, batch);
+                Bytes::from_static(APPLIED)
+            }
+            Some(Kind::Initialise(initialise)) => {
+                let state = state.get_or_insert_with(|| RangeState::clone(&cell.state()));
+                if state.span.is_none() {
+                    state.span = initialise.span;
+                    state.span_epoch = 1;
+                }
+                Bytes::from_static(APPLIED)
+            }
+            Some(Kind::Root(command)) => root.apply(command, batch),
+            None => Bytes::from_static(UNREADABLE),
+        });
+    }
+    if let Some(state) = state {
+        batch.put(&state_key(cell.range_id()), &state.encode_to_vec());
+        cell.set_state(state);
+    }
+    replies
+}
+
+fn apply_commit(range_id: u64, index: u64, commit: &CommitCommand, batch: &mut WriteBatch) {
+    let at = commit.commit_timestamp;
+    let mut leaves_trace = false;
+    for write in &commit.writes {
+        match &write.value {
+            Some(value) => {
+                batch.put_at(&write.key, at, &version::encode(commit.start_timestamp, value));
+                leaves_trace = true;
+            }
+            None => batch.delete_at(&write.key, at),
+        }
+    }
+    if !leaves_trace {
+        batch.put(&transaction_key(range_id, commit.start_timestamp), &at.to_be_bytes());
+    }
+    if index % TRIM_ENTRIES == 0 {
+        let until = at.saturating_sub(timestamp::from_ms(TRANSACTIONS_KEPT_MS));
+        batch.delete_range(&transaction_key(range_id, 0), &transaction_key(range_id, until));
+    }
+}

@@ -1,0 +1,110 @@
+//! The way of a batch of operations through the range's leader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::clock::Instant;
+use proto::v1::operation::Operation;
+use proto::v1::operation_result::Result as OperationResult;
+use proto::v1::{self, BatchRequest, BatchResponse, Header, RangeState};
+
+use super::evaluate::Evaluation;
+use super::refusal::Refusal;
+use super::replica::Replica;
+use super::serving::Serving;
+use super::state::descriptor;
+use crate::metrics::Metrics;
+
+impl Replica {
+    /// Answers a batch that was sent to this range.
+    pub(crate) async fn batch(&self, request: BatchRequest) -> BatchResponse {
+        let mut results = Vec::with_capacity(request.operations.len());
+        let error = self.evaluate(request, &mut results).await.err();
+        if let Some(error) = &error {
+            count(error, &self.context.metrics);
+        }
+        BatchResponse { results, error: error.map(Refusal::into_wire) }
+    }
+
+    async fn evaluate(
+        &self,
+        request: BatchRequest,
+        results: &mut Vec<v1::OperationResult>,
+    ) -> Result<(), Refusal> {
+        let header = request.header.unwrap_or_default();
+        let state = self.cell.state();
+        let serving = self.serving(&header, &state).await?;
+        let evaluation = Evaluation { replica: self, serving, state, deadline: deadline(&header), header };
+        for operation in request.operations {
+            let operation =
+                operation.operation.ok_or_else(|| Refusal::Unsupported("unknown operation".to_owned()))?;
+            let result = evaluation.run(operation).await?;
+            results.push(v1::OperationResult { result: Some(result) });
+        }
+        Ok(())
+    }
+
+    /// The term being served, its leadership proven after the request arrived.
+    async fn serving(&self, header: &Header, state: &RangeState) -> Result<Arc<Serving>, Refusal> {
+        let Some(serving) = self.cell.serving() else {
+            let role = self.group.role();
+            if role.is_leader {
+                return Err(Refusal::Unavailable("the range's leader is starting".to_owned()));
+            }
+            return Err(Refusal::NotLeader(role.leader));
+        };
+        if header.span_epoch != state.span_epoch {
+            let leader = self.group.role().leader.map_or(0, |leader| leader.store.node_id);
+            return Err(Refusal::StaleRange(vec![descriptor(state, leader)]));
+        }
+        if !self.group.lease_valid(serving.term) {
+            self.group.read_index().await?;
+            // Leadership may have been lost and won again in between.
+            if self.group.role().term != serving.term {
+                return Err(Refusal::NotLeader(self.group.role().leader));
+            }
+        }
+        Ok(serving)
+    }
+}
+
+impl Evaluation<'_> {
+    async fn run(&self, operation: Operation) -> Result<OperationResult, Refusal> {
+        let metrics = &self.replica.context.metrics;
+        Ok(match operation {
+            Operation::Get(get) => {
+                metrics.gets.increment(get.keys.len() as u64);
+                OperationResult::Get(self.get(get).await?)
+            }
+            Operation::Scan(scan) => {
+                metrics.scans.increment(1);
+                OperationResult::Scan(self.scan(scan).await?)
+            }
+            Operation::Lock(lock) => {
+                metrics.locks.increment(lock.keys.len() as u64);
+                OperationResult::Lock(self.lock(lock).await?)
+            }
+            Operation::Commit(commit) => OperationResult::Commit(self.commit(commit).await?),
+            Operation::Validate(validate) => OperationResult::Validate(self.validate(validate).await?),
+            Operation::Release(release) => OperationResult::Release(self.release(&release)?),
+            Operation::Heartbeat(heartbeat) => OperationResult::Heartbeat(self.heartbeat(heartbeat)),
+            Operation::Prewrite(_) | Operation::Resolve(_) | Operation::Recover(_) => {
+                return Err(Refusal::Unsupported("transactions over several ranges".to_owned()));
+            }
+        })
+    }
+}
+
+fn deadline(header: &Header) -> Option<Instant> {
+    (header.timeout_ms > 0).then(|| env::clock::now() + Duration::from_millis(header.timeout_ms))
+}
+
+fn count(refusal: &Refusal, metrics: &Metrics) {
+    let counter = match refusal {
+        Refusal::Conflict { .. } => &metrics.conflicts,
+        Refusal::Deadlock { .. } => &metrics.deadlocks,
+        Refusal::Ambiguous(_) => &metrics.ambiguous,
+        _ => &metrics.refusals,
+    };
+    counter.increment(1);
+}

@@ -1,0 +1,256 @@
+//! Locking keys and reading their newest versions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use env::clock::Instant;
+use proto::v1::{Lock, LockResult, LockedKey, Strength, Version, WaitPolicy, WaitRequest};
+
+use super::Evaluation;
+use super::read::to_version;
+use crate::range::locks::{Locks, Owner, Requested, Ticket, WaitEnd};
+use crate::range::memory::Slot;
+use crate::range::refusal::Refusal;
+
+/// How long a wait lasts before the deadlock detector is told.
+const REPORT_AFTER: Duration = Duration::from_millis(20);
+
+/// How often it is told again.
+const REPORT_AGAIN: Duration = Duration::from_secs(1);
+
+/// What became of one key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Locked,
+    Skipped,
+}
+
+impl Evaluation<'_> {
+    /// Locks keys for the transaction and reads their newest versions.
+    pub(crate) async fn lock(&self, lock: Lock) -> Result<LockResult, Refusal> {
+        let owner = self.owner()?;
+        self.admit(self.header.start_timestamp).await?;
+        self.serving.gate.check_newest(self.header.catalog_version, self.db())?;
+        for key in &lock.keys {
+            self.check_key(key)?;
+        }
+        let mut acquired = Acquired { locks: &self.serving.locks, owner, keys: Vec::new(), keep: false };
+        let (taken, waited) = self.take(&lock, owner, &mut acquired).await?;
+        let result = self.read_newest(&lock.keys, &taken, waited).await?;
+        // What was promised up to `locked_at` holds only if no other leader has begun meanwhile.
+        self.prove_leadership().await?;
+        acquired.keep = true;
+        Ok(result)
+    }
+
+    /// Takes the locks in the order of their keys, so that requests for the same keys do not deadlock.
+    async fn take(
+        &self,
+        lock: &Lock,
+        owner: Owner,
+        acquired: &mut Acquired<'_>,
+    ) -> Result<(Vec<Taken>, bool), Refusal> {
+        let strength = Strength::try_from(lock.strength)
+            .map_err(|_| Refusal::Invalid("unknown strength of a lock".to_owned()))?;
+        let policy = WaitPolicy::try_from(lock.wait)
+            .map_err(|_| Refusal::Invalid("unknown policy of waiting for a lock".to_owned()))?;
+        let mut order: Vec<(usize, &Bytes)> = lock.keys.iter().enumerate().collect();
+        order.sort_by_key(|(_, key)| *key);
+        let mut taken = vec![Taken::Locked; lock.keys.len()];
+        let mut waited = false;
+        for (place, key) in order {
+            let locks = &self.serving.locks;
+            let new = match policy {
+                WaitPolicy::Block => match locks.request_or_queue(owner, key, strength) {
+                    Ok(new) => new,
+                    Err(ticket) => {
+                        waited = true;
+                        self.wait(ticket, owner, key, lock.wait_ms_max).await?;
+                        true
+                    }
+                },
+                WaitPolicy::Nowait | WaitPolicy::SkipLocked => match locks.request(owner, key, strength) {
+                    Requested::Granted { new } => new,
+                    Requested::Blocked if policy == WaitPolicy::Nowait => {
+                        return Err(Refusal::LockNotAvailable { key: key.clone() });
+                    }
+                    Requested::Blocked => {
+                        if let Some(taken) = taken.get_mut(place) {
+                            *taken = Taken::Skipped;
+                        }
+                        continue;
+                    }
+                },
+            };
+            if new {
+                acquired.keys.push(key.clone());
+            }
+        }
+        Ok((taken, waited))
+    }
+
+    /// Waits for a lock that others hold.
+    async fn wait(&self, ticket: Ticket, owner: Owner, key: &Bytes, wait_ms_max: u64) -> Result<(), Refusal> {
+        let metrics = &self.replica.context.metrics;
+        metrics.lock_waits.increment(1);
+        let started = env::clock::now();
+        let lock_timeout = (wait_ms_max > 0).then(|| started + Duration::from_millis(wait_ms_max));
+        let until = match (lock_timeout, self.deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let mut reported = Reported { evaluation: self, owner, ticket, sent: false };
+        let ended = reported.wait(until).await;
+        metrics.lock_wait_seconds.record(env::clock::now().duration_since(started).as_secs_f64());
+        match ended {
+            Ok(()) => Ok(()),
+            Err(Some(WaitEnd::Deadlock { cycle })) => Err(Refusal::Deadlock { cycle }),
+            Err(Some(WaitEnd::TermEnded)) => Err(Refusal::NotLeader(None)),
+            Err(Some(WaitEnd::Released)) => {
+                Err(Refusal::Unavailable("the transaction has given up its locks".to_owned()))
+            }
+            Err(None) if lock_timeout.is_some_and(|timeout| env::clock::now() >= timeout) => {
+                Err(Refusal::LockNotAvailable { key: key.clone() })
+            }
+            Err(None) => Err(Refusal::Unavailable("the deadline passed while waiting for a lock".to_owned())),
+        }
+    }
+
+    /// Reads the newest versions, and finds a timestamp up to which they are that.
+    async fn read_newest(
+        &self,
+        keys: &[Bytes],
+        taken: &[Taken],
+        waited: bool,
+    ) -> Result<LockResult, Refusal> {
+        let time = &self.replica.context.time;
+        let serving = &self.serving;
+        let mut locked_at = time.observed().max(self.header.start_timestamp);
+        loop {
+            let mut newest = 0;
+            let mut locked = Vec::with_capacity(keys.len());
+            for (key, taken) in keys.iter().zip(taken) {
+                if *taken == Taken::Skipped {
+                    locked.push(LockedKey { newest: None, skipped: true });
+                    continue;
+                }
+                let slot = Slot::of(key);
+                serving.memory.raise_slot(slot, locked_at);
+                serving.inflight.settle_key(slot, key, u64::MAX).await?;
+                let version = match self.db().get_at(key, u64::MAX)? {
+                    Some(found) => to_version(found)?,
+                    None => Version::default(),
+                };
+                newest = newest.max(version.timestamp);
+                locked.push(LockedKey { newest: Some(version), skipped: false });
+            }
+            if newest <= locked_at {
+                return Ok(LockResult { keys: locked, locked_at, waited });
+            }
+            locked_at = time.fresh().await?;
+        }
+    }
+
+    /// That this term's leader was the leader still, at some moment after now.
+    pub(super) async fn prove_leadership(&self) -> Result<(), Refusal> {
+        let group = &self.replica.group;
+        if group.lease_valid(self.serving.term) {
+            return Ok(());
+        }
+        group.read_index().await?;
+        let role = group.role();
+        if role.term == self.serving.term { Ok(()) } else { Err(Refusal::NotLeader(role.leader)) }
+    }
+}
+
+/// Locks taken by a request, given back if it fails.
+struct Acquired<'a> {
+    locks: &'a Arc<Locks>,
+    owner: Owner,
+    keys: Vec<Bytes>,
+    keep: bool,
+}
+
+impl Drop for Acquired<'_> {
+    fn drop(&mut self) {
+        if !self.keep {
+            self.locks.release(&self.owner.id, &self.keys);
+        }
+    }
+}
+
+/// A wait that the deadlock detector is told of while it lasts, and when it ends.
+struct Reported<'a> {
+    evaluation: &'a Evaluation<'a>,
+    owner: Owner,
+    ticket: Ticket,
+    sent: bool,
+}
+
+impl Reported<'_> {
+    async fn wait(&mut self, until: Option<Instant>) -> Result<(), Option<WaitEnd>> {
+        let mut report_at = env::clock::now() + REPORT_AFTER;
+        loop {
+            let wake = until.map_or(report_at, |until| until.min(report_at));
+            let remaining = wake.saturating_duration_since(env::clock::now());
+            if let Ok(ended) = env::clock::timeout(remaining, self.ticket.granted()).await {
+                return ended.map_err(Some);
+            }
+            let now = env::clock::now();
+            if until.is_some_and(|until| now >= until) {
+                return self.ticket.give_up();
+            }
+            report_at = now + REPORT_AGAIN;
+            self.report(until).await?;
+        }
+    }
+
+    /// Reports, and if that finds a deadlock sends its victim away, be it this transaction or another that waits here.
+    async fn report(&mut self, until: Option<Instant>) -> Result<(), Option<WaitEnd>> {
+        let holders = self.ticket.blockers();
+        if holders.is_empty() {
+            return Ok(());
+        }
+        self.sent = true;
+        let request = self.request(holders.iter().map(|holder| Bytes::copy_from_slice(holder)).collect());
+        let detector = self.evaluation.replica.context.detector.clone();
+        let patience = until.map_or(REPORT_AGAIN, |until| {
+            until.saturating_duration_since(env::clock::now()).min(REPORT_AGAIN)
+        });
+        let answer = tokio::select! {
+            biased;
+            ended = self.ticket.granted() => return ended.map_err(Some),
+            answer = env::clock::timeout(patience, detector.report(request)) => answer,
+        };
+        if let Ok(Some(answer)) = answer
+            && let Ok(victim) = answer.victim.as_ref().try_into()
+        {
+            let end = WaitEnd::Deadlock { cycle: answer.cycle };
+            self.evaluation.serving.locks.end_waits_of(&victim, &end);
+        }
+        Ok(())
+    }
+
+    fn request(&self, holders: Vec<Bytes>) -> WaitRequest {
+        WaitRequest {
+            cluster_id: self.evaluation.replica.context.cluster_id.clone(),
+            waiter: Bytes::copy_from_slice(&self.owner.id),
+            waiter_priority: self.owner.priority,
+            wait_number: self.ticket.number(),
+            range_id: self.evaluation.replica.cell.range_id(),
+            term: self.evaluation.serving.term,
+            holders,
+        }
+    }
+}
+
+impl Drop for Reported<'_> {
+    fn drop(&mut self) {
+        if self.sent {
+            let context = &self.evaluation.replica.context;
+            let (detector, request) = (context.detector.clone(), self.request(Vec::new()));
+            context.tasks.spawn(async move { detector.report(request).await });
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Evaluation of operations on the range's leader, within one term.
+
+mod commit;
+mod lock;
+mod read;
+mod validate;
+
+pub(crate) use read::bounds;
+
+use std::sync::Arc;
+
+use env::clock::Instant;
+use proto::v1::{Check, Header, HeartbeatResult, RangeState, Release, ReleaseResult, Span};
+
+use super::locks::{Owner, TxnId};
+use super::refusal::Refusal;
+use super::replica::Replica;
+use super::serving::Serving;
+use super::state::{contains, covers, descriptor};
+
+/// The longest key.
+pub(crate) const KEY_BYTES_MAX: usize = 64 << 10;
+
+/// A request being evaluated.
+pub(crate) struct Evaluation<'a> {
+    /// Where.
+    pub(crate) replica: &'a Replica,
+    /// In which term.
+    pub(crate) serving: Arc<Serving>,
+    /// Under which state of the range.
+    pub(crate) state: Arc<RangeState>,
+    /// For whom.
+    pub(crate) header: Header,
+    /// When the client stops waiting.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Evaluation<'_> {
+    /// The transaction of the request.
+    fn owner(&self) -> Result<Owner, Refusal> {
+        let id = self.header.txn_id.as_ref().try_into();
+        let id = id.map_err(|_| Refusal::Invalid("a transaction id has 16 bytes".to_owned()))?;
+        let priority = match self.header.txn_priority {
+            0 => self.header.start_timestamp,
+            priority => priority,
+        };
+        Ok(Owner { id, priority })
+    }
+
+    /// Gives up locks.
+    pub(crate) fn release(&self, release: &Release) -> Result<ReleaseResult, Refusal> {
+        let owner = self.owner()?;
+        if release.keys.is_empty() {
+            self.serving.locks.release_all(&owner.id);
+        } else {
+            self.serving.locks.release(&owner.id, &release.keys);
+        }
+        Ok(ReleaseResult {})
+    }
+
+    /// Keeps locks alive.
+    pub(crate) fn heartbeat(&self, heartbeat: proto::v1::Heartbeat) -> HeartbeatResult {
+        let unknown = heartbeat.txn_ids.into_iter().filter(|txn| {
+            let id = TxnId::try_from(txn.as_ref());
+            !id.is_ok_and(|id| self.serving.locks.heartbeat(&id))
+        });
+        HeartbeatResult { unknown: unknown.collect() }
+    }
+
+    fn db(&self) -> &lsm::Db {
+        &self.replica.context.db
+    }
+
+    fn span(&self) -> Result<&Span, Refusal> {
+        let starting = || Refusal::Unavailable("the range is not initialised".to_owned());
+        self.state.span.as_ref().ok_or_else(starting)
+    }
+
+    fn check_key(&self, key: &[u8]) -> Result<(), Refusal> {
+        if key.len() > KEY_BYTES_MAX {
+            let bytes = key.len() as u64;
+            return Err(Refusal::TooLarge { what: "a key", bytes, bytes_max: KEY_BYTES_MAX as u64 });
+        }
+        if contains(self.span()?, key) { Ok(()) } else { Err(self.stale_range()) }
+    }
+
+    fn check_span(&self, start: &[u8], end: &[u8]) -> Result<(), Refusal> {
+        if !end.is_empty() && start > end {
+            return Err(Refusal::Invalid("a span ends before it starts".to_owned()));
+        }
+        if covers(self.span()?, start, end) { Ok(()) } else { Err(self.stale_range()) }
+    }
+
+    fn stale_range(&self) -> Refusal {
+        let leader = self.replica.group.role().leader.map_or(0, |leader| leader.store.node_id);
+        Refusal::StaleRange(vec![descriptor(&self.state, leader)])
+    }
+
+    /// Takes a request's timestamp only if the oracle has handed it out.
+    async fn admit(&self, at: u64) -> Result<(), Refusal> {
+        if at == 0 {
+            return Err(Refusal::Invalid("a timestamp is missing".to_owned()));
+        }
+        let time = &self.replica.context.time;
+        if at <= time.observed() { Ok(()) } else { time.admit(at).await }
+    }
+
+    fn check_safe_point(&self, at: u64) -> Result<(), Refusal> {
+        // Read anew: the safe point may have moved since the request came, and compaction with it.
+        let safe_point = self.replica.cell.state().safe_point;
+        if at < safe_point { Err(Refusal::BelowSafePoint(safe_point)) } else { Ok(()) }
+    }
+
+    /// That nothing in the check's span was committed after its `since`, as far as it is applied here, and up to `at`.
+    fn check_unchanged(&self, check: &Check, at: u64) -> Result<(), Refusal> {
+        self.check_safe_point(check.since)?;
+        if check.end.is_empty() {
+            let newest = self.db().get_at(&check.start, at)?;
+            return match newest {
+                Some(newest) if newest.timestamp > check.since => {
+                    Err(Refusal::Conflict { key: check.start.clone(), timestamp: newest.timestamp })
+                }
+                _ => Ok(()),
+            };
+        }
+        let options = lsm::ScanOptions { since: Some(check.since), tombstones: true, ..Default::default() };
+        let range = read::bounds(&check.start, &check.end);
+        match self.db().scan_at(range, at, options)?.next() {
+            Some(changed) => {
+                let changed = changed?;
+                Err(Refusal::Conflict { key: changed.key, timestamp: changed.timestamp })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_checks(&self, checks: &[Check]) -> Result<(), Refusal> {
+        for check in checks {
+            if check.end.is_empty() {
+                self.check_key(&check.start)?;
+            } else {
+                self.check_span(&check.start, &check.end)?;
+            }
+        }
+        Ok(())
+    }
+}

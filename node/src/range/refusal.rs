@@ -1,0 +1,131 @@
+//! Why a range does not do what a request asks, and how that is said on the wire.
+
+use bytes::Bytes;
+use proto::v1;
+use proto::v1::error::Kind;
+
+use super::inflight::TermEnded;
+use crate::raft::{ProposeError, Replica};
+
+/// Why a range does not do what a request asks. Unless it says otherwise, nothing was done.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// Sent to the wrong range, or under a descriptor that has changed.
+    #[error("the range is not what the request takes it for")]
+    StaleRange(Vec<v1::RangeDescriptor>),
+    /// Another replica leads.
+    #[error("this replica does not lead the range")]
+    NotLeader(Option<Replica>),
+    /// Planned under another schema.
+    #[error("the catalog has changed")]
+    StaleCatalog {
+        /// The version in force.
+        current: u64,
+    },
+    /// A check failed.
+    #[error("a key was changed by another transaction")]
+    Conflict {
+        /// The key.
+        key: Bytes,
+        /// When it was changed.
+        timestamp: u64,
+    },
+    /// A lock is held by another transaction.
+    #[error("a lock is held by another transaction")]
+    LockNotAvailable {
+        /// The key.
+        key: Bytes,
+    },
+    /// The transaction is the victim of a deadlock.
+    #[error("deadlock: {cycle}")]
+    Deadlock {
+        /// The cycle, for a person.
+        cycle: String,
+    },
+    /// It is not known whether the effect took place.
+    #[error("the outcome is unknown: {0}")]
+    Ambiguous(String),
+    /// History is not kept that far back.
+    #[error("history is kept from timestamp {0} on")]
+    BelowSafePoint(u64),
+    /// The same request may be sent again.
+    #[error("{0}")]
+    Retry(String),
+    /// The request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The request asks for what does not exist yet.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A row or a transaction is too large.
+    #[error("{what}: {bytes} bytes, at most {bytes_max} are allowed")]
+    TooLarge {
+        /// What is.
+        what: &'static str,
+        /// How large.
+        bytes: u64,
+        /// The bound.
+        bytes_max: u64,
+    },
+    /// The range cannot serve now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Refusal {
+    /// The refusal as it travels.
+    pub(crate) fn into_wire(self) -> v1::Error {
+        let message = self.to_string();
+        let kind = match self {
+            Self::StaleRange(current) => Kind::StaleRange(v1::StaleRange { current }),
+            Self::NotLeader(leader) => {
+                let store = leader.map(|leader| leader.store).unwrap_or_default();
+                Kind::NotLeader(v1::NotLeader {
+                    leader_node_id: store.node_id,
+                    leader_address: store.address,
+                })
+            }
+            Self::StaleCatalog { current } => Kind::StaleCatalog(v1::StaleCatalog { current }),
+            Self::Conflict { key, timestamp } => Kind::Conflict(v1::Conflict { key, timestamp }),
+            Self::LockNotAvailable { key } => Kind::LockNotAvailable(v1::LockNotAvailable { key }),
+            Self::Deadlock { cycle } => Kind::Deadlock(v1::Deadlock { cycle }),
+            Self::Ambiguous(_) => Kind::Ambiguous(v1::Ambiguous {}),
+            Self::BelowSafePoint(safe_point) => Kind::BelowSafePoint(v1::BelowSafePoint { safe_point }),
+            Self::Retry(_) => Kind::Retry(v1::Retry { after_ms: 1 }),
+            Self::Invalid(_) => Kind::Invalid(v1::Invalid {}),
+            Self::Unsupported(_) => Kind::Unsupported(v1::Unsupported {}),
+            Self::TooLarge { bytes, bytes_max, .. } => Kind::TooLarge(v1::TooLarge { bytes, bytes_max }),
+            Self::Unavailable(_) => Kind::Unavailable(v1::Unavailable {}),
+        };
+        v1::Error { message, kind: Some(kind) }
+    }
+}
+
+impl From<lsm::Error> for Refusal {
+    fn from(error: lsm::Error) -> Self {
+        let mut message = format!("storage engine: {error}");
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        tracing::error!(%message, "a request could not be served");
+        Self::Unavailable(message)
+    }
+}
+
+impl From<TermEnded> for Refusal {
+    fn from(TermEnded: TermEnded) -> Self {
+        Self::NotLeader(None)
+    }
+}
+
+impl From<ProposeError> for Refusal {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::NotLeader { leader } => Self::NotLeader(leader),
+            ProposeError::Ambiguous | ProposeError::Fatal(_) => Self::Ambiguous(error.to_string()),
+        }
+    }
+}

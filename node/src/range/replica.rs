@@ -1,0 +1,145 @@
+//! A replica as the node serves it: which term it leads, and how a term begins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use proto::v1::{Span, WaitRequest, WaitResponse};
+use tokio::sync::watch;
+
+use super::refusal::Refusal;
+use super::serving::Serving;
+use super::state::RangeCell;
+use crate::metrics::Metrics;
+use crate::raft::{Group, Role};
+
+/// How often expired locks are looked for.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// How long a term waits before it tries again to begin.
+const BEGIN_AGAIN: Duration = Duration::from_millis(20);
+
+/// Where timestamps come from.
+#[async_trait]
+pub(crate) trait TimeSource: Send + Sync + 'static {
+    /// The largest timestamp that this node knows to have been handed out.
+    fn observed(&self) -> u64;
+
+    /// A timestamp larger than all that were handed out before the call.
+    async fn fresh(&self) -> Result<u64, Refusal>;
+
+    /// Makes sure that `at`, which is above [`TimeSource::observed`], was handed out.
+    async fn admit(&self, at: u64) -> Result<(), Refusal>;
+}
+
+/// Finds deadlocks.
+#[async_trait]
+pub(crate) trait DeadlockDetector: Send + Sync + 'static {
+    /// Reports a wait, or its end where there are no holders.
+    async fn report(&self, wait: WaitRequest) -> Option<WaitResponse>;
+}
+
+/// What all replicas of a node share.
+pub(crate) struct Context {
+    /// The engine.
+    pub(crate) db: lsm::Db,
+    /// The cluster.
+    pub(crate) cluster_id: Bytes,
+    /// Where timestamps come from.
+    pub(crate) time: Arc<dyn TimeSource>,
+    /// Finds deadlocks.
+    pub(crate) detector: Arc<dyn DeadlockDetector>,
+    /// Runs what must go on when its caller goes away.
+    pub(crate) tasks: crate::tasks::Tasks,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+}
+
+/// One replica of a range.
+pub(crate) struct Replica {
+    /// What all parts of the store know the replica by.
+    pub(crate) cell: Arc<RangeCell>,
+    /// Its side of replication.
+    pub(crate) group: Arc<Group>,
+    /// What all replicas share.
+    pub(crate) context: Arc<Context>,
+}
+
+impl Replica {
+    /// Serves whatever terms this replica leads; ends with its task.
+    pub(crate) async fn lead(self: Arc<Self>) {
+        let mut roles = self.group.watch();
+        loop {
+            let role = roles.borrow_and_update().clone();
+            if role.is_leader {
+                self.lead_term(&role, &mut roles).await;
+            }
+            self.cell.serve(None);
+            if *roles.borrow() == role && roles.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Serves one term until the role changes.
+    async fn lead_term(&self, role: &Role, roles: &mut watch::Receiver<Role>) {
+        let range = self.cell.range_id();
+        let over = wait_until_over(role, roles);
+        let serve = async {
+            let serving = self.begin_term(role.term).await;
+            self.cell.serve(Some(serving.clone()));
+            tracing::info!(range, term = role.term, "serving");
+            loop {
+                env::clock::sleep(SWEEP).await;
+                let expired = serving.locks.expire();
+                if expired > 0 {
+                    self.context.metrics.locks_expired.increment(expired as u64);
+                    tracing::info!(range, transactions = expired, "locks expired without a sign of life");
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = over => tracing::info!(range, term = role.term, "no longer leading"),
+            () = serve => {}
+        }
+    }
+
+    /// A term may serve once its blank entry is applied, its lease holds, and a timestamp requested after that has
+    /// arrived.
+    async fn begin_term(&self, term: u64) -> Arc<Serving> {
+        loop {
+            if self.group.wait_term_applied(term).await.is_ok() && self.group.lease_valid(term) {
+                match self.context.time.fresh().await {
+                    Ok(floor) => return Arc::new(Serving::new(term, floor)),
+                    Err(error) => {
+                        tracing::debug!(range = self.cell.range_id(), term, %error, "no timestamp yet")
+                    }
+                }
+            }
+            env::clock::sleep(BEGIN_AGAIN).await;
+        }
+    }
+
+    /// Makes sure that nothing will commit at or below `at` within the span, and that what has is applied here.
+    pub(crate) async fn close_at(&self, serving: &Serving, span: &Span, at: u64) -> Result<(), Refusal> {
+        serving.memory.raise_span(&span.start, &span.end, at);
+        Ok(serving.inflight.settle_span(&span.start, &span.end, at).await?)
+    }
+}
+
+/// Completes when the replica leads the term no more.
+async fn wait_until_over(role: &Role, roles: &mut watch::Receiver<Role>) {
+    loop {
+        {
+            let now = roles.borrow_and_update();
+            if !now.is_leader || now.term != role.term {
+                return;
+            }
+        }
+        if roles.changed().await.is_err() {
+            return;
+        }
+    }
+}

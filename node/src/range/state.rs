@@ -1,0 +1,139 @@
+//! What a replica knows of its range: the replicated state, and the term that it serves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use prost::Message;
+use proto::v1::{RangeDescriptor, RangeState, ReplicaDescriptor, Span};
+
+use super::serving::Serving;
+use crate::raft::Membership;
+
+/// The format of commands and rows that this program writes, and the newest that it reads.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The kind of the row that holds a [`RangeState`] ([`keys::range::state`]); 0 is replication's own.
+const KIND_STATE: u8 = 1;
+
+/// The kind of the rows that remember transactions which only deleted: start timestamp → commit timestamp.
+const KIND_TRANSACTIONS: u8 = 2;
+
+/// The key of a range's state.
+pub(crate) fn state_key(range_id: u64) -> Bytes {
+    keys::range::state(range_id, KIND_STATE)
+}
+
+/// All state keys of a range but replication's own: start, end.
+pub(crate) fn state_span(range_id: u64) -> (Bytes, Bytes) {
+    (state_key(range_id), keys::range::states(range_id).end)
+}
+
+/// The key that remembers a transaction which left no version with its start timestamp behind.
+pub(crate) fn transaction_key(range_id: u64, start_timestamp: u64) -> Bytes {
+    keys::range::state_of(range_id, KIND_TRANSACTIONS, &start_timestamp.to_be_bytes())
+}
+
+/// One replica of a range: what all parts of the store know it by.
+#[derive(Debug)]
+pub(crate) struct RangeCell {
+    range_id: u64,
+    state: RwLock<Arc<RangeState>>,
+    serving: RwLock<Option<Arc<Serving>>>,
+}
+
+impl RangeCell {
+    /// The replica as the engine knows it; blank if it is new.
+    pub(crate) fn load(range_id: u64, db: &lsm::Db) -> Result<Self, lsm::Error> {
+        let state = load_state(range_id, db)?;
+        Ok(Self { range_id, state: RwLock::new(Arc::new(state)), serving: RwLock::new(None) })
+    }
+
+    /// Reads the state anew.
+    pub(crate) fn reload(&self, db: &lsm::Db) -> Result<(), lsm::Error> {
+        *self.state.write() = Arc::new(load_state(self.range_id, db)?);
+        Ok(())
+    }
+
+    /// The range.
+    pub(crate) fn range_id(&self) -> u64 {
+        self.range_id
+    }
+
+    /// What is replicated.
+    pub(crate) fn state(&self) -> Arc<RangeState> {
+        self.state.read().clone()
+    }
+
+    /// Replaces what is replicated; apply alone does.
+    pub(crate) fn set_state(&self, state: RangeState) {
+        *self.state.write() = Arc::new(state);
+    }
+
+    /// The term that this replica serves, if it leads.
+    pub(crate) fn serving(&self) -> Option<Arc<Serving>> {
+        self.serving.read().clone()
+    }
+
+    /// Starts to serve a term, or stops; what was served before ends.
+    pub(crate) fn serve(&self, serving: Option<Arc<Serving>>) {
+        let before = std::mem::replace(&mut *self.serving.write(), serving);
+        if let Some(before) = before {
+            before.end();
+        }
+    }
+}
+
+fn load_state(range_id: u64, db: &lsm::Db) -> Result<RangeState, lsm::Error> {
+    match db.get(&state_key(range_id))? {
+        Some(row) => RangeState::decode(row)
+            .map_err(|error| lsm::Error::Invalid(format!("the state of range {range_id}: {error}"))),
+        None => Ok(RangeState { format: FORMAT, range_id, ..RangeState::default() }),
+    }
+}
+
+/// A range's state as a descriptor; `leader_node_id` is a hint.
+pub(crate) fn descriptor(state: &RangeState, leader_node_id: u64) -> RangeDescriptor {
+    RangeDescriptor {
+        range_id: state.range_id,
+        span: state.span.clone(),
+        span_epoch: state.span_epoch,
+        config_epoch: state.config_epoch,
+        replicas: state.replicas.clone(),
+        leader_node_id,
+    }
+}
+
+/// A membership as descriptors.
+pub(crate) fn replicas(membership: &Membership) -> Vec<ReplicaDescriptor> {
+    let replicas = membership.replicas().map(|replica| ReplicaDescriptor {
+        replica_id: replica.replica_id,
+        node_id: replica.store.node_id,
+        address: replica.store.address,
+        learner: !replica.voter,
+    });
+    replicas.collect()
+}
+
+/// Whether a key lies in a span; an empty end is the end of the key space.
+pub(crate) fn contains(span: &Span, key: &[u8]) -> bool {
+    span.start.as_ref() <= key && (span.end.is_empty() || key < span.end.as_ref())
+}
+
+/// Whether all of `start <= key < end` lies in a span, where an empty end is the end of the key space.
+pub(crate) fn covers(span: &Span, start: &[u8], end: &[u8]) -> bool {
+    span.start.as_ref() <= start && (span.end.is_empty() || (!end.is_empty() && end <= span.end.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_covers_what_lies_in_it_whole() {
+        let span = Span { start: Bytes::from_static(b"d"), end: Bytes::from_static(b"e") };
+        assert!(covers(&span, b"da", b"db") && covers(&span, b"d", b"e"));
+        assert!(!covers(&span, b"da", b"") && !covers(&span, b"c", b"db") && !covers(&span, b"d", b"e\0"));
+        assert!(contains(&span, b"d") && !contains(&span, b"e") && !contains(&span, b"c"));
+    }
+}

@@ -1,0 +1,333 @@
+//! The root range's rows, and the commands that change them. Deterministic.
+//!
+//! Few and small, so all of them are in memory beside the engine.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use bytes::Bytes;
+use lsm::WriteBatch;
+use prost::Message;
+use proto::v1::root_command::Kind;
+use proto::v1::{
+    BootstrapCommand, ClusterRow, CounterRow, JoinCommand, NodeRow, RangeDescriptor, RangeRow, RootCommand,
+    RootReply, WindowRow,
+};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::range::apply::ApplyRoot;
+use crate::range::state::FORMAT;
+
+/// Ids of nodes.
+pub(crate) const COUNTER_NODE: &str = "node";
+/// Ids of replicas, never used twice in the whole cluster.
+pub(crate) const COUNTER_REPLICA: &str = "replica";
+/// Ids of ranges.
+pub(crate) const COUNTER_RANGE: &str = "range";
+/// Object ids of SQL.
+pub(crate) const COUNTER_OID: &str = "oid";
+
+/// The first object id that is not PostgreSQL's own.
+const OID_FIRST: u64 = 16384;
+
+/// How many digests are remembered.
+const DIGESTS_MAX: usize = 16;
+
+/// The longest name of a counter.
+const COUNTER_NAME_MAX: usize = 64;
+
+/// What the root range keeps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RootState {
+    cluster: Option<ClusterRow>,
+    nodes: BTreeMap<u64, NodeRow>,
+    ranges: BTreeMap<u64, RangeDescriptor>,
+    counters: BTreeMap<String, u64>,
+    window_end: u64,
+    /// Not rows: what this replica found at digest commands.
+    digests: BTreeMap<u64, (u128, u64)>,
+}
+
+impl RootState {
+    /// The state as the engine has it.
+    pub(crate) fn load(db: &lsm::Db) -> Result<Self, lsm::Error> {
+        let mut state = Self::default();
+        let span = keys::root::span();
+        for row in db.scan((Bound::Included(&span.start), Bound::Excluded(&span.end)), false)? {
+            let (key, value) = row?;
+            let damaged =
+                |error: prost::DecodeError| lsm::Error::Invalid(format!("a row of the root range: {error}"));
+            match key.get(1) {
+                Some(b'c') => state.cluster = Some(ClusterRow::decode(value).map_err(damaged)?),
+                Some(b'n') => {
+                    let row = NodeRow::decode(value).map_err(damaged)?;
+                    state.nodes.insert(row.node_id, row);
+                }
+                Some(b'd') => {
+                    let range = RangeRow::decode(value).map_err(damaged)?.range.unwrap_or_default();
+                    state.ranges.insert(range.range_id, range);
+                }
+                Some(b'i') => {
+                    let name = String::from_utf8_lossy(key.get(2..).unwrap_or_default()).into_owned();
+                    state.counters.insert(name, CounterRow::decode(value).map_err(damaged)?.next);
+                }
+                Some(b'o') => state.window_end = WindowRow::decode(value).map_err(damaged)?.end,
+                _ => return Err(lsm::Error::Invalid("an unknown row of the root range".to_owned())),
+            }
+        }
+        Ok(state)
+    }
+
+    /// The cluster's id; `None` until there is a cluster.
+    pub(crate) fn cluster_id(&self) -> Option<Bytes> {
+        self.cluster.as_ref().map(|row| row.cluster_id.clone())
+    }
+
+    /// The nodes, ascending by id.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodeRow> {
+        self.nodes.values()
+    }
+
+    /// One node.
+    pub(crate) fn node(&self, node_id: u64) -> Option<&NodeRow> {
+        self.nodes.get(&node_id)
+    }
+
+    /// The ranges, ascending by id.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = &RangeDescriptor> {
+        self.ranges.values()
+    }
+
+    /// One range.
+    pub(crate) fn range(&self, range_id: u64) -> Option<&RangeDescriptor> {
+        self.ranges.get(&range_id)
+    }
+
+    /// Timestamps below this may have been handed out.
+    pub(crate) fn window_end(&self) -> u64 {
+        self.window_end
+    }
+
+    /// What was found at a digest command: the digest, how many rows.
+    pub(crate) fn digest(&self, number: u64) -> Option<(u128, u64)> {
+        self.digests.get(&number).copied()
+    }
+
+    fn bootstrap(&mut self, command: BootstrapCommand, batch: &mut WriteBatch) -> RootReply {
+        if self.cluster.is_some() {
+            return RootReply::default();
+        }
+        let cluster =
+            ClusterRow { format: FORMAT, cluster_id: command.cluster_id, created_ms: command.created_ms };
+        batch.put(&keys::root::cluster_id(), &cluster.encode_to_vec());
+        self.cluster = Some(cluster);
+        if let Some(node) = command.node {
+            self.put_node(node, batch);
+        }
+        for range in command.ranges {
+            self.put_range(range, batch);
+        }
+        for (name, next) in command.counters {
+            self.put_counter(&name, next, batch);
+        }
+        RootReply::default()
+    }
+
+    /// A store keeps its node id for good; what it says of itself may change.
+    fn join(&mut self, command: JoinCommand, batch: &mut WriteBatch) -> RootReply {
+        let known =
+            self.nodes.values().find(|node| node.store_id == command.store_id).map(|node| node.node_id);
+        let node_id = match known {
+            Some(node_id) => node_id,
+            None => match self.allocate(COUNTER_NODE, 1, batch) {
+                RootReply { first, error, .. } if error.is_empty() => first,
+                refused => return refused,
+            },
+        };
+        let node = NodeRow {
+            format: FORMAT,
+            node_id,
+            store_id: command.store_id,
+            address: command.address,
+            locality: command.locality,
+            version: command.version,
+        };
+        if self.nodes.get(&node_id) != Some(&node) {
+            self.put_node(node, batch);
+        }
+        RootReply { node_id, ..RootReply::default() }
+    }
+
+    fn allocate(&mut self, name: &str, count: u64, batch: &mut WriteBatch) -> RootReply {
+        let refused = |error: &str| RootReply { error: error.to_owned(), ..RootReply::default() };
+        if name.is_empty() || name.len() > COUNTER_NAME_MAX || name.contains('\0') {
+            return refused("a counter has a name of 1 to 64 bytes without zeros");
+        }
+        let first =
+            self.counters.get(name).copied().unwrap_or(if name == COUNTER_OID { OID_FIRST } else { 1 });
+        let Some(next) = first.checked_add(count).filter(|_| count > 0) else {
+            return refused("a count of ids is at least 1, and there are not that many");
+        };
+        self.put_counter(name, next, batch);
+        RootReply { first, ..RootReply::default() }
+    }
+
+    fn put_node(&mut self, node: NodeRow, batch: &mut WriteBatch) {
+        batch.put(&keys::root::node(node.node_id), &node.encode_to_vec());
+        self.nodes.insert(node.node_id, node);
+    }
+
+    fn put_range(&mut self, range: RangeDescriptor, batch: &mut WriteBatch) {
+        let row = RangeRow { format: FORMAT, range: Some(range.clone()) };
+        batch.put(&keys::root::directory(range.range_id), &row.encode_to_vec());
+        self.ranges.insert(range.range_id, range);
+    }
+
+    fn put_newer_range(&mut self, range: RangeDescriptor, batch: &mut WriteBatch) {
+        let epochs = |range: &RangeDescriptor| (range.span_epoch, range.config_epoch);
+        if self.ranges.get(&range.range_id).is_none_or(|known| epochs(known) < epochs(&range)) {
+            self.put_range(range, batch);
+        }
+    }
+
+    fn put_counter(&mut self, name: &str, next: u64, batch: &mut WriteBatch) {
+        batch.put(&keys::root::counter(name), &CounterRow { format: FORMAT, next }.encode_to_vec());
+        self.counters.insert(name.to_owned(), next);
+    }
+
+    fn take_digest(&mut self, number: u64) {
+        let mut hash = Xxh3::new();
+        let mut rows = 0;
+        let mut row = |bytes: Vec<u8>| {
+            hash.update(&(bytes.len() as u64).to_be_bytes());
+            hash.update(&bytes);
+            rows += 1;
+        };
+        row(self.cluster.clone().unwrap_or_default().encode_to_vec());
+        self.nodes.values().for_each(|node| row(node.encode_to_vec()));
+        self.ranges.values().for_each(|range| row(range.encode_to_vec()));
+        for (name, next) in &self.counters {
+            row(name.as_bytes().to_vec());
+            row(next.to_be_bytes().to_vec());
+        }
+        row(self.window_end.to_be_bytes().to_vec());
+        let digest = hash.digest128();
+        self.digests.insert(number, (digest, rows));
+        while self.digests.len() > DIGESTS_MAX {
+            self.digests.pop_first();
+        }
+    }
+}
+
+impl ApplyRoot for RootState {
+    fn apply(&mut self, command: RootCommand, batch: &mut WriteBatch) -> Bytes {
+        let reply = match command.kind {
+            Some(Kind::Bootstrap(command)) => self.bootstrap(command, batch),
+            Some(Kind::ReserveWindow(command)) => {
+                if command.end > self.window_end {
+                    self.window_end = command.end;
+                    let row = WindowRow { format: FORMAT, end: command.end };
+                    batch.put(&keys::root::oracle_window(), &row.encode_to_vec());
+                }
+                RootReply::default()
+            }
+            Some(Kind::Join(command)) => self.join(command, batch),
+            Some(Kind::PutRange(command)) => {
+                if let Some(range) = command.range {
+                    self.put_newer_range(range, batch);
+                }
+                RootReply::default()
+            }
+            Some(Kind::Allocate(command)) => self.allocate(&command.counter, command.count, batch),
+            Some(Kind::Digest(command)) => {
+                self.take_digest(command.number);
+                RootReply::default()
+            }
+            None => RootReply { error: "an unknown command".to_owned(), ..RootReply::default() },
+        };
+        reply.encode_to_vec().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::{AllocateCommand, DigestCommand, PutRangeCommand, ReserveWindowCommand};
+
+    use super::*;
+
+    fn run(state: &mut RootState, kind: Kind) -> RootReply {
+        let reply = state.apply(RootCommand { kind: Some(kind) }, &mut WriteBatch::new());
+        RootReply::decode(reply).unwrap()
+    }
+
+    fn join(store: u8, address: &str) -> Kind {
+        let store_id = Bytes::copy_from_slice(&[store; 16]);
+        Kind::Join(JoinCommand { store_id, address: address.to_owned(), ..JoinCommand::default() })
+    }
+
+    fn allocate(counter: &str, count: u64) -> Kind {
+        Kind::Allocate(AllocateCommand { counter: counter.to_owned(), count })
+    }
+
+    #[test]
+    fn a_store_that_joins_again_keeps_its_node_id() {
+        let mut state = RootState::default();
+        assert_eq!(run(&mut state, join(7, "a:1")).node_id, 1);
+        assert_eq!(run(&mut state, join(8, "b:1")).node_id, 2);
+        assert_eq!(run(&mut state, join(7, "c:1")).node_id, 1);
+        assert_eq!(state.node(1).unwrap().address, "c:1");
+    }
+
+    #[test]
+    fn ids_are_never_given_twice() {
+        let mut state = RootState::default();
+        assert_eq!(run(&mut state, allocate("range", 3)).first, 1);
+        assert_eq!(run(&mut state, allocate("range", 1)).first, 4);
+        assert_eq!(run(&mut state, allocate("oid", 1)).first, OID_FIRST);
+        assert!(!run(&mut state, allocate("oid", 0)).error.is_empty());
+        assert!(!run(&mut state, allocate("oid", u64::MAX)).error.is_empty());
+        assert!(!run(&mut state, allocate("", 1)).error.is_empty());
+        assert_eq!(run(&mut state, allocate("oid", 1)).first, OID_FIRST + 1);
+    }
+
+    #[test]
+    fn the_reserved_window_only_grows() {
+        let mut state = RootState::default();
+        for end in [10, 30, 20] {
+            run(&mut state, Kind::ReserveWindow(ReserveWindowCommand { end }));
+        }
+        assert_eq!(state.window_end(), 30);
+    }
+
+    #[test]
+    fn a_cluster_is_made_once() {
+        let mut state = RootState::default();
+        for cluster in [1u8, 2] {
+            let cluster_id = Bytes::copy_from_slice(&[cluster; 16]);
+            run(&mut state, Kind::Bootstrap(BootstrapCommand { cluster_id, ..BootstrapCommand::default() }));
+        }
+        assert_eq!(state.cluster_id().unwrap()[0], 1);
+    }
+
+    #[test]
+    fn an_older_descriptor_does_not_replace_a_newer_one() {
+        let mut state = RootState::default();
+        for config_epoch in [2, 1] {
+            let range = Some(RangeDescriptor { range_id: 2, config_epoch, ..RangeDescriptor::default() });
+            run(&mut state, Kind::PutRange(PutRangeCommand { range }));
+        }
+        assert_eq!(state.range(2).unwrap().config_epoch, 2);
+    }
+
+    #[test]
+    fn equal_states_have_equal_digests() {
+        let (mut a, mut b) = (RootState::default(), RootState::default());
+        run(&mut a, join(7, "a:1"));
+        run(&mut a, Kind::Digest(DigestCommand { number: 1 }));
+        run(&mut b, Kind::Digest(DigestCommand { number: 1 }));
+        assert_ne!(a.digest(1), b.digest(1));
+        run(&mut b, join(7, "a:1"));
+        run(&mut b, Kind::Digest(DigestCommand { number: 2 }));
+        assert_eq!(a.digest(1), b.digest(2));
+    }
+}

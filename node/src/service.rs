@@ -1,0 +1,153 @@
+//! What a node answers. What makes no sense is refused here, before it reaches a range.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use proto::v1::{
+    AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
+    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
+    InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
+    NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk,
+    RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest, RaftVoteResponse,
+    RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest, WaitResponse,
+};
+use proto::{NodeService, RequestStream, ResponseStream, Status};
+use std::sync::Arc;
+
+use crate::consistency;
+use crate::member::Member;
+use crate::node::{Inner, Node};
+use crate::range::Refusal;
+use crate::root::{ROOT_RANGE, RootTerm};
+
+/// How many operations one batch may hold.
+const OPERATIONS_MAX: usize = 1024;
+
+impl Inner {
+    fn a_member(&self) -> Result<Arc<Member>, Status> {
+        self.member().ok_or_else(|| Status::unavailable("the node belongs to no cluster yet"))
+    }
+
+    /// The node as a member of the cluster that a request is meant for; an empty id is any.
+    fn member_of(&self, cluster_id: &Bytes) -> Result<Arc<Member>, Status> {
+        let member = self.a_member()?;
+        if cluster_id.is_empty() || *cluster_id == member.cluster_id {
+            Ok(member)
+        } else {
+            Err(Status::permission_denied("the request is meant for another cluster"))
+        }
+    }
+
+    fn root(&self, cluster_id: &Bytes) -> Result<Arc<RootTerm>, Status> {
+        let member = self.member_of(cluster_id)?;
+        member.link.local().ok_or_else(|| Status::failed_precondition(self.root_leader()))
+    }
+}
+
+#[async_trait]
+impl NodeService for Node {
+    async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
+        let inner = self.inner();
+        let started = env::clock::now();
+        let refuse =
+            |refusal: Refusal| BatchResponse { results: Vec::new(), error: Some(refusal.into_wire()) };
+        let Some(header) = &request.header else {
+            return Ok(refuse(Refusal::Invalid("a batch has a header".to_owned())));
+        };
+        if header.cluster_id.is_empty() {
+            return Ok(refuse(Refusal::Invalid("a batch names its cluster".to_owned())));
+        }
+        let member = inner.member_of(&header.cluster_id)?;
+        if request.operations.len() > OPERATIONS_MAX {
+            return Ok(refuse(Refusal::Invalid(format!("a batch has at most {OPERATIONS_MAX} operations"))));
+        }
+        let replica = match member.replica(header.range_id) {
+            Some(replica) if header.range_id != ROOT_RANGE => replica,
+            _ => return Ok(refuse(Refusal::StaleRange(member.directory().ranges))),
+        };
+        let response = replica.batch(request).await;
+        inner.metrics.batches.increment(1);
+        inner.metrics.batch_seconds.record(env::clock::now().duration_since(started).as_secs_f64());
+        Ok(response)
+    }
+
+    async fn timestamp(&self, request: TimestampRequest) -> Result<TimestampResponse, Status> {
+        let inner = self.inner();
+        let member = inner.member_of(&request.cluster_id)?;
+        if member.link.local().is_none() {
+            return Err(Status::failed_precondition(inner.root_leader()));
+        }
+        let first = member.link.timestamp(request.count).await?;
+        inner.metrics.timestamps.increment(u64::from(request.count));
+        Ok(TimestampResponse { first, catalog_version: 0 })
+    }
+
+    async fn join(&self, request: JoinRequest) -> Result<JoinResponse, Status> {
+        self.inner().root(&Bytes::new())?.join(request).await
+    }
+
+    async fn node_heartbeat(&self, request: NodeHeartbeatRequest) -> Result<NodeHeartbeatResponse, Status> {
+        self.inner().root(&request.cluster_id)?.heartbeat(request).await
+    }
+
+    async fn directory(&self, request: DirectoryRequest) -> Result<DirectoryResponse, Status> {
+        Ok(self.inner().member_of(&request.cluster_id)?.directory())
+    }
+
+    async fn allocate_ids(&self, request: AllocateIdsRequest) -> Result<AllocateIdsResponse, Status> {
+        self.inner().root(&request.cluster_id)?.allocate_ids(request).await
+    }
+
+    async fn wait(&self, request: WaitRequest) -> Result<WaitResponse, Status> {
+        self.inner().root(&request.cluster_id)?.wait(request)
+    }
+
+    async fn digest(&self, request: DigestRequest) -> Result<DigestResponse, Status> {
+        consistency::digest(&*self.inner().member_of(&request.cluster_id)?, request).await
+    }
+
+    async fn init(&self, _request: InitRequest) -> Result<InitResponse, Status> {
+        let made = self.inner().init().await.map_err(|error| {
+            tracing::error!(%error, "the cluster was not initialised");
+            Status::unavailable(error.to_string())
+        })?;
+        let member = self.inner().a_member()?;
+        Ok(InitResponse { cluster_id: member.cluster_id.clone(), already_initialised: !made })
+    }
+
+    async fn nodes(&self, _request: NodesRequest) -> Result<NodesResponse, Status> {
+        Ok(NodesResponse { nodes: self.inner().a_member()?.directory().nodes })
+    }
+
+    async fn ranges(&self, _request: RangesRequest) -> Result<RangesResponse, Status> {
+        Ok(RangesResponse { ranges: self.inner().a_member()?.ranges() })
+    }
+
+    async fn check_consistency(
+        &self,
+        _request: CheckConsistencyRequest,
+    ) -> Result<CheckConsistencyResponse, Status> {
+        Ok(consistency::check(&*self.inner().a_member()?).await)
+    }
+
+    async fn raft_vote(&self, request: RaftVoteRequest) -> Result<RaftVoteResponse, Status> {
+        self.inner().a_member()?.host.on_vote(request).await
+    }
+
+    async fn raft_append(
+        &self,
+        requests: RequestStream<RaftAppendRequest>,
+    ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
+        self.inner().a_member()?.host.on_append(requests).await
+    }
+
+    async fn raft_snapshot(
+        &self,
+        chunks: RequestStream<RaftSnapshotChunk>,
+    ) -> Result<RaftSnapshotResponse, Status> {
+        self.inner().a_member()?.host.on_snapshot(chunks).await
+    }
+
+    async fn raft_transfer(&self, request: RaftTransferRequest) -> Result<RaftTransferResponse, Status> {
+        self.inner().a_member()?.host.on_transfer(request).await
+    }
+}

@@ -1,0 +1,178 @@
+//! The data directory: whose it is, who works on it, and the engine within.
+//!
+//! ```text
+//! DIR/IDENTITY   format, store id, cluster, node: a StoreIdentity behind its XXH3, replaced as a whole
+//! DIR/engine/    the storage engine: data, intents, the root range's rows, range state, this store's own rows
+//! DIR/raft/      the shared raft log
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use env::disk::{DirectoryLock, Disk};
+use keys::keyspace;
+use parking_lot::Mutex;
+use prost::Message;
+use proto::v1::StoreIdentity;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::NodeError;
+use crate::options::NodeOptions;
+
+/// The newest format of a data directory that this program knows, and the one it writes.
+pub(crate) const FORMAT: u32 = 1;
+
+const IDENTITY: &str = "IDENTITY";
+
+/// Bytes of the checksum before the identity.
+const CHECKSUM_BYTES: usize = 8;
+
+/// A data directory that this process works on.
+///
+/// # Invariants
+///
+/// - No other process works on it while this exists.
+/// - The identity on disk is the one in memory: it is replaced in one step that lasts, before anything relies on it.
+pub(crate) struct Store {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    identity: Mutex<StoreIdentity>,
+    db: lsm::Db,
+    _lock: Box<dyn DirectoryLock>,
+}
+
+impl Store {
+    /// Opens a data directory, or makes one.
+    pub(crate) fn open(options: &NodeOptions) -> Result<Self, NodeError> {
+        let (disk, dir) = (options.disk.clone(), options.dir.clone());
+        let failed = |action| {
+            let path = dir.clone();
+            move |source| NodeError::Directory { action, path, source }
+        };
+        disk.create_dir_all(&dir).map_err(failed("create"))?;
+        let lock = disk.lock_dir(&dir).map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => NodeError::Locked { path: dir.clone() },
+            _ => failed("lock")(error),
+        })?;
+        let path = dir.join(IDENTITY);
+        let identity = match disk.exists(&path).map_err(failed("read"))? {
+            true => read_identity(&*disk, &path)?,
+            false => {
+                let store_id = Bytes::copy_from_slice(&env::random::id());
+                let identity = StoreIdentity { format: FORMAT, store_id, ..StoreIdentity::default() };
+                write_identity(&*disk, &path, &identity)?;
+                identity
+            }
+        };
+        let db = lsm::Db::open(engine_options(options)).map_err(|error| match error {
+            lsm::Error::Locked { path } => NodeError::Locked { path },
+            other => NodeError::Engine(other),
+        })?;
+        Ok(Self { disk, dir, identity: Mutex::new(identity), db, _lock: lock })
+    }
+
+    /// The engine.
+    pub(crate) fn db(&self) -> &lsm::Db {
+        &self.db
+    }
+
+    /// Whose it is.
+    pub(crate) fn identity(&self) -> StoreIdentity {
+        self.identity.lock().clone()
+    }
+
+    /// Replaces the identity.
+    pub(crate) fn set_identity(&self, identity: StoreIdentity) -> Result<(), NodeError> {
+        let mut known = self.identity.lock();
+        write_identity(&*self.disk, &self.dir.join(IDENTITY), &identity)?;
+        *known = identity;
+        Ok(())
+    }
+
+    /// Where the raft log lives.
+    pub(crate) fn raft_dir(&self) -> PathBuf {
+        self.dir.join("raft")
+    }
+}
+
+fn engine_options(options: &NodeOptions) -> lsm::Options {
+    let keyspaces = vec![
+        lsm::Keyspace::versioned(keyspace::DATA, "data"),
+        lsm::Keyspace::plain(keyspace::INTENTS, "intents"),
+        lsm::Keyspace::plain(keyspace::ROOT, "root"),
+        lsm::Keyspace::plain(keyspace::RANGE, "range"),
+        lsm::Keyspace::plain(keyspace::STORE, "store"),
+    ];
+    let mut engine = lsm::Options::new(options.disk.clone(), options.dir.join("engine"), keyspaces);
+    engine.memtable_bytes_max = options.memtable_bytes_max;
+    engine.cache_bytes = options.cache_bytes;
+    if env::simulation::is_active() {
+        engine.background = lsm::Background::Manual;
+    }
+    engine
+}
+
+fn read_identity(disk: &dyn Disk, path: &Path) -> Result<StoreIdentity, NodeError> {
+    let damaged = |what: &str| NodeError::Damaged { path: path.to_owned(), what: what.to_owned() };
+    let content = disk.read(path).map_err(|source| NodeError::Directory {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    let (checksum, encoded) =
+        content.split_at_checked(CHECKSUM_BYTES).ok_or_else(|| damaged("it is too short"))?;
+    if checksum != xxh3_64(encoded).to_be_bytes() {
+        return Err(damaged("its checksum does not match"));
+    }
+    let identity = StoreIdentity::decode(encoded).map_err(|_| damaged("it cannot be decoded"))?;
+    if identity.format > FORMAT {
+        return Err(NodeError::TooNew { path: path.to_owned(), found: identity.format, known: FORMAT });
+    }
+    if identity.store_id.len() != 16 {
+        return Err(damaged("its store id has not 16 bytes"));
+    }
+    Ok(identity)
+}
+
+fn write_identity(disk: &dyn Disk, path: &Path, identity: &StoreIdentity) -> Result<(), NodeError> {
+    let encoded = identity.encode_to_vec();
+    let mut content = xxh3_64(&encoded).to_be_bytes().to_vec();
+    content.extend_from_slice(&encoded);
+    disk.replace(path, &content).map_err(|source| NodeError::Directory {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use env::disk::MemoryDisk;
+
+    use super::*;
+
+    #[test]
+    fn a_damaged_or_newer_identity_is_refused() {
+        let disk = MemoryDisk::new();
+        let dir = Path::new("/store");
+        disk.create_dir_all(dir).unwrap();
+        let path = dir.join(IDENTITY);
+        let identity =
+            StoreIdentity { format: FORMAT, store_id: vec![1; 16].into(), ..StoreIdentity::default() };
+        write_identity(&disk, &path, &identity).unwrap();
+        assert_eq!(read_identity(&disk, &path).unwrap(), identity);
+        let mut content = disk.read(&path).unwrap();
+        content[10] ^= 1;
+        disk.replace(&path, &content).unwrap();
+        assert!(matches!(read_identity(&disk, &path), Err(NodeError::Damaged { .. })));
+        write_identity(&disk, &path, &StoreIdentity { format: FORMAT + 1, ..identity }).unwrap();
+        assert!(matches!(read_identity(&disk, &path), Err(NodeError::TooNew { .. })));
+    }
+}
