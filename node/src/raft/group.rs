@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,8 +43,8 @@ pub struct Group {
     pub(super) recovered: bool,
     /// A snapshot is being received.
     pub(super) receiving: AtomicBool,
-    /// Counts, beside this one, the snapshots being sent.
-    pub(super) sending: Arc<()>,
+    /// Counts the snapshots being sent.
+    pub(super) sending: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for Group {
@@ -174,6 +174,7 @@ impl Group {
 
     /// Adds a replica that does not vote and returns once it has caught up. `replica_id` was never used in the range.
     pub async fn add_learner(&self, replica_id: u64, store: Store) -> Result<(), ChangeError> {
+        self.settled().await?;
         self.lease.restart();
         match env::clock::timeout(CATCH_UP_MAX, self.raft.add_learner(replica_id, store, true)).await {
             Ok(added) => added.map(|_| ()).map_err(|error| self.unchanged(error)),
@@ -184,6 +185,7 @@ impl Group {
     /// Makes exactly `voters` the voters, through joint consensus. All of them are learners or voters already; who
     /// votes no more becomes a learner with `retain`, else leaves the range.
     pub async fn change_voters(&self, voters: Vec<u64>, retain: bool) -> Result<(), ChangeError> {
+        self.settled().await?;
         let voters: BTreeSet<u64> = voters.into_iter().collect();
         if !voters.contains(&self.replica_id) {
             // A leader that votes no more hands its leadership over by itself.
@@ -197,6 +199,7 @@ impl Group {
 
     /// Removes a learner from the range.
     pub async fn remove_learner(&self, replica_id: u64) -> Result<(), ChangeError> {
+        self.settled().await?;
         let removed = ChangeMembers::RemoveNodes(BTreeSet::from([replica_id]));
         self.raft.change_membership(removed, true).await.map(|_| ()).map_err(|error| self.unchanged(error))
     }
@@ -220,16 +223,29 @@ impl Group {
         let mut roles = self.role.clone();
         let stepped_down = |now: &Role| now.term > role.term || !now.is_leader;
         let patience = self.timing.election_max * 2;
-        let waited = env::clock::timeout(patience, roles.wait_for(stepped_down)).await;
-        if let Ok(changed) = waited {
-            return changed.map(|_| ()).map_err(|_| ChangeError::Fatal("stopped".to_owned()));
+        let waited = async { roles.wait_for(stepped_down).await.map(|_| ()) };
+        if let Ok(changed) = env::clock::timeout(patience, waited).await {
+            return changed.map_err(|_| ChangeError::Fatal("stopped".to_owned()));
         }
         // A transfer that failed would keep this leader from proposing for good: a new term ends that.
         self.raft.trigger().elect(false).await.map_err(change_fatal)?;
         Err(ChangeError::Refused(format!("replica {replica_id} did not take over")))
     }
 
-    /// Waits until `replica_id` is known to hold the log up to its end, or almost: what the transfer itself waits for.
+    /// Waits until this leader has committed in its term: before that no change may begin.
+    async fn settled(&self) -> Result<(), ChangeError> {
+        let role = self.role();
+        if !role.is_leader {
+            return Err(ChangeError::NotLeader { leader: role.leader });
+        }
+        self.wait_term_applied(role.term).await.map_err(|error| match error {
+            ProposeError::NotLeader { leader } => ChangeError::NotLeader { leader },
+            error => ChangeError::Fatal(error.to_string()),
+        })
+    }
+
+    /// Waits until `replica_id` is known to live and to hold the log up to its end, or almost: the transfer itself
+    /// waits for the rest.
     async fn wait_matched(&self, replica_id: u64) -> Result<(), ChangeError> {
         let mut metrics = self.metrics();
         let matched = async {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use bytes::Bytes;
 use env::clock::Instant;
@@ -105,8 +105,8 @@ impl RaftHost {
         Ok(host)
     }
 
-    /// The first replica of a brand-new range, its only voter. Returns once it leads. Repeated after a crash it
-    /// returns the group that is there.
+    /// The first replica of a brand-new range, its only voter. Returns once it leads and has
+    /// applied its first entries. Repeated after a crash it returns the group that is there.
     pub async fn create(self: &Arc<Self>, seed: GroupSeed) -> Result<Arc<Group>, RaftError> {
         let group = self.add_empty(seed.range_id, seed.replica_id).await?;
         let failed = |message: String| RaftError::Group { range_id: seed.range_id, message };
@@ -115,7 +115,9 @@ impl RaftHost {
             group.raft.initialize(members).await.map_err(|error| failed(error.to_string()))?;
         }
         let mut role = group.watch();
-        role.wait_for(|role| role.is_leader).await.map_err(|_| failed("stopped".to_owned()))?;
+        let term = async { role.wait_for(|role| role.is_leader).await.map(|role| role.term) };
+        let term = term.await.map_err(|_| failed("stopped".to_owned()))?;
+        group.wait_term_applied(term).await.map_err(|error| failed(error.to_string()))?;
         Ok(group)
     }
 
@@ -265,7 +267,7 @@ impl RaftHost {
         let machine = Machine::open(self.db.clone(), Arc::clone(&self.apply), Arc::clone(&log))?;
         reconcile(&log, &machine)?;
         let progress = machine.progress();
-        let sending = Arc::new(());
+        let sending = Arc::new(AtomicUsize::new(0));
         let peers = Peers {
             cluster_id: self.cluster_id.clone(),
             range_id,

@@ -51,3 +51,6 @@ pub fn state_key(range_id: u64) -> [u8; 10] {
     }
     key
 }
+
+#[cfg(test)]
+mod tests;

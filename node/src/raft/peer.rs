@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,7 +38,23 @@ pub(super) struct Peers {
     pub(super) replica_id: u64,
     pub(super) network: Arc<dyn Network>,
     /// Counts snapshots being sent.
-    pub(super) sending: Arc<()>,
+    pub(super) sending: Arc<AtomicUsize>,
+}
+
+/// Counts one snapshot while it lives.
+struct Sending(Arc<AtomicUsize>);
+
+impl Sending {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl RaftNetworkFactory<Types> for Peers {
@@ -65,7 +82,7 @@ pub(super) struct Peer {
     target: u64,
     header: v1::RaftTarget,
     service: Arc<dyn NodeService>,
-    sending: Arc<()>,
+    sending: Arc<AtomicUsize>,
 }
 
 impl Peer {
@@ -164,7 +181,7 @@ impl NetSnapshot<Types> for Peer {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        let _sending = Arc::clone(&self.sending);
+        let _sending = Sending::begin(&self.sending);
         let SnapshotData::Outgoing(outgoing) = snapshot.snapshot else {
             return Err(NetworkError::from_string("only a snapshot that was read can be sent").into());
         };

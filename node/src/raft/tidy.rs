@@ -7,6 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lsm::log::Position;
@@ -23,8 +24,8 @@ const EVERY: Duration = Duration::from_millis(500);
 /// openraft hears of a newer flushed state once it is so many entries ahead.
 const SNAPSHOT_EVERY: u64 = 1000;
 
-/// A group with more than this in the oldest part of the log is purged rather than rewritten.
-const REWRITE_BYTES_MAX: u64 = 256 << 10;
+/// A group with more than this fraction of the bound in the oldest part of the log is purged rather than rewritten.
+const REWRITE_FRACTION: u64 = 64;
 
 impl RaftHost {
     /// Runs until the store stops.
@@ -65,19 +66,21 @@ impl RaftHost {
             }
         }
         match cutoff {
-            Some(cutoff) => self.free_before(cutoff, total - left).await,
+            Some(cutoff) => self.free_before(cutoff, total - left, total > self.log_bytes_max * 4).await,
             None => Ok(()),
         }
     }
 
-    /// Frees what lies before `cutoff`, `bytes` of it, as soon as that is worth the rewriting.
-    async fn free_before(&self, cutoff: Position, bytes: u64) -> io::Result<()> {
+    /// Frees what lies before `cutoff`, `bytes` of it, as soon as that is worth the rewriting. A snapshot on its way
+    /// keeps the log after it, unless it is `urgent`.
+    async fn free_before(&self, cutoff: Position, bytes: u64, urgent: bool) -> io::Result<()> {
         let mut live = 0;
         let mut unflushed = false;
         for group in self.groups() {
             let before = group.log.bytes_before(cutoff);
             live += before;
-            if before <= REWRITE_BYTES_MAX || Arc::strong_count(&group.sending) > 2 {
+            let sending = group.sending.load(Ordering::Relaxed) > 0;
+            if before <= self.log_bytes_max / REWRITE_FRACTION || sending && !urgent {
                 continue;
             }
             let durable = self.db.sequence_durable();

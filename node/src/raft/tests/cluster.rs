@@ -1,0 +1,164 @@
+//! Groups that work: commit, growth, transfer, group commit.
+
+use super::*;
+
+#[test]
+fn a_single_replica_commits_and_applies() {
+    simulate(1, || async {
+        let cluster = TestCluster::start(1).await;
+        let group = cluster.stores[&1].group();
+        let role = group.role();
+        assert!(role.is_leader);
+        assert!(group.lease_valid(role.term));
+        let proposed = group.propose_in(role.term, Bytes::from_static(b"a=1")).await.unwrap();
+        assert_eq!(proposed.term, role.term);
+        assert_eq!(proposed.reply, "a=1");
+        assert_eq!(group.applied_index(), proposed.index);
+        group.read_index().await.unwrap();
+        assert_eq!(cluster.stores[&1].content()["a"], "1");
+    });
+}
+
+#[test]
+fn a_command_of_another_term_is_refused() {
+    simulate(1, || async {
+        let cluster = TestCluster::start(1).await;
+        let group = cluster.stores[&1].group();
+        let term = group.role().term;
+        let refused = group.propose_in(term - 1, Bytes::from_static(b"a=1")).await;
+        assert!(matches!(refused, Err(ProposeError::NotLeader { .. })), "{refused:?}");
+        assert!(cluster.stores[&1].content().is_empty());
+    });
+}
+
+#[test]
+fn a_group_grows_to_three_and_replicates() {
+    simulate(2, || async {
+        let cluster = TestCluster::start(3).await;
+        cluster.put("before", "1").await;
+        cluster.replicate().await;
+        let membership = cluster.stores[&1].group().membership();
+        assert_eq!(membership.replicas().filter(|replica| replica.voter).count(), 3);
+        assert!(!membership.is_joint());
+        for n in 0..100 {
+            cluster.put(&format!("key {n}"), "value").await;
+        }
+        assert_eq!(cluster.settle().await.len(), 101);
+        assert_eq!(cluster.stores[&2].apply.added.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn proposals_at_once_share_syncs() {
+    simulate(3, || async {
+        let cluster = TestCluster::start(1).await;
+        let store = &cluster.stores[&1];
+        let before = store.host.log_syncs();
+        let group = store.group();
+        let puts = (0..200).map(|n| {
+            let group = group.clone();
+            env::task::spawn(async move { group.propose(Bytes::from(format!("key {n}=value"))).await.unwrap() })
+        });
+        for put in puts.collect::<Vec<_>>() {
+            put.await.unwrap();
+        }
+        let syncs = store.host.log_syncs() - before;
+        assert!(syncs <= 5, "{syncs} syncs for 200 proposals made at once");
+    });
+}
+
+#[test]
+fn leadership_is_transferred_and_the_lease_ends_before() {
+    simulate(4, || async {
+        let cluster = TestCluster::replicated(3).await;
+        cluster.put("a", "1").await;
+        let old = cluster.leader().await.group();
+        let term = old.role().term;
+        let to = if old.replica_id() == 2 { 3 } else { 2 };
+        let target = cluster.stores[&to].group();
+        let transfer = env::task::spawn({
+            let old = old.clone();
+            async move { old.transfer_leader(to).await }
+        });
+        while !target.role().is_leader {
+            env::clock::sleep(Duration::from_micros(100)).await;
+            assert!(!(target.role().is_leader && old.lease_valid(term)));
+        }
+        transfer.await.unwrap().unwrap();
+        assert!(!old.lease_valid(term));
+        assert_eq!(cluster.leader().await.id, to);
+        cluster.put("b", "2").await;
+        assert_eq!(cluster.settle().await.len(), 2);
+    });
+}
+
+#[test]
+fn a_transfer_to_a_replica_that_is_down_leaves_a_working_leader() {
+    simulate(5, || async {
+        let mut cluster = TestCluster::replicated(3).await;
+        cluster.put("a", "1").await;
+        let leader = cluster.leader().await.id;
+        let to = if leader == 2 { 3 } else { 2 };
+        cluster.crash(to);
+        cluster.put("b", "2").await;
+        env::clock::sleep(Duration::from_secs(1)).await;
+        let refused = cluster.stores[&leader].group().transfer_leader(to).await;
+        assert!(matches!(refused, Err(ChangeError::Refused(_))), "{refused:?}");
+        cluster.put("c", "3").await;
+        assert_eq!(cluster.leader().await.content().len(), 3);
+    });
+}
+
+#[test]
+fn messages_for_others_are_refused() {
+    simulate(6, || async {
+        let cluster = TestCluster::replicated(2).await;
+        let host = &cluster.stores[&2].host;
+        let target = v1::RaftTarget {
+            cluster_id: Bytes::from_static(b"cluster of tests"),
+            range_id: RANGE,
+            replica_id: 2,
+            from_replica_id: 1,
+        };
+        let vote = v1::RaftVoteRequest {
+            vote: Some(v1::RaftVote { term: 99, replica_id: 1, committed: false }),
+            ..Default::default()
+        };
+        let ask = |target| host.on_vote(v1::RaftVoteRequest { target, ..vote.clone() });
+        let other_cluster = v1::RaftTarget { cluster_id: Bytes::from_static(b"other"), ..target.clone() };
+        assert_eq!(ask(Some(other_cluster)).await.unwrap_err().code(), proto::Code::PermissionDenied);
+        let other_replica = v1::RaftTarget { replica_id: 3, ..target.clone() };
+        assert_eq!(ask(Some(other_replica)).await.unwrap_err().code(), proto::Code::NotFound);
+        let other_range = v1::RaftTarget { range_id: 99, ..target.clone() };
+        assert_eq!(ask(Some(other_range)).await.unwrap_err().code(), proto::Code::NotFound);
+        assert_eq!(ask(None).await.unwrap_err().code(), proto::Code::InvalidArgument);
+        let empty = v1::RaftVoteRequest { target: Some(target), ..Default::default() };
+        assert_eq!(host.on_vote(empty).await.unwrap_err().code(), proto::Code::InvalidArgument);
+        assert!(host.group(99).is_none());
+    });
+}
+
+#[test]
+fn a_removed_replica_never_comes_back_under_its_id() {
+    simulate(7, || async {
+        let mut cluster = TestCluster::replicated(3).await;
+        cluster.put("a", "1").await;
+        cluster.settle().await;
+        let gone = if cluster.leader().await.id == 2 { 3 } else { 2 };
+        let voters: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != gone).collect();
+        cluster.leader().await.group().change_voters(voters, false).await.unwrap();
+        cluster.stores[&gone].host.remove(RANGE).await.unwrap();
+        assert!(cluster.stores[&gone].content().is_empty());
+        let again = cluster.stores[&gone].host.add_empty(RANGE, gone).await;
+        assert!(matches!(again, Err(RaftError::Removed { .. })), "{again:?}");
+        cluster.restart(gone).await;
+        assert!(cluster.stores[&gone].host.group(RANGE).is_none());
+        assert!(cluster.stores[&gone].content().is_empty());
+        let again = cluster.stores[&gone].host.add_empty(RANGE, gone).await;
+        assert!(matches!(again, Err(RaftError::Removed { .. })), "{again:?}");
+        let store = Store { node_id: gone, address: address(gone) };
+        cluster.leader().await.group().add_learner(10, store).await.unwrap();
+        assert_eq!(cluster.stores[&gone].group().replica_id(), 10);
+        assert_eq!(cluster.settle().await.len(), 1);
+    });
+}

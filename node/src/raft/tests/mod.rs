@@ -1,0 +1,301 @@
+//! A store, and a cluster of stores, in a simulation: what the tests of this module run on.
+
+mod cluster;
+mod crashes;
+mod lease;
+mod log;
+mod snapshots;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use env::disk::{CrashMode, MemoryDisk};
+use env::task::Scope;
+use lsm::{Background, Db, Keyspace, Options, ScanOptions, WriteBatch};
+use parking_lot::RwLock;
+use proto::simulated::{Faults, SimulatedNetwork};
+use proto::{NodeService, RequestStream, ResponseStream, Status, v1};
+use tokio::runtime::Handle;
+
+use super::*;
+
+/// Runs `work` on one thread with a paused clock and a seed.
+fn simulate<F: Future>(seed: u64, work: impl FnOnce() -> F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let _simulation = env::simulation::enter(seed);
+        work().await
+    })
+}
+
+/// A state machine whose commands are `key=value`, kept as versions by log index. The reply is the command.
+#[derive(Default)]
+struct KeyValue {
+    installed: AtomicU64,
+    added: AtomicU64,
+}
+
+impl Apply for KeyValue {
+    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> Vec<Bytes> {
+        let apply = |entry: &ApplyEntry| {
+            let Some(command) = &entry.command else { return Bytes::new() };
+            let text = std::str::from_utf8(command).unwrap();
+            let (key, value) = text.split_once('=').unwrap();
+            batch.put_at(&data_key(range_id, key), entry.index, value.as_bytes());
+            command.clone()
+        };
+        entries.iter().map(apply).collect()
+    }
+
+    fn applied(&self, _range_id: u64, _entries: &[ApplyEntry]) {}
+
+    fn snapshot_spans(&self, range_id: u64) -> Vec<SnapshotSpan> {
+        vec![SnapshotSpan {
+            start: data_key(range_id, "").into(),
+            end: data_key(range_id + 1, "").into(),
+            versioned: true,
+        }]
+    }
+
+    fn check_snapshot(&self, range_id: u64, spans: &[SnapshotSpan]) -> Result<(), String> {
+        if spans == self.snapshot_spans(range_id) { Ok(()) } else { Err("other spans".to_owned()) }
+    }
+
+    fn snapshot_installed(&self, _range_id: u64) {
+        self.installed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn replica_added(&self, _range_id: u64, _replica_id: u64) {
+        self.added.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn data_key(range_id: u64, key: &str) -> Vec<u8> {
+    let mut full = vec![b'd'];
+    full.extend(range_id.to_be_bytes());
+    full.extend(key.as_bytes());
+    full
+}
+
+fn open_db(disk: &MemoryDisk) -> Db {
+    let keyspaces = vec![Keyspace::versioned(b'd', "data"), Keyspace::plain(b's', "state")];
+    let options = Options { background: Background::Manual, ..Options::new(Arc::new(disk.clone()), "/db", keyspaces) };
+    Db::open(options).unwrap()
+}
+
+/// Passes the raft calls to whichever host stands here.
+#[derive(Default)]
+struct Service(RwLock<Option<Arc<RaftHost>>>);
+
+impl Service {
+    fn host(&self) -> Result<Arc<RaftHost>, Status> {
+        self.0.read().clone().ok_or_else(|| Status::unavailable("starting"))
+    }
+}
+
+macro_rules! nothing_else {
+    ($($name:ident($request:ty) -> $response:ty;)*) => {
+        #[async_trait]
+        impl NodeService for Service {
+            $(async fn $name(&self, _request: $request) -> Result<$response, Status> {
+                Err(Status::unimplemented(stringify!($name)))
+            })*
+
+            async fn raft_vote(&self, request: v1::RaftVoteRequest) -> Result<v1::RaftVoteResponse, Status> {
+                self.host()?.on_vote(request).await
+            }
+
+            async fn raft_append(
+                &self,
+                requests: RequestStream<v1::RaftAppendRequest>,
+            ) -> Result<ResponseStream<v1::RaftAppendResponse>, Status> {
+                self.host()?.on_append(requests).await
+            }
+
+            async fn raft_snapshot(
+                &self,
+                chunks: RequestStream<v1::RaftSnapshotChunk>,
+            ) -> Result<v1::RaftSnapshotResponse, Status> {
+                self.host()?.on_snapshot(chunks).await
+            }
+
+            async fn raft_transfer(
+                &self,
+                request: v1::RaftTransferRequest,
+            ) -> Result<v1::RaftTransferResponse, Status> {
+                self.host()?.on_transfer(request).await
+            }
+        }
+    };
+}
+
+nothing_else! {
+    batch(v1::BatchRequest) -> v1::BatchResponse;
+    timestamp(v1::TimestampRequest) -> v1::TimestampResponse;
+    join(v1::JoinRequest) -> v1::JoinResponse;
+    node_heartbeat(v1::NodeHeartbeatRequest) -> v1::NodeHeartbeatResponse;
+    directory(v1::DirectoryRequest) -> v1::DirectoryResponse;
+    allocate_ids(v1::AllocateIdsRequest) -> v1::AllocateIdsResponse;
+    wait(v1::WaitRequest) -> v1::WaitResponse;
+    digest(v1::DigestRequest) -> v1::DigestResponse;
+    init(v1::InitRequest) -> v1::InitResponse;
+    nodes(v1::NodesRequest) -> v1::NodesResponse;
+    ranges(v1::RangesRequest) -> v1::RangesResponse;
+    check_consistency(v1::CheckConsistencyRequest) -> v1::CheckConsistencyResponse;
+}
+
+/// One store in a simulation.
+struct TestStore {
+    id: u64,
+    disk: MemoryDisk,
+    db: Db,
+    scope: Scope,
+    host: Arc<RaftHost>,
+    apply: Arc<KeyValue>,
+}
+
+impl TestStore {
+    fn group(&self) -> Arc<Group> {
+        self.host.group(RANGE).unwrap()
+    }
+
+    /// The newest value of every key.
+    fn content(&self) -> BTreeMap<String, String> {
+        let (start, end) = (data_key(RANGE, ""), data_key(RANGE + 1, ""));
+        let range = (std::ops::Bound::Included(start.as_slice()), std::ops::Bound::Excluded(end.as_slice()));
+        let rows = self.db.scan_at(range, u64::MAX, ScanOptions::default()).unwrap().map(|row| row.unwrap());
+        let mut content = BTreeMap::new();
+        for row in rows {
+            let key = String::from_utf8(row.key[9..].to_vec()).unwrap();
+            content.entry(key).or_insert_with(|| String::from_utf8(row.value.unwrap().to_vec()).unwrap());
+        }
+        content
+    }
+}
+
+/// The one range of the tests; the replica on store n has id n.
+const RANGE: u64 = 7;
+
+struct TestCluster {
+    network: SimulatedNetwork,
+    stores: BTreeMap<u64, TestStore>,
+    log_bytes_max: u64,
+}
+
+fn address(id: u64) -> String {
+    format!("store-{id}:1")
+}
+
+impl TestCluster {
+    /// `count` stores, and a range on the first.
+    async fn start(count: u64) -> Self {
+        Self::start_with(count, Faults::none(), 64 << 20).await
+    }
+
+    async fn start_with(count: u64, faults: Faults, log_bytes_max: u64) -> Self {
+        let network = SimulatedNetwork::new(faults);
+        let mut cluster = Self { network, stores: BTreeMap::new(), log_bytes_max };
+        for id in 1..=count {
+            cluster.open(id, MemoryDisk::new()).await;
+        }
+        cluster.stores[&1].host.create(GroupSeed { range_id: RANGE, replica_id: 1 }).await.unwrap();
+        cluster
+    }
+
+    /// As [`TestCluster::start`], with a voter on every store.
+    async fn replicated(count: u64) -> Self {
+        let cluster = Self::start(count).await;
+        cluster.replicate().await;
+        cluster
+    }
+
+    async fn replicate(&self) {
+        let leader = self.stores[&1].group();
+        for id in self.stores.keys().copied().filter(|id| *id != 1) {
+            leader.add_learner(id, Store { node_id: id, address: address(id) }).await.unwrap();
+        }
+        leader.change_voters(self.stores.keys().copied().collect(), false).await.unwrap();
+    }
+
+    async fn open(&mut self, id: u64, disk: MemoryDisk) {
+        let (scope, service) = (Scope::new(), Arc::new(Service::default()));
+        let (db, apply) = (open_db(&disk), Arc::new(KeyValue::default()));
+        let options = RaftOptions {
+            disk: Arc::new(disk.clone()),
+            dir: PathBuf::from("/raft"),
+            db: db.clone(),
+            network: self.network.for_endpoint(&address(id)),
+            cluster_id: Bytes::from_static(b"cluster of tests"),
+            node_id: id,
+            address: address(id),
+            timing: RaftTiming::default(),
+            log_bytes_max: self.log_bytes_max,
+            runtime: None,
+        };
+        let opening = RaftHost::open(options, apply.clone());
+        let host = scope.spawn_on(&Handle::current(), opening).await.unwrap().unwrap();
+        *service.0.write() = Some(host.clone());
+        self.network.register(&address(id), service, scope.clone());
+        self.stores.insert(id, TestStore { id, disk, db, scope, host, apply });
+    }
+
+    /// Ends a store as `kill -9` and a power cut at once would: returns what its disk has kept.
+    fn crash(&mut self, id: u64) -> MemoryDisk {
+        let store = self.stores.remove(&id).unwrap();
+        self.network.unregister(&address(id));
+        let disk = store.disk.crash(CrashMode::Random(env::random::next_u64()));
+        store.scope.end();
+        disk
+    }
+
+    async fn restart(&mut self, id: u64) {
+        let disk = self.crash(id);
+        self.open(id, disk).await;
+    }
+
+    /// The store that leads, once one does and serves.
+    async fn leader(&self) -> &TestStore {
+        loop {
+            for store in self.stores.values() {
+                let Some(group) = store.host.group(RANGE) else { continue };
+                let role = group.role();
+                if role.is_leader && group.lease_valid(role.term) && group.wait_term_applied(role.term).await.is_ok() {
+                    return store;
+                }
+            }
+            env::clock::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Proposes wherever the leader is until it is acknowledged.
+    async fn put(&self, key: &str, value: &str) -> Proposed {
+        loop {
+            let group = self.leader().await.group();
+            match group.propose(Bytes::from(format!("{key}={value}"))).await {
+                Ok(proposed) => return proposed,
+                Err(_) => env::clock::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// Waits until all stores have applied what the leader has, and returns the content they agree on.
+    async fn settle(&self) -> BTreeMap<String, String> {
+        let leader = self.leader().await;
+        let index = leader.group().applied_index();
+        for store in self.stores.values() {
+            let group = store.group();
+            env::clock::timeout(Duration::from_secs(60), group.wait_applied(index)).await.unwrap().unwrap();
+        }
+        let content = leader.content();
+        for store in self.stores.values() {
+            assert_eq!(store.content(), content, "store {} differs from store {}", store.id, leader.id);
+        }
+        content
+    }
+}
