@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::task::Scope;
+use socket2::{SockRef, TcpKeepalive};
 use sql::Engine;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -14,6 +15,9 @@ use crate::registry::{Phase, Registry};
 
 /// Pause after an accept that failed, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A client that has been silent for so long is asked whether it is there: a vanished machine holds no lock for ever.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// How long sessions have to say goodbye once they must.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -115,6 +119,10 @@ impl Drop for Gateway {
 fn accept(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, connections: &Scope) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
+    }
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+    if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
+        tracing::debug!(%peer, %error, "keepalive could not be set");
     }
     let shared = Arc::clone(shared);
     connections.spawn_on(&tokio::runtime::Handle::current(), async move {

@@ -139,8 +139,10 @@ async fn newer_minor_versions_are_negotiated_down() {
 async fn what_is_no_startup_packet_is_refused_with_a_reason() {
     let gateway = start(GatewayOptions::default()).await;
     let gibibyte = [&(1u32 << 30).to_be_bytes()[..], &VERSION_3_0.to_be_bytes()].concat();
+    let gibibyte_begun = [&gibibyte[..], &vec![7; 4 << 20]].concat();
     let http = b"GET / HTTP/1.1\r\n\r\n".to_vec();
     let refusals = [
+        (gibibyte_begun, "FATAL 08P01 invalid length of startup packet"),
         (gibibyte, "FATAL 08P01 invalid length of startup packet"),
         (http, "FATAL 08P01 invalid length of startup packet"),
         (startup(2 << 16, b""), "FATAL 0A000 unsupported frontend protocol 2.0: server supports 3.0 to 3.0"),

@@ -120,13 +120,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Talks until one of the sides has enough, then closes the session.
     async fn run(mut self) {
         let ending = self.converse().await;
-        if let Ending::Told(error) = ending {
-            tracing::debug!(sqlstate = error.sqlstate, message = %error.message, "ending a session");
-            backend::report(self.wire.output(), error.report());
-        }
         self.shared.metrics.connections.decrement(1.0);
-        self.session.close().await;
-        self.wire.finish().await;
+        match ending {
+            Ending::Client => {
+                self.session.close().await;
+                self.wire.finish().await;
+            }
+            Ending::Told(error) => {
+                tracing::debug!(sqlstate = error.sqlstate, message = %error.message, "ending a session");
+                backend::report(self.wire.output(), error.report());
+                self.session.close().await;
+                self.wire.finish_told().await;
+            }
+        }
     }
 
     async fn converse(&mut self) -> Ending {

@@ -120,7 +120,7 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(
 
 async fn goodbye<S: AsyncRead + AsyncWrite + Unpin, T>(mut wire: Wire<S>, error: &sql::Error) -> Option<T> {
     backend::report(wire.output(), error.report());
-    wire.finish().await;
+    wire.finish_told().await;
     None
 }
 

@@ -1,5 +1,7 @@
 //! One connection's bytes: bounded frames in, buffered messages out.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -19,6 +21,10 @@ const OUTPUT_BYTES_HIGH: usize = 128 * 1024;
 
 /// Buffers that grew past this are given back once they are empty.
 const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
+
+/// How long, and for how much, input is awaited and thrown away after the last word of a session.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES_MAX: usize = 64 << 20;
 
 /// One message: its kind and its body without the length.
 #[derive(Debug)]
@@ -162,6 +168,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if self.flush().await.is_ok() {
             let _ = self.stream.shutdown().await;
         }
+    }
+
+    /// As [`Wire::finish`], and gives the client a moment to read it: a socket that is closed with unread input is
+    /// reset, and what was sent last is lost with it.
+    pub(crate) async fn finish_told(mut self) {
+        if self.flush().await.is_err() || self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let rest = async {
+            let mut discarded = 0;
+            while discarded < LINGER_BYTES_MAX {
+                self.input.clear();
+                match self.stream.read_buf(&mut self.input).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => discarded += count,
+                }
+            }
+        };
+        // Either way the connection is over.
+        let _ = env::clock::timeout(LINGER, rest).await;
     }
 }
 
