@@ -1,0 +1,81 @@
+//! The command line: flags over environment variables over the configuration file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::command::{admin, demo, gateway, init, node, sql, start_single};
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Read settings from this TOML file; flags and variables go before it
+    #[arg(long, global = true, env = "NUNATAK_CONFIG", value_name = "FILE", help_heading = "Settings")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// How log lines look
+    #[arg(long, global = true, env = "NUNATAK_LOG_FORMAT", value_name = "FORMAT", default_value = "human")]
+    #[arg(help_heading = "Settings")]
+    pub(crate) log_format: LogFormat,
+
+    /// What is logged: off, error, warn, info, debug, trace, or directives such as info,nunatak_node=debug
+    /// [default: info for servers, warn for tools]
+    #[arg(long, global = true, env = "NUNATAK_LOG", value_name = "FILTER", help_heading = "Settings")]
+    pub(crate) log: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Human,
+    /// One JSON object per line
+    Json,
+}
+
+/// A distributed SQL database that speaks PostgreSQL.
+///
+/// Try it: `nunatak demo` starts three nodes in this process and opens a shell.
+/// One durable node: `nunatak start-single --data DIR`. A cluster: start `nunatak node` three times, `nunatak init` once,
+/// then as many `nunatak gateway` as you like, and connect to any of them with psql.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nunatak",
+    version,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Every flag can also be set by its NUNATAK_… variable (named in each command's help) and in the \
+    TOML file given by --config.\nExit status: 0 success, 1 failure, 2 a wrong flag, key, address or directory."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands; each explains itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::Demo),
+    StartSingle(start_single::StartSingle),
+    Node(node::Node),
+    Init(init::Init),
+    Gateway(gateway::Gateway),
+    Sql(sql::Sql),
+    Admin(admin::Admin),
+}
+
+impl Command {
+    /// What is logged unless told otherwise.
+    pub(crate) fn default_log(&self) -> &'static str {
+        match self {
+            Self::StartSingle(_) | Self::Node(_) | Self::Gateway(_) => "info",
+            Self::Demo(_) | Self::Init(_) | Self::Sql(_) | Self::Admin(_) => "warn",
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `nunatak admin`: what an operator asks a cluster.
+
+use clap::{Args, Subcommand, ValueEnum};
+use proto::Network;
+use proto::v1::{
+    CheckConsistencyRequest, CheckConsistencyResponse, NodesRequest, NodesResponse, RangesRequest,
+    RangesResponse,
+};
+use serde_json::{Value, json};
+
+use super::NODE_ADDRESS;
+use super::init::refused;
+use crate::address::Address;
+use crate::failure::Failure;
+use crate::table::{Alignment, Table};
+
+/// Look after a cluster.
+#[derive(Debug, Args)]
+pub(crate) struct Admin {
+    #[command(subcommand)]
+    pub(crate) question: Question,
+
+    /// A node of the cluster
+    #[arg(long, global = true, env = "NUNATAK_HOST", value_name = "ADDR", default_value = NODE_ADDRESS)]
+    pub(crate) host: Address,
+
+    /// How the answer is printed
+    #[arg(long, global = true, env = "NUNATAK_FORMAT", value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: OutputFormat,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Question {
+    /// List the nodes
+    Nodes,
+    /// List the ranges with their replicas
+    Ranges,
+    /// Compare the replicas of every range; exit status 1 if any differ
+    CheckConsistency,
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// An answer in both its forms.
+struct Answer {
+    table: Table,
+    json: Value,
+    /// Whether the cluster is as it should be.
+    healthy: bool,
+}
+
+impl Admin {
+    /// Asks and prints the answer.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let node = proto::grpc::GrpcNetwork::new(None).connect(self.host.as_str());
+        let answer = match self.question {
+            Question::Nodes => node.nodes(NodesRequest {}).await.map(nodes),
+            Question::Ranges => node.ranges(RangesRequest {}).await.map(ranges),
+            Question::CheckConsistency => {
+                node.check_consistency(CheckConsistencyRequest {}).await.map(consistency)
+            }
+        };
+        let answer = answer.map_err(|status| refused(&self.host, &status))?;
+        match self.format {
+            OutputFormat::Table => print!("{}", answer.table),
+            OutputFormat::Json => println!("{:#}", answer.json),
+        }
+        if answer.healthy { Ok(()) } else { Err(Failure::failed("replicas differ or could not be asked")) }
+    }
+}
+
+fn nodes(response: NodesResponse) -> Answer {
+    let mut table = Table::new(&[
+        ("node", Alignment::Right),
+        ("address", Alignment::Left),
+        ("live", Alignment::Left),
+        ("locality", Alignment::Left),
+        ("version", Alignment::Left),
+    ]);
+    let mut list = Vec::new();
+    for node in response.nodes {
+        let mut locality: Vec<String> =
+            node.locality.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        locality.sort();
+        let live = if node.live { "yes" } else { "no" };
+        table.row([
+            node.node_id.to_string(),
+            node.address.clone(),
+            live.to_owned(),
+            locality.join(","),
+            node.version.clone(),
+        ]);
+        list.push(json!({
+            "node_id": node.node_id, "address": node.address, "live": node.live,
+            "last_seen_ms": node.last_seen_ms, "locality": node.locality, "version": node.version,
+        }));
+    }
+    Answer { table, json: Value::Array(list), healthy: true }
+}
+
+fn ranges(response: RangesResponse) -> Answer {
+    let mut table = Table::new(&[
+        ("range", Alignment::Right),
+        ("start", Alignment::Left),
+        ("end", Alignment::Left),
+        ("leader", Alignment::Right),
+        ("term", Alignment::Right),
+        ("applied", Alignment::Right),
+        ("replicas", Alignment::Left),
+    ]);
+    let mut list = Vec::new();
+    for status in response.ranges {
+        let descriptor = status.descriptor.unwrap_or_default();
+        let span = descriptor.span.clone().unwrap_or_default();
+        let replicas: Vec<String> = descriptor
+            .replicas
+            .iter()
+            .map(|replica| {
+                let role = if replica.learner { " (learner)" } else { "" };
+                format!("n{}{role}", replica.node_id)
+            })
+            .collect();
+        table.row([
+            descriptor.range_id.to_string(),
+            printable(&span.start),
+            printable(&span.end),
+            format!("n{}", descriptor.leader_node_id),
+            status.term.to_string(),
+            status.applied_index.to_string(),
+            replicas.join(" "),
+        ]);
+        let replicas: Vec<Value> = descriptor
+            .replicas
+            .iter()
+            .map(|replica| {
+                json!({
+                    "node_id": replica.node_id, "replica_id": replica.replica_id,
+                    "address": replica.address, "learner": replica.learner,
+                })
+            })
+            .collect();
+        list.push(json!({
+            "range_id": descriptor.range_id, "start": hex(&span.start), "end": hex(&span.end),
+            "leader_node_id": descriptor.leader_node_id, "term": status.term,
+            "applied_index": status.applied_index, "log_bytes": status.log_bytes, "replicas": replicas,
+        }));
+    }
+    Answer { table, json: Value::Array(list), healthy: true }
+}
+
+fn consistency(response: CheckConsistencyResponse) -> Answer {
+    let mut table = Table::new(&[
+        ("range", Alignment::Right),
+        ("consistent", Alignment::Left),
+        ("node", Alignment::Right),
+        ("applied", Alignment::Right),
+        ("keys", Alignment::Right),
+        ("digest", Alignment::Left),
+    ]);
+    let mut list = Vec::new();
+    let mut healthy = true;
+    for range in response.ranges {
+        healthy &= range.consistent && range.replicas.iter().all(|replica| replica.error.is_empty());
+        let verdict = if range.consistent { "yes" } else { "NO" };
+        let mut replicas = Vec::new();
+        for replica in range.replicas {
+            let digest = if replica.error.is_empty() { hex(&replica.digest) } else { replica.error.clone() };
+            table.row([
+                range.range_id.to_string(),
+                verdict.to_owned(),
+                format!("n{}", replica.node_id),
+                replica.applied_index.to_string(),
+                replica.keys.to_string(),
+                digest,
+            ]);
+            replicas.push(json!({
+                "node_id": replica.node_id, "replica_id": replica.replica_id,
+                "applied_index": replica.applied_index, "keys": replica.keys,
+                "digest": hex(&replica.digest), "error": replica.error,
+            }));
+        }
+        list.push(json!({
+            "range_id": range.range_id, "at": range.at, "consistent": range.consistent, "replicas": replicas,
+        }));
+    }
+    Answer { table, json: Value::Array(list), healthy }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A key for people: printable bytes as they are.
+fn printable(key: &[u8]) -> String {
+    if key.is_empty() { "-".to_owned() } else { key.escape_ascii().to_string() }
+}

@@ -1,0 +1,115 @@
+//! `nunatak demo`: a cluster in this process, gone when it ends.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
+use proto::inprocess::InProcess;
+
+use super::SQL_ADDRESS;
+use crate::address::{Address, listen};
+use crate::failure::Failure;
+use crate::http::{self, HttpArguments};
+use crate::process::{SqlServer, Storage, StorageOptions, all_ready};
+use crate::shell::{self, Script};
+use crate::shutdown::Shutdown;
+
+/// Try Nunatak: a cluster in this process, on a temporary directory.
+///
+/// Storage nodes and an SQL gateway run in this one process, joined as they would be over the network, and everything
+/// is deleted at the end. On a terminal it opens an SQL shell; with -e it runs the statements and exits.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How many storage nodes
+    #[arg(long, env = "NUNATAK_NODES", value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub(crate) nodes: u8,
+
+    /// Serve SQL here
+    #[arg(long, env = "NUNATAK_LISTEN", value_name = "ADDR", default_value = SQL_ADDRESS)]
+    pub(crate) listen: Address,
+
+    #[command(flatten)]
+    pub(crate) http: HttpArguments,
+
+    /// Run these statements, print their results and exit; may be given many times
+    #[arg(short = 'e', long, env = "NUNATAK_EXECUTE", value_name = "SQL")]
+    pub(crate) execute: Vec<String>,
+
+    /// Serve until interrupted instead of opening a shell
+    #[arg(long, env = "NUNATAK_NO_SHELL")]
+    pub(crate) no_shell: bool,
+}
+
+impl Demo {
+    /// Runs the cluster and what was asked for on it.
+    pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+        let mut shutdown = Shutdown::listen()?;
+        let directory = tempfile::Builder::new()
+            .prefix("nunatak-demo-")
+            .tempdir()
+            .map_err(|error| Failure::usage(format!("cannot make a temporary directory: {error}")))?;
+        let sql_listener = listen("--listen", &self.listen).await?;
+        let http_listener = http::bind(&self.http).await?;
+
+        let network = Arc::new(InProcess::new());
+        let addresses: Vec<String> = (1..=self.nodes).map(|number| format!("demo-{number}:26257")).collect();
+        let mut storages = Vec::new();
+        for address in &addresses {
+            let data = directory.path().join(address.split(':').next().unwrap_or(address));
+            let storage = Storage::start(StorageOptions {
+                data,
+                network: network.clone(),
+                address: address.clone(),
+                join: if storages.is_empty() { Vec::new() } else { addresses.clone() },
+                locality: Default::default(),
+            })
+            .await?;
+            network.register(address, storage.service());
+            if storages.is_empty() {
+                storage.init().await?;
+            }
+            storages.push(storage);
+        }
+        let sql = SqlServer::start(sql_listener, network, addresses)?;
+        let http_address = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;
+        let outcome = tokio::select! {
+            ready = sql.wait_until_ready() => match ready {
+                Ok(()) => self.use_cluster(&sql, http_address, &mut shutdown).await,
+                Err(failure) => Err(failure),
+            },
+            _ = shutdown.requested() => Ok(()),
+        };
+        sql.shutdown().await;
+        for storage in storages {
+            storage.shutdown().await;
+        }
+        outcome
+    }
+
+    async fn use_cluster(
+        &self,
+        sql: &SqlServer,
+        http: std::net::SocketAddr,
+        shutdown: &mut Shutdown,
+    ) -> Result<(), Failure> {
+        let url = format!("postgresql://nunatak@{}/nunatak", sql.address());
+        if !self.execute.is_empty() {
+            return shell::run_script(&url, self.execute.iter().cloned().map(Script::Text).collect()).await;
+        }
+        println!(
+            "Nunatak {} with {} nodes in this process, on a temporary directory.",
+            env!("CARGO_PKG_VERSION"),
+            self.nodes
+        );
+        println!("  connect:  psql \"{url}\"");
+        println!("  health:   http://{http}/health  /ready  /metrics");
+        if self.no_shell || !std::io::stdin().is_terminal() {
+            println!("Serving until interrupted.");
+            shutdown.requested().await;
+            return Ok(());
+        }
+        shell::run_interactive(&url).await
+    }
+}

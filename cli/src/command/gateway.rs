@@ -1,0 +1,50 @@
+//! `nunatak gateway`: SQL for a cluster of nodes.
+
+use std::sync::Arc;
+
+use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::SQL_ADDRESS;
+use crate::address::{Address, listen};
+use crate::failure::Failure;
+use crate::http::{self, HttpArguments};
+use crate::process::{SqlServer, all_ready};
+use crate::shutdown::Shutdown;
+
+/// Run an SQL gateway of a cluster.
+///
+/// Gateways keep nothing: start as many as you like, and connect to any of them with psql or a PostgreSQL driver.
+/// Clients are trusted: keep the address to yourself, or behind something that asks who they are.
+#[derive(Debug, Args)]
+pub(crate) struct Gateway {
+    /// Serve SQL here
+    #[arg(long, env = "NUNATAK_LISTEN", value_name = "ADDR", default_value = SQL_ADDRESS)]
+    pub(crate) listen: Address,
+
+    /// Some of the cluster's nodes
+    #[arg(long, env = "NUNATAK_JOIN", value_name = "ADDR,…", value_delimiter = ',', required = true)]
+    pub(crate) join: Vec<Address>,
+
+    #[command(flatten)]
+    pub(crate) http: HttpArguments,
+}
+
+impl Gateway {
+    /// Serves until asked to stop.
+    pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+        let mut shutdown = Shutdown::listen()?;
+        let sql_listener = listen("--listen", &self.listen).await?;
+        let http_listener = http::bind(&self.http).await?;
+        let network = Arc::new(proto::grpc::GrpcNetwork::new(None));
+        let sql =
+            SqlServer::start(sql_listener, network, self.join.iter().map(Address::to_string).collect())?;
+        let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)))?;
+        tracing::info!(sql = %sql.address(), %http, "serving");
+        let signal = shutdown.requested().await;
+        tracing::info!(signal, "stopping");
+        sql.shutdown().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! One module per command: its flags and what it does.
+
+pub(crate) mod admin;
+pub(crate) mod demo;
+pub(crate) mod gateway;
+pub(crate) mod init;
+pub(crate) mod node;
+pub(crate) mod sql;
+pub(crate) mod start_single;
+
+/// The address of SQL unless told otherwise.
+pub(crate) const SQL_ADDRESS: &str = "127.0.0.1:5433";
+
+/// The address of nodes unless told otherwise.
+pub(crate) const NODE_ADDRESS: &str = "127.0.0.1:26257";

@@ -1,0 +1,107 @@
+//! `nunatak node`: a storage node of a cluster.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
+use proto::grpc::ServeOptions;
+
+use super::NODE_ADDRESS;
+use crate::address::{Address, Locality, listen};
+use crate::failure::{Failure, chain};
+use crate::http::{self, HttpArguments};
+use crate::process::{Storage, StorageOptions, all_ready};
+use crate::shutdown::Shutdown;
+
+/// Run a storage node of a cluster.
+///
+/// Nodes find each other by the addresses in --join, their own may be among them. A new cluster waits for
+/// `nunatak init`; after that nodes come and go as they like.
+#[derive(Debug, Args)]
+pub(crate) struct Node {
+    /// Keep the data in this directory
+    #[arg(long, env = "NUNATAK_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// Serve other nodes and gateways (gRPC) here
+    #[arg(long, env = "NUNATAK_LISTEN", value_name = "ADDR", default_value = NODE_ADDRESS)]
+    pub(crate) listen: Address,
+
+    /// The address that others reach this node at [default: that of --listen]
+    #[arg(long, env = "NUNATAK_ADVERTISE", value_name = "ADDR")]
+    pub(crate) advertise: Option<Address>,
+
+    /// Some of the cluster's nodes
+    #[arg(long, env = "NUNATAK_JOIN", value_name = "ADDR,…", value_delimiter = ',', required = true)]
+    pub(crate) join: Vec<Address>,
+
+    #[command(flatten)]
+    pub(crate) http: HttpArguments,
+
+    /// Where the node stands, from the widest place to the narrowest, such as region=eu,zone=a
+    #[arg(
+        long,
+        env = "NUNATAK_LOCALITY",
+        value_name = "KEY=VALUE,…",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) locality: Locality,
+}
+
+impl Node {
+    /// Serves until asked to stop.
+    pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+        let mut shutdown = Shutdown::listen()?;
+        let listener = listen("--listen", &self.listen).await?;
+        let http_listener = http::bind(&self.http).await?;
+        let local = listener.local_addr().map_err(Failure::failed)?;
+        let advertise = match self.advertise {
+            Some(address) => address.to_string(),
+            None if self.listen.is_unspecified() => {
+                let message = format!(
+                    "--advertise is missing: others cannot connect to {}, which names every interface",
+                    self.listen
+                );
+                return Err(Failure::Usage(message));
+            }
+            None if self.listen.port() == 0 => local.to_string(),
+            None => self.listen.to_string(),
+        };
+        let storage = Storage::start(StorageOptions {
+            data: self.data,
+            network: Arc::new(proto::grpc::GrpcNetwork::new(None)),
+            address: advertise.clone(),
+            join: self.join.iter().map(Address::to_string).collect(),
+            locality: self.locality.into_map(),
+        })
+        .await?;
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let service = storage.service();
+        let served =
+            env::task::spawn(proto::grpc::serve(service, listener, ServeOptions::default(), async move {
+                let _ = stopped.await;
+            }));
+        let storages = [storage];
+        let http = http::serve(http_listener, metrics, all_ready(&storages, None))?;
+        tracing::info!(listen = %local, %advertise, %http, "serving");
+        tokio::pin!(served);
+        let outcome = tokio::select! {
+            signal = shutdown.requested() => {
+                tracing::info!(signal, "stopping");
+                Ok(())
+            }
+            ended = &mut served => Err(match ended {
+                Ok(Err(error)) => Failure::failed(format!("the gRPC listener failed: {}", chain(&error))),
+                _ => Failure::failed("the gRPC listener ended"),
+            }),
+        };
+        for storage in storages {
+            storage.shutdown().await;
+        }
+        let _ = stop.send(());
+        tracing::info!("stopped");
+        outcome
+    }
+}

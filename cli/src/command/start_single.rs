@@ -1,0 +1,67 @@
+//! `nunatak start-single`: one durable node with its gateway.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
+use proto::inprocess::InProcess;
+
+use super::SQL_ADDRESS;
+use crate::address::{Address, listen};
+use crate::failure::Failure;
+use crate::http::{self, HttpArguments};
+use crate::process::{SqlServer, Storage, StorageOptions, all_ready};
+use crate::shutdown::Shutdown;
+
+/// The node's name on the in-process network.
+const NODE: &str = "single:26257";
+
+/// Run one durable node with its SQL gateway in this process.
+///
+/// The directory is made if it does not exist. Stop it with SIGTERM or SIGINT: clients are let finish, nothing is lost.
+#[derive(Debug, Args)]
+pub(crate) struct StartSingle {
+    /// Keep the data in this directory
+    #[arg(long, env = "NUNATAK_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// Serve SQL here
+    #[arg(long, env = "NUNATAK_LISTEN", value_name = "ADDR", default_value = SQL_ADDRESS)]
+    pub(crate) listen: Address,
+
+    #[command(flatten)]
+    pub(crate) http: HttpArguments,
+}
+
+impl StartSingle {
+    /// Serves until asked to stop.
+    pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+        let mut shutdown = Shutdown::listen()?;
+        let sql_listener = listen("--listen", &self.listen).await?;
+        let http_listener = http::bind(&self.http).await?;
+        let network = Arc::new(InProcess::new());
+        let storage = Storage::start(StorageOptions {
+            data: self.data,
+            network: network.clone(),
+            address: NODE.to_owned(),
+            join: Vec::new(),
+            locality: Default::default(),
+        })
+        .await?;
+        network.register(NODE, storage.service());
+        storage.init().await?;
+        let sql = SqlServer::start(sql_listener, network, vec![NODE.to_owned()])?;
+        let storages = [storage];
+        let http = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;
+        tracing::info!(sql = %sql.address(), %http, "serving");
+        let signal = shutdown.requested().await;
+        tracing::info!(signal, "stopping");
+        sql.shutdown().await;
+        for storage in storages {
+            storage.shutdown().await;
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! `/health`, `/ready` and `/metrics`, on every process.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use clap::Args;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+
+use crate::address::{Address, listen};
+use crate::failure::Failure;
+
+/// Where HTTP is served unless told otherwise.
+const DEFAULT: &str = "127.0.0.1:8080";
+
+/// How often recorded histograms are folded.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How long a check of readiness may take.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bounds of the buckets of durations, in seconds.
+const SECONDS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    30.0,
+];
+
+/// The flag of every serving command.
+#[derive(Debug, Args)]
+pub(crate) struct HttpArguments {
+    /// Serve /health, /ready and /metrics here [default: 127.0.0.1:8080, or any free port if that is taken]
+    #[arg(long, env = "NUNATAK_HTTP", value_name = "ADDR")]
+    pub(crate) http: Option<Address>,
+}
+
+/// Says why the process cannot serve, or that it can.
+pub(crate) type Readiness =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+#[derive(Clone)]
+struct Shared {
+    metrics: PrometheusHandle,
+    readiness: Readiness,
+}
+
+/// Starts to record metrics. Before anything else, so that nothing goes unrecorded.
+pub(crate) fn record_metrics() -> Result<PrometheusHandle, Failure> {
+    let failed = |error| Failure::failed(format!("cannot record metrics: {error}"));
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+        .map_err(failed)?
+        .install_recorder()
+        .map_err(failed)?;
+    metrics::describe_gauge!("nunatak_build_info", "Always 1; the label says the version");
+    metrics::gauge!("nunatak_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(handle)
+}
+
+/// Listens where told, or at the default.
+pub(crate) async fn bind(arguments: &HttpArguments) -> Result<TcpListener, Failure> {
+    if let Some(address) = &arguments.http {
+        return listen("--http", address).await;
+    }
+    if let Ok(listener) = TcpListener::bind(DEFAULT).await {
+        return Ok(listener);
+    }
+    let free = "127.0.0.1:0".parse::<Address>().map_err(Failure::failed)?;
+    listen("--http", &free).await
+}
+
+/// Serves on the current runtime for as long as the process lives. Returns the address.
+pub(crate) fn serve(
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+    readiness: Readiness,
+) -> Result<SocketAddr, Failure> {
+    let address = listener.local_addr().map_err(|error| Failure::failed(format!("HTTP: {error}")))?;
+    let upkeep = metrics.clone();
+    env::task::spawn(async move {
+        let mut tick = env::clock::interval(UPKEEP);
+        loop {
+            tick.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    let router = Router::new()
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(render))
+        .with_state(Shared { metrics, readiness });
+    env::task::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the HTTP listener failed");
+        }
+    });
+    Ok(address)
+}
+
+async fn ready(State(shared): State<Shared>) -> impl IntoResponse {
+    match env::clock::timeout(READY_TIMEOUT, (shared.readiness)()).await {
+        Ok(Ok(())) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(Err(reason)) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: the cluster does not answer (not initialised, or no quorum)\n".to_owned(),
+        ),
+    }
+}
+
+async fn render(State(shared): State<Shared>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.metrics.render())
+}

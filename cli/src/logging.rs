@@ -1,0 +1,38 @@
+//! Logs go to standard error: for people, in colour on a terminal, or as JSON on request.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::arguments::{Global, LogFormat};
+use crate::failure::Failure;
+
+/// Starts logging.
+pub(crate) fn start(global: &Global, default: &str) -> Result<(), Failure> {
+    let directives = global.log.as_deref().unwrap_or(default);
+    let filter = EnvFilter::try_new(with_quiet_libraries(directives))
+        .map_err(|error| Failure::usage(format!("'{directives}' is no log filter (--log): {error}")))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr());
+    match global.log_format {
+        LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn stderr() -> impl for<'a> MakeWriter<'a> + Send + Sync + 'static {
+    std::io::stderr
+}
+
+/// Libraries tell of every message unless they are named.
+fn with_quiet_libraries(directives: &str) -> String {
+    let mut all = directives.to_owned();
+    for library in ["openraft", "h2", "hyper", "tower", "tonic", "rustyline", "tokio_postgres"] {
+        let quieter = matches!(directives, "off" | "error");
+        if !quieter && !directives.contains(library) {
+            all.push_str(&format!(",{library}=warn"));
+        }
+    }
+    all
+}

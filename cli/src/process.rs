@@ -1,0 +1,142 @@
+//! The parts that serving processes are made of: a storage node, and an SQL gateway over a cluster.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{Client, ClientOptions};
+use gateway::{Gateway, GatewayOptions};
+use proto::{Network, NodeService};
+use sql::{Engine, EngineOptions};
+use tokio::net::TcpListener;
+
+use crate::failure::{Failure, chain};
+use crate::http::Readiness;
+
+/// How long sessions may take to finish their transaction blocks when the process is to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long a new cluster in this process may take until it answers.
+const READY: Duration = Duration::from_secs(60);
+
+/// Pause between attempts to reach it.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// What a storage node needs.
+pub(crate) struct StorageOptions {
+    /// Its directory.
+    pub(crate) data: PathBuf,
+    /// How it reaches others.
+    pub(crate) network: Arc<dyn Network>,
+    /// How others reach it.
+    pub(crate) address: String,
+    /// Some nodes of the cluster.
+    pub(crate) join: Vec<String>,
+    /// Where it stands.
+    pub(crate) locality: BTreeMap<String, String>,
+}
+
+/// A storage node of this process.
+pub(crate) struct Storage {
+    node: Arc<node::Node>,
+}
+
+impl Storage {
+    /// Opens the directory and starts the node.
+    pub(crate) async fn start(options: StorageOptions) -> Result<Self, Failure> {
+        let disk = Arc::new(env::disk::RealDisk::new());
+        let mut node = node::NodeOptions::new(disk, options.data, options.network, options.address);
+        node.join = options.join;
+        node.locality = options.locality;
+        let node = node::Node::start(node).await.map_err(|error| match error {
+            node::NodeError::Directory { .. }
+            | node::NodeError::Locked { .. }
+            | node::NodeError::TooNew { .. }
+            | node::NodeError::Damaged { .. } => Failure::usage(chain(&error)),
+            other => Failure::failed(chain(&other)),
+        })?;
+        Ok(Self { node })
+    }
+
+    /// What answers at the node's address.
+    pub(crate) fn service(&self) -> Arc<dyn NodeService> {
+        Arc::clone(&self.node) as Arc<dyn NodeService>
+    }
+
+    /// Makes a cluster of the node, unless it belongs to one.
+    pub(crate) async fn init(&self) -> Result<(), Failure> {
+        self.node.init().await.map(drop).map_err(|error| Failure::failed(chain(&error)))
+    }
+
+    /// Hands over what it leads, flushes and stops.
+    pub(crate) async fn shutdown(self) {
+        self.node.shutdown().await;
+    }
+}
+
+/// An SQL gateway of this process.
+pub(crate) struct SqlServer {
+    gateway: Gateway,
+    client: Client,
+}
+
+impl SqlServer {
+    /// Serves SQL over the cluster that `seeds` belong to.
+    pub(crate) fn start(
+        listener: TcpListener,
+        network: Arc<dyn Network>,
+        seeds: Vec<String>,
+    ) -> Result<Self, Failure> {
+        let client = Client::new(network, seeds, ClientOptions::default());
+        let engine = Engine::new(client.clone(), EngineOptions::default());
+        let gateway = Gateway::start(listener, engine, GatewayOptions::default())
+            .map_err(|error| Failure::failed(format!("cannot serve SQL: {error}")))?;
+        Ok(Self { gateway, client })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    /// Waits until the cluster answers.
+    pub(crate) async fn wait_until_ready(&self) -> Result<(), Failure> {
+        let deadline = env::clock::now() + READY;
+        loop {
+            let left = deadline.saturating_duration_since(env::clock::now());
+            match env::clock::timeout(left, self.client.ready()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) if left.is_zero() => {
+                    return Err(Failure::failed(format!("the cluster is not ready: {}", chain(&error))));
+                }
+                Ok(Err(_)) => env::clock::sleep(RETRY).await,
+                Err(_) => return Err(Failure::failed("the cluster is not ready in time")),
+            }
+        }
+    }
+
+    /// Lets clients finish, then ends their sessions.
+    pub(crate) async fn shutdown(&self) {
+        self.gateway.shutdown(DRAIN).await;
+    }
+}
+
+/// Ready when every node and the gateway's way to the cluster are.
+pub(crate) fn all_ready(storages: &[Storage], sql: Option<&SqlServer>) -> Readiness {
+    let nodes: Vec<Arc<node::Node>> = storages.iter().map(|storage| Arc::clone(&storage.node)).collect();
+    let client = sql.map(|sql| sql.client.clone());
+    Arc::new(move || {
+        let (nodes, client) = (nodes.clone(), client.clone());
+        Box::pin(async move {
+            for node in &nodes {
+                node.ready()?;
+            }
+            match client {
+                Some(client) => client.ready().await.map_err(|error| chain(&error)),
+                None => Ok(()),
+            }
+        })
+    })
+}
