@@ -11,7 +11,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::RaftError as ApiError;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError};
 use openraft::impls::OneshotResponder;
-use openraft::{ChangeMembers, Raft, RaftMetrics, ReadPolicy, ServerState};
+use openraft::{ChangeMembers, Instant, Raft, RaftMetrics, ReadPolicy, ServerState};
 use tokio::sync::watch;
 
 use super::apply::{LogPoint, Membership, Replica, Store};
@@ -227,8 +227,7 @@ impl Group {
         if let Ok(changed) = env::clock::timeout(patience, waited).await {
             return changed.map_err(|_| ChangeError::Fatal("stopped".to_owned()));
         }
-        // A transfer that failed would keep this leader from proposing for good: a new term ends that.
-        self.raft.trigger().elect(false).await.map_err(change_fatal)?;
+        // A leader that hands over proposes nothing and sends no heartbeats any more: the others will elect one.
         Err(ChangeError::Refused(format!("replica {replica_id} did not take over")))
     }
 
@@ -256,11 +255,10 @@ impl Group {
                         return Err(ChangeError::NotLeader { leader: self.role().leader });
                     }
                     let last = now.last_log_index.unwrap_or(0);
-                    let matched = now
-                        .replication
-                        .as_ref()
-                        .and_then(|targets| targets.get(&replica_id).copied().flatten());
-                    if matched.is_some_and(|id| id.index() + 16 >= last) {
+                    let matched = now.replication.as_ref().and_then(|of| of.get(&replica_id).copied().flatten());
+                    let acked = now.heartbeat.as_ref().and_then(|of| of.get(&replica_id).copied().flatten());
+                    let lives = acked.is_some_and(|acked| acked.elapsed() < self.timing.election_min);
+                    if lives && matched.is_some_and(|id| id.index() + 16 >= last) {
                         return Ok(());
                     }
                 }
