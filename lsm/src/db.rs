@@ -1,14 +1,11 @@
 //! The database: its public face.
 
 use std::ops::Bound;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use parking_lot::Mutex;
 
 use bytes::Bytes;
 
-use crate::batch::{WriteBatch, Operation};
-use crate::error::Result;
+use crate::batch::WriteBatch;
+use crate::error::{Error, Result};
 use crate::options::{Options, ScanOptions, Sequence, WriteOptions};
 
 /// A range of keys inside one keyspace.
@@ -46,105 +43,191 @@ pub struct Retention {
     pub safe_point: u64,
 }
 
-/// x
+/// Figures about a database.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {}
-type Map = BTreeMap<(Vec<u8>, std::cmp::Reverse<u64>), Option<Vec<u8>>>;
-#[derive(Debug)]
-struct Inner { options: Options, map: Mutex<(Map, u64, u64)> }
-/// x
+
+/// A database. Clones are the same database; it is closed when the last is dropped.
 #[derive(Clone, Debug)]
-pub struct Db(Arc<Inner>);
-/// x
+pub struct Db {}
+
+/// The database as it was at one moment. Holds its files and memory until dropped.
 #[derive(Clone, Debug)]
-pub struct Snapshot(Map, u64);
-/// x
+pub struct Snapshot {}
+
+/// Iterator over an unversioned range: (key, value).
 #[derive(Debug)]
-pub struct Scan(std::vec::IntoIter<(Bytes,Bytes)>);
-/// x
+pub struct Scan {}
+
+/// Iterator over a versioned range.
 #[derive(Debug)]
-pub struct ScanAt(std::vec::IntoIter<VersionedEntry>);
-/// x
+pub struct ScanAt {}
+
+/// Writes tables for [`Db::excise_and_ingest`]: entries of one keyspace in order, cut into tables as needed.
 #[derive(Debug)]
-pub struct TableBuilder(Map);
-/// x
+pub struct TableBuilder {}
+
+/// A finished table, not yet part of the database; its file is removed when it is dropped before it has become so.
 #[derive(Debug)]
-pub struct TableFile(Map);
-fn apply(map: &mut Map, batch: WriteBatch) {
-    use std::cmp::Reverse;
-    for op in batch.operations() { match op.unwrap() {
-        Operation::Put{key,value} => { map.insert((key.to_vec(),Reverse(0)), Some(value.to_vec())); }
-        Operation::Delete{key} => { map.remove(&(key.to_vec(),Reverse(0))); }
-        Operation::PutAt{key,timestamp,value} => { map.insert((key.to_vec(),Reverse(timestamp)), Some(value.to_vec())); }
-        Operation::DeleteAt{key,timestamp} => { map.insert((key.to_vec(),Reverse(timestamp)), None); }
-        Operation::DeleteRange{start,end} => { map.retain(|k,_| !(k.0.as_slice() >= start.as_ref() && k.0.as_slice() < end.as_ref())); }
-    } }
+pub struct TableFile {}
+
+fn unfinished<T>() -> Result<T> {
+    Err(Error::Invalid("the engine's body is not built yet".to_owned()))
 }
-fn put(out: &mut Vec<u8>, b: &[u8]) { out.extend((b.len() as u32).to_le_bytes()); out.extend(b); }
-fn inside(range: &KeyRange<'_>, k: &[u8]) -> bool { use std::ops::RangeBounds; RangeBounds::<[u8]>::contains(&(range.0, range.1), k) }
-impl Inner {
-    fn path(&self) -> std::path::PathBuf { self.options.dir.join("image") }
-    fn save(&self, map: &Map) {
-        let mut out = Vec::new();
-        for (k, v) in map { put(&mut out, &k.0); out.extend(k.1.0.to_le_bytes()); match v { None => out.push(0), Some(v) => { out.push(1); put(&mut out, v) } } }
-        self.options.disk.replace(&self.path(), &out).unwrap();
-    }
-}
-fn take<'a>(b: &mut &'a [u8], n: usize) -> &'a [u8] { let (x, y) = b.split_at(n); *b = y; x }
-#[allow(missing_docs, clippy::all)]
+
 impl Db {
-    pub fn open(options: Options) -> Result<Self> {
-        options.disk.create_dir_all(&options.dir).unwrap();
-        let inner = Inner { options, map: Mutex::default() };
-        if let Ok(bytes) = inner.options.disk.read(&inner.path()) {
-            let mut b = bytes.as_slice();
-            let mut map = inner.map.lock();
-            while !b.is_empty() {
-                let n = u32::from_le_bytes(take(&mut b, 4).try_into().unwrap()) as usize;
-                let k = take(&mut b, n).to_vec();
-                let t = u64::from_le_bytes(take(&mut b, 8).try_into().unwrap());
-                let v = if take(&mut b, 1) == [1] { let n = u32::from_le_bytes(take(&mut b, 4).try_into().unwrap()) as usize; Some(take(&mut b, n).to_vec()) } else { None };
-                map.0.insert((k, std::cmp::Reverse(t)), v);
-            }
-        }
-        Ok(Self(Arc::new(inner)))
+    /// Opens or creates a database.
+    pub fn open(_options: Options) -> Result<Self> {
+        unfinished()
     }
-    pub fn write(&self, batch: WriteBatch, _options: WriteOptions) -> Result<Sequence> { let mut m = self.0.map.lock(); m.1 += batch.len() as u64; apply(&mut m.0, batch); Ok(m.1) }
-    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> { self.snapshot()?.get(key) }
-    pub fn get_at(&self, key: &[u8], at: u64) -> Result<Option<Versioned>> { self.snapshot()?.get_at(key, at) }
-    pub fn scan(&self, range: KeyRange<'_>, r: bool) -> Result<Scan> { self.snapshot()?.scan(range, r) }
-    pub fn scan_at(&self, range: KeyRange<'_>, at: u64, o: ScanOptions) -> Result<ScanAt> { self.snapshot()?.scan_at(range, at, o) }
-    pub fn snapshot(&self) -> Result<Snapshot> { let m = self.0.map.lock(); Ok(Snapshot(m.0.clone(), m.1)) }
-    pub fn flush(&self) -> Result<()> { let mut m = self.0.map.lock(); self.0.save(&m.0); m.2 = m.1; Ok(()) }
-    pub fn sequence_durable(&self) -> Sequence { self.0.map.lock().2 }
-    pub fn sequence(&self) -> Sequence { self.0.map.lock().1 }
-    pub fn set_retention(&self, _retention: Vec<Retention>) -> Result<()> { Ok(()) }
-    pub fn table_builder(&self, _keyspace: u8) -> Result<TableBuilder> { Ok(TableBuilder(Map::new())) }
-    pub fn excise_and_ingest(&self, spans: &[(Bytes, Bytes)], tables: Vec<TableFile>, batch: WriteBatch) -> Result<Sequence> {
-        let mut m = self.0.map.lock();
-        for (s, e) in spans { m.0.retain(|k,_| !(k.0.as_slice() >= s.as_ref() && k.0.as_slice() < e.as_ref())); }
-        for t in tables { m.0.extend(t.0); }
-        m.1 += 1; apply(&mut m.0, batch); self.0.save(&m.0); m.2 = m.1; Ok(m.1)
+
+    /// Writes a batch and returns the sequence of its last operation. Readable at return.
+    pub fn write(&self, _batch: WriteBatch, _options: WriteOptions) -> Result<Sequence> {
+        unfinished()
     }
-    pub fn step(&self) -> Result<bool> { Ok(false) }
-    pub fn compact(&self) -> Result<()> { Ok(()) }
-    pub fn verify(&self) -> Result<()> { Ok(()) }
-    pub fn stats(&self) -> Stats { Stats::default() }
-    pub fn close(&self) -> Result<()> { Ok(()) }
+
+    /// The value of a key of an unversioned keyspace.
+    pub fn get(&self, _key: &[u8]) -> Result<Option<Bytes>> {
+        unfinished()
+    }
+
+    /// The newest version at or below `at` of a key of a versioned keyspace, deletions included.
+    pub fn get_at(&self, _key: &[u8], _at: u64) -> Result<Option<Versioned>> {
+        unfinished()
+    }
+
+    /// The entries of a range of an unversioned keyspace, ascending or descending.
+    pub fn scan(&self, _range: KeyRange<'_>, _reverse: bool) -> Result<Scan> {
+        unfinished()
+    }
+
+    /// The versions at or below `at` in a range of a versioned keyspace.
+    pub fn scan_at(&self, _range: KeyRange<'_>, _at: u64, _options: ScanOptions) -> Result<ScanAt> {
+        unfinished()
+    }
+
+    /// The database as it is now, for many reads.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        unfinished()
+    }
+
+    /// Writes all that is in memory to tables; returns when it would survive a crash.
+    pub fn flush(&self) -> Result<()> {
+        unfinished()
+    }
+
+    /// Every write with at most this sequence survives a crash.
+    pub fn sequence_durable(&self) -> Sequence {
+        0
+    }
+
+    /// The sequence of the newest readable write.
+    pub fn sequence(&self) -> Sequence {
+        0
+    }
+
+    /// Replaces the retention of all spans: they must not overlap. Not kept across [`Db::open`].
+    pub fn set_retention(&self, _retention: Vec<Retention>) -> Result<()> {
+        unfinished()
+    }
+
+    /// Starts writing tables for [`Self::excise_and_ingest`] into the keyspace with this prefix.
+    pub fn table_builder(&self, _keyspace: u8) -> Result<TableBuilder> {
+        unfinished()
+    }
+
+    /// In one durable step: removes all keys of the spans (start, end), adds the tables, and writes the batch.
+    pub fn excise_and_ingest(
+        &self,
+        _spans: &[(Bytes, Bytes)],
+        _tables: Vec<TableFile>,
+        _batch: WriteBatch,
+    ) -> Result<Sequence> {
+        unfinished()
+    }
+
+    /// With [`crate::Background::Manual`]: one unit of background work, if there is one to do.
+    pub fn step(&self) -> Result<bool> {
+        unfinished()
+    }
+
+    /// Compacts everything as far as it goes.
+    pub fn compact(&self) -> Result<()> {
+        unfinished()
+    }
+
+    /// Reads every block of every table and checks checksums, order and what the manifest claims.
+    pub fn verify(&self) -> Result<()> {
+        unfinished()
+    }
+
+    /// Figures.
+    pub fn stats(&self) -> Stats {
+        Stats::default()
+    }
+
+    /// Ends background work. Unflushed, unlogged writes are lost: flush first if they matter.
+    pub fn close(&self) -> Result<()> {
+        unfinished()
+    }
 }
-#[allow(missing_docs)]
+
 impl Snapshot {
-    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> { Ok(self.0.get(&(key.to_vec(), std::cmp::Reverse(0))).cloned().flatten().map(Bytes::from)) }
-    pub fn get_at(&self, key: &[u8], at: u64) -> Result<Option<Versioned>> { Ok(self.0.iter().find(|(k,_)| k.0 == key && k.1.0 <= at).map(|(k,v)| Versioned { timestamp: k.1.0, value: v.clone().map(Bytes::from) })) }
-    pub fn scan(&self, range: KeyRange<'_>, _r: bool) -> Result<Scan> { Ok(Scan(self.0.iter().filter(|(k,_)| inside(&range, &k.0)).map(|(k,v)| (Bytes::from(k.0.clone()), Bytes::from(v.clone().unwrap()))).collect::<Vec<_>>().into_iter())) }
-    pub fn scan_at(&self, range: KeyRange<'_>, _at: u64, _o: ScanOptions) -> Result<ScanAt> { Ok(ScanAt(self.0.iter().filter(|(k,_)| inside(&range, &k.0)).map(|(k,v)| VersionedEntry { key: Bytes::from(k.0.clone()), timestamp: k.1.0, value: v.clone().map(Bytes::from) }).collect::<Vec<_>>().into_iter())) }
-    pub fn sequence(&self) -> Sequence { self.1 }
+    /// See [`Db::get`].
+    pub fn get(&self, _key: &[u8]) -> Result<Option<Bytes>> {
+        unfinished()
+    }
+
+    /// See [`Db::get_at`].
+    pub fn get_at(&self, _key: &[u8], _at: u64) -> Result<Option<Versioned>> {
+        unfinished()
+    }
+
+    /// See [`Db::scan`].
+    pub fn scan(&self, _range: KeyRange<'_>, _reverse: bool) -> Result<Scan> {
+        unfinished()
+    }
+
+    /// See [`Db::scan_at`].
+    pub fn scan_at(&self, _range: KeyRange<'_>, _at: u64, _options: ScanOptions) -> Result<ScanAt> {
+        unfinished()
+    }
+
+    /// The sequence of the newest write it sees.
+    pub fn sequence(&self) -> Sequence {
+        0
+    }
 }
-impl Iterator for Scan { type Item = Result<(Bytes, Bytes)>; fn next(&mut self) -> Option<Self::Item> { self.0.next().map(Ok) } }
-impl Iterator for ScanAt { type Item = Result<VersionedEntry>; fn next(&mut self) -> Option<Self::Item> { self.0.next().map(Ok) } }
-#[allow(missing_docs)]
+
+impl Iterator for Scan {
+    type Item = Result<(Bytes, Bytes)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        None
+    }
+}
+
+impl Iterator for ScanAt {
+    type Item = Result<VersionedEntry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        None
+    }
+}
+
 impl TableBuilder {
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> { self.0.insert((key.to_vec(), std::cmp::Reverse(0)), Some(value.to_vec())); Ok(()) }
-    pub fn put_at(&mut self, key: &[u8], timestamp: u64, value: Option<&[u8]>) -> Result<()> { self.0.insert((key.to_vec(), std::cmp::Reverse(timestamp)), value.map(<[u8]>::to_vec)); Ok(()) }
-    pub fn finish(self) -> Result<Vec<TableFile>> { Ok(vec![TableFile(self.0)]) }
+    /// Adds a value; keys ascend strictly.
+    pub fn put(&mut self, _key: &[u8], _value: &[u8]) -> Result<()> {
+        unfinished()
+    }
+
+    /// Adds a version or, without a value, a deletion; keys ascend, timestamps of one key descend strictly.
+    pub fn put_at(&mut self, _key: &[u8], _timestamp: u64, _value: Option<&[u8]>) -> Result<()> {
+        unfinished()
+    }
+
+    /// Closes the last table; all are synced.
+    pub fn finish(self) -> Result<Vec<TableFile>> {
+        unfinished()
+    }
 }
