@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection::{self, Shared};
 use crate::metrics::GatewayMetrics;
+use crate::options::GatewayOptions;
 use crate::registry::{Phase, Registry};
 
 /// Pause after an accept that failed, for want of file descriptors for example.
@@ -21,23 +22,6 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// How long sessions have to say goodbye once they must.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// Bounds of a gateway.
-#[derive(Debug, Clone)]
-pub struct GatewayOptions {
-    /// More clients than this are refused with 53300.
-    pub connections_max: usize,
-    /// Longer messages than this are refused.
-    pub message_bytes_max: usize,
-    /// A client that has not finished its startup after this is disconnected.
-    pub startup_timeout: Duration,
-}
-
-impl Default for GatewayOptions {
-    fn default() -> Self {
-        Self { connections_max: 2000, message_bytes_max: 64 << 20, startup_timeout: Duration::from_secs(15) }
-    }
-}
 
 /// A gateway that serves.
 pub struct Gateway {

@@ -11,7 +11,9 @@
 mod connection;
 mod gateway;
 mod metrics;
+mod options;
 mod pgwire;
 mod registry;
 
-pub use gateway::{Gateway, GatewayOptions};
+pub use gateway::Gateway;
+pub use options::GatewayOptions;

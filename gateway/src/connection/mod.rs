@@ -21,8 +21,8 @@ use sql::{Engine, Report, Session, Severity, TransactionStatus};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use crate::gateway::GatewayOptions;
 use crate::metrics::GatewayMetrics;
+use crate::options::GatewayOptions;
 use crate::pgwire::frontend::Message;
 use crate::pgwire::{Frame, ProtocolError, Wire, backend};
 use crate::registry::{Connected, Phase, Registered, Registry};
