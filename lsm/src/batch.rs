@@ -13,7 +13,7 @@
 
 use bytes::Bytes;
 
-use crate::coding::{Reader, put_varint};
+use crate::coding::{Reader, put_varint, varint};
 use crate::error::{Error, Result};
 use crate::options::Sequence;
 
@@ -180,6 +180,17 @@ impl WriteBatch {
         Operations { reader: Reader::new(buffer) }
     }
 
+    /// Calls `check` with each operation, without copying or counting references.
+    pub(crate) fn for_each(&self, mut check: impl FnMut(Borrowed<'_>) -> Result<()>) -> Result<()> {
+        let mut rest = self.buffer.get(HEADER_BYTES..).unwrap_or_default();
+        while !rest.is_empty() {
+            let operation =
+                borrow(&mut rest).ok_or_else(|| malformed("an operation is cut off or unknown"))?;
+            check(operation)?;
+        }
+        Ok(())
+    }
+
     /// The encoded batch with its sequence set.
     pub(crate) fn into_bytes(mut self, sequence: Sequence) -> Bytes {
         self.seal(sequence);
@@ -206,6 +217,45 @@ impl WriteBatch {
         put_varint(&mut self.buffer, bytes.len() as u64);
         self.buffer.extend_from_slice(bytes);
     }
+}
+
+/// One operation, as far as its validity is concerned.
+pub(crate) enum Borrowed<'a> {
+    Put { key: &'a [u8], value: &'a [u8] },
+    Delete { key: &'a [u8] },
+    PutAt { key: &'a [u8], value: &'a [u8] },
+    DeleteAt { key: &'a [u8] },
+    DeleteRange { start: &'a [u8], end: &'a [u8] },
+}
+
+fn borrow<'a>(rest: &mut &'a [u8]) -> Option<Borrowed<'a>> {
+    fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+        let (taken, left) = rest.split_at_checked(length)?;
+        *rest = left;
+        Some(taken)
+    }
+    fn prefixed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let mut at = 0;
+        let length = usize::try_from(varint(rest, &mut at)?).ok()?;
+        take(rest, at)?;
+        take(rest, length)
+    }
+    let kind = *take(rest, 1)?.first()?;
+    let key = prefixed(rest)?;
+    Some(match kind {
+        PUT => Borrowed::Put { key, value: prefixed(rest)? },
+        DELETE => Borrowed::Delete { key },
+        PUT_AT => {
+            take(rest, 8)?;
+            Borrowed::PutAt { key, value: prefixed(rest)? }
+        }
+        DELETE_AT => {
+            take(rest, 8)?;
+            Borrowed::DeleteAt { key }
+        }
+        DELETE_RANGE => Borrowed::DeleteRange { start: key, end: prefixed(rest)? },
+        _ => return None,
+    })
 }
 
 /// Sequence of the first operation, number of operations, and the operations of an encoded batch.

@@ -6,16 +6,27 @@
 //! what was written. [`log`] is the append-only file beneath, usable alone.
 
 mod batch;
+mod cache;
 mod coding;
+mod compaction;
 mod db;
+mod entry;
 mod error;
+mod keyspaces;
 pub mod log;
+mod manifest;
+mod memtable;
+mod merge;
 mod options;
+mod read;
+mod spans;
+mod table;
+mod tree;
 
 pub use batch::{Operation, Operations, WriteBatch};
-pub use db::{
-    Db, KeyRange, Retention, Scan, ScanAt, Snapshot, Stats, TableBuilder, TableFile, Versioned,
-    VersionedEntry,
-};
+pub use compaction::retention::Retention;
+pub use db::{Db, KeyspaceStats, LevelStats, Snapshot, Stats, TableBuilder, TableFile};
+pub use entry::{KeyRange, Versioned, VersionedEntry};
 pub use error::{Error, Result};
 pub use options::{Background, Compression, Keyspace, Options, ScanOptions, Sequence, WriteOptions};
+pub use read::{Scan, ScanAt};

@@ -1,0 +1,5 @@
+//! Compaction: [`pick`] decides, purely, on values; [`run`] does.
+
+pub(crate) mod pick;
+pub(crate) mod retention;
+pub(crate) mod run;

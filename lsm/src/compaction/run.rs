@@ -1,0 +1,237 @@
+//! Doing a compaction, and writing sorted output into tables: flushes and ingests write through here, too.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use env::disk::Disk;
+
+use super::retention::{Retentions, retain};
+use crate::cache::BlockCache;
+use crate::entry::{Versioned, successor};
+use crate::error::Result;
+use crate::merge::{Merge, Source};
+use crate::spans::{Span, Spans};
+use crate::table::builder::{TableOptions, TableWriter, table_path};
+use crate::table::cursor::{RunCursor, Window};
+use crate::table::file::Table;
+use crate::tree::{LEVELS, Tree, View};
+
+/// Where new tables come from.
+#[derive(Clone, Debug)]
+pub(crate) struct Tables {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) cache: Arc<BlockCache>,
+    pub(crate) next: Arc<AtomicU64>,
+}
+
+/// Writes sorted keys into as many tables as their size asks for. What it has finished is removed again unless it is
+/// installed.
+#[derive(Debug)]
+pub(crate) struct Sorted {
+    tables: Tables,
+    options: TableOptions,
+    table_bytes: u64,
+    range_deletes: Spans,
+    open: Option<(u64, PathBuf, TableWriter)>,
+    /// The first key that the open table may hold; None: any.
+    from: Option<Bytes>,
+    finished: Vec<Arc<Table>>,
+}
+
+impl Sorted {
+    pub(crate) fn new(tables: Tables, options: TableOptions, table_bytes: u64, range_deletes: Spans) -> Self {
+        Self { tables, options, table_bytes, range_deletes, open: None, from: None, finished: Vec::new() }
+    }
+
+    /// Adds a key above all before it.
+    pub(crate) fn add(&mut self, key: &[u8], versions: &[Versioned]) -> Result<()> {
+        if versions.is_empty() {
+            return Ok(());
+        }
+        if let Some((_, _, writer)) = &self.open
+            && writer.bytes() >= self.table_bytes
+            && let Some(last) = writer.last_key()
+        {
+            let cut = successor(last);
+            self.close(Some(cut))?;
+        }
+        if self.open.is_none() {
+            self.open = Some(self.create()?);
+        }
+        match &mut self.open {
+            Some((_, _, writer)) => writer.add(key, versions),
+            None => Ok(()),
+        }
+    }
+
+    fn create(&self) -> Result<(u64, PathBuf, TableWriter)> {
+        let id = self.tables.next.fetch_add(1, Ordering::Relaxed);
+        let path = table_path(&self.tables.dir, id);
+        let writer = TableWriter::create(&self.tables.disk, path.clone(), self.options.clone())?;
+        Ok((id, path, writer))
+    }
+
+    /// Finishes the open table; it ends at `cut`, the next one begins there.
+    fn close(&mut self, cut: Option<Bytes>) -> Result<()> {
+        let deletes = self.range_deletes.clip(self.from.as_ref(), cut.as_ref());
+        self.from = cut;
+        if self.open.is_none() && !deletes.is_empty() {
+            self.open = Some(self.create()?);
+        }
+        let Some((id, path, writer)) = self.open.take() else { return Ok(()) };
+        let finished = writer
+            .finish(&deletes)
+            .and_then(|_| Table::open(&self.tables.disk, &path, id, &self.tables.cache));
+        match finished {
+            Ok(table) => {
+                table.mark_obsolete();
+                self.finished.push(Arc::new(table));
+                Ok(())
+            }
+            Err(error) => {
+                let _ = self.tables.disk.remove(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// All tables, synced, their names not yet. They remove themselves unless they are marked as installed.
+    pub(crate) fn finish(mut self) -> Result<Vec<Arc<Table>>> {
+        self.close(None)?;
+        Ok(std::mem::take(&mut self.finished))
+    }
+}
+
+impl Drop for Sorted {
+    fn drop(&mut self) {
+        if let Some((_, path, writer)) = self.open.take() {
+            drop(writer);
+            // If this fails, too, the file is removed when the database is opened next.
+            let _ = self.tables.disk.remove(&path);
+        }
+    }
+}
+
+/// A compaction with its tables at hand.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) keyspace: usize,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    /// Of level 0 from the newest to the oldest.
+    pub(crate) inputs: Vec<Arc<Table>>,
+    pub(crate) overlapped: Vec<Arc<Table>>,
+}
+
+impl Task {
+    /// Whether the inputs can be moved down as they are: they overlap nothing, not even each other, and hold no
+    /// deletes that would free something on the way.
+    pub(crate) fn is_move(&self) -> bool {
+        let mut bounds: Vec<_> = self.inputs.iter().map(|t| (&t.summary.start, &t.summary.end)).collect();
+        bounds.sort();
+        let disjoint = bounds.windows(2).all(|pair| matches!(pair, [a, b] if a.1 <= b.0));
+        self.from != self.to
+            && self.overlapped.is_empty()
+            && disjoint
+            && self.inputs.iter().all(|t| t.summary.deletes == 0 && t.summary.range_deletes == 0)
+    }
+
+    /// Merges the inputs into new tables.
+    pub(crate) fn run(
+        &self,
+        view: &View,
+        tables: Tables,
+        options: TableOptions,
+        table_bytes: u64,
+        retentions: &Retentions,
+    ) -> Result<Vec<Arc<Table>>> {
+        let versioned = options.versioned;
+        let rest = Rest::new(self, view);
+        let all = self.inputs.iter().chain(&self.overlapped);
+        let deletes: Vec<Span> = all.clone().flat_map(|table| table.range_deletes.iter().cloned()).collect();
+        let deletes =
+            Spans::union(deletes.into_iter().filter(|span| rest.is_deeper(&span.start, &span.end)).collect());
+        let mut output = Sorted::new(tables, options, table_bytes, deletes);
+        let mut merge = self.merge();
+        let start = all.map(|table| table.summary.start.clone()).min().unwrap_or_default();
+        merge.seek(&start)?;
+        let mut versions = Vec::new();
+        while merge.next(&mut versions)? {
+            let key = merge.key();
+            if versioned {
+                retain(&mut versions, retentions.safe_point(key), |timestamp| {
+                    rest.has_nothing_under(key, timestamp)
+                });
+            } else if let Some(Versioned { value: None, .. }) = versions.first()
+                && !rest.is_deeper(key, &successor(key))
+            {
+                versions.clear();
+            }
+            output.add(key, &versions)?;
+        }
+        output.finish()
+    }
+
+    fn merge(&self) -> Merge {
+        let run = |tables: Vec<Arc<Table>>| {
+            let deletes = tables.iter().flat_map(|table| table.range_deletes.iter().cloned()).collect();
+            let cursor = RunCursor::new(tables, Window::ALL, false, false);
+            (Source::Tables(Box::new(cursor)), Spans::union(deletes))
+        };
+        let mut sources: Vec<_> = if self.from == 0 {
+            self.inputs.iter().map(|table| run(vec![table.clone()])).collect()
+        } else {
+            vec![run(self.inputs.clone())]
+        };
+        sources.push(run(self.overlapped.clone()));
+        Merge::new(sources, Window::ALL, false)
+    }
+}
+
+/// What the tree holds outside of a compaction.
+struct Rest<'a> {
+    tree: Option<&'a Tree>,
+    to: usize,
+    inputs: Vec<u64>,
+    /// No memtable holds a smaller timestamp.
+    memory_timestamp_min: u64,
+}
+
+impl<'a> Rest<'a> {
+    fn new(task: &Task, view: &'a View) -> Self {
+        Self {
+            tree: view.version.trees.get(task.keyspace),
+            to: task.to,
+            inputs: task.inputs.iter().chain(&task.overlapped).map(|table| table.id).collect(),
+            memory_timestamp_min: view
+                .memtables()
+                .map(|memtable| memtable.timestamp_min(task.keyspace))
+                .min()
+                .unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Whether a level below the output may hold something of [start, end).
+    fn is_deeper(&self, start: &[u8], end: &[u8]) -> bool {
+        let Some(tree) = self.tree else { return false };
+        tree.levels.iter().skip(self.to + 1).any(|tables| !Tree::overlapping(tables, start, end).is_empty())
+    }
+
+    /// Whether nothing outside of the compaction can hold a version of `key` below `timestamp`.
+    fn has_nothing_under(&self, key: &[u8], timestamp: u64) -> bool {
+        if self.memory_timestamp_min < timestamp || self.is_deeper(key, &successor(key)) {
+            return false;
+        }
+        let Some(tree) = self.tree else { return true };
+        let above = tree.levels.iter().take((self.to + 1).min(LEVELS)).flatten();
+        !above.into_iter().any(|table| {
+            *table.summary.start <= *key
+                && *key < *table.summary.end
+                && table.summary.timestamp_min < timestamp
+                && !self.inputs.contains(&table.id)
+        })
+    }
+}

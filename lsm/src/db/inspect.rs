@@ -1,0 +1,190 @@
+//! Looking at a database: figures, and checking every byte of every table.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use env::disk::DiskCounters;
+
+use super::engine::Engine;
+use crate::error::{Error, Result};
+use crate::log::LogStats;
+use crate::options::Sequence;
+use crate::table::cursor::{RunCursor, Window};
+use crate::table::file::Table;
+use crate::table::filter;
+
+/// Figures about a database. Counters are since it was opened.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// The newest readable write.
+    pub sequence: Sequence,
+    /// Every write up to here survives a crash.
+    pub sequence_durable: Sequence,
+    /// Memory of the active memtable.
+    pub memtable_bytes: u64,
+    /// Memtables that wait to be flushed.
+    pub memtables_sealed: usize,
+    /// By keyspace.
+    pub keyspaces: Vec<KeyspaceStats>,
+    /// Blocks in the cache.
+    pub cache_bytes: u64,
+    /// Blocks found in the cache.
+    pub cache_hits: u64,
+    /// Blocks read from disk.
+    pub cache_misses: u64,
+    /// Filters and top indexes of open tables, outside of the cache.
+    pub resident_bytes: u64,
+    /// Bytes of batches written.
+    pub written_bytes: u64,
+    /// Memtables flushed.
+    pub flushes: u64,
+    /// Bytes of tables that flushes wrote.
+    pub flush_bytes: u64,
+    /// Compactions that wrote tables.
+    pub compactions: u64,
+    /// Bytes of tables that they read.
+    pub compaction_bytes_read: u64,
+    /// Bytes of tables that they wrote.
+    pub compaction_bytes_written: u64,
+    /// How long writers were held back because background work was behind.
+    pub delayed_us: u64,
+    /// The write-ahead log.
+    pub log: LogStats,
+    /// The disk, with whatever else uses it.
+    pub disk: DiskCounters,
+}
+
+/// Figures about a keyspace.
+#[derive(Clone, Debug, Default)]
+pub struct KeyspaceStats {
+    /// Its prefix.
+    pub prefix: u8,
+    /// Its name.
+    pub name: &'static str,
+    /// From level 0 down.
+    pub levels: Vec<LevelStats>,
+}
+
+/// Figures about a level of a keyspace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LevelStats {
+    /// Tables in it.
+    pub tables: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their entries.
+    pub entries: u64,
+    /// Those that are not the newest of their key in the table.
+    pub history: u64,
+    /// Those that delete, range deletes included.
+    pub deletes: u64,
+}
+
+impl Stats {
+    /// Bytes of all tables.
+    pub fn table_bytes(&self) -> u64 {
+        self.keyspaces.iter().flat_map(|keyspace| &keyspace.levels).map(|level| level.bytes).sum()
+    }
+}
+
+impl Engine {
+    pub(crate) fn stats(&self) -> Stats {
+        let view = self.view();
+        let level = |tables: &Vec<Arc<Table>>| {
+            let mut stats = LevelStats { tables: tables.len(), ..LevelStats::default() };
+            for table in tables {
+                stats.bytes += table.summary.bytes;
+                stats.entries += table.summary.entries;
+                stats.history += table.summary.history;
+                stats.deletes += table.summary.deletes + table.summary.range_deletes;
+            }
+            stats
+        };
+        let keyspaces = self.keyspaces.all().iter().zip(&view.version.trees);
+        let (cache_hits, cache_misses) = self.tables.cache.counts();
+        let counter = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            sequence: counter(&self.visible),
+            sequence_durable: self.sequence_durable(),
+            memtable_bytes: view.active.bytes() as u64,
+            memtables_sealed: view.sealed.len(),
+            keyspaces: keyspaces
+                .map(|(keyspace, tree)| KeyspaceStats {
+                    prefix: keyspace.prefix,
+                    name: keyspace.name,
+                    levels: tree.levels.iter().map(level).collect(),
+                })
+                .collect(),
+            cache_bytes: self.tables.cache.bytes(),
+            cache_hits,
+            cache_misses,
+            resident_bytes: view.version.tables().map(|(_, table)| table.resident_bytes()).sum(),
+            written_bytes: counter(&self.counters.written_bytes),
+            flushes: counter(&self.counters.flushes),
+            flush_bytes: counter(&self.counters.flush_bytes),
+            compactions: counter(&self.counters.compactions),
+            compaction_bytes_read: counter(&self.counters.compaction_bytes_read),
+            compaction_bytes_written: counter(&self.counters.compaction_bytes_written),
+            delayed_us: counter(&self.counters.delayed_us),
+            log: self.wal.stats(),
+            disk: self.tables.disk.counters(),
+        }
+    }
+
+    /// Reads every block of every table and checks checksums, order, filters, and what the manifest claims.
+    pub(crate) fn verify(&self) -> Result<()> {
+        self.check()?;
+        let view = self.view();
+        for (_, table) in view.version.tables() {
+            let again = Table::open(&self.tables.disk, table.path(), table.id, &self.tables.cache)?;
+            if again.summary != table.summary {
+                return Err(Error::corrupt(
+                    table.path(),
+                    0,
+                    "the table is not the one that the manifest names",
+                ));
+            }
+            verify_table(table)?;
+        }
+        Ok(())
+    }
+}
+
+fn verify_table(table: &Arc<Table>) -> Result<()> {
+    let wrong = |what: &str| Err(Error::corrupt(table.path(), 0, what));
+    let summary = &table.summary;
+    let mut cursor = RunCursor::new(vec![table.clone()], Window::ALL, false, false);
+    let mut previous: Option<Vec<u8>> = None;
+    let mut versions = Vec::new();
+    let (mut entries, mut deletes) = (0, 0);
+    cursor.seek(&summary.start)?;
+    while let Some(key) = cursor.key().map(<[u8]>::to_vec) {
+        if previous.as_ref().is_some_and(|previous| *previous >= key) {
+            return wrong("its keys do not ascend");
+        }
+        if *key < *summary.start || *key >= *summary.end || key.first() != Some(&summary.keyspace) {
+            return wrong("it has a key outside of its bounds");
+        }
+        if !table.may_contain(filter::hash(&key)) {
+            return wrong("its filter denies one of its keys");
+        }
+        versions.clear();
+        cursor.collect(&mut versions)?;
+        if versions.is_sorted_by(|a, b| a.timestamp > b.timestamp) {
+            entries += versions.len() as u64;
+            deletes += versions.iter().filter(|version| version.value.is_none()).count() as u64;
+        } else {
+            return wrong("the versions of a key do not descend");
+        }
+        let in_bounds = |timestamp| (summary.timestamp_min..=summary.timestamp_max).contains(&timestamp);
+        if !versions.iter().all(|version| in_bounds(version.timestamp)) {
+            return wrong("it has a timestamp outside of its bounds");
+        }
+        cursor.advance()?;
+        previous = Some(key);
+    }
+    if (entries, deletes) == (summary.entries, summary.deletes) {
+        return Ok(());
+    }
+    wrong("it has another number of entries than it says")
+}

@@ -1,0 +1,257 @@
+//! The database: its public face over the engine's parts.
+//!
+//! A write goes [`write`](Db::write) → log → memtable → published; a full memtable is sealed, flushed into level 0
+//! (`flush`), and what lies there is compacted downwards (`compact`). Reads take the current view, one immutable value
+//! of memtables and tables, and never wait for either.
+
+mod compact;
+mod engine;
+mod flush;
+mod ingest;
+mod inspect;
+mod open;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+pub use ingest::{TableBuilder, TableFile};
+pub use inspect::{KeyspaceStats, LevelStats, Stats};
+
+use crate::batch::WriteBatch;
+use crate::compaction::retention::{Retention, Retentions};
+use crate::entry::{KeyRange, Versioned};
+use crate::error::{Error, Result};
+use crate::keyspaces::Keyspaces;
+use crate::options::{Background, Options, ScanOptions, Sequence, WriteOptions};
+use crate::read::{Reader, Scan, ScanAt};
+use compact::Duty;
+use engine::Engine;
+
+/// A database. Clones are the same database; it is closed when the last is dropped.
+#[derive(Clone)]
+pub struct Db {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    engine: Arc<Engine>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// The database as it was at one moment. Holds its files and memory until dropped.
+#[derive(Clone)]
+pub struct Snapshot {
+    engine: Arc<Engine>,
+    reader: Reader,
+}
+
+impl Db {
+    /// Opens or creates a database.
+    pub fn open(options: Options) -> Result<Self> {
+        let background = options.background;
+        let engine = Arc::new(Engine::open(options)?);
+        let handle = Handle { engine, threads: Mutex::default() };
+        let count = match background {
+            Background::Manual => 0,
+            Background::Threads(count) => count.max(1),
+        };
+        for number in 0..count {
+            let engine = handle.engine.clone();
+            let (name, duty) = match number {
+                0 if count == 1 => ("lsm-background", Duty::Both),
+                0 => ("lsm-flush", Duty::Flush),
+                _ => ("lsm-compact", Duty::Compact),
+            };
+            let thread = env::task::thread(name, move || engine.serve(duty));
+            let dir = &handle.engine.options.dir;
+            handle.threads.lock().push(thread.map_err(Error::io("start a thread for", dir))?);
+        }
+        handle.engine.signal();
+        Ok(Self { handle: Arc::new(handle) })
+    }
+
+    fn engine(&self) -> &Arc<Engine> {
+        &self.handle.engine
+    }
+
+    /// Writes a batch and returns the sequence of its last operation. It is readable at return.
+    ///
+    /// With and without the write-ahead log may be mixed, but then what survives a crash is not a prefix: of the unlogged
+    /// batches all up to some point, of the logged ones all that were synced.
+    pub fn write(&self, batch: WriteBatch, options: WriteOptions) -> Result<Sequence> {
+        self.engine().write(batch, options)
+    }
+
+    /// The value of a key of an unversioned keyspace.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        get(&self.engine().keyspaces, &self.engine().reader()?, key)
+    }
+
+    /// The newest version at or below `at` of a key of a versioned keyspace, deletions included.
+    pub fn get_at(&self, key: &[u8], at: u64) -> Result<Option<Versioned>> {
+        get_at(&self.engine().keyspaces, &self.engine().reader()?, key, at)
+    }
+
+    /// The entries of a range of an unversioned keyspace, ascending or descending.
+    pub fn scan(&self, range: KeyRange<'_>, reverse: bool) -> Result<Scan> {
+        self.engine().reader()?.scan(&self.engine().keyspaces, range, reverse)
+    }
+
+    /// The versions at or below `at` in a range of a versioned keyspace.
+    pub fn scan_at(&self, range: KeyRange<'_>, at: u64, options: ScanOptions) -> Result<ScanAt> {
+        self.engine().reader()?.scan_at(&self.engine().keyspaces, range, at, options)
+    }
+
+    /// The database as it is now, for many reads.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot { engine: self.engine().clone(), reader: self.engine().reader()? })
+    }
+
+    /// Writes all that is in memory to tables; returns when it would survive a crash.
+    pub fn flush(&self) -> Result<()> {
+        self.engine().flush()
+    }
+
+    /// Every write with at most this sequence survives a crash.
+    pub fn sequence_durable(&self) -> Sequence {
+        self.engine().sequence_durable()
+    }
+
+    /// The sequence of the newest readable write.
+    pub fn sequence(&self) -> Sequence {
+        self.engine().visible.load(Ordering::Acquire)
+    }
+
+    /// Makes every logged write durable; unlogged ones need a [`Self::flush`].
+    pub fn sync(&self) -> Result<()> {
+        let engine = self.engine();
+        engine.check()?;
+        let sequence = engine.visible.load(Ordering::Acquire);
+        engine.wal.sync().map_err(|error| engine.poison(error))?;
+        engine.wal_synced.fetch_max(sequence, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Replaces the retention of all spans: they must not overlap. Not kept across [`Db::open`]: until it is set,
+    /// everything is kept.
+    pub fn set_retention(&self, retention: Vec<Retention>) -> Result<()> {
+        *self.engine().retentions.write() = Arc::new(Retentions::new(retention)?);
+        self.engine().signal();
+        Ok(())
+    }
+
+    /// Starts writing tables for [`Self::excise_and_ingest`] into the keyspace with this prefix.
+    pub fn table_builder(&self, keyspace: u8) -> Result<TableBuilder> {
+        self.engine().check()?;
+        TableBuilder::new(self.engine(), keyspace)
+    }
+
+    /// In one durable step: removes all keys of the spans (start, end), adds the tables, and writes the batch, which may
+    /// also touch keys elsewhere. Everything written before is flushed first; other writers wait meanwhile.
+    pub fn excise_and_ingest(
+        &self,
+        spans: &[(Bytes, Bytes)],
+        tables: Vec<TableFile>,
+        batch: WriteBatch,
+    ) -> Result<Sequence> {
+        self.engine().excise_and_ingest(spans, tables, batch)
+    }
+
+    /// With [`Background::Manual`]: one unit of background work; false if there was none to do.
+    pub fn step(&self) -> Result<bool> {
+        self.engine().step()
+    }
+
+    /// Flushes, and compacts everything as far down as it goes.
+    pub fn compact(&self) -> Result<()> {
+        self.engine().compact_all()
+    }
+
+    /// Reads every block of every table and checks checksums, order, filters, and what the manifest claims.
+    pub fn verify(&self) -> Result<()> {
+        self.engine().verify()
+    }
+
+    /// Figures.
+    pub fn stats(&self) -> Stats {
+        self.engine().stats()
+    }
+
+    /// The failure that stopped the database, if one did.
+    pub fn failure(&self) -> Option<Error> {
+        self.engine().check().err()
+    }
+}
+
+impl Snapshot {
+    /// See [`Db::get`].
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.engine.check()?;
+        get(&self.engine.keyspaces, &self.reader, key)
+    }
+
+    /// See [`Db::get_at`].
+    pub fn get_at(&self, key: &[u8], at: u64) -> Result<Option<Versioned>> {
+        self.engine.check()?;
+        get_at(&self.engine.keyspaces, &self.reader, key, at)
+    }
+
+    /// See [`Db::scan`].
+    pub fn scan(&self, range: KeyRange<'_>, reverse: bool) -> Result<Scan> {
+        self.engine.check()?;
+        self.reader.scan(&self.engine.keyspaces, range, reverse)
+    }
+
+    /// See [`Db::scan_at`].
+    pub fn scan_at(&self, range: KeyRange<'_>, at: u64, options: ScanOptions) -> Result<ScanAt> {
+        self.engine.check()?;
+        self.reader.scan_at(&self.engine.keyspaces, range, at, options)
+    }
+
+    /// The sequence of the newest write it sees.
+    pub fn sequence(&self) -> Sequence {
+        self.reader.sequence
+    }
+}
+
+fn get(keyspaces: &Keyspaces, reader: &Reader, key: &[u8]) -> Result<Option<Bytes>> {
+    let keyspace = keyspaces.of_key(key, false)?;
+    Ok(reader.get(keyspace, false, key, u64::MAX)?.and_then(|version| version.value))
+}
+
+fn get_at(keyspaces: &Keyspaces, reader: &Reader, key: &[u8], at: u64) -> Result<Option<Versioned>> {
+    let keyspace = keyspaces.of_key(key, true)?;
+    reader.get(keyspace, true, key, at)
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.engine.signal.lock().stop = true;
+        self.engine.wake.notify_all();
+        self.engine.progress.notify_all();
+        for thread in self.threads.lock().drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").field("dir", &self.engine().options.dir).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("sequence", &self.reader.sequence).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

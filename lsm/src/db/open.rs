@@ -1,0 +1,182 @@
+//! Opening: lock, manifest, tables, write-ahead log, threads.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use env::disk::{DirectoryLock, Disk};
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::engine::{Compacting, Counters, Engine, Signal};
+use super::write::insert;
+use crate::batch;
+use crate::cache::BlockCache;
+use crate::compaction::retention::Retentions;
+use crate::compaction::run::Tables;
+use crate::error::{Error, Result};
+use crate::keyspaces::Keyspaces;
+use crate::log::{Log, LogOptions, Position, Writer};
+use crate::manifest::{Manifest, State, expected_tables};
+use crate::memtable::Memtable;
+use crate::options::{Keyspace, Options, Sequence};
+use crate::table::builder::{parse_table_name, table_path};
+use crate::table::file::Table;
+use crate::tree::{Edit, Version, View};
+
+impl Engine {
+    /// Opens or creates the database; no background work runs yet.
+    pub(crate) fn open(options: Options) -> Result<Self> {
+        let (disk, dir) = (options.disk.clone(), options.dir.clone());
+        disk.create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+        let lock = lock(&disk, &dir)?;
+        let tables_dir = dir.join("tables");
+        disk.create_dir_all(&tables_dir).map_err(Error::io("create", &tables_dir))?;
+        let (mut manifest, state) = Manifest::open(&disk, &dir)?;
+        let (keyspaces, all_new) = reconcile(&options.keyspaces, &state)?;
+        let keyspaces = Keyspaces::new(keyspaces)?;
+        let cache = Arc::new(BlockCache::new(options.cache_bytes, options.block_bytes));
+        let tables = Tables {
+            disk: disk.clone(),
+            dir: tables_dir.clone(),
+            cache,
+            next: Arc::new(AtomicU64::new(state.table_next.max(1))),
+        };
+        let version = open_tables(&tables, &keyspaces, &state)?;
+
+        let memtable = Arc::new(Memtable::new(
+            keyspaces.all().len(),
+            Position { segment: state.log_segment, offset: 0 },
+        ));
+        let mut newest = state.flushed;
+        let wal_dir = dir.join("wal");
+        let log_options = LogOptions {
+            segment_bytes: options.log_segment_bytes,
+            writer: Writer::Caller,
+            mark_synced: false,
+            name: "wal",
+        };
+        let wal = Log::open(disk.clone(), &wal_dir, log_options, |position, record| {
+            let replayed = replay(&keyspaces, &memtable, state.flushed, &record);
+            let sequence =
+                replayed.map_err(|error| Error::corrupt(&wal_dir, position.offset, error.to_string()))?;
+            newest = newest.max(sequence);
+            Ok(())
+        })?;
+        if let Some(first) = wal.segments().first()
+            && state.exists
+            && first.number > state.log_segment.max(1)
+        {
+            return Err(Error::corrupt(&wal_dir, 0, format!("segment {} is missing", state.log_segment)));
+        }
+        let everything = Edit {
+            flushed: Some(state.flushed),
+            log_segment: Some(state.log_segment),
+            table_next: Some(tables.next.load(Ordering::Relaxed)),
+            ..version.as_edit()
+        };
+        debug_assert!(state.exists || all_new);
+        manifest.rewrite(keyspaces.all(), &everything)?;
+
+        let full = memtable.bytes() >= options.memtable_bytes_max;
+        let view = View { active: memtable, sealed: Vec::new(), version: Arc::new(version) };
+        let engine = Self {
+            options,
+            keyspaces,
+            tables,
+            view: RwLock::new(Arc::new(view)),
+            write: Mutex::new(newest + 1),
+            published: Mutex::new(newest),
+            published_changed: Condvar::new(),
+            visible: AtomicU64::new(newest),
+            wal,
+            wal_synced: AtomicU64::new(newest),
+            flushed: AtomicU64::new(state.flushed),
+            manifest: Mutex::new(manifest),
+            flushing: Mutex::new(()),
+            compacting: Mutex::new(Compacting::default()),
+            retentions: RwLock::new(Arc::new(Retentions::default())),
+            poison: OnceLock::new(),
+            signal: Mutex::new(Signal::default()),
+            wake: Condvar::new(),
+            progress: Condvar::new(),
+            counters: Counters::default(),
+            delay_us: AtomicU64::new(0),
+            _lock: lock,
+        };
+        if full {
+            engine.flush()?;
+        }
+        Ok(engine)
+    }
+}
+
+fn lock(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Box<dyn DirectoryLock>> {
+    disk.lock_dir(dir).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Error::Locked { path: dir.to_owned() },
+        _ => Error::io("lock", dir)(error),
+    })
+}
+
+/// The keyspaces asked for, which must contain what the manifest knows, as it knows it. True if it knows none.
+fn reconcile(asked: &[Keyspace], state: &State) -> Result<(Vec<Keyspace>, bool)> {
+    for known in &state.keyspaces {
+        match asked.iter().find(|keyspace| keyspace.prefix == known.prefix) {
+            Some(keyspace) if keyspace.versioned == known.versioned => {}
+            Some(keyspace) => {
+                let kind = if known.versioned { "with" } else { "without" };
+                return Err(Error::Invalid(format!("keyspace {} was made {kind} versions", keyspace.name)));
+            }
+            None => return Err(Error::Invalid(format!("keyspace {} exists and is not opened", known.name))),
+        }
+    }
+    Ok((asked.to_vec(), state.keyspaces.is_empty()))
+}
+
+/// Opens the tables that the manifest names and removes all others.
+fn open_tables(tables: &Tables, keyspaces: &Keyspaces, state: &State) -> Result<Version> {
+    let names = tables.disk.list(&tables.dir).map_err(Error::io("list", &tables.dir))?;
+    let expected = expected_tables(state);
+    let found: Vec<u64> = names.iter().filter_map(|name| parse_table_name(name)).collect();
+    if !state.exists && !found.is_empty() {
+        return Err(Error::corrupt(&tables.dir, 0, "there are tables but no manifest"));
+    }
+    let mut open = BTreeMap::new();
+    for (&id, &summary) in &expected {
+        let path = table_path(&tables.dir, id);
+        if !found.contains(&id) {
+            return Err(Error::corrupt(&path, 0, "the table is missing"));
+        }
+        let table = Table::open(&tables.disk, &path, id, &tables.cache)?;
+        if table.summary != *summary {
+            return Err(Error::corrupt(&path, 0, "the table is not the one that the manifest names"));
+        }
+        open.insert(id, Arc::new(table));
+    }
+    let everything = Edit { added: state.tables.clone(), ..Edit::default() };
+    let (version, _) = Version::new(keyspaces.all().len())
+        .apply(&everything, |prefix| keyspaces.index(prefix), &open)
+        .map_err(|misfit| {
+            Error::corrupt(&tables.dir, 0, format!("the manifest makes no sense: {}", misfit.0))
+        })?;
+    for id in found.into_iter().filter(|id| !expected.contains_key(id)) {
+        let path = table_path(&tables.dir, id);
+        tracing::info!(path = %path.display(), "removing a table that never became part of the database");
+        tables.disk.remove(&path).map_err(Error::io("remove", &path))?;
+        tables.next.fetch_max(id + 1, Ordering::Relaxed);
+    }
+    Ok(version)
+}
+
+/// Puts a record of the write-ahead log into the memtable, if it is not in tables already. Returns its last sequence.
+fn replay(keyspaces: &Keyspaces, memtable: &Memtable, flushed: Sequence, record: &Bytes) -> Result<Sequence> {
+    let (first, count, _) = batch::decode(record)?;
+    let last = first + u64::from(count).saturating_sub(1);
+    if last > flushed {
+        // A copy: the memtable must not hold the whole segment in memory.
+        insert(keyspaces, memtable, &Bytes::copy_from_slice(record))?;
+    }
+    Ok(last)
+}

@@ -1,0 +1,169 @@
+//! Random operations, with flushes, compactions, reopening, snapshots, ingests and retention, against the model.
+
+use bytes::Bytes;
+use env::disk::MemoryDisk;
+
+use super::model::{Dice, Model, Op, compare, contents, key, op, options, tidy};
+use crate::{Db, Retention, Snapshot, WriteBatch, WriteOptions};
+
+struct Run {
+    dice: Dice,
+    disk: MemoryDisk,
+    options: crate::Options,
+    db: Db,
+    model: Model,
+    snapshots: Vec<(Snapshot, Model, u64)>,
+    now: u64,
+    floor: u64,
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let disk = MemoryDisk::new();
+        let options = options(&disk, &mut dice);
+        let db = Db::open(options.clone()).unwrap();
+        Self { dice, disk, options, db, model: Model::default(), snapshots: Vec::new(), now: 100, floor: 0 }
+    }
+
+    fn write(&mut self) {
+        let mut batch = WriteBatch::new();
+        for _ in 0..1 + self.dice.below(6) {
+            let op = op(&mut self.dice, self.now, self.floor);
+            op.add_to(&mut batch);
+            self.model.apply(&op);
+        }
+        self.now += self.dice.below(4);
+        let options = [WriteOptions::UNLOGGED, WriteOptions::LOGGED, WriteOptions::SYNCED];
+        let options = options[self.dice.below(3) as usize];
+        let sequence = self.db.write(batch, options).unwrap();
+        assert_eq!(self.db.sequence(), sequence);
+    }
+
+    fn ingest(&mut self) {
+        let (a, b) = (key(&mut self.dice, b'v'), key(&mut self.dice, b'v'));
+        let (start, end) = (a.clone().min(b.clone()), a.max(b));
+        self.model.apply(&Op::DeleteRange(start.clone(), end.clone()));
+        let mut builder = self.db.table_builder(b'v').unwrap();
+        let mut keys: Vec<_> = (0..self.dice.below(30)).map(|_| key(&mut self.dice, b'v')).collect();
+        keys.retain(|key| (&start..&end).contains(&key));
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            for back in 0..1 + self.dice.below(3) {
+                let timestamp = (self.now - back).max(self.floor + 1);
+                if timestamp != self.now - back {
+                    break;
+                }
+                let value = if self.dice.one_in(4) { None } else { Some(vec![back as u8; 30]) };
+                builder.put_at(&key, timestamp, value.as_deref()).unwrap();
+                match value {
+                    Some(value) => self.model.apply(&Op::PutAt(key.clone(), timestamp, value)),
+                    None => self.model.apply(&Op::DeleteAt(key.clone(), timestamp)),
+                }
+            }
+        }
+        let tables = builder.finish().unwrap();
+        let mut batch = WriteBatch::new();
+        let ops: Vec<Op> =
+            (0..self.dice.below(4)).map(|_| op(&mut self.dice, self.now, self.floor)).collect();
+        for op in &ops {
+            op.add_to(&mut batch);
+            self.model.apply(op);
+        }
+        let spans = [(Bytes::from(start), Bytes::from(end))];
+        let sequence = self.db.excise_and_ingest(&spans, tables, batch).unwrap();
+        assert_eq!(self.db.sequence_durable(), sequence);
+    }
+
+    fn reopen(&mut self) {
+        self.snapshots.clear();
+        self.db.flush().unwrap();
+        self.db = {
+            drop(std::mem::replace(
+                &mut self.db,
+                Db::open(super::model::options(&MemoryDisk::new(), &mut self.dice)).unwrap(),
+            ));
+            Db::open(self.options.clone()).unwrap()
+        };
+        if self.floor > 0 {
+            self.retain(self.floor);
+        }
+    }
+
+    fn retain(&mut self, floor: u64) {
+        self.floor = floor;
+        let span =
+            Retention { start: Bytes::from_static(b"v"), end: Bytes::from_static(b"w"), safe_point: floor };
+        self.db.set_retention(vec![span]).unwrap();
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(40) {
+            0..=24 => self.write(),
+            25..=29 => drop(self.db.step().unwrap()),
+            30 => self.db.flush().unwrap(),
+            31 => self.db.compact().unwrap(),
+            32 => self.ingest(),
+            33 => self.reopen(),
+            34 => {
+                let snapshot = self.db.snapshot().unwrap();
+                self.snapshots.push((snapshot, self.model.clone(), self.floor));
+                if self.snapshots.len() > 3 {
+                    self.snapshots.remove(0);
+                }
+            }
+            _ => {
+                compare(&self.db, &self.model, &mut self.dice, self.now, self.floor);
+                for (snapshot, model, floor) in &self.snapshots {
+                    compare(snapshot, model, &mut self.dice, self.now, *floor);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_database_agrees_with_sorted_maps() {
+    for seed in 0..60 {
+        let mut run = Run::new(seed);
+        for _ in 0..300 {
+            run.step();
+        }
+        assert_eq!(contents(&run.db).unwrap(), tidy(&run.model), "seed {seed}");
+        run.db.verify().unwrap();
+        run.db.compact().unwrap();
+        assert_eq!(contents(&run.db).unwrap(), tidy(&run.model), "seed {seed}");
+        run.db.verify().unwrap();
+        // Files that nothing refers to any more are gone.
+        run.snapshots.clear();
+        let tables = run.db.stats().keyspaces.iter().flat_map(|k| &k.levels).map(|l| l.tables).sum::<usize>();
+        let files =
+            run.disk.files().iter().filter(|path| path.extension().is_some_and(|e| e == "table")).count();
+        assert_eq!(files, tables, "seed {seed}");
+    }
+}
+
+#[test]
+fn with_retention_reads_at_the_safe_point_and_above_stay_exact() {
+    for seed in 1000..1040 {
+        let mut run = Run::new(seed);
+        for step in 0..300 {
+            run.step();
+            if step % 25 == 24 {
+                // A snapshot taken before keeps what it saw.
+                let floor = run.now.saturating_sub(run.dice.below(30)).max(run.floor);
+                run.now += 1;
+                run.retain(floor);
+            }
+        }
+        run.retain(run.now);
+        run.db.compact().unwrap();
+        run.snapshots.clear();
+        compare(&run.db, &run.model, &mut run.dice, run.now, run.floor);
+        for (key, versions) in contents(&run.db).unwrap().versioned {
+            assert_eq!(versions.len(), 1, "seed {seed}: {key:?} {versions:?}");
+            assert!(versions.values().all(Option::is_some), "seed {seed}: {key:?}");
+        }
+    }
+}

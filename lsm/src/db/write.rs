@@ -1,0 +1,199 @@
+//! Writing a batch: order, log, memtable, publication.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::engine::Engine;
+use crate::batch::{self, Operation, WriteBatch};
+use crate::error::Result;
+use crate::keyspaces::Keyspaces;
+use crate::memtable::Memtable;
+use crate::options::{Background, Sequence, WriteOptions};
+use crate::spans::Span;
+
+/// Sealed memtables at which writers begin to be slowed down, and where they are slowed to [`SLOWEST_US_PER_MIB`].
+const SEALED: (usize, usize) = (2, 6);
+/// The same for level-0 tables, in multiples of `level0_tables`.
+const LEVEL0: (usize, usize) = (3, 9);
+const SLOWEST_US_PER_MIB: f64 = 1_000_000.0;
+/// Delays are saved up to this before a writer sleeps.
+const DELAY_US_MIN: u64 = 1_000;
+const DELAY_US_MAX: u64 = 200_000;
+
+impl Engine {
+    /// Writes a batch and returns the sequence of its last operation; it is readable then.
+    pub(crate) fn write(&self, batch: WriteBatch, options: WriteOptions) -> Result<Sequence> {
+        self.check()?;
+        validate(&self.keyspaces, &batch)?;
+        if batch.is_empty() {
+            return Ok(self.visible.load(Ordering::Acquire));
+        }
+        self.slow_down(batch.byte_len());
+        let count = batch.len() as u64;
+        let logged = options.wal || options.sync;
+        let (bytes, first, position, memtable) = {
+            let mut next = self.write.lock();
+            self.check()?;
+            self.make_room(&next);
+            let first = *next;
+            let bytes = batch.into_bytes(first);
+            let position = if logged {
+                Some(self.wal.append(&bytes).map_err(|error| self.poison(error))?)
+            } else {
+                None
+            };
+            *next += count;
+            let memtable = self.view.read().active.clone();
+            if !logged {
+                memtable.note_unlogged(first);
+            }
+            (bytes, first, position, memtable)
+        };
+        let last = first + count - 1;
+        if let Some(position) = position {
+            let durable = if options.sync { self.wal.sync_to(position) } else { self.wal.write_out() };
+            durable.map_err(|error| self.poison(error))?;
+            if options.sync {
+                self.wal_synced.fetch_max(last, Ordering::AcqRel);
+            }
+        }
+        self.counters.written_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if let Err(error) = insert(&self.keyspaces, &memtable, &bytes) {
+            return Err(self.poison(error));
+        }
+        self.publish(first, last)?;
+        Ok(last)
+    }
+
+    /// Makes writes readable, after all that were given earlier sequences.
+    pub(crate) fn publish(&self, first: Sequence, last: Sequence) -> Result<()> {
+        let mut published = self.published.lock();
+        while *published + 1 != first {
+            self.check()?;
+            self.published_changed.wait(&mut published);
+        }
+        *published = last;
+        self.visible.store(last, Ordering::Release);
+        drop(published);
+        self.published_changed.notify_all();
+        Ok(())
+    }
+
+    /// Returns when all writes up to `sequence` are published.
+    pub(crate) fn wait_published(&self, sequence: Sequence) -> Result<()> {
+        let mut published = self.published.lock();
+        while *published < sequence {
+            self.check()?;
+            self.published_changed.wait(&mut published);
+        }
+        Ok(())
+    }
+
+    /// Seals the active memtable if it is full. Called under the write lock, whose next sequence is given.
+    fn make_room(&self, next: &Sequence) {
+        let full = self.view.read().active.bytes() >= self.options.memtable_bytes_max;
+        if full {
+            self.seal(*next);
+        }
+    }
+
+    /// Seals the active memtable, unless nothing was written to it, and begins another. Called under the write lock.
+    pub(crate) fn seal(&self, next: Sequence) {
+        let view = self.view();
+        let covered =
+            view.sealed.first().map_or(self.flushed.load(Ordering::Acquire), |newest| newest.last_sequence());
+        if next == covered + 1 {
+            return;
+        }
+        view.active.seal(next - 1);
+        let fresh = Arc::new(Memtable::new(self.keyspaces.all().len(), self.wal.rotate()));
+        self.update_view(|view| {
+            let sealed = std::mem::replace(&mut view.active, fresh);
+            view.sealed.insert(0, sealed);
+        });
+        self.signal();
+    }
+
+    /// Slows a writer the more the further background work is behind; never stops it.
+    fn slow_down(&self, bytes: usize) {
+        let (sealed, level0) = {
+            let view = self.view.read();
+            let level0 = view.version.trees.iter().filter_map(|tree| tree.levels.first().map(Vec::len)).max();
+            (view.sealed.len(), level0.unwrap_or(0))
+        };
+        let unit = self.options.level0_tables.max(1);
+        let pressure =
+            pressure(sealed, SEALED.0, SEALED.1).max(pressure(level0, LEVEL0.0 * unit, LEVEL0.1 * unit));
+        if pressure <= 0.0 {
+            return;
+        }
+        if self.options.background == Background::Manual {
+            // No thread will do it: the writer does. An error shows at its next call.
+            let _ = self.step();
+            return;
+        }
+        let us = bytes as f64 / f64::from(1 << 20) * SLOWEST_US_PER_MIB * pressure * pressure;
+        let owed = self.delay_us.fetch_add(us as u64 + 1, Ordering::Relaxed) + us as u64;
+        if owed < DELAY_US_MIN {
+            return;
+        }
+        self.delay_us.store(0, Ordering::Relaxed);
+        let owed = owed.min(DELAY_US_MAX);
+        self.counters.delayed_us.fetch_add(owed, Ordering::Relaxed);
+        let mut signal = self.signal.lock();
+        self.progress.wait_for(&mut signal, Duration::from_micros(owed));
+    }
+}
+
+/// 0 at `from` and below, 1 at `to`, more above.
+fn pressure(value: usize, from: usize, to: usize) -> f64 {
+    (value as f64 - from as f64) / (to as f64 - from as f64)
+}
+
+/// Checks that every operation fits its keyspace.
+pub(crate) fn validate(keyspaces: &Keyspaces, batch: &WriteBatch) -> Result<()> {
+    batch.for_each(|operation| {
+        match operation {
+            batch::Borrowed::Put { key, value } => keyspaces.check(key, false, value.len())?,
+            batch::Borrowed::Delete { key } => keyspaces.check(key, false, 0)?,
+            batch::Borrowed::PutAt { key, value } => keyspaces.check(key, true, value.len())?,
+            batch::Borrowed::DeleteAt { key } => keyspaces.check(key, true, 0)?,
+            batch::Borrowed::DeleteRange { start, end } => keyspaces.check_span(start, end)?,
+        };
+        Ok(())
+    })
+}
+
+/// Puts the operations of an encoded batch into a memtable; its keys and values share the batch's bytes.
+pub(crate) fn insert(keyspaces: &Keyspaces, memtable: &Memtable, bytes: &Bytes) -> Result<()> {
+    let (first, _, operations) = batch::decode(bytes)?;
+    for (sequence, operation) in (first..).zip(operations) {
+        let operation = operation?;
+        match operation {
+            Operation::Put { key, value } => {
+                let keyspace = keyspaces.of_key(&key, false)?;
+                memtable.put(keyspace, key, 0, sequence, Some(value));
+            }
+            Operation::Delete { key } => {
+                let keyspace = keyspaces.of_key(&key, false)?;
+                memtable.put(keyspace, key, 0, sequence, None);
+            }
+            Operation::PutAt { key, timestamp, value } => {
+                let keyspace = keyspaces.of_key(&key, true)?;
+                memtable.put(keyspace, key, timestamp, sequence, Some(value));
+            }
+            Operation::DeleteAt { key, timestamp } => {
+                let keyspace = keyspaces.of_key(&key, true)?;
+                memtable.put(keyspace, key, timestamp, sequence, None);
+            }
+            Operation::DeleteRange { start, end } => {
+                let keyspace = keyspaces.check_span(&start, &end)?;
+                memtable.delete_range(keyspace, Span { start, end }, sequence);
+            }
+        }
+    }
+    Ok(())
+}

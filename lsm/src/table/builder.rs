@@ -1,0 +1,328 @@
+//! Writing a table: keys in order, each with all its versions, newest first.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use env::disk::{AppendFile, Disk};
+
+use super::block::{BlockBuilder, DELETES, HAS_HISTORY, common_prefix};
+use super::file::{IndexValue, TRAILER_BYTES, block_checksum, encode_spans, footer};
+use super::filter;
+use super::properties::{Handle, Properties, Summary};
+use crate::entry::{Versioned, successor};
+use crate::error::{Error, Result};
+use crate::options::Compression;
+use crate::spans::Spans;
+
+/// Bytes gathered before they are written.
+const WRITE_BYTES: usize = 256 << 10;
+/// An index partition is closed past this size.
+const PARTITION_BYTES: usize = 4 << 10;
+
+/// How tables of a keyspace are written.
+#[derive(Clone, Debug)]
+pub(crate) struct TableOptions {
+    pub(crate) keyspace: u8,
+    pub(crate) versioned: bool,
+    pub(crate) filter_bits: u8,
+    pub(crate) compression: Compression,
+    pub(crate) block_bytes: usize,
+}
+
+/// Writes one table.
+#[derive(Debug)]
+pub(crate) struct TableWriter {
+    output: Output,
+    options: TableOptions,
+    current: SectionWriter,
+    history: SectionWriter,
+    hashes: Vec<u64>,
+    first_key: Option<Bytes>,
+    last_key: Vec<u8>,
+    /// Of each history entry the timestamp of the next newer version.
+    superseded: Vec<u64>,
+    summary: Summary,
+}
+
+impl TableWriter {
+    pub(crate) fn create(disk: &Arc<dyn Disk>, path: PathBuf, options: TableOptions) -> Result<Self> {
+        let file = disk.create(&path).map_err(Error::io("create", &path))?;
+        Ok(Self {
+            output: Output { file, path, buffer: Vec::new(), written: 0, compression: options.compression },
+            current: SectionWriter::new(options.versioned),
+            history: SectionWriter::new(options.versioned),
+            hashes: Vec::new(),
+            first_key: None,
+            last_key: Vec::new(),
+            superseded: Vec::new(),
+            summary: Summary { keyspace: options.keyspace, timestamp_min: u64::MAX, ..Summary::default() },
+            options,
+        })
+    }
+
+    /// Adds a key above all before it, with its versions from the newest to the oldest.
+    pub(crate) fn add(&mut self, key: &[u8], versions: &[Versioned]) -> Result<()> {
+        let Some((newest, older)) = versions.split_first() else { return Ok(()) };
+        if self.first_key.is_some() && *key <= *self.last_key {
+            return Err(Error::Invalid("keys of a table must ascend".to_owned()));
+        }
+        let history = if older.is_empty() { 0 } else { HAS_HISTORY };
+        self.add_entry(key, newest, history, false)?;
+        for (newer, version) in versions.iter().zip(older) {
+            self.add_entry(key, version, 0, true)?;
+            self.superseded.push(newer.timestamp);
+        }
+        self.hashes.push(filter::hash(key));
+        if self.first_key.is_none() {
+            self.first_key = Some(Bytes::copy_from_slice(key));
+        }
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
+        Ok(())
+    }
+
+    fn add_entry(&mut self, key: &[u8], version: &Versioned, flag: u8, history: bool) -> Result<()> {
+        let deletes = if version.value.is_none() { DELETES } else { 0 };
+        let value = version.value.as_deref().unwrap_or_default();
+        let section = if history { &mut self.history } else { &mut self.current };
+        section.add(
+            &mut self.output,
+            key,
+            version.timestamp,
+            flag | deletes,
+            value,
+            self.options.block_bytes,
+        )?;
+        self.summary.entries += 1;
+        self.summary.history += u64::from(history);
+        self.summary.deletes += u64::from(version.value.is_none());
+        self.summary.timestamp_min = self.summary.timestamp_min.min(version.timestamp);
+        self.summary.timestamp_max = self.summary.timestamp_max.max(version.timestamp);
+        Ok(())
+    }
+
+    /// Bytes of the file if it were finished now, roughly.
+    pub(crate) fn bytes(&self) -> u64 {
+        let open = self.current.data.bytes() + self.history.data.bytes();
+        self.output.offset()
+            + open as u64
+            + self.hashes.len() as u64 * u64::from(self.options.filter_bits) / 8
+    }
+
+    pub(crate) fn last_key(&self) -> Option<&[u8]> {
+        self.first_key.as_ref().map(|_| &*self.last_key)
+    }
+
+    /// Writes what remains and syncs the file. The table has at least one key or range delete.
+    pub(crate) fn finish(mut self, range_deletes: &Spans) -> Result<Summary> {
+        let mut properties = Properties { versioned: self.options.versioned, ..Properties::default() };
+        properties.current = self.current.finish(&mut self.output)?;
+        properties.history = self.history.finish(&mut self.output)?;
+        if self.options.filter_bits > 0 && !self.hashes.is_empty() {
+            let payload = filter::build(&self.hashes, self.options.filter_bits);
+            properties.filter = Some(self.output.write_block(payload, false)?);
+        }
+        if !range_deletes.is_empty() {
+            properties.range_deletes = Some(self.output.write_block(encode_spans(range_deletes), true)?);
+        }
+        let starts = self.first_key.iter().chain(range_deletes.iter().map(|span| &span.start));
+        self.summary.start = starts.min().cloned().unwrap_or_default();
+        let last = self.first_key.as_ref().map(|_| successor(&self.last_key));
+        self.summary.end =
+            last.iter().chain(range_deletes.iter().map(|span| &span.end)).max().cloned().unwrap_or_default();
+        self.summary.range_deletes = range_deletes.iter().count() as u64;
+        let middle = self.superseded.len() / 2;
+        self.summary.superseded_median = match self.superseded.get_mut(..) {
+            Some(all) if middle < all.len() => *all.select_nth_unstable(middle).1,
+            _ => u64::MAX,
+        };
+        properties.summary = self.summary.clone();
+        let handle = self.output.write_block(properties.encode(), false)?;
+        self.output.buffer.extend_from_slice(&footer(handle));
+        self.output.sync()?;
+        self.summary.bytes = self.output.offset();
+        Ok(self.summary)
+    }
+}
+
+/// The file being written.
+#[derive(Debug)]
+struct Output {
+    file: Box<dyn AppendFile>,
+    path: PathBuf,
+    buffer: Vec<u8>,
+    written: u64,
+    compression: Compression,
+}
+
+impl Output {
+    fn offset(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    fn write_block(&mut self, mut payload: Vec<u8>, compress: bool) -> Result<Handle> {
+        let offset = self.offset();
+        let mut compression = 0;
+        if compress && self.compression == Compression::Lz4 {
+            let compressed = lz4_flex::block::compress(&payload);
+            if compressed.len() + 4 < payload.len() - payload.len() / 8 {
+                let length = (payload.len() as u32).to_le_bytes();
+                payload.clear();
+                payload.extend_from_slice(&length);
+                payload.extend_from_slice(&compressed);
+                compression = 1;
+            }
+        }
+        payload.push(compression);
+        let crc = block_checksum(&payload, offset);
+        let length = payload.len() + 4;
+        debug_assert_eq!(length, payload.len() - 1 + TRAILER_BYTES);
+        self.buffer.extend_from_slice(&payload);
+        self.buffer.extend_from_slice(&crc.to_le_bytes());
+        if self.buffer.len() >= WRITE_BYTES {
+            self.flush()?;
+        }
+        Ok(Handle { offset, length: length as u64 })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.file.append(&self.buffer).map_err(Error::io("append to", &self.path))?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        self.file.sync_data().map_err(Error::io("sync", &self.path))
+    }
+}
+
+/// Blocks of one section and their index.
+#[derive(Debug)]
+struct SectionWriter {
+    data: BlockBuilder,
+    index: BlockBuilder,
+    top: BlockBuilder,
+    last_timestamp: u64,
+    timestamps: (u64, u64),
+    /// A block that is written but not in the index yet: its separator depends on the next key.
+    pending: Option<Pending>,
+    partition_timestamps: (u64, u64),
+    value: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    key: Vec<u8>,
+    timestamp: u64,
+    handle: Handle,
+    timestamps: (u64, u64),
+}
+
+const NO_TIMESTAMPS: (u64, u64) = (u64::MAX, 0);
+
+impl SectionWriter {
+    fn new(versioned: bool) -> Self {
+        Self {
+            data: BlockBuilder::new(versioned),
+            index: BlockBuilder::new(versioned),
+            top: BlockBuilder::new(versioned),
+            last_timestamp: 0,
+            timestamps: NO_TIMESTAMPS,
+            pending: None,
+            partition_timestamps: NO_TIMESTAMPS,
+            value: Vec::new(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        output: &mut Output,
+        key: &[u8],
+        timestamp: u64,
+        flags: u8,
+        value: &[u8],
+        block_bytes: usize,
+    ) -> Result<()> {
+        let full = self.data.bytes() + value.len() > block_bytes + block_bytes / 4
+            || self.data.bytes() > block_bytes;
+        if !self.data.is_empty() && full {
+            self.close_block(output)?;
+        }
+        if let Some(pending) = self.pending.take() {
+            self.index_block(output, pending, Some(key))?;
+        }
+        self.data.add(key, timestamp, flags, value);
+        self.last_timestamp = timestamp;
+        self.timestamps = (self.timestamps.0.min(timestamp), self.timestamps.1.max(timestamp));
+        Ok(())
+    }
+
+    fn close_block(&mut self, output: &mut Output) -> Result<()> {
+        let key = self.data.last_key().to_vec();
+        let handle = output.write_block(self.data.finish(), true)?;
+        let timestamps = std::mem::replace(&mut self.timestamps, NO_TIMESTAMPS);
+        self.pending = Some(Pending { key, timestamp: self.last_timestamp, handle, timestamps });
+        Ok(())
+    }
+
+    fn index_block(&mut self, output: &mut Output, pending: Pending, next: Option<&[u8]>) -> Result<()> {
+        let (key, timestamp) = match next.and_then(|next| separator(&pending.key, next)) {
+            Some(shorter) => (shorter, 0),
+            None => (pending.key, pending.timestamp),
+        };
+        self.value.clear();
+        IndexValue::put(&mut self.value, pending.handle, pending.timestamps.0, pending.timestamps.1);
+        self.index.add(&key, timestamp, 0, &self.value);
+        let (min, max) = self.partition_timestamps;
+        self.partition_timestamps = (min.min(pending.timestamps.0), max.max(pending.timestamps.1));
+        if self.index.bytes() > PARTITION_BYTES || next.is_none() {
+            self.close_partition(output, &key, timestamp)?;
+        }
+        Ok(())
+    }
+
+    fn close_partition(&mut self, output: &mut Output, key: &[u8], timestamp: u64) -> Result<()> {
+        let handle = output.write_block(self.index.finish(), true)?;
+        let (min, max) = std::mem::replace(&mut self.partition_timestamps, NO_TIMESTAMPS);
+        self.value.clear();
+        IndexValue::put(&mut self.value, handle, min, max);
+        self.top.add(key, timestamp, 0, &self.value);
+        Ok(())
+    }
+
+    /// Handle of the top index; None if the section is empty.
+    fn finish(&mut self, output: &mut Output) -> Result<Option<Handle>> {
+        if !self.data.is_empty() {
+            self.close_block(output)?;
+        }
+        if let Some(pending) = self.pending.take() {
+            self.index_block(output, pending, None)?;
+        }
+        if self.top.is_empty() { Ok(None) } else { Ok(Some(output.write_block(self.top.finish(), true)?)) }
+    }
+}
+
+/// A key shorter than `before` that lies above it and below `after`, if there is one.
+fn separator(before: &[u8], after: &[u8]) -> Option<Vec<u8>> {
+    let shared = common_prefix(before, after);
+    let next = before.get(shared)?.checked_add(1)?;
+    if shared + 1 >= before.len() || next >= *after.get(shared)? {
+        return None;
+    }
+    let mut key = before.get(..shared)?.to_vec();
+    key.push(next);
+    Some(key)
+}
+
+/// The path of a table's file.
+pub(crate) fn table_path(dir: &Path, id: u64) -> PathBuf {
+    dir.join(format!("{id:012}.table"))
+}
+
+/// The number of a table from its file name.
+pub(crate) fn parse_table_name(name: &str) -> Option<u64> {
+    name.strip_suffix(".table")?.parse().ok()
+}

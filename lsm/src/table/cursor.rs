@@ -1,0 +1,364 @@
+//! Walking tables in either direction: a section's blocks, a table's keys, and a sorted run of tables.
+
+use std::sync::Arc;
+
+use super::block::{Block, BlockCursor, DELETES, HAS_HISTORY};
+use super::file::{Section, Table};
+use crate::entry::Versioned;
+use crate::error::Result;
+
+/// Which versions a cursor gives out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// None above.
+    pub(crate) at: u64,
+    /// None at or below.
+    pub(crate) since: Option<u64>,
+    /// All in the window, or only the newest at or below `at`.
+    pub(crate) all: bool,
+}
+
+impl Window {
+    /// Everything.
+    pub(crate) const ALL: Self = Self { at: u64::MAX, since: None, all: true };
+    /// The newest of each key.
+    pub(crate) const NEWEST: Self = Self { at: u64::MAX, since: None, all: false };
+
+    pub(crate) fn contains(&self, timestamp: u64) -> bool {
+        timestamp <= self.at && self.since.is_none_or(|since| timestamp > since)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    Current,
+    History,
+}
+
+/// Walks the entries of one section of a table.
+#[derive(Debug)]
+struct SectionCursor {
+    table: Arc<Table>,
+    which: Which,
+    partition: usize,
+    index: Option<BlockCursor>,
+    data: Option<BlockCursor>,
+    /// Blocks without anything newer are passed over.
+    since: Option<u64>,
+    /// Whether blocks that are read go into the cache.
+    caching: bool,
+}
+
+impl SectionCursor {
+    fn new(table: Arc<Table>, which: Which, since: Option<u64>, caching: bool) -> Self {
+        Self { table, which, partition: 0, index: None, data: None, since, caching }
+    }
+
+    fn section(&self) -> &Section {
+        match self.which {
+            Which::Current => &self.table.current,
+            Which::History => &self.table.history,
+        }
+    }
+
+    /// The data cursor, if it stands on an entry.
+    #[inline]
+    fn entry(&self) -> Option<&BlockCursor> {
+        self.data.as_ref().filter(|data| data.is_valid())
+    }
+
+    /// Stands before the first or behind the last entry of a partition; false if there is no such partition.
+    fn load_partition(&mut self, partition: usize) -> Result<bool> {
+        self.partition = partition;
+        if partition >= self.section().partitions.len() {
+            self.data = None;
+            self.index = None;
+            return Ok(false);
+        }
+        let block = self.table.index_block(self.section(), partition)?;
+        self.index = Some(BlockCursor::new(block));
+        Ok(true)
+    }
+
+    fn step_index(&mut self, reverse: bool) -> Result<()> {
+        let table = self.table.clone();
+        let Some(index) = &mut self.index else { return Ok(()) };
+        let stepped = if reverse { index.prev() } else { index.next() };
+        stepped.map_err(|_| table.malformed())
+    }
+
+    /// Loads the block that the index stands on, or the next one in this direction that may hold something.
+    fn settle(&mut self, reverse: bool) -> Result<bool> {
+        loop {
+            let Some(index) = &mut self.index else { return Ok(false) };
+            if !index.is_valid() {
+                let next = if reverse { self.partition.checked_sub(1) } else { Some(self.partition + 1) };
+                let Some(next) = next else {
+                    self.data = None;
+                    return Ok(false);
+                };
+                if !self.load_partition(next)? {
+                    return Ok(false);
+                }
+                self.seek_index_end(reverse)?;
+                continue;
+            }
+            let value = self.table.index_value(index)?;
+            if self.since.is_some_and(|since| value.timestamp_max <= since) {
+                self.step_index(reverse)?;
+                continue;
+            }
+            let block: Block = if self.caching {
+                self.table.block(value.handle)?
+            } else {
+                self.table.block_uncached(value.handle)?
+            };
+            match &mut self.data {
+                Some(data) => data.reset(block),
+                data => *data = Some(BlockCursor::new(block)),
+            }
+            return Ok(true);
+        }
+    }
+
+    fn seek_index_end(&mut self, last: bool) -> Result<()> {
+        let table = self.table.clone();
+        let Some(index) = &mut self.index else { return Ok(()) };
+        if last { index.seek_last() } else { index.seek_first() }.map_err(|_| table.malformed())
+    }
+
+    fn seek_data_end(&mut self, last: bool) -> Result<()> {
+        let Some(data) = &mut self.data else { return Ok(()) };
+        if last { data.seek_last() } else { data.seek_first() }.map_err(|_| self.table.malformed())
+    }
+
+    /// The first entry at or after (key, timestamp).
+    fn seek(&mut self, key: &[u8], timestamp: u64) -> Result<()> {
+        let Some(partition) = self.section().partition_of(key, timestamp) else {
+            self.data = None;
+            return Ok(());
+        };
+        self.load_partition(partition)?;
+        if let Some(index) = &mut self.index {
+            index.seek(key, timestamp).map_err(|_| self.table.malformed())?;
+        }
+        if !self.settle(false)? {
+            return Ok(());
+        }
+        if let Some(data) = &mut self.data {
+            data.seek(key, timestamp).map_err(|_| self.table.malformed())?;
+            if !data.is_valid() {
+                self.step_index(false)?;
+                if self.settle(false)? {
+                    self.seek_data_end(false)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last entry before (key, timestamp).
+    fn seek_before(&mut self, key: &[u8], timestamp: u64) -> Result<()> {
+        match self.section().partition_of(key, timestamp) {
+            None => return self.seek_end(true),
+            Some(partition) => self.load_partition(partition)?,
+        };
+        if let Some(index) = &mut self.index {
+            index.seek(key, timestamp).map_err(|_| self.table.malformed())?;
+        }
+        if !self.settle(true)? {
+            return Ok(());
+        }
+        if let Some(data) = &mut self.data {
+            data.seek_before(key, timestamp).map_err(|_| self.table.malformed())?;
+            if !data.is_valid() {
+                self.step_index(true)?;
+                if self.settle(true)? {
+                    self.seek_data_end(true)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first entry, or the last.
+    fn seek_end(&mut self, last: bool) -> Result<()> {
+        let partitions = self.section().partitions.len();
+        if partitions == 0 {
+            self.data = None;
+            return Ok(());
+        }
+        self.load_partition(if last { partitions - 1 } else { 0 })?;
+        self.seek_index_end(last)?;
+        if self.settle(last)? { self.seek_data_end(last) } else { Ok(()) }
+    }
+
+    fn step(&mut self, reverse: bool) -> Result<()> {
+        let Some(data) = &mut self.data else { return Ok(()) };
+        if reverse { data.prev() } else { data.next() }.map_err(|_| self.table.malformed())?;
+        if !data.is_valid() {
+            self.step_index(reverse)?;
+            if self.settle(reverse)? {
+                self.seek_data_end(reverse)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Walks the keys of one table; the versions of the key it stands on are collected on demand.
+#[derive(Debug)]
+struct TableCursor {
+    current: SectionCursor,
+    history: Option<SectionCursor>,
+    window: Window,
+}
+
+impl TableCursor {
+    fn new(table: Arc<Table>, window: Window, caching: bool) -> Self {
+        Self {
+            current: SectionCursor::new(table, Which::Current, window.since, caching),
+            history: None,
+            window,
+        }
+    }
+
+    fn collect(&mut self, versions: &mut Vec<Versioned>) -> Result<()> {
+        let Some(entry) = self.current.entry() else { return Ok(()) };
+        let (timestamp, flags) = (entry.timestamp(), entry.flags());
+        if self.window.contains(timestamp) {
+            versions.push(version(entry));
+        }
+        if flags & HAS_HISTORY == 0 || (timestamp <= self.window.at && !self.window.all) {
+            return Ok(());
+        }
+        self.collect_history(versions)
+    }
+
+    fn collect_history(&mut self, versions: &mut Vec<Versioned>) -> Result<()> {
+        let Some(current) = self.current.entry() else { return Ok(()) };
+        let key = current.key();
+        let (table, caching, since) = (&self.current.table, self.current.caching, self.window.since);
+        let history = self
+            .history
+            .get_or_insert_with(|| SectionCursor::new(table.clone(), Which::History, since, caching));
+        // In a walk the cursor often stands here already: where it left the key before.
+        if history.entry().is_none_or(|entry| entry.key() != key || !self.window.all) {
+            history.seek(key, self.window.at)?;
+        }
+        while let Some(entry) = history.entry()
+            && entry.key() == key
+        {
+            if self.window.since.is_some_and(|since| entry.timestamp() <= since) {
+                break;
+            }
+            if self.window.contains(entry.timestamp()) {
+                versions.push(version(entry));
+                if !self.window.all {
+                    break;
+                }
+            }
+            history.step(false)?;
+        }
+        Ok(())
+    }
+}
+
+fn version(entry: &BlockCursor) -> Versioned {
+    let value = if entry.flags() & DELETES != 0 { None } else { Some(entry.value()) };
+    Versioned { timestamp: entry.timestamp(), value }
+}
+
+/// Walks the keys of tables that lie one after another: a level, or a single table.
+#[derive(Debug)]
+pub(crate) struct RunCursor {
+    tables: Vec<Arc<Table>>,
+    at: usize,
+    cursor: Option<TableCursor>,
+    window: Window,
+    reverse: bool,
+    caching: bool,
+}
+
+impl RunCursor {
+    /// A cursor over tables in key order; it stands nowhere until [`Self::seek`].
+    pub(crate) fn new(tables: Vec<Arc<Table>>, window: Window, reverse: bool, caching: bool) -> Self {
+        Self { tables, at: 0, cursor: None, window, reverse, caching }
+    }
+
+    /// The key it stands on.
+    #[inline]
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.cursor.as_ref()?.current.entry().map(BlockCursor::key)
+    }
+
+    /// Adds the versions of the key it stands on that lie in the window, newest first.
+    pub(crate) fn collect(&mut self, versions: &mut Vec<Versioned>) -> Result<()> {
+        match &mut self.cursor {
+            Some(cursor) => cursor.collect(versions),
+            None => Ok(()),
+        }
+    }
+
+    /// Steps to the next key in its direction.
+    pub(crate) fn advance(&mut self) -> Result<()> {
+        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        cursor.current.step(self.reverse)?;
+        if cursor.current.entry().is_none() {
+            self.leave_table()?;
+        }
+        Ok(())
+    }
+
+    /// Ascending: the first key at or after `key`. Descending: the last key before `key`.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
+        let reverse = self.reverse;
+        let at = if reverse {
+            match self.tables.partition_point(|table| *table.summary.start < *key).checked_sub(1) {
+                Some(at) => at,
+                None => {
+                    self.cursor = None;
+                    return Ok(());
+                }
+            }
+        } else {
+            self.tables.partition_point(|table| *table.summary.end <= *key)
+        };
+        if self.cursor.is_none() || at != self.at {
+            self.enter_table(at);
+        }
+        match &mut self.cursor {
+            Some(cursor) if reverse => cursor.current.seek_before(key, u64::MAX)?,
+            Some(cursor) => cursor.current.seek(key, u64::MAX)?,
+            None => {}
+        }
+        if self.key().is_none() { self.leave_table() } else { Ok(()) }
+    }
+
+    fn enter_table(&mut self, at: usize) {
+        self.at = at;
+        let Some(table) = self.tables.get(at) else {
+            self.cursor = None;
+            return;
+        };
+        self.cursor = Some(TableCursor::new(table.clone(), self.window, self.caching));
+    }
+
+    /// Steps to the next table that has a key.
+    fn leave_table(&mut self) -> Result<()> {
+        loop {
+            let next = if self.reverse { self.at.checked_sub(1) } else { Some(self.at + 1) };
+            let Some(next) = next.filter(|next| *next < self.tables.len()) else {
+                self.cursor = None;
+                return Ok(());
+            };
+            self.enter_table(next);
+            if let Some(cursor) = &mut self.cursor {
+                cursor.current.seek_end(self.reverse)?;
+            }
+            if self.key().is_some() {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! An open table: its footer, filter and top index in memory, its blocks through the cache.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use env::disk::{Disk, ReadFile};
+
+use super::block::{Block, BlockCursor, DELETES, HAS_HISTORY, compare};
+use super::filter::Filter;
+use super::properties::{Handle, Properties, Summary};
+use crate::cache::BlockCache;
+use crate::coding::{Reader, u32_at, u64_at};
+use crate::entry::Versioned;
+use crate::error::{Error, Result};
+use crate::spans::{Span, Spans};
+
+/// The newest format that this program writes and reads.
+pub(crate) const VERSION: u32 = 1;
+pub(crate) const MAGIC: &[u8; 8] = b"NUNATAB\0";
+pub(crate) const FOOTER_BYTES: usize = 32;
+/// Compression byte and checksum.
+pub(crate) const TRAILER_BYTES: usize = 5;
+/// No block is larger when decoded.
+const BLOCK_BYTES_MAX: u64 = 1 << 31;
+
+/// Where an index block or data block lies, and what it spans.
+#[derive(Clone, Debug)]
+pub(crate) struct TopEntry {
+    pub(crate) key: Bytes,
+    pub(crate) timestamp: u64,
+    pub(crate) handle: Handle,
+}
+
+/// One of the two sorted sequences of entries in a table: its index partitions.
+#[derive(Debug, Default)]
+pub(crate) struct Section {
+    pub(crate) partitions: Vec<TopEntry>,
+    pinned: Vec<OnceLock<Block>>,
+}
+
+/// A value of an index block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IndexValue {
+    pub(crate) handle: Handle,
+    pub(crate) timestamp_max: u64,
+}
+
+impl IndexValue {
+    pub(crate) fn put(buffer: &mut Vec<u8>, handle: Handle, timestamp_min: u64, timestamp_max: u64) {
+        handle.put(buffer);
+        buffer.extend_from_slice(&timestamp_min.to_le_bytes());
+        buffer.extend_from_slice(&timestamp_max.to_le_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut at = 0;
+        let offset = crate::coding::varint(bytes, &mut at)?;
+        let length = crate::coding::varint(bytes, &mut at)?;
+        u64_at(bytes, at)?;
+        Some(Self { handle: Handle { offset, length }, timestamp_max: u64_at(bytes, at + 8)? })
+    }
+}
+
+/// An open table. Removes its file when it is dropped after [`Table::mark_obsolete`].
+pub(crate) struct Table {
+    pub(crate) id: u64,
+    pub(crate) summary: Summary,
+    pub(crate) current: Section,
+    pub(crate) history: Section,
+    pub(crate) range_deletes: Spans,
+    filter: Option<Filter>,
+    path: PathBuf,
+    file: Arc<dyn ReadFile>,
+    disk: Arc<dyn Disk>,
+    cache: Arc<BlockCache>,
+    obsolete: AtomicBool,
+}
+
+impl Table {
+    /// Opens the file of a table and checks its footer, properties, filter, range deletes and top index.
+    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path, id: u64, cache: &Arc<BlockCache>) -> Result<Self> {
+        let file = disk.open(path).map_err(Error::io("open", path))?;
+        let length = file.length().map_err(Error::io("read the length of", path))?;
+        let footer_at = length
+            .checked_sub(FOOTER_BYTES as u64)
+            .ok_or_else(|| Error::corrupt(path, 0, "too short for a table"))?;
+        let mut footer = [0; FOOTER_BYTES];
+        file.read_exact_at(footer_at, &mut footer).map_err(Error::io("read", path))?;
+        let damaged = |what: &str| Error::corrupt(path, footer_at, what);
+        let properties_handle = parse_footer(&footer)
+            .ok_or_else(|| damaged("the footer does not check"))?
+            .map_err(|found| Error::TooNew { path: path.to_owned(), found, known: VERSION })?;
+        let read = |handle| read_block(file.as_ref(), path, handle);
+        let properties = Properties::decode(read(properties_handle)?)
+            .ok_or_else(|| damaged("the properties cannot be read"))?;
+        let filter = match properties.filter {
+            None => None,
+            Some(handle) => {
+                let filter = Filter::new(read(handle)?);
+                Some(filter.ok_or_else(|| Error::corrupt(path, handle.offset, "not a filter"))?)
+            }
+        };
+        let range_deletes = match properties.range_deletes {
+            None => Spans::default(),
+            Some(handle) => decode_spans(read(handle)?)
+                .ok_or_else(|| Error::corrupt(path, handle.offset, "not a list of range deletes"))?,
+        };
+        let section = |handle: Option<Handle>| match handle {
+            None => Ok(Section::default()),
+            Some(handle) => {
+                let partitions = decode_top(read(handle)?)
+                    .ok_or_else(|| Error::corrupt(path, handle.offset, "not an index"))?;
+                let pinned = partitions.iter().map(|_| OnceLock::new()).collect();
+                Ok(Section { partitions, pinned })
+            }
+        };
+        let (current, history) = (section(properties.current)?, section(properties.history)?);
+        Ok(Self {
+            id,
+            summary: Summary { bytes: length, ..properties.summary },
+            current,
+            history,
+            range_deletes,
+            filter,
+            path: path.to_owned(),
+            disk: disk.clone(),
+            cache: cache.clone(),
+            obsolete: AtomicBool::new(false),
+            file,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file will be removed when nobody uses it any more.
+    pub(crate) fn mark_obsolete(&self) {
+        self.obsolete.store(true, Ordering::Release);
+    }
+
+    /// The file will stay: the table has become part of the database.
+    pub(crate) fn mark_installed(&self) {
+        self.obsolete.store(false, Ordering::Release);
+    }
+
+    /// Bytes held in memory all the time.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let top = self.current.partitions.iter().chain(&self.history.partitions);
+        self.filter.as_ref().map_or(0, |filter| filter.bytes() as u64)
+            + top.map(|t| t.key.len() as u64 + 64).sum::<u64>()
+    }
+
+    /// False if the filter knows that no key has this hash.
+    #[inline]
+    pub(crate) fn may_contain(&self, hash: u64) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.may_contain(hash))
+    }
+
+    /// The newest version of `key` at or below `at` in this table. The filter has been asked by the caller.
+    pub(crate) fn get(&self, key: &[u8], at: u64) -> Result<Option<Versioned>> {
+        let Some((block, found)) = self.find(&self.current, key, u64::MAX)? else { return Ok(None) };
+        if found.timestamp <= at {
+            return Ok(Some(versioned(&block, &found)));
+        }
+        if found.flags & HAS_HISTORY == 0 {
+            return Ok(None);
+        }
+        let found = self.find(&self.history, key, at)?;
+        Ok(found.map(|(block, found)| versioned(&block, &found)))
+    }
+
+    fn find(&self, section: &Section, key: &[u8], at: u64) -> Result<Option<(Block, super::block::Found)>> {
+        let Some(partition) = section.partition_of(key, at) else { return Ok(None) };
+        let index = self.index_block(section, partition)?;
+        let malformed = |_| self.malformed();
+        let Some(found) = index.find(key, at).map_err(malformed)? else { return Ok(None) };
+        let value = IndexValue::read(index.value_bytes(&found)).ok_or_else(|| self.malformed())?;
+        let block = self.block(value.handle)?;
+        let found = block.find(key, at).map_err(malformed)?;
+        Ok(found.filter(|found| found.key_matches).map(|found| (block, found)))
+    }
+
+    /// The error for a block that checks but makes no sense.
+    pub(crate) fn malformed(&self) -> Error {
+        Error::corrupt(&self.path, 0, "a block of the table is malformed")
+    }
+
+    pub(crate) fn index_value(&self, cursor: &BlockCursor) -> Result<IndexValue> {
+        IndexValue::read(cursor.value_bytes()).ok_or_else(|| self.malformed())
+    }
+
+    /// A partition of a section's index.
+    pub(crate) fn index_block(&self, section: &Section, partition: usize) -> Result<Block> {
+        let cell = section.pinned.get(partition);
+        if let Some(block) = cell.and_then(OnceLock::get) {
+            return Ok(block.clone());
+        }
+        let Some(entry) = section.partitions.get(partition) else { return Err(self.malformed()) };
+        let block = self.block(entry.handle)?;
+        if let Some(cell) = cell
+            && self.cache.pin(block.bytes() as u64)
+            && cell.set(block.clone()).is_err()
+        {
+            self.cache.unpin(block.bytes() as u64);
+        }
+        Ok(block)
+    }
+
+    /// A block, from the cache or the disk.
+    #[inline]
+    pub(crate) fn block(&self, handle: Handle) -> Result<Block> {
+        if let Some(block) = self.cache.get(self.id, handle.offset) {
+            return Ok(block);
+        }
+        let block = self.block_uncached(handle)?;
+        self.cache.insert(self.id, handle.offset, block.clone());
+        Ok(block)
+    }
+
+    /// A block from the disk, for readers that would only wash out the cache.
+    pub(crate) fn block_uncached(&self, handle: Handle) -> Result<Block> {
+        let payload = read_block(self.file.as_ref(), &self.path, handle)?;
+        Block::new(payload).map_err(|_| Error::corrupt(&self.path, handle.offset, "not a block of entries"))
+    }
+}
+
+fn versioned(block: &Block, found: &super::block::Found) -> Versioned {
+    let value = if found.flags & DELETES != 0 { None } else { Some(block.value(found)) };
+    Versioned { timestamp: found.timestamp, value }
+}
+
+impl Section {
+    /// The partition that holds the first entry at or after (key, timestamp), if any does.
+    pub(crate) fn partition_of(&self, key: &[u8], timestamp: u64) -> Option<usize> {
+        let at = self
+            .partitions
+            .partition_point(|entry| compare(&entry.key, entry.timestamp, key, timestamp).is_lt());
+        if at < self.partitions.len() { Some(at) } else { None }
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        let blocks = self.current.pinned.iter().chain(&self.history.pinned).filter_map(OnceLock::get);
+        self.cache.unpin(blocks.map(|block| block.bytes() as u64).sum());
+        if self.obsolete.load(Ordering::Acquire)
+            && let Err(error) = self.disk.remove(&self.path)
+        {
+            // It is removed when the database is opened next.
+            tracing::debug!(path = %self.path.display(), %error, "cannot remove an obsolete table");
+        }
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("id", &self.id).field("summary", &self.summary).finish_non_exhaustive()
+    }
+}
+
+/// The properties' handle, or the version if it is too new; None if it is no footer.
+fn parse_footer(footer: &[u8; FOOTER_BYTES]) -> Option<std::result::Result<Handle, u32>> {
+    let covered = footer.get(..20)?;
+    if footer.get(24..)? != MAGIC || u32_at(footer, 20)? != crc32c::crc32c(covered) {
+        return None;
+    }
+    match u32_at(footer, 12)? {
+        VERSION => Some(Ok(Handle { offset: u64_at(footer, 0)?, length: u64::from(u32_at(footer, 8)?) })),
+        version => Some(Err(version)),
+    }
+}
+
+pub(crate) fn footer(properties: Handle) -> Vec<u8> {
+    let mut footer = Vec::with_capacity(FOOTER_BYTES);
+    footer.extend_from_slice(&properties.offset.to_le_bytes());
+    footer.extend_from_slice(&(properties.length as u32).to_le_bytes());
+    footer.extend_from_slice(&VERSION.to_le_bytes());
+    footer.extend_from_slice(&[0; 4]);
+    footer.extend_from_slice(&crc32c::crc32c(&footer).to_le_bytes());
+    footer.extend_from_slice(MAGIC);
+    footer
+}
+
+/// The checksum of a block at `offset`.
+pub(crate) fn block_checksum(covered: &[u8], offset: u64) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&offset.to_le_bytes()), covered)
+}
+
+/// Reads, checks and decompresses a block.
+fn read_block(file: &dyn ReadFile, path: &Path, handle: Handle) -> Result<Bytes> {
+    let corrupt = |what: &str| Error::corrupt(path, handle.offset, what);
+    if handle.length < TRAILER_BYTES as u64 || handle.length > BLOCK_BYTES_MAX {
+        return Err(corrupt("a block of impossible length"));
+    }
+    let mut buffer = vec![0; handle.length as usize];
+    file.read_exact_at(handle.offset, &mut buffer).map_err(Error::io("read", path))?;
+    let crc_at = buffer.len() - 4;
+    let covered = buffer.get(..crc_at).unwrap_or_default();
+    if u32_at(&buffer, crc_at) != Some(block_checksum(covered, handle.offset)) {
+        return Err(corrupt("the block does not check"));
+    }
+    let Some((compression, payload)) = covered.split_last() else { return Err(corrupt("an empty block")) };
+    match compression {
+        0 => {
+            buffer.truncate(crc_at - 1);
+            Ok(Bytes::from(buffer))
+        }
+        1 => {
+            let length = u32_at(payload, 0).filter(|length| u64::from(*length) <= BLOCK_BYTES_MAX);
+            let length = length.ok_or_else(|| corrupt("a block of impossible length"))? as usize;
+            let compressed = payload.get(4..).unwrap_or_default();
+            let plain = lz4_flex::block::decompress(compressed, length)
+                .map_err(|_| corrupt("the block cannot be decompressed"))?;
+            if plain.len() != length {
+                return Err(corrupt("the block has another length than it says"));
+            }
+            Ok(Bytes::from(plain))
+        }
+        _ => Err(corrupt("a block of unknown compression")),
+    }
+}
+
+pub(crate) fn encode_spans(spans: &Spans) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    for span in spans.iter() {
+        crate::coding::put_prefixed(&mut buffer, &span.start);
+        crate::coding::put_prefixed(&mut buffer, &span.end);
+    }
+    buffer
+}
+
+fn decode_spans(payload: Bytes) -> Option<Spans> {
+    let mut reader = Reader::new(payload);
+    let mut spans = Vec::new();
+    while !reader.is_empty() {
+        spans.push(Span { start: reader.prefixed()?, end: reader.prefixed()? });
+    }
+    Some(Spans::union(spans))
+}
+
+fn decode_top(payload: Bytes) -> Option<Vec<TopEntry>> {
+    let mut cursor = BlockCursor::new(Block::new(payload).ok()?);
+    let mut top = Vec::new();
+    cursor.seek_first().ok()?;
+    while cursor.is_valid() {
+        let value = IndexValue::read(cursor.value_bytes())?;
+        top.push(TopEntry {
+            key: Bytes::copy_from_slice(cursor.key()),
+            timestamp: cursor.timestamp(),
+            handle: value.handle,
+        });
+        cursor.next().ok()?;
+    }
+    Some(top)
+}

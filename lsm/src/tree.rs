@@ -1,0 +1,176 @@
+//! Which tables there are: levels of each keyspace, as one immutable value that readers share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::memtable::Memtable;
+use crate::options::Sequence;
+use crate::table::file::Table;
+use crate::table::properties::Summary;
+
+/// Levels of a keyspace, level 0 included.
+pub(crate) const LEVELS: usize = 7;
+
+/// The tables of one keyspace.
+///
+/// # Invariants
+/// - Level 0 is ordered from the newest table to the oldest; they may overlap.
+/// - Tables of any other level are ordered by key and do not overlap.
+/// - What a key has in a level is newer than what it has in any deeper one.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    pub(crate) levels: Vec<Vec<Arc<Table>>>,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self { levels: vec![Vec::new(); LEVELS] }
+    }
+}
+
+/// All tables, by index of their keyspace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Version {
+    pub(crate) trees: Vec<Tree>,
+}
+
+/// All that a reader reads: memtables and tables of one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) active: Arc<Memtable>,
+    /// Sealed memtables, newest first.
+    pub(crate) sealed: Vec<Arc<Memtable>>,
+    pub(crate) version: Arc<Version>,
+}
+
+impl View {
+    /// Memtables, newest first.
+    pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
+        std::iter::once(&self.active).chain(&self.sealed)
+    }
+}
+
+/// A change of the set of tables, durable as one record of the manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Edit {
+    pub(crate) removed: Vec<Removed>,
+    /// In order: into level 0 each goes before those already there.
+    pub(crate) added: Vec<Added>,
+    /// Every write up to here is in tables.
+    pub(crate) flushed: Option<Sequence>,
+    /// Segments of the write-ahead log before this one are not needed.
+    pub(crate) log_segment: Option<u64>,
+    /// Table numbers below this one may be taken.
+    pub(crate) table_next: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Removed {
+    pub(crate) keyspace: u8,
+    pub(crate) level: usize,
+    pub(crate) id: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Added {
+    pub(crate) level: usize,
+    pub(crate) id: u64,
+    /// Knows the keyspace.
+    pub(crate) summary: Summary,
+}
+
+/// An edit does not fit the tables that there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Misfit(pub(crate) String);
+
+impl Tree {
+    /// Of a level below 0, the table that may hold `key`.
+    #[inline]
+    pub(crate) fn table_for<'a>(level: &'a [Arc<Table>], key: &[u8]) -> Option<&'a Arc<Table>> {
+        let at = level.partition_point(|table| *table.summary.end <= *key);
+        level.get(at).filter(|table| *table.summary.start <= *key)
+    }
+
+    /// Of a level below 0, the tables that overlap a span.
+    pub(crate) fn overlapping<'a>(level: &'a [Arc<Table>], start: &[u8], end: &[u8]) -> &'a [Arc<Table>] {
+        let first = level.partition_point(|table| *table.summary.end <= *start);
+        let last = level.partition_point(|table| *table.summary.start < *end);
+        level.get(first..last).unwrap_or_default()
+    }
+
+    fn add(&mut self, level: usize, table: Arc<Table>) -> Result<(), Misfit> {
+        let tables =
+            self.levels.get_mut(level).ok_or_else(|| Misfit(format!("level {level} does not exist")))?;
+        if level == 0 {
+            tables.insert(0, table);
+            return Ok(());
+        }
+        let at = tables.partition_point(|other| other.summary.start < table.summary.start);
+        let before = at.checked_sub(1).and_then(|at| tables.get(at));
+        if before.is_some_and(|before| before.summary.end > table.summary.start)
+            || tables.get(at).is_some_and(|after| after.summary.start < table.summary.end)
+        {
+            return Err(Misfit(format!("table {} overlaps others of level {level}", table.id)));
+        }
+        tables.insert(at, table);
+        Ok(())
+    }
+}
+
+impl Version {
+    pub(crate) fn new(keyspaces: usize) -> Self {
+        Self { trees: vec![Tree::default(); keyspaces] }
+    }
+
+    /// The version after an edit whose new tables are given, and the tables that it no longer has.
+    pub(crate) fn apply(
+        &self,
+        edit: &Edit,
+        keyspace_index: impl Fn(u8) -> Option<usize>,
+        tables: &BTreeMap<u64, Arc<Table>>,
+    ) -> Result<(Self, Vec<Arc<Table>>), Misfit> {
+        let mut version = self.clone();
+        let mut gone = Vec::new();
+        let unknown = |prefix: u8| Misfit(format!("keyspace {prefix} does not exist"));
+        for removed in &edit.removed {
+            let index = keyspace_index(removed.keyspace).ok_or_else(|| unknown(removed.keyspace))?;
+            let level = version.trees.get_mut(index).and_then(|tree| tree.levels.get_mut(removed.level));
+            let at = level.as_ref().and_then(|level| level.iter().position(|table| table.id == removed.id));
+            match (level, at) {
+                (Some(level), Some(at)) => gone.push(level.remove(at)),
+                _ => return Err(Misfit(format!("table {} is not in level {}", removed.id, removed.level))),
+            }
+        }
+        for added in &edit.added {
+            let prefix = added.summary.keyspace;
+            let index = keyspace_index(prefix).ok_or_else(|| unknown(prefix))?;
+            let kept = gone.iter().position(|table| table.id == added.id).map(|at| gone.swap_remove(at));
+            let table = kept.or_else(|| tables.get(&added.id).cloned());
+            let table = table.ok_or_else(|| Misfit(format!("table {} is not open", added.id)))?;
+            let tree = version.trees.get_mut(index).ok_or_else(|| unknown(prefix))?;
+            tree.add(added.level, table)?;
+        }
+        Ok((version, gone))
+    }
+
+    /// An edit that makes this version from nothing.
+    pub(crate) fn as_edit(&self) -> Edit {
+        let mut edit = Edit::default();
+        for tree in &self.trees {
+            for (level, tables) in tree.levels.iter().enumerate() {
+                // Level 0 is added at its front.
+                for table in tables.iter().rev() {
+                    edit.added.push(Added { level, id: table.id, summary: table.summary.clone() });
+                }
+            }
+        }
+        edit
+    }
+
+    /// All tables with their levels.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (usize, &Arc<Table>)> {
+        self.trees.iter().flat_map(|tree| {
+            tree.levels.iter().enumerate().flat_map(|(level, tables)| tables.iter().map(move |t| (level, t)))
+        })
+    }
+}
