@@ -1,5 +1,7 @@
 //! What the tests of the whole stand on: [`processes`] runs the real binary, [`ledger`] loads it and remembers what
-//! was acknowledged.
+//! was acknowledged; [`embedded`] is a cluster in the test's own process, [`golden`] compares SQL with PostgreSQL.
 
+pub mod embedded;
+pub mod golden;
 pub mod ledger;
 pub mod processes;
