@@ -175,6 +175,13 @@ impl Error {
         self
     }
 
+    /// Says what the session may do about it.
+    #[must_use]
+    pub fn cause_is(mut self, cause: Cause) -> Self {
+        self.cause = cause;
+        self
+    }
+
     /// The fields to send.
     pub fn report(&self) -> &Report {
         &self.report
@@ -239,6 +246,35 @@ impl From<expr::Error> for Error {
         let mut converted = Self::new(error.sqlstate, error.message.clone());
         converted.report.detail.clone_from(&error.detail);
         converted.report.hint.clone_from(&error.hint);
+        converted.source = Some(Arc::new(error));
+        converted
+    }
+}
+
+impl From<client::Error> for Error {
+    /// The transaction layer knows its SQLSTATEs; a conflict or a stale plan is for the session to run again.
+    fn from(error: client::Error) -> Self {
+        let mut converted = match &error {
+            client::Error::Deadlock { cycle } if !cycle.is_empty() => {
+                Self::new(error.sqlstate(), error.to_string()).detail(cycle.clone())
+            }
+            // With NOWAIT the scan says which table; what is left is lock_timeout.
+            client::Error::LockNotAvailable { .. } => {
+                Self::new(error.sqlstate(), "canceling statement due to lock timeout")
+            }
+            client::Error::Finished => Self::new(
+                error.sqlstate(),
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ),
+            client::Error::Serialization { .. } => Self::new(error.sqlstate(), error.to_string())
+                .hint("The transaction might succeed if retried."),
+            _ => Self::new(error.sqlstate(), error.to_string()),
+        };
+        converted.cause = match &error {
+            client::Error::StaleCatalog { .. } => Cause::StaleCatalog,
+            other if other.is_retryable() => Cause::Conflict,
+            _ => Cause::Statement,
+        };
         converted.source = Some(Arc::new(error));
         converted
     }

@@ -22,7 +22,7 @@ impl Embedded {
     pub async fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let network = Arc::new(InProcess::new());
-        let disk = Arc::new(RealDisk);
+        let disk = Arc::new(RealDisk::new());
         let options = NodeOptions::new(disk, directory.path().join("data"), network.clone(), ADDRESS);
         let node = Node::start(options).await.expect("the node starts");
         network.register(ADDRESS, node.clone());

@@ -38,6 +38,12 @@ impl CatalogSnapshot {
         self.version
     }
 
+    /// The same catalog as another version: what a transaction's DDL has become by its commit.
+    #[must_use]
+    pub fn with_version(&self, version: u64) -> Self {
+        Self { version, ..self.clone() }
+    }
+
     /// The same catalog with this table added, or put in place of the one with its oid: what a transaction sees
     /// after its own DDL.
     #[must_use]
@@ -153,6 +159,11 @@ impl SearchPath {
         let named = self.schemas.iter().any(|name| name == schema::PG_CATALOG);
         let system = if named { None } else { Some(schema::PG_CATALOG) };
         system.into_iter().chain(self.schemas.iter().map(String::as_str))
+    }
+
+    /// The schemas that the path itself names.
+    pub fn explicit(&self) -> impl Iterator<Item = &str> {
+        self.schemas.iter().map(String::as_str)
     }
 
     /// The schema in which tables are created without naming one: the first of the path that exists.

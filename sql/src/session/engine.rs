@@ -1,9 +1,16 @@
-//! What all sessions of a gateway share: the cluster's client and the cached catalog.
+//! What all sessions of a gateway share: the cluster's client, the cached catalog, the store of row ids.
 
 use std::sync::Arc;
 
+use client::{Client, TransactionOptions};
+use parking_lot::Mutex;
+
+use crate::catalog::{CatalogSnapshot, TableDescriptor};
 use crate::error::Result;
+use crate::execute::ddl::load_catalog;
+use crate::execute::row_ids::RowIds;
 use crate::session::{Session, SessionParameters};
+use crate::system;
 
 /// Bounds of a gateway's SQL engine.
 #[derive(Debug, Clone)]
@@ -22,14 +29,25 @@ impl Default for EngineOptions {
 
 /// The SQL engine of one gateway.
 pub struct Engine {
-    client: client::Client,
+    client: Client,
     options: EngineOptions,
+    row_ids: RowIds,
+    /// The system views, which every snapshot of the catalog knows.
+    system: Vec<Arc<TableDescriptor>>,
+    /// The newest catalog that was seen. Ranges refuse what was planned under an older one.
+    catalog: Mutex<Option<Arc<CatalogSnapshot>>>,
 }
 
 impl Engine {
     /// An engine over a cluster's client.
-    pub fn new(client: client::Client, options: EngineOptions) -> Arc<Self> {
-        Arc::new(Self { client, options })
+    pub fn new(client: Client, options: EngineOptions) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            options,
+            row_ids: RowIds::default(),
+            system: system::tables(),
+            catalog: Mutex::new(None),
+        })
     }
 
     /// A new session. Cheap: nothing is read before the first statement.
@@ -37,16 +55,56 @@ impl Engine {
     /// # Errors
     /// A setting among the parameters does not exist or does not take the value.
     pub fn session(self: &Arc<Self>, parameters: SessionParameters) -> Result<Session> {
-        Ok(Session::new(Arc::clone(self), parameters))
+        Session::new(Arc::clone(self), parameters)
     }
 
     /// The cluster's client.
-    pub fn client(&self) -> &client::Client {
+    pub fn client(&self) -> &Client {
         &self.client
     }
 
     /// The bounds.
     pub fn options(&self) -> &EngineOptions {
         &self.options
+    }
+
+    pub(crate) fn row_ids(&self) -> &RowIds {
+        &self.row_ids
+    }
+
+    /// The cached catalog, which may be out of date; read if there is none yet.
+    pub(crate) async fn catalog(&self) -> Result<Arc<CatalogSnapshot>> {
+        let cached = self.catalog.lock().clone();
+        match cached {
+            Some(catalog) => Ok(catalog),
+            None => self.refresh_catalog().await,
+        }
+    }
+
+    /// The catalog of now: one read if the cached one is still in force.
+    pub(crate) async fn refresh_catalog(&self) -> Result<Arc<CatalogSnapshot>> {
+        let cached = self.catalog.lock().clone();
+        let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
+        let mut transaction = self.client.begin(options);
+        let known = cached.as_ref().map(|catalog| catalog.version());
+        let loaded = load_catalog(&mut transaction, known, &self.system).await?;
+        transaction.rollback().await;
+        match (loaded, cached) {
+            (Some(loaded), _) => Ok(self.publish_catalog(Arc::new(loaded))),
+            (None, Some(cached)) => Ok(cached),
+            (None, None) => Err(crate::Error::internal("the catalog was not read")),
+        }
+    }
+
+    /// Caches a catalog unless a newer one is there; answers the one that is cached then.
+    pub(crate) fn publish_catalog(&self, catalog: Arc<CatalogSnapshot>) -> Arc<CatalogSnapshot> {
+        let mut cached = self.catalog.lock();
+        match &*cached {
+            Some(newer) if newer.version() >= catalog.version() => newer.clone(),
+            _ => {
+                *cached = Some(catalog.clone());
+                catalog
+            }
+        }
     }
 }

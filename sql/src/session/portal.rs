@@ -1,11 +1,50 @@
 //! Portals: statements under way, and what they hand out.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use expr::datum::Row;
+use env::clock::Instant;
+use expr::{Datum, Row};
+
+use super::prepared::{Planned, Prepared};
+use crate::execute::Execution;
+use crate::execute::memory::Memory;
 
 /// A statement under way.
 pub struct Portal {
-    _private: (),
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) parameters: Vec<Datum>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) state: State,
+}
+
+/// How far a portal is.
+pub(super) enum State {
+    /// Nothing was done.
+    Pending,
+    /// A query whose rows are read as they are asked for.
+    Streaming(Box<Running>),
+    /// Rows that are there already, then the tag.
+    Held { rows: VecDeque<Row>, tag: CommandTag },
+    /// COPY FROM STDIN waits for data.
+    CopyIn(Box<Running>),
+    /// COPY TO STDOUT under way.
+    CopyOut(Box<Running>),
+    /// The tag was answered, or an error.
+    Finished,
+}
+
+/// An execution under way, with what it holds.
+pub(super) struct Running {
+    pub(super) execution: Execution,
+    pub(super) planned: Arc<Planned>,
+    pub(super) values: Vec<Datum>,
+    pub(super) memory: Memory,
+    /// The transaction that it runs in, see [`super::transaction::TransactionState::generation`].
+    pub(super) generation: u64,
+    pub(super) ready: VecDeque<Row>,
+    pub(super) count: u64,
 }
 
 /// One answer of [`super::Session::fetch`].

@@ -1,25 +1,25 @@
 //! Statements: parsed, and prepared with types and a plan.
 
-use expr::Type;
+use std::sync::Arc;
+
+use expr::{Type, TypeKind};
+use parking_lot::Mutex;
+
+use crate::catalog::CatalogSnapshot;
+use crate::execute::{Execution, Traits};
+use crate::parse;
+use crate::plan::{Bound, Modify, Plan, SessionCommand};
+
+pub use crate::plan::OutputColumn;
 
 /// One parsed statement of a query string.
 #[derive(Debug, Clone)]
-pub struct Statement {
-    pub(crate) kind: StatementKind,
-}
+pub struct Statement(pub(crate) Arc<parse::Statement>);
 
-impl Statement {
-    /// What sort of statement it is.
-    pub fn kind(&self) -> StatementKind {
-        self.kind
-    }
-}
-
-/// What the protocol has to know of a statement before it runs.
+/// What the protocol has to know of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatementKind {
-    /// BEGIN, COMMIT, ROLLBACK, SAVEPOINT …: the only ones that a failed transaction block takes are those that
-    /// end it.
+    /// COMMIT, ROLLBACK, BEGIN and the like: a failed transaction block takes those that end it.
     Transaction,
     /// COPY FROM STDIN or TO STDOUT: the simple protocol switches to the copy sub-protocol.
     Copy,
@@ -30,11 +30,25 @@ pub enum StatementKind {
 }
 
 /// A statement that is bound: the types of its parameters and of its rows are settled.
-#[derive(Debug)]
+///
+/// Its plan is made anew when the catalog or the search path has changed since.
 pub struct Prepared {
-    pub(crate) parameters: Vec<Type>,
-    pub(crate) columns: Option<Vec<OutputColumn>>,
-    pub(crate) kind: StatementKind,
+    pub(super) statement: Statement,
+    pub(super) declared: Vec<Option<TypeKind>>,
+    pub(super) parameters: Vec<Type>,
+    pub(super) columns: Option<Vec<OutputColumn>>,
+    pub(super) kind: StatementKind,
+    pub(super) planned: Mutex<Arc<Planned>>,
+}
+
+/// A plan, and what it was made under.
+pub(super) struct Planned {
+    pub(super) bound: Bound,
+    pub(super) traits: Traits,
+    pub(super) catalog: Arc<CatalogSnapshot>,
+    pub(super) search_path_generation: u64,
+    /// The operators of the last run, ready for the next.
+    pub(super) idle: Mutex<Option<Execution>>,
 }
 
 impl Prepared {
@@ -54,15 +68,33 @@ impl Prepared {
     }
 }
 
-/// One column of RowDescription.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputColumn {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub ty: Type,
-    /// The table it comes from; 0 if it is computed.
-    pub table_oid: u32,
-    /// Its number in that table, from 1; 0 if it is computed.
-    pub column_number: i16,
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared")
+            .field("kind", &self.kind)
+            .field("parameters", &self.parameters)
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What sort of statement a plan is.
+pub(super) fn kind_of(bound: &Bound) -> StatementKind {
+    match &bound.plan {
+        Plan::Session(command) => match command.as_ref() {
+            SessionCommand::Begin(_)
+            | SessionCommand::Commit { .. }
+            | SessionCommand::Rollback { .. }
+            | SessionCommand::Savepoint(_)
+            | SessionCommand::Release(_)
+            | SessionCommand::RollbackTo(_) => StatementKind::Transaction,
+            _ if bound.columns.is_some() => StatementKind::Query,
+            _ => StatementKind::Command,
+        },
+        Plan::Modify(modify) if matches!(**modify, Modify::CopyFrom(_) | Modify::CopyTo(_)) => {
+            StatementKind::Copy
+        }
+        _ if bound.columns.is_some() => StatementKind::Query,
+        _ => StatementKind::Command,
+    }
 }

@@ -1,0 +1,188 @@
+//! COPY FROM STDIN: data in, rows written batch by batch.
+
+use client::Client;
+use expr::{Datum, Row, Type};
+
+use super::lines::{Field, Lines};
+use crate::error::{Error, Result};
+use crate::execute::context::Context;
+use crate::execute::rows::TableFormat;
+use crate::execute::write::{InsertSink, Outcome, WRITE_BATCH_ROWS};
+use crate::plan::{Assignment, CopyFrom};
+
+/// A COPY FROM STDIN under way.
+pub(crate) struct CopyFromExecution {
+    lines: Lines,
+    sink: InsertSink,
+    columns: Vec<usize>,
+    types: Vec<Type>,
+    names: Vec<String>,
+    defaults: Vec<Assignment>,
+    header: bool,
+    header_match: bool,
+    line: u64,
+    rows: Vec<Row>,
+    outcome: Outcome,
+}
+
+impl CopyFromExecution {
+    pub(crate) fn new(copy: &CopyFrom) -> Result<Self> {
+        let column = |place: &usize| copy.table.columns.get(*place);
+        Ok(Self {
+            lines: Lines::new(copy.options.clone()),
+            sink: InsertSink::plain(TableFormat::new(&copy.table)?),
+            types: copy.columns.iter().filter_map(column).map(|column| column.ty).collect(),
+            names: copy.columns.iter().filter_map(column).map(|column| column.name.clone()).collect(),
+            columns: copy.columns.clone(),
+            defaults: copy.defaults.clone(),
+            header: copy.options.header,
+            header_match: copy.options.header_match,
+            line: 0,
+            rows: Vec::new(),
+            outcome: Outcome::default(),
+        })
+    }
+
+    /// How many columns the data has.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Takes data, and writes the rows that are complete.
+    pub(crate) async fn data(&mut self, cx: &mut Context<'_>, client: &Client, data: &[u8]) -> Result<()> {
+        self.lines.push(data)?;
+        let mut from = 0;
+        while !self.lines.is_ended()
+            && let Some((end, next)) = self.lines.next(from)
+        {
+            self.take_line(cx, from, end)?;
+            from = next;
+            if self.rows.len() >= WRITE_BATCH_ROWS {
+                self.flush(cx, client).await?;
+            }
+        }
+        self.lines.consume(from);
+        Ok(())
+    }
+
+    /// The data has ended: writes what is left and answers how many rows there were.
+    pub(crate) async fn done(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<u64> {
+        let rest = self.lines.rest();
+        if rest > 0 && !self.lines.is_ended() {
+            self.take_line(cx, 0, rest)?;
+        }
+        self.flush(cx, client).await?;
+        Ok(self.outcome.count)
+    }
+
+    async fn flush(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        let count = rows.len() as u64;
+        let first = self.line.saturating_sub(count).saturating_add(1);
+        let context = format!("COPY {}, lines {first} to {}", self.sink.format.table.name, self.line);
+        self.sink
+            .write(cx, client, rows, &mut self.outcome)
+            .await
+            .map_err(|error| if error.context.is_none() { error.context(context) } else { error })
+    }
+
+    fn take_line(&mut self, cx: &Context<'_>, from: usize, end: usize) -> Result<()> {
+        self.line = self.line.saturating_add(1);
+        let line = self.lines.line(from, end);
+        if Lines::is_end_mark(line) {
+            self.lines.end();
+            return Ok(());
+        }
+        if self.line == 1 && self.header {
+            return if self.header_match { self.check_header(line) } else { Ok(()) };
+        }
+        let fields = self.lines.fields(line).map_err(|error| self.at_line(error, line))?;
+        let row = self.row(cx, fields, line)?;
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn row(&self, cx: &Context<'_>, fields: Vec<Field>, line: &[u8]) -> Result<Row> {
+        let mut row = vec![Datum::Null; self.sink.format.table.columns.len()];
+        if fields.len() > self.columns.len() {
+            return Err(self.at_line(Error::new("22P04", "extra data after last expected column"), line));
+        }
+        if let Some(missing) = self.names.get(fields.len()) {
+            let error = Error::new("22P04", format!("missing data for column \"{missing}\""));
+            return Err(self.at_line(error, line));
+        }
+        for (place, (field, ty)) in fields.into_iter().zip(&self.types).enumerate() {
+            let value = match field {
+                None => Datum::Null,
+                Some(bytes) => self.value(cx, place, bytes, *ty)?,
+            };
+            if let Some(slot) = self.columns.get(place).and_then(|column| row.get_mut(*column)) {
+                *slot = value;
+            }
+        }
+        for default in &self.defaults {
+            let value = cx.evaluate(&default.value, &[])?;
+            if let Some(slot) = row.get_mut(default.column) {
+                *slot = value;
+            }
+        }
+        Ok(row)
+    }
+
+    fn value(&self, cx: &Context<'_>, place: usize, bytes: Vec<u8>, ty: Type) -> Result<Datum> {
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let bytes: Vec<String> =
+                error.as_bytes().iter().skip(at).take(1).map(|byte| format!("0x{byte:02x}")).collect();
+            Error::new("22021", format!("invalid byte sequence for encoding \"UTF8\": {}", bytes.join(" ")))
+                .context(format!("COPY {}, line {}", self.sink.format.table.name, self.line))
+        })?;
+        expr::text::input(&text, ty, cx.session).map_err(|error| {
+            let name = self.names.get(place).map_or("", String::as_str);
+            Error::from(error).context(format!(
+                "COPY {}, line {}, column {name}: \"{text}\"",
+                self.sink.format.table.name, self.line
+            ))
+        })
+    }
+
+    fn check_header(&self, line: &[u8]) -> Result<()> {
+        let fields = self.lines.fields(line).map_err(|error| self.at_line(error, line))?;
+        if fields.len() != self.names.len() {
+            let error = Error::new(
+                "22P04",
+                format!(
+                    "wrong number of fields in header line: got {}, expected {}",
+                    fields.len(),
+                    self.names.len()
+                ),
+            );
+            return Err(self.at_line(error, line));
+        }
+        for (place, (field, name)) in fields.iter().zip(&self.names).enumerate() {
+            let got = field.as_deref().map(String::from_utf8_lossy);
+            if got.as_deref() == Some(name) {
+                continue;
+            }
+            let number = place.saturating_add(1);
+            let got = got.map_or_else(|| "null value".to_owned(), |got| format!("\"{got}\""));
+            let error = Error::new(
+                "22P04",
+                format!("column name mismatch in header line field {number}: got {got}, expected \"{name}\""),
+            );
+            return Err(self.at_line(error, line));
+        }
+        Ok(())
+    }
+
+    fn at_line(&self, error: Error, line: &[u8]) -> Error {
+        let mut text = String::from_utf8_lossy(line).into_owned();
+        /// As in PostgreSQL, so that a huge line does not flood the log.
+        const LINE_CHARS_MAX: usize = 100;
+        if let Some((cut, _)) = text.char_indices().nth(LINE_CHARS_MAX) {
+            text.truncate(cut);
+            text.push_str("...");
+        }
+        error.context(format!("COPY {}, line {}: \"{text}\"", self.sink.format.table.name, self.line))
+    }
+}

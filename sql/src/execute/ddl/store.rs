@@ -1,0 +1,92 @@
+//! The catalog's keys: the version, a row per table, a row per index that was dropped.
+//!
+//! ```text
+//! catalog version   keys::sql::catalog_version_key()      u64, big-endian
+//! table             index 1, oid (u32), suffix 0          see catalog::stored
+//! dropped index     index 2, index id (u64), suffix 0     nothing
+//! ```
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use client::{ScanOptions, Span, Strength, Transaction, WaitPolicy};
+use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
+
+use crate::catalog::{CatalogSnapshot, IndexId, Oid, TableDescriptor, stored};
+use crate::error::{Cause, Error, Result};
+use crate::execute::context::Context;
+
+/// The index of the tables' rows.
+const TABLES: u64 = 1;
+/// The index of dropped indexes.
+const DROPPED: u64 = 2;
+
+fn table_key(oid: Oid) -> Bytes {
+    let mut key = keys::sql::index_prefix(TENANT_DEFAULT, TABLES).to_vec();
+    keys::encode::put_u32(oid, &mut key);
+    key.push(SUFFIX_ROW);
+    key.into()
+}
+
+/// Writes a table's row.
+pub(super) fn put_table(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<()> {
+    let value = stored::encode_table(table)?;
+    cx.transaction.put(table_key(table.oid), value);
+    Ok(())
+}
+
+/// Deletes a table's row.
+pub(super) fn delete_table(cx: &mut Context<'_>, oid: Oid) {
+    cx.transaction.delete(table_key(oid));
+}
+
+/// Notes that an index id is out of use.
+pub(super) fn note_dropped(cx: &mut Context<'_>, index: IndexId) {
+    let mut key = keys::sql::index_prefix(TENANT_DEFAULT, DROPPED).to_vec();
+    key.extend_from_slice(&index.to_be_bytes());
+    key.push(SUFFIX_ROW);
+    cx.transaction.put(key.into(), Bytes::new());
+}
+
+fn version_of(value: Option<&Bytes>) -> Result<u64> {
+    let Some(value) = value else { return Ok(0) };
+    let bytes: [u8; 8] =
+        value.as_ref().try_into().map_err(|_| Error::new("XX001", "the catalog version is damaged"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+/// Locks the catalog version and raises it by one. The statement has to be planned again if it was not planned under
+/// the newest.
+pub(super) async fn raise_version(cx: &mut Context<'_>) -> Result<()> {
+    let key = keys::sql::catalog_version_key();
+    let locked = cx.transaction.lock(vec![key.clone()], Strength::Exclusive, WaitPolicy::Block).await?;
+    let version = version_of(locked.first().and_then(|locked| locked.value.as_ref()))?;
+    if version != cx.catalog.version() {
+        return Err(Error::new("40001", "the catalog has changed").cause_is(Cause::StaleCatalog));
+    }
+    cx.transaction.put(key, Bytes::copy_from_slice(&version.saturating_add(1).to_be_bytes()));
+    Ok(())
+}
+
+/// The catalog as the transaction sees it, or `None` if that is `known`.
+pub(crate) async fn load_catalog(
+    transaction: &mut Transaction,
+    known: Option<u64>,
+    system: &[Arc<TableDescriptor>],
+) -> Result<Option<CatalogSnapshot>> {
+    let version = version_of(transaction.get(keys::sql::catalog_version_key()).await?.as_ref())?;
+    if known == Some(version) {
+        return Ok(None);
+    }
+    let span = keys::sql::index_span(TENANT_DEFAULT, TABLES);
+    let mut left = Some(Span { start: span.start, end: span.end });
+    let mut tables = Vec::new();
+    while let Some(span) = left.take() {
+        let page = transaction.scan(span, ScanOptions::default()).await?;
+        for (_, value) in page.rows {
+            tables.push(Arc::new(stored::decode_table(&value)?));
+        }
+        left = page.resume;
+    }
+    Ok(Some(CatalogSnapshot::new(version, system.iter().cloned(), tables)))
+}

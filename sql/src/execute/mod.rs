@@ -1,0 +1,169 @@
+//! Runs plans: operators that make rows, writers that change them, COPY, DDL.
+//!
+//! An [`Execution`] is a plan made ready to run. It is kept with the prepared statement and rewound for the next run,
+//! so that running a statement again costs neither binding nor building.
+
+pub(crate) mod cancel;
+pub(crate) mod context;
+mod copy;
+pub(crate) mod ddl;
+mod explain;
+pub(crate) mod memory;
+mod operators;
+pub(crate) mod row_ids;
+mod rows;
+mod walk;
+mod write;
+
+use client::Client;
+use expr::Row;
+
+pub(crate) use copy::{CopyFromExecution, CopyToExecution};
+pub(crate) use explain::explain;
+
+use crate::error::Result;
+use crate::plan::{Modify, Node, Plan};
+use context::Context;
+use operators::BoxOperator;
+use walk::walk;
+use write::{DeleteExecution, InsertExecution, UpdateExecution};
+
+/// A plan made ready to run.
+pub(crate) enum Execution {
+    /// Makes rows.
+    Query(BoxOperator),
+    /// INSERT
+    Insert(Box<InsertExecution>),
+    /// UPDATE
+    Update(Box<UpdateExecution>),
+    /// DELETE
+    Delete(Box<DeleteExecution>),
+    /// COPY FROM STDIN
+    CopyFrom(Box<CopyFromExecution>),
+    /// COPY TO STDOUT
+    CopyTo(Box<CopyToExecution>),
+}
+
+/// What a writing statement did.
+pub(crate) struct Written {
+    /// How many rows it wrote.
+    pub(crate) count: u64,
+    /// The rows of RETURNING.
+    pub(crate) returned: Vec<Row>,
+}
+
+impl Execution {
+    /// Makes a query or a writing plan ready; `None` for what has no rows to run over.
+    pub(crate) fn build(plan: &Plan) -> Result<Option<Self>> {
+        Ok(Some(match plan {
+            Plan::Query(node) => Self::Query(operators::build(node)?),
+            Plan::Modify(modify) => match modify.as_ref() {
+                Modify::Insert(insert) => Self::Insert(Box::new(InsertExecution::new(insert)?)),
+                Modify::Update(update) => Self::Update(Box::new(UpdateExecution::new(update)?)),
+                Modify::Delete(delete) => Self::Delete(Box::new(DeleteExecution::new(delete)?)),
+                Modify::CopyFrom(copy) => Self::CopyFrom(Box::new(CopyFromExecution::new(copy)?)),
+                Modify::CopyTo(copy) => Self::CopyTo(Box::new(CopyToExecution::new(copy)?)),
+            },
+            Plan::Empty | Plan::Ddl(_) | Plan::Explain { .. } | Plan::Session(_) => return Ok(None),
+        }))
+    }
+
+    /// The next rows of a query.
+    pub(crate) async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        match self {
+            Self::Query(operator) => operator.next(cx).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Runs INSERT, UPDATE or DELETE to its end.
+    pub(crate) async fn write(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<Written> {
+        let outcome = match self {
+            Self::Insert(insert) => insert.run(cx, client).await?,
+            Self::Update(update) => update.run(cx).await?,
+            Self::Delete(delete) => delete.run(cx).await?,
+            Self::Query(_) | Self::CopyFrom(_) | Self::CopyTo(_) => write::Outcome::default(),
+        };
+        Ok(Written { count: outcome.count, returned: outcome.returned })
+    }
+
+    /// Makes it ready to run again; false if it has to be built anew.
+    pub(crate) fn rewind(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Query(operator) => operator.rewind(cx),
+            Self::Insert(insert) => insert.rewind(cx),
+            Self::Update(update) => update.rewind(cx),
+            Self::Delete(delete) => delete.rewind(cx),
+            Self::CopyFrom(_) | Self::CopyTo(_) => return false,
+        }
+        true
+    }
+}
+
+/// What the session has to know of a plan before it runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traits {
+    /// It only reads: neither writes nor locks.
+    pub(crate) read_only: bool,
+    /// It reads system views, so the catalog has to be the newest.
+    pub(crate) reads_catalog: bool,
+}
+
+/// The traits of a plan.
+pub(crate) fn traits(plan: &Plan) -> Traits {
+    let mut traits = Traits { read_only: false, reads_catalog: false };
+    let mut locks = false;
+    let mut look = |node: &Node| match node {
+        Node::VirtualScan(_) => traits.reads_catalog = true,
+        Node::Scan(scan) => locks |= scan.lock.is_some(),
+        _ => {}
+    };
+    match plan {
+        Plan::Query(node) => {
+            walk(node, &mut look);
+            traits.read_only = !locks;
+        }
+        Plan::Modify(modify) => match modify.as_ref() {
+            Modify::Insert(insert) => walk(&insert.source, &mut look),
+            Modify::Update(update) => walk(&update.source, &mut look),
+            Modify::Delete(delete) => walk(&delete.source, &mut look),
+            Modify::CopyTo(copy) => {
+                walk(&copy.source, &mut look);
+                traits.read_only = !locks;
+            }
+            Modify::CopyFrom(_) => {}
+        },
+        Plan::Explain { plan, analyze } => {
+            let inner = self::traits(plan);
+            return Traits { read_only: inner.read_only || !analyze, ..inner };
+        }
+        Plan::Empty | Plan::Session(_) => traits.read_only = true,
+        Plan::Ddl(_) => {}
+    }
+    traits
+}
+
+/// The command that a read-only transaction refuses, in PostgreSQL's words; `None` if it is none.
+pub(crate) fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
+    match plan {
+        Plan::Modify(modify) => match modify.as_ref() {
+            Modify::Insert(_) => Some("INSERT"),
+            Modify::Update(_) => Some("UPDATE"),
+            Modify::Delete(_) => Some("DELETE"),
+            Modify::CopyFrom(_) => Some("COPY FROM"),
+            Modify::CopyTo(_) => None,
+        },
+        Plan::Ddl(ddl) => Some(match ddl.as_ref() {
+            crate::plan::Ddl::CreateTable(_) => "CREATE TABLE",
+            crate::plan::Ddl::DropTables(_) => "DROP TABLE",
+            crate::plan::Ddl::Truncate(_) => "TRUNCATE TABLE",
+            crate::plan::Ddl::CreateIndex(_) => "CREATE INDEX",
+            crate::plan::Ddl::DropIndexes(_) => "DROP INDEX",
+            crate::plan::Ddl::AddPrimaryKey(_) => "ALTER TABLE",
+            crate::plan::Ddl::Nothing { .. } => return None,
+        }),
+        Plan::Explain { plan, analyze: true } => refused_when_read_only(plan),
+        Plan::Query(_) if !traits(plan).read_only => Some("SELECT FOR UPDATE"),
+        Plan::Empty | Plan::Query(_) | Plan::Explain { .. } | Plan::Session(_) => None,
+    }
+}

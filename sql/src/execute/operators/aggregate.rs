@@ -1,0 +1,163 @@
+//! Aggregates over groups, in one hash table; groups come out in the order in which they were first met.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use expr::aggregate::State;
+use expr::{Datum, Expr, Row};
+
+use super::group::GroupKey;
+use super::sort::compare_keys;
+use super::{BATCH_ROWS, BoxOperator, Operator};
+use crate::error::Result;
+use crate::execute::context::Context;
+use crate::execute::memory::row_bytes;
+use crate::plan::AggregateCall;
+
+/// About what a state takes beside its group's key.
+const STATE_BYTES: usize = 64;
+
+/// One row per group.
+pub(super) struct AggregateOperator {
+    input: BoxOperator,
+    keys: Vec<Expr>,
+    calls: Vec<AggregateCall>,
+    places: HashMap<GroupKey, usize>,
+    groups: Vec<Group>,
+    bytes: usize,
+    given: Option<usize>,
+}
+
+struct Group {
+    key: Row,
+    calls: Vec<CallState>,
+}
+
+/// What one call has seen of one group.
+#[derive(Default)]
+struct CallState {
+    state: State,
+    /// DISTINCT: the values seen.
+    seen: HashSet<GroupKey>,
+    /// ORDER BY: sort keys followed by the argument, fed at the end.
+    ordered: Vec<Row>,
+}
+
+impl AggregateOperator {
+    pub(super) fn new(input: BoxOperator, keys: Vec<Expr>, calls: Vec<AggregateCall>) -> Self {
+        Self { input, keys, calls, places: HashMap::new(), groups: Vec::new(), bytes: 0, given: None }
+    }
+
+    async fn fill(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        if self.keys.is_empty() {
+            self.new_group(Vec::new());
+        }
+        while let Some(rows) = self.input.next(cx).await? {
+            let mut bytes = 0usize;
+            for row in &rows {
+                let place = if self.keys.is_empty() {
+                    0
+                } else {
+                    let key = GroupKey(cx.evaluate_all(&self.keys, row)?);
+                    match self.places.get(&key) {
+                        Some(place) => *place,
+                        None => {
+                            bytes = bytes
+                                .saturating_add(row_bytes(&key.0).saturating_mul(2))
+                                .saturating_add(self.calls.len().saturating_mul(STATE_BYTES));
+                            let place = self.groups.len();
+                            self.new_group(key.0.clone());
+                            self.places.insert(key, place);
+                            place
+                        }
+                    }
+                };
+                if let Some(group) = self.groups.get_mut(place) {
+                    for (call, state) in self.calls.iter().zip(&mut group.calls) {
+                        bytes = bytes.saturating_add(feed(cx, call, state, row)?);
+                    }
+                }
+            }
+            cx.memory.reserve(bytes)?;
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+        Ok(())
+    }
+
+    fn new_group(&mut self, key: Row) {
+        let start = |call: &AggregateCall| CallState { state: call.function.start(), ..CallState::default() };
+        self.groups.push(Group { key, calls: self.calls.iter().map(start).collect() });
+    }
+}
+
+/// Feeds a row to a call; answers how many bytes it now holds more.
+fn feed(cx: &Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row) -> Result<usize> {
+    if !cx.holds_if_any(call.filter.as_ref(), row)? {
+        return Ok(0);
+    }
+    let value = match call.arguments.first() {
+        Some(argument) => cx.evaluate(argument, row)?,
+        None => Datum::Null,
+    };
+    let mut bytes = 0;
+    if call.distinct {
+        let key = vec![value.clone()];
+        let held = row_bytes(&key);
+        if !state.seen.insert(GroupKey(key)) {
+            return Ok(0);
+        }
+        bytes = held;
+    }
+    if call.order_by.is_empty() {
+        call.function.add(&mut state.state, &value)?;
+        return Ok(bytes);
+    }
+    let mut keyed = Vec::with_capacity(call.order_by.len().saturating_add(1));
+    for key in &call.order_by {
+        keyed.push(cx.evaluate(&key.expression, row)?);
+    }
+    keyed.push(value);
+    bytes = bytes.saturating_add(row_bytes(&keyed));
+    state.ordered.push(keyed);
+    Ok(bytes)
+}
+
+fn finish(call: &AggregateCall, mut state: CallState) -> Result<Datum> {
+    state.ordered.sort_by(|left, right| compare_keys(&call.order_by, left, right));
+    for mut keyed in state.ordered {
+        let value = keyed.pop().unwrap_or_default();
+        call.function.add(&mut state.state, &value)?;
+    }
+    Ok(call.function.finish(state.state)?)
+}
+
+#[async_trait]
+impl Operator for AggregateOperator {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        let given = match self.given {
+            Some(given) => given,
+            None => {
+                self.fill(cx).await?;
+                0
+            }
+        };
+        let mut batch = Vec::new();
+        for group in self.groups.iter_mut().skip(given).take(BATCH_ROWS) {
+            let mut row = std::mem::take(&mut group.key);
+            for (call, state) in self.calls.iter().zip(std::mem::take(&mut group.calls)) {
+                row.push(finish(call, state)?);
+            }
+            batch.push(row);
+        }
+        self.given = Some(given.saturating_add(batch.len()));
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    fn rewind(&mut self, cx: &mut Context<'_>) {
+        self.places.clear();
+        self.groups.clear();
+        cx.memory.release(std::mem::take(&mut self.bytes));
+        self.given = None;
+        self.input.rewind(cx);
+    }
+}

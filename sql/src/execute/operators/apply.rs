@@ -1,0 +1,172 @@
+//! Apply: a subquery's answer added to each row. Without bindings the subquery runs once and its answer is kept.
+
+use async_trait::async_trait;
+use expr::{Datum, Expr, Row};
+
+use super::{BoxOperator, Operator};
+use crate::error::{Error, Result};
+use crate::execute::context::Context;
+use crate::execute::memory::HeldRows;
+use crate::plan::{ApplyKind, Binding};
+
+/// Adds a subquery's answer to each row.
+pub(super) struct ApplyOperator {
+    input: BoxOperator,
+    subquery: BoxOperator,
+    bindings: Vec<Binding>,
+    kind: ApplyKind,
+    /// The answer of a subquery that does not depend on the row.
+    kept: Option<Datum>,
+    /// The rows of such a subquery, where the answer depends on the row nevertheless.
+    rows: Option<HeldRows>,
+}
+
+impl ApplyOperator {
+    pub(super) fn new(
+        input: BoxOperator,
+        subquery: BoxOperator,
+        bindings: Vec<Binding>,
+        kind: ApplyKind,
+    ) -> Self {
+        Self { input, subquery, bindings, kind, kept: None, rows: None }
+    }
+
+    async fn answer(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<Datum> {
+        if self.bindings.is_empty() {
+            return self.answer_once(cx, row).await;
+        }
+        bind(cx, &self.bindings, row)?;
+        self.subquery.rewind(cx);
+        match &self.kind {
+            ApplyKind::Any { test } => {
+                let mut found = Found::default();
+                while let Some(rows) = self.subquery.next(cx).await? {
+                    if found.look(cx, test, row, &rows)? {
+                        break;
+                    }
+                }
+                Ok(found.datum())
+            }
+            kind => run(cx, &mut self.subquery, kind).await,
+        }
+    }
+
+    async fn answer_once(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<Datum> {
+        if let ApplyKind::Any { test } = &self.kind {
+            if self.rows.is_none() {
+                let mut held = HeldRows::default();
+                while let Some(rows) = self.subquery.next(cx).await? {
+                    for row in rows {
+                        held.push(row, cx.memory)?;
+                    }
+                }
+                self.rows = Some(held);
+            }
+            cx.breathe().await?;
+            let mut found = Found::default();
+            if let Some(held) = &self.rows {
+                found.look(cx, test, row, &held.rows)?;
+            }
+            return Ok(found.datum());
+        }
+        if self.kept.is_none() {
+            self.kept = Some(run(cx, &mut self.subquery, &self.kind).await?);
+        }
+        Ok(self.kept.clone().unwrap_or_default())
+    }
+}
+
+/// Sets the slots that depend on an outer row.
+pub(super) fn bind(cx: &mut Context<'_>, bindings: &[Binding], row: &Row) -> Result<()> {
+    for binding in bindings {
+        let value = cx.evaluate(&binding.value, row)?;
+        cx.set_slot(binding.slot, value)?;
+    }
+    Ok(())
+}
+
+async fn run(cx: &mut Context<'_>, subquery: &mut BoxOperator, kind: &ApplyKind) -> Result<Datum> {
+    match kind {
+        ApplyKind::Exists => Ok(Datum::Bool(subquery.next(cx).await?.is_some())),
+        ApplyKind::Scalar(_) => {
+            let mut answer = None;
+            while let Some(rows) = subquery.next(cx).await? {
+                for row in rows {
+                    if answer.is_some() {
+                        return Err(Error::new(
+                            "21000",
+                            "more than one row returned by a subquery used as an expression",
+                        ));
+                    }
+                    answer = Some(row.into_iter().next().unwrap_or_default());
+                }
+            }
+            Ok(answer.unwrap_or_default())
+        }
+        ApplyKind::Array(_) => {
+            let mut values = Vec::new();
+            while let Some(rows) = subquery.next(cx).await? {
+                values.extend(rows.into_iter().map(|row| row.into_iter().next().unwrap_or_default()));
+            }
+            Ok(Datum::Array(values.into()))
+        }
+        ApplyKind::Any { .. } => Err(Error::internal("ANY is answered row by row")),
+    }
+}
+
+/// What `ANY` has found so far.
+#[derive(Default)]
+struct Found {
+    yes: bool,
+    unknown: bool,
+}
+
+impl Found {
+    /// Tests rows; true once the answer is settled.
+    fn look(&mut self, cx: &Context<'_>, test: &Expr, outer: &Row, rows: &[Row]) -> Result<bool> {
+        let mut pair = outer.clone();
+        for row in rows {
+            pair.truncate(outer.len());
+            pair.extend(row.iter().cloned());
+            match cx.evaluate(test, &pair)? {
+                Datum::Bool(true) => {
+                    self.yes = true;
+                    return Ok(true);
+                }
+                Datum::Null => self.unknown = true,
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    fn datum(&self) -> Datum {
+        match (self.yes, self.unknown) {
+            (true, _) => Datum::Bool(true),
+            (false, true) => Datum::Null,
+            (false, false) => Datum::Bool(false),
+        }
+    }
+}
+
+#[async_trait]
+impl Operator for ApplyOperator {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        let Some(mut rows) = self.input.next(cx).await? else { return Ok(None) };
+        for row in &mut rows {
+            let answer = self.answer(cx, row).await?;
+            row.push(answer);
+        }
+        Ok(Some(rows))
+    }
+
+    fn rewind(&mut self, cx: &mut Context<'_>) {
+        // An uncorrelated subquery may still stand inside a correlated one and read its slots.
+        self.kept = None;
+        if let Some(mut held) = self.rows.take() {
+            held.clear(cx.memory);
+        }
+        self.subquery.rewind(cx);
+        self.input.rewind(cx);
+    }
+}

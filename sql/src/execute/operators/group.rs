@@ -1,0 +1,33 @@
+//! Keys of hash tables: values alike in the sense of GROUP BY.
+
+use std::hash::{Hash, Hasher};
+
+use expr::{Datum, Row};
+
+/// Values that are equal if they would fall into one group: NULLs are alike, `1.0` and `1.00` are.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupKey(pub(crate) Row);
+
+impl PartialEq for GroupKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|(left, right)| expr::group_eq(left, right))
+    }
+}
+
+impl Eq for GroupKey {}
+
+impl Hash for GroupKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for value in &self.0 {
+            expr::group_hash(value, state);
+        }
+    }
+}
+
+impl GroupKey {
+    /// Whether a NULL is among the values: then nothing equals it in a join.
+    pub(crate) fn has_null(&self) -> bool {
+        self.0.iter().any(|value| matches!(value, Datum::Null))
+    }
+}

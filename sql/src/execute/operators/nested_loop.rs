@@ -1,0 +1,215 @@
+//! Joins that look at pairs one by one: the plain nested loop, and the one whose right side depends on the left row.
+
+use async_trait::async_trait;
+use expr::Row;
+
+use super::apply::bind;
+use super::join::Shape;
+use super::{BATCH_ROWS, BoxOperator, Operator};
+use crate::error::Result;
+use crate::execute::context::Context;
+use crate::execute::memory::HeldRows;
+use crate::plan::Binding;
+
+/// Every left row with every right row; the right side is read once and kept.
+pub(super) struct NestedLoopOperator {
+    left: BoxOperator,
+    right: BoxOperator,
+    shape: Shape,
+    held: Option<HeldRows>,
+    matched: Vec<bool>,
+    /// The left batch under way: rows still to pair, and how far the first is.
+    batch: std::vec::IntoIter<Row>,
+    current: Option<Current>,
+    left_done: bool,
+    given_alone: usize,
+}
+
+struct Current {
+    row: Row,
+    next: usize,
+    matched: bool,
+}
+
+impl NestedLoopOperator {
+    pub(super) fn new(left: BoxOperator, right: BoxOperator, shape: Shape) -> Self {
+        Self {
+            left,
+            right,
+            shape,
+            held: None,
+            matched: Vec::new(),
+            batch: Vec::new().into_iter(),
+            current: None,
+            left_done: false,
+            given_alone: 0,
+        }
+    }
+
+    async fn hold_right(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        if self.held.is_none() {
+            let mut held = HeldRows::default();
+            while let Some(rows) = self.right.next(cx).await? {
+                for row in rows {
+                    held.push(row, cx.memory)?;
+                }
+            }
+            if self.shape.keeps_right() {
+                self.matched = vec![false; held.rows.len()];
+            }
+            self.held = Some(held);
+        }
+        Ok(())
+    }
+
+    async fn next_left(&mut self, cx: &mut Context<'_>) -> Result<Option<Current>> {
+        loop {
+            if let Some(row) = self.batch.next() {
+                return Ok(Some(Current { row, next: 0, matched: false }));
+            }
+            if self.left_done {
+                return Ok(None);
+            }
+            match self.left.next(cx).await? {
+                Some(rows) => self.batch = rows.into_iter(),
+                None => self.left_done = true,
+            }
+        }
+    }
+
+    fn right_alone(&mut self) -> Vec<Row> {
+        let Some(held) = &self.held else { return Vec::new() };
+        let mut batch = Vec::new();
+        while batch.len() < BATCH_ROWS
+            && let (Some(matched), Some(row)) =
+                (self.matched.get(self.given_alone), held.rows.get(self.given_alone))
+        {
+            self.given_alone += 1;
+            if !matched {
+                batch.push(self.shape.right_alone(row));
+            }
+        }
+        batch
+    }
+}
+
+#[async_trait]
+impl Operator for NestedLoopOperator {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        self.hold_right(cx).await?;
+        cx.breathe().await?;
+        let mut out = Vec::new();
+        let mut looked = 0usize;
+        while out.len() < BATCH_ROWS {
+            let mut current = match self.current.take() {
+                Some(current) => current,
+                None => match self.next_left(cx).await? {
+                    Some(current) => current,
+                    None => break,
+                },
+            };
+            let held = self.held.as_ref().map_or(&[][..], |held| &held.rows);
+            for right in held.iter().skip(current.next) {
+                if let Some(pair) = self.shape.pair(cx, &current.row, right)? {
+                    current.matched = true;
+                    if let Some(matched) = self.matched.get_mut(current.next) {
+                        *matched = true;
+                    }
+                    out.push(pair);
+                }
+                current.next += 1;
+                looked += 1;
+                if out.len() >= BATCH_ROWS {
+                    break;
+                }
+            }
+            if current.next < held.len() {
+                self.current = Some(current);
+                break;
+            }
+            if !current.matched && self.shape.keeps_left() {
+                out.push(self.shape.left_alone(current.row));
+            }
+            if looked > 64 * BATCH_ROWS {
+                looked = 0;
+                cx.breathe().await?;
+            }
+        }
+        if out.is_empty() {
+            out = self.right_alone();
+        }
+        Ok((!out.is_empty()).then_some(out))
+    }
+
+    fn rewind(&mut self, cx: &mut Context<'_>) {
+        if let Some(mut held) = self.held.take() {
+            held.clear(cx.memory);
+        }
+        self.matched.clear();
+        self.batch = Vec::new().into_iter();
+        self.current = None;
+        self.left_done = false;
+        self.given_alone = 0;
+        self.left.rewind(cx);
+        self.right.rewind(cx);
+    }
+}
+
+/// The right side is run for each left row, with slots set from it.
+pub(super) struct DependentOperator {
+    pub(super) left: BoxOperator,
+    pub(super) right: BoxOperator,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) shape: Shape,
+    /// Left rows still to pair.
+    pub(super) batch: std::vec::IntoIter<Row>,
+    /// The left row whose partners are being read, and whether it found any.
+    pub(super) current: Option<(Row, bool)>,
+}
+
+#[async_trait]
+impl Operator for DependentOperator {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        let mut out = Vec::new();
+        while out.len() < BATCH_ROWS {
+            let (left, mut matched) = match self.current.take() {
+                Some(current) => current,
+                None => {
+                    let row = match self.batch.next() {
+                        Some(row) => row,
+                        None => match self.left.next(cx).await? {
+                            Some(rows) => {
+                                self.batch = rows.into_iter();
+                                continue;
+                            }
+                            None => break,
+                        },
+                    };
+                    bind(cx, &self.bindings, &row)?;
+                    self.right.rewind(cx);
+                    (row, false)
+                }
+            };
+            match self.right.next(cx).await? {
+                Some(rows) => {
+                    for right in &rows {
+                        if let Some(pair) = self.shape.pair(cx, &left, right)? {
+                            matched = true;
+                            out.push(pair);
+                        }
+                    }
+                    self.current = Some((left, matched));
+                }
+                None if !matched && self.shape.keeps_left() => out.push(self.shape.left_alone(left)),
+                None => {}
+            }
+        }
+        Ok((!out.is_empty()).then_some(out))
+    }
+
+    fn rewind(&mut self, cx: &mut Context<'_>) {
+        self.batch = Vec::new().into_iter();
+        self.current = None;
+        self.left.rewind(cx);
+    }
+}

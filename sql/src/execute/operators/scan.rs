@@ -1,0 +1,316 @@
+//! Scan: rows of a stored table through one of its indexes, with or without locks.
+//!
+//! Points of the primary index are fetched by their keys, many at once; ranges are read page by page; entries of a
+//! secondary index are turned into keys of rows, which are then fetched. A locking scan of points sends the lock at
+//! once, which reads the newest version too; any other locks the rows that the filter let through.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use client::{ScanOptions, Span, Strength, WaitPolicy};
+use expr::{EvalContext, Row};
+use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
+
+use super::Operator;
+use super::basic::count;
+use crate::error::{Error, Result};
+use crate::execute::context::Context;
+use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
+use crate::plan::{LockStrength, LockWait, RowLock, Scan};
+
+/// Rows of the first page of a scan of which nothing is known.
+const PAGE_ROWS_FIRST: usize = 128;
+/// Rows of a later page, at most.
+const PAGE_ROWS_MAX: usize = 4096;
+/// Bytes of a page, about.
+const PAGE_BYTES: usize = 1 << 20;
+/// Keys of one request for points or locks.
+const KEYS_MAX: usize = 1024;
+
+/// Rows of a stored table.
+pub(super) struct ScanOperator {
+    scan: Scan,
+    format: TableFormat,
+    /// The secondary index that is read, if one is.
+    secondary: Option<IndexFormat>,
+    reader: RowReader,
+    /// Keys of rows that were answered, where spans may overlap.
+    seen: Option<HashSet<Bytes>>,
+    state: State,
+}
+
+enum State {
+    /// Spans are not computed yet.
+    Fresh,
+    Running(Running),
+}
+
+struct Running {
+    /// What is left to read, the next last.
+    pieces: Vec<Piece>,
+    page_rows: usize,
+    /// How many more rows will be asked for.
+    wanted: Option<usize>,
+}
+
+enum Piece {
+    Range(Span),
+    Points(Vec<Bytes>),
+}
+
+/// Rows with their keys.
+type Keyed = Vec<(Bytes, Row)>;
+
+impl ScanOperator {
+    pub(super) fn new(scan: &Scan) -> Result<Self> {
+        let format = TableFormat::new(&scan.table)?;
+        let secondary = if scan.index == format.primary.id {
+            None
+        } else {
+            let index = scan
+                .table
+                .index(scan.index)
+                .ok_or_else(|| Error::internal("a plan names an index that its table does not have"))?;
+            Some(IndexFormat::new(&scan.table, index)?)
+        };
+        let reader = RowReader::new(&format.primary, &scan.table, &scan.columns);
+        Ok(Self { scan: scan.clone(), format, secondary, reader, seen: None, state: State::Fresh })
+    }
+
+    fn start(&mut self, cx: &Context<'_>) -> Result<Running> {
+        let index = self
+            .scan
+            .table
+            .index(self.scan.index)
+            .ok_or_else(|| Error::internal("a plan names an index that its table does not have"))?;
+        let context = EvalContext::new(&[], cx.values, cx.session);
+        let mut pieces: Vec<Piece> = Vec::new();
+        match &self.scan.spans {
+            None => {
+                let span = keys::sql::index_span(TENANT_DEFAULT, index.id);
+                pieces.push(Piece::Range(Span { start: span.start, end: span.end }));
+            }
+            Some(spans) => {
+                for span in spans {
+                    let Some(keys) = span.keys(TENANT_DEFAULT, &self.scan.table, index, &context)? else {
+                        continue;
+                    };
+                    if !span.is_point(index) {
+                        pieces.push(Piece::Range(Span { start: keys.start, end: keys.end }));
+                        continue;
+                    }
+                    let key = point_key(&keys.start);
+                    match pieces.last_mut() {
+                        Some(Piece::Points(points)) if points.len() < KEYS_MAX => points.push(key),
+                        _ => pieces.push(Piece::Points(vec![key])),
+                    }
+                }
+                self.seen = (spans.len() > 1).then(HashSet::new);
+            }
+        }
+        pieces.reverse();
+        let limit = count(cx, self.scan.limit.as_ref(), "2201W", "LIMIT")?;
+        let wanted = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let page_rows = match wanted {
+            Some(wanted) if self.scan.filter.is_none() => wanted.clamp(1, PAGE_ROWS_MAX),
+            _ => PAGE_ROWS_FIRST,
+        };
+        Ok(Running { pieces, page_rows, wanted })
+    }
+
+    /// The rows of one request, or `None` once nothing is left.
+    async fn step(&mut self, cx: &mut Context<'_>, running: &mut Running) -> Result<Option<Vec<Row>>> {
+        let Some(piece) = running.pieces.pop() else { return Ok(None) };
+        let rows = match (piece, &self.secondary, self.scan.lock) {
+            (Piece::Points(points), None, None) => {
+                let points = self.unseen(points);
+                let values = cx.transaction.get_many(points.clone()).await?;
+                self.read_present(cx, points.into_iter().zip(values))?
+            }
+            (Piece::Points(points), None, Some(lock)) => {
+                let points = self.unseen(points);
+                let locked = self.lock(cx, lock, points.clone()).await?;
+                let present = points.into_iter().zip(locked).map(|(key, locked)| (key, locked.value));
+                return Ok(Some(self.read_present(cx, present)?.into_iter().map(|(_, row)| row).collect()));
+            }
+            (Piece::Points(points), Some(_), _) => {
+                let values = cx.transaction.get_many(points.clone()).await?;
+                let entries = points.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?)));
+                self.rows_of_entries(cx, entries.collect()).await?
+            }
+            (Piece::Range(span), secondary, _) => {
+                let options = ScanOptions {
+                    rows_max: running.page_rows,
+                    bytes_max: PAGE_BYTES,
+                    reverse: self.scan.reverse,
+                };
+                running.page_rows = running.page_rows.saturating_mul(4).min(PAGE_ROWS_MAX);
+                let page = cx.transaction.scan(span, options).await?;
+                if let Some(resume) = page.resume {
+                    running.pieces.push(Piece::Range(resume));
+                }
+                if secondary.is_some() {
+                    self.rows_of_entries(cx, page.rows).await?
+                } else {
+                    let mut rows = page.rows;
+                    if let Some(seen) = &mut self.seen {
+                        rows.retain(|(key, _)| seen.insert(key.clone()));
+                    }
+                    self.read_all(cx, rows)?
+                }
+            }
+        };
+        match self.scan.lock {
+            None => Ok(Some(rows.into_iter().map(|(_, row)| row).collect())),
+            Some(lock) => self.lock_rows(cx, running, lock, rows).await.map(Some),
+        }
+    }
+
+    /// The rows that index entries lead to.
+    async fn rows_of_entries(&mut self, cx: &mut Context<'_>, entries: Vec<(Bytes, Bytes)>) -> Result<Keyed> {
+        let Some(index) = &self.secondary else { return Ok(Vec::new()) };
+        let keys = entries
+            .iter()
+            .map(|(key, value)| Ok(self.format.primary.row_key(index.primary_columns(key, value)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let keys = self.unseen(keys);
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = cx.transaction.get_many(keys.clone()).await?;
+        self.read_present(cx, keys.into_iter().zip(values))
+    }
+
+    fn unseen(&mut self, mut keys: Vec<Bytes>) -> Vec<Bytes> {
+        if let Some(seen) = &mut self.seen {
+            keys.retain(|key| seen.insert(key.clone()));
+        }
+        keys
+    }
+
+    fn read_all(&self, cx: &Context<'_>, rows: Vec<(Bytes, Bytes)>) -> Result<Keyed> {
+        self.read_present(cx, rows.into_iter().map(|(key, value)| (key, Some(value))))
+    }
+
+    /// Decodes the rows that exist and keeps those of which the filter holds.
+    fn read_present(
+        &self,
+        cx: &Context<'_>,
+        rows: impl Iterator<Item = (Bytes, Option<Bytes>)>,
+    ) -> Result<Keyed> {
+        let mut kept = Vec::with_capacity(rows.size_hint().0);
+        for (key, value) in rows {
+            let Some(value) = value else { continue };
+            let row = self.reader.read(&key, &value)?;
+            if cx.holds_if_any(self.scan.filter.as_ref(), &row)? {
+                kept.push((key, row));
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Locks rows that were read, and evaluates those again that had changed meanwhile.
+    async fn lock_rows(
+        &mut self,
+        cx: &mut Context<'_>,
+        running: &mut Running,
+        lock: RowLock,
+        rows: Keyed,
+    ) -> Result<Vec<Row>> {
+        let mut answered = Vec::with_capacity(rows.len());
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let wanted = running.wanted.map_or(KEYS_MAX, |wanted| wanted.saturating_sub(answered.len()));
+            if wanted == 0 {
+                running.pieces.clear();
+                break;
+            }
+            let (keys, candidates): (Vec<_>, Vec<_>) = rows.by_ref().take(wanted.min(KEYS_MAX)).unzip();
+            let locked = self.lock(cx, lock, keys.clone()).await?;
+            for ((key, row), locked) in keys.into_iter().zip(candidates).zip(locked) {
+                if locked.skipped {
+                    continue;
+                }
+                if !locked.changed {
+                    answered.push(row);
+                } else if let Some(value) = locked.value {
+                    let newest = self.reader.read(&key, &value)?;
+                    let condition = self.scan.recheck.as_ref().or(self.scan.filter.as_ref());
+                    if cx.holds_if_any(condition, &newest)? {
+                        answered.push(newest);
+                    }
+                }
+            }
+        }
+        if let Some(wanted) = &mut running.wanted {
+            *wanted = wanted.saturating_sub(answered.len());
+        }
+        Ok(answered)
+    }
+
+    async fn lock(
+        &self,
+        cx: &mut Context<'_>,
+        lock: RowLock,
+        keys: Vec<Bytes>,
+    ) -> Result<Vec<client::Locked>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let strength = match lock.strength {
+            LockStrength::Exclusive => Strength::Exclusive,
+            LockStrength::Shared => Strength::Shared,
+        };
+        let wait = match lock.wait {
+            LockWait::Block => WaitPolicy::Block,
+            LockWait::Error => WaitPolicy::Nowait,
+            LockWait::Skip => WaitPolicy::SkipLocked,
+        };
+        match cx.transaction.lock(keys, strength, wait).await {
+            Err(client::Error::LockNotAvailable { .. }) if lock.wait == LockWait::Error => Err(Error::new(
+                "55P03",
+                format!("could not obtain lock on row in relation \"{}\"", self.scan.table.name),
+            )),
+            locked => Ok(locked?),
+        }
+    }
+}
+
+/// The key of the row or entry whose columns these are.
+fn point_key(columns: &[u8]) -> Bytes {
+    let mut key = Vec::with_capacity(columns.len() + 1);
+    key.extend_from_slice(columns);
+    key.push(SUFFIX_ROW);
+    key.into()
+}
+
+#[async_trait]
+impl Operator for ScanOperator {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        let mut running = match std::mem::replace(&mut self.state, State::Fresh) {
+            State::Fresh => self.start(cx)?,
+            State::Running(running) => running,
+        };
+        let answer = loop {
+            match self.step(cx, &mut running).await {
+                Ok(Some(rows)) if rows.is_empty() => {}
+                answer => break answer,
+            }
+        };
+        self.state = State::Running(running);
+        answer
+    }
+
+    fn rewind(&mut self, _cx: &mut Context<'_>) {
+        self.state = State::Fresh;
+        self.seen = None;
+    }
+}
+
+/// Whether a scan asks for its rows in the primary index's order and in one piece, so that rows may be written while
+/// it reads: what was written lies behind it.
+pub(crate) fn is_behind_its_writes(scan: &Scan) -> bool {
+    scan.table.primary().is_some_and(|primary| primary.id == scan.index)
+        && scan.spans.as_ref().is_none_or(|spans| spans.len() <= 1)
+}

@@ -1,0 +1,128 @@
+//! Operators that read no table: rows written out, set-returning functions, system views.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use expr::series::Series;
+use expr::{Datum, Expr, Row};
+
+use super::{BATCH_ROWS, Operator};
+use crate::catalog::TableDescriptor;
+use crate::error::Result;
+use crate::execute::context::Context;
+use crate::plan::TableFunction;
+use crate::system;
+
+/// Rows written out.
+pub(super) struct ValuesOperator {
+    pub(super) rows: Vec<Vec<Expr>>,
+    pub(super) given: usize,
+}
+
+#[async_trait]
+impl Operator for ValuesOperator {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        let batch = self
+            .rows
+            .iter()
+            .skip(self.given)
+            .take(BATCH_ROWS)
+            .map(|row| cx.evaluate_all(row, &[]))
+            .collect::<Result<Vec<_>>>()?;
+        self.given = self.given.saturating_add(batch.len());
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    fn rewind(&mut self, _cx: &mut Context<'_>) {
+        self.given = 0;
+    }
+}
+
+/// Calls a function once for its rows.
+pub(super) struct FunctionOperator {
+    pub(super) function: TableFunction,
+    pub(super) arguments: Vec<Expr>,
+    pub(super) ordinality: bool,
+    pub(super) state: FunctionState,
+}
+
+/// How far a set-returning function is.
+pub(super) enum FunctionState {
+    Pending,
+    Running { series: Series, given: i64 },
+    Done,
+}
+
+#[async_trait]
+impl Operator for FunctionOperator {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        cx.breathe().await?;
+        if matches!(self.state, FunctionState::Pending) {
+            let arguments = cx.evaluate_all(&self.arguments, &[])?;
+            match &self.function {
+                TableFunction::Scalar => {
+                    self.state = FunctionState::Done;
+                    let mut row = arguments;
+                    if self.ordinality {
+                        row.push(Datum::Int8(1));
+                    }
+                    return Ok(Some(vec![row]));
+                }
+                TableFunction::Series(function) => {
+                    let series = Series::start(*function, &arguments, cx.session)?;
+                    self.state = FunctionState::Running { series, given: 0 };
+                }
+            }
+        }
+        let FunctionState::Running { series, given } = &mut self.state else { return Ok(None) };
+        let mut batch = Vec::with_capacity(BATCH_ROWS);
+        for value in series.take(BATCH_ROWS) {
+            *given = given.saturating_add(1);
+            let mut row = vec![value?];
+            if self.ordinality {
+                row.push(Datum::Int8(*given));
+            }
+            batch.push(row);
+        }
+        if batch.is_empty() {
+            self.state = FunctionState::Done;
+            return Ok(None);
+        }
+        Ok(Some(batch))
+    }
+
+    fn rewind(&mut self, _cx: &mut Context<'_>) {
+        self.state = FunctionState::Pending;
+    }
+}
+
+/// Reads a system view.
+pub(super) struct VirtualOperator {
+    pub(super) table: Arc<TableDescriptor>,
+    pub(super) columns: Vec<usize>,
+    pub(super) filter: Option<Expr>,
+    pub(super) done: bool,
+}
+
+#[async_trait]
+impl Operator for VirtualOperator {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        if std::mem::replace(&mut self.done, true) {
+            return Ok(None);
+        }
+        let world = system::World { catalog: cx.catalog, settings: cx.settings, session: cx.session };
+        let mut kept = Vec::new();
+        for row in system::rows(&self.table, &world)? {
+            let row: Row =
+                self.columns.iter().map(|place| row.get(*place).cloned().unwrap_or_default()).collect();
+            if cx.holds_if_any(self.filter.as_ref(), &row)? {
+                kept.push(row);
+            }
+        }
+        Ok((!kept.is_empty()).then_some(kept))
+    }
+
+    fn rewind(&mut self, _cx: &mut Context<'_>) {
+        self.done = false;
+    }
+}

@@ -1,0 +1,267 @@
+//! Rows and index entries as keys and values.
+//!
+//! ```text
+//! row of a table      key   = prefix(primary index), key columns, suffix 0
+//!                     value = the other columns (expr::row), and key columns whose display form a key loses
+//! entry, unique       key   = prefix(index), columns, suffix 0                   value = the primary key's columns
+//!   with a NULL       key   = prefix(index), columns, primary key's columns, suffix 0    value = the same
+//! entry, not unique   key   = prefix(index), columns, primary key's columns, suffix 0    value = nothing
+//! ```
+//!
+//! "The primary key's columns" are their bytes as they stand in the row's key between prefix and suffix. NULLs are
+//! distinct, so an entry with a NULL is never in the way of another.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use expr::row::RowDecoder;
+use expr::{Datum, Row, Type};
+use keys::encode::Direction;
+use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
+
+use crate::catalog::{IndexDescriptor, IndexId, TableDescriptor};
+use crate::error::{Error, Result};
+
+/// A column of an index's key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyColumn {
+    /// Its place among the table's columns.
+    pub(crate) place: usize,
+    /// Its type.
+    pub(crate) ty: Type,
+    /// Its order.
+    pub(crate) direction: Direction,
+}
+
+/// How keys of an index are made.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexFormat {
+    /// Its id.
+    pub(crate) id: IndexId,
+    /// Its name; empty for the index over a row id.
+    pub(crate) name: String,
+    /// Whether no two rows may have equal keys.
+    pub(crate) unique: bool,
+    /// What all its keys begin with.
+    pub(crate) prefix: Bytes,
+    /// Its columns.
+    pub(crate) columns: Vec<KeyColumn>,
+}
+
+impl IndexFormat {
+    pub(crate) fn new(table: &TableDescriptor, index: &IndexDescriptor) -> Result<Self> {
+        let columns = index
+            .columns
+            .iter()
+            .map(|key| {
+                let place = table.column_by_id(key.column)?;
+                let column = table.columns.get(place)?;
+                Some(KeyColumn { place, ty: column.ty, direction: key.direction() })
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| Error::internal("an index names a column that its table does not have"))?;
+        Ok(Self {
+            id: index.id,
+            name: index.name.clone(),
+            unique: index.unique,
+            prefix: keys::sql::index_prefix(TENANT_DEFAULT, index.id),
+            columns,
+        })
+    }
+
+    /// Appends the row's columns; whether a NULL is among them.
+    fn put_columns(&self, row: &[Datum], out: &mut Vec<u8>) -> Result<bool> {
+        let mut has_null = false;
+        for column in &self.columns {
+            let value = row.get(column.place).unwrap_or(&Datum::Null);
+            has_null |= value.is_null();
+            expr::key::encode_datum(value, column.ty, column.direction, out)?;
+        }
+        Ok(has_null)
+    }
+
+    /// Whether two rows differ in the columns of this index, as bytes of a key see it.
+    pub(crate) fn differs(&self, left: &[Datum], right: &[Datum]) -> bool {
+        self.columns.iter().any(|column| {
+            let (left, right) = (left.get(column.place), right.get(column.place));
+            match (left, right) {
+                (Some(left), Some(right)) => !expr::group_eq(left, right),
+                _ => true,
+            }
+        })
+    }
+
+    /// The key of the row whose primary key has these bytes.
+    pub(crate) fn row_key(&self, primary_columns: &[u8]) -> Bytes {
+        let mut key = Vec::with_capacity(self.prefix.len() + primary_columns.len() + 1);
+        key.extend_from_slice(&self.prefix);
+        key.extend_from_slice(primary_columns);
+        key.push(SUFFIX_ROW);
+        key.into()
+    }
+
+    /// The bytes of the primary key in an entry of this secondary index.
+    pub(crate) fn primary_columns<'a>(&self, key: &'a [u8], value: &'a [u8]) -> Result<&'a [u8]> {
+        if self.unique {
+            return Ok(value);
+        }
+        let mut rest = key.get(self.prefix.len()..).unwrap_or_default();
+        for column in &self.columns {
+            expr::key::skip_datum(&mut rest, column.ty, column.direction)?;
+        }
+        rest.split_last().map(|(_, columns)| columns).ok_or_else(damaged_entry)
+    }
+}
+
+fn damaged_entry() -> Error {
+    Error::new("XX001", "an index entry does not lead to a row")
+}
+
+/// An entry of a secondary index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its key.
+    pub(crate) key: Bytes,
+    /// Its value.
+    pub(crate) value: Bytes,
+    /// Whether another row's entry may stand under this key, which makes the two duplicates.
+    pub(crate) exclusive: bool,
+}
+
+/// Makes the keys and values of a table's rows.
+#[derive(Debug, Clone)]
+pub(crate) struct TableFormat {
+    /// The table.
+    pub(crate) table: Arc<TableDescriptor>,
+    /// The index that holds the rows.
+    pub(crate) primary: IndexFormat,
+    /// All others.
+    pub(crate) secondary: Vec<IndexFormat>,
+    /// Columns in the order of their ids: id, place, and whether (as what type) it stands in the key.
+    stored: Vec<(u32, usize, Option<Type>)>,
+}
+
+impl TableFormat {
+    pub(crate) fn new(table: &Arc<TableDescriptor>) -> Result<Self> {
+        let primary =
+            table.primary().ok_or_else(|| Error::internal("a table that is made up stores no rows"))?;
+        let primary = IndexFormat::new(table, primary)?;
+        let mut stored: Vec<_> = table
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(place, column)| {
+                let in_key = primary.columns.iter().any(|key| key.place == place);
+                (column.id, place, in_key.then_some(column.ty))
+            })
+            .collect();
+        stored.sort_unstable_by_key(|(id, ..)| *id);
+        let secondary = table
+            .secondary()
+            .iter()
+            .map(|index| IndexFormat::new(table, index))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { table: Arc::clone(table), primary, secondary, stored })
+    }
+
+    /// The bytes of the row's primary key between prefix and suffix.
+    pub(crate) fn primary_columns(&self, row: &[Datum]) -> Result<Vec<u8>> {
+        let mut columns = Vec::with_capacity(16);
+        self.primary.put_columns(row, &mut columns)?;
+        Ok(columns)
+    }
+
+    /// The value under the row's key.
+    pub(crate) fn value(&self, row: &[Datum]) -> Result<Bytes> {
+        let mut columns = Vec::with_capacity(self.stored.len());
+        for (id, place, key_type) in &self.stored {
+            let Some(value) = row.get(*place) else { continue };
+            if value.is_null() || key_type.is_some_and(|ty| expr::key::restores(value, ty)) {
+                continue;
+            }
+            columns.push((*id, value));
+        }
+        Ok(expr::row::encode_row(self.table.schema_version, &columns)?.into())
+    }
+
+    /// The row's entry in a secondary index.
+    pub(crate) fn entry(&self, index: &IndexFormat, row: &[Datum], primary_columns: &[u8]) -> Result<Entry> {
+        let mut key = Vec::with_capacity(index.prefix.len() + primary_columns.len() + 17);
+        key.extend_from_slice(&index.prefix);
+        let has_null = index.put_columns(row, &mut key)?;
+        let exclusive = index.unique && !has_null;
+        if !exclusive {
+            key.extend_from_slice(primary_columns);
+        }
+        key.push(SUFFIX_ROW);
+        let value = if index.unique { Bytes::copy_from_slice(primary_columns) } else { Bytes::new() };
+        Ok(Entry { key: key.into(), value, exclusive })
+    }
+}
+
+/// Reads columns of a table's rows.
+#[derive(Debug, Clone)]
+pub(crate) struct RowReader {
+    prefix_bytes: usize,
+    /// The key's columns up to the last that is wanted, each with its places in the output.
+    key: Vec<(KeyColumn, Option<usize>)>,
+    decoder: RowDecoder,
+    /// Output places that repeat a column: from, to.
+    copies: Vec<(usize, usize)>,
+    width: usize,
+}
+
+impl RowReader {
+    /// Reads these columns (places among the table's), in this order.
+    pub(crate) fn new(format: &IndexFormat, table: &TableDescriptor, columns: &[usize]) -> Self {
+        let mut wanted = Vec::with_capacity(columns.len());
+        let mut copies = Vec::new();
+        for (output, place) in columns.iter().enumerate() {
+            match columns.iter().position(|earlier| earlier == place) {
+                Some(first) if first < output => copies.push((first, output)),
+                _ => wanted.extend(table.columns.get(*place).map(|column| (column.id, output))),
+            }
+        }
+        let mut key: Vec<_> = format
+            .columns
+            .iter()
+            .map(|column| (*column, columns.iter().position(|place| *place == column.place)))
+            .collect();
+        while key.last().is_some_and(|(_, output)| output.is_none()) {
+            key.pop();
+        }
+        Self {
+            prefix_bytes: format.prefix.len(),
+            key,
+            decoder: RowDecoder::new(wanted),
+            copies,
+            width: columns.len(),
+        }
+    }
+
+    /// All columns of the table.
+    pub(crate) fn whole(format: &TableFormat) -> Self {
+        let places: Vec<usize> = (0..format.table.columns.len()).collect();
+        Self::new(&format.primary, &format.table, &places)
+    }
+
+    /// The wanted columns of a row.
+    pub(crate) fn read(&self, key: &[u8], value: &[u8]) -> Result<Row> {
+        let mut row = vec![Datum::Null; self.width];
+        let mut rest = key.get(self.prefix_bytes..).unwrap_or_default();
+        for (column, output) in &self.key {
+            match output.and_then(|output| row.get_mut(output)) {
+                Some(place) => *place = expr::key::decode_datum(&mut rest, column.ty, column.direction)?,
+                None => expr::key::skip_datum(&mut rest, column.ty, column.direction)?,
+            }
+        }
+        self.decoder.decode_into(value, &mut row)?;
+        for (from, to) in &self.copies {
+            let value = row.get(*from).cloned().unwrap_or_default();
+            if let Some(place) = row.get_mut(*to) {
+                *place = value;
+            }
+        }
+        Ok(row)
+    }
+}

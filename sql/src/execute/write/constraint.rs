@@ -1,0 +1,108 @@
+//! Violations of constraints, in PostgreSQL's words.
+
+use expr::Datum;
+
+use crate::catalog::TableDescriptor;
+use crate::error::{Error, ObjectNames, Result};
+use crate::execute::context::Context;
+use crate::execute::rows::IndexFormat;
+
+/// 23502 if a column that must not be NULL is.
+pub(crate) fn check_not_null(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> Result<()> {
+    for (column, value) in table.columns.iter().zip(row) {
+        if column.not_null && value.is_null() && !column.hidden {
+            let names = ObjectNames {
+                schema: Some(table.schema.clone()),
+                table: Some(table.name.clone()),
+                column: Some(column.name.clone()),
+                constraint: None,
+            };
+            return Err(Error::new(
+                "23502",
+                format!(
+                    "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                    column.name, table.name
+                ),
+            )
+            .detail(format!("Failing row contains ({}).", texts(cx, table, row)))
+            .names(names));
+        }
+    }
+    Ok(())
+}
+
+fn texts(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> String {
+    /// PostgreSQL cuts values of a failing row after so many bytes.
+    const VALUE_BYTES_MAX: usize = 64;
+    let values: Vec<String> = table
+        .columns
+        .iter()
+        .zip(row)
+        .filter(|(column, _)| !column.hidden)
+        .map(|(column, value)| match value {
+            Datum::Null => "null".to_owned(),
+            value => {
+                let mut text = expr::text::output(value, column.ty, cx.session);
+                if text.len() > VALUE_BYTES_MAX {
+                    let cut = (0..=VALUE_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+                    text.truncate(cut);
+                    text.push_str("...");
+                }
+                text
+            }
+        })
+        .collect();
+    values.join(", ")
+}
+
+/// 23505: another row has this key already.
+pub(crate) fn duplicate(
+    cx: &Context<'_>,
+    table: &TableDescriptor,
+    index: &IndexFormat,
+    row: &[Datum],
+) -> Error {
+    Error::new("23505", format!("duplicate key value violates unique constraint \"{}\"", index.name))
+        .detail(format!("{} already exists.", key_text(cx, table, index, row)))
+        .names(names(table, index))
+}
+
+/// 23505: a new unique index finds equal keys.
+pub(crate) fn duplicate_in_index(
+    cx: &Context<'_>,
+    table: &TableDescriptor,
+    index: &IndexFormat,
+    row: &[Datum],
+) -> Error {
+    Error::new("23505", format!("could not create unique index \"{}\"", index.name))
+        .detail(format!("{} is duplicated.", key_text(cx, table, index, row)))
+        .names(names(table, index))
+}
+
+fn names(table: &TableDescriptor, index: &IndexFormat) -> ObjectNames {
+    ObjectNames {
+        schema: Some(table.schema.clone()),
+        table: Some(table.name.clone()),
+        column: None,
+        constraint: Some(index.name.clone()),
+    }
+}
+
+/// `Key (a, b)=(1, 2)`
+fn key_text(cx: &Context<'_>, table: &TableDescriptor, index: &IndexFormat, row: &[Datum]) -> String {
+    let columns: Vec<&str> = index
+        .columns
+        .iter()
+        .filter_map(|key| table.columns.get(key.place))
+        .map(|column| column.name.as_str())
+        .collect();
+    let values: Vec<String> = index
+        .columns
+        .iter()
+        .map(|key| match row.get(key.place) {
+            None | Some(Datum::Null) => "null".to_owned(),
+            Some(value) => expr::text::output(value, key.ty, cx.session),
+        })
+        .collect();
+    format!("Key ({})=({})", columns.join(", "), values.join(", "))
+}

@@ -1,0 +1,250 @@
+//! INSERT, and the sink that COPY shares with it.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use client::Client;
+use expr::{Datum, Expr, Row};
+
+use super::constraint::{check_not_null, duplicate};
+use super::update::{Change, write_changes};
+use super::{KeyState, Outcome, Source, WRITE_BATCH_ROWS, misfit, reads_other_tables_only};
+use crate::catalog::IndexId;
+use crate::error::{Error, Result};
+use crate::execute::context::Context;
+use crate::execute::operators::build;
+use crate::execute::rows::{Entry, IndexFormat, RowReader, TableFormat};
+use crate::plan::{Assignment, ConflictAction, Insert, OnConflict};
+
+/// An INSERT under way.
+pub(crate) struct InsertExecution {
+    source: Source,
+    sink: InsertSink,
+}
+
+impl InsertExecution {
+    pub(crate) fn new(insert: &Insert) -> Result<Self> {
+        let streamed = reads_other_tables_only(&insert.source, &insert.table);
+        Ok(Self {
+            source: Source::new(build(&insert.source)?, streamed),
+            sink: InsertSink {
+                format: TableFormat::new(&insert.table)?,
+                row_id: insert.table.row_id(),
+                on_conflict: insert.on_conflict.clone(),
+                returning: insert.returning.clone(),
+                touched: HashSet::new(),
+            },
+        })
+    }
+
+    /// Writes all rows.
+    pub(crate) async fn run(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<Outcome> {
+        self.sink.touched.clear();
+        let mut outcome = Outcome::default();
+        while let Some(rows) = self.source.next(cx).await? {
+            self.sink.write(cx, client, rows, &mut outcome).await?;
+        }
+        Ok(outcome)
+    }
+
+    pub(crate) fn rewind(&mut self, cx: &mut Context<'_>) {
+        self.source.rewind(cx);
+    }
+}
+
+/// Writes new rows.
+pub(crate) struct InsertSink {
+    pub(crate) format: TableFormat,
+    row_id: Option<usize>,
+    on_conflict: Option<OnConflict>,
+    returning: Option<Vec<Expr>>,
+    /// Keys of the rows that this statement inserted or changed; kept for ON CONFLICT DO UPDATE alone.
+    touched: HashSet<Bytes>,
+}
+
+/// A new row with its keys.
+struct NewRow {
+    row: Row,
+    primary_columns: Vec<u8>,
+    key: Bytes,
+    /// One per secondary index.
+    entries: Vec<Entry>,
+}
+
+impl InsertSink {
+    /// A sink that takes rows as they are and refuses duplicates.
+    pub(crate) fn plain(format: TableFormat) -> Self {
+        let row_id = format.table.row_id();
+        Self { format, row_id, on_conflict: None, returning: None, touched: HashSet::new() }
+    }
+
+    /// Writes rows: all columns of the table each, a NULL in place of a hidden row id.
+    pub(crate) async fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &Client,
+        rows: Vec<Row>,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let mut rows = rows.into_iter();
+        loop {
+            let batch: Vec<Row> = rows.by_ref().take(WRITE_BATCH_ROWS).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.write_batch(cx, client, batch, outcome).await?;
+        }
+    }
+
+    async fn write_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &Client,
+        mut rows: Vec<Row>,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        if let Some(place) = self.row_id {
+            let first = cx.row_ids.take(client, rows.len() as u64).await?;
+            for (id, row) in (first..).zip(&mut rows) {
+                *row.get_mut(place).ok_or_else(misfit)? = Datum::Int8(id);
+            }
+        }
+        let mut new = Vec::with_capacity(rows.len());
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in rows {
+            check_not_null(cx, &self.format.table, &row)?;
+            let row = self.new_row(row)?;
+            if self.row_id.is_none() {
+                keys.push(row.key.clone());
+            }
+            keys.extend(row.entries.iter().filter(|entry| entry.exclusive).map(|entry| entry.key.clone()));
+            new.push(row);
+        }
+        let mut state = KeyState::default();
+        state.lock(cx, keys).await?;
+        for row in new {
+            self.write_row(cx, &mut state, row, outcome).await?;
+        }
+        Ok(())
+    }
+
+    fn new_row(&self, row: Row) -> Result<NewRow> {
+        if row.len() != self.format.table.columns.len() {
+            return Err(misfit());
+        }
+        let primary_columns = self.format.primary_columns(&row)?;
+        let entries = self
+            .format
+            .secondary
+            .iter()
+            .map(|index| self.format.entry(index, &row, &primary_columns))
+            .collect::<Result<Vec<_>>>()?;
+        let key = self.format.primary.row_key(&primary_columns);
+        Ok(NewRow { row, primary_columns, key, entries })
+    }
+
+    async fn write_row(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: &mut KeyState,
+        new: NewRow,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        if let Some((index, existing)) = self.conflict(state, &new) {
+            let Some(on_conflict) = self.on_conflict.as_ref().filter(|clause| is_meant(clause, index.id))
+            else {
+                return Err(duplicate(cx, &self.format.table, index, &new.row));
+            };
+            return match &on_conflict.action {
+                ConflictAction::Nothing => Ok(()),
+                ConflictAction::Update { assignments, filter } => {
+                    let (assignments, filter) = (assignments.clone(), filter.clone());
+                    self.update_existing(cx, state, new, existing, &assignments, filter.as_ref(), outcome)
+                        .await
+                }
+            };
+        }
+        let value = self.format.value(&new.row)?;
+        if self.updates_on_conflict() {
+            self.touched.insert(new.key.clone());
+        }
+        state.put(cx, new.key, value);
+        for entry in new.entries {
+            state.put(cx, entry.key, entry.value);
+        }
+        outcome.note(cx, self.returning.as_deref(), &new.row)
+    }
+
+    fn updates_on_conflict(&self) -> bool {
+        matches!(&self.on_conflict, Some(OnConflict { action: ConflictAction::Update { .. }, .. }))
+    }
+
+    /// The unique index in which the row collides, and the primary key's columns of the row that is there. An index
+    /// that ON CONFLICT does not mean comes first, because that collision is an error.
+    fn conflict(&self, state: &KeyState, new: &NewRow) -> Option<(&IndexFormat, Vec<u8>)> {
+        let mut found = None;
+        if state.get(&new.key).is_some() && self.row_id.is_none() {
+            found = Some((&self.format.primary, new.primary_columns.clone()));
+        }
+        for (index, entry) in self.format.secondary.iter().zip(&new.entries) {
+            if !entry.exclusive {
+                continue;
+            }
+            if let Some(value) = state.get(&entry.key) {
+                let meant = self.on_conflict.as_ref().is_some_and(|clause| is_meant(clause, index.id));
+                if found.is_none() || !meant {
+                    found = Some((index, value.to_vec()));
+                }
+            }
+        }
+        found
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one ON CONFLICT clause")]
+    async fn update_existing(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: &mut KeyState,
+        new: NewRow,
+        existing: Vec<u8>,
+        assignments: &[Assignment],
+        filter: Option<&Expr>,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let key = self.format.primary.row_key(&existing);
+        if self.touched.contains(&key) {
+            return Err(Error::new(
+                "21000",
+                "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            )
+            .hint(
+                "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+            ));
+        }
+        state.lock(cx, vec![key.clone()]).await?;
+        let Some(value) = state.get(&key) else {
+            return Err(Error::new("XX001", "an index entry does not lead to a row"));
+        };
+        let old = RowReader::whole(&self.format).read(&key, value)?;
+        let mut pair = old.clone();
+        pair.extend(new.row);
+        if !cx.holds_if_any(filter, &pair)? {
+            return Ok(());
+        }
+        let mut row = old.clone();
+        for assignment in assignments {
+            *row.get_mut(assignment.column).ok_or_else(misfit)? = cx.evaluate(&assignment.value, &pair)?;
+        }
+        check_not_null(cx, &self.format.table, &row)?;
+        let change = Change { old, new: row };
+        let new_key = self.format.primary.row_key(&self.format.primary_columns(&change.new)?);
+        write_changes(cx, &self.format, state, std::slice::from_ref(&change)).await?;
+        self.touched.insert(new_key);
+        outcome.note(cx, self.returning.as_deref(), &change.new)
+    }
+}
+
+/// Whether ON CONFLICT speaks of this index.
+fn is_meant(clause: &OnConflict, index: IndexId) -> bool {
+    clause.arbiters.as_ref().is_none_or(|arbiters| arbiters.contains(&index))
+}

@@ -1,0 +1,117 @@
+//! Writing rows: INSERT, UPDATE, DELETE, and what they share.
+//!
+//! Every key that may hold another transaction's row is locked before it is judged (one request per batch), which
+//! also reads its newest value: that is how duplicates are found. Keys of non-unique indexes, rows under a hidden row
+//! id and everything in an index that the same transaction created are neither locked nor read, because nobody else
+//! can have written them.
+
+mod constraint;
+mod delete;
+mod insert;
+mod state;
+mod update;
+
+use std::sync::Arc;
+
+use expr::{Expr, Row};
+
+use super::context::Context;
+use super::operators::{BoxOperator, is_behind_its_writes};
+use super::walk::walk;
+use crate::catalog::TableDescriptor;
+use crate::error::{Error, Result};
+use crate::plan::Node;
+
+pub(crate) use constraint::duplicate_in_index;
+pub(crate) use delete::DeleteExecution;
+pub(crate) use insert::{InsertExecution, InsertSink};
+use state::KeyState;
+pub(crate) use update::UpdateExecution;
+
+/// How many rows are written per request for locks.
+pub(crate) const WRITE_BATCH_ROWS: usize = 1024;
+
+/// What a writing statement did.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// How many rows it wrote.
+    pub(crate) count: u64,
+    /// The rows of RETURNING.
+    pub(crate) returned: Vec<Row>,
+}
+
+impl Outcome {
+    /// Notes a row, and what RETURNING makes of it.
+    fn note(&mut self, cx: &mut Context<'_>, returning: Option<&[Expr]>, row: &[expr::Datum]) -> Result<()> {
+        self.count = self.count.saturating_add(1);
+        if let Some(expressions) = returning {
+            let returned = cx.evaluate_all(expressions, row)?;
+            cx.memory.reserve(super::memory::row_bytes(&returned))?;
+            self.returned.push(returned);
+        }
+        Ok(())
+    }
+}
+
+/// Where rows to write come from: all of them first, or batch by batch where what is written cannot come back in.
+pub(crate) struct Source {
+    operator: BoxOperator,
+    streamed: bool,
+    held: Option<std::vec::IntoIter<Row>>,
+}
+
+impl Source {
+    pub(crate) fn new(operator: BoxOperator, streamed: bool) -> Self {
+        Self { operator, streamed, held: None }
+    }
+
+    /// The next rows to write.
+    pub(crate) async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        if self.streamed {
+            return self.operator.next(cx).await;
+        }
+        let held = match &mut self.held {
+            Some(held) => held,
+            None => {
+                let mut rows = Vec::new();
+                while let Some(batch) = self.operator.next(cx).await? {
+                    cx.memory.reserve(batch.iter().map(|row| super::memory::row_bytes(row)).sum())?;
+                    rows.extend(batch);
+                }
+                self.held.insert(rows.into_iter())
+            }
+        };
+        let batch: Vec<Row> = held.by_ref().take(WRITE_BATCH_ROWS).collect();
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    pub(crate) fn rewind(&mut self, cx: &mut Context<'_>) {
+        self.held = None;
+        self.operator.rewind(cx);
+    }
+}
+
+/// Whether no row that is written to the table can come out of this source later.
+pub(crate) fn reads_other_tables_only(node: &Node, table: &Arc<TableDescriptor>) -> bool {
+    let mut other = true;
+    walk(node, &mut |node| {
+        if let Node::Scan(scan) = node {
+            other &= scan.table.oid != table.oid;
+        }
+    });
+    other
+}
+
+/// Whether rows of the source may be written while it is read: it reads the primary index alone, in order, and the
+/// writes move no row within it.
+pub(crate) fn is_streamed(source: &Node, moves_rows: bool) -> bool {
+    match source {
+        Node::Scan(scan) => !moves_rows && is_behind_its_writes(scan),
+        _ => false,
+    }
+}
+
+/// A statement's own error for a plan that does not fit its table.
+fn misfit() -> Error {
+    Error::internal("a plan's rows do not fit its table")
+}

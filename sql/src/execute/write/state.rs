@@ -1,0 +1,51 @@
+//! What stands under the keys that a batch of writes touches.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use client::{Strength, WaitPolicy};
+
+use crate::error::Result;
+use crate::execute::context::Context;
+
+/// The values under keys that were locked, brought up to date by the batch's own writes.
+///
+/// Invariant: a key in here is locked by the transaction or written by it.
+#[derive(Debug, Default)]
+pub(crate) struct KeyState {
+    values: HashMap<Bytes, Option<Bytes>>,
+}
+
+impl KeyState {
+    /// Locks the keys that are not known yet and reads their newest values.
+    pub(crate) async fn lock(&mut self, cx: &mut Context<'_>, keys: Vec<Bytes>) -> Result<()> {
+        let mut unknown: Vec<Bytes> = keys.into_iter().filter(|key| !self.values.contains_key(key)).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let locked = cx.transaction.lock(unknown.clone(), Strength::Exclusive, WaitPolicy::Block).await?;
+        for (key, locked) in unknown.into_iter().zip(locked) {
+            self.values.insert(key, locked.value);
+        }
+        Ok(())
+    }
+
+    /// What stands under a key; `None` if nothing does, or if it was not locked.
+    pub(crate) fn get(&self, key: &Bytes) -> Option<&Bytes> {
+        self.values.get(key).and_then(Option::as_ref)
+    }
+
+    /// Writes a key.
+    pub(crate) fn put(&mut self, cx: &mut Context<'_>, key: Bytes, value: Bytes) {
+        self.values.insert(key.clone(), Some(value.clone()));
+        cx.transaction.put(key, value);
+    }
+
+    /// Deletes a key.
+    pub(crate) fn delete(&mut self, cx: &mut Context<'_>, key: Bytes) {
+        self.values.insert(key.clone(), None);
+        cx.transaction.delete(key);
+    }
+}

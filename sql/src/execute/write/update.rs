@@ -1,0 +1,174 @@
+//! UPDATE: rows that change, and their index entries.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use expr::{Expr, Row};
+
+use super::constraint::{check_not_null, duplicate};
+use super::{KeyState, Outcome, Source, is_streamed, misfit};
+use crate::error::Result;
+use crate::execute::context::Context;
+use crate::execute::operators::build;
+use crate::execute::rows::{Entry, TableFormat};
+use crate::plan::{Assignment, Update};
+
+/// An UPDATE under way.
+pub(crate) struct UpdateExecution {
+    source: Source,
+    format: TableFormat,
+    assignments: Vec<Assignment>,
+    returning: Option<Vec<Expr>>,
+    /// Whether the source may answer a row more than once.
+    repeats: bool,
+}
+
+/// A row before and after.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) old: Row,
+    pub(crate) new: Row,
+}
+
+impl UpdateExecution {
+    pub(crate) fn new(update: &Update) -> Result<Self> {
+        let format = TableFormat::new(&update.table)?;
+        let moves_rows = update
+            .assignments
+            .iter()
+            .any(|assignment| format.primary.columns.iter().any(|key| key.place == assignment.column));
+        Ok(Self {
+            source: Source::new(build(&update.source)?, is_streamed(&update.source, moves_rows)),
+            repeats: update.source.width() > update.table.columns.len(),
+            format,
+            assignments: update.assignments.clone(),
+            returning: update.returning.clone(),
+        })
+    }
+
+    /// Changes all rows.
+    pub(crate) async fn run(&mut self, cx: &mut Context<'_>) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let mut seen: HashSet<Bytes> = HashSet::new();
+        let width = self.format.table.columns.len();
+        while let Some(rows) = self.source.next(cx).await? {
+            let mut changes = Vec::with_capacity(rows.len());
+            let mut beside: Vec<Row> = Vec::new();
+            for mut row in rows {
+                if self.repeats {
+                    let key = self.format.primary.row_key(&self.format.primary_columns(&row)?);
+                    if !seen.insert(key) {
+                        continue;
+                    }
+                }
+                let mut new = row.get(..width).ok_or_else(misfit)?.to_vec();
+                for assignment in &self.assignments {
+                    *new.get_mut(assignment.column).ok_or_else(misfit)? =
+                        cx.evaluate(&assignment.value, &row)?;
+                }
+                check_not_null(cx, &self.format.table, &new)?;
+                if self.returning.is_some() {
+                    beside.push(row.split_off(width));
+                } else {
+                    row.truncate(width);
+                }
+                changes.push(Change { old: row, new });
+            }
+            let mut state = KeyState::default();
+            write_changes(cx, &self.format, &mut state, &changes).await?;
+            if self.returning.is_none() {
+                outcome.count = outcome.count.saturating_add(changes.len() as u64);
+                continue;
+            }
+            for (change, beside) in changes.into_iter().zip(beside) {
+                let mut row = change.new;
+                row.extend(beside);
+                outcome.note(cx, self.returning.as_deref(), &row)?;
+            }
+        }
+        Ok(outcome)
+    }
+
+    pub(crate) fn rewind(&mut self, cx: &mut Context<'_>) {
+        self.source.rewind(cx);
+    }
+}
+
+/// What one change does to keys.
+#[derive(Default)]
+struct KeyChanges {
+    deletes: Vec<Bytes>,
+    /// Key, value, and the index (0 = primary, from 1 the secondary ones) in which it must not be taken.
+    puts: Vec<(Bytes, Bytes, Option<usize>)>,
+}
+
+/// Writes changed rows whose old versions are locked: first everything old goes, then everything new comes, so that
+/// values may be passed around within the statement.
+pub(crate) async fn write_changes(
+    cx: &mut Context<'_>,
+    format: &TableFormat,
+    state: &mut KeyState,
+    changes: &[Change],
+) -> Result<()> {
+    let mut planned = Vec::with_capacity(changes.len());
+    let mut locks = Vec::new();
+    for change in changes {
+        let keys = key_changes(format, change, &mut locks)?;
+        planned.push(keys);
+    }
+    state.lock(cx, locks).await?;
+    for keys in &mut planned {
+        for key in std::mem::take(&mut keys.deletes) {
+            state.delete(cx, key);
+        }
+    }
+    for (change, keys) in changes.iter().zip(planned) {
+        for (key, value, exclusive) in keys.puts {
+            if let Some(index) = exclusive
+                && state.get(&key).is_some()
+            {
+                let index = match index.checked_sub(1) {
+                    None => &format.primary,
+                    Some(place) => format.secondary.get(place).ok_or_else(misfit)?,
+                };
+                return Err(duplicate(cx, &format.table, index, &change.new));
+            }
+            state.put(cx, key, value);
+        }
+    }
+    Ok(())
+}
+
+fn key_changes(format: &TableFormat, change: &Change, locks: &mut Vec<Bytes>) -> Result<KeyChanges> {
+    let mut keys = KeyChanges::default();
+    let old_columns = format.primary_columns(&change.old)?;
+    let moved = format.primary.differs(&change.old, &change.new);
+    let new_columns = if moved { format.primary_columns(&change.new)? } else { old_columns.clone() };
+    let new_key = format.primary.row_key(&new_columns);
+    if moved {
+        keys.deletes.push(format.primary.row_key(&old_columns));
+        locks.push(new_key.clone());
+    }
+    keys.puts.push((new_key, format.value(&change.new)?, moved.then_some(0)));
+    for (place, index) in format.secondary.iter().enumerate() {
+        if !moved && !index.differs(&change.old, &change.new) {
+            continue;
+        }
+        let old = format.entry(index, &change.old, &old_columns)?;
+        let Entry { key, value, exclusive } = format.entry(index, &change.new, &new_columns)?;
+        if old.key == key {
+            // The row moved and its entry stays: it leads elsewhere now.
+            keys.puts.push((key, value, None));
+            continue;
+        }
+        if old.exclusive {
+            locks.push(old.key.clone());
+        }
+        keys.deletes.push(old.key);
+        if exclusive {
+            locks.push(key.clone());
+        }
+        keys.puts.push((key, value, exclusive.then_some(place.saturating_add(1))));
+    }
+    Ok(keys)
+}

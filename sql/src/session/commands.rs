@@ -1,0 +1,330 @@
+//! What the session does by itself: transactions, settings, prepared statements.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use client::Isolation;
+use expr::{Datum, EvalContext, Expr, Row};
+
+use super::Session;
+use super::portal::{CommandTag, Fetched, Portal};
+use super::prepared::{Prepared, Statement};
+use super::run::hold;
+use super::transaction::Block;
+use crate::error::{Error, Notice, Result};
+use crate::plan::{Discard, Plan, SessionCommand, SettingValue, TransactionModes};
+use crate::settings::Scope;
+
+impl Session {
+    /// Runs a statement that needs no transaction of its own.
+    pub(super) async fn start_command(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
+        let planned = portal.prepared.planned.lock().clone();
+        let Plan::Session(command) = &planned.bound.plan else { return Ok(Fetched::EmptyQuery) };
+        for notice in planned.bound.notices.clone() {
+            self.notify(notice);
+        }
+        if let SessionCommand::Execute { name, arguments } = command.as_ref() {
+            let inner = self.named.get(name).cloned().ok_or_else(|| no_statement(name))?;
+            let values = self.arguments(name, &inner, arguments)?;
+            let deadline = portal.deadline;
+            *portal = self.execute(&inner, values).await?;
+            portal.deadline = deadline;
+            return Box::pin(self.advance(portal, rows_max)).await;
+        }
+        let (rows, tag) = self.run_command(command).await?;
+        Ok(hold(portal, rows, CommandTag::Plain(tag), rows_max))
+    }
+
+    async fn run_command(&mut self, command: &SessionCommand) -> Result<(VecDeque<Row>, &'static str)> {
+        let tag = match command {
+            SessionCommand::Begin(modes) => {
+                self.begin_block(modes)?;
+                "BEGIN"
+            }
+            SessionCommand::Commit { chain } => match self.commit_block(*chain).await? {
+                true => "COMMIT",
+                false => "ROLLBACK",
+            },
+            SessionCommand::Rollback { chain } => {
+                self.rollback_block(*chain).await?;
+                "ROLLBACK"
+            }
+            SessionCommand::Savepoint(name) => {
+                self.savepoint(name)?;
+                "SAVEPOINT"
+            }
+            SessionCommand::Release(name) => {
+                self.release(name)?;
+                "RELEASE"
+            }
+            SessionCommand::RollbackTo(name) => {
+                self.rollback_to(name).await?;
+                "ROLLBACK"
+            }
+            SessionCommand::SetTransaction(modes) => {
+                if self.outside_block("SET TRANSACTION") {
+                    return Ok((VecDeque::new(), "SET"));
+                }
+                self.set_modes(modes)?;
+                "SET"
+            }
+            SessionCommand::SetSessionCharacteristics(modes) => {
+                self.set_characteristics(modes)?;
+                "SET"
+            }
+            SessionCommand::Set { name, value, local } => {
+                self.set(name, value, *local)?;
+                "SET"
+            }
+            SessionCommand::Reset(Some(name)) => {
+                self.settings.set(name, None, Scope::Session, &mut self.context)?;
+                self.keep_settings();
+                "RESET"
+            }
+            SessionCommand::Reset(None) => {
+                self.settings.reset_all(&mut self.context)?;
+                self.keep_settings();
+                "RESET"
+            }
+            SessionCommand::Show(name) => {
+                let value = self.show(name)?;
+                return Ok((VecDeque::from([vec![text(&value)]]), "SHOW"));
+            }
+            SessionCommand::ShowAll => return Ok((self.show_all()?, "SHOW")),
+            SessionCommand::Prepare { name, types, statement } => {
+                if self.named.contains_key(name) {
+                    return Err(Error::new("42P05", format!("prepared statement \"{name}\" already exists")));
+                }
+                let declared = types.iter().map(|ty| Some(ty.kind)).collect();
+                let inner = Statement(Arc::new(statement.as_ref().clone()));
+                let prepared = self.plan_first(inner, declared).await?;
+                self.named.insert(name.clone(), prepared);
+                "PREPARE"
+            }
+            SessionCommand::Execute { .. } => {
+                return Err(Error::internal("EXECUTE is run by its own statement"));
+            }
+            SessionCommand::Deallocate(Some(name)) => {
+                self.named.remove(name).ok_or_else(|| no_statement(name))?;
+                "DEALLOCATE"
+            }
+            SessionCommand::Deallocate(None) => {
+                self.named.clear();
+                "DEALLOCATE ALL"
+            }
+            SessionCommand::Discard(what) => self.discard(*what)?,
+            SessionCommand::Vacuum => {
+                if self.transaction.block != Block::Idle {
+                    return Err(Error::new("25001", "VACUUM cannot run inside a transaction block"));
+                }
+                "VACUUM"
+            }
+            SessionCommand::Analyze => "ANALYZE",
+            SessionCommand::NoEffect { tag } => tag,
+        };
+        Ok((VecDeque::new(), tag))
+    }
+
+    /// Warns that a command has no effect outside of a transaction block, if that is where the session is.
+    fn outside_block(&mut self, command: &str) -> bool {
+        let outside = !self.transaction.in_block();
+        if outside {
+            let message = format!("{command} can only be used in transaction blocks");
+            self.notify(Notice::warning("25P01", message));
+        }
+        outside
+    }
+
+    fn set(&mut self, name: &str, value: &SettingValue, local: bool) -> Result<()> {
+        if local {
+            self.outside_block("SET LOCAL");
+        }
+        let value = match value {
+            SettingValue::Default => None,
+            SettingValue::Values(values) => Some(join_values(name, values)?),
+        };
+        match name {
+            "transaction_isolation" | "transaction_read_only" => {
+                return self.set_mode(name, value.as_deref());
+            }
+            // There is no role but the one that connected.
+            "session_authorization" | "role" => {
+                return Err(Error::unsupported(format!("SET {name}")));
+            }
+            _ => {}
+        }
+        let scope = if local { Scope::Local } else { Scope::Session };
+        self.settings.set(name, value.as_deref(), scope, &mut self.context)?;
+        self.keep_settings();
+        Ok(())
+    }
+
+    /// Outside of a block what was set is set.
+    fn keep_settings(&mut self) {
+        if self.transaction.block == Block::Idle {
+            self.settings.commit(&mut self.context);
+        }
+    }
+
+    fn set_mode(&mut self, name: &str, value: Option<&str>) -> Result<()> {
+        let mut modes = TransactionModes::default();
+        if name == "transaction_isolation" {
+            use crate::plan::Isolation as Level;
+            let word = value.unwrap_or("serializable").to_ascii_lowercase();
+            modes.isolation = Some(match word.as_str() {
+                "serializable" => Level::Serializable,
+                "repeatable read" => Level::RepeatableRead,
+                "read committed" => Level::ReadCommitted,
+                "read uncommitted" => Level::ReadUncommitted,
+                _ => {
+                    return Err(Error::new(
+                        "22023",
+                        format!("invalid value for parameter \"{name}\": \"{word}\""),
+                    )
+                    .hint(
+                        "Available values: serializable, repeatable read, read committed, read uncommitted.",
+                    ));
+                }
+            });
+        } else {
+            use crate::plan::AccessMode;
+            let read_only = crate::settings::value::parse_bool(value.unwrap_or("off")).ok_or_else(|| {
+                Error::new("22023", format!("parameter \"{name}\" requires a Boolean value"))
+            })?;
+            modes.access = Some(if read_only { AccessMode::ReadOnly } else { AccessMode::ReadWrite });
+        }
+        if self.transaction.block == Block::Idle {
+            return Ok(());
+        }
+        self.set_modes(&modes)
+    }
+
+    fn set_characteristics(&mut self, modes: &TransactionModes) -> Result<()> {
+        use crate::plan::{AccessMode, Isolation as Level};
+        if let Some(isolation) = modes.isolation {
+            let word = match isolation {
+                Level::Serializable => "serializable",
+                Level::RepeatableRead => "repeatable read",
+                Level::ReadCommitted => "read committed",
+                Level::ReadUncommitted => "read uncommitted",
+            };
+            self.settings.set(
+                "default_transaction_isolation",
+                Some(word),
+                Scope::Session,
+                &mut self.context,
+            )?;
+        }
+        if let Some(access) = modes.access {
+            let word = if access == AccessMode::ReadOnly { "on" } else { "off" };
+            self.settings.set(
+                "default_transaction_read_only",
+                Some(word),
+                Scope::Session,
+                &mut self.context,
+            )?;
+        }
+        if let Some(deferrable) = modes.deferrable {
+            let word = if deferrable { "on" } else { "off" };
+            self.settings.set(
+                "default_transaction_deferrable",
+                Some(word),
+                Scope::Session,
+                &mut self.context,
+            )?;
+        }
+        self.keep_settings();
+        Ok(())
+    }
+
+    fn show(&self, name: &str) -> Result<Arc<str>> {
+        Ok(match name {
+            "transaction_isolation" => match self.modes().isolation {
+                Isolation::Serializable => "serializable",
+                Isolation::RepeatableRead => "repeatable read",
+                Isolation::ReadCommitted => "read committed",
+            }
+            .into(),
+            "transaction_read_only" => if self.modes().read_only { "on" } else { "off" }.into(),
+            _ => self.settings.show(name)?,
+        })
+    }
+
+    fn show_all(&self) -> Result<VecDeque<Row>> {
+        self.settings
+            .all()
+            .map(|setting| {
+                let value = self.show(&setting.name.to_ascii_lowercase())?;
+                let description = setting.definition.map_or("", |definition| definition.description);
+                Ok(vec![text(setting.name), text(&value), text(description)])
+            })
+            .collect()
+    }
+
+    fn discard(&mut self, what: Discard) -> Result<&'static str> {
+        Ok(match what {
+            Discard::All => {
+                if self.transaction.block != Block::Idle {
+                    return Err(Error::new("25001", "DISCARD ALL cannot run inside a transaction block"));
+                }
+                self.named.clear();
+                self.settings.reset_all(&mut self.context)?;
+                self.keep_settings();
+                "DISCARD ALL"
+            }
+            Discard::Plans => "DISCARD PLANS",
+            Discard::Sequences => "DISCARD SEQUENCES",
+            Discard::Temp => "DISCARD TEMP",
+        })
+    }
+
+    /// The arguments of EXECUTE as values of the parameters' types.
+    fn arguments(&self, name: &str, prepared: &Prepared, arguments: &[Expr]) -> Result<Vec<Datum>> {
+        if arguments.len() != prepared.parameters.len() {
+            return Err(Error::new(
+                "42601",
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .detail(format!(
+                "Expected {} parameters but got {}.",
+                prepared.parameters.len(),
+                arguments.len()
+            )));
+        }
+        let context = EvalContext::new(&[], &[], &self.context);
+        arguments
+            .iter()
+            .zip(&prepared.parameters)
+            .map(|(argument, ty)| {
+                let value = argument.evaluate(&context)?;
+                Ok(expr::casts::apply(value, argument.ty(), *ty, false, &self.context)?)
+            })
+            .collect()
+    }
+}
+
+/// The value of SET as one text.
+fn join_values(name: &str, values: &[String]) -> Result<String> {
+    match (name, values) {
+        ("search_path", values) => Ok(values
+            .iter()
+            .map(|value| {
+                let plain = value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+                    && !value.is_empty();
+                if plain { value.clone() } else { format!("\"{}\"", value.replace('"', "\"\"")) }
+            })
+            .collect::<Vec<_>>()
+            .join(", ")),
+        ("datestyle", values) => Ok(values.join(", ")),
+        (_, [value]) => Ok(value.clone()),
+        _ => Err(Error::new("22023", format!("SET {name} takes only one argument"))),
+    }
+}
+
+fn text(text: &str) -> Datum {
+    Datum::Text(text.into())
+}
+
+fn no_statement(name: &str) -> Error {
+    Error::new("26000", format!("prepared statement \"{name}\" does not exist"))
+}

@@ -1,0 +1,163 @@
+//! From a statement to a plan, under the right catalog.
+//!
+//! The catalog that a gateway has cached may be out of date. What was planned under it is refused by the ranges
+//! (StaleCatalog) and planned again; what could not even be bound, because a table is not there, is bound again after
+//! the catalog was read anew.
+
+use std::sync::Arc;
+
+use expr::TypeKind;
+use parking_lot::Mutex;
+
+use super::prepared::{Planned, Prepared, Statement, kind_of};
+use super::{Session, prepared};
+use crate::catalog::CatalogSnapshot;
+use crate::error::{Error, Result};
+use crate::execute::traits;
+use crate::plan::{Bound, Plan, SessionCommand};
+use crate::system;
+
+impl Session {
+    /// The catalog that the next statement is planned under: the one that the transaction has pinned, else the newest
+    /// that was seen.
+    async fn planning_catalog(&self) -> Result<Arc<CatalogSnapshot>> {
+        match &self.transaction.open {
+            Some(open) => Ok(open.catalog.clone()),
+            None => self.engine.catalog().await,
+        }
+    }
+
+    /// Binds a statement for the first time.
+    pub(super) async fn plan_first(
+        &mut self,
+        statement: Statement,
+        declared: Vec<Option<TypeKind>>,
+    ) -> Result<Arc<Prepared>> {
+        let catalog = self.planning_catalog().await?;
+        let planned = match self.plan(&statement, &declared, &catalog) {
+            Ok(planned) => planned,
+            Err(error) => {
+                let newest = self.newer_catalog(&catalog).await?;
+                let Some(newest) = newest else { return Err(error) };
+                self.plan(&statement, &declared, &newest)?
+            }
+        };
+        let mut columns = planned.bound.columns.clone();
+        let mut kind = kind_of(&planned.bound);
+        if let Plan::Session(command) = &planned.bound.plan
+            && let SessionCommand::Execute { name, .. } = command.as_ref()
+            && let Some(named) = self.named.get(name)
+        {
+            columns.clone_from(&named.columns);
+            kind = named.kind;
+        }
+        Ok(Arc::new(Prepared {
+            statement,
+            declared,
+            parameters: planned.bound.parameters.clone(),
+            columns,
+            kind,
+            planned: Mutex::new(Arc::new(planned)),
+        }))
+    }
+
+    /// The catalog of now, if it is not this one, and if the transaction may still change over to it.
+    async fn newer_catalog(&mut self, seen: &Arc<CatalogSnapshot>) -> Result<Option<Arc<CatalogSnapshot>>> {
+        if let Some(open) = &self.transaction.open
+            && (open.raised || open.statements > 0)
+        {
+            return Ok(None);
+        }
+        let newest = self.engine.refresh_catalog().await?;
+        if newest.version() == seen.version() {
+            return Ok(None);
+        }
+        self.pin(&newest);
+        Ok(Some(newest))
+    }
+
+    /// Makes the open transaction, if there is one, run under this catalog from now on.
+    fn pin(&mut self, catalog: &Arc<CatalogSnapshot>) {
+        if let Some(open) = &mut self.transaction.open {
+            open.catalog = catalog.clone();
+            open.kv.set_catalog_version(catalog.version());
+        }
+    }
+
+    /// Reads the catalog anew and pins it, unless the transaction has changed it itself.
+    pub(super) async fn refresh_pinned(&mut self) -> Result<()> {
+        if self.transaction.open.as_ref().is_some_and(|open| open.raised) {
+            return Ok(());
+        }
+        let newest = self.engine.refresh_catalog().await?;
+        self.pin(&newest);
+        Ok(())
+    }
+
+    /// The plan of a prepared statement under the open transaction's catalog; made anew if that, or the search path,
+    /// is not the one that it was made under.
+    pub(super) fn planned(&mut self, prepared: &Prepared) -> Result<Arc<Planned>> {
+        let planned = prepared.planned.lock().clone();
+        let catalog = match &self.transaction.open {
+            Some(open) => open.catalog.clone(),
+            None => planned.catalog.clone(),
+        };
+        let fits = Arc::ptr_eq(&planned.catalog, &catalog)
+            && planned.search_path_generation == self.settings.search_path_generation();
+        if fits {
+            self.enter_catalog(&catalog);
+            return Ok(planned);
+        }
+        let anew = Arc::new(self.plan(&prepared.statement, &prepared.declared, &catalog)?);
+        let same_columns = match (&anew.bound.columns, &planned.bound.columns) {
+            (Some(new), Some(old)) => {
+                new.len() == old.len() && new.iter().zip(old).all(|(new, old)| new.ty == old.ty)
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        if !same_columns || anew.bound.parameters != prepared.parameters {
+            return Err(Error::new("0A000", "cached plan must not change result type"));
+        }
+        *prepared.planned.lock() = anew.clone();
+        Ok(anew)
+    }
+
+    fn plan(
+        &mut self,
+        statement: &Statement,
+        declared: &[Option<TypeKind>],
+        catalog: &Arc<CatalogSnapshot>,
+    ) -> Result<Planned> {
+        self.enter_catalog(catalog);
+        let bound = bind(statement, declared)?;
+        Ok(prepared::Planned {
+            traits: traits(&bound.plan),
+            bound,
+            catalog: catalog.clone(),
+            search_path_generation: self.settings.search_path_generation(),
+            idle: Mutex::new(None),
+        })
+    }
+
+    /// Lets the functions of the catalog answer for this one.
+    fn enter_catalog(&mut self, catalog: &Arc<CatalogSnapshot>) {
+        let generation = self.settings.search_path_generation();
+        if let Some((of, at)) = &self.context_of
+            && Arc::ptr_eq(of, catalog)
+            && *at == generation
+        {
+            return;
+        }
+        self.context.catalog = Arc::new(system::SessionCatalog::new(
+            catalog.clone(),
+            self.settings.hot().search_path.clone(),
+            self.context.current_user.clone(),
+        ));
+        self.context_of = Some((catalog.clone(), generation));
+    }
+}
+
+fn bind(statement: &Statement, _declared: &[Option<TypeKind>]) -> Result<Bound> {
+    Err(Error::unsupported(format!("the statement {}", statement.0.text)))
+}

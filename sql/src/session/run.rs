@@ -1,0 +1,445 @@
+//! Running portals.
+//!
+//! A statement that is alone in its transaction commits before its tag is answered, and what it returns by RETURNING
+//! is held until then; so it can be run again after a conflict, under a new transaction, without the client noticing.
+//! The same holds of the first statement of a block. Rows of a plain query are handed out as they are read: reading
+//! conflicts with nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::Isolation;
+use env::clock::Instant;
+use expr::{Datum, Row};
+use futures::future::{Either, select};
+
+use super::portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal, Running, State};
+use super::prepared::Planned;
+use super::transaction::{Block, Modes};
+use super::{Prepared, Session};
+use crate::error::{Cause, Error, Result};
+use crate::execute::context::{Context, cancelled};
+use crate::execute::memory::Memory;
+use crate::execute::{self, Execution};
+use crate::plan::{self, Modify, Plan};
+
+/// How long the second attempt waits at most; later ones wait longer.
+const RETRY_DELAY_MS: u64 = 2;
+
+impl Session {
+    /// One step of a portal.
+    pub(super) async fn advance(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
+        match std::mem::replace(&mut portal.state, State::Finished) {
+            State::Pending => self.start(portal, rows_max).await,
+            State::Streaming(running) => self.stream(portal, running, rows_max).await,
+            State::Held { rows, tag } => Ok(hold(portal, rows, tag, rows_max)),
+            State::CopyOut(running) => self.copy_out(portal, running).await,
+            State::CopyIn(_) => Err(Error::new("08P01", "COPY FROM STDIN waits for data")),
+            State::Finished => Err(Error::new("34000", "portal cannot be run again")),
+        }
+    }
+
+    async fn start(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
+        let prepared = portal.prepared.clone();
+        let is_session = matches!(prepared.planned.lock().bound.plan, Plan::Session(_) | Plan::Empty);
+        if is_session {
+            return self.start_command(portal, rows_max).await;
+        }
+        let mut attempt = 0u32;
+        loop {
+            let error = match self.attempt(portal, &prepared, rows_max).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => error,
+            };
+            if !self.may_retry(&error, attempt) {
+                if error.cause() == Cause::StaleCatalog {
+                    // Whatever the client does next is to be planned under the new one.
+                    let _ = self.engine.refresh_catalog().await;
+                }
+                return Err(error);
+            }
+            tracing::debug!(%error, attempt, "running a statement again");
+            if error.cause() == Cause::StaleCatalog {
+                self.engine.refresh_catalog().await?;
+            }
+            if attempt > 0 {
+                let bound = RETRY_DELAY_MS << attempt.min(6);
+                env::clock::sleep(Duration::from_millis(env::random::below(bound))).await;
+            }
+            attempt = attempt.saturating_add(1);
+            self.reopen().await?;
+        }
+    }
+
+    /// Whether the transaction may be begun anew with this very statement: it is the first, and the client has seen
+    /// nothing of it.
+    fn may_retry(&self, error: &Error, attempt: u32) -> bool {
+        let first = self.transaction.open.as_ref().is_none_or(|open| open.statements == 0);
+        error.cause() != Cause::Statement
+            && attempt < self.engine.options().retries_max
+            && first
+            && self.transaction.savepoints.is_empty()
+    }
+
+    /// The modes for a statement: those of the block, or the best for a statement by itself.
+    fn modes_for(&self, planned: &Planned) -> Modes {
+        let mut modes = self.modes();
+        if self.transaction.block == Block::Idle {
+            modes.read_only |= planned.traits.read_only;
+            if matches!(planned.bound.plan, Plan::Ddl(_)) {
+                modes.isolation = Isolation::Serializable;
+            }
+        }
+        modes
+    }
+
+    async fn attempt(
+        &mut self,
+        portal: &mut Portal,
+        prepared: &Arc<Prepared>,
+        rows_max: usize,
+    ) -> Result<Fetched> {
+        let mut planned = prepared.planned.lock().clone();
+        if let Some(command) = execute::refused_when_read_only(&planned.bound.plan)
+            && self.modes().read_only
+        {
+            return Err(Error::new("25006", format!("cannot execute {command} in a read-only transaction")));
+        }
+        let reads_catalog = planned.traits.reads_catalog;
+        self.open(self.modes_for(&planned), 0).await?;
+        if reads_catalog {
+            self.refresh_pinned().await?;
+        }
+        planned = self.planned(prepared)?;
+        for notice in planned.bound.notices.clone() {
+            self.notify(notice);
+        }
+        if let Some(open) = &mut self.transaction.open {
+            open.kv.begin_statement();
+        }
+        let mut values = portal.parameters.clone();
+        values.resize(planned.bound.slots.max(values.len()), Datum::Null);
+        match &planned.bound.plan {
+            Plan::Ddl(ddl) => {
+                let tag = self.run_ddl(portal, ddl, values).await?;
+                self.complete_statement().await?;
+                Ok(Fetched::Done(CommandTag::Plain(tag)))
+            }
+            Plan::Explain { plan, analyze } => {
+                let rows = self.run_explain(portal, &planned, plan, *analyze, values).await?;
+                self.complete_statement().await?;
+                Ok(hold(portal, rows, CommandTag::Plain("EXPLAIN"), rows_max))
+            }
+            _ => {
+                let idle = planned.idle.lock().take();
+                let execution = match idle {
+                    Some(execution) => execution,
+                    None => Execution::build(&planned.bound.plan)?
+                        .ok_or_else(|| Error::internal("a plan without rows is run for its rows"))?,
+                };
+                let running = Box::new(Running {
+                    execution,
+                    planned,
+                    values,
+                    memory: Memory::new(self.engine.options().statement_bytes_max),
+                    generation: self.transaction.generation,
+                    ready: VecDeque::new(),
+                    count: 0,
+                });
+                self.run(portal, running, rows_max).await
+            }
+        }
+    }
+
+    /// Runs what has been made ready: up to its first rows, or to its end.
+    async fn run(
+        &mut self,
+        portal: &mut Portal,
+        mut running: Box<Running>,
+        rows_max: usize,
+    ) -> Result<Fetched> {
+        let planned = running.planned.clone();
+        let Plan::Modify(modify) = &planned.bound.plan else {
+            return self.stream(portal, running, rows_max).await;
+        };
+        let header = |options: &plan::CopyOptions, columns| CopyHeader {
+            format: match options.format {
+                plan::CopyFormat::Text => CopyFormat::Text,
+                plan::CopyFormat::Csv => CopyFormat::Csv,
+            },
+            columns,
+        };
+        let tag = match (modify.as_ref(), &running.execution) {
+            (Modify::CopyFrom(copy), Execution::CopyFrom(execution)) => {
+                let header = header(&copy.options, execution.columns());
+                portal.state = State::CopyIn(running);
+                return Ok(Fetched::CopyIn(header));
+            }
+            (Modify::CopyTo(copy), Execution::CopyTo(execution)) => {
+                let header = header(&copy.options, execution.columns());
+                portal.state = State::CopyOut(running);
+                return Ok(Fetched::CopyOutStart(header));
+            }
+            (Modify::Insert(_), _) => CommandTag::Insert,
+            (Modify::Update(_), _) => CommandTag::Update,
+            (Modify::Delete(_), _) => CommandTag::Delete,
+            (Modify::CopyFrom(_) | Modify::CopyTo(_), _) => {
+                return Err(Error::internal("a COPY was made ready as something else"));
+            }
+        };
+        let engine = self.engine.clone();
+        let (execution, mut cx) = self.context_for(&mut running)?;
+        let deadline = portal.deadline;
+        let cancel = cx.cancel.clone();
+        let written = guard(&cancel, deadline, execution.write(&mut cx, engine.client())).await?;
+        self.keep(running);
+        self.complete_statement().await?;
+        Ok(hold(portal, written.returned.into(), tag(written.count), rows_max))
+    }
+
+    /// The next rows of a query.
+    async fn stream(
+        &mut self,
+        portal: &mut Portal,
+        mut running: Box<Running>,
+        rows_max: usize,
+    ) -> Result<Fetched> {
+        if running.generation != self.transaction.generation {
+            return Err(Error::new("34000", "portal cannot be run: its transaction has ended"));
+        }
+        if running.ready.is_empty() {
+            let deadline = portal.deadline;
+            let (execution, mut cx) = self.context_for(&mut running)?;
+            let cancel = cx.cancel.clone();
+            let rows = guard(&cancel, deadline, execution.next(&mut cx)).await?;
+            let Some(rows) = rows else {
+                let tag = CommandTag::Select(running.count);
+                self.keep(running);
+                self.complete_statement().await?;
+                return Ok(Fetched::Done(tag));
+            };
+            if rows_max == 0 || rows.len() <= rows_max {
+                running.count = running.count.saturating_add(rows.len() as u64);
+                portal.state = State::Streaming(running);
+                return Ok(Fetched::Rows(rows));
+            }
+            running.ready = rows.into();
+        }
+        let rows = take_front(&mut running.ready, rows_max);
+        running.count = running.count.saturating_add(rows.len() as u64);
+        portal.state = State::Streaming(running);
+        Ok(Fetched::Rows(rows))
+    }
+
+    async fn copy_out(&mut self, portal: &mut Portal, mut running: Box<Running>) -> Result<Fetched> {
+        let deadline = portal.deadline;
+        let (execution, mut cx) = self.context_for(&mut running)?;
+        let Execution::CopyTo(copy) = execution else {
+            return Err(Error::internal("a COPY was made ready as something else"));
+        };
+        let cancel = cx.cancel.clone();
+        match guard(&cancel, deadline, copy.next(&mut cx)).await? {
+            Some(bytes) => {
+                portal.state = State::CopyOut(running);
+                Ok(Fetched::CopyOut(bytes))
+            }
+            None => {
+                let tag = CommandTag::Copy(copy.count());
+                self.complete_statement().await?;
+                Ok(Fetched::Done(tag))
+            }
+        }
+    }
+
+    async fn run_ddl(
+        &mut self,
+        portal: &Portal,
+        ddl: &plan::Ddl,
+        mut values: Vec<Datum>,
+    ) -> Result<&'static str> {
+        let engine = self.engine.clone();
+        let mut memory = Memory::new(engine.options().statement_bytes_max);
+        let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
+        let mut cx = self.make_context(&mut values, &mut memory)?;
+        let cancel = cx.cancel.clone();
+        let run = execute::ddl::run(&mut cx, engine.client(), ddl, raised);
+        let outcome = guard(&cancel, portal.deadline, run).await?;
+        if let Some(open) = &mut self.transaction.open
+            && !matches!(ddl, plan::Ddl::Nothing { .. })
+        {
+            open.catalog = Arc::new(outcome.catalog);
+            open.fresh = outcome.fresh;
+            open.raised = true;
+        }
+        Ok(outcome.tag)
+    }
+
+    async fn run_explain(
+        &mut self,
+        portal: &Portal,
+        planned: &Arc<Planned>,
+        plan: &Plan,
+        analyze: bool,
+        values: Vec<Datum>,
+    ) -> Result<VecDeque<Row>> {
+        let mut lines = execute::explain(plan);
+        if analyze {
+            let started = env::clock::now();
+            let rows = self.run_for_explain(portal, planned, plan, values).await?;
+            lines.push(format!("Rows: {rows}"));
+            lines.push(format!("Execution Time: {:.3} ms", started.elapsed().as_secs_f64() * 1000.0));
+        }
+        Ok(lines.into_iter().map(|line| vec![Datum::Text(line.into())]).collect())
+    }
+
+    async fn run_for_explain(
+        &mut self,
+        portal: &Portal,
+        planned: &Arc<Planned>,
+        plan: &Plan,
+        values: Vec<Datum>,
+    ) -> Result<u64> {
+        let Some(execution) = Execution::build(plan)? else { return Ok(0) };
+        let mut running = Box::new(Running {
+            execution,
+            planned: planned.clone(),
+            values,
+            memory: Memory::new(self.engine.options().statement_bytes_max),
+            generation: self.transaction.generation,
+            ready: VecDeque::new(),
+            count: 0,
+        });
+        let engine = self.engine.clone();
+        let (execution, mut cx) = self.context_for(&mut running)?;
+        let cancel = cx.cancel.clone();
+        let work = async {
+            if !matches!(execution, Execution::Query(_)) {
+                return Ok(execution.write(&mut cx, engine.client()).await?.count);
+            }
+            let mut count = 0u64;
+            while let Some(rows) = execution.next(&mut cx).await? {
+                count = count.saturating_add(rows.len() as u64);
+            }
+            Ok(count)
+        };
+        guard(&cancel, portal.deadline, work).await
+    }
+
+    /// A statement has done its work: commits it, unless it is in a block.
+    pub(super) async fn complete_statement(&mut self) -> Result<()> {
+        match self.transaction.block {
+            Block::Idle => self.commit_or_keep().await,
+            Block::Implicit | Block::Explicit | Block::Failed => {
+                if let Some(open) = &mut self.transaction.open {
+                    open.statements = open.statements.saturating_add(1);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Commits a statement by itself; after a conflict its transaction is kept, so that it can be begun anew.
+    async fn commit_or_keep(&mut self) -> Result<()> {
+        let modes =
+            self.transaction.open.as_ref().map(|open| {
+                (Modes { isolation: open.isolation, read_only: open.read_only }, open.kv.priority())
+            });
+        let committed = self.commit(Block::Idle).await;
+        if let Err(error) = &committed
+            && error.cause() != Cause::Statement
+            && let Some((modes, priority)) = modes
+        {
+            self.open(modes, priority).await?;
+        }
+        committed
+    }
+
+    /// Puts the operators of a run that ended well back, for the next.
+    fn keep(&mut self, mut running: Box<Running>) {
+        let Ok((execution, mut cx)) = self.context_for(&mut running) else { return };
+        if execution.rewind(&mut cx) {
+            let Running { execution, planned, .. } = *running;
+            *planned.idle.lock() = Some(execution);
+        }
+    }
+
+    /// What a running statement works with, beside its execution.
+    pub(super) fn context_for<'a>(
+        &'a mut self,
+        running: &'a mut Running,
+    ) -> Result<(&'a mut Execution, Context<'a>)> {
+        let cx = self.make_context(&mut running.values, &mut running.memory)?;
+        Ok((&mut running.execution, cx))
+    }
+
+    fn make_context<'a>(
+        &'a mut self,
+        values: &'a mut Vec<Datum>,
+        memory: &'a mut Memory,
+    ) -> Result<Context<'a>> {
+        let open = self
+            .transaction
+            .open
+            .as_mut()
+            .ok_or_else(|| Error::new("34000", "the transaction of the statement has ended"))?;
+        Ok(Context {
+            transaction: &mut open.kv,
+            values,
+            session: &self.context,
+            memory,
+            catalog: &open.catalog,
+            settings: &self.settings,
+            cancel: &self.cancel,
+            row_ids: self.engine.row_ids(),
+            fresh_indexes: &open.fresh,
+            isolation: open.isolation,
+        })
+    }
+}
+
+/// Runs work until it is done, cancelled, or out of time. What was under way is dropped; its transaction is then to be
+/// rolled back.
+pub(super) async fn guard<T>(
+    cancel: &super::CancelHandle,
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let work = std::pin::pin!(work);
+    let cancellation = std::pin::pin!(cancel.cancelled());
+    let Some(deadline) = deadline else {
+        return match select(work, cancellation).await {
+            Either::Left((done, _)) => done,
+            Either::Right(_) => Err(cancelled()),
+        };
+    };
+    let timer = std::pin::pin!(env::clock::sleep_until(deadline));
+    match select(work, select(cancellation, timer)).await {
+        Either::Left((done, _)) => done,
+        Either::Right((Either::Left(_), _)) => Err(cancelled()),
+        Either::Right((Either::Right(_), _)) => {
+            Err(Error::new("57014", "canceling statement due to statement timeout"))
+        }
+    }
+}
+
+fn take_front(rows: &mut VecDeque<Row>, rows_max: usize) -> Vec<Row> {
+    let count = if rows_max == 0 { rows.len() } else { rows_max.min(rows.len()) };
+    rows.drain(..count).collect()
+}
+
+/// Rows that are all there, then the tag.
+pub(super) fn hold(
+    portal: &mut Portal,
+    mut rows: VecDeque<Row>,
+    tag: CommandTag,
+    rows_max: usize,
+) -> Fetched {
+    if rows.is_empty() {
+        portal.state = State::Finished;
+        return Fetched::Done(tag);
+    }
+    let front = take_front(&mut rows, rows_max);
+    portal.state = State::Held { rows, tag };
+    Fetched::Rows(front)
+}

@@ -1,0 +1,268 @@
+//! Beginning and ending the session's transaction.
+
+use client::{Isolation, TransactionOptions};
+
+use super::Session;
+use super::transaction::{Block, Modes, NamedSavepoint, Open, OpenMark};
+use crate::error::{Error, Notice, Result};
+use crate::execute::context::FreshIndexes;
+use crate::plan;
+
+impl Session {
+    /// The modes that a transaction beginning now has.
+    pub(super) fn default_modes(&self) -> Modes {
+        let hot = self.settings.hot();
+        Modes { isolation: hot.default_isolation, read_only: hot.default_read_only }
+    }
+
+    /// The modes of the current transaction.
+    pub(super) fn modes(&self) -> Modes {
+        self.transaction.modes.unwrap_or_else(|| self.default_modes())
+    }
+
+    /// Opens a transaction in the cluster, unless one is. `wanted`: the modes for this statement alone, where it is
+    /// not in a block. `priority` is that of the attempt before, after a conflict.
+    pub(super) async fn open(&mut self, wanted: Modes, priority: u64) -> Result<()> {
+        if self.transaction.open.is_some() {
+            return Ok(());
+        }
+        let catalog = self.engine.catalog().await?;
+        let options = TransactionOptions {
+            isolation: wanted.isolation,
+            read_only: wanted.read_only,
+            lock_timeout: self.settings.hot().lock_timeout,
+            catalog_version: catalog.version(),
+            priority,
+            ..TransactionOptions::default()
+        };
+        self.transaction.open = Some(Open {
+            kv: self.engine.client().begin(options),
+            isolation: wanted.isolation,
+            read_only: wanted.read_only,
+            statements: 0,
+            catalog,
+            raised: false,
+            fresh: FreshIndexes::default(),
+        });
+        Ok(())
+    }
+
+    /// Opens the transaction anew for another attempt at its first statement. Returns false if nothing is open.
+    pub(super) async fn reopen(&mut self) -> Result<()> {
+        let Some(mut open) = self.transaction.open.take() else { return Ok(()) };
+        let priority = open.kv.priority();
+        open.kv.rollback().await;
+        let modes = Modes { isolation: open.isolation, read_only: open.read_only };
+        self.open(modes, priority).await
+    }
+
+    /// Commits what is open; the session is then in `after`.
+    pub(super) async fn commit(&mut self, after: Block) -> Result<()> {
+        let Some(mut open) = self.transaction.end(after) else {
+            self.settings.commit(&mut self.context);
+            return Ok(());
+        };
+        match open.kv.commit().await {
+            Ok(_) => {
+                self.settings.commit(&mut self.context);
+                if open.raised {
+                    let version = open.catalog.version().saturating_add(1);
+                    self.engine.publish_catalog(std::sync::Arc::new(open.catalog.with_version(version)));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.settings.rollback_to(0, &mut self.context);
+                if matches!(error, client::Error::StaleCatalog { .. }) {
+                    // The next statement is to be planned under the new one.
+                    let _ = self.engine.refresh_catalog().await;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Rolls back what is open; the session is then in `after`.
+    pub(super) async fn rollback(&mut self, after: Block) {
+        let open = self.transaction.end(after);
+        self.settings.rollback_to(0, &mut self.context);
+        if let Some(mut open) = open {
+            open.kv.rollback().await;
+        }
+    }
+
+    /// BEGIN
+    pub(super) fn begin_block(&mut self, modes: &plan::TransactionModes) -> Result<()> {
+        match self.transaction.block {
+            Block::Explicit | Block::Failed => {
+                self.notify(Notice::warning("25001", "there is already a transaction in progress"));
+            }
+            Block::Idle | Block::Implicit => self.transaction.block = Block::Explicit,
+        }
+        self.set_modes(modes)
+    }
+
+    /// SET TRANSACTION, and what BEGIN says of modes.
+    pub(super) fn set_modes(&mut self, asked: &plan::TransactionModes) -> Result<()> {
+        let current = self.modes();
+        let mut modes = current;
+        if let Some(isolation) = asked.isolation {
+            modes.isolation = isolation_of(isolation);
+        }
+        if let Some(access) = asked.access {
+            modes.read_only = access == plan::AccessMode::ReadOnly;
+        }
+        if modes == current {
+            self.transaction.modes = Some(modes);
+            return Ok(());
+        }
+        if modes.isolation != current.isolation {
+            if !self.transaction.savepoints.is_empty() {
+                return Err(Error::new(
+                    "25001",
+                    "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
+                ));
+            }
+            if self.transaction.open.is_some() {
+                return Err(Error::new(
+                    "25001",
+                    "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+                ));
+            }
+        }
+        if let Some(open) = &mut self.transaction.open {
+            if open.read_only && !modes.read_only {
+                return Err(Error::new("25001", "transaction read-write mode must be set before any query"));
+            }
+            open.read_only = modes.read_only;
+        }
+        self.transaction.modes = Some(modes);
+        Ok(())
+    }
+
+    /// COMMIT. Answers whether it was one: a failed block is rolled back.
+    pub(super) async fn commit_block(&mut self, chain: bool) -> Result<bool> {
+        let modes = self.modes();
+        let committed = match self.transaction.block {
+            Block::Failed => {
+                self.rollback(Block::Idle).await;
+                false
+            }
+            Block::Explicit => {
+                self.commit(Block::Idle).await?;
+                true
+            }
+            block @ (Block::Idle | Block::Implicit) => {
+                if chain {
+                    return Err(no_block("COMMIT AND CHAIN"));
+                }
+                self.notify(Notice::warning("25P01", "there is no transaction in progress"));
+                self.commit(block).await?;
+                return Ok(true);
+            }
+        };
+        self.chain(chain, modes);
+        Ok(committed)
+    }
+
+    /// ROLLBACK
+    pub(super) async fn rollback_block(&mut self, chain: bool) -> Result<()> {
+        let modes = self.modes();
+        match self.transaction.block {
+            Block::Explicit | Block::Failed => self.rollback(Block::Idle).await,
+            block @ (Block::Idle | Block::Implicit) => {
+                if chain {
+                    return Err(no_block("ROLLBACK AND CHAIN"));
+                }
+                self.notify(Notice::warning("25P01", "there is no transaction in progress"));
+                self.rollback(block).await;
+                return Ok(());
+            }
+        }
+        self.chain(chain, modes);
+        Ok(())
+    }
+
+    fn chain(&mut self, chain: bool, modes: Modes) {
+        if chain {
+            self.transaction.block = Block::Explicit;
+            self.transaction.modes = Some(modes);
+            self.context.transaction_timestamp = self.context.statement_timestamp;
+        }
+    }
+
+    /// SAVEPOINT
+    pub(super) fn savepoint(&mut self, name: &str) -> Result<()> {
+        if self.transaction.block != Block::Explicit {
+            return Err(no_block("SAVEPOINT"));
+        }
+        let open = self.transaction.open.as_mut().map(|open| OpenMark {
+            kv: open.kv.savepoint(),
+            catalog: open.catalog.clone(),
+            raised: open.raised,
+            fresh: open.fresh.len(),
+        });
+        let settings_mark = self.settings.mark();
+        self.transaction.savepoints.push(NamedSavepoint { name: name.to_owned(), settings_mark, open });
+        Ok(())
+    }
+
+    /// RELEASE SAVEPOINT
+    pub(super) fn release(&mut self, name: &str) -> Result<()> {
+        if self.transaction.block != Block::Explicit {
+            return Err(no_block("RELEASE SAVEPOINT"));
+        }
+        let place = self.transaction.find_savepoint(name).ok_or_else(|| no_savepoint(name))?;
+        let mut released = self.transaction.savepoints.split_off(place).into_iter();
+        if let (Some(NamedSavepoint { open: Some(mark), .. }), Some(open)) =
+            (released.next(), &mut self.transaction.open)
+        {
+            open.kv.release(mark.kv);
+        }
+        Ok(())
+    }
+
+    /// ROLLBACK TO SAVEPOINT
+    pub(super) async fn rollback_to(&mut self, name: &str) -> Result<()> {
+        if !self.transaction.in_block() {
+            return Err(no_block("ROLLBACK TO SAVEPOINT"));
+        }
+        let place = self.transaction.find_savepoint(name).ok_or_else(|| no_savepoint(name))?;
+        self.transaction.savepoints.truncate(place.saturating_add(1));
+        let Some(savepoint) = self.transaction.savepoints.last() else { return Err(no_savepoint(name)) };
+        self.settings.rollback_to(savepoint.settings_mark, &mut self.context);
+        self.transaction.block = Block::Explicit;
+        match (&savepoint.open, &mut self.transaction.open) {
+            (Some(mark), Some(open)) => {
+                open.kv.rollback_to(&mark.kv);
+                open.catalog = mark.catalog.clone();
+                open.raised = mark.raised;
+                open.fresh.truncate(mark.fresh);
+            }
+            (None, open) => {
+                // Nothing had been done when the savepoint was made.
+                if let Some(mut open) = open.take() {
+                    open.kv.rollback().await;
+                }
+            }
+            (Some(_), None) => {}
+        }
+        Ok(())
+    }
+}
+
+fn isolation_of(isolation: plan::Isolation) -> Isolation {
+    match isolation {
+        plan::Isolation::ReadUncommitted | plan::Isolation::ReadCommitted => Isolation::ReadCommitted,
+        plan::Isolation::RepeatableRead => Isolation::RepeatableRead,
+        plan::Isolation::Serializable => Isolation::Serializable,
+    }
+}
+
+fn no_block(command: &str) -> Error {
+    Error::new("25P01", format!("{command} can only be used in transaction blocks"))
+}
+
+fn no_savepoint(name: &str) -> Error {
+    Error::new("3B001", format!("savepoint \"{name}\" does not exist"))
+}

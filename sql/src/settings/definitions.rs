@@ -1,0 +1,280 @@
+//! The table of settings: names, defaults, what values they take, what `pg_settings` tells of them.
+//!
+//! Settings that PostgreSQL has and that mean nothing here are listed only where clients are known to set or read
+//! them; they are kept and shown, and `docs/sql.md` says that they have no effect.
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// on or off
+    Bool,
+    /// One of these words.
+    Enum(&'static [&'static str]),
+    /// A whole number within bounds.
+    Integer { min: i64, max: i64 },
+    /// Milliseconds, with units ms, s, min, h, d.
+    Milliseconds,
+    /// A number.
+    Real { min: f64, max: f64 },
+    /// Any text.
+    Text,
+    /// `DateStyle`
+    DateStyle,
+    /// `TimeZone`
+    TimeZone,
+    /// `client_encoding`
+    Encoding,
+    /// `search_path`: a list of names
+    SearchPath,
+}
+
+impl Kind {
+    /// `vartype` of `pg_settings`.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Enum(_) => "enum",
+            Self::Integer { .. } | Self::Milliseconds => "integer",
+            Self::Real { .. } => "real",
+            Self::Text | Self::DateStyle | Self::TimeZone | Self::Encoding | Self::SearchPath => "string",
+        }
+    }
+}
+
+impl Context {
+    /// `context` of `pg_settings`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Who may change a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// Nobody: 55P02.
+    Internal,
+    /// Any user at any time.
+    User,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition {
+    /// Its name as SHOW ALL spells it.
+    pub name: &'static str,
+    /// Its value at first.
+    pub default: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
+    /// Who may change it.
+    pub context: Context,
+    /// Whether changes are reported to the client (ParameterStatus).
+    pub reported: bool,
+    /// `short_desc` of `pg_settings`.
+    pub description: &'static str,
+}
+
+const ISOLATION: Kind =
+    Kind::Enum(&["serializable", "repeatable read", "read committed", "read uncommitted"]);
+
+const fn user(
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    description: &'static str,
+) -> Definition {
+    Definition { name, default, kind, context: Context::User, reported: false, description }
+}
+
+const fn reported(
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    description: &'static str,
+) -> Definition {
+    Definition { name, default, kind, context: Context::User, reported: true, description }
+}
+
+const fn fixed(name: &'static str, default: &'static str, description: &'static str) -> Definition {
+    Definition { name, default, kind: Kind::Text, context: Context::Internal, reported: false, description }
+}
+
+const fn fixed_reported(name: &'static str, default: &'static str, description: &'static str) -> Definition {
+    Definition { name, default, kind: Kind::Text, context: Context::Internal, reported: true, description }
+}
+
+/// The version of PostgreSQL whose behaviour is followed.
+pub const SERVER_VERSION: &str = "15.8";
+
+/// All settings, by name in the order of the alphabet (case folded).
+pub(super) const DEFINITIONS: &[Definition] = &[
+    reported(
+        "application_name",
+        "",
+        Kind::Text,
+        "Sets the application name to be reported in statistics and logs.",
+    ),
+    user(
+        "backslash_quote",
+        "safe_encoding",
+        Kind::Enum(&["safe_encoding", "on", "off"]),
+        "Sets whether \"\\'\" is allowed in string literals.",
+    ),
+    fixed("block_size", "8192", "Shows the size of a disk block."),
+    user("bytea_output", "hex", Kind::Enum(&["escape", "hex"]), "Sets the output format for bytea."),
+    user(
+        "check_function_bodies",
+        "on",
+        Kind::Bool,
+        "Check routine bodies during CREATE FUNCTION and CREATE PROCEDURE.",
+    ),
+    reported("client_encoding", "UTF8", Kind::Encoding, "Sets the client's character set encoding."),
+    user(
+        "client_min_messages",
+        "notice",
+        Kind::Enum(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]),
+        "Sets the message levels that are sent to the client.",
+    ),
+    reported("DateStyle", "ISO, MDY", Kind::DateStyle, "Sets the display format for date and time values."),
+    user(
+        "default_table_access_method",
+        "heap",
+        Kind::Text,
+        "Sets the default table access method for new tables.",
+    ),
+    user(
+        "default_tablespace",
+        "",
+        Kind::Text,
+        "Sets the default tablespace to create tables and indexes in.",
+    ),
+    user(
+        "default_transaction_deferrable",
+        "off",
+        Kind::Bool,
+        "Sets the default deferrable status of new transactions.",
+    ),
+    user(
+        "default_transaction_isolation",
+        "serializable",
+        ISOLATION,
+        "Sets the transaction isolation level of each new transaction.",
+    ),
+    reported(
+        "default_transaction_read_only",
+        "off",
+        Kind::Bool,
+        "Sets the default read-only status of new transactions.",
+    ),
+    user(
+        "escape_string_warning",
+        "on",
+        Kind::Bool,
+        "Warn about backslash escapes in ordinary string literals.",
+    ),
+    user(
+        "extra_float_digits",
+        "1",
+        Kind::Integer { min: -15, max: 3 },
+        "Sets the number of digits displayed for floating-point values.",
+    ),
+    user(
+        "idle_in_transaction_session_timeout",
+        "0",
+        Kind::Milliseconds,
+        "Sets the maximum allowed idle time between queries, when in a transaction.",
+    ),
+    user(
+        "idle_session_timeout",
+        "0",
+        Kind::Milliseconds,
+        "Sets the maximum allowed idle time between queries, when not in a transaction.",
+    ),
+    fixed_reported("in_hot_standby", "off", "Shows whether hot standby is currently active."),
+    fixed_reported("integer_datetimes", "on", "Shows whether datetimes are integer based."),
+    reported(
+        "IntervalStyle",
+        "postgres",
+        Kind::Enum(&["postgres"]),
+        "Sets the display format for interval values.",
+    ),
+    fixed_reported("is_superuser", "on", "Shows whether the current user is a superuser."),
+    fixed("lc_collate", "C", "Shows the collation order locale."),
+    fixed("lc_ctype", "C", "Shows the character classification and case conversion locale."),
+    user("lc_messages", "C", Kind::Text, "Sets the language in which messages are displayed."),
+    user("lc_monetary", "C", Kind::Text, "Sets the locale for formatting monetary amounts."),
+    user("lc_numeric", "C", Kind::Text, "Sets the locale for formatting numbers."),
+    user("lc_time", "C", Kind::Text, "Sets the locale for formatting date and time values."),
+    user(
+        "lock_timeout",
+        "0",
+        Kind::Milliseconds,
+        "Sets the maximum allowed duration of any wait for a lock.",
+    ),
+    fixed("max_connections", "100", "Sets the maximum number of concurrent connections."),
+    fixed("max_identifier_length", "63", "Shows the maximum identifier length."),
+    fixed("max_index_keys", "32", "Shows the maximum number of index keys."),
+    fixed("port", "5432", "Sets the TCP port the server listens on."),
+    user("row_security", "on", Kind::Bool, "Enable row security."),
+    user(
+        "search_path",
+        "\"$user\", public",
+        Kind::SearchPath,
+        "Sets the schema search order for names that are not schema-qualified.",
+    ),
+    fixed_reported("server_encoding", "UTF8", "Shows the server (database) character set encoding."),
+    fixed_reported("server_version", SERVER_VERSION, "Shows the server version."),
+    fixed("server_version_num", "150008", "Shows the server version as an integer."),
+    fixed_reported("session_authorization", "", "Sets the current user name."),
+    fixed("ssl", "off", "Enables SSL connections."),
+    Definition {
+        name: "standard_conforming_strings",
+        default: "on",
+        kind: Kind::Enum(&["on"]),
+        context: Context::User,
+        reported: true,
+        description: "Causes '...' strings to treat backslashes literally.",
+    },
+    user("statement_timeout", "0", Kind::Milliseconds, "Sets the maximum allowed duration of any statement."),
+    user(
+        "synchronous_commit",
+        "on",
+        Kind::Enum(&["local", "remote_write", "remote_apply", "on", "off"]),
+        "Sets the current transaction's synchronization level.",
+    ),
+    user("synchronize_seqscans", "on", Kind::Bool, "Enable synchronized sequential scans."),
+    reported(
+        "TimeZone",
+        "UTC",
+        Kind::TimeZone,
+        "Sets the time zone for displaying and interpreting time stamps.",
+    ),
+    user(
+        "transaction_deferrable",
+        "off",
+        Kind::Bool,
+        "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures.",
+    ),
+    user(
+        "transaction_isolation",
+        "serializable",
+        ISOLATION,
+        "Sets the current transaction's isolation level.",
+    ),
+    user("transaction_read_only", "off", Kind::Bool, "Sets the current transaction's read-only status."),
+    user("work_mem", "4MB", Kind::Text, "Sets the maximum memory to be used for query workspaces."),
+    user(
+        "xmloption",
+        "content",
+        Kind::Enum(&["content", "document"]),
+        "Sets whether XML data in implicit parsing and serialization operations is to be considered as documents or content fragments.",
+    ),
+];
+
+/// The definition of a setting; names are not case sensitive.
+pub(super) fn find(name: &str) -> Option<&'static Definition> {
+    DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,382 @@
+//! Settings: what SET changes and SHOW tells.
+//!
+//! A setting has a value for the session and may have one for the transaction on top (SET LOCAL). Changes within a
+//! transaction are undone when it, or the savepoint they stand behind, is rolled back. What statements ask for on
+//! every execution is kept beside the texts in the form in which it is used ([`Settings::hot`]).
+
+mod definitions;
+pub(crate) mod value;
+
+pub use definitions::{Definition, SERVER_VERSION};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::Isolation;
+use expr::SessionContext;
+use expr::session::{ByteaOutput, DateOrder};
+
+use crate::catalog::SearchPath;
+use crate::error::{Error, Result};
+use definitions::{Context, DEFINITIONS};
+
+/// What a client's startup packet says.
+#[derive(Debug, Clone, Default)]
+pub struct SessionParameters {
+    /// The user.
+    pub user: String,
+    /// The database; empty means the user's name.
+    pub database: String,
+    /// All other parameters of the startup packet, `application_name` and `client_encoding` among them.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Settings in the form in which statements use them.
+#[derive(Debug, Clone)]
+pub struct Hot {
+    /// `statement_timeout`; `None`: no bound.
+    pub statement_timeout: Option<Duration>,
+    /// `lock_timeout`; `None`: no bound.
+    pub lock_timeout: Option<Duration>,
+    /// `idle_in_transaction_session_timeout`; `None`: no bound.
+    pub idle_in_transaction_timeout: Option<Duration>,
+    /// `default_transaction_isolation`
+    pub default_isolation: Isolation,
+    /// `default_transaction_read_only`
+    pub default_read_only: bool,
+    /// `search_path` with `"$user"` left out: there is no schema of that name.
+    pub search_path: SearchPath,
+    /// Rank of `client_min_messages`: what is below is not sent.
+    pub sends_notices: bool,
+    /// Whether warnings are sent.
+    pub sends_warnings: bool,
+}
+
+/// A session's settings.
+#[derive(Debug)]
+pub struct Settings {
+    slots: BTreeMap<String, Slot>,
+    undo: Vec<Undo>,
+    changed: Vec<&'static str>,
+    hot: Hot,
+    /// `search_path` changed: names may mean other tables.
+    search_path_generation: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Slot {
+    definition: Option<&'static Definition>,
+    reset: Arc<str>,
+    session: Arc<str>,
+    local: Option<Arc<str>>,
+}
+
+impl Slot {
+    fn effective(&self) -> &Arc<str> {
+        self.local.as_ref().unwrap_or(&self.session)
+    }
+}
+
+#[derive(Debug)]
+struct Undo {
+    name: String,
+    /// `None`: the setting did not exist.
+    before: Option<Slot>,
+}
+
+/// A setting and its value.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its value now.
+    pub value: &'a Arc<str>,
+    /// Its value after RESET.
+    pub reset: &'a Arc<str>,
+    /// What it is; `None` of a name with a dot that a client made up.
+    pub definition: Option<&'static Definition>,
+}
+
+/// How far a change reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// SET: the session, once the transaction commits.
+    Session,
+    /// SET LOCAL: the rest of the transaction.
+    Local,
+}
+
+impl Settings {
+    /// The settings of a new session. Startup parameters that are wrong refuse it, as in PostgreSQL.
+    pub fn new(parameters: &SessionParameters, context: &mut SessionContext) -> Result<Self> {
+        let mut slots = BTreeMap::new();
+        for definition in DEFINITIONS {
+            let value: Arc<str> = match definition.name {
+                "session_authorization" => parameters.user.as_str().into(),
+                _ => definition.default.into(),
+            };
+            slots.insert(
+                definition.name.to_ascii_lowercase(),
+                Slot { definition: Some(definition), reset: value.clone(), session: value, local: None },
+            );
+        }
+        let mut settings = Self {
+            slots,
+            undo: Vec::new(),
+            changed: Vec::new(),
+            hot: Hot {
+                statement_timeout: None,
+                lock_timeout: None,
+                idle_in_transaction_timeout: None,
+                default_isolation: Isolation::Serializable,
+                default_read_only: false,
+                search_path: SearchPath::default(),
+                sends_notices: true,
+                sends_warnings: true,
+            },
+            search_path_generation: 0,
+        };
+        for (name, value) in &parameters.settings {
+            settings.set(name, Some(value), Scope::Session, context)?;
+            if let Some(slot) = settings.slots.get_mut(&name.to_ascii_lowercase()) {
+                slot.reset = slot.session.clone();
+            }
+        }
+        settings.undo.clear();
+        settings.changed = DEFINITIONS.iter().filter(|d| d.reported).map(|d| d.name).collect();
+        settings.derive(context);
+        Ok(settings)
+    }
+
+    /// What statements ask for on every execution.
+    pub fn hot(&self) -> &Hot {
+        &self.hot
+    }
+
+    /// Rises whenever `search_path` changes.
+    pub fn search_path_generation(&self) -> u64 {
+        self.search_path_generation
+    }
+
+    /// SET and SET LOCAL; `None` is DEFAULT (and RESET).
+    pub fn set(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        scope: Scope,
+        context: &mut SessionContext,
+    ) -> Result<()> {
+        let key = name.to_ascii_lowercase();
+        let before = self.slots.get(&key).cloned();
+        let mut slot = match &before {
+            Some(slot) => slot.clone(),
+            // Names with a dot are anybody's, as PostgreSQL's customised options are.
+            None if name.contains('.') && value.is_some() => {
+                Slot { definition: None, reset: "".into(), session: "".into(), local: None }
+            }
+            None => return Err(unrecognised(name)),
+        };
+        let value: Arc<str> = match (slot.definition, value) {
+            (Some(definition), Some(value)) => {
+                if definition.context == Context::Internal {
+                    return Err(Error::new(
+                        "55P02",
+                        format!("parameter \"{}\" cannot be changed", definition.name),
+                    ));
+                }
+                value::normalise(definition, value)?.into()
+            }
+            (None, Some(value)) => value.into(),
+            (_, None) => slot.reset.clone(),
+        };
+        if slot.definition.is_some_and(|definition| definition.name == "TimeZone") {
+            context.set_time_zone(&value)?;
+        }
+        match scope {
+            Scope::Session => {
+                slot.session = value;
+                slot.local = None;
+            }
+            Scope::Local => slot.local = Some(value),
+        }
+        self.note_change(&slot, before.as_ref());
+        self.slots.insert(key.clone(), slot);
+        self.undo.push(Undo { name: key, before });
+        self.derive(context);
+        Ok(())
+    }
+
+    /// RESET ALL.
+    pub fn reset_all(&mut self, context: &mut SessionContext) -> Result<()> {
+        let names: Vec<String> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.definition.is_none_or(|d| d.context == Context::User))
+            .filter(|(name, _)| !name.starts_with("transaction_"))
+            .map(|(name, _)| name.clone())
+            .collect();
+        names.iter().try_for_each(|name| self.set(name, None, Scope::Session, context))
+    }
+
+    /// SHOW: the value of a setting.
+    pub fn show(&self, name: &str) -> Result<Arc<str>> {
+        let key = name.to_ascii_lowercase();
+        self.slots.get(&key).map(|slot| slot.effective().clone()).ok_or_else(|| unrecognised(name))
+    }
+
+    /// A setting's name as SHOW's column is called.
+    pub fn canonical_name(&self, name: &str) -> String {
+        definitions::find(name)
+            .map_or_else(|| name.to_ascii_lowercase(), |definition| definition.name.to_owned())
+    }
+
+    /// All settings with their values, by name.
+    pub fn all(&self) -> impl Iterator<Item = Setting<'_>> {
+        self.slots.iter().map(|(key, slot)| Setting {
+            name: slot.definition.map_or(key.as_str(), |definition| definition.name),
+            value: slot.effective(),
+            reset: &slot.reset,
+            definition: slot.definition,
+        })
+    }
+
+    /// The reported settings that changed since the last call, with their values.
+    pub fn take_changes(&mut self) -> Vec<(&'static str, String)> {
+        if self.changed.is_empty() {
+            return Vec::new();
+        }
+        let mut names = std::mem::take(&mut self.changed);
+        names.sort_unstable();
+        names.dedup();
+        names
+            .into_iter()
+            .filter_map(|name| {
+                let slot = self.slots.get(&name.to_ascii_lowercase())?;
+                Some((name, slot.effective().to_string()))
+            })
+            .collect()
+    }
+
+    /// Where the undo log stands: for a savepoint.
+    pub fn mark(&self) -> usize {
+        self.undo.len()
+    }
+
+    /// Undoes the changes since `mark`.
+    pub fn rollback_to(&mut self, mark: usize, context: &mut SessionContext) {
+        if self.undo.len() <= mark {
+            return;
+        }
+        for undo in self.undo.split_off(mark).into_iter().rev() {
+            match undo.before {
+                Some(slot) => {
+                    let now = self.slots.insert(undo.name, slot.clone());
+                    self.note_change(&slot, now.as_ref());
+                }
+                None => {
+                    self.slots.remove(&undo.name);
+                }
+            }
+        }
+        self.restore_time_zone(context);
+        self.derive(context);
+    }
+
+    /// The transaction ended well: what was set stays, what was set locally goes.
+    pub fn commit(&mut self, context: &mut SessionContext) {
+        if self.undo.is_empty() {
+            return;
+        }
+        for undo in std::mem::take(&mut self.undo) {
+            if let Some(slot) = self.slots.get_mut(&undo.name)
+                && let Some(local) = slot.local.take()
+                && local != slot.session
+                && let Some(definition) = slot.definition
+                && definition.reported
+            {
+                self.changed.push(definition.name);
+            }
+        }
+        self.restore_time_zone(context);
+        self.derive(context);
+    }
+
+    /// Writes a value that only the session itself may change, such as `transaction_isolation`.
+    pub fn put_internal(&mut self, name: &str, value: &str) {
+        if let Some(slot) = self.slots.get_mut(name)
+            && **slot.effective() != *value
+        {
+            slot.session = value.into();
+            slot.local = None;
+        }
+    }
+
+    fn note_change(&mut self, slot: &Slot, before: Option<&Slot>) {
+        let Some(definition) = slot.definition else { return };
+        let changed = before.is_none_or(|before| before.effective() != slot.effective());
+        if definition.reported && changed {
+            self.changed.push(definition.name);
+        }
+        if definition.name == "search_path" && changed {
+            self.search_path_generation += 1;
+        }
+    }
+
+    fn restore_time_zone(&self, context: &mut SessionContext) {
+        let name = self.text("timezone");
+        if *context.time_zone_name != *name {
+            // It was valid when it was set.
+            let _ = context.set_time_zone(&name);
+        }
+    }
+
+    fn text(&self, key: &str) -> Arc<str> {
+        self.slots.get(key).map_or_else(|| "".into(), |slot| slot.effective().clone())
+    }
+
+    fn timeout(&self, key: &str) -> Option<Duration> {
+        let ms = value::parse_milliseconds(&self.text(key)).and_then(|ms| u64::try_from(ms).ok())?;
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
+    fn derive(&mut self, context: &mut SessionContext) {
+        let messages = self.text("client_min_messages");
+        self.hot = Hot {
+            statement_timeout: self.timeout("statement_timeout"),
+            lock_timeout: self.timeout("lock_timeout"),
+            idle_in_transaction_timeout: self.timeout("idle_in_transaction_session_timeout"),
+            default_isolation: isolation(&self.text("default_transaction_isolation")),
+            default_read_only: &*self.text("default_transaction_read_only") == "on",
+            search_path: SearchPath::new(
+                value::parse_search_path(&self.text("search_path"))
+                    .into_iter()
+                    .filter(|name| name != "$user"),
+            ),
+            sends_notices: !matches!(&*messages, "warning" | "error"),
+            sends_warnings: &*messages != "error",
+        };
+        context.date_order = match self.text("datestyle").rsplit(' ').next() {
+            Some("DMY") => DateOrder::Dmy,
+            Some("YMD") => DateOrder::Ymd,
+            _ => DateOrder::Mdy,
+        };
+        context.bytea_output =
+            if &*self.text("bytea_output") == "escape" { ByteaOutput::Escape } else { ByteaOutput::Hex };
+        context.extra_float_digits = self.text("extra_float_digits").parse().unwrap_or(1);
+        context.schema = self.hot.search_path.creation().map(Into::into);
+    }
+}
+
+/// The level of this name, in PostgreSQL's words. READ UNCOMMITTED is READ COMMITTED, as there.
+pub fn isolation(name: &str) -> Isolation {
+    match name {
+        "repeatable read" => Isolation::RepeatableRead,
+        "read committed" | "read uncommitted" => Isolation::ReadCommitted,
+        _ => Isolation::Serializable,
+    }
+}
+
+fn unrecognised(name: &str) -> Error {
+    Error::new("42704", format!("unrecognized configuration parameter \"{name}\""))
+}

@@ -1,0 +1,214 @@
+//! Reads the values of settings as SET takes them and brings them into the form that SHOW gives.
+
+use crate::error::{Error, Result};
+use crate::settings::definitions::{Definition, Kind};
+
+/// The value in the form in which it is kept and shown.
+pub(super) fn normalise(definition: &Definition, value: &str) -> Result<String> {
+    match definition.kind {
+        Kind::Bool => match parse_bool(value) {
+            Some(true) => Ok("on".to_owned()),
+            Some(false) => Ok("off".to_owned()),
+            None => Err(Error::new(
+                "22023",
+                format!("parameter \"{}\" requires a Boolean value", definition.name),
+            )),
+        },
+        Kind::Enum(words) => normalise_enum(definition, words, value),
+        Kind::Integer { min, max } => {
+            let number: i64 = value.trim().parse().map_err(|_| invalid(definition, value))?;
+            check_bounds(definition, number, min, max)?;
+            Ok(number.to_string())
+        }
+        Kind::Milliseconds => {
+            let ms = parse_milliseconds(value).ok_or_else(|| {
+                invalid(definition, value).hint(
+                    "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".",
+                )
+            })?;
+            check_bounds(definition, ms, 0, i64::from(i32::MAX))?;
+            Ok(show_milliseconds(ms))
+        }
+        Kind::Real { min, max } => {
+            let number: f64 = value.trim().parse().map_err(|_| invalid(definition, value))?;
+            if number < min || number > max {
+                return Err(Error::new(
+                    "22023",
+                    format!(
+                        "{number} is outside the valid range for parameter \"{}\" ({min} .. {max})",
+                        definition.name
+                    ),
+                ));
+            }
+            Ok(number.to_string())
+        }
+        Kind::Text | Kind::SearchPath => Ok(value.to_owned()),
+        Kind::DateStyle => normalise_date_style(definition, value),
+        Kind::TimeZone => Ok(value.to_owned()),
+        Kind::Encoding => normalise_encoding(definition, value),
+    }
+}
+
+fn invalid(definition: &Definition, value: &str) -> Error {
+    Error::new("22023", format!("invalid value for parameter \"{}\": \"{value}\"", definition.name))
+}
+
+fn check_bounds(definition: &Definition, number: i64, min: i64, max: i64) -> Result<()> {
+    if (min..=max).contains(&number) {
+        return Ok(());
+    }
+    let unit = if definition.kind == Kind::Milliseconds { " ms" } else { "" };
+    Err(Error::new(
+        "22023",
+        format!(
+            "{number}{unit} is outside the valid range for parameter \"{}\" ({min}{unit} .. {max}{unit})",
+            definition.name
+        ),
+    ))
+}
+
+/// A boolean as PostgreSQL's settings take it: unique prefixes of true, false, yes, no; on, off, 1, 0.
+pub(crate) fn parse_bool(value: &str) -> Option<bool> {
+    let value = value.trim().to_ascii_lowercase();
+    let prefix = |word: &str| !value.is_empty() && word.starts_with(&value);
+    match value.as_str() {
+        "1" | "on" => Some(true),
+        "0" | "off" | "of" => Some(false),
+        _ if prefix("true") || prefix("yes") => Some(true),
+        _ if prefix("false") || prefix("no") => Some(false),
+        _ => None,
+    }
+}
+
+fn normalise_enum(definition: &Definition, words: &'static [&'static str], value: &str) -> Result<String> {
+    let lower = value.trim().to_ascii_lowercase();
+    if let Some(word) = words.iter().find(|word| **word == lower) {
+        return Ok((*word).to_owned());
+    }
+    // Words that mean on and off are taken for enums that have these.
+    if let Some(bool) = parse_bool(&lower) {
+        let word = if bool { "on" } else { "off" };
+        if words.contains(&word) {
+            return Ok(word.to_owned());
+        }
+    }
+    if definition.name == "standard_conforming_strings" && parse_bool(&lower) == Some(false) {
+        return Err(Error::unsupported("standard_conforming_strings = off"));
+    }
+    if definition.name == "IntervalStyle"
+        && matches!(lower.as_str(), "sql_standard" | "postgres_verbose" | "iso_8601")
+    {
+        return Err(Error::unsupported(format!("IntervalStyle = {lower}")));
+    }
+    Err(invalid(definition, value).hint(format!("Available values: {}.", words.join(", "))))
+}
+
+/// Milliseconds of a number with an optional unit.
+pub(crate) fn parse_milliseconds(value: &str) -> Option<i64> {
+    let value = value.trim();
+    let unit_start = value.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(value.len());
+    let (number, unit) = value.split_at(unit_start);
+    let number: f64 = number.trim().parse().ok()?;
+    let factor = match unit.trim() {
+        "" | "ms" => 1.0,
+        "us" => 0.001,
+        "s" => 1000.0,
+        "min" => 60_000.0,
+        "h" => 3_600_000.0,
+        "d" => 86_400_000.0,
+        _ => return None,
+    };
+    let ms = (number * factor).round_ties_even();
+    (ms.abs() < 9e18).then_some(ms as i64)
+}
+
+fn show_milliseconds(ms: i64) -> String {
+    const UNITS: [(i64, &str); 5] =
+        [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")];
+    if ms == 0 {
+        return "0".to_owned();
+    }
+    for (size, unit) in UNITS {
+        if ms % size == 0 {
+            return format!("{}{unit}", ms / size);
+        }
+    }
+    format!("{ms}ms")
+}
+
+fn normalise_date_style(definition: &Definition, value: &str) -> Result<String> {
+    let mut order = "MDY";
+    for word in value.split(',').map(str::trim) {
+        match word.to_ascii_lowercase().as_str() {
+            "iso" | "default" => {}
+            "mdy" | "us" | "noneuro" | "noneuropean" => order = "MDY",
+            "dmy" | "euro" | "european" => order = "DMY",
+            "ymd" => order = "YMD",
+            "sql" | "postgres" | "german" => return Err(Error::unsupported(format!("DateStyle = {word}"))),
+            _ => {
+                return Err(invalid(definition, value));
+            }
+        }
+    }
+    Ok(format!("ISO, {order}"))
+}
+
+fn normalise_encoding(definition: &Definition, value: &str) -> Result<String> {
+    let squeezed: String =
+        value.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    match squeezed.as_str() {
+        "utf8" | "unicode" => Ok("UTF8".to_owned()),
+        // No conversion in either direction, as in PostgreSQL.
+        "sqlascii" => Ok("SQL_ASCII".to_owned()),
+        "" => Err(invalid(definition, value)),
+        _ => Err(Error::new("0A000", format!("conversion between {value} and UTF8 is not supported"))),
+    }
+}
+
+/// The names of a search path, `"$user"` included, without their quotes.
+pub(crate) fn parse_search_path(value: &str) -> Vec<String> {
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| match name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => name.to_ascii_lowercase(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::definitions::find;
+
+    fn set(name: &str, value: &str) -> Result<String> {
+        normalise(find(name).unwrap(), value)
+    }
+
+    #[test]
+    fn milliseconds_take_units_and_are_shown_in_the_largest_that_fits() {
+        assert_eq!(set("statement_timeout", "5000").unwrap(), "5s");
+        assert_eq!(set("statement_timeout", "1.5s").unwrap(), "1500ms");
+        assert_eq!(set("statement_timeout", "2min").unwrap(), "2min");
+        assert_eq!(set("statement_timeout", "0").unwrap(), "0");
+        assert_eq!(set("statement_timeout", "5 parsecs").unwrap_err().sqlstate, "22023");
+    }
+
+    #[test]
+    fn booleans_take_postgresqls_words() {
+        for word in ["t", "TRUE", "yes", "on", "1"] {
+            assert_eq!(set("row_security", word).unwrap(), "on");
+        }
+        assert_eq!(
+            set("row_security", "o").unwrap_err().message,
+            "parameter \"row_security\" requires a Boolean value"
+        );
+    }
+
+    #[test]
+    fn a_search_path_keeps_quoted_names_as_they_are() {
+        assert_eq!(parse_search_path("\"$user\", Public,\"A b\""), ["$user", "public", "A b"]);
+    }
+}

@@ -1,0 +1,116 @@
+//! Views of what is there once: the database, the role, settings, access methods.
+
+use super::record::Records;
+use super::{
+    AM_BTREE_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, DATABASE_OID, OWNER_OID, World,
+};
+use crate::catalog::PG_CATALOG_OID;
+
+/// `pg_encoding_to_char(6)`
+pub(super) const ENCODING_UTF8: i32 = 6;
+
+const TABLESPACE_DEFAULT_OID: u32 = 1663;
+const TABLESPACE_GLOBAL_OID: u32 = 1664;
+
+pub(super) fn pg_database(world: &World<'_>, records: &mut Records<'_>) {
+    records.push(&[
+        ("oid", DATABASE_OID.into()),
+        ("datname", (&*world.session.database).into()),
+        ("datdba", OWNER_OID.into()),
+        ("encoding", ENCODING_UTF8.into()),
+        ("datlocprovider", "c".into()),
+        ("datallowconn", true.into()),
+        ("datconnlimit", (-1).into()),
+        ("dattablespace", TABLESPACE_DEFAULT_OID.into()),
+        ("datcollate", "C".into()),
+        ("datctype", "C".into()),
+    ]);
+}
+
+/// Everybody who connects may do everything: the one role that is listed is the session's own.
+pub(super) fn pg_roles(world: &World<'_>, records: &mut Records<'_>) {
+    records.push(&[
+        ("oid", OWNER_OID.into()),
+        ("rolname", (&*world.session.current_user).into()),
+        ("rolsuper", true.into()),
+        ("rolinherit", true.into()),
+        ("rolcreaterole", true.into()),
+        ("rolcreatedb", true.into()),
+        ("rolcanlogin", true.into()),
+        ("rolreplication", true.into()),
+        ("rolconnlimit", (-1).into()),
+        ("rolbypassrls", true.into()),
+    ]);
+}
+
+pub(super) fn pg_user(world: &World<'_>, records: &mut Records<'_>) {
+    records.push(&[
+        ("usename", (&*world.session.current_user).into()),
+        ("usesysid", OWNER_OID.into()),
+        ("usecreatedb", true.into()),
+        ("usesuper", true.into()),
+        ("userepl", true.into()),
+        ("usebypassrls", true.into()),
+        ("passwd", "********".into()),
+    ]);
+}
+
+pub(super) fn pg_am(records: &mut Records<'_>) {
+    for (oid, name, kind) in [(AM_HEAP_OID, "heap", "t"), (AM_BTREE_OID, "btree", "i")] {
+        records.push(&[("oid", oid.into()), ("amname", name.into()), ("amtype", kind.into())]);
+    }
+}
+
+pub(super) fn pg_tablespace(records: &mut Records<'_>) {
+    for (oid, name) in [(TABLESPACE_DEFAULT_OID, "pg_default"), (TABLESPACE_GLOBAL_OID, "pg_global")] {
+        records.push(&[("oid", oid.into()), ("spcname", name.into()), ("spcowner", OWNER_OID.into())]);
+    }
+}
+
+pub(super) fn pg_language(records: &mut Records<'_>) {
+    records.push(&[
+        ("oid", 12u32.into()),
+        ("lanname", "internal".into()),
+        ("lanowner", OWNER_OID.into()),
+        ("lanpltrusted", false.into()),
+    ]);
+}
+
+pub(super) fn pg_collation(records: &mut Records<'_>) {
+    for (oid, name, provider, locale) in [
+        (COLLATION_DEFAULT_OID, "default", "d", None),
+        (COLLATION_C_OID, "C", "c", Some("C")),
+        (951, "POSIX", "c", Some("POSIX")),
+    ] {
+        records.push(&[
+            ("oid", oid.into()),
+            ("collname", name.into()),
+            ("collnamespace", PG_CATALOG_OID.into()),
+            ("collowner", OWNER_OID.into()),
+            ("collprovider", provider.into()),
+            ("collisdeterministic", true.into()),
+            ("collencoding", (-1).into()),
+            ("collcollate", locale.into()),
+            ("collctype", locale.into()),
+        ]);
+    }
+}
+
+pub(super) fn pg_settings(world: &World<'_>, records: &mut Records<'_>) {
+    for setting in world.settings.all() {
+        let kind = setting.definition.map_or("string", |definition| definition.kind.type_name());
+        let context = setting.definition.map_or("user", |definition| definition.context.name());
+        records.push(&[
+            ("name", setting.name.into()),
+            ("setting", (&**setting.value).into()),
+            ("category", "Nunatak".into()),
+            ("short_desc", setting.definition.map_or("", |definition| definition.description).into()),
+            ("context", context.into()),
+            ("vartype", kind.into()),
+            ("source", if setting.value == setting.reset { "default" } else { "session" }.into()),
+            ("boot_val", setting.definition.map(|definition| definition.default).into()),
+            ("reset_val", (&**setting.reset).into()),
+            ("pending_restart", false.into()),
+        ]);
+    }
+}

@@ -1,0 +1,223 @@
+//! Functions that answer from the catalog, and the names behind regclass and its like.
+
+use std::sync::Arc;
+
+use expr::session::CatalogFunctions;
+use expr::{Datum, Type, TypeKind};
+
+use super::{OWNER_OID, cluster, deparse};
+use crate::catalog::{CatalogSnapshot, SearchPath, schema};
+
+/// The catalog as one session sees it.
+#[derive(Debug)]
+pub(crate) struct SessionCatalog {
+    catalog: Arc<CatalogSnapshot>,
+    path: SearchPath,
+    user: Arc<str>,
+}
+
+impl SessionCatalog {
+    pub(crate) fn new(catalog: Arc<CatalogSnapshot>, path: SearchPath, user: Arc<str>) -> Self {
+        Self { catalog, path, user }
+    }
+
+    /// Schema and name of a table or an index.
+    fn relation(&self, oid: u32) -> Option<(&str, &str)> {
+        if let Some(table) = self.catalog.table_by_oid(oid) {
+            return Some((&table.schema, &table.name));
+        }
+        let (table, index) = self.catalog.index_by_oid(oid)?;
+        Some((&table.schema, &index.name))
+    }
+
+    /// Whether the relation is what its bare name means.
+    fn is_visible(&self, oid: u32) -> Option<bool> {
+        let (_, name) = self.relation(oid)?;
+        Some(self.catalog.relation_oid(&self.path, None, name) == Some(oid))
+    }
+
+    fn constraint(&self, oid: u32) -> Option<String> {
+        self.catalog.tables().find_map(|table| {
+            let index = table
+                .indexes
+                .iter()
+                .find(|index| index.constraint.is_some_and(|constraint| constraint.oid == oid))?;
+            deparse::constraint(table, index)
+        })
+    }
+
+    fn index(&self, oid: u32, column: i64, pretty: bool) -> Option<String> {
+        let (table, index) = self.catalog.index_by_oid(oid)?;
+        match usize::try_from(column) {
+            Ok(0) | Err(_) => {
+                let is_visible = pretty && self.is_visible(table.oid).unwrap_or(false);
+                Some(deparse::index(table, index, is_visible))
+            }
+            Ok(number) => deparse::index_column(table, index, number),
+        }
+    }
+
+    fn relation_named(&self, text: &str) -> Option<u32> {
+        let (schema, name) = match split_name(text).as_slice() {
+            [name] => (None, name.clone()),
+            [schema, name] => (Some(schema.clone()), name.clone()),
+            _ => return None,
+        };
+        self.catalog.relation_oid(&self.path, schema.as_deref(), &name)
+    }
+
+    fn current_schemas(&self, implicit: bool) -> Datum {
+        let names: Vec<Datum> = if implicit {
+            self.path.lookup().filter(|name| schema::oid(name).is_some()).map(Datum::text).collect()
+        } else {
+            self.path.explicit().filter(|name| schema::oid(name).is_some()).map(Datum::text).collect()
+        };
+        Datum::Array(names.into())
+    }
+}
+
+/// The parts of a name that dots separate; folded unless quoted.
+fn split_name(text: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut part = String::new();
+    let mut quoted = false;
+    let mut chars = text.trim().chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                part.push('"');
+            }
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(std::mem::take(&mut part)),
+            c if quoted => part.push(c),
+            c => part.extend(c.to_lowercase()),
+        }
+    }
+    parts.push(part);
+    parts
+}
+
+fn optional_text(text: Option<String>) -> Datum {
+    text.map_or(Datum::Null, Datum::text)
+}
+
+fn oid_of(argument: Option<&Datum>) -> u32 {
+    argument.and_then(Datum::as_i64).and_then(|oid| u32::try_from(oid).ok()).unwrap_or(0)
+}
+
+impl CatalogFunctions for SessionCatalog {
+    fn call(&self, name: &str, arguments: &[Datum]) -> expr::Result<Datum> {
+        let first = arguments.first();
+        let number = |place: usize| arguments.get(place).and_then(Datum::as_i64);
+        let flag = |place: usize| matches!(arguments.get(place), Some(Datum::Bool(true)));
+        Ok(match name {
+            "pg_table_is_visible" => self.is_visible(oid_of(first)).map_or(Datum::Null, Datum::Bool),
+            "pg_type_is_visible" => {
+                TypeKind::from_oid(oid_of(first)).map_or(Datum::Null, |_| Datum::Bool(true))
+            }
+            "pg_function_is_visible" | "pg_operator_is_visible" | "pg_collation_is_visible" => {
+                Datum::Bool(true)
+            }
+            "pg_get_userbyid" => match oid_of(first) {
+                OWNER_OID => Datum::Text(self.user.clone()),
+                other => Datum::text(format!("unknown (OID={other})")),
+            },
+            "format_type" => match first {
+                None | Some(Datum::Null) => Datum::Null,
+                Some(_) => {
+                    let modifier = number(1).and_then(|modifier| i32::try_from(modifier).ok()).unwrap_or(-1);
+                    Datum::text(match (oid_of(first), TypeKind::from_oid(oid_of(first))) {
+                        (0, _) => "-".to_owned(),
+                        (_, Some(kind)) => Type { kind, modifier }.display_name(),
+                        (_, None) => "???".to_owned(),
+                    })
+                }
+            },
+            "pg_get_expr" => first.cloned().unwrap_or_default(),
+            "pg_get_indexdef" => optional_text(self.index(oid_of(first), number(1).unwrap_or(0), flag(2))),
+            "pg_get_constraintdef" => optional_text(self.constraint(oid_of(first))),
+            "pg_encoding_to_char" => match number(0) {
+                Some(code) if code == i64::from(cluster::ENCODING_UTF8) => Datum::text("UTF8"),
+                Some(0) => Datum::text("SQL_ASCII"),
+                _ => Datum::text(""),
+            },
+            "pg_relation_is_publishable" => {
+                Datum::Bool(self.catalog.table_by_oid(oid_of(first)).is_some_and(super::is_base))
+            }
+            "current_schemas" => self.current_schemas(flag(0)),
+            "to_regclass" => first
+                .and_then(Datum::as_str)
+                .and_then(|text| self.relation_named(text))
+                .map_or(Datum::Null, Datum::Oid),
+            "pg_tablespace_location" => Datum::text(""),
+            "pg_is_in_recovery" | "pg_is_other_temp_schema" => Datum::Bool(false),
+            "pg_my_temp_schema" => Datum::Oid(0),
+            name if name.starts_with("has_") && name.ends_with("_privilege") => Datum::Bool(true),
+            // Nothing is commented on; sizes are not known here; what these would describe does not exist.
+            "obj_description"
+            | "col_description"
+            | "shobj_description"
+            | "pg_get_statisticsobjdef_columns"
+            | "pg_get_viewdef"
+            | "pg_get_ruledef"
+            | "pg_get_triggerdef"
+            | "pg_get_serial_sequence"
+            | "pg_get_partkeydef"
+            | "pg_get_functiondef"
+            | "pg_get_function_result"
+            | "pg_get_function_arguments"
+            | "pg_get_function_identity_arguments"
+            | "pg_table_size"
+            | "pg_relation_size"
+            | "pg_total_relation_size"
+            | "pg_indexes_size"
+            | "pg_database_size" => Datum::Null,
+            other => return Err(expr::Error::new("0A000", format!("function {other} is not supported"))),
+        })
+    }
+
+    fn reg_name(&self, kind: TypeKind, oid: u32) -> Option<String> {
+        match kind {
+            TypeKind::Regclass => {
+                let (schema, name) = self.relation(oid)?;
+                let name = deparse::quote_name(name);
+                Some(if self.is_visible(oid)? {
+                    name
+                } else {
+                    format!("{}.{name}", deparse::quote_name(schema))
+                })
+            }
+            TypeKind::Regtype => TypeKind::from_oid(oid).map(|kind| kind.display_name().to_owned()),
+            TypeKind::Regnamespace => [schema::PG_CATALOG, schema::PUBLIC, schema::INFORMATION_SCHEMA]
+                .into_iter()
+                .find(|name| schema::oid(name) == Some(oid))
+                .map(str::to_owned),
+            TypeKind::Regrole => (oid == OWNER_OID).then(|| deparse::quote_name(&self.user)),
+            _ => None,
+        }
+    }
+
+    fn reg_oid(&self, kind: TypeKind, name: &str) -> expr::Result<u32> {
+        let (found, sqlstate, what) = match kind {
+            TypeKind::Regclass => (self.relation_named(name), "42P01", "relation"),
+            TypeKind::Regtype => {
+                let bare = name.trim().strip_prefix("pg_catalog.").unwrap_or(name.trim());
+                (TypeKind::from_name(bare).map(TypeKind::oid), "42704", "type")
+            }
+            TypeKind::Regnamespace => {
+                let found = match split_name(name).as_slice() {
+                    [name] => schema::oid(name),
+                    _ => None,
+                };
+                (found, "3F000", "schema")
+            }
+            TypeKind::Regrole => {
+                let is_user = split_name(name).first().is_some_and(|name| **name == *self.user);
+                (is_user.then_some(OWNER_OID), "42704", "role")
+            }
+            _ => (None, "42883", "function"),
+        };
+        found.ok_or_else(|| expr::Error::new(sqlstate, format!("{what} \"{name}\" does not exist")))
+    }
+}

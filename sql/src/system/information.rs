@@ -1,0 +1,152 @@
+//! `information_schema`: the catalog in the words of the SQL standard.
+
+use expr::TypeKind;
+
+use super::record::{Records, Value};
+use super::{World, columns as views, deparse};
+use crate::catalog::{Column, IndexDescriptor, TableDescriptor, schema};
+
+fn yes_or_no(value: bool) -> Value {
+    if value { "YES" } else { "NO" }.into()
+}
+
+pub(super) fn tables(world: &World<'_>, records: &mut Records<'_>) {
+    for table in world.catalog.tables() {
+        let is_view = views::is_view(table);
+        records.push(&[
+            ("table_catalog", (&*world.session.database).into()),
+            ("table_schema", (&table.schema).into()),
+            ("table_name", (&table.name).into()),
+            ("table_type", if is_view { "VIEW" } else { "BASE TABLE" }.into()),
+            ("is_insertable_into", yes_or_no(super::is_base(table))),
+            ("is_typed", yes_or_no(false)),
+        ]);
+    }
+}
+
+pub(super) fn columns(world: &World<'_>, records: &mut Records<'_>) {
+    for table in world.catalog.tables() {
+        for (_, column) in table.visible() {
+            push_column(world, records, table, column);
+        }
+    }
+}
+
+fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescriptor, column: &Column) {
+    /// What PostgreSQL says of texts without a bound: bytes of a field at most.
+    const OCTETS_MAX: usize = 1 << 30;
+    let kind = column.ty.kind;
+    let length = column.ty.length();
+    let octets = match (kind, length) {
+        (TypeKind::Text, _) | (TypeKind::Varchar, None) => Some(OCTETS_MAX),
+        (TypeKind::Varchar | TypeKind::Bpchar, Some(length)) => Some(length.saturating_mul(4)),
+        _ => None,
+    };
+    let (precision, radix, scale) = match kind {
+        TypeKind::Int2 => (Some(16), Some(2), Some(0)),
+        TypeKind::Int4 => (Some(32), Some(2), Some(0)),
+        TypeKind::Int8 => (Some(64), Some(2), Some(0)),
+        TypeKind::Float4 => (Some(24), Some(2), None),
+        TypeKind::Float8 => (Some(53), Some(2), None),
+        TypeKind::Numeric => match column.ty.precision_and_scale() {
+            Some((precision, scale)) => (Some(precision), Some(10), Some(scale)),
+            None => (None, Some(10), None),
+        },
+        _ => (None, None, None),
+    };
+    let datetime_precision = match kind {
+        TypeKind::Date => Some(0),
+        TypeKind::Timestamp | TypeKind::Timestamptz if column.ty.modifier >= 0 => Some(column.ty.modifier),
+        TypeKind::Timestamp | TypeKind::Timestamptz | TypeKind::Interval => Some(6),
+        _ => None,
+    };
+    let data_type = if kind.element().is_some() { "ARRAY" } else { kind.display_name() };
+    let database = &*world.session.database;
+    records.push(&[
+        ("table_catalog", database.into()),
+        ("table_schema", (&table.schema).into()),
+        ("table_name", (&table.name).into()),
+        ("column_name", (&column.name).into()),
+        ("ordinal_position", column.id.into()),
+        ("column_default", deparse::default(column).into()),
+        ("is_nullable", yes_or_no(!column.not_null)),
+        ("data_type", data_type.into()),
+        ("character_maximum_length", length.into()),
+        ("character_octet_length", octets.into()),
+        ("numeric_precision", precision.into()),
+        ("numeric_precision_radix", radix.into()),
+        ("numeric_scale", scale.into()),
+        ("datetime_precision", datetime_precision.into()),
+        ("udt_catalog", database.into()),
+        ("udt_schema", schema::PG_CATALOG.into()),
+        ("udt_name", kind.name().into()),
+        ("dtd_identifier", column.id.to_string().into()),
+        ("is_self_referencing", yes_or_no(false)),
+        ("is_identity", yes_or_no(false)),
+        ("identity_cycle", yes_or_no(false)),
+        ("is_generated", "NEVER".into()),
+        ("is_updatable", yes_or_no(table.kind == crate::catalog::TableKind::Base)),
+    ]);
+}
+
+pub(super) fn schemata(world: &World<'_>, records: &mut Records<'_>) {
+    for name in [schema::PG_CATALOG, schema::PUBLIC, schema::INFORMATION_SCHEMA] {
+        records.push(&[
+            ("catalog_name", (&*world.session.database).into()),
+            ("schema_name", name.into()),
+            ("schema_owner", (&*world.session.current_user).into()),
+        ]);
+    }
+}
+
+fn constraints<'a>(world: &'a World<'_>) -> impl Iterator<Item = (&'a TableDescriptor, &'a IndexDescriptor)> {
+    world.catalog.tables().flat_map(|table| {
+        table
+            .indexes
+            .iter()
+            .filter(|index| index.constraint.is_some())
+            .map(move |index| (table.as_ref(), index))
+    })
+}
+
+pub(super) fn table_constraints(world: &World<'_>, records: &mut Records<'_>) {
+    let database = &*world.session.database;
+    for (table, index) in constraints(world) {
+        let is_primary = index.constraint.is_some_and(|constraint| constraint.primary_key);
+        records.push(&[
+            ("constraint_catalog", database.into()),
+            ("constraint_schema", (&table.schema).into()),
+            ("constraint_name", (&index.name).into()),
+            ("table_catalog", database.into()),
+            ("table_schema", (&table.schema).into()),
+            ("table_name", (&table.name).into()),
+            ("constraint_type", if is_primary { "PRIMARY KEY" } else { "UNIQUE" }.into()),
+            ("is_deferrable", yes_or_no(false)),
+            ("initially_deferred", yes_or_no(false)),
+            ("enforced", yes_or_no(true)),
+            ("nulls_distinct", if is_primary { Value::Null } else { yes_or_no(true) }),
+        ]);
+    }
+}
+
+pub(super) fn key_column_usage(world: &World<'_>, records: &mut Records<'_>) {
+    let database = &*world.session.database;
+    for (table, index) in constraints(world) {
+        for (number, key) in (1u32..).zip(&index.columns) {
+            let Some(column) = table.column_by_id(key.column).and_then(|place| table.columns.get(place))
+            else {
+                continue;
+            };
+            records.push(&[
+                ("constraint_catalog", database.into()),
+                ("constraint_schema", (&table.schema).into()),
+                ("constraint_name", (&index.name).into()),
+                ("table_catalog", database.into()),
+                ("table_schema", (&table.schema).into()),
+                ("table_name", (&table.name).into()),
+                ("column_name", (&column.name).into()),
+                ("ordinal_position", number.into()),
+            ]);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! System views: `pg_catalog` and `information_schema` as tables that are made up from the real catalog.
+//!
+//! `columns.txt` lists the views with PostgreSQL's oids, columns and types (of types that do not exist here, the nearest
+//! that does). A view whose rows come from what Nunatak does not have (triggers, policies, publications, …) is truly
+//! empty. Functions that answer from the catalog (`pg_table_is_visible`, `format_type`, …) are in [`functions`].
+
+mod cluster;
+mod columns;
+mod deparse;
+mod functions;
+mod information;
+mod record;
+mod relations;
+mod types;
+
+use std::sync::Arc;
+
+use expr::{Row, SessionContext};
+
+use crate::catalog::{CatalogSnapshot, TableDescriptor};
+use crate::error::Result;
+use crate::settings::Settings;
+use record::Records;
+
+pub(crate) use columns::tables;
+pub(crate) use functions::SessionCatalog;
+
+/// What the views are made up from.
+pub(crate) struct World<'a> {
+    /// The catalog.
+    pub(crate) catalog: &'a CatalogSnapshot,
+    /// The session's settings.
+    pub(crate) settings: &'a Settings,
+    /// The session.
+    pub(crate) session: &'a SessionContext,
+}
+
+/// The oid of the role that owns everything: the one that is connected.
+const OWNER_OID: u32 = 10;
+/// The oid of the database: there is one.
+const DATABASE_OID: u32 = 5;
+/// `pg_am`: tables.
+const AM_HEAP_OID: u32 = 2;
+/// `pg_am`: indexes.
+const AM_BTREE_OID: u32 = 403;
+/// `pg_collation`: default.
+const COLLATION_DEFAULT_OID: u32 = 100;
+/// `pg_collation`: C.
+const COLLATION_C_OID: u32 = 950;
+
+/// The rows of a view, all columns each.
+pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>> {
+    let mut records = Records::new(view);
+    match (view.schema.as_str(), view.name.as_str()) {
+        ("pg_catalog", "pg_class") => relations::pg_class(world, &mut records),
+        ("pg_catalog", "pg_namespace") => relations::pg_namespace(&mut records),
+        ("pg_catalog", "pg_attribute") => relations::pg_attribute(world, &mut records),
+        ("pg_catalog", "pg_index") => relations::pg_index(world, &mut records),
+        ("pg_catalog", "pg_constraint") => relations::pg_constraint(world, &mut records),
+        ("pg_catalog", "pg_attrdef") => relations::pg_attrdef(world, &mut records),
+        ("pg_catalog", "pg_tables") => relations::pg_tables(world, &mut records),
+        ("pg_catalog", "pg_indexes") => relations::pg_indexes(world, &mut records),
+        ("pg_catalog", "pg_type") => types::pg_type(&mut records),
+        ("pg_catalog", "pg_database") => cluster::pg_database(world, &mut records),
+        ("pg_catalog", "pg_roles" | "pg_authid") => cluster::pg_roles(world, &mut records),
+        ("pg_catalog", "pg_user") => cluster::pg_user(world, &mut records),
+        ("pg_catalog", "pg_am") => cluster::pg_am(&mut records),
+        ("pg_catalog", "pg_tablespace") => cluster::pg_tablespace(&mut records),
+        ("pg_catalog", "pg_language") => cluster::pg_language(&mut records),
+        ("pg_catalog", "pg_collation") => cluster::pg_collation(&mut records),
+        ("pg_catalog", "pg_settings") => cluster::pg_settings(world, &mut records),
+        ("information_schema", "tables") => information::tables(world, &mut records),
+        ("information_schema", "columns") => information::columns(world, &mut records),
+        ("information_schema", "schemata") => information::schemata(world, &mut records),
+        ("information_schema", "table_constraints") => information::table_constraints(world, &mut records),
+        ("information_schema", "key_column_usage") => information::key_column_usage(world, &mut records),
+        _ => {}
+    }
+    records.finish()
+}
+
+/// The tables that users and the system have, with their visible columns alone.
+fn is_base(table: &Arc<TableDescriptor>) -> bool {
+    table.kind == crate::catalog::TableKind::Base
+}

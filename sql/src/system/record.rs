@@ -1,0 +1,144 @@
+//! Rows of a view, written by the names of their columns.
+
+use expr::{Datum, Row, TypeKind};
+
+use crate::catalog::TableDescriptor;
+use crate::error::{Error, Result};
+
+/// The rows of one view under construction.
+pub(super) struct Records<'a> {
+    view: &'a TableDescriptor,
+    rows: Vec<Row>,
+    wrong: Option<String>,
+}
+
+impl<'a> Records<'a> {
+    pub(super) fn new(view: &'a TableDescriptor) -> Self {
+        Self { view, rows: Vec::new(), wrong: None }
+    }
+
+    /// Adds a row; columns that are not named are NULL, or the zero of their type if they cannot be.
+    pub(super) fn push(&mut self, fields: &[(&str, Value)]) {
+        let mut row: Row = self
+            .view
+            .columns
+            .iter()
+            .map(|column| if column.not_null { zero(column.ty.kind) } else { Datum::Null })
+            .collect();
+        for (name, value) in fields {
+            match self.view.columns.iter().position(|column| column.name == *name) {
+                Some(place) => {
+                    if let (Some(slot), Some(column)) = (row.get_mut(place), self.view.columns.get(place)) {
+                        *slot = value.datum(column.ty.kind);
+                    }
+                }
+                None => self.wrong = Some((*name).to_owned()),
+            }
+        }
+        self.rows.push(row);
+    }
+
+    pub(super) fn finish(self) -> Result<Vec<Row>> {
+        match self.wrong {
+            None => Ok(self.rows),
+            Some(name) => Err(Error::internal(format!("view {} has no column {name}", self.view.name))),
+        }
+    }
+}
+
+/// A value of a field; its column tells which type it becomes.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Real(f32),
+    Text(String),
+    Ints(Vec<i64>),
+}
+
+impl Value {
+    fn datum(&self, kind: TypeKind) -> Datum {
+        match self {
+            Self::Null => Datum::Null,
+            Self::Bool(value) => Datum::Bool(*value),
+            Self::Int(value) => integer(*value, kind),
+            Self::Real(value) => Datum::Float4(*value),
+            Self::Text(text) => Datum::Text(text.as_str().into()),
+            Self::Ints(values) => {
+                let element = kind.element().unwrap_or(TypeKind::Int2);
+                Datum::Array(values.iter().map(|value| integer(*value, element)).collect::<Vec<_>>().into())
+            }
+        }
+    }
+}
+
+fn integer(value: i64, kind: TypeKind) -> Datum {
+    match kind {
+        TypeKind::Int2 => Datum::Int2(i16::try_from(value).unwrap_or(i16::MAX)),
+        TypeKind::Int8 => Datum::Int8(value),
+        TypeKind::Oid => Datum::Oid(u32::try_from(value).unwrap_or(0)),
+        kind if kind.is_reg() => Datum::Oid(u32::try_from(value).unwrap_or(0)),
+        TypeKind::Float4 => Datum::Float4(value as f32),
+        _ => Datum::Int4(i32::try_from(value).unwrap_or(i32::MAX)),
+    }
+}
+
+fn zero(kind: TypeKind) -> Datum {
+    match kind {
+        TypeKind::Bool => Datum::Bool(false),
+        TypeKind::Text | TypeKind::Name | TypeKind::Varchar | TypeKind::QuotedChar => Datum::Text("".into()),
+        kind if kind.element().is_some() => Datum::Array(Vec::new().into()),
+        TypeKind::Bytea => Datum::Bytea(bytes::Bytes::new()),
+        TypeKind::Timestamptz => Datum::Timestamptz(0),
+        kind => integer(0, kind),
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<&String> for Value {
+    fn from(value: &String) -> Self {
+        Self::Text(value.clone())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<u32> for Value {
+    fn from(value: u32) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<i32> for Value {
+    fn from(value: i32) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<usize> for Value {
+    fn from(value: usize) -> Self {
+        Self::Int(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
