@@ -90,6 +90,7 @@ impl Engine {
     pub(crate) fn check(&self) -> Result<()> {
         match self.poison.get() {
             None => Ok(()),
+            Some(cause) if matches!(**cause, Error::Closed) => Err(Error::Closed),
             Some(cause) => Err(Error::Poisoned(cause.clone())),
         }
     }

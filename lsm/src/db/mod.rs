@@ -183,6 +183,17 @@ impl Db {
         self.engine().stats()
     }
 
+    /// Ends background work and syncs the log; every later call answers [`Error::Closed`]. Unlogged writes that are not
+    /// flushed are lost: flush first if they matter. The directory is free once the last clone is dropped.
+    pub fn close(&self) -> Result<()> {
+        self.handle.stop();
+        let engine = self.engine();
+        engine.check()?;
+        let synced = engine.wal.sync();
+        let _ = engine.poison.set(Arc::new(Error::Closed));
+        synced
+    }
+
     /// The failure that stopped the database, if one did.
     pub fn failure(&self) -> Option<Error> {
         self.engine().check().err()
@@ -230,14 +241,20 @@ fn get_at(keyspaces: &Keyspaces, reader: &Reader, key: &[u8], at: u64) -> Result
     reader.get(keyspace, true, key, at)
 }
 
-impl Drop for Handle {
-    fn drop(&mut self) {
+impl Handle {
+    fn stop(&self) {
         self.engine.signal.lock().stop = true;
         self.engine.wake.notify_all();
         self.engine.progress.notify_all();
         for thread in self.threads.lock().drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
