@@ -46,6 +46,10 @@ impl Session {
         if is_session {
             return self.start_command(portal, rows_max).await;
         }
+        if self.transaction.block == Block::Idle && self.transaction.open.is_some() {
+            // A portal was left before its end.
+            self.rollback(Block::Idle).await;
+        }
         let mut attempt = 0u32;
         loop {
             let error = match self.attempt(portal, &prepared, rows_max).await {
@@ -72,10 +76,12 @@ impl Session {
         }
     }
 
-    /// Whether the transaction may be begun anew with this very statement: it is the first, and the client has seen
-    /// nothing of it.
+    /// Whether the transaction may be begun anew with this very statement: the client has seen nothing of it, and it is
+    /// the first; or those before it have left nothing behind, neither a snapshot nor locks nor writes.
     fn may_retry(&self, error: &Error, attempt: u32) -> bool {
-        let first = self.transaction.open.as_ref().is_none_or(|open| open.statements == 0);
+        let first = self.transaction.open.as_ref().is_none_or(|open| {
+            open.statements == 0 || open.isolation == Isolation::ReadCommitted && !open.kv.has_effects()
+        });
         error.cause() != Cause::Statement
             && attempt < self.engine.options().retries_max
             && first
