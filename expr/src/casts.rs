@@ -132,6 +132,17 @@ pub fn is_binary_coercible(from: TypeKind, to: TypeKind) -> bool {
         .is_some_and(|cast| cast.method == CastMethod::Binary && cast.context == CastContext::Implicit)
 }
 
+/// Whether a value of one type is, as a datum, one of the other: nothing needs to be done.
+pub fn is_relabel(from: TypeKind, to: TypeKind) -> bool {
+    use TypeKind::{Bpchar, Name, Oid, Text, Unknown, Varchar};
+    match to {
+        _ if from == to => true,
+        Text | Varchar | Bpchar => matches!(from, Text | Varchar | Name | Unknown),
+        Oid => from.is_reg(),
+        to => to.is_reg() && (from == Oid || from.is_reg()),
+    }
+}
+
 /// How much a cast's result depends on the session: on its time zone and the names in its catalog.
 pub fn volatility(from: TypeKind, to: TypeKind) -> Volatility {
     let zoned = |kind: TypeKind| matches!(kind, TypeKind::Timestamptz | TypeKind::TimestamptzArray);

@@ -25,11 +25,8 @@ fn mismatch(ty: Type) -> Error {
 /// Appends the value as one column of a key. The value must be of the type (0A000 for types that cannot stand in a
 /// key, XX000 for another type's value).
 pub fn encode_datum(value: &Datum, ty: Type, direction: Direction, out: &mut Vec<u8>) -> Result<()> {
-    let ok = match (value, ty.kind) {
-        (Datum::Null, _) => {
-            encode::put_null(direction, out);
-            return Ok(());
-        }
+    match (value, ty.kind) {
+        (Datum::Null, _) => encode::put_null(direction, out),
         (Datum::Int4(v), TypeKind::Int4) => {
             encode::put_column(direction, out, |out| encode::put_i32(*v, out))
         }
@@ -82,8 +79,8 @@ pub fn encode_datum(value: &Datum, ty: Type, direction: Direction, out: &mut Vec
             return Err(Error::unsupported(format!("keys of type {}", ty.display_name())));
         }
         _ => return Err(mismatch(ty)),
-    };
-    Ok(ok)
+    }
+    Ok(())
 }
 
 fn is_text(kind: TypeKind) -> bool {

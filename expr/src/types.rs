@@ -261,6 +261,8 @@ kinds! {
     Void = 2278, "void", "void", Pseudo, false, 4;
     /// anyelement
     AnyElement = 2283, "anyelement", "anyelement", Pseudo, false, 4;
+    /// anynonarray
+    AnyNonArray = 2776, "anynonarray", "anynonarray", Pseudo, false, 4;
     /// uuid
     Uuid = 2950, "uuid", "uuid", User, false, 16;
     /// uuid[]
@@ -379,6 +381,7 @@ impl TypeKind {
             self,
             TypeKind::AnyArray
                 | TypeKind::AnyElement
+                | TypeKind::AnyNonArray
                 | TypeKind::AnyCompatible
                 | TypeKind::AnyCompatibleArray
         )

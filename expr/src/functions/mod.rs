@@ -1,10 +1,29 @@
 //! The registry of functions: PostgreSQL's `pg_proc` as far as it is supported, by PostgreSQL's OIDs.
 
+mod arguments;
+mod array;
+mod bytea;
+mod comparison;
+mod decimal;
+mod float;
+mod integer;
+mod md5;
+mod pattern;
+pub mod quote;
+mod string;
+mod system;
+mod table;
+mod time;
+mod time_field;
+mod time_format;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::LazyLock;
 
 use crate::datum::Datum;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::types::{Type, TypeKind};
 
@@ -15,8 +34,11 @@ pub struct FunctionId(&'static Function);
 impl FunctionId {
     /// The function of this OID.
     pub fn from_oid(oid: u32) -> Option<Self> {
-        let _ = oid;
-        None
+        BY_OID
+            .binary_search_by_key(&oid, |function| function.oid())
+            .ok()
+            .and_then(|at| BY_OID.get(at))
+            .copied()
     }
 
     /// `pg_proc.oid`.
@@ -137,13 +159,44 @@ impl fmt::Debug for Body {
     }
 }
 
+static BY_OID: LazyLock<Vec<FunctionId>> = LazyLock::new(|| {
+    let mut functions: Vec<_> = table::TABLES.iter().copied().flatten().map(FunctionId).collect();
+    functions.sort_unstable_by_key(|function| function.oid());
+    functions
+});
+
+static BY_NAME: LazyLock<HashMap<&'static str, Vec<FunctionId>>> = LazyLock::new(|| {
+    let mut functions: HashMap<_, Vec<_>> = HashMap::new();
+    for function in BY_OID.iter() {
+        functions.entry(function.0.name).or_default().push(*function);
+    }
+    functions
+});
+
 /// All functions, by ascending OID.
 pub fn all() -> impl Iterator<Item = FunctionId> {
-    std::iter::empty()
+    BY_OID.iter().copied()
 }
 
 /// All functions of a name (in lower case, without a schema), for the resolution of overloads.
 pub fn by_name(name: &str) -> &'static [FunctionId] {
-    let _ = name;
-    &[]
+    BY_NAME.get(name).map(Vec::as_slice).unwrap_or_default()
+}
+
+impl Function {
+    /// The value for these arguments, whose types are the call's.
+    pub fn call(&self, args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
+        if self.strict && args.iter().any(Datum::is_null) {
+            return Ok(Datum::Null);
+        }
+        match (self.body, args) {
+            (Body::One(function), [value]) => function(value),
+            (Body::Two(function), [left, right]) => function(left, right),
+            (Body::Many(function), args) => function(args),
+            (Body::Session(function), args) => function(args, session),
+            (Body::Typed(function), args) => function(args, types, session),
+            (Body::Catalog, args) => session.catalog.call(self.name, args),
+            _ => Err(Error::internal(format!("function {} called as what it is not", self.name))),
+        }
+    }
 }

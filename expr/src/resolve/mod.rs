@@ -1,20 +1,26 @@
 //! PostgreSQL's type conversion (manual, chapter 10): which operator, function and common type a statement means,
 //! and the casts that make its operands fit. Pure functions on types; [`coerce`] builds expressions.
 
-use crate::casts::CastContext;
+mod candidates;
+mod coercion;
+mod polymorphic;
+
 use crate::error::{Error, Result};
-use crate::functions::FunctionId;
-use crate::operators::Operator;
+use crate::functions::{self, FunctionId};
+use crate::operators::{self, Operator};
 use crate::session::SessionContext;
 use crate::tree::Expr;
-use crate::types::{Type, TypeKind};
+use crate::types::TypeKind;
+
+pub use coercion::{can_coerce, coerce, coerce_literal};
 
 /// A function or operator that was chosen.
 #[derive(Debug, Clone)]
 pub struct Resolved {
     /// Which.
     pub function: FunctionId,
-    /// What each argument must be coerced to, polymorphic and variadic parameters replaced.
+    /// What each argument must be coerced to, polymorphic and variadic parameters replaced. "any" stays: such an
+    /// argument is taken as it is, an unknown literal as text.
     pub args: Vec<TypeKind>,
     /// Of the result, polymorphic ones replaced.
     pub result: TypeKind,
@@ -29,44 +35,214 @@ pub enum Callee {
     Cast(TypeKind),
 }
 
-/// The function that a call means. 42883 if there is none, 42725 if several are equally good.
-pub fn function(name: &str, args: &[TypeKind]) -> Result<Callee> {
-    let _ = args;
-    Err(Error::new("42883", format!("function {name} does not exist")))
+/// The types of a call as error messages list them: `integer, text`.
+fn list(types: &[TypeKind]) -> String {
+    types.iter().map(|kind| kind.display_name()).collect::<Vec<_>>().join(", ")
 }
 
-/// The operator that `left name right`, or `name right`, means. 42883 if there is none, 42725 if several are equally good.
+/// The function that a call means. 42883 if there is none, 42725 if several are equally good.
+pub fn function(name: &str, args: &[TypeKind]) -> Result<Callee> {
+    let signatures: Vec<(FunctionId, Vec<TypeKind>)> = functions::by_name(name)
+        .iter()
+        .filter_map(|function| candidates::parameters(*function, args.len()).map(|types| (*function, types)))
+        .collect();
+    if let Some((function, types)) = signatures.iter().find(|(_, types)| types == args) {
+        return polymorphic::settle(*function, types, function.result, args).map(Callee::Function);
+    }
+    if let [from] = args
+        && let Some(to) =
+            TypeKind::ALL.iter().copied().find(|kind| kind.name() == name && !kind.is_polymorphic())
+        && (*from == TypeKind::Unknown || can_coerce(*from, to, crate::casts::CastContext::Explicit))
+    {
+        return Ok(Callee::Cast(to));
+    }
+    let shown = || format!("{name}({})", list(args));
+    match candidates::choose(&signatures, args) {
+        candidates::Choice::One((function, types)) => {
+            polymorphic::settle(*function, types, function.result, args).map(Callee::Function)
+        }
+        candidates::Choice::None => Err(Error::new("42883", format!("function {} does not exist", shown()))
+            .with_hint(
+                "No function matches the given name and argument types. You might need to add explicit type casts.",
+            )),
+        candidates::Choice::Many => Err(Error::new("42725", format!("function {} is not unique", shown()))
+            .with_hint("Could not choose a best candidate function. You might need to add explicit type casts.")),
+    }
+}
+
+/// The operator that `left name right`, or `name right`, means. 42883 if there is none, 42725 if several are
+/// equally good.
 pub fn operator(
     name: &str,
     left: Option<TypeKind>,
     right: TypeKind,
 ) -> Result<(&'static Operator, Resolved)> {
-    let _ = (left, right);
-    Err(Error::new("42883", format!("operator does not exist: {name}")))
+    let settle = |operator: &'static Operator| {
+        let declared: Vec<TypeKind> = operator.left.into_iter().chain([operator.right]).collect();
+        let actual: Vec<TypeKind> = left.into_iter().chain([right]).collect();
+        polymorphic::settle(operator.function, &declared, operator.result, &actual)
+            .map(|resolved| (operator, resolved))
+    };
+    // An unknown literal beside another type is first taken to be of that type.
+    let exact = match (left, right) {
+        (Some(TypeKind::Unknown), right) => operators::find(name, Some(right), right),
+        (Some(left), TypeKind::Unknown) => operators::find(name, Some(left), left),
+        (left, right) => operators::find(name, left, right),
+    };
+    if let Some(operator) = exact {
+        return settle(operator);
+    }
+    let signatures: Vec<(&'static Operator, Vec<TypeKind>)> = operators::by_name(name)
+        .iter()
+        .filter(|operator| operator.left.is_some() == left.is_some())
+        .map(|operator| (operator, operator.left.into_iter().chain([operator.right]).collect()))
+        .collect();
+    let args: Vec<TypeKind> = left.into_iter().chain([right]).collect();
+    let shown = || match left {
+        Some(left) => format!("{} {name} {}", left.display_name(), right.display_name()),
+        None => format!("{name} {}", right.display_name()),
+    };
+    match candidates::choose(&signatures, &args) {
+        candidates::Choice::One((operator, _)) => settle(operator),
+        candidates::Choice::None => {
+            let hint = match left {
+                Some(_) => {
+                    "No operator matches the given name and argument types. You might need to add explicit type casts."
+                }
+                None => {
+                    "No operator matches the given name and argument type. You might need to add an explicit type cast."
+                }
+            };
+            Err(Error::new("42883", format!("operator does not exist: {}", shown())).with_hint(hint))
+        }
+        candidates::Choice::Many => Err(Error::new("42725", format!("operator is not unique: {}", shown()))
+            .with_hint(
+                "Could not choose a best candidate operator. You might need to add explicit type casts.",
+            )),
+    }
 }
 
 /// The one type of UNION's columns, CASE's results, COALESCE's arguments, VALUES' columns (manual, 10.5).
 /// `construct` is for the message: `CASE types text and integer cannot be matched` (42804).
 pub fn common_type(construct: &str, types: &[TypeKind]) -> Result<TypeKind> {
-    let _ = types;
-    Err(Error::new("42804", format!("{construct} types cannot be matched")))
+    use crate::casts::CastContext::Implicit;
+    let mut best = TypeKind::Unknown;
+    for next in types.iter().copied().filter(|kind| *kind != TypeKind::Unknown) {
+        if best == TypeKind::Unknown || best == next {
+            best = next;
+        } else if best.category() != next.category() {
+            return Err(Error::new(
+                "42804",
+                format!(
+                    "{construct} types {} and {} cannot be matched",
+                    best.display_name(),
+                    next.display_name()
+                ),
+            ));
+        } else if !best.is_preferred()
+            && can_coerce(best, next, Implicit)
+            && !can_coerce(next, best, Implicit)
+        {
+            best = next;
+        }
+    }
+    Ok(if best == TypeKind::Unknown { TypeKind::Text } else { best })
 }
 
-/// Whether a value of one type may become the other in a context.
-pub fn can_coerce(from: TypeKind, to: TypeKind, context: CastContext) -> bool {
-    from == to || from == TypeKind::Unknown || context == CastContext::Explicit
-}
-
-/// The expression as a value of the type: unchanged, an unknown literal read as that type, or a cast.
-/// 42846 or 42804 if there is no cast in this context (the caller words column assignments itself).
-pub fn coerce(expr: Expr, to: Type, context: CastContext, session: &SessionContext) -> Result<Expr> {
-    let _ = (to, context, session);
-    Ok(expr)
+/// The arguments as the chosen function takes them.
+pub fn coerce_arguments(args: Vec<Expr>, resolved: &Resolved, session: &SessionContext) -> Result<Vec<Expr>> {
+    args.into_iter()
+        .zip(&resolved.args)
+        .map(|(arg, kind)| match kind {
+            TypeKind::Any if arg.is_unknown() => coercion::implicit(arg, TypeKind::Text, session),
+            TypeKind::Any => Ok(arg),
+            kind => coercion::implicit(arg, *kind, session),
+        })
+        .collect()
 }
 
 /// The call of an operator with its operands coerced.
 pub fn operator_call(name: &str, left: Option<Expr>, right: Expr, session: &SessionContext) -> Result<Expr> {
-    let _ = (left, session);
-    operator(name, None, right.ty().kind)
-        .map(|(operator, _)| Expr::call(operator.function, vec![right], operator.result))
+    let (_, resolved) = operator(name, left.as_ref().map(|left| left.ty().kind), right.ty().kind)?;
+    let args = coerce_arguments(left.into_iter().chain([right]).collect(), &resolved, session)?;
+    Ok(Expr::call(resolved.function, args, resolved.result))
+}
+
+/// The call of a scalar function, or the cast, that a call by name means, with its arguments coerced. 42809 for
+/// aggregates and set-returning functions, whose place the caller decides.
+pub fn function_call(name: &str, args: Vec<Expr>, session: &SessionContext) -> Result<Expr> {
+    let types: Vec<TypeKind> = args.iter().map(|arg| arg.ty().kind).collect();
+    match function(name, &types)? {
+        Callee::Cast(to) => match <[Expr; 1]>::try_from(args) {
+            Ok([arg]) => coerce(arg, to.into(), crate::casts::CastContext::Explicit, session),
+            Err(_) => Err(Error::internal("cast of more than one value")),
+        },
+        Callee::Function(resolved) if resolved.function.kind == functions::FunctionKind::Scalar => {
+            let args = coerce_arguments(args, &resolved, session)?;
+            Ok(Expr::call(resolved.function, args, resolved.result))
+        }
+        Callee::Function(_) => Err(Error::new("42809", format!("{name} is not a scalar function"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use TypeKind::*;
+
+    fn result(name: &str, left: TypeKind, right: TypeKind) -> Result<TypeKind> {
+        operator(name, Some(left), right).map(|(_, resolved)| resolved.result)
+    }
+
+    fn takes(name: &str, args: &[TypeKind]) -> Vec<TypeKind> {
+        match function(name, args).unwrap() {
+            Callee::Function(resolved) => resolved.args,
+            Callee::Cast(to) => vec![to],
+        }
+    }
+
+    #[test]
+    fn operators_are_chosen_as_the_manual_says() {
+        assert_eq!(result("+", Int4, Int8).unwrap(), Int8);
+        assert_eq!(result("+", Int4, Numeric).unwrap(), Numeric);
+        assert_eq!(result("+", Float4, Int4).unwrap(), Float8);
+        assert_eq!(result("*", Numeric, Float4).unwrap(), Float8);
+        assert_eq!(result("-", Date, Unknown).unwrap(), Int4);
+        assert_eq!(result("+", Timestamptz, Unknown).unwrap(), Timestamptz);
+        assert_eq!(result("||", Unknown, Unknown).unwrap(), Text);
+        assert_eq!(result("||", Text, Int4).unwrap(), Text);
+        assert_eq!(result("||", Varchar, Varchar).unwrap(), Text);
+        assert_eq!(result("=", Varchar, Unknown).unwrap(), Bool);
+        assert_eq!(result("=", Bpchar, Text).unwrap(), Bool);
+        assert_eq!(result("^", Int4, Int4).unwrap(), Float8);
+        assert_eq!(operator("@", None, Unknown).unwrap().1.result, Float8);
+        assert_eq!(result("+", Unknown, Unknown).unwrap_err().sqlstate, "42725");
+        assert_eq!(result("+", Text, Int4).unwrap_err().sqlstate, "42883");
+    }
+
+    #[test]
+    fn functions_are_chosen_as_the_manual_says() {
+        assert_eq!(takes("round", &[Int4, Int4]), [Numeric, Int4]);
+        assert_eq!(takes("round", &[Int4]), [Float8]);
+        assert_eq!(takes("substr", &[Unknown, Int4]), [Text, Int4]);
+        assert_eq!(takes("substr", &[Varchar, Int4]), [Text, Int4]);
+        assert_eq!(takes("abs", &[Unknown]), [Float8]);
+        assert_eq!(takes("text", &[Int4]), [Text]);
+        assert_eq!(takes("concat", &[Int4, Unknown, Date]), [Any, Any, Any]);
+        assert_eq!(takes("sum", &[Int2]), [Int2]);
+        assert_eq!(takes("max", &[Varchar]), [Text]);
+        assert_eq!(takes("array_length", &[TextArray, Int4]), [TextArray, Int4]);
+        assert_eq!(function("substr", &[Int4, Int4]).unwrap_err().sqlstate, "42883");
+        assert_eq!(function("no_such", &[]).unwrap_err().sqlstate, "42883");
+    }
+
+    #[test]
+    fn common_types_are_found() {
+        assert_eq!(common_type("CASE", &[Int4, Numeric, Int2]).unwrap(), Numeric);
+        assert_eq!(common_type("CASE", &[Unknown, Unknown]).unwrap(), Text);
+        assert_eq!(common_type("CASE", &[Unknown, Date]).unwrap(), Date);
+        assert_eq!(common_type("UNION", &[Varchar, Text]).unwrap(), Varchar);
+        let error = common_type("UNION", &[Int4, Text]).unwrap_err();
+        assert_eq!(error.message, "UNION types integer and text cannot be matched");
+    }
 }

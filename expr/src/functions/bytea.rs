@@ -1,0 +1,200 @@
+//! Functions of bytea, and the encodings of bytes as text.
+
+use bytes::Bytes;
+
+use super::arguments::{bytes, exactly, int4, integer, text};
+use crate::datum::Datum;
+use crate::error::{Error, Result};
+use crate::text as text_format;
+
+pub(super) fn length(value: &Datum) -> Result<Datum> {
+    Ok(Datum::Int4(bytes(value)?.len() as i32))
+}
+
+pub(super) fn bit_length(value: &Datum) -> Result<Datum> {
+    Ok(Datum::Int4((bytes(value)?.len() * 8) as i32))
+}
+
+pub(super) fn concatenate(left: &Datum, right: &Datum) -> Result<Datum> {
+    Ok(Datum::Bytea([bytes(left)?, bytes(right)?].concat().into()))
+}
+
+pub(super) fn position(value: &Datum, part: &Datum) -> Result<Datum> {
+    let (value, part) = (bytes(value)?, bytes(part)?);
+    let found = match part.is_empty() {
+        true => Some(0),
+        false => value.windows(part.len()).position(|window| window == part),
+    };
+    Ok(Datum::Int4(found.map_or(0, |at| at as i32 + 1)))
+}
+
+pub(super) fn substring(args: &[Datum]) -> Result<Datum> {
+    let (value, start, end) = match args {
+        [value, start] => (bytes(value)?, integer(start)?, i64::MAX),
+        _ => {
+            let [value, start, length] = exactly(args)?;
+            let (start, length) = (integer(start)?, integer(length)?);
+            if length < 0 {
+                return Err(Error::new("22011", "negative substring length not allowed"));
+            }
+            (bytes(value)?, start, start + length)
+        }
+    };
+    let from = usize::try_from(start.max(1) - 1).unwrap_or(usize::MAX).min(value.len());
+    let to = usize::try_from((end - 1).max(0)).unwrap_or(usize::MAX).clamp(from, value.len());
+    Ok(Datum::Bytea(Bytes::copy_from_slice(value.get(from..to).unwrap_or_default())))
+}
+
+pub(super) fn trim(value: &Datum, set: &Datum) -> Result<Datum> {
+    let (value, set) = (bytes(value)?, bytes(set)?);
+    let keep = |byte: &u8| !set.contains(byte);
+    let trimmed = match (value.iter().position(keep), value.iter().rposition(keep)) {
+        (Some(from), Some(to)) => value.get(from..=to).unwrap_or_default(),
+        _ => &[],
+    };
+    Ok(Datum::Bytea(Bytes::copy_from_slice(trimmed)))
+}
+
+fn index_out_of_range(index: i64, length: usize) -> Error {
+    Error::new("2202E", format!("index {index} out of valid range, 0..{}", length as i64 - 1))
+}
+
+pub(super) fn get_byte(value: &Datum, index: &Datum) -> Result<Datum> {
+    let (value, index) = (bytes(value)?, integer(index)?);
+    let byte = usize::try_from(index).ok().and_then(|index| value.get(index));
+    byte.map(|byte| Datum::Int4(i32::from(*byte))).ok_or_else(|| index_out_of_range(index, value.len()))
+}
+
+pub(super) fn set_byte(args: &[Datum]) -> Result<Datum> {
+    let [value, index, new] = exactly(args)?;
+    let (mut value, index) = (bytes(value)?.to_vec(), integer(index)?);
+    let length = value.len();
+    let byte = usize::try_from(index).ok().and_then(|index| value.get_mut(index));
+    *byte.ok_or_else(|| index_out_of_range(index, length))? = int4(new)? as u8;
+    Ok(Datum::Bytea(value.into()))
+}
+
+fn unrecognized(encoding: &str) -> Error {
+    Error::new("22023", format!("unrecognized encoding: \"{encoding}\""))
+}
+
+pub(super) fn encode(value: &Datum, encoding: &Datum) -> Result<Datum> {
+    let (value, encoding) = (bytes(value)?, text(encoding)?);
+    let mut out = String::new();
+    match encoding.to_ascii_lowercase().as_str() {
+        "hex" => text_format::write_hex(value, &mut out),
+        "escape" => {
+            // As the type's output, but bytes that stand for themselves go out as they are.
+            for byte in value {
+                match byte {
+                    b'\\' => out.push_str("\\\\"),
+                    1..=0x7f => out.push(char::from(*byte)),
+                    _ => out.push_str(&format!("\\{byte:03o}")),
+                }
+            }
+        }
+        "base64" => write_base64(value, &mut out),
+        _ => return Err(unrecognized(encoding)),
+    }
+    Ok(Datum::from(out))
+}
+
+pub(super) fn decode(value: &Datum, encoding: &Datum) -> Result<Datum> {
+    let (value, encoding) = (text(value)?, text(encoding)?);
+    let decoded = match encoding.to_ascii_lowercase().as_str() {
+        "hex" => text_format::parse_hex(value)?,
+        "escape" => text_format::parse_escape(value)?,
+        "base64" => parse_base64(value)?,
+        _ => return Err(unrecognized(encoding)),
+    };
+    Ok(Datum::Bytea(decoded.into()))
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Characters of a line.
+const BASE64_LINE: usize = 76;
+
+fn write_base64(value: &[u8], out: &mut String) {
+    let digit = |value: u32| BASE64.get(value as usize & 63).map_or('=', |digit| char::from(*digit));
+    let mut line = 0;
+    for chunk in value.chunks(3) {
+        if line == BASE64_LINE {
+            out.push('\n');
+            line = 0;
+        }
+        line += 4;
+        let group =
+            chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        out.push(digit(group >> 18));
+        out.push(digit(group >> 12));
+        out.push(if chunk.len() > 1 { digit(group >> 6) } else { '=' });
+        out.push(if chunk.len() > 2 { digit(group) } else { '=' });
+    }
+}
+
+fn parse_base64(text: &str) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut group, mut filled, mut padding) = (0u32, 0, 0);
+    for c in text.chars().filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\r')) {
+        let value = match c {
+            '=' if filled < 2 && padding == 0 => {
+                return Err(Error::new("22023", "unexpected \"=\" while decoding base64 sequence"));
+            }
+            '=' => {
+                padding += 1;
+                0
+            }
+            c => BASE64.iter().position(|digit| char::from(*digit) == c).filter(|_| padding == 0).ok_or_else(
+                || {
+                    Error::new(
+                        "22023",
+                        format!("invalid symbol \"{c}\" found while decoding base64 sequence"),
+                    )
+                },
+            )? as u32,
+        };
+        group = group << 6 | value;
+        filled += 1;
+        if filled == 4 {
+            let bytes = group.to_be_bytes();
+            out.extend(bytes.iter().skip(1).take(3 - padding.min(2)));
+            (group, filled) = (0, 0);
+        }
+    }
+    match filled {
+        0 => Ok(out),
+        _ => Err(Error::new("22023", "invalid base64 end sequence")
+            .with_hint("Input data is missing padding, is truncated, or is otherwise corrupted.")),
+    }
+}
+
+fn check_utf8(name: &str) -> Result<()> {
+    match name.to_ascii_lowercase().replace('-', "").as_str() {
+        "utf8" | "unicode" => Ok(()),
+        _ => Err(Error::unsupported(format!("conversion to or from encoding \"{name}\""))),
+    }
+}
+
+pub(super) fn convert_from(value: &Datum, encoding: &Datum) -> Result<Datum> {
+    check_utf8(text(encoding)?)?;
+    crate::binary::recv(bytes(value)?, crate::types::TypeKind::Text.into())
+}
+
+pub(super) fn convert_to(value: &Datum, encoding: &Datum) -> Result<Datum> {
+    check_utf8(text(encoding)?)?;
+    Ok(Datum::Bytea(Bytes::copy_from_slice(text(value)?.as_bytes())))
+}
+
+pub(super) fn md5_text(value: &Datum) -> Result<Datum> {
+    Ok(md5_datum(text(value)?.as_bytes()))
+}
+
+pub(super) fn md5_bytes(value: &Datum) -> Result<Datum> {
+    Ok(md5_datum(bytes(value)?))
+}
+
+fn md5_datum(input: &[u8]) -> Datum {
+    let mut out = String::new();
+    text_format::write_hex(&super::md5::digest(input), &mut out);
+    Datum::from(out)
+}

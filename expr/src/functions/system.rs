@@ -1,0 +1,111 @@
+//! What the session and the server say of themselves.
+
+use super::arguments::{exactly, integer, text};
+use crate::datum::Datum;
+use crate::error::Result;
+use crate::session::SessionContext;
+use crate::text as text_format;
+use crate::types::{Type, TypeKind};
+
+pub(super) fn version(_: &[Datum], session: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Text(session.version.clone()))
+}
+
+pub(super) fn current_database(_: &[Datum], session: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Text(session.database.clone()))
+}
+
+pub(super) fn current_schema(_: &[Datum], session: &SessionContext) -> Result<Datum> {
+    Ok(session.schema.clone().map_or(Datum::Null, Datum::Text))
+}
+
+pub(super) fn current_schemas(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    let [implicit] = exactly(args)?;
+    let system = implicit.is_true().then(|| Datum::from("pg_catalog"));
+    let own = session.schema.clone().map(Datum::Text);
+    Ok(Datum::Array(system.into_iter().chain(own).collect()))
+}
+
+pub(super) fn current_user(_: &[Datum], session: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Text(session.current_user.clone()))
+}
+
+pub(super) fn session_user(_: &[Datum], session: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Text(session.session_user.clone()))
+}
+
+pub(super) fn backend_pid(_: &[Datum], session: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Int4(session.backend_pid))
+}
+
+pub(super) fn encoding(_: &[Datum], _: &SessionContext) -> Result<Datum> {
+    Ok(Datum::from("UTF8"))
+}
+
+pub(super) fn encoding_to_char(value: &Datum) -> Result<Datum> {
+    Ok(Datum::from(if integer(value)? == 6 { "UTF8" } else { "" }))
+}
+
+pub(super) fn char_to_encoding(value: &Datum) -> Result<Datum> {
+    let utf8 = matches!(text(value)?.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode");
+    Ok(Datum::Int4(if utf8 { 6 } else { -1 }))
+}
+
+pub(super) fn encoding_max_length(value: &Datum) -> Result<Datum> {
+    Ok((integer(value)? == 6).then_some(4i32).into())
+}
+
+pub(super) fn type_of(_: &[Datum], types: &[Type], _: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Oid(types.first().map_or(0, |ty| ty.kind.oid())))
+}
+
+pub(super) fn no(_: &[Datum], _: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Bool(false))
+}
+
+pub(super) fn random_uuid(_: &[Datum]) -> Result<Datum> {
+    let mut bytes = env::random::id();
+    if let Some(byte) = bytes.get_mut(6) {
+        *byte = *byte & 0x0f | 0x40;
+    }
+    if let Some(byte) = bytes.get_mut(8) {
+        *byte = *byte & 0x3f | 0x80;
+    }
+    Ok(Datum::Uuid(bytes))
+}
+
+pub(super) fn count_nulls(args: &[Datum]) -> Result<Datum> {
+    Ok(Datum::Int4(args.iter().filter(|arg| arg.is_null()).count() as i32))
+}
+
+pub(super) fn count_non_nulls(args: &[Datum]) -> Result<Datum> {
+    Ok(Datum::Int4(args.iter().filter(|arg| !arg.is_null()).count() as i32))
+}
+
+/// About what a value takes in a row, without compression.
+pub(super) fn column_size(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
+    let [value] = exactly(args)?;
+    let ty = types.first().copied().unwrap_or(Type::plain(TypeKind::Text));
+    Ok(Datum::Int4(match (value, ty.kind.length()) {
+        (_, length @ 1..) => i32::from(length),
+        (Datum::Bytea(bytes), _) => bytes.len() as i32 + 4,
+        (value, _) => text_format::output(value, ty, session).len() as i32 + 4,
+    }))
+}
+
+pub(super) fn size_pretty(value: &Datum) -> Result<Datum> {
+    let mut size = integer(value)?;
+    if size.unsigned_abs() < 10 * 1024 {
+        return Ok(Datum::from(format!("{size} bytes")));
+    }
+    // Each unit keeps one more bit, by which it rounds half away from zero.
+    size >>= 9;
+    for unit in ["kB", "MB", "GB", "TB", "PB"] {
+        let rounded = if size > 0 { (size + 1) / 2 } else { (size - 1) / 2 };
+        if rounded.unsigned_abs() < 20 * 1024 || unit == "PB" {
+            return Ok(Datum::from(format!("{rounded} {unit}")));
+        }
+        size >>= 10;
+    }
+    Ok(Datum::Null)
+}

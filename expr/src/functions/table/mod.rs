@@ -1,0 +1,70 @@
+//! Which functions there are, by subject; the rows are PostgreSQL 15's and the tests hold them against it.
+
+mod aggregate;
+mod array;
+mod comparison;
+mod number;
+mod set;
+mod string;
+mod system;
+mod time;
+
+use super::{Body, Function, FunctionKind, Volatility};
+use crate::types::TypeKind;
+
+/// All tables.
+pub(super) const TABLES: &[&[Function]] = &[
+    aggregate::FUNCTIONS,
+    array::FUNCTIONS,
+    comparison::FUNCTIONS,
+    number::FUNCTIONS,
+    set::FUNCTIONS,
+    string::FUNCTIONS,
+    system::FUNCTIONS,
+    time::FUNCTIONS,
+];
+
+/// An immutable, strict function.
+const fn function(
+    oid: u32,
+    name: &'static str,
+    args: &'static [TypeKind],
+    result: TypeKind,
+    body: Body,
+) -> Function {
+    let (kind, strict) = match body {
+        Body::Aggregate => (FunctionKind::Aggregate, false),
+        Body::Set => (FunctionKind::Set, true),
+        _ => (FunctionKind::Scalar, true),
+    };
+    let volatility = Volatility::Immutable;
+    Function { oid, name, args, defaults: 0, variadic: false, result, kind, volatility, strict, body }
+}
+
+impl Function {
+    const fn stable(mut self) -> Self {
+        self.volatility = Volatility::Stable;
+        self
+    }
+
+    const fn volatile(mut self) -> Self {
+        self.volatility = Volatility::Volatile;
+        self
+    }
+
+    /// It is called with NULLs.
+    const fn lenient(mut self) -> Self {
+        self.strict = false;
+        self
+    }
+
+    const fn variadic(mut self) -> Self {
+        self.variadic = true;
+        self
+    }
+
+    const fn with_defaults(mut self, defaults: usize) -> Self {
+        self.defaults = defaults;
+        self
+    }
+}

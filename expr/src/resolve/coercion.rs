@@ -1,0 +1,66 @@
+//! Whether, and how, an expression becomes one of another type.
+
+use crate::casts::{self, CastContext};
+use crate::datum::Datum;
+use crate::error::{Error, Result};
+use crate::functions::Volatility;
+use crate::length;
+use crate::session::SessionContext;
+use crate::text;
+use crate::tree::Expr;
+use crate::types::{Type, TypeKind};
+
+/// Whether a value of one type may become the other in a context. Everything may be "any" or polymorphic.
+pub fn can_coerce(from: TypeKind, to: TypeKind, context: CastContext) -> bool {
+    from == to
+        || from == TypeKind::Unknown
+        || to == TypeKind::Any
+        || match to {
+            TypeKind::AnyArray | TypeKind::AnyCompatibleArray => from.element().is_some(),
+            TypeKind::AnyNonArray => from.element().is_none(),
+            _ => to.is_polymorphic(),
+        }
+        || casts::find(from, to).is_some_and(|cast| cast.context <= context)
+}
+
+/// The expression as a value of the type: unchanged, an unknown literal read as that type, or a cast.
+/// 42846 if there is no cast in this context (the caller words column assignments itself: 42804).
+pub fn coerce(expr: Expr, to: Type, context: CastContext, session: &SessionContext) -> Result<Expr> {
+    let from = expr.ty();
+    let explicit = context == CastContext::Explicit;
+    if from == to || from.kind == to.kind && to.modifier < 0 {
+        return Ok(expr);
+    }
+    if let Expr::Literal { value, ty } = &expr
+        && (ty.kind == TypeKind::Unknown || value.is_null())
+        && (ty.kind == TypeKind::Unknown || can_coerce(ty.kind, to.kind, context))
+    {
+        return Ok(Expr::Literal { value: coerce_literal(value, to, explicit, session)?, ty: to });
+    }
+    if !can_coerce(from.kind, to.kind, context) {
+        return Err(Error::new(
+            "42846",
+            format!("cannot cast type {} to {}", from.kind.display_name(), to.kind.display_name()),
+        ));
+    }
+    if let Expr::Literal { value, .. } = &expr
+        && casts::volatility(from.kind, to.kind) == Volatility::Immutable
+        && let Ok(value) = casts::apply(value.clone(), from, to, explicit, session)
+    {
+        return Ok(Expr::Literal { value, ty: to });
+    }
+    Ok(Expr::Cast { operand: Box::new(expr), to, explicit })
+}
+
+/// An unknown literal read as the type, and cut off to its length only if the cast is explicit.
+pub fn coerce_literal(value: &Datum, to: Type, explicit: bool, session: &SessionContext) -> Result<Datum> {
+    match value {
+        Datum::Text(literal) => length::coerce(text::input(literal, to.kind.into(), session)?, to, explicit),
+        other => Ok(other.clone()),
+    }
+}
+
+/// For an argument whose type was chosen by what can be coerced implicitly.
+pub(super) fn implicit(expr: Expr, to: TypeKind, session: &SessionContext) -> Result<Expr> {
+    coerce(expr, to.into(), CastContext::Implicit, session)
+}
