@@ -9,3 +9,4 @@ pub mod disk;
 pub mod random;
 pub mod simulation;
 pub mod task;
+pub mod watch;

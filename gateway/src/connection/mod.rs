@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use sql::{Engine, Report, Session, Severity, TransactionStatus};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use env::watch;
 
 use crate::metrics::GatewayMetrics;
 use crate::options::GatewayOptions;

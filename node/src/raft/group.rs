@@ -12,7 +12,7 @@ use openraft::errors::RaftError as ApiError;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError};
 use openraft::impls::OneshotResponder;
 use openraft::{ChangeMembers, Instant, Raft, RaftMetrics, ReadPolicy, ServerState};
-use tokio::sync::watch;
+use env::watch;
 
 use super::apply::{LogPoint, Membership, Replica, Store};
 use super::group_log::GroupLog;

@@ -16,7 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use proto::Network;
 use proto::v1::raft_record::Record;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use env::watch;
 
 use super::apply::{Apply, Replica, Store};
 use super::group::Group;

@@ -18,7 +18,7 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 use prost::Message;
 use proto::v1;
-use tokio::sync::watch;
+use env::watch;
 
 use super::apply::{Apply, ApplyEntry, LogPoint};
 use super::group_log::GroupLog;

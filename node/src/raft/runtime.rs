@@ -1,13 +1,16 @@
 //! The runtime under openraft: tokio's, with tasks and randomness through the doors of `env`.
 //!
-//! So that the end of a scope (a simulated crash) ends a group's tasks, and a seed decides election timeouts.
+//! So that the end of a scope (a simulated crash) ends a group's tasks, and a seed decides election timeouts and who
+//! wakes first.
 
 use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use env::watch;
 use openraft::impls::TokioRuntime;
-use openraft_rt::{AsyncRuntime, OptionalSend};
+use openraft_rt::watch::{RecvError, SendError, Watch, WatchReceiver, WatchSender};
+use openraft_rt::{AsyncRuntime, OptionalSend, OptionalSync};
 
 /// See the module.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ impl AsyncRuntime for EnvRuntime {
     type Timeout<R, T: Future<Output = R> + OptionalSend> = <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = env::random::Source;
     type Mpsc = <TokioRuntime as AsyncRuntime>::Mpsc;
-    type Watch = <TokioRuntime as AsyncRuntime>::Watch;
+    type Watch = EnvWatch;
     type Oneshot = <TokioRuntime as AsyncRuntime>::Oneshot;
     type Mutex<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::Mutex<T>;
 
@@ -81,5 +84,72 @@ impl AsyncRuntime for EnvRuntime {
         T: Send + 'static,
     {
         env::task::blocking(work).await.map_err(io::Error::other)
+    }
+}
+
+/// [`env::watch`] for openraft.
+pub(super) struct EnvWatch;
+
+impl Watch for EnvWatch {
+    type Sender<T: OptionalSend + OptionalSync> = EnvSender<T>;
+    type Receiver<T: OptionalSend + OptionalSync> = EnvReceiver<T>;
+    type Ref<'a, T: OptionalSend + 'a> = watch::Ref<'a, T>;
+
+    fn channel<T: OptionalSend + OptionalSync>(init: T) -> (EnvSender<T>, EnvReceiver<T>) {
+        let (sender, receiver) = watch::channel(init);
+        (EnvSender(sender), EnvReceiver(receiver))
+    }
+}
+
+/// The sending end of an [`EnvWatch`].
+pub(super) struct EnvSender<T>(watch::Sender<T>);
+
+impl<T> Clone for EnvSender<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: OptionalSend + OptionalSync> WatchSender<EnvWatch, T> for EnvSender<T> {
+    fn send(&self, value: T) -> Result<(), SendError<T>> {
+        self.0.send(value).map_err(SendError)
+    }
+
+    fn send_if_modified<F>(&self, modify: F) -> bool
+    where
+        F: FnOnce(&mut T) -> bool,
+    {
+        self.0.send_if_modified(modify)
+    }
+
+    fn borrow_watched(&self) -> watch::Ref<'_, T> {
+        self.0.borrow()
+    }
+
+    fn subscribe(&self) -> EnvReceiver<T> {
+        EnvReceiver(self.0.subscribe())
+    }
+}
+
+/// The receiving end of an [`EnvWatch`].
+pub(super) struct EnvReceiver<T>(watch::Receiver<T>);
+
+impl<T> Clone for EnvReceiver<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: OptionalSend + OptionalSync> WatchReceiver<EnvWatch, T> for EnvReceiver<T> {
+    async fn changed(&mut self) -> Result<(), RecvError> {
+        self.0.changed().await.map_err(|_| RecvError(()))
+    }
+
+    fn borrow_watched(&self) -> watch::Ref<'_, T> {
+        self.0.borrow()
+    }
+
+    fn borrow_and_update(&mut self) -> watch::Ref<'_, T> {
+        self.0.borrow_and_update()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use proto::v1::{Span, WaitRequest, WaitResponse};
-use tokio::sync::watch;
+use env::watch;
 
 use super::refusal::Refusal;
 use super::serving::Serving;

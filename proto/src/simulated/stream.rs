@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use env::clock::{self, Instant};
+use env::watch;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::call::{Carried, Remote, spawn_here};
