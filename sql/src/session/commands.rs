@@ -13,7 +13,7 @@ use super::run::hold;
 use super::transaction::Block;
 use crate::error::{Error, Notice, Result};
 use crate::plan::{Discard, Plan, SessionCommand, SettingValue, TransactionModes};
-use crate::settings::Scope;
+use crate::settings::{Request, Scope};
 
 impl Session {
     /// Runs a statement that needs no transaction of its own.
@@ -155,6 +155,13 @@ impl Session {
         }
         let scope = if local { Scope::Local } else { Scope::Session };
         self.settings.set(name, value.as_deref(), scope, &mut self.context)?;
+        self.keep_settings();
+        Ok(())
+    }
+
+    /// What `set_config` asked for while a statement ran.
+    pub(super) fn apply_request(&mut self, request: &Request) -> Result<()> {
+        self.settings.set(&request.name, request.value.as_deref(), request.scope, &mut self.context)?;
         self.keep_settings();
         Ok(())
     }

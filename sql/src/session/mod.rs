@@ -129,9 +129,14 @@ impl Session {
     /// [`Fetched::Done`]. A portal that is left early is simply dropped.
     pub async fn fetch(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
         let fetched = self.advance(portal, rows_max).await;
+        let requests = self.settings.shared().take_requests();
         if fetched.is_err() {
             portal.state = State::Finished;
             self.fail().await;
+            return fetched;
+        }
+        for request in requests {
+            self.apply_request(&request)?;
         }
         fetched
     }

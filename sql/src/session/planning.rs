@@ -153,6 +153,7 @@ impl Session {
             catalog.clone(),
             self.settings.hot().search_path.clone(),
             self.context.current_user.clone(),
+            self.settings.shared().clone(),
         ));
         self.context_of = Some((catalog.clone(), generation));
     }

@@ -5,9 +5,11 @@
 //! every execution is kept beside the texts in the form in which it is used ([`Settings::hot`]).
 
 mod definitions;
+mod shared;
 pub(crate) mod value;
 
 pub use definitions::{Definition, SERVER_VERSION};
+pub use shared::{Request, SharedSettings};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,6 +64,7 @@ pub struct Settings {
     hot: Hot,
     /// `search_path` changed: names may mean other tables.
     search_path_generation: u64,
+    shared: Arc<SharedSettings>,
 }
 
 #[derive(Debug, Clone)]
@@ -136,6 +139,7 @@ impl Settings {
                 sends_warnings: true,
             },
             search_path_generation: 0,
+            shared: Arc::default(),
         };
         for (name, value) in &parameters.settings {
             settings.set(name, Some(value), Scope::Session, context)?;
@@ -152,6 +156,11 @@ impl Settings {
     /// What statements ask for on every execution.
     pub fn hot(&self) -> &Hot {
         &self.hot
+    }
+
+    /// The settings as functions see them.
+    pub fn shared(&self) -> &Arc<SharedSettings> {
+        &self.shared
     }
 
     /// Rises whenever `search_path` changes.
@@ -365,6 +374,8 @@ impl Settings {
             if &*self.text("bytea_output") == "escape" { ByteaOutput::Escape } else { ByteaOutput::Hex };
         context.extra_float_digits = self.text("extra_float_digits").parse().unwrap_or(1);
         context.schema = self.hot.search_path.creation().map(Into::into);
+        let values = self.slots.iter().map(|(name, slot)| (name.clone(), slot.effective().clone()));
+        self.shared.publish(values.collect());
     }
 }
 

@@ -7,6 +7,7 @@ use expr::{Datum, Type, TypeKind};
 
 use super::{OWNER_OID, cluster, deparse};
 use crate::catalog::{CatalogSnapshot, SearchPath, schema};
+use crate::settings::{Request, Scope, SharedSettings};
 
 /// The catalog as one session sees it.
 #[derive(Debug)]
@@ -14,11 +15,39 @@ pub(crate) struct SessionCatalog {
     catalog: Arc<CatalogSnapshot>,
     path: SearchPath,
     user: Arc<str>,
+    settings: Arc<SharedSettings>,
 }
 
 impl SessionCatalog {
-    pub(crate) fn new(catalog: Arc<CatalogSnapshot>, path: SearchPath, user: Arc<str>) -> Self {
-        Self { catalog, path, user }
+    pub(crate) fn new(
+        catalog: Arc<CatalogSnapshot>,
+        path: SearchPath,
+        user: Arc<str>,
+        settings: Arc<SharedSettings>,
+    ) -> Self {
+        Self { catalog, path, user, settings }
+    }
+
+    fn current_setting(&self, name: &str, missing_ok: bool) -> expr::Result<Datum> {
+        match self.settings.get(name) {
+            Some(value) => Ok(Datum::Text(value)),
+            None if missing_ok => Ok(Datum::Null),
+            None => {
+                Err(expr::Error::new("42704", format!("unrecognized configuration parameter \"{name}\"")))
+            }
+        }
+    }
+
+    fn set_config(&self, arguments: &[Datum]) -> expr::Result<Datum> {
+        let Some(name) = arguments.first().and_then(Datum::as_str) else {
+            return Err(expr::Error::new("22004", "SET requires parameter name"));
+        };
+        let scope =
+            if matches!(arguments.get(2), Some(Datum::Bool(true))) { Scope::Local } else { Scope::Session };
+        let value = arguments.get(1).and_then(Datum::as_str).map(str::to_owned);
+        let request = Request { name: name.to_owned(), value, scope };
+        let shown = self.settings.request(request);
+        shown.map(Datum::Text).map_err(|error| expr::Error::new(error.sqlstate, error.message.clone()))
     }
 
     /// Schema and name of a table or an index.
@@ -145,6 +174,10 @@ impl CatalogFunctions for SessionCatalog {
             "pg_relation_is_publishable" => {
                 Datum::Bool(self.catalog.table_by_oid(oid_of(first)).is_some_and(super::is_base))
             }
+            "current_setting" => {
+                self.current_setting(first.and_then(Datum::as_str).unwrap_or(""), flag(1))?
+            }
+            "set_config" => self.set_config(arguments)?,
             "current_schemas" => self.current_schemas(flag(0)),
             "to_regclass" => first
                 .and_then(Datum::as_str)
