@@ -12,6 +12,7 @@ const ADDRESS: &str = "node-1:1";
 
 /// The cluster. Everything is gone when it is dropped.
 pub struct Embedded {
+    client: client::Client,
     gateway: gateway::Gateway,
     node: Arc<Node>,
     _directory: tempfile::TempDir,
@@ -31,17 +32,22 @@ impl Embedded {
         let client =
             client::Client::new(network.clone(), vec![ADDRESS.to_owned()], client::ClientOptions::default());
         client.ready().await.expect("the client finds the cluster");
-        let engine = sql::Engine::new(client, sql::EngineOptions::default());
+        let engine = sql::Engine::new(client.clone(), sql::EngineOptions::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let gateway = gateway::Gateway::start(listener, engine, gateway::GatewayOptions::default())
             .expect("the gateway starts");
-        Self { gateway, node, _directory: directory }
+        Self { client, gateway, node, _directory: directory }
     }
 
     /// How `tokio_postgres` connects.
     pub fn url(&self) -> String {
         let address = self.gateway.address();
         format!("host={} port={} user=postgres dbname=postgres", address.ip(), address.port())
+    }
+
+    /// A client of the cluster, beside the gateway's sessions.
+    pub fn client(&self) -> client::Client {
+        self.client.clone()
     }
 
     /// Stops in order.
