@@ -11,6 +11,8 @@ use crate::table::block::Block;
 /// Bytes that an entry takes beside its block.
 const ENTRY_BYTES: u64 = 96;
 
+const COUNTERS: usize = 16;
+
 /// Which block: the table's number and the block's offset.
 type Key = (u64, u64);
 
@@ -19,6 +21,13 @@ pub(crate) struct BlockCache {
     blocks: Cache<Key, Block, Weigh, FixedHasher>,
     /// What index blocks may still pin outside of the cache.
     pinnable: AtomicU64,
+    counts: [Counts; COUNTERS],
+}
+
+/// Hits and misses on a cache line of their own, so that readers do not fight for one.
+#[derive(Default)]
+#[repr(align(64))]
+struct Counts {
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -75,19 +84,16 @@ impl BlockCache {
             Ok(options) => Cache::with_options(options, Weigh, FixedHasher(0), DefaultLifecycle::default()),
             Err(_) => Cache::with(items, capacity, Weigh, FixedHasher(0), DefaultLifecycle::default()),
         };
-        Self {
-            blocks,
-            pinnable: AtomicU64::new(pinnable),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-        }
+        Self { blocks, pinnable: AtomicU64::new(pinnable), counts: Default::default() }
     }
 
     #[inline]
     pub(crate) fn get(&self, table: u64, offset: u64) -> Option<Block> {
         let block = self.blocks.get(&(table, offset));
-        let counter = if block.is_some() { &self.hits } else { &self.misses };
-        counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(counts) = self.counts.get((offset >> 10) as usize % COUNTERS) {
+            let counter = if block.is_some() { &counts.hits } else { &counts.misses };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
         block
     }
 
@@ -113,7 +119,10 @@ impl BlockCache {
 
     /// (hits, misses)
     pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+        let sum = |counter: fn(&Counts) -> &AtomicU64| {
+            self.counts.iter().map(|counts| counter(counts).load(Ordering::Relaxed)).sum()
+        };
+        (sum(|counts| &counts.hits), sum(|counts| &counts.misses))
     }
 }
 

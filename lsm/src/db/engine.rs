@@ -100,6 +100,8 @@ impl Engine {
         if self.poison.set(Arc::new(error.clone())).is_ok() {
             tracing::error!(dir = %self.options.dir.display(), %error, source = ?error, "the database has stopped");
         }
+        // Who has checked and not begun to wait yet holds the lock.
+        drop(self.published.lock());
         self.published_changed.notify_all();
         self.progress.notify_all();
         error
