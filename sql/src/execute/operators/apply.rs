@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use expr::{Datum, Expr, Row};
 
+use super::membership::{Members, hashable};
 use super::{BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
@@ -19,6 +20,9 @@ pub(super) struct ApplyOperator {
     kept: Option<Datum>,
     /// The rows of such a subquery, where the answer depends on the row nevertheless.
     rows: Option<HeldRows>,
+    /// What to look up among the values of such a subquery, if that is all there is to do.
+    lookup: Option<Expr>,
+    members: Option<Members>,
 }
 
 impl ApplyOperator {
@@ -27,8 +31,27 @@ impl ApplyOperator {
         subquery: BoxOperator,
         bindings: Vec<Binding>,
         kind: ApplyKind,
+        outer_width: usize,
     ) -> Self {
-        Self { input, subquery, bindings, kind, kept: None, rows: None }
+        let lookup = match &kind {
+            ApplyKind::Any { test } if bindings.is_empty() => hashable(test, outer_width).cloned(),
+            _ => None,
+        };
+        Self { input, subquery, bindings, kind, kept: None, rows: None, lookup, members: None }
+    }
+
+    async fn look_up(&mut self, cx: &mut Context<'_>, value: Datum) -> Result<Datum> {
+        let members = match &mut self.members {
+            Some(members) => members,
+            None => {
+                let mut members = Members::default();
+                while let Some(rows) = self.subquery.next(cx).await? {
+                    members.add(cx, rows)?;
+                }
+                self.members.insert(members)
+            }
+        };
+        Ok(members.contains(value))
     }
 
     async fn answer(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<Datum> {
@@ -52,6 +75,10 @@ impl ApplyOperator {
     }
 
     async fn answer_once(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<Datum> {
+        if let Some(lookup) = &self.lookup {
+            let value = cx.evaluate(lookup, row)?;
+            return self.look_up(cx, value).await;
+        }
         if let ApplyKind::Any { test } = &self.kind {
             if self.rows.is_none() {
                 let mut held = HeldRows::default();
@@ -165,6 +192,9 @@ impl Operator for ApplyOperator {
         self.kept = None;
         if let Some(mut held) = self.rows.take() {
             held.clear(cx.memory);
+        }
+        if let Some(members) = self.members.take() {
+            members.release(cx);
         }
         self.subquery.rewind(cx);
         self.input.rewind(cx);

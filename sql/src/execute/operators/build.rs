@@ -46,6 +46,7 @@ pub(crate) fn build(node: &Node) -> Result<BoxOperator> {
             build(&apply.subquery)?,
             apply.bindings.clone(),
             apply.kind.clone(),
+            apply.input.width(),
         )),
         Node::Aggregate(aggregate) => Box::new(AggregateOperator::new(
             build(&aggregate.input)?,

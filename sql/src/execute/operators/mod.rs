@@ -10,6 +10,7 @@ mod build;
 mod group;
 mod hash_join;
 mod join;
+mod membership;
 mod nested_loop;
 mod scan;
 mod set_operation;
