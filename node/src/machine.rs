@@ -56,7 +56,10 @@ impl Machine {
 impl Apply for Machine {
     fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> Vec<Bytes> {
         match self.cell(range_id) {
-            Ok(cell) => apply::apply(&cell, entries, &mut *self.root.lock(), batch),
+            Ok(cell) if range_id == ROOT_RANGE => {
+                apply::apply(&cell, entries, Some(&mut *self.root.lock()), batch)
+            }
+            Ok(cell) => apply::apply(&cell, entries, None, batch),
             Err(error) => {
                 // The engine is poisoned: the write of this batch fails too, and stops the group.
                 tracing::error!(range = range_id, %error, "the range's state cannot be read");

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use proto::Network;
 use proto::v1::{
     AllocateIdsRequest, DirectoryRequest, DirectoryResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
     RangeDescriptor, RangeStatus, ReplicaMove,
 };
+use proto::{Network, Status};
 use tokio::sync::Notify;
 
 use crate::error::NodeError;
@@ -222,7 +222,10 @@ impl Member {
             led: self.led(),
         };
         let answered = match self.link.local() {
-            Some(root) => root.heartbeat(request).await,
+            Some(root) => {
+                let answer = env::clock::timeout(HEARTBEAT, root.heartbeat(request)).await;
+                answer.unwrap_or_else(|_| Err(Status::unavailable("no quorum")))
+            }
             None => {
                 self.link
                     .ask(|leader| {

@@ -30,11 +30,11 @@ pub(crate) trait ApplyRoot {
     fn apply(&mut self, command: RootCommand, batch: &mut WriteBatch) -> Bytes;
 }
 
-/// Turns entries into writes; one reply each.
+/// Turns entries into writes; one reply each. `root` is there for the root range alone.
 pub(crate) fn apply(
     cell: &RangeCell,
     entries: &[ApplyEntry],
-    root: &mut dyn ApplyRoot,
+    mut root: Option<&mut dyn ApplyRoot>,
     batch: &mut WriteBatch,
 ) -> Vec<Bytes> {
     let serving = cell.serving();
@@ -81,7 +81,10 @@ pub(crate) fn apply(
                 }
                 Bytes::from_static(APPLIED)
             }
-            Some(Kind::Root(command)) => root.apply(command, batch),
+            Some(Kind::Root(command)) => match &mut root {
+                Some(root) => root.apply(command, batch),
+                None => Bytes::from_static(UNREADABLE),
+            },
             None => Bytes::from_static(UNREADABLE),
         });
     }
@@ -107,7 +110,7 @@ fn apply_commit(range_id: u64, index: u64, commit: &CommitCommand, batch: &mut W
     if !leaves_trace {
         batch.put(&transaction_key(range_id, commit.start_timestamp), &at.to_be_bytes());
     }
-    if index % TRIM_ENTRIES == 0 {
+    if index.is_multiple_of(TRIM_ENTRIES) {
         let until = at.saturating_sub(timestamp::from_ms(TRANSACTIONS_KEPT_MS));
         batch.delete_range(&transaction_key(range_id, 0), &transaction_key(range_id, until));
     }

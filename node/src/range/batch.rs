@@ -57,13 +57,7 @@ impl Replica {
             let leader = self.group.role().leader.map_or(0, |leader| leader.store.node_id);
             return Err(Refusal::StaleRange(vec![descriptor(state, leader)]));
         }
-        if !self.group.lease_valid(serving.term) {
-            self.group.read_index().await?;
-            // Leadership may have been lost and won again in between.
-            if self.group.role().term != serving.term {
-                return Err(Refusal::NotLeader(self.group.role().leader));
-            }
-        }
+        self.prove_leadership(serving.term).await?;
         Ok(serving)
     }
 }

@@ -20,6 +20,9 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// How long a term waits before it tries again to begin.
 const BEGIN_AGAIN: Duration = Duration::from_millis(20);
 
+/// How long a leader whose lease has run out waits for its quorum.
+const QUORUM_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Where timestamps come from.
 #[async_trait]
 pub(crate) trait TimeSource: Send + Sync + 'static {
@@ -120,6 +123,21 @@ impl Replica {
             }
             env::clock::sleep(BEGIN_AGAIN).await;
         }
+    }
+
+    /// Proves that this replica leads in `term` at some moment after the call began: by its lease, else by a round to a
+    /// quorum.
+    pub(crate) async fn prove_leadership(&self, term: u64) -> Result<(), Refusal> {
+        if self.group.lease_valid(term) {
+            return Ok(());
+        }
+        match env::clock::timeout(QUORUM_PATIENCE, self.group.read_index()).await {
+            Ok(proven) => proven?,
+            Err(_) => return Err(Refusal::NotLeader(None)),
+        }
+        // Leadership may have been lost and won again in between.
+        let role = self.group.role();
+        if role.is_leader && role.term == term { Ok(()) } else { Err(Refusal::NotLeader(role.leader)) }
     }
 
     /// Makes sure that nothing will commit at or below `at` within the span, and that what has is applied here.

@@ -31,6 +31,9 @@ use crate::range::state::{FORMAT, descriptor};
 /// After how long without a sign of life a node counts as not live.
 const LIVE: Duration = Duration::from_secs(5);
 
+/// How long a leader whose lease has run out waits for its quorum.
+const QUORUM_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a request waits for a window of timestamps.
 const WINDOW_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -317,11 +320,15 @@ impl RootTerm {
         if self.group.lease_valid(self.term) {
             return Ok(());
         }
-        self.group.read_index().await.map_err(|error| refused(&error))?;
-        if self.group.role().term == self.term {
+        match env::clock::timeout(QUORUM_PATIENCE, self.group.read_index()).await {
+            Ok(proven) => proven.map_err(|error| refused(&error))?,
+            Err(_) => return Err(refused(&ProposeError::NotLeader { leader: None })),
+        }
+        let role = self.group.role();
+        if role.is_leader && role.term == self.term {
             Ok(())
         } else {
-            Err(refused(&ProposeError::NotLeader { leader: self.group.role().leader }))
+            Err(refused(&ProposeError::NotLeader { leader: role.leader }))
         }
     }
 

@@ -215,7 +215,7 @@ impl Evaluation<'_> {
     async fn commit_reads(&self, commit: &Commit, known: u64, txn: &TxnId) -> Result<CommitResult, Refusal> {
         let commit_timestamp = self.handed_out(known).await?;
         self.remember(&commit.checks, commit_timestamp);
-        self.prove_leadership().await?;
+        self.replica.prove_leadership(self.serving.term).await?;
         self.serving.locks.release_all(txn);
         Ok(CommitResult { commit_timestamp })
     }

@@ -39,7 +39,7 @@ impl Evaluation<'_> {
         let (taken, waited) = self.take(&lock, owner, &mut acquired).await?;
         let result = self.read_newest(&lock.keys, &taken, waited).await?;
         // What was promised up to `locked_at` holds only if no other leader has begun meanwhile.
-        self.prove_leadership().await?;
+        self.replica.prove_leadership(self.serving.term).await?;
         acquired.keep = true;
         Ok(result)
     }
@@ -150,17 +150,6 @@ impl Evaluation<'_> {
             }
             locked_at = time.fresh().await?;
         }
-    }
-
-    /// That this term's leader was the leader still, at some moment after now.
-    pub(super) async fn prove_leadership(&self) -> Result<(), Refusal> {
-        let group = &self.replica.group;
-        if group.lease_valid(self.serving.term) {
-            return Ok(());
-        }
-        group.read_index().await?;
-        let role = group.role();
-        if role.term == self.serving.term { Ok(()) } else { Err(Refusal::NotLeader(role.leader)) }
     }
 }
 

@@ -1,0 +1,350 @@
+//! Nodes in a simulation, and a small client that speaks the key-value protocol by hand.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use env::disk::{CrashMode, Disk, MemoryDisk};
+use env::task::Scope;
+use nunatak_node::{Node, NodeOptions};
+use proto::inprocess::InProcess;
+use proto::v1::error::Kind;
+use proto::v1::operation::Operation as Op;
+use proto::v1::operation_result::Result as Answer;
+use proto::v1::{
+    BatchRequest, Check, Commit, DirectoryRequest, Get, Header, Lock, LockResult, Operation, Release, Scan,
+    ScanResult, Span, Strength, TimestampRequest, Validate, WaitPolicy, Write,
+};
+use proto::{Network, NodeService};
+
+/// Runs a test as a simulation: one thread, a clock that jumps, one seed.
+pub(crate) fn simulate<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let _simulation = env::simulation::enter(7);
+        test().await;
+    });
+}
+
+pub(crate) fn key(name: &str) -> Bytes {
+    keys::sql::kv_key(keys::sql::TENANT_DEFAULT, name.as_bytes())
+}
+
+pub(crate) fn value(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+/// Nodes that reach each other by function calls.
+pub(crate) struct Cluster {
+    pub(crate) network: InProcess,
+    pub(crate) nodes: BTreeMap<u64, Arc<Node>>,
+    pub(crate) scopes: BTreeMap<u64, Scope>,
+    pub(crate) disks: BTreeMap<u64, Arc<MemoryDisk>>,
+}
+
+pub(crate) fn address(number: u64) -> String {
+    format!("node{number}:1")
+}
+
+impl Cluster {
+    /// Nothing yet.
+    pub(crate) fn empty() -> Self {
+        Self {
+            network: InProcess::new(),
+            nodes: BTreeMap::new(),
+            scopes: BTreeMap::new(),
+            disks: BTreeMap::new(),
+        }
+    }
+
+    /// One node that is a cluster.
+    pub(crate) async fn single() -> Self {
+        let mut cluster = Self::empty();
+        let node = cluster.start(1).await;
+        assert!(node.init().await.unwrap());
+        node.wait_ready(Duration::from_secs(20)).await.unwrap();
+        cluster
+    }
+
+    /// Three nodes, every range replicated to all of them.
+    pub(crate) async fn three() -> Self {
+        let mut cluster = Self::single().await;
+        for number in 2..=3 {
+            let node = cluster.start(number).await;
+            node.wait_ready(Duration::from_secs(20)).await.unwrap();
+        }
+        cluster.replicated().await;
+        cluster
+    }
+
+    /// Starts a node on its disk, the one it had if it ran before.
+    pub(crate) async fn start(&mut self, number: u64) -> Arc<Node> {
+        let disk = self.disks.entry(number).or_insert_with(|| Arc::new(MemoryDisk::new())).clone();
+        let disk: Arc<dyn Disk> = disk;
+        let network: Arc<dyn Network> = Arc::new(self.network.clone());
+        let mut options = NodeOptions::new(disk, PathBuf::from("/data"), network, address(number));
+        options.join = (1..=3).map(address).collect();
+        options.cache_bytes = 4 << 20;
+        let scope = Scope::new();
+        let started = scope.spawn_on(&tokio::runtime::Handle::current(), Node::start(options));
+        let node = started.await.unwrap().unwrap();
+        self.scopes.insert(number, scope);
+        self.network.register(&address(number), node.clone());
+        self.nodes.insert(number, node.clone());
+        node
+    }
+
+    /// Stops a node in order.
+    pub(crate) async fn stop(&mut self, number: u64) {
+        let node = self.nodes.remove(&number).unwrap();
+        node.shutdown().await;
+        self.network.unregister(&address(number));
+    }
+
+    /// Kills a node: its tasks end, and what its disk had not synced is gone.
+    pub(crate) async fn kill(&mut self, number: u64) {
+        self.network.unregister(&address(number));
+        self.scopes[&number].end();
+        drop(self.nodes.remove(&number));
+        tokio::task::yield_now().await;
+        let disk = self.disks[&number].crash(CrashMode::Strict);
+        self.disks.insert(number, Arc::new(disk));
+    }
+
+    /// Waits until every range has three voters.
+    pub(crate) async fn replicated(&self) {
+        let enough =
+            |range: &proto::v1::RangeDescriptor| range.replicas.iter().filter(|r| !r.learner).count() == 3;
+        for _ in 0..600 {
+            let directory = self.nodes[&1].directory(DirectoryRequest::default()).await.unwrap();
+            if directory.ranges.len() == 2 && directory.ranges.iter().all(enough) {
+                return;
+            }
+            env::clock::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("not replicated in a minute");
+    }
+
+    /// A client of whichever node leads.
+    pub(crate) async fn client(&self) -> Client {
+        for _ in 0..600 {
+            for node in self.nodes.values() {
+                let Ok(directory) = node.directory(DirectoryRequest::default()).await else { continue };
+                let leads = |id: u64| {
+                    let range = directory.ranges.iter().find(|range| range.range_id == id)?;
+                    let replica = range.replicas.iter().find(|r| r.node_id == range.leader_node_id)?;
+                    Some(replica.address.clone())
+                };
+                let (Some(root), Some(data)) = (leads(1), leads(2)) else { continue };
+                let client = Client {
+                    root: self.network.connect(&root),
+                    data: self.network.connect(&data),
+                    cluster_id: directory.cluster_id.clone(),
+                };
+                let probe = client.begin_opt().await;
+                if let Some(probe) = probe
+                    && probe.try_get("probe").await.is_ok()
+                {
+                    return client;
+                }
+            }
+            env::clock::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("no leader in a minute");
+    }
+}
+
+/// Speaks to the leaders.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) root: Arc<dyn NodeService>,
+    pub(crate) data: Arc<dyn NodeService>,
+    pub(crate) cluster_id: Bytes,
+}
+
+impl Client {
+    pub(crate) async fn timestamp(&self) -> u64 {
+        self.try_timestamp().await.unwrap()
+    }
+
+    async fn try_timestamp(&self) -> Result<u64, proto::Status> {
+        let request = TimestampRequest { cluster_id: self.cluster_id.clone(), count: 1 };
+        Ok(self.root.timestamp(request).await?.first)
+    }
+
+    pub(crate) async fn begin(&self) -> Txn {
+        self.begin_opt().await.unwrap()
+    }
+
+    async fn begin_opt(&self) -> Option<Txn> {
+        let start = self.try_timestamp().await.ok()?;
+        Some(Txn {
+            client: self.clone(),
+            id: Bytes::copy_from_slice(&env::random::id()),
+            start,
+            read_at: start,
+            catalog_version: 0,
+            checks: Vec::new(),
+            writes: BTreeMap::new(),
+        })
+    }
+
+    /// One transaction of its own.
+    pub(crate) async fn put(&self, name: &str, text: &str) -> u64 {
+        let mut txn = self.begin().await;
+        txn.put(name, text);
+        txn.commit().await.unwrap()
+    }
+
+    /// What a new transaction reads.
+    pub(crate) async fn read(&self, name: &str) -> Option<String> {
+        self.begin().await.get(name).await
+    }
+
+    pub(crate) async fn send(&self, header: Header, operation: Op) -> Result<Answer, Kind> {
+        let request =
+            BatchRequest { header: Some(header), operations: vec![Operation { operation: Some(operation) }] };
+        let mut response = match self.data.batch(request).await {
+            Ok(response) => response,
+            Err(_) => return Err(Kind::Unavailable(proto::v1::Unavailable {})),
+        };
+        match response.error {
+            Some(error) => Err(error.kind.unwrap()),
+            None => Ok(response.results.remove(0).result.unwrap()),
+        }
+    }
+}
+
+/// A serializable transaction as its coordinator keeps it: reads are remembered as checks, writes are buffered.
+pub(crate) struct Txn {
+    pub(crate) client: Client,
+    pub(crate) id: Bytes,
+    pub(crate) start: u64,
+    pub(crate) read_at: u64,
+    pub(crate) catalog_version: u64,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) writes: BTreeMap<Bytes, Option<Bytes>>,
+}
+
+impl Txn {
+    pub(crate) fn header(&self) -> Header {
+        Header {
+            cluster_id: self.client.cluster_id.clone(),
+            range_id: 2,
+            span_epoch: 1,
+            txn_id: self.id.clone(),
+            start_timestamp: self.start,
+            timeout_ms: 10_000,
+            catalog_version: self.catalog_version,
+            ..Header::default()
+        }
+    }
+
+    pub(crate) async fn try_get(&self, name: &str) -> Result<Option<String>, Kind> {
+        let get = Get { keys: vec![key(name)], at: self.read_at };
+        match self.client.send(self.header(), Op::Get(get)).await? {
+            Answer::Get(result) => {
+                let found = result.versions[0].value.clone();
+                Ok(found.map(|value| String::from_utf8(value.to_vec()).unwrap()))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn get(&mut self, name: &str) -> Option<String> {
+        self.checks.push(Check { start: key(name), end: Bytes::new(), since: self.read_at });
+        self.try_get(name).await.unwrap()
+    }
+
+    pub(crate) async fn scan(&mut self, from: &str, to: &str) -> Vec<(String, String)> {
+        let span = Span { start: key(from), end: key(to) };
+        self.checks.push(Check { start: key(from), end: key(to), since: self.read_at });
+        let scan = Scan { span: Some(span), at: self.read_at, ..Scan::default() };
+        texts(self.scan_raw(scan).await.unwrap())
+    }
+
+    pub(crate) async fn scan_raw(&self, scan: Scan) -> Result<ScanResult, Kind> {
+        match self.client.send(self.header(), Op::Scan(scan)).await? {
+            Answer::Scan(result) => Ok(result),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn lock(&mut self, names: &[&str]) -> Result<LockResult, Kind> {
+        self.lock_with(names, Strength::Exclusive, WaitPolicy::Block, 0).await
+    }
+
+    pub(crate) async fn lock_with(
+        &mut self,
+        names: &[&str],
+        strength: Strength,
+        wait: WaitPolicy,
+        wait_ms_max: u64,
+    ) -> Result<LockResult, Kind> {
+        let lock = Lock {
+            keys: names.iter().map(|name| key(name)).collect(),
+            strength: strength.into(),
+            wait: wait.into(),
+            wait_ms_max,
+        };
+        match self.client.send(self.header(), Op::Lock(lock)).await? {
+            Answer::Lock(result) => {
+                for (name, locked) in names.iter().zip(&result.keys) {
+                    if !locked.skipped {
+                        self.checks.push(Check {
+                            start: key(name),
+                            end: Bytes::new(),
+                            since: result.locked_at,
+                        });
+                    }
+                }
+                Ok(result)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn put(&mut self, name: &str, text: &str) {
+        self.writes.insert(key(name), Some(value(text)));
+    }
+
+    pub(crate) fn delete(&mut self, name: &str) {
+        self.writes.insert(key(name), None);
+    }
+
+    pub(crate) async fn validate(&self, at: u64) -> Result<(), Kind> {
+        let validate = Validate { checks: self.checks.clone(), at, reserve: Vec::new() };
+        self.client.send(self.header(), Op::Validate(validate)).await.map(|_| ())
+    }
+
+    pub(crate) fn commit_request(&self) -> Commit {
+        let writes =
+            self.writes.iter().map(|(key, value)| Write { key: key.clone(), value: value.clone() }).collect();
+        Commit { checks: self.checks.clone(), writes }
+    }
+
+    pub(crate) async fn commit(&self) -> Result<u64, Kind> {
+        match self.client.send(self.header(), Op::Commit(self.commit_request())).await? {
+            Answer::Commit(result) => Ok(result.commit_timestamp),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn release(&self) {
+        self.client.send(self.header(), Op::Release(Release::default())).await.unwrap();
+    }
+}
+
+pub(crate) fn texts(result: ScanResult) -> Vec<(String, String)> {
+    let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+    let prefix = key("").len();
+    result.rows.iter().map(|row| (text(&row.key.slice(prefix..)), text(&row.value))).collect()
+}
+
+pub(crate) fn is_conflict<T: std::fmt::Debug>(result: &Result<T, Kind>) -> bool {
+    matches!(result, Err(Kind::Conflict(_)))
+}

@@ -1,0 +1,15 @@
+//! A node as its clients see it: one node, or three, in this process, spoken to through `NodeService`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "all of this crate is test code, which clippy sees only in functions marked as tests"
+)]
+
+mod anomalies;
+mod harness;
+mod locks;
+mod refusals;
+mod replicas;
+mod requests;
+mod restarts;

@@ -1,0 +1,107 @@
+//! Stops, crashes, and starts again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::disk::RealDisk;
+use nunatak_node::{Node, NodeError, NodeOptions};
+use proto::inprocess::InProcess;
+
+use crate::harness::{Client, Cluster, simulate};
+
+#[test]
+fn what_was_committed_is_there_after_a_restart() {
+    simulate(|| async {
+        let mut cluster = Cluster::single().await;
+        let client = cluster.client().await;
+        let mut txn = client.begin().await;
+        txn.get("x").await;
+        txn.put("x", "1");
+        let first = txn.commit().await.unwrap();
+        drop(client);
+        cluster.stop(1).await;
+        cluster.start(1).await.wait_ready(Duration::from_secs(20)).await.unwrap();
+        let client = cluster.client().await;
+        assert_eq!(client.read("x").await.as_deref(), Some("1"));
+        assert!(client.timestamp().await > first);
+        // The transaction is recognised, though all memory of it is gone.
+        txn.client = client;
+        assert_eq!(txn.commit().await.unwrap(), first);
+    });
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_crash() {
+    simulate(|| async {
+        let mut cluster = Cluster::single().await;
+        for round in 0..5 {
+            let client = cluster.client().await;
+            for number in 0..10 {
+                client.put(&format!("k/{round}/{number}"), "v").await;
+            }
+            drop(client);
+            cluster.kill(1).await;
+            cluster.start(1).await.wait_ready(Duration::from_secs(20)).await.unwrap();
+            let client = cluster.client().await;
+            let mut reader = client.begin().await;
+            assert_eq!(reader.scan("k/", "k0").await.len(), (round + 1) * 10);
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_node_on_a_real_disk_serves_stops_and_serves_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = InProcess::new();
+    let options = || {
+        let disk = Arc::new(RealDisk::new());
+        let mut options = NodeOptions::new(disk, dir.path(), Arc::new(network.clone()), "node1:1");
+        options.cache_bytes = 4 << 20;
+        options
+    };
+    for round in 0..3 {
+        let node = Node::start(options()).await.unwrap();
+        network.register("node1:1", node.clone());
+        assert_eq!(node.init().await.unwrap(), round == 0);
+        node.wait_ready(Duration::from_secs(20)).await.unwrap();
+        let locked = Node::start(options()).await;
+        assert!(matches!(locked, Err(NodeError::Locked { .. })), "{locked:?}");
+        let cluster = Cluster {
+            network: network.clone(),
+            nodes: [(1, node.clone())].into(),
+            scopes: [].into(),
+            disks: [].into(),
+        };
+        let client: Client = cluster.client().await;
+        for number in 0..20 {
+            client.put(&format!("k/{round}/{number}"), "v").await;
+        }
+        let writers = (0..8).map(|writer| {
+            let client = client.clone();
+            env::task::spawn(async move {
+                for _ in 0..10 {
+                    loop {
+                        let mut txn = client.begin().await;
+                        txn.lock(&["counter"]).await.unwrap();
+                        txn.read_at = client.timestamp().await;
+                        let count: u64 =
+                            txn.try_get("counter").await.unwrap().map_or(0, |text| text.parse().unwrap());
+                        txn.put("counter", &(count + 1).to_string());
+                        txn.put(&format!("w/{round}/{writer}/{count}"), "");
+                        if txn.commit().await.is_ok() {
+                            break;
+                        }
+                    }
+                }
+            })
+        });
+        for writer in futures::future::join_all(writers).await {
+            writer.unwrap();
+        }
+        let mut reader = client.begin().await;
+        assert_eq!(reader.scan("k/", "k0").await.len(), (round + 1) * 20);
+        assert_eq!(reader.get("counter").await, Some(((round + 1) * 80).to_string()));
+        node.shutdown().await;
+        network.unregister("node1:1");
+    }
+}
