@@ -1,6 +1,6 @@
-//! Aggregates: count, sum, avg, min, max, bool_and, bool_or, array_agg, with PostgreSQL's result types; each in three
-//! steps, so that a part may be computed beside the data: accumulate into a [`State`], merge states, finish. DISTINCT
-//! is the caller's.
+//! Aggregates: count, sum, avg, min, max, bool_and, bool_or, array_agg, string_agg, with PostgreSQL's result types;
+//! each in three steps, so that a part may be computed beside the data: accumulate into a [`State`], merge states,
+//! finish. DISTINCT is the caller's.
 
 use crate::calendar::interval;
 use crate::compare::compare;
@@ -37,6 +37,8 @@ enum Step {
     And,
     Or,
     Collect,
+    /// `string_agg`: the list holds delimiters and values by turns.
+    Join,
 }
 
 /// What an aggregate has seen so far.
@@ -103,6 +105,7 @@ impl Aggregate {
             (Body::Aggregate, "bool_and" | "every", Some(_)) => Step::And,
             (Body::Aggregate, "bool_or", Some(_)) => Step::Or,
             (Body::Aggregate, "array_agg", Some(_)) => Step::Collect,
+            (Body::Aggregate, "string_agg", Some(_)) => Step::Join,
             _ => return Err(Error::unsupported(format!("aggregate {}", function.name))),
         };
         Ok(Self { function, step })
@@ -152,17 +155,17 @@ impl Aggregate {
                 Ok(())
             }
             Step::And | Step::Or => self.merge(state, State::Value(value.clone())),
-            Step::Collect => match state {
-                State::List(items) => {
-                    items.push(value.clone());
-                    Ok(())
-                }
-                _ => {
-                    *state = State::List(vec![value.clone()]);
-                    Ok(())
-                }
-            },
+            Step::Collect => self.merge(state, State::List(vec![value.clone()])),
+            Step::Join => self.add_delimited(state, value, &Datum::Null),
         }
+    }
+
+    /// Adds a row's arguments to `string_agg`: the value and what stands before it unless it is the first.
+    pub fn add_delimited(&self, state: &mut State, value: &Datum, delimiter: &Datum) -> Result<()> {
+        if value.is_null() {
+            return Ok(());
+        }
+        self.merge(state, State::List(vec![delimiter.clone(), value.clone()]))
     }
 
     /// Whether a value is less, or greater, than the one seen.
@@ -250,6 +253,9 @@ impl Aggregate {
             }
             (_, State::Intervals { sum, .. }) => Datum::Interval(sum),
             (_, State::Value(value)) => value,
+            (Step::Join, State::List(items)) => {
+                Datum::text(items.iter().skip(1).filter_map(Datum::as_str).collect::<String>())
+            }
             (_, State::List(items)) => Datum::Array(items.into()),
         })
     }
@@ -288,7 +294,7 @@ impl Aggregate {
             }
             (_, [Datum::Int8(count), Datum::Float8(sum)]) => State::Floats { sum: *sum, count: *count },
             (_, [Datum::Int8(count), Datum::Interval(sum)]) => State::Intervals { sum: *sum, count: *count },
-            (Step::Collect, [Datum::Array(items)]) => State::List(items.to_vec()),
+            (Step::Collect | Step::Join, [Datum::Array(items)]) => State::List(items.to_vec()),
             (Step::Least | Step::Greatest | Step::And | Step::Or, [value]) => State::Value(value.clone()),
             _ => return Err(mismatch()),
         })

@@ -57,4 +57,5 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2518, "bool_or", &[Bool], Bool, Aggregate),
     function(2519, "every", &[Bool], Bool, Aggregate),
     function(2803, "count", &[], Int8, Aggregate),
+    function(3538, "string_agg", &[Text, Text], Text, Aggregate),
 ];
