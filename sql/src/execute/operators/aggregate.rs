@@ -108,25 +108,45 @@ fn feed(cx: &Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row
         }
         bytes = held;
     }
+    let delimiter = match call.arguments.get(1) {
+        Some(argument) => Some(cx.evaluate(argument, row)?),
+        None => None,
+    };
     if call.order_by.is_empty() {
-        call.function.add(&mut state.state, &value)?;
-        return Ok(bytes);
+        add(call, &mut state.state, &value, delimiter.as_ref())?;
+        return Ok(bytes.saturating_add(growth(&state.state, &value)));
     }
-    let mut keyed = Vec::with_capacity(call.order_by.len().saturating_add(1));
+    let mut keyed = Vec::with_capacity(call.order_by.len().saturating_add(2));
     for key in &call.order_by {
         keyed.push(cx.evaluate(&key.expression, row)?);
     }
     keyed.push(value);
+    keyed.extend(delimiter);
     bytes = bytes.saturating_add(row_bytes(&keyed));
     state.ordered.push(keyed);
     Ok(bytes)
 }
 
+/// Adds a row's arguments: of one argument, or the value and the delimiter of two.
+fn add(call: &AggregateCall, state: &mut State, value: &Datum, delimiter: Option<&Datum>) -> Result<()> {
+    match delimiter {
+        Some(delimiter) => call.function.add_delimited(state, value, delimiter)?,
+        None => call.function.add(state, value)?,
+    }
+    Ok(())
+}
+
+/// About how many bytes a value adds to a state that keeps all values.
+fn growth(state: &State, value: &Datum) -> usize {
+    if matches!(state, State::List(_)) { value.size_bytes() } else { 0 }
+}
+
 fn finish(call: &AggregateCall, mut state: CallState) -> Result<Datum> {
     state.ordered.sort_by(|left, right| compare_keys(&call.order_by, left, right));
-    for mut keyed in state.ordered {
-        let value = keyed.pop().unwrap_or_default();
-        call.function.add(&mut state.state, &value)?;
+    for keyed in state.ordered {
+        let mut arguments = keyed.get(call.order_by.len()..).unwrap_or_default().iter();
+        let value = arguments.next().unwrap_or(&Datum::Null);
+        add(call, &mut state.state, value, arguments.next())?;
     }
     Ok(call.function.finish(state.state)?)
 }
