@@ -43,7 +43,8 @@ fn diff(ours: &str, theirs: &str) -> Vec<String> {
     let theirs: Vec<&str> = theirs.split("\n\n").collect();
     let mut found = Vec::new();
     for place in 0..ours.len().max(theirs.len()) {
-        let (ours, theirs) = (ours.get(place).copied().unwrap_or(""), theirs.get(place).copied().unwrap_or(""));
+        let (ours, theirs) =
+            (ours.get(place).copied().unwrap_or(""), theirs.get(place).copied().unwrap_or(""));
         if ours != theirs {
             found.push(format!("--- ours\n{ours}\n--- PostgreSQL\n{theirs}\n"));
         }

@@ -1,0 +1,216 @@
+//! Three nodes, their disks, their lives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{Client, TransactionOptions};
+use env::disk::{CrashMode, MemoryDisk};
+use env::task::Scope;
+use env::{clock, random};
+use node::{Node, NodeOptions};
+use proto::simulated::{Counts, SimulatedNetwork};
+use proto::v1::{CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, RangesRequest};
+use proto::{Network as _, NodeService};
+use tokio::runtime::Handle;
+
+use super::scenario::Scenario;
+
+/// How many nodes there are.
+pub(super) const NODES: usize = 3;
+
+/// How long forming the cluster may take.
+const FORMING: Duration = Duration::from_secs(60);
+
+/// The cluster.
+pub(super) struct Cluster {
+    network: SimulatedNetwork,
+    scenario: Scenario,
+    slots: Vec<Slot>,
+}
+
+/// A machine: its address and disk stay, the process on it comes and goes.
+struct Slot {
+    address: String,
+    disk: MemoryDisk,
+    running: Option<Running>,
+}
+
+struct Running {
+    node: Arc<Node>,
+    scope: Scope,
+}
+
+impl Cluster {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let slots = (1..=NODES)
+            .map(|number| Slot { address: format!("n{number}:1"), disk: MemoryDisk::new(), running: None })
+            .collect();
+        let network = SimulatedNetwork::new(scenario.wire());
+        Self { network, scenario: scenario.clone(), slots }
+    }
+
+    pub(super) fn network(&self) -> &SimulatedNetwork {
+        &self.network
+    }
+
+    pub(super) fn network_counts(&self) -> Counts {
+        self.network.counts()
+    }
+
+    pub(super) fn addresses(&self) -> Vec<String> {
+        self.slots.iter().map(|slot| slot.address.clone()).collect()
+    }
+
+    pub(super) fn address(&self, place: usize) -> &str {
+        &self.slots[place].address
+    }
+
+    pub(super) fn is_running(&self, place: usize) -> bool {
+        self.slots[place].running.is_some()
+    }
+
+    /// Starts all nodes, makes them a cluster and waits until every range has a replica on each.
+    pub(super) async fn form(&mut self) -> Result<(), String> {
+        for place in 0..NODES {
+            self.start(place).await?;
+        }
+        let first = self.slots[0].running.as_ref().ok_or("the first node is down")?;
+        let (node, scope) = (first.node.clone(), first.scope.clone());
+        let initialising = scope.spawn_on(&Handle::current(), async move { node.init().await });
+        initialising.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        let formed = async {
+            while !self.is_replicated().await {
+                clock::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        clock::timeout(FORMING, formed).await.map_err(|_| "the ranges were not replicated in time".to_owned())
+    }
+
+    async fn is_replicated(&self) -> bool {
+        let Some(directory) = self.directory().await else { return false };
+        let replicated = |range: &proto::v1::RangeDescriptor| {
+            range.replicas.iter().filter(|replica| !replica.learner).count() == NODES
+        };
+        !directory.ranges.is_empty() && directory.ranges.iter().all(replicated)
+    }
+
+    async fn directory(&self) -> Option<DirectoryResponse> {
+        let node = self.slots.iter().find_map(|slot| slot.running.as_ref())?.node.clone();
+        node.directory(DirectoryRequest::default()).await.ok()
+    }
+
+    /// The places of the nodes that lead a range, as the directory has it.
+    pub(super) async fn leader(&self, range_id: u64) -> Option<usize> {
+        let directory = self.directory().await?;
+        let range = directory.ranges.iter().find(|range| range.range_id == range_id)?;
+        let leader = range.replicas.iter().find(|replica| replica.node_id == range.leader_node_id)?;
+        self.slots.iter().position(|slot| slot.address == leader.address)
+    }
+
+    /// Starts the node at `place` on what its disk holds.
+    pub(super) async fn start(&mut self, place: usize) -> Result<(), String> {
+        let joins = self.addresses();
+        let slot = &mut self.slots[place];
+        if slot.running.is_some() {
+            return Ok(());
+        }
+        let network = self.network.for_endpoint(&slot.address);
+        let options = NodeOptions {
+            join: if place == 0 { Vec::new() } else { joins },
+            memtable_bytes_max: self.scenario.memtable_bytes_max,
+            cache_bytes: 1 << 20,
+            raft_log_bytes_max: self.scenario.raft_log_bytes_max,
+            ..NodeOptions::new(Arc::new(slot.disk.clone()), "/data", network, slot.address.clone())
+        };
+        let scope = Scope::new();
+        let starting = scope.spawn_on(&Handle::current(), Node::start(options));
+        let started = starting.await.map_err(|error| format!("{} while starting: {error}", slot.address))?;
+        let node = started.map_err(|error| format!("{} does not start: {error}", slot.address))?;
+        self.network.register(&slot.address, node.clone(), scope.clone());
+        slot.running = Some(Running { node, scope });
+        Ok(())
+    }
+
+    /// The process at `place` is killed, and its machine loses what was not synced, or a part of it.
+    pub(super) fn crash(&mut self, place: usize) {
+        let slot = &mut self.slots[place];
+        let Some(running) = slot.running.take() else { return };
+        self.network.unregister(&slot.address);
+        running.scope.end();
+        let mode = match random::below(2) {
+            0 => CrashMode::Strict,
+            _ => CrashMode::Random(random::next_u64()),
+        };
+        slot.disk = slot.disk.crash(mode);
+    }
+
+    /// No cuts any more, and every node runs. What keeps one from starting is a violation.
+    pub(super) async fn heal(&mut self) -> Vec<String> {
+        self.network.heal_all();
+        let mut violations = Vec::new();
+        for place in 0..NODES {
+            violations.extend(self.start(place).await.err());
+        }
+        violations
+    }
+
+    /// Completes once a client can write.
+    pub(super) async fn wait_serving(&self, client: Client) {
+        loop {
+            let options =
+                TransactionOptions { timeout: Duration::from_secs(5), ..TransactionOptions::default() };
+            let mut transaction = client.begin(options);
+            transaction.put(keys::sql::kv_key(1, b"probe"), random::next_u64().to_be_bytes().to_vec().into());
+            if transaction.commit().await.is_ok() {
+                return;
+            }
+            clock::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The sum of the terms of all ranges.
+    pub(super) async fn terms(&self) -> u64 {
+        let mut newest = std::collections::BTreeMap::new();
+        for running in self.slots.iter().filter_map(|slot| slot.running.as_ref()) {
+            let Ok(ranges) = running.node.ranges(RangesRequest::default()).await else { continue };
+            for range in ranges.ranges {
+                let term = newest.entry(range.descriptor.map_or(0, |range| range.range_id)).or_insert(0);
+                *term = range.term.max(*term);
+            }
+        }
+        newest.values().sum()
+    }
+
+    /// Asks for the comparison of all replicas; in what they differ.
+    pub(super) async fn compare_replicas(&self) -> Vec<String> {
+        let operator = self.network.for_endpoint("operator");
+        for _ in 0..50 {
+            for slot in &self.slots {
+                let node = operator.connect(&slot.address);
+                let asked = node.check_consistency(CheckConsistencyRequest::default());
+                let Ok(Ok(compared)) = clock::timeout(Duration::from_secs(20), asked).await else { continue };
+                let complete = compared.ranges.len() >= 2
+                    && compared.ranges.iter().all(|range| {
+                        range.replicas.len() == NODES
+                            && range.replicas.iter().all(|replica| replica.error.is_empty())
+                    });
+                if complete {
+                    let differing = compared.ranges.iter().filter(|range| !range.consistent);
+                    return differing.map(|range| format!("replicas differ: {range:?}")).collect();
+                }
+            }
+            clock::sleep(Duration::from_millis(200)).await;
+        }
+        vec!["the replicas could not be compared".to_owned()]
+    }
+
+    /// Ends every process.
+    pub(super) fn end(&mut self) {
+        for slot in &mut self.slots {
+            if let Some(running) = slot.running.take() {
+                self.network.unregister(&slot.address);
+                running.scope.end();
+            }
+        }
+    }
+}

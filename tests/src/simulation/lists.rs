@@ -1,0 +1,135 @@
+//! Lists that transactions read and append to: from what each one saw, `cycles` finds out whether there is any order
+//! in which they could have run one after the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use client::{Client, Error, Isolation, Span, Strength, Transaction, TransactionOptions, WaitPolicy};
+use env::clock::{self, Instant};
+use env::random;
+use parking_lot::Mutex;
+
+use super::bank::scan_all;
+use super::cycles::{self, Event, Fate, Operation};
+use super::report::Tally;
+
+const TENANT: u8 = 1;
+
+/// How long one call of a worker may try to reach the cluster.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The lists, and the history of what was done to them.
+pub(super) struct Lists {
+    lists: u32,
+    tally: Tally,
+    elements: AtomicU64,
+    began: Instant,
+    history: Mutex<Vec<Event>>,
+}
+
+fn key(list: u32) -> Bytes {
+    keys::sql::kv_key(TENANT, &[b"list/", &list.to_be_bytes()[..]].concat())
+}
+
+fn all() -> Span {
+    let prefix = keys::sql::kv_key(TENANT, b"list/");
+    Span { end: keys::span::prefix_end(&prefix), start: prefix }
+}
+
+fn decode(value: Option<&Bytes>) -> Vec<u64> {
+    let bytes = value.map_or(&[][..], |value| value.as_ref());
+    bytes.chunks_exact(8).filter_map(|element| Some(u64::from_be_bytes(element.try_into().ok()?))).collect()
+}
+
+fn encode(list: &[u64]) -> Bytes {
+    list.iter().flat_map(|element| element.to_be_bytes()).collect::<Vec<u8>>().into()
+}
+
+impl Lists {
+    pub(super) fn new(lists: u32, tally: Tally) -> Self {
+        Self { lists, tally, elements: AtomicU64::new(1), began: clock::now(), history: Mutex::default() }
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        clock::now().duration_since(self.began).as_micros() as u64
+    }
+
+    /// Reads and appends until told to stop.
+    pub(super) async fn appender(self: Arc<Self>, client: Client, stop: Arc<AtomicBool>) {
+        while !stop.load(Ordering::Relaxed) {
+            clock::sleep(Duration::from_millis(random::below(80))).await;
+            let invoked = self.elapsed_us();
+            let read_only = random::below(4) == 0;
+            let options = TransactionOptions {
+                isolation: Isolation::Serializable,
+                read_only,
+                timeout: TIMEOUT,
+                ..TransactionOptions::default()
+            };
+            let mut transaction = client.begin(options);
+            let mut operations = Vec::new();
+            let outcome = self.transact(&mut transaction, read_only, &mut operations).await;
+            let fate = match &outcome {
+                Ok(()) => Fate::Committed(self.elapsed_us()),
+                Err(Error::Ambiguous { .. }) => Fate::Unknown,
+                Err(_) => Fate::Failed,
+            };
+            let wrote = operations.iter().any(|operation| operation.appended.is_some());
+            self.history.lock().push(Event { invoked, fate, operations });
+            match outcome {
+                Ok(()) if wrote => self.tally.committed(),
+                Ok(()) => self.tally.read(),
+                Err(error) => self.tally.failed(&error),
+            }
+        }
+    }
+
+    async fn transact(
+        &self,
+        transaction: &mut Transaction,
+        read_only: bool,
+        operations: &mut Vec<Operation>,
+    ) -> Result<(), Error> {
+        let first = random::below(u64::from(self.lists)) as u32;
+        for turn in 0..1 + random::below(3) as u32 {
+            let list = (first + turn) % self.lists;
+            let appends = !read_only && random::below(2) == 0;
+            let value = if appends && random::below(2) == 0 {
+                let locked =
+                    transaction.lock(vec![key(list)], Strength::Exclusive, WaitPolicy::Block).await?;
+                locked.into_iter().next().and_then(|locked| locked.value)
+            } else {
+                transaction.get(key(list)).await?
+            };
+            let seen = decode(value.as_ref());
+            let appended = appends.then(|| self.elements.fetch_add(1, Ordering::Relaxed));
+            if let Some(element) = appended {
+                let longer: Vec<u64> = seen.iter().copied().chain([element]).collect();
+                transaction.put(key(list), encode(&longer));
+            }
+            operations.push(Operation { list, seen, appended });
+        }
+        transaction.commit().await.map(drop)
+    }
+
+    /// Reads the lists as they are in the end and judges the history.
+    pub(super) async fn settle(&self, client: Client) -> Vec<String> {
+        let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
+        let mut transaction = client.begin(options);
+        let rows = match scan_all(&mut transaction, all()).await {
+            Ok(rows) => rows,
+            Err(error) => return vec![format!("the final lists cannot be read: {error:?}")],
+        };
+        let finals: BTreeMap<u32, Vec<u64>> = rows
+            .iter()
+            .filter_map(|(key, value)| {
+                let list = u32::from_be_bytes(key.get(key.len() - 4..)?.try_into().ok()?);
+                Some((list, decode(Some(value))))
+            })
+            .collect();
+        cycles::judge(&self.history.lock(), &finals)
+    }
+}

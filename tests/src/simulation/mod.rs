@@ -1,0 +1,126 @@
+//! The whole cluster in one thread, with one seed for all chance: three nodes on disks that forget, two gateways'
+//! clients on a network that fails, and histories that are checked.
+//!
+//! [`run`] plays one [`Scenario`] under one seed. Time is tokio's paused clock, which jumps from event to event, so a
+//! minute of a cluster's life takes seconds, and the same seed lives it again, exactly: a run's [`Report`] carries a
+//! hash over every message delivered.
+//!
+//! A run: start the nodes and join them (`cluster`), write the first state, let workers of each gateway transfer money
+//! (`bank`) and append to lists (`lists`) while the scenario's faults come and go (`nemesis`), heal everything, wait for
+//! the cluster to serve again, and check: sums, acknowledged writes, dependency cycles (`cycles`), that the replicas are
+//! alike, that nothing panicked.
+
+mod bank;
+mod cluster;
+mod cycles;
+mod gateway;
+mod lists;
+mod nemesis;
+mod panics;
+mod report;
+mod scenario;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use env::{clock, simulation};
+
+use self::bank::Bank;
+use self::cluster::Cluster;
+use self::gateway::Gateway;
+use self::lists::Lists;
+pub use self::report::{Report, Tally};
+pub use self::scenario::Scenario;
+
+/// How long the cluster may take, once all faults are over, until it serves again.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// How long after that the workers may take to finish what they have begun.
+const FINISH: Duration = Duration::from_secs(120);
+
+/// What a run came to, if it came to an end.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What happened.
+    pub report: Report,
+    /// What must not happen, and did.
+    pub violations: Vec<String>,
+}
+
+/// Plays `scenario` under `seed` on this thread.
+pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
+    let panics = panics::watch();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.expect("a runtime of one thread");
+    let mut outcome = runtime.block_on(async {
+        let _simulation = simulation::enter(seed);
+        play(seed, scenario).await
+    });
+    drop(runtime);
+    outcome.violations.extend(panics.seen().into_iter().map(|panic| format!("panic: {panic}")));
+    outcome
+}
+
+async fn play(seed: u64, scenario: &Scenario) -> Outcome {
+    let began = clock::now();
+    let tally = Tally::default();
+    let mut cluster = Cluster::new(scenario);
+    if let Err(why) = cluster.form().await {
+        return Outcome {
+            report: Report::new(seed, scenario),
+            violations: vec![format!("no cluster: {why}")],
+        };
+    }
+    let gateways: Vec<Gateway> = (1..=2).map(|number| Gateway::new(number, &cluster)).collect();
+    let bank = Arc::new(Bank::new(scenario.accounts, tally.clone()));
+    let lists = Arc::new(Lists::new(scenario.lists, tally.clone()));
+    bank.open(gateways[0].client()).await;
+    let terms = cluster.terms().await;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut workers = Vec::new();
+    for gateway in &gateways {
+        for _ in 0..scenario.tellers {
+            workers.push(gateway.spawn(bank.clone().teller(gateway.client(), stop.clone())));
+        }
+        for _ in 0..scenario.auditors {
+            workers.push(gateway.spawn(bank.clone().auditor(gateway.client(), stop.clone())));
+        }
+        for _ in 0..scenario.appenders {
+            workers.push(gateway.spawn(lists.clone().appender(gateway.client(), stop.clone())));
+        }
+    }
+    let faults = Rc::new(Cell::new(nemesis::Faults::default()));
+    let mut violations = nemesis::torment(&mut cluster, scenario, &faults).await;
+
+    violations.extend(cluster.heal().await);
+    let served = clock::timeout(RECOVERY, cluster.wait_serving(gateways[0].client())).await;
+    if served.is_err() {
+        violations.push(format!("the cluster did not serve within {RECOVERY:?} after the last fault"));
+    }
+    stop.store(true, Ordering::Relaxed);
+    for worker in workers {
+        if clock::timeout(FINISH, worker).await.is_err() {
+            violations.push(format!("a worker did not finish within {FINISH:?} after the last fault"));
+        }
+    }
+    if served.is_ok() {
+        violations.extend(bank.settle(gateways[1].client()).await);
+        violations.extend(lists.settle(gateways[1].client()).await);
+        violations.extend(cluster.compare_replicas().await);
+    }
+    violations.extend(tally.take_violations());
+    let failovers = cluster.terms().await.saturating_sub(terms);
+    let report = Report {
+        faults: faults.get(),
+        failovers,
+        network: cluster.network_counts(),
+        seconds: clock::now().duration_since(began).as_secs(),
+        ..Report::from_tally(seed, scenario, &tally)
+    };
+    cluster.end();
+    Outcome { report, violations }
+}

@@ -1,0 +1,223 @@
+//! What goes wrong, and when: drawn from the seed by the scenario's odds.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use env::{clock, random};
+
+use super::cluster::{Cluster, NODES};
+use super::gateway;
+use super::scenario::{Odds, Scenario};
+
+/// The range that holds the data.
+const DATA_RANGE: u64 = 2;
+
+/// What a nemesis did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Nodes crashed.
+    pub crashes: u64,
+    /// Cuts made, each of one or more directions.
+    pub cuts: u64,
+}
+
+impl Faults {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.crashes + self.cuts
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    Crash,
+    Bounce,
+    Blackout,
+    Isolate,
+    OneWay,
+    LeaseTrap,
+    Split,
+}
+
+/// Torments the cluster for as long as the scenario says; what kept a node from coming back.
+pub(super) async fn torment(
+    cluster: &mut Cluster,
+    scenario: &Scenario,
+    faults: &Cell<Faults>,
+) -> Vec<String> {
+    let end = clock::now() + Duration::from_secs(scenario.seconds);
+    let mut violations = Vec::new();
+    while clock::now() < end {
+        pause(500, 3_000).await;
+        let Some(fault) = draw(&scenario.faults) else { continue };
+        let mut nemesis = Nemesis { cluster, faults, violations: &mut violations };
+        nemesis.inflict(fault).await;
+        // Sometimes the next fault comes while this one lasts.
+        if random::below(3) > 0 {
+            pause(200, 4_000).await;
+            cluster.network().heal_all();
+        }
+    }
+    violations
+}
+
+async fn pause(least_ms: u64, most_ms: u64) {
+    clock::sleep(Duration::from_millis(least_ms + random::below(most_ms - least_ms))).await;
+}
+
+fn draw(odds: &Odds) -> Option<Fault> {
+    let faults = [
+        (Fault::Crash, odds.crash),
+        (Fault::Bounce, odds.bounce),
+        (Fault::Blackout, odds.blackout),
+        (Fault::Isolate, odds.isolate),
+        (Fault::OneWay, odds.one_way),
+        (Fault::LeaseTrap, odds.lease_trap),
+        (Fault::Split, odds.split),
+    ];
+    let mut ticket = random::below(faults.iter().map(|(_, odds)| odds).sum());
+    faults.into_iter().find_map(|(fault, odds)| {
+        if ticket < odds {
+            return Some(fault);
+        }
+        ticket -= odds;
+        None
+    })
+}
+
+struct Nemesis<'a> {
+    cluster: &'a mut Cluster,
+    faults: &'a Cell<Faults>,
+    violations: &'a mut Vec<String>,
+}
+
+impl Nemesis<'_> {
+    async fn inflict(&mut self, fault: Fault) {
+        match fault {
+            Fault::Crash => self.crash_one(200, 6_000).await,
+            Fault::Bounce => self.crash_one(1, 50).await,
+            Fault::Blackout => self.blackout().await,
+            Fault::Isolate => self.isolate(),
+            Fault::OneWay => self.one_way(),
+            Fault::LeaseTrap => self.lease_trap().await,
+            Fault::Split => self.split(),
+        }
+    }
+
+    fn crash(&mut self, place: usize) {
+        if self.cluster.is_running(place) {
+            self.cluster.crash(place);
+            self.count(|faults| faults.crashes += 1);
+        }
+    }
+
+    async fn start(&mut self, place: usize) {
+        self.violations.extend(self.cluster.start(place).await.err());
+    }
+
+    fn count(&self, add: impl FnOnce(&mut Faults)) {
+        let mut faults = self.faults.get();
+        add(&mut faults);
+        self.faults.set(faults);
+    }
+
+    async fn crash_one(&mut self, down_ms_min: u64, down_ms_max: u64) {
+        // The leader is worth more than the others.
+        let place = match self.cluster.leader(DATA_RANGE).await {
+            Some(leader) if random::below(2) == 0 => leader,
+            _ => any_node(),
+        };
+        self.crash(place);
+        pause(down_ms_min, down_ms_max).await;
+        self.start(place).await;
+    }
+
+    async fn blackout(&mut self) {
+        for place in 0..NODES {
+            self.crash(place);
+            // Power fails everywhere at once, or nearly so.
+            if random::below(3) == 0 {
+                pause(1, 20).await;
+            }
+        }
+        pause(10, 2_000).await;
+        let first = any_node();
+        for turn in 0..NODES {
+            self.start((first + turn) % NODES).await;
+            pause(1, 500).await;
+        }
+    }
+
+    /// A node alone, with or without the gateways.
+    fn isolate(&mut self) {
+        let alone = any_node();
+        for other in others(alone) {
+            self.cluster.network().cut_both(self.cluster.address(alone), self.cluster.address(other));
+        }
+        for number in 1..=2 {
+            if random::below(2) == 0 {
+                self.cluster.network().cut_both(self.cluster.address(alone), &gateway::name(number));
+            }
+        }
+        self.count(|faults| faults.cuts += 1);
+    }
+
+    fn one_way(&mut self) {
+        let mut endpoints = self.cluster.addresses();
+        endpoints.extend((1..=2).map(gateway::name));
+        let from = random::below(endpoints.len() as u64) as usize;
+        let to = random::below(NODES as u64) as usize;
+        if from != to {
+            self.cluster.network().cut(&endpoints[from], &endpoints[to]);
+            self.count(|faults| faults.cuts += 1);
+        }
+    }
+
+    /// A gateway with one node on one side, everybody else on the other.
+    fn split(&mut self) {
+        let (with, gateway) = (any_node(), 1 + random::below(2) as u32);
+        let (here, there) = (gateway::name(gateway), gateway::name(3 - gateway));
+        let network = self.cluster.network();
+        network.cut_both(self.cluster.address(with), &there);
+        for other in others(with) {
+            network.cut_both(self.cluster.address(with), self.cluster.address(other));
+            network.cut_both(&here, self.cluster.address(other));
+        }
+        self.count(|faults| faults.cuts += 1);
+    }
+
+    /// The leader L holds its lease by the word of one follower, F; the other one, C, has not heard of L for so long
+    /// that it may campaign. F crashes, comes back at once, and L is cut off from both. If F has forgotten its word, C
+    /// is elected while L goes on reading for the gateway that still reaches it.
+    async fn lease_trap(&mut self) {
+        let Some(leader) = self.cluster.leader(DATA_RANGE).await else { return };
+        let [follower, candidate] = others(leader);
+        let (follower, candidate) =
+            if random::below(2) == 0 { (follower, candidate) } else { (candidate, follower) };
+        let stays = 1 + random::below(2) as u32;
+        let address = |place: usize| self.cluster.address(place).to_owned();
+        let (leader, follower_address, candidate) = (address(leader), address(follower), address(candidate));
+        let network = self.cluster.network().clone();
+        network.cut_both(&leader, &candidate);
+        self.count(|faults| faults.cuts += 1);
+        pause(1_700, 4_000).await;
+        // From here on every moment of the lease counts.
+        network.cut_both(&leader, &follower_address);
+        network.cut_both(&leader, &gateway::name(3 - stays));
+        network.cut_both(&gateway::name(stays), &follower_address);
+        network.cut_both(&gateway::name(stays), &candidate);
+        self.crash(follower);
+        self.start(follower).await;
+        pause(1_500, 2_500).await;
+        network.heal_all();
+    }
+}
+
+fn any_node() -> usize {
+    random::below(NODES as u64) as usize
+}
+
+/// The other two.
+fn others(place: usize) -> [usize; 2] {
+    [(place + 1) % NODES, (place + 2) % NODES]
+}

@@ -1,0 +1,154 @@
+//! What a run came to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use client::Error;
+use parking_lot::Mutex;
+use proto::simulated::Counts;
+
+use super::nemesis::Faults;
+use super::scenario::Scenario;
+
+/// More violations than this of one run are not written down.
+const VIOLATIONS_MAX: usize = 20;
+
+/// What workers have seen. Clones share it.
+#[derive(Clone, Default)]
+pub struct Tally(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    commits: u64,
+    reads: u64,
+    aborts: u64,
+    ambiguous: u64,
+    unavailable: u64,
+    violations: Vec<String>,
+}
+
+impl Tally {
+    /// A transaction with writes was acknowledged.
+    pub(super) fn committed(&self) {
+        self.0.lock().commits += 1;
+    }
+
+    /// A transaction that only reads was finished.
+    pub(super) fn read(&self) {
+        self.0.lock().reads += 1;
+    }
+
+    /// A transaction ended with an error. One that no fault explains is a violation.
+    pub(super) fn failed(&self, error: &Error) {
+        let mut seen = self.0.lock();
+        match error {
+            Error::Serialization { .. } | Error::Deadlock { .. } | Error::LockNotAvailable { .. } => {
+                seen.aborts += 1;
+            }
+            Error::Ambiguous { .. } => seen.ambiguous += 1,
+            Error::Unavailable { .. } | Error::Timeout { .. } => seen.unavailable += 1,
+            unexpected => note(&mut seen, format!("unexpected error: {unexpected:?}")),
+        }
+    }
+
+    /// Something that must not happen.
+    pub(super) fn violation(&self, violation: String) {
+        note(&mut self.0.lock(), violation);
+    }
+
+    pub(super) fn take_violations(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().violations)
+    }
+}
+
+fn note(seen: &mut Seen, violation: String) {
+    if seen.violations.len() < VIOLATIONS_MAX {
+        seen.violations.push(violation);
+    }
+}
+
+/// What happened in a run. Two runs of a seed have equal reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Seconds that passed in the simulation.
+    pub seconds: u64,
+    /// Transactions with writes that were acknowledged.
+    pub commits: u64,
+    /// Transactions that only read.
+    pub reads: u64,
+    /// Conflicts and deadlocks.
+    pub aborts: u64,
+    /// Commits whose outcome stayed unknown.
+    pub ambiguous: u64,
+    /// Transactions that did not reach the cluster in time.
+    pub unavailable: u64,
+    /// What the nemesis did.
+    pub faults: Faults,
+    /// Changes of leaders after the start, over all ranges.
+    pub failovers: u64,
+    /// What the network did, and the trace.
+    pub network: Counts,
+}
+
+impl Report {
+    /// Of a run in which nothing happened.
+    pub(super) fn new(seed: u64, scenario: &Scenario) -> Self {
+        Self::from_tally(seed, scenario, &Tally::default())
+    }
+
+    pub(super) fn from_tally(seed: u64, scenario: &Scenario, tally: &Tally) -> Self {
+        let seen = tally.0.lock();
+        Self {
+            seed,
+            scenario: scenario.name.clone(),
+            seconds: 0,
+            commits: seen.commits,
+            reads: seen.reads,
+            aborts: seen.aborts,
+            ambiguous: seen.ambiguous,
+            unavailable: seen.unavailable,
+            faults: Faults::default(),
+            failovers: 0,
+            network: Counts::default(),
+        }
+    }
+
+    /// What of the scenario's floors was not reached.
+    pub fn below_floors(&self, scenario: &Scenario) -> Vec<String> {
+        let floors = [
+            ("commits", self.commits, scenario.floors.commits),
+            ("faults", self.faults.total(), scenario.floors.faults),
+        ];
+        let missed = floors.into_iter().filter(|(_, reached, floor)| reached < floor);
+        missed.map(|(what, reached, floor)| format!("{reached} {what}, the floor is {floor}")).collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable; \
+             {:>2} crashes {:>2} cuts, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
+            self.seed,
+            self.scenario,
+            self.seconds,
+            self.commits,
+            self.reads,
+            self.aborts,
+            self.ambiguous,
+            self.unavailable,
+            self.faults.crashes,
+            self.faults.cuts,
+            self.network.lost,
+            self.network.slow,
+            self.network.duplicated,
+            self.failovers,
+            self.network.trace,
+        )
+    }
+}

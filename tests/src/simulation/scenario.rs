@@ -1,0 +1,107 @@
+//! Workloads and their faults, as data: one TOML file each in `tests/simulation/`.
+
+use proto::simulated::Faults as Network;
+use serde::Deserialize;
+
+/// A workload, and what goes wrong meanwhile.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name in reports.
+    pub name: String,
+    /// How long faults come and go.
+    pub seconds: u64,
+    /// Accounts of the bank.
+    pub accounts: u32,
+    /// Lists that are appended to.
+    pub lists: u32,
+    /// Workers of each gateway that transfer money.
+    pub tellers: u32,
+    /// Workers of each gateway that check sums and acknowledged transfers while it goes on.
+    pub auditors: u32,
+    /// Workers of each gateway that read and append to lists.
+    pub appenders: u32,
+    /// The memtable's bound: small ones flush and compact, and purge the log behind them.
+    pub memtable_bytes_max: usize,
+    /// The shared raft log's bound: with a small one those who fell behind are sent snapshots.
+    pub raft_log_bytes_max: u64,
+    /// The wire.
+    pub network: NetworkOdds,
+    /// How often each fault is drawn, in proportion to the others.
+    pub faults: Odds,
+    /// What a run must have reached.
+    pub floors: Floors,
+}
+
+/// The wire; see [`Network`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "as in proto::simulated::Faults")]
+pub struct NetworkOdds {
+    pub delay_us_max: u64,
+    pub slow_per_mille: u64,
+    pub slow_us_max: u64,
+    pub loss_per_10_000: u64,
+    pub duplicates_per_mille: u64,
+}
+
+/// Weights of the faults.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Odds {
+    /// A node crashes, and comes back after a while.
+    pub crash: u64,
+    /// A node crashes and comes back at once.
+    pub bounce: u64,
+    /// All nodes crash together.
+    pub blackout: u64,
+    /// A node is cut off from the others, and maybe from a gateway.
+    pub isolate: u64,
+    /// One direction between two endpoints is cut.
+    pub one_way: u64,
+    /// A leader is cut off while a follower that granted its lease restarts and another one can be elected.
+    pub lease_trap: u64,
+    /// A gateway and one node are cut off from the rest.
+    pub split: u64,
+}
+
+/// What a run must have reached, or the scenario tests nothing.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Floors {
+    /// Transactions committed.
+    pub commits: u64,
+    /// Faults of the nemesis.
+    pub faults: u64,
+}
+
+impl Scenario {
+    /// All scenarios.
+    pub fn all() -> Vec<Self> {
+        let files = [
+            include_str!("../../simulation/calm.toml"),
+            include_str!("../../simulation/crashes.toml"),
+            include_str!("../../simulation/partitions.toml"),
+            include_str!("../../simulation/leases.toml"),
+        ];
+        files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
+    }
+
+    /// The one that a seed plays: they take turns.
+    pub fn of_seed(seed: u64) -> Self {
+        let mut all = Self::all();
+        let place = (seed % all.len() as u64) as usize;
+        all.swap_remove(place)
+    }
+
+    pub(super) fn wire(&self) -> Network {
+        Network {
+            delay_us_max: self.network.delay_us_max,
+            slow_per_mille: self.network.slow_per_mille,
+            slow_us_max: self.network.slow_us_max,
+            loss_per_10_000: self.network.loss_per_10_000,
+            duplicates_per_mille: self.network.duplicates_per_mille,
+            ..Network::some()
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The deterministic simulation: seeds, floors, replay.
+//!
+//! `NUNATAK_SIMULATION_SEEDS` says how many seeds are played (20 if it does not), `NUNATAK_SIMULATION_SEED` replays one,
+//! with the log that `NUNATAK_SIMULATION_LOG` asks for (as `info,nunatak_node=debug`).
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use nunatak_tests::simulation::{Outcome, Scenario, run};
+
+fn number(variable: &str) -> Option<u64> {
+    let value = std::env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable}={value} is not a number")))
+}
+
+/// More wall time than this for one seed is a hang.
+const SEED_MAX: Duration = Duration::from_secs(300);
+
+/// Plays a seed; its report, and what is wrong with it.
+fn play(seed: u64) -> (String, Vec<String>) {
+    let scenario = Scenario::of_seed(seed);
+    let Outcome { report, mut violations } = run(seed, &scenario);
+    violations.extend(report.below_floors(&scenario));
+    (report.to_string(), violations)
+}
+
+/// Plays the seeds `0..count` on all cores; those that went wrong.
+fn play_all(count: u64) -> Vec<u64> {
+    let next = AtomicU64::new(0);
+    let wrong = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        return;
+                    }
+                    let began = Instant::now();
+                    let (report, violations) = watched(seed);
+                    println!("{report} ({:.1} s)", began.elapsed().as_secs_f64());
+                    if !violations.is_empty() {
+                        println!("seed {seed} WENT WRONG; replay: NUNATAK_SIMULATION_SEED={seed} cargo test -p nunatak-tests --test simulation");
+                        for violation in violations {
+                            println!("  {violation}");
+                        }
+                        wrong.lock().unwrap().push(seed);
+                    }
+                }
+            });
+        }
+    });
+    wrong.into_inner().unwrap()
+}
+
+/// Plays a seed on a thread of its own, and ends the process if it hangs.
+fn watched(seed: u64) -> (String, Vec<String>) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let playing = std::thread::Builder::new()
+        .name(format!("seed-{seed}"))
+        .stack_size(16 << 20)
+        .spawn(move || sender.send(play(seed)))
+        .expect("a thread");
+    match receiver.recv_timeout(SEED_MAX) {
+        Ok(played) => played,
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+            eprintln!("seed {seed} hangs: no end after {SEED_MAX:?}");
+            std::process::abort();
+        }
+        Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+            let panic = playing.join().err();
+            let why = panic.and_then(|panic| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            (format!("seed {seed:>4}"), vec![format!("the run itself panicked: {why}")])
+        }
+    }
+}
+
+#[test]
+fn every_seed_keeps_its_promises() {
+    if let Some(seed) = number("NUNATAK_SIMULATION_SEED") {
+        log();
+        let (report, violations) = play(seed);
+        println!("{report}");
+        assert!(violations.is_empty(), "seed {seed}:\n  {}", violations.join("\n  "));
+        return;
+    }
+    let wrong = play_all(number("NUNATAK_SIMULATION_SEEDS").unwrap_or(20));
+    assert!(wrong.is_empty(), "these seeds went wrong: {wrong:?}");
+}
+
+#[test]
+fn a_seed_played_twice_is_the_same_run() {
+    if number("NUNATAK_SIMULATION_SEED").is_some() {
+        return;
+    }
+    for seed in 0..Scenario::all().len() as u64 {
+        let scenario = Scenario::of_seed(seed);
+        let (first, second) = (run(seed, &scenario).report, run(seed, &scenario).report);
+        assert_eq!(first, second);
+    }
+}
+
+fn log() {
+    let Ok(filter) = std::env::var("NUNATAK_SIMULATION_LOG") else { return };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).without_time();
+    subscriber.init();
+}
