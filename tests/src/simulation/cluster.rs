@@ -10,7 +10,7 @@ use env::{clock, random};
 use node::{Node, NodeOptions};
 use proto::simulated::{Counts, SimulatedNetwork};
 use proto::v1::{CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, RangesRequest};
-use proto::{Network as _, NodeService};
+use proto::NodeService;
 use tokio::runtime::Handle;
 
 use super::scenario::Scenario;

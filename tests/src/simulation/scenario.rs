@@ -36,7 +36,6 @@ pub struct Scenario {
 /// The wire; see [`Network`].
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "as in proto::simulated::Faults")]
 pub struct NetworkOdds {
     pub delay_us_max: u64,
     pub slow_per_mille: u64,
