@@ -191,15 +191,18 @@ impl Reported<'_> {
                 return self.ticket.give_up();
             }
             report_at = now + REPORT_AGAIN;
-            self.report(until).await?;
+            if self.report(until).await? {
+                return Ok(());
+            }
         }
     }
 
     /// Reports, and if that finds a deadlock sends its victim away, be it this transaction or another that waits here.
-    async fn report(&mut self, until: Option<Instant>) -> Result<(), Option<WaitEnd>> {
+    /// Whether the lock was granted meanwhile.
+    async fn report(&mut self, until: Option<Instant>) -> Result<bool, Option<WaitEnd>> {
         let holders = self.ticket.blockers();
         if holders.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         self.sent = true;
         let request = self.request(holders.iter().map(|holder| Bytes::copy_from_slice(holder)).collect());
@@ -209,7 +212,7 @@ impl Reported<'_> {
         });
         let answer = tokio::select! {
             biased;
-            ended = self.ticket.granted() => return ended.map_err(Some),
+            ended = self.ticket.granted() => return ended.map(|()| true).map_err(Some),
             answer = env::clock::timeout(patience, detector.report(request)) => answer,
         };
         if let Ok(Some(answer)) = answer
@@ -218,7 +221,7 @@ impl Reported<'_> {
             let end = WaitEnd::Deadlock { cycle: answer.cycle };
             self.evaluation.serving.locks.end_waits_of(&victim, &end);
         }
-        Ok(())
+        Ok(false)
     }
 
     fn request(&self, holders: Vec<Bytes>) -> WaitRequest {
