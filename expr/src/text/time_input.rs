@@ -248,7 +248,7 @@ fn month(word: &str) -> Option<i64> {
     let matches = |full: &&str| {
         word == *full || word == full.get(..3).unwrap_or_default() || word == "sept" && *full == "september"
     };
-    MONTHS.iter().position(|full| matches(full)).map(|place| place as i64 + 1)
+    MONTHS.iter().position(matches).map(|place| place as i64 + 1)
 }
 
 fn is_weekday(word: &str) -> bool {
