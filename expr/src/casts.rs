@@ -61,8 +61,10 @@ pub fn find(from: TypeKind, to: TypeKind) -> Option<Cast> {
     if let Some((context, method)) = listed(from, to) {
         return cast(context, method);
     }
-    if let (Some(from_element), Some(to_element)) = (from.element(), to.element()) {
-        // int2vector and oidvector are binary-coercible to arrays; array elements convert one by one.
+    if let (Some(from_element), Some(to_element)) = (from.element(), to.element())
+        && !matches!(to, TypeKind::Int2Vector | TypeKind::OidVector)
+    {
+        // Elements convert one by one.
         let context = match find(from_element, to_element)? {
             Cast { method: Binary, context: Implicit, .. } => return cast(Implicit, Binary),
             element => element.context,

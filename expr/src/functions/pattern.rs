@@ -35,7 +35,7 @@ fn like_matches(value: &[u8], pattern: &[u8], fold: bool, characters: bool) -> R
                 value = skip_character(value, characters);
                 true
             }
-            ([b'\\'], _) => {
+            ([b'\\'], [_, ..]) => {
                 return Err(Error::new("22025", "LIKE pattern must not end with escape character"));
             }
             ([b'\\', literal, rest @ ..], [first, tail @ ..]) if same(*literal, *first) => {
@@ -127,7 +127,7 @@ fn escape_character(escape: &str) -> Result<Option<char>> {
     let mut characters = escape.chars();
     match (characters.next(), characters.next()) {
         (first, None) => Ok(first),
-        _ => Err(Error::new("22019", "invalid escape string")
+        _ => Err(Error::new("22025", "invalid escape string")
             .with_hint("Escape string must be empty or one character.")),
     }
 }

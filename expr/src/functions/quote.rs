@@ -184,11 +184,11 @@ pub(super) fn quote_ident(value: &Datum) -> Result<Datum> {
 }
 
 pub(super) fn quote_literal(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    Ok(shown(args, types, session, 0).map_or(Datum::Null, |shown| Datum::from(literal(&shown))))
+    Ok(cast_to_text(args, types, session, 0).map_or(Datum::Null, |shown| Datum::from(literal(&shown))))
 }
 
 pub(super) fn quote_nullable(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    Ok(Datum::from(shown(args, types, session, 0).map_or("NULL".to_owned(), |shown| literal(&shown))))
+    Ok(Datum::from(cast_to_text(args, types, session, 0).map_or("NULL".to_owned(), |shown| literal(&shown))))
 }
 
 /// The text of an argument; None of NULL.
@@ -209,9 +209,20 @@ pub(super) fn concat_ws(args: &[Datum], types: &[Type], session: &SessionContext
     Ok(Datum::from(parts.join(&separator)))
 }
 
-/// text || anything, anything || text
+/// text || anything, anything || text: what is no text is cast to it.
 pub(super) fn concatenate_any(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    concat(args, types, session)
+    let parts: Vec<String> =
+        (0..args.len()).filter_map(|place| cast_to_text(args, types, session, place)).collect();
+    Ok(Datum::from(parts.concat()))
+}
+
+/// An argument cast to text, which differs from its output for boolean and char(n); None of NULL.
+fn cast_to_text(args: &[Datum], types: &[Type], session: &SessionContext, place: usize) -> Option<String> {
+    match (args.get(place)?, types.get(place)?.kind) {
+        (Datum::Bool(value), _) => Some(value.to_string()),
+        (Datum::Text(text), TypeKind::Bpchar) => Some(text.trim_end_matches(' ').to_owned()),
+        _ => shown(args, types, session, place),
+    }
 }
 
 fn invalid_format(message: impl Into<String>) -> Error {

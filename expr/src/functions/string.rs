@@ -245,7 +245,7 @@ pub(super) fn chr(value: &Datum) -> Result<Datum> {
         return Err(Error::new("54000", "null character not permitted"));
     }
     let Ok(code) = u32::try_from(code) else {
-        return Err(Error::new("54000", "character number must be positive"));
+        return Err(Error::new("22023", "character number must be positive"));
     };
     match char::from_u32(code) {
         Some(c) => Ok(Datum::from(c.to_string())),

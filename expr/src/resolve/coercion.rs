@@ -52,6 +52,18 @@ pub fn coerce(expr: Expr, to: Type, context: CastContext, session: &SessionConte
     Ok(Expr::Cast { operand: Box::new(expr), to, explicit })
 }
 
+/// A condition. 42804 in PostgreSQL's words if it is not boolean: `argument of WHERE must be type boolean, …`.
+pub fn coerce_boolean(expr: Expr, construct: &str, session: &SessionContext) -> Result<Expr> {
+    let from = expr.ty().kind;
+    match can_coerce(from, TypeKind::Bool, CastContext::Implicit) {
+        true => implicit(expr, TypeKind::Bool, session),
+        false => Err(Error::new(
+            "42804",
+            format!("argument of {construct} must be type boolean, not type {}", from.display_name()),
+        )),
+    }
+}
+
 /// An unknown literal read as the type, and cut off to its length only if the cast is explicit.
 pub fn coerce_literal(value: &Datum, to: Type, explicit: bool, session: &SessionContext) -> Result<Datum> {
     match value {

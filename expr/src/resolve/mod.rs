@@ -12,7 +12,7 @@ use crate::session::SessionContext;
 use crate::tree::Expr;
 use crate::types::TypeKind;
 
-pub use coercion::{can_coerce, coerce, coerce_literal};
+pub use coercion::{can_coerce, coerce, coerce_boolean, coerce_literal};
 
 /// A function or operator that was chosen.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Resolved {
     /// Which.
     pub function: FunctionId,
     /// What each argument must be coerced to, polymorphic and variadic parameters replaced. "any" stays: such an
-    /// argument is taken as it is, an unknown literal as text.
+    /// argument is taken as it is, even an unknown literal.
     pub args: Vec<TypeKind>,
     /// Of the result, polymorphic ones replaced.
     pub result: TypeKind,
@@ -154,7 +154,6 @@ pub fn coerce_arguments(args: Vec<Expr>, resolved: &Resolved, session: &SessionC
     args.into_iter()
         .zip(&resolved.args)
         .map(|(arg, kind)| match kind {
-            TypeKind::Any if arg.is_unknown() => coercion::implicit(arg, TypeKind::Text, session),
             TypeKind::Any => Ok(arg),
             kind => coercion::implicit(arg, *kind, session),
         })

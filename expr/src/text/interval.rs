@@ -26,26 +26,32 @@ pub(super) fn parse(text: &str) -> Result<Interval> {
             return Err(Error::new("22015", format!("interval field value out of range: \"{text}\"")));
         }
     };
-    let value = interval::make(sums.months, sums.days, sums.micros)?;
+    let value = interval::make(sums.years * 12 + sums.months, sums.days, sums.micros)?;
     if negate { interval::negate(value) } else { Ok(value) }
 }
 
 /// What the fields read so far add up to.
 #[derive(Default)]
 struct Sums {
+    years: i64,
     months: i64,
     days: i64,
     micros: i64,
 }
 
 impl Sums {
+    fn add_years(&mut self, years: Option<i64>) -> Result<(), Failure> {
+        self.years = add_narrow(self.years, years)?;
+        Ok(())
+    }
+
     fn add_months(&mut self, months: Option<i64>) -> Result<(), Failure> {
-        self.months = months.and_then(|months| self.months.checked_add(months)).ok_or(Failure::Overflow)?;
+        self.months = add_narrow(self.months, months)?;
         Ok(())
     }
 
     fn add_days(&mut self, days: Option<i64>) -> Result<(), Failure> {
-        self.days = days.and_then(|days| self.days.checked_add(days)).ok_or(Failure::Overflow)?;
+        self.days = add_narrow(self.days, days)?;
         Ok(())
     }
 
@@ -75,7 +81,7 @@ impl Sums {
     /// So many of a unit.
     fn add(&mut self, number: Number, unit: Field) -> Result<(), Failure> {
         let Number { whole, fraction } = number;
-        let years = |years: i64| whole.checked_mul(years).and_then(|years| years.checked_mul(12));
+        let years = |years: i64| whole.checked_mul(years);
         let fraction_years = |years: f64| Some((fraction * years * 12.0).round_ties_even() as i64);
         match unit {
             Field::Microseconds => {
@@ -111,24 +117,30 @@ impl Sums {
                 self.add_fraction_days(fraction, 30)
             }
             Field::Year => {
-                self.add_months(years(1))?;
+                self.add_years(years(1))?;
                 self.add_months(fraction_years(1.0))
             }
             Field::Decade => {
-                self.add_months(years(10))?;
+                self.add_years(years(10))?;
                 self.add_months(fraction_years(10.0))
             }
             Field::Century => {
-                self.add_months(years(100))?;
+                self.add_years(years(100))?;
                 self.add_months(fraction_years(100.0))
             }
             Field::Millennium => {
-                self.add_months(years(1000))?;
+                self.add_years(years(1000))?;
                 self.add_months(fraction_years(1000.0))
             }
             _ => Err(Failure::Syntax),
         }
     }
+}
+
+/// A sum that each field, but that of the time, must hold in 32 bits.
+fn add_narrow(sum: i64, more: Option<i64>) -> Result<i64, Failure> {
+    let sum = more.and_then(|more| sum.checked_add(more));
+    sum.filter(|sum| i32::try_from(*sum).is_ok()).ok_or(Failure::Overflow)
 }
 
 /// A decimal number, its fraction of the number's sign.

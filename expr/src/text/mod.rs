@@ -59,7 +59,10 @@ fn parse_reg(text: &str, kind: TypeKind, session: &SessionContext) -> Result<u32
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return number::parse_oid(text);
     }
-    session.catalog.reg_oid(kind, text)
+    match TypeKind::from_name(text).filter(|_| kind == TypeKind::Regtype) {
+        Some(of_type) => Ok(of_type.oid()),
+        None => session.catalog.reg_oid(kind, text),
+    }
 }
 
 /// The text of a value; the empty string of NULL (whose caller looks first).

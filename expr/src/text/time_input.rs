@@ -49,6 +49,7 @@ pub(super) fn parse_date(text: &str, session: &SessionContext) -> Result<i32> {
     match parsed {
         Parsed::Infinity => Ok(DATE_INFINITY),
         Parsed::MinusInfinity => Ok(DATE_MINUS_INFINITY),
+        Parsed::Epoch => Ok(calendar::timestamp_to_date(-UNIX_EPOCH_DISTANCE_MICROS)),
         Parsed::Instant(micros) => {
             Ok(calendar::timestamp_to_date(zone::to_local(micros, &session.time_zone)))
         }
@@ -63,6 +64,7 @@ pub(super) fn parse_timestamp(text: &str, session: &SessionContext) -> Result<i6
     match parsed {
         Parsed::Infinity => Ok(TIMESTAMP_INFINITY),
         Parsed::MinusInfinity => Ok(TIMESTAMP_MINUS_INFINITY),
+        Parsed::Epoch => Ok(-UNIX_EPOCH_DISTANCE_MICROS),
         Parsed::Instant(micros) => Ok(zone::to_local(micros, &session.time_zone)),
         Parsed::Local { civil, .. } => civil.to_micros().ok_or_else(|| out_of_range(text)),
     }
@@ -75,6 +77,7 @@ pub(super) fn parse_timestamptz(text: &str, session: &SessionContext) -> Result<
     match parsed {
         Parsed::Infinity => Ok(TIMESTAMP_INFINITY),
         Parsed::MinusInfinity => Ok(TIMESTAMP_MINUS_INFINITY),
+        Parsed::Epoch => Ok(-UNIX_EPOCH_DISTANCE_MICROS),
         Parsed::Instant(micros) => Ok(micros),
         Parsed::Local { civil, zone } => {
             let local = civil
@@ -103,8 +106,10 @@ fn out_of_range(text: &str) -> Error {
 enum Parsed {
     Infinity,
     MinusInfinity,
-    /// `now`, `epoch`: microseconds since 2000-01-01 UTC.
+    /// `now`: microseconds since 2000-01-01 UTC.
     Instant(i64),
+    /// `epoch`: 1970-01-01, whatever the zone.
+    Epoch,
     /// Fields of the calendar, in a zone if one was named.
     Local {
         civil: Civil,
@@ -300,7 +305,7 @@ fn parse(text: &str, session: &SessionContext) -> Result<Parsed, Failure> {
             Token::Word(word) => match word.as_str() {
                 "infinity" | "+infinity" if single => special = Some(Parsed::Infinity),
                 "-infinity" if single => special = Some(Parsed::MinusInfinity),
-                "epoch" if single => special = Some(Parsed::Instant(-UNIX_EPOCH_DISTANCE_MICROS)),
+                "epoch" if single => special = Some(Parsed::Epoch),
                 "now" if single => special = Some(Parsed::Instant(session.transaction_timestamp)),
                 "today" => fields.relative_day(0, session)?,
                 "tomorrow" => fields.relative_day(1, session)?,
@@ -455,7 +460,8 @@ impl Fields {
 
     /// `1999-01-08`, `1/8/1999`, `08-jan-1999`, `jan-08-1999`
     fn date(&mut self, text: &str, order: DateOrder) -> Result<(), Failure> {
-        if self.has_date() {
+        // A time may stand before a date only if that is written without separators.
+        if self.has_date() || self.time.is_some() {
             return Err(Failure::Syntax);
         }
         let parts: Vec<&str> = text.split(['-', '/', '.']).collect();
