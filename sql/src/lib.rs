@@ -22,6 +22,7 @@
 //!
 //! Settings, their scopes and their undoing are in [`settings`]; what a client holds is all in its [`Session`].
 
+pub mod bind;
 pub mod catalog;
 pub mod error;
 pub mod execute;

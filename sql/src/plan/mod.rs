@@ -16,6 +16,7 @@ mod modify;
 mod node;
 mod session;
 mod span;
+pub mod walk;
 
 pub use ddl::{
     AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex, NewIndexKind, Truncate,

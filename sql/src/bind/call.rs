@@ -1,0 +1,279 @@
+//! Calls: functions, aggregates, and what the SQL standard writes like one.
+
+use expr::aggregate::Aggregate;
+use expr::casts::CastContext;
+use expr::functions::{self, FunctionKind};
+use expr::resolve::{Callee, Resolved};
+use expr::{Expr, TypeKind, resolve};
+
+use super::Binder;
+use super::coerce::placed;
+use super::placeholder::AGGREGATE;
+use super::same::same;
+use super::scope::{Aggregates, Clause};
+use super::subquery::PutAside;
+use crate::catalog::schema;
+use crate::error::{Error, Result};
+use crate::parse::ast::{self, ExprKind};
+use crate::plan::{AggregateCall, FunctionScan, SortKey, TableFunction};
+
+impl Binder<'_> {
+    /// A call.
+    pub(super) fn function(&mut self, call: &ast::Function, at: usize) -> Result<Expr> {
+        let name = call.name.name.value.as_str();
+        self.check_schema(call)?;
+        if call.name.schema.is_none()
+            && let Some(special) = self.special(name, call, at)?
+        {
+            return Ok(special);
+        }
+        if functions::by_name(name).iter().any(|function| function.kind == FunctionKind::Aggregate) {
+            return self.aggregate(call, at);
+        }
+        for (there, what) in [
+            (call.star, "(*)"),
+            (call.distinct, "DISTINCT"),
+            (!call.order_by.is_empty(), "ORDER BY"),
+            (call.filter.is_some(), "FILTER"),
+        ] {
+            if there {
+                let message = format!("{what} specified, but {name} is not an aggregate function");
+                return Err(Error::new("42809", message).at(at));
+            }
+        }
+        let arguments = self.arguments(&call.arguments)?;
+        self.call_by_name(name, arguments, at)
+    }
+
+    /// There are no functions but PostgreSQL's own.
+    pub(super) fn check_schema(&self, call: &ast::Function) -> Result<()> {
+        match &call.name.schema {
+            Some(given) if crate::catalog::schema::oid(&given.value).is_none() => {
+                Err(Error::new("3F000", format!("schema \"{}\" does not exist", given.value)).at(given.at))
+            }
+            Some(given) if given.value != schema::PG_CATALOG => {
+                let message = format!("function {}.{} does not exist", given.value, call.name.name.value);
+                Err(Error::new("42883", message).at(given.at))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn arguments(&mut self, arguments: &[ast::Expr]) -> Result<Vec<(Expr, usize)>> {
+        let mut bound = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            bound.push((self.expression(argument)?, argument.at));
+        }
+        Ok(bound)
+    }
+
+    /// The call of a function by its name, overloads resolved.
+    pub(super) fn call_by_name(&mut self, name: &str, arguments: Vec<(Expr, usize)>, at: usize) -> Result<Expr> {
+        let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
+        match resolve::function(name, &kinds).map_err(placed(at))? {
+            Callee::Cast(kind) => match arguments.into_iter().next() {
+                Some((argument, at)) => self.coerce(argument, kind.into(), CastContext::Explicit, at),
+                None => Err(Error::internal("a cast without an operand")),
+            },
+            Callee::Function(resolved) => {
+                let args = self.fit(&resolved, arguments)?;
+                match resolved.function.kind {
+                    FunctionKind::Scalar => {
+                        Ok(Expr::Call { function: resolved.function, args, ty: resolved.result.into() })
+                    }
+                    FunctionKind::Set => self.rows_in_select(&resolved, args, at),
+                    FunctionKind::Aggregate => Err(Error::internal("an aggregate called as a function")),
+                }
+            }
+        }
+    }
+
+    /// Arguments as the function takes them.
+    pub(super) fn fit(&mut self, resolved: &Resolved, arguments: Vec<(Expr, usize)>) -> Result<Vec<Expr>> {
+        let mut args = Vec::with_capacity(arguments.len());
+        for (place, (argument, at)) in arguments.into_iter().enumerate() {
+            let kind = resolved.args.get(place).copied().unwrap_or(TypeKind::Any);
+            args.push(match kind {
+                TypeKind::Any | TypeKind::AnyElement | TypeKind::AnyCompatible => self.settle(argument, at)?,
+                kind => self.implicit(argument, kind, at)?,
+            });
+        }
+        Ok(args)
+    }
+
+    /// A set-returning function in a select list: its rows multiply the query's.
+    fn rows_in_select(&mut self, resolved: &Resolved, args: Vec<Expr>, at: usize) -> Result<Expr> {
+        let level = self.level()?;
+        if level.clause.name != "SELECT" {
+            let message = format!("set-returning functions are not allowed in {}", level.clause.name);
+            return Err(Error::new("0A000", message).at(at));
+        }
+        if level.subqueries.iter().any(|aside| matches!(aside, PutAside::Rows { .. })) {
+            return Err(Error::unsupported("a second set-returning function in one select list").at(at));
+        }
+        let mut bindings = Vec::new();
+        let mut arguments = Vec::with_capacity(args.len());
+        for arg in args {
+            if arg.columns().is_empty() {
+                arguments.push(arg);
+                continue;
+            }
+            let (binding, read) = self.new_slot(arg);
+            bindings.push(binding);
+            arguments.push(read);
+        }
+        let function = FunctionScan {
+            function: TableFunction::Series(resolved.function),
+            arguments,
+            types: vec![resolved.result.into()],
+            ordinality: false,
+        };
+        self.put_aside(PutAside::Rows { function, bindings }, resolved.result.into())
+    }
+
+    fn aggregate(&mut self, call: &ast::Function, at: usize) -> Result<Expr> {
+        let name = call.name.name.value.as_str();
+        let clause = self.level()?.clause;
+        match clause.aggregates {
+            Aggregates::Allowed => {}
+            Aggregates::Refused => {
+                let message = format!("aggregate functions are not allowed in {}", clause.name);
+                return Err(Error::new("42803", message).at(at));
+            }
+            Aggregates::Nested => {
+                return Err(Error::new("42803", "aggregate function calls cannot be nested").at(at));
+            }
+        }
+        let nested = Clause { name: clause.name, aggregates: Aggregates::Nested };
+        let (arguments, filter, order_by) = self.before_grouping(nested, |binder| {
+            let arguments = binder.arguments(&call.arguments)?;
+            let filter = match &call.filter {
+                None => None,
+                Some(filter) => {
+                    let bound = binder.expression(filter)?;
+                    Some(binder.condition(bound, "FILTER", filter.at)?)
+                }
+            };
+            let mut order_by = Vec::with_capacity(call.order_by.len());
+            for order in &call.order_by {
+                let expression = binder.settled_expression(&order.expr)?;
+                let nulls_first = order.nulls_first.unwrap_or(order.descending);
+                order_by.push(SortKey { expression, descending: order.descending, nulls_first });
+            }
+            Ok((arguments, filter, order_by))
+        })?;
+        if call.star != arguments.is_empty() || call.star && name != "count" {
+            let shown = if call.star { "*" } else { "" };
+            if name == "count" {
+                let message = "count(*) must be used to call a parameterless aggregate function";
+                return Err(Error::new("42809", message).at(at));
+            }
+            let message = format!("function {name}({shown}) does not exist");
+            return Err(Error::new("42883", message).at(at));
+        }
+        let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
+        let Callee::Function(resolved) = resolve::function(name, &kinds).map_err(placed(at))? else {
+            return Err(Error::internal("an aggregate that is a cast"));
+        };
+        let arguments = self.fit(&resolved, arguments)?;
+        let function = Aggregate::from_function(resolved.function).map_err(placed(at))?;
+        let ty = resolved.result.into();
+        let call = AggregateCall { function, arguments, distinct: call.distinct, filter, order_by, ty };
+        let calls = &mut self.level()?.aggregates;
+        let known = calls.iter().position(|known| alike(known, &call));
+        let place = known.unwrap_or(calls.len());
+        if known.is_none() {
+            calls.push(call);
+        }
+        Ok(Expr::Column { index: AGGREGATE.saturating_add(place), ty })
+    }
+
+    /// Binds what is computed of rows before they are grouped.
+    pub(super) fn before_grouping<T>(
+        &mut self,
+        clause: Clause,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let level = self.level()?;
+        std::mem::swap(&mut level.subqueries, &mut level.argument_subqueries);
+        let bound = self.within(clause, bind);
+        let level = self.level()?;
+        std::mem::swap(&mut level.subqueries, &mut level.argument_subqueries);
+        bound
+    }
+
+    /// COALESCE and its like, CURRENT_DATE and its like.
+    fn special(&mut self, name: &str, call: &ast::Function, at: usize) -> Result<Option<Expr>> {
+        let bound = match name {
+            "coalesce" | "greatest" | "least" => {
+                let items = self.arguments(&call.arguments)?;
+                let construct = name.to_uppercase();
+                if items.is_empty() {
+                    return Err(Error::new("42601", "syntax error at or near \")\"").at(at));
+                }
+                let (args, ty) = self.unify(&construct, items)?;
+                match name {
+                    "coalesce" => Expr::Coalesce { args, ty },
+                    _ => Expr::Extreme { args, greatest: name == "greatest", ty },
+                }
+            }
+            "nullif" => {
+                let [left, right] = call.arguments.as_slice() else {
+                    return Err(Error::new("42601", "NULLIF takes two arguments").at(at));
+                };
+                let (l, r) = (self.expression(left)?, self.expression(right)?);
+                let compared = self.operator("=", Some((l, left.at)), (r, right.at), at)?;
+                let Expr::Call { function, args, .. } = compared else {
+                    return Err(Error::internal("= is no call"));
+                };
+                let mut args = args.into_iter();
+                let (Some(left), Some(right)) = (args.next(), args.next()) else {
+                    return Err(Error::internal("= without two operands"));
+                };
+                let ty = left.ty();
+                Expr::NullIf { left: Box::new(left), right: Box::new(right), equals: function, ty }
+            }
+            "current_timestamp" => {
+                let now = self.call_by_name("now", Vec::new(), at)?;
+                self.with_precision(now, TypeKind::Timestamptz, call)?
+            }
+            "localtimestamp" => {
+                let now = self.call_by_name("now", Vec::new(), at)?;
+                self.with_precision(now, TypeKind::Timestamp, call)?
+            }
+            "current_date" => {
+                let now = self.call_by_name("now", Vec::new(), at)?;
+                self.coerce(now, TypeKind::Date.into(), CastContext::Explicit, at)?
+            }
+            "current_time" | "localtime" => {
+                return Err(Error::unsupported(name.to_uppercase()).at(at));
+            }
+            "current_catalog" => self.call_by_name("current_database", Vec::new(), at)?,
+            "current_role" | "user" => self.call_by_name("current_user", Vec::new(), at)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(bound))
+    }
+
+    fn with_precision(&mut self, now: Expr, kind: TypeKind, call: &ast::Function) -> Result<Expr> {
+        let at = call.name.name.at;
+        let precision = match call.arguments.as_slice() {
+            [] => Vec::new(),
+            [ast::Expr { kind: ExprKind::Number(digits), .. }] => digits.parse::<i64>().into_iter().collect(),
+            _ => return Err(Error::new("42601", "syntax error: a precision is a number").at(at)),
+        };
+        let modifier = kind.modifier(&precision).map_err(placed(at))?;
+        self.coerce(now, expr::Type { kind, modifier }, CastContext::Explicit, at)
+    }
+}
+
+/// Whether two aggregates compute the same.
+fn alike(left: &AggregateCall, right: &AggregateCall) -> bool {
+    let all = |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
+    left.function.function() == right.function.function()
+        && left.distinct == right.distinct
+        && left.order_by.is_empty()
+        && right.order_by.is_empty()
+        && all(&left.arguments, &right.arguments)
+        && all(left.filter.as_slice(), right.filter.as_slice())
+}

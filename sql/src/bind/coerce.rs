@@ -1,0 +1,151 @@
+//! Making values fit, and learning the types of parameters from where they stand.
+
+use expr::casts::CastContext;
+use expr::{Datum, Expr, Type, TypeKind, resolve};
+
+use super::Binder;
+use crate::error::{Error, Result};
+
+/// An error of `expr` at a place, unless it knows a better one.
+pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
+    move |error| {
+        let error = Error::from(error);
+        if error.position.is_none() && at > 0 { error.at(at) } else { error }
+    }
+}
+
+impl Binder<'_> {
+    /// The value of `$number`.
+    pub(super) fn parameter(&mut self, number: usize) -> Expr {
+        let index = number.saturating_sub(1);
+        if self.parameters.len() <= index {
+            self.parameters.resize(index.saturating_add(1), None);
+        }
+        let kind = self.parameters.get(index).copied().flatten().unwrap_or(TypeKind::Unknown);
+        Expr::Parameter { index, ty: kind.into() }
+    }
+
+    /// The expression as a value of the type.
+    pub(super) fn coerce(&mut self, expr: Expr, to: Type, context: CastContext, at: usize) -> Result<Expr> {
+        let expr = self.learn(expr, to.kind, at)?;
+        resolve::coerce(expr, to, context, self.settings.context).map_err(placed(at))
+    }
+
+    /// The same where any implicit cast will do.
+    pub(super) fn implicit(&mut self, expr: Expr, kind: TypeKind, at: usize) -> Result<Expr> {
+        if expr.ty().kind == kind {
+            return Ok(expr);
+        }
+        self.coerce(expr, kind.into(), CastContext::Implicit, at)
+    }
+
+    /// A parameter of unknown type gets the type that is asked for.
+    fn learn(&mut self, expr: Expr, kind: TypeKind, at: usize) -> Result<Expr> {
+        let Expr::Parameter { index, ty } = &expr else { return Ok(expr) };
+        if ty.kind != TypeKind::Unknown || kind == TypeKind::Unknown {
+            return Ok(expr);
+        }
+        let Some(known) = self.parameters.get_mut(*index) else { return Ok(expr) };
+        match known {
+            Some(known) if *known != kind => {
+                let message = format!("inconsistent types deduced for parameter ${}", index.saturating_add(1));
+                let detail = format!("{} versus {}", known.display_name(), kind.display_name());
+                Err(Error::new("42P08", message).detail(detail).at(at))
+            }
+            known => {
+                *known = Some(kind);
+                Ok(Expr::Parameter { index: *index, ty: kind.into() })
+            }
+        }
+    }
+
+    /// A literal or parameter whose type is still open becomes text.
+    pub(super) fn settle(&mut self, expr: Expr, at: usize) -> Result<Expr> {
+        if expr.is_unknown() { self.implicit(expr, TypeKind::Text, at) } else { Ok(expr) }
+    }
+
+    /// A condition: of type bool.
+    pub(super) fn condition(&mut self, expr: Expr, clause: &str, at: usize) -> Result<Expr> {
+        let kind = expr.ty().kind;
+        if kind == TypeKind::Bool {
+            return Ok(expr);
+        }
+        if kind == TypeKind::Unknown {
+            return self.implicit(expr, TypeKind::Bool, at);
+        }
+        let shown = kind.display_name();
+        Err(Error::new("42804", format!("argument of {clause} must be type boolean, not type {shown}")).at(at))
+    }
+
+    /// A value for a column, as INSERT and UPDATE store it.
+    pub(super) fn assign(&mut self, expr: Expr, to: Type, column: &str, at: usize) -> Result<Expr> {
+        let from = expr.ty();
+        let expr = self.learn(expr, to.kind, at)?;
+        if !resolve::can_coerce(from.kind, to.kind, CastContext::Assignment) {
+            let message = format!(
+                "column \"{column}\" is of type {} but expression is of type {}",
+                Type::plain(to.kind).kind.display_name(),
+                from.kind.display_name()
+            );
+            return Err(Error::new("42804", message)
+                .hint("You will need to rewrite or cast the expression.")
+                .at(at));
+        }
+        resolve::coerce(expr, to, CastContext::Assignment, self.settings.context).map_err(placed(at))
+    }
+
+    /// The common type of expressions, all coerced to it.
+    pub(super) fn unify(&mut self, construct: &str, items: Vec<(Expr, usize)>) -> Result<(Vec<Expr>, Type)> {
+        let ty = self.common_type(construct, &items)?;
+        let unified = items.into_iter().map(|(item, at)| {
+            if item.ty() == ty { Ok(item) } else { self.coerce(item, ty, CastContext::Implicit, at) }
+        });
+        Ok((unified.collect::<Result<_>>()?, ty))
+    }
+
+    /// The common type of expressions: with the modifier that all of them have, if they do.
+    pub(super) fn common_type(&self, construct: &str, items: &[(Expr, usize)]) -> Result<Type> {
+        let kinds: Vec<TypeKind> = items.iter().map(|(item, _)| item.ty().kind).collect();
+        let kind = resolve::common_type(construct, &kinds).map_err(|error| {
+            // PostgreSQL points at the first that does not go with those before it.
+            let fails = (1..=kinds.len())
+                .find(|count| resolve::common_type(construct, kinds.get(..*count).unwrap_or_default()).is_err());
+            let item = fails.and_then(|count| items.get(count.saturating_sub(1))).or(items.first());
+            placed(item.map_or(0, |(_, at)| *at))(error)
+        })?;
+        let mut types = items.iter().map(|(item, _)| item.ty());
+        let first = types.next().unwrap_or(Type::plain(kind));
+        let shared = first.kind == kind && types.all(|ty| ty == first);
+        Ok(if shared { first } else { Type::plain(kind) })
+    }
+
+    /// The call of an operator.
+    pub(super) fn operator(
+        &mut self,
+        name: &str,
+        left: Option<(Expr, usize)>,
+        right: (Expr, usize),
+        at: usize,
+    ) -> Result<Expr> {
+        let left_kind = left.as_ref().map(|(expr, _)| expr.ty().kind);
+        let (_, resolved) = resolve::operator(name, left_kind, right.0.ty().kind).map_err(placed(at))?;
+        let mut args = Vec::with_capacity(2);
+        for ((operand, at), kind) in left.into_iter().chain([right]).zip(&resolved.args) {
+            args.push(self.implicit(operand, *kind, at)?);
+        }
+        Ok(Expr::Call { function: resolved.function, args, ty: resolved.result.into() })
+    }
+}
+
+/// A literal number: the narrowest of int4, int8, numeric that holds it.
+pub(super) fn number(text: &str, at: usize) -> Result<Expr> {
+    if let Ok(value) = text.parse::<i32>() {
+        return Ok(Expr::literal(Datum::Int4(value), TypeKind::Int4));
+    }
+    if let Ok(value) = text.parse::<i64>() {
+        return Ok(Expr::literal(Datum::Int8(value), TypeKind::Int8));
+    }
+    let ty = TypeKind::Numeric;
+    let value = expr::text::input(text, ty.into(), &expr::SessionContext::default()).map_err(placed(at))?;
+    Ok(Expr::literal(value, ty))
+}

@@ -1,0 +1,67 @@
+//! COPY.
+
+use expr::Expr;
+
+use super::Binder;
+use crate::error::Result;
+use crate::parse::ast::{self, Name, QualifiedName};
+use crate::plan::{Assignment, CopyFrom, CopyOptions, CopyTo, Modify, Node, OutputColumn, Plan, Project};
+
+impl Binder<'_> {
+    /// COPY.
+    pub(super) fn copy(&mut self, copy: &ast::Copy) -> Result<(Plan, Option<Vec<OutputColumn>>)> {
+        let modify = match copy {
+            ast::Copy::From { table, columns, options } => self.copy_from(table, columns.as_deref(), options)?,
+            ast::Copy::TableTo { table, columns, options } => {
+                self.copy_table_to(table, columns.as_deref(), options)?
+            }
+            ast::Copy::QueryTo { query, options } => {
+                let bound = self.query(query)?;
+                let bound = self.settle_outputs(bound)?;
+                let names = bound.columns.into_iter().map(|column| column.name).collect();
+                Modify::CopyTo(CopyTo { source: bound.node, names, options: options.clone() })
+            }
+        };
+        Ok((Plan::Modify(Box::new(modify)), None))
+    }
+
+    fn copy_from(
+        &mut self,
+        name: &QualifiedName,
+        columns: Option<&[Name]>,
+        options: &CopyOptions,
+    ) -> Result<Modify> {
+        let table = self.writable_table(name)?;
+        let columns = match columns {
+            Some(names) => self.places(&table, names)?,
+            None => table.visible().map(|(place, _)| place).collect(),
+        };
+        let mut defaults = Vec::new();
+        for (place, column) in table.visible() {
+            if column.default.is_some() && !columns.contains(&place) {
+                defaults.push(Assignment { column: place, value: self.default_of(column)? });
+            }
+        }
+        Ok(Modify::CopyFrom(CopyFrom { table, columns, defaults, options: options.clone() }))
+    }
+
+    fn copy_table_to(
+        &mut self,
+        name: &QualifiedName,
+        columns: Option<&[Name]>,
+        options: &CopyOptions,
+    ) -> Result<Modify> {
+        let table = self.table(name)?;
+        let places: Vec<usize> = match columns {
+            Some(names) => self.places(&table, names)?,
+            None => table.visible().map(|(place, _)| place).collect(),
+        };
+        let named = places.iter().filter_map(|place| table.columns.get(*place));
+        let names = named.map(|column| column.name.clone()).collect();
+        let source = self.scan(table, places, None, None)?.node;
+        let types = source.types().into_iter().enumerate();
+        let expressions = types.map(|(index, ty)| Expr::Column { index, ty }).collect();
+        let source = Node::Project(Project { input: Box::new(source), expressions });
+        Ok(Modify::CopyTo(CopyTo { source, names, options: options.clone() }))
+    }
+}

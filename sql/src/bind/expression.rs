@@ -1,0 +1,362 @@
+//! Expressions.
+
+use expr::casts::CastContext;
+use expr::{Datum, Expr, Type, TypeKind, resolve};
+
+use super::Binder;
+use super::coerce::{number, placed};
+use crate::error::{Error, Result};
+use crate::parse::ast::{self, ExprKind};
+
+impl Binder<'_> {
+    /// The expression over the row of the level at hand. Its type may still be open (a literal, NULL, a parameter).
+    pub(super) fn expression(&mut self, expr: &ast::Expr) -> Result<Expr> {
+        let at = expr.at;
+        match &expr.kind {
+            ExprKind::Column(names) => self.column(names),
+            ExprKind::TableWildcard(_) => Err(Error::unsupported("a whole row as a value").at(at)),
+            ExprKind::Parameter(number) => Ok(self.parameter(*number)),
+            ExprKind::Number(text) => number(text, at),
+            ExprKind::String(text) => Ok(Expr::literal(text.as_str(), TypeKind::Unknown)),
+            ExprKind::Bool(value) => Ok(Expr::literal(*value, TypeKind::Bool)),
+            ExprKind::Null => Ok(Expr::null(TypeKind::Unknown)),
+            ExprKind::Default => Err(Error::new("42601", "DEFAULT is not allowed in this context").at(at)),
+            ExprKind::Cast { operand, ty } => self.cast(operand, ty),
+            ExprKind::Unary { operator, operand } => {
+                let bound = self.expression(operand)?;
+                self.operator(&operator.name, None, (bound, operand.at), operator.at)
+            }
+            ExprKind::Binary { operator, left, right } => self.binary(operator, left, right),
+            ExprKind::And(items) => self.conditions(items, "AND").map(Expr::And),
+            ExprKind::Or(items) => self.conditions(items, "OR").map(Expr::Or),
+            ExprKind::Not(operand) => {
+                let bound = self.expression(operand)?;
+                Ok(Expr::Not(Box::new(self.condition(bound, "NOT", operand.at)?)))
+            }
+            ExprKind::IsNull { operand, negated } => self.is_null(operand, *negated),
+            ExprKind::IsBool { operand, value, negated } => {
+                let bound = self.expression(operand)?;
+                let clause = match (value, negated) {
+                    (Some(true), false) => "IS TRUE",
+                    (Some(true), true) => "IS NOT TRUE",
+                    (Some(false), false) => "IS FALSE",
+                    (Some(false), true) => "IS NOT FALSE",
+                    (None, false) => "IS UNKNOWN",
+                    (None, true) => "IS NOT UNKNOWN",
+                };
+                let operand = Box::new(self.condition(bound, clause, operand.at)?);
+                Ok(Expr::IsBool { operand, value: *value, negated: *negated })
+            }
+            ExprKind::IsDistinct { left, right, negated } => self.is_distinct(left, right, *negated, at),
+            ExprKind::InList { operand, list, negated } => self.in_list(operand, list, *negated),
+            ExprKind::QuantifiedQuery { left, operator, query, all, negated } => {
+                let any = self.quantified_subquery(left, operator, query, *all)?;
+                Ok(if *negated { Expr::Not(Box::new(any)) } else { any })
+            }
+            ExprKind::QuantifiedArray { left, operator, right, all } => {
+                self.quantified_array(left, operator, right, *all)
+            }
+            ExprKind::Between { operand, low, high, negated } => self.between(operand, low, high, *negated),
+            ExprKind::Like { operator_at, operand, pattern, escape, insensitive, negated } => {
+                let name = match (insensitive, negated) {
+                    (false, false) => "~~",
+                    (false, true) => "!~~",
+                    (true, false) => "~~*",
+                    (true, true) => "!~~*",
+                };
+                let left = self.expression(operand)?;
+                let mut right = self.expression(pattern)?;
+                if let Some(escape) = escape {
+                    let bound = self.expression(escape)?;
+                    let args = vec![(right, pattern.at), (bound, escape.at)];
+                    right = self.call_by_name("like_escape", args, *operator_at)?;
+                }
+                self.operator(name, Some((left, operand.at)), (right, pattern.at), *operator_at)
+            }
+            ExprKind::Case { operand, branches, otherwise } => {
+                self.case(operand.as_deref(), branches, otherwise.as_deref())
+            }
+            ExprKind::Function(call) => self.function(call, at),
+            ExprKind::Exists(query) => self.exists(query),
+            ExprKind::Subquery(query) => self.scalar_subquery(query, at),
+            ExprKind::ArrayQuery(query) => self.array_subquery(query, at),
+            ExprKind::Array(items) => self.array(items, at),
+            ExprKind::Subscript { array, index } => self.subscript(array, index),
+            ExprKind::Row(_) => Err(Error::unsupported("a row as a value").at(at)),
+            ExprKind::Collate { operand, collation } => {
+                let known = collation.schema.as_ref().is_none_or(|schema| schema.value == "pg_catalog");
+                if !known || !matches!(collation.name.value.as_str(), "default" | "C" | "POSIX") {
+                    let name = &collation.name.value;
+                    let message = format!("collation \"{name}\" for encoding \"UTF8\" does not exist");
+                    return Err(Error::new("42704", message).at(collation.name.at));
+                }
+                self.expression(operand)
+            }
+        }
+    }
+
+    /// The expression with a type: what is still open becomes text.
+    pub(super) fn settled_expression(&mut self, expr: &ast::Expr) -> Result<Expr> {
+        let bound = self.expression(expr)?;
+        self.settle(bound, expr.at)
+    }
+
+    fn cast(&mut self, operand: &ast::Expr, ty: &ast::TypeName) -> Result<Expr> {
+        let to = self.type_of(ty)?;
+        // The elements of ARRAY[…] are cast one by one, so that its own type need not be known.
+        if let (ExprKind::Array(items), Some(element)) = (&operand.kind, to.kind.element()) {
+            let mut cast = Vec::with_capacity(items.len());
+            for item in items {
+                let bound = self.expression(item)?;
+                cast.push(self.coerce(bound, element.into(), CastContext::Explicit, item.at)?);
+            }
+            return Ok(Expr::Array { items: cast, ty: to });
+        }
+        let bound = self.expression(operand)?;
+        self.coerce(bound, to, CastContext::Explicit, operand.at)
+    }
+
+    fn binary(&mut self, operator: &ast::Operator, left: &ast::Expr, right: &ast::Expr) -> Result<Expr> {
+        if let (ExprKind::Row(lefts), ExprKind::Row(rights)) = (&left.kind, &right.kind) {
+            return self.row_comparison(operator, lefts, rights);
+        }
+        let bound_left = self.expression(left)?;
+        let bound_right = self.expression(right)?;
+        self.operator(&operator.name, Some((bound_left, left.at)), (bound_right, right.at), operator.at)
+    }
+
+    /// `(a, b) = (c, d)`
+    fn row_comparison(
+        &mut self,
+        operator: &ast::Operator,
+        lefts: &[ast::Expr],
+        rights: &[ast::Expr],
+    ) -> Result<Expr> {
+        if lefts.len() != rights.len() {
+            return Err(Error::new("42601", "unequal number of entries in row expressions").at(operator.at));
+        }
+        let mut parts = Vec::with_capacity(lefts.len());
+        for (left, right) in lefts.iter().zip(rights) {
+            parts.push(self.binary(operator, left, right)?);
+        }
+        match operator.name.as_str() {
+            "=" => Ok(Expr::all(parts)),
+            "<>" => Ok(Expr::Or(parts)),
+            _ => Err(Error::unsupported("a row compared otherwise than by = or <>").at(operator.at)),
+        }
+    }
+
+    fn conditions(&mut self, items: &[ast::Expr], clause: &str) -> Result<Vec<Expr>> {
+        let mut bound = Vec::with_capacity(items.len());
+        for item in items {
+            let condition = self.expression(item)?;
+            bound.push(self.condition(condition, clause, item.at)?);
+        }
+        Ok(bound)
+    }
+
+    fn is_null(&mut self, operand: &ast::Expr, negated: bool) -> Result<Expr> {
+        if let ExprKind::Row(items) = &operand.kind {
+            // Of a row: whether all of its fields are (not) NULL.
+            let mut parts = Vec::with_capacity(items.len());
+            for item in items {
+                parts.push(self.is_null(item, negated)?);
+            }
+            return Ok(Expr::all(parts));
+        }
+        let bound = self.settled_expression(operand)?;
+        Ok(Expr::IsNull { operand: Box::new(bound), negated })
+    }
+
+    fn is_distinct(&mut self, left: &ast::Expr, right: &ast::Expr, negated: bool, at: usize) -> Result<Expr> {
+        let bound_left = self.expression(left)?;
+        let bound_right = self.expression(right)?;
+        let call = self.operator("=", Some((bound_left, left.at)), (bound_right, right.at), at)?;
+        let Expr::Call { function, args, .. } = call else { return Err(Error::internal("= is no call")) };
+        let mut args = args.into_iter();
+        let (Some(left), Some(right)) = (args.next(), args.next()) else {
+            return Err(Error::internal("= without two operands"));
+        };
+        Ok(Expr::IsDistinct { left: Box::new(left), right: Box::new(right), equals: function, negated })
+    }
+
+    fn in_list(&mut self, operand: &ast::Expr, list: &[ast::Expr], negated: bool) -> Result<Expr> {
+        if let ExprKind::Row(_) = &operand.kind {
+            let equals = ast::Operator { name: "=".into(), at: operand.at };
+            let mut parts = Vec::with_capacity(list.len());
+            for item in list {
+                parts.push(self.binary(&equals, operand, item)?);
+            }
+            let any = Expr::Or(parts);
+            return Ok(if negated { Expr::Not(Box::new(any)) } else { any });
+        }
+        let bound = self.expression(operand)?;
+        let mut items = vec![(bound, operand.at)];
+        for item in list {
+            items.push((self.expression(item)?, item.at));
+        }
+        let kinds: Vec<TypeKind> = items.iter().map(|(item, _)| item.ty().kind).collect();
+        let Ok(kind) = resolve::common_type("IN", &kinds) else { return self.in_one_by_one(items, negated) };
+        let Ok((_, resolved)) = resolve::operator("=", Some(kind), kind) else {
+            return self.in_one_by_one(items, negated);
+        };
+        let [kind, ..] = resolved.args.as_slice() else { return Err(Error::internal("= without operands")) };
+        let mut coerced = Vec::with_capacity(items.len());
+        for (item, at) in items {
+            coerced.push(self.implicit(item, *kind, at)?);
+        }
+        let mut coerced = coerced.into_iter();
+        let Some(operand) = coerced.next() else { return Err(Error::internal("IN without an operand")) };
+        Ok(Expr::In {
+            operand: Box::new(operand),
+            items: coerced.collect(),
+            equals: resolved.function,
+            negated,
+        })
+    }
+
+    /// Items without a common type, each compared by an operator of its own.
+    fn in_one_by_one(&mut self, items: Vec<(Expr, usize)>, negated: bool) -> Result<Expr> {
+        let mut items = items.into_iter();
+        let Some(operand) = items.next() else { return Err(Error::internal("IN without an operand")) };
+        let mut parts = Vec::new();
+        for item in items {
+            let at = item.1;
+            parts.push(self.operator("=", Some(operand.clone()), item, at)?);
+        }
+        let any = Expr::Or(parts);
+        Ok(if negated { Expr::Not(Box::new(any)) } else { any })
+    }
+
+    fn between(
+        &mut self,
+        operand: &ast::Expr,
+        low: &ast::Expr,
+        high: &ast::Expr,
+        negated: bool,
+    ) -> Result<Expr> {
+        let bound = self.expression(operand)?;
+        let (from, to) = (self.expression(low)?, self.expression(high)?);
+        let (first, second) = if negated { ("<", ">") } else { (">=", "<=") };
+        let lower = self.operator(first, Some((bound.clone(), operand.at)), (from, low.at), operand.at)?;
+        let upper = self.operator(second, Some((bound, operand.at)), (to, high.at), operand.at)?;
+        Ok(if negated { Expr::Or(vec![lower, upper]) } else { Expr::And(vec![lower, upper]) })
+    }
+
+    fn case(
+        &mut self,
+        operand: Option<&ast::Expr>,
+        branches: &[(ast::Expr, ast::Expr)],
+        otherwise: Option<&ast::Expr>,
+    ) -> Result<Expr> {
+        let bound_operand = operand.map(|operand| self.settled_expression(operand)).transpose()?;
+        let mut conditions = Vec::with_capacity(branches.len());
+        // The result of ELSE comes first, as in PostgreSQL's search for the common type.
+        let mut results = vec![match otherwise {
+            Some(otherwise) => (self.expression(otherwise)?, otherwise.at),
+            None => (Expr::null(TypeKind::Unknown), 0),
+        }];
+        for (condition, result) in branches {
+            let bound = self.expression(condition)?;
+            conditions.push(match &bound_operand {
+                None => self.condition(bound, "CASE/WHEN", condition.at)?,
+                Some(operand) => {
+                    let value = Expr::CaseOperand { ty: operand.ty() };
+                    let compared =
+                        self.operator("=", Some((value, condition.at)), (bound, condition.at), condition.at)?;
+                    self.condition(compared, "CASE/WHEN", condition.at)?
+                }
+            });
+            results.push((self.expression(result)?, result.at));
+        }
+        let (results, ty) = self.unify("CASE", results)?;
+        let mut results = results.into_iter();
+        let last = results.next();
+        Ok(Expr::Case {
+            operand: bound_operand.map(Box::new),
+            branches: conditions.into_iter().zip(results).collect(),
+            otherwise: if otherwise.is_some() { last.map(Box::new) } else { None },
+            ty,
+        })
+    }
+
+    fn array(&mut self, items: &[ast::Expr], at: usize) -> Result<Expr> {
+        let mut bound = Vec::with_capacity(items.len());
+        for item in items {
+            bound.push((self.expression(item)?, item.at));
+        }
+        if bound.is_empty() {
+            return Err(Error::new("42P18", "cannot determine type of empty array")
+                .hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+                .at(at));
+        }
+        let (items, element) = self.unify("ARRAY", bound)?;
+        let kind = element.kind.array().ok_or_else(|| {
+            let message = format!("could not find array type for data type {}", element.kind.display_name());
+            Error::new("42704", message).at(at)
+        })?;
+        Ok(Expr::Array { items, ty: kind.into() })
+    }
+
+    fn subscript(&mut self, array: &ast::Expr, index: &ast::Expr) -> Result<Expr> {
+        let bound = self.expression(array)?;
+        let kind = bound.ty().kind;
+        let Some(element) = kind.element() else {
+            let message =
+                format!("cannot subscript type {} because it does not support subscripting", kind.display_name());
+            return Err(Error::new("42804", message).at(array.at));
+        };
+        let position = self.expression(index)?;
+        let position = self
+            .coerce(position, TypeKind::Int4.into(), CastContext::Assignment, index.at)
+            .map_err(|_| Error::new("42804", "array subscript must have type integer").at(index.at))?;
+        Ok(Expr::Subscript { array: Box::new(bound), index: Box::new(position), ty: element.into() })
+    }
+
+    /// A default's value: an expression without columns, of the column's type.
+    pub(super) fn default_expression(&mut self, expr: &ast::Expr, ty: Type, column: &str) -> Result<Expr> {
+        use super::scope::{Clause, Level, Scope};
+        let level = Level::query(Scope::default(), Clause::plain("DEFAULT expressions"), false);
+        let before = self.parameters.len();
+        let (bound, level) = self.at_level(level, |binder| binder.expression(expr)).map_err(|error| {
+            let is_column = error.sqlstate == "42703" || error.sqlstate == "42P01";
+            if is_column {
+                let message = "cannot use column reference in DEFAULT expression";
+                return Error::new("0A000", message).at(error.position.unwrap_or(expr.at));
+            }
+            error
+        })?;
+        if !level.subqueries.is_empty() {
+            return Err(Error::new("0A000", "cannot use subquery in DEFAULT expression").at(expr.at));
+        }
+        if self.parameters.len() > before {
+            return Err(Error::new("42P02", "there is no parameter $1").at(expr.at));
+        }
+        let from = bound.ty().kind;
+        if !resolve::can_coerce(from, ty.kind, CastContext::Assignment) {
+            let message = format!(
+                "column \"{column}\" is of type {} but default expression is of type {}",
+                ty.kind.display_name(),
+                from.display_name()
+            );
+            return Err(Error::new("42804", message)
+                .hint("You will need to rewrite or cast the expression.")
+                .at(expr.at));
+        }
+        resolve::coerce(bound, ty, CastContext::Assignment, self.settings.context).map_err(placed(expr.at))
+    }
+
+    /// The value of a column that is given none: its default, or NULL.
+    pub(super) fn default_of(&mut self, column: &crate::catalog::Column) -> Result<Expr> {
+        match &column.default {
+            None => Ok(Expr::Literal { value: Datum::Null, ty: column.ty }),
+            Some(sql) => {
+                let parsed = crate::parse::parse_expression(sql)?;
+                let parameters = std::mem::take(&mut self.parameters);
+                let bound = self.default_expression(&parsed, column.ty, &column.name);
+                self.parameters = parameters;
+                bound
+            }
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! FROM: tables, subqueries, functions and joins become rows with named columns.
+
+use std::sync::Arc;
+
+use expr::functions::FunctionKind;
+use expr::resolve::Callee;
+use expr::{Expr, TypeKind, resolve};
+
+use super::Binder;
+use super::scope::{Clause, Level, Relation, Scope, ScopeColumn};
+use crate::catalog::{TableDescriptor, TableKind};
+use crate::error::{Error, Result};
+use crate::parse::ast::{self, JoinCondition, JoinKind, Name, QualifiedName, TableExpr};
+use crate::plan::{
+    Binding, Filter, FunctionScan, Join, JoinStrategy, Node, RowLock, Scan, TableFunction, Values, VirtualScan,
+};
+
+/// Rows and what their columns are called.
+pub(super) struct Source {
+    pub(super) node: Node,
+    pub(super) scope: Scope,
+}
+
+impl Binder<'_> {
+    /// The items of FROM, each joined to those before it.
+    pub(super) fn from_list(&mut self, items: &[TableExpr]) -> Result<Source> {
+        let mut items = items.iter();
+        let Some(first) = items.next() else {
+            return Ok(Source { node: Node::Values(Values::one_row()), scope: Scope::default() });
+        };
+        let mut joined = self.table_expr(first)?;
+        for item in items {
+            joined = self.cross_join(joined, item)?;
+        }
+        Ok(joined)
+    }
+
+    /// Another item of FROM after what is there already.
+    pub(super) fn cross_join(&mut self, left: Source, item: &TableExpr) -> Result<Source> {
+        let (right, bindings) = self.right_side(&left.scope, item)?;
+        let width = left.node.width();
+        let scope = left.scope.join(right.scope, width, item.at())?;
+        let node = Node::Join(Join {
+            kind: JoinKind::Inner,
+            left: Box::new(left.node),
+            right: Box::new(right.node),
+            strategy: strategy(bindings),
+            condition: None,
+        });
+        Ok(Source { node, scope })
+    }
+
+    /// An item of FROM whose LATERAL parts see what stands before it, and the slots that they read.
+    fn right_side(&mut self, left: &Scope, item: &TableExpr) -> Result<(Source, Vec<Binding>)> {
+        let (source, level) =
+            self.at_level(Level::lateral(left.clone()), |binder| binder.table_expr(item))?;
+        Ok((source, level.pending))
+    }
+
+    fn table_expr(&mut self, item: &TableExpr) -> Result<Source> {
+        match item {
+            TableExpr::Table { name, alias } => self.named_table(name, alias.as_ref()),
+            TableExpr::Subquery { query, alias, lateral, at } => {
+                let bound = self.query_in(query, *lateral)?;
+                let bound = self.settle_outputs(bound)?;
+                let Some(alias) = alias else {
+                    return Err(Error::new("42601", "subquery in FROM must have an alias")
+                        .hint("For example, FROM (SELECT ...) [AS] foo.")
+                        .at(*at));
+                };
+                let columns = bound.scope_columns();
+                Ok(Source {
+                    scope: relation(&alias.name.value, None, columns, None, Some(alias))?.into_scope(),
+                    node: bound.node,
+                })
+            }
+            TableExpr::Function { call, ordinality, alias, at } => {
+                self.table_function(call, *ordinality, alias.as_ref(), *at)
+            }
+            TableExpr::Join { left, right, kind, condition, at } => {
+                self.join(left, right, *kind, condition, *at)
+            }
+        }
+    }
+
+    fn named_table(&mut self, name: &QualifiedName, alias: Option<&ast::Alias>) -> Result<Source> {
+        if name.schema.is_none()
+            && let Some(common) = self.common_table(&name.name.value)
+        {
+            let columns = common.bound.scope_columns();
+            let node = common.bound.node.clone();
+            let called = alias.map_or(&name.name.value, |alias| &alias.name.value);
+            return Ok(Source { node, scope: relation(called, None, columns, None, alias)?.into_scope() });
+        }
+        let table = self.table(name)?;
+        let places: Vec<usize> = table.visible().map(|(place, _)| place).collect();
+        self.scan(table, places, alias.map(|alias| (&alias.name.value, Some(alias))), None)
+    }
+
+    /// The table of this name; 42P01 if there is none.
+    pub(super) fn table(&self, name: &QualifiedName) -> Result<Arc<TableDescriptor>> {
+        let at = name.schema.as_ref().unwrap_or(&name.name).at;
+        let found = match &name.schema {
+            Some(schema) => self.catalog.table(&schema.value, &name.name.value),
+            None => self.catalog.find_table(self.settings.search_path, &name.name.value),
+        };
+        if let Some(table) = found {
+            return Ok(table.clone());
+        }
+        let schema_name = name.schema.as_ref().map(|schema| schema.value.as_str());
+        let shown = shown(name);
+        if self.catalog.relation_oid(self.settings.search_path, schema_name, &name.name.value).is_some() {
+            return Err(Error::new("42809", format!("\"{}\" is an index", name.name.value)).at(at));
+        }
+        Err(Error::new("42P01", format!("relation \"{shown}\" does not exist")).at(at))
+    }
+
+    /// The rows of a table.
+    pub(super) fn scan(
+        &mut self,
+        table: Arc<TableDescriptor>,
+        places: Vec<usize>,
+        alias: Option<(&String, Option<&ast::Alias>)>,
+        lock: Option<RowLock>,
+    ) -> Result<Source> {
+        let columns = places.iter().enumerate().filter_map(|(index, place)| {
+            let column = table.columns.get(*place)?;
+            Some(ScopeColumn {
+                name: column.name.clone(),
+                value: Expr::Column { index, ty: column.ty },
+                origin: Some((table.oid, i16::try_from(column.id).unwrap_or(0))),
+            })
+        });
+        let visible = columns.filter(|column| column.origin.is_some_and(|(_, number)| number != 0)).collect();
+        let called = alias.map_or(&table.name, |(name, _)| name).clone();
+        let schema = if alias.is_none() { Some(table.schema.clone()) } else { None };
+        let scope = relation(&called, schema, visible, Some(table.clone()), alias.and_then(|(_, a)| a))?;
+        let node = match (table.kind, table.primary()) {
+            (TableKind::Base, Some(primary)) => Node::Scan(Scan {
+                index: primary.id,
+                table,
+                alias: called,
+                spans: None,
+                columns: places,
+                filter: None,
+                lock,
+                recheck: None,
+                reverse: false,
+                limit: None,
+            }),
+            (TableKind::Base, None) => return Err(Error::internal("a table without a primary index")),
+            (TableKind::Virtual, _) => {
+                Node::VirtualScan(VirtualScan { table, alias: called, columns: places, filter: None })
+            }
+        };
+        Ok(Source { node, scope: scope.into_scope() })
+    }
+
+    fn table_function(
+        &mut self,
+        call: &ast::Function,
+        ordinality: bool,
+        alias: Option<&ast::Alias>,
+        at: usize,
+    ) -> Result<Source> {
+        self.check_schema(call)?;
+        let name = &call.name.name.value;
+        // The arguments see what stands before the function, through slots.
+        let level = Level::query(Scope::default(), Clause::plain("functions in FROM"), true);
+        let (arguments, level) = self.at_level(level, |binder| binder.arguments(&call.arguments))?;
+        self.without_subqueries(&level, "an argument of a function in FROM")?;
+        let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
+        let callee = resolve::function(name, &kinds).map_err(super::coerce::placed(at));
+        let set = matches!(&callee, Ok(Callee::Function(resolved)) if resolved.function.kind == FunctionKind::Set);
+        let level = Level::query(Scope::default(), Clause::plain("functions in FROM"), true);
+        let scan = match callee {
+            Ok(Callee::Function(resolved)) if set => {
+                let (args, _) = self.at_level(level, |binder| binder.fit(&resolved, arguments))?;
+                FunctionScan {
+                    function: TableFunction::Series(resolved.function),
+                    arguments: args,
+                    types: vec![resolved.result.into()],
+                    ordinality,
+                }
+            }
+            _ => {
+                let (value, level) = self.at_level(level, |binder| {
+                    if call.arguments.is_empty() { binder.function(call, at) } else { binder.call_by_name(name, arguments, at) }
+                })?;
+                self.without_subqueries(&level, "an argument of a function in FROM")?;
+                let types = vec![value.ty()];
+                FunctionScan { function: TableFunction::Scalar, arguments: vec![value], types, ordinality }
+            }
+        };
+        let called = alias.map_or(name, |alias| &alias.name.value);
+        let mut columns = Vec::new();
+        for (index, ty) in scan.types.iter().enumerate() {
+            let value = Expr::Column { index, ty: *ty };
+            columns.push(ScopeColumn { name: called.clone(), value, origin: None });
+        }
+        if ordinality {
+            let value = Expr::Column { index: columns.len(), ty: TypeKind::Int8.into() };
+            columns.push(ScopeColumn { name: "ordinality".into(), value, origin: None });
+        }
+        let scope = relation(called, None, columns, None, alias)?.into_scope();
+        Ok(Source { node: Node::FunctionScan(scan), scope })
+    }
+
+    fn join(
+        &mut self,
+        left: &TableExpr,
+        right: &TableExpr,
+        kind: JoinKind,
+        condition: &JoinCondition,
+        at: usize,
+    ) -> Result<Source> {
+        let left = self.table_expr(left)?;
+        let (right, bindings) = self.right_side(&left.scope, right)?;
+        if !bindings.is_empty() && !matches!(kind, JoinKind::Inner | JoinKind::Left) {
+            return Err(Error::new("42P10", "invalid reference to FROM-clause entry in a lateral join")
+                .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
+                .at(at));
+        }
+        let width = left.node.width();
+        let shared = match condition {
+            JoinCondition::Using(names) => names.clone(),
+            JoinCondition::Natural => natural(&left.scope, &right.scope, at),
+            JoinCondition::On(_) | JoinCondition::None => Vec::new(),
+        };
+        let merges = matches!(condition, JoinCondition::Using(_) | JoinCondition::Natural);
+        let (scope, mut conditions) = if merges {
+            self.merge(left.scope, right.scope.shifted(width), kind, &shared, at)?
+        } else {
+            (left.scope.join(right.scope, width, at)?, Vec::new())
+        };
+        let mut join = Join {
+            kind,
+            left: Box::new(left.node),
+            right: Box::new(right.node),
+            strategy: strategy(bindings),
+            condition: None,
+        };
+        let mut asides = Vec::new();
+        if let JoinCondition::On(on) = condition {
+            let level = Level::query(scope.clone(), Clause::plain("JOIN conditions"), false);
+            let (bound, level) = self.at_level(level, |binder| {
+                let bound = binder.expression(on)?;
+                binder.condition(bound, "JOIN/ON", on.at)
+            })?;
+            self.pass_on(level.pending)?;
+            asides = level.subqueries;
+            conditions.push(bound);
+        }
+        if asides.is_empty() {
+            join.condition = if conditions.is_empty() { None } else { Some(Expr::all(conditions)) };
+            return Ok(Source { node: Node::Join(join), scope });
+        }
+        if kind != JoinKind::Inner {
+            return Err(Error::unsupported("a subquery in the condition of an outer join").at(at));
+        }
+        let mut predicate = Expr::all(conditions);
+        let node = self.apply(Node::Join(join), asides, &mut [&mut predicate]);
+        Ok(Source { node: Node::Filter(Filter { input: Box::new(node), predicate }), scope })
+    }
+
+    /// Slots that a level read from a row that is none of its own cannot exist.
+    fn pass_on(&self, pending: Vec<Binding>) -> Result<()> {
+        if pending.is_empty() { Ok(()) } else { Err(Error::internal("a join's condition left slots behind")) }
+    }
+
+    /// The columns of a join that USING or NATURAL merged, and the conditions that they are equal.
+    fn merge(
+        &mut self,
+        left: Scope,
+        right: Scope,
+        kind: JoinKind,
+        shared: &[Name],
+        at: usize,
+    ) -> Result<(Scope, Vec<Expr>)> {
+        let mut merged = Vec::new();
+        let mut conditions = Vec::new();
+        for name in shared {
+            let l = shared_column(&left, name, "left")?;
+            let r = shared_column(&right, name, "right")?;
+            let operands = (Some((l.value.clone(), name.at)), (r.value.clone(), name.at));
+            conditions.push(self.operator("=", operands.0, operands.1, name.at)?);
+            let (values, ty) =
+                self.unify("JOIN/USING", vec![(l.value.clone(), name.at), (r.value.clone(), name.at)])?;
+            let mut values = values.into_iter();
+            let (Some(left_value), Some(right_value)) = (values.next(), values.next()) else {
+                return Err(Error::internal("a merged column without two sides"));
+            };
+            let (value, origin) = match kind {
+                JoinKind::Inner | JoinKind::Left => (left_value, l.origin),
+                JoinKind::Right => (right_value, r.origin),
+                JoinKind::Full => (Expr::Coalesce { args: vec![left_value, right_value], ty }, None),
+            };
+            merged.push(ScopeColumn { name: name.value.clone(), value, origin });
+        }
+        let is_shared = |column: &ScopeColumn| shared.iter().any(|name| name.value == column.name);
+        let mut scope = Scope { columns: merged, relations: left.relations };
+        scope.add_relations(right.relations, at)?;
+        scope.columns.extend(left.columns.into_iter().filter(|column| !is_shared(column)));
+        scope.columns.extend(right.columns.into_iter().filter(|column| !is_shared(column)));
+        Ok((scope, conditions))
+    }
+}
+
+/// The name as it was written.
+pub(super) fn shown(name: &QualifiedName) -> String {
+    match &name.schema {
+        Some(schema) => format!("{}.{}", schema.value, name.name.value),
+        None => name.name.value.clone(),
+    }
+}
+
+fn strategy(bindings: Vec<Binding>) -> JoinStrategy {
+    if bindings.is_empty() { JoinStrategy::NestedLoop } else { JoinStrategy::Dependent { bindings } }
+}
+
+/// The columns that both sides have.
+fn natural(left: &Scope, right: &Scope, at: usize) -> Vec<Name> {
+    let shared = left.columns.iter().filter(|column| right.named(&column.name).next().is_some());
+    shared.map(|column| Name { value: column.name.clone(), at }).collect()
+}
+
+fn shared_column(scope: &Scope, name: &Name, side: &str) -> Result<ScopeColumn> {
+    let mut found = scope.named(&name.value);
+    match (found.next(), found.next()) {
+        (Some(column), None) => Ok(column.clone()),
+        (Some(_), Some(_)) => {
+            let message = format!("common column name \"{}\" appears more than once in {side} table", name.value);
+            Err(Error::new("42702", message).at(name.at))
+        }
+        (None, _) => {
+            let message =
+                format!("column \"{}\" specified in USING clause does not exist in {side} table", name.value);
+            Err(Error::new("42703", message).at(name.at))
+        }
+    }
+}
+
+/// A relation with the names that its alias gives.
+fn relation(
+    name: &str,
+    schema: Option<String>,
+    mut columns: Vec<ScopeColumn>,
+    table: Option<Arc<TableDescriptor>>,
+    alias: Option<&ast::Alias>,
+) -> Result<Relation> {
+    if let Some(alias) = alias {
+        if alias.columns.len() > columns.len() {
+            let message = format!(
+                "table \"{name}\" has {} columns available but {} columns specified",
+                columns.len(),
+                alias.columns.len()
+            );
+            return Err(Error::new("42P10", message).at(alias.name.at));
+        }
+        for (column, name) in columns.iter_mut().zip(&alias.columns) {
+            column.name.clone_from(&name.value);
+        }
+    }
+    Ok(Relation { name: name.to_owned(), schema, columns, table })
+}

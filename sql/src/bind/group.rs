@@ -1,0 +1,165 @@
+//! GROUP BY: expressions over rows become expressions over groups.
+
+use expr::{Expr, Type};
+
+use super::Binder;
+use super::placeholder::Stands;
+use super::same::same;
+use super::scope::{Clause, Scope};
+use super::select::{Grouped, Item};
+use crate::error::{Error, Result};
+use crate::parse::ast::{self, ExprKind};
+use crate::plan::{Aggregate, Node};
+
+impl Binder<'_> {
+    /// The keys of GROUP BY: numbers and names of result columns, or expressions.
+    pub(super) fn group_keys(&mut self, keys: &[ast::Expr], items: &[Item]) -> Result<Vec<Expr>> {
+        let mut bound = Vec::with_capacity(keys.len());
+        for key in keys {
+            let expr = match self.group_item(key, items)? {
+                Some(place) => match items.get(place) {
+                    Some(item) => {
+                        self.refuse_aggregates(&item.expr, key.at)?;
+                        self.settle(item.expr.clone(), key.at)?
+                    }
+                    None => return Err(Error::internal("a group by what is not there")),
+                },
+                None => self.before_grouping(Clause::plain("GROUP BY"), |binder| binder.settled_expression(key))?,
+            };
+            if !bound.iter().any(|known| same(known, &expr)) {
+                bound.push(expr);
+            }
+        }
+        Ok(bound)
+    }
+
+    /// The result column that a key names. A column of FROM goes before a result column of the same name.
+    fn group_item(&mut self, key: &ast::Expr, items: &[Item]) -> Result<Option<usize>> {
+        match &key.kind {
+            ExprKind::Number(digits) => {
+                let number: i64 = digits
+                    .parse()
+                    .map_err(|_| Error::new("42601", "non-integer constant in GROUP BY").at(key.at))?;
+                let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+                match place.filter(|place| *place < items.len()) {
+                    Some(place) => Ok(Some(place)),
+                    None => {
+                        let message = format!("GROUP BY position {number} is not in select list");
+                        Err(Error::new("42P10", message).at(key.at))
+                    }
+                }
+            }
+            ExprKind::String(_) | ExprKind::Null | ExprKind::Bool(_) => {
+                Err(Error::new("42601", "non-integer constant in GROUP BY").at(key.at))
+            }
+            ExprKind::Column(names) => {
+                let [name] = names.as_slice() else { return Ok(None) };
+                if self.level()?.scope.named(&name.value).next().is_some() {
+                    return Ok(None);
+                }
+                Ok(items.iter().position(|item| item.column.name == name.value))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn refuse_aggregates(&self, expr: &Expr, at: usize) -> Result<()> {
+        let mut found = false;
+        expr.walk(&mut |part| {
+            found |= matches!(part, Expr::Column { index, .. } if matches!(Stands::of(*index), Stands::Aggregate(_)));
+        });
+        if found {
+            let message = "aggregate functions are not allowed in GROUP BY";
+            return Err(Error::new("42803", message).at(at));
+        }
+        Ok(())
+    }
+
+    /// Groups the rows of `node`; everything in `grouped` and the subqueries put aside are over groups afterwards.
+    pub(super) fn group(&mut self, node: Node, mut keys: Vec<Expr>, grouped: &mut Grouped) -> Result<Node> {
+        let level = self.level()?;
+        let scope = level.scope.clone();
+        let references = std::mem::take(&mut level.references);
+        let mut calls = std::mem::take(&mut level.aggregates);
+        let mut asides = std::mem::take(&mut level.subqueries);
+        let argument_asides = std::mem::take(&mut level.argument_subqueries);
+
+        let mut over_groups: Vec<&mut Expr> = grouped.items.iter_mut().map(|item| &mut item.expr).collect();
+        over_groups.extend(grouped.having.as_mut());
+        over_groups.extend(asides.iter_mut().flat_map(super::subquery::PutAside::expressions));
+        for expr in &over_groups {
+            add_dependent_keys(expr, &mut keys, &scope);
+        }
+        let types: Vec<Type> = keys.iter().map(Expr::ty).collect();
+        for expr in over_groups {
+            rewrite(expr, &keys, &types).map_err(|index| {
+                let at = references.iter().find(|(named, _)| *named == index).map_or(0, |(_, at)| *at);
+                let name = Self::describe(&scope, index);
+                let message = format!(
+                    "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+                );
+                Error::new("42803", message).at(at)
+            })?;
+        }
+        self.level()?.subqueries = asides;
+
+        let mut before: Vec<&mut Expr> = keys.iter_mut().collect();
+        for call in &mut calls {
+            before.extend(call.arguments.iter_mut());
+            before.extend(call.filter.iter_mut());
+            before.extend(call.order_by.iter_mut().map(|key| &mut key.expression));
+        }
+        let input = self.apply(node, argument_asides, &mut before);
+        Ok(Node::Aggregate(Aggregate { input: Box::new(input), keys, calls }))
+    }
+}
+
+/// The columns of a table whose whole primary key is grouped by are the same within a group: they become keys, too.
+fn add_dependent_keys(expr: &Expr, keys: &mut Vec<Expr>, scope: &Scope) {
+    if keys.iter().any(|key| same(key, expr)) {
+        return;
+    }
+    if let Expr::Column { index, .. } = expr {
+        if matches!(Stands::of(*index), Stands::Column(_)) && depends_on_keys(expr, keys, scope) {
+            keys.push(expr.clone());
+        }
+        return;
+    }
+    for child in expr.children() {
+        add_dependent_keys(child, keys, scope);
+    }
+}
+
+fn depends_on_keys(column: &Expr, keys: &[Expr], scope: &Scope) -> bool {
+    let owner = scope.relations.iter().find(|relation| {
+        relation.columns.iter().any(|own| same(&own.value, column))
+    });
+    let Some(relation) = owner else { return false };
+    let Some(primary) = relation.table.as_ref().and_then(|table| table.primary_key()) else { return false };
+    primary.columns.iter().all(|key| {
+        let number = i16::try_from(key.column).unwrap_or(0);
+        relation.columns.iter().any(|own| {
+            own.origin.is_some_and(|(_, own)| own == number) && keys.iter().any(|key| same(key, &own.value))
+        })
+    })
+}
+
+/// Makes an expression over rows one over groups; the column that cannot be.
+fn rewrite(expr: &mut Expr, keys: &[Expr], types: &[Type]) -> Result<(), usize> {
+    if let Some(place) = keys.iter().position(|key| same(key, expr)) {
+        let ty = types.get(place).copied().unwrap_or_else(|| expr.ty());
+        *expr = Expr::Column { index: place, ty };
+        return Ok(());
+    }
+    if let Expr::Column { index, .. } = expr {
+        return match Stands::of(*index) {
+            Stands::Aggregate(number) => {
+                *index = keys.len().saturating_add(number);
+                Ok(())
+            }
+            Stands::Subquery(_) | Stands::SubqueryRow(_) => Ok(()),
+            Stands::Column(column) => Err(column),
+        };
+    }
+    expr.children_mut().into_iter().try_for_each(|child| rewrite(child, keys, types))
+}

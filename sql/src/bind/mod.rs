@@ -1,0 +1,151 @@
+//! From the syntax tree to a typed plan: names become columns, operators become functions, every value gets a type.
+//!
+//! Rules and messages are PostgreSQL's. A [`Binder`] walks one statement:
+//!
+//! 1. [`from`] makes rows out of tables and tells the [`scope`] what columns they have.
+//! 2. [`expression`] and [`call`] bind expressions over such rows; [`coerce`] makes operands fit and learns the types
+//!    of parameters on the way.
+//! 3. Subqueries and aggregates within an expression are put aside, each behind a **placeholder** (a column with a
+//!    number far above any row's width), until [`select`] has built the nodes that compute them ([`subquery`],
+//!    [`group`]) and knows which column they end up in.
+//! 4. [`modify`], [`copy`] and [`ddl`] bind the statements that are no queries.
+//!
+//! A subquery reads columns of outer rows through **slots**: values that its [`crate::plan::Apply`] sets. Slots are
+//! numbered behind the statement's parameters once all of those are known.
+
+mod call;
+mod coerce;
+mod copy;
+mod ddl;
+mod expression;
+mod from;
+mod group;
+mod label;
+mod modify;
+mod placeholder;
+mod query;
+mod same;
+mod scope;
+mod select;
+mod session;
+mod subquery;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use expr::{Expr, SessionContext, Type, TypeKind};
+
+use crate::catalog::{CatalogSnapshot, SearchPath};
+use crate::error::{Error, Notice, Result};
+use crate::parse::Statement;
+use crate::parse::ast::Body;
+use crate::plan::{Bound, OutputColumn, Plan};
+
+/// What of a session the meaning of a statement depends on, besides the catalog.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionSettings<'a> {
+    /// Where names are looked up.
+    pub search_path: &'a SearchPath,
+    /// What literals may depend on: time zone, date style.
+    pub context: &'a SessionContext,
+}
+
+/// Binds a statement. `declared` are the types of `$1`, `$2` … that the client gave; the others are inferred.
+pub fn bind(
+    statement: &Statement,
+    catalog: &CatalogSnapshot,
+    settings: &SessionSettings<'_>,
+    declared: &[Option<TypeKind>],
+) -> Result<Bound> {
+    let mut binder = Binder::new(catalog, settings);
+    binder.parameters = declared.iter().map(|kind| kind.filter(|kind| *kind != TypeKind::Unknown)).collect();
+    let (plan, columns) = binder.statement(&statement.body)?;
+    binder.finish(plan, columns)
+}
+
+/// Binds a column's default as a value of its type. It names no columns and no parameters.
+pub fn bind_default(
+    sql: &str,
+    ty: Type,
+    catalog: &CatalogSnapshot,
+    settings: &SessionSettings<'_>,
+) -> Result<Expr> {
+    let expression = crate::parse::parse_expression(sql)?;
+    Binder::new(catalog, settings).default_expression(&expression, ty, "")
+}
+
+/// Binds one statement.
+struct Binder<'a> {
+    catalog: &'a CatalogSnapshot,
+    settings: &'a SessionSettings<'a>,
+    /// The types of parameters as far as they are known.
+    parameters: Vec<Option<TypeKind>>,
+    /// How many slots there are.
+    slots: usize,
+    /// The queries around the expression at hand, the innermost last.
+    levels: Vec<scope::Level>,
+    /// The queries of WITH that can be seen, the innermost last.
+    common_tables: Vec<query::CommonTable>,
+    notices: Vec<Notice>,
+}
+
+impl<'a> Binder<'a> {
+    fn new(catalog: &'a CatalogSnapshot, settings: &'a SessionSettings<'a>) -> Self {
+        Self {
+            catalog,
+            settings,
+            parameters: Vec::new(),
+            slots: 0,
+            levels: Vec::new(),
+            common_tables: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    fn statement(&mut self, body: &Body) -> Result<(Plan, Option<Vec<OutputColumn>>)> {
+        match body {
+            Body::Query(query) => {
+                let bound = self.query(query)?;
+                let bound = self.settle_outputs(bound)?;
+                let columns = bound.output_columns();
+                Ok((Plan::Query(Box::new(bound.node)), Some(columns)))
+            }
+            Body::Insert(insert) => self.insert(insert),
+            Body::Update(update) => self.update(update),
+            Body::Delete(delete) => self.delete(delete),
+            Body::Copy(copy) => self.copy(copy),
+            Body::CreateTable(create) => self.create_table(create),
+            Body::DropTable(drop) => self.drop_table(drop),
+            Body::DropIndex(drop) => self.drop_index(drop),
+            Body::Truncate(names) => self.truncate(names),
+            Body::CreateIndex(create) => self.create_index(create),
+            Body::AddKey(add) => self.add_key(add),
+            Body::Explain { body, analyze } => {
+                let (plan, _) = self.statement(body)?;
+                let column = OutputColumn {
+                    name: "QUERY PLAN".to_owned(),
+                    ty: TypeKind::Text.into(),
+                    table_oid: 0,
+                    column_number: 0,
+                };
+                Ok((Plan::Explain { plan: Box::new(plan), analyze: *analyze }, Some(vec![column])))
+            }
+            other => self.session_command(other),
+        }
+    }
+
+    /// Checks that all types are known and numbers the slots.
+    fn finish(self, mut plan: Plan, columns: Option<Vec<OutputColumn>>) -> Result<Bound> {
+        let mut parameters = Vec::with_capacity(self.parameters.len());
+        for (index, kind) in self.parameters.iter().enumerate() {
+            let number = index.saturating_add(1);
+            let kind = kind.ok_or_else(|| {
+                Error::new("42P18", format!("could not determine data type of parameter ${number}"))
+            })?;
+            parameters.push(Type::plain(kind));
+        }
+        placeholder::number_slots(&mut plan, parameters.len());
+        let slots = parameters.len().saturating_add(self.slots);
+        Ok(Bound { plan, parameters, slots, columns, notices: self.notices })
+    }
+}

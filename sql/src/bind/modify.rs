@@ -1,0 +1,368 @@
+//! INSERT, UPDATE, DELETE.
+
+use std::sync::Arc;
+
+use expr::casts::CastContext;
+use expr::{Datum, Expr, Type, TypeKind};
+
+use super::Binder;
+use super::from::Source;
+use super::query::output_column;
+use super::scope::{Clause, Level, Scope};
+use crate::catalog::{IndexId, TableDescriptor, TableKind};
+use crate::error::{Error, Result};
+use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody};
+use crate::plan::{
+    Assignment, ConflictAction, Delete, Insert, LockStrength, LockWait, Modify, Node, OnConflict, OutputColumn, Plan,
+    Project, RowLock, Update,
+};
+
+/// A plan and the columns that it returns.
+type Bound = (Plan, Option<Vec<OutputColumn>>);
+
+impl Binder<'_> {
+    /// The table of this name, if it can be written.
+    pub(super) fn writable_table(&self, name: &QualifiedName) -> Result<Arc<TableDescriptor>> {
+        let table = self.table(name)?;
+        if table.kind == TableKind::Virtual {
+            let message = format!("permission denied: \"{}\" is a system catalog", table.name);
+            return Err(Error::new("42501", message));
+        }
+        Ok(table)
+    }
+
+    /// The places of columns by their names.
+    pub(super) fn places(&self, table: &TableDescriptor, names: &[Name]) -> Result<Vec<usize>> {
+        let mut places = Vec::with_capacity(names.len());
+        for name in names {
+            let place = self.place(table, name)?;
+            if places.contains(&place) {
+                let message = format!("column \"{}\" specified more than once", name.value);
+                return Err(Error::new("42701", message).at(name.at));
+            }
+            places.push(place);
+        }
+        Ok(places)
+    }
+
+    fn place(&self, table: &TableDescriptor, name: &Name) -> Result<usize> {
+        table.column_by_name(&name.value).ok_or_else(|| {
+            let message = format!("column \"{}\" of relation \"{}\" does not exist", name.value, table.name);
+            Error::new("42703", message).at(name.at)
+        })
+    }
+
+    /// INSERT.
+    pub(super) fn insert(&mut self, insert: &ast::Insert) -> Result<Bound> {
+        let visible = self.common_tables.len();
+        self.with(&insert.with)?;
+        let table = self.writable_table(&insert.table)?;
+        let targets = match &insert.columns {
+            Some(names) => self.places(&table, names)?,
+            None => table.visible().map(|(place, _)| place).collect(),
+        };
+        let explicit = insert.columns.is_some();
+        let source = match &insert.source {
+            None => self.inserted_rows(&table, &[], &[Vec::new()], false)?,
+            Some(query) => match &query.body {
+                QueryBody::Values(rows) if is_bare(query) => self.inserted_rows(&table, &targets, rows, explicit)?,
+                _ => self.inserted_query(&table, &targets, query, explicit)?,
+            },
+        };
+        let alias = insert.alias.as_ref().map_or(&table.name, |alias| &alias.value).clone();
+        let on_conflict = match &insert.on_conflict {
+            None => None,
+            Some(conflict) => Some(self.on_conflict(&table, &alias, insert.alias.is_some(), conflict)?),
+        };
+        let scope = self.row_scope(&table, insert.alias.as_ref())?;
+        let (returning, columns) = self.returning(insert.returning.as_deref(), scope)?;
+        self.common_tables.truncate(visible);
+        let insert = Insert { table, source, on_conflict, returning };
+        Ok((Plan::Modify(Box::new(Modify::Insert(insert))), columns))
+    }
+
+    /// The rows of VALUES, each with all columns of the table.
+    fn inserted_rows(
+        &mut self,
+        table: &TableDescriptor,
+        targets: &[usize],
+        rows: &[Vec<ast::Expr>],
+        explicit: bool,
+    ) -> Result<Node> {
+        let width = rows.first().map_or(0, Vec::len);
+        let mut whole = Vec::with_capacity(rows.len());
+        let mut asides = Vec::with_capacity(rows.len());
+        for row in rows {
+            if row.len() != width {
+                let at = row.first().map_or(0, |expr| expr.at);
+                return Err(Error::new("42601", "VALUES lists must all be the same length").at(at));
+            }
+            check_count(row.len(), targets.len(), explicit && !row.is_empty(), || {
+                row.get(targets.len()).or(row.last()).map_or(0, |expr| expr.at)
+            })?;
+            let level = Level::query(Scope::default(), Clause::plain("VALUES"), true);
+            let (cells, level) = self.at_level(level, |binder| {
+                let mut cells = vec![None; table.columns.len()];
+                for (target, expr) in targets.iter().zip(row) {
+                    let (Some(column), Some(cell)) = (table.columns.get(*target), cells.get_mut(*target)) else {
+                        return Err(Error::internal("a target that is no column"));
+                    };
+                    *cell = Some(binder.assigned(column, expr)?);
+                }
+                binder.completed(table, cells)
+            })?;
+            whole.push(cells);
+            asides.push(level.subqueries);
+        }
+        Ok(self.rows(whole, asides, table.types()))
+    }
+
+    /// A value for a column: an expression, or DEFAULT.
+    fn assigned(&mut self, column: &crate::catalog::Column, expr: &ast::Expr) -> Result<Expr> {
+        if let ExprKind::Default = expr.kind {
+            return self.default_of(column);
+        }
+        let bound = self.expression(expr)?;
+        self.assign(bound, column.ty, &column.name, expr.at)
+    }
+
+    /// Defaults for the columns that are given no value.
+    fn completed(&mut self, table: &TableDescriptor, cells: Vec<Option<Expr>>) -> Result<Vec<Expr>> {
+        let mut row = Vec::with_capacity(cells.len());
+        for (column, cell) in table.columns.iter().zip(cells) {
+            row.push(match cell {
+                Some(expr) => expr,
+                None if column.hidden => Expr::Literal { value: Datum::Null, ty: column.ty },
+                None => self.default_of(column)?,
+            });
+        }
+        Ok(row)
+    }
+
+    fn inserted_query(
+        &mut self,
+        table: &TableDescriptor,
+        targets: &[usize],
+        query: &ast::Query,
+        explicit: bool,
+    ) -> Result<Node> {
+        let mut bound = self.query(query)?;
+        let at = |place: usize| bound.columns.get(place).or(bound.columns.last()).map_or(0, |column| column.at);
+        check_count(bound.columns.len(), targets.len(), explicit, || at(targets.len()))?;
+        let places: Vec<usize> = bound.columns.iter().map(|column| column.at).collect();
+        let mut cells = vec![None; table.columns.len()];
+        for (index, target) in targets.iter().enumerate().take(places.len()) {
+            let (Some(column), Some(cell)) = (table.columns.get(*target), cells.get_mut(*target)) else {
+                return Err(Error::internal("a target that is no column"));
+            };
+            if bound.ty(index).kind == TypeKind::Unknown {
+                self.retype(&mut bound.node, index, Type::plain(column.ty.kind), CastContext::Assignment)?;
+            }
+            let value = Expr::Column { index, ty: bound.ty(index) };
+            let at = places.get(index).copied().unwrap_or(0);
+            *cell = Some(self.assign(value, column.ty, &column.name, at)?);
+        }
+        let expressions = self.completed(table, cells)?;
+        Ok(Node::Project(Project { input: Box::new(bound.node), expressions }))
+    }
+
+    fn on_conflict(
+        &mut self,
+        table: &Arc<TableDescriptor>,
+        alias: &str,
+        is_aliased: bool,
+        conflict: &ast::OnConflict,
+    ) -> Result<OnConflict> {
+        let arbiters = match &conflict.target {
+            ConflictTarget::Any => None,
+            ConflictTarget::Columns(names) => Some(arbiters_of_columns(table, &self.places(table, names)?, conflict.at)?),
+            ConflictTarget::Constraint(name) => Some(vec![arbiter_of_constraint(table, name)?]),
+        };
+        let action = match &conflict.update {
+            None => ConflictAction::Nothing,
+            Some(update) => {
+                let scope = conflict_scope(self, table, alias, is_aliased)?;
+                let level = Level::query(scope, Clause::plain("ON CONFLICT"), false);
+                let ((assignments, filter), level) = self.at_level(level, |binder| {
+                    let assignments = binder.assignments(table, &update.assignments)?;
+                    let filter = match &update.filter {
+                        None => None,
+                        Some(filter) => {
+                            let bound = binder.expression(filter)?;
+                            Some(binder.condition(bound, "WHERE", filter.at)?)
+                        }
+                    };
+                    Ok((assignments, filter))
+                })?;
+                self.without_subqueries(&level, "ON CONFLICT")?;
+                ConflictAction::Update { assignments, filter }
+            }
+        };
+        Ok(OnConflict { arbiters, action })
+    }
+
+    /// The values of SET.
+    fn assignments(&mut self, table: &TableDescriptor, assignments: &[ast::Assignment]) -> Result<Vec<Assignment>> {
+        let clause = Clause::plain("UPDATE");
+        self.within(clause, |binder| {
+            let mut bound: Vec<Assignment> = Vec::with_capacity(assignments.len());
+            for assignment in assignments {
+                let place = binder.place(table, &assignment.column)?;
+                if bound.iter().any(|other| other.column == place) {
+                    let name = &assignment.column;
+                    let message = format!("multiple assignments to same column \"{}\"", name.value);
+                    return Err(Error::new("42601", message).at(name.at));
+                }
+                let Some(column) = table.columns.get(place) else {
+                    return Err(Error::internal("a target that is no column"));
+                };
+                let value = binder.assigned(column, &assignment.value)?;
+                bound.push(Assignment { column: place, value });
+            }
+            Ok(bound)
+        })
+    }
+
+    /// The names of a table's row: all of its columns, in order.
+    fn row_scope(&mut self, table: &Arc<TableDescriptor>, alias: Option<&Name>) -> Result<Scope> {
+        let all = (0..table.columns.len()).collect();
+        let alias = alias.map(|alias| (&alias.value, None));
+        Ok(self.scan(table.clone(), all, alias, None)?.scope)
+    }
+
+    /// The rows that UPDATE and DELETE change, locked, with all columns of the table.
+    fn target_rows(&mut self, table: &Arc<TableDescriptor>, alias: Option<&Name>) -> Result<Source> {
+        let all = (0..table.columns.len()).collect();
+        let alias = alias.map(|alias| (&alias.value, None));
+        let lock = RowLock { strength: LockStrength::Exclusive, wait: LockWait::Block };
+        self.scan(table.clone(), all, alias, Some(lock))
+    }
+
+    fn returning(
+        &mut self,
+        items: Option<&[ast::SelectItem]>,
+        scope: Scope,
+    ) -> Result<(Option<Vec<Expr>>, Option<Vec<OutputColumn>>)> {
+        let Some(items) = items else { return Ok((None, None)) };
+        let level = Level::query(scope, Clause::plain("RETURNING"), false);
+        let (bound, level) = self.at_level(level, |binder| {
+            let mut bound = binder.select_list(items, Clause::plain("RETURNING"))?;
+            for item in &mut bound {
+                let taken = std::mem::replace(&mut item.expr, Expr::null(TypeKind::Text));
+                item.expr = binder.settle(taken, item.column.at)?;
+            }
+            Ok(bound)
+        })?;
+        self.without_subqueries(&level, "RETURNING")?;
+        let columns = bound
+            .iter()
+            .map(|item| output_column(&item.column.name, item.expr.ty(), item.column.origin))
+            .collect();
+        Ok((Some(bound.into_iter().map(|item| item.expr).collect()), Some(columns)))
+    }
+
+    /// UPDATE.
+    pub(super) fn update(&mut self, update: &ast::Update) -> Result<Bound> {
+        let visible = self.common_tables.len();
+        self.with(&update.with)?;
+        let table = self.writable_table(&update.table)?;
+        let mut source = self.target_rows(&table, update.alias.as_ref())?;
+        for item in &update.from {
+            source = self.cross_join(source, item)?;
+        }
+        let level = Level::query(source.scope, Clause::plain("UPDATE"), false);
+        let ((node, assignments), level) = self.at_level(level, |binder| {
+            let mut node = source.node;
+            if let Some(filter) = &update.filter {
+                node = binder.filtered(node, filter)?;
+            }
+            let mut assignments = binder.assignments(&table, &update.assignments)?;
+            let asides = std::mem::take(&mut binder.level()?.subqueries);
+            let mut values: Vec<&mut Expr> =
+                assignments.iter_mut().map(|assignment| &mut assignment.value).collect();
+            node = binder.apply(node, asides, &mut values);
+            Ok((node, assignments))
+        })?;
+        let (returning, columns) = self.returning(update.returning.as_deref(), level.scope)?;
+        self.common_tables.truncate(visible);
+        let update = Update { table, source: node, assignments, returning };
+        Ok((Plan::Modify(Box::new(Modify::Update(update))), columns))
+    }
+
+    /// DELETE.
+    pub(super) fn delete(&mut self, delete: &ast::Delete) -> Result<Bound> {
+        let visible = self.common_tables.len();
+        self.with(&delete.with)?;
+        let table = self.writable_table(&delete.table)?;
+        let mut source = self.target_rows(&table, delete.alias.as_ref())?;
+        for item in &delete.using {
+            source = self.cross_join(source, item)?;
+        }
+        let level = Level::query(source.scope, Clause::plain("DELETE"), false);
+        let (node, level) = self.at_level(level, |binder| match &delete.filter {
+            Some(filter) => binder.filtered(source.node, filter),
+            None => Ok(source.node),
+        })?;
+        let (returning, columns) = self.returning(delete.returning.as_deref(), level.scope)?;
+        self.common_tables.truncate(visible);
+        let delete = Delete { table, source: node, returning };
+        Ok((Plan::Modify(Box::new(Modify::Delete(delete))), columns))
+    }
+}
+
+/// Whether a query is VALUES and nothing else.
+fn is_bare(query: &ast::Query) -> bool {
+    query.with.is_empty()
+        && query.order_by.is_empty()
+        && query.limit.is_none()
+        && query.offset.is_none()
+        && query.locks.is_empty()
+}
+
+fn check_count(values: usize, targets: usize, explicit: bool, at: impl FnOnce() -> usize) -> Result<()> {
+    if values > targets {
+        return Err(Error::new("42601", "INSERT has more expressions than target columns").at(at()));
+    }
+    if explicit && values < targets {
+        return Err(Error::new("42601", "INSERT has more target columns than expressions").at(at()));
+    }
+    Ok(())
+}
+
+/// The existing row under the table's name, then the new one under `excluded`.
+fn conflict_scope(
+    binder: &mut Binder<'_>,
+    table: &Arc<TableDescriptor>,
+    alias: &str,
+    is_aliased: bool,
+) -> Result<Scope> {
+    let named = |name: &str| Name { value: name.to_owned(), at: 0 };
+    let own = if is_aliased { Some(named(alias)) } else { None };
+    let existing = binder.row_scope(table, own.as_ref())?;
+    let excluded = binder.row_scope(table, Some(&named("excluded")))?;
+    existing.join(excluded, table.columns.len(), 0)
+}
+
+/// The unique indexes over exactly these columns.
+fn arbiters_of_columns(table: &TableDescriptor, places: &[usize], at: usize) -> Result<Vec<IndexId>> {
+    let fits = |index: &&crate::catalog::IndexDescriptor| {
+        let key: Vec<usize> = table.key_columns(index).collect();
+        index.unique
+            && places.iter().all(|place| key.contains(place))
+            && key.iter().all(|place| places.contains(place))
+    };
+    let arbiters: Vec<IndexId> = table.indexes.iter().filter(fits).map(|index| index.id).collect();
+    if arbiters.is_empty() {
+        let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+        return Err(Error::new("42P10", message).at(at));
+    }
+    Ok(arbiters)
+}
+
+fn arbiter_of_constraint(table: &TableDescriptor, name: &Name) -> Result<IndexId> {
+    let found = table.indexes.iter().find(|index| index.constraint.is_some() && index.name == name.value);
+    found.map(|index| index.id).ok_or_else(|| {
+        let message = format!("constraint \"{}\" for table \"{}\" does not exist", name.value, table.name);
+        Error::new("42704", message).at(name.at)
+    })
+}

@@ -1,0 +1,428 @@
+//! Queries: WITH, VALUES, set operations, and what stands around a SELECT.
+
+use expr::casts::CastContext;
+use expr::{Expr, Type, TypeKind, resolve};
+
+use super::Binder;
+use super::coerce::placed;
+use super::scope::{Clause, Level, Relation, Scope, ScopeColumn};
+use crate::catalog::Oid;
+use crate::error::{Error, Result};
+use crate::parse::ast::{self, QueryBody};
+use crate::plan::{
+    Limit, Node, OutputColumn, Project, SetOperation, SetOperationKind, Sort, SortKey, Values,
+};
+
+/// A query that is bound. Columns may still be of unknown type: whoever uses the query decides.
+#[derive(Debug, Clone)]
+pub(super) struct BoundQuery {
+    pub(super) node: Node,
+    pub(super) columns: Vec<QueryColumn>,
+}
+
+/// A column of a query's result.
+#[derive(Debug, Clone)]
+pub(super) struct QueryColumn {
+    pub(super) name: String,
+    pub(super) origin: Option<(Oid, i16)>,
+    /// Where its expression stands.
+    pub(super) at: usize,
+}
+
+/// A query of WITH. Each mention of it runs it anew.
+#[derive(Debug, Clone)]
+pub(super) struct CommonTable {
+    pub(super) name: String,
+    pub(super) bound: BoundQuery,
+}
+
+impl BoundQuery {
+    /// The type of a column.
+    pub(super) fn ty(&self, column: usize) -> Type {
+        self.node.types().get(column).copied().unwrap_or(Type::plain(TypeKind::Unknown))
+    }
+
+    /// What clients are told of the columns.
+    pub(super) fn output_columns(&self) -> Vec<OutputColumn> {
+        let described = self.columns.iter().zip(self.node.types());
+        described.map(|(column, ty)| output_column(&column.name, ty, column.origin)).collect()
+    }
+
+    /// The columns as FROM sees them.
+    pub(super) fn scope_columns(&self) -> Vec<ScopeColumn> {
+        let numbered = self.columns.iter().zip(self.node.types()).enumerate();
+        numbered
+            .map(|(index, (column, ty))| ScopeColumn {
+                name: column.name.clone(),
+                value: Expr::Column { index, ty },
+                origin: column.origin,
+            })
+            .collect()
+    }
+}
+
+/// What clients are told of a column.
+pub(super) fn output_column(name: &str, ty: Type, origin: Option<(Oid, i16)>) -> OutputColumn {
+    let (table_oid, column_number) = origin.unwrap_or((0, 0));
+    OutputColumn { name: name.to_owned(), ty, table_oid, column_number }
+}
+
+impl Binder<'_> {
+    /// A query within an expression, or a statement of its own.
+    pub(super) fn query(&mut self, query: &ast::Query) -> Result<BoundQuery> {
+        self.query_in(query, true)
+    }
+
+    /// A query; `lateral` says whether it sees the items of FROM before it.
+    pub(super) fn query_in(&mut self, query: &ast::Query, lateral: bool) -> Result<BoundQuery> {
+        let visible = self.common_tables.len();
+        self.with(&query.with)?;
+        let bound = self.query_inner(query, lateral);
+        self.common_tables.truncate(visible);
+        bound
+    }
+
+    /// Makes the queries of WITH visible; the caller hides them again.
+    pub(super) fn with(&mut self, with: &[ast::CommonTable]) -> Result<()> {
+        let outer = self.common_tables.len();
+        for common in with {
+            let own = self.common_tables.get(outer..).unwrap_or_default();
+            if own.iter().any(|other| other.name == common.name.value) {
+                let message = format!("WITH query name \"{}\" specified more than once", common.name.value);
+                return Err(Error::new("42712", message).at(common.name.at));
+            }
+            let bound = self.query_in(&common.query, false)?;
+            let mut bound = self.settle_outputs(bound)?;
+            if common.columns.len() > bound.columns.len() {
+                let message = format!(
+                    "WITH query \"{}\" has {} columns available but {} columns specified",
+                    common.name.value,
+                    bound.columns.len(),
+                    common.columns.len()
+                );
+                return Err(Error::new("42P10", message).at(common.name.at));
+            }
+            for (column, name) in bound.columns.iter_mut().zip(&common.columns) {
+                column.name.clone_from(&name.value);
+            }
+            self.common_tables.push(CommonTable { name: common.name.value.clone(), bound });
+        }
+        Ok(())
+    }
+
+    pub(super) fn common_table(&self, name: &str) -> Option<&CommonTable> {
+        self.common_tables.iter().rev().find(|common| common.name == name)
+    }
+
+    fn query_inner(&mut self, query: &ast::Query, lateral: bool) -> Result<BoundQuery> {
+        if let QueryBody::Select(select) = &query.body {
+            return self.select(select, query, lateral);
+        }
+        if let Some(lock) = query.locks.first() {
+            let what = match &query.body {
+                QueryBody::Values(_) => "VALUES",
+                _ => "UNION/INTERSECT/EXCEPT",
+            };
+            let verb = lock_verb(lock.strength);
+            return Err(Error::new("0A000", format!("{verb} is not allowed with {what}")).at(query.at));
+        }
+        let bound = self.query_body(&query.body, lateral)?;
+        let is_set = matches!(query.body, QueryBody::SetOperation { .. });
+        let sorted = self.sort_outputs(bound, &query.order_by, is_set)?;
+        self.limited(sorted, query)
+    }
+
+    fn query_body(&mut self, body: &QueryBody, lateral: bool) -> Result<BoundQuery> {
+        match body {
+            QueryBody::Select(select) => {
+                let plain = ast::Query {
+                    with: Vec::new(),
+                    body: QueryBody::Values(Vec::new()),
+                    order_by: Vec::new(),
+                    limit: None,
+                    offset: None,
+                    locks: Vec::new(),
+                    at: 0,
+                };
+                self.select(select, &plain, lateral)
+            }
+            QueryBody::Values(rows) => self.values(rows, lateral),
+            QueryBody::Query(query) => self.query_in(query, lateral),
+            QueryBody::SetOperation { kind, all, left, right } => {
+                let left = self.query_body(left, lateral)?;
+                let right = self.query_body(right, lateral)?;
+                self.set_operation(*kind, *all, left, right)
+            }
+        }
+    }
+
+    fn set_operation(
+        &mut self,
+        kind: SetOperationKind,
+        all: bool,
+        mut left: BoundQuery,
+        mut right: BoundQuery,
+    ) -> Result<BoundQuery> {
+        let word = kind.keyword();
+        if left.columns.len() != right.columns.len() {
+            let message = format!("each {word} query must have the same number of columns");
+            let at = right.columns.first().map_or(0, |column| column.at);
+            return Err(Error::new("42601", message).at(at));
+        }
+        for column in 0..left.columns.len() {
+            let (l, r) = (left.ty(column), right.ty(column));
+            let at = right.columns.get(column).map_or(0, |column| column.at);
+            let common = resolve::common_type(word, &[l.kind, r.kind]).map_err(placed(at))?;
+            let ty = if l == r && l.kind == common { l } else { Type::plain(common) };
+            self.retype(&mut left.node, column, ty, CastContext::Implicit)?;
+            self.retype(&mut right.node, column, ty, CastContext::Implicit)?;
+        }
+        let columns = left.columns.into_iter().map(|column| QueryColumn { origin: None, ..column }).collect();
+        let node = Node::SetOperation(SetOperation {
+            kind,
+            all,
+            left: Box::new(left.node),
+            right: Box::new(right.node),
+        });
+        Ok(BoundQuery { node, columns })
+    }
+
+    fn values(&mut self, rows: &[Vec<ast::Expr>], lateral: bool) -> Result<BoundQuery> {
+        let width = rows.first().map_or(0, Vec::len);
+        let mut bound_rows: Vec<Vec<(Expr, usize)>> = Vec::with_capacity(rows.len());
+        let mut levels = Vec::with_capacity(rows.len());
+        for row in rows {
+            if row.len() != width {
+                let at = row.first().map_or(0, |expr| expr.at);
+                return Err(Error::new("42601", "VALUES lists must all be the same length").at(at));
+            }
+            let level = Level::query(Scope::default(), Clause::plain("VALUES"), lateral);
+            let (bound, level) = self.at_level(level, |binder| binder.arguments(row))?;
+            bound_rows.push(bound);
+            levels.push(level);
+        }
+        let mut types = Vec::with_capacity(width);
+        for column in 0..width {
+            let cells: Vec<(Expr, usize)> =
+                bound_rows.iter().filter_map(|row| row.get(column)).cloned().collect();
+            let at = cells.first().map_or(0, |(_, at)| *at);
+            let (cells, ty) = if cells.iter().all(|(cell, _)| cell.is_unknown()) {
+                (cells.into_iter().map(|(cell, _)| cell).collect(), Type::plain(TypeKind::Unknown))
+            } else {
+                self.unify("VALUES", cells)?
+            };
+            for (row, cell) in bound_rows.iter_mut().zip(cells) {
+                if let Some(place) = row.get_mut(column) {
+                    *place = (cell, at);
+                }
+            }
+            types.push(ty);
+        }
+        let columns = (0..width).map(|column| QueryColumn {
+            name: format!("column{}", column.saturating_add(1)),
+            origin: None,
+            at: bound_rows.first().and_then(|row| row.get(column)).map_or(0, |(_, at)| *at),
+        });
+        let columns = columns.collect();
+        let rows = bound_rows.into_iter().map(|row| row.into_iter().map(|(cell, _)| cell).collect()).collect();
+        let node = self.rows(rows, levels.into_iter().map(|level| level.subqueries).collect(), types);
+        Ok(BoundQuery { node, columns })
+    }
+
+    /// Rows written out, with the subqueries that each of them has.
+    pub(super) fn rows(
+        &mut self,
+        rows: Vec<Vec<Expr>>,
+        asides: Vec<Vec<super::subquery::PutAside>>,
+        types: Vec<Type>,
+    ) -> Node {
+        if asides.iter().all(Vec::is_empty) {
+            return Node::Values(Values { rows, types });
+        }
+        let mut all: Option<Node> = None;
+        for (mut row, asides) in rows.into_iter().zip(asides) {
+            let mut cells: Vec<&mut Expr> = row.iter_mut().collect();
+            let input = self.apply(Node::Values(Values::one_row()), asides, &mut cells);
+            let node = Node::Project(Project { input: Box::new(input), expressions: row });
+            all = Some(match all {
+                None => node,
+                Some(before) => Node::SetOperation(SetOperation {
+                    kind: SetOperationKind::Union,
+                    all: true,
+                    left: Box::new(before),
+                    right: Box::new(node),
+                }),
+            });
+        }
+        all.unwrap_or(Node::Values(Values { rows: Vec::new(), types }))
+    }
+
+    /// ORDER BY over the result of VALUES, a set operation or a query between parentheses.
+    fn sort_outputs(&mut self, bound: BoundQuery, order_by: &[ast::OrderBy], is_set: bool) -> Result<BoundQuery> {
+        if order_by.is_empty() {
+            return Ok(bound);
+        }
+        let bound = self.settle_outputs(bound)?;
+        let columns = bound.scope_columns();
+        let width = columns.len();
+        let scope = Relation { name: String::new(), schema: None, columns, table: None }.into_scope();
+        let mut keys = Vec::with_capacity(order_by.len());
+        for order in order_by {
+            let column = self.output_column_of(&order.expr, &bound.columns)?;
+            let expression = match column {
+                Some(index) => Expr::Column { index, ty: bound.ty(index) },
+                None if is_set => {
+                    return Err(Error::new("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
+                        .detail("Only result column names can be used, not expressions or functions.")
+                        .hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
+                        .at(order.expr.at));
+                }
+                None => {
+                    let level = Level::query(scope.clone(), Clause::plain("ORDER BY"), false);
+                    let (expression, level) =
+                        self.at_level(level, |binder| binder.settled_expression(&order.expr))?;
+                    self.without_subqueries(&level, "ORDER BY")?;
+                    expression
+                }
+            };
+            keys.push(sort_key(expression, order));
+        }
+        debug_assert_eq!(width, bound.columns.len());
+        let node = Node::Sort(Sort { input: Box::new(bound.node), keys, limit: None });
+        Ok(BoundQuery { node, columns: bound.columns })
+    }
+
+    /// The result column that an item of ORDER BY names by number or name.
+    pub(super) fn output_column_of(&self, expr: &ast::Expr, columns: &[QueryColumn]) -> Result<Option<usize>> {
+        match &expr.kind {
+            ast::ExprKind::Number(digits) => {
+                let number: i64 = digits.parse().map_err(|_| {
+                    Error::new("42601", "non-integer constant in ORDER BY").at(expr.at)
+                })?;
+                let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+                match place.filter(|place| *place < columns.len()) {
+                    Some(place) => Ok(Some(place)),
+                    None => {
+                        let message = format!("ORDER BY position {number} is not in select list");
+                        Err(Error::new("42P10", message).at(expr.at))
+                    }
+                }
+            }
+            ast::ExprKind::String(_) | ast::ExprKind::Null | ast::ExprKind::Bool(_) => {
+                Err(Error::new("42601", "non-integer constant in ORDER BY").at(expr.at))
+            }
+            ast::ExprKind::Column(names) => {
+                let [name] = names.as_slice() else { return Ok(None) };
+                Ok(columns.iter().position(|column| column.name == name.value))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// LIMIT and OFFSET.
+    pub(super) fn limited(&mut self, bound: BoundQuery, query: &ast::Query) -> Result<BoundQuery> {
+        if query.limit.is_none() && query.offset.is_none() {
+            return Ok(bound);
+        }
+        let limit = query.limit.as_ref().map(|limit| self.count(limit, "LIMIT")).transpose()?;
+        let offset = query.offset.as_ref().map(|offset| self.count(offset, "OFFSET")).transpose()?;
+        let node = Node::Limit(Limit { input: Box::new(bound.node), limit, offset });
+        Ok(BoundQuery { node, columns: bound.columns })
+    }
+
+    fn count(&mut self, expr: &ast::Expr, clause: &'static str) -> Result<Expr> {
+        let level = Level::query(Scope::default(), Clause::plain(clause), false);
+        let (bound, level) = self.at_level(level, |binder| {
+            let bound = binder.expression(expr)?;
+            let kind = bound.ty().kind;
+            if !resolve::can_coerce(kind, TypeKind::Int8, CastContext::Assignment) {
+                let message =
+                    format!("argument of {clause} must be type bigint, not type {}", kind.display_name());
+                return Err(Error::new("42804", message).at(expr.at));
+            }
+            binder.coerce(bound, TypeKind::Int8.into(), CastContext::Assignment, expr.at)
+        })?;
+        self.without_subqueries(&level, clause)?;
+        Ok(bound)
+    }
+
+    /// Columns whose type is still open become text.
+    pub(super) fn settle_outputs(&mut self, mut bound: BoundQuery) -> Result<BoundQuery> {
+        for (column, ty) in bound.node.types().into_iter().enumerate() {
+            if ty.kind == TypeKind::Unknown {
+                self.retype(&mut bound.node, column, TypeKind::Text.into(), CastContext::Implicit)?;
+            }
+        }
+        Ok(bound)
+    }
+
+    /// Makes a column of a query's rows be of another type, where its expression is.
+    pub(super) fn retype(
+        &mut self,
+        node: &mut Node,
+        column: usize,
+        to: Type,
+        context: CastContext,
+    ) -> Result<()> {
+        if node.types().get(column) == Some(&to) {
+            return Ok(());
+        }
+        match node {
+            Node::Project(project) => {
+                if let Some(expression) = project.expressions.get_mut(column) {
+                    let taken = std::mem::replace(expression, Expr::null(to));
+                    *expression = self.coerce(taken, to, context, 0)?;
+                }
+                Ok(())
+            }
+            Node::Values(values) => {
+                for cell in values.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
+                    let taken = std::mem::replace(cell, Expr::null(to));
+                    *cell = self.coerce(taken, to, context, 0)?;
+                }
+                if let Some(ty) = values.types.get_mut(column) {
+                    *ty = to;
+                }
+                Ok(())
+            }
+            Node::Limit(Limit { input, .. }) => self.retype(input, column, to, context),
+            Node::SetOperation(operation) if operation.all && operation.kind == SetOperationKind::Union => {
+                self.retype(&mut operation.left, column, to, context)?;
+                self.retype(&mut operation.right, column, to, context)
+            }
+            Node::Sort(Sort { input, keys, .. })
+                if keys.iter().all(|key| !key.expression.columns().contains(&column)) =>
+            {
+                self.retype(input, column, to, context)
+            }
+            _ => {
+                let mut expressions: Vec<Expr> =
+                    node.types().into_iter().enumerate().map(|(index, ty)| Expr::Column { index, ty }).collect();
+                if let Some(expression) = expressions.get_mut(column) {
+                    let taken = std::mem::replace(expression, Expr::null(to));
+                    *expression = self.coerce(taken, to, context, 0)?;
+                }
+                let input = std::mem::replace(node, Node::Values(Values::one_row()));
+                *node = Node::Project(Project { input: Box::new(input), expressions });
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An item of ORDER BY over a value.
+pub(super) fn sort_key(expression: Expr, order: &ast::OrderBy) -> SortKey {
+    SortKey {
+        expression,
+        descending: order.descending,
+        nulls_first: order.nulls_first.unwrap_or(order.descending),
+    }
+}
+
+/// The clause that takes such locks.
+pub(super) fn lock_verb(strength: ast::LockStrength) -> &'static str {
+    match strength {
+        ast::LockStrength::Exclusive => "FOR UPDATE",
+        ast::LockStrength::Shared => "FOR SHARE",
+    }
+}

@@ -1,0 +1,348 @@
+//! SELECT.
+//!
+//! ```text
+//! Limit ← Project (drops what only ORDER BY needs) ← Sort ← Distinct ← Project (the select list)
+//!   ← Filter (HAVING) ← Apply* ← Aggregate ← Filter (WHERE) ← Apply* ← FROM
+//! ```
+
+use expr::{Expr, TypeKind};
+
+use super::Binder;
+use super::label::label;
+use super::query::{BoundQuery, QueryColumn, lock_verb, sort_key};
+use super::same::same;
+use super::scope::{Clause, Level, Scope, ScopeColumn};
+use crate::error::{Error, Result};
+use crate::parse::ast::{self, ExprKind, SelectItem};
+use crate::plan::{Distinct, Filter, Node, Project, RowLock, Sort, SortKey, walk};
+
+/// A column of the select list, or one that only ORDER BY and DISTINCT ON need.
+pub(super) struct Item {
+    pub(super) expr: Expr,
+    pub(super) column: QueryColumn,
+}
+
+/// What is computed of the rows after WHERE.
+pub(super) struct Grouped {
+    pub(super) items: Vec<Item>,
+    pub(super) having: Option<Expr>,
+}
+
+impl Binder<'_> {
+    /// SELECT with what its query adds: ORDER BY, LIMIT, locks.
+    pub(super) fn select(
+        &mut self,
+        select: &ast::Select,
+        query: &ast::Query,
+        lateral: bool,
+    ) -> Result<BoundQuery> {
+        let level = Level::query(Scope::default(), Clause::grouped("SELECT"), lateral);
+        let (bound, level) = self.at_level(level, |binder| binder.select_inner(select, query))?;
+        if !level.pending.is_empty() {
+            return Err(Error::internal("a query left slots behind"));
+        }
+        self.limited(bound, query)
+    }
+
+    fn select_inner(&mut self, select: &ast::Select, query: &ast::Query) -> Result<BoundQuery> {
+        let source = self.from_list(&select.from)?;
+        let mut node = source.node;
+        self.level()?.scope = source.scope;
+        if let Some(filter) = &select.filter {
+            node = self.filtered(node, filter)?;
+        }
+        let mut items = self.select_list(&select.items, Clause::grouped("SELECT"))?;
+        let visible = items.len();
+        let keys = match &select.group_by {
+            None => None,
+            Some(keys) => Some(self.group_keys(keys, &items)?),
+        };
+        let having = match &select.having {
+            None => None,
+            Some(having) => Some(self.within(Clause::grouped("HAVING"), |binder| {
+                let bound = binder.expression(having)?;
+                binder.condition(bound, "HAVING", having.at)
+            })?),
+        };
+        let is_distinct = matches!(select.distinct, ast::Distinct::All);
+        let mut order = self.order_by(&query.order_by, &mut items, visible, is_distinct)?;
+        let on = match &select.distinct {
+            ast::Distinct::On(columns) => Some(self.distinct_on(columns, &mut items, visible, &mut order)?),
+            ast::Distinct::No | ast::Distinct::All => None,
+        };
+        let is_grouped = keys.is_some() || having.is_some() || !self.level()?.aggregates.is_empty();
+        if !query.locks.is_empty() {
+            self.lock_rows(&mut node, select, query, is_grouped)?;
+        }
+        let mut grouped = Grouped { items, having };
+        if is_grouped {
+            node = self.group(node, keys.unwrap_or_default(), &mut grouped)?;
+        }
+        let Grouped { items, having } = grouped;
+        let (mut expressions, columns): (Vec<Expr>, Vec<QueryColumn>) =
+            items.into_iter().map(|item| (item.expr, item.column)).unzip();
+        let asides = std::mem::take(&mut self.level()?.subqueries);
+        let mut having = having;
+        let mut all: Vec<&mut Expr> = expressions.iter_mut().chain(having.as_mut()).collect();
+        node = self.apply(node, asides, &mut all);
+        if let Some(predicate) = having {
+            node = Node::Filter(Filter { input: Box::new(node), predicate });
+        }
+        node = Node::Project(Project { input: Box::new(node), expressions });
+        if is_distinct {
+            node = Node::Distinct(Distinct { input: Box::new(node), on: None });
+        }
+        node = self.sorted(node, order)?;
+        if on.is_some() {
+            node = Node::Distinct(Distinct { input: Box::new(node), on });
+        }
+        Ok(trimmed(node, columns, visible))
+    }
+
+    /// WHERE.
+    pub(super) fn filtered(&mut self, node: Node, filter: &ast::Expr) -> Result<Node> {
+        let mut predicate = self.within(Clause::plain("WHERE"), |binder| {
+            let bound = binder.expression(filter)?;
+            binder.condition(bound, "WHERE", filter.at)
+        })?;
+        let asides = std::mem::take(&mut self.level()?.subqueries);
+        let input = Box::new(self.apply(node, asides, &mut [&mut predicate]));
+        Ok(Node::Filter(Filter { input, predicate }))
+    }
+
+    /// The columns of a select list or of RETURNING.
+    pub(super) fn select_list(&mut self, items: &[SelectItem], clause: Clause) -> Result<Vec<Item>> {
+        self.within(clause, |binder| {
+            let mut bound = Vec::with_capacity(items.len());
+            for item in items {
+                match item {
+                    SelectItem::Expr { expr, alias } => bound.push(binder.select_item(expr, alias.as_ref())?),
+                    SelectItem::Wildcard { at } => {
+                        let scope = &binder.level()?.scope;
+                        if scope.relations.is_empty() {
+                            let message = "SELECT * with no tables specified is not valid";
+                            return Err(Error::new("42601", message).at(*at));
+                        }
+                        let columns = scope.columns.clone();
+                        for column in &columns {
+                            for index in column.value.columns() {
+                                binder.level()?.references.push((index, *at));
+                            }
+                        }
+                        bound.extend(columns.into_iter().map(|column| expanded(column, *at)));
+                    }
+                    SelectItem::TableWildcard(name) => {
+                        let columns = binder.wildcard_of(name)?;
+                        bound.extend(columns.into_iter().map(|column| expanded(column, name.name.at)));
+                    }
+                }
+            }
+            Ok(bound)
+        })
+    }
+
+    fn select_item(&mut self, expr: &ast::Expr, alias: Option<&ast::Name>) -> Result<Item> {
+        let bound = self.expression(expr)?;
+        let origin = match &expr.kind {
+            ExprKind::Column(_) => self.origin_of(&bound)?,
+            _ => None,
+        };
+        let name = alias.map_or_else(|| label(expr), |alias| alias.value.clone());
+        Ok(Item { expr: bound, column: QueryColumn { name, origin, at: expr.at } })
+    }
+
+    fn origin_of(&mut self, expr: &Expr) -> Result<Option<(crate::catalog::Oid, i16)>> {
+        let scope = &self.level()?.scope;
+        let all = scope.columns.iter().chain(scope.relations.iter().flat_map(|relation| &relation.columns));
+        let mut found = all.filter(|column| same(&column.value, expr));
+        Ok(found.next().and_then(|column| column.origin))
+    }
+
+    /// ORDER BY as places in `items`; what is not there is added behind the visible ones.
+    fn order_by(
+        &mut self,
+        order_by: &[ast::OrderBy],
+        items: &mut Vec<Item>,
+        visible: usize,
+        is_distinct: bool,
+    ) -> Result<Vec<(usize, SortKey)>> {
+        let mut order = Vec::with_capacity(order_by.len());
+        for one in order_by {
+            let place = self.sort_item(&one.expr, items, visible, "ORDER BY")?;
+            if is_distinct && place >= visible {
+                let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
+                return Err(Error::new("42P10", message).at(one.expr.at));
+            }
+            let ty = items.get(place).map_or(TypeKind::Text.into(), |item| item.expr.ty());
+            order.push((place, sort_key(Expr::Column { index: place, ty }, one)));
+        }
+        Ok(order)
+    }
+
+    /// The item that an expression of ORDER BY or DISTINCT ON means.
+    fn sort_item(
+        &mut self,
+        expr: &ast::Expr,
+        items: &mut Vec<Item>,
+        visible: usize,
+        clause: &'static str,
+    ) -> Result<usize> {
+        if let ExprKind::Column(names) = &expr.kind
+            && let [name] = names.as_slice()
+        {
+            let mut found = (0..visible).filter(|place| {
+                items.get(*place).is_some_and(|item| item.column.name == name.value)
+            });
+            if let Some(first) = found.next() {
+                let (one, others) = (items.get(first), found.collect::<Vec<_>>());
+                let differs = |place: &usize| match (one, items.get(*place)) {
+                    (Some(one), Some(other)) => !same(&one.expr, &other.expr),
+                    _ => false,
+                };
+                if others.iter().any(differs) {
+                    let message = format!("{clause} \"{}\" is ambiguous", name.value);
+                    return Err(Error::new("42702", message).at(expr.at));
+                }
+                return self.settled_item(items, first);
+            }
+        } else if matches!(
+            &expr.kind,
+            ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Null | ExprKind::Bool(_)
+        ) {
+            let columns: Vec<QueryColumn> =
+                items.iter().take(visible).map(|item| item.column.clone()).collect();
+            if let Some(place) = self.output_column_of(expr, &columns)? {
+                return self.settled_item(items, place);
+            }
+        }
+        let bound = self.within(Clause::grouped(clause), |binder| binder.settled_expression(expr))?;
+        if let Some(place) = items.iter().position(|item| same(&item.expr, &bound)) {
+            return Ok(place);
+        }
+        let column = QueryColumn { name: String::new(), origin: None, at: expr.at };
+        items.push(Item { expr: bound, column });
+        Ok(items.len().saturating_sub(1))
+    }
+
+    /// What is sorted by has a type.
+    fn settled_item(&mut self, items: &mut [Item], place: usize) -> Result<usize> {
+        if let Some(item) = items.get_mut(place)
+            && item.expr.is_unknown()
+        {
+            let taken = std::mem::replace(&mut item.expr, Expr::null(TypeKind::Text));
+            item.expr = self.settle(taken, item.column.at)?;
+        }
+        Ok(place)
+    }
+
+    /// DISTINCT ON as places in `items`; the order is completed so that what is alike stands together.
+    fn distinct_on(
+        &mut self,
+        columns: &[ast::Expr],
+        items: &mut Vec<Item>,
+        visible: usize,
+        order: &mut Vec<(usize, SortKey)>,
+    ) -> Result<Vec<usize>> {
+        let mut on = Vec::with_capacity(columns.len());
+        for column in columns {
+            let place = self.sort_item(column, items, visible, "DISTINCT ON")?;
+            if !on.contains(&place) {
+                on.push(place);
+            }
+        }
+        let leading = order.iter().take_while(|(place, _)| on.contains(place)).count();
+        let sorted: Vec<usize> = order.iter().take(leading).map(|(place, _)| *place).collect();
+        let missing: Vec<usize> = on.iter().copied().filter(|place| !sorted.contains(place)).collect();
+        if !missing.is_empty() && leading < order.len() {
+            let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+            let at = columns.first().map_or(0, |column| column.at);
+            return Err(Error::new("42P10", message).at(at));
+        }
+        for place in missing {
+            let ty = items.get(place).map_or(TypeKind::Text.into(), |item| item.expr.ty());
+            let expression = Expr::Column { index: place, ty };
+            order.push((place, SortKey { expression, descending: false, nulls_first: false }));
+        }
+        Ok(on)
+    }
+
+    fn sorted(&mut self, node: Node, order: Vec<(usize, SortKey)>) -> Result<Node> {
+        if order.is_empty() {
+            return Ok(node);
+        }
+        let keys = order.into_iter().map(|(_, key)| key).collect();
+        Ok(Node::Sort(Sort { input: Box::new(node), keys, limit: None }))
+    }
+
+    /// FOR UPDATE and FOR SHARE: the scans of FROM lock what they answer.
+    fn lock_rows(
+        &mut self,
+        node: &mut Node,
+        select: &ast::Select,
+        query: &ast::Query,
+        is_grouped: bool,
+    ) -> Result<()> {
+        for lock in &query.locks {
+            let verb = lock_verb(lock.strength);
+            let clash = if !matches!(select.distinct, ast::Distinct::No) {
+                Some("DISTINCT clause")
+            } else if select.group_by.is_some() {
+                Some("GROUP BY clause")
+            } else if select.having.is_some() {
+                Some("HAVING clause")
+            } else if is_grouped {
+                Some("aggregate functions")
+            } else {
+                None
+            };
+            if let Some(clash) = clash {
+                return Err(Error::new("0A000", format!("{verb} is not allowed with {clash}")).at(query.at));
+            }
+            let row_lock = RowLock { strength: lock.strength, wait: lock.wait };
+            let mut found = false;
+            lock_scans(node, lock.of.as_ref().map(|name| name.value.as_str()), row_lock, &mut found);
+            if let Some(of) = &lock.of
+                && !found
+            {
+                let message =
+                    format!("relation \"{}\" in {verb} clause not found in FROM clause", of.value);
+                return Err(Error::new("42P01", message).at(of.at));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lock_scans(node: &mut Node, of: Option<&str>, lock: RowLock, found: &mut bool) {
+    match node {
+        Node::Scan(scan) if of.is_none_or(|name| name == scan.alias) => {
+            *found = true;
+            scan.lock = Some(lock);
+        }
+        // What a subquery of an expression reads is not what the query answers.
+        Node::Apply(apply) => lock_scans(&mut apply.input, of, lock, found),
+        other => {
+            for child in walk::children_mut(other) {
+                lock_scans(child, of, lock, found);
+            }
+        }
+    }
+}
+
+fn expanded(column: ScopeColumn, at: usize) -> Item {
+    Item { expr: column.value, column: QueryColumn { name: column.name, origin: column.origin, at } }
+}
+
+/// Drops the columns that only ORDER BY and DISTINCT ON needed.
+fn trimmed(node: Node, mut columns: Vec<QueryColumn>, visible: usize) -> BoundQuery {
+    let node = if columns.len() == visible {
+        node
+    } else {
+        let types = node.types();
+        let kept = types.into_iter().enumerate().take(visible);
+        let expressions = kept.map(|(index, ty)| Expr::Column { index, ty }).collect();
+        Node::Project(Project { input: Box::new(node), expressions })
+    };
+    columns.truncate(visible);
+    BoundQuery { node, columns }
+}

@@ -1,0 +1,257 @@
+//! Subqueries within expressions: put aside while the expression is bound, computed by [`Apply`] nodes afterwards.
+
+use expr::casts::CastContext;
+use expr::{Expr, Type, TypeKind, resolve};
+
+use super::Binder;
+use super::coerce::placed;
+use super::placeholder::{SUBQUERY, SUBQUERY_ROW, Stands};
+use crate::error::{Error, Result};
+use crate::parse::ast;
+use crate::plan::{Apply, ApplyKind, Binding, FunctionScan, Join, JoinKind, JoinStrategy, Node};
+
+/// What was put aside: it adds one column to the row.
+#[derive(Debug, Clone)]
+pub(super) enum PutAside {
+    /// A subquery's answer.
+    Subquery { node: Node, bindings: Vec<Binding>, kind: ApplyKind },
+    /// The rows of a function in the select list.
+    Rows { function: FunctionScan, bindings: Vec<Binding> },
+}
+
+impl PutAside {
+    /// The expressions over the row that it is added to.
+    pub(super) fn expressions(&mut self) -> Vec<&mut Expr> {
+        match self {
+            Self::Subquery { bindings, kind, .. } => {
+                let test = match kind {
+                    ApplyKind::Any { test } => Some(test),
+                    ApplyKind::Scalar(_) | ApplyKind::Exists | ApplyKind::Array(_) => None,
+                };
+                bindings.iter_mut().map(|binding| &mut binding.value).chain(test).collect()
+            }
+            Self::Rows { bindings, .. } => bindings.iter_mut().map(|binding| &mut binding.value).collect(),
+        }
+    }
+}
+
+impl Binder<'_> {
+    /// Binds a subquery of an expression, and tells which slots it reads from the row at hand.
+    fn inner_query(&mut self, query: &ast::Query) -> Result<(super::query::BoundQuery, Vec<Binding>)> {
+        let before = std::mem::take(&mut self.level()?.pending);
+        let bound = self.query(query);
+        let bindings = std::mem::replace(&mut self.level()?.pending, before);
+        Ok((bound?, bindings))
+    }
+
+    /// Puts something aside; the column that stands for it.
+    pub(super) fn put_aside(&mut self, aside: PutAside, ty: Type) -> Result<Expr> {
+        let level = self.level()?;
+        let index = SUBQUERY.saturating_add(level.subqueries.len());
+        level.subqueries.push(aside);
+        Ok(Expr::Column { index, ty })
+    }
+
+    /// `(SELECT …)`
+    pub(super) fn scalar_subquery(&mut self, query: &ast::Query, at: usize) -> Result<Expr> {
+        let (bound, bindings) = self.one_column(query, at)?;
+        let ty = bound.ty(0);
+        let kind = ApplyKind::Scalar(ty);
+        self.put_aside(PutAside::Subquery { node: bound.node, bindings, kind }, ty)
+    }
+
+    /// `ARRAY (SELECT …)`
+    pub(super) fn array_subquery(&mut self, query: &ast::Query, at: usize) -> Result<Expr> {
+        let (bound, bindings) = self.one_column(query, at)?;
+        let element = bound.ty(0).kind;
+        let array = element.array().ok_or_else(|| {
+            let message = format!("could not find array type for data type {}", element.display_name());
+            Error::new("42704", message).at(at)
+        })?;
+        let kind = ApplyKind::Array(array.into());
+        self.put_aside(PutAside::Subquery { node: bound.node, bindings, kind }, array.into())
+    }
+
+    fn one_column(&mut self, query: &ast::Query, at: usize) -> Result<(super::query::BoundQuery, Vec<Binding>)> {
+        let (bound, bindings) = self.inner_query(query)?;
+        if bound.columns.len() != 1 {
+            return Err(Error::new("42601", "subquery must return only one column").at(at));
+        }
+        Ok((self.settle_outputs(bound)?, bindings))
+    }
+
+    /// `EXISTS (SELECT …)`
+    pub(super) fn exists(&mut self, query: &ast::Query) -> Result<Expr> {
+        let (bound, bindings) = self.inner_query(query)?;
+        let node = self.settle_outputs(bound)?.node;
+        self.put_aside(PutAside::Subquery { node, bindings, kind: ApplyKind::Exists }, TypeKind::Bool.into())
+    }
+
+    /// `x op ANY (SELECT …)`, `x op ALL (SELECT …)`; `(x, y) IN (SELECT …)`.
+    pub(super) fn quantified_subquery(
+        &mut self,
+        left: &ast::Expr,
+        operator: &ast::Operator,
+        query: &ast::Query,
+        all: bool,
+    ) -> Result<Expr> {
+        let lefts: Vec<&ast::Expr> = match &left.kind {
+            ast::ExprKind::Row(items) => items.iter().collect(),
+            _ => vec![left],
+        };
+        let mut operands = Vec::with_capacity(lefts.len());
+        for left in &lefts {
+            operands.push((self.expression(left)?, left.at));
+        }
+        let (mut bound, bindings) = self.inner_query(query)?;
+        match bound.columns.len().cmp(&operands.len()) {
+            std::cmp::Ordering::Equal => {}
+            std::cmp::Ordering::Greater => {
+                return Err(Error::new("42601", "subquery has too many columns").at(operator.at));
+            }
+            std::cmp::Ordering::Less => {
+                return Err(Error::new("42601", "subquery has too few columns").at(operator.at));
+            }
+        }
+        // x op ALL (q) is NOT (x negated-op ANY (q)).
+        let name = if all { negated(&operator.name, operator.at)? } else { operator.name.as_str() };
+        if operands.len() > 1 && name != "=" {
+            return Err(Error::unsupported("a row compared otherwise than by =").at(operator.at));
+        }
+        let mut tests = Vec::with_capacity(operands.len());
+        for (column, (operand, at)) in operands.into_iter().enumerate() {
+            let ty = self.settled_output(&mut bound, column, operand.ty())?;
+            let row = Expr::Column { index: SUBQUERY_ROW.saturating_add(column), ty };
+            tests.push(self.operator(name, Some((operand, at)), (row, operator.at), operator.at)?);
+        }
+        let test = Expr::all(tests);
+        if test.ty().kind != TypeKind::Bool {
+            let message = "row comparison operator must yield type boolean";
+            return Err(Error::new("42804", message).at(operator.at));
+        }
+        let aside = PutAside::Subquery { node: bound.node, bindings, kind: ApplyKind::Any { test } };
+        let any = self.put_aside(aside, TypeKind::Bool.into())?;
+        Ok(if all { Expr::Not(Box::new(any)) } else { any })
+    }
+
+    /// The type of a subquery's column; an open one becomes that of what it is compared with.
+    fn settled_output(
+        &mut self,
+        bound: &mut super::query::BoundQuery,
+        column: usize,
+        other: Type,
+    ) -> Result<Type> {
+        let ty = bound.ty(column);
+        if ty.kind != TypeKind::Unknown {
+            return Ok(ty);
+        }
+        let kind = if other.kind == TypeKind::Unknown { TypeKind::Text } else { other.kind };
+        self.retype(&mut bound.node, column, kind.into(), CastContext::Implicit)?;
+        Ok(bound.ty(column))
+    }
+
+    /// Adds what was put aside to the rows of `input`, and lets `expressions` name the columns that it ends up in.
+    pub(super) fn apply(&mut self, input: Node, asides: Vec<PutAside>, expressions: &mut [&mut Expr]) -> Node {
+        let base = input.width();
+        let place = |expr: &mut Expr, row: usize| {
+            expr.rewrite(&mut |part| {
+                if let Expr::Column { index, .. } = part {
+                    match Stands::of(*index) {
+                        Stands::Subquery(number) => *index = base.saturating_add(number),
+                        Stands::SubqueryRow(number) => *index = row.saturating_add(number),
+                        Stands::Column(_) | Stands::Aggregate(_) => {}
+                    }
+                }
+            });
+        };
+        let mut node = input;
+        for mut aside in asides {
+            let width = node.width();
+            aside.expressions().into_iter().for_each(|expr| place(expr, width));
+            node = match aside {
+                PutAside::Subquery { node: subquery, bindings, kind } => {
+                    Node::Apply(Apply { input: Box::new(node), subquery: Box::new(subquery), bindings, kind })
+                }
+                PutAside::Rows { function, bindings } => Node::Join(Join {
+                    kind: JoinKind::Inner,
+                    left: Box::new(node),
+                    right: Box::new(Node::FunctionScan(function)),
+                    strategy: JoinStrategy::Dependent { bindings },
+                    condition: None,
+                }),
+            };
+        }
+        expressions.iter_mut().for_each(|expr| place(expr, 0));
+        node
+    }
+
+    /// Refuses subqueries in a clause whose expressions nothing can compute them for.
+    pub(super) fn without_subqueries(&mut self, level: &super::scope::Level, clause: &str) -> Result<()> {
+        if level.subqueries.is_empty() && level.argument_subqueries.is_empty() {
+            return Ok(());
+        }
+        Err(Error::unsupported(format!("a subquery in {clause}")))
+    }
+
+    /// `x op ANY (array)`, `x op ALL (array)`
+    pub(super) fn quantified_array(
+        &mut self,
+        left: &ast::Expr,
+        operator: &ast::Operator,
+        right: &ast::Expr,
+        all: bool,
+    ) -> Result<Expr> {
+        let operand = self.expression(left)?;
+        let mut array = self.expression(right)?;
+        if array.is_unknown() {
+            let element = if operand.is_unknown() { TypeKind::Text } else { operand.ty().kind };
+            let kind = element.array().unwrap_or(TypeKind::TextArray);
+            array = self.implicit(array, kind, right.at)?;
+        }
+        let Some(element) = array.ty().kind.element() else {
+            let message = "op ANY/ALL (array) requires array on right side";
+            return Err(Error::new("42809", message).at(operator.at));
+        };
+        let (_, resolved) = resolve::operator(&operator.name, Some(operand.ty().kind), element)
+            .map_err(placed(operator.at))?;
+        if resolved.result != TypeKind::Bool {
+            let message = "op ANY/ALL (array) requires operator to yield boolean";
+            return Err(Error::new("42809", message).at(operator.at));
+        }
+        let [left_kind, right_kind] = resolved.args.as_slice() else {
+            return Err(Error::internal("an operator without two operands"));
+        };
+        let operand = self.implicit(operand, *left_kind, left.at)?;
+        if element != *right_kind
+            && !expr::casts::is_binary_coercible(element, *right_kind)
+            && let Some(kind) = right_kind.array()
+        {
+            array = self.coerce(array, kind.into(), CastContext::Explicit, right.at)?;
+        }
+        Ok(Expr::AnyAll {
+            operand: Box::new(operand),
+            array: Box::new(array),
+            operator: resolved.function,
+            all,
+        })
+    }
+}
+
+/// The operator that is true where the other is false.
+fn negated(name: &str, at: usize) -> Result<&'static str> {
+    Ok(match name {
+        "=" => "<>",
+        "<>" => "=",
+        "<" => ">=",
+        "<=" => ">",
+        ">" => "<=",
+        ">=" => "<",
+        "~" => "!~",
+        "!~" => "~",
+        "~~" => "!~~",
+        "!~~" => "~~",
+        "~~*" => "!~~*",
+        "!~~*" => "~~*",
+        _ => return Err(Error::unsupported(format!("{name} ALL (a query)")).at(at)),
+    })
+}

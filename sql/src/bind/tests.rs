@@ -1,0 +1,1 @@
+//! Statements bound against a catalog.

@@ -1,0 +1,156 @@
+//! Walking plans: their nodes, their expressions.
+
+use expr::Expr;
+
+use super::{
+    Apply, ApplyKind, Binding, ConflictAction, JoinStrategy, KeySpan, Modify, Node, Plan, Scan, SessionCommand,
+};
+
+/// The nodes directly below.
+pub fn children_mut(node: &mut Node) -> Vec<&mut Node> {
+    match node {
+        Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Values(_) => Vec::new(),
+        Node::Filter(filter) => vec![&mut filter.input],
+        Node::Project(project) => vec![&mut project.input],
+        Node::Join(join) => vec![&mut join.left, &mut join.right],
+        Node::Apply(apply) => vec![&mut apply.input, &mut apply.subquery],
+        Node::Aggregate(aggregate) => vec![&mut aggregate.input],
+        Node::Sort(sort) => vec![&mut sort.input],
+        Node::Limit(limit) => vec![&mut limit.input],
+        Node::Distinct(distinct) => vec![&mut distinct.input],
+        Node::SetOperation(operation) => vec![&mut operation.left, &mut operation.right],
+    }
+}
+
+/// The trees of rows at the top of a plan.
+pub fn roots_mut(plan: &mut Plan) -> Vec<&mut Node> {
+    match plan {
+        Plan::Query(node) => vec![node],
+        Plan::Modify(modify) => match modify.as_mut() {
+            Modify::Insert(insert) => vec![&mut insert.source],
+            Modify::Update(update) => vec![&mut update.source],
+            Modify::Delete(delete) => vec![&mut delete.source],
+            Modify::CopyTo(copy) => vec![&mut copy.source],
+            Modify::CopyFrom(_) => Vec::new(),
+        },
+        Plan::Explain { plan, .. } => roots_mut(plan),
+        Plan::Empty | Plan::Ddl(_) | Plan::Session(_) => Vec::new(),
+    }
+}
+
+/// Calls `change` on every node, those below first.
+pub fn nodes_mut(node: &mut Node, change: &mut impl FnMut(&mut Node)) {
+    for child in children_mut(node) {
+        nodes_mut(child, change);
+    }
+    change(node);
+}
+
+/// Calls `change` on every expression of a plan (the whole ones, not their parts).
+pub fn expressions_mut(plan: &mut Plan, change: &mut impl FnMut(&mut Expr)) {
+    match plan {
+        Plan::Explain { plan, .. } => return expressions_mut(plan, change),
+        Plan::Modify(modify) => modify_expressions(modify, change),
+        Plan::Session(command) => {
+            if let SessionCommand::Execute { arguments, .. } = command.as_mut() {
+                arguments.iter_mut().for_each(&mut *change);
+            }
+        }
+        Plan::Empty | Plan::Query(_) | Plan::Ddl(_) => {}
+    }
+    for root in roots_mut(plan) {
+        nodes_mut(root, &mut |node| node_expressions(node).into_iter().for_each(&mut *change));
+    }
+}
+
+/// Calls `change` on every binding of a slot.
+pub fn bindings_mut(plan: &mut Plan, change: &mut impl FnMut(&mut Binding)) {
+    for root in roots_mut(plan) {
+        nodes_mut(root, &mut |node| match node {
+            Node::Apply(Apply { bindings, .. }) => bindings.iter_mut().for_each(&mut *change),
+            Node::Join(join) => {
+                if let JoinStrategy::Dependent { bindings } = &mut join.strategy {
+                    bindings.iter_mut().for_each(&mut *change);
+                }
+            }
+            _ => {}
+        });
+    }
+}
+
+fn modify_expressions(modify: &mut Modify, change: &mut impl FnMut(&mut Expr)) {
+    match modify {
+        Modify::Insert(insert) => {
+            if let Some(conflict) = &mut insert.on_conflict
+                && let ConflictAction::Update { assignments, filter } = &mut conflict.action
+            {
+                assignments.iter_mut().for_each(|assignment| change(&mut assignment.value));
+                filter.iter_mut().for_each(&mut *change);
+            }
+            insert.returning.iter_mut().flatten().for_each(&mut *change);
+        }
+        Modify::Update(update) => {
+            update.assignments.iter_mut().for_each(|assignment| change(&mut assignment.value));
+            update.returning.iter_mut().flatten().for_each(&mut *change);
+        }
+        Modify::Delete(delete) => delete.returning.iter_mut().flatten().for_each(&mut *change),
+        Modify::CopyFrom(copy) => copy.defaults.iter_mut().for_each(|default| change(&mut default.value)),
+        Modify::CopyTo(_) => {}
+    }
+}
+
+/// The expressions of one node.
+pub fn node_expressions(node: &mut Node) -> Vec<&mut Expr> {
+    match node {
+        Node::Scan(scan) => scan_expressions(scan),
+        Node::VirtualScan(scan) => scan.filter.iter_mut().collect(),
+        Node::FunctionScan(scan) => scan.arguments.iter_mut().collect(),
+        Node::Values(values) => values.rows.iter_mut().flatten().collect(),
+        Node::Filter(filter) => vec![&mut filter.predicate],
+        Node::Project(project) => project.expressions.iter_mut().collect(),
+        Node::Join(join) => {
+            let mut expressions: Vec<&mut Expr> = join.condition.iter_mut().collect();
+            match &mut join.strategy {
+                JoinStrategy::NestedLoop => {}
+                JoinStrategy::Hash { left_keys, right_keys } => {
+                    expressions.extend(left_keys.iter_mut().chain(right_keys));
+                }
+                JoinStrategy::Dependent { bindings } => {
+                    expressions.extend(bindings.iter_mut().map(|binding| &mut binding.value));
+                }
+            }
+            expressions
+        }
+        Node::Apply(apply) => {
+            let bound = apply.bindings.iter_mut().map(|binding| &mut binding.value);
+            let test = match &mut apply.kind {
+                ApplyKind::Any { test } => Some(test),
+                ApplyKind::Scalar(_) | ApplyKind::Exists | ApplyKind::Array(_) => None,
+            };
+            bound.chain(test).collect()
+        }
+        Node::Aggregate(aggregate) => {
+            let mut expressions: Vec<&mut Expr> = aggregate.keys.iter_mut().collect();
+            for call in &mut aggregate.calls {
+                expressions.extend(call.arguments.iter_mut());
+                expressions.extend(call.filter.iter_mut());
+                expressions.extend(call.order_by.iter_mut().map(|key| &mut key.expression));
+            }
+            expressions
+        }
+        Node::Sort(sort) => {
+            sort.keys.iter_mut().map(|key| &mut key.expression).chain(sort.limit.iter_mut()).collect()
+        }
+        Node::Limit(limit) => limit.limit.iter_mut().chain(limit.offset.iter_mut()).collect(),
+        Node::Distinct(_) | Node::SetOperation(_) => Vec::new(),
+    }
+}
+
+fn scan_expressions(scan: &mut Scan) -> Vec<&mut Expr> {
+    let Scan { spans, filter, recheck, limit, .. } = scan;
+    let spans = spans.iter_mut().flatten().flat_map(|KeySpan { prefix, lower, upper }| {
+        let bounds = lower.iter_mut().chain(upper).map(|bound| &mut bound.value);
+        prefix.iter_mut().chain(bounds)
+    });
+    spans.chain(filter).chain(recheck).chain(limit).collect()
+}
