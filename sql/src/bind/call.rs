@@ -68,7 +68,12 @@ impl Binder<'_> {
     }
 
     /// The call of a function by its name, overloads resolved.
-    pub(super) fn call_by_name(&mut self, name: &str, arguments: Vec<(Expr, usize)>, at: usize) -> Result<Expr> {
+    pub(super) fn call_by_name(
+        &mut self,
+        name: &str,
+        arguments: Vec<(Expr, usize)>,
+        at: usize,
+    ) -> Result<Expr> {
         let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
         match resolve::function(name, &kinds).map_err(placed(at))? {
             Callee::Cast(kind) => match arguments.into_iter().next() {
@@ -94,7 +99,9 @@ impl Binder<'_> {
         for (place, (argument, at)) in arguments.into_iter().enumerate() {
             let kind = resolved.args.get(place).copied().unwrap_or(TypeKind::Any);
             args.push(match kind {
-                TypeKind::Any | TypeKind::AnyElement | TypeKind::AnyCompatible => self.settle(argument, at)?,
+                TypeKind::Any | TypeKind::AnyElement | TypeKind::AnyCompatible => {
+                    self.settle(argument, at)?
+                }
                 kind => self.implicit(argument, kind, at)?,
             });
         }

@@ -48,7 +48,8 @@ impl Binder<'_> {
         let Some(known) = self.parameters.get_mut(*index) else { return Ok(expr) };
         match known {
             Some(known) if *known != kind => {
-                let message = format!("inconsistent types deduced for parameter ${}", index.saturating_add(1));
+                let message =
+                    format!("inconsistent types deduced for parameter ${}", index.saturating_add(1));
                 let detail = format!("{} versus {}", known.display_name(), kind.display_name());
                 Err(Error::new("42P08", message).detail(detail).at(at))
             }
@@ -74,7 +75,8 @@ impl Binder<'_> {
             return self.implicit(expr, TypeKind::Bool, at);
         }
         let shown = kind.display_name();
-        Err(Error::new("42804", format!("argument of {clause} must be type boolean, not type {shown}")).at(at))
+        Err(Error::new("42804", format!("argument of {clause} must be type boolean, not type {shown}"))
+            .at(at))
     }
 
     /// A value for a column, as INSERT and UPDATE store it.
@@ -108,8 +110,9 @@ impl Binder<'_> {
         let kinds: Vec<TypeKind> = items.iter().map(|(item, _)| item.ty().kind).collect();
         let kind = resolve::common_type(construct, &kinds).map_err(|error| {
             // PostgreSQL points at the first that does not go with those before it.
-            let fails = (1..=kinds.len())
-                .find(|count| resolve::common_type(construct, kinds.get(..*count).unwrap_or_default()).is_err());
+            let fails = (1..=kinds.len()).find(|count| {
+                resolve::common_type(construct, kinds.get(..*count).unwrap_or_default()).is_err()
+            });
             let item = fails.and_then(|count| items.get(count.saturating_sub(1))).or(items.first());
             placed(item.map_or(0, |(_, at)| *at))(error)
         })?;

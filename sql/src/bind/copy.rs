@@ -11,7 +11,9 @@ impl Binder<'_> {
     /// COPY.
     pub(super) fn copy(&mut self, copy: &ast::Copy) -> Result<(Plan, Option<Vec<OutputColumn>>)> {
         let modify = match copy {
-            ast::Copy::From { table, columns, options } => self.copy_from(table, columns.as_deref(), options)?,
+            ast::Copy::From { table, columns, options } => {
+                self.copy_from(table, columns.as_deref(), options)?
+            }
             ast::Copy::TableTo { table, columns, options } => {
                 self.copy_table_to(table, columns.as_deref(), options)?
             }

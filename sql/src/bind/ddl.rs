@@ -10,8 +10,8 @@ use crate::catalog::{Column, ColumnId, IndexColumn, ROW_ID_COLUMN, TableDescript
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{self, KeyDefinition, Name, QualifiedName};
 use crate::plan::{
-    AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex, NewIndexKind, OutputColumn, Plan,
-    Truncate,
+    AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex, NewIndexKind,
+    OutputColumn, Plan, Truncate,
 };
 
 /// A plan and the columns that it returns.
@@ -41,9 +41,12 @@ impl Binder<'_> {
             schema::PUBLIC => Ok(given.to_owned()),
             schema::PG_CATALOG => {
                 let message = format!("permission denied to create \"pg_catalog.{}\"", name.name.value);
-                Err(Error::new("42501", message).detail("System catalog modifications are currently disallowed."))
+                Err(Error::new("42501", message)
+                    .detail("System catalog modifications are currently disallowed."))
             }
-            schema::INFORMATION_SCHEMA => Err(Error::new("42501", "permission denied for schema information_schema")),
+            schema::INFORMATION_SCHEMA => {
+                Err(Error::new("42501", "permission denied for schema information_schema"))
+            }
             other => {
                 let at = name.schema.as_ref().unwrap_or(&name.name).at;
                 Err(Error::new("3F000", format!("schema \"{other}\" does not exist")).at(at))
@@ -74,7 +77,10 @@ impl Binder<'_> {
                     return Err(Error::new("42P16", message).at(key.at));
                 }
                 for key in &index.columns {
-                    columns.iter_mut().filter(|column| column.id == key.column).for_each(|c| c.not_null = true);
+                    columns
+                        .iter_mut()
+                        .filter(|column| column.id == key.column)
+                        .for_each(|c| c.not_null = true);
                 }
                 indexes.insert(0, index);
             } else {
@@ -159,7 +165,13 @@ impl Binder<'_> {
         ddl(Ddl::DropTables(DropTables { tables }))
     }
 
-    fn missing(&mut self, drop: &ast::Drop, what: &str, sqlstate: &'static str, name: &QualifiedName) -> Result<()> {
+    fn missing(
+        &mut self,
+        drop: &ast::Drop,
+        what: &str,
+        sqlstate: &'static str,
+        name: &QualifiedName,
+    ) -> Result<()> {
         let message = format!("{what} \"{}\" does not exist", shown(name));
         if !drop.if_exists {
             return Err(Error::new(sqlstate, message));
@@ -183,7 +195,8 @@ impl Binder<'_> {
                         "cannot drop index {0} because constraint {0} on table {1} requires it",
                         index.name, table.name
                     );
-                    let hint = format!("You can drop constraint {} on table {} instead.", index.name, table.name);
+                    let hint =
+                        format!("You can drop constraint {} on table {} instead.", index.name, table.name);
                     return Err(Error::new("2BP01", message).hint(hint));
                 }
                 Some((table, index)) => {
@@ -360,5 +373,9 @@ fn object_name(table: &str, columns: &str, suffix: &str) -> String {
         text.get(..end).unwrap_or_default().to_owned()
     };
     let table = cut(table, first);
-    if columns.is_empty() { format!("{table}_{suffix}") } else { format!("{table}_{}_{suffix}", cut(columns, second)) }
+    if columns.is_empty() {
+        format!("{table}_{suffix}")
+    } else {
+        format!("{table}_{}_{suffix}", cut(columns, second))
+    }
 }

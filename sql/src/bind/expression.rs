@@ -302,8 +302,10 @@ impl Binder<'_> {
         let bound = self.expression(array)?;
         let kind = bound.ty().kind;
         let Some(element) = kind.element() else {
-            let message =
-                format!("cannot subscript type {} because it does not support subscripting", kind.display_name());
+            let message = format!(
+                "cannot subscript type {} because it does not support subscripting",
+                kind.display_name()
+            );
             return Err(Error::new("42804", message).at(array.at));
         };
         let position = self.expression(index)?;

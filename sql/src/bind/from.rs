@@ -12,7 +12,8 @@ use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, JoinCondition, JoinKind, Name, QualifiedName, TableExpr};
 use crate::plan::{
-    Binding, Filter, FunctionScan, Join, JoinStrategy, Node, RowLock, Scan, TableFunction, Values, VirtualScan,
+    Binding, Filter, FunctionScan, Join, JoinStrategy, Node, RowLock, Scan, TableFunction, Values,
+    VirtualScan,
 };
 
 /// Rows and what their columns are called.
@@ -171,7 +172,8 @@ impl Binder<'_> {
         self.without_subqueries(&level, "an argument of a function in FROM")?;
         let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
         let callee = resolve::function(name, &kinds).map_err(super::coerce::placed(at));
-        let set = matches!(&callee, Ok(Callee::Function(resolved)) if resolved.function.kind == FunctionKind::Set);
+        let set =
+            matches!(&callee, Ok(Callee::Function(resolved)) if resolved.function.kind == FunctionKind::Set);
         let level = Level::query(Scope::default(), Clause::plain("functions in FROM"), true);
         let scan = match callee {
             Ok(Callee::Function(resolved)) if set => {
@@ -185,7 +187,11 @@ impl Binder<'_> {
             }
             _ => {
                 let (value, level) = self.at_level(level, |binder| {
-                    if call.arguments.is_empty() { binder.function(call, at) } else { binder.call_by_name(name, arguments, at) }
+                    if call.arguments.is_empty() {
+                        binder.function(call, at)
+                    } else {
+                        binder.call_by_name(name, arguments, at)
+                    }
                 })?;
                 self.without_subqueries(&level, "an argument of a function in FROM")?;
                 let types = vec![value.ty()];
@@ -329,7 +335,8 @@ fn shared_column(scope: &Scope, name: &Name, side: &str) -> Result<ScopeColumn> 
     match (found.next(), found.next()) {
         (Some(column), None) => Ok(column.clone()),
         (Some(_), Some(_)) => {
-            let message = format!("common column name \"{}\" appears more than once in {side} table", name.value);
+            let message =
+                format!("common column name \"{}\" appears more than once in {side} table", name.value);
             Err(Error::new("42702", message).at(name.at))
         }
         (None, _) => {

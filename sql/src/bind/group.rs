@@ -24,7 +24,9 @@ impl Binder<'_> {
                     }
                     None => return Err(Error::internal("a group by what is not there")),
                 },
-                None => self.before_grouping(Clause::plain("GROUP BY"), |binder| binder.settled_expression(key))?,
+                None => {
+                    self.before_grouping(Clause::plain("GROUP BY"), |binder| binder.settled_expression(key))?
+                }
             };
             if !bound.iter().any(|known| same(known, &expr)) {
                 bound.push(expr);
@@ -131,9 +133,8 @@ fn add_dependent_keys(expr: &Expr, keys: &mut Vec<Expr>, scope: &Scope) {
 }
 
 fn depends_on_keys(column: &Expr, keys: &[Expr], scope: &Scope) -> bool {
-    let owner = scope.relations.iter().find(|relation| {
-        relation.columns.iter().any(|own| same(&own.value, column))
-    });
+    let owner =
+        scope.relations.iter().find(|relation| relation.columns.iter().any(|own| same(&own.value, column)));
     let Some(relation) = owner else { return false };
     let Some(primary) = relation.table.as_ref().and_then(|table| table.primary_key()) else { return false };
     primary.columns.iter().all(|key| {

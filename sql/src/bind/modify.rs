@@ -13,8 +13,8 @@ use crate::catalog::{IndexId, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody};
 use crate::plan::{
-    Assignment, ConflictAction, Delete, Insert, LockStrength, LockWait, Modify, Node, OnConflict, OutputColumn, Plan,
-    Project, RowLock, Update,
+    Assignment, ConflictAction, Delete, Insert, LockStrength, LockWait, Modify, Node, OnConflict,
+    OutputColumn, Plan, Project, RowLock, Update,
 };
 
 /// A plan and the columns that it returns.
@@ -65,7 +65,9 @@ impl Binder<'_> {
         let source = match &insert.source {
             None => self.inserted_rows(&table, &[], &[Vec::new()], false)?,
             Some(query) => match &query.body {
-                QueryBody::Values(rows) if is_bare(query) => self.inserted_rows(&table, &targets, rows, explicit)?,
+                QueryBody::Values(rows) if is_bare(query) => {
+                    self.inserted_rows(&table, &targets, rows, explicit)?
+                }
                 _ => self.inserted_query(&table, &targets, query, explicit)?,
             },
         };
@@ -104,7 +106,8 @@ impl Binder<'_> {
             let (cells, level) = self.at_level(level, |binder| {
                 let mut cells = vec![None; table.columns.len()];
                 for (target, expr) in targets.iter().zip(row) {
-                    let (Some(column), Some(cell)) = (table.columns.get(*target), cells.get_mut(*target)) else {
+                    let (Some(column), Some(cell)) = (table.columns.get(*target), cells.get_mut(*target))
+                    else {
                         return Err(Error::internal("a target that is no column"));
                     };
                     *cell = Some(binder.assigned(column, expr)?);
@@ -147,7 +150,8 @@ impl Binder<'_> {
         explicit: bool,
     ) -> Result<Node> {
         let mut bound = self.query(query)?;
-        let at = |place: usize| bound.columns.get(place).or(bound.columns.last()).map_or(0, |column| column.at);
+        let at =
+            |place: usize| bound.columns.get(place).or(bound.columns.last()).map_or(0, |column| column.at);
         check_count(bound.columns.len(), targets.len(), explicit, || at(targets.len()))?;
         let places: Vec<usize> = bound.columns.iter().map(|column| column.at).collect();
         let mut cells = vec![None; table.columns.len()];
@@ -175,7 +179,9 @@ impl Binder<'_> {
     ) -> Result<OnConflict> {
         let arbiters = match &conflict.target {
             ConflictTarget::Any => None,
-            ConflictTarget::Columns(names) => Some(arbiters_of_columns(table, &self.places(table, names)?, conflict.at)?),
+            ConflictTarget::Columns(names) => {
+                Some(arbiters_of_columns(table, &self.places(table, names)?, conflict.at)?)
+            }
             ConflictTarget::Constraint(name) => Some(vec![arbiter_of_constraint(table, name)?]),
         };
         let action = match &conflict.update {
@@ -202,7 +208,11 @@ impl Binder<'_> {
     }
 
     /// The values of SET.
-    fn assignments(&mut self, table: &TableDescriptor, assignments: &[ast::Assignment]) -> Result<Vec<Assignment>> {
+    fn assignments(
+        &mut self,
+        table: &TableDescriptor,
+        assignments: &[ast::Assignment],
+    ) -> Result<Vec<Assignment>> {
         let clause = Clause::plain("UPDATE");
         self.within(clause, |binder| {
             let mut bound: Vec<Assignment> = Vec::with_capacity(assignments.len());

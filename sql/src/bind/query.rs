@@ -224,7 +224,8 @@ impl Binder<'_> {
             at: bound_rows.first().and_then(|row| row.get(column)).map_or(0, |(_, at)| *at),
         });
         let columns = columns.collect();
-        let rows = bound_rows.into_iter().map(|row| row.into_iter().map(|(cell, _)| cell).collect()).collect();
+        let rows =
+            bound_rows.into_iter().map(|row| row.into_iter().map(|(cell, _)| cell).collect()).collect();
         let node = self.rows(rows, levels.into_iter().map(|level| level.subqueries).collect(), types);
         Ok(BoundQuery { node, columns })
     }
@@ -258,7 +259,12 @@ impl Binder<'_> {
     }
 
     /// ORDER BY over the result of VALUES, a set operation or a query between parentheses.
-    fn sort_outputs(&mut self, bound: BoundQuery, order_by: &[ast::OrderBy], is_set: bool) -> Result<BoundQuery> {
+    fn sort_outputs(
+        &mut self,
+        bound: BoundQuery,
+        order_by: &[ast::OrderBy],
+        is_set: bool,
+    ) -> Result<BoundQuery> {
         if order_by.is_empty() {
             return Ok(bound);
         }
@@ -293,12 +299,16 @@ impl Binder<'_> {
     }
 
     /// The result column that an item of ORDER BY names by number or name.
-    pub(super) fn output_column_of(&self, expr: &ast::Expr, columns: &[QueryColumn]) -> Result<Option<usize>> {
+    pub(super) fn output_column_of(
+        &self,
+        expr: &ast::Expr,
+        columns: &[QueryColumn],
+    ) -> Result<Option<usize>> {
         match &expr.kind {
             ast::ExprKind::Number(digits) => {
-                let number: i64 = digits.parse().map_err(|_| {
-                    Error::new("42601", "non-integer constant in ORDER BY").at(expr.at)
-                })?;
+                let number: i64 = digits
+                    .parse()
+                    .map_err(|_| Error::new("42601", "non-integer constant in ORDER BY").at(expr.at))?;
                 let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
                 match place.filter(|place| *place < columns.len()) {
                     Some(place) => Ok(Some(place)),
@@ -396,8 +406,12 @@ impl Binder<'_> {
                 self.retype(input, column, to, context)
             }
             _ => {
-                let mut expressions: Vec<Expr> =
-                    node.types().into_iter().enumerate().map(|(index, ty)| Expr::Column { index, ty }).collect();
+                let mut expressions: Vec<Expr> = node
+                    .types()
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, ty)| Expr::Column { index, ty })
+                    .collect();
                 if let Some(expression) = expressions.get_mut(column) {
                     let taken = std::mem::replace(expression, Expr::null(to));
                     *expression = self.coerce(taken, to, context, 0)?;

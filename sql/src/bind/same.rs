@@ -21,10 +21,14 @@ fn alike(left: &Expr, right: &Expr) -> bool {
         (Expr::And(_), Expr::And(_)) | (Expr::Or(_), Expr::Or(_)) | (Expr::Not(_), Expr::Not(_)) => true,
         (Expr::CaseOperand { .. }, Expr::CaseOperand { .. }) => true,
         (Expr::IsNull { negated: a, .. }, Expr::IsNull { negated: b, .. }) => a == b,
-        (Expr::IsBool { value: v, negated: a, .. }, Expr::IsBool { value: w, negated: b, .. }) => v == w && a == b,
+        (Expr::IsBool { value: v, negated: a, .. }, Expr::IsBool { value: w, negated: b, .. }) => {
+            v == w && a == b
+        }
         (Expr::IsDistinct { equals: f, negated: a, .. }, Expr::IsDistinct { equals: g, negated: b, .. })
         | (Expr::In { equals: f, negated: a, .. }, Expr::In { equals: g, negated: b, .. })
-        | (Expr::AnyAll { operator: f, all: a, .. }, Expr::AnyAll { operator: g, all: b, .. }) => f == g && a == b,
+        | (Expr::AnyAll { operator: f, all: a, .. }, Expr::AnyAll { operator: g, all: b, .. }) => {
+            f == g && a == b
+        }
         (
             Expr::Case { operand: x, branches: a, otherwise: p, .. },
             Expr::Case { operand: y, branches: b, otherwise: q, .. },

@@ -313,7 +313,8 @@ impl Binder<'_> {
                 Error::new("42703", format!("column \"{}\" does not exist", name.value)).at(name.at)
             }
             [.., table, _] => {
-                let hidden = self.levels.iter().any(|level| level.scope.relation(None, &table.value).is_some());
+                let hidden =
+                    self.levels.iter().any(|level| level.scope.relation(None, &table.value).is_some());
                 let what = if hidden { "invalid reference to" } else { "missing" };
                 let message = format!("{what} FROM-clause entry for table \"{}\"", table.value);
                 Error::new("42P01", message).at(names.first().map_or(0, |name| name.at))
@@ -327,7 +328,8 @@ impl Binder<'_> {
         let schema = name.schema.as_ref().map(|schema| schema.value.as_str());
         let own = self.levels.len().saturating_sub(1);
         for place in self.visible_levels() {
-            let found = self.levels.get(place).and_then(|level| level.scope.relation(schema, &name.name.value));
+            let found =
+                self.levels.get(place).and_then(|level| level.scope.relation(schema, &name.name.value));
             let Some(relation) = found else { continue };
             let mut columns = relation.columns.clone();
             for column in &mut columns {
@@ -344,14 +346,17 @@ impl Binder<'_> {
 
     /// What a column is called in messages: `t.a`, or its bare name.
     pub(super) fn describe(scope: &Scope, index: usize) -> String {
-        let is = |column: &&ScopeColumn| matches!(&column.value, Expr::Column { index: own, .. } if *own == index);
+        let is =
+            |column: &&ScopeColumn| matches!(&column.value, Expr::Column { index: own, .. } if *own == index);
         for relation in &scope.relations {
             if let Some(column) = relation.columns.iter().find(is) {
                 return format!("{}.{}", relation.name, column.name);
             }
         }
         match Stands::of(index) {
-            Stands::Column(_) => scope.columns.iter().find(is).map_or_else(String::new, |column| column.name.clone()),
+            Stands::Column(_) => {
+                scope.columns.iter().find(is).map_or_else(String::new, |column| column.name.clone())
+            }
             _ => String::new(),
         }
     }

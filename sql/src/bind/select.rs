@@ -48,10 +48,13 @@ impl Binder<'_> {
         let source = self.from_list(&select.from)?;
         let mut node = source.node;
         self.level()?.scope = source.scope;
-        if let Some(filter) = &select.filter {
-            node = self.filtered(node, filter)?;
-        }
+        // In this order parameters learn their types; what the select list put aside waits for its turn.
         let mut items = self.select_list(&select.items, Clause::grouped("SELECT"))?;
+        if let Some(filter) = &select.filter {
+            let asides = std::mem::take(&mut self.level()?.subqueries);
+            node = self.filtered(node, filter)?;
+            self.level()?.subqueries = asides;
+        }
         let visible = items.len();
         let keys = match &select.group_by {
             None => None,
@@ -190,9 +193,8 @@ impl Binder<'_> {
         if let ExprKind::Column(names) = &expr.kind
             && let [name] = names.as_slice()
         {
-            let mut found = (0..visible).filter(|place| {
-                items.get(*place).is_some_and(|item| item.column.name == name.value)
-            });
+            let mut found = (0..visible)
+                .filter(|place| items.get(*place).is_some_and(|item| item.column.name == name.value));
             if let Some(first) = found.next() {
                 let (one, others) = (items.get(first), found.collect::<Vec<_>>());
                 let differs = |place: &usize| match (one, items.get(*place)) {
@@ -304,8 +306,7 @@ impl Binder<'_> {
             if let Some(of) = &lock.of
                 && !found
             {
-                let message =
-                    format!("relation \"{}\" in {verb} clause not found in FROM clause", of.value);
+                let message = format!("relation \"{}\" in {verb} clause not found in FROM clause", of.value);
                 return Err(Error::new("42P01", message).at(of.at));
             }
         }

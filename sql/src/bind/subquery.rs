@@ -72,7 +72,11 @@ impl Binder<'_> {
         self.put_aside(PutAside::Subquery { node: bound.node, bindings, kind }, array.into())
     }
 
-    fn one_column(&mut self, query: &ast::Query, at: usize) -> Result<(super::query::BoundQuery, Vec<Binding>)> {
+    fn one_column(
+        &mut self,
+        query: &ast::Query,
+        at: usize,
+    ) -> Result<(super::query::BoundQuery, Vec<Binding>)> {
         let (bound, bindings) = self.inner_query(query)?;
         if bound.columns.len() != 1 {
             return Err(Error::new("42601", "subquery must return only one column").at(at));
@@ -151,7 +155,12 @@ impl Binder<'_> {
     }
 
     /// Adds what was put aside to the rows of `input`, and lets `expressions` name the columns that it ends up in.
-    pub(super) fn apply(&mut self, input: Node, asides: Vec<PutAside>, expressions: &mut [&mut Expr]) -> Node {
+    pub(super) fn apply(
+        &mut self,
+        input: Node,
+        asides: Vec<PutAside>,
+        expressions: &mut [&mut Expr],
+    ) -> Node {
         let base = input.width();
         let place = |expr: &mut Expr, row: usize| {
             expr.rewrite(&mut |part| {

@@ -1,1 +1,314 @@
 //! Statements bound against a catalog.
+
+use std::sync::Arc;
+
+use expr::{SessionContext, TypeKind};
+
+use super::{SessionSettings, bind};
+use crate::catalog::{
+    CatalogSnapshot, Column, FIRST_USER_OID, IndexColumn, IndexConstraint, IndexDescriptor, IndexState,
+    ROW_ID_COLUMN, SearchPath, TableDescriptor, TableKind,
+};
+use crate::plan::{Bound, Ddl, NewIndexKind, Plan};
+
+/// The catalog after these CREATE TABLE statements.
+fn catalog(statements: &[&str]) -> CatalogSnapshot {
+    let mut snapshot = CatalogSnapshot::new(1, crate::system::tables(), []);
+    let mut next = FIRST_USER_OID;
+    let mut id = || {
+        next += 1;
+        next
+    };
+    for sql in statements {
+        let Plan::Ddl(ddl) = bound(sql, &snapshot).plan else { panic!("{sql}") };
+        let Ddl::CreateTable(create) = *ddl else { panic!("{sql}") };
+        let indexes = create.indexes.iter().map(|index| IndexDescriptor {
+            oid: id(),
+            id: u64::from(id()),
+            name: index.name.clone(),
+            primary: index.kind.is_primary(),
+            unique: index.kind.is_unique(),
+            columns: index.columns.clone(),
+            constraint: index
+                .kind
+                .is_constraint()
+                .then_some(IndexConstraint { oid: 1, primary_key: index.kind == NewIndexKind::PrimaryKey }),
+            state: IndexState::Public,
+        });
+        let table = TableDescriptor {
+            indexes: indexes.collect(),
+            oid: id(),
+            schema: create.schema,
+            name: create.name,
+            kind: TableKind::Base,
+            next_column_id: create.columns.len() as u32 + 1,
+            columns: create.columns,
+            schema_version: 1,
+        };
+        table.check().unwrap();
+        snapshot = snapshot.with_table(Arc::new(table));
+    }
+    snapshot
+}
+
+fn sample() -> CatalogSnapshot {
+    catalog(&[
+        "create table t (a int primary key, b varchar(10) default 'x', c numeric(10, 2), d text not null)",
+        "create table u (a int, e bigint unique, f timestamptz default now())",
+    ])
+}
+
+fn try_bind(sql: &str, catalog: &CatalogSnapshot) -> crate::Result<Bound> {
+    let statements = crate::parse::parse(sql)?;
+    let settings =
+        SessionSettings { search_path: &SearchPath::default(), context: &SessionContext::default() };
+    bind(&statements[0], catalog, &settings, &[])
+}
+
+fn bound(sql: &str, catalog: &CatalogSnapshot) -> Bound {
+    try_bind(sql, catalog).unwrap_or_else(|error| panic!("{error:?}\n{sql}"))
+}
+
+/// Columns and parameters of a statement: `a integer, ?column? text ($1 bigint)`.
+fn signature(sql: &str) -> String {
+    let bound = bound(sql, &sample());
+    let columns = bound.columns.unwrap_or_default();
+    let columns: Vec<_> =
+        columns.iter().map(|column| format!("{} {}", column.name, column.ty.display_name())).collect();
+    let parameters: Vec<_> = bound.parameters.iter().map(|ty| ty.display_name()).collect();
+    let parameters =
+        if parameters.is_empty() { String::new() } else { format!(" ({})", parameters.join(", ")) };
+    format!("{}{parameters}", columns.join(", "))
+}
+
+fn error(sql: &str) -> String {
+    match try_bind(sql, &sample()) {
+        Ok(_) => "no error".to_owned(),
+        Err(error) => format!("{} {} @{}", error.sqlstate, error.message, error.position.unwrap_or(0)),
+    }
+}
+
+#[test]
+fn everything_that_pgbench_sends_binds() {
+    let catalog = catalog(&[
+        "create table pgbench_accounts(aid int not null primary key,bid int,abalance int,filler char(84)) with (fillfactor=100)",
+        "create table pgbench_branches(bid int not null,bbalance int,filler char(88)) with (fillfactor=100)",
+        "create table pgbench_tellers(tid int not null,bid int,tbalance int,filler char(84)) with (fillfactor=100)",
+        "create table pgbench_history(tid int,bid int,aid    int,delta int,mtime timestamp,filler char(22))",
+    ]);
+    for sql in [
+        "drop table if exists pgbench_accounts, pgbench_branches, pgbench_history, pgbench_tellers",
+        "truncate table pgbench_accounts, pgbench_branches, pgbench_history, pgbench_tellers",
+        "insert into pgbench_branches(bid,bbalance) values(1,0)",
+        "insert into pgbench_tellers(tid,bid,tbalance) select tid, (tid - 1) / 10 + 1, 0 from generate_series(1, 10) as tid",
+        "insert into pgbench_accounts(aid,bid,abalance,filler) select aid, (aid - 1) / 100000 + 1, 0, '' from generate_series(1, 100000) as aid",
+        "copy pgbench_accounts from stdin with (freeze on)",
+        "vacuum analyze pgbench_branches",
+        "alter table pgbench_branches add primary key (bid)",
+        "UPDATE pgbench_accounts SET abalance = abalance + $1 WHERE aid = $2;",
+        "UPDATE pgbench_accounts SET abalance = abalance + -5 WHERE aid = 7;",
+        "SELECT abalance FROM pgbench_accounts WHERE aid = 37560;",
+        "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES ($1, $2, $3, $4, CURRENT_TIMESTAMP);",
+        "select count(*) from pgbench_branches",
+        "select o.n, p.partstrat, pg_catalog.count(i.inhparent) from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on (n.oid = c.relnamespace) cross join lateral (select pg_catalog.array_position(pg_catalog.current_schemas(true), n.nspname)) as o(n) left join pg_catalog.pg_partitioned_table as p on (p.partrelid = c.oid) left join pg_catalog.pg_inherits as i on (c.oid = i.inhparent) where c.relname = 'pgbench_accounts' and o.n is not null group by 1, 2 order by 1 asc limit 1",
+        "begin",
+        "end",
+    ] {
+        bound(sql, &catalog);
+    }
+    let update = bound("UPDATE pgbench_accounts SET abalance = abalance + $1 WHERE aid = $2", &catalog);
+    assert_eq!(update.parameters, [TypeKind::Int4.into(), TypeKind::Int4.into()]);
+}
+
+#[test]
+fn what_psql_sends_binds() {
+    let catalog = sample();
+    let mut failed = Vec::new();
+    let mut all = 0;
+    for sql in include_str!("../parse/testdata/psql_15.sql").split_inclusive(";\n") {
+        all += 1;
+        if let Err(error) = try_bind(sql, &catalog) {
+            failed.push(format!("{} {}\n{sql}", error.sqlstate, error.message));
+        }
+    }
+    assert!(failed.is_empty(), "{} of {all}:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn result_columns_have_the_names_and_types_of_postgresql() {
+    for (sql, expected) in [
+        (
+            "select 1, 'x', null, 1.5, 3000000000",
+            "?column? integer, ?column? text, ?column? text, ?column? numeric, ?column? bigint",
+        ),
+        ("select * from t", "a integer, b character varying(10), c numeric(10,2), d text"),
+        (
+            "select t.d, b as bee, a + 1, -a, c::int, upper(d), coalesce(b, 'x') from t",
+            "d text, bee character varying(10), ?column? integer, ?column? integer, c integer, upper text, coalesce character varying",
+        ),
+        (
+            "select case when true then 1 end, case a when 1 then 'x' else d end, exists (select 1), array[1, 2], (select a from t) from t",
+            "case integer, d text, exists boolean, array integer[], a integer",
+        ),
+        (
+            "select count(*), sum(a), avg(a), min(b), max(c) from t",
+            "count bigint, sum bigint, avg numeric, min text, max numeric",
+        ),
+        (
+            "select current_date, current_timestamp, current_user, now()::date",
+            "current_date date, current_timestamp timestamp with time zone, current_user name, now date",
+        ),
+        (
+            "select true, '1'::int, cast('2' as bigint), int8 '3'",
+            "bool boolean, int4 integer, int8 bigint, int8 bigint",
+        ),
+        ("values (1, 'x'), (2.5, null)", "column1 numeric, column2 text"),
+        ("select 1 union select 2.5 union all select null", "?column? numeric"),
+        ("select a from t union select e from u order by a", "a bigint"),
+        (
+            "select * from t join u using (a)",
+            "a integer, b character varying(10), c numeric(10,2), d text, e bigint, f timestamp with time zone",
+        ),
+        (
+            "select * from t natural left join u",
+            "a integer, b character varying(10), c numeric(10,2), d text, e bigint, f timestamp with time zone",
+        ),
+        ("with x (n) as (select a from t) select n, x.* from x", "n integer, n integer"),
+        ("select g, n from generate_series(1, 3) with ordinality as g (g, n)", "g integer, n bigint"),
+        ("select generate_series(1, a) from t", "generate_series integer"),
+        (
+            "insert into t (a, d) values (1, 'x') returning *",
+            "a integer, b character varying(10), c numeric(10,2), d text",
+        ),
+        ("update t set c = c * 2 returning a, c + 1", "a integer, ?column? numeric"),
+        ("delete from u returning e", "e bigint"),
+    ] {
+        assert_eq!(signature(sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn parameters_get_their_types_from_where_they_stand() {
+    for (sql, expected) in [
+        ("select * from t where a = $1 and d like $2", "(integer, text)"),
+        ("insert into t values ($1, $2, $3, $4)", "(integer, character varying, numeric, text)"),
+        ("update t set c = $1 where b = $2", "(numeric, text)"),
+        ("select $1", "(text)"),
+        ("select $1 + 1, $2::date", "(integer, date)"),
+        ("select * from t limit $1 offset $2", "(bigint, bigint)"),
+        (
+            "select * from t where a in ($1, $2) and c between $3 and $4",
+            "(integer, integer, numeric, numeric)",
+        ),
+        ("select * from t where a = any ($1)", "(integer[])"),
+        ("select 1 union select $1", "(integer)"),
+        ("insert into t (a, d) select $1, $2", "(integer, text)"),
+        ("select coalesce($1, a), case when $2 then $3 else 1.5 end from t", "(integer, boolean, numeric)"),
+    ] {
+        let found = signature(sql);
+        let found = found
+            .find('(')
+            .filter(|_| found.ends_with(')'))
+            .map(|_| found.rsplit_once(" (").map_or(found.as_str(), |(_, p)| p))
+            .unwrap_or_default();
+        assert_eq!(format!("({}", found.trim_start_matches('(')), expected, "{sql}");
+    }
+    assert_eq!(error("select $2"), "42P18 could not determine data type of parameter $1 @0");
+    assert_eq!(
+        error("select $1::int from t where d = $1"),
+        "42883 operator does not exist: text = integer @32"
+    );
+}
+
+#[test]
+fn errors_are_postgresqls() {
+    for (sql, expected) in [
+        ("select * from nope", "42P01 relation \"nope\" does not exist @15"),
+        ("select x from t", "42703 column \"x\" does not exist @8"),
+        ("select t.x from t", "42703 column t.x does not exist @8"),
+        ("select z.a from t", "42P01 missing FROM-clause entry for table \"z\" @8"),
+        ("select a from t, u", "42702 column reference \"a\" is ambiguous @8"),
+        ("select 1 from t, t", "42712 table name \"t\" specified more than once @18"),
+        (
+            "select a, count(*) from t",
+            "42803 column \"t.a\" must appear in the GROUP BY clause or be used in an aggregate function @8",
+        ),
+        ("select b from t where count(*) > 1", "42803 aggregate functions are not allowed in WHERE @23"),
+        ("select sum(count(*)) from t", "42803 aggregate function calls cannot be nested @12"),
+        ("select * from t where a", "42804 argument of WHERE must be type boolean, not type integer @23"),
+        ("select * from t where d = 1", "42883 operator does not exist: text = integer @25"),
+        ("select nope(1)", "42883 function nope(integer) does not exist @8"),
+        ("select 1 order by 2", "42P10 ORDER BY position 2 is not in select list @19"),
+        (
+            "select distinct a from t order by b",
+            "42P10 for SELECT DISTINCT, ORDER BY expressions must appear in select list @35",
+        ),
+        ("select 1 union select 1, 2", "42601 each UNION query must have the same number of columns @23"),
+        ("select 1 union select 'x'", "22P02 invalid input syntax for type integer: \"x\" @0"),
+        ("insert into t values (1, 2, 3, 4, 5)", "42601 INSERT has more expressions than target columns @35"),
+        ("insert into t (a, b) values (1)", "42601 INSERT has more target columns than expressions @30"),
+        ("insert into t (a, a) values (1, 2)", "42701 column \"a\" specified more than once @19"),
+        ("insert into t (z) values (1)", "42703 column \"z\" of relation \"t\" does not exist @16"),
+        (
+            "insert into t (a) values (now())",
+            "42804 column \"a\" is of type integer but expression is of type timestamp with time zone @27",
+        ),
+        (
+            "insert into t values (1) on conflict (d) do nothing",
+            "42P10 there is no unique or exclusion constraint matching the ON CONFLICT specification @1",
+        ),
+        ("update t set a = 1, a = 2", "42601 multiple assignments to same column \"a\" @21"),
+        ("create table t (a int)", "42P07 relation \"t\" already exists @0"),
+        ("create table v (a int, a int)", "42701 column \"a\" specified more than once @24"),
+        ("create table v (a nope)", "42704 type \"nope\" does not exist @19"),
+        ("create table v (a int default 'x')", "22P02 invalid input syntax for type integer: \"x\" @31"),
+        ("create table v (a int default b)", "0A000 cannot use column reference in DEFAULT expression @31"),
+        ("create table v (a int, primary key (b))", "42703 column \"b\" named in key does not exist @37"),
+        ("drop table nope", "42P01 table \"nope\" does not exist @0"),
+        (
+            "alter table t add primary key (b)",
+            "42P16 multiple primary keys for table \"t\" are not allowed @0",
+        ),
+        ("select (select 1, 2)", "42601 subquery must return only one column @8"),
+        ("select a from t where a in (select a, b from t)", "42601 subquery has too many columns @25"),
+        ("select * from (select 1)", "42601 subquery in FROM must have an alias @16"),
+        (
+            "select case when true then 1 else now() end",
+            "42804 CASE types timestamp with time zone and integer cannot be matched @28",
+        ),
+        (
+            "select * from t for update of z",
+            "42P01 relation \"z\" in FOR UPDATE clause not found in FROM clause @31",
+        ),
+        ("insert into pg_class values (1)", "42501 permission denied: \"pg_class\" is a system catalog @0"),
+    ] {
+        assert_eq!(error(sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn a_table_without_primary_key_gets_a_hidden_one() {
+    let catalog = sample();
+    let u = catalog.table("public", "u").unwrap();
+    assert_eq!(u.columns.last().unwrap().id, ROW_ID_COLUMN);
+    assert_eq!(u.primary().unwrap().columns, [IndexColumn::ascending(ROW_ID_COLUMN)]);
+    assert_eq!(u.secondary()[0].name, "u_e_key");
+    assert!(u.primary_key().is_none());
+    let visible: Vec<&Column> = u.visible().map(|(_, column)| column).collect();
+    assert_eq!(visible.len(), 3);
+}
+
+#[test]
+fn correlated_subqueries_read_slots_behind_the_parameters() {
+    let catalog = sample();
+    let bound = bound("select a, (select max(e) from u where u.a = t.a and e > $1) from t", &catalog);
+    assert_eq!((bound.parameters.len(), bound.slots), (1, 2));
+    let plan = format!("{:?}", bound.plan);
+    assert!(plan.contains("Binding { slot: 1, value: Column { index: 0"), "{plan}");
+}
+
+#[test]
+fn columns_that_depend_on_a_grouped_primary_key_need_no_aggregate() {
+    signature("select t.d, t.b, count(*) from t left join u on u.a = t.a group by t.a order by t.d");
+    assert!(error("select e, count(*) from u group by a").starts_with("42803"));
+}

@@ -3,7 +3,8 @@
 use expr::Expr;
 
 use super::{
-    Apply, ApplyKind, Binding, ConflictAction, JoinStrategy, KeySpan, Modify, Node, Plan, Scan, SessionCommand,
+    Apply, ApplyKind, Binding, ConflictAction, JoinStrategy, KeySpan, Modify, Node, Plan, Scan,
+    SessionCommand,
 };
 
 /// The nodes directly below.

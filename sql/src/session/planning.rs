@@ -11,10 +11,11 @@ use parking_lot::Mutex;
 
 use super::prepared::{Planned, Prepared, Statement, kind_of};
 use super::{Session, prepared};
+use crate::bind;
 use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Result};
 use crate::execute::traits;
-use crate::plan::{Bound, Plan, SessionCommand};
+use crate::plan::{Plan, SessionCommand};
 use crate::system;
 
 impl Session {
@@ -130,7 +131,9 @@ impl Session {
         catalog: &Arc<CatalogSnapshot>,
     ) -> Result<Planned> {
         self.enter_catalog(catalog);
-        let bound = bind(statement, declared)?;
+        let settings =
+            bind::SessionSettings { search_path: &self.settings.hot().search_path, context: &self.context };
+        let bound = bind::bind(&statement.0, catalog, &settings, declared)?;
         Ok(prepared::Planned {
             traits: traits(&bound.plan),
             bound,
@@ -157,8 +160,4 @@ impl Session {
         ));
         self.context_of = Some((catalog.clone(), generation));
     }
-}
-
-fn bind(statement: &Statement, _declared: &[Option<TypeKind>]) -> Result<Bound> {
-    Err(Error::unsupported(format!("the statement {}", statement.0.text)))
 }
