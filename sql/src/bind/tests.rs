@@ -124,14 +124,20 @@ fn everything_that_pgbench_sends_binds() {
 fn what_psql_sends_binds() {
     let catalog = sample();
     let mut failed = Vec::new();
-    let mut all = 0;
     for sql in include_str!("../parse/testdata/psql_15.sql").split_inclusive(";\n") {
-        all += 1;
+        let command = sql.lines().find_map(|line| line.strip_prefix("-- \\")).unwrap();
         if let Err(error) = try_bind(sql, &catalog) {
-            failed.push(format!("{} {}\n{sql}", error.sqlstate, error.message));
+            failed.push(format!("\\{command}: {}", error.message));
         }
     }
-    assert!(failed.is_empty(), "{} of {all}:\n{}", failed.len(), failed.join("\n"));
+    // Operators, casts and comments on them are not listed by views of ours.
+    let known = [
+        "\\dd: column pgc.tableoid does not exist",
+        "\\do: relation \"pg_catalog.pg_operator\" does not exist",
+        "\\dx: regclass \"pg_catalog.pg_extension\" does not exist",
+        "\\dC: relation \"pg_catalog.pg_cast\" does not exist",
+    ];
+    assert_eq!(failed, known);
 }
 
 #[test]
@@ -216,7 +222,7 @@ fn parameters_get_their_types_from_where_they_stand() {
     assert_eq!(error("select $2"), "42P18 could not determine data type of parameter $1 @0");
     assert_eq!(
         error("select $1::int from t where d = $1"),
-        "42883 operator does not exist: text = integer @32"
+        "42883 operator does not exist: text = integer @31"
     );
 }
 
