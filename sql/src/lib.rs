@@ -26,6 +26,7 @@ pub mod bind;
 pub mod catalog;
 pub mod error;
 pub mod execute;
+pub mod optimise;
 pub mod parse;
 pub mod plan;
 pub mod session;
