@@ -78,3 +78,32 @@ pub fn prefix_end(prefix: &[u8]) -> Bytes {
     }
     vec![0xff; prefix.len() + 1].into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_spans_exactly_the_keys_that_begin_with_it() {
+        let span = Span::prefix(vec![b'a', 0xff]);
+        assert!(span.contains(b"a\xff") && span.contains(b"a\xff\xff\xff\xff"));
+        assert!(!span.contains(b"a\xfe") && !span.contains(b"b"));
+        assert_eq!(prefix_end(b"a\xff").as_ref(), b"b");
+        assert!(prefix_end(&[0xff]).as_ref() > [0xff].as_slice());
+        assert!(!prefix_end(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_key_spans_itself_alone() {
+        let span = Span::key(&b"k"[..]);
+        assert!(span.contains(b"k") && !span.contains(b"k\0") && !span.contains(b"j"));
+    }
+
+    #[test]
+    fn spans_intersect_where_both_are() {
+        let (left, right) = (Span::new(&b"a"[..], &b"m"[..]), Span::new(&b"f"[..], &b"z"[..]));
+        assert_eq!(left.intersection(&right), Some(Span::new(&b"f"[..], &b"m"[..])));
+        assert_eq!(left.intersection(&Span::new(&b"m"[..], &b"n"[..])), None);
+        assert!(left.covers(&Span::new(&b"b"[..], &b"m"[..])) && !left.covers(&right));
+    }
+}

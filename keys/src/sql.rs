@@ -68,3 +68,27 @@ pub fn kv_key(tenant: u8, key: &[u8]) -> Bytes {
 pub fn catalog_version_key() -> Bytes {
     index_prefix(TENANT_DEFAULT, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn index_keys_come_apart_again() {
+        for index_id in [1, 500, SYSTEM_INDEX_IDS, 1 << 40] {
+            let key = [index_prefix(TENANT_DEFAULT, index_id).as_ref(), b"rest"].concat();
+            assert_eq!(split_index_key(&key), Ok((TENANT_DEFAULT, index_id, &b"rest"[..])));
+            assert!(index_span(TENANT_DEFAULT, index_id).contains(&key));
+            assert!(!index_span(TENANT_DEFAULT, index_id + 1).contains(&key));
+            assert!(data_span().contains(&key));
+        }
+        assert!(split_index_key(b"r").is_err());
+    }
+
+    #[test]
+    fn the_catalog_version_is_no_row_of_the_catalog() {
+        let key = catalog_version_key();
+        assert!((1..10).all(|index_id| !index_span(TENANT_DEFAULT, index_id).contains(&key)));
+        assert!(key < index_prefix(TENANT_DEFAULT, 1));
+    }
+}

@@ -124,3 +124,86 @@ fn write_oid(oid: u32, kind: TypeKind, session: &SessionContext, out: &mut Strin
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::calendar;
+    use crate::compare::compare;
+    use crate::datum::arbitrary::datum_of;
+
+    /// Values that their types hold.
+    fn value() -> impl Strategy<Value = (TypeKind, Datum)> {
+        prop::sample::select(vec![
+            TypeKind::Bool,
+            TypeKind::Int2,
+            TypeKind::Int4,
+            TypeKind::Int8,
+            TypeKind::Oid,
+            TypeKind::Float4,
+            TypeKind::Float8,
+            TypeKind::Numeric,
+            TypeKind::Text,
+            TypeKind::Bytea,
+            TypeKind::Date,
+            TypeKind::Timestamp,
+            TypeKind::Timestamptz,
+            TypeKind::Interval,
+            TypeKind::Uuid,
+        ])
+        .prop_flat_map(|kind| (Just(kind), datum_of(kind)))
+        .prop_filter("beyond the type's range", |(_, value)| match value {
+            Datum::Date(days) => calendar::checked_date(i64::from(*days)).is_ok(),
+            Datum::Timestamp(micros) | Datum::Timestamptz(micros) => {
+                (-200_000_000_000_000_000..9_000_000_000_000_000_000).contains(micros)
+            }
+            _ => true,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn text_reads_back((kind, value) in value(), zone in prop::sample::select(vec!["UTC", "America/New_York", "Asia/Kolkata"])) {
+            let mut session = SessionContext::default();
+            session.set_time_zone(zone).unwrap();
+            let text = output(&value, kind.into(), &session);
+            let read = input(&text, kind.into(), &session).unwrap();
+            prop_assert!(compare(&read, &value).is_eq(), "{} gave {:?}, not {:?}", text, read, value);
+        }
+
+        #[test]
+        fn garbage_is_an_error_or_a_value_but_never_a_panic(
+            kind in prop::sample::select(TypeKind::ALL.to_vec()),
+            text in "[-0-9a-zA-Z:+./ TZ{}\\\\\",\u{e9}]{0,24}",
+        ) {
+            let _ = input(&text, kind.into(), &SessionContext::default());
+        }
+
+        #[test]
+        fn almost_times_are_an_error_or_a_time_but_never_a_panic(
+            kind in prop::sample::select(vec![TypeKind::Date, TypeKind::Timestamp, TypeKind::Timestamptz, TypeKind::Interval]),
+            words in prop::collection::vec(prop::sample::select(vec![
+                "2020-01-15", "1/2/3", "10:30", "10:30:45.5", "Jan", "15", "2020", "BC", "AM", "+05:30", "-08", "UTC",
+                "99999999999", "1", "day", "mons", "P1Y", "T04", "J", "2451187", "infinity", "-", "1-2", ".5", "ago",
+                "America/New_York", "20200115T103045", "epoch", "tomorrow", "Mon", "é",
+            ]), 0..5),
+        ) {
+            let _ = input(&words.join(" "), kind.into(), &SessionContext::default());
+        }
+    }
+
+    #[test]
+    fn zones_are_found_by_all_kinds_of_names() {
+        let mut session = SessionContext::default();
+        for name in
+            ["UTC", "utc", "Europe/Berlin", "europe/berlin", "-7", "+2", "EST5EDT", "GMT-02:00", "<+02>-02"]
+        {
+            assert!(session.set_time_zone(name).is_ok(), "{name}");
+        }
+        for name in ["", "Nowhere", "Europe/Nowhere"] {
+            assert_eq!(session.set_time_zone(name).unwrap_err().sqlstate, "22023", "{name}");
+        }
+    }
+}

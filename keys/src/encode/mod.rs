@@ -282,3 +282,77 @@ pub fn take_varint(input: &mut &[u8]) -> Result<u64, Malformed> {
         _ => Err(Malformed("varint")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(0xff), any::<u8>()], 0..10)
+    }
+
+    fn encoded(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        put(&mut out);
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn varints_order_and_read_back(a: u64, b: u64, shift_a in 0u32..64, shift_b in 0u32..64) {
+            let (a, b) = (a >> shift_a, b >> shift_b);
+            let (x, y) = (encoded(|out| put_varint(a, out)), encoded(|out| put_varint(b, out)));
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            let mut input = x.as_slice();
+            prop_assert_eq!(take_varint(&mut input).unwrap(), a);
+            prop_assert!(input.is_empty());
+        }
+
+        #[test]
+        fn byte_strings_order_even_when_more_follows(a in bytes(), b in bytes(), tail_a in bytes(), tail_b in bytes()) {
+            let mut x = encoded(|out| put_bytes(&a, out));
+            let mut y = encoded(|out| put_bytes(&b, out));
+            x.extend(&tail_a);
+            y.extend(&tail_b);
+            let expected = a.cmp(&b).then(tail_a.cmp(&tail_b));
+            prop_assert_eq!(x.cmp(&y), expected);
+            let mut input = x.as_slice();
+            prop_assert_eq!(take_bytes(&mut input, false).unwrap(), a);
+            prop_assert_eq!(input, tail_a.as_slice());
+        }
+
+        #[test]
+        fn integers_order_and_read_back(a: i64, b: i64) {
+            let (x, y) = (encoded(|out| put_i64(a, out)), encoded(|out| put_i64(b, out)));
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            prop_assert_eq!(take_i64(&mut x.as_slice(), false).unwrap(), a);
+        }
+    }
+
+    #[test]
+    fn nulls_stand_where_the_direction_says() {
+        for direction in [
+            Direction::Ascending,
+            Direction::Descending,
+            Direction::AscendingNullsFirst,
+            Direction::DescendingNullsLast,
+        ] {
+            let null = encoded(|out| put_null(direction, out));
+            let least = encoded(|out| put_column(direction, out, |out| put_i64(i64::MIN, out)));
+            let greatest = encoded(|out| put_column(direction, out, |out| put_i64(i64::MAX, out)));
+            assert_eq!(null < least, direction.nulls_first());
+            assert_eq!(null < greatest, direction.nulls_first());
+            assert_eq!(greatest < least, direction.is_descending());
+        }
+    }
+
+    #[test]
+    fn the_greatest_float_is_not_a_number() {
+        let order = [f64::NEG_INFINITY, -1.5, -0.0, 1e-300, 2.0, f64::INFINITY, f64::NAN];
+        let keys: Vec<_> = order.iter().map(|value| encoded(|out| put_f64(*value, out))).collect();
+        assert!(keys.is_sorted_by(|a, b| a < b));
+        assert_eq!(encoded(|out| put_f64(-0.0, out)), encoded(|out| put_f64(0.0, out)));
+    }
+}
