@@ -15,6 +15,7 @@ use crate::bind;
 use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Result};
 use crate::execute::traits;
+use crate::optimise;
 use crate::plan::{Plan, SessionCommand};
 use crate::system;
 
@@ -133,7 +134,8 @@ impl Session {
         self.enter_catalog(catalog);
         let settings =
             bind::SessionSettings { search_path: &self.settings.hot().search_path, context: &self.context };
-        let bound = bind::bind(&statement.0, catalog, &settings, declared)?;
+        let mut bound = bind::bind(&statement.0, catalog, &settings, declared)?;
+        optimise::optimise(&mut bound);
         Ok(prepared::Planned {
             traits: traits(&bound.plan),
             bound,
