@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use bytes::Bytes;
@@ -98,10 +98,8 @@ impl RaftHost {
             let log = GroupLog::replayed(range_id, replayed, Arc::clone(&host.log));
             host.start(Arc::new(log), true).await?;
         }
-        let lifting = Arc::clone(&host);
-        host.spawn(async move { lifting.lift_fence(recovered).await });
-        let tidying = Arc::clone(&host);
-        host.spawn(async move { tidying.tidy().await });
+        host.spawn(Self::lift_fence(Arc::downgrade(&host), recovered));
+        host.spawn(Self::tidy(Arc::downgrade(&host)));
         Ok(host)
     }
 
@@ -208,12 +206,15 @@ impl RaftHost {
         self.removed.lock().iter().map(|(range, replica)| (*range, *replica)).collect()
     }
 
-    async fn lift_fence(&self, recovered: Vec<u64>) {
+    /// Does not keep the store by itself while it waits.
+    async fn lift_fence(host: Weak<Self>, recovered: Vec<u64>) {
+        let Some(until) = host.upgrade().map(|host| host.fence_until) else { return };
         if !cfg!(feature = "canary-lease-without-fence") {
-            env::clock::sleep_until(self.fence_until).await;
+            env::clock::sleep_until(until).await;
         }
+        let Some(host) = host.upgrade() else { return };
         for range_id in recovered {
-            if let Some(group) = self.group(range_id) {
+            if let Some(group) = host.group(range_id) {
                 group.raft.runtime_config().elect(true);
             }
         }

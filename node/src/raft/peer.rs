@@ -217,9 +217,14 @@ impl NetStreamAppend<Types> for Peer {
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
-        let (requests, answers) = requests(input, self.header.clone());
         let patience = option.soft_ttl().max(ANSWER_MAX);
         async move {
+            // openraft's backoff delays requests, not the opening of a stream: a peer that refuses the stream itself
+            // is called only once there is a request for it, or it would be called without a pause.
+            let mut input = input;
+            let Some(first) = input.next().await else { return Ok(futures::stream::empty().boxed()) };
+            let input = futures::stream::once(std::future::ready(first)).chain(input);
+            let (requests, answers) = requests(input, self.header.clone());
             let opened = self.service.raft_append(Box::pin(requests));
             let responses = match in_time(opened, &answers, patience).await {
                 Some(opened) => opened.map_err(refused)?,

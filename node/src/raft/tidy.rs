@@ -6,7 +6,7 @@
 //! - A segment is removed after everything in it that is still needed was appended again and synced.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -28,11 +28,12 @@ const SNAPSHOT_EVERY: u64 = 1000;
 const REWRITE_FRACTION: u64 = 64;
 
 impl RaftHost {
-    /// Runs until the store stops.
-    pub(super) async fn tidy(self: Arc<Self>) {
+    /// Runs until the store stops; it does not keep the store by itself.
+    pub(super) async fn tidy(host: Weak<Self>) {
         loop {
             env::clock::sleep(EVERY).await;
-            if let Err(error) = self.tidy_once().await {
+            let Some(host) = host.upgrade() else { return };
+            if let Err(error) = host.tidy_once().await {
                 tracing::error!(%error, "the raft log could not be tidied");
                 return;
             }
