@@ -24,6 +24,11 @@ use proto::{Network, NodeService};
 pub(crate) fn simulate<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    // Logs of a single test: RUST_LOG=nunatak_node=debug cargo test … -- --nocapture
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .try_init();
     runtime.block_on(async {
         let _simulation = env::simulation::enter(7);
         test().await;
@@ -102,6 +107,8 @@ impl Cluster {
     pub(crate) async fn stop(&mut self, number: u64) {
         let node = self.nodes.remove(&number).unwrap();
         node.shutdown().await;
+        drop(node);
+        tokio::task::yield_now().await;
         self.network.unregister(&address(number));
     }
 
@@ -154,7 +161,8 @@ impl Cluster {
             }
             env::clock::sleep(Duration::from_millis(100)).await;
         }
-        panic!("no leader in a minute");
+        let states = self.nodes.iter().map(|(number, node)| (number, node.ready()));
+        panic!("no leader in a minute: {:?}", states.collect::<Vec<_>>());
     }
 }
 
