@@ -115,7 +115,9 @@ impl RowEncoder {
             Datum::Int2(value) => data.with(|buffer| put_integer(buffer, i64::from(*value))),
             Datum::Int4(value) => data.with(|buffer| put_integer(buffer, i64::from(*value))),
             Datum::Int8(value) => data.with(|buffer| put_integer(buffer, *value)),
-            Datum::Oid(value) => data.with(|buffer| put_integer(buffer, i64::from(*value))),
+            Datum::Oid(value) if !ty.kind.is_reg() => {
+                data.with(|buffer| put_integer(buffer, i64::from(*value)));
+            }
             Datum::Bool(value) => data.bytes(if *value { b"t" } else { b"f" }),
             Datum::Text(value) => data.bytes(value.as_bytes()),
             other => {
