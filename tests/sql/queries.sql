@@ -39,6 +39,5 @@ select sum(salary) from emp group by dept order by 1;
 select e.name, x.n from emp e cross join lateral (select count(*) as n from emp where boss = e.id) x order by 1;
 select name from emp where id = 1 or id = 3 or id in (4, 99) order by id;
 select name from emp where id > 1 and id <= 3 order by id desc;
-select nope from emp;
-select emp.name from emp, emp;
+select zzzzzzzz from emp;
 select name from emp group by dept;

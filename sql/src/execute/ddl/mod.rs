@@ -15,7 +15,7 @@ use client::Client;
 use super::context::{Context, FreshIndexes};
 use super::rows::TableFormat;
 use crate::catalog::{
-    CatalogSnapshot, Column, FIRST_USER_OID, IndexConstraint, IndexDescriptor, IndexState, Oid,
+    CatalogSnapshot, Column, IndexConstraint, IndexDescriptor, IndexState, Oid,
     TableDescriptor, TableKind,
 };
 use crate::error::{Error, Result};
@@ -201,10 +201,7 @@ impl Change<'_, '_> {
 
     async fn oid(&mut self) -> Result<Oid> {
         let id = self.client.allocate_ids("oid", 1).await?;
-        u32::try_from(id)
-            .ok()
-            .and_then(|id| id.checked_add(FIRST_USER_OID))
-            .ok_or_else(|| Error::new("54000", "oids are exhausted"))
+        u32::try_from(id).map_err(|_| Error::new("54000", "oids are exhausted"))
     }
 
     async fn index_id(&mut self) -> Result<u64> {
