@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use proto::v1::{Span, WaitRequest, WaitResponse};
 use env::watch;
+use proto::v1::{Span, WaitRequest, WaitResponse};
 
 use super::refusal::Refusal;
 use super::serving::Serving;
 use super::state::RangeCell;
 use crate::metrics::Metrics;
-use crate::raft::{Group, Role};
+use crate::raft::{Group, ProposeError, Role};
 
 /// How often expired locks are looked for.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -132,8 +132,12 @@ impl Replica {
             return Ok(());
         }
         match env::clock::timeout(QUORUM_PATIENCE, self.group.read_index()).await {
-            Ok(proven) => proven?,
-            Err(_) => return Err(Refusal::NotLeader(None)),
+            Ok(Ok(())) => {}
+            Ok(Err(ProposeError::NotLeader { leader })) => return Err(Refusal::NotLeader(leader)),
+            Ok(Err(ProposeError::Ambiguous)) | Err(_) => return Err(Refusal::NotLeader(None)),
+            Ok(Err(ProposeError::Fatal(why))) => {
+                return Err(Refusal::Unavailable(format!("the replica has stopped: {why}")));
+            }
         }
         // Leadership may have been lost and won again in between.
         let role = self.group.role();

@@ -6,6 +6,9 @@ use std::time::Duration;
 use env::disk::RealDisk;
 use nunatak_node::{Node, NodeError, NodeOptions};
 use proto::inprocess::InProcess;
+use proto::v1::error::Kind;
+use proto::v1::operation::Operation as Op;
+use proto::v1::{BatchRequest, Operation};
 
 use crate::harness::{Client, Cluster, simulate};
 
@@ -46,6 +49,43 @@ fn what_was_acknowledged_is_there_after_a_crash() {
             let mut reader = client.begin().await;
             assert_eq!(reader.scan("k/", "k0").await.len(), (round + 1) * 10);
         }
+    });
+}
+
+#[test]
+fn a_full_disk_is_a_clear_error_and_loses_nothing() {
+    simulate(|| async {
+        let mut cluster = Cluster::single().await;
+        let client = cluster.client().await;
+        client.put("before", "1").await;
+        let disk = cluster.disks[&1].clone();
+        disk.set_capacity(Some(disk.bytes_used() + (64 << 10)));
+        let mut acknowledged = 0;
+        let refused = loop {
+            let mut txn = client.begin().await;
+            txn.put(&format!("k/{acknowledged:03}"), &"v".repeat(4096));
+            let sent = BatchRequest {
+                header: Some(txn.header()),
+                operations: vec![Operation { operation: Some(Op::Commit(txn.commit_request())) }],
+            };
+            match client.data.batch(sent).await.unwrap().error {
+                None => acknowledged += 1,
+                Some(error) => break error,
+            }
+            assert!(acknowledged < 1000);
+        };
+        assert!(matches!(refused.kind, Some(Kind::Ambiguous(_) | Kind::Unavailable(_))), "{refused:?}");
+        assert!(acknowledged > 0 && !refused.message.is_empty());
+        let probe = client
+            .send(proto::v1::Header { timeout_ms: 1000, ..Default::default() }, Op::Get(Default::default()));
+        assert!(probe.await.is_err());
+        disk.set_capacity(None);
+        cluster.kill(1).await;
+        cluster.start(1).await.wait_ready(Duration::from_secs(20)).await.unwrap();
+        let client = cluster.client().await;
+        assert_eq!(client.read("before").await.as_deref(), Some("1"));
+        let found = client.begin().await.scan("k/", "k0").await.len();
+        assert!(found == acknowledged || found == acknowledged + 1, "{found} of {acknowledged}");
     });
 }
 
