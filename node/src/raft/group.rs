@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use bytes::Bytes;
+use env::watch;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::RaftError as ApiError;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError};
 use openraft::impls::OneshotResponder;
 use openraft::{ChangeMembers, Instant, Raft, RaftMetrics, ReadPolicy, ServerState};
-use env::watch;
 
 use super::apply::{LogPoint, Membership, Replica, Store};
 use super::group_log::GroupLog;
@@ -255,7 +255,8 @@ impl Group {
                         return Err(ChangeError::NotLeader { leader: self.role().leader });
                     }
                     let last = now.last_log_index.unwrap_or(0);
-                    let matched = now.replication.as_ref().and_then(|of| of.get(&replica_id).copied().flatten());
+                    let matched =
+                        now.replication.as_ref().and_then(|of| of.get(&replica_id).copied().flatten());
                     let acked = now.heartbeat.as_ref().and_then(|of| of.get(&replica_id).copied().flatten());
                     let lives = acked.is_some_and(|acked| acked.elapsed() < self.timing.election_min);
                     if lives && matched.is_some_and(|id| id.index() + 16 >= last) {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use bytes::Bytes;
 use env::clock::Instant;
 use env::task::{JoinHandle, Scope};
+use env::watch;
 use lsm::{Db, WriteBatch, WriteOptions};
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, Raft, ServerState, SnapshotPolicy};
@@ -16,7 +17,6 @@ use parking_lot::{Mutex, RwLock};
 use proto::Network;
 use proto::v1::raft_record::Record;
 use tokio::runtime::Handle;
-use env::watch;
 
 use super::apply::{Apply, Replica, Store};
 use super::group::Group;

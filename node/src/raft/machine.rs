@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use env::watch;
 use futures::{Stream, StreamExt};
 use lsm::{Db, Sequence, WriteBatch, WriteOptions};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
@@ -18,7 +19,6 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 use prost::Message;
 use proto::v1;
-use env::watch;
 
 use super::apply::{Apply, ApplyEntry, LogPoint};
 use super::group_log::GroupLog;
@@ -310,7 +310,7 @@ impl RaftStateMachine<Types> for Machine {
         let spans = self.apply.snapshot_spans(self.range_id);
         Ok(Some(openraft::Snapshot {
             meta: self.applied.meta(),
-            snapshot: SnapshotData::Outgoing(Outgoing::new(snapshot, spans)),
+            snapshot: SnapshotData::Outgoing(Box::new(Outgoing::new(snapshot, spans))),
         }))
     }
 }

@@ -190,7 +190,7 @@ impl NetSnapshot<Types> for Peer {
             self.header.clone(),
             &vote,
             &snapshot.meta,
-            outgoing,
+            *outgoing,
             option.soft_ttl(),
         );
         tokio::select! {

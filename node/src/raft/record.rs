@@ -118,18 +118,17 @@ impl Replay {
     /// Checks the invariants.
     pub(super) fn check(&self) -> Result<(), RaftError> {
         for (range_id, group) in &self.groups {
-            let mut next = match &group.purged {
+            let first = match &group.purged {
                 Some((purged, _)) => purged.index() + 1,
                 None => group.entries.keys().next().copied().unwrap_or(0),
             };
-            for index in group.entries.keys() {
-                if *index != next {
+            for (due, index) in (first..).zip(group.entries.keys()) {
+                if *index != due {
                     return Err(RaftError::Corrupt(format!(
-                        "range {range_id}, replica {}: entry {next} is missing before entry {index}",
+                        "range {range_id}, replica {}: entry {due} is missing before entry {index}",
                         group.replica_id
                     )));
                 }
-                next += 1;
             }
         }
         Ok(())

@@ -59,7 +59,7 @@ pub(super) async fn send_snapshot(
 }
 
 enum Left {
-    Head(v1::RaftSnapshotChunk, Outgoing),
+    Head(Box<v1::RaftSnapshotChunk>, Outgoing),
     Rows { outgoing: Outgoing, chunks: u64, rows: u64 },
 }
 
@@ -69,12 +69,14 @@ fn chunks(
     outgoing: Outgoing,
     taken: Arc<AtomicU64>,
 ) -> impl Stream<Item = v1::RaftSnapshotChunk> + Send {
-    futures::stream::unfold(Some(Left::Head(head, outgoing)), move |left| {
+    futures::stream::unfold(Some(Left::Head(Box::new(head), outgoing)), move |left| {
         let taken = Arc::clone(&taken);
         async move {
             taken.fetch_add(1, Ordering::Relaxed);
             match left? {
-                Left::Head(head, outgoing) => Some((head, Some(Left::Rows { outgoing, chunks: 0, rows: 0 }))),
+                Left::Head(head, outgoing) => {
+                    Some((*head, Some(Left::Rows { outgoing, chunks: 0, rows: 0 })))
+                }
                 Left::Rows { mut outgoing, chunks, rows } => {
                     let read = env::task::blocking(move || {
                         let chunk = outgoing.next_chunk();

@@ -264,12 +264,9 @@ fn append_from_wire(request: v1::RaftAppendRequest) -> Result<AppendEntriesReque
     let prev_log_id = request.prev_log_id.as_ref().map(log_id_from_wire);
     let entries: Result<Vec<_>, _> = request.entries.into_iter().map(entry_from_wire).collect();
     let entries = entries.map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let mut next = prev_log_id.map_or(0, |prev| prev.index() + 1);
-    for entry in &entries {
-        if entry.log_id.index() != next {
-            return Err(malformed("entries are not consecutive"));
-        }
-        next += 1;
+    let first = prev_log_id.map_or(0, |prev| prev.index() + 1);
+    if (first..).zip(&entries).any(|(due, entry)| entry.log_id.index() != due) {
+        return Err(malformed("entries are not consecutive"));
     }
     let leader_commit = request.leader_commit.as_ref().map(log_id_from_wire);
     Ok(AppendEntriesRequest { vote, prev_log_id, entries, leader_commit })

@@ -33,7 +33,7 @@ pub(super) enum SnapshotData {
     /// The state that is flushed, reported so that the log may be purged behind it.
     Marker,
     /// To be sent.
-    Outgoing(Outgoing),
+    Outgoing(Box<Outgoing>),
     /// Received whole.
     Incoming(Incoming),
 }

@@ -57,7 +57,9 @@ fn proposals_at_once_share_syncs() {
         let group = store.group();
         let puts = (0..200).map(|n| {
             let group = group.clone();
-            env::task::spawn(async move { group.propose(Bytes::from(format!("key {n}=value"))).await.unwrap() })
+            env::task::spawn(
+                async move { group.propose(Bytes::from(format!("key {n}=value"))).await.unwrap() },
+            )
         });
         for put in puts.collect::<Vec<_>>() {
             put.await.unwrap();

@@ -40,7 +40,9 @@ struct Eager {
 
 struct EagerBuilder<B>(B);
 
-impl<B: RaftSnapshotBuilder<Types, SnapshotData = SnapshotData>> RaftSnapshotBuilder<Types> for EagerBuilder<B> {
+impl<B: RaftSnapshotBuilder<Types, SnapshotData = SnapshotData>> RaftSnapshotBuilder<Types>
+    for EagerBuilder<B>
+{
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<Types, SnapshotData>, io::Error> {
@@ -68,7 +70,11 @@ impl RaftStateMachine<Types> for Eager {
         EagerBuilder(self.machine.get_snapshot_builder().await)
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: SnapshotData,
+    ) -> Result<(), io::Error> {
         let SnapshotData::Outgoing(mut outgoing) = snapshot else { panic!("nothing to install") };
         let mut receiver = Receiver::new(self.db.clone(), outgoing.spans().to_vec()).unwrap();
         let mut rows = 0;
@@ -150,7 +156,8 @@ fn a_newer_replica_begins_anew_and_a_removed_one_stays_away() {
     let newer = replay(&[(1, false, entry(1, 0)), (2, false, entry(5, 8)), (1, true, entry(1, 1))]);
     assert_eq!(newer.groups[&RANGE].replica_id, 2);
     assert_eq!(entries(&newer), [(5, 8)]);
-    let removed = replay(&[(2, false, entry(1, 0)), (2, false, Record::Removed(true)), (2, true, entry(1, 0))]);
+    let removed =
+        replay(&[(2, false, entry(1, 0)), (2, false, Record::Removed(true)), (2, true, entry(1, 0))]);
     assert!(removed.groups.is_empty());
     assert_eq!(removed.removed[&RANGE], 2);
 }

@@ -27,7 +27,8 @@ use super::*;
 
 /// Runs `work` on one thread with a paused clock and a seed.
 fn simulate<F: Future>(seed: u64, work: impl FnOnce() -> F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let _simulation = env::simulation::enter(seed);
         work().await
@@ -85,7 +86,8 @@ fn data_key(range_id: u64, key: &str) -> Vec<u8> {
 
 fn open_db(disk: &MemoryDisk) -> Db {
     let keyspaces = vec![Keyspace::versioned(b'd', "data"), Keyspace::plain(b's', "state")];
-    let options = Options { background: Background::Manual, ..Options::new(Arc::new(disk.clone()), "/db", keyspaces) };
+    let options =
+        Options { background: Background::Manual, ..Options::new(Arc::new(disk.clone()), "/db", keyspaces) };
     Db::open(options).unwrap()
 }
 
@@ -261,16 +263,20 @@ impl TestCluster {
 
     /// The store that leads, once one does and serves.
     async fn leader(&self) -> &TestStore {
-        loop {
+        for _ in 0..5000 {
             for store in self.stores.values() {
                 let Some(group) = store.host.group(RANGE) else { continue };
                 let role = group.role();
-                if role.is_leader && group.lease_valid(role.term) && group.wait_term_applied(role.term).await.is_ok() {
+                if role.is_leader
+                    && group.lease_valid(role.term)
+                    && group.wait_term_applied(role.term).await.is_ok()
+                {
                     return store;
                 }
             }
             env::clock::sleep(Duration::from_millis(20)).await;
         }
+        panic!("no leader for 100 seconds");
     }
 
     /// Proposes wherever the leader is until it is acknowledged.
