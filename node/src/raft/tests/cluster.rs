@@ -171,8 +171,8 @@ fn trace(seed: u64) -> (u64, u64) {
         let mut cluster = TestCluster::start_with(3, Faults::some(), 256 << 10).await;
         cluster.replicate().await;
         for round in 0..3 {
-            for n in 0..60 {
-                cluster.put(&format!("key {n}"), &"x".repeat(1000 + round)).await;
+            for n in 0..30 {
+                cluster.put(&format!("key {n}"), &"x".repeat(3000 + round)).await;
             }
             cluster.restart(1 + env::random::below(3)).await;
         }
@@ -184,7 +184,7 @@ fn trace(seed: u64) -> (u64, u64) {
 
 #[test]
 fn a_seed_replays_exactly() {
-    for seed in 0..3 {
+    for seed in 0..2 {
         assert_eq!(trace(seed), trace(seed));
     }
 }

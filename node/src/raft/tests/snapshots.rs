@@ -2,11 +2,11 @@
 
 use super::*;
 
-/// A bound that a few hundred writes of a kilobyte pass.
+/// A bound that a hundred writes pass.
 const LOG_BYTES_MAX: u64 = 256 << 10;
 
 async fn write_much(cluster: &TestCluster, from: u64, count: u64) {
-    let value = "x".repeat(1000);
+    let value = "x".repeat(4000);
     for n in from..from + count {
         cluster.put(&format!("key {n:05}"), &value).await;
     }
@@ -27,20 +27,20 @@ fn a_follower_behind_the_log_gets_a_snapshot() {
     simulate(1, || async {
         let mut cluster = TestCluster::start_with(3, Faults::none(), LOG_BYTES_MAX).await;
         cluster.replicate().await;
-        write_much(&cluster, 0, 20).await;
+        write_much(&cluster, 0, 10).await;
         let behind = if cluster.leader().await.id == 3 { 2 } else { 3 };
         let disk = cluster.crash(behind);
-        write_much(&cluster, 20, 800).await;
+        write_much(&cluster, 10, 190).await;
         let leader = cluster.leader().await.group();
-        wait_until(|| leader.log.bounds().0.is_some_and(|purged| purged.index() > 100)).await;
+        wait_until(|| leader.log.bounds().0.is_some_and(|purged| purged.index() > 20)).await;
         cluster.open(behind, disk).await;
-        assert_eq!(cluster.settle().await.len(), 820);
+        assert_eq!(cluster.settle().await.len(), 200);
         assert_eq!(cluster.stores[&behind].apply.installed.load(Ordering::Relaxed), 1);
         // What was installed is there after a crash, and the log fits it.
-        write_much(&cluster, 820, 5).await;
+        write_much(&cluster, 200, 5).await;
         cluster.restart(behind).await;
-        write_much(&cluster, 825, 5).await;
-        assert_eq!(cluster.settle().await.len(), 830);
+        write_much(&cluster, 205, 5).await;
+        assert_eq!(cluster.settle().await.len(), 210);
     });
 }
 
@@ -52,9 +52,9 @@ fn a_crash_at_any_moment_of_an_installation_is_redone() {
             cluster.replicate().await;
             let behind = if cluster.leader().await.id == 3 { 2 } else { 3 };
             let disk = cluster.crash(behind);
-            write_much(&cluster, 0, 600).await;
+            write_much(&cluster, 0, 150).await;
             let leader = cluster.leader().await.group();
-            wait_until(|| leader.log.bounds().0.is_some_and(|purged| purged.index() > 100)).await;
+            wait_until(|| leader.log.bounds().0.is_some_and(|purged| purged.index() > 20)).await;
             cluster.open(behind, disk).await;
             if seed % 2 == 0 {
                 env::clock::sleep(Duration::from_micros(env::random::below(200_000))).await;
@@ -62,8 +62,8 @@ fn a_crash_at_any_moment_of_an_installation_is_redone() {
                 wait_until(|| cluster.stores[&behind].apply.installed.load(Ordering::Relaxed) == 1).await;
             }
             cluster.restart(behind).await;
-            write_much(&cluster, 600, 5).await;
-            assert_eq!(cluster.settle().await.len(), 605);
+            write_much(&cluster, 150, 5).await;
+            assert_eq!(cluster.settle().await.len(), 155);
         });
     }
 }
@@ -74,7 +74,7 @@ fn the_log_stays_within_its_bound_and_an_idle_group_pins_nothing() {
         let mut cluster = TestCluster::start_with(1, Faults::none(), LOG_BYTES_MAX).await;
         let idle = cluster.stores[&1].host.create(GroupSeed { range_id: 9, replica_id: 4 }).await.unwrap();
         idle.propose(Bytes::from_static(b"idle=1")).await.unwrap();
-        write_much(&cluster, 0, 2000).await;
+        write_much(&cluster, 0, 500).await;
         let host = cluster.stores[&1].host.clone();
         let bytes = || host.log.segments().iter().map(|segment| segment.bytes).sum::<u64>();
         wait_until(|| bytes() <= LOG_BYTES_MAX).await;
@@ -82,7 +82,7 @@ fn the_log_stays_within_its_bound_and_an_idle_group_pins_nothing() {
         let term = idle.role().term;
         drop((idle, host));
         cluster.restart(1).await;
-        assert_eq!(cluster.leader().await.content().len(), 2000);
+        assert_eq!(cluster.leader().await.content().len(), 500);
         let idle = cluster.stores[&1].host.group(9).unwrap();
         let mut role = idle.watch();
         role.wait_for(|role| role.is_leader).await.unwrap();
@@ -95,11 +95,11 @@ fn the_log_stays_within_its_bound_and_an_idle_group_pins_nothing() {
 fn a_learner_of_a_purged_group_begins_with_a_snapshot() {
     simulate(3, || async {
         let cluster = TestCluster::start_with(2, Faults::none(), LOG_BYTES_MAX).await;
-        write_much(&cluster, 0, 800).await;
+        write_much(&cluster, 0, 200).await;
         let leader = cluster.leader().await.group();
-        wait_until(|| leader.log.bounds().0.is_some_and(|purged| purged.index() > 100)).await;
+        wait_until(|| leader.log.bounds().0.is_some_and(|purged| purged.index() > 20)).await;
         cluster.replicate().await;
-        assert_eq!(cluster.settle().await.len(), 800);
+        assert_eq!(cluster.settle().await.len(), 200);
         assert_eq!(cluster.stores[&2].apply.installed.load(Ordering::Relaxed), 1);
     });
 }
