@@ -21,7 +21,7 @@ use crate::spans::{SequencedSpans, Span};
 use crate::table::cursor::Window;
 
 /// Memory of an entry beside its key and value: the nodes and handles of the skip list.
-const ENTRY_BYTES: usize = 144;
+const ENTRY_BYTES: usize = 160;
 /// Entries of one key that a walk passes one by one before it seeks.
 const STEPS_MAX: usize = 8;
 /// Keys that a walk gathers at a time.
@@ -57,33 +57,75 @@ struct Part {
 
 #[derive(Clone, Debug)]
 struct EntryKey {
+    /// The key's first bytes as a number: most comparisons end here, in the node itself.
+    head: u128,
     key: Bytes,
     timestamp: u64,
     sequence: Sequence,
 }
 
-/// What a skip list is searched for, without owning the key.
+/// The first sixteen bytes, padded with zeros.
+#[inline]
+fn head_of(key: &[u8]) -> u128 {
+    if let Some(head) = key.first_chunk::<16>() {
+        return u128::from_be_bytes(*head);
+    }
+    let mut head = [0; 16];
+    head.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    u128::from_be_bytes(head)
+}
+
+/// A place in a skip list; what it is searched for need not own its key.
 trait Place {
-    fn place(&self) -> (&[u8], u64, Sequence);
+    fn head(&self) -> u128;
+    /// (key, timestamp, sequence)
+    fn rest(&self) -> (&[u8], u64, Sequence);
+}
+
+/// A place to search for.
+struct Target<'a> {
+    head: u128,
+    key: &'a [u8],
+    timestamp: u64,
+    sequence: Sequence,
+}
+
+impl<'a> Target<'a> {
+    fn new(key: &'a [u8], timestamp: u64, sequence: Sequence) -> Self {
+        Self { head: head_of(key), key, timestamp, sequence }
+    }
 }
 
 impl Place for EntryKey {
     #[inline]
-    fn place(&self) -> (&[u8], u64, Sequence) {
+    fn head(&self) -> u128 {
+        self.head
+    }
+
+    #[inline]
+    fn rest(&self) -> (&[u8], u64, Sequence) {
         (&self.key, self.timestamp, self.sequence)
     }
 }
 
-impl Place for (&[u8], u64, Sequence) {
+impl Place for Target<'_> {
     #[inline]
-    fn place(&self) -> (&[u8], u64, Sequence) {
-        *self
+    fn head(&self) -> u128 {
+        self.head
+    }
+
+    #[inline]
+    fn rest(&self) -> (&[u8], u64, Sequence) {
+        (self.key, self.timestamp, self.sequence)
     }
 }
 
 #[inline]
-fn order(a: (&[u8], u64, Sequence), b: (&[u8], u64, Sequence)) -> Ordering {
-    a.0.cmp(b.0).then(b.1.cmp(&a.1)).then(b.2.cmp(&a.2))
+fn order(a: &(impl Place + ?Sized), b: &(impl Place + ?Sized)) -> Ordering {
+    a.head().cmp(&b.head()).then_with(|| {
+        let (a, b) = (a.rest(), b.rest());
+        a.0.cmp(b.0).then(b.1.cmp(&a.1)).then(b.2.cmp(&a.2))
+    })
 }
 
 impl<'a> Borrow<dyn Place + 'a> for EntryKey {
@@ -94,7 +136,7 @@ impl<'a> Borrow<dyn Place + 'a> for EntryKey {
 
 impl PartialEq for dyn Place + '_ {
     fn eq(&self, other: &Self) -> bool {
-        order(self.place(), other.place()).is_eq()
+        order(self, other).is_eq()
     }
 }
 impl Eq for dyn Place + '_ {}
@@ -106,7 +148,7 @@ impl PartialOrd for dyn Place + '_ {
 impl Ord for dyn Place + '_ {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        order(self.place(), other.place())
+        order(self, other)
     }
 }
 impl PartialEq for EntryKey {
@@ -123,7 +165,7 @@ impl PartialOrd for EntryKey {
 impl Ord for EntryKey {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        order(self.place(), other.place())
+        order(self, other)
     }
 }
 
@@ -169,7 +211,7 @@ impl Memtable {
         let bytes = key.len() + value.as_ref().map_or(0, Bytes::len) + ENTRY_BYTES;
         part.timestamp_min.fetch_min(timestamp, Atomic::Relaxed);
         part.timestamp_max.fetch_max(timestamp, Atomic::Release);
-        part.entries.insert(EntryKey { key, timestamp, sequence }, value);
+        part.entries.insert(EntryKey { head: head_of(&key), key, timestamp, sequence }, value);
         self.bytes.fetch_add(bytes, Atomic::Relaxed);
     }
 
@@ -229,7 +271,7 @@ impl Memtable {
     pub(crate) fn get(&self, keyspace: usize, key: &[u8], at: u64, sequence: Sequence) -> Known {
         let Some(part) = self.parts.get(keyspace) else { return Known::Nothing };
         let deleted = self.deletes(keyspace).map_or(0, |deletes| deletes.covering(key, sequence));
-        let mut place = (key, at, Sequence::MAX);
+        let mut place = Target::new(key, at, Sequence::MAX);
         let target: &(dyn Place + '_) = &place;
         let mut entry = part.entries.lower_bound(Bound::Included(target));
         let mut steps = 0;
@@ -245,12 +287,12 @@ impl Memtable {
             entry = if steps % STEPS_MAX != 0 {
                 found.next()
             } else if written > sequence {
-                place = (key, timestamp, sequence);
+                place = Target { timestamp, sequence, ..place };
                 let target: &(dyn Place + '_) = &place;
                 part.entries.lower_bound(Bound::Included(target))
             } else {
                 // Deleted: of this timestamp all that is older is, too.
-                place = (key, timestamp, 0);
+                place = Target { timestamp, sequence: 0, ..place };
                 let target: &(dyn Place + '_) = &place;
                 part.entries.lower_bound(Bound::Excluded(target))
             };
@@ -347,8 +389,8 @@ impl MemCursor {
     }
 
     fn fill_ascending(&mut self, part: &Part, key: &[u8], inclusive: bool) {
-        let first = (key, u64::MAX, Sequence::MAX);
-        let last = (key, 0, 0);
+        let first = Target::new(key, u64::MAX, Sequence::MAX);
+        let last = Target::new(key, 0, 0);
         let target: &(dyn Place + '_) = if inclusive { &first } else { &last };
         let bound = if inclusive { Bound::Included(target) } else { Bound::Excluded(target) };
         let mut entry = part.entries.lower_bound(bound);
@@ -381,11 +423,11 @@ impl MemCursor {
                 done = !self.window.all;
             }
             entry = if done && steps >= STEPS_MAX {
-                let last = (&*place.key, 0, 0);
+                let last = Target::new(&place.key, 0, 0);
                 let target: &(dyn Place + '_) = &last;
                 part.entries.lower_bound(Bound::Excluded(target))
             } else if !done && steps >= STEPS_MAX && place.timestamp > self.window.at {
-                let at = (&*place.key, self.window.at, Sequence::MAX);
+                let at = Target::new(&place.key, self.window.at, Sequence::MAX);
                 let target: &(dyn Place + '_) = &at;
                 part.entries.lower_bound(Bound::Included(target))
             } else {
@@ -395,7 +437,7 @@ impl MemCursor {
     }
 
     fn fill_descending(&mut self, part: &Part, key: &[u8]) {
-        let first = (key, u64::MAX, Sequence::MAX);
+        let first = Target::new(key, u64::MAX, Sequence::MAX);
         let target: &(dyn Place + '_) = &first;
         let mut entry = part.entries.upper_bound(Bound::Excluded(target));
         let mut keys = 0;
@@ -409,7 +451,7 @@ impl MemCursor {
             let before = self.chunk.len();
             self.gather(part, &key);
             keys += usize::from(self.chunk.len() > before);
-            let first = (&*key, u64::MAX, Sequence::MAX);
+            let first = Target::new(&key, u64::MAX, Sequence::MAX);
             let target: &(dyn Place + '_) = &first;
             entry = part.entries.upper_bound(Bound::Excluded(target));
         }
@@ -417,7 +459,7 @@ impl MemCursor {
 
     /// Adds the visible versions of one key, newest first.
     fn gather(&mut self, part: &Part, key: &Bytes) {
-        let first = (&**key, self.window.at, Sequence::MAX);
+        let first = Target::new(key, self.window.at, Sequence::MAX);
         let target: &(dyn Place + '_) = &first;
         let mut entry = part.entries.lower_bound(Bound::Included(target));
         let mut previous = None;

@@ -1,14 +1,18 @@
-//! Blocks of sorted entries: prefix-compressed, with restart points, searched without copying.
+//! Blocks of sorted entries: searched by an array of key heads, without copying and with few cache misses.
 //!
 //! ```text
-//! payload  := entry* | restart offset u32 * | restart count u32      the count's high bit: entries have timestamps
-//! entry    := shared varint | unshared varint | value length << 2 | flags  varint | timestamp u64 LE if present
-//!           | unshared key bytes | value bytes
+//! payload  := entry* | head u64 LE * n | offset * n | common prefix | its length u16 LE | count n and marks u32 LE
+//! marks    := bit 31: entries have timestamps | bit 30: offsets are u32 LE, else u16 LE
+//! entry    := suffix length varint | value length << 2 | flags  varint | timestamp u64 LE if present
+//!           | suffix bytes from the ninth on | value bytes
 //! flags    := 1 the entry deletes (no value) | 2 the key has history in this table
 //! index value := offset varint | length varint | min timestamp u64 LE | max timestamp u64 LE
 //! ```
-//! An entry takes its first `shared` bytes from the key before it; at a restart point it shares nothing. Order is key
-//! ascending, then timestamp descending.
+//! A key is the common prefix of the block, then the suffix: the head is the suffix's first eight bytes as a big-endian
+//! number, padded with zeros, so that comparing heads compares keys until two heads are equal. A search is a binary
+//! search over the heads, which lie together, and looks at an entry or two in the end (prefix truncation and 'poor
+//! man's normalized keys': Graefe and Larson, "B-Tree Indexes and CPU Caches", 2001). Order is key ascending, then
+//! timestamp descending.
 
 use std::cmp::Ordering;
 
@@ -16,9 +20,10 @@ use bytes::Bytes;
 
 use crate::coding::{put_varint, u32_at, u64_at, varint};
 
-/// Entries between restart points.
-const RESTART_INTERVAL: usize = 16;
 const TIMESTAMPS: u32 = 1 << 31;
+const WIDE: u32 = 1 << 30;
+const TRAILER_BYTES: usize = 6;
+const HEAD_BYTES: usize = 8;
 
 /// The entry is a deletion.
 pub(crate) const DELETES: u8 = 1;
@@ -28,76 +33,104 @@ pub(crate) const HAS_HISTORY: u8 = 2;
 /// Builds one block.
 #[derive(Debug)]
 pub(crate) struct BlockBuilder {
-    buffer: Vec<u8>,
-    restarts: Vec<u32>,
-    since_restart: usize,
-    last_key: Vec<u8>,
+    /// Keys and values, in the order of the entries.
+    bytes: Vec<u8>,
+    entries: Vec<Added>,
     timestamps: bool,
-    entries: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    key_at: usize,
+    value_at: usize,
+    end: usize,
+    timestamp: u64,
+    flags: u8,
 }
 
 impl BlockBuilder {
     pub(crate) fn new(timestamps: bool) -> Self {
-        Self {
-            buffer: Vec::new(),
-            restarts: Vec::new(),
-            since_restart: 0,
-            last_key: Vec::new(),
-            timestamps,
-            entries: 0,
-        }
+        Self { bytes: Vec::new(), entries: Vec::new(), timestamps }
     }
 
     pub(crate) fn add(&mut self, key: &[u8], timestamp: u64, flags: u8, value: &[u8]) {
-        let mut shared = 0;
-        if self.restarts.is_empty() || self.since_restart == RESTART_INTERVAL {
-            self.restarts.push(self.buffer.len() as u32);
-            self.since_restart = 0;
-        } else {
-            shared = common_prefix(&self.last_key, key);
-        }
-        let delta = key.get(shared..).unwrap_or_default();
-        put_varint(&mut self.buffer, shared as u64);
-        put_varint(&mut self.buffer, delta.len() as u64);
-        put_varint(&mut self.buffer, (value.len() as u64) << 2 | u64::from(flags));
-        if self.timestamps {
-            self.buffer.extend_from_slice(&timestamp.to_le_bytes());
-        }
-        self.buffer.extend_from_slice(delta);
-        self.buffer.extend_from_slice(value);
-        self.last_key.truncate(shared);
-        self.last_key.extend_from_slice(delta);
-        self.since_restart += 1;
-        self.entries += 1;
+        let key_at = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let value_at = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.entries.push(Added { key_at, value_at, end: self.bytes.len(), timestamp, flags });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries == 0
+        self.entries.is_empty()
     }
 
-    /// Bytes of the payload if it were finished now.
+    /// Bytes of the payload if it were finished now, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        self.buffer.len() + 4 * self.restarts.len() + 4
+        let each = HEAD_BYTES + 2 + 4 + if self.timestamps { 8 } else { 0 };
+        self.bytes.len() + each * self.entries.len() + TRAILER_BYTES
+    }
+
+    fn slice(&self, from: usize, to: usize) -> &[u8] {
+        self.bytes.get(from..to).unwrap_or_default()
+    }
+
+    fn key(&self, entry: &Added) -> &[u8] {
+        self.slice(entry.key_at, entry.value_at)
     }
 
     pub(crate) fn last_key(&self) -> &[u8] {
-        &self.last_key
+        self.entries.last().map_or(&[], |entry| self.key(entry))
     }
 
     /// The payload; the builder is empty afterwards.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
-        let mut payload = std::mem::take(&mut self.buffer);
-        for restart in &self.restarts {
-            payload.extend_from_slice(&restart.to_le_bytes());
+        let first = self.entries.first().map_or(&[][..], |entry| self.key(entry));
+        let common = common_prefix(first, self.last_key()).min(usize::from(u16::MAX));
+        let mut payload = Vec::with_capacity(self.bytes());
+        let mut offsets = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let suffix = self.slice(entry.key_at + common, entry.value_at);
+            let value = self.slice(entry.value_at, entry.end);
+            offsets.push(payload.len() as u32);
+            put_varint(&mut payload, suffix.len() as u64);
+            put_varint(&mut payload, (value.len() as u64) << 2 | u64::from(entry.flags));
+            if self.timestamps {
+                payload.extend_from_slice(&entry.timestamp.to_le_bytes());
+            }
+            payload.extend_from_slice(suffix.get(HEAD_BYTES..).unwrap_or_default());
+            payload.extend_from_slice(value);
         }
-        let flag = if self.timestamps { TIMESTAMPS } else { 0 };
-        payload.extend_from_slice(&(self.restarts.len() as u32 | flag).to_le_bytes());
-        self.restarts.clear();
-        self.last_key.clear();
-        self.since_restart = 0;
-        self.entries = 0;
+        let wide = payload.len() > usize::from(u16::MAX);
+        for entry in &self.entries {
+            let head = head_of(self.slice(entry.key_at + common, entry.value_at));
+            payload.extend_from_slice(&head.to_le_bytes());
+        }
+        for offset in offsets {
+            if wide {
+                payload.extend_from_slice(&offset.to_le_bytes());
+            } else {
+                payload.extend_from_slice(&(offset as u16).to_le_bytes());
+            }
+        }
+        payload.extend_from_slice(first.get(..common).unwrap_or_default());
+        payload.extend_from_slice(&(common as u16).to_le_bytes());
+        let marks = if self.timestamps { TIMESTAMPS } else { 0 } | if wide { WIDE } else { 0 };
+        payload.extend_from_slice(&(self.entries.len() as u32 | marks).to_le_bytes());
+        self.bytes.clear();
+        self.entries.clear();
         payload
     }
+}
+
+/// The first eight bytes as a number that orders as they do.
+#[inline]
+fn head_of(suffix: &[u8]) -> u64 {
+    if let Some(head) = suffix.first_chunk::<HEAD_BYTES>() {
+        return u64::from_be_bytes(*head);
+    }
+    let bits = 8 * (HEAD_BYTES - suffix.len()) as u32;
+    suffix.iter().fold(0u64, |head, byte| head << 8 | u64::from(*byte)).checked_shl(bits).unwrap_or(0)
 }
 
 /// Length of the longest common prefix.
@@ -108,6 +141,7 @@ pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 }
 
 /// Compares (key, timestamp) pairs: key ascending, timestamp descending.
+#[cfg(test)]
 pub(crate) fn compare(a: &[u8], a_timestamp: u64, b: &[u8], b_timestamp: u64) -> Ordering {
     a.cmp(b).then(b_timestamp.cmp(&a_timestamp))
 }
@@ -116,16 +150,21 @@ pub(crate) fn compare(a: &[u8], a_timestamp: u64, b: &[u8], b_timestamp: u64) ->
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     payload: Bytes,
-    restarts_at: usize,
-    restarts: usize,
+    count: usize,
+    heads_at: usize,
+    offsets_at: usize,
+    common_at: usize,
+    common_end: usize,
     timestamps: bool,
+    wide: bool,
 }
 
 /// An entry as it lies in the block.
 #[derive(Clone, Copy, Debug)]
 struct Raw {
-    shared: usize,
-    delta: (usize, usize),
+    suffix_length: usize,
+    /// The suffix from its ninth byte on.
+    rest: (usize, usize),
     flags: u8,
     timestamp: u64,
     value: (usize, usize),
@@ -134,6 +173,7 @@ struct Raw {
 /// What a search found.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
+    pub(crate) index: usize,
     pub(crate) key_matches: bool,
     pub(crate) timestamp: u64,
     pub(crate) flags: u8,
@@ -148,14 +188,22 @@ type Decoded<T> = std::result::Result<T, Malformed>;
 
 impl Block {
     pub(crate) fn new(payload: Bytes) -> Decoded<Self> {
-        let count_at = payload.len().checked_sub(4).ok_or(Malformed)?;
-        let count = u32_at(&payload, count_at).ok_or(Malformed)?;
-        let restarts = (count & !TIMESTAMPS) as usize;
-        let restarts_at = count_at.checked_sub(restarts.checked_mul(4).ok_or(Malformed)?).ok_or(Malformed)?;
-        if restarts == 0 {
+        let trailer_at = payload.len().checked_sub(TRAILER_BYTES).ok_or(Malformed)?;
+        let low =
+            payload.get(trailer_at..).and_then(|trailer| trailer.first_chunk::<2>()).ok_or(Malformed)?;
+        let marks = u32_at(&payload, trailer_at + 2).ok_or(Malformed)?;
+        let count = (marks & !(TIMESTAMPS | WIDE)) as usize;
+        let wide = marks & WIDE != 0;
+        let common = usize::from(u16::from_le_bytes(*low));
+        let common_at = trailer_at.checked_sub(common).ok_or(Malformed)?;
+        let offset_bytes = if wide { 4 } else { 2 };
+        let offsets_at = common_at.checked_sub(count * offset_bytes).ok_or(Malformed)?;
+        let heads_at = offsets_at.checked_sub(count * HEAD_BYTES).ok_or(Malformed)?;
+        if count == 0 {
             return Err(Malformed);
         }
-        Ok(Self { payload, restarts_at, restarts, timestamps: count & TIMESTAMPS != 0 })
+        let timestamps = marks & TIMESTAMPS != 0;
+        Ok(Self { payload, count, heads_at, offsets_at, common_at, common_end: trailer_at, timestamps, wide })
     }
 
     /// Bytes held in memory.
@@ -163,89 +211,126 @@ impl Block {
         self.payload.len()
     }
 
-    fn restart(&self, index: usize) -> Decoded<usize> {
-        let offset = u32_at(&self.payload, self.restarts_at + 4 * index).ok_or(Malformed)? as usize;
-        if offset < self.restarts_at { Ok(offset) } else { Err(Malformed) }
+    /// Number of entries, at least one.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     #[inline]
-    fn raw(&self, offset: usize) -> Decoded<Raw> {
-        let entries = self.payload.get(..self.restarts_at).ok_or(Malformed)?;
-        let mut at = offset;
-        let shared = varint(entries, &mut at).ok_or(Malformed)? as usize;
-        let unshared = varint(entries, &mut at).ok_or(Malformed)? as usize;
+    fn slice(&self, range: (usize, usize)) -> &[u8] {
+        self.payload.get(range.0..range.1).unwrap_or_default()
+    }
+
+    #[inline]
+    fn common(&self) -> &[u8] {
+        self.slice((self.common_at, self.common_end))
+    }
+
+    #[inline]
+    fn head(&self, index: usize) -> u64 {
+        u64_at(&self.payload, self.heads_at + HEAD_BYTES * index).unwrap_or(u64::MAX)
+    }
+
+    #[inline]
+    fn raw(&self, index: usize) -> Decoded<Raw> {
+        let mut at = if self.wide {
+            u32_at(&self.payload, self.offsets_at + 4 * index).ok_or(Malformed)? as usize
+        } else {
+            let at = self.offsets_at + 2 * index;
+            let offset = self.payload.get(at..at + 2).and_then(|bytes| bytes.first_chunk::<2>());
+            usize::from(u16::from_le_bytes(*offset.ok_or(Malformed)?))
+        };
+        let entries = self.payload.get(..self.heads_at).ok_or(Malformed)?;
+        let suffix_length = varint(entries, &mut at).ok_or(Malformed)? as usize;
         let length = varint(entries, &mut at).ok_or(Malformed)?;
         let mut timestamp = 0;
         if self.timestamps {
             timestamp = u64_at(entries, at).ok_or(Malformed)?;
             at += 8;
         }
-        let value_at = at.checked_add(unshared).ok_or(Malformed)?;
+        let value_at = at.checked_add(suffix_length.saturating_sub(HEAD_BYTES)).ok_or(Malformed)?;
         let end = value_at.checked_add((length >> 2) as usize).ok_or(Malformed)?;
         if end > entries.len() {
             return Err(Malformed);
         }
-        Ok(Raw {
-            shared,
-            delta: (at, value_at),
-            flags: (length & 3) as u8,
-            timestamp,
-            value: (value_at, end),
-        })
+        let flags = (length & 3) as u8;
+        Ok(Raw { suffix_length, rest: (at, value_at), flags, timestamp, value: (value_at, end) })
     }
 
-    fn slice(&self, range: (usize, usize)) -> &[u8] {
-        self.payload.get(range.0..range.1).unwrap_or_default()
+    /// Compares an entry that has the same head with (common prefix + suffix, timestamp).
+    #[inline]
+    fn compare_suffix(&self, raw: &Raw, suffix: &[u8]) -> Ordering {
+        if raw.suffix_length < HEAD_BYTES || suffix.len() < HEAD_BYTES {
+            // Of two with equal heads, padded with zeros, the shorter is a prefix of the longer.
+            return raw.suffix_length.cmp(&suffix.len());
+        }
+        self.slice(raw.rest).cmp(suffix.get(HEAD_BYTES..).unwrap_or_default())
     }
 
-    /// The last restart point whose key is below (key, timestamp), or the first one.
-    fn restart_before(&self, key: &[u8], timestamp: u64) -> Decoded<usize> {
-        let (mut low, mut high) = (0, self.restarts);
-        while high - low > 1 {
+    /// How many entries lie before (key, timestamp), and whether the one after them has that key.
+    #[inline]
+    fn position(&self, key: &[u8], timestamp: u64) -> Decoded<(usize, bool)> {
+        let common = self.common();
+        let Some((start, suffix)) = key.split_at_checked(common.len()) else {
+            return Ok((if key < common { 0 } else { self.count }, false));
+        };
+        match start.cmp(common) {
+            Ordering::Less => return Ok((0, false)),
+            Ordering::Greater => return Ok((self.count, false)),
+            Ordering::Equal => {}
+        }
+        let head = head_of(suffix);
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
             let middle = (low + high) / 2;
-            let raw = self.raw(self.restart(middle)?)?;
-            if compare(self.slice(raw.delta), raw.timestamp, key, timestamp) == Ordering::Less {
-                low = middle;
-            } else {
-                high = middle;
+            if self.head(middle) < head { low = middle + 1 } else { high = middle }
+        }
+        // Entries with the same head: few, or the versions of one key.
+        let mut end = low;
+        let mut step = 1;
+        while end < self.count && self.head(end) == head {
+            end = (end + step).min(self.count);
+            step *= 2;
+        }
+        let mut matches = false;
+        while low < end {
+            let middle = (low + end) / 2;
+            if self.head(middle) != head {
+                end = middle;
+                continue;
+            }
+            let raw = self.raw(middle)?;
+            let key_order = self.compare_suffix(&raw, suffix);
+            match key_order.then(timestamp.cmp(&raw.timestamp)) {
+                Ordering::Less => low = middle + 1,
+                _ => {
+                    matches = key_order == Ordering::Equal;
+                    end = middle;
+                }
             }
         }
-        Ok(low)
+        Ok((low, matches))
     }
 
     /// The first entry at or after (key, timestamp), without building any key.
+    #[inline]
     pub(crate) fn find(&self, key: &[u8], timestamp: u64) -> Decoded<Option<Found>> {
-        let mut offset = self.restart(self.restart_before(key, timestamp)?)?;
-        // How many bytes of `key` the entry before has in common with it; that entry is below (key, timestamp).
-        let mut matched = 0;
-        while offset < self.restarts_at {
-            let raw = self.raw(offset)?;
-            offset = raw.value.1;
-            if raw.shared > matched {
-                continue;
-            }
-            let found = |key_matches| {
-                Some(Found { key_matches, timestamp: raw.timestamp, flags: raw.flags, value: raw.value })
-            };
-            let delta = self.slice(raw.delta);
-            if raw.shared < matched {
-                // Above the key; or the next restart point, which the search above found not to be below.
-                return Ok(found(raw.shared == 0 && delta == key));
-            }
-            let rest = key.get(matched..).unwrap_or_default();
-            match delta.cmp(rest) {
-                Ordering::Less => matched += common_prefix(delta, rest),
-                Ordering::Greater => return Ok(found(false)),
-                Ordering::Equal if raw.timestamp <= timestamp => return Ok(found(true)),
-                Ordering::Equal => matched = key.len(),
-            }
+        let (index, key_matches) = self.position(key, timestamp)?;
+        if index >= self.count {
+            return Ok(None);
         }
-        Ok(None)
+        let raw = self.raw(index)?;
+        Ok(Some(Found { index, key_matches, timestamp: raw.timestamp, flags: raw.flags, value: raw.value }))
     }
 
     /// The value of a found entry, sharing the block's bytes.
     pub(crate) fn value(&self, found: &Found) -> Bytes {
         self.payload.slice(found.value.0..found.value.1)
+    }
+
+    /// The value of an entry by its index.
+    pub(crate) fn value_bytes_at(&self, index: usize) -> Decoded<&[u8]> {
+        Ok(self.slice(self.raw(index)?.value))
     }
 
     /// The value of a found entry.
@@ -258,23 +343,9 @@ impl Block {
 #[derive(Debug)]
 pub(crate) struct BlockCursor {
     block: Block,
-    /// Where the current entry begins; `restarts_at` when there is none.
-    offset: usize,
-    next: usize,
+    /// The current entry; `block.count` when there is none.
+    index: usize,
     key: Vec<u8>,
-    timestamp: u64,
-    flags: u8,
-    value: (usize, usize),
-    /// Entries before the current one down to a restart point, newest last; filled when walking back.
-    back: Vec<BackEntry>,
-    back_keys: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct BackEntry {
-    offset: usize,
-    next: usize,
-    key: (usize, usize),
     timestamp: u64,
     flags: u8,
     value: (usize, usize),
@@ -283,40 +354,31 @@ struct BackEntry {
 impl BlockCursor {
     /// A cursor that stands on no entry yet.
     pub(crate) fn new(block: Block) -> Self {
-        let end = block.restarts_at;
-        Self {
-            block,
-            offset: end,
-            next: end,
-            key: Vec::new(),
-            timestamp: 0,
-            flags: 0,
-            value: (0, 0),
-            back: Vec::new(),
-            back_keys: Vec::new(),
-        }
+        Self { index: block.count, block, key: Vec::new(), timestamp: 0, flags: 0, value: (0, 0) }
     }
 
     /// Stands on no entry of another block.
     pub(crate) fn reset(&mut self, block: Block) {
-        self.offset = block.restarts_at;
-        self.next = block.restarts_at;
+        self.index = block.count;
         self.block = block;
-        self.back.clear();
     }
 
+    #[inline]
     pub(crate) fn is_valid(&self) -> bool {
-        self.offset < self.block.restarts_at
+        self.index < self.block.count
     }
 
+    #[inline]
     pub(crate) fn key(&self) -> &[u8] {
         &self.key
     }
 
+    #[inline]
     pub(crate) fn timestamp(&self) -> u64 {
         self.timestamp
     }
 
+    #[inline]
     pub(crate) fn flags(&self) -> u8 {
         self.flags
     }
@@ -330,110 +392,46 @@ impl BlockCursor {
     }
 
     pub(crate) fn seek_first(&mut self) -> Decoded<()> {
-        self.load(0, true)
+        self.load(0)
     }
 
     pub(crate) fn seek_last(&mut self) -> Decoded<()> {
-        self.load(self.block.restart(self.block.restarts - 1)?, true)?;
-        while self.next < self.block.restarts_at {
-            self.load(self.next, false)?;
-        }
-        Ok(())
+        self.load(self.block.count - 1)
     }
 
     /// The first entry at or after (key, timestamp).
     pub(crate) fn seek(&mut self, key: &[u8], timestamp: u64) -> Decoded<()> {
-        let restart = self.block.restart(self.block.restart_before(key, timestamp)?)?;
-        self.load(restart, true)?;
-        while self.is_valid() && compare(&self.key, self.timestamp, key, timestamp) == Ordering::Less {
-            self.next()?;
-        }
-        Ok(())
+        let (index, _) = self.block.position(key, timestamp)?;
+        self.load(index)
     }
 
     /// The last entry before (key, timestamp).
     pub(crate) fn seek_before(&mut self, key: &[u8], timestamp: u64) -> Decoded<()> {
-        self.seek(key, timestamp)?;
-        if self.is_valid() { self.prev() } else { self.seek_last() }
+        let (index, _) = self.block.position(key, timestamp)?;
+        self.load(index.checked_sub(1).unwrap_or(self.block.count))
     }
 
     pub(crate) fn next(&mut self) -> Decoded<()> {
-        if self.next >= self.block.restarts_at {
-            self.offset = self.block.restarts_at;
-            self.next = self.offset;
-            return Ok(());
-        }
-        self.load(self.next, false)
+        self.load(self.index.saturating_add(1))
     }
 
     /// The entry before; none before the first.
     pub(crate) fn prev(&mut self) -> Decoded<()> {
-        if self.back.last().is_none_or(|entry| entry.next != self.offset) {
-            self.fill_back()?;
-        }
-        let Some(entry) = self.back.pop() else {
-            self.offset = self.block.restarts_at;
-            self.next = self.offset;
+        self.load(self.index.checked_sub(1).unwrap_or(self.block.count))
+    }
+
+    #[inline]
+    fn load(&mut self, index: usize) -> Decoded<()> {
+        self.index = index.min(self.block.count);
+        if self.index == self.block.count {
             return Ok(());
-        };
+        }
+        let raw = self.block.raw(index)?;
         self.key.clear();
-        self.key.extend_from_slice(self.back_keys.get(entry.key.0..entry.key.1).unwrap_or_default());
-        self.offset = entry.offset;
-        self.next = entry.next;
-        self.timestamp = entry.timestamp;
-        self.flags = entry.flags;
-        self.value = entry.value;
-        Ok(())
-    }
-
-    /// Decodes the entries from the last restart point before the current entry up to it.
-    fn fill_back(&mut self) -> Decoded<()> {
-        self.back.clear();
-        self.back_keys.clear();
-        let target = self.offset;
-        if target == 0 {
-            return Ok(());
-        }
-        let (mut low, mut high) = (0, self.block.restarts);
-        while high - low > 1 {
-            let middle = (low + high) / 2;
-            if self.block.restart(middle)? < target { low = middle } else { high = middle }
-        }
-        let mut offset = self.block.restart(low)?;
-        let mut previous = (0, 0);
-        while offset < target {
-            let raw = self.block.raw(offset)?;
-            let start = self.back_keys.len();
-            let shared_end = previous.0 + raw.shared;
-            if shared_end > previous.1 {
-                return Err(Malformed);
-            }
-            self.back_keys.extend_from_within(previous.0..shared_end);
-            self.back_keys.extend_from_slice(self.block.slice(raw.delta));
-            previous = (start, self.back_keys.len());
-            self.back.push(BackEntry {
-                offset,
-                next: raw.value.1,
-                key: previous,
-                timestamp: raw.timestamp,
-                flags: raw.flags,
-                value: raw.value,
-            });
-            offset = raw.value.1;
-        }
-        Ok(())
-    }
-
-    fn load(&mut self, offset: usize, restart: bool) -> Decoded<()> {
-        let raw = self.block.raw(offset)?;
-        let shared = if restart { 0 } else { raw.shared };
-        if shared > self.key.len() || (restart && raw.shared != 0) {
-            return Err(Malformed);
-        }
-        self.key.truncate(shared);
-        self.key.extend_from_slice(self.block.slice(raw.delta));
-        self.offset = offset;
-        self.next = raw.value.1;
+        self.key.extend_from_slice(self.block.common());
+        let head = self.block.head(index).to_be_bytes();
+        self.key.extend_from_slice(head.get(..raw.suffix_length).unwrap_or(&head));
+        self.key.extend_from_slice(self.block.slice(raw.rest));
         self.timestamp = raw.timestamp;
         self.flags = raw.flags;
         self.value = raw.value;
@@ -463,7 +461,7 @@ mod tests {
         }
         let bytes = builder.bytes();
         let payload = builder.finish();
-        assert_eq!(payload.len(), bytes);
+        assert!(payload.len() <= bytes);
         Block::new(Bytes::from(payload)).unwrap()
     }
 
@@ -532,6 +530,37 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn keys_that_differ_only_in_zeros_and_length_keep_their_order() {
+        let mut keys: Vec<Vec<u8>> = vec![b"p".to_vec()];
+        for length in 0..20 {
+            keys.push([b"p".to_vec(), vec![0; length], b"\x01".to_vec()].concat());
+            keys.push([b"p".to_vec(), vec![0; length]].concat());
+        }
+        keys.sort();
+        keys.dedup();
+        let mut builder = BlockBuilder::new(false);
+        keys.iter().for_each(|key| builder.add(key, 0, 0, key));
+        let block = Block::new(Bytes::from(builder.finish())).unwrap();
+        let mut cursor = BlockCursor::new(block.clone());
+        for (index, key) in keys.iter().enumerate() {
+            let found = block.find(key, 0).unwrap().unwrap();
+            assert_eq!((found.index, found.key_matches, block.value_bytes(&found)), (index, true, &key[..]));
+            cursor.seek(key, 0).unwrap();
+            assert_eq!(cursor.key(), key);
+        }
+    }
+
+    #[test]
+    fn a_block_with_a_large_value_has_wide_offsets() {
+        let mut builder = BlockBuilder::new(false);
+        builder.add(b"a", 0, 0, &[1; 70_000]);
+        builder.add(b"b", 0, 0, b"small");
+        let block = Block::new(Bytes::from(builder.finish())).unwrap();
+        let found = block.find(b"b", 0).unwrap().unwrap();
+        assert_eq!(block.value_bytes(&found), b"small");
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl SectionCursor {
     /// Stands before the first or behind the last entry of a partition; false if there is no such partition.
     fn load_partition(&mut self, partition: usize) -> Result<bool> {
         self.partition = partition;
-        if partition >= self.section().partitions.len() {
+        if partition >= self.section().partitions() {
             self.data = None;
             self.index = None;
             return Ok(false);
@@ -134,7 +134,7 @@ impl SectionCursor {
 
     /// The first entry at or after (key, timestamp).
     fn seek(&mut self, key: &[u8], timestamp: u64) -> Result<()> {
-        let Some(partition) = self.section().partition_of(key, timestamp) else {
+        let Some(partition) = self.table.partition_of(self.section(), key, timestamp)? else {
             self.data = None;
             return Ok(());
         };
@@ -159,7 +159,7 @@ impl SectionCursor {
 
     /// The last entry before (key, timestamp).
     fn seek_before(&mut self, key: &[u8], timestamp: u64) -> Result<()> {
-        match self.section().partition_of(key, timestamp) {
+        match self.table.partition_of(self.section(), key, timestamp)? {
             None => return self.seek_end(true),
             Some(partition) => self.load_partition(partition)?,
         };
@@ -183,7 +183,7 @@ impl SectionCursor {
 
     /// The first entry, or the last.
     fn seek_end(&mut self, last: bool) -> Result<()> {
-        let partitions = self.section().partitions.len();
+        let partitions = self.section().partitions();
         if partitions == 0 {
             self.data = None;
             return Ok(());

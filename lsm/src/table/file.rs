@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use env::disk::{Disk, ReadFile};
 
-use super::block::{Block, BlockCursor, DELETES, HAS_HISTORY, compare};
+use super::block::{Block, BlockCursor, DELETES, Found, HAS_HISTORY, Malformed};
 use super::filter::Filter;
 use super::properties::{Handle, Properties, Summary};
 use crate::cache::BlockCache;
@@ -26,18 +26,11 @@ pub(crate) const TRAILER_BYTES: usize = 5;
 /// No block is larger when decoded.
 const BLOCK_BYTES_MAX: u64 = 1 << 31;
 
-/// Where an index block or data block lies, and what it spans.
-#[derive(Clone, Debug)]
-pub(crate) struct TopEntry {
-    pub(crate) key: Bytes,
-    pub(crate) timestamp: u64,
-    pub(crate) handle: Handle,
-}
-
-/// One of the two sorted sequences of entries in a table: its index partitions.
+/// One of the two sorted sequences of entries in a table: its index, the partitions' level in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Section {
-    pub(crate) partitions: Vec<TopEntry>,
+    /// None: the section is empty.
+    top: Option<Block>,
     pinned: Vec<OnceLock<Block>>,
 }
 
@@ -111,10 +104,9 @@ impl Table {
         let section = |handle: Option<Handle>| match handle {
             None => Ok(Section::default()),
             Some(handle) => {
-                let partitions = decode_top(read(handle)?)
-                    .ok_or_else(|| Error::corrupt(path, handle.offset, "not an index"))?;
-                let pinned = partitions.iter().map(|_| OnceLock::new()).collect();
-                Ok(Section { partitions, pinned })
+                let top = Block::new(read(handle)?)
+                    .map_err(|_| Error::corrupt(path, handle.offset, "not an index"))?;
+                Ok(Section { pinned: (0..top.count()).map(|_| OnceLock::new()).collect(), top: Some(top) })
             }
         };
         let (current, history) = (section(properties.current)?, section(properties.history)?);
@@ -149,9 +141,8 @@ impl Table {
 
     /// Bytes held in memory all the time.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let top = self.current.partitions.iter().chain(&self.history.partitions);
-        self.filter.as_ref().map_or(0, |filter| filter.bytes() as u64)
-            + top.map(|t| t.key.len() as u64 + 64).sum::<u64>()
+        let tops = self.current.top.iter().chain(&self.history.top).map(|top| top.bytes() as u64);
+        self.filter.as_ref().map_or(0, |filter| filter.bytes() as u64) + tops.sum::<u64>()
     }
 
     /// False if the filter knows that no key has this hash.
@@ -173,15 +164,26 @@ impl Table {
         Ok(found.map(|(block, found)| versioned(&block, &found)))
     }
 
-    fn find(&self, section: &Section, key: &[u8], at: u64) -> Result<Option<(Block, super::block::Found)>> {
-        let Some(partition) = section.partition_of(key, at) else { return Ok(None) };
-        let index = self.index_block(section, partition)?;
+    fn find(&self, section: &Section, key: &[u8], at: u64) -> Result<Option<(Block, Found)>> {
         let malformed = |_| self.malformed();
+        let Some(partition) = self.partition_of(section, key, at)? else { return Ok(None) };
+        let index = self.index_block(section, partition)?;
         let Some(found) = index.find(key, at).map_err(malformed)? else { return Ok(None) };
         let value = IndexValue::read(index.value_bytes(&found)).ok_or_else(|| self.malformed())?;
         let block = self.block(value.handle)?;
         let found = block.find(key, at).map_err(malformed)?;
         Ok(found.filter(|found| found.key_matches).map(|found| (block, found)))
+    }
+
+    /// The partition of a section's index that holds the first entry at or after (key, timestamp), if any does.
+    #[inline]
+    pub(crate) fn partition_of(
+        &self,
+        section: &Section,
+        key: &[u8],
+        timestamp: u64,
+    ) -> Result<Option<usize>> {
+        section.partition_of(key, timestamp).map_err(|_| self.malformed())
     }
 
     /// The error for a block that checks but makes no sense.
@@ -194,13 +196,16 @@ impl Table {
     }
 
     /// A partition of a section's index.
+    #[inline]
     pub(crate) fn index_block(&self, section: &Section, partition: usize) -> Result<Block> {
         let cell = section.pinned.get(partition);
         if let Some(block) = cell.and_then(OnceLock::get) {
             return Ok(block.clone());
         }
-        let Some(entry) = section.partitions.get(partition) else { return Err(self.malformed()) };
-        let block = self.block(entry.handle)?;
+        let Some(top) = &section.top else { return Err(self.malformed()) };
+        let value = top.value_bytes_at(partition).map_err(|_| self.malformed())?;
+        let value = IndexValue::read(value).ok_or_else(|| self.malformed())?;
+        let block = self.block(value.handle)?;
         if let Some(cell) = cell
             && self.cache.pin(block.bytes() as u64)
             && cell.set(block.clone()).is_err()
@@ -228,18 +233,24 @@ impl Table {
     }
 }
 
-fn versioned(block: &Block, found: &super::block::Found) -> Versioned {
+fn versioned(block: &Block, found: &Found) -> Versioned {
     let value = if found.flags & DELETES != 0 { None } else { Some(block.value(found)) };
     Versioned { timestamp: found.timestamp, value }
 }
 
 impl Section {
+    /// Partitions of its index.
+    pub(crate) fn partitions(&self) -> usize {
+        self.pinned.len()
+    }
+
     /// The partition that holds the first entry at or after (key, timestamp), if any does.
-    pub(crate) fn partition_of(&self, key: &[u8], timestamp: u64) -> Option<usize> {
-        let at = self
-            .partitions
-            .partition_point(|entry| compare(&entry.key, entry.timestamp, key, timestamp).is_lt());
-        if at < self.partitions.len() { Some(at) } else { None }
+    #[inline]
+    fn partition_of(&self, key: &[u8], timestamp: u64) -> std::result::Result<Option<usize>, Malformed> {
+        match &self.top {
+            None => Ok(None),
+            Some(top) => Ok(top.find(key, timestamp)?.map(|found| found.index)),
+        }
     }
 }
 
@@ -340,20 +351,4 @@ fn decode_spans(payload: Bytes) -> Option<Spans> {
         spans.push(Span { start: reader.prefixed()?, end: reader.prefixed()? });
     }
     Some(Spans::union(spans))
-}
-
-fn decode_top(payload: Bytes) -> Option<Vec<TopEntry>> {
-    let mut cursor = BlockCursor::new(Block::new(payload).ok()?);
-    let mut top = Vec::new();
-    cursor.seek_first().ok()?;
-    while cursor.is_valid() {
-        let value = IndexValue::read(cursor.value_bytes())?;
-        top.push(TopEntry {
-            key: Bytes::copy_from_slice(cursor.key()),
-            timestamp: cursor.timestamp(),
-            handle: value.handle,
-        });
-        cursor.next().ok()?;
-    }
-    Some(top)
 }
