@@ -6,7 +6,7 @@ use expr::{Datum, Expr, Type, TypeKind, resolve};
 use super::Binder;
 use super::coerce::{number, placed};
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, ExprKind};
+use crate::parse::ast::{self, ExprKind, PatternForm};
 
 impl Binder<'_> {
     /// The expression over the row of the level at hand. Its type may still be open (a literal, NULL, a parameter).
@@ -57,21 +57,18 @@ impl Binder<'_> {
                 self.quantified_array(left, operator, right, *all)
             }
             ExprKind::Between { operand, low, high, negated } => self.between(operand, low, high, *negated),
-            ExprKind::Like { operator_at, operand, pattern, escape, insensitive, negated } => {
-                let name = match (insensitive, negated) {
-                    (false, false) => "~~",
-                    (false, true) => "!~~",
-                    (true, false) => "~~*",
-                    (true, true) => "!~~*",
+            ExprKind::Like { operator_at, operand, pattern, escape, form, negated } => {
+                let left = (self.expression(operand)?, operand.at);
+                let right = self.pattern(pattern, escape.as_deref(), *form, *operator_at)?;
+                let name = match (form, negated) {
+                    (PatternForm::Like, false) => "~~",
+                    (PatternForm::Like, true) => "!~~",
+                    (PatternForm::Insensitive, false) => "~~*",
+                    (PatternForm::Insensitive, true) => "!~~*",
+                    (PatternForm::Similar, false) => "~",
+                    (PatternForm::Similar, true) => "!~",
                 };
-                let left = self.expression(operand)?;
-                let mut right = self.expression(pattern)?;
-                if let Some(escape) = escape {
-                    let bound = self.expression(escape)?;
-                    let args = vec![(right, pattern.at), (bound, escape.at)];
-                    right = self.call_by_name("like_escape", args, *operator_at)?;
-                }
-                self.operator(name, Some((left, operand.at)), (right, pattern.at), *operator_at)
+                self.operator(name, Some(left), (right, pattern.at), *operator_at)
             }
             ExprKind::Case { operand, branches, otherwise } => {
                 self.case(operand.as_deref(), branches, otherwise.as_deref())
@@ -99,6 +96,26 @@ impl Binder<'_> {
     pub(super) fn settled_expression(&mut self, expr: &ast::Expr) -> Result<Expr> {
         let bound = self.expression(expr)?;
         self.settle(bound, expr.at)
+    }
+
+    /// The pattern of LIKE with its escapes, or that of SIMILAR TO as a regular expression.
+    fn pattern(
+        &mut self,
+        pattern: &ast::Expr,
+        escape: Option<&ast::Expr>,
+        form: PatternForm,
+        at: usize,
+    ) -> Result<Expr> {
+        let function = match (form, escape) {
+            (PatternForm::Like | PatternForm::Insensitive, None) => return self.expression(pattern),
+            (PatternForm::Like | PatternForm::Insensitive, Some(_)) => "like_escape",
+            (PatternForm::Similar, _) => "similar_to_escape",
+        };
+        let mut args = vec![(self.expression(pattern)?, pattern.at)];
+        if let Some(escape) = escape {
+            args.push((self.expression(escape)?, escape.at));
+        }
+        self.call_by_name(function, args, at)
     }
 
     fn cast(&mut self, operand: &ast::Expr, ty: &ast::TypeName) -> Result<Expr> {

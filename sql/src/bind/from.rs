@@ -40,7 +40,7 @@ impl Binder<'_> {
     pub(super) fn cross_join(&mut self, left: Source, item: &TableExpr) -> Result<Source> {
         let (right, bindings) = self.right_side(&left.scope, item)?;
         let width = left.node.width();
-        let scope = left.scope.join(right.scope, width, item.at())?;
+        let scope = left.scope.join(right.scope, width)?;
         let node = Node::Join(Join {
             kind: JoinKind::Inner,
             left: Box::new(left.node),
@@ -235,9 +235,9 @@ impl Binder<'_> {
         };
         let merges = matches!(condition, JoinCondition::Using(_) | JoinCondition::Natural);
         let (scope, mut conditions) = if merges {
-            self.merge(left.scope, right.scope.shifted(width), kind, &shared, at)?
+            self.merge(left.scope, right.scope.shifted(width), kind, &shared)?
         } else {
-            (left.scope.join(right.scope, width, at)?, Vec::new())
+            (left.scope.join(right.scope, width)?, Vec::new())
         };
         let mut join = Join {
             kind,
@@ -281,7 +281,6 @@ impl Binder<'_> {
         right: Scope,
         kind: JoinKind,
         shared: &[Name],
-        at: usize,
     ) -> Result<(Scope, Vec<Expr>)> {
         let mut merged = Vec::new();
         let mut conditions = Vec::new();
@@ -305,7 +304,7 @@ impl Binder<'_> {
         }
         let is_shared = |column: &ScopeColumn| shared.iter().any(|name| name.value == column.name);
         let mut scope = Scope { columns: merged, relations: left.relations };
-        scope.add_relations(right.relations, at)?;
+        scope.add_relations(right.relations)?;
         scope.columns.extend(left.columns.into_iter().filter(|column| !is_shared(column)));
         scope.columns.extend(right.columns.into_iter().filter(|column| !is_shared(column)));
         Ok((scope, conditions))

@@ -29,6 +29,7 @@ mod scope;
 mod select;
 mod session;
 mod subquery;
+mod suggest;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -350,7 +350,7 @@ fn conflict_scope(
     let own = if is_aliased { Some(named(alias)) } else { None };
     let existing = binder.row_scope(table, own.as_ref())?;
     let excluded = binder.row_scope(table, Some(&named("excluded")))?;
-    existing.join(excluded, table.columns.len(), 0)
+    existing.join(excluded, table.columns.len())
 }
 
 /// The unique indexes over exactly these columns.

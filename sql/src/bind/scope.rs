@@ -7,6 +7,7 @@ use expr::Expr;
 use super::placeholder;
 use super::same::same;
 use super::subquery::PutAside;
+use super::suggest;
 use super::{Binder, placeholder::Stands};
 use crate::catalog::{Oid, TableDescriptor};
 use crate::error::{Error, Result};
@@ -129,20 +130,20 @@ impl Relation {
 
 impl Scope {
     /// The columns of both; the other's row follows this one's, which has `width` columns.
-    pub(super) fn join(mut self, other: Self, width: usize, at: usize) -> Result<Self> {
+    pub(super) fn join(mut self, other: Self, width: usize) -> Result<Self> {
         let other = other.shifted(width);
-        self.add_relations(other.relations, at)?;
+        self.add_relations(other.relations)?;
         self.columns.extend(other.columns);
         Ok(self)
     }
 
     /// Adds relations; 42712 if a name is taken.
-    pub(super) fn add_relations(&mut self, relations: Vec<Relation>, at: usize) -> Result<()> {
+    pub(super) fn add_relations(&mut self, relations: Vec<Relation>) -> Result<()> {
         for relation in relations {
             let taken = |other: &Relation| other.name == relation.name && other.schema == relation.schema;
             if self.relations.iter().any(taken) {
                 let message = format!("table name \"{}\" specified more than once", relation.name);
-                return Err(Error::new("42712", message).at(at));
+                return Err(Error::new("42712", message));
             }
             self.relations.push(relation);
         }
@@ -203,7 +204,11 @@ impl Scope {
             (Some(column), None) => Ok(Some(column.clone())),
             (None, _) => {
                 let message = format!("column {}.{} does not exist", table.value, name.value);
-                Err(Error::new("42703", message).at(table.at))
+                let error = Error::new("42703", message).at(table.at);
+                Err(match suggest::hint(std::iter::once(self), Some(&table.value), &name.value) {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                })
             }
         }
     }
@@ -310,7 +315,14 @@ impl Binder<'_> {
                 if levels.any(|level| level.scope.relation(None, &name.value).is_some()) {
                     return Error::unsupported("a whole row as a value").at(name.at);
                 }
-                Error::new("42703", format!("column \"{}\" does not exist", name.value)).at(name.at)
+                let error =
+                    Error::new("42703", format!("column \"{}\" does not exist", name.value)).at(name.at);
+                let scopes =
+                    visible.iter().filter_map(|place| self.levels.get(*place)).map(|level| &level.scope);
+                match suggest::hint(scopes, None, &name.value) {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                }
             }
             [.., table, _] => {
                 let hidden =

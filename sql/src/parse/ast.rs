@@ -534,7 +534,7 @@ pub enum ExprKind {
         /// NOT BETWEEN
         negated: bool,
     },
-    /// `x LIKE p ESCAPE e`, and ILIKE
+    /// `x LIKE p ESCAPE e`, and ILIKE and SIMILAR TO
     Like {
         /// Where the word stands.
         operator_at: usize,
@@ -544,8 +544,8 @@ pub enum ExprKind {
         pattern: Box<Expr>,
         /// e
         escape: Option<Box<Expr>>,
-        /// ILIKE
-        insensitive: bool,
+        /// Which of them.
+        form: PatternForm,
         /// NOT LIKE
         negated: bool,
     },
@@ -585,6 +585,17 @@ pub enum ExprKind {
         /// c
         collation: QualifiedName,
     },
+}
+
+/// How a pattern is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatternForm {
+    /// LIKE
+    Like,
+    /// ILIKE
+    Insensitive,
+    /// SIMILAR TO
+    Similar,
 }
 
 /// A function call.

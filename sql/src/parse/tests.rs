@@ -88,7 +88,6 @@ fn clauses_that_are_not_implemented_are_refused_by_name() {
         ("copy t from '/etc/passwd'", "COPY with a file on the server"),
         ("copy t from stdin (format binary)", "COPY in binary format"),
         ("select * from t tablesample system (10)", "TABLESAMPLE"),
-        ("select a similar to 'x' from t", "SIMILAR TO"),
         ("grant select on t to u", "GRANT"),
         ("set role x", "SET ROLE"),
         ("prepare transaction 'x'", "PREPARE TRANSACTION"),

@@ -5,7 +5,9 @@
 
 use sqlparser::ast as sp;
 
-use super::super::ast::{Expr, ExprKind, Function, Name, Operator, QualifiedName, Query, TypeName};
+use super::super::ast::{
+    Expr, ExprKind, Function, Name, Operator, PatternForm, QualifiedName, Query, TypeName,
+};
 use super::super::source::too_deep;
 use super::{Adapter, refuse, refuse_if, types};
 use crate::error::{Error, Result};
@@ -220,10 +222,13 @@ impl Adapter<'_, '_> {
                 self.postfix(*expr, |operand| ExprKind::Between { operand, low, high, negated })
             }
             sp::Expr::Like { negated, any, expr, pattern, escape_char } => {
-                self.like(*expr, *pattern, escape_char, (any, negated, false))
+                self.like(*expr, *pattern, escape_char, (any, negated, PatternForm::Like))
             }
             sp::Expr::ILike { negated, any, expr, pattern, escape_char } => {
-                self.like(*expr, *pattern, escape_char, (any, negated, true))
+                self.like(*expr, *pattern, escape_char, (any, negated, PatternForm::Insensitive))
+            }
+            sp::Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+                self.like(*expr, *pattern, escape_char, (false, negated, PatternForm::Similar))
             }
             sp::Expr::AnyOp { left, compare_op, right, is_some: _ } => {
                 self.quantified(*left, &compare_op, *right, false)
@@ -301,7 +306,6 @@ impl Adapter<'_, '_> {
             sp::Expr::GroupingSets(_) => return refuse("GROUPING SETS"),
             sp::Expr::Cube(_) => return refuse("CUBE"),
             sp::Expr::Rollup(_) => return refuse("ROLLUP"),
-            sp::Expr::SimilarTo { .. } => return refuse("SIMILAR TO"),
             sp::Expr::IsJson { .. } => return refuse("IS JSON"),
             sp::Expr::IsNormalized { .. } => return refuse("IS NORMALIZED"),
             other => return refuse(format!("the expression {other}")),
@@ -327,19 +331,20 @@ impl Adapter<'_, '_> {
         operand: sp::Expr,
         pattern: sp::Expr,
         escape: Option<Box<sp::Expr>>,
-        (any, negated, insensitive): (bool, bool, bool),
+        (any, negated, form): (bool, bool, PatternForm),
     ) -> Result<Piece> {
         refuse_if(any, "LIKE ANY")?;
         let pattern = self.piece(pattern)?;
         let escape = escape.map(|escape| self.boxed(*escape)).transpose()?;
-        let operator_at = self.source.before(pattern.start, if negated { 2 } else { 1 });
+        let back = usize::from(negated).saturating_add(if form == PatternForm::Similar { 2 } else { 1 });
+        let operator_at = self.source.before(pattern.start, back);
         let pattern = Box::new(pattern.expr);
         self.postfix(operand, |operand| ExprKind::Like {
             operator_at,
             operand,
             pattern,
             escape,
-            insensitive,
+            form,
             negated,
         })
     }
