@@ -166,7 +166,7 @@ fn locks_last_while_heartbeats_come_and_expire_without() {
             env::clock::sleep(Duration::from_secs(1)).await;
             let heartbeat = Heartbeat { txn_ids: vec![a.id.clone(), unknown.clone()] };
             match client.send(a.header(), Op::Heartbeat(heartbeat)).await.unwrap() {
-                Answer::Heartbeat(answer) => assert_eq!(answer.unknown, [unknown.clone()]),
+                Answer::Heartbeat(answer) => assert_eq!(answer.unknown, std::slice::from_ref(&unknown)),
                 other => panic!("{other:?}"),
             }
         }
