@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
-use crate::table::block::Block;
+use crate::block::Block;
 
 /// Bytes that an entry takes beside its block.
 const ENTRY_BYTES: u64 = 96;

@@ -6,6 +6,7 @@
 //! what was written. [`log`] is the append-only file beneath, usable alone.
 
 mod batch;
+mod block;
 mod cache;
 mod coding;
 mod compaction;

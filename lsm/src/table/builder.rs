@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::disk::{AppendFile, Disk};
 
-use super::block::{BlockBuilder, DELETES, HAS_HISTORY, common_prefix};
 use super::file::{IndexValue, TRAILER_BYTES, block_checksum, encode_spans, footer};
 use super::filter;
 use super::properties::{Handle, Properties, Summary};
+use crate::block::{BlockBuilder, DELETES, HAS_HISTORY, common_prefix};
 use crate::entry::{Versioned, successor};
 use crate::error::{Error, Result};
 use crate::options::Compression;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::block::{Block, BlockCursor, DELETES, HAS_HISTORY};
 use super::file::{Section, Table};
+use crate::block::{Block, BlockCursor, DELETES, HAS_HISTORY};
 use crate::entry::Versioned;
 use crate::error::Result;
 

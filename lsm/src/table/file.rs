@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use env::disk::{Disk, ReadFile};
 
-use super::block::{Block, BlockCursor, DELETES, Found, HAS_HISTORY, Malformed};
 use super::filter::Filter;
 use super::properties::{Handle, Properties, Summary};
+use crate::block::{Block, BlockCursor, DELETES, Found, HAS_HISTORY, Malformed};
 use crate::cache::BlockCache;
 use crate::coding::{Reader, u32_at, u64_at};
 use crate::entry::Versioned;

@@ -12,7 +12,7 @@
 //! current section says by a flag whether its key has history here. Without versions only *current* is used.
 //!
 //! Each section has a two-level index: partitions of (last key of block → handle, timestamps), and above them a top
-//! block of (last key of partition → handle). The layout inside entry and index blocks is drawn in [`block`], the
+//! block of (last key of partition → handle). The layout inside entry and index blocks is drawn in [`crate::block`], the
 //! filter's in [`filter`]. The range deletes of a table concern older tables only, never entries of its own.
 //!
 //! # Invariants
@@ -20,7 +20,6 @@
 //! - The bounds `start` and `end` (exclusive) enclose every key and every range delete of the table.
 //! - A table's file is never written after its sync, and its number is never used again.
 
-pub(crate) mod block;
 pub(crate) mod builder;
 pub(crate) mod cursor;
 pub(crate) mod file;
