@@ -8,9 +8,9 @@ use env::disk::{CrashMode, MemoryDisk};
 use env::task::Scope;
 use env::{clock, random};
 use node::{Node, NodeOptions};
+use proto::NodeService;
 use proto::simulated::{Counts, SimulatedNetwork};
 use proto::v1::{CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, RangesRequest};
-use proto::NodeService;
 use tokio::runtime::Handle;
 
 use super::scenario::Scenario;
