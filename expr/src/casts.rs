@@ -339,3 +339,59 @@ fn to_numeric(value: &Datum) -> Result<Numeric> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::datum::arbitrary::datum_of;
+
+    const KINDS: [TypeKind; 15] = [
+        TypeKind::Bool,
+        TypeKind::Int2,
+        TypeKind::Int4,
+        TypeKind::Int8,
+        TypeKind::Oid,
+        TypeKind::Float4,
+        TypeKind::Float8,
+        TypeKind::Numeric,
+        TypeKind::Text,
+        TypeKind::Bytea,
+        TypeKind::Date,
+        TypeKind::Timestamp,
+        TypeKind::Timestamptz,
+        TypeKind::Interval,
+        TypeKind::Uuid,
+    ];
+
+    proptest! {
+        #[test]
+        fn every_cast_there_is_can_be_done(
+            (from, value) in prop::sample::select(KINDS.to_vec()).prop_flat_map(|kind| (Just(kind), datum_of(kind))),
+            to in prop::sample::select(KINDS.to_vec()),
+        ) {
+            if find(from, to).is_none() {
+                return Ok(());
+            }
+            let session = SessionContext::default();
+            if let Err(error) = apply(value, from.into(), to.into(), true, &session) {
+                prop_assert!(!matches!(error.sqlstate, "XX000" | "42846"), "{:?} to {:?}: {}", from, to, error);
+            }
+        }
+    }
+
+    #[test]
+    fn the_rules_of_pg_cast_hold() {
+        use CastContext::{Assignment, Explicit, Implicit};
+        let context = |from, to| find(from, to).map(|cast| cast.context);
+        assert_eq!(context(TypeKind::Int4, TypeKind::Int8), Some(Implicit));
+        assert_eq!(context(TypeKind::Int8, TypeKind::Int4), Some(Assignment));
+        assert_eq!(context(TypeKind::Bool, TypeKind::Int4), Some(Explicit));
+        assert_eq!(context(TypeKind::Int4, TypeKind::Text), Some(Assignment));
+        assert_eq!(context(TypeKind::Text, TypeKind::Int4), Some(Explicit));
+        assert_eq!(context(TypeKind::Bool, TypeKind::Int8), None);
+        assert_eq!(context(TypeKind::Uuid, TypeKind::Bytea), None);
+        assert!(is_binary_coercible(TypeKind::Varchar, TypeKind::Text));
+    }
+}

@@ -162,6 +162,7 @@ pub(super) fn dimensions_text(args: &[Datum], types: &[Type], _: &SessionContext
 pub(super) fn fill(args: &[Datum]) -> Result<Datum> {
     let [value, lengths] = exactly(args)?;
     match array(lengths)? {
+        [Datum::Null, ..] => Err(Error::new("22004", "dimension values cannot be null")),
         [] => Ok(Datum::Array([].into())),
         [length] => {
             let length = usize::try_from(integer(length)?).unwrap_or(0);

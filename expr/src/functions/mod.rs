@@ -200,3 +200,109 @@ impl Function {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+    use crate::datum::arbitrary::datum_of;
+
+    /// A value for a parameter: small, extreme or odd, so that bounds are met often.
+    fn argument(kind: TypeKind) -> BoxedStrategy<Datum> {
+        let text = |words: &'static [&'static str]| prop::sample::select(words).prop_map(Datum::from);
+        match kind {
+            TypeKind::Int2 => prop_oneof![-3i16..10, Just(i16::MIN), Just(i16::MAX)].prop_map(Datum::Int2).boxed(),
+            TypeKind::Int4 => prop_oneof![-3i32..10, Just(i32::MIN), Just(i32::MAX)].prop_map(Datum::Int4).boxed(),
+            TypeKind::Int8 => prop_oneof![-3i64..10, Just(i64::MIN), Just(i64::MAX)].prop_map(Datum::Int8).boxed(),
+            TypeKind::Date => prop_oneof![-3_000_000i32..3_000_000, Just(i32::MIN), Just(i32::MAX), Just(2_145_031_948)]
+                .prop_map(Datum::Date)
+                .boxed(),
+            TypeKind::Timestamp | TypeKind::Timestamptz => {
+                let zoned = kind == TypeKind::Timestamptz;
+                prop_oneof![
+                    -210_000_000_000_000_000i64..9_000_000_000_000_000_000,
+                    Just(i64::MIN),
+                    Just(i64::MAX),
+                    Just(9_223_371_331_199_999_999),
+                    Just(-211_813_488_000_000_000),
+                ]
+                .prop_map(move |micros| if zoned { Datum::Timestamptz(micros) } else { Datum::Timestamp(micros) })
+                .boxed()
+            }
+            TypeKind::Interval => prop_oneof![
+                4 => datum_of(TypeKind::Interval),
+                1 => prop::sample::select(vec![i32::MIN, i32::MAX, 0]).prop_flat_map(|months| {
+                    prop::sample::select(vec![i64::MIN, i64::MAX, 1]).prop_map(move |micros| {
+                        Datum::Interval(crate::datum::Interval { months, days: months, micros })
+                    })
+                }),
+            ]
+            .boxed(),
+            kind if kind.element().is_some() => {
+                let element = kind.element().unwrap();
+                prop::collection::vec(prop_oneof![1 => Just(Datum::Null), 4 => argument(element)], 0..4)
+                    .prop_map(|items| Datum::Array(items.into()))
+                    .boxed()
+            }
+            TypeKind::AnyArray | TypeKind::AnyCompatibleArray => argument(TypeKind::Int4Array),
+            kind if kind.category() == crate::types::Category::Pseudo => argument(TypeKind::Int4),
+            kind if kind.is_string() => prop_oneof![
+                3 => datum_of(TypeKind::Text),
+                1 => text(&["year", "epoch", "day", "week", "hex", "base64", "escape", "UTF8", "UTC", "EST", "%s", "%1$I %L"]),
+                1 => text(&["a%_\\", "\\", "(a|b)*", "[", "^$", "g", "i", "\\1\\&", "YYYY-MM-DD HH24:MI:SS FMDay", "q"]),
+            ]
+            .boxed(),
+            kind if kind.is_reg() => argument(TypeKind::Oid),
+            kind => datum_of(kind),
+        }
+    }
+
+    #[test]
+    fn no_function_panics_whatever_it_is_given() {
+        let mut runner = TestRunner::deterministic();
+        let session = SessionContext::default();
+        let mut wrong = Vec::new();
+        for function in all().filter(|function| function.kind == FunctionKind::Scalar) {
+            let types: Vec<Type> = function.args.iter().map(|kind| Type::plain(*kind)).collect();
+            for _ in 0..40 {
+                let args: Vec<Datum> = function
+                    .args
+                    .iter()
+                    .map(|kind| argument(*kind).new_tree(&mut runner).unwrap().current())
+                    .collect();
+                match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    function.call(&args, &types, &session)
+                })) {
+                    Ok(Err(error)) if error.sqlstate == "XX000" => {
+                        wrong.push(format!("{function:?} of {args:?}: {error}"));
+                    }
+                    Ok(_) => continue,
+                    Err(_) => wrong.push(format!("{function:?} of {args:?} panics")),
+                }
+                break;
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn oids_are_unique() {
+        let mut oids: Vec<u32> = all().map(FunctionId::oid).collect();
+        let count = oids.len();
+        oids.dedup();
+        assert_eq!(oids.len(), count);
+        assert!(count > 800);
+        assert_eq!(FunctionId::from_oid(177).unwrap().name, "int4pl");
+    }
+
+    #[test]
+    fn signatures_are_unique() {
+        for function in all() {
+            let twins = by_name(function.name).iter().filter(|other| other.args == function.args);
+            assert_eq!(twins.count(), 1, "{function:?}");
+        }
+    }
+}

@@ -106,14 +106,22 @@ impl Parts {
         let unscaled = match scale.cmp(&self.scale) {
             Ordering::Equal => self.unscaled.clone(),
             Ordering::Greater => &self.unscaled * power_of_ten(scale - self.scale),
+            Ordering::Less if self.is_below(scale) => BigInt::zero(),
             Ordering::Less => divide_rounded(&self.unscaled, &power_of_ten(self.scale - scale)),
         };
         Self { unscaled, scale }
     }
 
+    /// Whether it is surely less than half of the last place of a scale.
+    fn is_below(&self, scale: i64) -> bool {
+        let digits = (self.unscaled.bits() as f64 * std::f64::consts::LOG10_2) as i64 + 1;
+        digits < self.scale - scale
+    }
+
     /// The value with another scale, cut off towards zero.
     fn truncated(&self, scale: i64) -> Self {
         match scale < self.scale {
+            true if self.is_below(scale) => Self { unscaled: BigInt::zero(), scale },
             true => Self { unscaled: &self.unscaled / power_of_ten(self.scale - scale), scale },
             false => self.rescaled(scale),
         }

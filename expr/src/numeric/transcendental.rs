@@ -59,9 +59,8 @@ pub fn exp(value: &Numeric) -> Result<Numeric> {
     }
     let weight = approximate * LOG10_E;
     let scale = display_scale(SIGNIFICANT_DIGITS_MIN - weight as i64, parts.scale);
-    let digits = scale + weight.max(0.0) as i64 + GUARD_DIGITS;
-    let fixed = fixed_exp(&parts.rescaled(digits).unscaled, digits);
-    Parts { unscaled: fixed, scale: digits }.rescaled(scale).finish()
+    let bits = bits_of(scale + weight.max(0.0) as i64 + GUARD_DIGITS);
+    from_fixed(&fixed_exp(&to_fixed(&parts, bits), bits), bits, scale).finish()
 }
 
 /// Checks a logarithm's argument: 2201E unless it is positive.
@@ -80,8 +79,8 @@ pub fn ln(value: &Numeric) -> Result<Numeric> {
     let Numeric::Finite(decimal) = value else { return Ok(value.clone()) };
     let parts = Parts::of(decimal);
     let scale = display_scale(SIGNIFICANT_DIGITS_MIN - ln_weight(&parts), parts.scale);
-    let digits = scale + GUARD_DIGITS;
-    Parts { unscaled: fixed_ln(&parts, digits), scale: digits }.rescaled(scale).finish()
+    let bits = bits_of(scale + GUARD_DIGITS);
+    from_fixed(&fixed_ln(&parts, bits), bits, scale).finish()
 }
 
 /// The logarithm of a number to a base; 2201E unless both are positive, 22012 for the base 1.
@@ -101,13 +100,12 @@ pub fn log(base: &Numeric, value: &Numeric) -> Result<Numeric> {
     let (base, number) = (Parts::of(base), Parts::of(number));
     let weight = ln_weight(&number) - ln_weight(&base);
     let scale = display_scale(SIGNIFICANT_DIGITS_MIN - weight, base.scale.max(number.scale));
-    let digits = scale + GUARD_DIGITS + ln_weight(&base).abs();
-    let (ln_base, ln_number) = (fixed_ln(&base, digits), fixed_ln(&number, digits));
+    let bits = bits_of(scale + GUARD_DIGITS + 2 * ln_weight(&base).abs());
+    let (ln_base, ln_number) = (fixed_ln(&base, bits), fixed_ln(&number, bits));
     if ln_base.is_zero() {
         return Err(Error::division_by_zero());
     }
-    let divisor = Parts { unscaled: ln_base, scale: digits };
-    quotient(&Parts { unscaled: ln_number, scale: digits }, &divisor, scale).finish()
+    quotient(&Parts { unscaled: ln_number, scale: 0 }, &Parts { unscaled: ln_base, scale: 0 }, scale).finish()
 }
 
 /// base to an exponent; 2201F where there is no real result.
@@ -135,9 +133,10 @@ pub fn power(base: &Numeric, exponent: &Numeric) -> Result<Numeric> {
     }
     let odd = integral && (&truncated.unscaled % 2i32) != BigInt::zero();
     let positive = Parts { unscaled: base_parts.unscaled.abs(), scale: base_parts.scale };
-    let ln_base = fixed_ln(&positive, 40);
-    let product = Parts { unscaled: ln_base * &exponent_parts.unscaled, scale: 40 + exponent_parts.scale };
-    let approximate = convert::to_f64(&Numeric::finite(product.unscaled.clone(), product.scale));
+    // ln(result) to a few digits tells how many are needed.
+    let bits = bits_of(40) + exponent_parts.unscaled.bits();
+    let product = (fixed_ln(&positive, bits) * &exponent_parts.unscaled) / power_of_ten(exponent_parts.scale);
+    let approximate = convert::to_f64(&Numeric::finite(from_fixed(&product, bits, 20).unscaled, 20));
     if approximate.abs() > LN_RESULT_MAX * 1.003 {
         return match approximate > 0.0 {
             true => Err(overflow()),
@@ -147,17 +146,13 @@ pub fn power(base: &Numeric, exponent: &Numeric) -> Result<Numeric> {
     let weight = approximate * LOG10_E;
     let scale =
         display_scale(SIGNIFICANT_DIGITS_MIN - weight as i64, base_parts.scale.max(exponent_parts.scale));
-    let digits = scale + weight.abs() as i64 + GUARD_DIGITS;
-    let exponent_digits = exponent_parts.unscaled.magnitude().to_string().len() as i64;
-    let ln_base =
-        Parts { unscaled: fixed_ln(&positive, digits + exponent_digits), scale: digits + exponent_digits };
-    let product = Parts {
-        unscaled: ln_base.unscaled * &exponent_parts.unscaled,
-        scale: ln_base.scale + exponent_parts.scale,
-    };
-    let result = Parts { unscaled: fixed_exp(&product.rescaled(digits).unscaled, digits), scale: digits };
-    let signed = if odd && base_parts.unscaled.is_negative() { -result.unscaled } else { result.unscaled };
-    Parts { unscaled: signed, scale: digits }.rescaled(scale).finish()
+    let bits = bits_of(scale + weight.max(0.0) as i64 + GUARD_DIGITS);
+    let finer = bits + exponent_parts.unscaled.bits();
+    let product =
+        (fixed_ln(&positive, finer) * &exponent_parts.unscaled) / power_of_ten(exponent_parts.scale);
+    let result = fixed_exp(&(product >> exponent_parts.unscaled.bits()), bits);
+    let signed = if odd && base_parts.unscaled.is_negative() { -result } else { result };
+    from_fixed(&signed, bits, scale).finish()
 }
 
 fn power_integral(base: &Parts, exponent: i32) -> Result<Numeric> {
@@ -177,22 +172,36 @@ fn power_integral(base: &Parts, exponent: i32) -> Result<Numeric> {
     if weight + 1.0 < -(scale as f64) {
         return Parts { unscaled: BigInt::zero(), scale }.finish();
     }
-    let times = exponent.unsigned_abs();
-    let exact_digits = base.unscaled.bits() as f64 * f64::from(times) * std::f64::consts::LOG10_2;
-    if exact_digits < 20_000.0 || (exponent > 0 && base.scale == 0) {
-        let raised = Parts { unscaled: base.unscaled.pow(times), scale: base.scale * i64::from(times) };
-        let result = match exponent > 0 {
-            true => raised.rescaled(scale),
-            false => quotient(&Parts { unscaled: BigInt::one(), scale: 0 }, &raised, scale),
-        };
-        return result.finish();
+    // Square and multiply, with no more digits than the result shows and some to spare.
+    let digits = (weight.abs() as i64 + scale + GUARD_DIGITS + 10).max(40);
+    let mut result = Parts { unscaled: BigInt::one(), scale: 0 };
+    let mut square = Parts { unscaled: base.unscaled.clone(), scale: base.scale };
+    let mut times = exponent.unsigned_abs();
+    loop {
+        if times & 1 == 1 {
+            result = product_to_digits(&result, &square, digits);
+        }
+        times >>= 1;
+        if times == 0 {
+            break;
+        }
+        square = product_to_digits(&square, &square, digits);
     }
-    let digits = scale + weight.abs() as i64 + GUARD_DIGITS + 12;
-    let positive = Parts { unscaled: base.unscaled.abs(), scale: base.scale };
-    let product = fixed_ln(&positive, digits) * exponent;
-    let result = fixed_exp(&product, digits);
-    let signed = if base.unscaled.is_negative() && exponent % 2 != 0 { -result } else { result };
-    Parts { unscaled: signed, scale: digits }.rescaled(scale).finish()
+    match exponent > 0 {
+        true => result.rescaled(scale).finish(),
+        false => quotient(&Parts { unscaled: BigInt::one(), scale: 0 }, &result, scale).finish(),
+    }
+}
+
+/// A product without the digits behind the first so many.
+fn product_to_digits(left: &Parts, right: &Parts, digits: i64) -> Parts {
+    let product = Parts { unscaled: &left.unscaled * &right.unscaled, scale: left.scale + right.scale };
+    let surplus = (product.unscaled.bits() as f64 * std::f64::consts::LOG10_2) as i64 - digits;
+    match surplus > 0 {
+        // The scale may become negative: the last digits of a large number.
+        true => Parts { unscaled: product.unscaled / power_of_ten(surplus), scale: product.scale - surplus },
+        false => product,
+    }
 }
 
 fn power_special(base: &Numeric, exponent: &Numeric) -> Result<Numeric> {
@@ -254,55 +263,71 @@ fn ln_weight(value: &Parts) -> i64 {
     if ln == 0.0 { 0 } else { ln.abs().log10() as i64 }
 }
 
-/// e to a fixed-point number with so many digits behind the point.
-fn fixed_exp(value: &BigInt, digits: i64) -> BigInt {
-    // Halve until small, sum the series, square back. Each squaring loses a bit: more digits meanwhile.
-    let halvings = value.bits().saturating_sub(power_of_ten(digits).bits()) + 8;
-    let extra = (halvings as f64 * std::f64::consts::LOG10_2) as i64 + 4;
-    let one = power_of_ten(digits + extra);
-    let small: BigInt = (value * power_of_ten(extra)) >> halvings;
-    let mut sum = one.clone();
-    let mut term = one.clone();
+/// Bits that hold so many decimal digits.
+fn bits_of(digits: i64) -> u64 {
+    (digits.max(0) as f64 * std::f64::consts::LOG2_10) as u64 + 4
+}
+
+/// A number in binary fixed point.
+fn to_fixed(value: &Parts, bits: u64) -> BigInt {
+    (&value.unscaled << bits) / power_of_ten(value.scale)
+}
+
+/// A number in binary fixed point as a decimal of so many digits behind the point.
+fn from_fixed(fixed: &BigInt, bits: u64, scale: i64) -> Parts {
+    let one = BigInt::one() << bits;
+    Parts { unscaled: divide_rounded(&(fixed * power_of_ten(scale)), &one), scale }
+}
+
+/// e to a number in binary fixed point. The result's last bits are right if `bits` covers its integral part too.
+fn fixed_exp(value: &BigInt, bits: u64) -> BigInt {
+    // Halve until small, sum the series, square back. Each squaring loses a bit: more bits meanwhile.
+    let halvings = bits.isqrt() + 8 + value.bits().saturating_sub(bits);
+    let extra = 2 * halvings + 16;
+    let working = bits + extra;
+    let small: BigInt = (value << extra) >> halvings;
+    let mut sum = BigInt::one() << working;
+    let mut term = sum.clone();
     let mut n = 1u32;
     loop {
-        term = &term * &small / &one / n;
-        if term.is_zero() || (term.is_negative() && term == BigInt::from(-1)) {
+        term = ((&term * &small) >> working) / n;
+        if term.magnitude().bits() <= 1 {
             break;
         }
         sum += &term;
         n += 1;
     }
     for _ in 0..halvings {
-        sum = &sum * &sum / &one;
+        sum = (&sum * &sum) >> working;
     }
-    divide_rounded(&sum, &power_of_ten(extra))
+    sum >> extra
 }
 
-/// The natural logarithm of a positive number in fixed point with so many digits behind the point.
-fn fixed_ln(value: &Parts, digits: i64) -> BigInt {
-    // value = m × 2^k with m near 1; ln m = 2 artanh((m - 1) / (m + 1)); ln 2 likewise.
-    let digits_inner = digits + 8;
-    let one = power_of_ten(digits_inner);
-    let shift = value.unscaled.bits() as i64 - power_of_ten(value.scale).bits() as i64;
-    let numerator = &value.unscaled * &one;
+/// The natural logarithm of a positive number in binary fixed point.
+fn fixed_ln(value: &Parts, bits: u64) -> BigInt {
+    // value = m × 2^k with m near 1; ln m = 2 artanh((m - 1) / (m + 1)), and ln 2 likewise.
+    let working = bits + 32;
+    let one = BigInt::one() << working;
     let denominator = power_of_ten(value.scale);
+    let power = value.unscaled.bits() as i64 - denominator.bits() as i64;
+    let shift = working as i64 - power;
     let mantissa = match shift >= 0 {
-        true => numerator / (denominator << shift.unsigned_abs()),
-        false => (numerator << shift.unsigned_abs()) / denominator,
+        true => (&value.unscaled << shift.unsigned_abs()) / denominator,
+        false => (&value.unscaled >> shift.unsigned_abs()) / denominator,
     };
-    let ln_mantissa = fixed_artanh_twice(&((&mantissa - &one) * &one / (&mantissa + &one)), &one);
-    let ln_two = fixed_artanh_twice(&(&one / 3), &one);
-    divide_rounded(&(ln_mantissa + ln_two * shift), &power_of_ten(8))
+    let ln_mantissa = twice_artanh(&(((&mantissa - &one) << working) / (&mantissa + &one)), working);
+    let ln_two = twice_artanh(&(&one / 3), working);
+    (ln_mantissa + ln_two * power) >> 32
 }
 
-/// 2 artanh x in fixed point, for |x| well below 1.
-fn fixed_artanh_twice(x: &BigInt, one: &BigInt) -> BigInt {
-    let square = x * x / one;
+/// 2 artanh x in binary fixed point, for |x| well below 1.
+fn twice_artanh(x: &BigInt, bits: u64) -> BigInt {
+    let square = (x * x) >> bits;
     let mut power = x.clone();
     let mut sum = x.clone();
     let mut n = 3u32;
-    while !power.is_zero() {
-        power = &power * &square / one;
+    while power.magnitude().bits() > 1 {
+        power = (&power * &square) >> bits;
         sum += &power / n;
         n += 2;
     }
