@@ -108,7 +108,7 @@ pub trait Apply: Send + Sync + 'static {
     fn applied(&self, range_id: u64, entries: &[ApplyEntry]);
 
     /// The engine spans that make up the range's state on this store. They must not contain replication's own key
-    /// ([`state_key`](super::state_key)). Empty for a replica that has no state yet.
+    /// ([`state_key`]). Empty for a replica that has no state yet.
     fn snapshot_spans(&self, range_id: u64) -> Vec<SnapshotSpan>;
 
     /// Which spans a snapshot for this range may replace, judged by the sender's list before anything is written;
@@ -120,4 +120,14 @@ pub trait Apply: Send + Sync + 'static {
 
     /// A replica of the range that was unknown here came to be, because its leader sent a message for it.
     fn replica_added(&self, range_id: u64, replica_id: u64);
+}
+
+/// The engine key under which replication keeps a range's applied id and membership: `s`, the range id (8 bytes, big
+/// endian), 0. The range's other state keys follow it with a larger last byte.
+pub fn state_key(range_id: u64) -> [u8; 10] {
+    let mut key = [b's', 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for (slot, byte) in key.iter_mut().skip(1).zip(range_id.to_be_bytes()) {
+        *slot = byte;
+    }
+    key
 }

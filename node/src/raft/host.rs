@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Bound;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use env::clock::Instant;
@@ -18,7 +18,7 @@ use proto::Network;
 use proto::v1::raft_record::Record;
 use tokio::runtime::Handle;
 
-use super::apply::{Apply, Replica, Store};
+use super::apply::{Apply, Replica, Store, state_key};
 use super::group::Group;
 use super::group_log::{GroupLog, LogStore};
 use super::lease::Lease;
@@ -28,7 +28,6 @@ use super::peer::Peers;
 use super::record::{Replay, encode};
 use super::role::{RaftError, Role};
 use super::shared_log::SharedLog;
-use super::state_key;
 use super::types::Types;
 
 /// One store's side of replication. One per [`lsm::Db`].

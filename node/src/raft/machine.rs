@@ -20,10 +20,9 @@ use parking_lot::Mutex;
 use prost::Message;
 use proto::v1;
 
-use super::apply::{Apply, ApplyEntry, LogPoint};
+use super::apply::{Apply, ApplyEntry, LogPoint, state_key};
 use super::group_log::GroupLog;
 use super::snapshot::{Outgoing, SnapshotData};
-use super::state_key;
 use super::types::{Entry, LogId, SnapshotMeta, StoredMembership, Types, membership, point};
 use super::wire::{
     FORMAT, log_id_from_wire, log_id_to_wire, membership_to_wire, stored_membership_from_wire,

@@ -36,21 +36,11 @@ mod tidy;
 mod types;
 mod wire;
 
-pub use apply::{Apply, ApplyEntry, LogPoint, Membership, Replica, SnapshotSpan, Store};
+pub use apply::{Apply, ApplyEntry, LogPoint, Membership, Replica, SnapshotSpan, Store, state_key};
 pub use group::Group;
 pub use host::RaftHost;
 pub use options::{GroupSeed, RaftOptions, RaftTiming};
 pub use role::{ChangeError, ProposeError, Proposed, RaftError, Role};
-
-/// The engine key under which replication keeps a range's applied id and membership: `s`, the range id (8 bytes, big
-/// endian), 0. The range's other state keys follow it with a larger last byte.
-pub fn state_key(range_id: u64) -> [u8; 10] {
-    let mut key = [b's', 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    for (slot, byte) in key.iter_mut().skip(1).zip(range_id.to_be_bytes()) {
-        *slot = byte;
-    }
-    key
-}
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@
 //! - A segment is removed after everything in it that is still needed was appended again and synced.
 
 use std::io;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use lsm::log::Position;
