@@ -1,57 +1,77 @@
-//! A whole cluster in this process: one node on a temporary directory, and a gateway that listens on loopback.
+//! A whole cluster in this process: one node on a temporary directory, and gateways that listen on loopback.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use env::disk::RealDisk;
+use gateway::{Gateway, GatewayOptions};
 use node::{Node, NodeOptions};
 use proto::inprocess::InProcess;
+use sql::EngineOptions;
 use tokio::net::TcpListener;
 
 const ADDRESS: &str = "node-1:1";
 
 /// The cluster. Everything is gone when it is dropped.
 pub struct Embedded {
-    client: client::Client,
-    gateway: gateway::Gateway,
+    gateways: Vec<Gateway>,
+    network: Arc<InProcess>,
     node: Arc<Node>,
     _directory: tempfile::TempDir,
 }
 
 impl Embedded {
-    /// Starts the cluster and waits until it serves.
+    /// Starts a node and a gateway and waits until they serve.
     pub async fn start() -> Self {
+        Self::start_with(EngineOptions::default()).await
+    }
+
+    /// The same with other bounds.
+    pub async fn start_with(options: EngineOptions) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let network = Arc::new(InProcess::new());
         let disk = Arc::new(RealDisk::new());
-        let options = NodeOptions::new(disk, directory.path().join("data"), network.clone(), ADDRESS);
-        let node = Node::start(options).await.expect("the node starts");
+        let node_options = NodeOptions::new(disk, directory.path().join("data"), network.clone(), ADDRESS);
+        let node = Node::start(node_options).await.expect("the node starts");
         network.register(ADDRESS, node.clone());
         node.init().await.expect("the cluster is initialised");
-        node.wait_ready(Duration::from_secs(30)).await.expect("the node serves");
-        let client =
-            client::Client::new(network.clone(), vec![ADDRESS.to_owned()], client::ClientOptions::default());
+        node.wait_ready(Duration::from_secs(60)).await.expect("the node serves");
+        let mut cluster = Self { gateways: Vec::new(), network, node, _directory: directory };
+        cluster.add_gateway(options).await;
+        cluster
+    }
+
+    /// A client of the cluster, beside the gateways' sessions.
+    pub async fn client(&self) -> client::Client {
+        let network = self.network.clone();
+        let client = client::Client::new(network, vec![ADDRESS.to_owned()], client::ClientOptions::default());
         client.ready().await.expect("the client finds the cluster");
-        let engine = sql::Engine::new(client.clone(), sql::EngineOptions::default());
+        client
+    }
+
+    /// Adds a gateway that shares nothing with the others but the cluster; answers how to connect to it.
+    pub async fn add_gateway(&mut self, options: EngineOptions) -> String {
+        let engine = sql::Engine::new(self.client().await, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let gateway = gateway::Gateway::start(listener, engine, gateway::GatewayOptions::default())
-            .expect("the gateway starts");
-        Self { client, gateway, node, _directory: directory }
+        let gateway =
+            Gateway::start(listener, engine, GatewayOptions::default()).expect("the gateway starts");
+        let url = url(&gateway);
+        self.gateways.push(gateway);
+        url
     }
 
-    /// How `tokio_postgres` connects.
+    /// How `tokio_postgres` connects to the first gateway.
     pub fn url(&self) -> String {
-        let address = self.gateway.address();
-        format!("host={} port={} user=postgres dbname=postgres", address.ip(), address.port())
-    }
-
-    /// A client of the cluster, beside the gateway's sessions.
-    pub fn client(&self) -> client::Client {
-        self.client.clone()
+        self.gateways.first().map(url).expect("a gateway")
     }
 
     /// Stops in order.
     pub async fn stop(self) {
         self.node.shutdown().await;
     }
+}
+
+fn url(gateway: &Gateway) -> String {
+    let address = gateway.address();
+    format!("host={} port={} user=postgres dbname=postgres", address.ip(), address.port())
 }
