@@ -88,7 +88,7 @@ fn a_single_node_keeps_what_it_acknowledged() {
     let mut single = start_single(folder.path());
     make_tables(&single.address);
     let mut acknowledged = std::collections::BTreeSet::new();
-    for _ in 0..2 {
+    for round in 0..2 {
         let load = Ledger::start(std::slice::from_ref(&single.address), 8).expect("the load");
         load.await_progress(FAILOVER_MAX).expect("the load begins");
         pause(Duration::from_secs(2));
@@ -99,8 +99,10 @@ fn a_single_node_keeps_what_it_acknowledged() {
         single.await_sql();
         ledger::audit(&single.address, &report).expect("the audit");
         acknowledged.extend(report.acknowledged);
-        psql(&single.address, "update ledger_history set number = -1 - number where number >= 0")
-            .expect("room for the next round's numbers");
+        let move_away = format!(
+            "update ledger_history set number = -1 - number - {round} * 1000000000::bigint where number >= 0"
+        );
+        psql(&single.address, &move_away).expect("room for the next round's numbers");
     }
     assert_eq!(single.process.terminate(), Some(0), "SIGTERM drains and exits 0");
 }
