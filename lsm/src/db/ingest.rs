@@ -30,7 +30,7 @@ pub struct TableBuilder {
 }
 
 /// A finished table, not yet part of the database; its file is removed when it is dropped before it has become so.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TableFile {
     table: Arc<Table>,
 }
@@ -117,6 +117,9 @@ impl Engine {
     ) -> Result<Sequence> {
         self.check()?;
         validate(&self.keyspaces, &batch)?;
+        if tables.iter().any(|file| file.table.path().parent() != Some(&self.tables.dir)) {
+            return Err(Error::Invalid("a table that was built for another database".to_owned()));
+        }
         let mut next = self.write.lock();
         self.seal(*next);
         while !self.view().sealed.is_empty() {

@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 use super::engine::Engine;
 use crate::batch::{self, Operation, WriteBatch};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::keyspaces::Keyspaces;
+use crate::log::RECORD_BYTES_MAX;
 use crate::memtable::Memtable;
 use crate::options::{Background, Sequence, WriteOptions};
 use crate::spans::Span;
@@ -34,6 +35,9 @@ impl Engine {
         self.slow_down(batch.byte_len());
         let count = batch.len() as u64;
         let logged = options.wal || options.sync;
+        if logged && batch.byte_len() > RECORD_BYTES_MAX {
+            return Err(Error::Invalid(format!("a logged batch of {} bytes", batch.byte_len())));
+        }
         let (bytes, first, position, memtable) = {
             let mut next = self.write.lock();
             self.check()?;

@@ -27,6 +27,7 @@ mod recover;
 mod segment;
 mod writer;
 
+pub use segment::RECORD_BYTES_MAX;
 pub use writer::{Log, LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ const HEADER_CRC_AT: usize = 28;
 pub(super) const HEADER_BYTES: usize = 32;
 /// Bytes before the payload of a record.
 pub(super) const RECORD_HEADER_BYTES: usize = 12;
-/// Bound of one record.
-pub(crate) const RECORD_BYTES_MAX: usize = 1 << 30;
+/// A record is at most this long.
+pub const RECORD_BYTES_MAX: usize = 1 << 30;
 
 /// The file name of a segment.
 pub(super) fn file_name(number: u64) -> String {

@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use env::disk::{Disk, Fault, MemoryDisk};
+use env::disk::{Disk, Fault, MemoryDisk, RealDisk};
 
 use super::model::{Dice, options};
 use crate::{Background, Db, Error, Keyspace, Options, ScanOptions, WriteBatch, WriteOptions};
@@ -27,6 +27,49 @@ fn a_second_opener_is_told_that_the_directory_is_in_use() {
     assert!(matches!(second, Err(Error::Locked { .. })));
     drop(db);
     open(&disk);
+}
+
+#[test]
+fn a_database_lives_on_the_real_disk_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        disk: Arc::new(RealDisk::new()),
+        dir: dir.path().join("deep/er"),
+        background: Background::Threads(1),
+        ..options(&MemoryDisk::new(), &mut Dice::new(1))
+    };
+    for life in 0..3 {
+        let db = Db::open(options.clone()).unwrap();
+        assert!(matches!(Db::open(options.clone()), Err(Error::Locked { .. })));
+        for n in 0..200 {
+            assert_eq!(db.get(format!("p{n}").as_bytes()).unwrap().is_some(), life > 0);
+        }
+        for n in 0..200 {
+            put(&db, &format!("p{n}"), &format!("value {n}"), WriteOptions::LOGGED);
+        }
+        db.sync().unwrap();
+        assert_eq!(db.sequence_durable(), db.sequence());
+        if life == 1 {
+            db.compact().unwrap();
+            db.close().unwrap();
+            assert!(matches!(db.get(b"p1"), Err(Error::Closed)));
+        } else {
+            db.verify().unwrap();
+        }
+        assert!(db.stats().disk.syncs > 0);
+    }
+}
+
+#[test]
+fn tables_of_another_database_are_refused() {
+    let (ours, theirs) = (open(&MemoryDisk::new()), {
+        let disk = MemoryDisk::new();
+        Db::open(Options { dir: "/other".into(), ..options(&disk, &mut Dice::new(5)) }).unwrap()
+    });
+    let mut builder = theirs.table_builder(b'p').unwrap();
+    builder.put(b"pa", b"1").unwrap();
+    let tables = builder.finish().unwrap();
+    assert!(matches!(ours.excise_and_ingest(&[], tables, WriteBatch::new()), Err(Error::Invalid(_))));
 }
 
 #[test]
