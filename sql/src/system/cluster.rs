@@ -2,7 +2,8 @@
 
 use super::record::Records;
 use super::{
-    AM_BTREE_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, DATABASE_OID, OWNER_OID, World,
+    AM_BTREE_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, DATABASE_OID, LANGUAGE_INTERNAL_OID,
+    OWNER_OID, World,
 };
 use crate::catalog::PG_CATALOG_OID;
 
@@ -69,7 +70,7 @@ pub(super) fn pg_tablespace(records: &mut Records<'_>) {
 
 pub(super) fn pg_language(records: &mut Records<'_>) {
     records.push(&[
-        ("oid", 12u32.into()),
+        ("oid", LANGUAGE_INTERNAL_OID.into()),
         ("lanname", "internal".into()),
         ("lanowner", OWNER_OID.into()),
         ("lanpltrusted", false.into()),

@@ -43,6 +43,8 @@ const DATABASE_OID: u32 = 5;
 const AM_HEAP_OID: u32 = 2;
 /// `pg_am`: indexes.
 const AM_BTREE_OID: u32 = 403;
+/// `pg_language`: what is built in.
+const LANGUAGE_INTERNAL_OID: u32 = 12;
 /// `pg_collation`: default.
 const COLLATION_DEFAULT_OID: u32 = 100;
 /// `pg_collation`: C.
@@ -61,6 +63,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_tables") => relations::pg_tables(world, &mut records),
         ("pg_catalog", "pg_indexes") => relations::pg_indexes(world, &mut records),
         ("pg_catalog", "pg_type") => types::pg_type(&mut records),
+        ("pg_catalog", "pg_proc") => types::pg_proc(&mut records),
         ("pg_catalog", "pg_database") => cluster::pg_database(world, &mut records),
         ("pg_catalog", "pg_roles" | "pg_authid") => cluster::pg_roles(world, &mut records),
         ("pg_catalog", "pg_user") => cluster::pg_user(world, &mut records),

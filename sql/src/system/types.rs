@@ -1,9 +1,10 @@
-//! `pg_type`.
+//! `pg_type` and `pg_proc`.
 
 use expr::TypeKind;
+use expr::functions::{self, FunctionKind};
 use expr::types::Category;
 
-use super::record::Records;
+use super::record::{Records, Value};
 use super::{COLLATION_C_OID, COLLATION_DEFAULT_OID, OWNER_OID};
 use crate::catalog::PG_CATALOG_OID;
 
@@ -39,13 +40,9 @@ pub(super) fn pg_type(records: &mut Records<'_>) {
             _ => 0,
         };
         let length = kind.length();
-        let name = kind.name();
-        // Arrays share one pair of functions; the names of the others follow a few patterns.
-        let (input, output) = if name.starts_with('_') { ("array_in", "array_out") } else { ("", "") };
-        let _ = (input, output);
         records.push(&[
             ("oid", kind.oid().into()),
-            ("typname", name.into()),
+            ("typname", kind.name().into()),
             ("typnamespace", PG_CATALOG_OID.into()),
             ("typowner", OWNER_OID.into()),
             ("typlen", i32::from(length).into()),
@@ -61,6 +58,37 @@ pub(super) fn pg_type(records: &mut Records<'_>) {
             ("typstorage", storage(kind).into()),
             ("typtypmod", (-1).into()),
             ("typcollation", collation.into()),
+        ]);
+    }
+}
+
+pub(super) fn pg_proc(records: &mut Records<'_>) {
+    for function in functions::all() {
+        let kind = match function.kind {
+            FunctionKind::Aggregate => "a",
+            FunctionKind::Scalar | FunctionKind::Set => "f",
+        };
+        let variadic = function.args.last().filter(|_| function.variadic).map_or(0, |last| last.oid());
+        let arguments = function.args.iter().map(|argument| i64::from(argument.oid())).collect();
+        records.push(&[
+            ("oid", function.oid().into()),
+            ("proname", function.name.into()),
+            ("pronamespace", PG_CATALOG_OID.into()),
+            ("proowner", OWNER_OID.into()),
+            ("prolang", super::LANGUAGE_INTERNAL_OID.into()),
+            ("procost", Value::Real(1.0)),
+            ("prorows", Value::Real(if function.kind == FunctionKind::Set { 1000.0 } else { 0.0 })),
+            ("provariadic", variadic.into()),
+            ("prokind", kind.into()),
+            ("proisstrict", function.strict.into()),
+            ("proretset", (function.kind == FunctionKind::Set).into()),
+            ("provolatile", function.volatility.letter().to_string().into()),
+            ("proparallel", "s".into()),
+            ("pronargs", function.args.len().into()),
+            ("pronargdefaults", function.defaults.into()),
+            ("prorettype", function.result.oid().into()),
+            ("proargtypes", Value::Ints(arguments)),
+            ("prosrc", function.name.into()),
         ]);
     }
 }

@@ -15,8 +15,7 @@ use client::Client;
 use super::context::{Context, FreshIndexes};
 use super::rows::TableFormat;
 use crate::catalog::{
-    CatalogSnapshot, Column, IndexConstraint, IndexDescriptor, IndexState, Oid,
-    TableDescriptor, TableKind,
+    CatalogSnapshot, Column, IndexConstraint, IndexDescriptor, IndexState, Oid, TableDescriptor, TableKind,
 };
 use crate::error::{Error, Result};
 use crate::plan::{AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, NewIndex};
