@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
     move |error| {
         let error = Error::from(error);
-        if error.position.is_none() && at > 0 { error.at(at) } else { error }
+        // What is too long or too large for a modifier is found out later than where it stands.
+        let late = error.sqlstate == "22001" || error.message == "numeric field overflow";
+        if error.position.is_none() && at > 0 && !late { error.at(at) } else { error }
     }
 }
 

@@ -24,6 +24,12 @@ const NAME_BYTES_MAX: usize = 63;
 /// Names that PostgreSQL keeps for columns of its own.
 const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
+/// PostgreSQL names no place in errors about what DDL is done to.
+fn unplaced(mut error: Error) -> Error {
+    error.position = None;
+    error
+}
+
 fn ddl(ddl: Ddl) -> Result<Bound> {
     Ok((Plan::Ddl(Box::new(ddl)), None))
 }
@@ -115,7 +121,7 @@ impl Binder<'_> {
             }
             if columns.iter().any(|other| other.name == name.value) {
                 let message = format!("column \"{}\" specified more than once", name.value);
-                return Err(Error::new("42701", message).at(name.at));
+                return Err(Error::new("42701", message));
             }
             let ty = self.column_type(&definition.ty, &name.value)?;
             let default = match &definition.default {
@@ -221,7 +227,7 @@ impl Binder<'_> {
     pub(super) fn truncate(&mut self, names: &[QualifiedName]) -> Result<Bound> {
         let mut tables: Vec<Arc<TableDescriptor>> = Vec::new();
         for name in names {
-            let table = self.writable_table(name)?;
+            let table = self.writable_table(name).map_err(unplaced)?;
             if !tables.iter().any(|other| other.oid == table.oid) {
                 tables.push(table);
             }
@@ -231,7 +237,7 @@ impl Binder<'_> {
 
     /// CREATE INDEX.
     pub(super) fn create_index(&mut self, create: &ast::CreateIndex) -> Result<Bound> {
-        let table = self.writable_table(&create.table)?;
+        let table = self.writable_table(&create.table).map_err(unplaced)?;
         let mut columns = Vec::with_capacity(create.columns.len());
         for column in &create.columns {
             let Some(found) = table.visible().find(|(_, own)| own.name == column.name.value) else {
@@ -270,10 +276,10 @@ impl Binder<'_> {
                 self.notices.push(Notice::notice("00000", message));
                 return ddl(Ddl::Nothing { tag: "ALTER TABLE" });
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(unplaced(error)),
         };
         let mut names = NewNames { binder: self, schema: table.schema.clone(), chosen: Vec::new() };
-        let index = names.key_index(&table.name, &table.columns, &add.key)?;
+        let index = names.key_index(&table.name, &table.columns, &add.key).map_err(unplaced)?;
         if index.kind != NewIndexKind::PrimaryKey {
             return ddl(Ddl::CreateIndex(CreateIndex { table, index }));
         }
@@ -320,11 +326,11 @@ impl NewNames<'_, '_> {
     fn key_index(&mut self, table: &str, columns: &[Column], key: &KeyDefinition) -> Result<NewIndex> {
         let mut own: Vec<IndexColumn> = Vec::with_capacity(key.columns.len());
         for name in &key.columns {
-            let column = key_column(columns, name)?;
+            let column = key_column(columns, name, key.at)?;
             if own.iter().any(|other| other.column == column.id) {
                 let what = if key.primary { "primary key" } else { "unique" };
                 let message = format!("column \"{}\" appears twice in {what} constraint", name.value);
-                return Err(Error::new("42701", message).at(name.at));
+                return Err(Error::new("42701", message).at(key.at));
             }
             own.push(IndexColumn::ascending(column.id));
         }
@@ -347,10 +353,10 @@ impl NewNames<'_, '_> {
     }
 }
 
-fn key_column<'c>(columns: &'c [Column], name: &Name) -> Result<&'c Column> {
+fn key_column<'c>(columns: &'c [Column], name: &Name, at: usize) -> Result<&'c Column> {
     columns.iter().find(|column| !column.hidden && column.name == name.value).ok_or_else(|| {
         let message = format!("column \"{}\" named in key does not exist", name.value);
-        Error::new("42703", message).at(name.at)
+        Error::new("42703", message).at(at)
     })
 }
 

@@ -21,7 +21,7 @@ impl Binder<'_> {
             ExprKind::Bool(value) => Ok(Expr::literal(*value, TypeKind::Bool)),
             ExprKind::Null => Ok(Expr::null(TypeKind::Unknown)),
             ExprKind::Default => Err(Error::new("42601", "DEFAULT is not allowed in this context").at(at)),
-            ExprKind::Cast { operand, ty } => self.cast(operand, ty),
+            ExprKind::Cast { operator_at, operand, ty } => self.cast(operand, ty, *operator_at),
             ExprKind::Unary { operator, operand } => {
                 let bound = self.expression(operand)?;
                 self.operator(&operator.name, None, (bound, operand.at), operator.at)
@@ -80,12 +80,12 @@ impl Binder<'_> {
             ExprKind::Array(items) => self.array(items, at),
             ExprKind::Subscript { array, index } => self.subscript(array, index),
             ExprKind::Row(_) => Err(Error::unsupported("a row as a value").at(at)),
-            ExprKind::Collate { operand, collation } => {
+            ExprKind::Collate { operator_at: collate_at, operand, collation } => {
                 let known = collation.schema.as_ref().is_none_or(|schema| schema.value == "pg_catalog");
                 if !known || !matches!(collation.name.value.as_str(), "default" | "C" | "POSIX") {
                     let name = &collation.name.value;
                     let message = format!("collation \"{name}\" for encoding \"UTF8\" does not exist");
-                    return Err(Error::new("42704", message).at(collation.name.at));
+                    return Err(Error::new("42704", message).at(*collate_at));
                 }
                 self.expression(operand)
             }
@@ -118,7 +118,7 @@ impl Binder<'_> {
         self.call_by_name(function, args, at)
     }
 
-    fn cast(&mut self, operand: &ast::Expr, ty: &ast::TypeName) -> Result<Expr> {
+    fn cast(&mut self, operand: &ast::Expr, ty: &ast::TypeName, at: usize) -> Result<Expr> {
         let to = self.type_of(ty)?;
         // The elements of ARRAY[…] are cast one by one, so that its own type need not be known.
         if let (ExprKind::Array(items), Some(element)) = (&operand.kind, to.kind.element()) {
@@ -130,7 +130,8 @@ impl Binder<'_> {
             return Ok(Expr::Array { items: cast, ty: to });
         }
         let bound = self.expression(operand)?;
-        self.coerce(bound, to, CastContext::Explicit, operand.at)
+        let at = if bound.is_unknown() { operand.at } else { at };
+        self.coerce(bound, to, CastContext::Explicit, at)
     }
 
     fn binary(&mut self, operator: &ast::Operator, left: &ast::Expr, right: &ast::Expr) -> Result<Expr> {
@@ -358,9 +359,7 @@ impl Binder<'_> {
                 ty.kind.display_name(),
                 from.display_name()
             );
-            return Err(Error::new("42804", message)
-                .hint("You will need to rewrite or cast the expression.")
-                .at(expr.at));
+            return Err(Error::new("42804", message).hint("You will need to rewrite or cast the expression."));
         }
         resolve::coerce(bound, ty, CastContext::Assignment, self.settings.context).map_err(placed(expr.at))
     }

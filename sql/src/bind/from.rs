@@ -24,7 +24,7 @@ pub(super) struct Source {
 
 impl Binder<'_> {
     /// The items of FROM, each joined to those before it.
-    pub(super) fn from_list(&mut self, items: &[TableExpr]) -> Result<Source> {
+    pub(super) fn sources(&mut self, items: &[TableExpr]) -> Result<Source> {
         let mut items = items.iter();
         let Some(first) = items.next() else {
             return Ok(Source { node: Node::Values(Values::one_row()), scope: Scope::default() });
@@ -336,12 +336,12 @@ fn shared_column(scope: &Scope, name: &Name, side: &str) -> Result<ScopeColumn> 
         (Some(_), Some(_)) => {
             let message =
                 format!("common column name \"{}\" appears more than once in {side} table", name.value);
-            Err(Error::new("42702", message).at(name.at))
+            Err(Error::new("42702", message))
         }
         (None, _) => {
             let message =
                 format!("column \"{}\" specified in USING clause does not exist in {side} table", name.value);
-            Err(Error::new("42703", message).at(name.at))
+            Err(Error::new("42703", message))
         }
     }
 }
@@ -361,7 +361,7 @@ fn relation(
                 columns.len(),
                 alias.columns.len()
             );
-            return Err(Error::new("42P10", message).at(alias.name.at));
+            return Err(Error::new("42P10", message));
         }
         for (column, name) in columns.iter_mut().zip(&alias.columns) {
             column.name.clone_from(&name.value);

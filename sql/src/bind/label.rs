@@ -15,7 +15,7 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
     match &expr.kind {
         ExprKind::Column(names) => names.last().map(|name| (name.value.clone(), true)),
         ExprKind::Function(call) => strong(call.label.unwrap_or(&call.name.name.value)),
-        ExprKind::Cast { operand, ty } => match figure(operand) {
+        ExprKind::Cast { operand, ty, .. } => match figure(operand) {
             Some((name, true)) => Some((name, true)),
             _ => {
                 let kind = TypeKind::from_name(&ty.name);
@@ -27,7 +27,6 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
             Some((name, true)) => Some((name, true)),
             _ => Some(("case".to_owned(), false)),
         },
-        ExprKind::Bool(_) => Some(("bool".to_owned(), false)),
         ExprKind::Collate { operand, .. } => figure(operand),
         ExprKind::Subscript { array, .. } => figure(array),
         ExprKind::Exists(_) => strong("exists"),

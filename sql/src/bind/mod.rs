@@ -36,7 +36,9 @@ mod types;
 
 use expr::{Expr, SessionContext, Type, TypeKind};
 
-use crate::catalog::{CatalogSnapshot, SearchPath};
+use std::sync::Arc;
+
+use crate::catalog::{CatalogSnapshot, SearchPath, TableDescriptor};
 use crate::error::{Error, Notice, Result};
 use crate::parse::Statement;
 use crate::parse::ast::Body;
@@ -87,6 +89,8 @@ struct Binder<'a> {
     levels: Vec<scope::Level>,
     /// The queries of WITH that can be seen, the innermost last.
     common_tables: Vec<query::CommonTable>,
+    /// The table that VALUES of INSERT go to: not visible there, but known to messages.
+    target: Option<Arc<TableDescriptor>>,
     notices: Vec<Notice>,
 }
 
@@ -99,6 +103,7 @@ impl<'a> Binder<'a> {
             slots: 0,
             levels: Vec::new(),
             common_tables: Vec::new(),
+            target: None,
             notices: Vec::new(),
         }
     }

@@ -19,6 +19,8 @@ use crate::plan::{
 
 /// A plan and the columns that it returns.
 type Bound = (Plan, Option<Vec<OutputColumn>>);
+/// The expressions of RETURNING and what clients are told of them.
+type Returning = (Option<Vec<Expr>>, Option<Vec<OutputColumn>>);
 
 impl Binder<'_> {
     /// The table of this name, if it can be written.
@@ -61,9 +63,10 @@ impl Binder<'_> {
             Some(names) => self.places(&table, names)?,
             None => table.visible().map(|(place, _)| place).collect(),
         };
-        let explicit = insert.columns.is_some();
+        let explicit = insert.columns.as_deref();
+        self.target = Some(table.clone());
         let source = match &insert.source {
-            None => self.inserted_rows(&table, &[], &[Vec::new()], false)?,
+            None => self.inserted_rows(&table, &[], &[Vec::new()], None)?,
             Some(query) => match &query.body {
                 QueryBody::Values(rows) if is_bare(query) => {
                     self.inserted_rows(&table, &targets, rows, explicit)?
@@ -71,6 +74,7 @@ impl Binder<'_> {
                 _ => self.inserted_query(&table, &targets, query, explicit)?,
             },
         };
+        self.target = None;
         let alias = insert.alias.as_ref().map_or(&table.name, |alias| &alias.value).clone();
         let on_conflict = match &insert.on_conflict {
             None => None,
@@ -89,7 +93,7 @@ impl Binder<'_> {
         table: &TableDescriptor,
         targets: &[usize],
         rows: &[Vec<ast::Expr>],
-        explicit: bool,
+        explicit: Option<&[Name]>,
     ) -> Result<Node> {
         let width = rows.first().map_or(0, Vec::len);
         let mut whole = Vec::with_capacity(rows.len());
@@ -99,7 +103,7 @@ impl Binder<'_> {
                 let at = row.first().map_or(0, |expr| expr.at);
                 return Err(Error::new("42601", "VALUES lists must all be the same length").at(at));
             }
-            check_count(row.len(), targets.len(), explicit && !row.is_empty(), || {
+            check_count(row.len(), targets.len(), explicit, || {
                 row.get(targets.len()).or(row.last()).map_or(0, |expr| expr.at)
             })?;
             let level = Level::query(Scope::default(), Clause::plain("VALUES"), true);
@@ -147,7 +151,7 @@ impl Binder<'_> {
         table: &TableDescriptor,
         targets: &[usize],
         query: &ast::Query,
-        explicit: bool,
+        explicit: Option<&[Name]>,
     ) -> Result<Node> {
         let mut bound = self.query(query)?;
         let at =
@@ -160,7 +164,14 @@ impl Binder<'_> {
                 return Err(Error::internal("a target that is no column"));
             };
             if bound.ty(index).kind == TypeKind::Unknown {
-                self.retype(&mut bound.node, index, Type::plain(column.ty.kind), CastContext::Assignment)?;
+                let at = places.get(index).copied().unwrap_or(0);
+                self.retype(
+                    &mut bound.node,
+                    index,
+                    Type::plain(column.ty.kind),
+                    CastContext::Assignment,
+                    at,
+                )?;
             }
             let value = Expr::Column { index, ty: bound.ty(index) };
             let at = places.get(index).copied().unwrap_or(0);
@@ -179,9 +190,7 @@ impl Binder<'_> {
     ) -> Result<OnConflict> {
         let arbiters = match &conflict.target {
             ConflictTarget::Any => None,
-            ConflictTarget::Columns(names) => {
-                Some(arbiters_of_columns(table, &self.places(table, names)?, conflict.at)?)
-            }
+            ConflictTarget::Columns(names) => Some(arbiters_of_columns(table, &self.places(table, names)?)?),
             ConflictTarget::Constraint(name) => Some(vec![arbiter_of_constraint(table, name)?]),
         };
         let action = match &conflict.update {
@@ -221,7 +230,7 @@ impl Binder<'_> {
                 if bound.iter().any(|other| other.column == place) {
                     let name = &assignment.column;
                     let message = format!("multiple assignments to same column \"{}\"", name.value);
-                    return Err(Error::new("42601", message).at(name.at));
+                    return Err(Error::new("42601", message));
                 }
                 let Some(column) = table.columns.get(place) else {
                     return Err(Error::internal("a target that is no column"));
@@ -248,11 +257,7 @@ impl Binder<'_> {
         self.scan(table.clone(), all, alias, Some(lock))
     }
 
-    fn returning(
-        &mut self,
-        items: Option<&[ast::SelectItem]>,
-        scope: Scope,
-    ) -> Result<(Option<Vec<Expr>>, Option<Vec<OutputColumn>>)> {
+    fn returning(&mut self, items: Option<&[ast::SelectItem]>, scope: Scope) -> Result<Returning> {
         let Some(items) = items else { return Ok((None, None)) };
         let level = Level::query(scope, Clause::plain("RETURNING"), false);
         let (bound, level) = self.at_level(level, |binder| {
@@ -329,14 +334,22 @@ fn is_bare(query: &ast::Query) -> bool {
         && query.locks.is_empty()
 }
 
-fn check_count(values: usize, targets: usize, explicit: bool, at: impl FnOnce() -> usize) -> Result<()> {
+fn check_count(
+    values: usize,
+    targets: usize,
+    explicit: Option<&[Name]>,
+    at: impl FnOnce() -> usize,
+) -> Result<()> {
     if values > targets {
         return Err(Error::new("42601", "INSERT has more expressions than target columns").at(at()));
     }
-    if explicit && values < targets {
-        return Err(Error::new("42601", "INSERT has more target columns than expressions").at(at()));
+    match explicit.and_then(|names| names.get(values)) {
+        Some(missing) => {
+            let message = "INSERT has more target columns than expressions";
+            Err(Error::new("42601", message).at(missing.at))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The existing row under the table's name, then the new one under `excluded`.
@@ -354,7 +367,7 @@ fn conflict_scope(
 }
 
 /// The unique indexes over exactly these columns.
-fn arbiters_of_columns(table: &TableDescriptor, places: &[usize], at: usize) -> Result<Vec<IndexId>> {
+fn arbiters_of_columns(table: &TableDescriptor, places: &[usize]) -> Result<Vec<IndexId>> {
     let fits = |index: &&crate::catalog::IndexDescriptor| {
         let key: Vec<usize> = table.key_columns(index).collect();
         index.unique
@@ -364,7 +377,7 @@ fn arbiters_of_columns(table: &TableDescriptor, places: &[usize], at: usize) -> 
     let arbiters: Vec<IndexId> = table.indexes.iter().filter(fits).map(|index| index.id).collect();
     if arbiters.is_empty() {
         let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
-        return Err(Error::new("42P10", message).at(at));
+        return Err(Error::new("42P10", message));
     }
     Ok(arbiters)
 }
@@ -373,6 +386,6 @@ fn arbiter_of_constraint(table: &TableDescriptor, name: &Name) -> Result<IndexId
     let found = table.indexes.iter().find(|index| index.constraint.is_some() && index.name == name.value);
     found.map(|index| index.id).ok_or_else(|| {
         let message = format!("constraint \"{}\" for table \"{}\" does not exist", name.value, table.name);
-        Error::new("42704", message).at(name.at)
+        Error::new("42704", message)
     })
 }

@@ -124,12 +124,12 @@ impl Binder<'_> {
                 _ => "UNION/INTERSECT/EXCEPT",
             };
             let verb = lock_verb(lock.strength);
-            return Err(Error::new("0A000", format!("{verb} is not allowed with {what}")).at(query.at));
+            return Err(Error::new("0A000", format!("{verb} is not allowed with {what}")));
         }
         let bound = self.query_body(&query.body, lateral)?;
         let is_set = matches!(query.body, QueryBody::SetOperation { .. });
         let sorted = self.sort_outputs(bound, &query.order_by, is_set)?;
-        self.limited(sorted, query)
+        self.limited(sorted, query, Scope::default())
     }
 
     fn query_body(&mut self, body: &QueryBody, lateral: bool) -> Result<BoundQuery> {
@@ -174,8 +174,9 @@ impl Binder<'_> {
             let at = right.columns.get(column).map_or(0, |column| column.at);
             let common = resolve::common_type(word, &[l.kind, r.kind]).map_err(placed(at))?;
             let ty = if l == r && l.kind == common { l } else { Type::plain(common) };
-            self.retype(&mut left.node, column, ty, CastContext::Implicit)?;
-            self.retype(&mut right.node, column, ty, CastContext::Implicit)?;
+            let left_at = left.columns.get(column).map_or(0, |column| column.at);
+            self.retype(&mut left.node, column, ty, CastContext::Implicit, left_at)?;
+            self.retype(&mut right.node, column, ty, CastContext::Implicit, at)?;
         }
         let columns = left.columns.into_iter().map(|column| QueryColumn { origin: None, ..column }).collect();
         let node = Node::SetOperation(SetOperation {
@@ -330,20 +331,30 @@ impl Binder<'_> {
     }
 
     /// LIMIT and OFFSET.
-    pub(super) fn limited(&mut self, bound: BoundQuery, query: &ast::Query) -> Result<BoundQuery> {
+    pub(super) fn limited(
+        &mut self,
+        bound: BoundQuery,
+        query: &ast::Query,
+        scope: Scope,
+    ) -> Result<BoundQuery> {
         if query.limit.is_none() && query.offset.is_none() {
             return Ok(bound);
         }
-        let limit = query.limit.as_ref().map(|limit| self.count(limit, "LIMIT")).transpose()?;
-        let offset = query.offset.as_ref().map(|offset| self.count(offset, "OFFSET")).transpose()?;
+        let limit = query.limit.as_ref().map(|limit| self.count(limit, "LIMIT", &scope)).transpose()?;
+        let offset = query.offset.as_ref().map(|offset| self.count(offset, "OFFSET", &scope)).transpose()?;
         let node = Node::Limit(Limit { input: Box::new(bound.node), limit, offset });
         Ok(BoundQuery { node, columns: bound.columns })
     }
 
-    fn count(&mut self, expr: &ast::Expr, clause: &'static str) -> Result<Expr> {
-        let level = Level::query(Scope::default(), Clause::plain(clause), false);
+    /// A number of rows. `scope` is there only to tell that its columns cannot be meant.
+    fn count(&mut self, expr: &ast::Expr, clause: &'static str, scope: &Scope) -> Result<Expr> {
+        let level = Level::query(scope.clone(), Clause::plain(clause), false);
         let (bound, level) = self.at_level(level, |binder| {
             let bound = binder.expression(expr)?;
+            if let Some((_, at)) = binder.level()?.references.first() {
+                let message = format!("argument of {clause} must not contain variables");
+                return Err(Error::new("42P10", message).at(*at));
+            }
             let kind = bound.ty().kind;
             if !resolve::can_coerce(kind, TypeKind::Int8, CastContext::Assignment) {
                 let message =
@@ -360,7 +371,7 @@ impl Binder<'_> {
     pub(super) fn settle_outputs(&mut self, mut bound: BoundQuery) -> Result<BoundQuery> {
         for (column, ty) in bound.node.types().into_iter().enumerate() {
             if ty.kind == TypeKind::Unknown {
-                self.retype(&mut bound.node, column, TypeKind::Text.into(), CastContext::Implicit)?;
+                self.retype(&mut bound.node, column, TypeKind::Text.into(), CastContext::Implicit, 0)?;
             }
         }
         Ok(bound)
@@ -373,6 +384,7 @@ impl Binder<'_> {
         column: usize,
         to: Type,
         context: CastContext,
+        at: usize,
     ) -> Result<()> {
         if node.types().get(column) == Some(&to) {
             return Ok(());
@@ -381,29 +393,29 @@ impl Binder<'_> {
             Node::Project(project) => {
                 if let Some(expression) = project.expressions.get_mut(column) {
                     let taken = std::mem::replace(expression, Expr::null(to));
-                    *expression = self.coerce(taken, to, context, 0)?;
+                    *expression = self.coerce(taken, to, context, at)?;
                 }
                 Ok(())
             }
             Node::Values(values) => {
                 for cell in values.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
                     let taken = std::mem::replace(cell, Expr::null(to));
-                    *cell = self.coerce(taken, to, context, 0)?;
+                    *cell = self.coerce(taken, to, context, at)?;
                 }
                 if let Some(ty) = values.types.get_mut(column) {
                     *ty = to;
                 }
                 Ok(())
             }
-            Node::Limit(Limit { input, .. }) => self.retype(input, column, to, context),
+            Node::Limit(Limit { input, .. }) => self.retype(input, column, to, context, at),
             Node::SetOperation(operation) if operation.all && operation.kind == SetOperationKind::Union => {
-                self.retype(&mut operation.left, column, to, context)?;
-                self.retype(&mut operation.right, column, to, context)
+                self.retype(&mut operation.left, column, to, context, at)?;
+                self.retype(&mut operation.right, column, to, context, at)
             }
             Node::Sort(Sort { input, keys, .. })
                 if keys.iter().all(|key| !key.expression.columns().contains(&column)) =>
             {
-                self.retype(input, column, to, context)
+                self.retype(input, column, to, context, at)
             }
             _ => {
                 let mut expressions: Vec<Expr> = node
@@ -414,7 +426,7 @@ impl Binder<'_> {
                     .collect();
                 if let Some(expression) = expressions.get_mut(column) {
                     let taken = std::mem::replace(expression, Expr::null(to));
-                    *expression = self.coerce(taken, to, context, 0)?;
+                    *expression = self.coerce(taken, to, context, at)?;
                 }
                 let input = std::mem::replace(node, Node::Values(Values::one_row()));
                 *node = Node::Project(Project { input: Box::new(input), expressions });

@@ -188,7 +188,11 @@ impl Scope {
             }
             [table, name] => self.find_qualified(None, table, name),
             [schema, table, name] => self.find_qualified(Some(&schema.value), table, name),
-            [first, ..] => Err(Error::unsupported("a column's name with a database").at(first.at)),
+            [first, ..] => {
+                let shown: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
+                let message = format!("cross-database references are not implemented: {}", shown.join("."));
+                Err(Error::new("0A000", message).at(first.at))
+            }
             [] => Err(Error::internal("a column without a name")),
         }
     }
@@ -317,6 +321,14 @@ impl Binder<'_> {
                 }
                 let error =
                     Error::new("42703", format!("column \"{}\" does not exist", name.value)).at(name.at);
+                if let Some(table) = &self.target
+                    && table.column_by_name(&name.value).is_some()
+                {
+                    return error.hint(format!(
+                        "There is a column named \"{}\" in table \"{}\", but it cannot be referenced from this part of the query.",
+                        name.value, table.name
+                    ));
+                }
                 let scopes =
                     visible.iter().filter_map(|place| self.levels.get(*place)).map(|level| &level.scope);
                 match suggest::hint(scopes, None, &name.value) {
@@ -329,7 +341,14 @@ impl Binder<'_> {
                     self.levels.iter().any(|level| level.scope.relation(None, &table.value).is_some());
                 let what = if hidden { "invalid reference to" } else { "missing" };
                 let message = format!("{what} FROM-clause entry for table \"{}\"", table.value);
-                Error::new("42P01", message).at(names.first().map_or(0, |name| name.at))
+                let error = Error::new("42P01", message).at(names.first().map_or(0, |name| name.at));
+                if !hidden {
+                    return error;
+                }
+                error.hint(format!(
+                    "There is an entry for table \"{}\", but it cannot be referenced from this part of the query.",
+                    table.value
+                ))
             }
             [] => Error::internal("a column without a name"),
         }

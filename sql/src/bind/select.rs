@@ -41,11 +41,11 @@ impl Binder<'_> {
         if !level.pending.is_empty() {
             return Err(Error::internal("a query left slots behind"));
         }
-        self.limited(bound, query)
+        self.limited(bound, query, level.scope)
     }
 
     fn select_inner(&mut self, select: &ast::Select, query: &ast::Query) -> Result<BoundQuery> {
-        let source = self.from_list(&select.from)?;
+        let source = self.sources(&select.from)?;
         let mut node = source.node;
         self.level()?.scope = source.scope;
         // In this order parameters learn their types; what the select list put aside waits for its turn.
@@ -298,7 +298,7 @@ impl Binder<'_> {
                 None
             };
             if let Some(clash) = clash {
-                return Err(Error::new("0A000", format!("{verb} is not allowed with {clash}")).at(query.at));
+                return Err(Error::new("0A000", format!("{verb} is not allowed with {clash}")));
             }
             let row_lock = RowLock { strength: lock.strength, wait: lock.wait };
             let mut found = false;

@@ -14,7 +14,7 @@ use crate::plan::{Apply, ApplyKind, Binding, FunctionScan, Join, JoinKind, JoinS
 #[derive(Debug, Clone)]
 pub(super) enum PutAside {
     /// A subquery's answer.
-    Subquery { node: Node, bindings: Vec<Binding>, kind: ApplyKind },
+    Subquery { node: Box<Node>, bindings: Vec<Binding>, kind: ApplyKind },
     /// The rows of a function in the select list.
     Rows { function: FunctionScan, bindings: Vec<Binding> },
 }
@@ -57,7 +57,7 @@ impl Binder<'_> {
         let (bound, bindings) = self.one_column(query, at)?;
         let ty = bound.ty(0);
         let kind = ApplyKind::Scalar(ty);
-        self.put_aside(PutAside::Subquery { node: bound.node, bindings, kind }, ty)
+        self.put_aside(PutAside::Subquery { node: Box::new(bound.node), bindings, kind }, ty)
     }
 
     /// `ARRAY (SELECT …)`
@@ -69,7 +69,7 @@ impl Binder<'_> {
             Error::new("42704", message).at(at)
         })?;
         let kind = ApplyKind::Array(array.into());
-        self.put_aside(PutAside::Subquery { node: bound.node, bindings, kind }, array.into())
+        self.put_aside(PutAside::Subquery { node: Box::new(bound.node), bindings, kind }, array.into())
     }
 
     fn one_column(
@@ -87,7 +87,7 @@ impl Binder<'_> {
     /// `EXISTS (SELECT …)`
     pub(super) fn exists(&mut self, query: &ast::Query) -> Result<Expr> {
         let (bound, bindings) = self.inner_query(query)?;
-        let node = self.settle_outputs(bound)?.node;
+        let node = Box::new(self.settle_outputs(bound)?.node);
         self.put_aside(PutAside::Subquery { node, bindings, kind: ApplyKind::Exists }, TypeKind::Bool.into())
     }
 
@@ -133,7 +133,8 @@ impl Binder<'_> {
             let message = "row comparison operator must yield type boolean";
             return Err(Error::new("42804", message).at(operator.at));
         }
-        let aside = PutAside::Subquery { node: bound.node, bindings, kind: ApplyKind::Any { test } };
+        let aside =
+            PutAside::Subquery { node: Box::new(bound.node), bindings, kind: ApplyKind::Any { test } };
         let any = self.put_aside(aside, TypeKind::Bool.into())?;
         Ok(if all { Expr::Not(Box::new(any)) } else { any })
     }
@@ -150,7 +151,8 @@ impl Binder<'_> {
             return Ok(ty);
         }
         let kind = if other.kind == TypeKind::Unknown { TypeKind::Text } else { other.kind };
-        self.retype(&mut bound.node, column, kind.into(), CastContext::Implicit)?;
+        let at = bound.columns.get(column).map_or(0, |column| column.at);
+        self.retype(&mut bound.node, column, kind.into(), CastContext::Implicit, at)?;
         Ok(bound.ty(column))
     }
 
@@ -179,7 +181,7 @@ impl Binder<'_> {
             aside.expressions().into_iter().for_each(|expr| place(expr, width));
             node = match aside {
                 PutAside::Subquery { node: subquery, bindings, kind } => {
-                    Node::Apply(Apply { input: Box::new(node), subquery: Box::new(subquery), bindings, kind })
+                    Node::Apply(Apply { input: Box::new(node), subquery, bindings, kind })
                 }
                 PutAside::Rows { function, bindings } => Node::Join(Join {
                     kind: JoinKind::Inner,

@@ -438,6 +438,8 @@ pub enum ExprKind {
     Default,
     /// `CAST(x AS t)`, `x::t`, `t 'x'`
     Cast {
+        /// Where `CAST` or `::` stands.
+        operator_at: usize,
         /// x
         operand: Box<Expr>,
         /// t
@@ -580,6 +582,8 @@ pub enum ExprKind {
     Row(Vec<Expr>),
     /// `x COLLATE c`
     Collate {
+        /// Where the word stands.
+        operator_at: usize,
         /// x
         operand: Box<Expr>,
         /// c

@@ -278,10 +278,11 @@ fn execute(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
 
 /// The stretches of tokens between the commas of a list whose opening parenthesis is next.
 fn items(cursor: &Cursor<'_, '_>, closing: usize) -> Vec<(usize, usize)> {
+    let first = cursor.next.saturating_add(1);
     let mut items = Vec::new();
     let mut depth = 0_usize;
-    let mut start = cursor.next.saturating_add(1);
-    for place in start..=closing {
+    let mut start = first;
+    for place in first..=closing {
         match cursor.source.tokens.get(place).map(|placed| &placed.token.token) {
             Some(Token::LParen | Token::LBracket) => depth = depth.saturating_add(1),
             Some(Token::RParen | Token::RBracket) if depth > 0 => depth = depth.saturating_sub(1),

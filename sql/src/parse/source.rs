@@ -107,6 +107,39 @@ impl<'a> Source<'a> {
         word.map_or(at, |token| token.at)
     }
 
+    /// The place of the `::` that follows the operand at `at`, behind as many others of its own.
+    pub(super) fn cast_after(&self, at: usize, others: usize) -> usize {
+        let place = self.tokens.partition_point(|token| token.at < at);
+        let mut depth = 0_usize;
+        let casts = self.tokens.get(place..).unwrap_or_default().iter().filter(|placed| {
+            match placed.token.token {
+                Token::LParen | Token::LBracket => depth = depth.saturating_add(1),
+                Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && placed.token.token == Token::DoubleColon
+        });
+        casts.map(|placed| placed.at).nth(others).unwrap_or(at)
+    }
+
+    /// The place of the first token of a sequence of words and symbols, in lower case.
+    pub(super) fn sequence(&self, words: &[&str]) -> usize {
+        self.sequence_from(0, words)
+    }
+
+    /// The same from the place `at` on.
+    pub(super) fn sequence_from(&self, at: usize, words: &[&str]) -> usize {
+        let texts = |placed: &[Placed]| {
+            placed
+                .iter()
+                .zip(words)
+                .all(|(placed, word)| placed.token.token.to_string().to_lowercase() == *word)
+        };
+        let mut windows =
+            self.tokens.windows(words.len()).filter(|window| window.first().is_some_and(|t| t.at >= at));
+        windows.find(|window| texts(window)).and_then(|window| window.first()).map_or(at, |token| token.at)
+    }
+
     /// `syntax error at or near "x"` where token `place` stands, or at the end of the input.
     pub(super) fn syntax_error(&self, place: usize) -> Error {
         let Some(token) = self.tokens.get(place) else {

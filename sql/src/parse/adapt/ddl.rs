@@ -189,11 +189,13 @@ impl Adapter<'_, '_> {
             }
             sp::ColumnOption::PrimaryKey(key) => {
                 let key = self.primary_key(key, vec![column.name.clone()])?;
-                keys.push(KeyDefinition { name: constraint.or(key.name), ..key });
+                let at = self.source.sequence_from(column.name.at, &["primary", "key"]);
+                keys.push(KeyDefinition { name: constraint.or(key.name), at, ..key });
             }
             sp::ColumnOption::Unique(key) => {
                 let key = self.unique_key(key, vec![column.name.clone()])?;
-                keys.push(KeyDefinition { name: constraint.or(key.name), ..key });
+                let at = self.source.sequence_from(column.name.at, &["unique"]);
+                keys.push(KeyDefinition { name: constraint.or(key.name), at, ..key });
             }
             sp::ColumnOption::ForeignKey(_) => return refuse("REFERENCES"),
             sp::ColumnOption::Check(_) => return refuse("CHECK"),
@@ -277,7 +279,9 @@ impl Adapter<'_, '_> {
             refuse_if(descending || nulls_first.is_some(), "an order within a constraint")?;
             names.push(name);
         }
-        let at = names.first().map_or(1, |name| name.at);
+        // Back over the parenthesis, the keywords, and the constraint's name if it has one.
+        let back = if primary { 3_usize } else { 2 }.saturating_add(if name.is_some() { 2 } else { 0 });
+        let at = names.first().map_or(1, |name| self.source.before(name.at, back));
         Ok(KeyDefinition { name: name.map(|name| self.name(name)), primary, columns: names, at })
     }
 

@@ -133,7 +133,7 @@ impl Adapter<'_, '_> {
                 let value_at = self.source.at(value.span.start);
                 let at = self.source.before(value_at, 1);
                 let operand = Box::new(Expr { kind: literal(value.value)?, at: value_at });
-                ExprKind::Cast { operand, ty: types::type_name(data_type, at)? }.at(at)
+                ExprKind::Cast { operator_at: at, operand, ty: types::type_name(data_type, at)? }.at(at)
             }
             sp::Expr::Function(function) => return self.function(function),
             sp::Expr::Case { case_token, end_token: _, operand, conditions, else_result } => {
@@ -166,7 +166,8 @@ impl Adapter<'_, '_> {
             sp::Expr::Array(sp::Array { elem, named }) => {
                 refuse_if(!named, "[…] without ARRAY")?;
                 let items = elem.into_iter().map(|item| self.piece(item)).collect::<Result<Vec<_>>>()?;
-                let at = items.first().map_or(1, |item| self.source.before(item.start, 2));
+                let empty = || self.source.sequence(&["array", "[", "]"]);
+                let at = items.first().map_or_else(empty, |item| self.source.before(item.start, 2));
                 ExprKind::Array(items.into_iter().map(|item| item.expr).collect()).at(at)
             }
             sp::Expr::Interval(interval) => return self.interval(interval),
@@ -243,7 +244,9 @@ impl Adapter<'_, '_> {
             }
             sp::Expr::Collate { expr, collation } => {
                 let collation = self.qualified(collation)?;
-                self.postfix(*expr, |operand| ExprKind::Collate { operand, collation })
+                let name_at = collation.schema.as_ref().unwrap_or(&collation.name).at;
+                let operator_at = self.source.before(name_at, 1);
+                self.postfix(*expr, |operand| ExprKind::Collate { operator_at, operand, collation })
             }
             sp::Expr::CompoundFieldAccess { root, access_chain } => self.subscripts(*root, access_chain),
             other => self.call_like(other),
@@ -442,20 +445,22 @@ impl Adapter<'_, '_> {
         format: Option<sp::CastFormat>,
     ) -> Result<Piece> {
         refuse_if(format.is_some(), "CAST … FORMAT")?;
+        let before = casts(&operand);
         let piece = self.piece(operand)?;
         match kind {
             sp::CastKind::DoubleColon => {
                 let at = piece.expr.at;
-                let ty = types::type_name(data_type, at)?;
+                let operator_at = self.source.cast_after(piece.start, before);
+                let ty = types::type_name(data_type, self.source.after(operator_at))?;
                 Ok(Piece {
-                    expr: ExprKind::Cast { operand: Box::new(piece.expr), ty }.at(at),
+                    expr: ExprKind::Cast { operator_at, operand: Box::new(piece.expr), ty }.at(at),
                     start: piece.start,
                 })
             }
             sp::CastKind::Cast => {
                 let at = self.source.before(piece.start, 2);
                 let ty = types::type_name(data_type, at)?;
-                Ok(Piece::new(ExprKind::Cast { operand: Box::new(piece.expr), ty }, at))
+                Ok(Piece::new(ExprKind::Cast { operator_at: at, operand: Box::new(piece.expr), ty }, at))
             }
             sp::CastKind::TryCast | sp::CastKind::SafeCast => refuse("TRY_CAST"),
         }
@@ -482,7 +487,7 @@ impl Adapter<'_, '_> {
         }
         let ty = TypeName { schema: None, name: "interval".into(), modifiers: Vec::new(), array: false, at };
         let operand = Box::new(Expr { kind: ExprKind::String(text), at: value.expr.at });
-        Ok(Piece::new(ExprKind::Cast { operand, ty }, at))
+        Ok(Piece::new(ExprKind::Cast { operator_at: at, operand, ty }, at))
     }
 
     fn function(&self, function: sp::Function) -> Result<Piece> {
@@ -541,6 +546,9 @@ impl Adapter<'_, '_> {
                 other => return refuse(format!("{other} within a call")),
             }
         }
+        if call.name.schema.is_none() && call.name.name.value == "row" {
+            return Ok(Piece::new(ExprKind::Row(call.arguments), at));
+        }
         if call.name.schema.is_none() && is_value_function(&call.name.name.value) {
             call = value_function(&call.name.name.value, at, call.arguments);
         }
@@ -568,6 +576,21 @@ impl ExprKind {
     /// In its place.
     fn at(self, at: usize) -> Expr {
         Expr { kind: self, at }
+    }
+}
+
+/// How many `::` stand at the end of an expression already.
+fn casts(mut expr: &sp::Expr) -> usize {
+    let mut count = 0_usize;
+    loop {
+        expr = match expr {
+            sp::Expr::Cast { kind: sp::CastKind::DoubleColon, expr, .. } => {
+                count = count.saturating_add(1);
+                expr
+            }
+            sp::Expr::CompoundFieldAccess { root, .. } => root,
+            _ => return count,
+        };
     }
 }
 

@@ -87,7 +87,7 @@ impl Adapter<'_, '_> {
             sp::TableFactor::Derived { lateral, subquery, alias, sample } => {
                 refuse_if(sample.is_some(), "TABLESAMPLE")?;
                 let query = self.query(*subquery)?;
-                let at = query.at;
+                let at = self.source.before(query.at, 1);
                 let alias = alias.map(|alias| self.alias(alias)).transpose()?;
                 Ok(TableExpr::Subquery { query: Box::new(query), alias, lateral, at })
             }

@@ -40,7 +40,7 @@ impl Adapter<'_, '_> {
             multi_table_else_clause,
         } = insert;
         let _ = optimizer_hints;
-        let at = self.source.at(insert_token.0.span.start);
+        let at = self.source.sequence_from(self.source.at(insert_token.0.span.start), &["on", "conflict"]);
         refuse_if(or.is_some(), "INSERT OR")?;
         refuse_if(ignore, "INSERT IGNORE")?;
         refuse_if(!into, "INSERT without INTO")?;
@@ -101,7 +101,7 @@ impl Adapter<'_, '_> {
         };
         if update.is_some() && matches!(target, ConflictTarget::Any) {
             let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
-            return Err(Error::new("42601", message).hint("For example, ON CONFLICT (column_name)."));
+            return Err(Error::new("42601", message).hint("For example, ON CONFLICT (column_name).").at(at));
         }
         Ok(OnConflict { target, update, at })
     }
@@ -118,9 +118,8 @@ impl Adapter<'_, '_> {
                     let (columns, values) = (self.targets(names)?, self.exprs(values)?);
                     if columns.len() != values.len() {
                         let message = "number of columns does not match number of values";
-                        return Err(
-                            Error::new("42601", message).at(columns.first().map_or(1, |name| name.at))
-                        );
+                        let at = values.first().map_or(1, |value| self.source.before(value.at, 1));
+                        return Err(Error::new("42601", message).at(at));
                     }
                     flat.extend(
                         columns.into_iter().zip(values).map(|(column, value)| Assignment { column, value }),
