@@ -21,7 +21,7 @@ impl Transaction {
         self.open()?;
         if self.buffer.is_empty() {
             let timestamp = self.timestamp;
-            self.end();
+            self.end_and_release().await;
             return Ok(timestamp);
         }
         let committed = self.commit_writes().await;
@@ -30,7 +30,7 @@ impl Transaction {
             self.client.heartbeats.remove(&self.id);
             self.locked.clear();
         }
-        self.end();
+        self.end_and_release().await;
         committed
     }
 

@@ -33,6 +33,9 @@ use crate::{Client, Error, Isolation, Result, TransactionOptions};
 /// How long a transaction that is over tries to give its locks back before it lets them expire.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long the end of a transaction is held up by that.
+const RELEASE_WAIT: Duration = Duration::from_millis(500);
+
 /// So many times in a row may ranges answer one request with new bounds.
 const REROUTES_MAX: u32 = 50;
 
@@ -187,7 +190,7 @@ impl Transaction {
 
     /// Gives everything up; its locks are given back in the background.
     pub async fn rollback(&mut self) {
-        self.end();
+        self.end_and_release().await;
     }
 
     fn open(&self) -> Result<()> {
@@ -229,32 +232,42 @@ impl Transaction {
             }
         };
         if error.is_retryable() {
-            self.end();
+            let _in_background = self.end();
         }
         error
     }
 
-    /// The transaction is over: forgets everything and gives its locks back in the background.
-    fn end(&mut self) {
+    /// The transaction is over: forgets everything and gives its locks back, in a task of its own.
+    fn end(&mut self) -> Option<task::JoinHandle<()>> {
         self.state = State::Over;
         self.buffer.clear();
         self.reads = ReadSet::default();
         self.held.clear();
-        if !self.locked.is_empty() {
-            self.client.heartbeats.remove(&self.id);
-            self.give_back();
+        if self.locked.is_empty() {
+            return None;
+        }
+        self.client.heartbeats.remove(&self.id);
+        self.give_back()
+    }
+
+    /// The transaction is over; waits until others can have its locks, as long as that does not take long.
+    async fn end_and_release(&mut self) {
+        if let Some(released) = self.end()
+            && env::clock::timeout(RELEASE_WAIT, released).await.is_err()
+        {
+            tracing::debug!("the locks of a finished transaction are given back later");
         }
     }
 
-    fn give_back(&mut self) {
+    fn give_back(&mut self) -> Option<task::JoinHandle<()>> {
         let locked = std::mem::take(&mut self.locked);
         // Outside of a runtime, as when a process ends, the locks expire.
         if tokio::runtime::Handle::try_current().is_err() {
-            return;
+            return None;
         }
         let sender = self.client.sender.clone();
         let call = Call { timeout: RELEASE_TIMEOUT, catalog_version: 0, ..self.call() };
-        drop(task::spawn(async move {
+        Some(task::spawn(async move {
             for key in locked.into_values() {
                 let Some(route) = sender.router.route(&key) else { continue };
                 let build = || operation::Operation::Release(Release { keys: Vec::new() });
@@ -262,14 +275,14 @@ impl Transaction {
                     tracing::debug!(range = route.range_id(), ?failure, "locks are left to expire");
                 }
             }
-        }));
+        }))
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
         if self.state == State::Open {
-            self.end();
+            let _in_background = self.end();
         }
     }
 }
