@@ -104,6 +104,17 @@ fn a_seed_played_twice_is_the_same_run() {
 
 fn log() {
     let Ok(filter) = std::env::var("NUNATAK_SIMULATION_LOG") else { return };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).without_time();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_timer(SimulatedTime);
     subscriber.init();
+}
+
+/// Seconds since the simulation began.
+struct SimulatedTime;
+
+impl tracing_subscriber::fmt::time::FormatTime for SimulatedTime {
+    fn format_time(&self, w: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
+        // Every simulation begins at midnight.
+        let ms = env::clock::wall_us() / 1000 % 86_400_000;
+        write!(w, "{:>8}.{:03}", ms / 1000, ms % 1000)
+    }
 }

@@ -71,6 +71,7 @@ impl SimulatedNetwork {
 
     /// Nothing that `from` sends reaches `to` any more; the other direction stays.
     pub fn cut(&self, from: &str, to: &str) {
+        tracing::info!(from, to, "cut");
         let mut state = self.wire.state.lock();
         if state.cuts.insert((from.to_owned(), to.to_owned())) {
             state.counts.cuts += 1;
@@ -92,6 +93,7 @@ impl SimulatedNetwork {
 
     /// No direction is cut any more.
     pub fn heal_all(&self) {
+        tracing::info!("all cuts are healed");
         self.wire.state.lock().cuts.clear();
     }
 

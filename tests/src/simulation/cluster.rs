@@ -127,6 +127,7 @@ impl Cluster {
         let started = starting.await.map_err(|error| format!("{} while starting: {error}", slot.address))?;
         let node = started.map_err(|error| format!("{} does not start: {error}", slot.address))?;
         self.network.register(&slot.address, node.clone(), scope.clone());
+        tracing::info!(node = slot.address, "runs");
         slot.running = Some(Running { node, scope });
         Ok(())
     }
@@ -135,6 +136,7 @@ impl Cluster {
     pub(super) fn crash(&mut self, place: usize) {
         let slot = &mut self.slots[place];
         let Some(running) = slot.running.take() else { return };
+        tracing::info!(node = slot.address, "crashes");
         self.network.unregister(&slot.address);
         running.scope.end();
         let mode = match random::below(2) {

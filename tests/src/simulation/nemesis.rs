@@ -28,7 +28,7 @@ impl Faults {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Fault {
     Crash,
     Bounce,
@@ -93,6 +93,7 @@ struct Nemesis<'a> {
 
 impl Nemesis<'_> {
     async fn inflict(&mut self, fault: Fault) {
+        tracing::info!(?fault, "begins");
         match fault {
             Fault::Crash => self.crash_one(200, 6_000).await,
             Fault::Bounce => self.crash_one(1, 50).await,
