@@ -153,14 +153,20 @@ impl Member {
 
     async fn watch_role(self: Arc<Self>, group: Arc<Group>) {
         let mut roles = group.watch();
-        while roles.changed().await.is_ok() {
+        loop {
             let role = roles.borrow_and_update().clone();
-            if group.range_id() == ROOT_RANGE
-                && let Some(leader) = &role.leader
-            {
-                self.link.suggest(&leader.store.address);
+            if group.range_id() == ROOT_RANGE {
+                // A node that starts again may know of no other but by what it has replicated.
+                let stores = group.membership().replicas;
+                self.link.learn(stores.values().map(|store| store.address.as_str()));
+                if let Some(leader) = &role.leader {
+                    self.link.suggest(&leader.store.address);
+                }
             }
             self.heartbeat_now.notify_one();
+            if roles.changed().await.is_err() {
+                return;
+            }
         }
     }
 
