@@ -14,6 +14,7 @@ use env::{clock, random};
 use parking_lot::Mutex;
 
 use super::report::Tally;
+use super::scenario::Scenario;
 
 const TENANT: u8 = 1;
 const INITIAL: i64 = 1000;
@@ -24,6 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The bank, and the ledger of what was acknowledged.
 pub(super) struct Bank {
     accounts: u32,
+    pause_ms_max: u64,
     tally: Tally,
     transfers: AtomicU64,
     ledger: Mutex<BTreeMap<u64, Known>>,
@@ -110,8 +112,9 @@ pub(super) async fn scan_all(
 }
 
 impl Bank {
-    pub(super) fn new(accounts: u32, tally: Tally) -> Self {
-        Self { accounts, tally, transfers: AtomicU64::new(1), ledger: Mutex::default() }
+    pub(super) fn new(scenario: &Scenario, tally: Tally) -> Self {
+        let (accounts, pause_ms_max) = (scenario.accounts, scenario.pause_ms_max);
+        Self { accounts, pause_ms_max, tally, transfers: AtomicU64::new(1), ledger: Mutex::default() }
     }
 
     /// Gives every account its first balance.
@@ -132,7 +135,7 @@ impl Bank {
     /// Transfers until told to stop.
     pub(super) async fn teller(self: Arc<Self>, client: Client, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::Relaxed) {
-            clock::sleep(Duration::from_millis(random::below(60))).await;
+            clock::sleep(Duration::from_millis(random::below(self.pause_ms_max))).await;
             let transfer = Transfer {
                 number: self.transfers.fetch_add(1, Ordering::Relaxed),
                 from: random::below(u64::from(self.accounts)) as u32,
@@ -224,7 +227,7 @@ impl Bank {
     /// Until told to stop: the sum at any moment is what it was, and what was acknowledged is there.
     pub(super) async fn auditor(self: Arc<Self>, client: Client, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::Relaxed) {
-            clock::sleep(Duration::from_millis(random::below(40))).await;
+            clock::sleep(Duration::from_millis(random::below(self.pause_ms_max))).await;
             let audited = match random::below(3) {
                 0 => self.audit_sum(&client).await,
                 _ => self.audit_acknowledged(&client).await,

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use super::bank::scan_all;
 use super::cycles::{self, Event, Fate, Operation};
 use super::report::Tally;
+use super::scenario::Scenario;
 
 const TENANT: u8 = 1;
 
@@ -24,6 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The lists, and the history of what was done to them.
 pub(super) struct Lists {
     lists: u32,
+    pause_ms_max: u64,
     tally: Tally,
     elements: AtomicU64,
     began: Instant,
@@ -49,8 +51,16 @@ fn encode(list: &[u64]) -> Bytes {
 }
 
 impl Lists {
-    pub(super) fn new(lists: u32, tally: Tally) -> Self {
-        Self { lists, tally, elements: AtomicU64::new(1), began: clock::now(), history: Mutex::default() }
+    pub(super) fn new(scenario: &Scenario, tally: Tally) -> Self {
+        let (lists, pause_ms_max) = (scenario.lists, scenario.pause_ms_max);
+        Self {
+            lists,
+            pause_ms_max,
+            tally,
+            elements: AtomicU64::new(1),
+            began: clock::now(),
+            history: Mutex::default(),
+        }
     }
 
     fn elapsed_us(&self) -> u64 {
@@ -60,7 +70,7 @@ impl Lists {
     /// Reads and appends until told to stop.
     pub(super) async fn appender(self: Arc<Self>, client: Client, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::Relaxed) {
-            clock::sleep(Duration::from_millis(random::below(80))).await;
+            clock::sleep(Duration::from_millis(random::below(self.pause_ms_max))).await;
             let invoked = self.elapsed_us();
             let read_only = random::below(4) == 0;
             let options = TransactionOptions {

@@ -75,8 +75,8 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
         };
     }
     let gateways: Vec<Gateway> = (1..=2).map(|number| Gateway::new(number, &cluster)).collect();
-    let bank = Arc::new(Bank::new(scenario.accounts, tally.clone()));
-    let lists = Arc::new(Lists::new(scenario.lists, tally.clone()));
+    let bank = Arc::new(Bank::new(scenario, tally.clone()));
+    let lists = Arc::new(Lists::new(scenario, tally.clone()));
     bank.open(gateways[0].client()).await;
     let terms = cluster.terms().await;
 

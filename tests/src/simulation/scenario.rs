@@ -21,6 +21,8 @@ pub struct Scenario {
     pub auditors: u32,
     /// Workers of each gateway that read and append to lists.
     pub appenders: u32,
+    /// The longest pause of a worker between two transactions.
+    pub pause_ms_max: u64,
     /// The memtable's bound: small ones flush and compact, and purge the log behind them.
     pub memtable_bytes_max: usize,
     /// The shared raft log's bound: with a small one those who fell behind are sent snapshots.
