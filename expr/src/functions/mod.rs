@@ -8,6 +8,7 @@ mod decimal;
 mod float;
 mod integer;
 mod md5;
+mod missing;
 mod pattern;
 pub mod quote;
 mod string;
@@ -26,6 +27,8 @@ use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::types::{Type, TypeKind};
+
+pub use missing::is_missing;
 
 /// A function of the registry. Copied freely; its OID is stable and may be stored and sent.
 #[derive(Clone, Copy)]

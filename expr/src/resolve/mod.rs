@@ -61,6 +61,9 @@ pub fn function(name: &str, args: &[TypeKind]) -> Result<Callee> {
         candidates::Choice::One((function, types)) => {
             polymorphic::settle(*function, types, function.result, args).map(Callee::Function)
         }
+        candidates::Choice::None if functions::is_missing(name) => {
+            Err(Error::unsupported(format!("function {} is not supported", shown())))
+        }
         candidates::Choice::None => Err(Error::new("42883", format!("function {} does not exist", shown()))
             .with_hint(
                 "No function matches the given name and argument types. You might need to add explicit type casts.",

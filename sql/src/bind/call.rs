@@ -99,6 +99,8 @@ impl Binder<'_> {
         for (place, (argument, at)) in arguments.into_iter().enumerate() {
             let kind = resolved.args.get(place).copied().unwrap_or(TypeKind::Any);
             args.push(match kind {
+                // "any" takes a literal of unknown type as it is.
+                TypeKind::Any if matches!(argument, Expr::Literal { .. }) => argument,
                 TypeKind::Any | TypeKind::AnyElement | TypeKind::AnyCompatible => {
                     self.settle(argument, at)?
                 }
