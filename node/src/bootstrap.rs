@@ -97,15 +97,20 @@ fn initialise(span: Span) -> Bytes {
     RangeCommand { format: FORMAT, kind, ..RangeCommand::default() }.encode_to_vec().into()
 }
 
-/// Asks each of the nodes once to be let in; the first answer, if there is one.
-pub(crate) async fn try_join(options: &NodeOptions, store_id: Bytes) -> Option<JoinResponse> {
-    let request = JoinRequest {
+/// What a node says of itself.
+pub(crate) fn introduction(options: &NodeOptions, store_id: Bytes) -> JoinRequest {
+    JoinRequest {
         store_id,
         address: options.address.clone(),
         locality: options.locality.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         format_version: u64::from(FORMAT),
-    };
+    }
+}
+
+/// Asks each of the nodes once to be let in; the first answer, if there is one.
+pub(crate) async fn try_join(options: &NodeOptions, store_id: Bytes) -> Option<JoinResponse> {
+    let request = introduction(options, store_id);
     for address in options.join.iter().filter(|address| **address != options.address) {
         match ask(&*options.network, address, &request).await {
             Ok(answer) => return Some(answer),

@@ -7,12 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use proto::v1::{
-    AllocateIdsRequest, DirectoryRequest, DirectoryResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
-    RangeDescriptor, RangeStatus, ReplicaMove,
+    AllocateIdsRequest, DirectoryRequest, DirectoryResponse, JoinRequest, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, RangeDescriptor, RangeStatus, ReplicaMove,
 };
 use proto::{Network, Status};
 use tokio::sync::Notify;
 
+use crate::bootstrap::introduction;
 use crate::error::NodeError;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
@@ -30,6 +31,12 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long the root range's leader waits before it tries again to begin its term.
 const BEGIN_AGAIN: Duration = Duration::from_millis(20);
 
+/// How long a new replica may take to catch up, once replication has found it close.
+const CATCH_UP: Duration = Duration::from_secs(30);
+
+/// How often that is looked at.
+const CATCH_UP_TICK: Duration = Duration::from_millis(50);
+
 /// A node as a member of its cluster.
 pub(crate) struct Member {
     /// The cluster.
@@ -46,6 +53,7 @@ pub(crate) struct Member {
     pub(crate) network: Arc<dyn Network>,
     context: Arc<Context>,
     address: String,
+    introduction: JoinRequest,
     dead_after: Duration,
     replicas: RwLock<BTreeMap<u64, Arc<Replica>>>,
     directory: RwLock<DirectoryResponse>,
@@ -96,6 +104,7 @@ impl Member {
             network: options.network.clone(),
             context: Arc::new(context),
             address: options.address.clone(),
+            introduction: introduction(options, identity.store_id),
             dead_after: options.dead_after,
             replicas: RwLock::default(),
             directory: RwLock::default(),
@@ -213,11 +222,35 @@ impl Member {
     }
 
     async fn heartbeats(self: Arc<Self>) {
+        let mut announced = false;
         loop {
+            if !announced {
+                announced = self.announce().await;
+            }
             self.heartbeat().await;
             // Woken early when a role has changed, so that the directory follows at once.
             let _ = env::clock::timeout(HEARTBEAT, self.heartbeat_now.notified()).await;
         }
+    }
+
+    /// Tells the root range's leader once, after a start, what this node is by now.
+    async fn announce(&self) -> bool {
+        let request = self.introduction.clone();
+        let answered = match self.link.local() {
+            Some(root) => {
+                let answer = env::clock::timeout(HEARTBEAT, root.join(request)).await;
+                answer.unwrap_or_else(|_| Err(Status::unavailable("no quorum")))
+            }
+            None => {
+                self.link
+                    .ask(|leader| {
+                        let request = request.clone();
+                        async move { leader.join(request).await }
+                    })
+                    .await
+            }
+        };
+        answered.is_ok()
     }
 
     async fn heartbeat(self: &Arc<Self>) {
@@ -275,8 +308,35 @@ impl Member {
             }
         };
         if let Ok(directory) = asked {
-            *self.directory.write() = directory;
+            *self.directory.write() = directory.clone();
+            for range in &directory.ranges {
+                if let Err(error) = self.leave_if_removed(range).await {
+                    tracing::error!(range = range.range_id, %error, "a replica that was removed is still here");
+                }
+            }
         }
+    }
+
+    /// Drops the replica of a range whose configuration does not have it, if that is newer than one that has it: its
+    /// leader will not tell it any more.
+    async fn leave_if_removed(&self, range: &RangeDescriptor) -> Result<(), NodeError> {
+        let Some(replica) = self.replica(range.range_id) else { return Ok(()) };
+        let group = &replica.group;
+        let replica_id = group.replica_id();
+        let known = group.membership_index();
+        let was_member = group.membership().replicas.contains_key(&replica_id);
+        let is_member = range.replicas.iter().any(|other| other.replica_id == replica_id);
+        if !was_member || is_member || range.replicas.is_empty() || range.config_epoch <= known {
+            return Ok(());
+        }
+        tracing::info!(
+            range = range.range_id,
+            replica = replica_id,
+            "the replica was removed from its range"
+        );
+        replica.cell.serve(None);
+        self.replicas.write().remove(&range.range_id);
+        Ok(self.host.remove(range.range_id).await?)
     }
 
     /// The ranges that this node serves.
@@ -354,6 +414,7 @@ impl Member {
             let (node_id, address) = (node.node_id, node.address);
             tracing::info!(range = wanted.range_id, replica = replica_id, node = node_id, "adding a replica");
             replica.group.add_learner(replica_id, crate::raft::Store { node_id, address }).await?;
+            caught_up(&replica.group, replica_id).await?;
             voters.insert(replica_id);
         }
         for removed in &wanted.remove {
@@ -412,6 +473,21 @@ impl Member {
         }
         self.host.shutdown().await;
     }
+}
+
+/// Waits until a learner holds what the range has applied by now: replication's own notion of a learner that lags
+/// little is met by one that was never reached, while the log is short.
+async fn caught_up(group: &Group, replica_id: u64) -> Result<(), ChangeError> {
+    let index = group.applied_index();
+    let matched = async {
+        let holds =
+            |(id, matched): (u64, Option<u64>)| id == replica_id && matched.is_some_and(|m| m >= index);
+        while !group.progress().into_iter().any(holds) {
+            env::clock::sleep(CATCH_UP_TICK).await;
+        }
+    };
+    let refused = |_| ChangeError::Refused(format!("replica {replica_id} does not catch up"));
+    env::clock::timeout(CATCH_UP, matched).await.map_err(refused)
 }
 
 fn leads(now: &Role, then: &Role) -> bool {

@@ -172,6 +172,11 @@ impl Group {
         membership(self.metrics().borrow_watched().membership_config.membership())
     }
 
+    /// The index of the entry that [`Group::membership`] is from; 0 if there is none.
+    pub fn membership_index(&self) -> u64 {
+        self.metrics().borrow_watched().membership_config.log_id().map_or(0, |id| id.index())
+    }
+
     /// Adds a replica that does not vote and returns once it has caught up. `replica_id` was never used in the range.
     pub async fn add_learner(&self, replica_id: u64, store: Store) -> Result<(), ChangeError> {
         self.settled().await?;

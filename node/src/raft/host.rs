@@ -147,7 +147,9 @@ impl RaftHost {
         let record = encode(range_id, replica_id, false, Record::Removed(true));
         self.log.append_durably(record).await.map_err(RaftError::Log)?;
         self.removed.lock().insert(range_id, replica_id);
-        self.drop_state(range_id)
+        self.drop_state(range_id)?;
+        self.apply.snapshot_installed(range_id);
+        Ok(())
     }
 
     /// The group of `range_id`, if this store holds a replica of it.

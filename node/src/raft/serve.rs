@@ -218,7 +218,17 @@ impl RaftHost {
         }
     }
 
+    /// The replica that a leader's message is for, made if it is not here. A leader adds a replica on a store only when
+    /// it has none there, by a committed change: an older one that is here was removed and has not heard of it.
     async fn target_or_new(self: &Arc<Self>, target: &v1::RaftTarget) -> Result<Arc<Group>, Status> {
+        let older = self.group(target.range_id).filter(|group| group.replica_id() < target.replica_id);
+        if let Some(older) = older
+            && target.cluster_id == self.cluster_id
+        {
+            let (range_id, replica_id) = (target.range_id, older.replica_id());
+            tracing::info!(range_id, replica_id, "dropping a replica that was removed from its range");
+            self.remove(range_id).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        }
         if let Some(group) = self.target(Some(target))? {
             return Ok(group);
         }

@@ -44,7 +44,7 @@ pub(crate) fn apply(
         if let Some(membership) = &entry.membership {
             let state = state.get_or_insert_with(|| RangeState::clone(&cell.state()));
             state.replicas = replicas(membership);
-            state.config_epoch += 1;
+            state.config_epoch = entry.index;
         }
         let Some(command) = &entry.command else {
             replies.push(Bytes::new());

@@ -94,6 +94,7 @@ impl Cluster {
         let mut options = NodeOptions::new(disk, PathBuf::from("/data"), network, address(number));
         options.join = (1..=3).map(address).collect();
         options.cache_bytes = 4 << 20;
+        options.dead_after = Duration::from_secs(10);
         let scope = Scope::new();
         let started = scope.spawn_on(&tokio::runtime::Handle::current(), Node::start(options));
         let node = started.await.unwrap().unwrap();

@@ -56,6 +56,40 @@ fn what_was_acknowledged_survives_the_loss_of_the_leader() {
 }
 
 #[test]
+fn a_dead_nodes_replicas_are_replaced_and_do_not_come_back() {
+    simulate(|| async {
+        let mut cluster = Cluster::three().await;
+        cluster.start(4).await.wait_ready(Duration::from_secs(20)).await.unwrap();
+        let client = cluster.client().await;
+        client.put("x", "1").await;
+        cluster.kill(3).await;
+        let on = |node: u64, directory: &proto::v1::DirectoryResponse| {
+            let of_node = |range: &&proto::v1::RangeDescriptor| {
+                range.replicas.iter().any(|replica| replica.node_id == node && !replica.learner)
+            };
+            directory.ranges.iter().filter(of_node).count()
+        };
+        env::clock::sleep(Duration::from_secs(40)).await;
+        let directory = cluster.nodes[&1].directory(Default::default()).await.unwrap();
+        assert_eq!((on(3, &directory), on(4, &directory)), (0, 2), "{directory:?}");
+        // What it holds is given up, and it is there for new replicas.
+        let third = cluster.start(3).await;
+        env::clock::sleep(Duration::from_secs(10)).await;
+        third.wait_ready(Duration::from_secs(20)).await.unwrap();
+        let ranges = third.ranges(RangesRequest {}).await.unwrap().ranges;
+        assert!(ranges.iter().all(|range| range.applied_index == 0), "{ranges:?}");
+        cluster.kill(2).await;
+        env::clock::sleep(Duration::from_secs(40)).await;
+        let client = cluster.client().await;
+        assert_eq!(client.read("x").await.as_deref(), Some("1"));
+        let directory = third.directory(Default::default()).await.unwrap();
+        assert_eq!((on(2, &directory), on(3, &directory)), (0, 2), "{directory:?}");
+        let checked = third.check_consistency(CheckConsistencyRequest {}).await.unwrap();
+        assert!(checked.ranges.iter().all(|range| range.consistent), "{checked:?}");
+    });
+}
+
+#[test]
 fn leadership_is_handed_over_when_a_node_stops_in_order() {
     simulate(|| async {
         let mut cluster = Cluster::three().await;
