@@ -8,6 +8,17 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::arguments::{Global, LogFormat};
 use crate::failure::Failure;
 
+/// What is heard of libraries.
+const LIBRARIES: [(&str, &str); 7] = [
+    ("openraft", "off"),
+    ("h2", "warn"),
+    ("hyper", "warn"),
+    ("tower", "warn"),
+    ("tonic", "warn"),
+    ("rustyline", "warn"),
+    ("tokio_postgres", "warn"),
+];
+
 /// Starts logging.
 pub(crate) fn start(global: &Global, default: &str) -> Result<(), Failure> {
     let directives = global.log.as_deref().unwrap_or(default);
@@ -25,13 +36,13 @@ fn stderr() -> impl for<'a> MakeWriter<'a> + Send + Sync + 'static {
     std::io::stderr
 }
 
-/// Libraries tell of every message unless they are named.
+/// Libraries tell of every message, and of every peer that is gone, unless they are named; what matters of that our own
+/// code tells.
 fn with_quiet_libraries(directives: &str) -> String {
     let mut all = directives.to_owned();
-    for library in ["openraft", "h2", "hyper", "tower", "tonic", "rustyline", "tokio_postgres"] {
-        let quieter = matches!(directives, "off" | "error");
-        if !quieter && !directives.contains(library) {
-            all.push_str(&format!(",{library}=warn"));
+    for (library, level) in LIBRARIES {
+        if !matches!(directives, "off" | "error") && !directives.contains(library) {
+            all.push_str(&format!(",{library}={level}"));
         }
     }
     all

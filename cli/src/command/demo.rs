@@ -82,9 +82,7 @@ impl Demo {
             _ = shutdown.requested() => Ok(()),
         };
         sql.shutdown().await;
-        for storage in storages {
-            storage.shutdown().await;
-        }
+        futures::future::join_all(storages.into_iter().map(Storage::shutdown)).await;
         outcome
     }
 

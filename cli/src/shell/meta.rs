@@ -4,8 +4,7 @@ use super::Shell;
 use super::printing::print_rows;
 use crate::failure::Failure;
 
-const HELP: &str = "\
-  \\d            list tables and sequences
+const HELP: &str = "  \\d            list tables and sequences
   \\d NAME       describe a table: its columns and indexes
   \\dt           list tables
   \\l            list databases

@@ -72,7 +72,10 @@ pub(crate) async fn run_interactive(url: &str) -> Result<(), Failure> {
         return run_script(url, vec![Script::StandardInput]).await;
     }
     let mut shell = Shell { connection: Connection::open(url).await?, timing: false };
-    println!("Connected to {}. Type \\? for help, \\q to leave.", shell.connection.server());
+    println!(
+        "Connected to a server of version {}. Type \\? for help, \\q to leave.",
+        shell.connection.server()
+    );
     let mut editor = Editor::new()?;
     loop {
         let prompt = shell.connection.prompt();
