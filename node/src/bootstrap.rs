@@ -24,6 +24,7 @@ use crate::range::state::FORMAT;
 use crate::root::{
     COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, FIRST_DATA_RANGE, ROOT_RANGE, root_command,
 };
+use crate::store::introduction;
 
 /// How long one node may take to answer a request to join.
 const JOIN_CALL: Duration = Duration::from_secs(2);
@@ -95,17 +96,6 @@ async fn propose(group: &Group, command: Bytes) -> Result<(), NodeError> {
 fn initialise(span: Span) -> Bytes {
     let kind = Some(CommandKind::Initialise(InitialiseCommand { span: Some(span) }));
     RangeCommand { format: FORMAT, kind, ..RangeCommand::default() }.encode_to_vec().into()
-}
-
-/// What a node says of itself.
-pub(crate) fn introduction(options: &NodeOptions, store_id: Bytes) -> JoinRequest {
-    JoinRequest {
-        store_id,
-        address: options.address.clone(),
-        locality: options.locality.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        format_version: u64::from(FORMAT),
-    }
 }
 
 /// Asks each of the nodes once to be let in; the first answer, if there is one.

@@ -14,7 +14,7 @@ use env::disk::{DirectoryLock, Disk};
 use keys::keyspace;
 use parking_lot::Mutex;
 use prost::Message;
-use proto::v1::StoreIdentity;
+use proto::v1::{JoinRequest, StoreIdentity};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::NodeError;
@@ -93,6 +93,17 @@ impl Store {
     /// Where the raft log lives.
     pub(crate) fn raft_dir(&self) -> PathBuf {
         self.dir.join("raft")
+    }
+}
+
+/// What a node says of itself.
+pub(crate) fn introduction(options: &NodeOptions, store_id: Bytes) -> JoinRequest {
+    JoinRequest {
+        store_id,
+        address: options.address.clone(),
+        locality: options.locality.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        format_version: u64::from(FORMAT),
     }
 }
 
