@@ -24,6 +24,9 @@ const DEFAULT: &str = "127.0.0.1:8080";
 /// How often recorded histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// How often the work of disks is taken over into the metrics.
+const DISK_TICK: Duration = Duration::from_millis(250);
+
 /// How long a check of readiness may take.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -62,6 +65,23 @@ pub(crate) fn record_metrics() -> Result<PrometheusHandle, Failure> {
     metrics::describe_gauge!("nunatak_build_info", "Always 1; the label says the version");
     metrics::gauge!("nunatak_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(handle)
+}
+
+/// Shows what a node does to its disk among the metrics, for as long as the process lives.
+pub(crate) fn record_disk(disk: Arc<dyn env::disk::Disk>, node: String) {
+    metrics::describe_counter!("nunatak_disk_syncs_total", "Syncs of files and directories");
+    metrics::describe_counter!("nunatak_disk_written_bytes_total", "Bytes written to files");
+    let syncs = metrics::counter!("nunatak_disk_syncs_total", "node" => node.clone());
+    let written = metrics::counter!("nunatak_disk_written_bytes_total", "node" => node);
+    env::task::spawn(async move {
+        let mut tick = env::clock::interval(DISK_TICK);
+        loop {
+            tick.tick().await;
+            let counters = disk.counters();
+            syncs.absolute(counters.syncs);
+            written.absolute(counters.bytes_written);
+        }
+    });
 }
 
 /// Listens where told, or at the default.

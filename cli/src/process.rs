@@ -46,7 +46,8 @@ pub(crate) struct Storage {
 impl Storage {
     /// Opens the directory and starts the node.
     pub(crate) async fn start(options: StorageOptions) -> Result<Self, Failure> {
-        let disk = Arc::new(env::disk::RealDisk::new());
+        let disk: Arc<dyn env::disk::Disk> = Arc::new(env::disk::RealDisk::new());
+        crate::http::record_disk(Arc::clone(&disk), options.address.clone());
         let mut node = node::NodeOptions::new(disk, options.data, options.network, options.address);
         node.join = options.join;
         node.locality = options.locality;

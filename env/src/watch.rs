@@ -253,11 +253,7 @@ impl<T> Receiver<T> {
         let changed = shared.changes.until(|| {
             let over = shared.senders.load(Ordering::Acquire) == 0;
             let version = shared.version.load(Ordering::Acquire);
-            if version != seen {
-                Some(Ok(version))
-            } else {
-                over.then_some(Err(Closed))
-            }
+            if version != seen { Some(Ok(version)) } else { over.then_some(Err(Closed)) }
         });
         self.seen = changed.await?;
         Ok(())

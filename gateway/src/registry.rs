@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use env::watch;
 use parking_lot::Mutex;
 use sql::CancelHandle;
-use env::watch;
 
 /// A gateway's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,8 +19,9 @@ fn address(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-/// Sums the disk counters of the metrics pages.
+/// Sums the disk counters of the metrics pages, which lag a little.
 fn disk_work(http_ports: &[u16]) -> Result<DiskWork> {
+    super::process::pause(std::time::Duration::from_millis(300));
     let mut work = DiskWork::default();
     for port in http_ports {
         let page = output(Command::new("curl").args(["-sf", &format!("http://{}/metrics", address(*port))]))?;
@@ -29,7 +30,7 @@ fn disk_work(http_ports: &[u16]) -> Result<DiskWork> {
             let value: f64 = value.parse().unwrap_or(0.0);
             match name.split('{').next() {
                 Some("nunatak_disk_syncs_total") => work.fsyncs += value,
-                Some("nunatak_disk_bytes_written_total") => work.bytes_written += value,
+                Some("nunatak_disk_written_bytes_total") => work.bytes_written += value,
                 _ => {}
             }
         }

@@ -17,9 +17,9 @@ mod value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use env::watch;
 use sql::{Engine, Report, Session, Severity, TransactionStatus};
 use tokio::io::{AsyncRead, AsyncWrite};
-use env::watch;
 
 use crate::metrics::GatewayMetrics;
 use crate::options::GatewayOptions;

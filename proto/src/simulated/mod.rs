@@ -207,7 +207,15 @@ impl Wire {
         for part in [&at[..], from.as_bytes(), to.as_bytes(), kind.as_bytes(), &bytes] {
             state.counts.trace = faults::trace(state.counts.trace, part);
         }
-        tracing::trace!(us = clock::wall_us() % 1_000_000_000, from, to, kind, bytes = bytes.len(), trace = state.counts.trace, "delivered");
+        tracing::trace!(
+            us = clock::wall_us() % 1_000_000_000,
+            from,
+            to,
+            kind,
+            bytes = bytes.len(),
+            trace = state.counts.trace,
+            "delivered"
+        );
         M::decode(bytes.as_slice()).map_err(|error| Status::internal(format!("decoding {kind}: {error}")))
     }
 }
