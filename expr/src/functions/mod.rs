@@ -7,6 +7,7 @@ mod comparison;
 mod decimal;
 mod float;
 mod integer;
+mod like;
 mod md5;
 mod missing;
 mod pattern;

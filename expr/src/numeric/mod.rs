@@ -1,7 +1,7 @@
 //! Arithmetic of numeric, with PostgreSQL's rules for the scale of results (`src/backend/utils/adt/numeric.c`).
 //!
 //! A finite number is an integer `unscaled` and a scale: unscaled / 10^scale. PostgreSQL decides the scale of
-//! quotients by the position of the first base-10000 digit; [`Shape`] recovers it from decimal digits.
+//! quotients by the position of the first base-10000 digit; `Shape` recovers it from decimal digits.
 
 mod convert;
 mod text;

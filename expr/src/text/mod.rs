@@ -6,6 +6,7 @@ mod interval;
 mod number;
 mod time;
 mod time_input;
+mod time_token;
 
 use std::fmt::Write;
 

@@ -10,6 +10,8 @@ use crate::calendar::{
 use crate::error::{Error, Result};
 use crate::session::{DateOrder, SessionContext};
 
+use super::time_token::{Token, is_weekday, month, tokenize};
+
 /// Why text is no time.
 #[derive(Debug, Clone)]
 enum Failure {
@@ -123,145 +125,6 @@ enum Zone {
     Named(TimeZone),
 }
 
-/// A piece of the text, in lower case.
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    /// Digits, perhaps with a point.
-    Number(String),
-    /// With colons.
-    Time(String),
-    /// Two or three parts with `-`, `/` or `.` between them.
-    Date(String),
-    /// Letters, and what the names of zones have.
-    Word(String),
-    /// A sign and digits.
-    Offset(String),
-}
-
-fn tokenize(text: &str) -> Result<Vec<Token>, Failure> {
-    let text = text.to_ascii_lowercase();
-    let bytes = text.as_bytes();
-    let at = |place: usize| bytes.get(place).copied().unwrap_or(0);
-    let slice = |from: usize, to: usize| text.get(from..to).unwrap_or_default().to_owned();
-    let run = |from: usize, accept: &dyn Fn(u8) -> bool| {
-        let mut place = from;
-        while place < bytes.len() && accept(at(place)) {
-            place += 1;
-        }
-        place
-    };
-    let mut tokens = Vec::new();
-    let mut place = 0;
-    while place < bytes.len() {
-        let start = place;
-        let byte = at(place);
-        if byte.is_ascii_digit() || byte == b'.' && at(place + 1).is_ascii_digit() {
-            place = run(place, &|b| b.is_ascii_digit());
-            let separator = at(place);
-            if separator == b':' {
-                place = run(place, &|b| b.is_ascii_digit() || b == b':' || b == b'.');
-                tokens.push(Token::Time(slice(start, place)));
-            } else if matches!(separator, b'-' | b'/' | b'.') {
-                let next_is_digit = at(place + 1).is_ascii_digit();
-                if separator == b'.' {
-                    // A fraction, unless a second point makes it a date.
-                    let end = run(place + 1, &|b| b.is_ascii_digit());
-                    if at(end) == b'.' && next_is_digit {
-                        place = run(place, &|b| b.is_ascii_digit() || b == b'.');
-                        tokens.push(Token::Date(slice(start, place)));
-                    } else {
-                        place = end;
-                        tokens.push(Token::Number(slice(start, place)));
-                    }
-                } else if next_is_digit || at(place + 1).is_ascii_alphabetic() {
-                    let digits = next_is_digit;
-                    place = run(place + 1, &|b| {
-                        if digits { b.is_ascii_digit() } else { b.is_ascii_alphabetic() }
-                    });
-                    if at(place) == separator {
-                        place = run(place + 1, &|b| b.is_ascii_alphanumeric());
-                        // `2001-12-23t04:05` ends at the t.
-                        let last = slice(start, place);
-                        let tail = last.rfind(char::from(separator)).map_or(0, |found| found + 1);
-                        let digits_end = run(start + tail, &|b| b.is_ascii_digit());
-                        if digits_end > start + tail {
-                            place = digits_end;
-                        }
-                    }
-                    tokens.push(Token::Date(slice(start, place)));
-                } else {
-                    tokens.push(Token::Number(slice(start, place)));
-                }
-            } else {
-                tokens.push(Token::Number(slice(start, place)));
-            }
-        } else if byte.is_ascii_alphabetic() {
-            place = run(place, &|b| b.is_ascii_alphabetic());
-            match at(place) {
-                b'-' | b'/' | b'.'
-                    if month(&slice(start, place)).is_some() && at(place + 1).is_ascii_digit() =>
-                {
-                    place = run(place, &|b| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b'.'));
-                    tokens.push(Token::Date(slice(start, place)));
-                }
-                b'/' | b'_' => {
-                    place =
-                        run(place, &|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+'));
-                    tokens.push(Token::Word(slice(start, place)));
-                }
-                _ => tokens.push(Token::Word(slice(start, place))),
-            }
-        } else if matches!(byte, b'+' | b'-') {
-            place = run(place + 1, &|b| b.is_ascii_whitespace());
-            if at(place).is_ascii_digit() {
-                let sign = slice(start, start + 1);
-                let from = place;
-                place = run(place, &|b| b.is_ascii_digit() || matches!(b, b':' | b'.'));
-                tokens.push(Token::Offset(sign + &slice(from, place)));
-            } else if at(place).is_ascii_alphabetic() {
-                let from = place;
-                place = run(place, &|b| b.is_ascii_alphabetic());
-                tokens.push(Token::Word(slice(start, start + 1) + &slice(from, place)));
-            } else {
-                return Err(Failure::Syntax);
-            }
-        } else if byte.is_ascii_whitespace() || byte == b'\x0b' || byte.is_ascii_punctuation() && byte != b':'
-        {
-            place += 1;
-        } else {
-            return Err(Failure::Syntax);
-        }
-    }
-    Ok(tokens)
-}
-
-fn month(word: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    let matches = |full: &&str| {
-        word == *full || word == full.get(..3).unwrap_or_default() || word == "sept" && *full == "september"
-    };
-    MONTHS.iter().position(matches).map(|place| place as i64 + 1)
-}
-
-fn is_weekday(word: &str) -> bool {
-    const DAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
-    matches!(word, "tues" | "wednes" | "weds" | "thurs" | "thur")
-        || DAYS.iter().any(|full| word == *full || full.get(..3) == Some(word))
-}
-
 /// The fields read so far.
 #[derive(Default)]
 struct Fields {
@@ -282,7 +145,7 @@ struct Fields {
 }
 
 fn parse(text: &str, session: &SessionContext) -> Result<Parsed, Failure> {
-    let tokens = tokenize(text)?;
+    let tokens = tokenize(text).ok_or(Failure::Syntax)?;
     let mut fields = Fields::default();
     let mut special = None;
     let mut julian = false;
