@@ -10,7 +10,7 @@
 //!
 //! `sql/tests/expressions/record` writes the answers anew.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is wrong")]
 
 use std::path::Path;
 
