@@ -6,6 +6,7 @@
 mod ddl;
 mod expr;
 mod from;
+mod literal;
 mod modify;
 mod query;
 mod types;
