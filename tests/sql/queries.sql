@@ -41,3 +41,8 @@ select name from emp where id = 1 or id = 3 or id in (4, 99) order by id;
 select name from emp where id > 1 and id <= 3 order by id desc;
 select zzzzzzzz from emp;
 select name from emp group by dept;
+create table c4 (k char(4)); create table c6 (k char(6));
+insert into c4 values ('a'), ('b'), ('b'); insert into c6 values ('a'), ('b'), ('c');
+select c4.k || '|', c6.k || '|' from c4 join c6 on c4.k = c6.k order by 1;
+select k || '|' from c4 where k in (select k from c6) order by 1;
+select k, count(*) from (select k from c4 union all select k from c6) u group by k order by 1;

@@ -289,7 +289,7 @@ impl Session {
         analyze: bool,
         values: Vec<Datum>,
     ) -> Result<VecDeque<Row>> {
-        let mut lines = execute::explain(plan);
+        let mut lines = execute::explain(plan, &self.context);
         if analyze {
             let started = env::clock::now();
             let rows = self.run_for_explain(portal, planned, plan, values).await?;

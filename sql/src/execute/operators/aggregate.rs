@@ -58,7 +58,8 @@ impl AggregateOperator {
                 let place = if self.keys.is_empty() {
                     0
                 } else {
-                    let key = GroupKey(cx.evaluate_all(&self.keys, row)?);
+                    let values = cx.evaluate_all(&self.keys, row)?;
+                    let key = GroupKey::of(&self.keys, values.clone());
                     match self.places.get(&key) {
                         Some(place) => *place,
                         None => {
@@ -66,7 +67,7 @@ impl AggregateOperator {
                                 .saturating_add(row_bytes(&key.0).saturating_mul(2))
                                 .saturating_add(self.calls.len().saturating_mul(STATE_BYTES));
                             let place = self.groups.len();
-                            self.new_group(key.0.clone());
+                            self.new_group(values);
                             self.places.insert(key, place);
                             place
                         }
@@ -101,9 +102,9 @@ fn feed(cx: &Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row
     };
     let mut bytes = 0;
     if call.distinct {
-        let key = vec![value.clone()];
-        let held = row_bytes(&key);
-        if !state.seen.insert(GroupKey(key)) {
+        let key = GroupKey::of(&call.arguments, vec![value.clone()]);
+        let held = row_bytes(&key.0);
+        if !state.seen.insert(key) {
             return Ok(0);
         }
         bytes = held;

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use expr::{Datum, Row};
+use expr::{Datum, Expr, Row, TypeKind};
 
 /// Values that are equal if they would fall into one group: NULLs are alike, `1.0` and `1.00` are.
 #[derive(Debug, Clone)]
@@ -26,6 +26,19 @@ impl Hash for GroupKey {
 }
 
 impl GroupKey {
+    /// The values of these expressions as a key. Blanks at the end of char(n) do not count.
+    pub(crate) fn of(expressions: &[Expr], mut values: Row) -> Self {
+        for (expression, value) in expressions.iter().zip(&mut values) {
+            if expression.ty().kind == TypeKind::Bpchar
+                && let Datum::Text(text) = value
+                && text.ends_with(' ')
+            {
+                *value = Datum::text(text.trim_end_matches(' '));
+            }
+        }
+        Self(values)
+    }
+
     /// Whether a NULL is among the values: then nothing equals it in a join.
     pub(crate) fn has_null(&self) -> bool {
         self.0.iter().any(|value| matches!(value, Datum::Null))

@@ -46,7 +46,7 @@ impl HashJoinOperator {
         let mut table = Table::default();
         while let Some(rows) = self.right.next(cx).await? {
             for row in rows {
-                let key = GroupKey(cx.evaluate_all(&self.right_keys, &row)?);
+                let key = GroupKey::of(&self.right_keys, cx.evaluate_all(&self.right_keys, &row)?);
                 let place = table.held.rows.len();
                 table.held.push(row, cx.memory)?;
                 if key.has_null() {
@@ -67,7 +67,7 @@ impl HashJoinOperator {
 
     fn probe(&mut self, cx: &Context<'_>, left: Row, out: &mut Vec<Row>) -> Result<()> {
         let Some(table) = &mut self.table else { return Ok(()) };
-        let key = GroupKey(cx.evaluate_all(&self.left_keys, &left)?);
+        let key = GroupKey::of(&self.left_keys, cx.evaluate_all(&self.left_keys, &left)?);
         let places = if key.has_null() { None } else { table.places.get(&key) };
         let mut found = false;
         for place in places.into_iter().flatten() {

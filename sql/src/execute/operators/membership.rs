@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use expr::{Datum, Expr, Row};
+use expr::operators::{Comparison, comparison};
+use expr::{Datum, Expr, Row, TypeKind};
 
 use super::group::GroupKey;
 use crate::error::Result;
@@ -14,9 +15,11 @@ use crate::execute::memory::row_bytes;
 pub(super) fn hashable(test: &Expr, outer_width: usize) -> Option<&Expr> {
     let Expr::Call { function, args, .. } = test else { return None };
     let [left, Expr::Column { index, ty }] = args.as_slice() else { return None };
-    let is_equality = function.name.ends_with("eq") && left.ty().kind == ty.kind;
+    let is_equality = comparison(*function) == Some(Comparison::Equal) && left.ty().kind == ty.kind;
     let is_over_outer = left.columns().iter().all(|column| *column < outer_width);
-    (is_equality && is_over_outer && *index == outer_width).then_some(left)
+    // Blanks at the end of char(n) do not count for equality; they would for the hash.
+    let is_hashable = ty.kind != TypeKind::Bpchar;
+    (is_equality && is_hashable && is_over_outer && *index == outer_width).then_some(left)
 }
 
 /// The values of a subquery.

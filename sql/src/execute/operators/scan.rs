@@ -131,7 +131,10 @@ impl ScanOperator {
             (Piece::Points(points), None, Some(lock)) => {
                 let points = self.unseen(points);
                 let locked = self.lock(cx, lock, points.clone()).await?;
-                let present = points.into_iter().zip(locked).map(|(key, locked)| (key, locked.value));
+                let present = points
+                    .into_iter()
+                    .zip(locked)
+                    .map(|(key, locked)| (key, locked.value.filter(|_| !locked.skipped)));
                 return Ok(Some(self.read_present(cx, present)?.into_iter().map(|(_, row)| row).collect()));
             }
             (Piece::Points(points), Some(_), _) => {

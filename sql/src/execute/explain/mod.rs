@@ -1,0 +1,279 @@
+//! EXPLAIN: a plan as text, one line per node, what a node reads indented below it.
+
+mod expression;
+mod names;
+
+use expr::SessionContext;
+
+use crate::plan::{
+    Ddl, Join, JoinKind, JoinStrategy, KeySpan, Modify, Node, Plan, Scan, SetOperationKind, SortKey,
+    TableFunction,
+};
+use expression::Printer;
+use names::names;
+
+/// The lines of QUERY PLAN.
+pub(crate) fn explain(plan: &Plan, session: &SessionContext) -> Vec<String> {
+    let mut lines = Lines { lines: Vec::new(), session, qualified: false };
+    match plan {
+        Plan::Query(node) => lines.root(node, 0),
+        Plan::Modify(modify) => lines.modify(modify),
+        Plan::Ddl(ddl) => lines.lines.push(ddl_name(ddl).to_owned()),
+        Plan::Explain { plan, .. } => return explain(plan, session),
+        Plan::Empty | Plan::Session(_) => lines.lines.push("Utility Statement".to_owned()),
+    }
+    lines.lines
+}
+
+fn ddl_name(ddl: &Ddl) -> &'static str {
+    match ddl {
+        Ddl::CreateTable(_) => "Create Table",
+        Ddl::DropTables(_) => "Drop Table",
+        Ddl::Truncate(_) => "Truncate",
+        Ddl::CreateIndex(_) => "Create Index",
+        Ddl::DropIndexes(_) => "Drop Index",
+        Ddl::AddPrimaryKey(_) => "Add Primary Key",
+        Ddl::Nothing { tag } => tag,
+    }
+}
+
+struct Lines<'a> {
+    lines: Vec<String>,
+    session: &'a SessionContext,
+    /// Whether columns are named with their tables: there is more than one.
+    qualified: bool,
+}
+
+impl Lines<'_> {
+    fn root(&mut self, node: &Node, depth: usize) {
+        let mut sources = 0;
+        super::walk::walk(node, &mut |node| {
+            sources +=
+                usize::from(matches!(node, Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_)));
+        });
+        self.qualified = sources > 1;
+        self.node(node, depth);
+    }
+
+    fn modify(&mut self, modify: &Modify) {
+        let (what, source) = match modify {
+            Modify::Insert(insert) => (format!("Insert on {}", insert.table.name), Some(&insert.source)),
+            Modify::Update(update) => (format!("Update on {}", update.table.name), Some(&update.source)),
+            Modify::Delete(delete) => (format!("Delete on {}", delete.table.name), Some(&delete.source)),
+            Modify::CopyFrom(copy) => (format!("Copy to {}", copy.table.name), None),
+            Modify::CopyTo(copy) => ("Copy".to_owned(), Some(&copy.source)),
+        };
+        self.lines.push(what);
+        if let Some(source) = source {
+            self.root(source, 1);
+        }
+    }
+
+    fn line(&mut self, depth: usize, text: &str) {
+        self.lines.push(match depth {
+            0 => text.to_owned(),
+            _ => format!("{}->  {text}", " ".repeat(depth.saturating_mul(6).saturating_sub(4))),
+        });
+    }
+
+    fn note(&mut self, depth: usize, text: &str) {
+        self.lines.push(format!("{}{text}", " ".repeat(depth.saturating_mul(6).saturating_add(2))));
+    }
+
+    /// A condition over the rows of a node whose columns have these names.
+    fn condition(&mut self, depth: usize, label: &str, condition: Option<&expr::Expr>, names: &[String]) {
+        if let Some(condition) = condition {
+            let text = Printer { names, session: self.session }.print(condition);
+            self.note(depth, &format!("{label}: {text}"));
+        }
+    }
+
+    fn node(&mut self, node: &Node, depth: usize) {
+        let below = depth.saturating_add(1);
+        match node {
+            Node::Scan(scan) => self.scan(scan, depth),
+            Node::VirtualScan(scan) => {
+                self.line(depth, &format!("Virtual Scan on {}", named(&scan.table.name, &scan.alias)));
+                let names = names(node, self.qualified);
+                self.condition(depth, "Filter", scan.filter.as_ref(), &names);
+            }
+            Node::FunctionScan(scan) => {
+                let name = match &scan.function {
+                    TableFunction::Series(function) => format!("Function Scan on {}", function.name),
+                    TableFunction::Scalar => "Function Scan".to_owned(),
+                };
+                self.line(depth, &name);
+            }
+            Node::Values(values) if values.types.is_empty() => self.line(depth, "Result"),
+            Node::Values(values) => self.line(depth, &format!("Values Scan (rows={})", values.rows.len())),
+            Node::Filter(filter) => {
+                self.line(depth, "Filter");
+                let names = names(&filter.input, self.qualified);
+                self.condition(depth, "Filter", Some(&filter.predicate), &names);
+                self.node(&filter.input, below);
+            }
+            // As in PostgreSQL, computing columns is no step of its own.
+            Node::Project(project) => self.node(&project.input, depth),
+            Node::Join(join) => self.join(join, depth),
+            Node::Apply(apply) => {
+                let kind = if apply.bindings.is_empty() { "InitPlan" } else { "SubPlan" };
+                self.node(&apply.input, depth);
+                self.note(depth, kind);
+                self.node(&apply.subquery, below);
+            }
+            Node::Aggregate(aggregate) => {
+                let name = if aggregate.keys.is_empty() { "Aggregate" } else { "HashAggregate" };
+                self.line(depth, name);
+                if !aggregate.keys.is_empty() {
+                    let names = names(&aggregate.input, self.qualified);
+                    let keys = Printer { names: &names, session: self.session }.list(&aggregate.keys);
+                    self.note(depth, &format!("Group Key: {keys}"));
+                }
+                self.node(&aggregate.input, below);
+            }
+            Node::Sort(sort) => {
+                self.line(depth, "Sort");
+                let names = names(&sort.input, self.qualified);
+                let keys = sort_keys(&sort.keys, &Printer { names: &names, session: self.session });
+                self.note(depth, &format!("Sort Key: {keys}"));
+                self.node(&sort.input, below);
+            }
+            Node::Limit(limit) => {
+                self.line(depth, "Limit");
+                self.node(&limit.input, below);
+            }
+            Node::Distinct(distinct) => {
+                self.line(depth, "Unique");
+                self.node(&distinct.input, below);
+            }
+            Node::SetOperation(operation) => {
+                let name = match operation.kind {
+                    SetOperationKind::Union => "Append",
+                    SetOperationKind::Intersect => "SetOp Intersect",
+                    SetOperationKind::Except => "SetOp Except",
+                };
+                self.line(depth, if operation.all { name } else { "Unique" });
+                let depth = if operation.all {
+                    depth
+                } else {
+                    self.line(below, name);
+                    below
+                };
+                self.node(&operation.left, depth.saturating_add(1));
+                self.node(&operation.right, depth.saturating_add(1));
+            }
+        }
+    }
+
+    fn join(&mut self, join: &Join, depth: usize) {
+        let name = match &join.strategy {
+            JoinStrategy::NestedLoop => "Nested Loop",
+            JoinStrategy::Hash { .. } => "Hash Join",
+            JoinStrategy::Dependent { .. } => "Dependent Join",
+        };
+        let kind = match join.kind {
+            JoinKind::Inner => "",
+            JoinKind::Left => " Left",
+            JoinKind::Right => " Right",
+            JoinKind::Full => " Full",
+        };
+        self.line(depth, &format!("{name}{kind}"));
+        let left = names(&join.left, self.qualified);
+        let right = names(&join.right, self.qualified);
+        if let JoinStrategy::Hash { left_keys, right_keys } = &join.strategy {
+            let (left, right) = (
+                Printer { names: &left, session: self.session },
+                Printer { names: &right, session: self.session },
+            );
+            let pairs: Vec<String> = left_keys
+                .iter()
+                .zip(right_keys)
+                .map(|(key, other)| format!("({} = {})", left.print(key), right.print(other)))
+                .collect();
+            self.note(depth, &format!("Hash Cond: {}", pairs.join(" AND ")));
+        }
+        let pair: Vec<String> = left.into_iter().chain(right).collect();
+        self.condition(depth, "Join Filter", join.condition.as_ref(), &pair);
+        let below = depth.saturating_add(1);
+        self.node(&join.left, below);
+        self.node(&join.right, below);
+    }
+
+    fn scan(&mut self, scan: &Scan, depth: usize) {
+        let index = scan.table.index(scan.index);
+        let name = index.map_or("", |index| index.name.as_str());
+        let on = named(&scan.table.name, &scan.alias);
+        let backward = if scan.reverse { " Backward" } else { "" };
+        let text = match &scan.spans {
+            None if index.is_some_and(|index| index.primary) => format!("Seq Scan{backward} on {on}"),
+            None => format!("Index Scan{backward} using {name} on {on}"),
+            Some(spans) => {
+                let is_point = index.is_some_and(|index| spans.iter().all(|span| span.is_point(index)));
+                let what = if is_point { "Point Get" } else { "Index Scan" };
+                format!("{what}{backward} using {name} on {on}")
+            }
+        };
+        self.line(depth, &text);
+        if let (Some(spans), Some(index)) = (&scan.spans, index) {
+            let columns: Vec<String> = scan
+                .table
+                .key_columns(index)
+                .filter_map(|place| scan.table.columns.get(place))
+                .map(|column| qualify(&scan.alias, &column.name, self.qualified))
+                .collect();
+            let printer = Printer { names: &[], session: self.session };
+            let spans: Vec<String> = spans.iter().map(|span| span_text(span, &columns, &printer)).collect();
+            self.note(depth, &format!("Index Cond: {}", spans.join(" OR ")));
+        }
+        let names = names::scan_names(scan, self.qualified);
+        self.condition(depth, "Filter", scan.filter.as_ref(), &names);
+        if scan.lock.is_some() {
+            self.note(depth, "Locks Rows");
+        }
+    }
+}
+
+fn span_text(span: &KeySpan, columns: &[String], printer: &Printer<'_>) -> String {
+    let mut columns = columns.iter().map(String::as_str);
+    let mut parts: Vec<String> = Vec::new();
+    for value in &span.prefix {
+        parts.push(format!("({} = {})", columns.next().unwrap_or("?"), printer.print(value)));
+    }
+    let next = columns.next().unwrap_or("?");
+    let bounds = [(&span.lower, ">"), (&span.upper, "<")];
+    for (bound, symbol) in bounds {
+        if let Some(bound) = bound {
+            let equal = if bound.inclusive { "=" } else { "" };
+            parts.push(format!("({next} {symbol}{equal} {})", printer.print(&bound.value)));
+        }
+    }
+    match parts.as_slice() {
+        [part] => part.clone(),
+        parts => format!("({})", parts.join(" AND ")),
+    }
+}
+
+fn sort_keys(keys: &[SortKey], printer: &Printer<'_>) -> String {
+    let keys: Vec<String> = keys
+        .iter()
+        .map(|key| {
+            let mut text = printer.print(&key.expression);
+            match (key.descending, key.nulls_first) {
+                (false, false) => {}
+                (false, true) => text.push_str(" NULLS FIRST"),
+                (true, true) => text.push_str(" DESC"),
+                (true, false) => text.push_str(" DESC NULLS LAST"),
+            }
+            text
+        })
+        .collect();
+    keys.join(", ")
+}
+
+fn named(table: &str, alias: &str) -> String {
+    if table == alias { table.to_owned() } else { format!("{table} {alias}") }
+}
+
+fn qualify(alias: &str, name: &str, qualified: bool) -> String {
+    if qualified { format!("{alias}.{name}") } else { name.to_owned() }
+}

@@ -1,0 +1,74 @@
+//! What the columns of a node's rows are called, as far as that can be told from the plan.
+
+use expr::Expr;
+
+use super::qualify;
+use crate::catalog::TableDescriptor;
+use crate::plan::{Node, Scan};
+
+/// The names of a node's columns.
+pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
+    match node {
+        Node::Scan(scan) => scan_names(scan, qualified),
+        Node::VirtualScan(scan) => table_names(&scan.table, &scan.alias, &scan.columns, qualified),
+        Node::FunctionScan(scan) => {
+            let mut names = vec!["value".to_owned(); scan.types.len()];
+            if scan.ordinality {
+                names.push("ordinality".to_owned());
+            }
+            names
+        }
+        Node::Values(values) => (1..=values.types.len()).map(|number| format!("column{number}")).collect(),
+        Node::Project(project) => {
+            let input = names(&project.input, qualified);
+            project.expressions.iter().map(|expression| expression_name(expression, &input)).collect()
+        }
+        Node::Aggregate(aggregate) => {
+            let input = names(&aggregate.input, qualified);
+            let keys = aggregate.keys.iter().map(|key| expression_name(key, &input));
+            let calls = aggregate.calls.iter().map(|call| {
+                let arguments: Vec<String> =
+                    call.arguments.iter().map(|argument| expression_name(argument, &input)).collect();
+                let arguments = if arguments.is_empty() { "*".to_owned() } else { arguments.join(", ") };
+                format!("{}({arguments})", call.function.function().name)
+            });
+            keys.chain(calls).collect()
+        }
+        Node::Join(join) => {
+            let mut left = names(&join.left, qualified);
+            left.extend(names(&join.right, qualified));
+            left
+        }
+        Node::Apply(apply) => {
+            let mut names = names(&apply.input, qualified);
+            names.push("(SubPlan)".to_owned());
+            names
+        }
+        Node::Filter(filter) => names(&filter.input, qualified),
+        Node::Sort(sort) => names(&sort.input, qualified),
+        Node::Limit(limit) => names(&limit.input, qualified),
+        Node::Distinct(distinct) => names(&distinct.input, qualified),
+        Node::SetOperation(operation) => names(&operation.left, qualified),
+    }
+}
+
+/// The names of a scan's columns.
+pub(super) fn scan_names(scan: &Scan, qualified: bool) -> Vec<String> {
+    table_names(&scan.table, &scan.alias, &scan.columns, qualified)
+}
+
+fn table_names(table: &TableDescriptor, alias: &str, columns: &[usize], qualified: bool) -> Vec<String> {
+    columns
+        .iter()
+        .filter_map(|place| table.columns.get(*place))
+        .map(|column| qualify(alias, &column.name, qualified))
+        .collect()
+}
+
+fn expression_name(expression: &Expr, input: &[String]) -> String {
+    match expression {
+        Expr::Column { index, .. } => input.get(*index).cloned().unwrap_or_else(|| "?column?".to_owned()),
+        Expr::Call { function, .. } => function.name.to_owned(),
+        _ => "?column?".to_owned(),
+    }
+}
