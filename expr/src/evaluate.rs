@@ -57,103 +57,164 @@ impl Expr {
     }
 
     /// The value, borrowed where it stands ready.
+    ///
+    /// Expressions are nested as deep as people write them, so what is needed at every level is kept small: each
+    /// kind has a function, and a frame, of its own.
     pub fn evaluate_ref<'a>(&'a self, context: &EvalContext<'a>) -> Result<Cow<'a, Datum>> {
-        let owned = match self {
-            Expr::Literal { value, .. } => return Ok(Cow::Borrowed(value)),
-            Expr::Column { index, .. } => {
-                let value =
-                    context.row.get(*index).ok_or_else(|| Error::internal("row has no such column"))?;
-                return Ok(Cow::Borrowed(value));
-            }
-            Expr::Parameter { index, .. } => {
-                let value = context
-                    .params
-                    .get(*index)
-                    .ok_or_else(|| Error::new("42P02", format!("there is no parameter ${}", index + 1)))?;
-                return Ok(Cow::Borrowed(value));
-            }
-            Expr::CaseOperand { .. } => {
-                let value = context.case_operand.ok_or_else(|| Error::internal("no CASE at hand"))?;
-                return Ok(Cow::Borrowed(value));
-            }
-            Expr::Call { function, args, .. } => call(*function, args, context)?,
-            Expr::Coalesce { args, .. } => {
-                for arg in args {
-                    let value = arg.evaluate_ref(context)?;
-                    if !value.is_null() {
-                        return Ok(value);
-                    }
-                }
-                Datum::Null
-            }
+        match self {
+            Expr::Literal { value, .. } => Ok(Cow::Borrowed(value)),
+            Expr::Column { index, .. } => column(*index, context),
+            Expr::Parameter { index, .. } => parameter(*index, context),
+            Expr::CaseOperand { .. } => case_operand(context),
+            Expr::Call { function, args, .. } => call(*function, args, context),
+            Expr::Coalesce { args, .. } => coalesce(args, context),
             Expr::Case { operand, branches, otherwise, .. } => {
-                return case(operand.as_deref(), branches, otherwise.as_deref(), context);
+                case(operand.as_deref(), branches, otherwise.as_deref(), context)
             }
-            Expr::NullIf { left, right, equals, .. } => {
-                let value = left.evaluate_ref(context)?;
-                let other = right.evaluate_ref(context)?;
-                match apply_two(*equals, &value, &other, context)?.is_true() {
-                    true => Datum::Null,
-                    false => return Ok(value),
-                }
-            }
-            Expr::Extreme { args, greatest, .. } => extreme(args, *greatest, context)?,
-            Expr::And(items) => junction(items, false, context)?,
-            Expr::Or(items) => junction(items, true, context)?,
-            Expr::Not(operand) => truth(&*operand.evaluate_ref(context)?)?.map(|value| !value).into(),
-            Expr::IsNull { operand, negated } => {
-                Datum::Bool(operand.evaluate_ref(context)?.is_null() != *negated)
-            }
-            Expr::IsBool { operand, value, negated } => {
-                Datum::Bool((truth(&*operand.evaluate_ref(context)?)? == *value) != *negated)
-            }
+            Expr::NullIf { left, right, equals, .. } => null_if(left, right, *equals, context),
+            Expr::Cast { operand, to, explicit } => cast(operand, *to, *explicit, context),
+            _ => self.evaluate_owned(context).map(Cow::Owned),
+        }
+    }
+
+    /// The value of the kinds whose values never stand ready.
+    fn evaluate_owned(&self, context: &EvalContext<'_>) -> Result<Datum> {
+        match self {
+            Expr::Extreme { args, greatest, .. } => extreme(args, *greatest, context),
+            Expr::And(items) => junction(items, false, context),
+            Expr::Or(items) => junction(items, true, context),
+            Expr::Not(operand) => not(operand, context),
+            Expr::IsNull { operand, negated } => is_null(operand, *negated, context),
+            Expr::IsBool { operand, value, negated } => is_bool(operand, *value, *negated, context),
             Expr::IsDistinct { left, right, equals, negated } => {
-                let (left, right) = (left.evaluate_ref(context)?, right.evaluate_ref(context)?);
-                let same = match (left.is_null(), right.is_null()) {
-                    (false, false) => apply_two(*equals, &left, &right, context)?.is_true(),
-                    (left, right) => left && right,
-                };
-                Datum::Bool(same == *negated)
+                is_distinct(left, right, *equals, *negated, context)
             }
-            Expr::In { operand, items, equals, negated } => {
-                let value = operand.evaluate_ref(context)?;
-                let found = any(items.iter().map(|item| {
-                    truth(&apply_two(*equals, &value, &*item.evaluate_ref(context)?, context)?)
-                }))?;
-                found.map(|found| found != *negated).into()
-            }
+            Expr::In { operand, items, equals, negated } => is_in(operand, items, *equals, *negated, context),
             Expr::AnyAll { operand, array, operator, all } => {
-                let (value, array) = (operand.evaluate_ref(context)?, array.evaluate_ref(context)?);
-                let items = match &*array {
-                    Datum::Null => return Ok(Cow::Owned(Datum::Null)),
-                    Datum::Array(items) => items,
-                    _ => return Err(Error::internal("ANY or ALL of what is no array")),
-                };
-                let results = items.iter().map(|item| truth(&apply_two(*operator, &value, item, context)?));
-                match all {
-                    // ALL holds unless the operator fails for any.
-                    true => {
-                        any(results.map(|result| Ok(result?.map(|holds| !holds))))?.map(|fails| !fails).into()
-                    }
-                    false => any(results)?.into(),
-                }
+                any_all(operand, array, *operator, *all, context)
             }
             Expr::Array { items, .. } => {
                 let items: Result<Vec<_>> = items.iter().map(|item| item.evaluate(context)).collect();
-                Datum::Array(items?.into())
+                Ok(Datum::Array(items?.into()))
             }
-            Expr::Subscript { array, index, .. } => subscript(array, index, context)?,
-            Expr::Cast { operand, to, explicit } => {
-                let value = operand.evaluate_ref(context)?;
-                let from = operand.ty();
-                if to.modifier < 0 && casts::is_relabel(from.kind, to.kind) {
-                    return Ok(value);
-                }
-                casts::apply(value.into_owned(), from, *to, *explicit, context.session)?
-            }
-        };
-        Ok(Cow::Owned(owned))
+            Expr::Subscript { array, index, .. } => subscript(array, index, context),
+            _ => Err(Error::internal("an expression whose value stands ready")),
+        }
     }
+}
+
+fn column<'a>(index: usize, context: &EvalContext<'a>) -> Result<Cow<'a, Datum>> {
+    let value = context.row.get(index).ok_or_else(|| Error::internal("row has no such column"))?;
+    Ok(Cow::Borrowed(value))
+}
+
+fn parameter<'a>(index: usize, context: &EvalContext<'a>) -> Result<Cow<'a, Datum>> {
+    let missing = || Error::new("42P02", format!("there is no parameter ${}", index + 1));
+    Ok(Cow::Borrowed(context.params.get(index).ok_or_else(missing)?))
+}
+
+fn case_operand<'a>(context: &EvalContext<'a>) -> Result<Cow<'a, Datum>> {
+    Ok(Cow::Borrowed(context.case_operand.ok_or_else(|| Error::internal("no CASE at hand"))?))
+}
+
+fn coalesce<'a>(args: &'a [Expr], context: &EvalContext<'a>) -> Result<Cow<'a, Datum>> {
+    for arg in args {
+        let value = arg.evaluate_ref(context)?;
+        if !value.is_null() {
+            return Ok(value);
+        }
+    }
+    Ok(Cow::Owned(Datum::Null))
+}
+
+fn null_if<'a>(
+    left: &'a Expr,
+    right: &'a Expr,
+    equals: FunctionId,
+    context: &EvalContext<'a>,
+) -> Result<Cow<'a, Datum>> {
+    let value = left.evaluate_ref(context)?;
+    let other = right.evaluate_ref(context)?;
+    match apply_two(equals, &value, &other, context)?.is_true() {
+        true => Ok(Cow::Owned(Datum::Null)),
+        false => Ok(value),
+    }
+}
+
+fn cast<'a>(
+    operand: &'a Expr,
+    to: Type,
+    explicit: bool,
+    context: &EvalContext<'a>,
+) -> Result<Cow<'a, Datum>> {
+    let value = operand.evaluate_ref(context)?;
+    let from = operand.ty();
+    if to.modifier < 0 && casts::is_relabel(from.kind, to.kind) {
+        return Ok(value);
+    }
+    casts::apply(value.into_owned(), from, to, explicit, context.session).map(Cow::Owned)
+}
+
+fn not(operand: &Expr, context: &EvalContext<'_>) -> Result<Datum> {
+    Ok(truth(&*operand.evaluate_ref(context)?)?.map(|value| !value).into())
+}
+
+fn is_null(operand: &Expr, negated: bool, context: &EvalContext<'_>) -> Result<Datum> {
+    Ok(Datum::Bool(operand.evaluate_ref(context)?.is_null() != negated))
+}
+
+fn is_bool(operand: &Expr, value: Truth, negated: bool, context: &EvalContext<'_>) -> Result<Datum> {
+    Ok(Datum::Bool((truth(&*operand.evaluate_ref(context)?)? == value) != negated))
+}
+
+fn is_distinct(
+    left: &Expr,
+    right: &Expr,
+    equals: FunctionId,
+    negated: bool,
+    context: &EvalContext<'_>,
+) -> Result<Datum> {
+    let (left, right) = (left.evaluate_ref(context)?, right.evaluate_ref(context)?);
+    let same = match (left.is_null(), right.is_null()) {
+        (false, false) => apply_two(equals, &left, &right, context)?.is_true(),
+        (left, right) => left && right,
+    };
+    Ok(Datum::Bool(same == negated))
+}
+
+fn is_in(
+    operand: &Expr,
+    items: &[Expr],
+    equals: FunctionId,
+    negated: bool,
+    context: &EvalContext<'_>,
+) -> Result<Datum> {
+    let value = operand.evaluate_ref(context)?;
+    let found = any(items
+        .iter()
+        .map(|item| truth(&apply_two(equals, &value, &*item.evaluate_ref(context)?, context)?)))?;
+    Ok(found.map(|found| found != negated).into())
+}
+
+fn any_all(
+    operand: &Expr,
+    array: &Expr,
+    operator: FunctionId,
+    all: bool,
+    context: &EvalContext<'_>,
+) -> Result<Datum> {
+    let (value, array) = (operand.evaluate_ref(context)?, array.evaluate_ref(context)?);
+    let items = match &*array {
+        Datum::Null => return Ok(Datum::Null),
+        Datum::Array(items) => items,
+        _ => return Err(Error::internal("ANY or ALL of what is no array")),
+    };
+    let results = items.iter().map(|item| truth(&apply_two(operator, &value, item, context)?));
+    Ok(match all {
+        // ALL holds unless the operator fails for any.
+        true => any(results.map(|result| Ok(result?.map(|holds| !holds))))?.map(|fails| !fails).into(),
+        false => any(results)?.into(),
+    })
 }
 
 /// True if any is, else NULL if any is, else false.
@@ -238,33 +299,45 @@ fn apply_two(function: FunctionId, left: &Datum, right: &Datum, context: &EvalCo
     }
 }
 
-fn call(function: FunctionId, args: &[Expr], context: &EvalContext<'_>) -> Result<Datum> {
+fn call<'a>(function: FunctionId, args: &'a [Expr], context: &EvalContext<'a>) -> Result<Cow<'a, Datum>> {
     match (function.body, args) {
-        (Body::Two(body), [left, right]) => {
-            let left = left.evaluate_ref(context)?;
-            if function.strict && left.is_null() {
-                return Ok(Datum::Null);
-            }
-            let right = right.evaluate_ref(context)?;
-            match function.strict && right.is_null() {
-                true => Ok(Datum::Null),
-                false => body(&left, &right),
-            }
-        }
-        (Body::One(body), [operand]) => {
-            let value = operand.evaluate_ref(context)?;
-            match function.strict && value.is_null() {
-                true => Ok(Datum::Null),
-                false => body(&value),
-            }
-        }
-        _ => {
-            let values: Result<Vec<_>> = args.iter().map(|arg| arg.evaluate(context)).collect();
-            let types: Vec<Type> = match function.body {
-                Body::Typed(_) => args.iter().map(Expr::ty).collect(),
-                _ => Vec::new(),
-            };
-            function.call(&values?, &types, context.session)
-        }
+        (Body::Two(body), [left, right]) => call_two(body, function.strict, left, right, context),
+        (Body::One(body), [operand]) => call_one(body, function.strict, operand, context),
+        _ => call_many(function, args, context),
     }
+    .map(Cow::Owned)
+}
+
+fn call_two(
+    body: fn(&Datum, &Datum) -> Result<Datum>,
+    strict: bool,
+    left: &Expr,
+    right: &Expr,
+    context: &EvalContext<'_>,
+) -> Result<Datum> {
+    let left = left.evaluate_ref(context)?;
+    if strict && left.is_null() {
+        return Ok(Datum::Null);
+    }
+    let right = right.evaluate_ref(context)?;
+    if strict && right.is_null() { Ok(Datum::Null) } else { body(&left, &right) }
+}
+
+fn call_one(
+    body: fn(&Datum) -> Result<Datum>,
+    strict: bool,
+    operand: &Expr,
+    context: &EvalContext<'_>,
+) -> Result<Datum> {
+    let value = operand.evaluate_ref(context)?;
+    if strict && value.is_null() { Ok(Datum::Null) } else { body(&value) }
+}
+
+fn call_many(function: FunctionId, args: &[Expr], context: &EvalContext<'_>) -> Result<Datum> {
+    let values: Result<Vec<_>> = args.iter().map(|arg| arg.evaluate(context)).collect();
+    let types: Vec<Type> = match function.body {
+        Body::Typed(_) => args.iter().map(Expr::ty).collect(),
+        _ => Vec::new(),
+    };
+    function.call(&values?, &types, context.session)
 }
