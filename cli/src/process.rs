@@ -71,6 +71,11 @@ impl Storage {
         self.node.init().await.map(drop).map_err(|error| Failure::failed(chain(&error)))
     }
 
+    /// Completes when a failure of the disk has stopped the node; never otherwise.
+    pub(crate) async fn failed(&self) -> Failure {
+        Failure::failed(self.node.failed().await)
+    }
+
     /// Hands over what it leads, flushes and stops.
     pub(crate) async fn shutdown(self) {
         self.node.shutdown().await;

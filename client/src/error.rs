@@ -52,6 +52,12 @@ pub enum Error {
         #[source]
         source: Option<Box<proto::Status>>,
     },
+    /// A node's disk has no room for more. Nothing was written.
+    #[error("could not write: {message}")]
+    DiskFull {
+        /// Which disk, and how much is left.
+        message: String,
+    },
     /// The deadline passed while waiting. Nothing was done.
     #[error("timeout: {message}")]
     Timeout {
@@ -94,6 +100,7 @@ impl Error {
             Self::Ambiguous { .. } => "08007",
             Self::TooLarge { .. } => "54000",
             Self::Unavailable { .. } => "57P03",
+            Self::DiskFull { .. } => "53100",
             Self::Timeout { .. } => "57014",
             Self::SnapshotTooOld { .. } => "72000",
             Self::ReadOnly => "25006",

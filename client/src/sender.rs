@@ -287,6 +287,7 @@ impl Sender {
             Some(Kind::BelowSafePoint(below)) => Error::SnapshotTooOld { safe_point: below.safe_point },
             Some(Kind::Unsupported(_)) => Error::Unsupported { message },
             Some(Kind::TooLarge(large)) => Error::TooLarge { bytes: large.bytes, bytes_max: large.bytes_max },
+            Some(Kind::DiskFull(_)) => Error::DiskFull { message },
             Some(Kind::Invalid(_)) | None => Error::Invalid { message },
         };
         Err(if attempts.ambiguous { attempts.give_up().into() } else { definite.into() })

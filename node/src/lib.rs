@@ -11,7 +11,8 @@
 //! 4. `root` is the one range that gives timestamps and ids, knows nodes and ranges, finds deadlocks and places
 //!    replicas. Every node reaches its leader by a link: a function call where the leader is itself.
 //!
-//! `bootstrap` makes a cluster or joins one; `consistency` compares replicas.
+//! `bootstrap` makes a cluster or joins one; `consistency` compares replicas; `vitals` tells a full disk and a store that
+//! has stopped.
 
 mod bootstrap;
 mod consistency;
@@ -28,6 +29,7 @@ mod service;
 mod store;
 mod tasks;
 mod timestamp;
+mod vitals;
 
 pub use error::NodeError;
 pub use node::Node;

@@ -16,6 +16,7 @@ use crate::options::NodeOptions;
 use crate::root::{ROOT_RANGE, RootLink};
 use crate::store::Store;
 use crate::tasks::Tasks;
+use crate::vitals::Vitals;
 
 /// How long a node waits before it asks again to be let into a cluster.
 const JOIN_AGAIN: Duration = Duration::from_millis(500);
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     link: Arc<RootLink>,
     tasks: Tasks,
     pub(crate) metrics: Metrics,
+    vitals: Arc<Vitals>,
     member: RwLock<Option<Arc<Member>>>,
     /// Held while the node becomes a member, so that it does so once.
     becoming: tokio::sync::Mutex<()>,
@@ -55,12 +57,14 @@ impl Node {
         let store = opened.map_err(|_| NodeError::Unavailable("the runtime is stopping".to_owned()))??;
         let link = RootLink::new(options.network.clone(), options.address.clone(), &options.join);
         let raft_runtime = raft_runtime(&options)?;
+        let vitals = Vitals::new(options.disk.clone(), store.dir().to_owned(), options.disk_reserve_bytes);
         let inner = Arc::new(Inner {
             options,
             store,
             link: Arc::new(link),
             tasks: Tasks::here(),
             metrics: Metrics::new(),
+            vitals: Arc::new(vitals),
             member: RwLock::default(),
             becoming: tokio::sync::Mutex::default(),
             raft_runtime: Mutex::new(raft_runtime),
@@ -70,6 +74,8 @@ impl Node {
         if env::simulation::is_active() {
             inner.tasks.spawn_loop(step_engine(inner.store.db().clone()));
         }
+        let watched = inner.clone();
+        inner.tasks.spawn_loop(inner.vitals.clone().watch(move || watched.store_failure()));
         let identity = inner.store.identity();
         if identity.cluster_id.is_empty() {
             inner.tasks.spawn_loop(join(inner.clone()));
@@ -100,6 +106,12 @@ impl Node {
                 Err(_) => env::clock::sleep(READY_TICK).await,
             }
         }
+    }
+
+    /// Completes when a failure of its disk has stopped the node's store, with what it was; never otherwise. A node that
+    /// has failed serves nothing more: it has to be started again.
+    pub async fn failed(&self) -> String {
+        self.inner.vitals.failed().await
     }
 
     /// Hands leaderships over, flushes and stops. The data directory is free when the last handle is dropped.
@@ -155,7 +167,9 @@ impl Inner {
         }
         let raft_runtime = self.raft_runtime.lock().as_ref().map(|runtime| runtime.handle().clone());
         let (link, tasks, metrics) = (self.link.clone(), self.tasks.clone(), self.metrics.clone());
-        let member = Member::open(&self.options, &self.store, link, tasks, metrics, raft_runtime).await?;
+        let vitals = self.vitals.clone();
+        let member =
+            Member::open(&self.options, &self.store, link, tasks, metrics, vitals, raft_runtime).await?;
         if identity.bootstrapping {
             found(&member, &self.options, identity.store_id.clone()).await?;
             self.store.set_identity(StoreIdentity { bootstrapping: false, ..identity.clone() })?;
@@ -168,6 +182,9 @@ impl Inner {
     pub(crate) fn ready(&self) -> Result<(), String> {
         if self.draining.load(Ordering::Acquire) {
             return Err("shutting down".to_owned());
+        }
+        if let Some(why) = self.vitals.failure() {
+            return Err(why);
         }
         let Some(member) = self.member() else {
             return Err(match self.options.join.is_empty() {
@@ -194,6 +211,11 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// What has stopped the engine or the raft log, if something has.
+    fn store_failure(&self) -> Option<lsm::Error> {
+        self.store.db().failure().or_else(|| self.member()?.host.log_failure())
     }
 
     /// The root range's leader's address, as far as this node knows.

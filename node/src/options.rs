@@ -31,6 +31,8 @@ pub struct NodeOptions {
     pub cache_bytes: u64,
     /// The raft log's bound: past it followers that lag are sent snapshots.
     pub raft_log_bytes_max: u64,
+    /// What the disk shall keep free: with less, a leader takes no more writes.
+    pub disk_reserve_bytes: u64,
     /// Heartbeats, elections, leases.
     pub timing: RaftTiming,
     /// Threads of the runtime that replication runs on; 0 = the caller's runtime. A simulation always runs on its own.
@@ -57,6 +59,7 @@ impl NodeOptions {
             memtable_bytes_max: 64 << 20,
             cache_bytes: 256 << 20,
             raft_log_bytes_max: 256 << 20,
+            disk_reserve_bytes: 256 << 20,
             timing: RaftTiming::default(),
             raft_threads: 1,
             dead_after: Duration::from_secs(300),

@@ -77,6 +77,11 @@ impl Store {
         &self.db
     }
 
+    /// The data directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Whose it is.
     pub(crate) fn identity(&self) -> StoreIdentity {
         self.identity.lock().clone()

@@ -41,6 +41,7 @@ pub fn installed(program: &str) -> bool {
 
 /// A running process of the binary.
 pub struct Process {
+    launcher: Vec<String>,
     arguments: Vec<String>,
     log: PathBuf,
     child: Option<Child>,
@@ -49,8 +50,14 @@ pub struct Process {
 impl Process {
     /// Starts `nunatak` with these arguments; its output is appended to `log`.
     pub fn start(arguments: &[&str], log: &Path) -> Self {
+        Self::start_within(&[], arguments, log)
+    }
+
+    /// The same by way of another program, which replaces itself by it: `nsenter` and its arguments.
+    pub fn start_within(launcher: &[String], arguments: &[&str], log: &Path) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut process = Self { arguments, log: log.to_path_buf(), child: None };
+        let launcher = launcher.to_vec();
+        let mut process = Self { launcher, arguments, log: log.to_path_buf(), child: None };
         process.restart();
         process
     }
@@ -59,7 +66,15 @@ impl Process {
     pub fn restart(&mut self) {
         let out = File::options().create(true).append(true).open(&self.log).expect("a log file");
         let err = out.try_clone().expect("a log file");
-        let child = Command::new(binary())
+        let mut command = match self.launcher.split_first() {
+            None => Command::new(binary()),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary());
+                command
+            }
+        };
+        let child = command
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(out)

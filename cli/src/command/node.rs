@@ -83,8 +83,7 @@ impl Node {
             env::task::spawn(proto::grpc::serve(service, listener, ServeOptions::default(), async move {
                 let _ = stopped.await;
             }));
-        let storages = [storage];
-        let http = http::serve(http_listener, metrics, all_ready(&storages, None))?;
+        let http = http::serve(http_listener, metrics, all_ready(std::slice::from_ref(&storage), None))?;
         tracing::info!(listen = %local, %advertise, %http, "serving");
         tokio::pin!(served);
         let outcome = tokio::select! {
@@ -92,14 +91,14 @@ impl Node {
                 tracing::info!(signal, "stopping");
                 Ok(())
             }
+            // Nothing can be handed over or finished in order any more.
+            failure = storage.failed() => return Err(failure),
             ended = &mut served => Err(match ended {
                 Ok(Err(error)) => Failure::failed(format!("the gRPC listener failed: {}", chain(&error))),
                 _ => Failure::failed("the gRPC listener ended"),
             }),
         };
-        for storage in storages {
-            storage.shutdown().await;
-        }
+        storage.shutdown().await;
         let _ = stop.send(());
         tracing::info!("stopped");
         outcome

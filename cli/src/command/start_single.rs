@@ -55,7 +55,12 @@ impl StartSingle {
         let storages = [storage];
         let http = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;
         tracing::info!(sql = %sql.address(), %http, "serving");
-        let signal = shutdown.requested().await;
+        let [storage] = &storages;
+        let signal = tokio::select! {
+            signal = shutdown.requested() => signal,
+            // Nothing can be finished in order any more.
+            failure = storage.failed() => return Err(failure),
+        };
         tracing::info!(signal, "stopping");
         sql.shutdown().await;
         for storage in storages {

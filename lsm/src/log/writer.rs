@@ -290,6 +290,11 @@ impl Log {
         Position { segment: queue.segment, offset: queue.offset }
     }
 
+    /// The failure that stopped the log, if one did.
+    pub fn failure(&self) -> Option<Error> {
+        self.handle.shared.queue.lock().failed.clone()
+    }
+
     /// What the log has done.
     pub fn stats(&self) -> LogStats {
         let shared = &self.handle.shared;

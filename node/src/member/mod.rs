@@ -25,6 +25,7 @@ use crate::range::{Context, Replica};
 use crate::root::{ROOT_RANGE, RootLink, RootTerm};
 use crate::store::{Store, introduction};
 use crate::tasks::Tasks;
+use crate::vitals::Vitals;
 
 /// How often a node tells the root leader that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -64,6 +65,7 @@ impl Member {
         link: Arc<RootLink>,
         tasks: Tasks,
         metrics: Metrics,
+        vitals: Arc<Vitals>,
         raft_runtime: Option<tokio::runtime::Handle>,
     ) -> Result<Arc<Self>, NodeError> {
         let identity = store.identity();
@@ -89,6 +91,7 @@ impl Member {
             detector: link.clone(),
             tasks,
             metrics,
+            vitals,
         };
         let member = Arc::new(Self {
             cluster_id: identity.cluster_id,

@@ -173,6 +173,11 @@ impl RaftHost {
         (stats.records, stats.bytes)
     }
 
+    /// What has stopped the shared log, if something has.
+    pub fn log_failure(&self) -> Option<lsm::Error> {
+        self.log.failure()
+    }
+
     /// Stops all groups and syncs the shared log.
     pub async fn shutdown(&self) {
         let groups = std::mem::take(&mut *self.groups.write());

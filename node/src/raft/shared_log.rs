@@ -88,6 +88,11 @@ impl SharedLog {
         self.log.drop_segments_before(position).map_err(io::Error::other)
     }
 
+    /// What has stopped the log, if something has.
+    pub(super) fn failure(&self) -> Option<lsm::Error> {
+        self.log.failure()
+    }
+
     /// What the log has done since it was opened.
     pub(super) fn stats(&self) -> LogStats {
         self.log.stats()

@@ -1,10 +1,13 @@
 //! Why a range does not do what a request asks, and how that is said on the wire.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use proto::v1;
 use proto::v1::error::Kind;
 
 use super::inflight::TermEnded;
+use crate::error::chain;
 use crate::raft::{ProposeError, Replica};
 
 /// Why a range does not do what a request asks. Unless it says otherwise, nothing was done.
@@ -70,6 +73,16 @@ pub(crate) enum Refusal {
     /// The range cannot serve now.
     #[error("{0}")]
     Unavailable(String),
+    /// The store's disk has no more room than what is kept in reserve.
+    #[error("the disk under {} is full: {available} bytes are left, {reserved} are kept in reserve", dir.display())]
+    DiskFull {
+        /// The data directory.
+        dir: PathBuf,
+        /// Bytes that can still be written.
+        available: u64,
+        /// Bytes that are kept for what must go on: compaction, the raft log, recovery.
+        reserved: u64,
+    },
 }
 
 impl Refusal {
@@ -96,6 +109,9 @@ impl Refusal {
             Self::Unsupported(_) => Kind::Unsupported(v1::Unsupported {}),
             Self::TooLarge { bytes, bytes_max, .. } => Kind::TooLarge(v1::TooLarge { bytes, bytes_max }),
             Self::Unavailable(_) => Kind::Unavailable(v1::Unavailable {}),
+            Self::DiskFull { available, reserved, .. } => {
+                Kind::DiskFull(v1::DiskFull { bytes_available: available, bytes_reserved: reserved })
+            }
         };
         v1::Error { message, kind: Some(kind) }
     }
@@ -103,13 +119,7 @@ impl Refusal {
 
 impl From<lsm::Error> for Refusal {
     fn from(error: lsm::Error) -> Self {
-        let mut message = format!("storage engine: {error}");
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
+        let message = format!("storage engine: {}", chain(&error));
         tracing::error!(%message, "a request could not be served");
         Self::Unavailable(message)
     }

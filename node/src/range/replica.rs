@@ -13,6 +13,7 @@ use super::serving::Serving;
 use super::state::RangeCell;
 use crate::metrics::Metrics;
 use crate::raft::{Group, ProposeError, Role};
+use crate::vitals::Vitals;
 
 /// How often expired locks are looked for.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -57,6 +58,8 @@ pub(crate) struct Context {
     pub(crate) tasks: crate::tasks::Tasks,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// Whether the store can go on.
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 /// One replica of a range.

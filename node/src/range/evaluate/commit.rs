@@ -56,6 +56,7 @@ impl Evaluation<'_> {
         if commit.writes.is_empty() {
             return self.commit_reads(&commit, known, &owner.id).await;
         }
+        self.replica.context.vitals.check_room()?;
         let standing = self.stand(&commit, latch, owner.id)?;
         let memory =
             commit.writes.iter().map(|write| self.serving.memory.newest(&write.key)).max().unwrap_or(0);
