@@ -5,6 +5,7 @@
 //! randomness but the seed it is given, so a run replays exactly.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +58,20 @@ pub(super) struct State {
     faults: BTreeMap<u64, Fault>,
     dead: bool,
     capacity: Option<u64>,
+    watcher: Option<Watcher>,
+}
+
+/// Sees the disk as it stands before each call that follows a change.
+struct Watcher {
+    /// Syncs, writes and unsynced changes of names when it looked last.
+    seen: (u64, u64, usize),
+    look: Box<dyn FnMut(MemoryDisk) + Send>,
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watcher").field("seen", &self.seen).finish_non_exhaustive()
+    }
 }
 
 impl Default for MemoryDisk {
@@ -113,21 +128,21 @@ impl MemoryDisk {
 
     /// A copy of the disk as it stands, all of it synced, that shares nothing with this one.
     pub fn duplicate(&self) -> MemoryDisk {
-        let state = self.shared.lock();
-        let mut inodes = state.inodes.clone();
-        for inode in inodes.values_mut() {
+        let mut copy = self.shared.lock().fork();
+        for inode in copy.inodes.values_mut() {
             inode.synced = inode.content.len();
         }
-        let copy = State {
-            inodes,
-            inode_next: state.inode_next,
-            names: state.names.clone(),
-            names_synced: state.names.clone(),
-            directories: state.directories.clone(),
-            capacity: state.capacity,
-            ..State::default()
-        };
+        copy.names_synced = copy.names.clone();
+        copy.changes.clear();
         MemoryDisk { shared: Arc::new(Mutex::new(copy)), life: 0 }
+    }
+
+    /// Shows `look`, until the next crash, a copy of the disk as each call finds it, if anything has changed since the
+    /// one before: what is not synced is not synced in the copy either. So one run can be crashed everywhere. `look`
+    /// must leave this disk alone.
+    pub fn watch(&self, look: impl FnMut(MemoryDisk) + Send + 'static) {
+        let mut state = self.shared.lock();
+        state.watcher = Some(Watcher { seen: state.changes_seen(), look: Box::new(look) });
     }
 
     fn call<T>(&self, io: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
@@ -145,6 +160,7 @@ impl State {
         }
         let call = self.io_calls;
         self.io_calls += 1;
+        self.show();
         match self.faults.remove(&call) {
             None => Ok(()),
             Some(Fault::Error(kind)) => Err(io::Error::new(kind, "injected")),
@@ -155,11 +171,39 @@ impl State {
         }
     }
 
+    /// How far changes have come.
+    fn changes_seen(&self) -> (u64, u64, usize) {
+        (self.counters.syncs, self.counters.writes, self.changes.len())
+    }
+
+    fn show(&mut self) {
+        let now = self.changes_seen();
+        let Some(mut watcher) = self.watcher.take_if(|watcher| watcher.seen != now) else { return };
+        watcher.seen = now;
+        (watcher.look)(MemoryDisk { shared: Arc::new(Mutex::new(self.fork())), life: 0 });
+        self.watcher = Some(watcher);
+    }
+
+    /// The content as it stands, synced or not, as the beginning of another disk.
+    fn fork(&self) -> State {
+        State {
+            inodes: self.inodes.clone(),
+            inode_next: self.inode_next,
+            names: self.names.clone(),
+            names_synced: self.names_synced.clone(),
+            changes: self.changes.clone(),
+            directories: self.directories.clone(),
+            capacity: self.capacity,
+            ..State::default()
+        }
+    }
+
     /// The next life begins.
     pub(super) fn begin_life(&mut self) -> u64 {
         self.life += 1;
         self.io_calls = 0;
         self.faults.clear();
+        self.watcher = None;
         self.dead = false;
         self.locks.clear();
         self.life

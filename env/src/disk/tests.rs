@@ -128,6 +128,28 @@ fn faults_come_at_the_call_they_were_set_for() {
 }
 
 #[test]
+fn a_watched_disk_shows_each_change_as_unsynced_as_it_was() {
+    let disk = MemoryDisk::new();
+    let dir = Path::new("/d");
+    disk.create_dir_all(dir).unwrap();
+    let (sender, seen) = std::sync::mpsc::channel();
+    disk.watch(move |fork| sender.send(fork).unwrap());
+    let mut file = disk.create(&dir.join("f")).unwrap();
+    disk.sync_dir(dir).unwrap();
+    file.append(b"abc").unwrap();
+    file.sync_data().unwrap();
+    file.append(b"def").unwrap();
+    for _ in 0..3 {
+        disk.list(dir).unwrap();
+    }
+    let content = |fork: MemoryDisk| fork.crash(CrashMode::Strict).read(&dir.join("f")).ok();
+    let contents: Vec<_> = seen.try_iter().map(content).collect();
+    let expected: [Option<&[u8]>; 5] = [None, Some(b""), Some(b""), Some(b"abc"), Some(b"abc")];
+    assert_eq!(contents.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+    assert_eq!(disk.read(&dir.join("f")).unwrap(), b"abcdef");
+}
+
+#[test]
 fn a_full_disk_says_so() {
     let disk = MemoryDisk::new();
     disk.create_dir_all(Path::new("/d")).unwrap();

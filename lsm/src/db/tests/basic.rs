@@ -10,7 +10,8 @@ use super::model::{Dice, options};
 use crate::{Background, Db, Error, Keyspace, Options, ScanOptions, WriteBatch, WriteOptions};
 
 fn open(disk: &MemoryDisk) -> Db {
-    Db::open(options(disk, &mut Dice::new(5))).unwrap()
+    let keyspaces = vec![Keyspace::versioned(b'v', "versioned"), Keyspace::plain(b'p', "plain")];
+    Db::open(Options { keyspaces, ..options(disk, &mut Dice::new(5)) }).unwrap()
 }
 
 fn put(db: &Db, key: &str, value: &str, options: WriteOptions) -> u64 {

@@ -38,6 +38,12 @@ impl Dice {
     }
 }
 
+/// How many seeds a test plays: so many, or what `NUNATAK_LSM_SEEDS` says, of which 500 is the usual.
+pub(super) fn seeds(usual: u64) -> u64 {
+    let asked = std::env::var("NUNATAK_LSM_SEEDS").ok().and_then(|seeds| seeds.parse::<u64>().ok());
+    asked.map_or(usual, |asked| (usual * asked / 500).max(1))
+}
+
 pub(super) type Versions = BTreeMap<u64, Option<Vec<u8>>>;
 
 /// What the database should hold: keyspace `p` without versions, `v` with.
@@ -180,6 +186,12 @@ pub(super) fn options(disk: &MemoryDisk, dice: &mut Dice) -> Options {
         keyspace.filter_bits = [0, 2, 10][dice.below(3) as usize];
         keyspace.compression = if dice.one_in(2) { Compression::None } else { Compression::Lz4 };
     }
+    let keyspaces = if dice.one_in(2) {
+        vec![versioned, plain]
+    } else {
+        // One that stays empty, too.
+        vec![plain, Keyspace::versioned(b'q', "empty"), versioned]
+    };
     Options {
         memtable_bytes_max: [2_000, 8_000, 30_000][dice.below(3) as usize],
         cache_bytes: [0, 20_000, 1 << 20][dice.below(3) as usize],
@@ -189,7 +201,7 @@ pub(super) fn options(disk: &MemoryDisk, dice: &mut Dice) -> Options {
         level0_tables: 1 + dice.below(4) as usize,
         level1_bytes: [1_000, 10_000][dice.below(2) as usize],
         log_segment_bytes: [500, 1 << 20][dice.below(2) as usize],
-        ..Options::new(Arc::new(disk.clone()), "/db", vec![versioned, plain])
+        ..Options::new(Arc::new(disk.clone()), "/db", keyspaces)
     }
 }
 
@@ -198,6 +210,14 @@ pub(super) trait Readable {
     fn plain(&self, key: &[u8]) -> Result<Option<Bytes>>;
     fn at(&self, key: &[u8], at: u64) -> Result<Option<Versioned>>;
     fn scan_plain(&self, start: &[u8], end: &[u8], reverse: bool) -> Result<Vec<(Bytes, Bytes)>>;
+    /// A scan that has given an entry and is then sought.
+    fn scan_plain_from(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        reverse: bool,
+        from: &[u8],
+    ) -> Result<Vec<(Bytes, Bytes)>>;
     fn scan_versions(
         &self,
         start: &[u8],
@@ -220,6 +240,19 @@ macro_rules! readable {
 
             fn scan_plain(&self, start: &[u8], end: &[u8], reverse: bool) -> Result<Vec<(Bytes, Bytes)>> {
                 self.scan((Bound::Included(start), Bound::Excluded(end)), reverse)?.collect()
+            }
+
+            fn scan_plain_from(
+                &self,
+                start: &[u8],
+                end: &[u8],
+                reverse: bool,
+                from: &[u8],
+            ) -> Result<Vec<(Bytes, Bytes)>> {
+                let mut scan = self.scan((Bound::Included(start), Bound::Excluded(end)), reverse)?;
+                scan.next().transpose()?;
+                scan.seek(from)?;
+                scan.collect()
             }
 
             fn scan_versions(
@@ -277,7 +310,13 @@ pub(super) fn compare(db: &impl Readable, model: &Model, dice: &mut Dice, now: u
         let reverse = dice.one_in(2);
         let (a, b) = (key(dice, b'p'), key(dice, b'p'));
         let (start, end) = (a.clone().min(b.clone()), a.max(b));
-        assert_eq!(db.scan_plain(&start, &end, reverse).unwrap(), model.scan(&start, &end, reverse));
+        let found = db.scan_plain(&start, &end, reverse).unwrap();
+        let expected = model.scan(&start, &end, reverse);
+        assert_eq!(found, expected);
+        let place = key(dice, b'p');
+        let rest = |entry: &&(Bytes, Bytes)| (*entry.0 < *place) == reverse;
+        let expected: Vec<_> = expected.iter().filter(rest).cloned().collect();
+        assert_eq!(db.scan_plain_from(&start, &end, reverse, &place).unwrap(), expected, "from {place:?}");
         let (a, b) = (key(dice, b'v'), key(dice, b'v'));
         let (start, end) = (a.clone().min(b.clone()), a.max(b));
         let all_versions = dice.one_in(2);

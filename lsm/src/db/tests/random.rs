@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use env::disk::MemoryDisk;
 
-use super::model::{Dice, Model, Op, compare, contents, key, op, options, tidy};
+use super::model::{Dice, Model, Op, compare, contents, key, op, options, seeds, tidy};
 use crate::{Db, Retention, Snapshot, WriteBatch, WriteOptions};
 
 struct Run {
@@ -125,7 +125,7 @@ impl Run {
 
 #[test]
 fn the_database_agrees_with_sorted_maps() {
-    for seed in 0..60 {
+    for seed in 0..seeds(60) {
         let mut run = Run::new(seed);
         for _ in 0..300 {
             run.step();
@@ -146,7 +146,7 @@ fn the_database_agrees_with_sorted_maps() {
 
 #[test]
 fn with_retention_reads_at_the_safe_point_and_above_stay_exact() {
-    for seed in 1000..1040 {
+    for seed in 1000..1000 + seeds(40) {
         let mut run = Run::new(seed);
         for step in 0..300 {
             run.step();
