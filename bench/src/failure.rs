@@ -21,4 +21,10 @@ pub(crate) enum Failure {
     Missing { program: String, what: &'static str },
     #[error("{0} is not installed")]
     NotInstalled(&'static str),
+    #[error("{0} is not built in: build with --features peers (needs libclang and a C++ compiler)")]
+    NotBuilt(&'static str),
+    #[error("{engine}: {source}")]
+    Engine { engine: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the engine is wrong: {0}")]
+    Wrong(&'static str),
 }

@@ -5,6 +5,7 @@
 
 mod failure;
 mod figures;
+mod lsm;
 mod sql;
 
 use std::process::ExitCode;
@@ -23,11 +24,18 @@ struct Arguments {
 enum Benchmark {
     /// pgbench against one node and three, beside PostgreSQL alone and with two synchronous standbys.
     Sql(sql::Options),
+    /// The storage engine beside RocksDB and fjall.
+    Lsm(lsm::Options),
+    /// One measurement of the storage engine, in this process.
+    #[command(hide = true)]
+    LsmTask(lsm::Task),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().benchmark {
         Benchmark::Sql(options) => sql::run(&options),
+        Benchmark::Lsm(options) => lsm::run(&options),
+        Benchmark::LsmTask(task) => lsm::run_task(&task),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
