@@ -26,22 +26,23 @@ pub(crate) struct Reader {
     pub(crate) sequence: Sequence,
 }
 
-impl Reader {
-    /// The newest version of `key` at or below `at`.
+impl View {
+    /// The newest version of `key` at or below `at`, as of `sequence`.
     pub(crate) fn get(
         &self,
+        sequence: Sequence,
         keyspace: usize,
         versioned: bool,
         key: &[u8],
         at: u64,
     ) -> Result<Option<Versioned>> {
         let mut best: Option<Versioned> = None;
-        for memtable in self.view.memtables() {
+        for memtable in self.memtables() {
             // Without versions the first that knows the key is right; with them an older source may hold a newer one.
             if best.as_ref().is_some_and(|best| memtable.timestamp_max(keyspace) <= best.timestamp) {
                 continue;
             }
-            match memtable.get(keyspace, key, at, self.sequence) {
+            match memtable.get(keyspace, key, at, sequence) {
                 Known::Nothing => {}
                 Known::Deleted => return Ok(best),
                 Known::Last(version) => return Ok(newer(best, version)),
@@ -49,7 +50,7 @@ impl Reader {
                 Known::Version(version) => best = newer(best, version),
             }
         }
-        let Some(tree) = self.view.version.trees.get(keyspace) else { return Ok(best) };
+        let Some(tree) = self.version.trees.get(keyspace) else { return Ok(best) };
         let mut hash = None;
         for (level, tables) in tree.levels.iter().enumerate() {
             if level == 0 {
@@ -66,7 +67,9 @@ impl Reader {
         }
         Ok(best)
     }
+}
 
+impl Reader {
     /// A merge over all sources of a keyspace that may hold something of [start, end).
     fn merge(&self, keyspace: usize, start: &Bytes, end: &Bytes, window: Window, reverse: bool) -> Merge {
         let mut sources = Vec::new();

@@ -1,9 +1,10 @@
 //! What all parts of an open database share, and how a new set of tables takes the place of the old one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use env::disk::DirectoryLock;
 use parking_lot::{Condvar, Mutex, RwLock};
 
@@ -22,7 +23,7 @@ use crate::tree::{Edit, View};
 /// An open database.
 ///
 /// # Invariants
-/// - Lock order: `write`, `flushing`, `manifest`, `view`; `compacting`, `published` and `signal` are taken last and alone.
+/// - Lock order: `write`, `flushing`, `manifest`, `view_change`; `compacting`, `published` and `signal` are taken last and alone.
 /// - Sequences are given out under `write` and published in order: a reader sees all writes up to `visible`, none above.
 /// - `view.version` changes only under `manifest`, after the record that tells of it is durable.
 /// - Once `poison` is set every call answers it.
@@ -31,7 +32,11 @@ pub(crate) struct Engine {
     pub(crate) options: Options,
     pub(crate) keyspaces: Keyspaces,
     pub(crate) tables: Tables,
-    pub(crate) view: RwLock<Arc<View>>,
+    pub(crate) view: ArcSwap<View>,
+    /// Held by who replaces the view.
+    pub(crate) view_change: Mutex<()>,
+    /// How far background work is behind, as the bits of an f32: 0 is not at all, 1 and above very far.
+    pub(crate) pressure: AtomicU32,
     /// The next sequence to give out.
     pub(crate) write: Mutex<Sequence>,
     pub(crate) published: Mutex<Sequence>,
@@ -108,7 +113,7 @@ impl Engine {
     }
 
     pub(crate) fn view(&self) -> Arc<View> {
-        self.view.read().clone()
+        self.view.load_full()
     }
 
     /// A reader of all that is published now.
@@ -121,10 +126,11 @@ impl Engine {
     }
 
     pub(crate) fn update_view(&self, update: impl FnOnce(&mut View)) {
-        let mut view = self.view.write();
-        let mut next = View::clone(&view);
+        let _changing = self.view_change.lock();
+        let mut next = View::clone(&self.view.load());
         update(&mut next);
-        *view = Arc::new(next);
+        self.pressure.store(self.pressure_of(&next).to_bits(), Ordering::Relaxed);
+        self.view.store(Arc::new(next));
     }
 
     pub(crate) fn table_options(&self, keyspace: usize) -> Result<TableOptions> {

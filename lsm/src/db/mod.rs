@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::keyspaces::Keyspaces;
 use crate::options::{Background, Options, ScanOptions, Sequence, WriteOptions};
 use crate::read::{Reader, Scan, ScanAt};
+use crate::tree::View;
 use compact::Duty;
 use engine::Engine;
 
@@ -90,12 +91,12 @@ impl Db {
 
     /// The value of a key of an unversioned keyspace.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        get(&self.engine().keyspaces, &self.engine().reader()?, key)
+        self.engine().get(key)
     }
 
     /// The newest version at or below `at` of a key of a versioned keyspace, deletions included.
     pub fn get_at(&self, key: &[u8], at: u64) -> Result<Option<Versioned>> {
-        get_at(&self.engine().keyspaces, &self.engine().reader()?, key, at)
+        self.engine().get_at(key, at)
     }
 
     /// The entries of a range of an unversioned keyspace, ascending or descending.
@@ -204,13 +205,13 @@ impl Snapshot {
     /// See [`Db::get`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.engine.check()?;
-        get(&self.engine.keyspaces, &self.reader, key)
+        get(&self.engine.keyspaces, &self.reader.view, self.reader.sequence, key)
     }
 
     /// See [`Db::get_at`].
     pub fn get_at(&self, key: &[u8], at: u64) -> Result<Option<Versioned>> {
         self.engine.check()?;
-        get_at(&self.engine.keyspaces, &self.reader, key, at)
+        get_at(&self.engine.keyspaces, &self.reader.view, self.reader.sequence, key, at)
     }
 
     /// See [`Db::scan`].
@@ -231,14 +232,35 @@ impl Snapshot {
     }
 }
 
-fn get(keyspaces: &Keyspaces, reader: &Reader, key: &[u8]) -> Result<Option<Bytes>> {
-    let keyspace = keyspaces.of_key(key, false)?;
-    Ok(reader.get(keyspace, false, key, u64::MAX)?.and_then(|version| version.value))
+impl Engine {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.check()?;
+        // The view first: a write that is visible afterwards and not in this view is newer than all that is in it.
+        let view = self.view.load();
+        get(&self.keyspaces, &view, self.visible.load(Ordering::Acquire), key)
+    }
+
+    fn get_at(&self, key: &[u8], at: u64) -> Result<Option<Versioned>> {
+        self.check()?;
+        let view = self.view.load();
+        get_at(&self.keyspaces, &view, self.visible.load(Ordering::Acquire), key, at)
+    }
 }
 
-fn get_at(keyspaces: &Keyspaces, reader: &Reader, key: &[u8], at: u64) -> Result<Option<Versioned>> {
+fn get(keyspaces: &Keyspaces, view: &View, sequence: Sequence, key: &[u8]) -> Result<Option<Bytes>> {
+    let keyspace = keyspaces.of_key(key, false)?;
+    Ok(view.get(sequence, keyspace, false, key, u64::MAX)?.and_then(|version| version.value))
+}
+
+fn get_at(
+    keyspaces: &Keyspaces,
+    view: &View,
+    sequence: Sequence,
+    key: &[u8],
+    at: u64,
+) -> Result<Option<Versioned>> {
     let keyspace = keyspaces.of_key(key, true)?;
-    reader.get(keyspace, true, key, at)
+    view.get(sequence, keyspace, true, key, at)
 }
 
 impl Handle {

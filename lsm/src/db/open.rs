@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use env::disk::{DirectoryLock, Disk};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -86,7 +87,9 @@ impl Engine {
             options,
             keyspaces,
             tables,
-            view: RwLock::new(Arc::new(view)),
+            view: ArcSwap::new(Arc::new(view)),
+            view_change: Mutex::new(()),
+            pressure: AtomicU32::new(0),
             write: Mutex::new(newest + 1),
             published: Mutex::new(newest),
             published_changed: Condvar::new(),
@@ -106,6 +109,7 @@ impl Engine {
             delay_us: AtomicU64::new(0),
             _lock: lock,
         };
+        engine.update_view(|_| {});
         if full {
             engine.flush()?;
         }

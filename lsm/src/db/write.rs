@@ -14,6 +14,7 @@ use crate::log::RECORD_BYTES_MAX;
 use crate::memtable::Memtable;
 use crate::options::{Background, Sequence, WriteOptions};
 use crate::spans::Span;
+use crate::tree::View;
 
 /// Sealed memtables at which writers begin to be slowed down, and where they are slowed to [`SLOWEST_US_PER_MIB`].
 const SEALED: (usize, usize) = (2, 6);
@@ -50,7 +51,7 @@ impl Engine {
                 None
             };
             *next += count;
-            let memtable = self.view.read().active.clone();
+            let memtable = self.view.load().active.clone();
             if !logged {
                 memtable.note_unlogged(first);
             }
@@ -98,7 +99,7 @@ impl Engine {
 
     /// Seals the active memtable if it is full. Called under the write lock, whose next sequence is given.
     fn make_room(&self, next: &Sequence) {
-        let full = self.view.read().active.bytes() >= self.options.memtable_bytes_max;
+        let full = self.view.load().active.bytes() >= self.options.memtable_bytes_max;
         if full {
             self.seal(*next);
         }
@@ -121,16 +122,17 @@ impl Engine {
         self.signal();
     }
 
+    /// How far background work is behind.
+    pub(crate) fn pressure_of(&self, view: &View) -> f32 {
+        let level0 = view.version.trees.iter().filter_map(|tree| tree.levels.first().map(Vec::len)).max();
+        let unit = self.options.level0_tables.max(1);
+        let level0 = pressure(level0.unwrap_or(0), LEVEL0.0 * unit, LEVEL0.1 * unit);
+        pressure(view.sealed.len(), SEALED.0, SEALED.1).max(level0).max(0.0) as f32
+    }
+
     /// Slows a writer the more the further background work is behind; never stops it.
     fn slow_down(&self, bytes: usize) {
-        let (sealed, level0) = {
-            let view = self.view.read();
-            let level0 = view.version.trees.iter().filter_map(|tree| tree.levels.first().map(Vec::len)).max();
-            (view.sealed.len(), level0.unwrap_or(0))
-        };
-        let unit = self.options.level0_tables.max(1);
-        let pressure =
-            pressure(sealed, SEALED.0, SEALED.1).max(pressure(level0, LEVEL0.0 * unit, LEVEL0.1 * unit));
+        let pressure = f64::from(f32::from_bits(self.pressure.load(Ordering::Relaxed)));
         if pressure <= 0.0 {
             return;
         }
