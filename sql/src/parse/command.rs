@@ -3,10 +3,11 @@
 use sqlparser::tokenizer::Token;
 
 use super::adapt;
-use super::ast::{AccessMode, Body, Discard, Expr, Isolation, QualifiedName, TransactionModes, TypeName};
+use super::ast::{Body, Discard, Expr, QualifiedName, TypeName};
 use super::cursor::Cursor;
+use super::option::{boolean, option_value};
 use super::source::Source;
-use super::{copy, setting};
+use super::{copy, setting, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
@@ -28,12 +29,12 @@ pub(super) fn body(source: &Source<'_>, start: usize, end: usize) -> Result<Body
             return adapt::statement(source, start, end);
         }
         "create" | "drop" | "alter" if is_known_ddl(&cursor) => return adapt::statement(source, start, end),
-        "begin" => begin,
-        "start" => start_transaction,
-        "commit" | "end" => commit,
-        "rollback" | "abort" => rollback,
-        "savepoint" => savepoint,
-        "release" => release,
+        "begin" => transaction::begin,
+        "start" => transaction::start_transaction,
+        "commit" | "end" => transaction::commit,
+        "rollback" | "abort" => transaction::rollback,
+        "savepoint" => transaction::savepoint,
+        "release" => transaction::release,
         "set" => setting::set,
         "reset" => setting::reset,
         "show" => setting::show,
@@ -70,94 +71,6 @@ fn unsupported(cursor: &Cursor<'_, '_>, word: &str) -> Error {
         _ => word.to_owned(),
     };
     Error::unsupported(what.to_uppercase()).at(cursor.at())
-}
-
-fn begin(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    let _ = cursor.accept("work") || cursor.accept("transaction");
-    transaction_modes(cursor).map(Body::Begin)
-}
-
-fn start_transaction(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    cursor.expect("transaction")?;
-    transaction_modes(cursor).map(Body::Begin)
-}
-
-/// What may follow BEGIN and SET TRANSACTION, with or without commas.
-pub(super) fn transaction_modes(cursor: &mut Cursor<'_, '_>) -> Result<TransactionModes> {
-    let mut modes = TransactionModes::default();
-    while !cursor.is_at_end() {
-        if cursor.accept_all(&["isolation", "level"]) {
-            modes.isolation = Some(isolation(cursor)?);
-        } else if cursor.accept_all(&["read", "only"]) {
-            modes.access = Some(AccessMode::ReadOnly);
-        } else if cursor.accept_all(&["read", "write"]) {
-            modes.access = Some(AccessMode::ReadWrite);
-        } else if cursor.accept("deferrable") {
-            modes.deferrable = Some(true);
-        } else if cursor.accept_all(&["not", "deferrable"]) {
-            modes.deferrable = Some(false);
-        } else {
-            return Err(cursor.error());
-        }
-        if cursor.accept_token(&Token::Comma) && cursor.is_at_end() {
-            return Err(cursor.error());
-        }
-    }
-    Ok(modes)
-}
-
-fn isolation(cursor: &mut Cursor<'_, '_>) -> Result<Isolation> {
-    if cursor.accept("serializable") {
-        Ok(Isolation::Serializable)
-    } else if cursor.accept_all(&["repeatable", "read"]) {
-        Ok(Isolation::RepeatableRead)
-    } else if cursor.accept_all(&["read", "committed"]) {
-        Ok(Isolation::ReadCommitted)
-    } else if cursor.accept_all(&["read", "uncommitted"]) {
-        Ok(Isolation::ReadUncommitted)
-    } else {
-        Err(cursor.error())
-    }
-}
-
-fn chain(cursor: &mut Cursor<'_, '_>) -> Result<bool> {
-    if !cursor.accept("and") {
-        return Ok(false);
-    }
-    let negated = cursor.accept("no");
-    cursor.expect("chain")?;
-    Ok(!negated)
-}
-
-fn commit(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.word().as_deref() == Some("prepared") {
-        return Err(Error::unsupported("COMMIT PREPARED").at(cursor.at()));
-    }
-    let _ = cursor.accept("work") || cursor.accept("transaction");
-    Ok(Body::Commit { chain: chain(cursor)? })
-}
-
-fn rollback(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.word().as_deref() == Some("prepared") {
-        return Err(Error::unsupported("ROLLBACK PREPARED").at(cursor.at()));
-    }
-    let _ = cursor.accept("work") || cursor.accept("transaction");
-    if cursor.accept("to") {
-        cursor.accept("savepoint");
-        return Ok(Body::RollbackTo(cursor.name()?.value));
-    }
-    Ok(Body::Rollback { chain: chain(cursor)? })
-}
-
-fn savepoint(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    Ok(Body::Savepoint(cursor.name()?.value))
-}
-
-fn release(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.peek_at(1).is_some() {
-        cursor.expect("savepoint")?;
-    }
-    Ok(Body::Release(cursor.name()?.value))
 }
 
 fn explain(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
@@ -211,29 +124,6 @@ fn explain_options(cursor: &mut Cursor<'_, '_>) -> Result<bool> {
     }
     cursor.expect_token(&Token::RParen)?;
     Ok(analyze)
-}
-
-/// The value of an option between parentheses: a word, a string or a number, if there is one.
-pub(super) fn option_value(cursor: &mut Cursor<'_, '_>) -> Option<String> {
-    if let Some(text) = cursor.string() {
-        return Some(text);
-    }
-    let value = match cursor.peek()? {
-        Token::Word(word) => word.value.clone(),
-        Token::Number(number, _) => number.clone(),
-        _ => return None,
-    };
-    cursor.advance();
-    Some(value)
-}
-
-/// An option's value as a boolean; true if it has none.
-pub(super) fn boolean(option: &str, value: Option<&str>, at: usize) -> Result<bool> {
-    match value.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("true" | "on" | "1") => Ok(true),
-        Some("false" | "off" | "0") => Ok(false),
-        Some(_) => Err(Error::new("42601", format!("{option} requires a Boolean value")).at(at)),
-    }
 }
 
 fn prepare(cursor: &mut Cursor<'_, '_>) -> Result<Body> {

@@ -4,8 +4,8 @@ use sqlparser::tokenizer::Token;
 
 use super::adapt;
 use super::ast::{Body, Copy, CopyFormat, CopyOptions};
-use super::command::{boolean, option_value};
 use super::cursor::Cursor;
+use super::option::{boolean, option_value};
 use crate::error::{Error, Result};
 
 /// After COPY.

@@ -3,17 +3,19 @@
 //! The query string is split into tokens and statements ([`source`]). Queries, INSERT, UPDATE, DELETE and DDL are
 //! parsed by `sqlparser` and then taken over piece by piece ([`adapt`]): every clause of its tree is named there,
 //! and one that we do not implement is an error (0A000), never dropped. The other commands (transactions, settings,
-//! COPY, EXPLAIN …) are parsed by hand ([`command`], [`copy`], [`setting`]). This directory alone names `sqlparser`.
+//! COPY, EXPLAIN …) are parsed by hand ([`command`], [`copy`], [`setting`], [`transaction`]). This directory alone names `sqlparser`.
 
 mod adapt;
 pub mod ast;
 mod command;
 mod copy;
 mod cursor;
+mod option;
 mod setting;
 mod source;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 pub use ast::Statement;
 

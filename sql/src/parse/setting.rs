@@ -3,8 +3,8 @@
 use sqlparser::tokenizer::Token;
 
 use super::ast::{Body, SettingValue};
-use super::command::transaction_modes;
 use super::cursor::Cursor;
+use super::transaction::transaction_modes;
 use crate::error::{Error, Result};
 
 /// After SET.

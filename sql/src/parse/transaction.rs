@@ -1,0 +1,101 @@
+//! Transaction blocks and savepoints.
+
+use sqlparser::tokenizer::Token;
+
+use super::ast::{AccessMode, Body, Isolation, TransactionModes};
+use super::cursor::Cursor;
+use crate::error::{Error, Result};
+
+/// After BEGIN.
+pub(super) fn begin(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+    let _ = cursor.accept("work") || cursor.accept("transaction");
+    transaction_modes(cursor).map(Body::Begin)
+}
+
+/// After START.
+pub(super) fn start_transaction(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+    cursor.expect("transaction")?;
+    transaction_modes(cursor).map(Body::Begin)
+}
+
+/// What may follow BEGIN and SET TRANSACTION, with or without commas.
+pub(super) fn transaction_modes(cursor: &mut Cursor<'_, '_>) -> Result<TransactionModes> {
+    let mut modes = TransactionModes::default();
+    while !cursor.is_at_end() {
+        if cursor.accept_all(&["isolation", "level"]) {
+            modes.isolation = Some(isolation(cursor)?);
+        } else if cursor.accept_all(&["read", "only"]) {
+            modes.access = Some(AccessMode::ReadOnly);
+        } else if cursor.accept_all(&["read", "write"]) {
+            modes.access = Some(AccessMode::ReadWrite);
+        } else if cursor.accept("deferrable") {
+            modes.deferrable = Some(true);
+        } else if cursor.accept_all(&["not", "deferrable"]) {
+            modes.deferrable = Some(false);
+        } else {
+            return Err(cursor.error());
+        }
+        if cursor.accept_token(&Token::Comma) && cursor.is_at_end() {
+            return Err(cursor.error());
+        }
+    }
+    Ok(modes)
+}
+
+fn isolation(cursor: &mut Cursor<'_, '_>) -> Result<Isolation> {
+    if cursor.accept("serializable") {
+        Ok(Isolation::Serializable)
+    } else if cursor.accept_all(&["repeatable", "read"]) {
+        Ok(Isolation::RepeatableRead)
+    } else if cursor.accept_all(&["read", "committed"]) {
+        Ok(Isolation::ReadCommitted)
+    } else if cursor.accept_all(&["read", "uncommitted"]) {
+        Ok(Isolation::ReadUncommitted)
+    } else {
+        Err(cursor.error())
+    }
+}
+
+fn chain(cursor: &mut Cursor<'_, '_>) -> Result<bool> {
+    if !cursor.accept("and") {
+        return Ok(false);
+    }
+    let negated = cursor.accept("no");
+    cursor.expect("chain")?;
+    Ok(!negated)
+}
+
+/// After COMMIT or END.
+pub(super) fn commit(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+    if cursor.word().as_deref() == Some("prepared") {
+        return Err(Error::unsupported("COMMIT PREPARED").at(cursor.at()));
+    }
+    let _ = cursor.accept("work") || cursor.accept("transaction");
+    Ok(Body::Commit { chain: chain(cursor)? })
+}
+
+/// After ROLLBACK or ABORT.
+pub(super) fn rollback(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+    if cursor.word().as_deref() == Some("prepared") {
+        return Err(Error::unsupported("ROLLBACK PREPARED").at(cursor.at()));
+    }
+    let _ = cursor.accept("work") || cursor.accept("transaction");
+    if cursor.accept("to") {
+        cursor.accept("savepoint");
+        return Ok(Body::RollbackTo(cursor.name()?.value));
+    }
+    Ok(Body::Rollback { chain: chain(cursor)? })
+}
+
+/// After SAVEPOINT.
+pub(super) fn savepoint(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+    Ok(Body::Savepoint(cursor.name()?.value))
+}
+
+/// After RELEASE.
+pub(super) fn release(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+    if cursor.peek_at(1).is_some() {
+        cursor.expect("savepoint")?;
+    }
+    Ok(Body::Release(cursor.name()?.value))
+}
