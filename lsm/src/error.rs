@@ -44,6 +44,14 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// A key is missing, wrong, or not one. Nothing has been changed on disk.
+    #[error("{}: {what}", path.display())]
+    Key {
+        /// The key store, key file or encrypted file, or the variable.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// An earlier write, sync or flush failed; the engine answers nothing more until it is opened again.
     #[error("stopped after an earlier failure")]
     Poisoned(#[source] Arc<Error>),
@@ -67,6 +75,10 @@ impl Error {
 
     pub(crate) fn corrupt(path: &Path, offset: u64, what: impl Into<String>) -> Self {
         Self::Corrupt { path: path.to_owned(), offset, what: what.into() }
+    }
+
+    pub(crate) fn key(path: &Path, what: impl Into<String>) -> Self {
+        Self::Key { path: path.to_owned(), what: what.into() }
     }
 
     /// Whether the disk had no room.

@@ -25,6 +25,7 @@ use bytes::Bytes;
 use env::disk::Disk;
 
 use crate::coding::{Reader, put_prefixed, put_varint};
+use crate::encryption::Keys;
 use crate::error::{Error, Result};
 use crate::log::{Log, LogOptions, Writer};
 use crate::options::{Keyspace, Sequence};
@@ -121,13 +122,14 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     /// Opens or creates the manifest of the database in `dir`.
-    pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(Self, State)> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, keys: Option<&Keys>) -> Result<(Self, State)> {
         let dir: PathBuf = dir.join("manifest");
         let options = LogOptions {
             segment_bytes: 1 << 30,
             writer: Writer::Caller,
             mark_synced: true,
             name: "manifest",
+            keys: keys.cloned(),
         };
         let mut state = State::default();
         let log = Log::open(disk.clone(), &dir, options, |position, record| {
@@ -210,7 +212,7 @@ mod tests {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let dir = Path::new("/db");
         let keyspaces = [Keyspace::versioned(b'd', "data")];
-        let (mut manifest, state) = Manifest::open(&disk, dir).unwrap();
+        let (mut manifest, state) = Manifest::open(&disk, dir, None).unwrap();
         assert!(!state.exists);
         manifest.rewrite(&keyspaces, &Edit::default()).unwrap();
         manifest
@@ -221,14 +223,14 @@ mod tests {
             .append(&Edit { removed, added: vec![added(3, 6)], table_next: Some(4), ..Edit::default() })
             .unwrap();
         drop(manifest);
-        let (mut manifest, state) = Manifest::open(&disk, dir).unwrap();
+        let (mut manifest, state) = Manifest::open(&disk, dir, None).unwrap();
         assert_eq!(state.tables, [added(2, 0), added(3, 6)]);
         assert_eq!((state.flushed, state.table_next, state.keyspaces.len()), (9, 4, 1));
         let everything =
             Edit { added: state.tables.clone(), flushed: Some(9), table_next: Some(4), ..Edit::default() };
         manifest.rewrite(&keyspaces, &everything).unwrap();
         drop(manifest);
-        assert_eq!(Manifest::open(&disk, dir).unwrap().1, state);
+        assert_eq!(Manifest::open(&disk, dir, None).unwrap().1, state);
     }
 
     #[test]

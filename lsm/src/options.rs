@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use env::disk::Disk;
 
+use crate::encryption::KeySource;
+
 /// The number of a write. Later writes have larger ones; 0 is before all writes.
 pub type Sequence = u64;
 
@@ -33,6 +35,11 @@ pub struct Options {
     pub level1_bytes: u64,
     /// Segments of the write-ahead log are closed past this size.
     pub log_segment_bytes: u64,
+    /// Encrypts all files. A database that was not encrypted becomes so, old files in the background; one that is cannot
+    /// be opened without.
+    pub encryption: Option<KeySource>,
+    /// Whether a database is made if there is none.
+    pub create_if_missing: bool,
 }
 
 impl Options {
@@ -50,6 +57,8 @@ impl Options {
             level0_tables: 4,
             level1_bytes: 256 << 20,
             log_segment_bytes: 64 << 20,
+            encryption: None,
+            create_if_missing: true,
         }
     }
 }

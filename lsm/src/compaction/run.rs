@@ -9,13 +9,14 @@ use env::disk::Disk;
 
 use super::retention::{Retentions, retain};
 use crate::cache::BlockCache;
+use crate::encryption::Keys;
 use crate::entry::{Versioned, successor};
 use crate::error::Result;
 use crate::merge::{Merge, Source};
 use crate::spans::{Span, Spans};
 use crate::table::builder::{TableOptions, TableWriter, table_path};
 use crate::table::cursor::{RunCursor, Window};
-use crate::table::file::Table;
+use crate::table::file::{FILE_KIND, Table};
 use crate::tree::{LEVELS, Tree, View};
 
 /// Where new tables come from.
@@ -25,6 +26,16 @@ pub(crate) struct Tables {
     pub(crate) dir: PathBuf,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) next: Arc<AtomicU64>,
+    /// None: tables are not encrypted.
+    pub(crate) keys: Option<Keys>,
+}
+
+impl Tables {
+    /// Opens a table that is there.
+    pub(crate) fn open(&self, id: u64) -> Result<Table> {
+        let path = table_path(&self.dir, id);
+        Table::open(&self.disk, &path, id, &self.cache, self.keys.as_ref())
+    }
 }
 
 /// Writes sorted keys into as many tables as their size asks for. What it has finished is removed again unless it is
@@ -70,7 +81,8 @@ impl Sorted {
     fn create(&self) -> Result<(u64, PathBuf, TableWriter)> {
         let id = self.tables.next.fetch_add(1, Ordering::Relaxed);
         let path = table_path(&self.tables.dir, id);
-        let writer = TableWriter::create(&self.tables.disk, path.clone(), self.options.clone())?;
+        let cipher = self.tables.keys.as_ref().map(|keys| keys.new_file(FILE_KIND, id)).transpose()?;
+        let writer = TableWriter::create(&self.tables.disk, path.clone(), self.options.clone(), cipher)?;
         Ok((id, path, writer))
     }
 
@@ -82,9 +94,7 @@ impl Sorted {
             self.open = Some(self.create()?);
         }
         let Some((id, path, writer)) = self.open.take() else { return Ok(()) };
-        let finished = writer
-            .finish(&deletes)
-            .and_then(|_| Table::open(&self.tables.disk, &path, id, &self.tables.cache));
+        let finished = writer.finish(&deletes).and_then(|_| self.tables.open(id));
         match finished {
             Ok(table) => {
                 table.mark_obsolete();

@@ -29,10 +29,13 @@ impl Engine {
         Ok(self.flush_oldest()? || self.compact_once()?)
     }
 
-    /// The most urgent compaction; false if none is due.
+    /// The most urgent compaction, or else a piece that is to be encrypted anew; false if nothing is due.
     pub(crate) fn compact_once(&self) -> Result<bool> {
         self.check()?;
-        self.choose(pick)?.map_or(Ok(false), |task| self.run(task))
+        match self.choose(pick)? {
+            Some(task) => self.run(task),
+            None => self.rekey_once(),
+        }
     }
 
     /// Flushes, then moves everything down as far as it goes.
@@ -78,7 +81,10 @@ impl Engine {
     }
 
     /// Asks `pick` for every keyspace, takes the most urgent answer and marks its tables as busy.
-    fn choose(&self, pick: impl Fn(&[Vec<Candidate>], &Shape) -> Option<Pick>) -> Result<Option<Task>> {
+    pub(super) fn choose(
+        &self,
+        pick: impl Fn(&[Vec<Candidate>], &Shape) -> Option<Pick>,
+    ) -> Result<Option<Task>> {
         let mut compacting = self.compacting.lock();
         let view = self.view();
         let shape =
@@ -104,7 +110,7 @@ impl Engine {
 
     /// Runs a compaction. One that fails is put aside, since its inputs are still there; only a failure to record its
     /// result stops the database.
-    fn run(&self, task: Task) -> Result<bool> {
+    pub(super) fn run(&self, task: Task) -> Result<bool> {
         let result = self.run_task(&task);
         let ids: Vec<u64> = task.inputs.iter().chain(&task.overlapped).map(|table| table.id).collect();
         {

@@ -136,7 +136,7 @@ impl Engine {
         self.check()?;
         let view = self.view();
         for (_, table) in view.version.tables() {
-            let again = Table::open(&self.tables.disk, table.path(), table.id, &self.tables.cache)?;
+            let again = self.tables.open(table.id)?;
             if again.summary != table.summary {
                 return Err(Error::corrupt(
                     table.path(),

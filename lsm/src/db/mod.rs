@@ -4,15 +4,18 @@
 //! (`flush`), and what lies there is compacted downwards (`compact`). Reads take the current view, one immutable value
 //! of memtables and tables, and never wait for either.
 
+mod checkpoint;
 mod compact;
 mod engine;
 mod flush;
 mod ingest;
 mod inspect;
 mod open;
+mod rekey;
 mod write;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -25,6 +28,7 @@ pub use inspect::{KeyspaceStats, LevelStats, Stats};
 
 use crate::batch::WriteBatch;
 use crate::compaction::retention::{Retention, Retentions};
+use crate::encryption::{EncryptionStatus, KeySource, Keys};
 use crate::entry::{KeyRange, Versioned};
 use crate::error::{Error, Result};
 use crate::keyspaces::Keyspaces;
@@ -172,6 +176,39 @@ impl Db {
     /// Flushes, and compacts everything as far down as it goes.
     pub fn compact(&self) -> Result<()> {
         self.engine().compact_all()
+    }
+
+    /// Makes a copy of the database in an empty or new directory of the same file system, by hard links, while writing goes
+    /// on: cheap, whole, synced, and a database of its own. Returns the sequence that it reaches, at least that of the
+    /// newest write at the call. A copy that was not finished refuses to be opened.
+    pub fn checkpoint(&self, dir: &Path) -> Result<Sequence> {
+        self.engine().checkpoint(dir)
+    }
+
+    /// Makes a new data key for all new files and returns its number. What is under older keys is rewritten in the
+    /// background; [`Self::encryption`] tells how much that still is. Old keys go when nothing uses them any more.
+    pub fn rotate_data_key(&self) -> Result<u64> {
+        self.engine().rotate_data_key()
+    }
+
+    /// Seals the key store under another master key, the only one that opens the database from then on.
+    pub fn set_master_key(&self, source: &KeySource) -> Result<()> {
+        self.engine().set_master_key(source)
+    }
+
+    /// Which data keys are in use, from the files on disk; None if the database is not encrypted.
+    pub fn encryption(&self) -> Result<Option<EncryptionStatus>> {
+        self.engine().encryption()
+    }
+
+    /// Does here what the background would do bit by bit: encrypts anew all that is under an old key, or under none.
+    pub fn encrypt_anew(&self) -> Result<()> {
+        self.engine().rekey_all()
+    }
+
+    /// The keys, for logs that live beside the database ([`crate::log::LogOptions::keys`]).
+    pub fn keys(&self) -> Option<Keys> {
+        self.engine().tables.keys.clone()
     }
 
     /// Reads every block of every table and checks checksums, order, filters, and what the manifest claims.

@@ -11,31 +11,40 @@ use bytes::Bytes;
 use env::disk::{DirectoryLock, Disk};
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::checkpoint::refuse_incomplete;
 use super::engine::{Compacting, Counters, Engine, Signal};
 use super::write::insert;
 use crate::batch;
 use crate::cache::BlockCache;
 use crate::compaction::retention::Retentions;
 use crate::compaction::run::Tables;
+use crate::encryption::{Keys, Placement};
 use crate::error::{Error, Result};
 use crate::keyspaces::Keyspaces;
-use crate::log::{Log, LogOptions, Position, Writer};
+use crate::log::{self, Log, LogOptions, Position, Writer};
 use crate::manifest::{Manifest, State, expected_tables};
 use crate::memtable::Memtable;
 use crate::options::{Keyspace, Options, Sequence};
 use crate::table::builder::{parse_table_name, table_path};
-use crate::table::file::Table;
+use crate::table::file;
 use crate::tree::{Edit, Version, View};
 
 impl Engine {
     /// Opens or creates the database; no background work runs yet.
     pub(crate) fn open(options: Options) -> Result<Self> {
         let (disk, dir) = (options.disk.clone(), options.dir.clone());
-        disk.create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+        if options.create_if_missing {
+            disk.create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+        }
         let lock = lock(&disk, &dir)?;
+        if !options.create_if_missing && !holds_manifest(&disk, &dir)? {
+            return Err(Error::Invalid(format!("{} holds no database", dir.display())));
+        }
+        refuse_incomplete(&disk, &dir)?;
+        let keys = Keys::open(&disk, &dir, options.encryption.as_ref(), &DIRECTORIES)?;
         let tables_dir = dir.join("tables");
         disk.create_dir_all(&tables_dir).map_err(Error::io("create", &tables_dir))?;
-        let (mut manifest, state) = Manifest::open(&disk, &dir)?;
+        let (mut manifest, state) = Manifest::open(&disk, &dir, keys.as_ref())?;
         let (keyspaces, all_new) = reconcile(&options.keyspaces, &state)?;
         let keyspaces = Keyspaces::new(keyspaces)?;
         let cache = Arc::new(BlockCache::new(options.cache_bytes, options.block_bytes));
@@ -44,6 +53,7 @@ impl Engine {
             dir: tables_dir.clone(),
             cache,
             next: Arc::new(AtomicU64::new(state.table_next.max(1))),
+            keys: keys.clone(),
         };
         let version = open_tables(&tables, &keyspaces, &state)?;
 
@@ -58,6 +68,7 @@ impl Engine {
             writer: Writer::Caller,
             mark_synced: false,
             name: "wal",
+            keys,
         };
         let wal = Log::open(disk.clone(), &wal_dir, log_options, |position, record| {
             let replayed = replay(&keyspaces, &memtable, state.flushed, &record);
@@ -117,6 +128,19 @@ impl Engine {
     }
 }
 
+/// Where there are files to encrypt, and how they tell of their key.
+const DIRECTORIES: [(&str, Placement); 3] =
+    [("manifest", log::PLACEMENT), ("wal", log::PLACEMENT), ("tables", file::PLACEMENT)];
+
+/// Whether anything was ever written to the manifest of the database in `dir`.
+fn holds_manifest(disk: &Arc<dyn Disk>, dir: &Path) -> Result<bool> {
+    let dir = dir.join("manifest");
+    match disk.list(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        listed => Ok(!listed.map_err(Error::io("list", &dir))?.is_empty()),
+    }
+}
+
 fn lock(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Box<dyn DirectoryLock>> {
     disk.lock_dir(dir).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Error::Locked { path: dir.to_owned() },
@@ -153,7 +177,7 @@ fn open_tables(tables: &Tables, keyspaces: &Keyspaces, state: &State) -> Result<
         if !found.contains(&id) {
             return Err(Error::corrupt(&path, 0, "the table is missing"));
         }
-        let table = Table::open(&tables.disk, &path, id, &tables.cache)?;
+        let table = tables.open(id)?;
         if table.summary != *summary {
             return Err(Error::corrupt(&path, 0, "the table is not the one that the manifest names"));
         }

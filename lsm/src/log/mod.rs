@@ -7,9 +7,10 @@
 //!
 //! ```text
 //! directory := {number:020}.log, numbers without a gap, the newest being written
-//! segment   := header | record*
+//! segment   := header | envelope? | record*
 //! header    := magic "NUNALOG\0" | version u32 | number u64 | reserved [0; 8] | crc32c u32 of all before
 //! record    := crc32c u32 | length u32 | synced u32 | payload        crc over number, offset, length, synced, payload
+//!   version 1: payloads as they are      2: behind the header an envelope, payloads sealed (see `encryption`)
 //! ```
 //! All integers little-endian. `synced` is an offset in the same segment up to which the file was known to be synced
 //! when the record was framed: it tells damage from a torn tail. The checksum covers segment number and offset, so
@@ -18,17 +19,22 @@
 //! # Invariants
 //! - Segment n is synced whole before segment n+1 is created: only the newest can have a torn tail.
 //! - Recovery cuts the torn tail off and never appends to an existing segment.
+//! - A segment is sealed with one key. It is sealed anew with another, record by record at the same offsets, only after
+//!   it has been closed and synced, and its file is replaced in one step.
 //! - A record that does not check, with a valid record behind it that was framed when the former was already synced,
 //!   is damage: an error with file and offset. So is any such record in a segment that is not the newest.
 //! - On closing (and after each sync, if [`LogOptions::mark_synced`]) an empty record is appended that tells of the
 //!   last sync, so that damage to the last records is told from a torn tail, too.
 
+mod options;
 mod recover;
 mod segment;
 mod writer;
 
+pub use options::{LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
+pub(crate) use segment::PLACEMENT;
 pub use segment::RECORD_BYTES_MAX;
-pub use writer::{Log, LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
+pub use writer::Log;
 
 #[cfg(test)]
 mod tests;

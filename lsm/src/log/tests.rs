@@ -7,17 +7,40 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use env::disk::{CrashMode, Disk, Fault, MemoryDisk};
 
 use super::{Log, LogOptions, Position, Writer};
-use crate::Error;
+use crate::{Error, KeySource, Keys, MasterKey};
 
+const KEYS: &str = "/keys";
 const DIR: &str = "/log";
 
 fn options() -> LogOptions {
     LogOptions { segment_bytes: 400, ..LogOptions::default() }
 }
 
+/// A disk with a key store, on which logs are encrypted.
+fn sealed_disk() -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    disk.create_dir_all(Path::new(KEYS)).unwrap();
+    let key = KeySource::Key(MasterKey::new([1; 32]));
+    Keys::open(&as_disk(&disk), Path::new(KEYS), Some(&key), &[]).unwrap();
+    disk
+}
+
+fn as_disk(disk: &MemoryDisk) -> Arc<dyn Disk> {
+    Arc::new(disk.clone())
+}
+
+fn keys(disk: &MemoryDisk) -> crate::Result<Option<Keys>> {
+    let key = KeySource::Key(MasterKey::new([1; 32]));
+    match disk.files().iter().any(|path| path.starts_with(KEYS)) {
+        true => Keys::open(&as_disk(disk), Path::new(KEYS), Some(&key), &[]),
+        false => Ok(None),
+    }
+}
+
 fn open(disk: &MemoryDisk) -> crate::Result<(Log, Vec<Vec<u8>>)> {
     let mut records = Vec::new();
-    let log = Log::open(Arc::new(disk.clone()), DIR, options(), |_, record| {
+    let options = LogOptions { keys: keys(disk)?, ..options() };
+    let log = Log::open(Arc::new(disk.clone()), DIR, options, |_, record| {
         records.push(record.to_vec());
         Ok(())
     })?;
@@ -34,33 +57,116 @@ fn expected(count: u32) -> Vec<Vec<u8>> {
 
 #[test]
 fn records_come_back_in_order_over_many_segments_and_lives() {
-    let disk = MemoryDisk::new();
-    for life in 0..5 {
-        let (log, records) = open(&disk).unwrap();
-        assert_eq!(records, expected(life * 20));
-        for n in life * 20..(life + 1) * 20 {
-            let position = log.append(&record(n)).unwrap();
-            if n % 3 == 0 {
-                log.sync_to(position).unwrap();
-                assert!(log.is_durable(position));
+    for disk in [MemoryDisk::new(), sealed_disk()] {
+        for life in 0..5 {
+            let (log, records) = open(&disk).unwrap();
+            assert_eq!(records, expected(life * 20));
+            for n in life * 20..(life + 1) * 20 {
+                let position = log.append(&record(n)).unwrap();
+                if n % 3 == 0 {
+                    log.sync_to(position).unwrap();
+                    assert!(log.is_durable(position));
+                }
             }
         }
+        assert!(disk.files().len() > 5);
     }
-    assert!(disk.files().len() > 5);
+}
+
+fn contains(disk: &MemoryDisk, text: &[u8]) -> bool {
+    let contents = disk.files().into_iter().map(|path| disk.read(&path).unwrap());
+    contents.into_iter().any(|content| content.windows(text.len()).any(|window| window == text))
+}
+
+#[test]
+fn an_old_log_is_encrypted_when_it_is_opened_with_keys_and_refused_without() {
+    let disk = MemoryDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    for n in 0..40 {
+        log.append(&record(n)).unwrap();
+    }
+    drop(log);
+    assert!(contains(&disk, b"record 7"));
+    disk.create_dir_all(Path::new(KEYS)).unwrap();
+    let key = KeySource::Key(MasterKey::new([1; 32]));
+    Keys::open(&as_disk(&disk), Path::new(KEYS), Some(&key), &[]).unwrap();
+    let (log, records) = open(&disk).unwrap();
+    assert_eq!(records, expected(40));
+    assert!(!contains(&disk, b"record 7"));
+    log.append(&record(40)).unwrap();
+    drop(log);
+    assert_eq!(open(&disk).unwrap().1, expected(41));
+    let without = Log::open(as_disk(&disk), DIR, options(), |_, _| Ok(()));
+    assert!(matches!(without, Err(Error::Key { .. })));
+    // One that is put there later is refused.
+    let plain = MemoryDisk::new();
+    open(&plain).unwrap().0.append(&record(0)).unwrap();
+    let segment = Path::new(DIR).join(super::segment::file_name(1));
+    disk.corrupt(&segment, |content| *content = plain.read(&segment).unwrap()).unwrap();
+    assert!(matches!(open(&disk), Err(Error::Corrupt { path, .. }) if path == segment));
+}
+
+#[test]
+fn segments_are_sealed_anew_while_the_log_is_written_and_read() {
+    let disk = sealed_disk();
+    let keys = keys(&disk).unwrap().unwrap();
+    let options = LogOptions { keys: Some(keys.clone()), ..options() };
+    let log = Log::open(as_disk(&disk), DIR, options, |_, _| Ok(())).unwrap();
+    let mut positions = Vec::new();
+    for round in 0..4 {
+        for n in round * 20..round * 20 + 20 {
+            positions.push(log.append(&record(n)).unwrap());
+        }
+        let read = |n: usize| assert_eq!(log.read_at(positions[n]).unwrap(), record(n as u32));
+        (0..positions.len()).for_each(read);
+        let old = keys.active();
+        keys.rotate().unwrap();
+        while keys.reseal_one().unwrap() {
+            (0..positions.len()).step_by(7).for_each(read);
+        }
+        (0..positions.len()).for_each(read);
+        assert_eq!(keys.retire().unwrap(), 1);
+        assert_ne!(keys.active(), old);
+        let status = keys.status().unwrap();
+        assert!(status.is_settled(), "{status:?}");
+    }
+    drop(log);
+    assert_eq!(open(&disk).unwrap().1, expected(80));
+}
+
+#[test]
+fn a_segment_in_the_place_of_another_is_refused() {
+    let disk = sealed_disk();
+    let (log, _) = open(&disk).unwrap();
+    for n in 0..40 {
+        log.append(&record(n)).unwrap();
+    }
+    drop(log);
+    let segment = |number| Path::new(DIR).join(super::segment::file_name(number));
+    let other = disk.read(&segment(2)).unwrap();
+    let rename = |content: &mut Vec<u8>| {
+        *content = other;
+        content[12..20].copy_from_slice(&1u64.to_le_bytes());
+        let crc = crc32c::crc32c(&content[..28]).to_le_bytes();
+        content[28..32].copy_from_slice(&crc);
+    };
+    disk.corrupt(&segment(1), rename).unwrap();
+    assert!(matches!(open(&disk), Err(Error::Corrupt { .. })));
 }
 
 #[test]
 fn a_record_can_be_read_again_at_its_position() {
-    let disk = MemoryDisk::new();
-    let (log, _) = open(&disk).unwrap();
-    let positions: Vec<Position> = (0..30).map(|n| log.append(&record(n)).unwrap()).collect();
-    for (n, position) in positions.iter().enumerate() {
-        assert_eq!(log.read_at(*position).unwrap(), record(n as u32));
-    }
-    drop(log);
-    let (log, _) = open(&disk).unwrap();
-    for (n, position) in positions.iter().enumerate() {
-        assert_eq!(log.read_at(*position).unwrap(), record(n as u32));
+    for disk in [MemoryDisk::new(), sealed_disk()] {
+        let (log, _) = open(&disk).unwrap();
+        let positions: Vec<Position> = (0..30).map(|n| log.append(&record(n)).unwrap()).collect();
+        for (n, position) in positions.iter().enumerate() {
+            assert_eq!(log.read_at(*position).unwrap(), record(n as u32));
+        }
+        drop(log);
+        let (log, _) = open(&disk).unwrap();
+        for (n, position) in positions.iter().enumerate() {
+            assert_eq!(log.read_at(*position).unwrap(), record(n as u32));
+        }
     }
 }
 
@@ -129,6 +235,22 @@ fn many_threads_share_syncs() {
     assert_eq!(records, all);
 }
 
+#[test]
+fn a_segment_is_whole_before_the_next_one_is_there_even_if_it_was_marked() {
+    for seed in 0..200 {
+        let disk = MemoryDisk::new();
+        let options = LogOptions { mark_synced: true, ..options() };
+        let log = Log::open(as_disk(&disk), DIR, options, |_, _| Ok(())).unwrap();
+        for n in 0..3 {
+            log.append(&record(n)).unwrap();
+            log.sync().unwrap();
+            log.rotate();
+        }
+        let disk = disk.crash(CrashMode::Random(seed));
+        assert_eq!(open(&disk).unwrap().1, expected(3), "seed {seed}");
+    }
+}
+
 /// Appends until the disk stops; returns how many records are known to be synced.
 fn run(disk: &MemoryDisk, first: u32) -> u32 {
     let Ok((log, _)) = open(disk) else { return first };
@@ -148,7 +270,7 @@ fn run(disk: &MemoryDisk, first: u32) -> u32 {
 #[test]
 fn no_synced_record_is_lost_whenever_it_crashes() {
     for seed in 0..400u64 {
-        let mut disk = MemoryDisk::new();
+        let mut disk = if seed % 3 == 0 { sealed_disk() } else { MemoryDisk::new() };
         let mut synced = 0;
         for life in 0..3 {
             disk.fault_at((seed * 7 + life * 13) % 60, Fault::Crash);
@@ -169,8 +291,9 @@ fn no_synced_record_is_lost_whenever_it_crashes() {
 
 #[test]
 fn an_error_at_any_call_is_told_and_nothing_is_pretended() {
-    for call in 0..60 {
-        let disk = MemoryDisk::new();
+    for call in 0..120 {
+        let disk = if call % 2 == 0 { MemoryDisk::new() } else { sealed_disk() };
+        let call = disk.io_calls() + call / 2;
         disk.fault_at(call, Fault::Error(std::io::ErrorKind::TimedOut));
         let synced = run(&disk, 0);
         disk.clear_faults();
@@ -203,7 +326,11 @@ fn bits_of(disk: &MemoryDisk) -> impl Iterator<Item = (PathBuf, usize)> {
 
 #[test]
 fn a_flipped_bit_is_an_error_or_changes_nothing() {
-    let disk = MemoryDisk::new();
+    flip_bits(MemoryDisk::new());
+    flip_bits(sealed_disk());
+}
+
+fn flip_bits(disk: MemoryDisk) {
     {
         let (log, _) = open(&disk).unwrap();
         for n in 0..12 {

@@ -3,80 +3,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use env::disk::{AppendFile, Disk, ReadFile};
 use parking_lot::{Condvar, Mutex};
 
-use super::recover::recover;
-use super::segment::{self, HEADER_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
+use super::options::{LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
+use super::recover::{Place, recover, reseal};
+use super::segment::{self, HEADER_BYTES_MAX, Header, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
+use crate::encryption::{FileCipher, Reseal, TAG_BYTES};
 use crate::error::{Error, Result};
 
 /// Files kept open for [`Log::read_at`].
 const READERS_MAX: usize = 16;
-
-/// Where a record stands. Later records have larger positions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
-    /// The number of its segment.
-    pub segment: u64,
-    /// Its offset in the segment's file, below 4 GiB.
-    pub offset: u64,
-}
-
-/// Called once the records are durable, or never will be.
-pub type OnDurable = Box<dyn FnOnce(Result<()>) + Send>;
-
-/// Who writes what [`Log::append_with`] queues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writer {
-    /// A thread of the log's own.
-    Thread,
-    /// The caller, by [`Log::write_pending`] or [`Log::sync`].
-    Caller,
-}
-
-/// How a log is opened.
-#[derive(Clone, Debug)]
-pub struct LogOptions {
-    /// A segment is closed past this size. At most 2 GiB.
-    pub segment_bytes: u64,
-    /// Who writes.
-    pub writer: Writer,
-    /// Append an empty record after each sync that tells of it, so that damage even to the newest records is noticed.
-    pub mark_synced: bool,
-    /// For people: the label of this log's metrics and the name of its thread.
-    pub name: &'static str,
-}
-
-impl Default for LogOptions {
-    fn default() -> Self {
-        Self { segment_bytes: 64 << 20, writer: Writer::Caller, mark_synced: false, name: "log" }
-    }
-}
-
-/// A segment of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentInfo {
-    /// Its number.
-    pub number: u64,
-    /// Bytes written to it so far.
-    pub bytes: u64,
-}
-
-/// What a log has done since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogStats {
-    /// Syncs of segments.
-    pub syncs: u64,
-    /// Records appended.
-    pub records: u64,
-    /// Bytes appended, framing included.
-    pub bytes: u64,
-}
 
 /// An open log. Clones are the same log; it is written out and closed when the last is dropped.
 #[derive(Clone, Debug)]
@@ -102,11 +44,26 @@ struct Shared {
     file: Mutex<Option<OpenSegment>>,
     /// Everything before it is durable: segment << 32 | offset.
     synced: AtomicU64,
-    segments: Mutex<BTreeMap<u64, u64>>,
-    readers: Mutex<BTreeMap<u64, Arc<dyn ReadFile>>>,
+    segments: Mutex<BTreeMap<u64, KnownSegment>>,
+    readers: Mutex<BTreeMap<u64, Reader>>,
+    /// Held while the files of older segments are removed or replaced. Before all other locks.
+    changing: Mutex<()>,
     syncs: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct KnownSegment {
+    bytes: u64,
+    data_key: Option<u64>,
+}
+
+/// An open segment, and what opens its records.
+#[derive(Clone)]
+struct Reader {
+    file: Arc<dyn ReadFile>,
+    cipher: Option<Arc<FileCipher>>,
 }
 
 #[derive(Default)]
@@ -116,14 +73,28 @@ struct Queue {
     /// Where the next record goes.
     segment: u64,
     offset: u64,
+    /// Seals the segment, if it has begun.
+    cipher: Option<FileCipher>,
     callbacks: Vec<OnDurable>,
     failed: Option<Error>,
     closed: bool,
 }
 
+impl Queue {
+    /// The next record begins another segment.
+    fn begin_segment(&mut self) {
+        if self.offset > 0 {
+            self.segment += 1;
+            self.offset = 0;
+            self.cipher = None;
+        }
+    }
+}
+
 /// Consecutive bytes of one segment that are not written yet.
 struct Chunk {
     segment: u64,
+    data_key: Option<u64>,
     bytes: Vec<u8>,
 }
 
@@ -132,7 +103,16 @@ struct OpenSegment {
     file: Box<dyn AppendFile>,
     path: PathBuf,
     unsynced: bool,
+    /// A mark that nobody waits for stands behind the last sync.
+    marked: bool,
     named: bool,
+}
+
+impl OpenSegment {
+    /// Whether all of it, and its name, survives a crash.
+    fn is_whole(&self) -> bool {
+        self.named && !self.unsynced && !self.marked
+    }
 }
 
 impl Log {
@@ -148,7 +128,11 @@ impl Log {
             return Err(Error::Invalid("log segments of more than 2 GiB".to_owned()));
         }
         disk.create_dir_all(&dir).map_err(Error::io("create", &dir))?;
-        let recovered = recover(disk.as_ref(), &dir, replay)?;
+        if let Some(keys) = &options.keys {
+            keys.register(&dir, segment::PLACEMENT)?;
+        }
+        let place = Place { disk: disk.as_ref(), dir: &dir, keys: options.keys.as_ref(), kind: options.name };
+        let recovered = recover(place, replay)?;
         let newest = recovered.last().map_or(0, |segment| segment.number);
         let queue = Queue { segment: newest + 1, ..Queue::default() };
         let synced = pack(Position { segment: queue.segment, offset: 0 });
@@ -159,13 +143,23 @@ impl Log {
             wake: Condvar::new(),
             file: Mutex::new(None),
             synced: AtomicU64::new(synced),
-            segments: Mutex::new(recovered.iter().map(|s| (s.number, s.bytes)).collect()),
+            segments: Mutex::new(
+                recovered
+                    .iter()
+                    .map(|s| (s.number, KnownSegment { bytes: s.bytes, data_key: s.data_key }))
+                    .collect(),
+            ),
             readers: Mutex::default(),
+            changing: Mutex::default(),
             syncs: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             options,
         });
+        if let Some(keys) = &shared.options.keys {
+            let log: Weak<Shared> = Arc::downgrade(&shared);
+            keys.watch_log(log);
+        }
         let thread = match shared.options.writer {
             Writer::Caller => None,
             Writer::Thread => {
@@ -183,7 +177,7 @@ impl Log {
         let shared = &self.handle.shared;
         let mut queue = shared.queue.lock();
         shared.check(&queue, &[record])?;
-        Ok(shared.frame(&mut queue, record))
+        shared.frame(&mut queue, record)
     }
 
     /// Queues records that become durable together, and has `on_durable` called when they are or cannot be. Callbacks
@@ -192,7 +186,8 @@ impl Log {
         let shared = &self.handle.shared;
         let mut queue = shared.queue.lock();
         shared.check(&queue, records)?;
-        let positions = records.iter().map(|record| shared.frame(&mut queue, record.as_ref())).collect();
+        let framed = records.iter().map(|record| shared.frame(&mut queue, record.as_ref()));
+        let positions = framed.collect::<Result<_>>()?;
         queue.callbacks.push(on_durable);
         if queue.callbacks.len() == 1 {
             shared.wake.notify_one();
@@ -252,6 +247,7 @@ impl Log {
     /// Removes the segments that lie wholly before `position`, never the newest.
     pub fn drop_segments_before(&self, position: Position) -> Result<()> {
         let shared = &self.handle.shared;
+        let _changing = shared.changing.lock();
         let old: Vec<u64> = {
             let segments = shared.segments.lock();
             let newest = segments.keys().next_back().copied().unwrap_or(0);
@@ -271,17 +267,14 @@ impl Log {
     /// Closes the current segment: the next record begins a new one. Returns where that will be.
     pub fn rotate(&self) -> Position {
         let mut queue = self.handle.shared.queue.lock();
-        if queue.offset > 0 {
-            queue.segment += 1;
-            queue.offset = 0;
-        }
+        queue.begin_segment();
         Position { segment: queue.segment, offset: 0 }
     }
 
     /// The segments that exist, oldest first.
     pub fn segments(&self) -> Vec<SegmentInfo> {
         let segments = self.handle.shared.segments.lock();
-        segments.iter().map(|(&number, &bytes)| SegmentInfo { number, bytes }).collect()
+        segments.iter().map(|(&number, known)| SegmentInfo { number, bytes: known.bytes }).collect()
     }
 
     /// Where the next record will stand, if no new segment is begun for it.
@@ -326,31 +319,72 @@ impl Shared {
         Ok(())
     }
 
-    fn frame(&self, queue: &mut Queue, payload: &[u8]) -> Position {
-        let needed = (RECORD_HEADER_BYTES + payload.len()) as u64;
-        if queue.offset > HEADER_BYTES as u64 && queue.offset + needed > self.options.segment_bytes {
-            queue.segment += 1;
-            queue.offset = 0;
+    fn frame(&self, queue: &mut Queue, payload: &[u8]) -> Result<Position> {
+        let sealed = self.options.keys.is_some();
+        let needed = segment::record_bytes(payload.len(), sealed) as u64;
+        let header = segment::header_bytes(sealed) as u64;
+        let full = queue.offset > header && queue.offset + needed > self.options.segment_bytes;
+        if full || queue.offset > 0 && self.is_stale(queue.cipher.as_ref().map(data_key_of)) {
+            queue.begin_segment();
+        }
+        if queue.offset == 0 {
+            let keys = self.options.keys.as_ref();
+            queue.cipher = keys.map(|keys| keys.new_file(self.options.name, queue.segment)).transpose()?;
         }
         if queue.chunks.last().is_none_or(|chunk| chunk.segment != queue.segment) {
             let bytes = std::mem::take(&mut queue.spare);
-            queue.chunks.push(Chunk { segment: queue.segment, bytes });
+            let data_key = queue.cipher.as_ref().map(data_key_of);
+            queue.chunks.push(Chunk { segment: queue.segment, data_key, bytes });
         }
         let synced = unpack(self.synced.load(Ordering::Acquire));
         let synced = if synced.segment == queue.segment { synced.offset as u32 } else { 0 };
-        let Queue { chunks, segment, offset, .. } = queue;
+        let Queue { chunks, segment, offset, cipher, .. } = queue;
+        let at = if *offset == 0 { header } else { *offset };
         if let Some(chunk) = chunks.last_mut() {
             if *offset == 0 {
-                chunk.bytes.extend_from_slice(&segment::header(*segment));
-                *offset = HEADER_BYTES as u64;
+                segment::put_header(&mut chunk.bytes, *segment, cipher.as_ref());
+                *offset = header;
             }
-            segment::put_record(&mut chunk.bytes, *segment, *offset, synced, payload);
+            segment::put_record(&mut chunk.bytes, *segment, at, synced, payload, cipher.as_ref())?;
         }
-        let position = Position { segment: *segment, offset: *offset };
-        *offset += needed;
+        *offset = at + needed;
         self.records.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(needed, Ordering::Relaxed);
-        position
+        Ok(Position { segment: *segment, offset: at })
+    }
+
+    /// Whether new segments would be under another key.
+    fn is_stale(&self, data_key: Option<u64>) -> bool {
+        self.options.keys.as_ref().is_some_and(|keys| data_key != Some(keys.active()))
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            disk: self.disk.as_ref(),
+            dir: &self.dir,
+            keys: self.options.keys.as_ref(),
+            kind: self.options.name,
+        }
+    }
+
+    /// Ends a segment that is being written, if this is the one: it is whole and synced, and the next record begins
+    /// another.
+    fn close_segment(&self, number: u64) -> Result<()> {
+        let mut file = self.file.lock();
+        if file.as_ref().is_none_or(|open| open.number != number) {
+            return Ok(());
+        }
+        {
+            let mut queue = self.queue.lock();
+            if queue.segment == number {
+                queue.begin_segment();
+            }
+        }
+        self.write_and_sync(&mut file)?;
+        if file.as_ref().is_some_and(|open| open.number == number) {
+            *file = None;
+        }
+        Ok(())
     }
 
     /// The writer's thread.
@@ -464,25 +498,27 @@ impl Shared {
     fn write_chunk(&self, file: &mut Option<OpenSegment>, chunk: &Chunk) -> Result<()> {
         if file.as_ref().is_none_or(|open| open.number != chunk.segment) {
             if let Some(mut old) = file.take()
-                && (old.unsynced || !old.named)
+                && !old.is_whole()
             {
                 self.sync_open(&mut old)?;
             }
             let path = self.path(chunk.segment);
             let created = self.disk.create(&path).map_err(Error::io("create", &path))?;
-            self.segments.lock().insert(chunk.segment, 0);
+            self.segments.lock().insert(chunk.segment, KnownSegment { bytes: 0, data_key: chunk.data_key });
             *file = Some(OpenSegment {
                 number: chunk.segment,
                 file: created,
                 path,
                 unsynced: false,
+                marked: false,
                 named: false,
             });
         }
         let Some(open) = file else { return Err(Error::Closed) };
         open.unsynced = true;
         open.file.append(&chunk.bytes).map_err(Error::io("append to", &open.path))?;
-        self.segments.lock().insert(chunk.segment, open.file.length());
+        let known = KnownSegment { bytes: open.file.length(), data_key: chunk.data_key };
+        self.segments.lock().insert(chunk.segment, known);
         Ok(())
     }
 
@@ -495,6 +531,7 @@ impl Shared {
         }
         open.named = true;
         open.unsynced = false;
+        open.marked = false;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("lsm_log_syncs_total", "log" => self.options.name).increment(1);
         Ok(true)
@@ -510,15 +547,18 @@ impl Shared {
             if !current || !queue.chunks.is_empty() || self.synced.load(Ordering::Acquire) != pack(end) {
                 return Ok(());
             }
-            let mut bytes = Vec::with_capacity(RECORD_HEADER_BYTES);
-            segment::put_record(&mut bytes, end.segment, end.offset, end.offset as u32, &[]);
+            let mut bytes = Vec::with_capacity(RECORD_HEADER_BYTES + TAG_BYTES);
+            let cipher = queue.cipher.as_ref();
+            segment::put_record(&mut bytes, end.segment, end.offset, end.offset as u32, &[], cipher)?;
+            let data_key = cipher.map(data_key_of);
             queue.offset += bytes.len() as u64;
-            Chunk { segment: end.segment, bytes }
+            Chunk { segment: end.segment, data_key, bytes }
         };
         let unsynced = open.unsynced;
         self.write_chunk(file, &chunk)?;
         if let Some(open) = file {
             open.unsynced = unsynced;
+            open.marked = true;
         }
         Ok(())
     }
@@ -535,25 +575,36 @@ impl Shared {
 
     fn read_at(&self, position: Position) -> Result<Bytes> {
         let path = self.path(position.segment);
-        let reader = self.reader(position.segment, &path)?;
+        let Reader { file, cipher } = self.reader(position.segment, &path)?;
         let corrupt = || Error::corrupt(&path, position.offset, "the record does not check");
         let mut header = [0; RECORD_HEADER_BYTES];
-        reader.read_exact_at(position.offset, &mut header).map_err(Error::io("read", &path))?;
-        let length = segment::record_length(&header).filter(|length| *length <= RECORD_BYTES_MAX);
+        file.read_exact_at(position.offset, &mut header).map_err(Error::io("read", &path))?;
+        let length = segment::record_length(&header).filter(|length| *length <= RECORD_BYTES_MAX + TAG_BYTES);
         let mut record = vec![0; RECORD_HEADER_BYTES + length.ok_or_else(corrupt)?];
-        reader.read_exact_at(position.offset, &mut record).map_err(Error::io("read", &path))?;
-        segment::check_record(&Bytes::from(record), position.segment, position.offset).ok_or_else(corrupt)
+        file.read_exact_at(position.offset, &mut record).map_err(Error::io("read", &path))?;
+        segment::check_record(&Bytes::from(record), position.segment, position.offset)
+            .and_then(|record| segment::open_payload(&record, position.offset, cipher.as_deref()))
+            .ok_or_else(corrupt)
     }
 
-    fn reader(&self, number: u64, path: &Path) -> Result<Arc<dyn ReadFile>> {
+    fn reader(&self, number: u64, path: &Path) -> Result<Reader> {
         let mut readers = self.readers.lock();
         if let Some(reader) = readers.get(&number) {
             return Ok(reader.clone());
         }
-        let reader = self.disk.open(path).map_err(Error::io("open", path))?;
+        let file = self.disk.open(path).map_err(Error::io("open", path))?;
+        let mut cipher = None;
+        if self.options.keys.is_some() {
+            let mut header = [0; HEADER_BYTES_MAX];
+            file.read_exact_at(0, &mut header).map_err(Error::io("read", path))?;
+            let header = Header::parse(&header, number)
+                .ok_or_else(|| Error::corrupt(path, 0, "the header of the segment does not check"))?;
+            cipher = self.place().cipher(path, number, &header)?.map(Arc::new);
+        }
         if readers.len() >= READERS_MAX {
             readers.pop_first();
         }
+        let reader = Reader { file, cipher };
         readers.insert(number, reader.clone());
         Ok(reader)
     }
@@ -565,6 +616,28 @@ impl Shared {
         if !failed && self.write_and_sync(&mut file).is_ok() {
             let _ = self.mark(&mut file);
         }
+    }
+}
+
+impl Reseal for Shared {
+    fn reseal_one(&self) -> Result<bool> {
+        let Some(keys) = &self.options.keys else { return Ok(false) };
+        let _changing = self.changing.lock();
+        if self.queue.lock().failed.is_some() {
+            return Ok(false);
+        }
+        let stale = {
+            let segments = self.segments.lock();
+            segments.iter().find(|(_, known)| self.is_stale(known.data_key)).map(|(number, _)| *number)
+        };
+        let Some(number) = stale else { return Ok(false) };
+        self.close_segment(number)?;
+        let resealed = reseal(self.place(), keys, number)?;
+        let known = KnownSegment { bytes: resealed.bytes, data_key: resealed.data_key };
+        self.segments.lock().insert(number, known);
+        // Who reads from the replaced file goes on with it; the next one opens the new one.
+        self.readers.lock().remove(&number);
+        Ok(true)
     }
 }
 
@@ -591,4 +664,8 @@ fn pack(position: Position) -> u64 {
 
 fn unpack(packed: u64) -> Position {
     Position { segment: packed >> 32, offset: packed & 0xffff_ffff }
+}
+
+fn data_key_of(cipher: &FileCipher) -> u64 {
+    cipher.envelope().data_key
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::disk::{AppendFile, Disk};
 
-use super::file::{IndexValue, TRAILER_BYTES, block_checksum, encode_spans, footer};
+use super::file::{IndexValue, block_checksum, encode_spans, footer};
 use super::filter;
 use super::properties::{Handle, Properties, Summary};
 use crate::block::{BlockBuilder, DELETES, HAS_HISTORY, common_prefix};
+use crate::encryption::{FileCipher, Part};
 use crate::entry::{Versioned, successor};
 use crate::error::{Error, Result};
 use crate::options::Compression;
@@ -46,10 +47,23 @@ pub(crate) struct TableWriter {
 }
 
 impl TableWriter {
-    pub(crate) fn create(disk: &Arc<dyn Disk>, path: PathBuf, options: TableOptions) -> Result<Self> {
+    /// A new file at `path`, sealed if there is a cipher.
+    pub(crate) fn create(
+        disk: &Arc<dyn Disk>,
+        path: PathBuf,
+        options: TableOptions,
+        cipher: Option<FileCipher>,
+    ) -> Result<Self> {
         let file = disk.create(&path).map_err(Error::io("create", &path))?;
         Ok(Self {
-            output: Output { file, path, buffer: Vec::new(), written: 0, compression: options.compression },
+            output: Output {
+                file,
+                path,
+                buffer: Vec::new(),
+                written: 0,
+                compression: options.compression,
+                cipher,
+            },
             current: SectionWriter::new(options.versioned),
             history: SectionWriter::new(options.versioned),
             hashes: Vec::new(),
@@ -121,10 +135,11 @@ impl TableWriter {
         properties.history = self.history.finish(&mut self.output)?;
         if self.options.filter_bits > 0 && !self.hashes.is_empty() {
             let payload = filter::build(&self.hashes, self.options.filter_bits);
-            properties.filter = Some(self.output.write_block(payload, false)?);
+            properties.filter = Some(self.output.write_block(payload, Part::Block, false)?);
         }
         if !range_deletes.is_empty() {
-            properties.range_deletes = Some(self.output.write_block(encode_spans(range_deletes), true)?);
+            let payload = encode_spans(range_deletes);
+            properties.range_deletes = Some(self.output.write_block(payload, Part::Block, true)?);
         }
         let starts = self.first_key.iter().chain(range_deletes.iter().map(|span| &span.start));
         self.summary.start = starts.min().cloned().unwrap_or_default();
@@ -138,10 +153,12 @@ impl TableWriter {
             _ => u64::MAX,
         };
         properties.summary = self.summary.clone();
-        let handle = self.output.write_block(properties.encode(), false)?;
-        self.output.buffer.extend_from_slice(&footer(handle));
+        let handle = self.output.write_block(properties.encode(), Part::Properties, false)?;
+        let envelope = self.output.cipher.as_ref().map(FileCipher::envelope);
+        self.output.buffer.extend_from_slice(&footer(handle, envelope));
         self.output.sync()?;
         self.summary.bytes = self.output.offset();
+        self.summary.envelope = envelope;
         Ok(self.summary)
     }
 }
@@ -154,6 +171,7 @@ struct Output {
     buffer: Vec<u8>,
     written: u64,
     compression: Compression,
+    cipher: Option<FileCipher>,
 }
 
 impl Output {
@@ -161,7 +179,7 @@ impl Output {
         self.written + self.buffer.len() as u64
     }
 
-    fn write_block(&mut self, mut payload: Vec<u8>, compress: bool) -> Result<Handle> {
+    fn write_block(&mut self, mut payload: Vec<u8>, part: Part, compress: bool) -> Result<Handle> {
         let offset = self.offset();
         let mut compression = 0;
         if compress && self.compression == Compression::Lz4 {
@@ -175,9 +193,11 @@ impl Output {
             }
         }
         payload.push(compression);
+        if let Some(cipher) = &self.cipher {
+            cipher.seal(part, offset, 0, &mut payload, 0)?;
+        }
         let crc = block_checksum(&payload, offset);
         let length = payload.len() + 4;
-        debug_assert_eq!(length, payload.len() - 1 + TRAILER_BYTES);
         self.buffer.extend_from_slice(&payload);
         self.buffer.extend_from_slice(&crc.to_le_bytes());
         if self.buffer.len() >= WRITE_BYTES {
@@ -262,7 +282,7 @@ impl SectionWriter {
 
     fn close_block(&mut self, output: &mut Output) -> Result<()> {
         let key = self.data.last_key().to_vec();
-        let handle = output.write_block(self.data.finish(), true)?;
+        let handle = output.write_block(self.data.finish(), Part::Block, true)?;
         let timestamps = std::mem::replace(&mut self.timestamps, NO_TIMESTAMPS);
         self.pending = Some(Pending { key, timestamp: self.last_timestamp, handle, timestamps });
         Ok(())
@@ -285,7 +305,7 @@ impl SectionWriter {
     }
 
     fn close_partition(&mut self, output: &mut Output, key: &[u8], timestamp: u64) -> Result<()> {
-        let handle = output.write_block(self.index.finish(), true)?;
+        let handle = output.write_block(self.index.finish(), Part::Block, true)?;
         let (min, max) = std::mem::replace(&mut self.partition_timestamps, NO_TIMESTAMPS);
         self.value.clear();
         IndexValue::put(&mut self.value, handle, min, max);
@@ -301,7 +321,10 @@ impl SectionWriter {
         if let Some(pending) = self.pending.take() {
             self.index_block(output, pending, None)?;
         }
-        if self.top.is_empty() { Ok(None) } else { Ok(Some(output.write_block(self.top.finish(), true)?)) }
+        if self.top.is_empty() {
+            return Ok(None);
+        }
+        output.write_block(self.top.finish(), Part::Block, true).map(Some)
     }
 }
 

@@ -13,15 +13,22 @@ use super::properties::{Handle, Properties, Summary};
 use crate::block::{Block, BlockCursor, DELETES, Found, HAS_HISTORY, Malformed};
 use crate::cache::BlockCache;
 use crate::coding::{Reader, u32_at, u64_at};
+use crate::encryption::{ENVELOPE_BYTES, Envelope, FileCipher, Keys, Part, Placement};
 use crate::entry::Versioned;
 use crate::error::{Error, Result};
 use crate::spans::{Span, Spans};
 
+const VERSION_PLAIN: u32 = 1;
+const VERSION_SEALED: u32 = 2;
 /// The newest format that this program writes and reads.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = VERSION_SEALED;
 pub(crate) const MAGIC: &[u8; 8] = b"NUNATAB\0";
 pub(crate) const FOOTER_BYTES: usize = 32;
-/// Compression byte and checksum.
+/// The kind of file, as file keys are derived for it.
+pub(crate) const FILE_KIND: &str = "table";
+/// Where sealed tables have their envelope.
+pub(crate) const PLACEMENT: Placement = Placement::Tail(FOOTER_BYTES as u64);
+/// Compression byte and checksum; in a sealed table there is a tag between them.
 pub(crate) const TRAILER_BYTES: usize = 5;
 /// No block is larger when decoded.
 const BLOCK_BYTES_MAX: u64 = 1 << 31;
@@ -67,6 +74,7 @@ pub(crate) struct Table {
     filter: Option<Filter>,
     path: PathBuf,
     file: Arc<dyn ReadFile>,
+    cipher: Option<FileCipher>,
     disk: Arc<dyn Disk>,
     cache: Arc<BlockCache>,
     obsolete: AtomicBool,
@@ -74,7 +82,13 @@ pub(crate) struct Table {
 
 impl Table {
     /// Opens the file of a table and checks its footer, properties, filter, range deletes and top index.
-    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path, id: u64, cache: &Arc<BlockCache>) -> Result<Self> {
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        id: u64,
+        cache: &Arc<BlockCache>,
+        keys: Option<&Keys>,
+    ) -> Result<Self> {
         let file = disk.open(path).map_err(Error::io("open", path))?;
         let length = file.length().map_err(Error::io("read the length of", path))?;
         let footer_at = length
@@ -83,11 +97,16 @@ impl Table {
         let mut footer = [0; FOOTER_BYTES];
         file.read_exact_at(footer_at, &mut footer).map_err(Error::io("read", path))?;
         let damaged = |what: &str| Error::corrupt(path, footer_at, what);
-        let properties_handle = parse_footer(&footer)
-            .ok_or_else(|| damaged("the footer does not check"))?
-            .map_err(|found| Error::TooNew { path: path.to_owned(), found, known: VERSION })?;
-        let read = |handle| read_block(file.as_ref(), path, handle);
-        let properties = Properties::decode(read(properties_handle)?)
+        let (properties_handle, version) =
+            parse_footer(&footer).ok_or_else(|| damaged("the footer does not check"))?;
+        let cipher = match version {
+            VERSION_PLAIN => None,
+            VERSION_SEALED => Some(cipher_of(disk.as_ref(), path, id, keys)?),
+            found => return Err(Error::TooNew { path: path.to_owned(), found, known: VERSION }),
+        };
+        let read_part = |part, handle| read_block(file.as_ref(), path, cipher.as_ref(), part, handle);
+        let read = |handle| read_part(Part::Block, handle);
+        let properties = Properties::decode(read_part(Part::Properties, properties_handle)?)
             .ok_or_else(|| damaged("the properties cannot be read"))?;
         let filter = match properties.filter {
             None => None,
@@ -112,7 +131,11 @@ impl Table {
         let (current, history) = (section(properties.current)?, section(properties.history)?);
         Ok(Self {
             id,
-            summary: Summary { bytes: length, ..properties.summary },
+            summary: Summary {
+                bytes: length,
+                envelope: cipher.as_ref().map(FileCipher::envelope),
+                ..properties.summary
+            },
             current,
             history,
             range_deletes,
@@ -122,6 +145,7 @@ impl Table {
             cache: cache.clone(),
             obsolete: AtomicBool::new(false),
             file,
+            cipher,
         })
     }
 
@@ -228,7 +252,7 @@ impl Table {
 
     /// A block from the disk, for readers that would only wash out the cache.
     pub(crate) fn block_uncached(&self, handle: Handle) -> Result<Block> {
-        let payload = read_block(self.file.as_ref(), &self.path, handle)?;
+        let payload = read_block(self.file.as_ref(), &self.path, self.cipher.as_ref(), Part::Block, handle)?;
         Block::new(payload).map_err(|_| Error::corrupt(&self.path, handle.offset, "not a block of entries"))
     }
 }
@@ -273,27 +297,40 @@ impl fmt::Debug for Table {
     }
 }
 
-/// The properties' handle, or the version if it is too new; None if it is no footer.
-fn parse_footer(footer: &[u8; FOOTER_BYTES]) -> Option<std::result::Result<Handle, u32>> {
+/// The properties' handle and the format's version; None if it is no footer.
+fn parse_footer(footer: &[u8; FOOTER_BYTES]) -> Option<(Handle, u32)> {
     let covered = footer.get(..20)?;
     if footer.get(24..)? != MAGIC || u32_at(footer, 20)? != crc32c::crc32c(covered) {
         return None;
     }
-    match u32_at(footer, 12)? {
-        VERSION => Some(Ok(Handle { offset: u64_at(footer, 0)?, length: u64::from(u32_at(footer, 8)?) })),
-        version => Some(Err(version)),
-    }
+    let handle = Handle { offset: u64_at(footer, 0)?, length: u64::from(u32_at(footer, 8)?) };
+    Some((handle, u32_at(footer, 12)?))
 }
 
-pub(crate) fn footer(properties: Handle) -> Vec<u8> {
-    let mut footer = Vec::with_capacity(FOOTER_BYTES);
+/// The cipher that the envelope of a sealed table asks for.
+fn cipher_of(disk: &dyn Disk, path: &Path, id: u64, keys: Option<&Keys>) -> Result<FileCipher> {
+    let envelope = Envelope::peek(disk, path, PLACEMENT)?
+        .ok_or_else(|| Error::corrupt(path, 0, "the envelope does not check"))?;
+    let keys = keys.ok_or_else(|| {
+        Error::key(path, "encrypted: give the master key, and keep the key store beside it")
+    })?;
+    keys.file(path, envelope, FILE_KIND, id)
+}
+
+/// What stands at the end of a table: an envelope, if it is sealed, and the footer.
+pub(crate) fn footer(properties: Handle, envelope: Option<Envelope>) -> Vec<u8> {
+    let mut footer = Vec::with_capacity(FOOTER_BYTES + ENVELOPE_BYTES);
     footer.extend_from_slice(&properties.offset.to_le_bytes());
     footer.extend_from_slice(&(properties.length as u32).to_le_bytes());
-    footer.extend_from_slice(&VERSION.to_le_bytes());
+    let version = if envelope.is_some() { VERSION_SEALED } else { VERSION_PLAIN };
+    footer.extend_from_slice(&version.to_le_bytes());
     footer.extend_from_slice(&[0; 4]);
     footer.extend_from_slice(&crc32c::crc32c(&footer).to_le_bytes());
     footer.extend_from_slice(MAGIC);
-    footer
+    match envelope {
+        None => footer,
+        Some(envelope) => [&envelope.encode()[..], &footer].concat(),
+    }
 }
 
 /// The checksum of a block at `offset`.
@@ -301,8 +338,14 @@ pub(crate) fn block_checksum(covered: &[u8], offset: u64) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&offset.to_le_bytes()), covered)
 }
 
-/// Reads, checks and decompresses a block.
-fn read_block(file: &dyn ReadFile, path: &Path, handle: Handle) -> Result<Bytes> {
+/// Reads, checks, opens and decompresses a block.
+fn read_block(
+    file: &dyn ReadFile,
+    path: &Path,
+    cipher: Option<&FileCipher>,
+    part: Part,
+    handle: Handle,
+) -> Result<Bytes> {
     let corrupt = |what: &str| Error::corrupt(path, handle.offset, what);
     if handle.length < TRAILER_BYTES as u64 || handle.length > BLOCK_BYTES_MAX {
         return Err(corrupt("a block of impossible length"));
@@ -314,16 +357,18 @@ fn read_block(file: &dyn ReadFile, path: &Path, handle: Handle) -> Result<Bytes>
     if u32_at(&buffer, crc_at) != Some(block_checksum(covered, handle.offset)) {
         return Err(corrupt("the block does not check"));
     }
-    let Some((compression, payload)) = covered.split_last() else { return Err(corrupt("an empty block")) };
-    match compression {
-        0 => {
-            buffer.truncate(crc_at - 1);
-            Ok(Bytes::from(buffer))
-        }
-        1 => {
-            let length = u32_at(payload, 0).filter(|length| u64::from(*length) <= BLOCK_BYTES_MAX);
+    buffer.truncate(crc_at);
+    if let Some(cipher) = cipher {
+        let opened = cipher.open(part, handle.offset, 0, &mut buffer);
+        let length = opened.ok_or_else(|| corrupt("the block is not what was sealed here"))?.len();
+        buffer.truncate(length);
+    }
+    match buffer.pop() {
+        Some(0) => Ok(Bytes::from(buffer)),
+        Some(1) => {
+            let length = u32_at(&buffer, 0).filter(|length| u64::from(*length) <= BLOCK_BYTES_MAX);
             let length = length.ok_or_else(|| corrupt("a block of impossible length"))? as usize;
-            let compressed = payload.get(4..).unwrap_or_default();
+            let compressed = buffer.get(4..).unwrap_or_default();
             let plain = lz4_flex::block::decompress(compressed, length)
                 .map_err(|_| corrupt("the block cannot be decompressed"))?;
             if plain.len() != length {
@@ -331,7 +376,8 @@ fn read_block(file: &dyn ReadFile, path: &Path, handle: Handle) -> Result<Bytes>
             }
             Ok(Bytes::from(plain))
         }
-        _ => Err(corrupt("a block of unknown compression")),
+        Some(_) => Err(corrupt("a block of unknown compression")),
+        None => Err(corrupt("an empty block")),
     }
 }
 

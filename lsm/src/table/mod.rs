@@ -1,12 +1,15 @@
 //! Tables: immutable sorted files, each of one keyspace.
 //!
 //! ```text
-//! table      := block* | footer                          blocks in any order; found by handles from the footer down
+//! table      := block* | envelope? | footer              blocks in any order; found by handles from the footer down
 //! block      := payload | compression u8 | crc32c u32    crc over payload, compression, and the block's offset as u64
+//!   version 2: payload and compression are sealed, a tag of 16 bytes follows them; the crc is over what is sealed
 //!   compression 0: payload as it is                      1: uncompressed length u32 | lz4 block
 //! footer     := properties handle (offset u64, length u32) | version u32 | reserved [0; 4] | crc32c u32 | "NUNATAB\0"
 //! handle     := offset varint | length varint            of a whole block, compression byte and checksum included
 //! ```
+//! Version 1 is not encrypted; version 2 has an envelope (see [`crate::encryption`]) before its footer.
+//!
 //! Entries lie in two **sections**, each sorted by key ascending and timestamp descending: *current* has of each key
 //! the newest version in this table, *history* all the others. Reads at 'now' never touch history; an entry of the
 //! current section says by a flag whether its key has history here. Without versions only *current* is used.

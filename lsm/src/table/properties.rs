@@ -6,7 +6,8 @@
 
 use bytes::Bytes;
 
-use crate::coding::{Reader, put_prefixed, put_varint};
+use crate::coding::{Reader, put_prefixed, put_varint, u64_at};
+use crate::encryption::Envelope;
 
 /// Where a block lies: offset and length, compression byte and checksum included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) struct Summary {
     /// Half of the history entries have a newer version in this table with at most this timestamp: a safe point there
     /// lets them go. `u64::MAX` without history.
     pub(crate) superseded_median: u64,
+    /// What the file is sealed with. Not known inside of the file; in the manifest it tells this file from any other.
+    pub(crate) envelope: Option<Envelope>,
 }
 
 impl Summary {
@@ -76,6 +79,11 @@ impl Summary {
         }
         put_field(&mut buffer, 3, &self.start);
         put_field(&mut buffer, 4, &self.end);
+        if let Some(envelope) = self.envelope {
+            let mut value = envelope.data_key.to_le_bytes().to_vec();
+            value.extend_from_slice(&envelope.salt);
+            put_field(&mut buffer, 12, &value);
+        }
         buffer
     }
 
@@ -94,6 +102,10 @@ impl Summary {
                 9 => summary.timestamp_min = value.varint()?,
                 10 => summary.timestamp_max = value.varint()?,
                 11 => summary.superseded_median = value.varint()?,
+                12 => {
+                    let (data_key, salt) = (u64_at(&raw, 0)?, raw.get(8..)?.try_into().ok()?);
+                    summary.envelope = Some(Envelope { data_key, salt });
+                }
                 _ => {}
             }
             Some(())
@@ -105,7 +117,7 @@ impl Summary {
 /// The properties block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Properties {
-    /// Its `bytes` is 0 here: the length of the file is not known inside the file.
+    /// Without length and envelope, which are not known inside the file.
     pub(crate) summary: Summary,
     /// Whether entries have timestamps.
     pub(crate) versioned: bool,
@@ -195,6 +207,7 @@ mod tests {
                 timestamp_min: 0,
                 timestamp_max: u64::MAX,
                 superseded_median: 17,
+                envelope: Some(Envelope { data_key: 7, salt: [9; 32] }),
             },
             versioned: true,
             current: Some(Handle { offset: 1, length: 2 }),

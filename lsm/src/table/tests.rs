@@ -37,12 +37,12 @@ fn write(disk: &Arc<dyn Disk>, id: u64, model: &Model, block_bytes: usize, spans
         block_bytes,
     };
     let path = Path::new("/t").join(id.to_string());
-    let mut writer = TableWriter::create(disk, path.clone(), options).unwrap();
+    let mut writer = TableWriter::create(disk, path.clone(), options, None).unwrap();
     for (key, versions) in model {
         writer.add(key, versions).unwrap();
     }
     let summary = writer.finish(spans).unwrap();
-    let table = Table::open(disk, &path, id, &Arc::new(BlockCache::new(1 << 20, block_bytes))).unwrap();
+    let table = Table::open(disk, &path, id, &Arc::new(BlockCache::new(1 << 20, block_bytes)), None).unwrap();
     assert_eq!(table.summary, summary);
     Arc::new(table)
 }
@@ -166,7 +166,7 @@ fn keys_that_do_not_ascend_are_refused() {
         compression: Compression::None,
         block_bytes: 100,
     };
-    let mut writer = TableWriter::create(&disk(), Path::new("/t/1").to_owned(), options).unwrap();
+    let mut writer = TableWriter::create(&disk(), Path::new("/t/1").to_owned(), options, None).unwrap();
     let version = [Versioned { timestamp: 1, value: None }];
     writer.add(b"vb", &version).unwrap();
     assert!(writer.add(b"vb", &version).is_err());

@@ -63,7 +63,8 @@ impl RaftHost {
         let mut replay = Replay::default();
         let segment_bytes = (options.log_bytes_max / 8).clamp(64 << 10, 64 << 20);
         let mut malformed = None;
-        let opened = SharedLog::open(options.disk, options.dir, segment_bytes, |position, record| {
+        let keys = options.db.keys();
+        let opened = SharedLog::open(options.disk, options.dir, segment_bytes, keys, |position, record| {
             replay.take(position, &record).map_err(|message| {
                 malformed = Some(message.clone());
                 lsm::Error::Invalid(message)

@@ -22,16 +22,17 @@ pub(super) struct SharedLog {
 }
 
 impl SharedLog {
-    /// Opens the log in `dir` and replays it.
+    /// Opens the log in `dir`, encrypted if there are keys, and replays it.
     pub(super) fn open(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         segment_bytes: u64,
+        keys: Option<lsm::Keys>,
         replay: impl FnMut(Position, Bytes) -> lsm::Result<()>,
     ) -> lsm::Result<Arc<Self>> {
         let simulated = env::simulation::is_active();
         let writer = if simulated { Writer::Caller } else { Writer::Thread };
-        let options = LogOptions { segment_bytes, writer, mark_synced: false, name: "raft-log" };
+        let options = LogOptions { segment_bytes, writer, mark_synced: false, name: "raft-log", keys };
         let log = Log::open(disk, dir, options, replay)?;
         let appended = Arc::new(Notify::new());
         if simulated {

@@ -53,6 +53,7 @@ fn drive(
     logged: bool,
     steps: usize,
 ) -> Result<()> {
+    let encrypted = options.encryption.is_some();
     let db = Db::open(options)?;
     let mut now = 100;
     for _ in 0..steps {
@@ -80,6 +81,7 @@ fn drive(
             }
             16 => db.flush()?,
             17 => ingest(&db, dice, history)?,
+            18 if encrypted => drop(db.rotate_data_key()?),
             _ => {
                 if db.failure().is_none() {
                     let model = history.lock().model();

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use env::disk::{Disk, MemoryDisk};
 
-use super::model::{Dice, Model, contents, op, options, tidy};
+use super::model::{Dice, Model, contents, master_key, op, options, tidy};
 use crate::{Db, Error, Options, Result, WriteBatch, WriteOptions};
 
 /// A database with tables on several levels, and writes that are only in the log.
-fn grown() -> (MemoryDisk, Options, Model) {
+fn grown(encrypted: bool) -> (MemoryDisk, Options, Model) {
     let mut dice = Dice::new(3);
     let disk = MemoryDisk::new();
     let options = Options {
@@ -17,6 +17,7 @@ fn grown() -> (MemoryDisk, Options, Model) {
         table_bytes: 3_000,
         block_bytes: 300,
         log_segment_bytes: 1 << 20,
+        encryption: encrypted.then(master_key),
         ..options(&disk, &mut dice)
     };
     let mut model = Model::default();
@@ -51,6 +52,8 @@ fn kind_of(path: &Path) -> &'static str {
         "table"
     } else if path.starts_with("/db/wal") {
         "log"
+    } else if path.ends_with("KEYS") {
+        "keys"
     } else {
         "manifest"
     }
@@ -58,7 +61,12 @@ fn kind_of(path: &Path) -> &'static str {
 
 #[test]
 fn a_flipped_bit_in_any_file_is_an_error_or_changes_nothing() {
-    let (disk, options, model) = grown();
+    flip_bits(false);
+    flip_bits(true);
+}
+
+fn flip_bits(encrypted: bool) {
+    let (disk, options, model) = grown(encrypted);
     let mut errors = std::collections::BTreeMap::new();
     for path in disk.files() {
         let bits = disk.length(&path).unwrap() as usize * 8;
@@ -76,13 +84,18 @@ fn a_flipped_bit_in_any_file_is_an_error_or_changes_nothing() {
             }
         }
     }
-    assert_eq!(errors.len(), 3, "{errors:?}");
+    assert_eq!(errors.len(), 3 + usize::from(encrypted), "{errors:?}");
     assert!(errors.values().all(|count| *count > 100), "{errors:?}");
 }
 
 #[test]
 fn a_file_that_is_cut_short_or_gone_is_an_error_or_changes_nothing() {
-    let (disk, options, model) = grown();
+    cut_and_remove(false);
+    cut_and_remove(true);
+}
+
+fn cut_and_remove(encrypted: bool) {
+    let (disk, options, model) = grown(encrypted);
     for path in disk.files() {
         let length = disk.length(&path).unwrap() as usize;
         for cut in [0, 1, 20, length / 2, length - 1] {
@@ -98,6 +111,7 @@ fn a_file_that_is_cut_short_or_gone_is_an_error_or_changes_nothing() {
         let copy = disk.duplicate();
         copy.remove(&path).unwrap();
         match (kind_of(&path), read_all(&copy, &options)) {
+            ("keys", Err(error)) => assert!(matches!(error, Error::Key { .. }), "{error}"),
             (_, Err(error)) => assert!(error.is_corrupt(), "{error}"),
             ("log", Ok(_)) => {}
             (kind, Ok(found)) => {
@@ -109,7 +123,12 @@ fn a_file_that_is_cut_short_or_gone_is_an_error_or_changes_nothing() {
 
 #[test]
 fn garbage_in_place_of_any_file_is_an_error() {
-    let (disk, options, _) = grown();
+    put_garbage(false);
+    put_garbage(true);
+}
+
+fn put_garbage(encrypted: bool) {
+    let (disk, options, _) = grown(encrypted);
     for path in disk.files() {
         let copy = disk.duplicate();
         let mut dice = Dice::new(1);
@@ -124,7 +143,7 @@ fn garbage_in_place_of_any_file_is_an_error() {
 
 #[test]
 fn tables_that_never_became_part_of_it_are_removed() {
-    let (disk, options, model) = grown();
+    let (disk, options, model) = grown(false);
     let orphan = PathBuf::from("/db/tables/000000999999.table");
     disk.create(&orphan).unwrap().append(b"half a table").unwrap();
     assert_eq!(read_all(&disk, &options).unwrap(), tidy(&model));
@@ -133,7 +152,7 @@ fn tables_that_never_became_part_of_it_are_removed() {
 
 #[test]
 fn a_newer_table_format_is_refused_with_its_version() {
-    let (disk, options, _) = grown();
+    let (disk, options, _) = grown(false);
     let table = disk.files().into_iter().find(|path| kind_of(path) == "table").unwrap();
     disk.corrupt(&table, |content| {
         let footer = content.len() - 32;
@@ -143,7 +162,7 @@ fn a_newer_table_format_is_refused_with_its_version() {
     })
     .unwrap();
     match read_all(&disk, &options) {
-        Err(Error::TooNew { found: 9, known: 1, path }) => assert_eq!(path, table),
+        Err(Error::TooNew { found: 9, known: 2, path }) => assert_eq!(path, table),
         other => panic!("{other:?}"),
     }
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use env::disk::MemoryDisk;
 
 use crate::{
-    Background, Compression, Db, Keyspace, Options, Result, ScanOptions, Snapshot, Versioned, VersionedEntry,
-    WriteBatch,
+    Background, Compression, Db, KeySource, Keyspace, MasterKey, Options, Result, ScanOptions, Snapshot,
+    Versioned, VersionedEntry, WriteBatch,
 };
 
 /// A small random generator, so that a failing seed repeats itself.
@@ -201,8 +201,14 @@ pub(super) fn options(disk: &MemoryDisk, dice: &mut Dice) -> Options {
         level0_tables: 1 + dice.below(4) as usize,
         level1_bytes: [1_000, 10_000][dice.below(2) as usize],
         log_segment_bytes: [500, 1 << 20][dice.below(2) as usize],
+        encryption: dice.one_in(2).then(master_key),
         ..Options::new(Arc::new(disk.clone()), "/db", keyspaces)
     }
+}
+
+/// The master key of encrypted databases.
+pub(super) fn master_key() -> KeySource {
+    KeySource::Key(MasterKey::new([7; 32]))
 }
 
 /// A database or a snapshot of it.

@@ -113,6 +113,7 @@ impl Run {
                     self.snapshots.remove(0);
                 }
             }
+            35 if self.options.encryption.is_some() => drop(self.db.rotate_data_key().unwrap()),
             _ => {
                 compare(&self.db, &self.model, &mut self.dice, self.now, self.floor);
                 for (snapshot, model, floor) in &self.snapshots {

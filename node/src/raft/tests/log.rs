@@ -25,7 +25,8 @@ impl StoreBuilder<Types, LogStore, Eager> for Builder {
     async fn build(&self) -> Result<((), LogStore, Eager), StorageError<Types>> {
         let disk = MemoryDisk::new();
         let db = open_db(&disk);
-        let shared = SharedLog::open(Arc::new(disk), PathBuf::from("/raft"), 1 << 20, |_, _| Ok(())).unwrap();
+        let shared =
+            SharedLog::open(Arc::new(disk), PathBuf::from("/raft"), 1 << 20, None, |_, _| Ok(())).unwrap();
         let log = Arc::new(GroupLog::new(RANGE, 1, shared));
         let machine = Machine::open(db.clone(), Arc::new(KeyValue::default()), log.clone()).unwrap();
         Ok(((), LogStore(log), Eager { machine, db }))
