@@ -14,6 +14,8 @@ mod db;
 mod encryption;
 mod entry;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod keyspaces;
 pub mod log;
 mod manifest;
@@ -22,6 +24,7 @@ mod merge;
 mod options;
 mod read;
 mod spans;
+mod sync;
 mod table;
 mod tree;
 

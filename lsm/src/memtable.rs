@@ -8,16 +8,16 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering as Atomic};
+use std::sync::atomic::Ordering as Atomic;
 
 use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
-use parking_lot::RwLock;
 
 use crate::entry::Versioned;
 use crate::log::Position;
 use crate::options::Sequence;
 use crate::spans::{SequencedSpans, Span};
+use crate::sync::{AtomicU64, AtomicUsize, RwLock};
 use crate::table::cursor::Window;
 
 /// Memory of an entry beside its key and value: the nodes and handles of the skip list.

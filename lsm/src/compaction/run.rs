@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use env::disk::Disk;
@@ -14,6 +14,7 @@ use crate::entry::{Versioned, successor};
 use crate::error::Result;
 use crate::merge::{Merge, Source};
 use crate::spans::{Span, Spans};
+use crate::sync::AtomicU64;
 use crate::table::builder::{TableOptions, TableWriter, table_path};
 use crate::table::cursor::{RunCursor, Window};
 use crate::table::file::{FILE_KIND, Table};

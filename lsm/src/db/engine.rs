@@ -1,12 +1,11 @@
 //! What all parts of an open database share, and how a new set of tables takes the place of the old one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use env::disk::DirectoryLock;
-use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::compaction::retention::Retentions;
 use crate::compaction::run::Tables;
@@ -16,6 +15,7 @@ use crate::log::Log;
 use crate::manifest::Manifest;
 use crate::options::{Background, Options, Sequence};
 use crate::read::Reader;
+use crate::sync::{AtomicU64, Condvar, Mutex, RwLock};
 use crate::table::builder::TableOptions;
 use crate::table::file::Table;
 use crate::tree::{Edit, View};

@@ -9,6 +9,7 @@ use super::engine::Engine;
 use crate::error::{Error, Result};
 use crate::log::LogStats;
 use crate::options::Sequence;
+use crate::sync::AtomicU64;
 use crate::table::cursor::{RunCursor, Window};
 use crate::table::file::Table;
 use crate::table::filter;
@@ -102,7 +103,7 @@ impl Engine {
         };
         let keyspaces = self.keyspaces.all().iter().zip(&view.version.trees);
         let (cache_hits, cache_misses) = self.tables.cache.counts();
-        let counter = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let counter = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             sequence: counter(&self.visible),
             sequence_durable: self.sequence_durable(),

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use env::disk::{DirectoryLock, Disk};
-use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::checkpoint::refuse_incomplete;
 use super::engine::{Compacting, Counters, Engine, Signal};
@@ -25,6 +24,7 @@ use crate::log::{self, Log, LogOptions, Position, Writer};
 use crate::manifest::{Manifest, State, expected_tables};
 use crate::memtable::Memtable;
 use crate::options::{Keyspace, Options, Sequence};
+use crate::sync::{AtomicU64, Condvar, Mutex, RwLock};
 use crate::table::builder::{parse_table_name, table_path};
 use crate::table::file;
 use crate::tree::{Edit, Version, View};

@@ -149,6 +149,12 @@ impl Keys {
         Ok(Some(keys))
     }
 
+    /// Whether these bytes are what a key store seals.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn can_decode(body: Bytes) -> bool {
+        State::decode_body(body, MasterKey::new([0; KEY_BYTES])).is_some()
+    }
+
     /// Names a directory whose files are about to be sealed.
     pub(crate) fn register(&self, dir: &Path, placement: Placement) -> Result<()> {
         let shared = &self.shared;

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use env::disk::{AppendFile, Disk, ReadFile};
-use parking_lot::{Condvar, Mutex};
 
 use super::options::{LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
 use super::recover::{Place, recover, reseal};
 use super::segment::{self, HEADER_BYTES_MAX, Header, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 use crate::encryption::{FileCipher, Reseal, TAG_BYTES};
 use crate::error::{Error, Result};
+use crate::sync::{AtomicU64, Condvar, Mutex};
 
 /// Files kept open for [`Log::read_at`].
 const READERS_MAX: usize = 16;

@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use env::disk::{Disk, Fault, MemoryDisk, RealDisk};
+use env::disk::{Fault, MemoryDisk, RealDisk};
 
 use super::model::{Dice, options};
 use crate::{Background, Db, Error, Keyspace, Options, ScanOptions, WriteBatch, WriteOptions};
@@ -235,57 +235,4 @@ fn keyspaces_cannot_change_their_nature() {
         Keyspace::versioned(b'v', "versioned"),
     ];
     assert!(with(more).is_ok());
-}
-
-#[test]
-fn threads_write_read_flush_and_compact_together() {
-    let disk = MemoryDisk::new();
-    let options = Options {
-        background: Background::Threads(2),
-        memtable_bytes_max: 50_000,
-        table_bytes: 50_000,
-        level1_bytes: 100_000,
-        block_bytes: 1000,
-        ..options(&disk, &mut Dice::new(9))
-    };
-    let db = Db::open(options.clone()).unwrap();
-    std::thread::scope(|scope| {
-        for thread in 0..4u64 {
-            let db = db.clone();
-            scope.spawn(move || {
-                for n in 0..1500u64 {
-                    let mut batch = WriteBatch::new();
-                    let value = n.to_le_bytes();
-                    batch.put_at(format!("v{thread}{:03}", n % 200).as_bytes(), n + 1, &value);
-                    batch.put(format!("p{thread}").as_bytes(), &value);
-                    let mode = if n % 50 == 0 { WriteOptions::SYNCED } else { WriteOptions::LOGGED };
-                    db.write(batch, mode).unwrap();
-                    if n % 20 == 0 {
-                        let snapshot = db.snapshot().unwrap();
-                        for other in 0..4 {
-                            // What one batch wrote is seen whole: the counter and the newest version agree.
-                            let Some(counter) = snapshot.get(format!("p{other}").as_bytes()).unwrap() else {
-                                continue;
-                            };
-                            let newest = u64::from_le_bytes(counter.as_ref().try_into().unwrap());
-                            let key = format!("v{other}{:03}", newest % 200);
-                            let version = snapshot.get_at(key.as_bytes(), u64::MAX).unwrap().unwrap();
-                            assert_eq!(version.timestamp, newest + 1);
-                        }
-                    }
-                }
-            });
-        }
-    });
-    db.verify().unwrap();
-    assert!(db.stats().flushes > 3 && db.failure().is_none());
-    drop(db);
-    let db = Db::open(options).unwrap();
-    for thread in 0..4u64 {
-        for n in 0..200 {
-            let version = db.get_at(format!("v{thread}{n:03}").as_bytes(), u64::MAX).unwrap().unwrap();
-            assert_eq!(version.timestamp, if n < 100 { 1400 } else { 1200 } + n + 1);
-        }
-    }
-    assert!(disk.list(std::path::Path::new("/db/wal")).unwrap().len() < 60);
 }

@@ -5,5 +5,8 @@ mod checkpoint;
 mod crash;
 mod damage;
 mod encryption;
+#[cfg(feature = "shuttle")]
+mod interleavings;
 mod model;
 mod random;
+mod stress;
