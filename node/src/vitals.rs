@@ -13,10 +13,21 @@ use env::watch;
 use metrics::gauge;
 
 use crate::error::chain;
-use crate::range::Refusal;
 
 /// How often the disk is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The disk has no more room than what is kept in reserve.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the disk under {} is full: {available} bytes are left, {reserved} are kept in reserve", dir.display())]
+pub(crate) struct DiskFull {
+    /// The data directory.
+    pub(crate) dir: PathBuf,
+    /// Bytes that can still be written.
+    pub(crate) available: u64,
+    /// Bytes that are kept for what must go on: compaction, the raft log, recovery.
+    pub(crate) reserved: u64,
+}
 
 /// See the module.
 pub(crate) struct Vitals {
@@ -75,12 +86,12 @@ impl Vitals {
     }
 
     /// Whether the disk has room for more than what must go on.
-    pub(crate) fn check_room(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_room(&self) -> Result<(), DiskFull> {
         let available = self.available_bytes.load(Ordering::Relaxed);
         if available >= self.reserved_bytes {
             return Ok(());
         }
-        Err(Refusal::DiskFull { dir: self.dir.clone(), available, reserved: self.reserved_bytes })
+        Err(DiskFull { dir: self.dir.clone(), available, reserved: self.reserved_bytes })
     }
 
     /// What has stopped the store, once something has.

@@ -1,7 +1,5 @@
 //! Why a range does not do what a request asks, and how that is said on the wire.
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use proto::v1;
 use proto::v1::error::Kind;
@@ -9,6 +7,7 @@ use proto::v1::error::Kind;
 use super::inflight::TermEnded;
 use crate::error::chain;
 use crate::raft::{ProposeError, Replica};
+use crate::vitals::DiskFull;
 
 /// Why a range does not do what a request asks. Unless it says otherwise, nothing was done.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -74,15 +73,8 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     Unavailable(String),
     /// The store's disk has no more room than what is kept in reserve.
-    #[error("the disk under {} is full: {available} bytes are left, {reserved} are kept in reserve", dir.display())]
-    DiskFull {
-        /// The data directory.
-        dir: PathBuf,
-        /// Bytes that can still be written.
-        available: u64,
-        /// Bytes that are kept for what must go on: compaction, the raft log, recovery.
-        reserved: u64,
-    },
+    #[error(transparent)]
+    DiskFull(#[from] DiskFull),
 }
 
 impl Refusal {
@@ -109,9 +101,10 @@ impl Refusal {
             Self::Unsupported(_) => Kind::Unsupported(v1::Unsupported {}),
             Self::TooLarge { bytes, bytes_max, .. } => Kind::TooLarge(v1::TooLarge { bytes, bytes_max }),
             Self::Unavailable(_) => Kind::Unavailable(v1::Unavailable {}),
-            Self::DiskFull { available, reserved, .. } => {
-                Kind::DiskFull(v1::DiskFull { bytes_available: available, bytes_reserved: reserved })
-            }
+            Self::DiskFull(full) => Kind::DiskFull(v1::DiskFull {
+                bytes_available: full.available,
+                bytes_reserved: full.reserved,
+            }),
         };
         v1::Error { message, kind: Some(kind) }
     }
