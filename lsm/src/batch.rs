@@ -11,7 +11,7 @@
 //! ```
 //! `sequence` is that of the first operation, each later one has the next; it is zero until the batch is written.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::coding::{Reader, put_varint, varint};
 use crate::error::{Error, Result};
@@ -195,6 +195,12 @@ impl WriteBatch {
     pub(crate) fn into_bytes(mut self, sequence: Sequence) -> Bytes {
         self.seal(sequence);
         Bytes::from(self.buffer)
+    }
+
+    /// Appends the encoded batch with its sequence set.
+    pub(crate) fn put_into(mut self, sequence: Sequence, buffer: &mut BytesMut) {
+        self.seal(sequence);
+        buffer.extend_from_slice(&self.buffer);
     }
 
     fn seal(&mut self, sequence: Sequence) {

@@ -24,6 +24,8 @@ const TIMESTAMPS: u32 = 1 << 31;
 const WIDE: u32 = 1 << 30;
 const TRAILER_BYTES: usize = 6;
 const HEAD_BYTES: usize = 8;
+/// Room for the key of a cursor, so that most never move.
+const KEY_BYTES_GUESS: usize = 64;
 
 /// The entry is a deletion.
 pub(crate) const DELETES: u8 = 1;
@@ -269,7 +271,7 @@ impl Block {
 
     /// How many entries lie before (key, timestamp), and whether the one after them has that key.
     #[inline]
-    fn position(&self, key: &[u8], timestamp: u64) -> Decoded<(usize, bool)> {
+    pub(crate) fn position(&self, key: &[u8], timestamp: u64) -> Decoded<(usize, bool)> {
         let common = self.common();
         let Some((start, suffix)) = key.split_at_checked(common.len()) else {
             return Ok((if key < common { 0 } else { self.count }, false));
@@ -345,6 +347,7 @@ pub(crate) struct BlockCursor {
     block: Block,
     /// The current entry; `block.count` when there is none.
     index: usize,
+    /// The block's common prefix, then what the entry adds to it.
     key: Vec<u8>,
     timestamp: u64,
     flags: u8,
@@ -354,11 +357,15 @@ pub(crate) struct BlockCursor {
 impl BlockCursor {
     /// A cursor that stands on no entry yet.
     pub(crate) fn new(block: Block) -> Self {
-        Self { index: block.count, block, key: Vec::new(), timestamp: 0, flags: 0, value: (0, 0) }
+        let mut key = Vec::with_capacity(KEY_BYTES_GUESS);
+        key.extend_from_slice(block.common());
+        Self { index: block.count, block, key, timestamp: 0, flags: 0, value: (0, 0) }
     }
 
     /// Stands on no entry of another block.
     pub(crate) fn reset(&mut self, block: Block) {
+        self.key.clear();
+        self.key.extend_from_slice(block.common());
         self.index = block.count;
         self.block = block;
     }
@@ -427,11 +434,14 @@ impl BlockCursor {
             return Ok(());
         }
         let raw = self.block.raw(index)?;
-        self.key.clear();
-        self.key.extend_from_slice(self.block.common());
+        self.key.truncate(self.block.common_end - self.block.common_at);
         let head = self.block.head(index).to_be_bytes();
-        self.key.extend_from_slice(head.get(..raw.suffix_length).unwrap_or(&head));
-        self.key.extend_from_slice(self.block.slice(raw.rest));
+        if raw.suffix_length == HEAD_BYTES {
+            self.key.extend_from_slice(&head);
+        } else {
+            self.key.extend_from_slice(head.get(..raw.suffix_length).unwrap_or(&head));
+            self.key.extend_from_slice(self.block.slice(raw.rest));
+        }
         self.timestamp = raw.timestamp;
         self.flags = raw.flags;
         self.value = raw.value;

@@ -27,8 +27,16 @@ pub(crate) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     if first < 0x80 {
         return Some(u64::from(first));
     }
-    let mut value = u64::from(first & 0x7f);
-    let mut shift = 7;
+    let second = *bytes.get(*at)?;
+    let value = u64::from(first & 0x7f) | u64::from(second & 0x7f) << 7;
+    *at += 1;
+    if second < 0x80 { Some(value) } else { long_varint(bytes, at, value) }
+}
+
+/// The rest of a varint of three bytes or more.
+#[cold]
+fn long_varint(bytes: &[u8], at: &mut usize, mut value: u64) -> Option<u64> {
+    let mut shift = 14;
     loop {
         let byte = *bytes.get(*at)?;
         *at += 1;

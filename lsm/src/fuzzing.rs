@@ -217,7 +217,7 @@ fn table(data: &[u8]) -> Result<()> {
         (Window { at: 12, since: Some(3), all: false }, false),
         (Window { at: 12, since: None, all: true }, true),
     ] {
-        let mut cursor = RunCursor::new(vec![table.clone()], window, reverse, window.all);
+        let mut cursor = RunCursor::over(vec![table.clone()], window, reverse, window.all);
         cursor.seek(if reverse { b"w" } else { b"v" })?;
         // A block may be named by many entries of the index, so that it is walked many times.
         for _ in 0..10_000 {

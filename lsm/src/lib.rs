@@ -23,6 +23,7 @@ mod memtable;
 mod merge;
 mod options;
 mod read;
+mod skiplist;
 mod spans;
 mod sync;
 mod table;

@@ -2,6 +2,9 @@
 
 use std::cmp::Ordering;
 
+use bytes::Bytes;
+
+use crate::block::{BlockCursor, DELETES};
 use crate::entry::Versioned;
 use crate::error::Result;
 use crate::memtable::MemCursor;
@@ -19,8 +22,29 @@ impl Source {
     #[inline]
     fn key(&self) -> Option<&[u8]> {
         match self {
-            Self::Memory(cursor) => cursor.key().map(|key| &**key),
+            Self::Memory(cursor) => cursor.entry().map(|entry| &*entry.key),
             Self::Tables(cursor) => cursor.key(),
+        }
+    }
+
+    /// The newest value of the key it stands on; None if that is deleted.
+    #[inline]
+    fn value(&self) -> Option<&[u8]> {
+        match self {
+            Self::Memory(cursor) => cursor.entry()?.value.as_deref(),
+            Self::Tables(cursor) => {
+                cursor.entry().filter(|entry| entry.flags() & DELETES == 0).map(BlockCursor::value_bytes)
+            }
+        }
+    }
+
+    /// The same, to be kept.
+    fn shared_value(&self) -> Option<Bytes> {
+        match self {
+            Self::Memory(cursor) => cursor.entry()?.value.clone(),
+            Self::Tables(cursor) => {
+                cursor.entry().filter(|entry| entry.flags() & DELETES == 0).map(BlockCursor::value)
+            }
         }
     }
 
@@ -68,6 +92,8 @@ pub(crate) struct Merge {
     window: Window,
     reverse: bool,
     key: Vec<u8>,
+    /// [`Self::step`] has given the key at the top, and it is not passed yet.
+    standing: bool,
 }
 
 impl Merge {
@@ -75,12 +101,22 @@ impl Merge {
     pub(crate) fn new(sources: Vec<(Source, Spans)>, window: Window, reverse: bool) -> Self {
         let (sources, deletes): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
         let any_deletes = deletes.iter().any(|spans| !spans.is_empty());
-        Self { sources, deletes, any_deletes, heap: Vec::new(), window, reverse, key: Vec::new() }
+        Self {
+            sources,
+            deletes,
+            any_deletes,
+            heap: Vec::new(),
+            window,
+            reverse,
+            key: Vec::new(),
+            standing: false,
+        }
     }
 
     /// Ascending: to the first key at or after `key`. Descending: to the last key before `key`.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
         self.heap.clear();
+        self.standing = false;
         for index in 0..self.sources.len() {
             if let Some(source) = self.sources.get_mut(index) {
                 source.seek(key)?;
@@ -96,7 +132,7 @@ impl Merge {
         Ok(())
     }
 
-    /// The key that [`Self::next`] will give, if there is one.
+    /// The key that [`Self::next`] will give, or that [`Self::step`] stands on, if there is one.
     #[inline]
     pub(crate) fn peek(&self) -> Option<&[u8]> {
         self.source_key(*self.heap.first()?)
@@ -112,25 +148,81 @@ impl Merge {
             self.key.extend_from_slice(key);
         }
         let mut sources = 0;
+        let mut previous = None;
         while let Some(&top) = self.heap.first() {
-            if self.source_key(top) != Some(&*self.key) {
+            // A source has a key once: if it is on top again it stands on a later one, and so do all others.
+            if previous == Some(top) || self.source_key(top) != Some(&*self.key) {
                 break;
             }
+            previous = Some(top);
             if let Some(source) = self.sources.get_mut(top) {
                 source.collect(versions)?;
-                source.advance()?;
             }
             sources += 1;
-            self.skip_deleted(top)?;
-            if self.source_key(top).is_none() {
-                self.heap.swap_remove(0);
-            }
-            self.sift_down(0);
+            self.advance_top(top)?;
         }
         if sources > 1 {
             self.reduce(versions);
         }
         Ok(true)
+    }
+
+    /// For keyspaces without versions: steps to the next key, at first to the first one, and stands on it. Its key is
+    /// [`Self::peek`], and the newest source's entry of it [`Self::value`]. False at the end.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Result<bool> {
+        if self.standing {
+            self.pass()?;
+        }
+        self.standing = !self.heap.is_empty();
+        Ok(self.standing)
+    }
+
+    /// Moves all sources past the key at the top.
+    fn pass(&mut self) -> Result<()> {
+        let Some(&top) = self.heap.first() else { return Ok(()) };
+        if self.heap.len() == 1 {
+            return self.advance_top(top);
+        }
+        self.key.clear();
+        if let Some(key) = self.sources.get(top).and_then(Source::key) {
+            self.key.extend_from_slice(key);
+        }
+        let mut previous = top;
+        self.advance_top(top)?;
+        while let Some(&top) = self.heap.first()
+            && top != previous
+            && self.source_key(top) == Some(&*self.key)
+        {
+            previous = top;
+            self.advance_top(top)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the source at the top to its next key and the heap into order.
+    #[inline]
+    fn advance_top(&mut self, top: usize) -> Result<()> {
+        if let Some(source) = self.sources.get_mut(top) {
+            source.advance()?;
+        }
+        self.skip_deleted(top)?;
+        if self.source_key(top).is_none() {
+            self.heap.swap_remove(0);
+        }
+        self.sift_down(0);
+        Ok(())
+    }
+
+    /// The value where [`Self::step`] stands; None if it is deleted.
+    #[inline]
+    pub(crate) fn value(&self) -> Option<&[u8]> {
+        self.sources.get(*self.heap.first()?)?.value()
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared_value(&self) -> Option<Bytes> {
+        self.sources.get(*self.heap.first()?)?.shared_value()
     }
 
     /// The key whose versions [`Self::next`] gave.

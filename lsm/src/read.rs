@@ -1,5 +1,6 @@
 //! Reading a [`View`] as of a sequence: single keys and scans.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -10,8 +11,8 @@ use crate::keyspaces::Keyspaces;
 use crate::memtable::{Known, MemCursor};
 use crate::merge::{Merge, Source};
 use crate::options::{ScanOptions, Sequence};
-use crate::spans::{Span, Spans};
-use crate::table::cursor::{RunCursor, Window};
+use crate::spans::Spans;
+use crate::table::cursor::{Level, RunCursor, Window};
 use crate::table::file::Table;
 use crate::table::filter;
 use crate::tree::{Tree, View};
@@ -83,11 +84,16 @@ impl Reader {
         };
         for (level, tables) in tree.levels.iter().enumerate() {
             if level == 0 {
-                for table in tables.iter().filter(|table| table.summary.overlaps(start, end)) {
-                    push_run(&mut sources, std::slice::from_ref(table), window, reverse);
+                for (at, table) in tables.iter().enumerate() {
+                    if table.summary.overlaps(start, end) {
+                        sources.push(run(tree, tables, at..at + 1, window, reverse));
+                    }
                 }
             } else {
-                push_run(&mut sources, Tree::overlapping(tables, start, end), window, reverse);
+                let overlapping = Tree::overlapping_range(tables, start, end);
+                if !overlapping.is_empty() {
+                    sources.push(run(tree, tables, overlapping, window, reverse));
+                }
             }
         }
         Merge::new(sources, window, reverse)
@@ -152,21 +158,16 @@ fn probe(
     Ok(deletes)
 }
 
-fn push_run(sources: &mut Vec<(Source, Spans)>, tables: &[Arc<Table>], window: Window, reverse: bool) {
-    if tables.is_empty() {
-        return;
-    }
-    let deletes: Vec<Span> = tables.iter().flat_map(|table| table.range_deletes.iter().cloned()).collect();
-    let wanted = |table: &&Arc<Table>| {
-        let summary = &table.summary;
-        let entries = summary.entries > 0 && summary.timestamp_min <= window.at;
-        entries && window.since.is_none_or(|since| summary.timestamp_max > since)
+/// Some tables of a level as a source, with what they delete of older ones.
+fn run(tree: &Tree, level: &Level, tables: Range<usize>, window: Window, reverse: bool) -> (Source, Spans) {
+    let deletes = if tree.range_deletes {
+        let tables = level.get(tables.clone()).unwrap_or_default();
+        Spans::union(tables.iter().flat_map(|table| table.range_deletes.iter().cloned()).collect())
+    } else {
+        Spans::default()
     };
-    let tables: Vec<_> = tables.iter().filter(wanted).cloned().collect();
-    sources.push((
-        Source::Tables(Box::new(RunCursor::new(tables, window, reverse, true))),
-        Spans::union(deletes),
-    ));
+    let cursor = RunCursor::new(level.clone(), tables, window, reverse, true);
+    (Source::Tables(Box::new(cursor)), deletes)
 }
 
 /// A merge between bounds, that ends for good at its first error.
@@ -182,6 +183,31 @@ struct Walk {
 }
 
 impl Walk {
+    /// Steps to the next key within the bounds that exists, in a keyspace without versions.
+    #[inline]
+    fn step(&mut self) -> Result<bool> {
+        loop {
+            if self.failed.is_some() {
+                return Ok(false);
+            }
+            match self.merge.step() {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => {
+                    self.failed = Some(());
+                    return Err(error);
+                }
+            }
+            let Some(key) = self.merge.peek() else { return Ok(false) };
+            if if self.reverse { *key < *self.start } else { *key >= *self.end } {
+                return Ok(false);
+            }
+            if self.merge.value().is_some() {
+                return Ok(true);
+            }
+        }
+    }
+
     /// Steps to the next key within the bounds that has versions in the window.
     fn next(&mut self) -> Result<bool> {
         loop {
@@ -200,13 +226,14 @@ impl Walk {
         }
     }
 
+    /// The key that [`Self::next`] has passed.
     fn key(&mut self) -> Bytes {
-        let key = self.merge.key();
-        if self.arena.capacity() < key.len() {
-            self.arena = BytesMut::with_capacity(ARENA_BYTES.max(key.len()));
-        }
-        self.arena.extend_from_slice(key);
-        self.arena.split().freeze()
+        shared(&mut self.arena, self.merge.key())
+    }
+
+    /// The key that [`Self::step`] stands on.
+    fn standing_key(&mut self) -> Bytes {
+        shared(&mut self.arena, self.merge.peek().unwrap_or_default())
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<()> {
@@ -218,7 +245,19 @@ impl Walk {
     }
 }
 
-/// Iterator over an unversioned range: (key, value).
+/// Cuts a copy of a key from a chunk that many share.
+fn shared(arena: &mut BytesMut, key: &[u8]) -> Bytes {
+    if arena.capacity() < key.len() {
+        *arena = BytesMut::with_capacity(ARENA_BYTES.max(key.len()));
+    }
+    arena.extend_from_slice(key);
+    arena.split().freeze()
+}
+
+/// A walk over an unversioned range.
+///
+/// As an iterator it gives (key, value), to be kept as long as one likes. [`Self::advance`], [`Self::key`] and
+/// [`Self::value`] show the same entries in place, which costs less.
 #[derive(Debug)]
 pub struct Scan {
     walk: Walk,
@@ -229,21 +268,36 @@ impl Scan {
     pub fn seek(&mut self, key: &[u8]) -> Result<()> {
         self.walk.seek(key)
     }
+
+    /// Steps to the next entry, at first to the first one; false if there is none. After an error there is none.
+    #[inline]
+    pub fn advance(&mut self) -> Result<bool> {
+        self.walk.step()
+    }
+
+    /// The key of the entry that [`Self::advance`] has stepped to.
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        self.walk.merge.peek().unwrap_or_default()
+    }
+
+    /// The value of the entry that [`Self::advance`] has stepped to.
+    #[inline]
+    pub fn value(&self) -> &[u8] {
+        self.walk.merge.value().unwrap_or_default()
+    }
 }
 
 impl Iterator for Scan {
     type Item = Result<(Bytes, Bytes)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.walk.next() {
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
-                Ok(true) => {}
-            }
-            if let Some(Versioned { value: Some(value), .. }) = self.walk.versions.first() {
-                let value = value.clone();
-                return Some(Ok((self.walk.key(), value)));
+        match self.walk.step() {
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+            Ok(true) => {
+                let value = self.walk.merge.shared_value()?;
+                Some(Ok((self.walk.standing_key(), value)))
             }
         }
     }

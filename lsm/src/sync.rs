@@ -1,4 +1,4 @@
-//! Locks and atomics whose interleavings are explored: those of writing, publishing, sealing and the log.
+//! Locks and atomics whose interleavings are explored: those of writing, publishing, sealing, memtables and the log.
 //!
 //! They are parking_lot's and the standard library's. With the feature `shuttle` they are those of the shuttle crate,
 //! which runs a test's threads one at a time and chooses at each of these calls which one goes on; only the tests in
@@ -7,12 +7,12 @@
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
 #[cfg(not(feature = "shuttle"))]
-pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
 #[cfg(feature = "shuttle")]
 pub(crate) use explored::{Condvar, Mutex, RwLock};
 #[cfg(feature = "shuttle")]
-pub(crate) use shuttle::sync::atomic::{AtomicU64, AtomicUsize};
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
 /// parking_lot's faces on shuttle's locks.
 #[cfg(feature = "shuttle")]

@@ -1,10 +1,12 @@
 //! Which tables there are: levels of each keyspace, as one immutable value that readers share.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::memtable::Memtable;
 use crate::options::Sequence;
+use crate::table::cursor::Level;
 use crate::table::file::Table;
 use crate::table::properties::Summary;
 
@@ -19,12 +21,14 @@ pub(crate) const LEVELS: usize = 7;
 /// - What a key has in a level is newer than what it has in any deeper one.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
-    pub(crate) levels: Vec<Vec<Arc<Table>>>,
+    pub(crate) levels: Vec<Level>,
+    /// Whether any table has range deletes.
+    pub(crate) range_deletes: bool,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        Self { levels: vec![Vec::new(); LEVELS] }
+        Self { levels: vec![Level::default(); LEVELS], range_deletes: false }
     }
 }
 
@@ -91,16 +95,22 @@ impl Tree {
         level.get(at).filter(|table| *table.summary.start <= *key)
     }
 
-    /// Of a level below 0, the tables that overlap a span.
-    pub(crate) fn overlapping<'a>(level: &'a [Arc<Table>], start: &[u8], end: &[u8]) -> &'a [Arc<Table>] {
+    /// Of a level below 0, which tables overlap a span.
+    pub(crate) fn overlapping_range(level: &[Arc<Table>], start: &[u8], end: &[u8]) -> Range<usize> {
         let first = level.partition_point(|table| *table.summary.end <= *start);
         let last = level.partition_point(|table| *table.summary.start < *end);
-        level.get(first..last).unwrap_or_default()
+        first..last.max(first)
+    }
+
+    /// Of a level below 0, the tables that overlap a span.
+    pub(crate) fn overlapping<'a>(level: &'a [Arc<Table>], start: &[u8], end: &[u8]) -> &'a [Arc<Table>] {
+        level.get(Self::overlapping_range(level, start, end)).unwrap_or_default()
     }
 
     fn add(&mut self, level: usize, table: Arc<Table>) -> Result<(), Misfit> {
-        let tables =
-            self.levels.get_mut(level).ok_or_else(|| Misfit(format!("level {level} does not exist")))?;
+        let tables = self.levels.get_mut(level).map(Arc::make_mut);
+        let tables = tables.ok_or_else(|| Misfit(format!("level {level} does not exist")))?;
+        self.range_deletes |= table.summary.range_deletes > 0;
         if level == 0 {
             tables.insert(0, table);
             return Ok(());
@@ -135,6 +145,7 @@ impl Version {
         for removed in &edit.removed {
             let index = keyspace_index(removed.keyspace).ok_or_else(|| unknown(removed.keyspace))?;
             let level = version.trees.get_mut(index).and_then(|tree| tree.levels.get_mut(removed.level));
+            let level = level.map(Arc::make_mut);
             let at = level.as_ref().and_then(|level| level.iter().position(|table| table.id == removed.id));
             match (level, at) {
                 (Some(level), Some(at)) => gone.push(level.remove(at)),
@@ -149,6 +160,10 @@ impl Version {
             let table = table.ok_or_else(|| Misfit(format!("table {} is not open", added.id)))?;
             let tree = version.trees.get_mut(index).ok_or_else(|| unknown(prefix))?;
             tree.add(added.level, table)?;
+        }
+        for tree in &mut version.trees {
+            let mut tables = tree.levels.iter().flat_map(|level| level.iter());
+            tree.range_deletes = tree.range_deletes && tables.any(|table| table.summary.range_deletes > 0);
         }
         Ok((version, gone))
     }

@@ -84,9 +84,9 @@ impl Store for Nunatak {
             (Bound::Included(from), Bound::Unbounded)
         };
         let mut entries = 0;
-        for entry in self.db.scan(range, reverse).map_err(failed(NAME))? {
-            let (key, value) = entry.map_err(failed(NAME))?;
-            visit(&key, &value);
+        let mut scan = self.db.scan(range, reverse).map_err(failed(NAME))?;
+        while scan.advance().map_err(failed(NAME))? {
+            visit(scan.key(), scan.value());
             entries += 1;
             if entries == limit {
                 break;

@@ -58,11 +58,21 @@ impl Sorted {
         Self { tables, options, table_bytes, range_deletes, open: None, from: None, finished: Vec::new() }
     }
 
-    /// Adds a key above all before it.
+    /// Adds a key above all before it, with its versions from the newest to the oldest.
     pub(crate) fn add(&mut self, key: &[u8], versions: &[Versioned]) -> Result<()> {
         if versions.is_empty() {
             return Ok(());
         }
+        self.make_room()?.map_or(Ok(()), |writer| writer.add(key, versions))
+    }
+
+    /// Adds a key without versions above all before it, or its deletion.
+    pub(crate) fn add_plain(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        self.make_room()?.map_or(Ok(()), |writer| writer.add_plain(key, value))
+    }
+
+    /// The open table, a new one if the last is full.
+    fn make_room(&mut self) -> Result<Option<&mut TableWriter>> {
         if let Some((_, _, writer)) = &self.open
             && writer.bytes() >= self.table_bytes
             && let Some(last) = writer.last_key()
@@ -73,10 +83,7 @@ impl Sorted {
         if self.open.is_none() {
             self.open = Some(self.create()?);
         }
-        match &mut self.open {
-            Some((_, _, writer)) => writer.add(key, versions),
-            None => Ok(()),
-        }
+        Ok(self.open.as_mut().map(|(_, _, writer)| writer))
     }
 
     fn create(&self) -> Result<(u64, PathBuf, TableWriter)> {
@@ -169,18 +176,21 @@ impl Task {
         let mut merge = self.merge();
         let start = all.map(|table| table.summary.start.clone()).min().unwrap_or_default();
         merge.seek(&start)?;
+        if !versioned {
+            while merge.step()? {
+                let Some(key) = merge.peek() else { break };
+                let value = merge.value();
+                if value.is_some() || rest.is_deeper(key, &successor(key)) {
+                    output.add_plain(key, value)?;
+                }
+            }
+            return output.finish();
+        }
         let mut versions = Vec::new();
         while merge.next(&mut versions)? {
             let key = merge.key();
-            if versioned {
-                retain(&mut versions, retentions.safe_point(key), |timestamp| {
-                    rest.has_nothing_under(key, timestamp)
-                });
-            } else if let Some(Versioned { value: None, .. }) = versions.first()
-                && !rest.is_deeper(key, &successor(key))
-            {
-                versions.clear();
-            }
+            let safe_point = retentions.safe_point(key);
+            retain(&mut versions, safe_point, |timestamp| rest.has_nothing_under(key, timestamp));
             output.add(key, &versions)?;
         }
         output.finish()
@@ -189,7 +199,7 @@ impl Task {
     fn merge(&self) -> Merge {
         let run = |tables: Vec<Arc<Table>>| {
             let deletes = tables.iter().flat_map(|table| table.range_deletes.iter().cloned()).collect();
-            let cursor = RunCursor::new(tables, Window::ALL, false, false);
+            let cursor = RunCursor::over(tables, Window::ALL, false, false);
             (Source::Tables(Box::new(cursor)), Spans::union(deletes))
         };
         let mut sources: Vec<_> = if self.from == 0 {
@@ -237,8 +247,8 @@ impl<'a> Rest<'a> {
             return false;
         }
         let Some(tree) = self.tree else { return true };
-        let above = tree.levels.iter().take((self.to + 1).min(LEVELS)).flatten();
-        !above.into_iter().any(|table| {
+        let mut above = tree.levels.iter().take((self.to + 1).min(LEVELS)).flat_map(|level| level.iter());
+        !above.any(|table| {
             *table.summary.start <= *key
                 && *key < *table.summary.end
                 && table.summary.timestamp_min < timestamp

@@ -61,7 +61,7 @@ impl Engine {
         let last = LEVELS - 1;
         let view = self.view();
         for (keyspace, tree) in view.version.trees.iter().enumerate() {
-            for table in tree.levels.get(last).into_iter().flatten() {
+            for table in tree.levels.get(last).into_iter().flat_map(|level| level.iter()) {
                 if table.summary.history + table.summary.deletes + table.summary.range_deletes == 0 {
                     continue;
                 }
@@ -225,6 +225,6 @@ fn candidates(tree: &Tree, busy: &BTreeSet<u64>, retentions: &Retentions) -> Vec
 }
 
 fn by_id(tree: &Tree, level: usize, ids: &[u64]) -> Vec<Arc<Table>> {
-    let tables = tree.levels.get(level).map(Vec::as_slice).unwrap_or_default();
+    let tables = tree.levels.get(level).map(|level| level.as_slice()).unwrap_or_default();
     tables.iter().filter(|table| ids.contains(&table.id)).cloned().collect()
 }

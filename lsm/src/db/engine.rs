@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use env::disk::DirectoryLock;
 
+use super::write::Writing;
 use crate::compaction::retention::Retentions;
 use crate::compaction::run::Tables;
 use crate::error::{Error, Result};
@@ -37,8 +38,7 @@ pub(crate) struct Engine {
     pub(crate) view_change: Mutex<()>,
     /// How far background work is behind, as the bits of an f32: 0 is not at all, 1 and above very far.
     pub(crate) pressure: AtomicU32,
-    /// The next sequence to give out.
-    pub(crate) write: Mutex<Sequence>,
+    pub(crate) write: Mutex<Writing>,
     pub(crate) published: Mutex<Sequence>,
     pub(crate) published_changed: Condvar,
     pub(crate) visible: AtomicU64,

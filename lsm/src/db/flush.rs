@@ -17,8 +17,8 @@ impl Engine {
     pub(crate) fn flush(&self) -> Result<()> {
         self.check()?;
         {
-            let next = self.write.lock();
-            self.seal(*next);
+            let writing = self.write.lock();
+            self.seal(writing.next);
         }
         let target = self.view().sealed.first().map_or(0, |memtable| memtable.last_sequence());
         while self.flushed.load(Ordering::Acquire) < target {
@@ -79,15 +79,19 @@ impl Engine {
                 continue;
             }
             let options = self.table_options(keyspace)?;
-            let prefix = [options.keyspace];
+            let (prefix, versioned) = ([options.keyspace], options.versioned);
             let mut sorted = Sorted::new(self.tables.clone(), options, u64::MAX, deletes);
             let mut cursor = MemCursor::new(memtable.clone(), keyspace, sequence, Window::ALL, false);
             let mut versions = Vec::new();
             cursor.seek(&prefix);
-            while let Some(key) = cursor.key().cloned() {
-                versions.clear();
-                cursor.collect(&mut versions);
-                sorted.add(&key, &versions)?;
+            while let Some(newest) = cursor.entry() {
+                if versioned {
+                    versions.clear();
+                    cursor.collect(&mut versions);
+                    sorted.add(&newest.key, &versions)?;
+                } else {
+                    sorted.add_plain(&newest.key, newest.value.as_deref())?;
+                }
                 cursor.advance();
             }
             tables.extend(sorted.finish()?);

@@ -120,12 +120,12 @@ impl Engine {
         if tables.iter().any(|file| file.table.path().parent() != Some(&self.tables.dir)) {
             return Err(Error::Invalid("a table that was built for another database".to_owned()));
         }
-        let mut next = self.write.lock();
-        self.seal(*next);
+        let mut writing = self.write.lock();
+        self.seal(writing.next);
         while !self.view().sealed.is_empty() {
             self.flush_oldest()?;
         }
-        let first = *next;
+        let first = writing.next;
         let last = first + batch.len() as u64;
         let mut new = self.excising_tables(spans)?;
         new.extend(tables.into_iter().map(|file| file.table));
@@ -140,9 +140,9 @@ impl Engine {
         let installed = self.wait_published(first - 1).and_then(|()| self.install(edit, &new, |_| {}));
         self.compacting.lock().busy.retain(|id| !ids.contains(id));
         installed?;
-        *next = last + 1;
+        writing.next = last + 1;
         self.publish(first, last)?;
-        drop(next);
+        drop(writing);
         self.signal();
         Ok(last)
     }

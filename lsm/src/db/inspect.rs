@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::log::LogStats;
 use crate::options::Sequence;
 use crate::sync::AtomicU64;
-use crate::table::cursor::{RunCursor, Window};
+use crate::table::cursor::{Level, RunCursor, Window};
 use crate::table::file::Table;
 use crate::table::filter;
 
@@ -91,9 +91,9 @@ impl Stats {
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
         let view = self.view();
-        let level = |tables: &Vec<Arc<Table>>| {
+        let level = |tables: &Level| {
             let mut stats = LevelStats { tables: tables.len(), ..LevelStats::default() };
-            for table in tables {
+            for table in tables.iter() {
                 stats.bytes += table.summary.bytes;
                 stats.entries += table.summary.entries;
                 stats.history += table.summary.history;
@@ -154,7 +154,7 @@ impl Engine {
 fn verify_table(table: &Arc<Table>) -> Result<()> {
     let wrong = |what: &str| Err(Error::corrupt(table.path(), 0, what));
     let summary = &table.summary;
-    let mut cursor = RunCursor::new(vec![table.clone()], Window::ALL, false, false);
+    let mut cursor = RunCursor::over(vec![table.clone()], Window::ALL, false, false);
     let mut previous: Option<Vec<u8>> = None;
     let mut versions = Vec::new();
     let (mut entries, mut deletes) = (0, 0);

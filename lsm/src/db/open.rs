@@ -12,7 +12,7 @@ use env::disk::{DirectoryLock, Disk};
 
 use super::checkpoint::refuse_incomplete;
 use super::engine::{Compacting, Counters, Engine, Signal};
-use super::write::insert;
+use super::write::{Writing, insert};
 use crate::batch;
 use crate::cache::BlockCache;
 use crate::compaction::retention::Retentions;
@@ -101,7 +101,7 @@ impl Engine {
             view: ArcSwap::new(Arc::new(view)),
             view_change: Mutex::new(()),
             pressure: AtomicU32::new(0),
-            write: Mutex::new(newest + 1),
+            write: Mutex::new(Writing::new(newest + 1)),
             published: Mutex::new(newest),
             published_changed: Condvar::new(),
             visible: AtomicU64::new(newest),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::engine::Engine;
 use crate::batch::{self, Operation, WriteBatch};
@@ -24,6 +24,8 @@ const SLOWEST_US_PER_MIB: f64 = 1_000_000.0;
 /// Delays are saved up to this before a writer sleeps.
 const DELAY_US_MIN: u64 = 1_000;
 const DELAY_US_MAX: u64 = 200_000;
+/// Bytes of a chunk that small batches share.
+const CHUNK_BYTES: usize = 64 << 10;
 
 impl Engine {
     /// Writes a batch and returns the sequence of its last operation; it is readable then.
@@ -40,17 +42,17 @@ impl Engine {
             return Err(Error::Invalid(format!("a logged batch of {} bytes", batch.byte_len())));
         }
         let (bytes, first, position, memtable) = {
-            let mut next = self.write.lock();
+            let mut writing = self.write.lock();
             self.check()?;
-            self.make_room(&next);
-            let first = *next;
-            let bytes = batch.into_bytes(first);
+            self.make_room(writing.next);
+            let first = writing.next;
+            let bytes = writing.keep(batch);
             let position = if logged {
                 Some(self.wal.append(&bytes).map_err(|error| self.poison(error))?)
             } else {
                 None
             };
-            *next += count;
+            writing.next += count;
             let memtable = self.view.load().active.clone();
             if !logged {
                 memtable.note_unlogged(first);
@@ -98,10 +100,10 @@ impl Engine {
     }
 
     /// Seals the active memtable if it is full. Called under the write lock, whose next sequence is given.
-    fn make_room(&self, next: &Sequence) {
+    fn make_room(&self, next: Sequence) {
         let full = self.view.load().active.bytes() >= self.options.memtable_bytes_max;
         if full {
-            self.seal(*next);
+            self.seal(next);
         }
     }
 
@@ -124,7 +126,8 @@ impl Engine {
 
     /// How far background work is behind.
     pub(crate) fn pressure_of(&self, view: &View) -> f32 {
-        let level0 = view.version.trees.iter().filter_map(|tree| tree.levels.first().map(Vec::len)).max();
+        let level0 =
+            view.version.trees.iter().filter_map(|tree| tree.levels.first().map(|level| level.len())).max();
         let unit = self.options.level0_tables.max(1);
         let level0 = pressure(level0.unwrap_or(0), LEVEL0.0 * unit, LEVEL0.1 * unit);
         pressure(view.sealed.len(), SEALED.0, SEALED.1).max(level0).max(0.0) as f32
@@ -151,6 +154,33 @@ impl Engine {
         self.counters.delayed_us.fetch_add(owed, Ordering::Relaxed);
         let mut signal = self.signal.lock();
         self.progress.wait_for(&mut signal, Duration::from_micros(owed));
+    }
+}
+
+/// What the write lock guards.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    /// The next sequence to give out.
+    pub(crate) next: Sequence,
+    /// Small batches are kept side by side in chunks, so that they cost no allocation each.
+    chunk: BytesMut,
+}
+
+impl Writing {
+    pub(crate) fn new(next: Sequence) -> Self {
+        Self { next, chunk: BytesMut::new() }
+    }
+
+    /// The encoded batch with the next sequence, as the memtable will share it.
+    fn keep(&mut self, batch: WriteBatch) -> Bytes {
+        if batch.byte_len() > CHUNK_BYTES / 16 {
+            return batch.into_bytes(self.next);
+        }
+        if self.chunk.capacity() < batch.byte_len() {
+            self.chunk = BytesMut::with_capacity(CHUNK_BYTES);
+        }
+        batch.put_into(self.next, &mut self.chunk);
+        self.chunk.split().freeze()
     }
 }
 

@@ -78,41 +78,58 @@ impl TableWriter {
     /// Adds a key above all before it, with its versions from the newest to the oldest.
     pub(crate) fn add(&mut self, key: &[u8], versions: &[Versioned]) -> Result<()> {
         let Some((newest, older)) = versions.split_first() else { return Ok(()) };
+        self.check_order(key)?;
+        let history = if older.is_empty() { 0 } else { HAS_HISTORY };
+        self.add_entry(key, newest.timestamp, newest.value.as_deref(), history, false)?;
+        for (newer, version) in versions.iter().zip(older) {
+            self.add_entry(key, version.timestamp, version.value.as_deref(), 0, true)?;
+            self.superseded.push(newer.timestamp);
+        }
+        self.note_key(key);
+        Ok(())
+    }
+
+    /// Adds a key without versions above all before it, or its deletion.
+    pub(crate) fn add_plain(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        self.check_order(key)?;
+        self.add_entry(key, 0, value, 0, false)?;
+        self.note_key(key);
+        Ok(())
+    }
+
+    fn check_order(&self, key: &[u8]) -> Result<()> {
         if self.first_key.is_some() && *key <= *self.last_key {
             return Err(Error::Invalid("keys of a table must ascend".to_owned()));
         }
-        let history = if older.is_empty() { 0 } else { HAS_HISTORY };
-        self.add_entry(key, newest, history, false)?;
-        for (newer, version) in versions.iter().zip(older) {
-            self.add_entry(key, version, 0, true)?;
-            self.superseded.push(newer.timestamp);
-        }
+        Ok(())
+    }
+
+    fn note_key(&mut self, key: &[u8]) {
         self.hashes.push(filter::hash(key));
         if self.first_key.is_none() {
             self.first_key = Some(Bytes::copy_from_slice(key));
         }
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
-        Ok(())
     }
 
-    fn add_entry(&mut self, key: &[u8], version: &Versioned, flag: u8, history: bool) -> Result<()> {
-        let deletes = if version.value.is_none() { DELETES } else { 0 };
-        let value = version.value.as_deref().unwrap_or_default();
+    fn add_entry(
+        &mut self,
+        key: &[u8],
+        timestamp: u64,
+        value: Option<&[u8]>,
+        flag: u8,
+        history: bool,
+    ) -> Result<()> {
+        let flags = flag | if value.is_none() { DELETES } else { 0 };
         let section = if history { &mut self.history } else { &mut self.current };
-        section.add(
-            &mut self.output,
-            key,
-            version.timestamp,
-            flag | deletes,
-            value,
-            self.options.block_bytes,
-        )?;
+        let block_bytes = self.options.block_bytes;
+        section.add(&mut self.output, key, timestamp, flags, value.unwrap_or_default(), block_bytes)?;
         self.summary.entries += 1;
         self.summary.history += u64::from(history);
-        self.summary.deletes += u64::from(version.value.is_none());
-        self.summary.timestamp_min = self.summary.timestamp_min.min(version.timestamp);
-        self.summary.timestamp_max = self.summary.timestamp_max.max(version.timestamp);
+        self.summary.deletes += u64::from(value.is_none());
+        self.summary.timestamp_min = self.summary.timestamp_min.min(timestamp);
+        self.summary.timestamp_max = self.summary.timestamp_max.max(timestamp);
         Ok(())
     }
 

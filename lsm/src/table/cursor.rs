@@ -1,11 +1,15 @@
 //! Walking tables in either direction: a section's blocks, a table's keys, and a sorted run of tables.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::file::{Section, Table};
 use crate::block::{Block, BlockCursor, DELETES, HAS_HISTORY};
 use crate::entry::Versioned;
 use crate::error::Result;
+
+/// Tables of a level in key order, or of level 0 from the newest to the oldest. Views share it.
+pub(crate) type Level = Arc<Vec<Arc<Table>>>;
 
 /// Which versions a cursor gives out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +45,8 @@ struct SectionCursor {
     table: Arc<Table>,
     which: Which,
     partition: usize,
-    index: Option<BlockCursor>,
+    /// The partition of the index, and which of its entries it stands on: none before the first is `usize::MAX`.
+    index: Option<(Block, usize)>,
     data: Option<BlockCursor>,
     /// Blocks without anything newer are passed over.
     since: Option<u64>,
@@ -76,22 +81,28 @@ impl SectionCursor {
             return Ok(false);
         }
         let block = self.table.index_block(self.section(), partition)?;
-        self.index = Some(BlockCursor::new(block));
+        self.index = Some((block, usize::MAX));
         Ok(true)
     }
 
-    fn step_index(&mut self, reverse: bool) -> Result<()> {
-        let table = self.table.clone();
-        let Some(index) = &mut self.index else { return Ok(()) };
-        let stepped = if reverse { index.prev() } else { index.next() };
-        stepped.map_err(|_| table.malformed())
+    fn step_index(&mut self, reverse: bool) {
+        if let Some((_, at)) = &mut self.index {
+            *at = if reverse { at.wrapping_sub(1) } else { at.wrapping_add(1) };
+        }
+    }
+
+    fn seek_index(&mut self, key: &[u8], timestamp: u64) -> Result<()> {
+        if let Some((block, at)) = &mut self.index {
+            *at = block.position(key, timestamp).map_err(|_| self.table.malformed())?.0;
+        }
+        Ok(())
     }
 
     /// Loads the block that the index stands on, or the next one in this direction that may hold something.
     fn settle(&mut self, reverse: bool) -> Result<bool> {
         loop {
-            let Some(index) = &mut self.index else { return Ok(false) };
-            if !index.is_valid() {
+            let Some((index, at)) = &self.index else { return Ok(false) };
+            if *at >= index.count() {
                 let next = if reverse { self.partition.checked_sub(1) } else { Some(self.partition + 1) };
                 let Some(next) = next else {
                     self.data = None;
@@ -100,12 +111,12 @@ impl SectionCursor {
                 if !self.load_partition(next)? {
                     return Ok(false);
                 }
-                self.seek_index_end(reverse)?;
+                self.seek_index_end(reverse);
                 continue;
             }
-            let value = self.table.index_value(index)?;
+            let value = self.table.index_value(index, *at)?;
             if self.since.is_some_and(|since| value.timestamp_max <= since) {
-                self.step_index(reverse)?;
+                self.step_index(reverse);
                 continue;
             }
             let block: Block = if self.caching {
@@ -121,10 +132,10 @@ impl SectionCursor {
         }
     }
 
-    fn seek_index_end(&mut self, last: bool) -> Result<()> {
-        let table = self.table.clone();
-        let Some(index) = &mut self.index else { return Ok(()) };
-        if last { index.seek_last() } else { index.seek_first() }.map_err(|_| table.malformed())
+    fn seek_index_end(&mut self, last: bool) {
+        if let Some((block, at)) = &mut self.index {
+            *at = if last { block.count() - 1 } else { 0 };
+        }
     }
 
     fn seek_data_end(&mut self, last: bool) -> Result<()> {
@@ -139,16 +150,14 @@ impl SectionCursor {
             return Ok(());
         };
         self.load_partition(partition)?;
-        if let Some(index) = &mut self.index {
-            index.seek(key, timestamp).map_err(|_| self.table.malformed())?;
-        }
+        self.seek_index(key, timestamp)?;
         if !self.settle(false)? {
             return Ok(());
         }
         if let Some(data) = &mut self.data {
             data.seek(key, timestamp).map_err(|_| self.table.malformed())?;
             if !data.is_valid() {
-                self.step_index(false)?;
+                self.step_index(false);
                 if self.settle(false)? {
                     self.seek_data_end(false)?;
                 }
@@ -163,16 +172,14 @@ impl SectionCursor {
             None => return self.seek_end(true),
             Some(partition) => self.load_partition(partition)?,
         };
-        if let Some(index) = &mut self.index {
-            index.seek(key, timestamp).map_err(|_| self.table.malformed())?;
-        }
+        self.seek_index(key, timestamp)?;
         if !self.settle(true)? {
             return Ok(());
         }
         if let Some(data) = &mut self.data {
             data.seek_before(key, timestamp).map_err(|_| self.table.malformed())?;
             if !data.is_valid() {
-                self.step_index(true)?;
+                self.step_index(true);
                 if self.settle(true)? {
                     self.seek_data_end(true)?;
                 }
@@ -189,7 +196,7 @@ impl SectionCursor {
             return Ok(());
         }
         self.load_partition(if last { partitions - 1 } else { 0 })?;
-        self.seek_index_end(last)?;
+        self.seek_index_end(last);
         if self.settle(last)? { self.seek_data_end(last) } else { Ok(()) }
     }
 
@@ -197,7 +204,7 @@ impl SectionCursor {
         let Some(data) = &mut self.data else { return Ok(()) };
         if reverse { data.prev() } else { data.next() }.map_err(|_| self.table.malformed())?;
         if !data.is_valid() {
-            self.step_index(reverse)?;
+            self.step_index(reverse);
             if self.settle(reverse)? {
                 self.seek_data_end(reverse)?;
             }
@@ -269,10 +276,13 @@ fn version(entry: &BlockCursor) -> Versioned {
     Versioned { timestamp: entry.timestamp(), value }
 }
 
-/// Walks the keys of tables that lie one after another: a level, or a single table.
+/// Walks the keys of tables that lie one after another: a level, a part of one, or a single table.
 #[derive(Debug)]
 pub(crate) struct RunCursor {
-    tables: Vec<Arc<Table>>,
+    level: Level,
+    /// Which tables of the level.
+    first: usize,
+    last: usize,
     at: usize,
     cursor: Option<TableCursor>,
     window: Window,
@@ -281,15 +291,34 @@ pub(crate) struct RunCursor {
 }
 
 impl RunCursor {
-    /// A cursor over tables in key order; it stands nowhere until [`Self::seek`].
-    pub(crate) fn new(tables: Vec<Arc<Table>>, window: Window, reverse: bool, caching: bool) -> Self {
-        Self { tables, at: 0, cursor: None, window, reverse, caching }
+    /// A cursor over some tables of a level, in key order; it stands nowhere until [`Self::seek`].
+    pub(crate) fn new(
+        level: Level,
+        tables: Range<usize>,
+        window: Window,
+        reverse: bool,
+        caching: bool,
+    ) -> Self {
+        let (first, last) = (tables.start, tables.end);
+        Self { level, first, last, at: first, cursor: None, window, reverse, caching }
+    }
+
+    /// Over all tables of a list.
+    pub(crate) fn over(tables: Vec<Arc<Table>>, window: Window, reverse: bool, caching: bool) -> Self {
+        let all = 0..tables.len();
+        Self::new(Arc::new(tables), all, window, reverse, caching)
+    }
+
+    /// The newest version in its table of the key it stands on.
+    #[inline]
+    pub(crate) fn entry(&self) -> Option<&BlockCursor> {
+        self.cursor.as_ref()?.current.entry()
     }
 
     /// The key it stands on.
     #[inline]
     pub(crate) fn key(&self) -> Option<&[u8]> {
-        self.cursor.as_ref()?.current.entry().map(BlockCursor::key)
+        self.entry().map(BlockCursor::key)
     }
 
     /// Adds the versions of the key it stands on that lie in the window, newest first.
@@ -313,16 +342,17 @@ impl RunCursor {
     /// Ascending: the first key at or after `key`. Descending: the last key before `key`.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
         let reverse = self.reverse;
+        let tables = self.level.get(self.first..self.last).unwrap_or_default();
         let at = if reverse {
-            match self.tables.partition_point(|table| *table.summary.start < *key).checked_sub(1) {
-                Some(at) => at,
+            match tables.partition_point(|table| *table.summary.start < *key).checked_sub(1) {
+                Some(at) => self.first + at,
                 None => {
                     self.cursor = None;
                     return Ok(());
                 }
             }
         } else {
-            self.tables.partition_point(|table| *table.summary.end <= *key)
+            self.first + tables.partition_point(|table| *table.summary.end <= *key)
         };
         if self.cursor.is_none() || at != self.at {
             self.enter_table(at);
@@ -337,18 +367,22 @@ impl RunCursor {
 
     fn enter_table(&mut self, at: usize) {
         self.at = at;
-        let Some(table) = self.tables.get(at) else {
-            self.cursor = None;
-            return;
-        };
-        self.cursor = Some(TableCursor::new(table.clone(), self.window, self.caching));
+        let table = self.level.get(at).filter(|table| at < self.last && self.is_wanted(table));
+        self.cursor = table.map(|table| TableCursor::new(table.clone(), self.window, self.caching));
+    }
+
+    /// Whether a table may hold something in the window.
+    fn is_wanted(&self, table: &Table) -> bool {
+        let summary = &table.summary;
+        let entries = summary.entries > 0 && summary.timestamp_min <= self.window.at;
+        entries && self.window.since.is_none_or(|since| summary.timestamp_max > since)
     }
 
     /// Steps to the next table that has a key.
     fn leave_table(&mut self) -> Result<()> {
         loop {
             let next = if self.reverse { self.at.checked_sub(1) } else { Some(self.at + 1) };
-            let Some(next) = next.filter(|next| *next < self.tables.len()) else {
+            let Some(next) = next.filter(|next| (self.first..self.last).contains(next)) else {
                 self.cursor = None;
                 return Ok(());
             };

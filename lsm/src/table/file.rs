@@ -10,7 +10,7 @@ use env::disk::{Disk, ReadFile};
 
 use super::filter::Filter;
 use super::properties::{Handle, Properties, Summary};
-use crate::block::{Block, BlockCursor, DELETES, Found, HAS_HISTORY, Malformed};
+use crate::block::{Block, DELETES, Found, HAS_HISTORY, Malformed};
 use crate::cache::BlockCache;
 use crate::coding::{Reader, u32_at, u64_at};
 use crate::encryption::{ENVELOPE_BYTES, Envelope, FileCipher, Keys, Part, Placement};
@@ -215,8 +215,9 @@ impl Table {
         Error::corrupt(&self.path, 0, "a block of the table is malformed")
     }
 
-    pub(crate) fn index_value(&self, cursor: &BlockCursor) -> Result<IndexValue> {
-        IndexValue::read(cursor.value_bytes()).ok_or_else(|| self.malformed())
+    pub(crate) fn index_value(&self, index: &Block, at: usize) -> Result<IndexValue> {
+        let value = index.value_bytes_at(at).map_err(|_| self.malformed())?;
+        IndexValue::read(value).ok_or_else(|| self.malformed())
     }
 
     /// A partition of a section's index.
@@ -227,8 +228,7 @@ impl Table {
             return Ok(block.clone());
         }
         let Some(top) = &section.top else { return Err(self.malformed()) };
-        let value = top.value_bytes_at(partition).map_err(|_| self.malformed())?;
-        let value = IndexValue::read(value).ok_or_else(|| self.malformed())?;
+        let value = self.index_value(top, partition)?;
         let block = self.block(value.handle)?;
         if let Some(cell) = cell
             && self.cache.pin(block.bytes() as u64)

@@ -75,7 +75,7 @@ fn every_version_is_found_and_nothing_else() {
 
 /// All that a cursor gives from `seek` on.
 fn walk(tables: &[Arc<Table>], window: Window, reverse: bool, seek: &[u8]) -> Vec<(Vec<u8>, Vec<Versioned>)> {
-    let mut cursor = RunCursor::new(tables.to_vec(), window, reverse, true);
+    let mut cursor = RunCursor::over(tables.to_vec(), window, reverse, true);
     let mut found = Vec::new();
     cursor.seek(seek).unwrap();
     while let Some(key) = cursor.key().map(<[u8]>::to_vec) {
