@@ -5,7 +5,8 @@
 //! marks    := bit 31: entries have timestamps | bit 30: offsets are u32 LE, else u16 LE
 //! entry    := suffix length varint | value length << 2 | flags  varint | timestamp u64 LE if present
 //!           | suffix bytes from the ninth on | value bytes
-//! flags    := 1 the entry deletes (no value) | 2 the key has history in this table
+//! flags    := 1 the entry deletes (no value), or in an index: no key behind it has history | 2 the key has history in
+//!             this table
 //! index value := offset varint | length varint | min timestamp u64 LE | max timestamp u64 LE
 //! ```
 //! A key is the common prefix of the block, then the suffix: the head is the suffix's first eight bytes as a big-endian
@@ -29,6 +30,8 @@ const KEY_BYTES_GUESS: usize = 64;
 
 /// The entry is a deletion.
 pub(crate) const DELETES: u8 = 1;
+/// In an index: no key of the block, or partition, has older versions in the table.
+pub(crate) const ALONE: u8 = 1;
 /// The key has older versions in the history section of the same table.
 pub(crate) const HAS_HISTORY: u8 = 2;
 
@@ -330,9 +333,10 @@ impl Block {
         self.payload.slice(found.value.0..found.value.1)
     }
 
-    /// The value of an entry by its index.
-    pub(crate) fn value_bytes_at(&self, index: usize) -> Decoded<&[u8]> {
-        Ok(self.slice(self.raw(index)?.value))
+    /// Value and flags of an entry by its index.
+    pub(crate) fn value_at(&self, index: usize) -> Decoded<(&[u8], u8)> {
+        let raw = self.raw(index)?;
+        Ok((self.slice(raw.value), raw.flags))
     }
 
     /// The value of a found entry.

@@ -109,7 +109,7 @@ fn block(data: &[u8]) {
     let Ok(block) = Block::new(Bytes::copy_from_slice(data)) else { return };
     for (key, timestamp) in [(&b"key07"[..], 5), (b"", 0), (data, u64::MAX)] {
         if let Ok(Some(found)) = block.find(key, timestamp) {
-            let _ = (block.value(&found), block.value_bytes_at(found.index).is_ok());
+            let _ = (block.value(&found), block.value_at(found.index).is_ok());
         }
     }
     let mut cursor = BlockCursor::new(block.clone());

@@ -33,6 +33,9 @@ pub struct Options {
     pub level0_tables: usize,
     /// Bytes of the first level below level 0; each further one holds ten times as many.
     pub level1_bytes: u64,
+    /// Compactions write no more than this per second, what flushes write counted in; None is as fast as it goes. With
+    /// [`Background::Manual`] it has no effect.
+    pub background_bytes_per_second: Option<u64>,
     /// Segments of the write-ahead log are closed past this size.
     pub log_segment_bytes: u64,
     /// Encrypts all files. A database that was not encrypted becomes so, old files in the background; one that is cannot
@@ -56,6 +59,7 @@ impl Options {
             table_bytes: 64 << 20,
             level0_tables: 4,
             level1_bytes: 256 << 20,
+            background_bytes_per_second: None,
             log_segment_bytes: 64 << 20,
             encryption: None,
             create_if_missing: true,

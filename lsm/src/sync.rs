@@ -85,10 +85,6 @@ mod explored {
     pub(crate) struct RwLock<T>(base::RwLock<T>);
 
     impl<T> RwLock<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(base::RwLock::new(value))
-        }
-
         pub(crate) fn read(&self) -> base::RwLockReadGuard<'_, T> {
             self.0.read().unwrap_or_else(PoisonError::into_inner)
         }

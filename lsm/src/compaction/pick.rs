@@ -11,6 +11,10 @@ use crate::tree::LEVELS;
 
 /// Each level may hold so many times what the one above it holds.
 const LEVEL_RATIO: u64 = 10;
+/// A table of the last level with that much garbage is rewritten by itself.
+const GARBAGE_PERCENT: u64 = 10;
+/// A table that mostly deletes goes down even from a level that is not full: scans pass over all of it.
+const DELETES_PERCENT: u64 = 50;
 
 /// A table, as far as picking is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +25,18 @@ pub(crate) struct Candidate {
     pub(crate) bytes: u64,
     /// Share of its entries that delete, in percent.
     pub(crate) deletes_percent: u64,
-    /// Much of it would go if it were rewritten where it is.
-    pub(crate) garbage: bool,
+    /// Share of its entries that would go if it were rewritten, in percent: at least so much.
+    pub(crate) garbage_percent: u64,
     /// A compaction works on it.
     pub(crate) busy: bool,
+}
+
+impl Candidate {
+    /// Its bytes as far as urgency is concerned: what deletes frees more below than it takes itself, and garbage is
+    /// carried along for nothing.
+    fn weight(&self) -> u64 {
+        self.bytes.saturating_mul(100 + 2 * self.deletes_percent + self.garbage_percent) / 100
+    }
 }
 
 /// The bounds of a tree.
@@ -55,8 +67,8 @@ pub(crate) fn pick(levels: &[Vec<Candidate>], shape: &Shape) -> Option<Pick> {
     let level0 = levels.first().map_or(0, Vec::len) as u64;
     scores.push((level0 * 100 / shape.level0_tables.max(1) as u64, 0));
     for level in base..LEVELS - 1 {
-        let (bytes, target) = (at(&bytes, level), at(&targets, level).max(1));
-        scores.push((bytes.saturating_mul(100) / target, level));
+        let weight: u64 = levels.get(level).into_iter().flatten().map(Candidate::weight).sum();
+        scores.push((weight.saturating_mul(100) / at(&targets, level).max(1), level));
     }
     // Most urgent first; of equals the upper level.
     scores.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -65,13 +77,24 @@ pub(crate) fn pick(levels: &[Vec<Candidate>], shape: &Shape) -> Option<Pick> {
         let picked = if level == 0 { pick_level0(levels, base) } else { pick_table(levels, level) };
         picked.map(|pick| Pick { score, ..pick })
     });
-    picks.next().or_else(|| pick_garbage(levels))
+    picks.next().or_else(|| pick_deletes(levels, base)).or_else(|| pick_garbage(levels))
 }
 
-/// Rewrites a table of the last level, where nothing from above may ever meet it, for the garbage in it.
+/// Moves a table that mostly deletes down to where it meets what it deletes, and in the end goes.
+fn pick_deletes(levels: &[Vec<Candidate>], base: usize) -> Option<Pick> {
+    (base..LEVELS - 1).find_map(|level| {
+        let mut tables = levels.get(level)?.clone();
+        tables.iter_mut().for_each(|table| table.busy |= table.deletes_percent < DELETES_PERCENT);
+        pick_from(&tables, levels.get(level + 1)?, level)
+    })
+}
+
+/// Rewrites a table of the last level, where nothing from above may ever meet it, for the garbage in it: the worst one.
 fn pick_garbage(levels: &[Vec<Candidate>]) -> Option<Pick> {
     let last = LEVELS - 1;
-    let table = levels.get(last)?.iter().find(|table| table.garbage && !table.busy)?;
+    let worth =
+        levels.get(last)?.iter().filter(|table| table.garbage_percent >= GARBAGE_PERCENT && !table.busy);
+    let table = worth.max_by_key(|table| table.garbage_percent)?;
     Some(Pick { from: last, to: last, inputs: vec![table.id], overlapped: Vec::new(), score: 0 })
 }
 
@@ -130,19 +153,21 @@ fn pick_level0(levels: &[Vec<Candidate>], base: usize) -> Option<Pick> {
     })
 }
 
-/// The table of a level that costs the least writing per byte that it moves down; deletes make it cheaper, since they
-/// free what they meet.
 fn pick_table(levels: &[Vec<Candidate>], level: usize) -> Option<Pick> {
-    let below = levels.get(level + 1)?;
+    pick_from(levels.get(level)?, levels.get(level + 1)?, level)
+}
+
+/// The table of a level that costs the least writing per byte that it moves down; deletes and garbage make it cheaper,
+/// since they free what they meet, or go.
+fn pick_from(tables: &[Candidate], below: &[Candidate], level: usize) -> Option<Pick> {
     let mut best: Option<(u64, Pick)> = None;
-    for table in levels.get(level)?.iter().filter(|table| !table.busy) {
+    for table in tables.iter().filter(|table| !table.busy) {
         let overlapped = overlapping(below, &table.start, &table.end);
         if overlapped.iter().any(|other| other.busy) {
             continue;
         }
-        let moved = table.bytes.saturating_mul(100 + 2 * table.deletes_percent) / 100;
         let written: u64 = overlapped.iter().map(|other| other.bytes).sum();
-        let cost = (written + table.bytes).saturating_mul(1000) / moved.max(1);
+        let cost = (written + table.bytes).saturating_mul(1000) / table.weight().max(1);
         if best.as_ref().is_none_or(|(least, _)| cost < *least) {
             let overlapped = overlapped.iter().map(|other| other.id).collect();
             best = Some((
@@ -164,13 +189,14 @@ mod tests {
 
     const SHAPE: Shape = Shape { level0_tables: 4, level1_bytes: 100 };
 
-    /// "1:a-c:50" is table 1 over [a, c) with 50 bytes; "!" behind it says busy, "%30" that a share deletes, "*" garbage.
+    /// "1:a-c:50" is table 1 over [a, c) with 50 bytes; "!" behind it says busy, "%30" that a share
+    /// deletes, "*40" that a share is garbage.
     fn tree(levels: &[(usize, &[&str])]) -> Vec<Vec<Candidate>> {
         let mut tree = vec![Vec::new(); LEVELS];
         for (level, tables) in levels {
             for table in *tables {
                 let (table, busy) = (table.trim_end_matches('!'), table.ends_with('!'));
-                let (table, garbage) = (table.trim_end_matches('*'), table.ends_with('*'));
+                let (table, garbage) = table.split_once('*').unwrap_or((table, "0"));
                 let (table, deletes) = table.split_once('%').unwrap_or((table, "0"));
                 let parts: Vec<&str> = table.split([':', '-']).collect();
                 tree[*level].push(Candidate {
@@ -179,7 +205,7 @@ mod tests {
                     end: Bytes::copy_from_slice(parts[2].as_bytes()),
                     bytes: parts[3].parse().unwrap(),
                     deletes_percent: deletes.parse().unwrap(),
-                    garbage,
+                    garbage_percent: garbage.parse().unwrap(),
                     busy,
                 });
             }
@@ -254,8 +280,24 @@ mod tests {
     fn deletes_make_a_table_go_first() {
         assert_eq!(
             picked(&[(5, &["1:a-c:100", "2:c-e:100%90"]), (6, &["11:a-b:500", "12:c-d:600"])]),
-            "L5[2] + L6[12] at 181%"
+            "L5[2] + L6[12] at 345%"
         );
+    }
+
+    #[test]
+    fn deletes_and_garbage_make_a_level_full() {
+        assert_eq!(picked(&[(5, &["1:a-c:90"]), (6, &["11:a-c:1000"])]), "nothing");
+        assert_eq!(picked(&[(5, &["1:a-c:90%10"]), (6, &["11:a-c:1000"])]), "L5[1] + L6[11] at 108%");
+        assert_eq!(picked(&[(5, &["1:a-c:90*20"]), (6, &["11:a-c:1000"])]), "L5[1] + L6[11] at 108%");
+    }
+
+    #[test]
+    fn a_table_that_mostly_deletes_goes_down_from_a_level_that_is_not_full() {
+        assert_eq!(
+            picked(&[(5, &["1:a-c:5%49", "2:c-e:5%50"]), (6, &["11:a-c:1000", "12:d-e:9"])]),
+            "L5[2] + L6[12] at 0%"
+        );
+        assert_eq!(picked(&[(5, &["2:c-e:5%90!"]), (6, &["11:a-c:1000", "12:d-e:9"])]), "nothing");
     }
 
     #[test]
@@ -283,8 +325,9 @@ mod tests {
 
     #[test]
     fn garbage_at_the_bottom_is_rewritten_when_nothing_else_is_due() {
-        assert_eq!(picked(&[(6, &["1:a-c:50", "2:c-e:50*!", "3:e-g:50*"])]), "L6[3] + L6[] at 0%");
-        assert_eq!(picked(&[(5, &["1:a-c:5*"])]), "nothing");
+        let last: &[&str] = &["1:a-c:50*9", "2:c-e:50*90!", "3:e-g:50*20", "4:g-h:50*30"];
+        assert_eq!(picked(&[(6, last)]), "L6[4] + L6[] at 0%");
+        assert_eq!(picked(&[(5, &["1:a-c:5*20"])]), "nothing");
     }
 
     #[test]

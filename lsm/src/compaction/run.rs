@@ -7,18 +7,23 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use env::disk::Disk;
 
+use super::pace::Pace;
 use super::retention::{Retentions, retain};
+use super::split::borders;
 use crate::cache::BlockCache;
 use crate::encryption::Keys;
 use crate::entry::{Versioned, successor};
 use crate::error::Result;
 use crate::merge::{Merge, Source};
-use crate::spans::{Span, Spans};
+use crate::spans::Spans;
 use crate::sync::AtomicU64;
 use crate::table::builder::{TableOptions, TableWriter, table_path};
 use crate::table::cursor::{RunCursor, Window};
 use crate::table::file::{FILE_KIND, Table};
 use crate::tree::{LEVELS, Tree, View};
+
+/// Output is counted in steps of this size for the pace of background work.
+const COUNT_BYTES: u64 = 64 << 10;
 
 /// Where new tables come from.
 #[derive(Clone, Debug)]
@@ -29,6 +34,7 @@ pub(crate) struct Tables {
     pub(crate) next: Arc<AtomicU64>,
     /// None: tables are not encrypted.
     pub(crate) keys: Option<Keys>,
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Tables {
@@ -51,11 +57,38 @@ pub(crate) struct Sorted {
     /// The first key that the open table may hold; None: any.
     from: Option<Bytes>,
     finished: Vec<Arc<Table>>,
+    /// Whether it waits for the pace of background work.
+    waits: bool,
+    /// What of the open table is counted there.
+    counted: u64,
 }
 
 impl Sorted {
     pub(crate) fn new(tables: Tables, options: TableOptions, table_bytes: u64, range_deletes: Spans) -> Self {
-        Self { tables, options, table_bytes, range_deletes, open: None, from: None, finished: Vec::new() }
+        Self {
+            tables,
+            options,
+            table_bytes,
+            range_deletes,
+            open: None,
+            from: None,
+            finished: Vec::new(),
+            waits: false,
+            counted: 0,
+        }
+    }
+
+    /// Writes no faster than background work may.
+    pub(crate) fn at_pace(mut self) -> Self {
+        self.waits = true;
+        self
+    }
+
+    /// Counts what has been written of the open table.
+    fn count(&mut self, written: u64) {
+        let bytes = written.saturating_sub(self.counted);
+        self.counted = written;
+        if self.waits { self.tables.pace.wait(bytes) } else { self.tables.pace.spend(bytes) }
     }
 
     /// Adds a key above all before it, with its versions from the newest to the oldest.
@@ -83,6 +116,10 @@ impl Sorted {
         if self.open.is_none() {
             self.open = Some(self.create()?);
         }
+        let written = self.open.as_ref().map_or(0, |(_, _, writer)| writer.bytes());
+        if written >= self.counted + COUNT_BYTES {
+            self.count(written);
+        }
         Ok(self.open.as_mut().map(|(_, _, writer)| writer))
     }
 
@@ -102,6 +139,8 @@ impl Sorted {
             self.open = Some(self.create()?);
         }
         let Some((id, path, writer)) = self.open.take() else { return Ok(()) };
+        self.count(writer.bytes());
+        self.counted = 0;
         let finished = writer.finish(&deletes).and_then(|_| self.tables.open(id));
         match finished {
             Ok(table) => {
@@ -157,43 +196,20 @@ impl Task {
             && self.inputs.iter().all(|t| t.summary.deletes == 0 && t.summary.range_deletes == 0)
     }
 
-    /// Merges the inputs into new tables.
-    pub(crate) fn run(
-        &self,
-        view: &View,
-        tables: Tables,
-        options: TableOptions,
-        table_bytes: u64,
-        retentions: &Retentions,
-    ) -> Result<Vec<Arc<Table>>> {
-        let versioned = options.versioned;
-        let rest = Rest::new(self, view);
-        let all = self.inputs.iter().chain(&self.overlapped);
-        let deletes: Vec<Span> = all.clone().flat_map(|table| table.range_deletes.iter().cloned()).collect();
-        let deletes =
-            Spans::union(deletes.into_iter().filter(|span| rest.is_deeper(&span.start, &span.end)).collect());
-        let mut output = Sorted::new(tables, options, table_bytes, deletes);
-        let mut merge = self.merge();
-        let start = all.map(|table| table.summary.start.clone()).min().unwrap_or_default();
-        merge.seek(&start)?;
-        if !versioned {
-            while merge.step()? {
-                let Some(key) = merge.peek() else { break };
-                let value = merge.value();
-                if value.is_some() || rest.is_deeper(key, &successor(key)) {
-                    output.add_plain(key, value)?;
-                }
-            }
-            return output.finish();
+    /// All tables that it reads.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<Table>> + Clone {
+        self.inputs.iter().chain(&self.overlapped)
+    }
+
+    /// Keys that divide it into so many parts, or fewer.
+    pub(crate) fn borders(&self, parts: u64) -> Result<Vec<Bytes>> {
+        let mut samples = Vec::new();
+        for table in self.tables() {
+            let keys = table.sample_keys()?;
+            let bytes = table.summary.bytes / (keys.len() as u64).max(1);
+            samples.extend(keys.into_iter().map(|key| (key, bytes)));
         }
-        let mut versions = Vec::new();
-        while merge.next(&mut versions)? {
-            let key = merge.key();
-            let safe_point = retentions.safe_point(key);
-            retain(&mut versions, safe_point, |timestamp| rest.has_nothing_under(key, timestamp));
-            output.add(key, &versions)?;
-        }
-        output.finish()
+        Ok(borders(samples, parts))
     }
 
     fn merge(&self) -> Merge {
@@ -209,6 +225,54 @@ impl Task {
         };
         sources.push(run(self.overlapped.clone()));
         Merge::new(sources, Window::ALL, false)
+    }
+}
+
+/// A compaction that writes, with all that it needs; threads may share it, each with a part of the keys.
+#[derive(Debug)]
+pub(crate) struct Merging {
+    pub(crate) task: Task,
+    /// As the tree stood when it began.
+    pub(crate) view: Arc<View>,
+    pub(crate) tables: Tables,
+    pub(crate) options: TableOptions,
+    pub(crate) table_bytes: u64,
+    pub(crate) retentions: Retentions,
+}
+
+impl Merging {
+    /// Merges the keys from `from` (None: the first) up to and without `until` (None: the end) into new tables.
+    pub(crate) fn run(&self, from: Option<&Bytes>, until: Option<&Bytes>) -> Result<Vec<Arc<Table>>> {
+        let rest = Rest::new(&self.task, &self.view);
+        let all = self.task.tables();
+        let deletes = all.clone().flat_map(|table| table.range_deletes.iter().cloned());
+        let deletes = deletes.filter(|span| rest.is_deeper(&span.start, &span.end)).collect();
+        let deletes = Spans::union(deletes).clip(from, until);
+        let options = self.options.clone();
+        let mut output = Sorted::new(self.tables.clone(), options, self.table_bytes, deletes).at_pace();
+        let mut merge = self.task.merge();
+        let first = all.map(|table| &table.summary.start).min();
+        merge.seek(from.or(first).map_or(&[][..], |first| first))?;
+        let goes_on =
+            |merge: &Merge| merge.peek().filter(|key| until.is_none_or(|until| **key < **until)).is_some();
+        if !self.options.versioned {
+            while merge.step()? && goes_on(&merge) {
+                let Some(key) = merge.peek() else { break };
+                let value = merge.value();
+                if value.is_some() || rest.is_deeper(key, &successor(key)) {
+                    output.add_plain(key, value)?;
+                }
+            }
+            return output.finish();
+        }
+        let mut versions = Vec::new();
+        while goes_on(&merge) && merge.next(&mut versions)? {
+            let key = merge.key();
+            let retention = self.retentions.of(key);
+            retain(&mut versions, retention, |timestamp| rest.has_nothing_under(key, timestamp));
+            output.add(key, &versions)?;
+        }
+        output.finish()
     }
 }
 

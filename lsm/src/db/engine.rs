@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use env::disk::DirectoryLock;
 
 use super::write::Writing;
-use crate::compaction::retention::Retentions;
+use crate::compaction::retention::{GivenRetentions, Retentions};
 use crate::compaction::run::Tables;
 use crate::error::{Error, Result};
 use crate::keyspaces::Keyspaces;
@@ -16,10 +16,10 @@ use crate::log::Log;
 use crate::manifest::Manifest;
 use crate::options::{Background, Options, Sequence};
 use crate::read::Reader;
-use crate::sync::{AtomicU64, Condvar, Mutex, RwLock};
+use crate::sync::{AtomicU64, Condvar, Mutex};
 use crate::table::builder::TableOptions;
 use crate::table::file::Table;
-use crate::tree::{Edit, View};
+use crate::tree::{Edit, Version, View};
 
 /// An open database.
 ///
@@ -50,7 +50,7 @@ pub(crate) struct Engine {
     pub(crate) manifest: Mutex<Manifest>,
     pub(crate) flushing: Mutex<()>,
     pub(crate) compacting: Mutex<Compacting>,
-    pub(crate) retentions: RwLock<Arc<Retentions>>,
+    pub(crate) retentions: Mutex<GivenRetentions>,
     pub(crate) poison: OnceLock<Arc<Error>>,
     pub(crate) signal: Mutex<Signal>,
     pub(crate) wake: Condvar,
@@ -67,6 +67,8 @@ pub(crate) struct Compacting {
     pub(crate) busy: BTreeSet<u64>,
     /// Tables whose compaction failed; left alone until the next flush.
     pub(crate) failed: BTreeSet<u64>,
+    /// Tables that have been rewritten for their garbage, in vain: something still needs it.
+    pub(crate) settled: BTreeSet<u64>,
 }
 
 /// What background threads wait for.
@@ -86,7 +88,26 @@ pub(crate) struct Counters {
     pub(crate) compactions: AtomicU64,
     pub(crate) compaction_bytes_read: AtomicU64,
     pub(crate) compaction_bytes_written: AtomicU64,
+    pub(crate) tables_dropped: AtomicU64,
     pub(crate) delayed_us: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn count_compaction(&self, _from: usize, _to: usize, read: u64, written: u64) {
+        self.compactions.fetch_add(1, Ordering::Relaxed);
+        self.compaction_bytes_read.fetch_add(read, Ordering::Relaxed);
+        self.compaction_bytes_written.fetch_add(written, Ordering::Relaxed);
+    }
+}
+
+impl Compacting {
+    /// Forgets tables that are gone.
+    pub(crate) fn forget_settled(&mut self, version: &Version) {
+        if !self.settled.is_empty() {
+            let there: BTreeSet<u64> = version.tables().map(|(_, table)| table.id).collect();
+            self.settled.retain(|id| there.contains(id));
+        }
+    }
 }
 
 impl Engine {
@@ -202,6 +223,12 @@ impl Engine {
     /// Tells delayed writers that something has been done.
     pub(crate) fn progressed(&self) {
         self.progress.notify_all();
+    }
+
+    /// What compaction may let go now.
+    pub(crate) fn retentions(&self) -> Retentions {
+        let durable = self.sequence_durable();
+        self.retentions.lock().usable(durable)
     }
 
     /// Every write up to here survives a crash.

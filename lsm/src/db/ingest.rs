@@ -1,4 +1,4 @@
-//! Replacing spans by finished tables, as an installed snapshot does.
+//! Adding finished tables, as a bulk load does, and replacing spans by them, as an installed snapshot does.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::spans::{Span, Spans};
 use crate::table::file::Table;
 use crate::tree::{Edit, Removed};
 
-/// Writes tables for [`crate::Db::excise_and_ingest`]: entries of one keyspace in order, cut into tables as needed.
+/// Writes tables for [`crate::Db::ingest`] and [`crate::Db::excise_and_ingest`]: entries of one keyspace in order, cut into tables as needed.
 /// Their files are removed if they are dropped before they have become part of the database.
 #[derive(Debug)]
 pub struct TableBuilder {

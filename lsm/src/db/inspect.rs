@@ -47,6 +47,8 @@ pub struct Stats {
     pub compaction_bytes_read: u64,
     /// Bytes of tables that they wrote.
     pub compaction_bytes_written: u64,
+    /// Tables that went unread, since range deletes covered them.
+    pub tables_dropped: u64,
     /// How long writers were held back because background work was behind.
     pub delayed_us: u64,
     /// The write-ahead log.
@@ -126,6 +128,7 @@ impl Engine {
             compactions: counter(&self.counters.compactions),
             compaction_bytes_read: counter(&self.counters.compaction_bytes_read),
             compaction_bytes_written: counter(&self.counters.compaction_bytes_written),
+            tables_dropped: counter(&self.counters.tables_dropped),
             delayed_us: counter(&self.counters.delayed_us),
             log: self.wal.stats(),
             disk: self.tables.disk.counters(),

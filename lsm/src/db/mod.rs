@@ -34,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::keyspaces::Keyspaces;
 use crate::options::{Background, Options, ScanOptions, Sequence, WriteOptions};
 use crate::read::{Reader, Scan, ScanAt};
+use crate::spans::Span;
 use crate::tree::View;
 use compact::Duty;
 use engine::Engine;
@@ -143,18 +144,29 @@ impl Db {
         Ok(())
     }
 
-    /// Replaces the retention of all spans: they must not overlap. Not kept across [`Db::open`]: until it is set,
+    /// Replaces the retention of all spans: they must not overlap. It lets history go once everything that was written
+    /// before this call is durable; what it keeps is kept from now on. Not kept across [`Db::open`]: until it is set again,
     /// everything is kept.
     pub fn set_retention(&self, retention: Vec<Retention>) -> Result<()> {
-        *self.engine().retentions.write() = Arc::new(Retentions::new(retention)?);
-        self.engine().signal();
+        let engine = self.engine();
+        let retentions = Retentions::new(retention)?;
+        if engine.retentions.lock().give(retentions, self.sequence()) {
+            engine.compacting.lock().settled.clear();
+        }
+        engine.signal();
         Ok(())
     }
 
-    /// Starts writing tables for [`Self::excise_and_ingest`] into the keyspace with this prefix.
+    /// Starts writing tables for [`Self::ingest`] and [`Self::excise_and_ingest`] into the keyspace with this prefix.
     pub fn table_builder(&self, keyspace: u8) -> Result<TableBuilder> {
         self.engine().check()?;
         TableBuilder::new(self.engine(), keyspace)
+    }
+
+    /// Adds finished tables in one durable step, newer than all that was written before, which is flushed first: of equal
+    /// versions, and of keys without versions, theirs hold; of several tables the later ones are newer.
+    pub fn ingest(&self, tables: Vec<TableFile>) -> Result<Sequence> {
+        self.excise_and_ingest(&[], tables, WriteBatch::new())
     }
 
     /// In one durable step: removes all keys of the spans (start, end), adds the tables, and writes the batch, which may
@@ -175,7 +187,13 @@ impl Db {
 
     /// Flushes, and compacts everything as far down as it goes.
     pub fn compact(&self) -> Result<()> {
-        self.engine().compact_all()
+        self.engine().compact_all(None)
+    }
+
+    /// Flushes, and compacts what overlaps the span from `start` up to and without `end` as far down as it goes.
+    pub fn compact_span(&self, start: &[u8], end: &[u8]) -> Result<()> {
+        let span = Span { start: Bytes::copy_from_slice(start), end: Bytes::copy_from_slice(end) };
+        self.engine().compact_all(Some(&span))
     }
 
     /// Makes a copy of the database in an empty or new directory of the same file system, by hard links, while writing goes
@@ -303,6 +321,7 @@ fn get_at(
 impl Handle {
     fn stop(&self) {
         self.engine.signal.lock().stop = true;
+        self.engine.tables.pace.stop();
         self.engine.wake.notify_all();
         self.engine.progress.notify_all();
         for thread in self.threads.lock().drain(..) {

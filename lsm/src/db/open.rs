@@ -15,7 +15,7 @@ use super::engine::{Compacting, Counters, Engine, Signal};
 use super::write::{Writing, insert};
 use crate::batch;
 use crate::cache::BlockCache;
-use crate::compaction::retention::Retentions;
+use crate::compaction::pace::Pace;
 use crate::compaction::run::Tables;
 use crate::encryption::{Keys, Placement};
 use crate::error::{Error, Result};
@@ -23,8 +23,8 @@ use crate::keyspaces::Keyspaces;
 use crate::log::{self, Log, LogOptions, Position, Writer};
 use crate::manifest::{Manifest, State, expected_tables};
 use crate::memtable::Memtable;
-use crate::options::{Keyspace, Options, Sequence};
-use crate::sync::{AtomicU64, Condvar, Mutex, RwLock};
+use crate::options::{Background, Keyspace, Options, Sequence};
+use crate::sync::{AtomicU64, Condvar, Mutex};
 use crate::table::builder::{parse_table_name, table_path};
 use crate::table::file;
 use crate::tree::{Edit, Version, View};
@@ -54,6 +54,10 @@ impl Engine {
             cache,
             next: Arc::new(AtomicU64::new(state.table_next.max(1))),
             keys: keys.clone(),
+            pace: Arc::new(Pace::new(match options.background {
+                Background::Manual => None,
+                Background::Threads(_) => options.background_bytes_per_second,
+            })),
         };
         let version = open_tables(&tables, &keyspaces, &state)?;
 
@@ -111,7 +115,7 @@ impl Engine {
             manifest: Mutex::new(manifest),
             flushing: Mutex::new(()),
             compacting: Mutex::new(Compacting::default()),
-            retentions: RwLock::new(Arc::new(Retentions::default())),
+            retentions: Mutex::default(),
             poison: OnceLock::new(),
             signal: Mutex::new(Signal::default()),
             wake: Condvar::new(),

@@ -9,7 +9,7 @@ use env::disk::{AppendFile, Disk};
 use super::file::{IndexValue, block_checksum, encode_spans, footer};
 use super::filter;
 use super::properties::{Handle, Properties, Summary};
-use crate::block::{BlockBuilder, DELETES, HAS_HISTORY, common_prefix};
+use crate::block::{ALONE, BlockBuilder, DELETES, HAS_HISTORY, common_prefix};
 use crate::encryption::{FileCipher, Part};
 use crate::entry::{Versioned, successor};
 use crate::error::{Error, Result};
@@ -43,6 +43,8 @@ pub(crate) struct TableWriter {
     last_key: Vec<u8>,
     /// Of each history entry the timestamp of the next newer version.
     superseded: Vec<u64>,
+    /// The timestamps of deletions.
+    deleted: Vec<u64>,
     summary: Summary,
 }
 
@@ -70,6 +72,7 @@ impl TableWriter {
             first_key: None,
             last_key: Vec::new(),
             superseded: Vec::new(),
+            deleted: Vec::new(),
             summary: Summary { keyspace: options.keyspace, timestamp_min: u64::MAX, ..Summary::default() },
             options,
         })
@@ -127,7 +130,10 @@ impl TableWriter {
         section.add(&mut self.output, key, timestamp, flags, value.unwrap_or_default(), block_bytes)?;
         self.summary.entries += 1;
         self.summary.history += u64::from(history);
-        self.summary.deletes += u64::from(value.is_none());
+        if value.is_none() {
+            self.summary.deletes += 1;
+            self.deleted.push(timestamp);
+        }
         self.summary.timestamp_min = self.summary.timestamp_min.min(timestamp);
         self.summary.timestamp_max = self.summary.timestamp_max.max(timestamp);
         Ok(())
@@ -164,11 +170,8 @@ impl TableWriter {
         self.summary.end =
             last.iter().chain(range_deletes.iter().map(|span| &span.end)).max().cloned().unwrap_or_default();
         self.summary.range_deletes = range_deletes.iter().count() as u64;
-        let middle = self.superseded.len() / 2;
-        self.summary.superseded_median = match self.superseded.get_mut(..) {
-            Some(all) if middle < all.len() => *all.select_nth_unstable(middle).1,
-            _ => u64::MAX,
-        };
+        self.summary.superseded_median = median(&mut self.superseded);
+        self.summary.deletes_median = median(&mut self.deleted);
         properties.summary = self.summary.clone();
         let handle = self.output.write_block(properties.encode(), Part::Properties, false)?;
         let envelope = self.output.cipher.as_ref().map(FileCipher::envelope);
@@ -178,6 +181,12 @@ impl TableWriter {
         self.summary.envelope = envelope;
         Ok(self.summary)
     }
+}
+
+/// The upper median; `u64::MAX` of nothing.
+fn median(all: &mut [u64]) -> u64 {
+    let middle = all.len() / 2;
+    if all.is_empty() { u64::MAX } else { *all.select_nth_unstable(middle).1 }
 }
 
 /// The file being written.
@@ -247,6 +256,9 @@ struct SectionWriter {
     /// A block that is written but not in the index yet: its separator depends on the next key.
     pending: Option<Pending>,
     partition_timestamps: (u64, u64),
+    /// Whether a key of the open block has older versions.
+    any_history: bool,
+    partition_alone: bool,
     value: Vec<u8>,
 }
 
@@ -256,6 +268,7 @@ struct Pending {
     timestamp: u64,
     handle: Handle,
     timestamps: (u64, u64),
+    alone: bool,
 }
 
 const NO_TIMESTAMPS: (u64, u64) = (u64::MAX, 0);
@@ -270,6 +283,8 @@ impl SectionWriter {
             timestamps: NO_TIMESTAMPS,
             pending: None,
             partition_timestamps: NO_TIMESTAMPS,
+            any_history: false,
+            partition_alone: true,
             value: Vec::new(),
         }
     }
@@ -292,6 +307,7 @@ impl SectionWriter {
             self.index_block(output, pending, Some(key))?;
         }
         self.data.add(key, timestamp, flags, value);
+        self.any_history |= flags & HAS_HISTORY != 0;
         self.last_timestamp = timestamp;
         self.timestamps = (self.timestamps.0.min(timestamp), self.timestamps.1.max(timestamp));
         Ok(())
@@ -301,7 +317,8 @@ impl SectionWriter {
         let key = self.data.last_key().to_vec();
         let handle = output.write_block(self.data.finish(), Part::Block, true)?;
         let timestamps = std::mem::replace(&mut self.timestamps, NO_TIMESTAMPS);
-        self.pending = Some(Pending { key, timestamp: self.last_timestamp, handle, timestamps });
+        let alone = !std::mem::take(&mut self.any_history);
+        self.pending = Some(Pending { key, timestamp: self.last_timestamp, handle, timestamps, alone });
         Ok(())
     }
 
@@ -312,7 +329,8 @@ impl SectionWriter {
         };
         self.value.clear();
         IndexValue::put(&mut self.value, pending.handle, pending.timestamps.0, pending.timestamps.1);
-        self.index.add(&key, timestamp, 0, &self.value);
+        self.index.add(&key, timestamp, if pending.alone { ALONE } else { 0 }, &self.value);
+        self.partition_alone &= pending.alone;
         let (min, max) = self.partition_timestamps;
         self.partition_timestamps = (min.min(pending.timestamps.0), max.max(pending.timestamps.1));
         if self.index.bytes() > PARTITION_BYTES || next.is_none() {
@@ -326,7 +344,8 @@ impl SectionWriter {
         let (min, max) = std::mem::replace(&mut self.partition_timestamps, NO_TIMESTAMPS);
         self.value.clear();
         IndexValue::put(&mut self.value, handle, min, max);
-        self.top.add(key, timestamp, 0, &self.value);
+        let alone = std::mem::replace(&mut self.partition_alone, true);
+        self.top.add(key, timestamp, if alone { ALONE } else { 0 }, &self.value);
         Ok(())
     }
 

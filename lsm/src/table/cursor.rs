@@ -48,15 +48,15 @@ struct SectionCursor {
     /// The partition of the index, and which of its entries it stands on: none before the first is `usize::MAX`.
     index: Option<(Block, usize)>,
     data: Option<BlockCursor>,
-    /// Blocks without anything newer are passed over.
-    since: Option<u64>,
+    /// Blocks without anything in it are passed over.
+    window: Window,
     /// Whether blocks that are read go into the cache.
     caching: bool,
 }
 
 impl SectionCursor {
-    fn new(table: Arc<Table>, which: Which, since: Option<u64>, caching: bool) -> Self {
-        Self { table, which, partition: 0, index: None, data: None, since, caching }
+    fn new(table: Arc<Table>, which: Which, window: Window, caching: bool) -> Self {
+        Self { table, which, partition: 0, index: None, data: None, window, caching }
     }
 
     fn section(&self) -> &Section {
@@ -108,6 +108,12 @@ impl SectionCursor {
                     self.data = None;
                     return Ok(false);
                 };
+                let Window { at, since, .. } = self.window;
+                let timed = at < u64::MAX || since.is_some();
+                if timed && self.table.partition_is_outside(self.section(), next, at, since)? {
+                    self.partition = next;
+                    continue;
+                }
                 if !self.load_partition(next)? {
                     return Ok(false);
                 }
@@ -115,7 +121,7 @@ impl SectionCursor {
                 continue;
             }
             let value = self.table.index_value(index, *at)?;
-            if self.since.is_some_and(|since| value.timestamp_max <= since) {
+            if value.is_outside(self.window.at, self.window.since) {
                 self.step_index(reverse);
                 continue;
             }
@@ -223,11 +229,7 @@ struct TableCursor {
 
 impl TableCursor {
     fn new(table: Arc<Table>, window: Window, caching: bool) -> Self {
-        Self {
-            current: SectionCursor::new(table, Which::Current, window.since, caching),
-            history: None,
-            window,
-        }
+        Self { current: SectionCursor::new(table, Which::Current, window, caching), history: None, window }
     }
 
     fn collect(&mut self, versions: &mut Vec<Versioned>) -> Result<()> {
@@ -245,10 +247,10 @@ impl TableCursor {
     fn collect_history(&mut self, versions: &mut Vec<Versioned>) -> Result<()> {
         let Some(current) = self.current.entry() else { return Ok(()) };
         let key = current.key();
-        let (table, caching, since) = (&self.current.table, self.current.caching, self.window.since);
+        let (table, caching, window) = (&self.current.table, self.current.caching, self.window);
         let history = self
             .history
-            .get_or_insert_with(|| SectionCursor::new(table.clone(), Which::History, since, caching));
+            .get_or_insert_with(|| SectionCursor::new(table.clone(), Which::History, window, caching));
         // In a walk the cursor often stands here already: where it left the key before.
         if history.entry().is_none_or(|entry| entry.key() != key || !self.window.all) {
             history.seek(key, self.window.at)?;

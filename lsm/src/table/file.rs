@@ -10,7 +10,7 @@ use env::disk::{Disk, ReadFile};
 
 use super::filter::Filter;
 use super::properties::{Handle, Properties, Summary};
-use crate::block::{Block, DELETES, Found, HAS_HISTORY, Malformed};
+use crate::block::{ALONE, Block, BlockCursor, DELETES, Found, HAS_HISTORY, Malformed};
 use crate::cache::BlockCache;
 use crate::coding::{Reader, u32_at, u64_at};
 use crate::encryption::{ENVELOPE_BYTES, Envelope, FileCipher, Keys, Part, Placement};
@@ -32,6 +32,8 @@ pub(crate) const PLACEMENT: Placement = Placement::Tail(FOOTER_BYTES as u64);
 pub(crate) const TRAILER_BYTES: usize = 5;
 /// No block is larger when decoded.
 const BLOCK_BYTES_MAX: u64 = 1 << 31;
+/// lz4 makes at most so many bytes of one.
+const LZ4_RATIO_MAX: u64 = 256;
 
 /// One of the two sorted sequences of entries in a table: its index, the partitions' level in memory.
 #[derive(Debug, Default)]
@@ -45,7 +47,10 @@ pub(crate) struct Section {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IndexValue {
     pub(crate) handle: Handle,
-    pub(crate) timestamp_max: u64,
+    timestamp_min: u64,
+    timestamp_max: u64,
+    /// No key behind it has history.
+    alone: bool,
 }
 
 impl IndexValue {
@@ -55,12 +60,18 @@ impl IndexValue {
         buffer.extend_from_slice(&timestamp_max.to_le_bytes());
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
+    fn read(bytes: &[u8], flags: u8) -> Option<Self> {
         let mut at = 0;
         let offset = crate::coding::varint(bytes, &mut at)?;
         let length = crate::coding::varint(bytes, &mut at)?;
-        u64_at(bytes, at)?;
-        Some(Self { handle: Handle { offset, length }, timestamp_max: u64_at(bytes, at + 8)? })
+        let (timestamp_min, timestamp_max) = (u64_at(bytes, at)?, u64_at(bytes, at + 8)?);
+        let (handle, alone) = (Handle { offset, length }, flags & ALONE != 0);
+        Some(Self { handle, timestamp_min, timestamp_max, alone })
+    }
+
+    /// Whether nothing behind it can lie at or below `at` and above `since`.
+    pub(crate) fn is_outside(&self, at: u64, since: Option<u64>) -> bool {
+        since.is_some_and(|since| self.timestamp_max <= since) || (self.timestamp_min > at && self.alone)
     }
 }
 
@@ -104,7 +115,7 @@ impl Table {
             VERSION_SEALED => Some(cipher_of(disk.as_ref(), path, id, keys)?),
             found => return Err(Error::TooNew { path: path.to_owned(), found, known: VERSION }),
         };
-        let read_part = |part, handle| read_block(file.as_ref(), path, cipher.as_ref(), part, handle);
+        let read_part = |part, handle| read_block(file.as_ref(), path, length, cipher.as_ref(), part, handle);
         let read = |handle| read_part(Part::Block, handle);
         let properties = Properties::decode(read_part(Part::Properties, properties_handle)?)
             .ok_or_else(|| damaged("the properties cannot be read"))?;
@@ -163,6 +174,19 @@ impl Table {
         self.obsolete.store(false, Ordering::Release);
     }
 
+    /// Keys between which lies about as much of it, each: the last of every partition of its index.
+    pub(crate) fn sample_keys(&self) -> Result<Vec<Bytes>> {
+        let Some(top) = &self.current.top else { return Ok(Vec::new()) };
+        let mut keys = Vec::with_capacity(top.count());
+        let mut cursor = BlockCursor::new(top.clone());
+        cursor.seek_first().map_err(|_| self.malformed())?;
+        while cursor.is_valid() {
+            keys.push(Bytes::copy_from_slice(cursor.key()));
+            cursor.next().map_err(|_| self.malformed())?;
+        }
+        Ok(keys)
+    }
+
     /// Bytes held in memory all the time.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let tops = self.current.top.iter().chain(&self.history.top).map(|top| top.bytes() as u64);
@@ -177,25 +201,30 @@ impl Table {
 
     /// The newest version of `key` at or below `at` in this table. The filter has been asked by the caller.
     pub(crate) fn get(&self, key: &[u8], at: u64) -> Result<Option<Versioned>> {
-        let Some((block, found)) = self.find(&self.current, key, u64::MAX)? else { return Ok(None) };
+        let Some((block, found)) = self.find(&self.current, key, u64::MAX, at)? else { return Ok(None) };
         if found.timestamp <= at {
             return Ok(Some(versioned(&block, &found)));
         }
         if found.flags & HAS_HISTORY == 0 {
             return Ok(None);
         }
-        let found = self.find(&self.history, key, at)?;
+        let found = self.find(&self.history, key, at, at)?;
         Ok(found.map(|(block, found)| versioned(&block, &found)))
     }
 
-    fn find(&self, section: &Section, key: &[u8], at: u64) -> Result<Option<(Block, Found)>> {
+    /// The first entry of `key` at or below `timestamp`, unless none of its versions can lie at or below `at`.
+    fn find(&self, section: &Section, key: &[u8], timestamp: u64, at: u64) -> Result<Option<(Block, Found)>> {
         let malformed = |_| self.malformed();
-        let Some(partition) = self.partition_of(section, key, at)? else { return Ok(None) };
+        let Some(partition) = self.partition_of(section, key, timestamp)? else { return Ok(None) };
         let index = self.index_block(section, partition)?;
-        let Some(found) = index.find(key, at).map_err(malformed)? else { return Ok(None) };
-        let value = IndexValue::read(index.value_bytes(&found)).ok_or_else(|| self.malformed())?;
+        let Some(found) = index.find(key, timestamp).map_err(malformed)? else { return Ok(None) };
+        let value =
+            IndexValue::read(index.value_bytes(&found), found.flags).ok_or_else(|| self.malformed())?;
+        if value.is_outside(at, None) {
+            return Ok(None);
+        }
         let block = self.block(value.handle)?;
-        let found = block.find(key, at).map_err(malformed)?;
+        let found = block.find(key, timestamp).map_err(malformed)?;
         Ok(found.filter(|found| found.key_matches).map(|found| (block, found)))
     }
 
@@ -216,8 +245,20 @@ impl Table {
     }
 
     pub(crate) fn index_value(&self, index: &Block, at: usize) -> Result<IndexValue> {
-        let value = index.value_bytes_at(at).map_err(|_| self.malformed())?;
-        IndexValue::read(value).ok_or_else(|| self.malformed())
+        let (value, flags) = index.value_at(at).map_err(|_| self.malformed())?;
+        IndexValue::read(value, flags).ok_or_else(|| self.malformed())
+    }
+
+    /// Whether nothing of a partition can lie at or below `at` and above `since`.
+    pub(crate) fn partition_is_outside(
+        &self,
+        section: &Section,
+        partition: usize,
+        at: u64,
+        since: Option<u64>,
+    ) -> Result<bool> {
+        let Some(top) = &section.top else { return Ok(true) };
+        Ok(partition < top.count() && self.index_value(top, partition)?.is_outside(at, since))
     }
 
     /// A partition of a section's index.
@@ -252,7 +293,8 @@ impl Table {
 
     /// A block from the disk, for readers that would only wash out the cache.
     pub(crate) fn block_uncached(&self, handle: Handle) -> Result<Block> {
-        let payload = read_block(self.file.as_ref(), &self.path, self.cipher.as_ref(), Part::Block, handle)?;
+        let (file, cipher) = (self.file.as_ref(), self.cipher.as_ref());
+        let payload = read_block(file, &self.path, self.summary.bytes, cipher, Part::Block, handle)?;
         Block::new(payload).map_err(|_| Error::corrupt(&self.path, handle.offset, "not a block of entries"))
     }
 }
@@ -338,16 +380,18 @@ pub(crate) fn block_checksum(covered: &[u8], offset: u64) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&offset.to_le_bytes()), covered)
 }
 
-/// Reads, checks, opens and decompresses a block.
+/// Reads, checks, opens and decompresses a block of a file of `file_bytes`.
 fn read_block(
     file: &dyn ReadFile,
     path: &Path,
+    file_bytes: u64,
     cipher: Option<&FileCipher>,
     part: Part,
     handle: Handle,
 ) -> Result<Bytes> {
     let corrupt = |what: &str| Error::corrupt(path, handle.offset, what);
-    if handle.length < TRAILER_BYTES as u64 || handle.length > BLOCK_BYTES_MAX {
+    let inside = handle.offset.checked_add(handle.length).is_some_and(|end| end <= file_bytes);
+    if handle.length < TRAILER_BYTES as u64 || handle.length > BLOCK_BYTES_MAX || !inside {
         return Err(corrupt("a block of impossible length"));
     }
     let mut buffer = vec![0; handle.length as usize];
@@ -366,7 +410,8 @@ fn read_block(
     match buffer.pop() {
         Some(0) => Ok(Bytes::from(buffer)),
         Some(1) => {
-            let length = u32_at(&buffer, 0).filter(|length| u64::from(*length) <= BLOCK_BYTES_MAX);
+            let possible = (buffer.len() as u64 * LZ4_RATIO_MAX).min(BLOCK_BYTES_MAX);
+            let length = u32_at(&buffer, 0).filter(|length| u64::from(*length) <= possible);
             let length = length.ok_or_else(|| corrupt("a block of impossible length"))? as usize;
             let compressed = buffer.get(4..).unwrap_or_default();
             let plain = lz4_flex::block::decompress(compressed, length)

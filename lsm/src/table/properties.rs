@@ -53,6 +53,9 @@ pub(crate) struct Summary {
     /// Half of the history entries have a newer version in this table with at most this timestamp: a safe point there
     /// lets them go. `u64::MAX` without history.
     pub(crate) superseded_median: u64,
+    /// Half of the entries that delete have at most this timestamp. `u64::MAX` without any, and in tables that do not
+    /// tell.
+    pub(crate) deletes_median: u64,
     /// What the file is sealed with. Not known inside of the file; in the manifest it tells this file from any other.
     pub(crate) envelope: Option<Envelope>,
 }
@@ -74,6 +77,7 @@ impl Summary {
             (9, self.timestamp_min),
             (10, self.timestamp_max),
             (11, self.superseded_median),
+            (13, self.deletes_median),
         ] {
             put_integer(&mut buffer, tag, value);
         }
@@ -88,7 +92,7 @@ impl Summary {
     }
 
     pub(crate) fn decode(bytes: Bytes) -> Option<Self> {
-        let mut summary = Self::default();
+        let mut summary = Self { deletes_median: u64::MAX, ..Self::default() };
         for_each_field(bytes, |tag, mut value, raw| {
             match tag {
                 1 => summary.bytes = value.varint()?,
@@ -102,6 +106,7 @@ impl Summary {
                 9 => summary.timestamp_min = value.varint()?,
                 10 => summary.timestamp_max = value.varint()?,
                 11 => summary.superseded_median = value.varint()?,
+                13 => summary.deletes_median = value.varint()?,
                 12 => {
                     let (data_key, salt) = (u64_at(&raw, 0)?, raw.get(8..)?.try_into().ok()?);
                     summary.envelope = Some(Envelope { data_key, salt });
@@ -207,6 +212,7 @@ mod tests {
                 timestamp_min: 0,
                 timestamp_max: u64::MAX,
                 superseded_median: 17,
+                deletes_median: 18,
                 envelope: Some(Envelope { data_key: 7, salt: [9; 32] }),
             },
             versioned: true,

@@ -2,6 +2,7 @@
 
 mod basic;
 mod checkpoint;
+mod compaction;
 mod crash;
 mod damage;
 mod encryption;

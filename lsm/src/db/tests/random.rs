@@ -1,10 +1,12 @@
 //! Random operations, with flushes, compactions, reopening, snapshots, ingests and retention, against the model.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use env::disk::MemoryDisk;
 
-use super::model::{Dice, Model, Op, compare, contents, key, op, options, seeds, tidy};
-use crate::{Db, Retention, Snapshot, WriteBatch, WriteOptions};
+use super::model::{Dice, Model, Op, Readable, compare, contents, key, op, options, seeds, tidy};
+use crate::{Db, Retention, ScanOptions, Snapshot, WriteBatch, WriteOptions};
 
 struct Run {
     dice: Dice,
@@ -15,6 +17,8 @@ struct Run {
     snapshots: Vec<(Snapshot, Model, u64)>,
     now: u64,
     floor: u64,
+    /// Timestamps below the floor at which reads stay exact.
+    protected: Vec<u64>,
 }
 
 impl Run {
@@ -23,7 +27,17 @@ impl Run {
         let disk = MemoryDisk::new();
         let options = options(&disk, &mut dice);
         let db = Db::open(options.clone()).unwrap();
-        Self { dice, disk, options, db, model: Model::default(), snapshots: Vec::new(), now: 100, floor: 0 }
+        Self {
+            dice,
+            disk,
+            options,
+            db,
+            model: Model::default(),
+            snapshots: Vec::new(),
+            now: 100,
+            floor: 0,
+            protected: Vec::new(),
+        }
     }
 
     fn write(&mut self) {
@@ -76,6 +90,34 @@ impl Run {
         assert_eq!(self.db.sequence_durable(), sequence);
     }
 
+    /// Tables over whatever there is, in memory, too; of two that overlap the later is newer.
+    fn ingest_over(&mut self) {
+        let mut tables = Vec::new();
+        for _ in 0..1 + self.dice.below(2) {
+            let mut builder = self.db.table_builder(b'v').unwrap();
+            let keys: BTreeSet<_> = (0..self.dice.below(8)).map(|_| key(&mut self.dice, b'v')).collect();
+            for key in keys {
+                let timestamp = self.now.saturating_sub(self.dice.below(9)).max(self.floor + 1);
+                let value = (!self.dice.one_in(4)).then(|| vec![timestamp as u8; 30]);
+                builder.put_at(&key, timestamp, value.as_deref()).unwrap();
+                self.model.apply(&match value {
+                    Some(value) => Op::PutAt(key, timestamp, value),
+                    None => Op::DeleteAt(key, timestamp),
+                });
+            }
+            tables.extend(builder.finish().unwrap());
+            let mut builder = self.db.table_builder(b'p').unwrap();
+            let keys: BTreeSet<_> = (0..self.dice.below(8)).map(|_| key(&mut self.dice, b'p')).collect();
+            for key in keys {
+                builder.put(&key, &self.now.to_le_bytes()).unwrap();
+                self.model.apply(&Op::Put(key, self.now.to_le_bytes().to_vec()));
+            }
+            tables.extend(builder.finish().unwrap());
+        }
+        let sequence = self.db.ingest(tables).unwrap();
+        assert_eq!(self.db.sequence_durable(), sequence);
+    }
+
     fn reopen(&mut self) {
         self.snapshots.clear();
         self.db.flush().unwrap();
@@ -93,9 +135,35 @@ impl Run {
 
     fn retain(&mut self, floor: u64) {
         self.floor = floor;
-        let span =
-            Retention { start: Bytes::from_static(b"v"), end: Bytes::from_static(b"w"), safe_point: floor };
-        self.db.set_retention(vec![span]).unwrap();
+        let protected = self.protected.clone();
+        let (start, end) = (Bytes::from_static(b"v"), Bytes::from_static(b"w"));
+        // In two parts, so that tables lie over their border.
+        let middle = Bytes::from(key(&mut self.dice, b'v'));
+        let part = |start: &Bytes, end: &Bytes| Retention {
+            start: start.clone(),
+            end: end.clone(),
+            safe_point: floor,
+            protected: protected.clone(),
+        };
+        self.db.set_retention(vec![part(&start, &middle), part(&middle, &end)]).unwrap();
+    }
+
+    /// Protects a timestamp that is not below the floor yet, or lets one go.
+    fn protect(&mut self, floor: u64) {
+        if self.dice.one_in(3) && !self.protected.is_empty() {
+            self.protected.remove(0);
+        }
+        if self.dice.one_in(2) {
+            self.protected.push(self.floor + self.dice.below(1 + floor.saturating_sub(self.floor)));
+        }
+    }
+
+    fn check_protected(&self) {
+        for at in &self.protected {
+            let options = ScanOptions::default();
+            let expected = self.model.scan_at(b"v", b"w", *at, options);
+            assert_eq!(self.db.scan_versions(b"v", b"w", *at, options).unwrap(), expected, "at {at}");
+        }
     }
 
     fn step(&mut self) {
@@ -103,8 +171,13 @@ impl Run {
             0..=24 => self.write(),
             25..=29 => drop(self.db.step().unwrap()),
             30 => self.db.flush().unwrap(),
-            31 => self.db.compact().unwrap(),
-            32 => self.ingest(),
+            31 if self.dice.one_in(2) => self.db.compact().unwrap(),
+            31 => {
+                let (a, b) = (key(&mut self.dice, b'v'), key(&mut self.dice, b'v'));
+                self.db.compact_span(&a, &b).unwrap();
+            }
+            32 if self.dice.one_in(2) => self.ingest(),
+            32 => self.ingest_over(),
             33 => self.reopen(),
             34 => {
                 let snapshot = self.db.snapshot().unwrap();
@@ -116,6 +189,7 @@ impl Run {
             35 if self.options.encryption.is_some() => drop(self.db.rotate_data_key().unwrap()),
             _ => {
                 compare(&self.db, &self.model, &mut self.dice, self.now, self.floor);
+                self.check_protected();
                 for (snapshot, model, floor) in &self.snapshots {
                     compare(snapshot, model, &mut self.dice, self.now, *floor);
                 }
@@ -155,9 +229,11 @@ fn with_retention_reads_at_the_safe_point_and_above_stay_exact() {
                 // A snapshot taken before keeps what it saw.
                 let floor = run.now.saturating_sub(run.dice.below(30)).max(run.floor);
                 run.now += 1;
+                run.protect(floor);
                 run.retain(floor);
             }
         }
+        run.protected.clear();
         run.retain(run.now);
         run.db.compact().unwrap();
         run.snapshots.clear();
