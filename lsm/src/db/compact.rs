@@ -113,13 +113,7 @@ impl Engine {
             let mut compacting = self.compacting.lock();
             let view = self.view();
             let found = view.version.trees.iter().flat_map(|tree| {
-                // Most trees have no range deletes.
-                let any = tree
-                    .levels
-                    .iter()
-                    .flat_map(|level| level.iter())
-                    .any(|table| !table.range_deletes.is_empty());
-                let found = if any { covered(&extents(tree)) } else { Vec::new() };
+                let found = if tree.range_deletes { covered(&extents(tree)) } else { Vec::new() };
                 let keyspace = |id| {
                     tree.levels
                         .iter()
@@ -219,9 +213,9 @@ impl Engine {
         }
         edit.removed.extend(removed(&task.overlapped, task.to));
         let retentions = self.retentions();
-        let (from, to, in_place) = (task.from, task.to, task.from == task.to);
+        let (to, in_place) = (task.to, task.from == task.to);
         let garbage = task.inputs.iter().any(|table| in_place && garbage_percent(table, &retentions) > 0);
-        let inputs = task.inputs.iter().chain(&task.overlapped).cloned().collect::<Vec<_>>();
+        let read: u64 = task.tables().map(|table| table.summary.bytes).sum();
         let merging = Arc::new(Merging {
             view: self.view(),
             tables: self.tables.clone(),
@@ -231,14 +225,16 @@ impl Engine {
             task,
         });
         let output = self.merge(&merging)?;
-        let read: u64 = inputs.iter().map(|table| table.summary.bytes).sum();
         let written: u64 = output.iter().map(|table| table.summary.bytes).sum();
         edit.added = added(&output, to);
         self.install(edit, &output, |_| {})?;
         if garbage && written > read / 10 * 9 {
             self.compacting.lock().settled.extend(output.iter().map(|table| table.id));
         }
-        self.counters.count_compaction(from, to, read, written);
+        let task = &merging.task;
+        self.figures.read(task.keyspace, task.from, &task.inputs);
+        self.figures.read(task.keyspace, task.to, &task.overlapped);
+        self.counters.count_compaction(read, written);
         metrics::counter!("lsm_compactions_total").increment(1);
         metrics::counter!("lsm_compaction_bytes_total").increment(written);
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use env::disk::DirectoryLock;
 
+use super::figures::Figures;
 use super::write::Writing;
 use crate::compaction::retention::{GivenRetentions, Retentions};
 use crate::compaction::run::Tables;
@@ -56,6 +57,7 @@ pub(crate) struct Engine {
     pub(crate) wake: Condvar,
     pub(crate) progress: Condvar,
     pub(crate) counters: Counters,
+    pub(crate) figures: Figures,
     /// Microseconds that writers still have to wait, because background work is behind.
     pub(crate) delay_us: AtomicU64,
     pub(crate) _lock: Box<dyn DirectoryLock>,
@@ -93,7 +95,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn count_compaction(&self, _from: usize, _to: usize, read: u64, written: u64) {
+    pub(crate) fn count_compaction(&self, read: u64, written: u64) {
         self.compactions.fetch_add(1, Ordering::Relaxed);
         self.compaction_bytes_read.fetch_add(read, Ordering::Relaxed);
         self.compaction_bytes_written.fetch_add(written, Ordering::Relaxed);
@@ -196,6 +198,12 @@ impl Engine {
             change_view(view);
         });
         gone.iter().for_each(|table| table.mark_obsolete());
+        for added in edit.added.iter().filter(|added| by_id.contains_key(&added.id)) {
+            if let Some(keyspace) = self.keyspaces.index(added.summary.keyspace) {
+                self.figures.wrote(keyspace, added.level, added.summary.bytes);
+            }
+        }
+        self.figures.show(&version);
         if let Some(flushed) = edit.flushed {
             self.flushed.fetch_max(flushed, Ordering::AcqRel);
         }

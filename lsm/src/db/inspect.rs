@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::log::LogStats;
 use crate::options::Sequence;
 use crate::sync::AtomicU64;
-use crate::table::cursor::{Level, RunCursor, Window};
+use crate::table::cursor::{RunCursor, Window};
 use crate::table::file::Table;
 use crate::table::filter;
 
@@ -81,6 +81,38 @@ pub struct LevelStats {
     pub history: u64,
     /// Those that delete, range deletes included.
     pub deletes: u64,
+    /// Bytes of tables written into it since the database was opened: by flushes and ingests, by compactions.
+    pub written_bytes: u64,
+    /// Bytes of its tables that compactions have read since then.
+    pub read_bytes: u64,
+}
+
+impl KeyspaceStats {
+    /// Bytes written to tables for each byte that flushes and ingests brought, since the database was opened; the
+    /// write-ahead log comes on top. 1 if nothing was written.
+    pub fn write_amplification(&self) -> f64 {
+        let written: u64 = self.levels.iter().map(|level| level.written_bytes).sum();
+        ratio(written, self.levels.first().map_or(0, |level| level.written_bytes))
+    }
+
+    /// How many sorted runs a scan merges, memtables aside: tables of level 0, and other levels with tables. A read of a
+    /// key asks as many at most, each behind its filter.
+    pub fn read_amplification(&self) -> usize {
+        let level0 = self.levels.first().map_or(0, |level| level.tables);
+        level0 + self.levels.iter().skip(1).filter(|level| level.tables > 0).count()
+    }
+
+    /// Bytes of all tables for each byte in the last level, where a key has one place: an estimate from above of what is
+    /// obsolete. History counts as wanted. 1 without tables there.
+    pub fn space_amplification(&self) -> f64 {
+        let all: u64 = self.levels.iter().map(|level| level.bytes).sum();
+        ratio(all, self.levels.last().map_or(0, |level| level.bytes))
+    }
+}
+
+/// 1 without anything to compare with.
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
 impl Stats {
@@ -93,16 +125,6 @@ impl Stats {
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
         let view = self.view();
-        let level = |tables: &Level| {
-            let mut stats = LevelStats { tables: tables.len(), ..LevelStats::default() };
-            for table in tables.iter() {
-                stats.bytes += table.summary.bytes;
-                stats.entries += table.summary.entries;
-                stats.history += table.summary.history;
-                stats.deletes += table.summary.deletes + table.summary.range_deletes;
-            }
-            stats
-        };
         let keyspaces = self.keyspaces.all().iter().zip(&view.version.trees);
         let (cache_hits, cache_misses) = self.tables.cache.counts();
         let counter = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -112,10 +134,12 @@ impl Engine {
             memtable_bytes: view.active.bytes() as u64,
             memtables_sealed: view.sealed.len(),
             keyspaces: keyspaces
-                .map(|(keyspace, tree)| KeyspaceStats {
-                    prefix: keyspace.prefix,
-                    name: keyspace.name,
-                    levels: tree.levels.iter().map(level).collect(),
+                .enumerate()
+                .map(|(index, (keyspace, tree))| {
+                    let levels = tree.levels.iter().enumerate();
+                    let levels =
+                        levels.map(|(level, tables)| self.figures.level(index, level, tables)).collect();
+                    KeyspaceStats { prefix: keyspace.prefix, name: keyspace.name, levels }
                 })
                 .collect(),
             cache_bytes: self.tables.cache.bytes(),

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod compact;
 mod engine;
+mod figures;
 mod flush;
 mod ingest;
 mod inspect;

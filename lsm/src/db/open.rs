@@ -12,6 +12,7 @@ use env::disk::{DirectoryLock, Disk};
 
 use super::checkpoint::refuse_incomplete;
 use super::engine::{Compacting, Counters, Engine, Signal};
+use super::figures::Figures;
 use super::write::{Writing, insert};
 use crate::batch;
 use crate::cache::BlockCache;
@@ -97,6 +98,8 @@ impl Engine {
         manifest.rewrite(keyspaces.all(), &everything)?;
 
         let full = memtable.bytes() >= options.memtable_bytes_max;
+        let figures = Figures::new(keyspaces.all());
+        figures.show(&version);
         let view = View { active: memtable, sealed: Vec::new(), version: Arc::new(version) };
         let engine = Self {
             options,
@@ -121,6 +124,7 @@ impl Engine {
             wake: Condvar::new(),
             progress: Condvar::new(),
             counters: Counters::default(),
+            figures,
             delay_us: AtomicU64::new(0),
             _lock: lock,
         };
