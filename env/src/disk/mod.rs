@@ -123,6 +123,9 @@ pub trait ReadFile: Send + Sync + fmt::Debug {
 
     /// The file's length in bytes.
     fn length(&self) -> io::Result<u64>;
+
+    /// These bytes will be read soon: a hint, which may do nothing.
+    fn will_need(&self, _offset: u64, _length: u64) {}
 }
 
 /// Holds a directory until dropped.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::file::{Section, Table};
 use crate::block::{Block, BlockCursor, DELETES, HAS_HISTORY};
 use crate::entry::Versioned;
@@ -52,11 +53,13 @@ struct SectionCursor {
     window: Window,
     /// Whether blocks that are read go into the cache.
     caching: bool,
+    ahead: Ahead,
 }
 
 impl SectionCursor {
     fn new(table: Arc<Table>, which: Which, window: Window, caching: bool) -> Self {
-        Self { table, which, partition: 0, index: None, data: None, window, caching }
+        let ahead = if caching { Ahead::scan() } else { Ahead::whole() };
+        Self { table, which, partition: 0, index: None, data: None, window, caching, ahead }
     }
 
     fn section(&self) -> &Section {
@@ -80,7 +83,11 @@ impl SectionCursor {
             self.index = None;
             return Ok(false);
         }
-        let block = self.table.index_block(self.section(), partition)?;
+        let block = if self.caching {
+            self.table.index_block(self.section(), partition)?
+        } else {
+            self.table.index_block_uncached(self.section(), partition)?
+        };
         self.index = Some((block, usize::MAX));
         Ok(true)
     }
@@ -125,10 +132,10 @@ impl SectionCursor {
                 self.step_index(reverse);
                 continue;
             }
-            let block: Block = if self.caching {
-                self.table.block(value.handle)?
+            let block = if self.caching {
+                self.table.block_ahead(value.handle, &mut self.ahead)?
             } else {
-                self.table.block_uncached(value.handle)?
+                self.table.block_uncached(value.handle, &mut self.ahead)?
             };
             match &mut self.data {
                 Some(data) => data.reset(block),

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use env::disk::{Disk, ReadFile};
 
+use super::ahead::Ahead;
 use super::filter::Filter;
 use super::properties::{Handle, Properties, Summary};
 use crate::block::{ALONE, Block, BlockCursor, DELETES, Found, HAS_HISTORY, Malformed};
@@ -286,13 +287,39 @@ impl Table {
         if let Some(block) = self.cache.get(self.id, handle.offset) {
             return Ok(block);
         }
-        let block = self.block_uncached(handle)?;
+        let block = self.read(handle)?;
         self.cache.insert(self.id, handle.offset, block.clone());
         Ok(block)
     }
 
-    /// A block from the disk, for readers that would only wash out the cache.
-    pub(crate) fn block_uncached(&self, handle: Handle) -> Result<Block> {
+    /// The same for a walk, which may read ahead.
+    pub(crate) fn block_ahead(&self, handle: Handle, ahead: &mut Ahead) -> Result<Block> {
+        if let Some(block) = self.cache.get(self.id, handle.offset) {
+            return Ok(block);
+        }
+        let block = self.block_uncached(handle, ahead)?;
+        self.cache.insert(self.id, handle.offset, block.clone());
+        Ok(block)
+    }
+
+    /// A block from the disk, for a walk that would only wash out the cache.
+    pub(crate) fn block_uncached(&self, handle: Handle, ahead: &mut Ahead) -> Result<Block> {
+        if let Some((offset, length)) = ahead.read(handle.offset, handle.length) {
+            self.file.will_need(offset, length);
+        }
+        self.read(handle)
+    }
+
+    /// A partition of a section's index for the same: one that is in memory, or from the disk.
+    pub(crate) fn index_block_uncached(&self, section: &Section, partition: usize) -> Result<Block> {
+        if let Some(block) = section.pinned.get(partition).and_then(OnceLock::get) {
+            return Ok(block.clone());
+        }
+        let Some(top) = &section.top else { return Err(self.malformed()) };
+        self.read(self.index_value(top, partition)?.handle)
+    }
+
+    fn read(&self, handle: Handle) -> Result<Block> {
         let (file, cipher) = (self.file.as_ref(), self.cipher.as_ref());
         let payload = read_block(file, &self.path, self.summary.bytes, cipher, Part::Block, handle)?;
         Block::new(payload).map_err(|_| Error::corrupt(&self.path, handle.offset, "not a block of entries"))

@@ -23,6 +23,7 @@
 //! - The bounds `start` and `end` (exclusive) enclose every key and every range delete of the table.
 //! - A table's file is never written after its sync, and its number is never used again.
 
+pub(crate) mod ahead;
 pub(crate) mod builder;
 pub(crate) mod cursor;
 pub(crate) mod file;

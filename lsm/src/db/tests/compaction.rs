@@ -6,17 +6,21 @@ use bytes::Bytes;
 use env::disk::{Disk, MemoryDisk};
 
 use super::model::{Dice, Readable, options};
-use crate::{Compression, Db, Keyspace, Options, Retention, ScanOptions, WriteBatch, WriteOptions};
+use crate::{Compression, Db, Keyspace, Options, Retention, ScanOptions, Stats, WriteBatch, WriteOptions};
 
-/// Small blocks and tables, no cache, nothing encrypted.
+/// Small blocks and tables, nothing encrypted.
 fn open(disk: &MemoryDisk) -> Db {
+    open_with(disk, 0)
+}
+
+fn open_with(disk: &MemoryDisk, cache_bytes: u64) -> Db {
     let versioned = Keyspace { compression: Compression::None, ..Keyspace::versioned(b'v', "versioned") };
     Db::open(Options {
         keyspaces: vec![versioned, Keyspace::plain(b'p', "plain")],
         memtable_bytes_max: 1 << 20,
         table_bytes: 2_000,
         block_bytes: 300,
-        cache_bytes: 0,
+        cache_bytes,
         level0_tables: 4,
         level1_bytes: 1 << 20,
         encryption: None,
@@ -180,4 +184,36 @@ fn reads_at_a_time_pass_over_blocks_and_tables_of_other_times() {
     let before = disk.counters().reads;
     assert_eq!(db.get_at(&key(400), 15).unwrap(), None);
     assert!(disk.counters().reads - before <= 2, "an index and at most a block");
+}
+
+#[test]
+fn levels_tell_what_they_have_had() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    (1..4).for_each(|time| fill(&db, time));
+    let keyspace = |db: &Db| db.stats().keyspaces[0].clone();
+    let flushed = keyspace(&db);
+    assert_eq!(flushed.levels[0].written_bytes, db.stats().flush_bytes);
+    assert_eq!((flushed.read_amplification(), flushed.write_amplification()), (3, 1.0));
+    db.compact().unwrap();
+    let (compacted, stats) = (keyspace(&db), db.stats());
+    assert_eq!(compacted.levels[0].read_bytes, flushed.levels[0].bytes);
+    assert_eq!(stats.compaction_bytes_read, compacted.levels.iter().map(|l| l.read_bytes).sum::<u64>());
+    let written: u64 = compacted.levels.iter().map(|level| level.written_bytes).sum();
+    assert_eq!(stats.flush_bytes + stats.compaction_bytes_written, written);
+    assert_eq!((compacted.read_amplification(), compacted.space_amplification()), (1, 1.0));
+    assert!(compacted.write_amplification() > 1.5 && compacted.write_amplification() < 3.5);
+}
+
+#[test]
+fn a_compaction_leaves_the_block_cache_alone() {
+    let disk = MemoryDisk::new();
+    let db = open_with(&disk, 1 << 20);
+    fill(&db, 10);
+    fill(&db, 20);
+    let before = db.stats();
+    db.compact().unwrap();
+    let after = db.stats();
+    let cache = |stats: &Stats| (stats.cache_bytes, stats.cache_hits, stats.cache_misses);
+    assert_eq!(cache(&after), cache(&before));
 }
