@@ -24,6 +24,12 @@ pub(crate) fn cpu_ticks() -> u64 {
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
+/// Processor time of this thread in seconds.
+pub(crate) fn thread_cpu_s() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
 /// The number behind a name in a file of lines; NaN if there is none.
 fn field(path: &Path, name: &str) -> f64 {
     let text = fs::read_to_string(path).unwrap_or_default();

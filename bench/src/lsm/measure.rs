@@ -37,6 +37,8 @@ struct Worker {
 struct Done {
     latencies: Latencies,
     seconds: f64,
+    /// Processor time of its threads.
+    cpu_s: f64,
 }
 
 /// Measures as told and prints the outcome on standard output.
@@ -64,13 +66,7 @@ fn single_versions(task: &Task) -> Result<Outcome> {
     let count = done.latencies.count();
     let written = written_entries(task.workload, count);
     let settling = now();
-    let mut outcome = Outcome {
-        ops_per_s: count as f64 / done.seconds,
-        p50_us: done.latencies.percentile_us(0.5),
-        p99_us: done.latencies.percentile_us(0.99),
-        p999_us: done.latencies.percentile_us(0.999),
-        ..Outcome::default()
-    };
+    let mut outcome = done.outcome();
     if written > 0.0 {
         settle(store)?;
         outcome.settle_s = settling.elapsed().as_secs_f64();
@@ -209,6 +205,7 @@ fn seek(store: &dyn Store, worker: &mut Worker, keys: u64, reverse: bool) -> Res
 fn scan_all(task: &Task, store: &dyn Store) -> Result<Done> {
     let mut done = Done::default();
     let begin = now();
+    let cpu_before = machine::thread_cpu_s();
     while done.seconds < task.seconds {
         let mut last = now();
         let mut entries = 0u64;
@@ -227,6 +224,7 @@ fn scan_all(task: &Task, store: &dyn Store) -> Result<Done> {
         }
         done.seconds = begin.elapsed().as_secs_f64();
     }
+    done.cpu_s = machine::thread_cpu_s() - cpu_before;
     Ok(done)
 }
 
@@ -302,14 +300,23 @@ fn versions(task: &Task, old: u64) -> Result<Outcome> {
         must_exist(store.get_now(&versioned(worker.random.below(keys)))?)
     })?;
     Ok(Outcome {
-        ops_per_s: done.latencies.count() as f64 / done.seconds,
-        p50_us: done.latencies.percentile_us(0.5),
-        p99_us: done.latencies.percentile_us(0.99),
-        p999_us: done.latencies.percentile_us(0.999),
         space_amp: machine::bytes_on_disk(&task.dir)? / (keys * (old + 1) * ENTRY_BYTES) as f64,
         rss_mib: machine::peak_memory_mib(),
-        ..Outcome::default()
+        ..done.outcome()
     })
+}
+
+impl Done {
+    fn outcome(&self) -> Outcome {
+        Outcome {
+            ops_per_s: self.latencies.count() as f64 / self.seconds,
+            p50_us: self.latencies.percentile_us(0.5),
+            p99_us: self.latencies.percentile_us(0.99),
+            p999_us: self.latencies.percentile_us(0.999),
+            cpu_us: self.cpu_s * 1e6 / self.latencies.count() as f64,
+            ..Outcome::default()
+        }
+    }
 }
 
 impl Worker {
@@ -333,10 +340,16 @@ fn repeat(
 ) -> Result<Done> {
     let mut workers: Vec<Worker> = (0..threads as u64).map(|number| Worker::new(task, number)).collect();
     let begin = now();
-    let results: Vec<Result<Latencies>> = std::thread::scope(|scope| {
+    let results: Vec<Result<(Latencies, f64)>> = std::thread::scope(|scope| {
         let handles: Vec<_> = workers
             .iter_mut()
-            .map(|worker| scope.spawn(|| repeat_here(worker, threads as u64, until, &operation)))
+            .map(|worker| {
+                scope.spawn(|| {
+                    let cpu_before = machine::thread_cpu_s();
+                    let latencies = repeat_here(worker, threads as u64, until, &operation)?;
+                    Ok((latencies, machine::thread_cpu_s() - cpu_before))
+                })
+            })
             .collect();
         let ended = |handle: std::thread::ScopedJoinHandle<'_, _>| {
             handle.join().unwrap_or(Err(Failure::Wrong("a thread of the workload has panicked")))
@@ -345,7 +358,9 @@ fn repeat(
     });
     let mut done = Done { seconds: begin.elapsed().as_secs_f64(), ..Done::default() };
     for result in results {
-        done.latencies.merge(&result?);
+        let (latencies, cpu_s) = result?;
+        done.latencies.merge(&latencies);
+        done.cpu_s += cpu_s;
     }
     Ok(done)
 }

@@ -19,23 +19,25 @@ pub(crate) struct Outcome {
     pub(crate) rss_mib: f64,
     /// How long the tree took to settle afterwards.
     pub(crate) settle_s: f64,
+    /// Processor time of the workload's own threads per operation: what other programs on the machine disturb least.
+    pub(crate) cpu_us: f64,
 }
 
 impl Default for Outcome {
     fn default() -> Self {
-        Self::from([f64::NAN; 8])
+        Self::from([f64::NAN; 9])
     }
 }
 
-impl From<[f64; 8]> for Outcome {
-    fn from(figures: [f64; 8]) -> Self {
-        let [ops_per_s, p50_us, p99_us, p999_us, write_amp, space_amp, rss_mib, settle_s] = figures;
-        Self { ops_per_s, p50_us, p99_us, p999_us, write_amp, space_amp, rss_mib, settle_s }
+impl From<[f64; 9]> for Outcome {
+    fn from(figures: [f64; 9]) -> Self {
+        let [ops_per_s, p50_us, p99_us, p999_us, write_amp, space_amp, rss_mib, settle_s, cpu_us] = figures;
+        Self { ops_per_s, p50_us, p99_us, p999_us, write_amp, space_amp, rss_mib, settle_s, cpu_us }
     }
 }
 
 impl Outcome {
-    fn figures(&self) -> [f64; 8] {
+    fn figures(&self) -> [f64; 9] {
         [
             self.ops_per_s,
             self.p50_us,
@@ -45,6 +47,7 @@ impl Outcome {
             self.space_amp,
             self.rss_mib,
             self.settle_s,
+            self.cpu_us,
         ]
     }
 
@@ -55,7 +58,7 @@ impl Outcome {
 
     pub(crate) fn decode(line: &str) -> Option<Self> {
         let figures: Option<Vec<f64>> = line.trim().split('\t').map(|figure| figure.parse().ok()).collect();
-        <[f64; 8]>::try_from(figures?).ok().map(Self::from)
+        <[f64; 9]>::try_from(figures?).ok().map(Self::from)
     }
 }
 
@@ -98,7 +101,7 @@ impl Outcomes {
     /// The medians of all figures.
     pub(crate) fn median(&self, workload: Workload, engine: Engine) -> Outcome {
         let mut at = 0;
-        Outcome::from([0.0; 8].map(|_| {
+        Outcome::from([0.0; 9].map(|_| {
             at += 1;
             self.figures(workload, engine, |outcome| {
                 outcome.figures().get(at - 1).copied().unwrap_or(f64::NAN)
@@ -112,7 +115,13 @@ impl Outcomes {
         self.median(workload, Engine::Nunatak).ops_per_s / self.median(workload, peer).ops_per_s
     }
 
-    /// The same against the better peer.
+    /// The same against the better peer, by the processor time that an operation costs its thread.
+    pub(crate) fn cpu_ratio_to_best(&self, workload: Workload) -> f64 {
+        let cost = |engine| self.median(workload, engine).cpu_us;
+        cost(Engine::Rocksdb).min(cost(Engine::Fjall)) / cost(Engine::Nunatak)
+    }
+
+    /// The same as [`Self::ratio`] against the better peer.
     pub(crate) fn ratio_to_best(&self, workload: Workload) -> f64 {
         self.ratio(workload, Engine::Rocksdb).min(self.ratio(workload, Engine::Fjall))
     }

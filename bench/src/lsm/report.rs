@@ -9,7 +9,7 @@ const ENGINES: [(Engine, &str); 3] =
 /// For people: medians with their spread, then the ratios. Workloads in `unbounded` ran without their memory bound.
 pub(crate) fn table(outcomes: &Outcomes, unbounded: &[Workload]) -> String {
     let mut out = format!(
-        "\n{:<20} {:<8} {:>10} {:>23} {:>9} {:>9} {:>9} {:>6} {:>6} {:>6} {:>7}\n",
+        "\n{:<20} {:<8} {:>10} {:>23} {:>9} {:>9} {:>9} {:>8} {:>6} {:>6} {:>6} {:>7}\n",
         "workload",
         "engine",
         "ops/s",
@@ -17,6 +17,7 @@ pub(crate) fn table(outcomes: &Outcomes, unbounded: &[Workload]) -> String {
         "p50 us",
         "p99 us",
         "p99.9 us",
+        "cpu us",
         "w-amp",
         "s-amp",
         "MiB",
@@ -27,13 +28,14 @@ pub(crate) fn table(outcomes: &Outcomes, unbounded: &[Workload]) -> String {
         let ops = outcomes.figures(workload, engine, |outcome| outcome.ops_per_s);
         let name = marked(workload, unbounded);
         out += &format!(
-            "{name:<20} {:<8} {:>10.0} {:>23} {:>9} {:>9} {:>9} {:>6} {:>6} {:>6.0} {:>7}\n",
+            "{name:<20} {:<8} {:>10.0} {:>23} {:>9} {:>9} {:>9} {:>8} {:>6} {:>6} {:>6.0} {:>7}\n",
             engine.name(),
             ops.median(),
             format!("({:.0} … {:.0})", ops.min(), ops.max()),
             figure(median.p50_us, 2),
             figure(median.p99_us, 1),
             figure(median.p999_us, 1),
+            figure(median.cpu_us, 3),
             figure(median.write_amp, 2),
             figure(median.space_amp, 3),
             median.rss_mib,
@@ -64,11 +66,12 @@ fn ratios(outcomes: &Outcomes) -> String {
             format!("  mark {mark:.1} {}", if best >= mark { "reached" } else { "missed" })
         });
         out += &format!(
-            "{:<20} {:>6.2} x the better peer (rocksdb {}, fjall {}) {:<30}{mark}\n",
+            "{:<20} {:>6.2} x the better peer (rocksdb {}, fjall {}; by processor time {}) {:<30}{mark}\n",
             workload.name(),
             best,
             figure(outcomes.ratio(workload, Engine::Rocksdb), 2),
             figure(outcomes.ratio(workload, Engine::Fjall), 2),
+            figure(outcomes.cpu_ratio_to_best(workload), 2),
             "#".repeat((best * 10.0).clamp(0.0, 30.0) as usize),
         );
     }
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn the_table_tells_whether_a_mark_is_reached() {
         let table = table(&outcomes(), &[]);
-        assert!(table.contains("1.50 x the better peer (rocksdb 1.50, fjall 3.00)"), "{table}");
+        assert!(table.contains("1.50 x the better peer (rocksdb 1.50, fjall 3.00;"), "{table}");
         assert!(table.contains("mark 1.2 reached"), "{table}");
     }
 
