@@ -1,10 +1,11 @@
 //! Blocks of sorted entries: searched by an array of key heads, without copying and with few cache misses.
 //!
 //! ```text
-//! payload  := entry* | head u64 LE * n | offset * n | common prefix | its length u16 LE | count n and marks u32 LE
+//! payload  := data* | head u64 LE * n | timestamp u64 LE * n if present | offset of data * n | mark u8 * n
+//!           | common prefix | its length u16 LE | count n and marks u32 LE
 //! marks    := bit 31: entries have timestamps | bit 30: offsets are u32 LE, else u16 LE
-//! entry    := suffix length varint | value length << 2 | flags  varint | timestamp u64 LE if present
-//!           | suffix bytes from the ninth on | value bytes
+//! mark     := suffix length << 2 | flags     length 63: the data begins with it, as a varint
+//! data     := suffix bytes from the ninth on | value bytes
 //! flags    := 1 the entry deletes (no value), or in an index: no key behind it has history | 2 the key has history in
 //!             this table
 //! index value := offset varint | length varint | min timestamp u64 LE | max timestamp u64 LE
@@ -12,7 +13,8 @@
 //! A key is the common prefix of the block, then the suffix: the head is the suffix's first eight bytes as a big-endian
 //! number, padded with zeros, so that comparing heads compares keys until two heads are equal. A search is a binary
 //! search over the heads, which lie together, and looks at an entry or two in the end (prefix truncation and 'poor
-//! man's normalized keys': Graefe and Larson, "B-Tree Indexes and CPU Caches", 2001). Order is key ascending, then
+//! man's normalized keys': Graefe and Larson, "B-Tree Indexes and CPU Caches", 2001). A walk reads the arrays alone, and
+//! the data only of keys that differ beyond their head, and of values that are asked for. Order is key ascending, then
 //! timestamp descending.
 
 use std::cmp::Ordering;
@@ -25,6 +27,8 @@ const TIMESTAMPS: u32 = 1 << 31;
 const WIDE: u32 = 1 << 30;
 const TRAILER_BYTES: usize = 6;
 const HEAD_BYTES: usize = 8;
+/// Suffixes of this length and more have it in their data.
+const LONG_SUFFIX: usize = 63;
 /// Room for the key of a cursor, so that most never move.
 const KEY_BYTES_GUESS: usize = 64;
 
@@ -72,7 +76,7 @@ impl BlockBuilder {
 
     /// Bytes of the payload if it were finished now, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        let each = HEAD_BYTES + 2 + 4 + if self.timestamps { 8 } else { 0 };
+        let each = HEAD_BYTES + 6 + if self.timestamps { 8 } else { 0 };
         self.bytes.len() + each * self.entries.len() + TRAILER_BYTES
     }
 
@@ -96,20 +100,20 @@ impl BlockBuilder {
         let mut offsets = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             let suffix = self.slice(entry.key_at + common, entry.value_at);
-            let value = self.slice(entry.value_at, entry.end);
             offsets.push(payload.len() as u32);
-            put_varint(&mut payload, suffix.len() as u64);
-            put_varint(&mut payload, (value.len() as u64) << 2 | u64::from(entry.flags));
-            if self.timestamps {
-                payload.extend_from_slice(&entry.timestamp.to_le_bytes());
+            if suffix.len() >= LONG_SUFFIX {
+                put_varint(&mut payload, suffix.len() as u64);
             }
             payload.extend_from_slice(suffix.get(HEAD_BYTES..).unwrap_or_default());
-            payload.extend_from_slice(value);
+            payload.extend_from_slice(self.slice(entry.value_at, entry.end));
         }
         let wide = payload.len() > usize::from(u16::MAX);
         for entry in &self.entries {
             let head = head_of(self.slice(entry.key_at + common, entry.value_at));
             payload.extend_from_slice(&head.to_le_bytes());
+        }
+        if self.timestamps {
+            self.entries.iter().for_each(|entry| payload.extend_from_slice(&entry.timestamp.to_le_bytes()));
         }
         for offset in offsets {
             if wide {
@@ -118,6 +122,9 @@ impl BlockBuilder {
                 payload.extend_from_slice(&(offset as u16).to_le_bytes());
             }
         }
+        let suffix_length = |entry: &Added| entry.value_at - entry.key_at - common;
+        let mark = |entry: &Added| (suffix_length(entry).min(LONG_SUFFIX) as u8) << 2 | entry.flags;
+        payload.extend(self.entries.iter().map(mark));
         payload.extend_from_slice(first.get(..common).unwrap_or_default());
         payload.extend_from_slice(&(common as u16).to_le_bytes());
         let marks = if self.timestamps { TIMESTAMPS } else { 0 } | if wide { WIDE } else { 0 };
@@ -157,7 +164,9 @@ pub(crate) struct Block {
     payload: Bytes,
     count: usize,
     heads_at: usize,
+    timestamps_at: usize,
     offsets_at: usize,
+    marks_at: usize,
     common_at: usize,
     common_end: usize,
     timestamps: bool,
@@ -202,13 +211,28 @@ impl Block {
         let common = usize::from(u16::from_le_bytes(*low));
         let common_at = trailer_at.checked_sub(common).ok_or(Malformed)?;
         let offset_bytes = if wide { 4 } else { 2 };
-        let offsets_at = common_at.checked_sub(count * offset_bytes).ok_or(Malformed)?;
-        let heads_at = offsets_at.checked_sub(count * HEAD_BYTES).ok_or(Malformed)?;
+        let timestamps = marks & TIMESTAMPS != 0;
+        let timestamp_bytes = if timestamps { 8 } else { 0 };
+        let marks_at = common_at.checked_sub(count).ok_or(Malformed)?;
+        let offsets_at = marks_at.checked_sub(count * offset_bytes).ok_or(Malformed)?;
+        let timestamps_at = offsets_at.checked_sub(count * timestamp_bytes).ok_or(Malformed)?;
+        let heads_at = timestamps_at.checked_sub(count * HEAD_BYTES).ok_or(Malformed)?;
         if count == 0 {
             return Err(Malformed);
         }
-        let timestamps = marks & TIMESTAMPS != 0;
-        Ok(Self { payload, count, heads_at, offsets_at, common_at, common_end: trailer_at, timestamps, wide })
+        let common_end = trailer_at;
+        Ok(Self {
+            payload,
+            count,
+            heads_at,
+            timestamps_at,
+            offsets_at,
+            marks_at,
+            common_at,
+            common_end,
+            timestamps,
+            wide,
+        })
     }
 
     /// Bytes held in memory.
@@ -236,30 +260,36 @@ impl Block {
         u64_at(&self.payload, self.heads_at + HEAD_BYTES * index).unwrap_or(u64::MAX)
     }
 
+    /// Where the data of an entry begins.
+    #[inline]
+    fn offset(&self, index: usize) -> Decoded<usize> {
+        if self.wide {
+            return Ok(u32_at(&self.payload, self.offsets_at + 4 * index).ok_or(Malformed)? as usize);
+        }
+        let at = self.offsets_at + 2 * index;
+        let offset = self.payload.get(at..at + 2).and_then(|bytes| bytes.first_chunk::<2>());
+        Ok(usize::from(u16::from_le_bytes(*offset.ok_or(Malformed)?)))
+    }
+
     #[inline]
     fn raw(&self, index: usize) -> Decoded<Raw> {
-        let mut at = if self.wide {
-            u32_at(&self.payload, self.offsets_at + 4 * index).ok_or(Malformed)? as usize
-        } else {
-            let at = self.offsets_at + 2 * index;
-            let offset = self.payload.get(at..at + 2).and_then(|bytes| bytes.first_chunk::<2>());
-            usize::from(u16::from_le_bytes(*offset.ok_or(Malformed)?))
-        };
-        let entries = self.payload.get(..self.heads_at).ok_or(Malformed)?;
-        let suffix_length = varint(entries, &mut at).ok_or(Malformed)? as usize;
-        let length = varint(entries, &mut at).ok_or(Malformed)?;
-        let mut timestamp = 0;
-        if self.timestamps {
-            timestamp = u64_at(entries, at).ok_or(Malformed)?;
-            at += 8;
+        let mark = *self.payload.get(self.marks_at + index).ok_or(Malformed)?;
+        let mut at = self.offset(index)?;
+        let end = if index + 1 < self.count { self.offset(index + 1)? } else { self.heads_at };
+        let mut suffix_length = usize::from(mark >> 2);
+        if suffix_length == LONG_SUFFIX {
+            suffix_length = varint(&self.payload, &mut at).ok_or(Malformed)? as usize;
         }
+        let timestamp = if self.timestamps {
+            u64_at(&self.payload, self.timestamps_at + 8 * index).ok_or(Malformed)?
+        } else {
+            0
+        };
         let value_at = at.checked_add(suffix_length.saturating_sub(HEAD_BYTES)).ok_or(Malformed)?;
-        let end = value_at.checked_add((length >> 2) as usize).ok_or(Malformed)?;
-        if end > entries.len() {
+        if value_at > end || end > self.heads_at {
             return Err(Malformed);
         }
-        let flags = (length & 3) as u8;
-        Ok(Raw { suffix_length, rest: (at, value_at), flags, timestamp, value: (value_at, end) })
+        Ok(Raw { suffix_length, rest: (at, value_at), flags: mark & 3, timestamp, value: (value_at, end) })
     }
 
     /// Compares an entry that has the same head with (common prefix + suffix, timestamp).
@@ -438,12 +468,12 @@ impl BlockCursor {
             return Ok(());
         }
         let raw = self.block.raw(index)?;
-        self.key.truncate(self.block.common_end - self.block.common_at);
-        let head = self.block.head(index).to_be_bytes();
-        if raw.suffix_length == HEAD_BYTES {
-            self.key.extend_from_slice(&head);
+        let common = self.block.common_end - self.block.common_at;
+        self.key.truncate(common);
+        self.key.extend_from_slice(&self.block.head(index).to_be_bytes());
+        if raw.suffix_length <= HEAD_BYTES {
+            self.key.truncate(common + raw.suffix_length);
         } else {
-            self.key.extend_from_slice(head.get(..raw.suffix_length).unwrap_or(&head));
             self.key.extend_from_slice(self.block.slice(raw.rest));
         }
         self.timestamp = raw.timestamp;
@@ -564,6 +594,26 @@ mod tests {
             assert_eq!((found.index, found.key_matches, block.value_bytes(&found)), (index, true, &key[..]));
             cursor.seek(key, 0).unwrap();
             assert_eq!(cursor.key(), key);
+        }
+    }
+
+    #[test]
+    fn long_keys_without_a_common_prefix_are_found() {
+        let keys: Vec<Vec<u8>> =
+            (0..40usize).map(|n| [vec![n as u8; 20 + n * 9], vec![7]].concat()).collect();
+        let mut builder = BlockBuilder::new(true);
+        keys.iter().for_each(|key| builder.add(key, 5, HAS_HISTORY, key));
+        let block = Block::new(Bytes::from(builder.finish())).unwrap();
+        let mut cursor = BlockCursor::new(block.clone());
+        for key in &keys {
+            let found = block.find(key, 9).unwrap().unwrap();
+            assert_eq!(
+                (found.key_matches, found.flags, block.value_bytes(&found)),
+                (true, HAS_HISTORY, &key[..])
+            );
+            cursor.seek(key, 5).unwrap();
+            assert_eq!((cursor.key(), cursor.value_bytes()), (&key[..], &key[..]));
+            assert!(!block.find(&key[..key.len() - 1], 9).unwrap().unwrap().key_matches);
         }
     }
 

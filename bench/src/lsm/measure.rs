@@ -195,7 +195,7 @@ fn synced(store: &dyn Store, worker: &mut Worker, keys: u64) -> Result<()> {
 fn seek(store: &dyn Store, worker: &mut Worker, keys: u64, reverse: bool) -> Result<()> {
     let mut touched = 0u64;
     store.scan(&key(worker.random.below(keys)), reverse, NEXTS + 1, &mut |key, value| {
-        touched += u64::from(key.last().copied().unwrap_or(0)) + value.len() as u64;
+        touched += u64::from(key.last().copied().unwrap_or(0)) + u64::from(value.first().copied().unwrap_or(0));
     })?;
     std::hint::black_box(touched);
     Ok(())
@@ -263,7 +263,9 @@ fn ycsb(task: &Task, store: &dyn Store) -> Result<Done> {
             Workload::YcsbE => {
                 let limit = 1 + worker.random.below(100);
                 let mut touched = 0;
-                store.scan(&key, false, limit, &mut |_, value| touched += value.len())?;
+                store.scan(&key, false, limit, &mut |_, value| {
+                    touched += u64::from(value.first().copied().unwrap_or(0));
+                })?;
                 std::hint::black_box(touched);
                 Ok(())
             }
