@@ -195,7 +195,8 @@ fn synced(store: &dyn Store, worker: &mut Worker, keys: u64) -> Result<()> {
 fn seek(store: &dyn Store, worker: &mut Worker, keys: u64, reverse: bool) -> Result<()> {
     let mut touched = 0u64;
     store.scan(&key(worker.random.below(keys)), reverse, NEXTS + 1, &mut |key, value| {
-        touched += u64::from(key.last().copied().unwrap_or(0)) + u64::from(value.first().copied().unwrap_or(0));
+        touched +=
+            u64::from(key.last().copied().unwrap_or(0)) + u64::from(value.first().copied().unwrap_or(0));
     })?;
     std::hint::black_box(touched);
     Ok(())
