@@ -31,7 +31,7 @@ mod tree;
 
 pub use batch::{Operation, Operations, WriteBatch};
 pub use compaction::retention::Retention;
-pub use db::{Db, KeyspaceStats, LevelStats, Snapshot, Stats, TableBuilder, TableFile};
+pub use db::{BlockInfo, Db, KeyspaceStats, LevelStats, Snapshot, Stats, TableBuilder, TableFile, TableInfo};
 pub use encryption::{EncryptionStatus, KeySource, KeyUse, Keys, MasterKey};
 pub use entry::{KeyRange, Versioned, VersionedEntry};
 pub use error::{Error, Result};

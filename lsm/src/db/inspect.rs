@@ -158,27 +158,10 @@ impl Engine {
             disk: self.tables.disk.counters(),
         }
     }
-
-    /// Reads every block of every table and checks checksums, order, filters, and what the manifest claims.
-    pub(crate) fn verify(&self) -> Result<()> {
-        self.check()?;
-        let view = self.view();
-        for (_, table) in view.version.tables() {
-            let again = self.tables.open(table.id)?;
-            if again.summary != table.summary {
-                return Err(Error::corrupt(
-                    table.path(),
-                    0,
-                    "the table is not the one that the manifest names",
-                ));
-            }
-            verify_table(table)?;
-        }
-        Ok(())
-    }
 }
 
-fn verify_table(table: &Arc<Table>) -> Result<()> {
+/// Reads every block of a table and checks order, filter and bounds, and what it says about itself.
+pub(super) fn verify_table(table: &Arc<Table>) -> Result<()> {
     let wrong = |what: &str| Err(Error::corrupt(table.path(), 0, what));
     let summary = &table.summary;
     let mut cursor = RunCursor::over(vec![table.clone()], Window::ALL, false, false);

@@ -13,6 +13,7 @@ mod ingest;
 mod inspect;
 mod open;
 mod rekey;
+mod tables;
 mod write;
 
 use std::fmt;
@@ -26,11 +27,12 @@ use parking_lot::Mutex;
 
 pub use ingest::{TableBuilder, TableFile};
 pub use inspect::{KeyspaceStats, LevelStats, Stats};
+pub use tables::{BlockInfo, TableInfo};
 
 use crate::batch::WriteBatch;
 use crate::compaction::retention::{Retention, Retentions};
 use crate::encryption::{EncryptionStatus, KeySource, Keys};
-use crate::entry::{KeyRange, Versioned};
+use crate::entry::{KeyRange, Versioned, VersionedEntry};
 use crate::error::{Error, Result};
 use crate::keyspaces::Keyspaces;
 use crate::options::{Background, Options, ScanOptions, Sequence, WriteOptions};
@@ -195,6 +197,31 @@ impl Db {
     pub fn compact_span(&self, start: &[u8], end: &[u8]) -> Result<()> {
         let span = Span { start: Bytes::copy_from_slice(start), end: Bytes::copy_from_slice(end) };
         self.engine().compact_all(Some(&span))
+    }
+
+    /// The tables, by keyspace and level, of level 0 the newest first.
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        self.engine().table_infos()
+    }
+
+    /// The blocks of entries of a table, current ones first; an error if there is no such table.
+    pub fn table_blocks(&self, id: u64) -> Result<Vec<BlockInfo>> {
+        self.engine().table_blocks(id)
+    }
+
+    /// Gives `take` every version in a table whose key lies in [start, end), deletions included, until it answers false.
+    pub fn table_entries(
+        &self,
+        id: u64,
+        span: Option<(&[u8], &[u8])>,
+        take: impl FnMut(VersionedEntry) -> bool,
+    ) -> Result<()> {
+        self.engine().table_entries(id, span, take)
+    }
+
+    /// As [`Self::verify`], table by table: `report` is told of each what was found, and all are read whatever that is.
+    pub fn verify_tables(&self, report: impl FnMut(&TableInfo, Result<()>)) -> Result<()> {
+        self.engine().verify_tables(report)
     }
 
     /// Makes a copy of the database in an empty or new directory of the same file system, by hard links, while writing goes

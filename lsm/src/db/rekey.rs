@@ -35,7 +35,11 @@ impl Engine {
     /// Encrypts one piece anew, or forgets old keys; false if there is nothing to do, or nothing can be done now.
     pub(crate) fn rekey_once(&self) -> Result<bool> {
         let Some(keys) = &self.tables.keys else { return Ok(false) };
-        if keys.reseal_one()? {
+        let told = |error: Error| {
+            tracing::error!(%error, source = ?error, "what is under an old key cannot be encrypted anew");
+            error
+        };
+        if keys.reseal_one().map_err(told)? {
             return Ok(true);
         }
         let active = keys.active();
@@ -49,7 +53,7 @@ impl Engine {
             let task = self.choose(|levels, shape| pick_stale(levels, shape, &stale))?;
             return task.map_or(Ok(false), |task| self.run(task));
         }
-        Ok(keys.has_old() && keys.retire()? > 0)
+        Ok(keys.has_old() && keys.retire().map_err(told)? > 0)
     }
 
     /// Encrypts anew all that there is to.

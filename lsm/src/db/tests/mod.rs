@@ -11,3 +11,4 @@ mod interleavings;
 mod model;
 mod random;
 mod stress;
+mod tables;
