@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::{admin, demo, gateway, init, node, sql, start_single};
+use crate::command::{admin, demo, gateway, init, lsm, node, sql, start_single};
 
 /// What every command takes.
 #[derive(Debug, Args)]
@@ -68,6 +68,7 @@ pub(crate) enum Command {
     Gateway(gateway::Gateway),
     Sql(sql::Sql),
     Admin(admin::Admin),
+    Lsm(lsm::Lsm),
 }
 
 impl Command {
@@ -75,7 +76,7 @@ impl Command {
     pub(crate) fn default_log(&self) -> &'static str {
         match self {
             Self::StartSingle(_) | Self::Node(_) | Self::Gateway(_) => "info",
-            Self::Demo(_) | Self::Init(_) | Self::Sql(_) | Self::Admin(_) => "warn",
+            Self::Demo(_) | Self::Init(_) | Self::Sql(_) | Self::Admin(_) | Self::Lsm(_) => "warn",
         }
     }
 }

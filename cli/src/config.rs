@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// What the command line asks for.
 pub(crate) enum Asked {
     /// A command.
-    Command(Arguments),
+    Command(Box<Arguments>),
     /// Help or the version, printed already.
     Answered,
 }
@@ -33,7 +33,8 @@ pub(crate) fn read(words: &[String]) -> Result<Asked, Failure> {
         Ok(matches) => matches,
         Err(error) => return answer(&error, &topic),
     };
-    Arguments::from_arg_matches(&matches).map(Asked::Command).map_err(Failure::usage)
+    let arguments = Arguments::from_arg_matches(&matches).map_err(Failure::usage)?;
+    Ok(Asked::Command(Box::new(arguments)))
 }
 
 /// Prints help, or makes one line of an error.
@@ -209,6 +210,7 @@ mod tests {
             &["nunatak", "gateway"],
             &["nunatak", "sql"],
             &["nunatak", "admin", "nodes"],
+            &["nunatak", "lsm", "stats"],
         ] {
             matches(example, words).unwrap();
         }

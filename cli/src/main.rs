@@ -7,6 +7,8 @@ mod address;
 mod arguments;
 mod command;
 mod config;
+mod encryption;
+mod escape;
 mod failure;
 mod http;
 mod logging;
@@ -43,7 +45,7 @@ fn run() -> Result<(), Failure> {
         words.push(word.into_string().map_err(|word| Failure::usage(format!("{word:?} is not UTF-8")))?);
     }
     let arguments = match config::read(&words)? {
-        Asked::Command(arguments) => arguments,
+        Asked::Command(arguments) => *arguments,
         Asked::Answered => return Ok(()),
     };
     logging::start(&arguments.global, arguments.command.default_log())?;
@@ -66,5 +68,6 @@ async fn execute(arguments: Arguments) -> Result<(), Failure> {
         Command::Init(init) => init.run().await,
         Command::Sql(sql) => sql.run().await,
         Command::Admin(admin) => admin.run().await,
+        Command::Lsm(lsm) => lsm.run(),
     }
 }

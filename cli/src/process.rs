@@ -36,6 +36,22 @@ pub(crate) struct StorageOptions {
     pub(crate) join: Vec<String>,
     /// Where it stands.
     pub(crate) locality: BTreeMap<String, String>,
+    /// Where the master key is that encrypts its directory.
+    pub(crate) encryption: Option<lsm::KeySource>,
+}
+
+/// Why a data directory was not taken: what was asked wrongly, or what went wrong.
+pub(crate) fn refused(error: &node::NodeError) -> Failure {
+    match error {
+        node::NodeError::Directory { .. }
+        | node::NodeError::Locked { .. }
+        | node::NodeError::TooNew { .. }
+        | node::NodeError::Damaged { .. }
+        | node::NodeError::Engine(lsm::Error::Key { .. } | lsm::Error::Locked { .. }) => {
+            Failure::usage(chain(error))
+        }
+        _ => Failure::failed(chain(error)),
+    }
 }
 
 /// A storage node of this process.
@@ -51,13 +67,8 @@ impl Storage {
         let mut node = node::NodeOptions::new(disk, options.data, options.network, options.address);
         node.join = options.join;
         node.locality = options.locality;
-        let node = node::Node::start(node).await.map_err(|error| match error {
-            node::NodeError::Directory { .. }
-            | node::NodeError::Locked { .. }
-            | node::NodeError::TooNew { .. }
-            | node::NodeError::Damaged { .. } => Failure::usage(chain(&error)),
-            other => Failure::failed(chain(&other)),
-        })?;
+        node.encryption = options.encryption;
+        let node = node::Node::start(node).await.map_err(|error| refused(&error))?;
         Ok(Self { node })
     }
 

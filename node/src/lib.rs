@@ -11,7 +11,7 @@
 //! 4. `root` is the one range that gives timestamps and ids, knows nodes and ranges, finds deadlocks and places
 //!    replicas. Every node reaches its leader by a link: a function call where the leader is itself.
 //!
-//! `bootstrap` makes a cluster or joins one; `consistency` compares replicas; `vitals` tells a full disk and a store that
+//! `bootstrap` makes a cluster or joins one; `offline` opens the directory of a node that has stopped; `consistency` compares replicas; `vitals` tells a full disk and a store that
 //! has stopped.
 
 mod bootstrap;
@@ -21,6 +21,7 @@ mod machine;
 mod member;
 mod metrics;
 mod node;
+mod offline;
 mod options;
 pub mod raft;
 mod range;
@@ -33,4 +34,5 @@ mod vitals;
 
 pub use error::NodeError;
 pub use node::Node;
+pub use offline::OfflineStore;
 pub use options::NodeOptions;

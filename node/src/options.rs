@@ -29,6 +29,8 @@ pub struct NodeOptions {
     pub memtable_bytes_max: usize,
     /// The block cache's bound.
     pub cache_bytes: u64,
+    /// Encrypts everything in the directory but who the node is.
+    pub encryption: Option<lsm::KeySource>,
     /// The raft log's bound: past it followers that lag are sent snapshots.
     pub raft_log_bytes_max: u64,
     /// What the disk shall keep free: with less, a leader takes no more writes.
@@ -58,6 +60,7 @@ impl NodeOptions {
             locality: BTreeMap::new(),
             memtable_bytes_max: 64 << 20,
             cache_bytes: 256 << 20,
+            encryption: None,
             raft_log_bytes_max: 256 << 20,
             disk_reserve_bytes: 256 << 20,
             timing: RaftTiming::default(),

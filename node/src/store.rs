@@ -23,7 +23,8 @@ use crate::options::NodeOptions;
 /// The newest format of a data directory that this program knows, and the one it writes.
 pub(crate) const FORMAT: u32 = 1;
 
-const IDENTITY: &str = "IDENTITY";
+/// The file that says whose a data directory is.
+pub(crate) const IDENTITY: &str = "IDENTITY";
 
 /// Bytes of the checksum before the identity.
 const CHECKSUM_BYTES: usize = 8;
@@ -51,10 +52,7 @@ impl Store {
             move |source| NodeError::Directory { action, path, source }
         };
         disk.create_dir_all(&dir).map_err(failed("create"))?;
-        let lock = disk.lock_dir(&dir).map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => NodeError::Locked { path: dir.clone() },
-            _ => failed("lock")(error),
-        })?;
+        let lock = lock(&*disk, &dir)?;
         let path = dir.join(IDENTITY);
         let identity = match disk.exists(&path).map_err(failed("read"))? {
             true => read_identity(&*disk, &path)?,
@@ -65,7 +63,11 @@ impl Store {
                 identity
             }
         };
-        let db = lsm::Db::open(engine_options(options)).map_err(|error| match error {
+        let mut engine = engine_options(&disk, &dir);
+        engine.memtable_bytes_max = options.memtable_bytes_max;
+        engine.cache_bytes = options.cache_bytes;
+        engine.encryption = options.encryption.clone();
+        let db = lsm::Db::open(engine).map_err(|error| match error {
             lsm::Error::Locked { path } => NodeError::Locked { path },
             other => NodeError::Engine(other),
         })?;
@@ -97,7 +99,7 @@ impl Store {
 
     /// Where the raft log lives.
     pub(crate) fn raft_dir(&self) -> PathBuf {
-        self.dir.join("raft")
+        raft_dir(&self.dir)
     }
 }
 
@@ -112,7 +114,21 @@ pub(crate) fn introduction(options: &NodeOptions, store_id: Bytes) -> JoinReques
     }
 }
 
-fn engine_options(options: &NodeOptions) -> lsm::Options {
+/// Where the raft log of a data directory lives.
+pub(crate) fn raft_dir(dir: &Path) -> PathBuf {
+    dir.join("raft")
+}
+
+/// Takes a data directory for this process.
+pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DirectoryLock>, NodeError> {
+    disk.lock_dir(dir).map_err(|source| match source.kind() {
+        std::io::ErrorKind::WouldBlock => NodeError::Locked { path: dir.to_owned() },
+        _ => NodeError::Directory { action: "lock", path: dir.to_owned(), source },
+    })
+}
+
+/// The engine of a data directory.
+pub(crate) fn engine_options(disk: &Arc<dyn Disk>, dir: &Path) -> lsm::Options {
     let keyspaces = vec![
         lsm::Keyspace::versioned(keyspace::DATA, "data"),
         lsm::Keyspace::plain(keyspace::INTENTS, "intents"),
@@ -120,16 +136,15 @@ fn engine_options(options: &NodeOptions) -> lsm::Options {
         lsm::Keyspace::plain(keyspace::RANGE, "range"),
         lsm::Keyspace::plain(keyspace::STORE, "store"),
     ];
-    let mut engine = lsm::Options::new(options.disk.clone(), options.dir.join("engine"), keyspaces);
-    engine.memtable_bytes_max = options.memtable_bytes_max;
-    engine.cache_bytes = options.cache_bytes;
+    let mut engine = lsm::Options::new(Arc::clone(disk), dir.join("engine"), keyspaces);
     if env::simulation::is_active() {
         engine.background = lsm::Background::Manual;
     }
     engine
 }
 
-fn read_identity(disk: &dyn Disk, path: &Path) -> Result<StoreIdentity, NodeError> {
+/// Whose a data directory is.
+pub(crate) fn read_identity(disk: &dyn Disk, path: &Path) -> Result<StoreIdentity, NodeError> {
     let damaged = |what: &str| NodeError::Damaged { path: path.to_owned(), what: what.to_owned() };
     let content = disk.read(path).map_err(|source| NodeError::Directory {
         action: "read",

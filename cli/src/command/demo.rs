@@ -64,6 +64,7 @@ impl Demo {
                 address: address.clone(),
                 join: if storages.is_empty() { Vec::new() } else { addresses.clone() },
                 locality: Default::default(),
+                encryption: None,
             })
             .await?;
             network.register(address, storage.service());

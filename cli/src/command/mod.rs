@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod demo;
 pub(crate) mod gateway;
 pub(crate) mod init;
+pub(crate) mod lsm;
 pub(crate) mod node;
 pub(crate) mod sql;
 pub(crate) mod start_single;

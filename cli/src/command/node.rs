@@ -9,6 +9,7 @@ use proto::grpc::ServeOptions;
 
 use super::NODE_ADDRESS;
 use crate::address::{Address, Locality, listen};
+use crate::encryption::EncryptionArguments;
 use crate::failure::{Failure, chain};
 use crate::http::{self, HttpArguments};
 use crate::process::{Storage, StorageOptions, all_ready};
@@ -37,6 +38,9 @@ pub(crate) struct Node {
     pub(crate) join: Vec<Address>,
 
     #[command(flatten)]
+    pub(crate) encryption: EncryptionArguments,
+
+    #[command(flatten)]
     pub(crate) http: HttpArguments,
 
     /// Where the node stands, from the widest place to the narrowest, such as region=eu,zone=a
@@ -53,6 +57,7 @@ pub(crate) struct Node {
 impl Node {
     /// Serves until asked to stop.
     pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+        let encryption = self.encryption.source()?;
         let mut shutdown = Shutdown::listen()?;
         let listener = listen("--listen", &self.listen).await?;
         let http_listener = http::bind(&self.http).await?;
@@ -75,6 +80,7 @@ impl Node {
             address: advertise.clone(),
             join: self.join.iter().map(Address::to_string).collect(),
             locality: self.locality.into_map(),
+            encryption,
         })
         .await?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

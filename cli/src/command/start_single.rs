@@ -9,6 +9,7 @@ use proto::inprocess::InProcess;
 
 use super::SQL_ADDRESS;
 use crate::address::{Address, listen};
+use crate::encryption::EncryptionArguments;
 use crate::failure::Failure;
 use crate::http::{self, HttpArguments};
 use crate::process::{SqlServer, Storage, StorageOptions, all_ready};
@@ -31,12 +32,16 @@ pub(crate) struct StartSingle {
     pub(crate) listen: Address,
 
     #[command(flatten)]
+    pub(crate) encryption: EncryptionArguments,
+
+    #[command(flatten)]
     pub(crate) http: HttpArguments,
 }
 
 impl StartSingle {
     /// Serves until asked to stop.
     pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+        let encryption = self.encryption.source()?;
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
         let http_listener = http::bind(&self.http).await?;
@@ -47,6 +52,7 @@ impl StartSingle {
             address: NODE.to_owned(),
             join: Vec::new(),
             locality: Default::default(),
+            encryption,
         })
         .await?;
         network.register(NODE, storage.service());

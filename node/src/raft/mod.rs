@@ -41,6 +41,7 @@ pub use group::Group;
 pub use host::RaftHost;
 pub use options::{GroupSeed, RaftOptions, RaftTiming};
 pub use role::{ChangeError, ProposeError, Proposed, RaftError, Role};
+pub(crate) use shared_log::raft_log_options;
 
 #[cfg(test)]
 mod tests;

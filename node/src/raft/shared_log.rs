@@ -32,7 +32,7 @@ impl SharedLog {
     ) -> lsm::Result<Arc<Self>> {
         let simulated = env::simulation::is_active();
         let writer = if simulated { Writer::Caller } else { Writer::Thread };
-        let options = LogOptions { segment_bytes, writer, mark_synced: false, name: "raft-log", keys };
+        let options = raft_log_options(segment_bytes, writer, keys);
         let log = Log::open(disk, dir, options, replay)?;
         let appended = Arc::new(Notify::new());
         if simulated {
@@ -98,6 +98,11 @@ impl SharedLog {
     pub(super) fn stats(&self) -> LogStats {
         self.log.stats()
     }
+}
+
+/// How the shared log is opened, here and by whoever looks at it while the store is stopped.
+pub(crate) fn raft_log_options(segment_bytes: u64, writer: Writer, keys: Option<lsm::Keys>) -> LogOptions {
+    LogOptions { segment_bytes, writer, mark_synced: false, name: "raft-log", keys }
 }
 
 /// The writer of a simulation.
