@@ -1,8 +1,9 @@
 //! The deterministic simulation: seeds, floors, replay.
 //!
-//! `NUNATAK_SIMULATION_SEEDS` says how many seeds are played (20 if it does not), `NUNATAK_SIMULATION_SEED` replays one,
-//! with the log that `NUNATAK_SIMULATION_LOG` asks for (as `nunatak=info,openraft=warn`). With one of the package's
-//! canary features the test is that a seed goes wrong.
+//! `NUNATAK_SIMULATION_SEEDS` says how many seeds are played (20 if it does not), each of them twice, for a seed is one
+//! run and no other. They take turns with the scenarios, unless `NUNATAK_SIMULATION_SCENARIO` names one for all.
+//! `NUNATAK_SIMULATION_SEED` replays one, with the log that `NUNATAK_SIMULATION_LOG` asks for (as
+//! `nunatak=info,openraft=warn`). With one of the package's canary features the test is that a seed goes wrong.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,12 +19,29 @@ fn number(variable: &str) -> Option<u64> {
 /// More wall time than this for one seed is a hang.
 const SEED_MAX: Duration = Duration::from_secs(300);
 
+/// The scenario that a seed plays.
+fn scenario(seed: u64) -> Scenario {
+    let Ok(name) = std::env::var("NUNATAK_SIMULATION_SCENARIO") else { return Scenario::of_seed(seed) };
+    let named = Scenario::all().into_iter().find(|scenario| scenario.name == name);
+    named.unwrap_or_else(|| panic!("there is no scenario {name}"))
+}
+
 /// Plays a seed; its report, and what is wrong with it.
 fn play(seed: u64) -> (String, Vec<String>) {
-    let scenario = Scenario::of_seed(seed);
+    let scenario = scenario(seed);
     let Outcome { report, mut violations } = run(seed, &scenario);
     violations.extend(report.below_floors(&scenario));
     (report.to_string(), violations)
+}
+
+/// Plays a seed, and again: it must be the same run.
+fn play_twice(seed: u64) -> (String, Vec<String>) {
+    let (report, mut violations) = play(seed);
+    let (again, _) = play(seed);
+    if again != report {
+        violations.push(format!("played again it is another run: {again}"));
+    }
+    (report, violations)
 }
 
 /// Plays the seeds `0..count` until one goes wrong.
@@ -68,7 +86,7 @@ fn watched(seed: u64) -> (String, Vec<String>) {
     let playing = std::thread::Builder::new()
         .name(format!("seed-{seed}"))
         .stack_size(16 << 20)
-        .spawn(move || sender.send(play(seed)))
+        .spawn(move || sender.send(if cfg!(feature = "canary") { play(seed) } else { play_twice(seed) }))
         .expect("a thread");
     match receiver.recv_timeout(SEED_MAX) {
         Ok(played) => played,
@@ -84,37 +102,33 @@ fn watched(seed: u64) -> (String, Vec<String>) {
     }
 }
 
+/// Replays the seed that was asked for, if one was.
+fn replay() -> bool {
+    let Some(seed) = number("NUNATAK_SIMULATION_SEED") else { return false };
+    log();
+    let (report, violations) = play(seed);
+    println!("{report}");
+    assert!(violations.is_empty(), "seed {seed}:\n  {}", violations.join("\n  "));
+    true
+}
+
 #[cfg(not(feature = "canary"))]
 #[test]
 fn every_seed_keeps_its_promises() {
-    if let Some(seed) = number("NUNATAK_SIMULATION_SEED") {
-        log();
-        let (report, violations) = play(seed);
-        println!("{report}");
-        assert!(violations.is_empty(), "seed {seed}:\n  {}", violations.join("\n  "));
+    if replay() {
         return;
     }
     let wrong = play_all(number("NUNATAK_SIMULATION_SEEDS").unwrap_or(20), false);
     assert!(wrong.is_empty(), "these seeds went wrong: {wrong:?}");
 }
 
-#[cfg(not(feature = "canary"))]
-#[test]
-fn a_seed_played_twice_is_the_same_run() {
-    if number("NUNATAK_SIMULATION_SEED").is_some() {
-        return;
-    }
-    for seed in 0..Scenario::all().len() as u64 {
-        let scenario = Scenario::of_seed(seed);
-        let (first, second) = (run(seed, &scenario).report, run(seed, &scenario).report);
-        assert_eq!(first, second);
-    }
-}
-
 /// With a canary in the product, a seed must go wrong; soon, or the checkers are asleep.
 #[cfg(feature = "canary")]
 #[test]
 fn a_defect_on_purpose_is_found() {
+    if replay() {
+        return;
+    }
     let seeds = number("NUNATAK_SIMULATION_SEEDS").unwrap_or(200);
     let found = play_until_wrong(seeds);
     assert!(found.is_some(), "{seeds} seeds did not find the defect");

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use client::{
     Client, Error, Isolation, ScanOptions, Span, Strength, Transaction, TransactionOptions, WaitPolicy,
 };
-use env::{clock, random};
+use env::random;
 use parking_lot::Mutex;
 
 use super::report::Tally;
 use super::scenario::Scenario;
+use super::signals::Signals;
 
 const TENANT: u8 = 1;
 const INITIAL: i64 = 1000;
@@ -133,9 +134,8 @@ impl Bank {
     }
 
     /// Transfers until told to stop.
-    pub(super) async fn teller(self: Arc<Self>, client: Client, stop: Arc<AtomicBool>) {
-        while !stop.load(Ordering::Relaxed) {
-            clock::sleep(Duration::from_millis(random::below(self.pause_ms_max))).await;
+    pub(super) async fn teller(self: Arc<Self>, client: Client, signals: Signals) {
+        while signals.may_write(self.pause_ms_max).await {
             let transfer = Transfer {
                 number: self.transfers.fetch_add(1, Ordering::Relaxed),
                 from: random::below(u64::from(self.accounts)) as u32,
@@ -156,6 +156,7 @@ impl Bank {
                 Err(Error::Ambiguous { .. }) => Known::Ambiguous,
                 Err(_) => Known::Failed,
             };
+            tracing::debug!(number = transfer.number, ?known, "transfer");
             self.ledger.lock().insert(transfer.number, known);
             match outcome {
                 Ok(()) => self.tally.committed(),
@@ -225,9 +226,8 @@ impl Bank {
     }
 
     /// Until told to stop: the sum at any moment is what it was, and what was acknowledged is there.
-    pub(super) async fn auditor(self: Arc<Self>, client: Client, stop: Arc<AtomicBool>) {
-        while !stop.load(Ordering::Relaxed) {
-            clock::sleep(Duration::from_millis(random::below(self.pause_ms_max))).await;
+    pub(super) async fn auditor(self: Arc<Self>, client: Client, signals: Signals) {
+        while signals.may_read(self.pause_ms_max).await {
             let audited = match random::below(3) {
                 0 => self.audit_sum(&client).await,
                 _ => self.audit_acknowledged(&client).await,
@@ -255,8 +255,10 @@ impl Bank {
             self.ledger.lock().iter().rev().find(|(_, known)| **known == Known::Committed).map(|(n, _)| *n);
         let Some(number) = newest else { return Ok(()) };
         let mut transaction = client.begin(read_only());
-        if transaction.get(record(number)).await?.is_none() {
-            let at = transaction.read_timestamp().await?;
+        let seen = transaction.get(record(number)).await?.is_some();
+        let at = transaction.read_timestamp().await?;
+        tracing::debug!(number, at, seen, "audit");
+        if !seen {
             self.tally.violation(format!("acknowledged transfer {number} is not seen at timestamp {at}"));
         }
         Ok(())

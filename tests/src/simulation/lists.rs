@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use super::bank::scan_all;
 use super::cycles::{self, Event, Fate, Operation};
 use super::report::Tally;
 use super::scenario::Scenario;
+use super::signals::Signals;
 
 const TENANT: u8 = 1;
 
@@ -68,9 +69,8 @@ impl Lists {
     }
 
     /// Reads and appends until told to stop.
-    pub(super) async fn appender(self: Arc<Self>, client: Client, stop: Arc<AtomicBool>) {
-        while !stop.load(Ordering::Relaxed) {
-            clock::sleep(Duration::from_millis(random::below(self.pause_ms_max))).await;
+    pub(super) async fn appender(self: Arc<Self>, client: Client, signals: Signals) {
+        while signals.may_write(self.pause_ms_max).await {
             let invoked = self.elapsed_us();
             let read_only = random::below(4) == 0;
             let options = TransactionOptions {

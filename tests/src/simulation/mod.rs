@@ -19,11 +19,11 @@ mod nemesis;
 mod panics;
 mod report;
 mod scenario;
+mod signals;
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use env::{clock, simulation};
@@ -34,6 +34,7 @@ use self::gateway::Gateway;
 use self::lists::Lists;
 pub use self::report::{Report, Tally};
 pub use self::scenario::Scenario;
+use self::signals::Signals;
 
 /// How long the cluster may take, once all faults are over, until it serves again.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -80,28 +81,28 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
     bank.open(gateways[0].client()).await;
     let terms = cluster.terms().await;
 
-    let stop = Arc::new(AtomicBool::new(false));
+    let signals: Vec<Signals> = gateways.iter().map(|_| Signals::default()).collect();
     let mut workers = Vec::new();
-    for gateway in &gateways {
+    for (gateway, signals) in gateways.iter().zip(&signals) {
         for _ in 0..scenario.tellers {
-            workers.push(gateway.spawn(bank.clone().teller(gateway.client(), stop.clone())));
+            workers.push(gateway.spawn(bank.clone().teller(gateway.client(), signals.clone())));
         }
         for _ in 0..scenario.auditors {
-            workers.push(gateway.spawn(bank.clone().auditor(gateway.client(), stop.clone())));
+            workers.push(gateway.spawn(bank.clone().auditor(gateway.client(), signals.clone())));
         }
         for _ in 0..scenario.appenders {
-            workers.push(gateway.spawn(lists.clone().appender(gateway.client(), stop.clone())));
+            workers.push(gateway.spawn(lists.clone().appender(gateway.client(), signals.clone())));
         }
     }
     let faults = Rc::new(Cell::new(nemesis::Faults::default()));
-    let mut violations = nemesis::torment(&mut cluster, scenario, &faults).await;
+    let mut violations = nemesis::torment(&mut cluster, scenario, &signals, &faults).await;
 
     violations.extend(cluster.heal().await);
     let served = clock::timeout(RECOVERY, cluster.wait_serving(gateways[0].client())).await;
     if served.is_err() {
         violations.push(format!("the cluster did not serve within {RECOVERY:?} after the last fault"));
     }
-    stop.store(true, Ordering::Relaxed);
+    signals.iter().for_each(Signals::stop);
     for worker in workers {
         if clock::timeout(FINISH, worker).await.is_err() {
             violations.push(format!("a worker did not finish within {FINISH:?} after the last fault"));

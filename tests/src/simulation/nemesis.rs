@@ -8,6 +8,10 @@ use env::{clock, random};
 use super::cluster::{Cluster, NODES};
 use super::gateway;
 use super::scenario::{Odds, Scenario};
+use super::signals::Signals;
+
+/// The range that hands out timestamps.
+const ROOT_RANGE: u64 = 1;
 
 /// The range that holds the data.
 const DATA_RANGE: u64 = 2;
@@ -43,6 +47,7 @@ enum Fault {
 pub(super) async fn torment(
     cluster: &mut Cluster,
     scenario: &Scenario,
+    signals: &[Signals],
     faults: &Cell<Faults>,
 ) -> Vec<String> {
     let end = clock::now() + Duration::from_secs(scenario.seconds);
@@ -50,7 +55,7 @@ pub(super) async fn torment(
     while clock::now() < end {
         pause(500, 3_000).await;
         let Some(fault) = draw(&scenario.faults) else { continue };
-        let mut nemesis = Nemesis { cluster, faults, violations: &mut violations };
+        let mut nemesis = Nemesis { cluster, signals, faults, violations: &mut violations };
         nemesis.inflict(fault).await;
         // Sometimes the next fault comes while this one lasts.
         if random::below(3) > 0 {
@@ -87,6 +92,7 @@ fn draw(odds: &Odds) -> Option<Fault> {
 
 struct Nemesis<'a> {
     cluster: &'a mut Cluster,
+    signals: &'a [Signals],
     faults: &'a Cell<Faults>,
     violations: &'a mut Vec<String>,
 }
@@ -187,30 +193,52 @@ impl Nemesis<'_> {
         self.count(|faults| faults.cuts += 1);
     }
 
-    /// The leader L holds its lease by the word of one follower, F; the other one, C, has not heard of L for so long
-    /// that it may campaign. F crashes, comes back at once, and L is cut off from both. If F has forgotten its word, C
-    /// is elected while L goes on reading for the gateway that still reaches it.
+    /// The leader L of the data holds its lease by the word of one follower, F; the other one, C, leads the root, has
+    /// missed nothing, and has not heard of L for so long that it may campaign. F crashes, comes back at once, and L is
+    /// cut off from both. If F has forgotten its word, C is elected, and one gateway writes there while the other goes on
+    /// reading at L.
+    ///
+    /// C misses nothing because nobody writes until F has crashed. It leads the root so that both gateways have
+    /// timestamps. Writes of the gateway that reads would hang at L, and its reads behind them.
     async fn lease_trap(&mut self) {
-        let Some(leader) = self.cluster.leader(DATA_RANGE).await else { return };
-        let [follower, candidate] = others(leader);
-        let (follower, candidate) =
-            if random::below(2) == 0 { (follower, candidate) } else { (candidate, follower) };
-        let stays = 1 + random::below(2) as u32;
+        let Some((leader, candidate)) = self.separate_leaders().await else { return };
+        let follower = NODES * (NODES - 1) / 2 - leader - candidate;
+        let network = self.cluster.network().clone();
         let address = |place: usize| self.cluster.address(place).to_owned();
         let (leader, follower_address, candidate) = (address(leader), address(follower), address(candidate));
-        let network = self.cluster.network().clone();
+        self.quiet(true);
+        pause(200, 500).await;
         network.cut_both(&leader, &candidate);
+        // The gateway that is to write waits for nothing from there when the moment comes.
+        let writer = 1 + random::below(2) as u32;
+        network.cut_both(&leader, &gateway::name(writer));
         self.count(|faults| faults.cuts += 1);
         pause(1_700, 4_000).await;
         // From here on every moment of the lease counts.
         network.cut_both(&leader, &follower_address);
-        network.cut_both(&leader, &gateway::name(3 - stays));
-        network.cut_both(&gateway::name(stays), &follower_address);
-        network.cut_both(&gateway::name(stays), &candidate);
         self.crash(follower);
         self.start(follower).await;
+        self.signals[writer as usize - 1].set_quiet(false);
         pause(1_500, 2_500).await;
         network.heal_all();
+        self.quiet(false);
+    }
+
+    fn quiet(&self, quiet: bool) {
+        self.signals.iter().for_each(|signals| signals.set_quiet(quiet));
+    }
+
+    /// The places of the data's leader and of the root's, made to be two.
+    async fn separate_leaders(&mut self) -> Option<(usize, usize)> {
+        let data = self.cluster.leader(DATA_RANGE).await?;
+        if self.cluster.leader(ROOT_RANGE).await? == data {
+            self.crash(data);
+            pause(2_500, 4_000).await;
+            self.start(data).await;
+            pause(200, 1_000).await;
+        }
+        let (data, root) = (self.cluster.leader(DATA_RANGE).await?, self.cluster.leader(ROOT_RANGE).await?);
+        (data != root).then_some((data, root))
     }
 }
 

@@ -44,6 +44,7 @@ pub struct NetworkOdds {
     pub slow_us_max: u64,
     pub loss_per_10_000: u64,
     pub duplicates_per_mille: u64,
+    pub notice_ms_max: u64,
 }
 
 /// Weights of the faults.
@@ -102,6 +103,7 @@ impl Scenario {
             slow_us_max: self.network.slow_us_max,
             loss_per_10_000: self.network.loss_per_10_000,
             duplicates_per_mille: self.network.duplicates_per_mille,
+            notice_ms_max: self.network.notice_ms_max,
             ..Network::some()
         }
     }
