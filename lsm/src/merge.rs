@@ -94,6 +94,8 @@ pub(crate) struct Merge {
     key: Vec<u8>,
     /// [`Self::step`] has given the key at the top, and it is not passed yet.
     standing: bool,
+    /// In steps, while the top stands before all others: the source behind it, the only one to compare it with.
+    runner_up: Option<usize>,
 }
 
 impl Merge {
@@ -110,6 +112,7 @@ impl Merge {
             reverse,
             key: Vec::new(),
             standing: false,
+            runner_up: None,
         }
     }
 
@@ -117,6 +120,7 @@ impl Merge {
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
         self.heap.clear();
         self.standing = false;
+        self.runner_up = None;
         for index in 0..self.sources.len() {
             if let Some(source) = self.sources.get_mut(index) {
                 source.seek(key)?;
@@ -179,11 +183,39 @@ impl Merge {
     }
 
     /// Moves all sources past the key at the top.
+    #[inline]
     fn pass(&mut self) -> Result<()> {
         let Some(&top) = self.heap.first() else { return Ok(()) };
         if self.heap.len() == 1 {
             return self.advance_top(top);
         }
+        if let Some(runner_up) = self.runner_up {
+            if let Some(source) = self.sources.get_mut(top) {
+                source.advance()?;
+            }
+            self.skip_deleted(top)?;
+            if self.source_key(top).is_some() && self.order(top, runner_up) == Ordering::Less {
+                return Ok(());
+            }
+            self.settle_top(top);
+        } else {
+            self.pass_all(top)?;
+        }
+        self.find_runner_up();
+        Ok(())
+    }
+
+    fn find_runner_up(&mut self) {
+        let second = match (self.heap.get(1), self.heap.get(2)) {
+            (Some(&left), Some(&right)) if self.before(right, left) => Some(right),
+            (left, _) => left.copied(),
+        };
+        let top = self.heap.first().copied();
+        self.runner_up = second.filter(|second| top.is_some_and(|top| self.order(top, *second).is_lt()));
+    }
+
+    /// Where other sources may stand on the same key as the top.
+    fn pass_all(&mut self, top: usize) -> Result<()> {
         self.key.clear();
         if let Some(key) = self.sources.get(top).and_then(Source::key) {
             self.key.extend_from_slice(key);
@@ -207,11 +239,17 @@ impl Merge {
             source.advance()?;
         }
         self.skip_deleted(top)?;
+        self.settle_top(top);
+        Ok(())
+    }
+
+    /// Moves the heap into order after its top has moved.
+    #[inline]
+    fn settle_top(&mut self, top: usize) {
         if self.source_key(top).is_none() {
             self.heap.swap_remove(0);
         }
         self.sift_down(0);
-        Ok(())
     }
 
     /// The value where [`Self::step`] stands; None if it is deleted.
@@ -263,13 +301,18 @@ impl Merge {
     /// Whether the source of heap slot `a` comes before that of slot `b`.
     #[inline]
     fn before(&self, a: usize, b: usize) -> bool {
-        let order = self.source_key(a).cmp(&self.source_key(b));
-        let order = if self.reverse { order.reverse() } else { order };
-        match order {
+        match self.order(a, b) {
             Ordering::Less => true,
             Ordering::Greater => false,
             Ordering::Equal => a < b,
         }
+    }
+
+    /// How the keys of two sources are ordered in the direction of the walk.
+    #[inline]
+    fn order(&self, a: usize, b: usize) -> Ordering {
+        let order = self.source_key(a).cmp(&self.source_key(b));
+        if self.reverse { order.reverse() } else { order }
     }
 
     fn sift_down(&mut self, mut at: usize) {

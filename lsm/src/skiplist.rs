@@ -2,13 +2,13 @@
 //! code.
 //!
 //! Nodes lie in pages and are named by their numbers, in the order of their insertion. Nothing is removed before the
-//! whole list is, so a number stays good and a walk needs no more than the one it stands on. A node is two cache lines:
-//! the first holds what a search looks at, the *head* of the key (its first sixteen bytes as a number) and the numbers of
-//! the next nodes on the lowest levels; the second holds the entry.
+//! whole list is, so a number stays good and a walk needs no more than the one it stands on. What a search looks at lies
+//! apart from the entries, half a cache line each: the *head* of the key (its first sixteen bytes as a number) and the
+//! numbers of the next nodes on the lowest levels.
 //!
 //! ```text
-//! node := head u128 | next u32 * 4 | tower u32 | entry
-//! tower := next u32 * 8          for one node in 256
+//! node  := head u128 | next u32 * 3 | tower u32
+//! tower := next u32 * 9          for one node in 64
 //! ```
 //! Linking is by compare-and-swap from the lowest level up (Herlihy and Shavit, "The Art of Multiprocessor Programming",
 //! chapter 14, without removal). Where the last entry went is remembered: ascending keys find their place without a search.
@@ -23,7 +23,7 @@ use crate::options::Sequence;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64};
 
 /// Levels whose links lie in the node itself.
-const LOW: usize = 4;
+const LOW: usize = 3;
 /// Levels in all: of four nodes of a level one is on the next.
 const LEVELS: usize = 12;
 
@@ -84,14 +84,13 @@ fn head_of(key: &[u8]) -> u128 {
     u128::from_be_bytes(head)
 }
 
-#[repr(C, align(64))]
+#[repr(align(32))]
 #[derive(Debug, Default)]
 struct Slot {
     head: [AtomicU64; 2],
     next: [AtomicU32; LOW],
     /// Number of its tower from 1, if it has one.
     tower: AtomicU32,
-    entry: OnceLock<Entry>,
 }
 
 /// Links of the levels from `LOW` up.
@@ -107,6 +106,7 @@ pub(crate) struct SkipList {
     first: Slot,
     first_tower: Tower,
     nodes: Pages<Slot>,
+    entries: Pages<OnceLock<Entry>>,
     towers: Pages<Tower>,
     len: AtomicU32,
     towers_len: AtomicU32,
@@ -124,6 +124,7 @@ impl SkipList {
             first: Slot::default(),
             first_tower: Tower::default(),
             nodes: Pages::new(),
+            entries: Pages::new(),
             towers: Pages::new(),
             len: AtomicU32::new(0),
             towers_len: AtomicU32::new(0),
@@ -141,7 +142,7 @@ impl SkipList {
     /// The entry of a node that this list has given out; none of [`NONE`].
     #[inline]
     pub(crate) fn entry(&self, node: Node) -> Option<&Entry> {
-        self.slot(node).entry.get()
+        self.entries.get(node.checked_sub(1)?)?.get()
     }
 
     /// The node behind this one.
@@ -176,7 +177,7 @@ impl SkipList {
             self.towers.ensure(tower - 1);
             slot.tower.store(tower, Atomic::Relaxed);
         }
-        let entry = slot.entry.get_or_init(|| entry);
+        let entry = self.entries.ensure(node - 1).get_or_init(|| entry);
         let place = Place { head, key: &entry.key, timestamp: entry.timestamp, sequence: entry.sequence };
         self.levels.fetch_max(levels as u32, Atomic::Relaxed);
         let mut before = [NONE; LEVELS];
@@ -195,7 +196,7 @@ impl SkipList {
         loop {
             let link = self.link(at, level);
             let next = link.load(Atomic::Acquire);
-            if next != NONE && self.is_before(self.slot(next), place) {
+            if next != NONE && self.is_before(next, self.slot(next), place) {
                 *before = next;
                 at = self.slot(next);
                 continue;
@@ -215,14 +216,14 @@ impl SkipList {
         for (level, (before, hint)) in before.iter_mut().zip(&self.hints).enumerate() {
             *before = hint.load(Atomic::Acquire);
             // Above the new node's own levels hints are only carried over.
-            if level < levels && *before != NONE && !self.is_before(self.slot(*before), place) {
+            if level < levels && *before != NONE && !self.is_before(*before, self.slot(*before), place) {
                 self.ascending.store(false, Atomic::Relaxed);
                 *before = NONE;
                 return false;
             }
         }
         let next = before.first().map_or(NONE, |before| self.next(*before));
-        let follows = next == NONE || !self.is_before(self.slot(next), place);
+        let follows = next == NONE || !self.is_before(next, self.slot(next), place);
         if !follows {
             self.ascending.store(false, Atomic::Relaxed);
         }
@@ -258,7 +259,7 @@ impl SkipList {
                     break;
                 }
                 let slot = self.slot(next);
-                if !self.is_before(slot, place) {
+                if !self.is_before(next, slot, place) {
                     behind = next;
                     break;
                 }
@@ -268,7 +269,7 @@ impl SkipList {
         }
         // A level may end before its lower one does.
         let next = self.link(at.1, 0).load(Atomic::Acquire);
-        if next == behind || next == NONE || !self.is_before(self.slot(next), place) {
+        if next == behind || next == NONE || !self.is_before(next, self.slot(next), place) {
             return (at.0, next);
         }
         self.search_on(next, place)
@@ -279,7 +280,7 @@ impl SkipList {
     fn search_on(&self, mut at: Node, place: &Place<'_>) -> (Node, Node) {
         loop {
             let next = self.next(at);
-            if next == NONE || !self.is_before(self.slot(next), place) {
+            if next == NONE || !self.is_before(next, self.slot(next), place) {
                 return (at, next);
             }
             at = next;
@@ -287,13 +288,13 @@ impl SkipList {
     }
 
     #[inline]
-    fn is_before(&self, slot: &Slot, place: &Place<'_>) -> bool {
+    fn is_before(&self, node: Node, slot: &Slot, place: &Place<'_>) -> bool {
         let [high, low] = &slot.head;
         let head = u128::from(high.load(Atomic::Relaxed)) << 64 | u128::from(low.load(Atomic::Relaxed));
         match head.cmp(&place.head) {
             Ordering::Less => true,
             Ordering::Greater => false,
-            Ordering::Equal => slot.entry.get().is_some_and(|entry| {
+            Ordering::Equal => self.entry(node).is_some_and(|entry| {
                 let order = (*entry.key).cmp(place.key);
                 order
                     .then(place.timestamp.cmp(&entry.timestamp))
@@ -334,7 +335,7 @@ fn levels_of(sequence: Sequence) -> usize {
     (1 + mixed.trailing_zeros() as usize / 2).min(LEVELS)
 }
 
-const PAGE_BITS: u32 = 8;
+const PAGE_BITS: u32 = 9;
 const PAGE: u32 = 1 << PAGE_BITS;
 const FIRST_BLOCK_BITS: u32 = 4;
 const BLOCKS: usize = (32 - PAGE_BITS - FIRST_BLOCK_BITS) as usize + 1;
@@ -400,8 +401,8 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_two_cache_lines() {
-        assert_eq!(size_of::<Slot>(), 128);
+    fn a_node_is_half_a_cache_line() {
+        assert_eq!(size_of::<Slot>(), 32);
     }
 
     #[test]
