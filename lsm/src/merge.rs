@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::block::{BlockCursor, DELETES};
 use crate::entry::Versioned;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memtable::MemCursor;
 use crate::spans::Spans;
 use crate::table::cursor::{RunCursor, Window};
@@ -45,6 +45,15 @@ impl Source {
             Self::Tables(cursor) => {
                 cursor.entry().filter(|entry| entry.flags() & DELETES == 0).map(BlockCursor::value)
             }
+        }
+    }
+
+    /// The error for keys that are not in order.
+    #[cold]
+    fn disorder(&self) -> Error {
+        match self {
+            Self::Memory(_) => Error::Invalid("a memtable is out of order".to_owned()),
+            Self::Tables(cursor) => cursor.disorder(),
         }
     }
 
@@ -295,6 +304,9 @@ impl Merge {
             let newer = self.deletes.get(..index).unwrap_or_default();
             let Some(span) = newer.iter().find_map(|spans| spans.covering(key)) else { return Ok(()) };
             source.seek(if self.reverse { &span.start } else { &span.end })?;
+            if source.key().is_some_and(|key| span.contains(key)) {
+                return Err(source.disorder());
+            }
         }
     }
 

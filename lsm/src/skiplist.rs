@@ -327,7 +327,7 @@ impl SkipList {
 }
 
 /// How many levels the entry of a sequence is on: by chance, and the same in every run.
-fn levels_of(sequence: Sequence) -> usize {
+pub(crate) fn levels_of(sequence: Sequence) -> usize {
     let mut mixed = sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^= mixed >> 32;
     mixed = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);

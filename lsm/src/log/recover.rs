@@ -12,6 +12,9 @@ use super::segment::{self, Header, VERSION};
 use crate::encryption::{FileCipher, Keys};
 use crate::error::{Error, Result};
 
+/// What may be checked in the search for records behind a bad one, in lengths of the segment.
+const DAMAGE_PASSES: usize = 64;
+
 /// A segment that recovery left in place.
 pub(super) struct Recovered {
     pub(super) number: u64,
@@ -188,11 +191,18 @@ fn remove_asides(place: Place<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the bytes at `offset` had been synced once: a later record was framed when they were.
+/// Whether the bytes at `offset` had been synced once: a later record was framed when they were. Bytes that look like
+/// many long records, as somebody may have put them into values, are not checked for ever.
 fn damaged(content: &Bytes, number: u64, offset: usize) -> bool {
-    (offset + 1..content.len())
-        .filter_map(|at| segment::record_at(content, number, at))
-        .any(|record| record.synced as usize > offset)
+    let mut left = content.len().saturating_mul(DAMAGE_PASSES);
+    (offset + 1..content.len()).any(|at| {
+        let Some((length, synced)) = segment::claims(content, at) else { return false };
+        if synced as usize <= offset || synced as usize > at || at + length > content.len() || left < length {
+            return false;
+        }
+        left -= length;
+        segment::record_at(content, number, at).is_some()
+    })
 }
 
 /// Cuts the newest segment to its whole records and syncs it, so that it may become an older one.

@@ -149,6 +149,11 @@ pub(super) struct Record {
     pub(super) end: usize,
 }
 
+/// The length of its payload and the synced offset, as a record at `offset` would claim them.
+pub(super) fn claims(content: &[u8], offset: usize) -> Option<(usize, u32)> {
+    Some((u32_at(content, offset.checked_add(4)?)? as usize, u32_at(content, offset.checked_add(8)?)?))
+}
+
 /// The record at `offset` of the content of segment `number`, if one is there.
 pub(super) fn record_at(content: &Bytes, number: u64, offset: usize) -> Option<Record> {
     let header = content.get(offset..offset.checked_add(RECORD_HEADER_BYTES)?)?;

@@ -379,3 +379,18 @@ fn dropped_segments_are_gone_and_the_rest_is_replayed() {
     assert!(log.read_at(positions[0]).is_err());
     assert!(disk.exists(Path::new("/nowhere")).is_err());
 }
+
+#[test]
+fn a_torn_tail_that_looks_like_many_long_records_is_cut_in_time() {
+    let disk = MemoryDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    log.append(b"whole").unwrap();
+    log.sync().unwrap();
+    drop(log);
+    // Every fourth byte begins what might be a record of 256 KiB, framed when as much before was synced.
+    let claim = (1u32 << 18).to_le_bytes();
+    let path = disk.files().into_iter().find(|path| path.starts_with(DIR)).unwrap();
+    disk.corrupt(&path, |content| content.extend(claim.iter().cycle().take(1 << 20))).unwrap();
+    let (_, records) = open(&disk).unwrap();
+    assert_eq!(records, [b"whole"]);
+}

@@ -579,7 +579,12 @@ impl Shared {
         let corrupt = || Error::corrupt(&path, position.offset, "the record does not check");
         let mut header = [0; RECORD_HEADER_BYTES];
         file.read_exact_at(position.offset, &mut header).map_err(Error::io("read", &path))?;
-        let length = segment::record_length(&header).filter(|length| *length <= RECORD_BYTES_MAX + TAG_BYTES);
+        let written = self.segments.lock().get(&position.segment).map_or(0, |known| known.bytes);
+        let inside = |length: &usize| {
+            let end = position.offset + (RECORD_HEADER_BYTES + length) as u64;
+            *length <= RECORD_BYTES_MAX + TAG_BYTES && end <= written
+        };
+        let length = segment::record_length(&header).filter(inside);
         let mut record = vec![0; RECORD_HEADER_BYTES + length.ok_or_else(corrupt)?];
         file.read_exact_at(position.offset, &mut record).map_err(Error::io("read", &path))?;
         segment::check_record(&Bytes::from(record), position.segment, position.offset)

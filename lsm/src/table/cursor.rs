@@ -7,7 +7,7 @@ use super::ahead::Ahead;
 use super::file::{Section, Table};
 use crate::block::{Block, BlockCursor, DELETES, HAS_HISTORY};
 use crate::entry::Versioned;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Tables of a level in key order, or of level 0 from the newest to the oldest. Views share it.
 pub(crate) type Level = Arc<Vec<Arc<Table>>>;
@@ -322,6 +322,14 @@ impl RunCursor {
     #[inline]
     pub(crate) fn entry(&self) -> Option<&BlockCursor> {
         self.cursor.as_ref()?.current.entry()
+    }
+
+    /// The error for a table whose keys are not in order.
+    pub(crate) fn disorder(&self) -> Error {
+        match &self.cursor {
+            Some(cursor) => cursor.current.table.malformed(),
+            None => Error::Invalid("a walk is out of order".to_owned()),
+        }
     }
 
     /// The key it stands on.

@@ -8,14 +8,15 @@ use shuttle::thread;
 
 use super::model::{Dice, options, seeds};
 use super::stress::{check_whole_batches, numbered_batch};
+use crate::skiplist::{Entry, NONE, Place, SkipList, levels_of};
 use crate::{Db, Options, WriteOptions};
 
 fn small(disk: &MemoryDisk) -> Options {
     Options { memtable_bytes_max: 1_000, ..options(disk, &mut Dice::new(5)) }
 }
 
-fn explore(scenario: fn()) {
-    let iterations = seeds(5000) as usize;
+fn explore(usual: u64, scenario: fn()) {
+    let iterations = seeds(usual) as usize;
     shuttle::check_random(scenario, iterations);
     shuttle::check_pct(scenario, iterations, 3);
 }
@@ -86,12 +87,79 @@ fn group_commit_and_a_crash() {
     assert!(db.sequence() >= sequence_durable, "{} of {sequence_durable}", db.sequence());
 }
 
+/// All that a list holds, in its order.
+fn walk(list: &SkipList) -> Vec<(Vec<u8>, u64)> {
+    let mut found = Vec::new();
+    let mut at = list.next(NONE);
+    while let Some(entry) = list.entry(at) {
+        found.push((entry.key.to_vec(), entry.sequence));
+        at = list.next(at);
+    }
+    found
+}
+
+/// Three who insert, one of them ascending, between each other and with tall nodes among them, and one who reads.
+fn insertions_into_one_list() {
+    let list = Arc::new(SkipList::new());
+    // Sequences of nodes that are on all sorts of levels.
+    let tall: Vec<u64> = (1..100_000).filter(|sequence| levels_of(*sequence) > 4).take(6).collect();
+    let keys = |thread: u64| -> Vec<(Vec<u8>, u64)> {
+        let key = |n: u64| match thread {
+            0 => format!("key of sixteen bytes and more {n}"),
+            1 => format!("key of sixteen bytes and more {}", 7 - n),
+            _ => format!("k{n}"),
+        };
+        let sequence =
+            |n: u64| if n % 2 == 0 { tall[(thread * 2 + n / 2) as usize] } else { 200_000 + thread * 10 + n };
+        (0..4).map(|n| (key(n).into_bytes(), sequence(n))).collect()
+    };
+    let threads: Vec<_> = (0..3)
+        .map(|thread| {
+            let (list, keys) = (list.clone(), keys(thread));
+            thread::spawn(move || {
+                for (key, sequence) in keys {
+                    let entry = Entry { key: key.clone().into(), timestamp: 0, sequence, value: None };
+                    list.insert(entry);
+                    let found = list.entry(list.at_or_after(&Place::before(&key)));
+                    assert!(found.is_some_and(|entry| *entry.key == *key), "what was inserted is found");
+                }
+            })
+        })
+        .collect();
+    let mut before = Vec::new();
+    for _ in 0..4 {
+        let now = walk(&list);
+        assert!(now.is_sorted_by(|a, b| a.0 < b.0 || (a.0 == b.0 && a.1 > b.1)), "{now:?}");
+        assert!(before.iter().all(|entry| now.contains(entry)), "what was seen is gone: {before:?} {now:?}");
+        before = now;
+        thread::yield_now();
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let mut expected: Vec<_> = (0..3).flat_map(keys).collect();
+    expected.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+    assert_eq!(walk(&list), expected);
+    for (key, sequence) in &expected {
+        let place = Place::new(key, 0, *sequence);
+        assert_eq!(list.entry(list.at_or_after(&place)).map(|entry| entry.sequence), Some(*sequence));
+        let last = list.entry(list.last_before(&place)).map(|entry| (entry.key.to_vec(), entry.sequence));
+        let index = expected.iter().position(|entry| entry == &(key.clone(), *sequence)).unwrap();
+        assert_eq!(last, index.checked_sub(1).map(|index| expected[index].clone()));
+    }
+}
+
+#[test]
+fn a_list_holds_all_in_order_in_every_interleaving() {
+    explore(5000, insertions_into_one_list);
+}
+
 #[test]
 fn readers_see_whole_batches_in_their_order_in_every_interleaving() {
-    explore(writers_readers_and_flushes);
+    explore(500, writers_readers_and_flushes);
 }
 
 #[test]
 fn a_synced_write_survives_in_every_interleaving() {
-    explore(group_commit_and_a_crash);
+    explore(2000, group_commit_and_a_crash);
 }
