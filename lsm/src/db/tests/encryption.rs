@@ -263,3 +263,33 @@ fn a_rotation_may_crash_at_any_call() {
         assert!(call > 100, "{call}");
     }
 }
+
+#[test]
+fn switching_encryption_on_may_crash_at_any_call() {
+    let grown = MemoryDisk::new();
+    let mut model = Model::default();
+    let db = Db::open(plain_options(&grown)).unwrap();
+    grow(&db, &mut Dice::new(8), &mut model);
+    drop(db);
+    for (mode, stride) in [(CrashMode::Strict, 1), (CrashMode::Random(6), 2)] {
+        let mut call = 0;
+        loop {
+            let disk = grown.duplicate();
+            disk.fault_at(call, Fault::Crash);
+            let done = Db::open(encrypted_options(&disk)).and_then(|db| db.encrypt_anew());
+            let disk = disk.crash(mode);
+            let db =
+                Db::open(encrypted_options(&disk)).unwrap_or_else(|error| panic!("call {call}: {error}"));
+            assert_eq!(contents(&db).unwrap(), tidy(&model), "call {call}");
+            db.verify().unwrap();
+            settle(&db);
+            drop(db);
+            assert_eq!(with_canaries(&disk), Vec::<PathBuf>::new(), "call {call}");
+            if done.is_ok() {
+                break;
+            }
+            call += stride;
+        }
+        assert!(call > 50, "{call}");
+    }
+}
