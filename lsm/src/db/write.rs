@@ -152,6 +152,7 @@ impl Engine {
         self.delay_us.store(0, Ordering::Relaxed);
         let owed = owed.min(DELAY_US_MAX);
         self.counters.delayed_us.fetch_add(owed, Ordering::Relaxed);
+        metrics::counter!("lsm_write_delay_us_total").increment(owed);
         let mut signal = self.signal.lock();
         self.progress.wait_for(&mut signal, Duration::from_micros(owed));
     }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use env::disk::{Disk, MemoryDisk};
 
 use super::model::{Dice, Readable, options};
-use crate::{Compression, Db, Keyspace, Options, Retention, ScanOptions, Stats, WriteBatch, WriteOptions};
+use crate::{
+    Background, Compression, Db, Keyspace, Options, Retention, ScanOptions, Stats, WriteBatch, WriteOptions,
+};
 
 /// Small blocks and tables, nothing encrypted.
 fn open(disk: &MemoryDisk) -> Db {
@@ -216,4 +218,22 @@ fn a_compaction_leaves_the_block_cache_alone() {
     let after = db.stats();
     let cache = |stats: &Stats| (stats.cache_bytes, stats.cache_hits, stats.cache_misses);
     assert_eq!(cache(&after), cache(&before));
+}
+
+#[test]
+fn a_database_closes_while_its_compactions_wait_for_their_pace() {
+    let disk = MemoryDisk::new();
+    let options = Options {
+        background: Background::Threads(2),
+        // What it compacts below would take hours.
+        background_bytes_per_second: Some(1),
+        level0_tables: 2,
+        ..options(&disk, &mut Dice::new(5))
+    };
+    let db = Db::open(options.clone()).unwrap();
+    (1..5).for_each(|time| fill(&db, time));
+    drop(db);
+    let db = Db::open(Options { background_bytes_per_second: None, ..options }).unwrap();
+    assert_eq!(db.scan_versions(b"v", b"w", 4, ScanOptions::default()).unwrap().len(), 200);
+    db.verify().unwrap();
 }

@@ -53,6 +53,7 @@ fn writers_readers_flushes_compactions_and_lives_agree() {
     let disk = MemoryDisk::new();
     let options = Options {
         background: Background::Threads(3),
+        background_bytes_per_second: Some(100 << 20),
         memtable_bytes_max: 30_000,
         table_bytes: 20_000,
         level1_bytes: 60_000,
