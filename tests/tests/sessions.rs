@@ -129,24 +129,30 @@ async fn locked_rows_are_waited_for_refused_or_skipped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_of_two_that_wait_for_each_other_goes() {
+async fn one_of_two_that_wait_for_each_other_goes_with_all_that_it_did() {
     let cluster = Embedded::start().await;
-    let (one, two) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    let one = connect(&cluster.url()).await;
     run(&one, "create table t (a int primary key, n int); insert into t values (1, 0), (2, 0)").await;
-    run(&one, "begin; update t set n = 1 where a = 1").await;
-    run(&two, "begin; update t set n = 2 where a = 2").await;
-    let other = tokio::spawn(async move {
-        let result = two.batch_execute("update t set n = 2 where a = 1").await;
-        let _ = two.batch_execute("commit").await;
-        result
-    });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let first = one.batch_execute("update t set n = 1 where a = 2").await;
-    let _ = one.batch_execute("commit").await;
-    let second = other.await.expect("the task");
-    let failed: Vec<_> = [first, second].into_iter().filter_map(Result::err).collect();
-    assert_eq!(failed.len(), 1, "{failed:?}");
-    assert_eq!(failed[0].code(), Some(&SqlState::T_R_DEADLOCK_DETECTED));
+    for level in ["serializable", "repeatable read", "read committed"] {
+        let two = connect(&cluster.url()).await;
+        run(&one, "update t set n = 0").await;
+        run(&one, &format!("begin isolation level {level}; update t set n = n + 1 where a = 1")).await;
+        run(&two, &format!("begin isolation level {level}; update t set n = n + 10 where a = 2")).await;
+        let other = tokio::spawn(async move {
+            let result = two.batch_execute("update t set n = n + 10 where a = 1").await;
+            let _ = two.batch_execute("commit").await;
+            result
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let first = one.batch_execute("update t set n = n + 1 where a = 2").await;
+        let _ = one.batch_execute("commit").await;
+        let second = other.await.expect("the task");
+        let left = if first.is_ok() { "1" } else { "10" };
+        let failed: Vec<_> = [first, second].into_iter().filter_map(Result::err).collect();
+        assert_eq!(failed.len(), 1, "{level}: {failed:?}");
+        assert_eq!(failed[0].code(), Some(&SqlState::T_R_DEADLOCK_DETECTED), "{level}");
+        assert_eq!(rows(&one, "select n from t").await, [left, left], "{level}");
+    }
     cluster.stop().await;
 }
 

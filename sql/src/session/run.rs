@@ -80,7 +80,7 @@ impl Session {
     /// the first; or those before it have left nothing behind, neither a snapshot nor locks nor writes.
     fn may_retry(&self, error: &Error, attempt: u32) -> bool {
         let first = self.transaction.open.as_ref().is_none_or(|open| {
-            open.statements == 0 || open.isolation == Isolation::ReadCommitted && !open.kv.has_effects()
+            open.statements == 0 || open.isolation == Isolation::ReadCommitted && !open.has_effects
         });
         error.cause() != Cause::Statement
             && attempt < self.engine.options().retries_max
@@ -114,6 +114,9 @@ impl Session {
         }
         let reads_catalog = planned.traits.reads_catalog;
         self.open(self.modes_for(&planned), 0).await?;
+        if let Some(open) = &mut self.transaction.open {
+            open.has_effects = open.kv.has_effects();
+        }
         if reads_catalog {
             self.refresh_pinned().await?;
         }

@@ -40,6 +40,7 @@ impl Session {
             isolation: wanted.isolation,
             read_only: wanted.read_only,
             statements: 0,
+            has_effects: false,
             catalog,
             raised: false,
             fresh: FreshIndexes::default(),

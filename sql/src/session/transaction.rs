@@ -46,6 +46,8 @@ pub(super) struct Open {
     pub(super) read_only: bool,
     /// Statements that were completed in it.
     pub(super) statements: u64,
+    /// Whether those before the one under way have left locks or writes behind. An error may have taken them away.
+    pub(super) has_effects: bool,
     /// What its statements are planned under: pinned by the first of them, changed by its own DDL.
     pub(super) catalog: Arc<CatalogSnapshot>,
     /// Whether its DDL has raised the catalog version.
