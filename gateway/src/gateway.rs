@@ -7,7 +7,9 @@ use std::time::Duration;
 use env::task::Scope;
 use socket2::{SockRef, TcpKeepalive};
 use sql::Engine;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 
 use crate::connection::{self, Shared};
 use crate::metrics::GatewayMetrics;
@@ -25,10 +27,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A gateway that serves.
 pub struct Gateway {
-    registry: Arc<Registry>,
+    sessions: Arc<Sessions>,
     address: SocketAddr,
     listener: Scope,
-    connections: Scope,
 }
 
 impl Gateway {
@@ -45,19 +46,15 @@ impl Gateway {
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "listening beyond loopback: whoever reaches this address is trusted, unencrypted");
         }
-        let registry = Registry::new();
-        let shared = Arc::new(Shared {
-            engine,
-            registry: Arc::clone(&registry),
-            metrics: GatewayMetrics::new(),
-            options,
-        });
-        let (accepting, connections) = (Scope::new(), Scope::new());
-        let scope = connections.clone();
-        accepting.spawn_on(&tokio::runtime::Handle::current(), async move {
+        let sessions = Arc::new(Sessions::new(engine, options));
+        let (accepting, serving) = (Scope::new(), Arc::clone(&sessions));
+        accepting.spawn_on(&Handle::current(), async move {
             loop {
                 match listener.accept().await {
-                    Ok((stream, peer)) => accept(stream, peer, &shared, &scope),
+                    Ok((stream, peer)) => {
+                        prepare(&stream, peer);
+                        serving.serve(stream, peer);
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "accepting a client failed");
                         env::clock::sleep(ACCEPT_PAUSE).await;
@@ -65,7 +62,7 @@ impl Gateway {
                 }
             }
         });
-        Ok(Self { registry, address, listener: accepting, connections })
+        Ok(Self { sessions, address, listener: accepting })
     }
 
     /// Where it listens.
@@ -75,41 +72,76 @@ impl Gateway {
 
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
-        self.registry.connections()
+        self.sessions.connections()
     }
 
     /// Stops accepting; sessions outside of a transaction block end now, the others when their block does, and all of
     /// them after `grace` (57P01).
     pub async fn shutdown(&self, grace: Duration) {
         self.listener.end();
-        self.registry.enter(Phase::Draining);
-        if env::clock::timeout(grace, self.registry.empty()).await.is_err() {
-            tracing::info!(connections = self.connections(), "ending the sessions that are left");
-            self.registry.enter(Phase::Ending);
-            self.registry.cancel_all();
-            let _ = env::clock::timeout(GOODBYE, self.registry.empty()).await;
-        }
-        self.connections.end();
+        self.sessions.shutdown(grace).await;
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.listener.end();
-        self.connections.end();
+        self.sessions.scope.end();
     }
 }
 
-fn accept(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, connections: &Scope) {
+fn prepare(stream: &TcpStream, peer: SocketAddr) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
     }
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
-    if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&keepalive) {
         tracing::debug!(%peer, %error, "keepalive could not be set");
     }
-    let shared = Arc::clone(shared);
-    connections.spawn_on(&tokio::runtime::Handle::current(), async move {
-        connection::serve(stream, peer, &shared).await;
-    });
+}
+
+/// The sessions of a gateway, whatever their clients are connected through.
+pub struct Sessions {
+    shared: Arc<Shared>,
+    scope: Scope,
+}
+
+impl Sessions {
+    /// None yet; they will be sessions of `engine`.
+    pub fn new(engine: Arc<Engine>, options: GatewayOptions) -> Self {
+        let shared = Shared { engine, registry: Registry::new(), metrics: GatewayMetrics::new(), options };
+        Self { shared: Arc::new(shared), scope: Scope::new() }
+    }
+
+    /// Serves the client at the other end of `stream`, on the current runtime, until it leaves.
+    pub fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+        let shared = Arc::clone(&self.shared);
+        self.scope.spawn_on(&Handle::current(), async move {
+            connection::serve(stream, peer, &shared).await;
+        });
+    }
+
+    /// How many clients are connected.
+    pub fn connections(&self) -> usize {
+        self.shared.registry.connections()
+    }
+
+    /// See [`Gateway::shutdown`].
+    async fn shutdown(&self, grace: Duration) {
+        let registry = &self.shared.registry;
+        registry.enter(Phase::Draining);
+        if env::clock::timeout(grace, registry.empty()).await.is_err() {
+            tracing::info!(connections = self.connections(), "ending the sessions that are left");
+            registry.enter(Phase::Ending);
+            registry.cancel_all();
+            let _ = env::clock::timeout(GOODBYE, registry.empty()).await;
+        }
+        self.scope.end();
+    }
+}
+
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        self.scope.end();
+    }
 }

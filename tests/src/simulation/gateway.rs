@@ -1,16 +1,25 @@
-//! A gateway: an endpoint of the network with a client, and the scope of its workers.
+//! A gateway: an endpoint of the network with a client, SQL sessions over it, and the scope of its workers.
 
 use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use client::{Client, ClientOptions};
 use env::task::{JoinHandle, Scope};
+use gateway::{GatewayOptions, Sessions};
+use sql::{Engine, EngineOptions};
 use tokio::runtime::Handle;
 
 use super::cluster::Cluster;
 
-/// A gateway.
+/// Bytes that a client and its session may have under way to each other.
+const PIPE_BYTES: usize = 64 << 10;
+
+/// A gateway. Clones are the same one.
+#[derive(Clone)]
 pub(super) struct Gateway {
     client: Client,
+    sessions: Arc<Sessions>,
     scope: Scope,
 }
 
@@ -18,11 +27,26 @@ impl Gateway {
     pub(super) fn new(number: u32, cluster: &Cluster) -> Self {
         let network = cluster.network().for_endpoint(&name(number));
         let client = Client::new(network, cluster.addresses(), ClientOptions::default());
-        Self { client, scope: Scope::new() }
+        let engine = Engine::new(client.clone(), EngineOptions::default());
+        let sessions = Arc::new(Sessions::new(engine, GatewayOptions::default()));
+        Self { client, sessions, scope: Scope::new() }
     }
 
     pub(super) fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// A driver's connection to a new session.
+    pub(super) async fn connect(&self) -> tokio_postgres::Client {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        self.sessions.serve(theirs, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        let mut config = tokio_postgres::Config::new();
+        config.user("postgres").dbname("postgres");
+        let connected = config.connect_raw(ours, tokio_postgres::NoTls).await;
+        let (client, connection) = connected.expect("a session, which needs nothing from the cluster");
+        // Its error is the client's, too.
+        drop(self.spawn(async move { drop(connection.await) }));
+        client
     }
 
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {

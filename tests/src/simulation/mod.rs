@@ -1,12 +1,12 @@
-//! The whole cluster in one thread, with one seed for all chance: three nodes on disks that forget, two gateways'
-//! clients on a network that fails, and histories that are checked.
+//! The whole cluster in one thread, with one seed for all chance: three nodes on disks that forget, two gateways on a
+//! network that fails, and histories that are checked.
 //!
 //! [`run`] plays one [`Scenario`] under one seed. Time is tokio's paused clock, which jumps from event to event, so a
 //! minute of a cluster's life takes seconds, and the same seed lives it again, exactly: a run's [`Report`] carries a
 //! hash over every message delivered.
 //!
 //! A run: start the nodes and join them (`cluster`), write the first state, let workers of each gateway transfer money
-//! (`bank`) and append to lists (`lists`) while the scenario's faults come and go (`nemesis`), heal everything, wait for
+//! (`bank`) and append to lists (`lists`), by keys and values or by SQL (`sessions`), while the scenario's faults come and go (`nemesis`), heal everything, wait for
 //! the cluster to serve again, and check: sums, acknowledged writes, dependency cycles (`cycles`), that the replicas are
 //! alike, that nothing panicked.
 
@@ -19,22 +19,22 @@ mod nemesis;
 mod panics;
 mod report;
 mod scenario;
+mod sessions;
 mod signals;
+mod workload;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use env::{clock, simulation};
 
-use self::bank::Bank;
 use self::cluster::Cluster;
 use self::gateway::Gateway;
-use self::lists::Lists;
 pub use self::report::{Report, Tally};
 pub use self::scenario::Scenario;
 use self::signals::Signals;
+use self::workload::Workload;
 
 /// How long the cluster may take, once all faults are over, until it serves again.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -76,26 +76,17 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
         };
     }
     let gateways: Vec<Gateway> = (1..=2).map(|number| Gateway::new(number, &cluster)).collect();
-    let bank = Arc::new(Bank::new(scenario, tally.clone()));
-    let lists = Arc::new(Lists::new(scenario, tally.clone()));
-    bank.open(gateways[0].client()).await;
+    let workload = Workload::new(scenario, &tally);
+    let mut violations = workload.open(&gateways[0]).await;
     let terms = cluster.terms().await;
 
     let signals: Vec<Signals> = gateways.iter().map(|_| Signals::default()).collect();
     let mut workers = Vec::new();
     for (gateway, signals) in gateways.iter().zip(&signals) {
-        for _ in 0..scenario.tellers {
-            workers.push(gateway.spawn(bank.clone().teller(gateway.client(), signals.clone())));
-        }
-        for _ in 0..scenario.auditors {
-            workers.push(gateway.spawn(bank.clone().auditor(gateway.client(), signals.clone())));
-        }
-        for _ in 0..scenario.appenders {
-            workers.push(gateway.spawn(lists.clone().appender(gateway.client(), signals.clone())));
-        }
+        workers.extend(workload.start(scenario, gateway, signals));
     }
     let faults = Rc::new(Cell::new(nemesis::Faults::default()));
-    let mut violations = nemesis::torment(&mut cluster, scenario, &signals, &faults).await;
+    violations.extend(nemesis::torment(&mut cluster, scenario, &signals, &faults).await);
 
     violations.extend(cluster.heal().await);
     let served = clock::timeout(RECOVERY, cluster.wait_serving(gateways[0].client())).await;
@@ -109,8 +100,7 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
         }
     }
     if served.is_ok() {
-        violations.extend(bank.settle(gateways[1].client()).await);
-        violations.extend(lists.settle(gateways[1].client()).await);
+        violations.extend(workload.settle(&gateways[1]).await);
         violations.extend(cluster.compare_replicas().await);
     }
     violations.extend(tally.take_violations());

@@ -27,6 +27,32 @@ struct Seen {
     violations: Vec<String>,
 }
 
+/// How a transaction failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It may be run again.
+    Conflict,
+    /// Whether it took place is not known.
+    Ambiguous,
+    /// It did not take place, for it did not reach the cluster in time.
+    Unavailable,
+    /// For a reason that no fault explains.
+    Unexpected(String),
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Serialization { .. } | Error::Deadlock { .. } | Error::LockNotAvailable { .. } => {
+                Self::Conflict
+            }
+            Error::Ambiguous { .. } => Self::Ambiguous,
+            Error::Unavailable { .. } | Error::Timeout { .. } => Self::Unavailable,
+            unexpected => Self::Unexpected(format!("{unexpected:?}")),
+        }
+    }
+}
+
 impl Tally {
     /// A transaction with writes was acknowledged.
     pub(super) fn committed(&self) {
@@ -39,15 +65,13 @@ impl Tally {
     }
 
     /// A transaction ended with an error. One that no fault explains is a violation.
-    pub(super) fn failed(&self, error: &Error) {
+    pub(super) fn failed(&self, failure: impl Into<Failure>) {
         let mut seen = self.0.lock();
-        match error {
-            Error::Serialization { .. } | Error::Deadlock { .. } | Error::LockNotAvailable { .. } => {
-                seen.aborts += 1;
-            }
-            Error::Ambiguous { .. } => seen.ambiguous += 1,
-            Error::Unavailable { .. } | Error::Timeout { .. } => seen.unavailable += 1,
-            unexpected => note(&mut seen, format!("unexpected error: {unexpected:?}")),
+        match failure.into() {
+            Failure::Conflict => seen.aborts += 1,
+            Failure::Ambiguous => seen.ambiguous += 1,
+            Failure::Unavailable => seen.unavailable += 1,
+            Failure::Unexpected(error) => note(&mut seen, format!("unexpected error: {error}")),
         }
     }
 

@@ -9,6 +9,9 @@ use serde::Deserialize;
 pub struct Scenario {
     /// Its name in reports.
     pub name: String,
+    /// What the workers speak.
+    #[serde(default)]
+    pub interface: Interface,
     /// How long faults come and go.
     pub seconds: u64,
     /// Accounts of the bank.
@@ -33,6 +36,17 @@ pub struct Scenario {
     pub faults: Odds,
     /// What a run must have reached.
     pub floors: Floors,
+}
+
+/// What workers speak.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interface {
+    /// The client's transactions over keys and values.
+    #[default]
+    Keys,
+    /// SQL, by a driver that is connected to a gateway's session.
+    Sql,
 }
 
 /// The wire; see [`Network`].
@@ -85,6 +99,7 @@ impl Scenario {
             include_str!("../../simulation/crashes.toml"),
             include_str!("../../simulation/partitions.toml"),
             include_str!("../../simulation/leases.toml"),
+            include_str!("../../simulation/sessions.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }

@@ -1,0 +1,151 @@
+//! Lists that transactions read and append to, judged by `cycles`. Every other list is one text in one row; the rest
+//! have a row for each element, so that whoever reads them reads what is not there yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use env::clock::{self, Instant};
+use env::random;
+use parking_lot::Mutex;
+use tokio_postgres::{Client, Error};
+
+use super::super::cycles::{self, Event, Fate, Operation};
+use super::super::gateway::Gateway;
+use super::super::report::{Failure, Tally};
+use super::super::scenario::Scenario;
+use super::super::signals::Signals;
+use super::{in_block, insist, judge};
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS lists (id int PRIMARY KEY, elements text NOT NULL);
+    CREATE TABLE IF NOT EXISTS entries
+        (list int, position int, element bigint NOT NULL, PRIMARY KEY (list, position))";
+
+/// The lists, and the history of what was done to them.
+pub(in super::super) struct Lists {
+    lists: u32,
+    pause_ms_max: u64,
+    tally: Tally,
+    elements: AtomicU64,
+    began: Instant,
+    history: Mutex<Vec<Event>>,
+}
+
+fn is_text(list: u32) -> bool {
+    list.is_multiple_of(2)
+}
+
+fn decode(elements: &str) -> Vec<u64> {
+    elements.split(' ').filter_map(|element| element.parse().ok()).collect()
+}
+
+impl Lists {
+    pub(in super::super) fn new(scenario: &Scenario, tally: Tally) -> Self {
+        let (lists, pause_ms_max) = (scenario.lists, scenario.pause_ms_max);
+        let elements = AtomicU64::new(1);
+        Self { lists, pause_ms_max, tally, elements, began: clock::now(), history: Mutex::default() }
+    }
+
+    /// Makes the tables.
+    pub(in super::super) async fn open(&self, gateway: &Gateway) -> Vec<String> {
+        let client = gateway.connect().await;
+        let opened = insist(|| client.batch_execute(SCHEMA)).await;
+        opened.err().map(|error| format!("the lists cannot be made: {error:?}")).into_iter().collect()
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        clock::now().duration_since(self.began).as_micros() as u64
+    }
+
+    /// Reads and appends until told to stop.
+    pub(in super::super) async fn appender(self: Arc<Self>, gateway: Gateway, signals: Signals) {
+        let client = gateway.connect().await;
+        while signals.may_write(self.pause_ms_max).await {
+            let invoked = self.elapsed_us();
+            let read_only = random::below(4) == 0;
+            let begin =
+                if read_only { "BEGIN READ ONLY" } else { "START TRANSACTION ISOLATION LEVEL SERIALIZABLE" };
+            let mut operations = Vec::new();
+            let work = self.transact(&client, read_only, &mut operations);
+            let failure = in_block(&client, begin, work).await.err().map(|error| judge(&error));
+            let fate = match &failure {
+                None => Fate::Committed(self.elapsed_us()),
+                Some(Failure::Ambiguous) => Fate::Unknown,
+                Some(_) => Fate::Failed,
+            };
+            let wrote = operations.iter().any(|operation| operation.appended.is_some());
+            self.history.lock().push(Event { invoked, fate, operations });
+            match failure {
+                None if wrote => self.tally.committed(),
+                None => self.tally.read(),
+                Some(failure) => self.tally.failed(failure),
+            }
+        }
+    }
+
+    async fn transact(
+        &self,
+        client: &Client,
+        read_only: bool,
+        operations: &mut Vec<Operation>,
+    ) -> Result<(), Error> {
+        let first = random::below(u64::from(self.lists)) as u32;
+        for turn in 0..1 + random::below(3) as u32 {
+            let list = (first + turn) % self.lists;
+            let appends = !read_only && random::below(2) == 0;
+            let seen = self.read(client, list, appends && random::below(2) == 0).await?;
+            let appended = appends.then(|| self.elements.fetch_add(1, Ordering::Relaxed));
+            operations.push(Operation { list, seen, appended });
+            if let Some(element) = appended {
+                self.append(client, list, element).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&self, client: &Client, list: u32, locks: bool) -> Result<Vec<u64>, Error> {
+        let lock = if locks { " FOR UPDATE" } else { "" };
+        if is_text(list) {
+            let read = format!("SELECT elements FROM lists WHERE id = $1{lock}");
+            let row = client.query_opt(&read, &[&(list as i32)]).await?;
+            return Ok(row.map_or_else(Vec::new, |row| decode(row.get(0))));
+        }
+        let read = format!("SELECT element FROM entries WHERE list = $1 ORDER BY position{lock}");
+        let rows = client.query(&read, &[&(list as i32)]).await?;
+        Ok(rows.iter().map(|row| row.get::<_, i64>(0) as u64).collect())
+    }
+
+    async fn append(&self, client: &Client, list: u32, element: u64) -> Result<(), Error> {
+        let id = list as i32;
+        let appended = if is_text(list) {
+            let upsert = "INSERT INTO lists VALUES ($1, $2) \
+                          ON CONFLICT (id) DO UPDATE SET elements = lists.elements || ' ' || excluded.elements";
+            client.execute(upsert, &[&id, &element.to_string()]).await?
+        } else {
+            let next = "INSERT INTO entries \
+                        SELECT $1::int, coalesce(max(position), 0) + 1, $2::bigint FROM entries WHERE list = $1";
+            client.execute(next, &[&id, &(element as i64)]).await?
+        };
+        if appended != 1 {
+            self.tally.violation(format!("{appended} rows were written for element {element}"));
+        }
+        Ok(())
+    }
+
+    /// Reads the lists as they are in the end and judges the history.
+    pub(in super::super) async fn settle(&self, gateway: &Gateway) -> Vec<String> {
+        let client = gateway.connect().await;
+        let mut finals = BTreeMap::new();
+        let read = in_block(&client, "BEGIN READ ONLY", async {
+            for list in 0..self.lists {
+                finals.insert(list, self.read(&client, list, false).await?);
+            }
+            Ok(())
+        });
+        match read.await {
+            Ok(()) => cycles::judge(&self.history.lock(), &finals),
+            Err(error) => vec![format!("the final lists cannot be read: {error:?}")],
+        }
+    }
+}

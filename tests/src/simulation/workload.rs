@@ -1,0 +1,103 @@
+//! What the workers of the gateways do, by keys and values or by SQL.
+
+use std::sync::Arc;
+
+use env::task::JoinHandle;
+
+use super::gateway::Gateway;
+use super::report::Tally;
+use super::scenario::{Interface, Scenario};
+use super::signals::Signals;
+use super::{bank, lists, sessions};
+
+/// A bank and lists.
+pub(super) enum Workload {
+    /// Through the client's transactions.
+    Keys { bank: Arc<bank::Bank>, lists: Arc<lists::Lists> },
+    /// Through sessions.
+    Sql { bank: Arc<sessions::bank::Bank>, lists: Arc<sessions::lists::Lists> },
+}
+
+impl Workload {
+    pub(super) fn new(scenario: &Scenario, tally: &Tally) -> Self {
+        match scenario.interface {
+            Interface::Keys => Self::Keys {
+                bank: Arc::new(bank::Bank::new(scenario, tally.clone())),
+                lists: Arc::new(lists::Lists::new(scenario, tally.clone())),
+            },
+            Interface::Sql => Self::Sql {
+                bank: Arc::new(sessions::bank::Bank::new(scenario, tally.clone())),
+                lists: Arc::new(sessions::lists::Lists::new(scenario, tally.clone())),
+            },
+        }
+    }
+
+    /// Writes the first state; what is wrong with it.
+    pub(super) async fn open(&self, gateway: &Gateway) -> Vec<String> {
+        match self {
+            Self::Keys { bank, .. } => {
+                bank.open(gateway.client()).await;
+                Vec::new()
+            }
+            Self::Sql { bank, lists } => {
+                let mut violations = bank.open(gateway).await;
+                violations.extend(lists.open(gateway).await);
+                violations
+            }
+        }
+    }
+
+    /// Starts the workers of `gateway`.
+    pub(super) fn start(
+        &self,
+        scenario: &Scenario,
+        gateway: &Gateway,
+        signals: &Signals,
+    ) -> Vec<JoinHandle<()>> {
+        let mut workers = Vec::new();
+        let told = || signals.clone();
+        match self {
+            Self::Keys { bank, lists } => {
+                let client = || gateway.client();
+                let tellers =
+                    (0..scenario.tellers).map(|_| gateway.spawn(bank.clone().teller(client(), told())));
+                workers.extend(tellers);
+                let auditors =
+                    (0..scenario.auditors).map(|_| gateway.spawn(bank.clone().auditor(client(), told())));
+                workers.extend(auditors);
+                let appenders =
+                    (0..scenario.appenders).map(|_| gateway.spawn(lists.clone().appender(client(), told())));
+                workers.extend(appenders);
+            }
+            Self::Sql { bank, lists } => {
+                let through = || gateway.clone();
+                let tellers =
+                    (0..scenario.tellers).map(|_| gateway.spawn(bank.clone().teller(through(), told())));
+                workers.extend(tellers);
+                let auditors =
+                    (0..scenario.auditors).map(|_| gateway.spawn(bank.clone().auditor(through(), told())));
+                workers.extend(auditors);
+                let appenders =
+                    (0..scenario.appenders).map(|_| gateway.spawn(lists.clone().appender(through(), told())));
+                workers.extend(appenders);
+            }
+        }
+        workers
+    }
+
+    /// Judges the end and what led there.
+    pub(super) async fn settle(&self, gateway: &Gateway) -> Vec<String> {
+        let mut violations = Vec::new();
+        match self {
+            Self::Keys { bank, lists } => {
+                violations.extend(bank.settle(gateway.client()).await);
+                violations.extend(lists.settle(gateway.client()).await);
+            }
+            Self::Sql { bank, lists } => {
+                violations.extend(bank.settle(gateway).await);
+                violations.extend(lists.settle(gateway).await);
+            }
+        }
+        violations
+    }
+}
