@@ -109,8 +109,9 @@ fn insertions_into_one_list() {
             1 => format!("key of sixteen bytes and more {}", 7 - n),
             _ => format!("k{n}"),
         };
-        let sequence =
-            |n: u64| if n % 2 == 0 { tall[(thread * 2 + n / 2) as usize] } else { 200_000 + thread * 10 + n };
+        let sequence = |n: u64| {
+            if n.is_multiple_of(2) { tall[(thread * 2 + n / 2) as usize] } else { 200_000 + thread * 10 + n }
+        };
         (0..4).map(|n| (key(n).into_bytes(), sequence(n))).collect()
     };
     let threads: Vec<_> = (0..3)
