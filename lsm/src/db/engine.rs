@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use env::disk::DirectoryLock;
 
 use super::figures::Figures;
-use super::write::Writing;
+use super::write::{Published, Writing};
 use crate::compaction::retention::{GivenRetentions, Retentions};
 use crate::compaction::run::Tables;
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ pub(crate) struct Engine {
     /// How far background work is behind, as the bits of an f32: 0 is not at all, 1 and above very far.
     pub(crate) pressure: AtomicU32,
     pub(crate) write: Mutex<Writing>,
-    pub(crate) published: Mutex<Sequence>,
+    pub(crate) published: Mutex<Published>,
     pub(crate) published_changed: Condvar,
     pub(crate) visible: AtomicU64,
     pub(crate) wal: Log,

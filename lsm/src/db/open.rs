@@ -13,7 +13,7 @@ use env::disk::{DirectoryLock, Disk};
 use super::checkpoint::refuse_incomplete;
 use super::engine::{Compacting, Counters, Engine, Signal};
 use super::figures::Figures;
-use super::write::{Writing, insert};
+use super::write::{Published, Writing, insert};
 use crate::batch;
 use crate::cache::BlockCache;
 use crate::compaction::pace::Pace;
@@ -109,7 +109,7 @@ impl Engine {
             view_change: Mutex::new(()),
             pressure: AtomicU32::new(0),
             write: Mutex::new(Writing::new(newest + 1)),
-            published: Mutex::new(newest),
+            published: Mutex::new(Published::new(newest)),
             published_changed: Condvar::new(),
             visible: AtomicU64::new(newest),
             wal,

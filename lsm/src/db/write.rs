@@ -1,5 +1,6 @@
 //! Writing a batch: order, log, memtable, publication.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -78,12 +79,20 @@ impl Engine {
     /// Makes writes readable, after all that were given earlier sequences.
     pub(crate) fn publish(&self, first: Sequence, last: Sequence) -> Result<()> {
         let mut published = self.published.lock();
-        while *published + 1 != first {
-            self.check()?;
-            self.published_changed.wait(&mut published);
+        if published.last + 1 != first {
+            published.ready.insert(first, last);
+            while published.last < last {
+                self.check()?;
+                self.published_changed.wait(&mut published);
+            }
+            return Ok(());
         }
-        *published = last;
-        self.visible.store(last, Ordering::Release);
+        published.last = last;
+        // Whoever waits for its turn behind this one is published with it, and woken once.
+        while let Some((_, last)) = published.next_ready() {
+            published.last = last;
+        }
+        self.visible.store(published.last, Ordering::Release);
         drop(published);
         self.published_changed.notify_all();
         Ok(())
@@ -92,7 +101,7 @@ impl Engine {
     /// Returns when all writes up to `sequence` are published.
     pub(crate) fn wait_published(&self, sequence: Sequence) -> Result<()> {
         let mut published = self.published.lock();
-        while *published < sequence {
+        while published.last < sequence {
             self.check()?;
             self.published_changed.wait(&mut published);
         }
@@ -155,6 +164,26 @@ impl Engine {
         metrics::counter!("lsm_write_delay_us_total").increment(owed);
         let mut signal = self.signal.lock();
         self.progress.wait_for(&mut signal, Duration::from_micros(owed));
+    }
+}
+
+/// What is readable, and what waits for its turn.
+#[derive(Debug)]
+pub(crate) struct Published {
+    /// Every write up to here is readable.
+    last: Sequence,
+    /// Batches whose writers wait for an earlier one: the last sequence by the first.
+    ready: BTreeMap<Sequence, Sequence>,
+}
+
+impl Published {
+    pub(crate) fn new(last: Sequence) -> Self {
+        Self { last, ready: BTreeMap::new() }
+    }
+
+    /// Takes the batch whose turn it is, if it is ready.
+    fn next_ready(&mut self) -> Option<(Sequence, Sequence)> {
+        self.ready.remove_entry(&(self.last + 1))
     }
 }
 
