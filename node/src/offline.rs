@@ -24,25 +24,34 @@ pub struct OfflineStore {
 }
 
 impl OfflineStore {
-    /// Opens the data directory of a node that has stopped. The engine recovers as it does when the node starts.
+    /// Opens the data directory of a node that has stopped. The engine recovers as it does when the node starts. A key for
+    /// a directory that is not encrypted is refused: looking at it does not change it.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: impl Into<PathBuf>,
         encryption: Option<lsm::KeySource>,
     ) -> Result<Self, NodeError> {
         let dir = dir.into();
-        let path = dir.join(IDENTITY);
-        let found = disk.exists(&path);
-        let found =
-            found.map_err(|source| NodeError::Directory { action: "read", path: path.clone(), source })?;
-        if !found {
-            return Err(NodeError::Damaged {
-                path: dir,
-                what: "it is not the data directory of a node".to_owned(),
-            });
+        require_identity(&*disk, &dir)?;
+        let engine = engine_options(&disk, &dir).dir;
+        if encryption.is_some() && !lsm::Keys::exist(&*disk, &engine)? {
+            let what =
+                "not encrypted: open it without a key, or begin by making one with `nunatak lsm rotate-key`";
+            return Err(lsm::Error::Key { path: dir, what: what.to_owned() }.into());
         }
+        Self::open_encrypting(disk, dir, encryption)
+    }
+
+    /// The same, but a directory that is not encrypted becomes so if there is a key.
+    pub fn open_encrypting(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        encryption: Option<lsm::KeySource>,
+    ) -> Result<Self, NodeError> {
+        let dir = dir.into();
+        require_identity(&*disk, &dir)?;
         let lock = lock(&*disk, &dir)?;
-        read_identity(&*disk, &path)?;
+        read_identity(&*disk, &dir.join(IDENTITY))?;
         let mut options = engine_options(&disk, &dir);
         options.encryption = encryption;
         options.background = lsm::Background::Manual;
@@ -61,6 +70,19 @@ impl OfflineStore {
     pub fn raft_log(&self) -> (usize, u64) {
         let segments = self.raft_log.as_ref().map(Log::segments).unwrap_or_default();
         (segments.len(), segments.iter().map(|segment| segment.bytes).sum())
+    }
+}
+
+/// The directory must be a node's.
+fn require_identity(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
+    let path = dir.join(IDENTITY);
+    match disk.exists(&path) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let what = "it is not the data directory of a node".to_owned();
+            Err(NodeError::Damaged { path: dir.to_owned(), what })
+        }
+        Err(source) => Err(NodeError::Directory { action: "read", path, source }),
     }
 }
 

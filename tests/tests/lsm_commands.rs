@@ -109,6 +109,9 @@ fn a_stopped_store_is_shown_checked_dumped_and_compacted() {
     for part in ["raft", "engine"] {
         assert!(sings.iter().any(|path| path.starts_with(Path::new(&data).join(part))), "{part}: {sings:?}");
     }
+    let key = path(folder.path(), "key");
+    std::fs::write(&key, [1; 32]).expect("a file");
+    assert!(refused(&data, &["stats", "--encryption-key-file", &key], 2).contains("not encrypted"));
     let stats = lsm(&data, &["stats"]);
     assert!(stats.contains("keyspace") && stats.contains("encryption: none"), "{stats}");
     let verified = lsm(&data, &["verify"]);

@@ -113,6 +113,12 @@ impl EncryptionStatus {
 }
 
 impl Keys {
+    /// Whether the database in `dir` is encrypted: it has a key store.
+    pub fn exist(disk: &dyn Disk, dir: &Path) -> Result<bool> {
+        let path = dir.join(KEYS_NAME);
+        disk.exists(&path).map_err(Error::io("look for", &path))
+    }
+
     /// Opens the key store in `dir`, or makes one if a key is given and the files in `directories` (relative to it) are not
     /// encrypted. None: without a key store and without a key. Nothing is changed on disk if this is an error.
     pub(crate) fn open(
@@ -122,7 +128,7 @@ impl Keys {
         directories: &[(&str, Placement)],
     ) -> Result<Option<Self>> {
         let path = dir.join(KEYS_NAME);
-        let exists = disk.exists(&path).map_err(Error::io("look for", &path))?;
+        let exists = Self::exist(disk.as_ref(), dir)?;
         let Some(source) = source else {
             if exists {
                 return Err(Error::key(

@@ -47,7 +47,7 @@ pub(crate) enum Task {
     Dump(dump::Dump),
     /// Compact everything, or a span of keys, as far down as it goes
     Compact(Span),
-    /// Encrypt everything with a new data key, and forget the old ones
+    /// Encrypt everything with a new data key, and forget the old ones; also what was not encrypted before
     RotateKey,
     /// Seal the data keys with another master key; the present one opens nothing any more
     ChangeMasterKey {
@@ -101,7 +101,11 @@ impl Lsm {
             return Err(Failure::usage("--encryption-key-file is missing: the present master key"));
         }
         let disk: Arc<dyn env::disk::Disk> = Arc::new(env::disk::RealDisk::new());
-        let store = node::OfflineStore::open(disk, data, encryption).map_err(|error| refused(&error))?;
+        let store = match self.task {
+            Task::RotateKey => node::OfflineStore::open_encrypting(disk, data, encryption),
+            _ => node::OfflineStore::open(disk, data, encryption),
+        };
+        let store = store.map_err(|error| refused(&error))?;
         let out = &mut io::stdout().lock();
         let done = match self.task {
             Task::Stats => stats::print(&store, self.format, out),
