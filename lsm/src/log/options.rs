@@ -15,12 +15,12 @@ pub struct Position {
 /// Called once the records are durable, or never will be.
 pub type OnDurable = Box<dyn FnOnce(Result<()>) + Send>;
 
-/// Who writes what [`Log::append_with`] queues.
+/// Who writes what [`Log::append_with`](super::Log::append_with) queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
     /// A thread of the log's own.
     Thread,
-    /// The caller, by [`Log::write_pending`] or [`Log::sync`].
+    /// The caller, by [`Log::write_pending`](super::Log::write_pending) or [`Log::sync`](super::Log::sync).
     Caller,
 }
 
