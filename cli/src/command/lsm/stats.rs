@@ -19,10 +19,16 @@ pub(super) fn print(
     match format {
         OutputFormat::Table => {
             write!(out, "{}", levels(&stats))?;
-            let (space, read) = amplification(&stats);
             writeln!(out, "tables: {} bytes", stats.table_bytes())?;
-            writeln!(out, "space amplification: {space:.2} (bytes of all levels over those of the last)")?;
-            writeln!(out, "read amplification: {read} (sorted runs of the keyspace with the most)")?;
+            for keyspace in used_keyspaces(&stats) {
+                let (space, read) = (keyspace.space_amplification(), keyspace.read_amplification());
+                writeln!(
+                    out,
+                    "{}: space amplification {space:.2} (bytes of all levels over those of the last), \
+                     read amplification {read} (sorted runs)",
+                    keyspace.name
+                )?;
+            }
             writeln!(out, "raft log: {raft_bytes} bytes in {raft_segments} segments")?;
             match encryption {
                 None => writeln!(out, "encryption: none")?,
@@ -37,7 +43,13 @@ pub(super) fn print(
             }
         }
         OutputFormat::Json => {
-            let (space, read) = amplification(&stats);
+            let amplification = used_keyspaces(&stats).map(|keyspace| {
+                json!({
+                    "keyspace": keyspace.name,
+                    "space": keyspace.space_amplification(),
+                    "read": keyspace.read_amplification(),
+                })
+            });
             let encryption = encryption.map(|status| {
                 let keys = status.keys.iter().map(|used| {
                     json!({ "data_key": data_key(used.data_key), "files": used.files, "bytes": used.bytes })
@@ -52,8 +64,7 @@ pub(super) fn print(
                 "sequence": stats.sequence,
                 "levels": json_levels(&stats),
                 "table_bytes": stats.table_bytes(),
-                "space_amplification": space,
-                "read_amplification": read,
+                "amplification": amplification.collect::<Vec<_>>(),
                 "raft_log": { "segments": raft_segments, "bytes": raft_bytes },
                 "encryption": encryption,
             });
@@ -61,6 +72,10 @@ pub(super) fn print(
         }
     }
     Ok(())
+}
+
+fn used_keyspaces(stats: &lsm::Stats) -> impl Iterator<Item = &lsm::KeyspaceStats> {
+    stats.keyspaces.iter().filter(|keyspace| keyspace.read_amplification() > 0)
 }
 
 fn used_levels(stats: &lsm::Stats) -> impl Iterator<Item = (&'static str, usize, lsm::LevelStats)> {
@@ -107,18 +122,4 @@ fn json_levels(stats: &lsm::Stats) -> Vec<Value> {
         })
     };
     used_levels(stats).map(level).collect()
-}
-
-/// Bytes of all levels over those of each keyspace's last one; the most sorted runs that a read of one key may ask.
-fn amplification(stats: &lsm::Stats) -> (f64, usize) {
-    let last = stats.keyspaces.iter().map(|keyspace| {
-        keyspace.levels.iter().rev().find(|level| level.tables > 0).map_or(0, |level| level.bytes)
-    });
-    let last: u64 = last.sum();
-    let runs = stats.keyspaces.iter().map(|keyspace| {
-        let level0 = keyspace.levels.first().map_or(0, |level| level.tables);
-        level0 + keyspace.levels.iter().skip(1).filter(|level| level.tables > 0).count()
-    });
-    let space = if last == 0 { 1.0 } else { stats.table_bytes() as f64 / last as f64 };
-    (space, runs.max().unwrap_or(0))
 }
