@@ -3,6 +3,7 @@
 //! A disk that fills up wholly stops the store for good: what can no longer be written can no longer be promised. So
 //! a leader takes no more writes once only a reserve is left, while reads, the raft log, compaction and recovery go on.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,15 +49,23 @@ impl Vitals {
             available_bytes: AtomicU64::new(u64::MAX),
             failure: watch::Sender::new(None),
         };
-        vitals.measure();
+        // What cannot be told is told by the watch.
+        let _ = vitals.measure();
         vitals
     }
 
     /// Looks at the disk, and asks `failed` what has stopped the store, until something has.
     pub(crate) async fn watch(self: Arc<Self>, failed: impl Fn() -> Option<lsm::Error> + Send) {
         let gauge = gauge!("nunatak_disk_available_bytes");
+        let mut blind = false;
         loop {
-            self.measure();
+            let measured = self.measure();
+            if let Err(error) = &measured
+                && !blind
+            {
+                tracing::warn!(dir = %self.dir.display(), %error, "cannot tell how much room the disk has");
+            }
+            blind = measured.is_err();
             gauge.set(self.available_bytes.load(Ordering::Relaxed) as f64);
             if let Some(error) = failed() {
                 let why = format!("the store in {} has stopped: {}", self.dir.display(), chain(&error));
@@ -68,21 +77,16 @@ impl Vitals {
         }
     }
 
-    fn measure(&self) {
-        match self.disk.available_bytes(&self.dir) {
-            Ok(bytes) => {
-                let before = self.available_bytes.swap(bytes, Ordering::Relaxed);
-                let (was_low, is_low) = (before < self.reserved_bytes, bytes < self.reserved_bytes);
-                if is_low && !was_low {
-                    tracing::error!(dir = %self.dir.display(), bytes, "the disk is full: no more writes are taken");
-                } else if was_low && !is_low {
-                    tracing::info!(dir = %self.dir.display(), bytes, "the disk has room again");
-                }
-            }
-            Err(error) => {
-                tracing::warn!(dir = %self.dir.display(), %error, "cannot tell how much room the disk has");
-            }
+    fn measure(&self) -> io::Result<()> {
+        let bytes = self.disk.available_bytes(&self.dir)?;
+        let before = self.available_bytes.swap(bytes, Ordering::Relaxed);
+        let (was_low, is_low) = (before < self.reserved_bytes, bytes < self.reserved_bytes);
+        if is_low && !was_low {
+            tracing::error!(dir = %self.dir.display(), bytes, "the disk is full: no more writes are taken");
+        } else if was_low && !is_low {
+            tracing::info!(dir = %self.dir.display(), bytes, "the disk has room again");
         }
+        Ok(())
     }
 
     /// Whether the disk has room for more than what must go on.
