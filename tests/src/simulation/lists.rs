@@ -3,18 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use client::{Client, Error, Isolation, Span, Strength, Transaction, TransactionOptions, WaitPolicy};
-use env::clock::{self, Instant};
 use env::random;
-use parking_lot::Mutex;
 
 use super::bank::scan_all;
-use super::cycles::{self, Event, Fate, Operation};
-use super::report::Tally;
+use super::cycles::Operation;
+use super::history::History;
+use super::report::{Failure, Tally};
 use super::scenario::Scenario;
 use super::signals::Signals;
 
@@ -23,14 +21,11 @@ const TENANT: u8 = 1;
 /// How long one call of a worker may try to reach the cluster.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The lists, and the history of what was done to them.
+/// The lists, and what was done to them.
 pub(super) struct Lists {
     lists: u32,
     pause_ms_max: u64,
-    tally: Tally,
-    elements: AtomicU64,
-    began: Instant,
-    history: Mutex<Vec<Event>>,
+    history: History,
 }
 
 fn key(list: u32) -> Bytes {
@@ -54,24 +49,13 @@ fn encode(list: &[u64]) -> Bytes {
 impl Lists {
     pub(super) fn new(scenario: &Scenario, tally: Tally) -> Self {
         let (lists, pause_ms_max) = (scenario.lists, scenario.pause_ms_max);
-        Self {
-            lists,
-            pause_ms_max,
-            tally,
-            elements: AtomicU64::new(1),
-            began: clock::now(),
-            history: Mutex::default(),
-        }
-    }
-
-    fn elapsed_us(&self) -> u64 {
-        clock::now().duration_since(self.began).as_micros() as u64
+        Self { lists, pause_ms_max, history: History::new(tally) }
     }
 
     /// Reads and appends until told to stop.
     pub(super) async fn appender(self: Arc<Self>, client: Client, signals: Signals) {
         while signals.may_write(self.pause_ms_max).await {
-            let invoked = self.elapsed_us();
+            let invoked = self.history.now();
             let read_only = random::below(4) == 0;
             let options = TransactionOptions {
                 isolation: Isolation::Serializable,
@@ -82,18 +66,8 @@ impl Lists {
             let mut transaction = client.begin(options);
             let mut operations = Vec::new();
             let outcome = self.transact(&mut transaction, read_only, &mut operations).await;
-            let fate = match &outcome {
-                Ok(()) => Fate::Committed(self.elapsed_us()),
-                Err(Error::Ambiguous { .. }) => Fate::Unknown,
-                Err(_) => Fate::Failed,
-            };
-            let wrote = operations.iter().any(|operation| operation.appended.is_some());
-            self.history.lock().push(Event { invoked, fate, operations });
-            match outcome {
-                Ok(()) if wrote => self.tally.committed(),
-                Ok(()) => self.tally.read(),
-                Err(error) => self.tally.failed(&error),
-            }
+            let failure = outcome.err().map(|error| Failure::from(&error));
+            self.history.record(invoked, operations, failure);
         }
     }
 
@@ -115,7 +89,7 @@ impl Lists {
                 transaction.get(key(list)).await?
             };
             let seen = decode(value.as_ref());
-            let appended = appends.then(|| self.elements.fetch_add(1, Ordering::Relaxed));
+            let appended = appends.then(|| self.history.element());
             if let Some(element) = appended {
                 let longer: Vec<u64> = seen.iter().copied().chain([element]).collect();
                 transaction.put(key(list), encode(&longer));
@@ -140,6 +114,6 @@ impl Lists {
                 Some((list, decode(Some(value))))
             })
             .collect();
-        cycles::judge(&self.history.lock(), &finals)
+        self.history.judge(&finals)
     }
 }

@@ -3,16 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use env::clock::{self, Instant};
 use env::random;
-use parking_lot::Mutex;
 use tokio_postgres::{Client, Error};
 
-use super::super::cycles::{self, Event, Fate, Operation};
+use super::super::cycles::Operation;
 use super::super::gateway::Gateway;
-use super::super::report::{Failure, Tally};
+use super::super::history::History;
+use super::super::report::Tally;
 use super::super::scenario::Scenario;
 use super::super::signals::Signals;
 use super::{in_block, insist, judge};
@@ -22,14 +20,12 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS entries
         (list int, position int, element bigint NOT NULL, PRIMARY KEY (list, position))";
 
-/// The lists, and the history of what was done to them.
+/// The lists, and what was done to them.
 pub(in super::super) struct Lists {
     lists: u32,
     pause_ms_max: u64,
     tally: Tally,
-    elements: AtomicU64,
-    began: Instant,
-    history: Mutex<Vec<Event>>,
+    history: History,
 }
 
 fn is_text(list: u32) -> bool {
@@ -43,8 +39,7 @@ fn decode(elements: &str) -> Vec<u64> {
 impl Lists {
     pub(in super::super) fn new(scenario: &Scenario, tally: Tally) -> Self {
         let (lists, pause_ms_max) = (scenario.lists, scenario.pause_ms_max);
-        let elements = AtomicU64::new(1);
-        Self { lists, pause_ms_max, tally, elements, began: clock::now(), history: Mutex::default() }
+        Self { lists, pause_ms_max, history: History::new(tally.clone()), tally }
     }
 
     /// Makes the tables.
@@ -54,33 +49,18 @@ impl Lists {
         opened.err().map(|error| format!("the lists cannot be made: {error:?}")).into_iter().collect()
     }
 
-    fn elapsed_us(&self) -> u64 {
-        clock::now().duration_since(self.began).as_micros() as u64
-    }
-
     /// Reads and appends until told to stop.
     pub(in super::super) async fn appender(self: Arc<Self>, gateway: Gateway, signals: Signals) {
         let client = gateway.connect().await;
         while signals.may_write(self.pause_ms_max).await {
-            let invoked = self.elapsed_us();
+            let invoked = self.history.now();
             let read_only = random::below(4) == 0;
             let begin =
                 if read_only { "BEGIN READ ONLY" } else { "START TRANSACTION ISOLATION LEVEL SERIALIZABLE" };
             let mut operations = Vec::new();
             let work = self.transact(&client, read_only, &mut operations);
             let failure = in_block(&client, begin, work).await.err().map(|error| judge(&error));
-            let fate = match &failure {
-                None => Fate::Committed(self.elapsed_us()),
-                Some(Failure::Ambiguous) => Fate::Unknown,
-                Some(_) => Fate::Failed,
-            };
-            let wrote = operations.iter().any(|operation| operation.appended.is_some());
-            self.history.lock().push(Event { invoked, fate, operations });
-            match failure {
-                None if wrote => self.tally.committed(),
-                None => self.tally.read(),
-                Some(failure) => self.tally.failed(failure),
-            }
+            self.history.record(invoked, operations, failure);
         }
     }
 
@@ -95,7 +75,7 @@ impl Lists {
             let list = (first + turn) % self.lists;
             let appends = !read_only && random::below(2) == 0;
             let seen = self.read(client, list, appends && random::below(2) == 0).await?;
-            let appended = appends.then(|| self.elements.fetch_add(1, Ordering::Relaxed));
+            let appended = appends.then(|| self.history.element());
             operations.push(Operation { list, seen, appended });
             if let Some(element) = appended {
                 self.append(client, list, element).await?;
@@ -144,7 +124,7 @@ impl Lists {
             Ok(())
         });
         match read.await {
-            Ok(()) => cycles::judge(&self.history.lock(), &finals),
+            Ok(()) => self.history.judge(&finals),
             Err(error) => vec![format!("the final lists cannot be read: {error:?}")],
         }
     }
