@@ -32,6 +32,9 @@ impl Engine {
     /// One unit of background work; false if there is none.
     pub(crate) fn step(&self) -> Result<bool> {
         self.check()?;
+        if self.options.background == Background::Manual {
+            self.wal.write_out().map_err(|error| self.poison(error))?;
+        }
         Ok(self.flush_oldest()? || self.compact_once()?)
     }
 

@@ -70,7 +70,10 @@ impl Engine {
         let wal_dir = dir.join("wal");
         let log_options = LogOptions {
             segment_bytes: options.log_segment_bytes,
-            writer: Writer::Caller,
+            writer: match options.background {
+                Background::Manual => Writer::Caller,
+                Background::Threads(_) => Writer::Thread,
+            },
             mark_synced: false,
             name: "wal",
             keys,

@@ -3,7 +3,7 @@
 //! Records are framed into a queue at [`Log::append`]; whoever writes takes the whole queue, writes it with one
 //! `write`, makes it last with one `fdatasync`, and tells all waiters. Who that is, is chosen by [`Writer`]: the
 //! callers of [`Log::sync`] among themselves (the first becomes the leader, those who come during its sync wait for
-//! the next), a thread of the log's own, or a simulation that calls [`Log::write_pending`].
+//! the next; `group`), a thread of the log's own, or a simulation that calls [`Log::write_pending`].
 //!
 //! ```text
 //! directory := {number:020}.log, numbers without a gap, the newest being written
@@ -26,6 +26,7 @@
 //! - On closing (and after each sync, if [`LogOptions::mark_synced`]) an empty record is appended that tells of the
 //!   last sync, so that damage to the last records is told from a torn tail, too.
 
+mod group;
 mod options;
 mod recover;
 mod segment;

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use env::disk::{AppendFile, Disk, ReadFile};
 
+use super::group::Group;
 use super::options::{LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
 use super::recover::{Place, recover, reseal};
 use super::segment::{self, HEADER_BYTES_MAX, Header, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
@@ -19,6 +21,8 @@ use crate::sync::{AtomicU64, Condvar, Mutex};
 
 /// Files kept open for [`Log::read_at`].
 const READERS_MAX: usize = 16;
+/// The log's thread hands to the operating system what has waited for this long.
+const WRITE_OUT_AFTER: Duration = Duration::from_millis(10);
 
 /// An open log. Clones are the same log; it is written out and closed when the last is dropped.
 #[derive(Clone, Debug)]
@@ -42,6 +46,9 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     file: Mutex<Option<OpenSegment>>,
+    group: Group,
+    /// Bytes in the queue. Changes under `queue`.
+    queued: AtomicU64,
     /// Everything before it is durable: segment << 32 | offset.
     synced: AtomicU64,
     segments: Mutex<BTreeMap<u64, KnownSegment>>,
@@ -78,6 +85,8 @@ struct Queue {
     callbacks: Vec<OnDurable>,
     failed: Option<Error>,
     closed: bool,
+    /// The log's thread waits for something to write.
+    idle: bool,
 }
 
 impl Queue {
@@ -142,6 +151,8 @@ impl Log {
             queue: Mutex::new(queue),
             wake: Condvar::new(),
             file: Mutex::new(None),
+            group: Group::default(),
+            queued: AtomicU64::new(0),
             synced: AtomicU64::new(synced),
             segments: Mutex::new(
                 recovered
@@ -172,12 +183,17 @@ impl Log {
         Ok(Self { handle: Arc::new(Handle { shared, thread: Mutex::new(thread) }) })
     }
 
-    /// Queues one record; it is durable after a [`Self::sync`].
+    /// Queues one record; it is durable after a [`Self::sync`]. With [`Writer::Thread`] the operating system has it 10 ms
+    /// later.
     pub fn append(&self, record: &[u8]) -> Result<Position> {
         let shared = &self.handle.shared;
         let mut queue = shared.queue.lock();
         shared.check(&queue, &[record])?;
-        shared.frame(&mut queue, record)
+        let position = shared.frame(&mut queue, record)?;
+        if std::mem::take(&mut queue.idle) {
+            shared.wake.notify_one();
+        }
+        Ok(position)
     }
 
     /// Queues records that become durable together, and has `on_durable` called when they are or cannot be. Callbacks
@@ -227,12 +243,12 @@ impl Log {
     pub fn write_out(&self) -> Result<()> {
         let shared = &self.handle.shared;
         let mut file = shared.file.lock();
-        let (_, callbacks) = shared.write_queue(&mut file).map_err(|error| shared.fail(error))?;
-        if !callbacks.is_empty() {
-            shared.put_back(callbacks);
-            shared.wake.notify_one();
-        }
-        Ok(())
+        shared.write_out(&mut file)
+    }
+
+    /// As [`Self::write_out`], if so many bytes are queued.
+    pub fn write_out_from(&self, bytes: u64) -> Result<()> {
+        if self.handle.shared.queued.load(Ordering::Relaxed) >= bytes { self.write_out() } else { Ok(()) }
     }
 
     /// The record at a position that [`Self::append`] or recovery has given.
@@ -350,6 +366,7 @@ impl Shared {
         *offset = at + needed;
         self.records.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(needed, Ordering::Relaxed);
+        self.queued.fetch_add(needed, Ordering::Relaxed);
         Ok(Position { segment: *segment, offset: at })
     }
 
@@ -390,31 +407,45 @@ impl Shared {
     /// The writer's thread.
     fn serve(&self) {
         loop {
-            {
+            let sync = {
                 let mut queue = self.queue.lock();
-                while queue.callbacks.is_empty() && !queue.closed {
+                while queue.chunks.is_empty() && queue.callbacks.is_empty() && !queue.closed {
+                    queue.idle = true;
                     self.wake.wait(&mut queue);
+                }
+                queue.idle = false;
+                if queue.callbacks.is_empty() && !queue.closed {
+                    self.wake.wait_for(&mut queue, WRITE_OUT_AFTER);
                 }
                 if queue.closed {
                     return;
                 }
-            }
+                !queue.callbacks.is_empty()
+            };
             let mut file = self.file.lock();
             // The error has been told to the callbacks and is kept for all who come later.
-            let _ = self.write_and_sync(&mut file);
+            let _ = if sync { self.write_and_sync(&mut file).map(drop) } else { self.write_out(&mut file) };
         }
+    }
+
+    fn write_out(&self, file: &mut Option<OpenSegment>) -> Result<()> {
+        let (_, callbacks) = self.write_queue(file).map_err(|error| self.fail(error))?;
+        if !callbacks.is_empty() {
+            self.put_back(callbacks);
+            self.wake.notify_one();
+        }
+        Ok(())
     }
 
     fn sync_until(&self, end: u64) -> Result<()> {
         if self.synced.load(Ordering::Acquire) >= end {
             return Ok(());
         }
-        let mut file = self.file.lock();
-        if self.synced.load(Ordering::Acquire) >= end {
-            return Ok(());
-        }
-        self.write_and_sync(&mut file)?;
-        Ok(())
+        let is_done = || self.synced.load(Ordering::Acquire) >= end;
+        self.group.sync(is_done, || {
+            let mut file = self.file.lock();
+            self.write_and_sync(&mut file).map(drop)
+        })
     }
 
     fn write_and_sync(&self, file: &mut Option<OpenSegment>) -> Result<bool> {
@@ -466,6 +497,7 @@ impl Shared {
                 return Err(error.clone());
             }
             let end = pack(Position { segment: queue.segment, offset: queue.offset });
+            self.queued.store(0, Ordering::Relaxed);
             (std::mem::take(&mut queue.chunks), std::mem::take(&mut queue.callbacks), end)
         };
         let mut written = Ok(());
