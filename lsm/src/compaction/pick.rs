@@ -11,6 +11,10 @@ use crate::tree::LEVELS;
 
 /// Each level may hold so many times what the one above it holds.
 const LEVEL_RATIO: u64 = 10;
+/// Level 0, while it fills, grows to so great a part of the base, or to so many times its tables.
+const BASE_TIMES: u64 = 3;
+const BASE_PARTS: u64 = 2;
+const LEVEL0_TABLES_TIMES: u64 = 3;
 /// A table of the last level with that much garbage is rewritten by itself.
 const GARBAGE_PERCENT: u64 = 10;
 /// A table that mostly deletes goes down even from a level that is not full: scans pass over all of it.
@@ -44,6 +48,8 @@ impl Candidate {
 pub(crate) struct Shape {
     pub(crate) level0_tables: usize,
     pub(crate) level1_bytes: u64,
+    /// Tables come in one after another.
+    pub(crate) filling: bool,
 }
 
 /// What to do.
@@ -64,8 +70,7 @@ pub(crate) fn pick(levels: &[Vec<Candidate>], shape: &Shape) -> Option<Pick> {
     let bytes = level_bytes(levels);
     let (base, targets) = targets(&bytes, shape.level1_bytes);
     let mut scores: Vec<(u64, usize)> = Vec::new();
-    let level0 = levels.first().map_or(0, Vec::len) as u64;
-    scores.push((level0 * 100 / shape.level0_tables.max(1) as u64, 0));
+    scores.push((level0_score(levels, base, shape), 0));
     for level in base..LEVELS - 1 {
         let weight: u64 = levels.get(level).into_iter().flatten().map(Candidate::weight).sum();
         scores.push((weight.saturating_mul(100) / at(&targets, level).max(1), level));
@@ -78,6 +83,19 @@ pub(crate) fn pick(levels: &[Vec<Candidate>], shape: &Shape) -> Option<Pick> {
         picked.map(|pick| Pick { score, ..pick })
     });
     picks.next().or_else(|| pick_deletes(levels, base)).or_else(|| pick_garbage(levels))
+}
+
+/// How full level 0 is. While it is filled steadily it is let grow to half of what it will be merged with, since the
+/// base is rewritten whole: the more comes at once, the less writing for each byte of it.
+fn level0_score(levels: &[Vec<Candidate>], base: usize, shape: &Shape) -> u64 {
+    let count = levels.first().map_or(0, Vec::len) as u64;
+    let tables = shape.level0_tables.max(1) as u64;
+    if !shape.filling || count < tables {
+        return count * 100 / tables;
+    }
+    let size = |level: usize| levels.get(level).into_iter().flatten().map(|table| table.bytes).sum::<u64>();
+    let by_bytes = size(0).saturating_mul(100 * BASE_PARTS) / size(base).max(1);
+    by_bytes.max(count * 100 / (LEVEL0_TABLES_TIMES * tables))
 }
 
 /// Moves a table that mostly deletes down to where it meets what it deletes, and in the end goes.
@@ -119,7 +137,7 @@ fn targets(bytes: &[u64], level1_bytes: u64) -> (usize, Vec<u64>) {
     let first_used = (1..LEVELS).find(|level| at(bytes, *level) > 0).unwrap_or(last);
     let mut base = last;
     let mut size = largest;
-    while base > 1 && size > level1_bytes {
+    while base > 1 && size > level1_bytes.saturating_mul(BASE_TIMES) {
         base -= 1;
         size /= LEVEL_RATIO;
     }
@@ -187,7 +205,7 @@ fn overlapping<'a>(tables: &'a [Candidate], start: &[u8], end: &[u8]) -> Vec<&'a
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape { level0_tables: 4, level1_bytes: 100 };
+    const SHAPE: Shape = Shape { level0_tables: 4, level1_bytes: 100, filling: false };
 
     /// "1:a-c:50" is table 1 over [a, c) with 50 bytes; "!" behind it says busy, "%30" that a share
     /// deletes, "*40" that a share is garbage.

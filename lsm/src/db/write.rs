@@ -25,9 +25,6 @@ const SLOWEST_US_PER_MIB: f64 = 1_000_000.0;
 /// Delays are saved up to this before a writer sleeps.
 const DELAY_US_MIN: u64 = 1_000;
 const DELAY_US_MAX: u64 = 200_000;
-/// Unsynced writes are handed to the operating system together, so many bytes at a time; those that nothing follows, by
-/// the log's thread.
-const LOG_BUFFER_BYTES: u64 = 32 << 10;
 /// Bytes of a chunk that small batches share.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -71,7 +68,7 @@ impl Engine {
         self.publish(first, last)?;
         if let Some(position) = position {
             let durable =
-                if options.sync { self.wal.sync_to(position) } else { self.wal.write_out_from(LOG_BUFFER_BYTES) };
+                if options.sync { self.wal.sync_to(position) } else { self.wal.write_out_excess() };
             durable.map_err(|error| self.poison(error))?;
             if options.sync {
                 self.wal_synced.fetch_max(last, Ordering::AcqRel);

@@ -23,6 +23,8 @@ use crate::sync::{AtomicU64, Condvar, Mutex};
 const READERS_MAX: usize = 16;
 /// The log's thread hands to the operating system what has waited for this long.
 const WRITE_OUT_AFTER: Duration = Duration::from_millis(10);
+/// So much is not left to it.
+const QUEUED_BYTES_MAX: u64 = 32 << 10;
 
 /// An open log. Clones are the same log; it is written out and closed when the last is dropped.
 #[derive(Clone, Debug)]
@@ -246,9 +248,10 @@ impl Log {
         shared.write_out(&mut file)
     }
 
-    /// As [`Self::write_out`], if so many bytes are queued.
-    pub fn write_out_from(&self, bytes: u64) -> Result<()> {
-        if self.handle.shared.queued.load(Ordering::Relaxed) >= bytes { self.write_out() } else { Ok(()) }
+    /// As [`Self::write_out`], if 32 KiB are queued.
+    pub fn write_out_excess(&self) -> Result<()> {
+        let excess = self.handle.shared.queued.load(Ordering::Relaxed) >= QUEUED_BYTES_MAX;
+        if excess { self.write_out() } else { Ok(()) }
     }
 
     /// The record at a position that [`Self::append`] or recovery has given.
