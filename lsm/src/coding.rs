@@ -115,6 +115,17 @@ impl Reader {
     }
 }
 
+/// The first sixteen bytes of a key, padded with zeros, as a number: keys that differ in it order as it does.
+#[inline]
+pub(crate) fn key_head(key: &[u8]) -> u128 {
+    if let Some(head) = key.first_chunk::<16>() {
+        return u128::from_be_bytes(*head);
+    }
+    let mut head = [0; 16];
+    head.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    u128::from_be_bytes(head)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

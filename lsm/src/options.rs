@@ -29,9 +29,11 @@ pub struct Options {
     pub block_bytes: usize,
     /// A table is closed past this size.
     pub table_bytes: u64,
-    /// Number of level-0 tables at which they are compacted.
+    /// Number of level-0 tables at which they are compacted; up to three times as many while they come in fast, when that
+    /// saves writing.
     pub level0_tables: usize,
-    /// Bytes of the first level below level 0; each further one holds ten times as many.
+    /// About the bytes of the first level below level 0, from a third of this to three times: each further one holds ten
+    /// times as many, and the last all the data.
     pub level1_bytes: u64,
     /// Compactions write no more than this per second, what flushes write counted in; None is as fast as it goes. With
     /// [`Background::Manual`] it has no effect.

@@ -54,13 +54,16 @@ impl View {
         let Some(tree) = self.version.trees.get(keyspace) else { return Ok(best) };
         let mut hash = None;
         for (level, tables) in tree.levels.iter().enumerate() {
+            if best.as_ref().is_some_and(|best| tree.newest_from(level) <= best.timestamp) {
+                return Ok(best);
+            }
             if level == 0 {
                 for table in tables.iter().filter(|t| *t.summary.start <= *key && *key < *t.summary.end) {
                     if probe(table, key, at, versioned, &mut hash, &mut best)? {
                         return Ok(best);
                     }
                 }
-            } else if let Some(table) = Tree::table_for(tables, key)
+            } else if let Some(table) = tree.table_for(level, key)
                 && probe(table, key, at, versioned, &mut hash, &mut best)?
             {
                 return Ok(best);

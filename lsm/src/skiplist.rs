@@ -19,6 +19,7 @@ use std::sync::atomic::Ordering as Atomic;
 
 use bytes::Bytes;
 
+use crate::coding::key_head;
 use crate::options::Sequence;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64};
 
@@ -54,7 +55,7 @@ pub(crate) struct Place<'a> {
 
 impl<'a> Place<'a> {
     pub(crate) fn new(key: &'a [u8], timestamp: u64, sequence: Sequence) -> Self {
-        Self { head: head_of(key), key, timestamp, sequence }
+        Self { head: key_head(key), key, timestamp, sequence }
     }
 
     /// Before all entries of a key.
@@ -71,17 +72,6 @@ impl<'a> Place<'a> {
     pub(crate) fn at(self, timestamp: u64, sequence: Sequence) -> Self {
         Self { timestamp, sequence, ..self }
     }
-}
-
-/// The first sixteen bytes, padded with zeros.
-#[inline]
-fn head_of(key: &[u8]) -> u128 {
-    if let Some(head) = key.first_chunk::<16>() {
-        return u128::from_be_bytes(*head);
-    }
-    let mut head = [0; 16];
-    head.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-    u128::from_be_bytes(head)
 }
 
 #[repr(align(32))]
@@ -166,7 +156,7 @@ impl SkipList {
     /// Adds an entry. Its place is not taken: sequences differ.
     pub(crate) fn insert(&self, entry: Entry) {
         let node = self.len.fetch_add(1, Atomic::Relaxed) + 1;
-        let head = head_of(&entry.key);
+        let head = key_head(&entry.key);
         let levels = levels_of(entry.sequence);
         let slot = self.nodes.ensure(node - 1);
         for (to, from) in slot.head.iter().zip([(head >> 64) as u64, head as u64]) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::coding::key_head;
 use crate::memtable::Memtable;
 use crate::options::Sequence;
 use crate::table::cursor::Level;
@@ -22,13 +23,18 @@ pub(crate) const LEVELS: usize = 7;
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
     pub(crate) levels: Vec<Level>,
+    /// The heads of the tables' ends, which lie together for searches. Of level 0 none.
+    ends: [Vec<u128>; LEVELS],
+    /// The largest timestamp of each level and all below it.
+    newest_from: [u64; LEVELS],
     /// Whether any table has range deletes.
     pub(crate) range_deletes: bool,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        Self { levels: vec![Level::default(); LEVELS], range_deletes: false }
+        let levels = vec![Level::default(); LEVELS];
+        Self { levels, ends: Default::default(), newest_from: [0; LEVELS], range_deletes: false }
     }
 }
 
@@ -90,9 +96,35 @@ pub(crate) struct Misfit(pub(crate) String);
 impl Tree {
     /// Of a level below 0, the table that may hold `key`.
     #[inline]
-    pub(crate) fn table_for<'a>(level: &'a [Arc<Table>], key: &[u8]) -> Option<&'a Arc<Table>> {
-        let at = level.partition_point(|table| *table.summary.end <= *key);
-        level.get(at).filter(|table| *table.summary.start <= *key)
+    pub(crate) fn table_for(&self, level: usize, key: &[u8]) -> Option<&Arc<Table>> {
+        let (tables, ends) = (self.levels.get(level)?, self.ends.get(level)?);
+        let head = key_head(key);
+        let mut at = ends.partition_point(|end| *end < head);
+        if ends.get(at) == Some(&head) {
+            let same = tables.get(at..).unwrap_or_default();
+            at += same.partition_point(|table| *table.summary.end <= *key);
+        }
+        tables.get(at).filter(|table| *table.summary.start <= *key)
+    }
+
+    /// Nothing in this level or below it has a larger timestamp.
+    #[inline]
+    pub(crate) fn newest_from(&self, level: usize) -> u64 {
+        self.newest_from.get(level).copied().unwrap_or(0)
+    }
+
+    /// Finds out what follows from the tables.
+    fn settle(&mut self) {
+        let mut newest = 0;
+        for (level, slot) in self.levels.iter().zip(&mut self.newest_from).rev() {
+            newest = level.iter().map(|table| table.summary.timestamp_max).fold(newest, u64::max);
+            *slot = newest;
+        }
+        for (level, ends) in self.levels.iter().zip(&mut self.ends).skip(1) {
+            *ends = level.iter().map(|table| key_head(&table.summary.end)).collect();
+        }
+        let mut tables = self.levels.iter().flat_map(|level| level.iter());
+        self.range_deletes = tables.any(|table| table.summary.range_deletes > 0);
     }
 
     /// Of a level below 0, which tables overlap a span.
@@ -110,7 +142,6 @@ impl Tree {
     fn add(&mut self, level: usize, table: Arc<Table>) -> Result<(), Misfit> {
         let tables = self.levels.get_mut(level).map(Arc::make_mut);
         let tables = tables.ok_or_else(|| Misfit(format!("level {level} does not exist")))?;
-        self.range_deletes |= table.summary.range_deletes > 0;
         if level == 0 {
             tables.insert(0, table);
             return Ok(());
@@ -161,10 +192,7 @@ impl Version {
             let tree = version.trees.get_mut(index).ok_or_else(|| unknown(prefix))?;
             tree.add(added.level, table)?;
         }
-        for tree in &mut version.trees {
-            let mut tables = tree.levels.iter().flat_map(|level| level.iter());
-            tree.range_deletes = tree.range_deletes && tables.any(|table| table.summary.range_deletes > 0);
-        }
+        version.trees.iter_mut().for_each(Tree::settle);
         Ok((version, gone))
     }
 

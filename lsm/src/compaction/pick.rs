@@ -1,9 +1,10 @@
 //! What to compact next: a pure function from the shape of a tree to a choice.
 //!
 //! Leveled, with dynamic level sizes as in RocksDB ("Optimizing Space Amplification in RocksDB", CIDR 2017): the last
-//! level is as large as the data is, each level above it a tenth, and the levels that would be smaller than
+//! level is as large as the data is, each level above it a tenth, and the levels that would be smaller than a third of
 //! `level1_bytes` stay empty: level 0 is compacted into the first that is not (the *base*). So nine tenths of
-//! the data lie in the last level, and obsolete versions take a tenth at most.
+//! the data lie in the last level, and obsolete versions there and above take a tenth at most; level 0 holds some more
+//! while it is filled steadily.
 
 use bytes::Bytes;
 
@@ -11,8 +12,9 @@ use crate::tree::LEVELS;
 
 /// Each level may hold so many times what the one above it holds.
 const LEVEL_RATIO: u64 = 10;
-/// Level 0, while it fills, grows to so great a part of the base, or to so many times its tables.
+/// The base may hold so many times `level1_bytes`: around that, as each level is a tenth of the next.
 const BASE_TIMES: u64 = 3;
+/// Level 0, while it fills, grows to so great a part of the base, or to so many times its tables.
 const BASE_PARTS: u64 = 2;
 const LEVEL0_TABLES_TIMES: u64 = 3;
 /// A table of the last level with that much garbage is rewritten by itself.
@@ -262,8 +264,25 @@ mod tests {
     #[test]
     fn the_base_rises_as_the_data_grows() {
         let level0: &[&str] = &["5:a-c:9", "4:a-c:9", "3:a-c:9", "2:a-c:9"];
-        assert_eq!(picked(&[(0, level0), (6, &["1:a-z:101"])]), "L0[5, 4, 3, 2] + L5[] at 100%");
+        assert_eq!(picked(&[(0, level0), (6, &["1:a-z:300"])]), "L0[5, 4, 3, 2] + L6[1] at 100%");
+        assert_eq!(picked(&[(0, level0), (6, &["1:a-z:301"])]), "L0[5, 4, 3, 2] + L5[] at 100%");
         assert_eq!(picked(&[(0, level0), (6, &["1:a-z:9999"])]), "L0[5, 4, 3, 2] + L4[] at 100%");
+    }
+
+    #[test]
+    fn while_it_fills_level0_grows_with_the_base_up_to_a_bound() {
+        let filling = |count: usize, base: &str| {
+            let level0: Vec<String> = (2..count + 2).map(|id| format!("{id}:a-c:10")).collect();
+            let level0: Vec<&str> = level0.iter().map(String::as_str).collect();
+            let picked = pick(&tree(&[(0, &level0), (6, &[base])]), &Shape { filling: true, ..SHAPE });
+            picked.map(|pick| (pick.inputs.len(), pick.score))
+        };
+        assert_eq!(filling(3, "1:a-z:1"), None);
+        assert_eq!(filling(4, "1:a-z:80"), Some((4, 100)));
+        assert_eq!(filling(4, "1:a-z:100"), None);
+        assert_eq!(filling(5, "1:a-z:100"), Some((5, 100)));
+        assert_eq!(filling(11, "1:a-z:300"), None);
+        assert_eq!(filling(12, "1:a-z:300"), Some((12, 100)));
     }
 
     #[test]

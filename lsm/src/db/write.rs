@@ -20,7 +20,7 @@ use crate::tree::View;
 /// Sealed memtables at which writers begin to be slowed down, and where they are slowed to [`SLOWEST_US_PER_MIB`].
 const SEALED: (usize, usize) = (2, 6);
 /// The same for level-0 tables, in multiples of `level0_tables`.
-const LEVEL0: (usize, usize) = (3, 9);
+const LEVEL0: (usize, usize) = (5, 9);
 const SLOWEST_US_PER_MIB: f64 = 1_000_000.0;
 /// Delays are saved up to this before a writer sleeps.
 const DELAY_US_MIN: u64 = 1_000;
