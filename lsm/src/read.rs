@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::coding::key_head;
 use crate::entry::{KeyRange, Versioned, VersionedEntry, normalize};
 use crate::error::Result;
 use crate::keyspaces::Keyspaces;
@@ -15,7 +16,7 @@ use crate::spans::Spans;
 use crate::table::cursor::{Level, RunCursor, Window};
 use crate::table::file::Table;
 use crate::table::filter;
-use crate::tree::{Tree, View};
+use crate::tree::{LEVELS, Tree, View};
 
 /// Keys given out by a scan are cut from chunks of this size.
 const ARENA_BYTES: usize = 4 << 10;
@@ -52,21 +53,15 @@ impl View {
             }
         }
         let Some(tree) = self.version.trees.get(keyspace) else { return Ok(best) };
-        let mut hash = None;
-        for (level, tables) in tree.levels.iter().enumerate() {
+        let (mut hash, head) = (None, key_head(key));
+        for level in 0..LEVELS {
             if best.as_ref().is_some_and(|best| tree.newest_from(level) <= best.timestamp) {
                 return Ok(best);
             }
-            if level == 0 {
-                for table in tables.iter().filter(|t| *t.summary.start <= *key && *key < *t.summary.end) {
-                    if probe(table, key, at, versioned, &mut hash, &mut best)? {
-                        return Ok(best);
-                    }
+            for table in tree.tables_for(level, head, key) {
+                if probe(table, key, at, versioned, &mut hash, &mut best)? {
+                    return Ok(best);
                 }
-            } else if let Some(table) = tree.table_for(level, key)
-                && probe(table, key, at, versioned, &mut hash, &mut best)?
-            {
-                return Ok(best);
             }
         }
         Ok(best)

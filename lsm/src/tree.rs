@@ -23,8 +23,8 @@ pub(crate) const LEVELS: usize = 7;
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
     pub(crate) levels: Vec<Level>,
-    /// The heads of the tables' ends, which lie together for searches. Of level 0 none.
-    ends: [Vec<u128>; LEVELS],
+    /// Where the tables lie, side by side for searches.
+    fences: [Vec<Fence>; LEVELS],
     /// The largest timestamp of each level and all below it.
     newest_from: [u64; LEVELS],
     /// Whether any table has range deletes.
@@ -34,7 +34,27 @@ pub(crate) struct Tree {
 impl Default for Tree {
     fn default() -> Self {
         let levels = vec![Level::default(); LEVELS];
-        Self { levels, ends: Default::default(), newest_from: [0; LEVELS], range_deletes: false }
+        Self { levels, fences: Default::default(), newest_from: [0; LEVELS], range_deletes: false }
+    }
+}
+
+/// The heads of a table's first key and of the end of its last.
+#[derive(Clone, Copy, Debug)]
+struct Fence {
+    start: u128,
+    end: u128,
+}
+
+impl Fence {
+    fn of(table: &Table) -> Self {
+        Self { start: key_head(&table.summary.start), end: key_head(&table.summary.end) }
+    }
+
+    /// Whether a key with this head lies in the span of the table, whose keys are looked at only if their heads are the same.
+    #[inline]
+    fn surrounds(&self, table: &Table, head: u128, key: &[u8]) -> bool {
+        (self.start < head || self.start == head && *table.summary.start <= *key)
+            && (head < self.end || head == self.end && *key < *table.summary.end)
     }
 }
 
@@ -94,17 +114,30 @@ pub(crate) struct Added {
 pub(crate) struct Misfit(pub(crate) String);
 
 impl Tree {
-    /// Of a level below 0, the table that may hold `key`.
+    /// The tables of a level that may hold `key`, whose head is given: of level 0 any number, of another one at most.
     #[inline]
-    pub(crate) fn table_for(&self, level: usize, key: &[u8]) -> Option<&Arc<Table>> {
-        let (tables, ends) = (self.levels.get(level)?, self.ends.get(level)?);
-        let head = key_head(key);
-        let mut at = ends.partition_point(|end| *end < head);
-        if ends.get(at) == Some(&head) {
+    pub(crate) fn tables_for<'a>(
+        &'a self,
+        level: usize,
+        head: u128,
+        key: &'a [u8],
+    ) -> impl Iterator<Item = &'a Arc<Table>> {
+        let tables = self.levels.get(level).map(|level| level.as_slice()).unwrap_or_default();
+        let fences = self.fences.get(level).map(Vec::as_slice).unwrap_or_default();
+        let span = if level == 0 { 0..tables.len() } else { Self::nearest(tables, fences, head, key) };
+        let near = tables.get(span.clone()).unwrap_or_default().iter().zip(fences.get(span).unwrap_or_default());
+        near.filter(move |(table, fence)| fence.surrounds(table, head, key)).map(|(table, _)| table)
+    }
+
+    /// Of a level below 0, the first table that ends behind `key`.
+    #[inline]
+    fn nearest(tables: &[Arc<Table>], fences: &[Fence], head: u128, key: &[u8]) -> Range<usize> {
+        let mut at = fences.partition_point(|fence| fence.end < head);
+        if fences.get(at).is_some_and(|fence| fence.end == head) {
             let same = tables.get(at..).unwrap_or_default();
             at += same.partition_point(|table| *table.summary.end <= *key);
         }
-        tables.get(at).filter(|table| *table.summary.start <= *key)
+        at..(at + 1).min(tables.len()).max(at)
     }
 
     /// Nothing in this level or below it has a larger timestamp.
@@ -120,8 +153,8 @@ impl Tree {
             newest = level.iter().map(|table| table.summary.timestamp_max).fold(newest, u64::max);
             *slot = newest;
         }
-        for (level, ends) in self.levels.iter().zip(&mut self.ends).skip(1) {
-            *ends = level.iter().map(|table| key_head(&table.summary.end)).collect();
+        for (level, fences) in self.levels.iter().zip(&mut self.fences) {
+            *fences = level.iter().map(|table| Fence::of(table)).collect();
         }
         let mut tables = self.levels.iter().flat_map(|level| level.iter());
         self.range_deletes = tables.any(|table| table.summary.range_deletes > 0);

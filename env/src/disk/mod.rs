@@ -124,6 +124,9 @@ pub trait ReadFile: Send + Sync + fmt::Debug {
     /// The file's length in bytes.
     fn length(&self) -> io::Result<u64>;
 
+    /// Reads will come in no order, and say themselves what they will need: a hint, which may do nothing.
+    fn at_random(&self) {}
+
     /// These bytes will be read soon: a hint, which may do nothing.
     fn will_need(&self, _offset: u64, _length: u64) {}
 }

@@ -186,6 +186,11 @@ impl ReadFile for RealReadFile {
         Ok(self.file.metadata()?.len())
     }
 
+    fn at_random(&self) {
+        // Without it the system takes pages that happen to be in memory for the trace of a walk, and reads on behind them.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::Random);
+    }
+
     fn will_need(&self, offset: u64, length: u64) {
         // A hint: where it cannot be given the reads are as good as before.
         let _ =

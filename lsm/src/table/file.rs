@@ -141,6 +141,7 @@ impl Table {
             }
         };
         let (current, history) = (section(properties.current)?, section(properties.history)?);
+        file.at_random();
         Ok(Self {
             id,
             summary: Summary {
