@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::coding::key_head;
 use crate::memtable::Memtable;
 use crate::options::Sequence;
+use crate::sync::AtomicU64;
 use crate::table::cursor::Level;
 use crate::table::file::Table;
 use crate::table::properties::Summary;
@@ -29,12 +31,20 @@ pub(crate) struct Tree {
     newest_from: [u64; LEVELS],
     /// Whether any table has range deletes.
     pub(crate) range_deletes: bool,
+    /// See [`Self::level0_reads`]. Versions with the same tables, and more, in level 0 share it.
+    level0_reads: Arc<AtomicU64>,
 }
 
 impl Default for Tree {
     fn default() -> Self {
         let levels = vec![Level::default(); LEVELS];
-        Self { levels, fences: Default::default(), newest_from: [0; LEVELS], range_deletes: false }
+        Self {
+            levels,
+            fences: Default::default(),
+            newest_from: [0; LEVELS],
+            range_deletes: false,
+            level0_reads: Arc::default(),
+        }
     }
 }
 
@@ -125,7 +135,8 @@ impl Tree {
         let tables = self.levels.get(level).map(|level| level.as_slice()).unwrap_or_default();
         let fences = self.fences.get(level).map(Vec::as_slice).unwrap_or_default();
         let span = if level == 0 { 0..tables.len() } else { Self::nearest(tables, fences, head, key) };
-        let near = tables.get(span.clone()).unwrap_or_default().iter().zip(fences.get(span).unwrap_or_default());
+        let near =
+            tables.get(span.clone()).unwrap_or_default().iter().zip(fences.get(span).unwrap_or_default());
         near.filter(move |(table, fence)| fence.surrounds(table, head, key)).map(|(table, _)| table)
     }
 
@@ -138,6 +149,22 @@ impl Tree {
             at += same.partition_point(|table| *table.summary.end <= *key);
         }
         at..(at + 1).min(tables.len()).max(at)
+    }
+
+    /// Number of tables in level 0.
+    pub(crate) fn level0_tables(&self) -> u64 {
+        self.levels.first().map_or(0, |level| level.len() as u64)
+    }
+
+    /// What reads have spent on looking into several tables of level 0, since some of them were merged: in bytes that could
+    /// have been merged meanwhile.
+    pub(crate) fn level0_reads(&self) -> u64 {
+        self.level0_reads.load(Ordering::Relaxed)
+    }
+
+    /// Reads have spent more.
+    pub(crate) fn count_level0_reads(&self, bytes: u64) {
+        self.level0_reads.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Nothing in this level or below it has a larger timestamp.
@@ -193,7 +220,7 @@ impl Tree {
 
 impl Version {
     pub(crate) fn new(keyspaces: usize) -> Self {
-        Self { trees: vec![Tree::default(); keyspaces] }
+        Self { trees: (0..keyspaces).map(|_| Tree::default()).collect() }
     }
 
     /// The version after an edit whose new tables are given, and the tables that it no longer has.
@@ -208,8 +235,11 @@ impl Version {
         let unknown = |prefix: u8| Misfit(format!("keyspace {prefix} does not exist"));
         for removed in &edit.removed {
             let index = keyspace_index(removed.keyspace).ok_or_else(|| unknown(removed.keyspace))?;
-            let level = version.trees.get_mut(index).and_then(|tree| tree.levels.get_mut(removed.level));
-            let level = level.map(Arc::make_mut);
+            let tree = version.trees.get_mut(index).ok_or_else(|| unknown(removed.keyspace))?;
+            if removed.level == 0 {
+                tree.level0_reads = Arc::default();
+            }
+            let level = tree.levels.get_mut(removed.level).map(Arc::make_mut);
             let at = level.as_ref().and_then(|level| level.iter().position(|table| table.id == removed.id));
             match (level, at) {
                 (Some(level), Some(at)) => gone.push(level.remove(at)),

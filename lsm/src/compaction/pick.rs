@@ -3,8 +3,8 @@
 //! Leveled, with dynamic level sizes as in RocksDB ("Optimizing Space Amplification in RocksDB", CIDR 2017): the last
 //! level is as large as the data is, each level above it a tenth, and the levels that would be smaller than a third of
 //! `level1_bytes` stay empty: level 0 is compacted into the first that is not (the *base*). So nine tenths of
-//! the data lie in the last level, and obsolete versions there and above take a tenth at most; level 0 holds some more
-//! while it is filled steadily.
+//! the data lie in the last level, and obsolete versions there and above take a tenth at most; level 0 may
+//! hold half of the base.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ use crate::tree::LEVELS;
 const LEVEL_RATIO: u64 = 10;
 /// The base may hold so many times `level1_bytes`: around that, as each level is a tenth of the next.
 const BASE_TIMES: u64 = 3;
-/// Level 0, while it fills, grows to so great a part of the base, or to so many times its tables.
+/// Level 0 grows to so great a part of the base, or to so many times its tables.
 const BASE_PARTS: u64 = 2;
 const LEVEL0_TABLES_TIMES: u64 = 3;
 /// A table of the last level with that much garbage is rewritten by itself.
@@ -50,8 +50,8 @@ impl Candidate {
 pub(crate) struct Shape {
     pub(crate) level0_tables: usize,
     pub(crate) level1_bytes: u64,
-    /// Tables come in one after another.
-    pub(crate) filling: bool,
+    /// What reads over level 0 have cost, in bytes that could have been merged instead.
+    pub(crate) level0_reads: u64,
 }
 
 /// What to do.
@@ -87,17 +87,20 @@ pub(crate) fn pick(levels: &[Vec<Candidate>], shape: &Shape) -> Option<Pick> {
     picks.next().or_else(|| pick_deletes(levels, base)).or_else(|| pick_garbage(levels))
 }
 
-/// How full level 0 is. While it is filled steadily it is let grow to half of what it will be merged with, since the
-/// base is rewritten whole: the more comes at once, the less writing for each byte of it.
+/// How full level 0 is. The base is rewritten whole with it, so the more comes at once, the less writing for each byte of
+/// it: level 0 is let grow to half of what it will be merged with. But reads pass over all its tables; once they have
+/// cost as much as merging would, it is merged. So neither costs more than twice what it would if the other were known.
 fn level0_score(levels: &[Vec<Candidate>], base: usize, shape: &Shape) -> u64 {
     let count = levels.first().map_or(0, Vec::len) as u64;
     let tables = shape.level0_tables.max(1) as u64;
-    if !shape.filling || count < tables {
+    let size = |level: usize| levels.get(level).into_iter().flatten().map(|table| table.bytes).sum::<u64>();
+    let (level0, base) = (size(0), size(base));
+    if count < tables || base == 0 {
         return count * 100 / tables;
     }
-    let size = |level: usize| levels.get(level).into_iter().flatten().map(|table| table.bytes).sum::<u64>();
-    let by_bytes = size(0).saturating_mul(100 * BASE_PARTS) / size(base).max(1);
-    by_bytes.max(count * 100 / (LEVEL0_TABLES_TIMES * tables))
+    let by_bytes = level0.saturating_mul(100 * BASE_PARTS) / base.max(1);
+    let by_reads = shape.level0_reads.saturating_mul(100) / (level0 + base).max(1);
+    by_bytes.max(by_reads).max(count * 100 / (LEVEL0_TABLES_TIMES * tables))
 }
 
 /// Moves a table that mostly deletes down to where it meets what it deletes, and in the end goes.
@@ -207,7 +210,7 @@ fn overlapping<'a>(tables: &'a [Candidate], start: &[u8], end: &[u8]) -> Vec<&'a
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape { level0_tables: 4, level1_bytes: 100, filling: false };
+    const SHAPE: Shape = Shape { level0_tables: 4, level1_bytes: 100, level0_reads: 0 };
 
     /// "1:a-c:50" is table 1 over [a, c) with 50 bytes; "!" behind it says busy, "%30" that a share
     /// deletes, "*40" that a share is garbage.
@@ -256,40 +259,48 @@ mod tests {
     #[test]
     fn a_full_level0_goes_to_the_last_level_of_a_small_tree() {
         assert_eq!(
-            picked(&[(0, &["5:a-c:9", "4:b-d:9", "3:a-b:9", "2:a-c:9"]), (6, &["1:a-b:50", "9:x-z:40"])]),
+            picked(&[(0, &["5:a-c:9", "4:b-d:9", "3:a-b:9", "2:a-c:9"]), (6, &["1:a-b:32", "9:x-z:40"])]),
             "L0[5, 4, 3, 2] + L6[1] at 100%"
         );
     }
 
     #[test]
     fn the_base_rises_as_the_data_grows() {
-        let level0: &[&str] = &["5:a-c:9", "4:a-c:9", "3:a-c:9", "2:a-c:9"];
+        let level0: &[&str] = &["5:a-c:40", "4:a-c:40", "3:a-c:40", "2:a-c:30"];
         assert_eq!(picked(&[(0, level0), (6, &["1:a-z:300"])]), "L0[5, 4, 3, 2] + L6[1] at 100%");
         assert_eq!(picked(&[(0, level0), (6, &["1:a-z:301"])]), "L0[5, 4, 3, 2] + L5[] at 100%");
         assert_eq!(picked(&[(0, level0), (6, &["1:a-z:9999"])]), "L0[5, 4, 3, 2] + L4[] at 100%");
     }
 
+    fn level0(count: usize, base: &str, level0_reads: u64) -> Option<(usize, u64)> {
+        let level0: Vec<String> = (2..count + 2).map(|id| format!("{id}:a-c:10")).collect();
+        let level0: Vec<&str> = level0.iter().map(String::as_str).collect();
+        let picked = pick(&tree(&[(0, &level0), (6, &[base])]), &Shape { level0_reads, ..SHAPE });
+        picked.map(|pick| (pick.inputs.len(), pick.score))
+    }
+
     #[test]
-    fn while_it_fills_level0_grows_with_the_base_up_to_a_bound() {
-        let filling = |count: usize, base: &str| {
-            let level0: Vec<String> = (2..count + 2).map(|id| format!("{id}:a-c:10")).collect();
-            let level0: Vec<&str> = level0.iter().map(String::as_str).collect();
-            let picked = pick(&tree(&[(0, &level0), (6, &[base])]), &Shape { filling: true, ..SHAPE });
-            picked.map(|pick| (pick.inputs.len(), pick.score))
-        };
-        assert_eq!(filling(3, "1:a-z:1"), None);
-        assert_eq!(filling(4, "1:a-z:80"), Some((4, 100)));
-        assert_eq!(filling(4, "1:a-z:100"), None);
-        assert_eq!(filling(5, "1:a-z:100"), Some((5, 100)));
-        assert_eq!(filling(11, "1:a-z:300"), None);
-        assert_eq!(filling(12, "1:a-z:300"), Some((12, 100)));
+    fn level0_grows_with_the_base_up_to_a_bound() {
+        assert_eq!(level0(3, "1:a-z:1", 0), None);
+        assert_eq!(level0(4, "1:a-z:80", 0), Some((4, 100)));
+        assert_eq!(level0(4, "1:a-z:100", 0), None);
+        assert_eq!(level0(5, "1:a-z:100", 0), Some((5, 100)));
+        assert_eq!(level0(11, "1:a-z:300", 0), None);
+        assert_eq!(level0(12, "1:a-z:300", 0), Some((12, 100)));
+    }
+
+    #[test]
+    fn level0_is_merged_once_reads_over_it_have_cost_as_much() {
+        assert_eq!(level0(4, "1:a-z:200", 239), None);
+        assert_eq!(level0(4, "1:a-z:200", 240), Some((4, 100)));
+        assert_eq!(level0(3, "1:a-z:200", 9000), None);
     }
 
     #[test]
     fn level0_never_passes_over_a_level_that_is_used() {
         assert_eq!(
             picked(&[(0, &["5:a-c:9", "4:a-c:9", "3:a-c:9", "2:a-c:9"]), (3, &["1:a-b:5"])]),
-            "L0[5, 4, 3, 2] + L3[1] at 100%"
+            "L0[5, 4, 3, 2] + L3[1] at 1440%"
         );
     }
 

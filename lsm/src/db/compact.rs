@@ -15,13 +15,13 @@ use crate::compaction::pick::{Candidate, Pick, Shape, pick, pick_any};
 use crate::compaction::retention::Retentions;
 use crate::compaction::run::{Merging, Task};
 use crate::error::{Error, Result};
-use crate::options::Background;
+use crate::options::{Background, Options};
 use crate::spans::Span;
 use crate::table::file::Table;
 use crate::tree::{Edit, LEVELS, Removed, Tree};
 
-/// Without flushes or compactions for so long the tree is taken to be quiet.
-const QUIET_AFTER: Duration = Duration::from_millis(500);
+/// How long reads may have made a compaction due before it is begun.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What a background thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,16 +38,16 @@ impl Engine {
         if self.options.background == Background::Manual {
             self.wal.write_out().map_err(|error| self.poison(error))?;
         }
-        Ok(self.flush_oldest()? || self.compact_once(false)?)
+        Ok(self.flush_oldest()? || self.compact_once()?)
     }
 
     /// The most urgent compaction, or else a piece that is to be encrypted anew; false if nothing is due.
-    pub(crate) fn compact_once(&self, filling: bool) -> Result<bool> {
+    pub(crate) fn compact_once(&self) -> Result<bool> {
         self.check()?;
         if self.drop_covered()? {
             return Ok(true);
         }
-        match self.choose(filling, pick)? {
+        match self.choose(pick)? {
             Some(task) => self.run(task),
             None => self.rekey_once(),
         }
@@ -67,7 +67,7 @@ impl Engine {
                 .filter(|(at, t)| *at == level && within(&t.summary.start, &t.summary.end));
             let mut left = tables.count();
             while left > 0 {
-                let task = self.choose(false, |levels, shape| {
+                let task = self.choose(|levels, shape| {
                     let mut levels = levels.to_vec();
                     let tables = levels.get_mut(level)?;
                     if !tables.iter().any(|table| within(&table.start, &table.end)) {
@@ -152,19 +152,18 @@ impl Engine {
     /// Asks `pick` for every keyspace, takes the most urgent answer and marks its tables as busy.
     pub(super) fn choose(
         &self,
-        filling: bool,
         pick: impl Fn(&[Vec<Candidate>], &Shape) -> Option<Pick>,
     ) -> Result<Option<Task>> {
         let mut compacting = self.compacting.lock();
         let view = self.view();
-        let shape =
-            Shape { level0_tables: self.options.level0_tables, level1_bytes: self.options.level1_bytes, filling };
+        let Options { level0_tables, level1_bytes, .. } = self.options;
         let busy: BTreeSet<u64> = compacting.busy.union(&compacting.failed).copied().collect();
         let retentions = self.retentions();
         let picks = view.version.trees.iter().enumerate();
         compacting.forget_settled(&view.version);
         let picks = picks.filter_map(|(keyspace, tree)| {
             let candidates = candidates(tree, &busy, &compacting.settled, &retentions);
+            let shape = Shape { level0_tables, level1_bytes, level0_reads: tree.level0_reads() };
             Some((keyspace, pick(&candidates, &shape)?))
         });
         let Some((keyspace, picked)) = picks.max_by_key(|(_, picked)| picked.score) else { return Ok(None) };
@@ -289,33 +288,26 @@ impl Engine {
     /// A background thread, until it is told to stop.
     pub(crate) fn serve(&self, duty: Duty) {
         let mut seen = 0;
-        // Nothing has happened for a while: what was left for later is done now.
-        let mut quiet = duty == Duty::Flush;
         loop {
             {
                 let mut signal = self.signal.lock();
-                while signal.generation == seen && !signal.stop {
-                    if quiet {
-                        self.wake.wait(&mut signal);
-                    } else {
-                        self.wake.wait_for(&mut signal, QUIET_AFTER);
-                        quiet = signal.generation == seen;
-                        break;
+                if signal.generation == seen && !signal.stop {
+                    match duty {
+                        Duty::Flush => self.wake.wait(&mut signal),
+                        // Reads make compactions due, and tell nobody.
+                        Duty::Compact | Duty::Both => drop(self.wake.wait_for(&mut signal, LOOK_AGAIN_AFTER)),
                     }
                 }
                 if signal.stop {
                     return;
                 }
-                if signal.generation != seen {
-                    seen = signal.generation;
-                    quiet = duty == Duty::Flush;
-                }
+                seen = signal.generation;
             }
             loop {
                 let worked = match duty {
                     Duty::Flush => self.flush_oldest(),
-                    Duty::Compact => self.compact_once(!quiet),
-                    Duty::Both => self.flush_oldest().and_then(|worked| Ok(worked || self.compact_once(!quiet)?)),
+                    Duty::Compact => self.compact_once(),
+                    Duty::Both => self.step(),
                 };
                 match worked {
                     Ok(true) => {}

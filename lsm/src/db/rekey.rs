@@ -50,7 +50,7 @@ impl Engine {
             stale.map(|table| table.id).collect()
         };
         if !stale.is_empty() {
-            let task = self.choose(false, |levels, shape| pick_stale(levels, shape, &stale))?;
+            let task = self.choose(|levels, shape| pick_stale(levels, shape, &stale))?;
             return task.map_or(Ok(false), |task| self.run(task));
         }
         Ok(keys.has_old() && keys.retire().map_err(told)? > 0)

@@ -67,8 +67,7 @@ impl Engine {
         }
         self.publish(first, last)?;
         if let Some(position) = position {
-            let durable =
-                if options.sync { self.wal.sync_to(position) } else { self.wal.write_out_excess() };
+            let durable = if options.sync { self.wal.sync_to(position) } else { self.wal.write_out_excess() };
             durable.map_err(|error| self.poison(error))?;
             if options.sync {
                 self.wal_synced.fetch_max(last, Ordering::AcqRel);
