@@ -96,7 +96,10 @@ impl Target {
             Self::Block => vec![block_seed(true, 40), block_seed(false, 3), block_seed(true, 1)],
             Self::Filter => vec![filter::build(&[1, 1 << 40, u64::MAX], 10), filter::build(&[], 1)],
             Self::Properties => vec![properties_seed().encode(), properties_seed().summary.encode()],
-            Self::Table => [Compression::None, Compression::Lz4].into_iter().flat_map(table_seed).collect(),
+            Self::Table => [Compression::None, Compression::Lz4, Compression::Zstd]
+                .into_iter()
+                .flat_map(table_seed)
+                .collect(),
             Self::Log => log_seed().into_iter().collect(),
             Self::Manifest => manifest_seed().into_iter().collect(),
             Self::Batch => vec![batch_seed().encode().to_vec(), WriteBatch::new().encode().to_vec()],

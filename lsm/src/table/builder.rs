@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::disk::{AppendFile, Disk};
 
+use super::codec::Compressor;
 use super::file::{IndexValue, block_checksum, encode_spans, footer};
 use super::filter;
 use super::properties::{Handle, Properties, Summary};
@@ -63,7 +64,7 @@ impl TableWriter {
                 path,
                 buffer: Vec::new(),
                 written: 0,
-                compression: options.compression,
+                compressor: Compressor::new(options.compression),
                 cipher,
             },
             current: SectionWriter::new(options.versioned),
@@ -196,7 +197,7 @@ struct Output {
     path: PathBuf,
     buffer: Vec<u8>,
     written: u64,
-    compression: Compression,
+    compressor: Compressor,
     cipher: Option<FileCipher>,
 }
 
@@ -207,18 +208,11 @@ impl Output {
 
     fn write_block(&mut self, mut payload: Vec<u8>, part: Part, compress: bool) -> Result<Handle> {
         let offset = self.offset();
-        let mut compression = 0;
-        if compress && self.compression == Compression::Lz4 {
-            let compressed = lz4_flex::block::compress(&payload);
-            if compressed.len() + 4 < payload.len() - payload.len() / 8 {
-                let length = (payload.len() as u32).to_le_bytes();
-                payload.clear();
-                payload.extend_from_slice(&length);
-                payload.extend_from_slice(&compressed);
-                compression = 1;
-            }
+        if compress {
+            self.compressor.compress(&mut payload);
+        } else {
+            payload.push(0);
         }
-        payload.push(compression);
         if let Some(cipher) = &self.cipher {
             cipher.seal(part, offset, 0, &mut payload, 0)?;
         }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use env::disk::{Disk, ReadFile};
 
 use super::ahead::Ahead;
+use super::codec::{self, BLOCK_BYTES_MAX};
 use super::filter::Filter;
 use super::properties::{Handle, Properties, Summary};
 use crate::block::{ALONE, Block, BlockCursor, DELETES, Found, HAS_HISTORY, Malformed};
@@ -31,10 +32,6 @@ pub(crate) const FILE_KIND: &str = "table";
 pub(crate) const PLACEMENT: Placement = Placement::Tail(FOOTER_BYTES as u64);
 /// Compression byte and checksum; in a sealed table there is a tag between them.
 pub(crate) const TRAILER_BYTES: usize = 5;
-/// No block is larger when decoded.
-const BLOCK_BYTES_MAX: u64 = 1 << 31;
-/// lz4 makes at most so many bytes of one.
-const LZ4_RATIO_MAX: u64 = 256;
 
 /// One of the two sorted sequences of entries in a table: its index, the partitions' level in memory.
 #[derive(Debug, Default)]
@@ -435,23 +432,7 @@ fn read_block(
         let length = opened.ok_or_else(|| corrupt("the block is not what was sealed here"))?.len();
         buffer.truncate(length);
     }
-    match buffer.pop() {
-        Some(0) => Ok(Bytes::from(buffer)),
-        Some(1) => {
-            let possible = (buffer.len() as u64 * LZ4_RATIO_MAX).min(BLOCK_BYTES_MAX);
-            let length = u32_at(&buffer, 0).filter(|length| u64::from(*length) <= possible);
-            let length = length.ok_or_else(|| corrupt("a block of impossible length"))? as usize;
-            let compressed = buffer.get(4..).unwrap_or_default();
-            let plain = lz4_flex::block::decompress(compressed, length)
-                .map_err(|_| corrupt("the block cannot be decompressed"))?;
-            if plain.len() != length {
-                return Err(corrupt("the block has another length than it says"));
-            }
-            Ok(Bytes::from(plain))
-        }
-        Some(_) => Err(corrupt("a block of unknown compression")),
-        None => Err(corrupt("an empty block")),
-    }
+    codec::decompress(buffer).map_err(corrupt)
 }
 
 pub(crate) fn encode_spans(spans: &Spans) -> Vec<u8> {

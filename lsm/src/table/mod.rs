@@ -4,7 +4,7 @@
 //! table      := block* | envelope? | footer              blocks in any order; found by handles from the footer down
 //! block      := payload | compression u8 | crc32c u32    crc over payload, compression, and the block's offset as u64
 //!   version 2: payload and compression are sealed, a tag of 16 bytes follows them; the crc is over what is sealed
-//!   compression 0: payload as it is                      1: uncompressed length u32 | lz4 block
+//!   payload and compression are drawn in [`codec`]
 //! footer     := properties handle (offset u64, length u32) | version u32 | reserved [0; 4] | crc32c u32 | "NUNATAB\0"
 //! handle     := offset varint | length varint            of a whole block, compression byte and checksum included
 //! ```
@@ -25,6 +25,7 @@
 
 pub(crate) mod ahead;
 pub(crate) mod builder;
+mod codec;
 pub(crate) mod cursor;
 pub(crate) mod file;
 pub(crate) mod filter;

@@ -184,7 +184,8 @@ pub(super) fn options(disk: &MemoryDisk, dice: &mut Dice) -> Options {
     let mut versioned = Keyspace::versioned(b'v', "versioned");
     for keyspace in [&mut plain, &mut versioned] {
         keyspace.filter_bits = [0, 2, 10][dice.below(3) as usize];
-        keyspace.compression = if dice.one_in(2) { Compression::None } else { Compression::Lz4 };
+        keyspace.compression =
+            [Compression::None, Compression::Lz4, Compression::Zstd][dice.below(3) as usize];
     }
     let keyspaces = if dice.one_in(2) {
         vec![versioned, plain]
