@@ -1,7 +1,7 @@
 //! Writes that happen together or not at all.
 //!
 //! ```text
-//! batch     := version u8 (1) | count u32 LE | sequence u64 LE | operation*
+//! batch     := version u8 (1) | sequence u64 LE | count varint | operation*
 //! operation := kind u8 | key length varint | key | rest
 //!   1 put          rest := value length varint | value
 //!   2 delete       rest :=
@@ -18,9 +18,10 @@ use crate::error::{Error, Result};
 use crate::options::Sequence;
 
 const VERSION: u8 = 1;
-const COUNT_AT: usize = 1;
-const SEQUENCE_AT: usize = 5;
-const HEADER_BYTES: usize = 13;
+/// Of the header before the count.
+const FIXED_BYTES: usize = 9;
+/// Room for the longest header.
+const HEADER_BYTES: usize = FIXED_BYTES + 5;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
@@ -31,6 +32,7 @@ const DELETE_RANGE: u8 = 5;
 /// Writes that happen together or not at all, over any keyspaces. Of two operations on one key the later one holds.
 #[derive(Clone, Debug)]
 pub struct WriteBatch {
+    /// Room for the header, which ends where the operations begin, then those.
     buffer: Vec<u8>,
     count: u32,
 }
@@ -90,7 +92,6 @@ impl WriteBatch {
     /// An empty batch with room for that many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         let mut buffer = Vec::with_capacity(HEADER_BYTES + bytes);
-        buffer.push(VERSION);
         buffer.resize(HEADER_BYTES, 0);
         Self { buffer, count: 0 }
     }
@@ -154,23 +155,24 @@ impl WriteBatch {
     }
 
     /// The batch as bytes that [`Self::decode`] reads.
-    pub fn encode(mut self) -> Bytes {
-        self.seal(0);
-        Bytes::from(self.buffer)
+    pub fn encode(self) -> Bytes {
+        self.into_bytes(0)
     }
 
     /// A batch from bytes; anything that [`Self::encode`] cannot have made is an error.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let (_, count, operations) = decode(&Bytes::copy_from_slice(bytes))?;
-        let mut seen = 0;
+        let encoded = operations.reader.rest();
+        let mut batch = Self::with_capacity(encoded.len());
+        batch.buffer.extend_from_slice(encoded);
         for operation in operations {
             operation?;
-            seen += 1;
+            batch.count += 1;
         }
-        if seen != count {
+        if batch.count != count {
             return Err(malformed("wrong number of operations"));
         }
-        Ok(Self { buffer: bytes.to_vec(), count })
+        Ok(batch)
     }
 
     /// The operations in order. Copies the batch once; its keys and values are slices of that copy.
@@ -193,24 +195,31 @@ impl WriteBatch {
 
     /// The encoded batch with its sequence set.
     pub(crate) fn into_bytes(mut self, sequence: Sequence) -> Bytes {
-        self.seal(sequence);
-        Bytes::from(self.buffer)
+        let start = self.put_header(sequence);
+        Bytes::from(self.buffer).slice(start..)
     }
 
     /// Appends the encoded batch with its sequence set.
     pub(crate) fn put_into(mut self, sequence: Sequence, buffer: &mut BytesMut) {
-        self.seal(sequence);
-        buffer.extend_from_slice(&self.buffer);
+        let start = self.put_header(sequence);
+        buffer.extend_from_slice(self.buffer.get(start..).unwrap_or_default());
     }
 
-    fn seal(&mut self, sequence: Sequence) {
-        let count = self.count.to_le_bytes();
-        if let Some(at) = self.buffer.get_mut(COUNT_AT..SEQUENCE_AT) {
-            at.copy_from_slice(&count);
+    /// Writes the header into the end of its room; returns where it begins.
+    fn put_header(&mut self, sequence: Sequence) -> usize {
+        let (mut count, mut length, mut rest) = ([0; 5], 0, self.count);
+        for byte in &mut count {
+            *byte = (rest & 0x7f) as u8 | if rest > 0x7f { 0x80 } else { 0 };
+            (length, rest) = (length + 1, rest >> 7);
+            if rest == 0 {
+                break;
+            }
         }
-        if let Some(at) = self.buffer.get_mut(SEQUENCE_AT..HEADER_BYTES) {
-            at.copy_from_slice(&sequence.to_le_bytes());
-        }
+        let start = HEADER_BYTES - FIXED_BYTES - length;
+        let header = std::iter::once(VERSION).chain(sequence.to_le_bytes()).chain(count);
+        let room = self.buffer.iter_mut().take(HEADER_BYTES).skip(start);
+        room.zip(header).for_each(|(to, from)| *to = from);
+        start
     }
 
     fn begin(&mut self, kind: u8, key: &[u8]) {
@@ -272,8 +281,8 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<(Sequence, u32, Operations)> {
         VERSION => {}
         version => return Err(Error::Invalid(format!("write batch of unknown version {version}"))),
     }
-    let count = reader.u32().ok_or_else(header)?;
     let sequence = reader.u64().ok_or_else(header)?;
+    let count = reader.varint().and_then(|count| u32::try_from(count).ok()).ok_or_else(header)?;
     Ok((sequence, count, Operations { reader }))
 }
 
@@ -339,6 +348,17 @@ mod tests {
         let expected: Vec<_> = sample().operations().map(|o| o.unwrap()).collect();
         assert_eq!(decoded.operations().map(|o| o.unwrap()).collect::<Vec<_>>(), expected);
         assert_eq!(expected.len(), 5);
+    }
+
+    #[test]
+    fn batches_of_any_count_survive_encoding() {
+        for count in [0, 1, 127, 128, 20_000] {
+            let mut batch = WriteBatch::new();
+            (0..count).for_each(|_| batch.delete(b"k"));
+            let bytes = batch.encode();
+            assert_eq!(decode(&bytes).unwrap().1, count);
+            assert_eq!(WriteBatch::decode(&bytes).unwrap().encode(), bytes);
+        }
     }
 
     #[test]

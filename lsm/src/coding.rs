@@ -95,6 +95,10 @@ impl Reader {
         self.rest.try_get_u32_le().ok()
     }
 
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.rest
+    }
+
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.rest.try_get_u64_le().ok()
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! compressed := payload | 0      uncompressed length u32 LE | lz4 block | 1      uncompressed length u32 LE | zstd frame | 2
 //! ```
-//! lz4 costs reads the least; zstd makes history smaller by about a third more, for several times lz4's processor time.
+//! lz4 costs reads the least; zstd makes blocks smaller still, for several times the processor time.
 
 use std::cell::RefCell;
 use std::fmt;
