@@ -13,7 +13,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::coding::{Reader, put_varint, varint};
+use crate::coding::{Reader, put_varint, u64_at, varint};
 use crate::error::{Error, Result};
 use crate::options::Sequence;
 
@@ -186,9 +186,7 @@ impl WriteBatch {
     pub(crate) fn for_each(&self, mut check: impl FnMut(Borrowed<'_>) -> Result<()>) -> Result<()> {
         let mut rest = self.buffer.get(HEADER_BYTES..).unwrap_or_default();
         while !rest.is_empty() {
-            let operation =
-                borrow(&mut rest).ok_or_else(|| malformed("an operation is cut off or unknown"))?;
-            check(operation)?;
+            check(next(&mut rest)?)?;
         }
         Ok(())
     }
@@ -234,13 +232,31 @@ impl WriteBatch {
     }
 }
 
-/// One operation, as far as its validity is concerned.
+/// One operation, where it lies.
 pub(crate) enum Borrowed<'a> {
     Put { key: &'a [u8], value: &'a [u8] },
     Delete { key: &'a [u8] },
-    PutAt { key: &'a [u8], value: &'a [u8] },
-    DeleteAt { key: &'a [u8] },
+    PutAt { key: &'a [u8], timestamp: u64, value: &'a [u8] },
+    DeleteAt { key: &'a [u8], timestamp: u64 },
     DeleteRange { start: &'a [u8], end: &'a [u8] },
+}
+
+/// Calls `take` with each operation of an encoded batch, and its sequence.
+pub(crate) fn for_each_in(
+    bytes: &Bytes,
+    mut take: impl FnMut(Sequence, Borrowed<'_>) -> Result<()>,
+) -> Result<()> {
+    let (mut sequence, _, operations) = decode(bytes)?;
+    let mut rest = operations.reader.rest();
+    while !rest.is_empty() {
+        take(sequence, next(&mut rest)?)?;
+        sequence += 1;
+    }
+    Ok(())
+}
+
+fn next<'a>(rest: &mut &'a [u8]) -> Result<Borrowed<'a>> {
+    borrow(rest).ok_or_else(|| malformed("an operation is cut off or unknown"))
 }
 
 fn borrow<'a>(rest: &mut &'a [u8]) -> Option<Borrowed<'a>> {
@@ -261,12 +277,12 @@ fn borrow<'a>(rest: &mut &'a [u8]) -> Option<Borrowed<'a>> {
         PUT => Borrowed::Put { key, value: prefixed(rest)? },
         DELETE => Borrowed::Delete { key },
         PUT_AT => {
-            take(rest, 8)?;
-            Borrowed::PutAt { key, value: prefixed(rest)? }
+            let timestamp = u64_at(take(rest, 8)?, 0)?;
+            Borrowed::PutAt { key, timestamp, value: prefixed(rest)? }
         }
         DELETE_AT => {
-            take(rest, 8)?;
-            Borrowed::DeleteAt { key }
+            let timestamp = u64_at(take(rest, 8)?, 0)?;
+            Borrowed::DeleteAt { key, timestamp }
         }
         DELETE_RANGE => Borrowed::DeleteRange { start: key, end: prefixed(rest)? },
         _ => return None,

@@ -91,10 +91,6 @@ impl Reader {
         self.rest.try_get_u8().ok()
     }
 
-    pub(crate) fn u32(&mut self) -> Option<u32> {
-        self.rest.try_get_u32_le().ok()
-    }
-
     pub(crate) fn rest(&self) -> &[u8] {
         &self.rest
     }

@@ -7,8 +7,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering as Atomic;
 
-use bytes::Bytes;
-
 use crate::entry::Versioned;
 use crate::log::Position;
 use crate::options::Sequence;
@@ -18,7 +16,7 @@ use crate::sync::{AtomicU64, AtomicUsize, RwLock};
 use crate::table::cursor::Window;
 
 /// Memory of an entry beside its key and value: its node of the skip list, and what frames it in its batch.
-const ENTRY_BYTES: usize = 136;
+const ENTRY_BYTES: usize = 110;
 /// Entries of one key that a walk passes one by one before it seeks.
 const STEPS_MAX: usize = 8;
 
@@ -79,19 +77,12 @@ impl Memtable {
         }
     }
 
-    pub(crate) fn put(
-        &self,
-        keyspace: usize,
-        key: Bytes,
-        timestamp: u64,
-        sequence: Sequence,
-        value: Option<Bytes>,
-    ) {
+    pub(crate) fn put(&self, keyspace: usize, entry: Entry) {
         let Some(part) = self.parts.get(keyspace) else { return };
-        let bytes = key.len() + value.as_ref().map_or(0, Bytes::len) + ENTRY_BYTES;
-        part.timestamp_min.fetch_min(timestamp, Atomic::Relaxed);
-        part.timestamp_max.fetch_max(timestamp, Atomic::Release);
-        part.entries.insert(Entry { key, timestamp, sequence, value });
+        let bytes = entry.key().len() + entry.value().map_or(0, <[u8]>::len) + ENTRY_BYTES;
+        part.timestamp_min.fetch_min(entry.timestamp, Atomic::Relaxed);
+        part.timestamp_max.fetch_max(entry.timestamp, Atomic::Release);
+        part.entries.insert(entry);
         self.bytes.fetch_add(bytes, Atomic::Relaxed);
     }
 
@@ -155,11 +146,11 @@ impl Memtable {
         let mut node = part.entries.at_or_after(&place);
         let mut steps = 0;
         while let Some(found) = part.entries.entry(node)
-            && *found.key == *key
+            && found.key() == key
         {
             let (timestamp, written) = (found.timestamp, found.sequence);
             if written <= sequence && written > deleted {
-                let version = Versioned { timestamp, value: found.value.clone() };
+                let version = Versioned { timestamp, value: found.shared_value() };
                 return if deleted > 0 { Known::Last(version) } else { Known::Version(version) };
             }
             steps += 1;
@@ -217,11 +208,11 @@ impl MemCursor {
         let (Some(entries), Some(newest)) = (self.entries(), self.entry()) else { return };
         let (mut node, mut previous) = (self.at, None);
         while let Some(entry) = entries.entry(node)
-            && entry.key == newest.key
+            && entry.key() == newest.key()
         {
             if previous != Some(entry.timestamp) && self.is_visible(entry) {
                 previous = Some(entry.timestamp);
-                versions.push(Versioned { timestamp: entry.timestamp, value: entry.value.clone() });
+                versions.push(Versioned { timestamp: entry.timestamp, value: entry.shared_value() });
                 if !self.window.all {
                     return;
                 }
@@ -234,7 +225,7 @@ impl MemCursor {
     pub(crate) fn advance(&mut self) {
         let (Some(entries), Some(entry)) = (self.entries(), self.entry()) else { return };
         self.at = if self.reverse {
-            self.settle_down(entries, entries.last_before(&Place::before(&entry.key)))
+            self.settle_down(entries, entries.last_before(&Place::before(entry.key())))
         } else {
             self.settle_up(entries, Self::behind(entries, self.at, entry))
         };
@@ -257,7 +248,7 @@ impl MemCursor {
             && self
                 .deletes
                 .as_ref()
-                .is_none_or(|deletes| deletes.covering(&entry.key, self.sequence) < entry.sequence)
+                .is_none_or(|deletes| deletes.covering(entry.key(), self.sequence) < entry.sequence)
     }
 
     /// The first node behind all entries of the key of this one.
@@ -265,11 +256,11 @@ impl MemCursor {
         let mut next = node;
         for _ in 0..STEPS_MAX {
             next = entries.next(next);
-            if entries.entry(next).is_none_or(|other| other.key != entry.key) {
+            if entries.entry(next).is_none_or(|other| other.key() != entry.key()) {
                 return next;
             }
         }
-        entries.at_or_after(&Place::after(&entry.key))
+        entries.at_or_after(&Place::after(entry.key()))
     }
 
     /// The newest visible entry of the first key from `node` on that has one.
@@ -287,7 +278,7 @@ impl MemCursor {
     /// The newest visible entry of the last key up to `node` that has one.
     fn settle_down(&self, entries: &SkipList, mut node: Node) -> Node {
         while let Some(last) = entries.entry(node) {
-            let place = Place::before(&last.key);
+            let place = Place::before(last.key());
             let first = entries.at_or_after(&place);
             let newest = self.newest_of(entries, first, last);
             if newest != NONE {
@@ -302,14 +293,14 @@ impl MemCursor {
     fn newest_of(&self, entries: &SkipList, mut node: Node, entry: &Entry) -> Node {
         let mut steps = 0;
         while let Some(found) = entries.entry(node)
-            && found.key == entry.key
+            && found.key() == entry.key()
         {
             if self.is_visible(found) {
                 return node;
             }
             steps += 1;
             node = if steps == STEPS_MAX && found.timestamp > self.window.at {
-                entries.at_or_after(&Place::new(&entry.key, self.window.at, Sequence::MAX))
+                entries.at_or_after(&Place::new(entry.key(), self.window.at, Sequence::MAX))
             } else {
                 entries.next(node)
             };

@@ -8,6 +8,7 @@ use crate::block::{BlockCursor, DELETES};
 use crate::entry::Versioned;
 use crate::error::{Error, Result};
 use crate::memtable::MemCursor;
+use crate::skiplist::Entry;
 use crate::spans::Spans;
 use crate::table::cursor::{RunCursor, Window};
 
@@ -22,7 +23,7 @@ impl Source {
     #[inline]
     fn key(&self) -> Option<&[u8]> {
         match self {
-            Self::Memory(cursor) => cursor.entry().map(|entry| &*entry.key),
+            Self::Memory(cursor) => cursor.entry().map(Entry::key),
             Self::Tables(cursor) => cursor.key(),
         }
     }
@@ -31,7 +32,7 @@ impl Source {
     #[inline]
     fn value(&self) -> Option<&[u8]> {
         match self {
-            Self::Memory(cursor) => cursor.entry()?.value.as_deref(),
+            Self::Memory(cursor) => cursor.entry()?.value(),
             Self::Tables(cursor) => {
                 cursor.entry().filter(|entry| entry.flags() & DELETES == 0).map(BlockCursor::value_bytes)
             }
@@ -41,7 +42,7 @@ impl Source {
     /// The same, to be kept.
     fn shared_value(&self) -> Option<Bytes> {
         match self {
-            Self::Memory(cursor) => cursor.entry()?.value.clone(),
+            Self::Memory(cursor) => cursor.entry()?.shared_value(),
             Self::Tables(cursor) => {
                 cursor.entry().filter(|entry| entry.flags() & DELETES == 0).map(BlockCursor::value)
             }

@@ -34,14 +34,57 @@ pub(crate) type Node = u32;
 /// None, or the head.
 pub(crate) const NONE: Node = 0;
 
-/// What is kept of a write.
+/// What is kept of a write. Key and value lie one behind the other in the batch that brought them, and stay there.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) key: Bytes,
+    /// From the key to the end of the value.
+    bytes: Bytes,
+    key_length: u32,
+    /// Where the value begins; [`DELETED`] if there is none.
+    value_at: u32,
     pub(crate) timestamp: u64,
     pub(crate) sequence: Sequence,
+}
+
+const DELETED: u32 = u32::MAX;
+
+impl Entry {
+    /// Of a key and a value (None: deleted) that are slices of `batch`, the key first.
+    pub(crate) fn new(
+        batch: &Bytes,
+        key: &[u8],
+        value: Option<&[u8]>,
+        timestamp: u64,
+        sequence: Sequence,
+    ) -> Self {
+        let at = |slice: &[u8]| slice.as_ptr().addr() - batch.as_ptr().addr();
+        let start = at(key);
+        let end = value.map_or(start + key.len(), |value| at(value) + value.len());
+        Self {
+            bytes: batch.slice(start..end),
+            key_length: key.len() as u32,
+            value_at: value.map_or(DELETED, |value| (at(value) - start) as u32),
+            timestamp,
+            sequence,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn key(&self) -> &[u8] {
+        self.bytes.get(..self.key_length as usize).unwrap_or_default()
+    }
+
     /// None: deleted.
-    pub(crate) value: Option<Bytes>,
+    #[inline]
+    pub(crate) fn value(&self) -> Option<&[u8]> {
+        self.bytes.get(self.value_at as usize..)
+    }
+
+    /// The same, to be kept.
+    #[inline]
+    pub(crate) fn shared_value(&self) -> Option<Bytes> {
+        (self.value_at != DELETED).then(|| self.bytes.slice(self.value_at as usize..))
+    }
 }
 
 /// A place in the order: key ascending, timestamp descending, sequence descending.
@@ -156,7 +199,7 @@ impl SkipList {
     /// Adds an entry. Its place is not taken: sequences differ.
     pub(crate) fn insert(&self, entry: Entry) {
         let node = self.len.fetch_add(1, Atomic::Relaxed) + 1;
-        let head = key_head(&entry.key);
+        let head = key_head(entry.key());
         let levels = levels_of(entry.sequence);
         let slot = self.nodes.ensure(node - 1);
         for (to, from) in slot.head.iter().zip([(head >> 64) as u64, head as u64]) {
@@ -168,7 +211,7 @@ impl SkipList {
             slot.tower.store(tower, Atomic::Relaxed);
         }
         let entry = self.entries.ensure(node - 1).get_or_init(|| entry);
-        let place = Place { head, key: &entry.key, timestamp: entry.timestamp, sequence: entry.sequence };
+        let place = Place { head, key: entry.key(), timestamp: entry.timestamp, sequence: entry.sequence };
         self.levels.fetch_max(levels as u32, Atomic::Relaxed);
         let mut before = [NONE; LEVELS];
         if !self.follow_hints(&place, levels, &mut before) {
@@ -285,7 +328,7 @@ impl SkipList {
             Ordering::Less => true,
             Ordering::Greater => false,
             Ordering::Equal => self.entry(node).is_some_and(|entry| {
-                let order = (*entry.key).cmp(place.key);
+                let order = entry.key().cmp(place.key);
                 order
                     .then(place.timestamp.cmp(&entry.timestamp))
                     .then(place.sequence.cmp(&entry.sequence))
@@ -376,14 +419,15 @@ mod tests {
     use super::*;
 
     fn entry(key: &str, timestamp: u64, sequence: u64) -> Entry {
-        Entry { key: Bytes::copy_from_slice(key.as_bytes()), timestamp, sequence, value: None }
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        Entry::new(&key, &key, None, timestamp, sequence)
     }
 
     fn walk(list: &SkipList) -> Vec<(String, u64, u64)> {
         let mut found = Vec::new();
         let mut node = list.next(NONE);
         while let Some(entry) = list.entry(node) {
-            let key = String::from_utf8(entry.key.to_vec()).unwrap();
+            let key = String::from_utf8(entry.key().to_vec()).unwrap();
             found.push((key, entry.timestamp, entry.sequence));
             node = list.next(node);
         }
@@ -391,8 +435,9 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_half_a_cache_line() {
+    fn a_node_is_half_a_cache_line_and_an_entry_one() {
         assert_eq!(size_of::<Slot>(), 32);
+        assert_eq!(size_of::<OnceLock<Entry>>(), 64);
     }
 
     #[test]
@@ -417,7 +462,7 @@ mod tests {
         for (sequence, key) in (1..).zip(["b", "d", "c", "a"]) {
             list.insert(entry(key, 7, sequence));
         }
-        let key = |node| list.entry(node).map(|entry| entry.key.clone());
+        let key = |node| list.entry(node).map(|entry| entry.key().to_vec());
         assert_eq!(key(list.at_or_after(&Place::before(b"b"))).as_deref(), Some(&b"b"[..]));
         assert_eq!(key(list.at_or_after(&Place::after(b"b"))).as_deref(), Some(&b"c"[..]));
         assert_eq!(key(list.last_before(&Place::before(b"b"))).as_deref(), Some(&b"a"[..]));

@@ -4,7 +4,7 @@
 //! level is as large as the data is, each level above it a tenth, and the levels that would be smaller than a third of
 //! `level1_bytes` stay empty: level 0 is compacted into the first that is not (the *base*). So nine tenths of
 //! the data lie in the last level, and obsolete versions there and above take a tenth at most; level 0 may
-//! hold half of the base.
+//! hold three fifths of the base.
 
 use bytes::Bytes;
 
@@ -14,8 +14,8 @@ use crate::tree::LEVELS;
 const LEVEL_RATIO: u64 = 10;
 /// The base may hold so many times `level1_bytes`: around that, as each level is a tenth of the next.
 const BASE_TIMES: u64 = 3;
-/// Level 0 grows to so great a part of the base, or to so many times its tables.
-const BASE_PARTS: u64 = 2;
+/// Level 0 grows to so much of the base, or to so many times its tables.
+const LEVEL0_PERCENT: u64 = 60;
 const LEVEL0_TABLES_TIMES: u64 = 3;
 /// A table of the last level with that much garbage is rewritten by itself.
 const GARBAGE_PERCENT: u64 = 10;
@@ -88,7 +88,7 @@ pub(crate) fn pick(levels: &[Vec<Candidate>], shape: &Shape) -> Option<Pick> {
 }
 
 /// How full level 0 is. The base is rewritten whole with it, so the more comes at once, the less writing for each byte of
-/// it: level 0 is let grow to half of what it will be merged with. But reads pass over all its tables; once they have
+/// it: level 0 is let grow to a good half of what it will be merged with. But reads pass over all its tables; once they have
 /// cost as much as merging would, it is merged. So neither costs more than twice what it would if the other were known.
 fn level0_score(levels: &[Vec<Candidate>], base: usize, shape: &Shape) -> u64 {
     let count = levels.first().map_or(0, Vec::len) as u64;
@@ -98,7 +98,7 @@ fn level0_score(levels: &[Vec<Candidate>], base: usize, shape: &Shape) -> u64 {
     if count < tables || base == 0 {
         return count * 100 / tables;
     }
-    let by_bytes = level0.saturating_mul(100 * BASE_PARTS) / base.max(1);
+    let by_bytes = level0.saturating_mul(100 * 100) / base.saturating_mul(LEVEL0_PERCENT).max(1);
     let by_reads = shape.level0_reads.saturating_mul(100) / (level0 + base).max(1);
     by_bytes.max(by_reads).max(count * 100 / (LEVEL0_TABLES_TIMES * tables))
 }
@@ -259,14 +259,14 @@ mod tests {
     #[test]
     fn a_full_level0_goes_to_the_last_level_of_a_small_tree() {
         assert_eq!(
-            picked(&[(0, &["5:a-c:9", "4:b-d:9", "3:a-b:9", "2:a-c:9"]), (6, &["1:a-b:32", "9:x-z:40"])]),
+            picked(&[(0, &["5:a-c:9", "4:b-d:9", "3:a-b:9", "2:a-c:9"]), (6, &["1:a-b:20", "9:x-z:40"])]),
             "L0[5, 4, 3, 2] + L6[1] at 100%"
         );
     }
 
     #[test]
     fn the_base_rises_as_the_data_grows() {
-        let level0: &[&str] = &["5:a-c:40", "4:a-c:40", "3:a-c:40", "2:a-c:30"];
+        let level0: &[&str] = &["5:a-c:50", "4:a-c:50", "3:a-c:50", "2:a-c:30"];
         assert_eq!(picked(&[(0, level0), (6, &["1:a-z:300"])]), "L0[5, 4, 3, 2] + L6[1] at 100%");
         assert_eq!(picked(&[(0, level0), (6, &["1:a-z:301"])]), "L0[5, 4, 3, 2] + L5[] at 100%");
         assert_eq!(picked(&[(0, level0), (6, &["1:a-z:9999"])]), "L0[5, 4, 3, 2] + L4[] at 100%");
@@ -282,9 +282,9 @@ mod tests {
     #[test]
     fn level0_grows_with_the_base_up_to_a_bound() {
         assert_eq!(level0(3, "1:a-z:1", 0), None);
-        assert_eq!(level0(4, "1:a-z:80", 0), Some((4, 100)));
-        assert_eq!(level0(4, "1:a-z:100", 0), None);
-        assert_eq!(level0(5, "1:a-z:100", 0), Some((5, 100)));
+        assert_eq!(level0(4, "1:a-z:66", 0), Some((4, 101)));
+        assert_eq!(level0(4, "1:a-z:67", 0), None);
+        assert_eq!(level0(6, "1:a-z:100", 0), Some((6, 100)));
         assert_eq!(level0(11, "1:a-z:300", 0), None);
         assert_eq!(level0(12, "1:a-z:300", 0), Some((12, 100)));
     }
@@ -300,7 +300,7 @@ mod tests {
     fn level0_never_passes_over_a_level_that_is_used() {
         assert_eq!(
             picked(&[(0, &["5:a-c:9", "4:a-c:9", "3:a-c:9", "2:a-c:9"]), (3, &["1:a-b:5"])]),
-            "L0[5, 4, 3, 2] + L3[1] at 1440%"
+            "L0[5, 4, 3, 2] + L3[1] at 1200%"
         );
     }
 

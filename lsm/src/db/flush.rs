@@ -88,9 +88,9 @@ impl Engine {
                 if versioned {
                     versions.clear();
                     cursor.collect(&mut versions);
-                    sorted.add(&newest.key, &versions)?;
+                    sorted.add(newest.key(), &versions)?;
                 } else {
-                    sorted.add_plain(&newest.key, newest.value.as_deref())?;
+                    sorted.add_plain(newest.key(), newest.value())?;
                 }
                 cursor.advance();
             }

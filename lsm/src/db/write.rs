@@ -8,12 +8,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::engine::Engine;
-use crate::batch::{self, Operation, WriteBatch};
+use crate::batch::{self, Borrowed, WriteBatch};
 use crate::error::{Error, Result};
 use crate::keyspaces::Keyspaces;
 use crate::log::RECORD_BYTES_MAX;
 use crate::memtable::Memtable;
 use crate::options::{Background, Sequence, WriteOptions};
+use crate::skiplist::Entry;
 use crate::spans::Span;
 use crate::tree::View;
 
@@ -223,11 +224,11 @@ fn pressure(value: usize, from: usize, to: usize) -> f64 {
 pub(crate) fn validate(keyspaces: &Keyspaces, batch: &WriteBatch) -> Result<()> {
     batch.for_each(|operation| {
         match operation {
-            batch::Borrowed::Put { key, value } => keyspaces.check(key, false, value.len())?,
-            batch::Borrowed::Delete { key } => keyspaces.check(key, false, 0)?,
-            batch::Borrowed::PutAt { key, value } => keyspaces.check(key, true, value.len())?,
-            batch::Borrowed::DeleteAt { key } => keyspaces.check(key, true, 0)?,
-            batch::Borrowed::DeleteRange { start, end } => keyspaces.check_span(start, end)?,
+            Borrowed::Put { key, value } => keyspaces.check(key, false, value.len())?,
+            Borrowed::Delete { key } => keyspaces.check(key, false, 0)?,
+            Borrowed::PutAt { key, value, .. } => keyspaces.check(key, true, value.len())?,
+            Borrowed::DeleteAt { key, .. } => keyspaces.check(key, true, 0)?,
+            Borrowed::DeleteRange { start, end } => keyspaces.check_span(start, end)?,
         };
         Ok(())
     })
@@ -235,31 +236,21 @@ pub(crate) fn validate(keyspaces: &Keyspaces, batch: &WriteBatch) -> Result<()> 
 
 /// Puts the operations of an encoded batch into a memtable; its keys and values share the batch's bytes.
 pub(crate) fn insert(keyspaces: &Keyspaces, memtable: &Memtable, bytes: &Bytes) -> Result<()> {
-    let (first, _, operations) = batch::decode(bytes)?;
-    for (sequence, operation) in (first..).zip(operations) {
-        let operation = operation?;
-        match operation {
-            Operation::Put { key, value } => {
-                let keyspace = keyspaces.of_key(&key, false)?;
-                memtable.put(keyspace, key, 0, sequence, Some(value));
+    batch::for_each_in(bytes, |sequence, operation| {
+        let (versioned, key, value, timestamp) = match operation {
+            Borrowed::Put { key, value } => (false, key, Some(value), 0),
+            Borrowed::Delete { key } => (false, key, None, 0),
+            Borrowed::PutAt { key, timestamp, value } => (true, key, Some(value), timestamp),
+            Borrowed::DeleteAt { key, timestamp } => (true, key, None, timestamp),
+            Borrowed::DeleteRange { start, end } => {
+                let keyspace = keyspaces.check_span(start, end)?;
+                let span = Span { start: bytes.slice_ref(start), end: bytes.slice_ref(end) };
+                memtable.delete_range(keyspace, span, sequence);
+                return Ok(());
             }
-            Operation::Delete { key } => {
-                let keyspace = keyspaces.of_key(&key, false)?;
-                memtable.put(keyspace, key, 0, sequence, None);
-            }
-            Operation::PutAt { key, timestamp, value } => {
-                let keyspace = keyspaces.of_key(&key, true)?;
-                memtable.put(keyspace, key, timestamp, sequence, Some(value));
-            }
-            Operation::DeleteAt { key, timestamp } => {
-                let keyspace = keyspaces.of_key(&key, true)?;
-                memtable.put(keyspace, key, timestamp, sequence, None);
-            }
-            Operation::DeleteRange { start, end } => {
-                let keyspace = keyspaces.check_span(&start, &end)?;
-                memtable.delete_range(keyspace, Span { start, end }, sequence);
-            }
-        }
-    }
-    Ok(())
+        };
+        let keyspace = keyspaces.of_key(key, versioned)?;
+        memtable.put(keyspace, Entry::new(bytes, key, value, timestamp, sequence));
+        Ok(())
+    })
 }

@@ -263,15 +263,17 @@ impl Log {
         shared.read_at(position)
     }
 
-    /// Removes the segments that lie wholly before `position`, never the newest.
+    /// Removes the segments that lie wholly before `position`. If that is all of them the next is begun, so that numbers go
+    /// on.
     pub fn drop_segments_before(&self, position: Position) -> Result<()> {
         let shared = &self.handle.shared;
         let _changing = shared.changing.lock();
-        let old: Vec<u64> = {
-            let segments = shared.segments.lock();
-            let newest = segments.keys().next_back().copied().unwrap_or(0);
-            segments.range(..position.segment.min(newest)).map(|(number, _)| *number).collect()
-        };
+        let newest = || shared.segments.lock().keys().next_back().copied().unwrap_or(0);
+        if newest() < position.segment {
+            shared.begin_next()?;
+        }
+        let before = position.segment.min(newest());
+        let old: Vec<u64> = shared.segments.lock().range(..before).map(|(number, _)| *number).collect();
         for number in old {
             let path = shared.path(number);
             shared.readers.lock().remove(&number);
@@ -346,6 +348,23 @@ impl Shared {
         if full || queue.offset > 0 && self.is_stale(queue.cipher.as_ref().map(data_key_of)) {
             queue.begin_segment();
         }
+        self.frame_header(queue)?;
+        let synced = unpack(self.synced.load(Ordering::Acquire));
+        let synced = if synced.segment == queue.segment { synced.offset as u32 } else { 0 };
+        let Queue { chunks, segment, offset, cipher, .. } = queue;
+        let at = *offset;
+        if let Some(chunk) = chunks.last_mut() {
+            segment::put_record(&mut chunk.bytes, *segment, at, synced, payload, cipher.as_ref())?;
+        }
+        *offset = at + needed;
+        self.records.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(needed, Ordering::Relaxed);
+        self.queued.fetch_add(needed, Ordering::Relaxed);
+        Ok(Position { segment: *segment, offset: at })
+    }
+
+    /// Makes a chunk to append to, which begins with the header if the segment does.
+    fn frame_header(&self, queue: &mut Queue) -> Result<()> {
         if queue.offset == 0 {
             let keys = self.options.keys.as_ref();
             queue.cipher = keys.map(|keys| keys.new_file(self.options.name, queue.segment)).transpose()?;
@@ -355,22 +374,23 @@ impl Shared {
             let data_key = queue.cipher.as_ref().map(data_key_of);
             queue.chunks.push(Chunk { segment: queue.segment, data_key, bytes });
         }
-        let synced = unpack(self.synced.load(Ordering::Acquire));
-        let synced = if synced.segment == queue.segment { synced.offset as u32 } else { 0 };
         let Queue { chunks, segment, offset, cipher, .. } = queue;
-        let at = if *offset == 0 { header } else { *offset };
-        if let Some(chunk) = chunks.last_mut() {
-            if *offset == 0 {
-                segment::put_header(&mut chunk.bytes, *segment, cipher.as_ref());
-                *offset = header;
-            }
-            segment::put_record(&mut chunk.bytes, *segment, at, synced, payload, cipher.as_ref())?;
+        if let (0, Some(chunk)) = (*offset, chunks.last_mut()) {
+            segment::put_header(&mut chunk.bytes, *segment, cipher.as_ref());
+            *offset = segment::header_bytes(cipher.is_some()) as u64;
         }
-        *offset = at + needed;
-        self.records.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(needed, Ordering::Relaxed);
-        self.queued.fetch_add(needed, Ordering::Relaxed);
-        Ok(Position { segment: *segment, offset: at })
+        Ok(())
+    }
+
+    /// Has the file of the segment that the next record goes to, durably.
+    fn begin_next(&self) -> Result<()> {
+        let mut file = self.file.lock();
+        {
+            let mut queue = self.queue.lock();
+            self.check::<&[u8]>(&queue, &[])?;
+            self.frame_header(&mut queue)?;
+        }
+        self.write_and_sync(&mut file).map(drop)
     }
 
     /// Whether new segments would be under another key.

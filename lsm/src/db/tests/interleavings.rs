@@ -92,7 +92,7 @@ fn walk(list: &SkipList) -> Vec<(Vec<u8>, u64)> {
     let mut found = Vec::new();
     let mut at = list.next(NONE);
     while let Some(entry) = list.entry(at) {
-        found.push((entry.key.to_vec(), entry.sequence));
+        found.push((entry.key().to_vec(), entry.sequence));
         at = list.next(at);
     }
     found
@@ -119,10 +119,11 @@ fn insertions_into_one_list() {
             let (list, keys) = (list.clone(), keys(thread));
             thread::spawn(move || {
                 for (key, sequence) in keys {
-                    let entry = Entry { key: key.clone().into(), timestamp: 0, sequence, value: None };
+                    let batch = Bytes::from(key.clone());
+                    let entry = Entry::new(&batch, &batch, None, 0, sequence);
                     list.insert(entry);
                     let found = list.entry(list.at_or_after(&Place::before(&key)));
-                    assert!(found.is_some_and(|entry| *entry.key == *key), "what was inserted is found");
+                    assert!(found.is_some_and(|entry| entry.key() == key), "what was inserted is found");
                 }
             })
         })
@@ -144,7 +145,7 @@ fn insertions_into_one_list() {
     for (key, sequence) in &expected {
         let place = Place::new(key, 0, *sequence);
         assert_eq!(list.entry(list.at_or_after(&place)).map(|entry| entry.sequence), Some(*sequence));
-        let last = list.entry(list.last_before(&place)).map(|entry| (entry.key.to_vec(), entry.sequence));
+        let last = list.entry(list.last_before(&place)).map(|entry| (entry.key().to_vec(), entry.sequence));
         let index = expected.iter().position(|entry| entry == &(key.clone(), *sequence)).unwrap();
         assert_eq!(last, index.checked_sub(1).map(|index| expected[index].clone()));
     }
