@@ -195,6 +195,72 @@ fn callbacks_come_once_their_records_are_durable() {
 }
 
 #[test]
+fn callers_of_many_threads_share_syncs_and_none_is_told_too_early() {
+    let disk = MemoryDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for n in 0..100 {
+                    let position = log.append(&record(n)).unwrap();
+                    log.sync_to(position).unwrap();
+                    assert!(log.is_durable(position));
+                }
+            });
+        }
+    });
+    assert!(log.stats().syncs <= 800);
+    assert_eq!(open(&disk.crash(CrashMode::Strict)).unwrap().1.len(), 800);
+}
+
+#[test]
+fn after_a_failed_sync_every_caller_is_told() {
+    let disk = MemoryDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    let position = log.append(&record(0)).unwrap();
+    log.sync_to(position).unwrap();
+    let positions: Vec<Position> = (1..5).map(|n| log.append(&record(n)).unwrap()).collect();
+    disk.fault_at(disk.io_calls() + 1, Fault::Error(std::io::ErrorKind::Other));
+    std::thread::scope(|scope| {
+        for position in positions {
+            let log = &log;
+            scope.spawn(move || assert!(log.sync_to(position).is_err()));
+        }
+    });
+}
+
+#[test]
+fn the_logs_thread_hands_over_what_nobody_syncs() {
+    let disk = MemoryDisk::new();
+    let options = LogOptions { writer: Writer::Thread, ..options() };
+    let log = Log::open(Arc::new(disk.clone()), DIR, options, |_, _| Ok(())).unwrap();
+    log.append(&record(1)).unwrap();
+    let deadline = env::clock::now() + std::time::Duration::from_secs(20);
+    while log.segments().is_empty() {
+        assert!(env::clock::now() < deadline, "the record was never written");
+        std::thread::yield_now();
+    }
+    assert_eq!(log.stats().syncs, 0);
+}
+
+#[test]
+fn numbers_go_on_after_all_segments_are_dropped() {
+    for disk in [MemoryDisk::new(), sealed_disk()] {
+        let (log, _) = open(&disk).unwrap();
+        let position = log.append(&record(0)).unwrap();
+        log.sync().unwrap();
+        let next = log.rotate();
+        log.drop_segments_before(next).unwrap();
+        let numbers: Vec<u64> = log.segments().iter().map(|segment| segment.number).collect();
+        assert_eq!(numbers, [position.segment + 1]);
+        drop(log);
+        let (log, records) = open(&disk.crash(CrashMode::Strict)).unwrap();
+        assert!(records.is_empty());
+        assert!(log.append(&record(1)).unwrap().segment > position.segment);
+    }
+}
+
+#[test]
 fn a_thread_of_its_own_serves_callbacks() {
     let disk = MemoryDisk::new();
     let options = LogOptions { writer: Writer::Thread, ..options() };

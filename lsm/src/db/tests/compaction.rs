@@ -98,6 +98,36 @@ fn a_span_is_compacted_by_itself() {
 }
 
 #[test]
+fn reads_over_level_0_pay_for_merging_it() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    (1..=10).for_each(|timestamp| fill(&db, timestamp));
+    db.compact().unwrap();
+    (11..=14).for_each(|timestamp| fill(&db, timestamp));
+    while db.step().unwrap() {}
+    assert_eq!(level_tables(&db)[0], 4, "what is small beside the base waits");
+    let mut rounds = 0;
+    while !db.step().unwrap() {
+        (0..200).for_each(|n| assert!(db.get_at(&key(n), 20).unwrap().is_some()));
+        rounds += 1;
+        assert!(rounds < 1000);
+    }
+    assert!(rounds > 1, "not after a few");
+    assert_eq!(level_tables(&db)[0], 0);
+
+    (15..=18).for_each(|timestamp| fill(&db, timestamp));
+    while db.step().unwrap() {}
+    let all = (Bound::Included(&b"v"[..]), Bound::Excluded(&b"w"[..]));
+    let mut scans = 0;
+    while !db.step().unwrap() {
+        assert_eq!(db.scan_at(all, 20, ScanOptions::default()).unwrap().count(), 200);
+        scans += 1;
+        assert!(scans < 1000);
+    }
+    assert!(scans > 1 && level_tables(&db)[0] == 0);
+}
+
+#[test]
 fn a_retention_waits_until_what_was_written_before_it_is_durable() {
     let disk = MemoryDisk::new();
     let db = open(&disk);
