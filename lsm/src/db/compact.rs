@@ -295,7 +295,9 @@ impl Engine {
                     match duty {
                         Duty::Flush => self.wake.wait(&mut signal),
                         // Reads make compactions due, and tell nobody.
-                        Duty::Compact | Duty::Both => drop(self.wake.wait_for(&mut signal, LOOK_AGAIN_AFTER)),
+                        Duty::Compact | Duty::Both => {
+                            self.wake.wait_for(&mut signal, LOOK_AGAIN_AFTER);
+                        }
                     }
                 }
                 if signal.stop {

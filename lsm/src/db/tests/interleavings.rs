@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use env::disk::{CrashMode, MemoryDisk};
 use shuttle::thread;
 
