@@ -1,6 +1,6 @@
 //! The database: its public face over the engine's parts.
 //!
-//! A write goes [`write`](Db::write) → log → memtable → published; a full memtable is sealed, flushed into level 0
+//! A write goes [`write`](Db::write) → log → memtable → published → synced, if it asks for it; a full memtable is sealed, flushed into level 0
 //! (`flush`), and what lies there is compacted downwards (`compact`). Reads take the current view, one immutable value
 //! of memtables and tables, and never wait for either.
 
@@ -90,6 +90,9 @@ impl Db {
     }
 
     /// Writes a batch and returns the sequence of its last operation. It is readable at return.
+    ///
+    /// A synced one is durable at return, and readable a little earlier. What somebody has written after reading it is
+    /// logged behind it, so a crash never keeps the one and loses the other.
     ///
     /// With and without the write-ahead log may be mixed, but then what survives a crash is not a prefix: of the unlogged
     /// batches all up to some point, of the logged ones all that were synced.

@@ -1,4 +1,4 @@
-//! Writing a batch: order, log, memtable, publication.
+//! Writing a batch: order, log, memtable, publication, sync.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ const DELAY_US_MAX: u64 = 200_000;
 const CHUNK_BYTES: usize = 64 << 10;
 
 impl Engine {
-    /// Writes a batch and returns the sequence of its last operation; it is readable then.
+    /// Writes a batch and returns the sequence of its last operation; it is readable then, and durable if that was asked.
+    /// Readable first, so that nobody waits for the sync of another.
     pub(crate) fn write(&self, batch: WriteBatch, options: WriteOptions) -> Result<Sequence> {
         self.check()?;
         validate(&self.keyspaces, &batch)?;
