@@ -1,8 +1,8 @@
 //! The database: its public face over the engine's parts.
 //!
-//! A write goes [`write`](Db::write) → log → memtable → published → synced, if it asks for it; a full memtable is sealed, flushed into level 0
-//! (`flush`), and what lies there is compacted downwards (`compact`). Reads take the current view, one immutable value
-//! of memtables and tables, and never wait for either.
+//! A write goes [`write`](Db::write) → log → memtable → published → synced, if it asks for it; a full memtable is sealed,
+//! flushed into level 0 (`flush`), and what lies there is compacted downwards (`compact`). Reads take the current view,
+//! one immutable value of memtables and tables, and never wait for either.
 
 mod checkpoint;
 mod compact;
