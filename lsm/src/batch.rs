@@ -1,7 +1,7 @@
 //! Writes that happen together or not at all.
 //!
 //! ```text
-//! batch     := version u8 (1) | sequence u64 LE | count varint | operation*
+//! batch     := version u8 (2) | sequence u64 LE | count varint | operation*
 //! operation := kind u8 | key length varint | key | rest
 //!   1 put          rest := value length varint | value
 //!   2 delete       rest :=
@@ -17,7 +17,7 @@ use crate::coding::{Reader, put_varint, u64_at, varint};
 use crate::error::{Error, Result};
 use crate::options::Sequence;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Of the header before the count.
 const FIXED_BYTES: usize = 9;
 /// Room for the longest header.

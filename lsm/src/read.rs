@@ -16,7 +16,7 @@ use crate::spans::Spans;
 use crate::table::cursor::{Level, RunCursor, Window};
 use crate::table::file::Table;
 use crate::table::filter;
-use crate::tree::{LEVELS, Tree, View};
+use crate::tree::{LEVELS, Level0Reads, Tree, View};
 
 /// Keys given out by a scan are cut from chunks of this size.
 const ARENA_BYTES: usize = 4 << 10;
@@ -26,7 +26,7 @@ const ARENA_BYTES: usize = 4 << 10;
 const PROBE_BYTES: u64 = 20;
 const SEEK_BYTES: u64 = 300;
 const STEP_BYTES: u64 = 6;
-/// One in so many probes is counted, for all of them.
+/// One in so many keys is counted, for all of them.
 const PROBES_SAMPLED: u64 = 64;
 
 /// What is readable at one moment.
@@ -50,6 +50,10 @@ impl View {
         for memtable in self.memtables() {
             // Without versions the first that knows the key is right; with them an older source may hold a newer one.
             if best.as_ref().is_some_and(|best| memtable.timestamp_max(keyspace) <= best.timestamp) {
+                let deletes = memtable.deletes(keyspace);
+                if deletes.is_some_and(|deletes| deletes.covering(key, sequence) > 0) {
+                    return Ok(best);
+                }
                 continue;
             }
             match memtable.get(keyspace, key, at, sequence) {
@@ -72,7 +76,7 @@ impl View {
                 }
             }
             if level == 0 && hash.is_some_and(|hash| hash % PROBES_SAMPLED == 0) {
-                tree.count_level0_reads(PROBES_SAMPLED * PROBE_BYTES * tree.level0_tables());
+                tree.level0_reads().count(PROBES_SAMPLED * PROBE_BYTES);
             }
         }
         Ok(best)
@@ -132,8 +136,8 @@ impl Reader {
         let mut merge = self.merge(keyspace, &start, &end, window, reverse);
         merge.seek(if reverse { &end } else { &start })?;
         let (versions, arena) = (Vec::new(), BytesMut::new());
-        let view = self.view.clone();
-        Ok(Walk { merge, start, end, reverse, versions, arena, failed: None, view, keyspace, steps: 0 })
+        let level0 = self.view.version.trees.get(keyspace).map(Tree::level0_reads).unwrap_or_default();
+        Ok(Walk { merge, start, end, reverse, versions, arena, failed: None, steps: 0, level0 })
     }
 }
 
@@ -191,19 +195,14 @@ struct Walk {
     versions: Vec<Versioned>,
     arena: BytesMut,
     failed: Option<()>,
-    view: Arc<View>,
-    keyspace: usize,
     /// Keys that the merge has passed.
     steps: u64,
+    level0: Level0Reads,
 }
 
 impl Drop for Walk {
     fn drop(&mut self) {
-        let Some(tree) = self.view.version.trees.get(self.keyspace) else { return };
-        match tree.level0_tables() {
-            0 | 1 => {}
-            tables => tree.count_level0_reads(tables * (SEEK_BYTES + STEP_BYTES * self.steps)),
-        }
+        self.level0.count(SEEK_BYTES + STEP_BYTES * self.steps);
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Tree {
     newest_from: [u64; LEVELS],
     /// Whether any table has range deletes.
     pub(crate) range_deletes: bool,
-    /// See [`Self::level0_reads`]. Versions with the same tables, and more, in level 0 share it.
+    /// See [`Level0Reads`]. Versions with the same tables, and more, in level 0 share it.
     level0_reads: Arc<AtomicU64>,
 }
 
@@ -65,6 +65,27 @@ impl Fence {
     fn surrounds(&self, table: &Table, head: u128, key: &[u8]) -> bool {
         (self.start < head || self.start == head && *table.summary.start <= *key)
             && (head < self.end || head == self.end && *key < *table.summary.end)
+    }
+}
+
+/// What reads have spent on looking into several tables of level 0, since some of them were merged: in bytes that could have
+/// been merged meanwhile, and roughly.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Level0Reads {
+    bytes: Arc<AtomicU64>,
+    tables: u64,
+}
+
+impl Level0Reads {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// A read has spent so much on each table; one table alone costs what any level does.
+    pub(crate) fn count(&self, bytes: u64) {
+        if self.tables > 1 {
+            self.bytes.fetch_add(self.tables * bytes, Ordering::Relaxed);
+        }
     }
 }
 
@@ -151,20 +172,10 @@ impl Tree {
         at..(at + 1).min(tables.len()).max(at)
     }
 
-    /// Number of tables in level 0.
-    pub(crate) fn level0_tables(&self) -> u64 {
-        self.levels.first().map_or(0, |level| level.len() as u64)
-    }
-
-    /// What reads have spent on looking into several tables of level 0, since some of them were merged: in bytes that could
-    /// have been merged meanwhile.
-    pub(crate) fn level0_reads(&self) -> u64 {
-        self.level0_reads.load(Ordering::Relaxed)
-    }
-
-    /// Reads have spent more.
-    pub(crate) fn count_level0_reads(&self, bytes: u64) {
-        self.level0_reads.fetch_add(bytes, Ordering::Relaxed);
+    /// What reads over level 0 have cost so far, to be counted on.
+    pub(crate) fn level0_reads(&self) -> Level0Reads {
+        let tables = self.levels.first().map_or(0, |level| level.len() as u64);
+        Level0Reads { bytes: self.level0_reads.clone(), tables }
     }
 
     /// Nothing in this level or below it has a larger timestamp.

@@ -163,7 +163,7 @@ impl Engine {
         compacting.forget_settled(&view.version);
         let picks = picks.filter_map(|(keyspace, tree)| {
             let candidates = candidates(tree, &busy, &compacting.settled, &retentions);
-            let shape = Shape { level0_tables, level1_bytes, level0_reads: tree.level0_reads() };
+            let shape = Shape { level0_tables, level1_bytes, level0_reads: tree.level0_reads().bytes() };
             Some((keyspace, pick(&candidates, &shape)?))
         });
         let Some((keyspace, picked)) = picks.max_by_key(|(_, picked)| picked.score) else { return Ok(None) };
@@ -246,12 +246,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Merges in as many parts, by key, as there are background threads and tables to write: one here, the others on
+    /// Merges in as many parts, by key, as there are threads for compactions and tables to write: one here, the others on
     /// threads that end with it. So one that must rewrite much does not hold up all others for long.
     fn merge(&self, merging: &Arc<Merging>) -> Result<Vec<Arc<Table>>> {
         let bytes: u64 = merging.task.tables().map(|table| table.summary.bytes).sum();
         let threads = match self.options.background {
-            Background::Threads(threads) => threads as u64,
+            Background::Threads(threads) => threads.saturating_sub(1) as u64,
             // One after another, so that tests divide, too.
             Background::Manual => 3,
         };
@@ -304,6 +304,10 @@ impl Engine {
                     return;
                 }
                 seen = signal.generation;
+            }
+            // Its thread has nobody to tell.
+            if let Some(error) = self.wal.failure() {
+                self.poison(error);
             }
             loop {
                 let worked = match duty {

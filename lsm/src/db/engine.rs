@@ -241,9 +241,11 @@ impl Engine {
 
     /// Every write up to here survives a crash.
     pub(crate) fn sequence_durable(&self) -> Sequence {
+        // First: unlogged writes before it are known to the memtables of any later view, or flushed.
+        let synced = self.wal_synced.load(Ordering::Acquire);
         let view = self.view();
         let unlogged = view.memtables().map(|memtable| memtable.unlogged_from()).min().unwrap_or(u64::MAX);
-        let logged = self.wal_synced.load(Ordering::Acquire).min(unlogged.saturating_sub(1));
+        let logged = synced.min(unlogged.saturating_sub(1));
         self.flushed.load(Ordering::Acquire).max(logged)
     }
 }

@@ -60,6 +60,9 @@ impl Engine {
         metrics::counter!("lsm_flushes_total").increment(1);
         metrics::counter!("lsm_flush_bytes_total").increment(bytes);
         if let Err(error) = self.wal.drop_segments_before(log_start) {
+            if self.wal.failure().is_some() {
+                return Err(error);
+            }
             tracing::warn!(%error, source = ?error, "cannot remove old segments of the write-ahead log");
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! While one sync runs the next callers gather behind it. Without waiting they would fall into two halves that sync in
 //! turn: those that a sync has released come back while the next one is already under way. So the leader waits until
 //! as many are there as the last sync left behind it, released or queued, but no longer than half of the time that a
-//! sync takes. Where they do not come back it soon gives up, and tries again from time to time. (PostgreSQL's
+//! sync takes, and never more than 2 ms. Where they do not come back it soon gives up, and tries again from time to time. (PostgreSQL's
 //! `commit_delay` waits, too, for a time that someone has to choose.)
 
 use std::time::Duration;
@@ -12,6 +12,8 @@ use env::clock;
 
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
+/// A disk that has stalled once does not make callers wait long.
+const WAIT_MAX: Duration = Duration::from_millis(2);
 /// After so many vain waits in a row the next one is put off the longest: by two to that power syncs.
 const MISSES_MAX: u32 = 6;
 
@@ -95,14 +97,7 @@ impl Group {
             return;
         }
         state.awaited = state.callers;
-        let until = clock::now() + state.took / 2;
-        while state.waiting < state.awaited {
-            let left = until.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                break;
-            }
-            self.joined.wait_for(state, left);
-        }
+        self.joined.wait_for(state, (state.took / 2).min(WAIT_MAX));
         if state.waiting >= state.awaited {
             state.misses = 0;
         } else {

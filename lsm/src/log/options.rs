@@ -15,7 +15,8 @@ pub struct Position {
 /// Called once the records are durable, or never will be.
 pub type OnDurable = Box<dyn FnOnce(Result<()>) + Send>;
 
-/// Who writes what [`Log::append_with`](super::Log::append_with) queues.
+/// Who writes what [`Log::append_with`](super::Log::append_with) queues, and what of [`Log::append`](super::Log::append)
+/// nobody syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
     /// A thread of the log's own.

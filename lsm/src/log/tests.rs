@@ -261,6 +261,27 @@ fn numbers_go_on_after_all_segments_are_dropped() {
 }
 
 #[test]
+fn a_log_that_is_not_used_has_no_segments() {
+    let disk = MemoryDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    for _ in 0..3 {
+        let next = log.rotate();
+        log.drop_segments_before(next).unwrap();
+    }
+    assert_eq!(disk.counters().writes, 0);
+    log.append(&record(0)).unwrap();
+    log.sync().unwrap();
+    let writes = |log: &Log| {
+        let next = log.rotate();
+        log.drop_segments_before(next).unwrap();
+        disk.counters().writes
+    };
+    let begun = writes(&log);
+    assert_eq!(writes(&log), begun, "an empty segment is not followed by another");
+    assert_eq!(log.segments().len(), 1);
+}
+
+#[test]
 fn a_thread_of_its_own_serves_callbacks() {
     let disk = MemoryDisk::new();
     let options = LogOptions { writer: Writer::Thread, ..options() };

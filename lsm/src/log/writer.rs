@@ -263,17 +263,20 @@ impl Log {
         shared.read_at(position)
     }
 
-    /// Removes the segments that lie wholly before `position`. If that is all of them the next is begun, so that numbers go
-    /// on.
+    /// Removes the segments that lie wholly before `position`. If that is all of them the next is begun first, and synced, so
+    /// that numbers go on. A failure to begin it stops the log; one to remove does not.
     pub fn drop_segments_before(&self, position: Position) -> Result<()> {
         let shared = &self.handle.shared;
         let _changing = shared.changing.lock();
-        let newest = || shared.segments.lock().keys().next_back().copied().unwrap_or(0);
-        if newest() < position.segment {
+        let (old, all): (Vec<u64>, bool) = {
+            let segments = shared.segments.lock();
+            let old: Vec<u64> = segments.range(..position.segment).map(|(number, _)| *number).collect();
+            let all = old.len() == segments.len();
+            (old, all)
+        };
+        if all && !old.is_empty() {
             shared.begin_next()?;
         }
-        let before = position.segment.min(newest());
-        let old: Vec<u64> = shared.segments.lock().range(..before).map(|(number, _)| *number).collect();
         for number in old {
             let path = shared.path(number);
             shared.readers.lock().remove(&number);
@@ -287,8 +290,11 @@ impl Log {
 
     /// Closes the current segment: the next record begins a new one. Returns where that will be.
     pub fn rotate(&self) -> Position {
-        let mut queue = self.handle.shared.queue.lock();
-        queue.begin_segment();
+        let shared = &self.handle.shared;
+        let mut queue = shared.queue.lock();
+        if queue.offset > segment::header_bytes(shared.options.keys.is_some()) as u64 {
+            queue.begin_segment();
+        }
         Position { segment: queue.segment, offset: 0 }
     }
 
@@ -382,7 +388,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Has the file of the segment that the next record goes to, durably.
+    /// Makes the segment that the next record goes to, and what it holds already, durable.
     fn begin_next(&self) -> Result<()> {
         let mut file = self.file.lock();
         {
@@ -499,8 +505,12 @@ impl Shared {
         match synced {
             Ok(worked) => {
                 self.synced.fetch_max(end, Ordering::AcqRel);
-                if worked && self.options.mark_synced {
-                    self.mark(file)?;
+                if worked
+                    && self.options.mark_synced
+                    && let Err(error) = self.mark(file)
+                {
+                    self.put_back(callbacks);
+                    return Err(error);
                 }
                 Ok((callbacks, worked))
             }

@@ -185,6 +185,47 @@ fn current_and_old_versions_are_both_found_after_compaction() {
 }
 
 #[test]
+fn a_range_delete_in_a_sealed_memtable_hides_newer_timestamps_below_it() {
+    let disk = MemoryDisk::new();
+    let keyspaces = vec![Keyspace::versioned(b'v', "versioned")];
+    // Every write seals the memtable before it.
+    let all = Options { keyspaces, memtable_bytes_max: 1, ..options(&disk, &mut Dice::new(5)) };
+    let db = Db::open(all).unwrap();
+    let write = |change: &dyn Fn(&mut WriteBatch)| {
+        let mut batch = WriteBatch::new();
+        change(&mut batch);
+        db.write(batch, WriteOptions::UNLOGGED).unwrap();
+    };
+    write(&|batch| batch.put_at(b"vk", 10, b"deleted"));
+    db.flush().unwrap();
+    write(&|batch| batch.delete_range(b"va", b"vz"));
+    write(&|batch| batch.put_at(b"vk", 5, b"written later"));
+    let range = (Bound::Included(&b"va"[..]), Bound::Excluded(&b"vz"[..]));
+    for flushed in [false, true] {
+        assert_eq!(db.get_at(b"vk", 20).unwrap().map(|version| version.timestamp), Some(5), "{flushed}");
+        let found = db.scan_at(range, 20, ScanOptions::default()).unwrap();
+        assert_eq!(found.map(|entry| entry.unwrap().timestamp).collect::<Vec<_>>(), [5]);
+        db.flush().unwrap();
+    }
+}
+
+#[test]
+fn a_write_ahead_log_that_fails_behind_the_scenes_stops_the_database() {
+    let disk = MemoryDisk::new();
+    let keyspaces = vec![Keyspace::plain(b'p', "plain")];
+    let background = Background::Threads(2);
+    let db = Db::open(Options { keyspaces, background, ..options(&disk, &mut Dice::new(5)) }).unwrap();
+    disk.set_capacity(Some(disk.bytes_used()));
+    put(&db, "p1", "value", WriteOptions::LOGGED);
+    let deadline = env::clock::now() + std::time::Duration::from_secs(20);
+    while db.failure().is_none() {
+        assert!(env::clock::now() < deadline, "nobody was told");
+        std::thread::yield_now();
+    }
+    assert!(matches!(db.get(b"p1"), Err(Error::Poisoned(_))));
+}
+
+#[test]
 fn an_error_while_flushing_stops_the_database() {
     let disk = MemoryDisk::new();
     let db = open(&disk);
