@@ -1,7 +1,7 @@
 //! Writes that happen together or not at all.
 //!
 //! ```text
-//! batch     := version u8 (2) | sequence u64 LE | count varint | operation*
+//! batch     := version u8 (2) | sequence varint | count varint | operation*
 //! operation := kind u8 | key length varint | key | rest
 //!   1 put          rest := value length varint | value
 //!   2 delete       rest :=
@@ -13,15 +13,13 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::coding::{Reader, put_varint, u64_at, varint};
+use crate::coding::{Reader, put_varint, u64_at, varint, varint_of};
 use crate::error::{Error, Result};
 use crate::options::Sequence;
 
 const VERSION: u8 = 2;
-/// Of the header before the count.
-const FIXED_BYTES: usize = 9;
 /// Room for the longest header.
-const HEADER_BYTES: usize = FIXED_BYTES + 5;
+const HEADER_BYTES: usize = 1 + 10 + 5;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
@@ -205,16 +203,12 @@ impl WriteBatch {
 
     /// Writes the header into the end of its room; returns where it begins.
     fn put_header(&mut self, sequence: Sequence) -> usize {
-        let (mut count, mut length, mut rest) = ([0; 5], 0, self.count);
-        for byte in &mut count {
-            *byte = (rest & 0x7f) as u8 | if rest > 0x7f { 0x80 } else { 0 };
-            (length, rest) = (length + 1, rest >> 7);
-            if rest == 0 {
-                break;
-            }
-        }
-        let start = HEADER_BYTES - FIXED_BYTES - length;
-        let header = std::iter::once(VERSION).chain(sequence.to_le_bytes()).chain(count);
+        let (sequence, sequence_bytes) = varint_of(sequence);
+        let (count, count_bytes) = varint_of(u64::from(self.count));
+        let start = HEADER_BYTES - 1 - sequence_bytes - count_bytes;
+        let header = std::iter::once(VERSION)
+            .chain(sequence.into_iter().take(sequence_bytes))
+            .chain(count.into_iter().take(count_bytes));
         let room = self.buffer.iter_mut().take(HEADER_BYTES).skip(start);
         room.zip(header).for_each(|(to, from)| *to = from);
         start
@@ -297,7 +291,7 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<(Sequence, u32, Operations)> {
         VERSION => {}
         version => return Err(Error::Invalid(format!("write batch of unknown version {version}"))),
     }
-    let sequence = reader.u64().ok_or_else(header)?;
+    let sequence = reader.varint().ok_or_else(header)?;
     let count = reader.varint().and_then(|count| u32::try_from(count).ok()).ok_or_else(header)?;
     Ok((sequence, count, Operations { reader }))
 }
@@ -374,6 +368,11 @@ mod tests {
             let bytes = batch.encode();
             assert_eq!(decode(&bytes).unwrap().1, count);
             assert_eq!(WriteBatch::decode(&bytes).unwrap().encode(), bytes);
+            for sequence in [0, 127, 128, u64::MAX] {
+                let written = WriteBatch::decode(&bytes).unwrap().into_bytes(sequence);
+                let (found, found_count, _) = decode(&written).unwrap();
+                assert_eq!((found, found_count), (sequence, count));
+            }
         }
     }
 

@@ -13,6 +13,19 @@ pub(crate) fn put_varint(buffer: &mut Vec<u8>, mut value: u64) {
     buffer.push(value as u8);
 }
 
+/// The bytes of a varint, and how many of them there are.
+pub(crate) fn varint_of(mut value: u64) -> ([u8; 10], usize) {
+    let (mut bytes, mut length) = ([0; 10], 0);
+    for byte in &mut bytes {
+        *byte = (value & 0x7f) as u8 | if value > 0x7f { 0x80 } else { 0 };
+        (length, value) = (length + 1, value >> 7);
+        if value == 0 {
+            break;
+        }
+    }
+    (bytes, length)
+}
+
 /// Appends a byte string behind its length.
 pub(crate) fn put_prefixed(buffer: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(buffer, bytes.len() as u64);
@@ -135,6 +148,8 @@ mod tests {
         for value in (0..64).flat_map(|bit| [1u64 << bit, (1 << bit) - 1]).chain([u64::MAX]) {
             let mut buffer = Vec::new();
             put_varint(&mut buffer, value);
+            let (bytes, length) = varint_of(value);
+            assert_eq!(buffer, bytes[..length]);
             let mut at = 0;
             assert_eq!(varint(&buffer, &mut at), Some(value));
             assert_eq!(at, buffer.len());

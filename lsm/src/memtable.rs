@@ -16,7 +16,7 @@ use crate::sync::{AtomicU64, AtomicUsize, RwLock};
 use crate::table::cursor::Window;
 
 /// Memory of an entry beside its key and value: its node of the skip list, and what frames it in its batch.
-const ENTRY_BYTES: usize = 110;
+const ENTRY_BYTES: usize = 106;
 /// Entries of one key that a walk passes one by one before it seeks.
 const STEPS_MAX: usize = 8;
 
