@@ -28,6 +28,7 @@
 
 mod group;
 mod options;
+mod reader;
 mod recover;
 mod segment;
 mod writer;

@@ -9,18 +9,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::disk::{AppendFile, Disk, ReadFile};
+use env::disk::{AppendFile, Disk};
 
 use super::group::Group;
 use super::options::{LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
+use super::reader::Readers;
 use super::recover::{Place, recover, reseal};
-use super::segment::{self, HEADER_BYTES_MAX, Header, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
+use super::segment::{self, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 use crate::encryption::{FileCipher, Reseal, TAG_BYTES};
 use crate::error::{Error, Result};
 use crate::sync::{AtomicU64, Condvar, Mutex};
 
-/// Files kept open for [`Log::read_at`].
-const READERS_MAX: usize = 16;
 /// The log's thread hands to the operating system what has waited for this long.
 const WRITE_OUT_AFTER: Duration = Duration::from_millis(10);
 /// So much is not left to it.
@@ -54,7 +53,7 @@ struct Shared {
     /// Everything before it is durable: segment << 32 | offset.
     synced: AtomicU64,
     segments: Mutex<BTreeMap<u64, KnownSegment>>,
-    readers: Mutex<BTreeMap<u64, Reader>>,
+    readers: Readers,
     /// Held while the files of older segments are removed or replaced. Before all other locks.
     changing: Mutex<()>,
     syncs: AtomicU64,
@@ -66,13 +65,6 @@ struct Shared {
 struct KnownSegment {
     bytes: u64,
     data_key: Option<u64>,
-}
-
-/// An open segment, and what opens its records.
-#[derive(Clone)]
-struct Reader {
-    file: Arc<dyn ReadFile>,
-    cipher: Option<Arc<FileCipher>>,
 }
 
 #[derive(Default)]
@@ -162,7 +154,7 @@ impl Log {
                     .map(|s| (s.number, KnownSegment { bytes: s.bytes, data_key: s.data_key }))
                     .collect(),
             ),
-            readers: Mutex::default(),
+            readers: Readers::default(),
             changing: Mutex::default(),
             syncs: AtomicU64::new(0),
             records: AtomicU64::new(0),
@@ -260,7 +252,8 @@ impl Log {
         if pack(position) >= shared.synced.load(Ordering::Acquire) {
             self.write_out()?;
         }
-        shared.read_at(position)
+        let written = shared.segments.lock().get(&position.segment).map_or(0, |known| known.bytes);
+        shared.readers.read_at(shared.place(), position, written)
     }
 
     /// Removes the segments that lie wholly before `position`. If that is all of them the next is begun first, and synced, so
@@ -279,7 +272,7 @@ impl Log {
         }
         for number in old {
             let path = shared.path(number);
-            shared.readers.lock().remove(&number);
+            shared.readers.forget(number);
             shared.disk.remove(&path).map_err(Error::io("remove", &path))?;
             // One at a time, so that a crash cannot leave a gap.
             shared.disk.sync_dir(&shared.dir).map_err(Error::io("sync", &shared.dir))?;
@@ -638,47 +631,6 @@ impl Shared {
         error
     }
 
-    fn read_at(&self, position: Position) -> Result<Bytes> {
-        let path = self.path(position.segment);
-        let Reader { file, cipher } = self.reader(position.segment, &path)?;
-        let corrupt = || Error::corrupt(&path, position.offset, "the record does not check");
-        let mut header = [0; RECORD_HEADER_BYTES];
-        file.read_exact_at(position.offset, &mut header).map_err(Error::io("read", &path))?;
-        let written = self.segments.lock().get(&position.segment).map_or(0, |known| known.bytes);
-        let inside = |length: &usize| {
-            let end = position.offset + (RECORD_HEADER_BYTES + length) as u64;
-            *length <= RECORD_BYTES_MAX + TAG_BYTES && end <= written
-        };
-        let length = segment::record_length(&header).filter(inside);
-        let mut record = vec![0; RECORD_HEADER_BYTES + length.ok_or_else(corrupt)?];
-        file.read_exact_at(position.offset, &mut record).map_err(Error::io("read", &path))?;
-        segment::check_record(&Bytes::from(record), position.segment, position.offset)
-            .and_then(|record| segment::open_payload(&record, position.offset, cipher.as_deref()))
-            .ok_or_else(corrupt)
-    }
-
-    fn reader(&self, number: u64, path: &Path) -> Result<Reader> {
-        let mut readers = self.readers.lock();
-        if let Some(reader) = readers.get(&number) {
-            return Ok(reader.clone());
-        }
-        let file = self.disk.open(path).map_err(Error::io("open", path))?;
-        let mut cipher = None;
-        if self.options.keys.is_some() {
-            let mut header = [0; HEADER_BYTES_MAX];
-            file.read_exact_at(0, &mut header).map_err(Error::io("read", path))?;
-            let header = Header::parse(&header, number)
-                .ok_or_else(|| Error::corrupt(path, 0, "the header of the segment does not check"))?;
-            cipher = self.place().cipher(path, number, &header)?.map(Arc::new);
-        }
-        if readers.len() >= READERS_MAX {
-            readers.pop_first();
-        }
-        let reader = Reader { file, cipher };
-        readers.insert(number, reader.clone());
-        Ok(reader)
-    }
-
     /// Writes out what is left and marks it as synced.
     fn close(&self) {
         let mut file = self.file.lock();
@@ -706,7 +658,7 @@ impl Reseal for Shared {
         let known = KnownSegment { bytes: resealed.bytes, data_key: resealed.data_key };
         self.segments.lock().insert(number, known);
         // Who reads from the replaced file goes on with it; the next one opens the new one.
-        self.readers.lock().remove(&number);
+        self.readers.forget(number);
         Ok(true)
     }
 }

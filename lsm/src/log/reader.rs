@@ -1,0 +1,79 @@
+//! Reading single records back, through files that stay open.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use env::disk::ReadFile;
+
+use super::options::Position;
+use super::recover::Place;
+use super::segment::{self, HEADER_BYTES_MAX, Header, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
+use crate::encryption::{FileCipher, TAG_BYTES};
+use crate::error::{Error, Result};
+use crate::sync::Mutex;
+
+/// Files kept open.
+const READERS_MAX: usize = 16;
+
+/// The segments of a log that were read last.
+#[derive(Default)]
+pub(super) struct Readers {
+    open: Mutex<BTreeMap<u64, Reader>>,
+}
+
+/// An open segment, and what opens its records.
+#[derive(Clone)]
+struct Reader {
+    file: Arc<dyn ReadFile>,
+    cipher: Option<Arc<FileCipher>>,
+}
+
+impl Readers {
+    /// The record at a position of a segment of which so many bytes are written.
+    pub(super) fn read_at(&self, place: Place<'_>, position: Position, written: u64) -> Result<Bytes> {
+        let path = place.dir.join(segment::file_name(position.segment));
+        let Reader { file, cipher } = self.reader(place, position.segment, &path)?;
+        let corrupt = || Error::corrupt(&path, position.offset, "the record does not check");
+        let mut header = [0; RECORD_HEADER_BYTES];
+        file.read_exact_at(position.offset, &mut header).map_err(Error::io("read", &path))?;
+        let inside = |length: &usize| {
+            let end = position.offset + (RECORD_HEADER_BYTES + length) as u64;
+            *length <= RECORD_BYTES_MAX + TAG_BYTES && end <= written
+        };
+        let length = segment::record_length(&header).filter(inside);
+        let mut record = vec![0; RECORD_HEADER_BYTES + length.ok_or_else(corrupt)?];
+        file.read_exact_at(position.offset, &mut record).map_err(Error::io("read", &path))?;
+        segment::check_record(&Bytes::from(record), position.segment, position.offset)
+            .and_then(|record| segment::open_payload(&record, position.offset, cipher.as_deref()))
+            .ok_or_else(corrupt)
+    }
+
+    fn reader(&self, place: Place<'_>, number: u64, path: &Path) -> Result<Reader> {
+        let mut readers = self.open.lock();
+        if let Some(reader) = readers.get(&number) {
+            return Ok(reader.clone());
+        }
+        let file = place.disk.open(path).map_err(Error::io("open", path))?;
+        let mut cipher = None;
+        if place.keys.is_some() {
+            let mut header = [0; HEADER_BYTES_MAX];
+            file.read_exact_at(0, &mut header).map_err(Error::io("read", path))?;
+            let header = Header::parse(&header, number)
+                .ok_or_else(|| Error::corrupt(path, 0, "the header of the segment does not check"))?;
+            cipher = place.cipher(path, number, &header)?.map(Arc::new);
+        }
+        if readers.len() >= READERS_MAX {
+            readers.pop_first();
+        }
+        let reader = Reader { file, cipher };
+        readers.insert(number, reader.clone());
+        Ok(reader)
+    }
+
+    /// The file of a segment goes, or another takes its place.
+    pub(super) fn forget(&self, number: u64) {
+        self.open.lock().remove(&number);
+    }
+}
