@@ -29,8 +29,8 @@ pub struct Options {
     pub block_bytes: usize,
     /// A table is closed past this size.
     pub table_bytes: u64,
-    /// Number of level-0 tables at which they are compacted; up to three times as many while they come in fast, when that
-    /// saves writing.
+    /// Number of level-0 tables from which on they may be compacted: once they are three fifths of what they will be merged
+    /// with, or reads over them have cost as much as merging would, and at the latest at three times so many.
     pub level0_tables: usize,
     /// About the bytes of the first level below level 0, from a third of this to three times: each further one holds ten
     /// times as many, and the last all the data.

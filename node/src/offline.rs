@@ -39,7 +39,7 @@ impl OfflineStore {
                 "not encrypted: open it without a key, or begin by making one with `nunatak lsm rotate-key`";
             return Err(lsm::Error::Key { path: dir, what: what.to_owned() }.into());
         }
-        Self::recover(disk, dir, encryption)
+        Self::open_encrypting(disk, dir, encryption)
     }
 
     /// The same, but a directory that is not encrypted becomes so if there is a key.
@@ -50,14 +50,6 @@ impl OfflineStore {
     ) -> Result<Self, NodeError> {
         let dir = dir.into();
         require_identity(&*disk, &dir)?;
-        Self::recover(disk, dir, encryption)
-    }
-
-    fn recover(
-        disk: Arc<dyn Disk>,
-        dir: PathBuf,
-        encryption: Option<lsm::KeySource>,
-    ) -> Result<Self, NodeError> {
         let lock = lock(&*disk, &dir)?;
         read_identity(&*disk, &dir.join(IDENTITY))?;
         let mut options = engine_options(&disk, &dir);

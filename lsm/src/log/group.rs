@@ -3,8 +3,8 @@
 //! While one sync runs the next callers gather behind it. Without waiting they would fall into two halves that sync in
 //! turn: those that a sync has released come back while the next one is already under way. So the leader waits until
 //! as many are there as the last sync left behind it, released or queued, but no longer than half of the time that a
-//! sync takes, and never more than 2 ms. Where they do not come back it soon gives up, and tries again from time to time. (PostgreSQL's
-//! `commit_delay` waits, too, for a time that someone has to choose.)
+//! sync takes, and never more than 2 ms. Where they do not come back it soon gives up, and tries again from time to
+//! time. (PostgreSQL's `commit_delay` waits, too, for a time that someone has to choose.)
 
 use std::time::Duration;
 
@@ -105,5 +105,62 @@ impl Group {
             state.skip = (1 << state.misses) - 1;
         }
         state.awaited = 0;
+    }
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn who_comes_during_a_sync_shares_the_next_one() {
+        let (group, syncs, first_done, all_done) =
+            (Group::default(), AtomicUsize::new(0), AtomicBool::new(false), AtomicBool::new(false));
+        let wait_for_callers = |count: usize| {
+            while group.state.lock().waiting != count {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let leading = || {
+                    syncs.fetch_add(1, Ordering::SeqCst);
+                    wait_for_callers(3);
+                    first_done.store(true, Ordering::SeqCst);
+                    Ok::<(), ()>(())
+                };
+                group.sync(|| first_done.load(Ordering::SeqCst), leading)
+            });
+            while syncs.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let following = || {
+                        syncs.fetch_add(1, Ordering::SeqCst);
+                        all_done.store(true, Ordering::SeqCst);
+                        Ok::<(), ()>(())
+                    };
+                    group.sync(|| all_done.load(Ordering::SeqCst), following)
+                });
+            }
+        });
+        assert_eq!(syncs.load(Ordering::SeqCst), 2);
+        assert_eq!(group.state.lock().waiting, 0);
+    }
+
+    #[test]
+    fn a_leader_that_waits_in_vain_soon_stops_waiting() {
+        let group = Group::default();
+        let mut waits = 0;
+        for _ in 0..100 {
+            let mut state = group.state.lock();
+            (state.callers, state.waiting) = (5, 1);
+            waits += u32::from(state.skip == 0);
+            group.gather(&mut state);
+        }
+        assert_eq!(waits, 6, "at syncs 1, 3, 7, 15, 31, 63");
     }
 }

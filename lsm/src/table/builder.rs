@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::disk::{AppendFile, Disk};
 
-use super::codec::Compressor;
+use super::codec::{Compressor, PLAIN};
 use super::file::{IndexValue, block_checksum, encode_spans, footer};
 use super::filter;
 use super::properties::{Handle, Properties, Summary};
@@ -211,7 +211,7 @@ impl Output {
         if compress {
             self.compressor.compress(&mut payload);
         } else {
-            payload.push(0);
+            payload.push(PLAIN);
         }
         if let Some(cipher) = &self.cipher {
             cipher.seal(part, offset, 0, &mut payload, 0)?;

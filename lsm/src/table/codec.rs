@@ -14,7 +14,8 @@ use zstd_safe::{CCtx, DCtx};
 use crate::coding::u32_at;
 use crate::options::Compression;
 
-const PLAIN: u8 = 0;
+/// The mark of a payload as it is.
+pub(super) const PLAIN: u8 = 0;
 const LZ4: u8 = 1;
 const ZSTD: u8 = 2;
 /// Of one byte at most so many are made: lz4 cannot make more, and where zstd would, lz4 is taken.
