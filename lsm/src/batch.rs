@@ -1,7 +1,8 @@
 //! Writes that happen together or not at all.
 //!
 //! ```text
-//! batch     := version u8 (2) | sequence varint | count varint | operation*
+//! batch     := head u8 | sequence varint | count varint, if the head says 15 | operation*
+//! head      := version (3) << 4 | number of operations, 15 if it follows
 //! operation := kind u8 | key length varint | key | rest
 //!   1 put          rest := value length varint | value
 //!   2 delete       rest :=
@@ -17,7 +18,9 @@ use crate::coding::{Reader, put_varint, u64_at, varint, varint_of};
 use crate::error::{Error, Result};
 use crate::options::Sequence;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// A number of operations that is not in the head.
+const MANY: u8 = 15;
 /// Room for the longest header.
 const HEADER_BYTES: usize = 1 + 10 + 5;
 
@@ -204,9 +207,13 @@ impl WriteBatch {
     /// Writes the header into the end of its room; returns where it begins.
     fn put_header(&mut self, sequence: Sequence) -> usize {
         let (sequence, sequence_bytes) = varint_of(sequence);
-        let (count, count_bytes) = varint_of(u64::from(self.count));
+        let few = u8::try_from(self.count).ok().filter(|count| *count < MANY);
+        let (count, count_bytes) = match few {
+            Some(_) => Default::default(),
+            None => varint_of(u64::from(self.count)),
+        };
         let start = HEADER_BYTES - 1 - sequence_bytes - count_bytes;
-        let header = std::iter::once(VERSION)
+        let header = std::iter::once(VERSION << 4 | few.unwrap_or(MANY))
             .chain(sequence.into_iter().take(sequence_bytes))
             .chain(count.into_iter().take(count_bytes));
         let room = self.buffer.iter_mut().take(HEADER_BYTES).skip(start);
@@ -287,12 +294,18 @@ fn borrow<'a>(rest: &mut &'a [u8]) -> Option<Borrowed<'a>> {
 pub(crate) fn decode(bytes: &Bytes) -> Result<(Sequence, u32, Operations)> {
     let mut reader = Reader::new(bytes.clone());
     let header = || malformed("shorter than its header");
-    match reader.byte().ok_or_else(header)? {
-        VERSION => {}
-        version => return Err(Error::Invalid(format!("write batch of unknown version {version}"))),
+    let head = reader.byte().ok_or_else(header)?;
+    if head >> 4 != VERSION {
+        return Err(Error::Invalid(format!("write batch of unknown version {}", head >> 4)));
     }
     let sequence = reader.varint().ok_or_else(header)?;
-    let count = reader.varint().and_then(|count| u32::try_from(count).ok()).ok_or_else(header)?;
+    let count = match head & 0xf {
+        MANY => {
+            let count = reader.varint().and_then(|count| u32::try_from(count).ok());
+            count.filter(|count| *count >= u32::from(MANY)).ok_or_else(header)?
+        }
+        few => u32::from(few),
+    };
     Ok((sequence, count, Operations { reader }))
 }
 
@@ -362,7 +375,7 @@ mod tests {
 
     #[test]
     fn batches_of_any_count_survive_encoding() {
-        for count in [0, 1, 127, 128, 20_000] {
+        for count in [0, 1, 14, 15, 127, 128, 20_000] {
             let mut batch = WriteBatch::new();
             (0..count).for_each(|_| batch.delete(b"k"));
             let bytes = batch.encode();

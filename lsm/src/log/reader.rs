@@ -9,8 +9,8 @@ use env::disk::ReadFile;
 
 use super::options::Position;
 use super::recover::Place;
-use super::segment::{self, HEADER_BYTES_MAX, Header, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
-use crate::encryption::{FileCipher, TAG_BYTES};
+use super::segment::{self, Frame, HEADER_BYTES_MAX, Header, RECORD_HEADER_BYTES_MAX};
+use crate::encryption::FileCipher;
 use crate::error::{Error, Result};
 use crate::sync::Mutex;
 
@@ -36,16 +36,16 @@ impl Readers {
         let path = place.dir.join(segment::file_name(position.segment));
         let Reader { file, cipher } = self.reader(place, position.segment, &path)?;
         let corrupt = || Error::corrupt(&path, position.offset, "the record does not check");
-        let mut header = [0; RECORD_HEADER_BYTES];
-        file.read_exact_at(position.offset, &mut header).map_err(Error::io("read", &path))?;
-        let inside = |length: &usize| {
-            let end = position.offset + (RECORD_HEADER_BYTES + length) as u64;
-            *length <= RECORD_BYTES_MAX + TAG_BYTES && end <= written
-        };
-        let length = segment::record_length(&header).filter(inside);
-        let mut record = vec![0; RECORD_HEADER_BYTES + length.ok_or_else(corrupt)?];
+        let left = usize::try_from(written.saturating_sub(position.offset)).unwrap_or(usize::MAX);
+        let mut header = [0; RECORD_HEADER_BYTES_MAX];
+        let header = header.get_mut(..RECORD_HEADER_BYTES_MAX.min(left)).unwrap_or_default();
+        file.read_exact_at(position.offset, header).map_err(Error::io("read", &path))?;
+        let frame = Frame::parse(header, position.offset).filter(|frame| frame.record_bytes() <= left);
+        let frame = frame.ok_or_else(corrupt)?;
+        let mut record = vec![0; frame.record_bytes()];
         file.read_exact_at(position.offset, &mut record).map_err(Error::io("read", &path))?;
-        segment::check_record(&Bytes::from(record), position.segment, position.offset)
+        frame
+            .check(&Bytes::from(record), position.segment, position.offset)
             .and_then(|record| segment::open_payload(&record, position.offset, cipher.as_deref()))
             .ok_or_else(corrupt)
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use env::disk::Disk;
 
 use super::options::Position;
-use super::segment::{self, Header, VERSION};
+use super::segment::{self, Frame, Header, VERSION};
 
 use crate::encryption::{FileCipher, Keys};
 use crate::error::{Error, Result};
@@ -46,8 +46,11 @@ impl Place<'_> {
     /// The cipher that a segment's header asks for.
     pub(super) fn cipher(&self, path: &Path, number: u64, header: &Header) -> Result<Option<FileCipher>> {
         match (header, self.keys) {
-            (Header::TooNew(found), _) => {
+            (Header::Unknown(found), _) if *found > VERSION => {
                 Err(Error::TooNew { path: path.to_owned(), found: *found, known: VERSION })
+            }
+            (Header::Unknown(_), _) => {
+                Err(Error::corrupt(path, 8, "a format from before the first release, which is not read any more"))
             }
             (Header::Sealed(envelope), Some(keys)) => keys.file(path, *envelope, self.kind, number).map(Some),
             (Header::Sealed(_), None) => {
@@ -98,8 +101,8 @@ impl Place<'_> {
 }
 
 impl Segment {
-    /// Gives each record with its offset, empty ones too.
-    fn for_each(&self, path: &Path, mut take: impl FnMut(u64, Bytes) -> Result<()>) -> Result<()> {
+    /// Gives each record with its offset and what it tells of the last sync, empty ones too.
+    fn for_each(&self, path: &Path, mut take: impl FnMut(u64, u32, Bytes) -> Result<()>) -> Result<()> {
         let mut offset = segment::header_bytes(self.cipher.is_some());
         while offset < self.end {
             let corrupt = |what: &str| Error::corrupt(path, offset as u64, what);
@@ -107,23 +110,24 @@ impl Segment {
                 .ok_or_else(|| corrupt("the record does not check"))?;
             let payload = segment::open_payload(&record, offset as u64, self.cipher.as_ref())
                 .ok_or_else(|| corrupt("the record is not what was sealed here"))?;
-            take(offset as u64, payload)?;
+            take(offset as u64, record.synced, payload)?;
             offset = record.end;
         }
         Ok(())
     }
 
-    /// The same records sealed with `cipher`, and an empty one behind them. All count as synced, as they are when the
-    /// file takes the place of this one.
+    /// The same records sealed with `cipher`, and an empty one behind them. That one tells that all are synced, as they are
+    /// when the file takes the place of this one; the others tell what they did, so that they do not become longer.
     fn resealed(&self, path: &Path, cipher: FileCipher) -> Result<Self> {
         let mut content = Vec::with_capacity(self.content.len() + self.content.len() / 8);
-        let put = |content: &mut Vec<u8>, payload: &[u8]| {
-            let offset = content.len() as u64;
-            segment::put_record(content, self.number, offset, offset as u32, payload, Some(&cipher))
-        };
         segment::put_header(&mut content, self.number, Some(&cipher));
-        self.for_each(path, |_, payload| put(&mut content, &payload))?;
-        put(&mut content, &[])?;
+        self.for_each(path, |offset, synced, payload| {
+            let at = content.len() as u64;
+            let synced = if synced > 0 { at as u32 - (offset as u32 - synced) } else { 0 };
+            segment::put_record(&mut content, self.number, at, synced, &payload, Some(&cipher))
+        })?;
+        let at = content.len() as u64;
+        segment::put_record(&mut content, self.number, at, at as u32, &[], Some(&cipher))?;
         let end = content.len();
         Ok(Self { number: self.number, content: Bytes::from(content), cipher: Some(cipher), end })
     }
@@ -150,7 +154,7 @@ pub(super) fn recover(
             segment = segment.resealed(&path, keys.new_file(place.kind, number)?)?;
             place.disk.replace(&path, &segment.content).map_err(Error::io("replace", &path))?;
         }
-        segment.for_each(&path, |offset, payload| match payload.is_empty() {
+        segment.for_each(&path, |offset, _, payload| match payload.is_empty() {
             true => Ok(()),
             false => replay(Position { segment: number, offset }, payload),
         })?;
@@ -191,13 +195,15 @@ fn remove_asides(place: Place<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the bytes at `offset` had been synced once: a later record was framed when they were. Bytes that look like
+/// Whether the bytes at `offset` had been synced once: a later record tells so. Bytes that look like
 /// many long records, as somebody may have put them into values, are not checked for ever.
 fn damaged(content: &Bytes, number: u64, offset: usize) -> bool {
     let mut left = content.len().saturating_mul(DAMAGE_PASSES);
     (offset + 1..content.len()).any(|at| {
-        let Some((length, synced)) = segment::claims(content, at) else { return false };
-        if synced as usize <= offset || synced as usize > at || at + length > content.len() || left < length {
+        let rest = content.get(at..).unwrap_or_default();
+        let Some(frame) = Frame::parse(rest, at as u64) else { return false };
+        let length = frame.record_bytes();
+        if frame.synced as usize <= offset || length > rest.len() || left < length {
             return false;
         }
         left -= length;

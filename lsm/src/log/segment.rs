@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-use crate::coding::{u32_at, u64_at};
+use crate::coding::{put_varint, u32_at, u64_at, varint};
 use crate::encryption::{ENVELOPE_BYTES, Envelope, FileCipher, Part, Placement, TAG_BYTES};
 use crate::error::Result;
 
 const MAGIC: &[u8; 8] = b"NUNALOG\0";
-const VERSION_PLAIN: u32 = 1;
-const VERSION_SEALED: u32 = 2;
+const VERSION_PLAIN: u32 = 3;
+const VERSION_SEALED: u32 = 4;
 /// The newest format that this program writes and reads.
 pub(super) const VERSION: u32 = VERSION_SEALED;
 const HEADER_CRC_AT: usize = 28;
@@ -16,10 +16,12 @@ const HEADER_CRC_AT: usize = 28;
 const HEADER_BYTES: usize = 32;
 /// Where sealed segments have their envelope.
 pub(crate) const PLACEMENT: Placement = Placement::Head(HEADER_BYTES as u64);
-/// Bytes before the payload of a record.
-pub(super) const RECORD_HEADER_BYTES: usize = 12;
+const CRC_BYTES: usize = 4;
 /// A record is at most this long.
 pub const RECORD_BYTES_MAX: usize = 1 << 30;
+const PAYLOAD_BYTES_MAX: usize = RECORD_BYTES_MAX + TAG_BYTES;
+/// Bytes before the payload of a record: a checksum and two varints.
+pub(super) const RECORD_HEADER_BYTES_MAX: usize = CRC_BYTES + 5 + 5;
 
 /// The file name of a segment.
 pub(super) fn file_name(number: u64) -> String {
@@ -36,8 +38,8 @@ pub(super) fn parse_file_name(name: &str) -> Option<u64> {
 pub(super) enum Header {
     Plain,
     Sealed(Envelope),
-    /// Of a version that this program does not know.
-    TooNew(u32),
+    /// Of a version that this program does not read.
+    Unknown(u32),
 }
 
 impl Header {
@@ -51,7 +53,7 @@ impl Header {
             _ if !whole => None,
             VERSION_PLAIN => Some(Self::Plain),
             VERSION_SEALED => Some(Self::Sealed(Envelope::decode(content.get(HEADER_BYTES..)?)?)),
-            found => Some(Self::TooNew(found)),
+            found => Some(Self::Unknown(found)),
         }
     }
 }
@@ -79,20 +81,16 @@ pub(super) fn put_header(buffer: &mut Vec<u8>, number: u64, cipher: Option<&File
     }
 }
 
-fn checksum(number: u64, offset: u64, covered: &[&[u8]]) -> u32 {
+fn checksum(number: u64, offset: u64, covered: &[u8]) -> u32 {
     let mut place = [0; 16];
     let (first, second) = place.split_at_mut(8);
     first.copy_from_slice(&number.to_le_bytes());
     second.copy_from_slice(&offset.to_le_bytes());
-    covered.iter().fold(crc32c::crc32c(&place), |crc, bytes| crc32c::crc32c_append(crc, bytes))
+    crc32c::crc32c_append(crc32c::crc32c(&place), covered)
 }
 
-/// Bytes of a record with so long a payload.
-pub(super) fn record_bytes(payload: usize, sealed: bool) -> usize {
-    RECORD_HEADER_BYTES + payload + if sealed { TAG_BYTES } else { 0 }
-}
-
-/// Appends the record that will stand at `offset` of segment `number`. After an error the buffer is as before.
+/// Appends the record that will stand at `offset` of segment `number`. `synced`, unless it is 0, is told. After an error
+/// the buffer is as before.
 pub(super) fn put_record(
     buffer: &mut Vec<u8>,
     number: u64,
@@ -102,32 +100,23 @@ pub(super) fn put_record(
     cipher: Option<&FileCipher>,
 ) -> Result<()> {
     let start = buffer.len();
-    let length = record_bytes(payload.len(), cipher.is_some()) - RECORD_HEADER_BYTES;
-    let [length, synced_bytes] = [(length as u32).to_le_bytes(), synced.to_le_bytes()];
-    match cipher {
-        None => {
-            let crc = checksum(number, offset, &[&length, &synced_bytes, payload]);
-            buffer.extend_from_slice(&crc.to_le_bytes());
-            buffer.extend_from_slice(&length);
-            buffer.extend_from_slice(&synced_bytes);
-            buffer.extend_from_slice(payload);
-        }
-        Some(cipher) => {
-            buffer.extend_from_slice(&[0; 4]);
-            buffer.extend_from_slice(&length);
-            buffer.extend_from_slice(&synced_bytes);
-            buffer.extend_from_slice(payload);
-            if let Err(error) = cipher.seal(Part::Record, offset, synced, buffer, start + RECORD_HEADER_BYTES)
-            {
-                buffer.truncate(start);
-                return Err(error);
-            }
-            let crc = checksum(number, offset, &[buffer.get(start + 4..).unwrap_or_default()]);
-            if let Some(place) = buffer.get_mut(start..start + 4) {
-                place.copy_from_slice(&crc.to_le_bytes());
-            }
-        }
+    let length = (payload.len() + if cipher.is_some() { TAG_BYTES } else { 0 }) as u64;
+    buffer.extend_from_slice(&[0; CRC_BYTES]);
+    put_varint(buffer, length << 1 | u64::from(synced > 0));
+    if synced > 0 {
+        put_varint(buffer, offset - u64::from(synced));
     }
+    let payload_at = buffer.len();
+    buffer.extend_from_slice(payload);
+    if let Some(cipher) = cipher
+        && let Err(error) = cipher.seal(Part::Record, offset, synced, buffer, payload_at)
+    {
+        buffer.truncate(start);
+        return Err(error);
+    }
+    let crc = checksum(number, offset, buffer.get(start + CRC_BYTES..).unwrap_or_default());
+    let place = buffer.iter_mut().skip(start);
+    place.zip(crc.to_le_bytes()).for_each(|(to, from)| *to = from);
     Ok(())
 }
 
@@ -142,6 +131,7 @@ pub(super) fn open_payload(record: &Record, offset: u64, cipher: Option<&FileCip
 
 /// A record found in a segment.
 pub(super) struct Record {
+    /// What it tells of the last sync; 0 if nothing.
     pub(super) synced: u32,
     /// As it stands in the file: sealed, if the segment is.
     pub(super) payload: Bytes,
@@ -149,43 +139,44 @@ pub(super) struct Record {
     pub(super) end: usize,
 }
 
-/// The length of its payload and the synced offset, as a record at `offset` would claim them.
-pub(super) fn claims(content: &[u8], offset: usize) -> Option<(usize, u32)> {
-    Some((u32_at(content, offset.checked_add(4)?)? as usize, u32_at(content, offset.checked_add(8)?)?))
+/// What stands before the payload of a record, not checked.
+pub(super) struct Frame {
+    pub(super) synced: u32,
+    header: usize,
+    payload: usize,
+}
+
+impl Frame {
+    /// Of what begins with a record, which stands at `offset`.
+    pub(super) fn parse(bytes: &[u8], offset: u64) -> Option<Self> {
+        let mut at = CRC_BYTES;
+        let length = varint(bytes, &mut at)?;
+        let synced = match length & 1 {
+            0 => 0,
+            _ => u32::try_from(offset.checked_sub(varint(bytes, &mut at)?)?).ok()?,
+        };
+        let payload = usize::try_from(length >> 1).ok().filter(|length| *length <= PAYLOAD_BYTES_MAX)?;
+        Some(Self { synced, header: at, payload })
+    }
+
+    /// Bytes of the whole record.
+    pub(super) fn record_bytes(&self) -> usize {
+        self.header + self.payload
+    }
+
+    /// The record that these are the bytes of, if they check.
+    pub(super) fn check(&self, record: &Bytes, number: u64, offset: u64) -> Option<Record> {
+        let record = record.get(..self.record_bytes()).map(|whole| record.slice_ref(whole))?;
+        if u32_at(&record, 0)? != checksum(number, offset, record.get(CRC_BYTES..)?) {
+            return None;
+        }
+        let end = offset as usize + record.len();
+        Some(Record { synced: self.synced, payload: record.slice(self.header..), end })
+    }
 }
 
 /// The record at `offset` of the content of segment `number`, if one is there.
 pub(super) fn record_at(content: &Bytes, number: u64, offset: usize) -> Option<Record> {
-    let header = content.get(offset..offset.checked_add(RECORD_HEADER_BYTES)?)?;
-    let length = u32_at(header, 4)? as usize;
-    let synced = u32_at(header, 8)?;
-    let start = offset + RECORD_HEADER_BYTES;
-    let end = start.checked_add(length)?;
-    if synced as usize > offset || end > content.len() {
-        return None;
-    }
-    let payload = content.get(start..end)?;
-    let crc = checksum(number, offset as u64, &[header.get(4..)?, payload]);
-    if crc != u32_at(header, 0)? {
-        return None;
-    }
-    Some(Record { synced, payload: content.slice(start..end), end })
-}
-
-/// The payload's length from the header of a record.
-pub(super) fn record_length(header: &[u8]) -> Option<usize> {
-    Some(u32_at(header, 4)? as usize)
-}
-
-/// A record read by itself, if it checks.
-pub(super) fn check_record(record: &Bytes, number: u64, offset: u64) -> Option<Record> {
-    let covered = record.get(4..)?;
-    if u32_at(record, 0)? != checksum(number, offset, &[covered]) {
-        return None;
-    }
-    Some(Record {
-        synced: u32_at(record, 8)?,
-        payload: record.slice(RECORD_HEADER_BYTES..),
-        end: offset as usize + record.len(),
-    })
+    let rest = content.get(offset..)?;
+    Frame::parse(rest, offset as u64)?.check(&content.slice_ref(rest), number, offset as u64)
 }

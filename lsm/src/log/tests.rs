@@ -474,7 +474,7 @@ fn a_torn_tail_that_looks_like_many_long_records_is_cut_in_time() {
     log.sync().unwrap();
     drop(log);
     // Every fourth byte begins what might be a record of 256 KiB, framed when as much before was synced.
-    let claim = (1u32 << 18).to_le_bytes();
+    let claim = [0x81, 0x80, 0x20, 0];
     let path = disk.files().into_iter().find(|path| path.starts_with(DIR)).unwrap();
     disk.corrupt(&path, |content| content.extend(claim.iter().cycle().take(1 << 20))).unwrap();
     let (_, records) = open(&disk).unwrap();

@@ -15,7 +15,7 @@ use super::group::Group;
 use super::options::{LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
 use super::reader::Readers;
 use super::recover::{Place, recover, reseal};
-use super::segment::{self, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
+use super::segment::{self, RECORD_BYTES_MAX, RECORD_HEADER_BYTES_MAX};
 use crate::encryption::{FileCipher, Reseal, TAG_BYTES};
 use crate::error::{Error, Result};
 use crate::sync::{AtomicU64, Condvar, Mutex};
@@ -74,6 +74,8 @@ struct Queue {
     /// Where the next record goes.
     segment: u64,
     offset: u64,
+    /// What its records have told of the last sync.
+    told: u32,
     /// Seals the segment, if it has begun.
     cipher: Option<FileCipher>,
     callbacks: Vec<OnDurable>,
@@ -89,6 +91,7 @@ impl Queue {
         if self.offset > 0 {
             self.segment += 1;
             self.offset = 0;
+            self.told = 0;
             self.cipher = None;
         }
     }
@@ -341,7 +344,7 @@ impl Shared {
 
     fn frame(&self, queue: &mut Queue, payload: &[u8]) -> Result<Position> {
         let sealed = self.options.keys.is_some();
-        let needed = segment::record_bytes(payload.len(), sealed) as u64;
+        let needed = (RECORD_HEADER_BYTES_MAX + payload.len() + TAG_BYTES) as u64;
         let header = segment::header_bytes(sealed) as u64;
         let full = queue.offset > header && queue.offset + needed > self.options.segment_bytes;
         if full || queue.offset > 0 && self.is_stale(queue.cipher.as_ref().map(data_key_of)) {
@@ -350,15 +353,18 @@ impl Shared {
         self.frame_header(queue)?;
         let synced = unpack(self.synced.load(Ordering::Acquire));
         let synced = if synced.segment == queue.segment { synced.offset as u32 } else { 0 };
-        let Queue { chunks, segment, offset, cipher, .. } = queue;
+        let Queue { chunks, segment, offset, told, cipher, .. } = queue;
         let at = *offset;
         if let Some(chunk) = chunks.last_mut() {
-            segment::put_record(&mut chunk.bytes, *segment, at, synced, payload, cipher.as_ref())?;
+            let before = chunk.bytes.len();
+            let news = if synced > *told { synced } else { 0 };
+            segment::put_record(&mut chunk.bytes, *segment, at, news, payload, cipher.as_ref())?;
+            let bytes = (chunk.bytes.len() - before) as u64;
+            (*offset, *told) = (at + bytes, synced);
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.queued.fetch_add(bytes, Ordering::Relaxed);
         }
-        *offset = at + needed;
         self.records.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(needed, Ordering::Relaxed);
-        self.queued.fetch_add(needed, Ordering::Relaxed);
         Ok(Position { segment: *segment, offset: at })
     }
 
@@ -605,11 +611,12 @@ impl Shared {
             if !current || !queue.chunks.is_empty() || self.synced.load(Ordering::Acquire) != pack(end) {
                 return Ok(());
             }
-            let mut bytes = Vec::with_capacity(RECORD_HEADER_BYTES + TAG_BYTES);
+            let mut bytes = Vec::with_capacity(RECORD_HEADER_BYTES_MAX + TAG_BYTES);
             let cipher = queue.cipher.as_ref();
             segment::put_record(&mut bytes, end.segment, end.offset, end.offset as u32, &[], cipher)?;
             let data_key = cipher.map(data_key_of);
             queue.offset += bytes.len() as u64;
+            queue.told = end.offset as u32;
             Chunk { segment: end.segment, data_key, bytes }
         };
         let unsynced = open.unsynced;
