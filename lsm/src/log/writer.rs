@@ -23,7 +23,7 @@ use crate::sync::{AtomicU64, Condvar, Mutex};
 /// The log's thread hands to the operating system what has waited for this long.
 const WRITE_OUT_AFTER: Duration = Duration::from_millis(10);
 /// So much is not left to it.
-const QUEUED_BYTES_MAX: u64 = 32 << 10;
+const QUEUED_BYTES_MAX: u64 = 4 << 10;
 
 /// An open log. Clones are the same log; it is written out and closed when the last is dropped.
 #[derive(Clone, Debug)]
@@ -243,7 +243,7 @@ impl Log {
         shared.write_out(&mut file)
     }
 
-    /// As [`Self::write_out`], if 32 KiB are queued.
+    /// As [`Self::write_out`], if 4 KiB are queued.
     pub fn write_out_excess(&self) -> Result<()> {
         let excess = self.handle.shared.queued.load(Ordering::Relaxed) >= QUEUED_BYTES_MAX;
         if excess { self.write_out() } else { Ok(()) }
