@@ -18,7 +18,7 @@ pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU
 #[cfg(feature = "shuttle")]
 mod explored {
     use std::ops::{Deref, DerefMut};
-    use std::sync::PoisonError;
+    use std::sync::{PoisonError, TryLockError};
     use std::time::Duration;
 
     use shuttle::sync as base;
@@ -36,6 +36,14 @@ mod explored {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(MutexGuard(Some(guard))),
+                Err(TryLockError::Poisoned(error)) => Some(MutexGuard(Some(error.into_inner()))),
+                Err(TryLockError::WouldBlock) => None,
+            }
         }
     }
 

@@ -38,6 +38,32 @@ pub struct MemoryDisk {
 pub(super) struct Inode {
     pub(super) content: Vec<u8>,
     pub(super) synced: usize,
+    /// Up to here the file goes on with zeros, if the content ends before.
+    pub(super) room_end: usize,
+    pub(super) room_end_synced: usize,
+}
+
+impl Inode {
+    fn length(&self) -> usize {
+        self.content.len().max(self.room_end)
+    }
+
+    pub(super) fn sync(&mut self) {
+        self.synced = self.content.len();
+        self.room_end_synced = self.room_end;
+    }
+
+    /// Fills `buffer` from `start`; false if the file ends before.
+    fn read(&self, start: usize, buffer: &mut [u8]) -> bool {
+        if start.checked_add(buffer.len()).is_none_or(|end| end > self.length()) {
+            return false;
+        }
+        let written = self.content.get(start..).unwrap_or_default();
+        let (content, room) = buffer.split_at_mut(buffer.len().min(written.len()));
+        content.copy_from_slice(written.get(..content.len()).unwrap_or_default());
+        room.fill(0);
+        true
+    }
 }
 
 /// One change of names that was made and not yet synced: each name with what it then stood for.
@@ -54,6 +80,8 @@ pub(super) struct State {
     pub(super) directories: BTreeSet<PathBuf>,
     pub(super) locks: BTreeMap<PathBuf, u64>,
     counters: DiskCounters,
+    /// Changes of lengths.
+    rooms: u64,
     io_calls: u64,
     faults: BTreeMap<u64, Fault>,
     dead: bool,
@@ -63,8 +91,8 @@ pub(super) struct State {
 
 /// Sees the disk as it stands before each call that follows a change.
 struct Watcher {
-    /// Syncs, writes and unsynced changes of names when it looked last.
-    seen: (u64, u64, usize),
+    /// Syncs, writes, changes of lengths and unsynced changes of names when it looked last.
+    seen: (u64, u64, u64, usize),
     look: Box<dyn FnMut(MemoryDisk) + Send>,
 }
 
@@ -121,17 +149,17 @@ impl MemoryDisk {
         let mut state = self.shared.lock();
         let id = state.lookup(path)?;
         let inode = state.inodes.entry(id).or_default();
+        inode.content.resize(inode.length(), 0);
+        inode.room_end = 0;
         change(&mut inode.content);
-        inode.synced = inode.content.len();
+        inode.sync();
         Ok(())
     }
 
     /// A copy of the disk as it stands, all of it synced, that shares nothing with this one.
     pub fn duplicate(&self) -> MemoryDisk {
         let mut copy = self.shared.lock().fork();
-        for inode in copy.inodes.values_mut() {
-            inode.synced = inode.content.len();
-        }
+        copy.inodes.values_mut().for_each(Inode::sync);
         copy.names_synced = copy.names.clone();
         copy.changes.clear();
         MemoryDisk { shared: Arc::new(Mutex::new(copy)), life: 0 }
@@ -172,8 +200,8 @@ impl State {
     }
 
     /// How far changes have come.
-    fn changes_seen(&self) -> (u64, u64, usize) {
-        (self.counters.syncs, self.counters.writes, self.changes.len())
+    fn changes_seen(&self) -> (u64, u64, u64, usize) {
+        (self.counters.syncs, self.counters.writes, self.rooms, self.changes.len())
     }
 
     fn show(&mut self) {
@@ -300,8 +328,9 @@ impl Disk for MemoryDisk {
         self.call(|state| {
             let id = state.lookup(path)?;
             let inode = state.inodes.entry(id).or_default();
-            inode.content.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-            inode.synced = inode.content.len();
+            inode.room_end = usize::try_from(length).unwrap_or(usize::MAX);
+            inode.content.truncate(inode.room_end);
+            inode.sync();
             state.counters.syncs += 1;
             Ok(())
         })
@@ -310,7 +339,7 @@ impl Disk for MemoryDisk {
     fn length(&self, path: &Path) -> io::Result<u64> {
         self.call(|state| {
             let id = state.lookup(path)?;
-            Ok(state.inodes.get(&id).map_or(0, |inode| inode.content.len() as u64))
+            Ok(state.inodes.get(&id).map_or(0, |inode| inode.length() as u64))
         })
     }
 
@@ -437,10 +466,19 @@ impl AppendFile for MemoryFile {
         Ok(())
     }
 
-    fn sync_data(&mut self) -> io::Result<()> {
+    fn set_room(&mut self, bytes: u64) -> io::Result<()> {
         self.disk.call(|state| {
             let inode = state.inodes.entry(self.id).or_default();
-            inode.synced = inode.content.len();
+            inode.room_end = usize::try_from(self.length + bytes).unwrap_or(usize::MAX);
+            inode.content.truncate(inode.room_end);
+            state.rooms += 1;
+            Ok(())
+        })
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.disk.call(|state| {
+            state.inodes.entry(self.id).or_default().sync();
             state.counters.syncs += 1;
             Ok(())
         })
@@ -454,12 +492,10 @@ impl AppendFile for MemoryFile {
 impl ReadFile for MemoryFile {
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         self.disk.call(|state| {
-            let content = state.inodes.get(&self.id).map_or(&[][..], |inode| &inode.content);
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            let part = start.checked_add(buffer.len()).and_then(|end| content.get(start..end));
-            let part =
-                part.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "read past the end"))?;
-            buffer.copy_from_slice(part);
+            if !state.inodes.get(&self.id).is_some_and(|inode| inode.read(start, buffer)) {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "read past the end"));
+            }
             state.counters.reads += 1;
             state.counters.bytes_read += buffer.len() as u64;
             Ok(())
@@ -467,7 +503,7 @@ impl ReadFile for MemoryFile {
     }
 
     fn length(&self) -> io::Result<u64> {
-        self.disk.call(|state| Ok(state.inodes.get(&self.id).map_or(0, |inode| inode.content.len() as u64)))
+        self.disk.call(|state| Ok(state.inodes.get(&self.id).map_or(0, |inode| inode.length() as u64)))
     }
 }
 

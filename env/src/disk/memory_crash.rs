@@ -52,17 +52,24 @@ impl State {
         for inode in self.inodes.values_mut() {
             match rng.as_mut() {
                 Some(rng) => tear(inode, rng),
-                None => inode.content.truncate(inode.synced),
+                None => {
+                    inode.content.truncate(inode.synced);
+                    inode.room_end = inode.room_end_synced;
+                }
             }
-            inode.synced = inode.content.len();
+            inode.sync();
         }
         self.names_synced = names.clone();
         self.names = names;
     }
 }
 
-/// Keeps a random prefix of the unsynced bytes; some of its sectors never arrived (zeros) or are garbage.
+/// Keeps a random prefix of the unsynced bytes; some of its sectors never arrived (zeros) or are garbage. Of two lengths of
+/// the file either may be the one that lasts.
 fn tear(inode: &mut Inode, rng: &mut StdRng) {
+    if inode.room_end != inode.room_end_synced && rng.random_bool(0.5) {
+        inode.room_end = inode.room_end_synced;
+    }
     let unsynced = inode.content.len().saturating_sub(inode.synced);
     if unsynced == 0 {
         return;
@@ -75,7 +82,8 @@ fn tear(inode: &mut Inode, rng: &mut StdRng) {
     inode.content.truncate(inode.synced + keep);
     let tidy = rng.random_bool(0.5);
     let Some(tail) = inode.content.get_mut(inode.synced..) else { return };
-    for sector in tail.chunks_mut(SECTOR_BYTES) {
+    let (first, rest) = tail.split_at_mut((SECTOR_BYTES - inode.synced % SECTOR_BYTES).min(tail.len()));
+    for sector in std::iter::once(first).chain(rest.chunks_mut(SECTOR_BYTES)) {
         match rng.random_range(0..8) {
             0 if !tidy => sector.fill(0),
             1 if !tidy => rng.fill_bytes(sector),

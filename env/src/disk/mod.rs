@@ -6,6 +6,7 @@
 //! What a user of this trait may assume, and no more:
 //! - the bytes of a file survive a crash up to its last [`AppendFile::sync_data`]; of what came later any part may be
 //!   there, torn in any place;
+//! - the length of a file, too, is what it was at that sync, or what it was made since ([`AppendFile::set_room`]);
 //! - a name (created, renamed, linked, removed) survives a crash after [`Disk::sync_dir`] of its directory; before
 //!   that each change may or may not be there, a rename as a whole;
 //! - after a failed sync nothing is known about the file, and no later sync repairs that.
@@ -104,15 +105,20 @@ pub trait Disk: Send + Sync + fmt::Debug {
     }
 }
 
-/// A file that is written at its end.
+/// A file that is written at its end. If room was made behind it, the file is longer.
 pub trait AppendFile: Send + fmt::Debug {
     /// Writes all of `bytes` at the end. After an error any part of them may be there.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes what was appended last (`fdatasync`).
+    /// Makes the file so many bytes longer than what was appended; they read as zeros until something is appended there.
+    /// While there is room a sync need not make a new length last. After a crash, room that was not synced may be there or
+    /// not.
+    fn set_room(&mut self, bytes: u64) -> io::Result<()>;
+
+    /// Makes what was appended, and the file's length, last (`fdatasync`).
     fn sync_data(&mut self) -> io::Result<()>;
 
-    /// Bytes appended so far.
+    /// Bytes appended so far, without the room behind them.
     fn length(&self) -> u64;
 }
 

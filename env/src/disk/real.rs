@@ -42,7 +42,8 @@ impl RealDisk {
 
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
-        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
+        // Not opened for appending: with room behind it, the end of the file is not where the next bytes go.
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
         Ok(Box::new(RealAppendFile { file, length: 0, counters: self.counters.clone() }))
     }
 
@@ -150,11 +151,15 @@ struct RealAppendFile {
 
 impl AppendFile for RealAppendFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+        self.file.write_all_at(bytes, self.length)?;
         self.length += bytes.len() as u64;
         self.counters.writes.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes_written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn set_room(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(self.length + bytes)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {

@@ -51,6 +51,15 @@ fn behaves_like_a_disk(disk: &dyn Disk, dir: &Path) {
     assert_eq!(disk.read(&b).unwrap(), b"he");
     disk.remove(&b).unwrap();
     assert!(!disk.exists(&b).unwrap());
+    let mut file = disk.create(&b).unwrap();
+    for (bytes, room, content) in [(b"x", 3, &b"x\0\0\0"[..]), (b"y", 2, b"xy\0\0"), (b"z", 0, b"xyz")] {
+        file.append(bytes).unwrap();
+        file.set_room(room).unwrap();
+        file.sync_data().unwrap();
+        assert_eq!(disk.read(&b).unwrap(), content);
+        assert_eq!(disk.length(&b).unwrap(), file.length() + room);
+    }
+    disk.remove(&b).unwrap();
     disk.replace(&c, b"new").unwrap();
     assert_eq!(disk.read(&c).unwrap(), b"new");
     disk.sync_dir(dir).unwrap();
@@ -112,6 +121,27 @@ fn a_random_crash_never_touches_what_was_synced() {
         lengths.insert(content.len());
     }
     assert!(lengths.contains(&1000) && lengths.contains(&3000) && lengths.len() > 20);
+}
+
+#[test]
+fn room_that_was_not_synced_may_be_there_after_a_crash_or_not() {
+    let after = |mode| {
+        let disk = MemoryDisk::new();
+        disk.create_dir_all(Path::new("/d")).unwrap();
+        let mut file = disk.create(Path::new("/d/f")).unwrap();
+        file.append(b"synced").unwrap();
+        file.set_room(4).unwrap();
+        file.sync_data().unwrap();
+        disk.sync_dir(Path::new("/d")).unwrap();
+        file.append(b"not").unwrap();
+        file.set_room(100).unwrap();
+        let content = disk.crash(mode).read(Path::new("/d/f")).unwrap();
+        assert!(content.starts_with(b"synced"));
+        (content[6..9] == *b"not", content.len())
+    };
+    assert_eq!(after(CrashMode::Strict), (false, 10));
+    let seen: std::collections::BTreeSet<_> = (0..100).map(|seed| after(CrashMode::Random(seed))).collect();
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [(false, 10), (false, 109), (true, 10), (true, 109)]);
 }
 
 #[test]

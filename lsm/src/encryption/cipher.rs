@@ -28,7 +28,7 @@ pub(crate) enum Part {
     Block = 1,
     /// The properties of a table.
     Properties = 2,
-    /// The payload of a log record; extra is its `synced`.
+    /// The payload of a log record; extra is the offset that it tells to be synced, or 0.
     Record = 3,
     /// The key store.
     Keys = 4,

@@ -8,6 +8,7 @@ use env::disk::Disk;
 
 use super::options::Position;
 use super::segment::{self, Frame, Header, VERSION};
+use super::writer::ROOM_BYTES;
 
 use crate::encryption::{FileCipher, Keys};
 use crate::error::{Error, Result};
@@ -117,13 +118,13 @@ impl Segment {
     }
 
     /// The same records sealed with `cipher`, and an empty one behind them. That one tells that all are synced, as they are
-    /// when the file takes the place of this one; the others tell what they did, so that they do not become longer.
+    /// when the file takes the place of this one; the others tell the same distances, so that they do not become longer.
     fn resealed(&self, path: &Path, cipher: FileCipher) -> Result<Self> {
         let mut content = Vec::with_capacity(self.content.len() + self.content.len() / 8);
         segment::put_header(&mut content, self.number, Some(&cipher));
         self.for_each(path, |offset, synced, payload| {
             let at = content.len() as u64;
-            let synced = if synced > 0 { at as u32 - (offset as u32 - synced) } else { 0 };
+            let synced = if synced > 0 { synced + at.saturating_sub(offset) as u32 } else { 0 };
             segment::put_record(&mut content, self.number, at, synced, &payload, Some(&cipher))
         })?;
         let at = content.len() as u64;
@@ -159,7 +160,7 @@ pub(super) fn recover(
             false => replay(Position { segment: number, offset }, payload),
         })?;
         if Some(number) == newest {
-            settle_newest(place.disk, place.dir, &path, segment.end, segment.content.len())?;
+            settle_newest(place, &path, &segment)?;
         }
         let data_key = segment.cipher.as_ref().map(|cipher| cipher.envelope().data_key);
         recovered.push(Recovered { number, bytes: segment.end as u64, data_key });
@@ -195,13 +196,14 @@ fn remove_asides(place: Place<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the bytes at `offset` had been synced once: a later record tells so. Bytes that look like
-/// many long records, as somebody may have put them into values, are not checked for ever.
+/// Whether the bytes at `offset` had been synced once: a later record tells so. Bytes that look like many long records that
+/// tell, as somebody may have put them into values, are not checked for ever.
 fn damaged(content: &Bytes, number: u64, offset: usize) -> bool {
     let mut left = content.len().saturating_mul(DAMAGE_PASSES);
-    (offset + 1..content.len()).any(|at| {
+    let zeros = content.iter().rev().take_while(|byte| **byte == 0).count();
+    (offset + 1..content.len() - zeros).any(|at| {
         let rest = content.get(at..).unwrap_or_default();
-        let Some(frame) = Frame::parse(rest, at as u64) else { return false };
+        let Some(frame) = Frame::parse(rest, number, at as u64) else { return false };
         let length = frame.record_bytes();
         if frame.synced as usize <= offset || length > rest.len() || left < length {
             return false;
@@ -212,8 +214,12 @@ fn damaged(content: &Bytes, number: u64, offset: usize) -> bool {
 }
 
 /// Cuts the newest segment to its whole records and syncs it, so that it may become an older one.
-fn settle_newest(disk: &dyn Disk, dir: &Path, path: &Path, end: usize, length: usize) -> Result<()> {
-    if end < length {
+fn settle_newest(place: Place<'_>, path: &Path, segment: &Segment) -> Result<()> {
+    let Place { disk, dir, .. } = place;
+    let (end, length) = (segment.end, segment.content.len());
+    let tail = segment.content.get(end..).unwrap_or_default();
+    // A few zeros are room that nothing was appended to.
+    if tail.len() as u64 > ROOM_BYTES || tail.iter().any(|byte| *byte != 0) {
         tracing::warn!(path = %path.display(), end, length, "cutting the torn tail of the log");
     }
     disk.truncate(path, end as u64).map_err(Error::io("truncate", path))?;

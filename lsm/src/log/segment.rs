@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::coding::{put_varint, u32_at, u64_at, varint};
+use crate::coding::{put_varint, u32_at, u64_at, varint, varint_of};
 use crate::encryption::{ENVELOPE_BYTES, Envelope, FileCipher, Part, Placement, TAG_BYTES};
 use crate::error::Result;
 
@@ -20,8 +20,8 @@ const CRC_BYTES: usize = 4;
 /// A record is at most this long.
 pub const RECORD_BYTES_MAX: usize = 1 << 30;
 const PAYLOAD_BYTES_MAX: usize = RECORD_BYTES_MAX + TAG_BYTES;
-/// Bytes before the payload of a record: a checksum and two varints.
-pub(super) const RECORD_HEADER_BYTES_MAX: usize = CRC_BYTES + 5 + 5;
+/// Bytes before the payload of a record that tells of a sync: two checksums and two varints.
+pub(super) const RECORD_HEADER_BYTES_MAX: usize = CRC_BYTES + 5 + 5 + CRC_BYTES;
 
 /// The file name of a segment.
 pub(super) fn file_name(number: u64) -> String {
@@ -89,8 +89,8 @@ fn checksum(number: u64, offset: u64, covered: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&place), covered)
 }
 
-/// Appends the record that will stand at `offset` of segment `number`. `synced`, unless it is 0, is told. After an error
-/// the buffer is as before.
+/// Appends the record that will stand at `offset` of segment `number`. Unless it is 0, `synced` is told. After an error the
+/// buffer is as before.
 pub(super) fn put_record(
     buffer: &mut Vec<u8>,
     number: u64,
@@ -105,6 +105,8 @@ pub(super) fn put_record(
     put_varint(buffer, length << 1 | u64::from(synced > 0));
     if synced > 0 {
         put_varint(buffer, offset - u64::from(synced));
+        let check = checksum(number, offset, buffer.get(start + CRC_BYTES..).unwrap_or_default());
+        buffer.extend_from_slice(&check.to_le_bytes());
     }
     let payload_at = buffer.len();
     buffer.extend_from_slice(payload);
@@ -139,7 +141,7 @@ pub(super) struct Record {
     pub(super) end: usize,
 }
 
-/// What stands before the payload of a record, not checked.
+/// What stands before the payload of a record. Checked only if it tells of a sync.
 pub(super) struct Frame {
     pub(super) synced: u32,
     header: usize,
@@ -147,14 +149,19 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Of what begins with a record, which stands at `offset`.
-    pub(super) fn parse(bytes: &[u8], offset: u64) -> Option<Self> {
+    /// Of what begins with a record, which stands at `offset` of segment `number`.
+    pub(super) fn parse(bytes: &[u8], number: u64, offset: u64) -> Option<Self> {
         let mut at = CRC_BYTES;
-        let length = varint(bytes, &mut at)?;
-        let synced = match length & 1 {
-            0 => 0,
-            _ => u32::try_from(offset.checked_sub(varint(bytes, &mut at)?)?).ok()?,
-        };
+        let length = shortest_varint(bytes, &mut at)?;
+        let mut synced = 0;
+        if length & 1 == 1 {
+            let distance = shortest_varint(bytes, &mut at)?;
+            synced = offset.checked_sub(distance).and_then(|synced| u32::try_from(synced).ok())?;
+            if synced == 0 || u32_at(bytes, at)? != checksum(number, offset, bytes.get(CRC_BYTES..at)?) {
+                return None;
+            }
+            at += CRC_BYTES;
+        }
         let payload = usize::try_from(length >> 1).ok().filter(|length| *length <= PAYLOAD_BYTES_MAX)?;
         Some(Self { synced, header: at, payload })
     }
@@ -175,8 +182,14 @@ impl Frame {
     }
 }
 
+/// A varint as it is written: a longer one of the same value would make a record longer that is sealed anew.
+fn shortest_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let start = *at;
+    varint(bytes, at).filter(|value| varint_of(*value).1 == *at - start)
+}
+
 /// The record at `offset` of the content of segment `number`, if one is there.
 pub(super) fn record_at(content: &Bytes, number: u64, offset: usize) -> Option<Record> {
     let rest = content.get(offset..)?;
-    Frame::parse(rest, offset as u64)?.check(&content.slice_ref(rest), number, offset as u64)
+    Frame::parse(rest, number, offset as u64)?.check(&content.slice_ref(rest), number, offset as u64)
 }

@@ -47,6 +47,17 @@ fn open(disk: &MemoryDisk) -> crate::Result<(Log, Vec<Vec<u8>>)> {
     Ok((log, records))
 }
 
+/// Opens a log with marks and segments of that size.
+fn open_with(disk: &MemoryDisk, segment_bytes: u64) -> (Log, u32) {
+    let mut records = 0;
+    let options = LogOptions { segment_bytes, mark_synced: true, ..LogOptions::default() };
+    let log = Log::open(as_disk(disk), DIR, options, |_, _| {
+        records += 1;
+        Ok(())
+    });
+    (log.unwrap(), records)
+}
+
 fn record(n: u32) -> Vec<u8> {
     format!("record {n} {}", "x".repeat((n * 7 % 50) as usize)).into_bytes()
 }
@@ -83,7 +94,10 @@ fn an_old_log_is_encrypted_when_it_is_opened_with_keys_and_refused_without() {
     let disk = MemoryDisk::new();
     let (log, _) = open(&disk).unwrap();
     for n in 0..40 {
-        log.append(&record(n)).unwrap();
+        let position = log.append(&record(n)).unwrap();
+        if n % 3 == 0 {
+            log.sync_to(position).unwrap();
+        }
     }
     drop(log);
     assert!(contains(&disk, b"record 7"));
@@ -116,6 +130,9 @@ fn segments_are_sealed_anew_while_the_log_is_written_and_read() {
     for round in 0..4 {
         for n in round * 20..round * 20 + 20 {
             positions.push(log.append(&record(n)).unwrap());
+            if n % 3 == 0 {
+                log.sync().unwrap();
+            }
         }
         let read = |n: usize| assert_eq!(log.read_at(positions[n]).unwrap(), record(n as u32));
         (0..positions.len()).for_each(read);
@@ -281,6 +298,32 @@ fn a_log_that_is_not_used_has_no_segments() {
 }
 
 #[test]
+fn only_a_segment_that_is_written_has_room() {
+    for disk in [MemoryDisk::new(), sealed_disk()] {
+        let (log, _) = open(&disk).unwrap();
+        let rooms = |disk: &MemoryDisk, log: &Log| -> Vec<u64> {
+            let path = |number| Path::new(DIR).join(super::segment::file_name(number));
+            let segments = log.segments().into_iter();
+            segments.map(|segment| disk.length(&path(segment.number)).unwrap() - segment.bytes).collect()
+        };
+        for n in 0..2 {
+            log.append(&record(n)).unwrap();
+            log.sync().unwrap();
+            log.rotate();
+        }
+        let [0, room] = rooms(&disk, &log)[..] else { panic!("{:?}", rooms(&disk, &log)) };
+        assert!(room > 1000);
+        let disk = disk.crash(CrashMode::Strict);
+        let (log, records) = open(&disk).unwrap();
+        assert_eq!((records, rooms(&disk, &log)), (expected(2), vec![0, 0]));
+        log.append(&record(2)).unwrap();
+        drop(log);
+        let (log, records) = open(&disk).unwrap();
+        assert_eq!((records, rooms(&disk, &log)), (expected(3), vec![0, 0, 0]));
+    }
+}
+
+#[test]
 fn a_thread_of_its_own_serves_callbacks() {
     let disk = MemoryDisk::new();
     let options = LogOptions { writer: Writer::Thread, ..options() };
@@ -395,7 +438,8 @@ fn a_failed_sync_stops_the_log_for_good() {
     let disk = MemoryDisk::new();
     let (log, _) = open(&disk).unwrap();
     log.append(b"a").unwrap();
-    disk.fault_at(disk.io_calls() + 2, Fault::Error(std::io::ErrorKind::TimedOut));
+    // After making the file, room in it, and appending.
+    disk.fault_at(disk.io_calls() + 3, Fault::Error(std::io::ErrorKind::TimedOut));
     assert!(matches!(log.sync(), Err(Error::Io { .. })));
     assert!(log.sync().is_err());
     assert!(matches!(log.append(b"b"), Err(Error::Poisoned(_))));
@@ -441,6 +485,61 @@ fn flip_bits(disk: MemoryDisk) {
 }
 
 #[test]
+fn damage_to_a_long_record_is_told_however_its_bytes_look() {
+    let long: Vec<u8> = (0..200_000u32).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_be_bytes()).collect();
+    for (disk, closed) in [(MemoryDisk::new(), true), (sealed_disk(), true), (sealed_disk(), false)] {
+        let (log, _) = open(&disk).unwrap();
+        for record in [&long[..], b"small", b"last"] {
+            log.append(record).unwrap();
+            log.sync().unwrap();
+        }
+        let segment = Path::new(DIR).join(super::segment::file_name(1));
+        let disk = if closed {
+            drop(log);
+            disk
+        } else {
+            disk.crash(CrashMode::Strict)
+        };
+        disk.corrupt(&segment, |content| content[10_000] ^= 1).unwrap();
+        assert!(matches!(open(&disk), Err(Error::Corrupt { path, .. }) if path == segment));
+    }
+}
+
+#[test]
+fn a_bad_sector_does_not_hide_what_was_synced_before_it() {
+    for seed in 0..40 {
+        let disk = MemoryDisk::new();
+        let (log, _) = open_with(&disk, 1 << 20);
+        log.append(&record(0)).unwrap();
+        log.sync().unwrap();
+        for n in 1..400 {
+            log.append(&record(n)).unwrap();
+        }
+        log.sync().unwrap();
+        let disk = disk.crash(CrashMode::Random(seed));
+        // The end of the first record, and all that shares its sector.
+        disk.corrupt(&disk.files()[0], |content| content[40..512].fill(0)).unwrap();
+        assert!(matches!(Log::open(as_disk(&disk), DIR, options(), |_, _| Ok(())), Err(Error::Corrupt { .. })));
+    }
+}
+
+#[test]
+fn a_mark_that_is_not_synced_is_not_told_to_be() {
+    for seed in 0..2000 {
+        let disk = MemoryDisk::new();
+        let (log, _) = open_with(&disk, 1 << 20);
+        // So that marks lie at both sides of the border of two sectors.
+        log.append(&vec![7; 400 + (seed % 100) as usize]).unwrap();
+        log.sync().unwrap();
+        log.sync().unwrap();
+        drop(log);
+        let disk = disk.crash(CrashMode::Random(seed));
+        let opened = Log::open(as_disk(&disk), DIR, options(), |_, _| Ok(()));
+        assert!(opened.is_ok(), "seed {seed}: {opened:?}");
+    }
+}
+
+#[test]
 fn a_missing_segment_is_an_error() {
     let disk = MemoryDisk::new();
     run(&disk, 0);
@@ -473,10 +572,20 @@ fn a_torn_tail_that_looks_like_many_long_records_is_cut_in_time() {
     log.append(b"whole").unwrap();
     log.sync().unwrap();
     drop(log);
-    // Every fourth byte begins what might be a record of 256 KiB, framed when as much before was synced.
-    let claim = [0x81, 0x80, 0x20, 0];
+    // At every hundredth byte there is what might be a record of almost all that follows, and tells of a sync.
     let path = disk.files().into_iter().find(|path| path.starts_with(DIR)).unwrap();
-    disk.corrupt(&path, |content| content.extend(claim.iter().cycle().take(1 << 20))).unwrap();
+    let false_records = |content: &mut Vec<u8>| {
+        let end = content.len() + (1 << 20);
+        while content.len() + 100 < end {
+            let at = content.len();
+            let payload = vec![0; end - at - 100];
+            super::segment::put_record(content, 1, at as u64, at as u32, &payload, None).unwrap();
+            content.truncate(at + 20);
+            content.resize(at + 100, 1);
+        }
+        content.resize(end, 1);
+    };
+    disk.corrupt(&path, false_records).unwrap();
     let (_, records) = open(&disk).unwrap();
     assert_eq!(records, [b"whole"]);
 }

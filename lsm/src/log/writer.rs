@@ -24,6 +24,10 @@ use crate::sync::{AtomicU64, Condvar, Mutex};
 const WRITE_OUT_AFTER: Duration = Duration::from_millis(10);
 /// So much is not left to it.
 const QUEUED_BYTES_MAX: u64 = 4 << 10;
+/// So far ahead a segment is as long as it will be, so that most syncs need not make a new length last.
+pub(super) const ROOM_BYTES: u64 = 1 << 20;
+/// In each stretch of so many bytes the first record tells of the last sync: one bad sector does not hide that it was there.
+const TELLING_BYTES: u64 = 4 << 10;
 
 /// An open log. Clones are the same log; it is written out and closed when the last is dropped.
 #[derive(Clone, Debug)]
@@ -74,8 +78,7 @@ struct Queue {
     /// Where the next record goes.
     segment: u64,
     offset: u64,
-    /// What its records have told of the last sync.
-    told: u32,
+    told: Told,
     /// Seals the segment, if it has begun.
     cipher: Option<FileCipher>,
     callbacks: Vec<OnDurable>,
@@ -91,9 +94,27 @@ impl Queue {
         if self.offset > 0 {
             self.segment += 1;
             self.offset = 0;
-            self.told = 0;
+            self.told = Told::default();
             self.cipher = None;
         }
+    }
+}
+
+/// The last record of a segment that tells of a sync.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    synced: u32,
+    at: u64,
+}
+
+impl Told {
+    /// What the record at `at` is to tell, if so much is synced; 0 if nothing.
+    fn tell(&mut self, synced: u32, at: u64) -> u32 {
+        if synced == self.synced && at / TELLING_BYTES == self.at / TELLING_BYTES {
+            return 0;
+        }
+        *self = Self { synced, at };
+        synced
     }
 }
 
@@ -108,6 +129,8 @@ struct OpenSegment {
     number: u64,
     file: Box<dyn AppendFile>,
     path: PathBuf,
+    /// Where the file ends, room included.
+    room_end: u64,
     unsynced: bool,
     /// A mark that nobody waits for stands behind the last sync.
     marked: bool,
@@ -118,6 +141,31 @@ impl OpenSegment {
     /// Whether all of it, and its name, survives a crash.
     fn is_whole(&self) -> bool {
         self.named && !self.unsynced && !self.marked
+    }
+
+    /// Appends, and makes room for more if there is none left.
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.unsynced = true;
+        self.file.append(bytes).map_err(Error::io("append to", &self.path))?;
+        if self.file.length() > self.room_end {
+            self.set_room(ROOM_BYTES)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing more will be appended: the room behind the records goes.
+    fn end(&mut self) -> Result<()> {
+        if self.room_end > self.file.length() {
+            self.unsynced = true;
+            self.set_room(0)?;
+        }
+        Ok(())
+    }
+
+    fn set_room(&mut self, bytes: u64) -> Result<()> {
+        self.file.set_room(bytes).map_err(Error::io("set the length of", &self.path))?;
+        self.room_end = self.file.length() + bytes;
+        Ok(())
     }
 }
 
@@ -243,10 +291,16 @@ impl Log {
         shared.write_out(&mut file)
     }
 
-    /// As [`Self::write_out`], if 4 KiB are queued.
+    /// As [`Self::write_out`], if 4 KiB are queued and nobody else is writing or syncing.
     pub fn write_out_excess(&self) -> Result<()> {
-        let excess = self.handle.shared.queued.load(Ordering::Relaxed) >= QUEUED_BYTES_MAX;
-        if excess { self.write_out() } else { Ok(()) }
+        let shared = &self.handle.shared;
+        if shared.queued.load(Ordering::Relaxed) < QUEUED_BYTES_MAX {
+            return Ok(());
+        }
+        match shared.file.try_lock() {
+            Some(mut file) => shared.write_out(&mut file),
+            None => Ok(()),
+        }
     }
 
     /// The record at a position that [`Self::append`] or recovery has given.
@@ -357,10 +411,10 @@ impl Shared {
         let at = *offset;
         if let Some(chunk) = chunks.last_mut() {
             let before = chunk.bytes.len();
-            let news = if synced > *told { synced } else { 0 };
-            segment::put_record(&mut chunk.bytes, *segment, at, news, payload, cipher.as_ref())?;
+            let tells = told.tell(synced, at);
+            segment::put_record(&mut chunk.bytes, *segment, at, tells, payload, cipher.as_ref())?;
             let bytes = (chunk.bytes.len() - before) as u64;
-            (*offset, *told) = (at + bytes, synced);
+            *offset = at + bytes;
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
             self.queued.fetch_add(bytes, Ordering::Relaxed);
         }
@@ -426,10 +480,10 @@ impl Shared {
             }
         }
         self.write_and_sync(&mut file)?;
-        if file.as_ref().is_some_and(|open| open.number == number) {
-            *file = None;
+        match file.take_if(|open| open.number == number) {
+            Some(open) => self.end_segment(open).map_err(|error| self.fail(error)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The writer's thread.
@@ -503,7 +557,10 @@ impl Shared {
         };
         match synced {
             Ok(worked) => {
-                self.synced.fetch_max(end, Ordering::AcqRel);
+                // A mark behind the last sync is not synced.
+                if file.as_ref().is_none_or(|open| !open.marked) {
+                    self.synced.fetch_max(end, Ordering::AcqRel);
+                }
                 if worked
                     && self.options.mark_synced
                     && let Err(error) = self.mark(file)
@@ -561,10 +618,8 @@ impl Shared {
 
     fn write_chunk(&self, file: &mut Option<OpenSegment>, chunk: &Chunk) -> Result<()> {
         if file.as_ref().is_none_or(|open| open.number != chunk.segment) {
-            if let Some(mut old) = file.take()
-                && !old.is_whole()
-            {
-                self.sync_open(&mut old)?;
+            if let Some(old) = file.take() {
+                self.end_segment(old)?;
             }
             let path = self.path(chunk.segment);
             let created = self.disk.create(&path).map_err(Error::io("create", &path))?;
@@ -573,16 +628,25 @@ impl Shared {
                 number: chunk.segment,
                 file: created,
                 path,
+                room_end: 0,
                 unsynced: false,
                 marked: false,
                 named: false,
             });
         }
         let Some(open) = file else { return Err(Error::Closed) };
-        open.unsynced = true;
-        open.file.append(&chunk.bytes).map_err(Error::io("append to", &open.path))?;
+        open.append(&chunk.bytes)?;
         let known = KnownSegment { bytes: open.file.length(), data_key: chunk.data_key };
         self.segments.lock().insert(chunk.segment, known);
+        Ok(())
+    }
+
+    /// Makes a segment whole that nothing more will be appended to.
+    fn end_segment(&self, mut open: OpenSegment) -> Result<()> {
+        open.end()?;
+        if !open.is_whole() {
+            self.sync_open(&mut open)?;
+        }
         Ok(())
     }
 
@@ -613,10 +677,11 @@ impl Shared {
             }
             let mut bytes = Vec::with_capacity(RECORD_HEADER_BYTES_MAX + TAG_BYTES);
             let cipher = queue.cipher.as_ref();
-            segment::put_record(&mut bytes, end.segment, end.offset, end.offset as u32, &[], cipher)?;
+            let tells = end.offset as u32;
+            segment::put_record(&mut bytes, end.segment, end.offset, tells, &[], cipher)?;
             let data_key = cipher.map(data_key_of);
             queue.offset += bytes.len() as u64;
-            queue.told = end.offset as u32;
+            queue.told = Told { synced: tells, at: end.offset };
             Chunk { segment: end.segment, data_key, bytes }
         };
         let unsynced = open.unsynced;
@@ -644,6 +709,7 @@ impl Shared {
         let failed = self.queue.lock().failed.is_some();
         if !failed && self.write_and_sync(&mut file).is_ok() {
             let _ = self.mark(&mut file);
+            let _ = file.as_mut().map_or(Ok(()), OpenSegment::end);
         }
     }
 }

@@ -7,6 +7,7 @@ use client::{Client, TransactionOptions};
 use env::disk::{CrashMode, MemoryDisk};
 use env::task::Scope;
 use env::{clock, random};
+use lsm::{KeySource, MasterKey};
 use node::{Node, NodeOptions};
 use proto::NodeService;
 use proto::simulated::{Counts, SimulatedNetwork};
@@ -32,6 +33,8 @@ pub(super) struct Cluster {
 struct Slot {
     address: String,
     disk: MemoryDisk,
+    /// The node has been started with a master key, and will be from now on.
+    encrypted: bool,
     running: Option<Running>,
 }
 
@@ -43,7 +46,12 @@ struct Running {
 impl Cluster {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let slots = (1..=NODES)
-            .map(|number| Slot { address: format!("n{number}:1"), disk: MemoryDisk::new(), running: None })
+            .map(|number| Slot {
+                address: format!("n{number}:1"),
+                disk: MemoryDisk::new(),
+                encrypted: false,
+                running: None,
+            })
             .collect();
         let network = SimulatedNetwork::new(scenario.wire());
         Self { network, scenario: scenario.clone(), slots }
@@ -107,7 +115,7 @@ impl Cluster {
         self.slots.iter().position(|slot| slot.address == leader.address)
     }
 
-    /// Starts the node at `place` on what its disk holds.
+    /// Starts the node at `place` on what its disk holds; at any start its data may become encrypted.
     pub(super) async fn start(&mut self, place: usize) -> Result<(), String> {
         let joins = self.addresses();
         let slot = &mut self.slots[place];
@@ -115,7 +123,10 @@ impl Cluster {
             return Ok(());
         }
         let network = self.network.for_endpoint(&slot.address);
+        slot.encrypted |= random::below(4) == 0;
+        let master_key = KeySource::Key(MasterKey::new([place as u8; 32]));
         let options = NodeOptions {
+            encryption: slot.encrypted.then_some(master_key),
             join: if place == 0 { Vec::new() } else { joins },
             memtable_bytes_max: self.scenario.memtable_bytes_max,
             cache_bytes: 1 << 20,
