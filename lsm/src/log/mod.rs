@@ -33,7 +33,9 @@
 //!   last sync, so that damage to the last records is told from a torn tail, too.
 
 mod group;
+mod open_segment;
 mod options;
+mod queue;
 mod reader;
 mod recover;
 mod segment;

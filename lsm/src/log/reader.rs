@@ -40,7 +40,8 @@ impl Readers {
         let mut header = [0; RECORD_HEADER_BYTES_MAX];
         let header = header.get_mut(..RECORD_HEADER_BYTES_MAX.min(left)).unwrap_or_default();
         file.read_exact_at(position.offset, header).map_err(Error::io("read", &path))?;
-        let frame = Frame::parse(header, position.segment, position.offset).filter(|frame| frame.record_bytes() <= left);
+        let frame = Frame::parse(header, position.segment, position.offset)
+            .filter(|frame| frame.record_bytes() <= left);
         let frame = frame.ok_or_else(corrupt)?;
         let mut record = vec![0; frame.record_bytes()];
         file.read_exact_at(position.offset, &mut record).map_err(Error::io("read", &path))?;

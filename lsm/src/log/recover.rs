@@ -6,9 +6,9 @@ use std::path::Path;
 use bytes::Bytes;
 use env::disk::Disk;
 
+use super::open_segment::ROOM_BYTES;
 use super::options::Position;
 use super::segment::{self, Frame, Header, VERSION};
-use super::writer::ROOM_BYTES;
 
 use crate::encryption::{FileCipher, Keys};
 use crate::error::{Error, Result};
@@ -50,9 +50,11 @@ impl Place<'_> {
             (Header::Unknown(found), _) if *found > VERSION => {
                 Err(Error::TooNew { path: path.to_owned(), found: *found, known: VERSION })
             }
-            (Header::Unknown(_), _) => {
-                Err(Error::corrupt(path, 8, "a format from before the first release, which is not read any more"))
-            }
+            (Header::Unknown(_), _) => Err(Error::corrupt(
+                path,
+                8,
+                "a format from before the first release, which is not read any more",
+            )),
             (Header::Sealed(envelope), Some(keys)) => keys.file(path, *envelope, self.kind, number).map(Some),
             (Header::Sealed(_), None) => {
                 Err(Error::key(path, "encrypted: give the master key, and keep the key store beside it"))

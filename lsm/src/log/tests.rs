@@ -519,7 +519,10 @@ fn a_bad_sector_does_not_hide_what_was_synced_before_it() {
         let disk = disk.crash(CrashMode::Random(seed));
         // The end of the first record, and all that shares its sector.
         disk.corrupt(&disk.files()[0], |content| content[40..512].fill(0)).unwrap();
-        assert!(matches!(Log::open(as_disk(&disk), DIR, options(), |_, _| Ok(())), Err(Error::Corrupt { .. })));
+        assert!(matches!(
+            Log::open(as_disk(&disk), DIR, options(), |_, _| Ok(())),
+            Err(Error::Corrupt { .. })
+        ));
     }
 }
 

@@ -9,10 +9,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::disk::{AppendFile, Disk};
+use env::disk::Disk;
 
 use super::group::Group;
+use super::open_segment::OpenSegment;
 use super::options::{LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
+use super::queue::{Chunk, Queue, Told};
 use super::reader::Readers;
 use super::recover::{Place, recover, reseal};
 use super::segment::{self, RECORD_BYTES_MAX, RECORD_HEADER_BYTES_MAX};
@@ -24,10 +26,6 @@ use crate::sync::{AtomicU64, Condvar, Mutex};
 const WRITE_OUT_AFTER: Duration = Duration::from_millis(10);
 /// So much is not left to it.
 const QUEUED_BYTES_MAX: u64 = 4 << 10;
-/// So far ahead a segment is as long as it will be, so that most syncs need not make a new length last.
-pub(super) const ROOM_BYTES: u64 = 1 << 20;
-/// In each stretch of so many bytes the first record tells of the last sync: one bad sector does not hide that it was there.
-const TELLING_BYTES: u64 = 4 << 10;
 
 /// An open log. Clones are the same log; it is written out and closed when the last is dropped.
 #[derive(Clone, Debug)]
@@ -69,104 +67,6 @@ struct Shared {
 struct KnownSegment {
     bytes: u64,
     data_key: Option<u64>,
-}
-
-#[derive(Default)]
-struct Queue {
-    chunks: Vec<Chunk>,
-    spare: Vec<u8>,
-    /// Where the next record goes.
-    segment: u64,
-    offset: u64,
-    told: Told,
-    /// Seals the segment, if it has begun.
-    cipher: Option<FileCipher>,
-    callbacks: Vec<OnDurable>,
-    failed: Option<Error>,
-    closed: bool,
-    /// The log's thread waits for something to write.
-    idle: bool,
-}
-
-impl Queue {
-    /// The next record begins another segment.
-    fn begin_segment(&mut self) {
-        if self.offset > 0 {
-            self.segment += 1;
-            self.offset = 0;
-            self.told = Told::default();
-            self.cipher = None;
-        }
-    }
-}
-
-/// The last record of a segment that tells of a sync.
-#[derive(Clone, Copy, Default)]
-struct Told {
-    synced: u32,
-    at: u64,
-}
-
-impl Told {
-    /// What the record at `at` is to tell, if so much is synced; 0 if nothing.
-    fn tell(&mut self, synced: u32, at: u64) -> u32 {
-        if synced == self.synced && at / TELLING_BYTES == self.at / TELLING_BYTES {
-            return 0;
-        }
-        *self = Self { synced, at };
-        synced
-    }
-}
-
-/// Consecutive bytes of one segment that are not written yet.
-struct Chunk {
-    segment: u64,
-    data_key: Option<u64>,
-    bytes: Vec<u8>,
-}
-
-struct OpenSegment {
-    number: u64,
-    file: Box<dyn AppendFile>,
-    path: PathBuf,
-    /// Where the file ends, room included.
-    room_end: u64,
-    unsynced: bool,
-    /// A mark that nobody waits for stands behind the last sync.
-    marked: bool,
-    named: bool,
-}
-
-impl OpenSegment {
-    /// Whether all of it, and its name, survives a crash.
-    fn is_whole(&self) -> bool {
-        self.named && !self.unsynced && !self.marked
-    }
-
-    /// Appends, and makes room for more if there is none left.
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.unsynced = true;
-        self.file.append(bytes).map_err(Error::io("append to", &self.path))?;
-        if self.file.length() > self.room_end {
-            self.set_room(ROOM_BYTES)?;
-        }
-        Ok(())
-    }
-
-    /// Nothing more will be appended: the room behind the records goes.
-    fn end(&mut self) -> Result<()> {
-        if self.room_end > self.file.length() {
-            self.unsynced = true;
-            self.set_room(0)?;
-        }
-        Ok(())
-    }
-
-    fn set_room(&mut self, bytes: u64) -> Result<()> {
-        self.file.set_room(bytes).map_err(Error::io("set the length of", &self.path))?;
-        self.room_end = self.file.length() + bytes;
-        Ok(())
-    }
 }
 
 impl Log {
@@ -624,15 +524,7 @@ impl Shared {
             let path = self.path(chunk.segment);
             let created = self.disk.create(&path).map_err(Error::io("create", &path))?;
             self.segments.lock().insert(chunk.segment, KnownSegment { bytes: 0, data_key: chunk.data_key });
-            *file = Some(OpenSegment {
-                number: chunk.segment,
-                file: created,
-                path,
-                room_end: 0,
-                unsynced: false,
-                marked: false,
-                named: false,
-            });
+            *file = Some(OpenSegment::new(chunk.segment, created, path));
         }
         let Some(open) = file else { return Err(Error::Closed) };
         open.append(&chunk.bytes)?;

@@ -250,6 +250,8 @@ struct SectionWriter {
     /// A block that is written but not in the index yet: its separator depends on the next key.
     pending: Option<Pending>,
     partition_timestamps: (u64, u64),
+    /// They are written behind all data, side by side.
+    partitions: Vec<Partition>,
     /// Whether a key of the open block has older versions.
     any_history: bool,
     partition_alone: bool,
@@ -261,6 +263,16 @@ struct Pending {
     key: Vec<u8>,
     timestamp: u64,
     handle: Handle,
+    timestamps: (u64, u64),
+    alone: bool,
+}
+
+/// A part of the index that is not written yet, and what the top index will say of it.
+#[derive(Debug)]
+struct Partition {
+    payload: Vec<u8>,
+    key: Vec<u8>,
+    timestamp: u64,
     timestamps: (u64, u64),
     alone: bool,
 }
@@ -277,6 +289,7 @@ impl SectionWriter {
             timestamps: NO_TIMESTAMPS,
             pending: None,
             partition_timestamps: NO_TIMESTAMPS,
+            partitions: Vec::new(),
             any_history: false,
             partition_alone: true,
             value: Vec::new(),
@@ -298,7 +311,7 @@ impl SectionWriter {
             self.close_block(output)?;
         }
         if let Some(pending) = self.pending.take() {
-            self.index_block(output, pending, Some(key))?;
+            self.index_block(pending, Some(key));
         }
         self.data.add(key, timestamp, flags, value);
         self.any_history |= flags & HAS_HISTORY != 0;
@@ -316,7 +329,7 @@ impl SectionWriter {
         Ok(())
     }
 
-    fn index_block(&mut self, output: &mut Output, pending: Pending, next: Option<&[u8]>) -> Result<()> {
+    fn index_block(&mut self, pending: Pending, next: Option<&[u8]>) {
         let (key, timestamp) = match next.and_then(|next| separator(&pending.key, next)) {
             Some(shorter) => (shorter, 0),
             None => (pending.key, pending.timestamp),
@@ -328,19 +341,14 @@ impl SectionWriter {
         let (min, max) = self.partition_timestamps;
         self.partition_timestamps = (min.min(pending.timestamps.0), max.max(pending.timestamps.1));
         if self.index.bytes() > PARTITION_BYTES || next.is_none() {
-            self.close_partition(output, &key, timestamp)?;
+            self.partitions.push(Partition {
+                payload: self.index.finish(),
+                key,
+                timestamp,
+                timestamps: std::mem::replace(&mut self.partition_timestamps, NO_TIMESTAMPS),
+                alone: std::mem::replace(&mut self.partition_alone, true),
+            });
         }
-        Ok(())
-    }
-
-    fn close_partition(&mut self, output: &mut Output, key: &[u8], timestamp: u64) -> Result<()> {
-        let handle = output.write_block(self.index.finish(), Part::Block, true)?;
-        let (min, max) = std::mem::replace(&mut self.partition_timestamps, NO_TIMESTAMPS);
-        self.value.clear();
-        IndexValue::put(&mut self.value, handle, min, max);
-        let alone = std::mem::replace(&mut self.partition_alone, true);
-        self.top.add(key, timestamp, if alone { ALONE } else { 0 }, &self.value);
-        Ok(())
     }
 
     /// Handle of the top index; None if the section is empty.
@@ -349,10 +357,17 @@ impl SectionWriter {
             self.close_block(output)?;
         }
         if let Some(pending) = self.pending.take() {
-            self.index_block(output, pending, None)?;
+            self.index_block(pending, None);
         }
-        if self.top.is_empty() {
+        if self.partitions.is_empty() {
             return Ok(None);
+        }
+        for Partition { payload, key, timestamp, timestamps: (min, max), alone } in self.partitions.drain(..)
+        {
+            let handle = output.write_block(payload, Part::Block, true)?;
+            self.value.clear();
+            IndexValue::put(&mut self.value, handle, min, max);
+            self.top.add(&key, timestamp, if alone { ALONE } else { 0 }, &self.value);
         }
         output.write_block(self.top.finish(), Part::Block, true).map(Some)
     }

@@ -33,12 +33,19 @@ pub(crate) const PLACEMENT: Placement = Placement::Tail(FOOTER_BYTES as u64);
 /// Compression byte and checksum; in a sealed table there is a tag between them.
 pub(crate) const TRAILER_BYTES: usize = 5;
 
+/// So much of an index is asked for when its first partition is read.
+const INDEX_BYTES_AHEAD: u64 = 1 << 20;
+
 /// One of the two sorted sequences of entries in a table: its index, the partitions' level in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Section {
     /// None: the section is empty.
     top: Option<Block>,
     pinned: Vec<OnceLock<Block>>,
+    /// Where the top index stands, the partitions before it.
+    top_offset: u64,
+    /// The disk has been told that the partitions will be read.
+    asked: AtomicBool,
 }
 
 /// A value of an index block.
@@ -134,7 +141,12 @@ impl Table {
             Some(handle) => {
                 let top = Block::new(read(handle)?)
                     .map_err(|_| Error::corrupt(path, handle.offset, "not an index"))?;
-                Ok(Section { pinned: (0..top.count()).map(|_| OnceLock::new()).collect(), top: Some(top) })
+                Ok(Section {
+                    pinned: (0..top.count()).map(|_| OnceLock::new()).collect(),
+                    top: Some(top),
+                    top_offset: handle.offset,
+                    asked: AtomicBool::new(false),
+                })
             }
         };
         let (current, history) = (section(properties.current)?, section(properties.history)?);
@@ -267,9 +279,7 @@ impl Table {
         if let Some(block) = cell.and_then(OnceLock::get) {
             return Ok(block.clone());
         }
-        let Some(top) = &section.top else { return Err(self.malformed()) };
-        let value = self.index_value(top, partition)?;
-        let block = self.block(value.handle)?;
+        let block = self.block(self.partition_handle(section, partition)?)?;
         if let Some(cell) = cell
             && self.cache.pin(block.bytes() as u64)
             && cell.set(block.clone()).is_err()
@@ -313,8 +323,20 @@ impl Table {
         if let Some(block) = section.pinned.get(partition).and_then(OnceLock::get) {
             return Ok(block.clone());
         }
+        self.read(self.partition_handle(section, partition)?)
+    }
+
+    /// Where a partition is that is about to be read. With the first one the disk is asked for all of a section, which lie side
+    /// by side: who reads at random soon needs them.
+    fn partition_handle(&self, section: &Section, partition: usize) -> Result<Handle> {
         let Some(top) = &section.top else { return Err(self.malformed()) };
-        self.read(self.index_value(top, partition)?.handle)
+        let handle = self.index_value(top, partition)?.handle;
+        if !section.asked.load(Ordering::Relaxed) && !section.asked.swap(true, Ordering::Relaxed) {
+            let first = self.index_value(top, 0)?.handle.offset;
+            let partitions = section.top_offset.saturating_sub(first);
+            self.file.will_need(first, partitions.min(INDEX_BYTES_AHEAD));
+        }
+        Ok(handle)
     }
 
     fn read(&self, handle: Handle) -> Result<Block> {
