@@ -212,7 +212,7 @@ fn open_tables(tables: &Tables, keyspaces: &Keyspaces, state: &State) -> Result<
 /// Puts a record of the write-ahead log into the memtable, if it is not in tables already. Returns its last sequence.
 fn replay(keyspaces: &Keyspaces, memtable: &Memtable, flushed: Sequence, record: &Bytes) -> Result<Sequence> {
     let (first, count, _) = batch::decode(record)?;
-    let last = first + u64::from(count).saturating_sub(1);
+    let last = first.saturating_add(u64::from(count).saturating_sub(1));
     if last > flushed {
         // A copy: the memtable must not hold the whole segment in memory.
         insert(keyspaces, memtable, &Bytes::copy_from_slice(record))?;

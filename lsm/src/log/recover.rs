@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// What may be checked in the search for records behind a bad one, in lengths of the segment.
 const DAMAGE_PASSES: usize = 64;
 
+/// Positions have half of a u64 for the number of a segment.
+const SEGMENTS_MAX: u64 = u32::MAX as u64;
+
 /// A segment that recovery left in place.
 pub(super) struct Recovered {
     pub(super) number: u64,
@@ -71,6 +74,10 @@ impl Place<'_> {
         let names = self.disk.list(self.dir).map_err(Error::io("list", self.dir))?;
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::parse_file_name(name)).collect();
         numbers.sort_unstable();
+        if let Some(number) = numbers.last().filter(|number| **number >= SEGMENTS_MAX) {
+            let path = self.dir.join(segment::file_name(*number));
+            return Err(Error::corrupt(&path, 0, "no segment has such a number"));
+        }
         for pair in numbers.windows(2) {
             if let [before, after] = pair
                 && before + 1 != *after

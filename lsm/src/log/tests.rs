@@ -543,6 +543,15 @@ fn a_mark_that_is_not_synced_is_not_told_to_be() {
 }
 
 #[test]
+fn a_segment_of_an_impossible_number_is_an_error() {
+    let disk = MemoryDisk::new();
+    disk.create_dir_all(Path::new(DIR)).unwrap();
+    let path = Path::new(DIR).join(super::segment::file_name(u64::MAX));
+    disk.create(&path).unwrap();
+    assert!(matches!(open(&disk), Err(Error::Corrupt { path: named, .. }) if named == path));
+}
+
+#[test]
 fn a_missing_segment_is_an_error() {
     let disk = MemoryDisk::new();
     run(&disk, 0);
