@@ -129,9 +129,9 @@ pub struct WriteOptions {
 impl WriteOptions {
     /// In memory until flushed: for callers with a log of their own.
     pub const UNLOGGED: Self = Self { wal: false, sync: false };
-    /// Logged, not yet synced: the operating system has it after 10 ms, or the next 4 KiB, unless a sync is under way (with [`Background::Manual`]
-    /// after those, or the next [`crate::Db::step`]). A crash of the process loses what it does not have yet; one of the
-    /// machine, what is not synced.
+    /// Logged, not yet synced: the operating system has it after the next 4 KiB or 10 ms, and the sync that is under way then
+    /// (with [`Background::Manual`] after those 4 KiB, or the next [`crate::Db::step`]). A crash of the process loses what it
+    /// does not have yet; one of the machine, what is not synced.
     pub const LOGGED: Self = Self { wal: true, sync: false };
     /// Logged and synced.
     pub const SYNCED: Self = Self { wal: true, sync: true };

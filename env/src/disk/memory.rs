@@ -33,7 +33,7 @@ pub struct MemoryDisk {
 /// The content of a file, and how much of it is synced.
 ///
 /// # Invariants
-/// - `synced <= content.len()`: files grow at their end and are cut only by a synced truncation.
+/// - `synced <= content.len()`: files grow at their end, and what is synced is cut only by a synced truncation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
     pub(super) content: Vec<u8>,
@@ -460,6 +460,10 @@ impl AppendFile for MemoryFile {
                 }
             }
             return Err(error);
+        }
+        // A part of an append that failed is written over.
+        if let (Some(inode), Ok(length)) = (state.inodes.get_mut(&self.id), usize::try_from(self.length)) {
+            inode.content.truncate(length);
         }
         state.append(self.id, bytes)?;
         self.length += bytes.len() as u64;

@@ -4,7 +4,8 @@ use super::options::OnDurable;
 use crate::encryption::FileCipher;
 use crate::error::Error;
 
-/// In each stretch of so many bytes the first record tells of the last sync: one bad sector does not hide that it was there.
+/// In each stretch of so many bytes the first record that begins there tells of the last sync: one bad page does not hide
+/// that it was there.
 const TELLING_BYTES: u64 = 4 << 10;
 
 /// Framed records, and who waits for them.

@@ -152,7 +152,8 @@ impl Frame {
     /// Of what begins with a record, which stands at `offset` of segment `number`.
     pub(super) fn parse(bytes: &[u8], number: u64, offset: u64) -> Option<Self> {
         let mut at = CRC_BYTES;
-        let length = shortest_varint(bytes, &mut at)?;
+        // Zeros are room, and no record of nothing.
+        let length = shortest_varint(bytes, &mut at).filter(|length| *length > 0)?;
         let mut synced = 0;
         if length & 1 == 1 {
             let distance = shortest_varint(bytes, &mut at)?;

@@ -438,7 +438,7 @@ fn a_failed_sync_stops_the_log_for_good() {
     let disk = MemoryDisk::new();
     let (log, _) = open(&disk).unwrap();
     log.append(b"a").unwrap();
-    // After making the file, room in it, and appending.
+    // After making the file, appending, and making room.
     disk.fault_at(disk.io_calls() + 3, Fault::Error(std::io::ErrorKind::TimedOut));
     assert!(matches!(log.sync(), Err(Error::Io { .. })));
     assert!(log.sync().is_err());
@@ -517,7 +517,7 @@ fn a_bad_sector_does_not_hide_what_was_synced_before_it() {
         }
         log.sync().unwrap();
         let disk = disk.crash(CrashMode::Random(seed));
-        // The end of the first record, and all that shares its sector.
+        // The first record and all that shares its sector with it, but for the header.
         disk.corrupt(&disk.files()[0], |content| content[40..512].fill(0)).unwrap();
         assert!(matches!(
             Log::open(as_disk(&disk), DIR, options(), |_, _| Ok(())),

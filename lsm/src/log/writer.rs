@@ -26,6 +26,8 @@ use crate::sync::{AtomicU64, Condvar, Mutex};
 const WRITE_OUT_AFTER: Duration = Duration::from_millis(10);
 /// So much is not left to it.
 const QUEUED_BYTES_MAX: u64 = 4 << 10;
+/// So much does not wait for the end of a sync that somebody else has begun.
+const WAITING_BYTES_MAX: u64 = 1 << 20;
 
 /// An open log. Clones are the same log; it is written out and closed when the last is dropped.
 #[derive(Clone, Debug)]
@@ -129,7 +131,7 @@ impl Log {
     }
 
     /// Queues one record; it is durable after a [`Self::sync`]. With [`Writer::Thread`] the operating system has it 10 ms
-    /// later.
+    /// later, or after the sync that is under way then.
     pub fn append(&self, record: &[u8]) -> Result<Position> {
         let shared = &self.handle.shared;
         let mut queue = shared.queue.lock();
@@ -191,13 +193,14 @@ impl Log {
         shared.write_out(&mut file)
     }
 
-    /// As [`Self::write_out`], if 4 KiB are queued and nobody else is writing or syncing.
+    /// As [`Self::write_out`], if 4 KiB are queued and nobody else is writing or syncing, or if a mebibyte is.
     pub fn write_out_excess(&self) -> Result<()> {
         let shared = &self.handle.shared;
-        if shared.queued.load(Ordering::Relaxed) < QUEUED_BYTES_MAX {
-            return Ok(());
+        let queued = shared.queued.load(Ordering::Relaxed);
+        if queued >= WAITING_BYTES_MAX {
+            return self.write_out();
         }
-        match shared.file.try_lock() {
+        match (queued >= QUEUED_BYTES_MAX).then(|| shared.file.try_lock()).flatten() {
             Some(mut file) => shared.write_out(&mut file),
             None => Ok(()),
         }

@@ -3,7 +3,7 @@
 //! The operating system reads ahead for a file that one reader goes through; a table has many readers at once, and
 //! two sections whose blocks lie between each other. So a walk says itself what it will want, once it is seen to be one.
 
-/// Bytes between two blocks that still count as going on: blocks of the other section and of the index lie there.
+/// Bytes between two blocks that still count as going on: blocks of the other section lie there.
 const GAP_BYTES: u64 = 64 << 10;
 /// A scan is taken for a walk at so many blocks that were not in the cache.
 const SCAN_BLOCKS: u32 = 3;

@@ -142,7 +142,7 @@ impl TableWriter {
 
     /// Bytes of the file if it were finished now, roughly.
     pub(crate) fn bytes(&self) -> u64 {
-        let open = self.current.data.bytes() + self.history.data.bytes();
+        let open = self.current.open_bytes() + self.history.open_bytes();
         self.output.offset()
             + open as u64
             + self.hashes.len() as u64 * u64::from(self.options.filter_bits) / 8
@@ -252,6 +252,7 @@ struct SectionWriter {
     partition_timestamps: (u64, u64),
     /// They are written behind all data, side by side.
     partitions: Vec<Partition>,
+    partition_bytes: usize,
     /// Whether a key of the open block has older versions.
     any_history: bool,
     partition_alone: bool,
@@ -290,6 +291,7 @@ impl SectionWriter {
             pending: None,
             partition_timestamps: NO_TIMESTAMPS,
             partitions: Vec::new(),
+            partition_bytes: 0,
             any_history: false,
             partition_alone: true,
             value: Vec::new(),
@@ -320,6 +322,11 @@ impl SectionWriter {
         Ok(())
     }
 
+    /// Bytes that are not written yet, uncompressed.
+    fn open_bytes(&self) -> usize {
+        self.data.bytes() + self.partition_bytes
+    }
+
     fn close_block(&mut self, output: &mut Output) -> Result<()> {
         let key = self.data.last_key().to_vec();
         let handle = output.write_block(self.data.finish(), Part::Block, true)?;
@@ -341,8 +348,10 @@ impl SectionWriter {
         let (min, max) = self.partition_timestamps;
         self.partition_timestamps = (min.min(pending.timestamps.0), max.max(pending.timestamps.1));
         if self.index.bytes() > PARTITION_BYTES || next.is_none() {
+            let payload = self.index.finish();
+            self.partition_bytes += payload.len();
             self.partitions.push(Partition {
-                payload: self.index.finish(),
+                payload,
                 key,
                 timestamp,
                 timestamps: std::mem::replace(&mut self.partition_timestamps, NO_TIMESTAMPS),

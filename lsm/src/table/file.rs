@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -33,7 +33,7 @@ pub(crate) const PLACEMENT: Placement = Placement::Tail(FOOTER_BYTES as u64);
 /// Compression byte and checksum; in a sealed table there is a tag between them.
 pub(crate) const TRAILER_BYTES: usize = 5;
 
-/// So much of an index is asked for when its first partition is read.
+/// So much of an index is asked for at once.
 const INDEX_BYTES_AHEAD: u64 = 1 << 20;
 
 /// One of the two sorted sequences of entries in a table: its index, the partitions' level in memory.
@@ -44,8 +44,8 @@ pub(crate) struct Section {
     pinned: Vec<OnceLock<Block>>,
     /// Where the top index stands, the partitions before it.
     top_offset: u64,
-    /// The disk has been told that the partitions will be read.
-    asked: AtomicBool,
+    /// The disk has been told that partitions will be read that end here or before.
+    asked_end: AtomicU64,
 }
 
 /// A value of an index block.
@@ -145,7 +145,7 @@ impl Table {
                     pinned: (0..top.count()).map(|_| OnceLock::new()).collect(),
                     top: Some(top),
                     top_offset: handle.offset,
-                    asked: AtomicBool::new(false),
+                    asked_end: AtomicU64::new(0),
                 })
             }
         };
@@ -323,18 +323,25 @@ impl Table {
         if let Some(block) = section.pinned.get(partition).and_then(OnceLock::get) {
             return Ok(block.clone());
         }
+        if partition == 0 {
+            // What was asked for once may have left the system's memory.
+            section.asked_end.store(0, Ordering::Relaxed);
+        }
         self.read(self.partition_handle(section, partition)?)
     }
 
-    /// Where a partition is that is about to be read. With the first one the disk is asked for all of a section, which lie side
-    /// by side: who reads at random soon needs them.
+    /// Where a partition is that is about to be read. With the first one the disk is asked for all of the section, which lie
+    /// side by side: who reads at random soon needs them.
     fn partition_handle(&self, section: &Section, partition: usize) -> Result<Handle> {
         let Some(top) = &section.top else { return Err(self.malformed()) };
         let handle = self.index_value(top, partition)?.handle;
-        if !section.asked.load(Ordering::Relaxed) && !section.asked.swap(true, Ordering::Relaxed) {
+        if handle.offset >= section.asked_end.load(Ordering::Relaxed) {
             let first = self.index_value(top, 0)?.handle.offset;
-            let partitions = section.top_offset.saturating_sub(first);
-            self.file.will_need(first, partitions.min(INDEX_BYTES_AHEAD));
+            let few = section.top_offset.saturating_sub(first) <= INDEX_BYTES_AHEAD;
+            let from = if few { first } else { handle.offset };
+            let length = section.top_offset.saturating_sub(from).min(INDEX_BYTES_AHEAD);
+            self.file.will_need(from, length);
+            section.asked_end.store(from + length, Ordering::Relaxed);
         }
         Ok(handle)
     }
