@@ -47,15 +47,10 @@ fn open(disk: &MemoryDisk) -> crate::Result<(Log, Vec<Vec<u8>>)> {
     Ok((log, records))
 }
 
-/// Opens a log with marks and segments of that size.
-fn open_with(disk: &MemoryDisk, segment_bytes: u64) -> (Log, u32) {
-    let mut records = 0;
-    let options = LogOptions { segment_bytes, mark_synced: true, ..LogOptions::default() };
-    let log = Log::open(as_disk(disk), DIR, options, |_, _| {
-        records += 1;
-        Ok(())
-    });
-    (log.unwrap(), records)
+/// Opens a log with marks, of one long segment.
+fn open_marked(disk: &MemoryDisk) -> Log {
+    let options = LogOptions { mark_synced: true, ..LogOptions::default() };
+    Log::open(as_disk(disk), DIR, options, |_, _| Ok(())).unwrap()
 }
 
 fn record(n: u32) -> Vec<u8> {
@@ -509,7 +504,7 @@ fn damage_to_a_long_record_is_told_however_its_bytes_look() {
 fn a_bad_sector_does_not_hide_what_was_synced_before_it() {
     for seed in 0..40 {
         let disk = MemoryDisk::new();
-        let (log, _) = open_with(&disk, 1 << 20);
+        let log = open_marked(&disk);
         log.append(&record(0)).unwrap();
         log.sync().unwrap();
         for n in 1..400 {
@@ -530,7 +525,7 @@ fn a_bad_sector_does_not_hide_what_was_synced_before_it() {
 fn a_mark_that_is_not_synced_is_not_told_to_be() {
     for seed in 0..2000 {
         let disk = MemoryDisk::new();
-        let (log, _) = open_with(&disk, 1 << 20);
+        let log = open_marked(&disk);
         // So that marks lie at both sides of the border of two sectors.
         log.append(&vec![7; 400 + (seed % 100) as usize]).unwrap();
         log.sync().unwrap();
@@ -539,6 +534,26 @@ fn a_mark_that_is_not_synced_is_not_told_to_be() {
         let disk = disk.crash(CrashMode::Random(seed));
         let opened = Log::open(as_disk(&disk), DIR, options(), |_, _| Ok(()));
         assert!(opened.is_ok(), "seed {seed}: {opened:?}");
+    }
+}
+
+#[test]
+fn formats_of_other_programs_are_told_apart() {
+    for (version, newer) in [(1u32, false), (2, false), (9, true)] {
+        let disk = MemoryDisk::new();
+        open(&disk).unwrap().0.append(&record(0)).unwrap();
+        let segment = Path::new(DIR).join(super::segment::file_name(1));
+        let other_version = |content: &mut Vec<u8>| {
+            content[8..12].copy_from_slice(&version.to_le_bytes());
+            let crc = crc32c::crc32c(&content[..28]).to_le_bytes();
+            content[28..32].copy_from_slice(&crc);
+        };
+        disk.corrupt(&segment, other_version).unwrap();
+        match open(&disk).unwrap_err() {
+            Error::TooNew { found, .. } => assert!(newer && found == version),
+            error => assert!(!newer && error.to_string().contains("before the first release"), "{error}"),
+        }
+        assert!(disk.exists(&segment).unwrap());
     }
 }
 

@@ -603,6 +603,7 @@ impl Shared {
         let mut file = self.file.lock();
         let failed = self.queue.lock().failed.is_some();
         if !failed && self.write_and_sync(&mut file).is_ok() {
+            // All is synced: where one of these fails, the next opening cuts what is there.
             let _ = self.mark(&mut file);
             let _ = file.as_mut().map_or(Ok(()), OpenSegment::end);
         }
