@@ -1,26 +1,33 @@
 //! Writes that happen together or not at all.
 //!
 //! ```text
-//! batch     := head u8 | sequence varint | count varint, if the head says 15 | operation*
-//! head      := version (3) << 4 | number of operations, 15 if it follows
-//! operation := kind u8 | key length varint | key | rest
+//! batch     := head u8 | sequence varint, if the head says so | count varint, if the head says 7 | operation*
+//! head      := version (4) << 4 | whether a sequence follows << 3 | number of operations, 7 if it follows
+//! operation := kind << 5 | key length, 31 if it follows: u8 | key length varint, if the byte says 31 | key | rest
 //!   1 put          rest := value length varint | value
 //!   2 delete       rest :=
 //!   3 put_at       rest := timestamp u64 LE | value length varint | value
 //!   4 delete_at    rest := timestamp u64 LE
 //!   5 delete_range rest := end length varint | end        the key is the first one deleted, the end is not deleted
 //! ```
-//! `sequence` is that of the first operation, each later one has the next; it is zero until the batch is written.
+//! `sequence` is that of the first operation, each later one has the next. A batch has none before it is written, and in
+//! the write-ahead log where it follows that of the record before.
 
 use bytes::{Bytes, BytesMut};
 
-use crate::coding::{Reader, put_varint, u64_at, varint, varint_of};
+use crate::coding::{put_varint, u64_at, varint, varint_of};
 use crate::error::{Error, Result};
 use crate::options::Sequence;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// The bit of the head that says that a sequence follows.
+const SEQUENCE: u8 = 1 << 3;
 /// A number of operations that is not in the head.
-const MANY: u8 = 15;
+const MANY: u8 = 7;
+/// The length of a key that is not in the byte of its kind.
+const LONG: u8 = 31;
+/// Where the kind stands in its byte.
+const KIND_SHIFT: u32 = 5;
 /// Room for the longest header.
 const HEADER_BYTES: usize = 1 + 10 + 5;
 
@@ -157,22 +164,23 @@ impl WriteBatch {
 
     /// The batch as bytes that [`Self::decode`] reads.
     pub fn encode(self) -> Bytes {
-        self.into_bytes(0)
+        self.into_bytes(None)
     }
 
     /// A batch from bytes; anything that [`Self::encode`] cannot have made is an error.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let (_, count, operations) = decode(&Bytes::copy_from_slice(bytes))?;
-        let encoded = operations.reader.rest();
-        let mut batch = Self::with_capacity(encoded.len());
-        batch.buffer.extend_from_slice(encoded);
-        for operation in operations {
-            operation?;
-            batch.count += 1;
-        }
-        if batch.count != count {
+        let (Head { count, .. }, operations) = decode(bytes)?;
+        let mut batch = Self::with_capacity(operations.len());
+        batch.buffer.extend_from_slice(operations);
+        let mut found = 0;
+        batch.for_each(|_| {
+            found += 1;
+            Ok(())
+        })?;
+        if found != count {
             return Err(malformed("wrong number of operations"));
         }
+        batch.count = count;
         Ok(batch)
     }
 
@@ -180,7 +188,7 @@ impl WriteBatch {
     pub fn operations(&self) -> Operations {
         let mut buffer = Bytes::copy_from_slice(&self.buffer);
         bytes::Buf::advance(&mut buffer, HEADER_BYTES);
-        Operations { reader: Reader::new(buffer) }
+        Operations { rest: buffer }
     }
 
     /// Calls `check` with each operation, without copying or counting references.
@@ -192,28 +200,29 @@ impl WriteBatch {
         Ok(())
     }
 
-    /// The encoded batch with its sequence set.
-    pub(crate) fn into_bytes(mut self, sequence: Sequence) -> Bytes {
+    /// The encoded batch, which says its sequence if one is given.
+    pub(crate) fn into_bytes(mut self, sequence: Option<Sequence>) -> Bytes {
         let start = self.put_header(sequence);
         Bytes::from(self.buffer).slice(start..)
     }
 
-    /// Appends the encoded batch with its sequence set.
-    pub(crate) fn put_into(mut self, sequence: Sequence, buffer: &mut BytesMut) {
+    /// Appends the same to a buffer.
+    pub(crate) fn put_into(mut self, sequence: Option<Sequence>, buffer: &mut BytesMut) {
         let start = self.put_header(sequence);
         buffer.extend_from_slice(self.buffer.get(start..).unwrap_or_default());
     }
 
     /// Writes the header into the end of its room; returns where it begins.
-    fn put_header(&mut self, sequence: Sequence) -> usize {
-        let (sequence, sequence_bytes) = varint_of(sequence);
+    fn put_header(&mut self, sequence: Option<Sequence>) -> usize {
+        let says = if sequence.is_some() { SEQUENCE } else { 0 };
+        let (sequence, sequence_bytes) = sequence.map(varint_of).unwrap_or_default();
         let few = u8::try_from(self.count).ok().filter(|count| *count < MANY);
         let (count, count_bytes) = match few {
             Some(_) => Default::default(),
             None => varint_of(u64::from(self.count)),
         };
         let start = HEADER_BYTES - 1 - sequence_bytes - count_bytes;
-        let header = std::iter::once(VERSION << 4 | few.unwrap_or(MANY))
+        let header = std::iter::once(VERSION << 4 | says | few.unwrap_or(MANY))
             .chain(sequence.into_iter().take(sequence_bytes))
             .chain(count.into_iter().take(count_bytes));
         let room = self.buffer.iter_mut().take(HEADER_BYTES).skip(start);
@@ -222,8 +231,16 @@ impl WriteBatch {
     }
 
     fn begin(&mut self, kind: u8, key: &[u8]) {
-        self.buffer.push(kind);
-        self.bytes(key);
+        match u8::try_from(key.len()).ok().filter(|length| *length < LONG) {
+            Some(length) => {
+                self.buffer.push(kind << KIND_SHIFT | length);
+                self.buffer.extend_from_slice(key);
+            }
+            None => {
+                self.buffer.push(kind << KIND_SHIFT | LONG);
+                self.bytes(key);
+            }
+        }
         self.count += 1;
     }
 
@@ -242,13 +259,30 @@ pub(crate) enum Borrowed<'a> {
     DeleteRange { start: &'a [u8], end: &'a [u8] },
 }
 
-/// Calls `take` with each operation of an encoded batch, and its sequence.
+impl Borrowed<'_> {
+    /// The same as slices of the bytes that it lies in.
+    fn share(&self, bytes: &Bytes) -> Operation {
+        let part = |part: &[u8]| bytes.slice_ref(part);
+        match *self {
+            Self::Put { key, value } => Operation::Put { key: part(key), value: part(value) },
+            Self::Delete { key } => Operation::Delete { key: part(key) },
+            Self::PutAt { key, timestamp, value } => {
+                Operation::PutAt { key: part(key), timestamp, value: part(value) }
+            }
+            Self::DeleteAt { key, timestamp } => Operation::DeleteAt { key: part(key), timestamp },
+            Self::DeleteRange { start, end } => Operation::DeleteRange { start: part(start), end: part(end) },
+        }
+    }
+}
+
+/// Calls `take` with each operation of an encoded batch, and its sequence; `first` is that of the first one.
 pub(crate) fn for_each_in(
     bytes: &Bytes,
+    first: Sequence,
     mut take: impl FnMut(Sequence, Borrowed<'_>) -> Result<()>,
 ) -> Result<()> {
-    let (mut sequence, _, operations) = decode(bytes)?;
-    let mut rest = operations.reader.rest();
+    let (_, mut rest) = decode(bytes)?;
+    let mut sequence = first;
     while !rest.is_empty() {
         take(sequence, next(&mut rest)?)?;
         sequence += 1;
@@ -256,6 +290,7 @@ pub(crate) fn for_each_in(
     Ok(())
 }
 
+/// The next operation of an encoded batch; `rest` moves past it.
 fn next<'a>(rest: &mut &'a [u8]) -> Result<Borrowed<'a>> {
     borrow(rest).ok_or_else(|| malformed("an operation is cut off or unknown"))
 }
@@ -267,14 +302,15 @@ fn borrow<'a>(rest: &mut &'a [u8]) -> Option<Borrowed<'a>> {
         Some(taken)
     }
     fn prefixed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-        let mut at = 0;
-        let length = usize::try_from(varint(rest, &mut at)?).ok()?;
-        take(rest, at)?;
+        let length = usize::try_from(take_varint(rest)?).ok()?;
         take(rest, length)
     }
-    let kind = *take(rest, 1)?.first()?;
-    let key = prefixed(rest)?;
-    Some(match kind {
+    let head = *take(rest, 1)?.first()?;
+    let key = match head & LONG {
+        LONG => prefixed(rest)?,
+        length => take(rest, usize::from(length))?,
+    };
+    Some(match head >> KIND_SHIFT {
         PUT => Borrowed::Put { key, value: prefixed(rest)? },
         DELETE => Borrowed::Delete { key },
         PUT_AT => {
@@ -290,59 +326,63 @@ fn borrow<'a>(rest: &mut &'a [u8]) -> Option<Borrowed<'a>> {
     })
 }
 
-/// Sequence of the first operation, number of operations, and the operations of an encoded batch.
-pub(crate) fn decode(bytes: &Bytes) -> Result<(Sequence, u32, Operations)> {
-    let mut reader = Reader::new(bytes.clone());
-    let header = || malformed("shorter than its header");
-    let head = reader.byte().ok_or_else(header)?;
+fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut at = 0;
+    let value = varint(rest, &mut at)?;
+    *rest = rest.get(at..)?;
+    Some(value)
+}
+
+/// What an encoded batch says before its operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Of its first operation; None: it follows that of the record before, if it is one of a log.
+    pub(crate) sequence: Option<Sequence>,
+    pub(crate) count: u32,
+}
+
+/// The head of an encoded batch, and its operations.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Head, &[u8])> {
+    let short = || malformed("shorter than its header");
+    let (&head, mut rest) = bytes.split_first().ok_or_else(short)?;
     if head >> 4 != VERSION {
         return Err(Error::Invalid(format!("write batch of unknown version {}", head >> 4)));
     }
-    let sequence = reader.varint().ok_or_else(header)?;
-    let count = match head & 0xf {
+    let sequence = match head & SEQUENCE {
+        0 => None,
+        _ => Some(take_varint(&mut rest).ok_or_else(short)?),
+    };
+    let count = match head & MANY {
         MANY => {
-            let count = reader.varint().and_then(|count| u32::try_from(count).ok());
-            count.filter(|count| *count >= u32::from(MANY)).ok_or_else(header)?
+            let count = take_varint(&mut rest).and_then(|count| u32::try_from(count).ok());
+            count.filter(|count| *count >= u32::from(MANY)).ok_or_else(short)?
         }
         few => u32::from(few),
     };
-    Ok((sequence, count, Operations { reader }))
+    Ok((Head { sequence, count }, rest))
 }
 
 /// Iterator over the operations of a batch.
 #[derive(Clone, Debug)]
 pub struct Operations {
-    reader: Reader,
-}
-
-impl Operations {
-    fn operation(&mut self) -> Option<Operation> {
-        let reader = &mut self.reader;
-        let kind = reader.byte()?;
-        let key = reader.prefixed()?;
-        Some(match kind {
-            PUT => Operation::Put { key, value: reader.prefixed()? },
-            DELETE => Operation::Delete { key },
-            PUT_AT => Operation::PutAt { key, timestamp: reader.u64()?, value: reader.prefixed()? },
-            DELETE_AT => Operation::DeleteAt { key, timestamp: reader.u64()? },
-            DELETE_RANGE => Operation::DeleteRange { start: key, end: reader.prefixed()? },
-            _ => return None,
-        })
-    }
+    rest: Bytes,
 }
 
 impl Iterator for Operations {
     type Item = Result<Operation>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.reader.is_empty() {
+        if self.rest.is_empty() {
             return None;
         }
-        let operation = self.operation();
-        if operation.is_none() {
-            self.reader.clear();
+        let bytes = std::mem::take(&mut self.rest);
+        let mut rest = &bytes[..];
+        // After an error there is nothing more.
+        let operation = next(&mut rest).map(|operation| operation.share(&bytes));
+        if operation.is_ok() {
+            self.rest = bytes.slice_ref(rest);
         }
-        Some(operation.ok_or_else(|| malformed("an operation is cut off or unknown")))
+        Some(operation)
     }
 }
 
@@ -375,17 +415,28 @@ mod tests {
 
     #[test]
     fn batches_of_any_count_survive_encoding() {
-        for count in [0, 1, 14, 15, 127, 128, 20_000] {
+        for count in [0, 1, 6, 7, 127, 128, 20_000] {
             let mut batch = WriteBatch::new();
             (0..count).for_each(|_| batch.delete(b"k"));
             let bytes = batch.encode();
-            assert_eq!(decode(&bytes).unwrap().1, count);
+            assert_eq!(decode(&bytes).unwrap().0, Head { sequence: None, count });
             assert_eq!(WriteBatch::decode(&bytes).unwrap().encode(), bytes);
-            for sequence in [0, 127, 128, u64::MAX] {
+            for sequence in [0, 127, 128, u64::MAX].map(Some) {
                 let written = WriteBatch::decode(&bytes).unwrap().into_bytes(sequence);
-                let (found, found_count, _) = decode(&written).unwrap();
-                assert_eq!((found, found_count), (sequence, count));
+                assert_eq!(decode(&written).unwrap().0, Head { sequence, count });
             }
+        }
+    }
+
+    #[test]
+    fn keys_of_any_length_survive_encoding() {
+        for length in [0, 1, 30, 31, 32, 127, 128, 5000] {
+            let mut batch = WriteBatch::new();
+            batch.put(&vec![7; length], b"value");
+            let decoded = WriteBatch::decode(&batch.encode()).unwrap();
+            let expected =
+                Operation::Put { key: vec![7; length].into(), value: Bytes::from_static(b"value") };
+            assert_eq!(decoded.operations().map(|o| o.unwrap()).collect::<Vec<_>>(), [expected]);
         }
     }
 

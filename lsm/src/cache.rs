@@ -108,6 +108,11 @@ impl BlockCache {
             .is_ok()
     }
 
+    /// Bytes that may still be pinned.
+    pub(crate) fn pinnable(&self) -> u64 {
+        self.pinnable.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn unpin(&self, bytes: u64) {
         self.pinnable.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -96,16 +96,8 @@ impl Reader {
         self.rest.is_empty()
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.rest.clear();
-    }
-
     pub(crate) fn byte(&mut self) -> Option<u8> {
         self.rest.try_get_u8().ok()
-    }
-
-    pub(crate) fn rest(&self) -> &[u8] {
-        &self.rest
     }
 
     pub(crate) fn u64(&mut self) -> Option<u64> {

@@ -17,8 +17,8 @@ impl Engine {
     pub(crate) fn flush(&self) -> Result<()> {
         self.check()?;
         {
-            let writing = self.write.lock();
-            self.seal(writing.next);
+            let mut writing = self.write.lock();
+            self.seal(&mut writing);
         }
         let target = self.view().sealed.first().map_or(0, |memtable| memtable.last_sequence());
         while self.flushed.load(Ordering::Acquire) < target {

@@ -121,7 +121,7 @@ impl Engine {
             return Err(Error::Invalid("a table that was built for another database".to_owned()));
         }
         let mut writing = self.write.lock();
-        self.seal(writing.next);
+        self.seal(&mut writing);
         while !self.view().sealed.is_empty() {
             self.flush_oldest()?;
         }
@@ -131,7 +131,7 @@ impl Engine {
         new.extend(tables.into_iter().map(|file| file.table));
         // The batch goes through a memtable of its own; its writes are newer than the tables.
         let memtable = Arc::new(Memtable::new(self.keyspaces.all().len(), self.wal.end()));
-        insert(&self.keyspaces, &memtable, &batch.into_bytes(first))?;
+        insert(&self.keyspaces, &memtable, &batch.encode(), first)?;
         new.extend(self.write_memtable(&memtable, last)?);
         let removed = self.claim_covered(spans);
         let ids: Vec<u64> = removed.iter().map(|removed| removed.id).collect();

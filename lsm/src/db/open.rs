@@ -61,12 +61,13 @@ impl Engine {
             })),
         };
         let version = open_tables(&tables, &keyspaces, &state)?;
+        ask_for_indexes(&version, tables.cache.pinnable())?;
 
         let memtable = Arc::new(Memtable::new(
             keyspaces.all().len(),
             Position { segment: state.log_segment, offset: 0 },
         ));
-        let mut newest = state.flushed;
+        let mut replay = Replay { flushed: state.flushed, newest: state.flushed, next: None };
         let wal_dir = dir.join("wal");
         let log_options = LogOptions {
             segment_bytes: options.log_segment_bytes,
@@ -79,10 +80,9 @@ impl Engine {
             keys,
         };
         let wal = Log::open(disk.clone(), &wal_dir, log_options, |position, record| {
-            let replayed = replay(&keyspaces, &memtable, state.flushed, &record);
-            let sequence =
-                replayed.map_err(|error| Error::corrupt(&wal_dir, position.offset, error.to_string()))?;
-            newest = newest.max(sequence);
+            let needed = position.segment >= state.log_segment;
+            let replayed = replay.take(&keyspaces, &memtable, &record, needed);
+            replayed.map_err(|error| Error::corrupt(&wal_dir, position.offset, error.to_string()))?;
             Ok(())
         })?;
         if let Some(first) = wal.segments().first()
@@ -100,6 +100,7 @@ impl Engine {
         debug_assert!(state.exists || all_new);
         manifest.rewrite(keyspaces.all(), &everything)?;
 
+        let newest = replay.newest;
         let full = memtable.bytes() >= options.memtable_bytes_max;
         let figures = Figures::new(keyspaces.all());
         figures.show(&version);
@@ -209,13 +210,48 @@ fn open_tables(tables: &Tables, keyspaces: &Keyspaces, state: &State) -> Result<
     Ok(version)
 }
 
-/// Puts a record of the write-ahead log into the memtable, if it is not in tables already. Returns its last sequence.
-fn replay(keyspaces: &Keyspaces, memtable: &Memtable, flushed: Sequence, record: &Bytes) -> Result<Sequence> {
-    let (first, count, _) = batch::decode(record)?;
-    let last = first.saturating_add(u64::from(count).saturating_sub(1));
-    if last > flushed {
-        // A copy: the memtable must not hold the whole segment in memory.
-        insert(keyspaces, memtable, &Bytes::copy_from_slice(record))?;
+/// Asks the disk for the indexes of tables, newer levels first, as many as may stay in memory.
+fn ask_for_indexes(version: &Version, bytes_max: u64) -> Result<()> {
+    let mut left = bytes_max;
+    for (_, table) in version.tables() {
+        left = left.saturating_sub(table.ask_for_index(left)?);
     }
-    Ok(last)
+    Ok(())
+}
+
+/// Reading the write-ahead log.
+struct Replay {
+    /// Every batch up to here is in tables.
+    flushed: Sequence,
+    newest: Sequence,
+    /// The sequence that a batch has which does not say it; None before the first that does.
+    next: Option<Sequence>,
+}
+
+impl Replay {
+    /// Puts a record into the memtable, if it is not in tables already. One that is not needed may be what is left of
+    /// records whose first ones are gone.
+    fn take(
+        &mut self,
+        keyspaces: &Keyspaces,
+        memtable: &Memtable,
+        record: &Bytes,
+        needed: bool,
+    ) -> Result<()> {
+        let (head, _) = batch::decode(record)?;
+        let Some(first) = head.sequence.or(self.next) else {
+            let lost = || Error::Invalid("a write batch whose sequence is not known".to_owned());
+            return if needed { Err(lost()) } else { Ok(()) };
+        };
+        let next = first.checked_add(u64::from(head.count));
+        let next = next.ok_or_else(|| Error::Invalid(format!("a write batch of sequence {first}")))?;
+        self.next = Some(next);
+        let last = next.saturating_sub(1);
+        if last > self.flushed {
+            // A copy: the memtable must not hold the whole segment in memory.
+            insert(keyspaces, memtable, &Bytes::copy_from_slice(record), first)?;
+        }
+        self.newest = self.newest.max(last);
+        Ok(())
+    }
 }

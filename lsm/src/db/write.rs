@@ -47,15 +47,14 @@ impl Engine {
         let (bytes, first, position, memtable) = {
             let mut writing = self.write.lock();
             self.check()?;
-            self.make_room(writing.next);
+            self.make_room(&mut writing);
             let first = writing.next;
-            let bytes = writing.keep(batch);
+            let bytes = writing.keep(batch, logged);
             let position = if logged {
                 Some(self.wal.append(&bytes).map_err(|error| self.poison(error))?)
             } else {
                 None
             };
-            writing.next += count;
             let memtable = self.view.load().active.clone();
             if !logged {
                 memtable.note_unlogged(first);
@@ -64,7 +63,7 @@ impl Engine {
         };
         let last = first + count - 1;
         self.counters.written_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        if let Err(error) = insert(&self.keyspaces, &memtable, &bytes) {
+        if let Err(error) = insert(&self.keyspaces, &memtable, &bytes, first) {
             return Err(self.poison(error));
         }
         self.publish(first, last)?;
@@ -110,16 +109,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Seals the active memtable if it is full. Called under the write lock, whose next sequence is given.
-    fn make_room(&self, next: Sequence) {
+    /// Seals the active memtable if it is full.
+    fn make_room(&self, writing: &mut Writing) {
         let full = self.view.load().active.bytes() >= self.options.memtable_bytes_max;
         if full {
-            self.seal(next);
+            self.seal(writing);
         }
     }
 
-    /// Seals the active memtable, unless nothing was written to it, and begins another. Called under the write lock.
-    pub(crate) fn seal(&self, next: Sequence) {
+    /// Seals the active memtable, unless nothing was written to it, and begins another.
+    pub(crate) fn seal(&self, writing: &mut Writing) {
+        let next = writing.next;
         let view = self.view();
         let covered =
             view.sealed.first().map_or(self.flushed.load(Ordering::Acquire), |newest| newest.last_sequence());
@@ -127,6 +127,7 @@ impl Engine {
             return;
         }
         view.active.seal(next - 1);
+        writing.logged = None;
         let fresh = Arc::new(Memtable::new(self.keyspaces.all().len(), self.wal.rotate()));
         self.update_view(|view| {
             let sealed = std::mem::replace(&mut view.active, fresh);
@@ -194,24 +195,33 @@ impl Published {
 pub(crate) struct Writing {
     /// The next sequence to give out.
     pub(crate) next: Sequence,
+    /// What follows the last batch in the log, which then need not say it; None: the memtable has no logged batch yet. So
+    /// whatever segments of the log have gone, the first batch that is needed says its sequence.
+    logged: Option<Sequence>,
     /// Small batches are kept side by side in chunks, so that they cost no allocation each.
     chunk: BytesMut,
 }
 
 impl Writing {
     pub(crate) fn new(next: Sequence) -> Self {
-        Self { next, chunk: BytesMut::new() }
+        Self { next, logged: None, chunk: BytesMut::new() }
     }
 
-    /// The encoded batch with the next sequence, as the memtable will share it.
-    fn keep(&mut self, batch: WriteBatch) -> Bytes {
+    /// The next batch, encoded, as the memtable and the log will share it.
+    fn keep(&mut self, batch: WriteBatch, logged: bool) -> Bytes {
+        let says = logged && self.logged != Some(self.next);
+        let sequence = says.then_some(self.next);
+        self.next += batch.len() as u64;
+        if logged {
+            self.logged = Some(self.next);
+        }
         if batch.byte_len() > CHUNK_BYTES / 16 {
-            return batch.into_bytes(self.next);
+            return batch.into_bytes(sequence);
         }
         if self.chunk.capacity() < batch.byte_len() {
             self.chunk = BytesMut::with_capacity(CHUNK_BYTES);
         }
-        batch.put_into(self.next, &mut self.chunk);
+        batch.put_into(sequence, &mut self.chunk);
         self.chunk.split().freeze()
     }
 }
@@ -235,9 +245,15 @@ pub(crate) fn validate(keyspaces: &Keyspaces, batch: &WriteBatch) -> Result<()> 
     })
 }
 
-/// Puts the operations of an encoded batch into a memtable; its keys and values share the batch's bytes.
-pub(crate) fn insert(keyspaces: &Keyspaces, memtable: &Memtable, bytes: &Bytes) -> Result<()> {
-    batch::for_each_in(bytes, |sequence, operation| {
+/// Puts the operations of an encoded batch into a memtable, with sequences from `first`; its keys and values share the
+/// batch's bytes.
+pub(crate) fn insert(
+    keyspaces: &Keyspaces,
+    memtable: &Memtable,
+    bytes: &Bytes,
+    first: Sequence,
+) -> Result<()> {
+    batch::for_each_in(bytes, first, |sequence, operation| {
         let (versioned, key, value, timestamp) = match operation {
             Borrowed::Put { key, value } => (false, key, Some(value), 0),
             Borrowed::Delete { key } => (false, key, None, 0),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -33,19 +33,14 @@ pub(crate) const PLACEMENT: Placement = Placement::Tail(FOOTER_BYTES as u64);
 /// Compression byte and checksum; in a sealed table there is a tag between them.
 pub(crate) const TRAILER_BYTES: usize = 5;
 
-/// So much of an index is asked for at once.
-const INDEX_BYTES_AHEAD: u64 = 1 << 20;
-
 /// One of the two sorted sequences of entries in a table: its index, the partitions' level in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Section {
     /// None: the section is empty.
     top: Option<Block>,
     pinned: Vec<OnceLock<Block>>,
-    /// Where the top index stands, the partitions before it.
+    /// Where the top index stands, the partitions right before it.
     top_offset: u64,
-    /// The disk has been told that partitions will be read that end here or before.
-    asked_end: AtomicU64,
 }
 
 /// A value of an index block.
@@ -145,7 +140,6 @@ impl Table {
                     pinned: (0..top.count()).map(|_| OnceLock::new()).collect(),
                     top: Some(top),
                     top_offset: handle.offset,
-                    asked_end: AtomicU64::new(0),
                 })
             }
         };
@@ -323,27 +317,26 @@ impl Table {
         if let Some(block) = section.pinned.get(partition).and_then(OnceLock::get) {
             return Ok(block.clone());
         }
-        if partition == 0 {
-            // What was asked for once may have left the system's memory.
-            section.asked_end.store(0, Ordering::Relaxed);
-        }
         self.read(self.partition_handle(section, partition)?)
     }
 
-    /// Where a partition is that is about to be read. With the first one the disk is asked for all of the section, which lie
-    /// side by side: who reads at random soon needs them.
     fn partition_handle(&self, section: &Section, partition: usize) -> Result<Handle> {
         let Some(top) = &section.top else { return Err(self.malformed()) };
-        let handle = self.index_value(top, partition)?.handle;
-        if handle.offset >= section.asked_end.load(Ordering::Relaxed) {
-            let first = self.index_value(top, 0)?.handle.offset;
-            let few = section.top_offset.saturating_sub(first) <= INDEX_BYTES_AHEAD;
-            let from = if few { first } else { handle.offset };
-            let length = section.top_offset.saturating_sub(from).min(INDEX_BYTES_AHEAD);
-            self.file.will_need(from, length);
-            section.asked_end.store(from + length, Ordering::Relaxed);
+        Ok(self.index_value(top, partition)?.handle)
+    }
+
+    /// Asks the disk for the partitions of the current section's index, if they take no more than so many bytes, and says
+    /// how many they take. Who reads at random soon needs them.
+    pub(crate) fn ask_for_index(&self, bytes_max: u64) -> Result<u64> {
+        if self.current.top.is_none() {
+            return Ok(0);
         }
-        Ok(handle)
+        let first = self.partition_handle(&self.current, 0)?.offset;
+        let bytes = self.current.top_offset.saturating_sub(first);
+        if bytes <= bytes_max {
+            self.file.will_need(first, bytes);
+        }
+        Ok(bytes)
     }
 
     fn read(&self, handle: Handle) -> Result<Block> {
