@@ -76,8 +76,17 @@ impl BlockBuilder {
 
     /// Bytes of the payload if it were finished now, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        let each = HEAD_BYTES + 6 + if self.timestamps { 8 } else { 0 };
-        self.bytes.len() + each * self.entries.len() + TRAILER_BYTES
+        self.bytes.len() + self.each_bytes() * self.entries.len() + TRAILER_BYTES
+    }
+
+    /// The same with one more entry.
+    pub(crate) fn bytes_with(&self, key: &[u8], value: &[u8]) -> usize {
+        self.bytes() + key.len() + value.len() + self.each_bytes()
+    }
+
+    /// Bytes that an entry takes in arrays, roughly.
+    fn each_bytes(&self) -> usize {
+        HEAD_BYTES + 6 + if self.timestamps { 8 } else { 0 }
     }
 
     fn slice(&self, from: usize, to: usize) -> &[u8] {

@@ -9,6 +9,7 @@ use env::disk::{AppendFile, Disk};
 use super::codec::{Compressor, PLAIN};
 use super::file::{IndexValue, block_checksum, encode_spans, footer};
 use super::filter;
+use super::fit::{self, Fit};
 use super::properties::{Handle, Properties, Summary};
 use crate::block::{ALONE, BlockBuilder, DELETES, HAS_HISTORY, common_prefix};
 use crate::encryption::{FileCipher, Part};
@@ -226,6 +227,12 @@ impl Output {
         Ok(Handle { offset, length: length as u64 })
     }
 
+    /// Leaves what little may be left of a page empty, behind a block of so many bytes.
+    fn end_page(&mut self, written: u64) {
+        let empty = fit::empty_after(self.offset(), written);
+        self.buffer.resize(self.buffer.len() + empty as usize, 0);
+    }
+
     fn flush(&mut self) -> Result<()> {
         self.file.append(&self.buffer).map_err(Error::io("append to", &self.path))?;
         self.written += self.buffer.len() as u64;
@@ -243,6 +250,7 @@ impl Output {
 #[derive(Debug)]
 struct SectionWriter {
     data: BlockBuilder,
+    fit: Fit,
     index: BlockBuilder,
     top: BlockBuilder,
     last_timestamp: u64,
@@ -284,6 +292,7 @@ impl SectionWriter {
     fn new(versioned: bool) -> Self {
         Self {
             data: BlockBuilder::new(versioned),
+            fit: Fit::new(),
             index: BlockBuilder::new(versioned),
             top: BlockBuilder::new(versioned),
             last_timestamp: 0,
@@ -307,9 +316,8 @@ impl SectionWriter {
         value: &[u8],
         block_bytes: usize,
     ) -> Result<()> {
-        let full = self.data.bytes() + value.len() > block_bytes + block_bytes / 4
-            || self.data.bytes() > block_bytes;
-        if !self.data.is_empty() && full {
+        let (bytes, with_next) = (self.data.bytes(), self.data.bytes_with(key, value));
+        if !self.data.is_empty() && self.fit.is_full(output.offset(), bytes, with_next, block_bytes) {
             self.close_block(output)?;
         }
         if let Some(pending) = self.pending.take() {
@@ -329,7 +337,10 @@ impl SectionWriter {
 
     fn close_block(&mut self, output: &mut Output) -> Result<()> {
         let key = self.data.last_key().to_vec();
+        let bytes = self.data.bytes();
         let handle = output.write_block(self.data.finish(), Part::Block, true)?;
+        self.fit.note(bytes, handle.length);
+        output.end_page(handle.length);
         let timestamps = std::mem::replace(&mut self.timestamps, NO_TIMESTAMPS);
         let alone = !std::mem::take(&mut self.any_history);
         self.pending = Some(Pending { key, timestamp: self.last_timestamp, handle, timestamps, alone });

@@ -1,7 +1,7 @@
 //! Tables: immutable sorted files, each of one keyspace.
 //!
 //! ```text
-//! table      := block* | envelope? | footer              blocks in any order; found by handles from the footer down
+//! table      := (block | zeros)* | envelope? | footer    blocks in any order; found by handles from the footer down
 //! block      := payload | compression u8 | crc32c u32    crc over payload, compression, and the block's offset as u64
 //!   version 2: payload and compression are sealed, a tag of 16 bytes follows them; the crc is over what is sealed
 //!   payload and compression are drawn in [`codec`]
@@ -16,7 +16,7 @@
 //!
 //! Each section has a two-level index: partitions of (last key of block → handle, timestamps), and above them a top
 //! block of (last key of partition → handle). The layout inside entry and index blocks is drawn in [`crate::block`], the
-//! filter's in [`filter`]. The range deletes of a table concern older tables only, never entries of its own.
+//! filter's in [`filter`]; zeros may stand between blocks ([`fit`]). The range deletes of a table concern older tables only, never entries of its own.
 //!
 //! # Invariants
 //! - All versions of a key that a sorted run holds are in one table: tables are cut between keys.
@@ -29,6 +29,7 @@ mod codec;
 pub(crate) mod cursor;
 pub(crate) mod file;
 pub(crate) mod filter;
+mod fit;
 pub(crate) mod properties;
 
 #[cfg(test)]
