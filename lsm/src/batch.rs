@@ -10,8 +10,8 @@
 //!   4 delete_at    rest := timestamp u64 LE
 //!   5 delete_range rest := end length varint | end        the key is the first one deleted, the end is not deleted
 //! ```
-//! `sequence` is that of the first operation, each later one has the next. A batch has none before it is written, and in
-//! the write-ahead log where it follows that of the record before.
+//! `sequence` is that of the first operation, each later one has the next. Only records of the write-ahead log say one, and
+//! of those only they that do not follow the record before.
 
 use bytes::{Bytes, BytesMut};
 
@@ -169,18 +169,14 @@ impl WriteBatch {
 
     /// A batch from bytes; anything that [`Self::encode`] cannot have made is an error.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let (Head { count, .. }, operations) = decode(bytes)?;
+        let (Head { sequence, count }, operations) = decode(bytes)?;
+        if sequence.is_some() {
+            return Err(malformed("a sequence outside of the log"));
+        }
         let mut batch = Self::with_capacity(operations.len());
         batch.buffer.extend_from_slice(operations);
-        let mut found = 0;
-        batch.for_each(|_| {
-            found += 1;
-            Ok(())
-        })?;
-        if found != count {
-            return Err(malformed("wrong number of operations"));
-        }
         batch.count = count;
+        batch.for_each(|_| Ok(()))?;
         Ok(batch)
     }
 
@@ -193,11 +189,8 @@ impl WriteBatch {
 
     /// Calls `check` with each operation, without copying or counting references.
     pub(crate) fn for_each(&self, mut check: impl FnMut(Borrowed<'_>) -> Result<()>) -> Result<()> {
-        let mut rest = self.buffer.get(HEADER_BYTES..).unwrap_or_default();
-        while !rest.is_empty() {
-            check(next(&mut rest)?)?;
-        }
-        Ok(())
+        let operations = self.buffer.get(HEADER_BYTES..).unwrap_or_default();
+        each(operations, self.count, |_, operation| check(operation))
     }
 
     /// The encoded batch, which says its sequence if one is given.
@@ -281,13 +274,20 @@ pub(crate) fn for_each_in(
     first: Sequence,
     mut take: impl FnMut(Sequence, Borrowed<'_>) -> Result<()>,
 ) -> Result<()> {
-    let (_, mut rest) = decode(bytes)?;
-    let mut sequence = first;
-    while !rest.is_empty() {
-        take(sequence, next(&mut rest)?)?;
-        sequence += 1;
+    let (head, operations) = decode(bytes)?;
+    each(operations, head.count, |number, operation| take(first + u64::from(number), operation))
+}
+
+/// Calls `take` with each of so many operations, which must be all, and its number.
+fn each<'a>(
+    mut rest: &'a [u8],
+    count: u32,
+    mut take: impl FnMut(u32, Borrowed<'a>) -> Result<()>,
+) -> Result<()> {
+    for number in 0..count {
+        take(number, next(&mut rest)?)?;
     }
-    Ok(())
+    if rest.is_empty() { Ok(()) } else { Err(malformed("more operations than it says")) }
 }
 
 /// The next operation of an encoded batch; `rest` moves past it.
@@ -307,7 +307,7 @@ fn borrow<'a>(rest: &mut &'a [u8]) -> Option<Borrowed<'a>> {
     }
     let head = *take(rest, 1)?.first()?;
     let key = match head & LONG {
-        LONG => prefixed(rest)?,
+        LONG => prefixed(rest).filter(|key| key.len() >= usize::from(LONG))?,
         length => take(rest, usize::from(length))?,
     };
     Some(match head >> KIND_SHIFT {
@@ -341,8 +341,13 @@ pub(crate) struct Head {
     pub(crate) count: u32,
 }
 
+/// The head of an encoded batch.
+pub(crate) fn head(bytes: &[u8]) -> Result<Head> {
+    decode(bytes).map(|(head, _)| head)
+}
+
 /// The head of an encoded batch, and its operations.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(Head, &[u8])> {
+fn decode(bytes: &[u8]) -> Result<(Head, &[u8])> {
     let short = || malformed("shorter than its header");
     let (&head, mut rest) = bytes.split_first().ok_or_else(short)?;
     if head >> 4 != VERSION {

@@ -25,7 +25,7 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Who does flushes and compactions.
     pub background: Background,
-    /// A block of a table is closed past this size, before compression.
+    /// A block of a table is closed at about this size, before compression: where it fills a page of the disk.
     pub block_bytes: usize,
     /// A table is closed past this size.
     pub table_bytes: u64,

@@ -161,7 +161,7 @@ fn perform(task: &Task, store: &dyn Store) -> Result<Done> {
         Workload::Fillsync1 => repeat(task, 1, seconds, |worker, _| synced(store, worker, keys)),
         // As many writes by each engine: who writes more in the same time would be charged for compacting more.
         Workload::Fillsync16 => {
-            repeat(task, 16, Until::Count(keys / 10), |worker, _| synced(store, worker, keys))
+            repeat(task, 16, Until::Count((keys / 10).max(1)), |worker, _| synced(store, worker, keys))
         }
         Workload::Readrandom => {
             let (first, count) = cached_range(task);

@@ -1,4 +1,4 @@
-//! Looking at a database: figures, and checking every byte of every table.
+//! Looking at a database: figures, and checking every block of every table.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -61,13 +61,13 @@ impl Engine {
             })),
         };
         let version = open_tables(&tables, &keyspaces, &state)?;
-        ask_for_indexes(&version, tables.cache.pinnable())?;
+        ask_for_indexes(&version, tables.cache.pinnable());
 
         let memtable = Arc::new(Memtable::new(
             keyspaces.all().len(),
             Position { segment: state.log_segment, offset: 0 },
         ));
-        let mut replay = Replay { flushed: state.flushed, newest: state.flushed, next: None };
+        let mut replay = Replay::new(&state);
         let wal_dir = dir.join("wal");
         let log_options = LogOptions {
             segment_bytes: options.log_segment_bytes,
@@ -80,8 +80,7 @@ impl Engine {
             keys,
         };
         let wal = Log::open(disk.clone(), &wal_dir, log_options, |position, record| {
-            let needed = position.segment >= state.log_segment;
-            let replayed = replay.take(&keyspaces, &memtable, &record, needed);
+            let replayed = replay.take(&keyspaces, &memtable, position, &record);
             replayed.map_err(|error| Error::corrupt(&wal_dir, position.offset, error.to_string()))?;
             Ok(())
         })?;
@@ -210,40 +209,50 @@ fn open_tables(tables: &Tables, keyspaces: &Keyspaces, state: &State) -> Result<
     Ok(version)
 }
 
-/// Asks the disk for the indexes of tables, newer levels first, as many as may stay in memory.
-fn ask_for_indexes(version: &Version, bytes_max: u64) -> Result<()> {
+/// Asks the disk for the indexes of tables, newer levels first, about as many as may stay in memory.
+fn ask_for_indexes(version: &Version, bytes_max: u64) {
+    let mut tables: Vec<_> = version.tables().collect();
+    tables.sort_by_key(|(level, _)| *level);
     let mut left = bytes_max;
-    for (_, table) in version.tables() {
-        left = left.saturating_sub(table.ask_for_index(left)?);
+    for (_, table) in tables {
+        left -= table.ask_for_index(&table.current, left);
     }
-    Ok(())
 }
 
 /// Reading the write-ahead log.
 struct Replay {
     /// Every batch up to here is in tables.
     flushed: Sequence,
+    /// All records before this segment are. There may be some whose beginning is gone.
+    log_segment: u64,
     newest: Sequence,
     /// The sequence that a batch has which does not say it; None before the first that does.
     next: Option<Sequence>,
 }
 
 impl Replay {
-    /// Puts a record into the memtable, if it is not in tables already. One that is not needed may be what is left of
-    /// records whose first ones are gone.
+    fn new(state: &State) -> Self {
+        let State { flushed, log_segment, .. } = *state;
+        Self { flushed, log_segment, newest: flushed, next: None }
+    }
+
+    /// Puts a record into the memtable, if it is not in tables already.
     fn take(
         &mut self,
         keyspaces: &Keyspaces,
         memtable: &Memtable,
+        position: Position,
         record: &Bytes,
-        needed: bool,
     ) -> Result<()> {
-        let (head, _) = batch::decode(record)?;
+        let head = batch::head(record)?;
         let Some(first) = head.sequence.or(self.next) else {
-            let lost = || Error::Invalid("a write batch whose sequence is not known".to_owned());
-            return if needed { Err(lost()) } else { Ok(()) };
+            if position.segment < self.log_segment {
+                return Ok(());
+            }
+            let lost = format!("segment {}, or its beginning, is missing", self.log_segment);
+            return Err(Error::Invalid(lost));
         };
-        let next = first.checked_add(u64::from(head.count));
+        let next = first.checked_add(u64::from(head.count)).filter(|_| self.next <= Some(first));
         let next = next.ok_or_else(|| Error::Invalid(format!("a write batch of sequence {first}")))?;
         self.next = Some(next);
         let last = next.saturating_sub(1);
@@ -253,5 +262,38 @@ impl Replay {
         }
         self.newest = self.newest.max(last);
         Ok(())
+    }
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+    use crate::batch::WriteBatch;
+
+    #[test]
+    fn only_what_is_not_needed_may_lack_its_sequence() {
+        let keyspaces = Keyspaces::new(vec![Keyspace::plain(b'p', "plain")]).unwrap();
+        let memtable = Memtable::new(1, Position { segment: 5, offset: 0 });
+        let state = State { flushed: 10, log_segment: 5, ..State::default() };
+        let record = |sequence| {
+            let mut batch = WriteBatch::new();
+            batch.put(b"pk", b"v");
+            batch.put(b"pl", b"v");
+            batch.into_bytes(sequence)
+        };
+        let mut replay = Replay::new(&state);
+        let mut take = |segment, sequence| {
+            replay
+                .take(&keyspaces, &memtable, Position { segment, offset: 0 }, &record(sequence))
+                .map(|()| replay.newest)
+        };
+        assert_eq!(take(4, None).unwrap(), 10);
+        assert!(take(5, None).unwrap_err().to_string().contains("segment 5, or its beginning, is missing"));
+        assert_eq!(take(5, Some(11)).unwrap(), 12);
+        assert_eq!(take(5, None).unwrap(), 14);
+        assert_eq!(take(6, Some(20)).unwrap(), 21);
+        assert!(take(6, Some(21)).is_err(), "sequences never go back");
+        assert!(take(6, Some(u64::MAX)).is_err());
+        assert_eq!(memtable.entries(0), 6);
     }
 }

@@ -195,8 +195,8 @@ impl Published {
 pub(crate) struct Writing {
     /// The next sequence to give out.
     pub(crate) next: Sequence,
-    /// What follows the last batch in the log, which then need not say it; None: the memtable has no logged batch yet. So
-    /// whatever segments of the log have gone, the first batch that is needed says its sequence.
+    /// What follows the last batch in the log, which then need not say it; None: nothing was logged since the memtable began, or
+    /// the database was opened. So whatever segments of the log have gone, the first batch that is needed says its sequence.
     logged: Option<Sequence>,
     /// Small batches are kept side by side in chunks, so that they cost no allocation each.
     chunk: BytesMut,

@@ -312,10 +312,14 @@ impl Table {
         self.read(handle)
     }
 
-    /// A partition of a section's index for the same: one that is in memory, or from the disk.
+    /// A partition of a section's index for the same: one that is in memory, or from the disk, which is asked for all of them
+    /// with the first.
     pub(crate) fn index_block_uncached(&self, section: &Section, partition: usize) -> Result<Block> {
         if let Some(block) = section.pinned.get(partition).and_then(OnceLock::get) {
             return Ok(block.clone());
+        }
+        if partition == 0 {
+            self.ask_for_index(section, u64::MAX);
         }
         self.read(self.partition_handle(section, partition)?)
     }
@@ -325,18 +329,17 @@ impl Table {
         Ok(self.index_value(top, partition)?.handle)
     }
 
-    /// Asks the disk for the partitions of the current section's index, if they take no more than so many bytes, and says
-    /// how many they take. Who reads at random soon needs them.
-    pub(crate) fn ask_for_index(&self, bytes_max: u64) -> Result<u64> {
-        if self.current.top.is_none() {
-            return Ok(0);
+    /// Asks the disk for the partitions of a section's index, if they take no more than so many bytes. Returns how many
+    /// were asked for.
+    pub(crate) fn ask_for_index(&self, section: &Section, bytes_max: u64) -> u64 {
+        // Who reads a malformed index is told so.
+        let Ok(first) = self.partition_handle(section, 0) else { return 0 };
+        let bytes = section.top_offset.saturating_sub(first.offset);
+        if bytes == 0 || bytes > bytes_max {
+            return 0;
         }
-        let first = self.partition_handle(&self.current, 0)?.offset;
-        let bytes = self.current.top_offset.saturating_sub(first);
-        if bytes <= bytes_max {
-            self.file.will_need(first, bytes);
-        }
-        Ok(bytes)
+        self.file.will_need(first.offset, bytes);
+        bytes
     }
 
     fn read(&self, handle: Handle) -> Result<Block> {

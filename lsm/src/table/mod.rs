@@ -16,7 +16,8 @@
 //!
 //! Each section has a two-level index: partitions of (last key of block → handle, timestamps), and above them a top
 //! block of (last key of partition → handle). The layout inside entry and index blocks is drawn in [`crate::block`], the
-//! filter's in [`filter`]; zeros may stand between blocks ([`fit`]). The range deletes of a table concern older tables only, never entries of its own.
+//! filter's in [`filter`]; zeros may stand between blocks ([`fit`]). The range deletes of a table concern older tables
+//! only, never entries of its own.
 //!
 //! # Invariants
 //! - All versions of a key that a sorted run holds are in one table: tables are cut between keys.

@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use env::disk::{Fault, MemoryDisk, RealDisk};
+use env::disk::{CrashMode, Fault, MemoryDisk, RealDisk};
 
 use super::model::{Dice, options};
 use crate::{Background, Db, Error, Keyspace, Options, ScanOptions, WriteBatch, WriteOptions};
@@ -89,6 +89,27 @@ fn durable_sequences_follow_the_log_and_the_flushes() {
     assert_eq!(db.sequence_durable(), 2);
     db.flush().unwrap();
     assert_eq!(db.sequence_durable(), 4);
+}
+
+#[test]
+fn logged_writes_keep_their_sequences_though_unlogged_ones_between_them_are_lost() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    put(&db, "pa", "1", WriteOptions::SYNCED);
+    for (sequence, key) in [(2, "pb"), (3, "pc")] {
+        assert_eq!(put(&db, key, "lost", WriteOptions::UNLOGGED), sequence);
+    }
+    put(&db, "pd", "4", WriteOptions::LOGGED);
+    put(&db, "pe", "5", WriteOptions::SYNCED);
+    let disk = disk.crash(CrashMode::Strict);
+    drop(db);
+    for life in 0..2 {
+        let db = open(&disk);
+        assert_eq!(db.sequence(), 5 + life);
+        let found = ["pa", "pb", "pc", "pd", "pe"].map(|key| db.get(key.as_bytes()).unwrap().is_some());
+        assert_eq!(found, [true, false, false, true, true]);
+        assert_eq!(put(&db, "pf", "6", WriteOptions::SYNCED), 6 + life);
+    }
 }
 
 #[test]

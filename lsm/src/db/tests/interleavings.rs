@@ -16,7 +16,7 @@ fn small(disk: &MemoryDisk) -> Options {
     Options { memtable_bytes_max: 1_000, ..options(disk, &mut Dice::new(5)) }
 }
 
-fn explore(usual: u64, scenario: fn()) {
+fn explore(usual: u64, scenario: impl Fn() + Copy + Send + Sync + 'static) {
     let iterations = seeds(usual) as usize;
     shuttle::check_random(scenario, iterations);
     shuttle::check_pct(scenario, iterations, 3);
@@ -55,9 +55,9 @@ fn writers_readers_and_flushes() {
 
 /// What a write that asked for a sync has returned from survives, whoever did the sync for it. Each writer adds so many
 /// bytes to its batches.
-fn group_commit_and_a_crash(writers: &[(WriteOptions, usize)]) {
+fn group_commit_and_a_crash(memtable_bytes_max: usize, writers: &[(WriteOptions, usize)]) {
     let disk = MemoryDisk::new();
-    let options = Options { memtable_bytes_max: 10_000, ..small(&disk) };
+    let options = Options { memtable_bytes_max, ..small(&disk) };
     let db = Db::open(options.clone()).unwrap();
     let done = Arc::new(shuttle::sync::Mutex::new(vec![0; writers.len()]));
     let threads: Vec<_> = (0..)
@@ -170,11 +170,12 @@ fn readers_see_whole_batches_in_their_order_in_every_interleaving() {
 
 #[test]
 fn a_synced_write_survives_in_every_interleaving() {
-    explore(2000, || group_commit_and_a_crash(&[(WriteOptions::SYNCED, 0); 2]));
+    explore(2000, || group_commit_and_a_crash(1000, &[(WriteOptions::SYNCED, 0); 2]));
 }
 
 /// The records of the second are handed over as soon as there are any, if nobody else holds the file.
 #[test]
 fn a_synced_write_beside_unsynced_ones_survives_in_every_interleaving() {
-    explore(1000, || group_commit_and_a_crash(&[(WriteOptions::SYNCED, 0), (WriteOptions::LOGGED, 5000)]));
+    let writers = [(WriteOptions::SYNCED, 0), (WriteOptions::LOGGED, 5000)];
+    explore(1000, move || group_commit_and_a_crash(10_000, &writers));
 }
