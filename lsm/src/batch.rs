@@ -167,7 +167,7 @@ impl WriteBatch {
         self.into_bytes(None)
     }
 
-    /// A batch from bytes; anything that [`Self::encode`] cannot have made is an error.
+    /// A batch from what [`Self::encode`] has made; what is cut off, too long or says what no batch says is an error.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let (Head { sequence, count }, operations) = decode(bytes)?;
         if sequence.is_some() {
@@ -451,6 +451,21 @@ mod tests {
         batch.append(&sample());
         assert_eq!((batch.len(), batch.operations().count()), (10, 10));
         assert!(WriteBatch::decode(&batch.encode()).is_ok());
+    }
+
+    #[test]
+    fn what_encode_cannot_have_made_is_refused() {
+        let bytes = sample().encode();
+        let refused = |bytes: &[u8], why: &str| {
+            let error = WriteBatch::decode(bytes).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        };
+        refused(&sample().into_bytes(Some(7)), "a sequence outside of the log");
+        refused(&[&bytes[..], &bytes[1..]].concat(), "more operations than it says");
+        refused(&[VERSION << 4 | 1, DELETE << KIND_SHIFT | LONG, 1, b'k'], "cut off or unknown");
+        refused(&[VERSION << 4 | MANY, 1, DELETE << KIND_SHIFT | 1, b'k'], "shorter than its header");
+        refused(&[(VERSION - 1) << 4], "unknown version 3");
+        assert!(WriteBatch::decode(&[VERSION << 4 | 1, DELETE << KIND_SHIFT | 1, b'k']).is_ok());
     }
 
     #[test]
