@@ -4,6 +4,7 @@
 //! In production they pass straight through. Inside a [`simulation`] (one thread, paused tokio clock, one seed)
 //! the same calls are answered deterministically, so that a failing run replays exactly.
 
+pub mod canary;
 pub mod clock;
 pub mod disk;
 pub mod random;

@@ -3,7 +3,8 @@
 //! `NUNATAK_SIMULATION_SEEDS` says how many seeds are played (20 if it does not), each of them twice, for a seed is one
 //! run and no other. They take turns with the scenarios, unless `NUNATAK_SIMULATION_SCENARIO` names one for all.
 //! `NUNATAK_SIMULATION_SEED` replays one, with the log that `NUNATAK_SIMULATION_LOG` asks for (as
-//! `nunatak=info,openraft=warn`). With one of the package's canary features the test is that a seed goes wrong.
+//! `nunatak=info,openraft=warn`). With the package's feature `canaries` the test is that for each defect on purpose a seed
+//! goes wrong; `NUNATAK_CANARY` picks one of them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,12 +45,6 @@ fn play_twice(seed: u64) -> (String, Vec<String>) {
     (report, violations)
 }
 
-/// Plays the seeds `0..count` until one goes wrong.
-#[cfg(feature = "canary")]
-fn play_until_wrong(count: u64) -> Option<u64> {
-    play_all(count, true).first().copied()
-}
-
 /// Plays the seeds `0..count` on all cores; those that went wrong. With `stop`, none is begun after the first of them.
 fn play_all(count: u64, stop: bool) -> Vec<u64> {
     let next = AtomicU64::new(0);
@@ -86,7 +81,7 @@ fn watched(seed: u64) -> (String, Vec<String>) {
     let playing = std::thread::Builder::new()
         .name(format!("seed-{seed}"))
         .stack_size(16 << 20)
-        .spawn(move || sender.send(if cfg!(feature = "canary") { play(seed) } else { play_twice(seed) }))
+        .spawn(move || sender.send(if cfg!(feature = "canaries") { play(seed) } else { play_twice(seed) }))
         .expect("a thread");
     match receiver.recv_timeout(SEED_MAX) {
         Ok(played) => played,
@@ -112,7 +107,7 @@ fn replay() -> bool {
     true
 }
 
-#[cfg(not(feature = "canary"))]
+#[cfg(not(feature = "canaries"))]
 #[test]
 fn every_seed_keeps_its_promises() {
     if replay() {
@@ -123,15 +118,26 @@ fn every_seed_keeps_its_promises() {
 }
 
 /// With a canary in the product, a seed must go wrong; soon, or the checkers are asleep.
-#[cfg(feature = "canary")]
+#[cfg(feature = "canaries")]
 #[test]
-fn a_defect_on_purpose_is_found() {
+fn defects_on_purpose_are_found() {
+    use env::canary::{Canary, pick};
     if replay() {
         return;
     }
     let seeds = number("NUNATAK_SIMULATION_SEEDS").unwrap_or(200);
-    let found = play_until_wrong(seeds);
-    assert!(found.is_some(), "{seeds} seeds did not find the defect");
+    let asked = std::env::var("NUNATAK_CANARY").ok();
+    let named =
+        asked.map(|name| vec![Canary::named(&name).unwrap_or_else(|| panic!("there is no canary {name}"))]);
+    let mut unseen = Vec::new();
+    for canary in named.as_deref().unwrap_or(Canary::ALL) {
+        println!("canary {}", canary.name());
+        pick(Some(*canary));
+        if play_all(seeds, true).is_empty() {
+            unseen.push(canary.name());
+        }
+    }
+    assert!(unseen.is_empty(), "{seeds} seeds did not find {unseen:?}");
 }
 
 fn log() {

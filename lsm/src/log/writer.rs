@@ -546,7 +546,7 @@ impl Shared {
     }
 
     fn sync_open(&self, open: &mut OpenSegment) -> Result<bool> {
-        if !cfg!(feature = "canary-fsync-left-out") {
+        if !env::canary::sings(env::canary::Canary::NoFsync) {
             open.file.sync_data().map_err(Error::io("sync", &open.path))?;
         }
         if !open.named {

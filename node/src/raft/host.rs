@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use env::canary::{self, Canary};
 use env::clock::Instant;
 use env::task::{JoinHandle, Scope};
 use env::watch;
@@ -193,7 +194,7 @@ impl RaftHost {
 
     /// Whether `group` must not vote yet: it may have granted a lease before the process started.
     pub(super) fn is_fenced(&self, group: &Group) -> bool {
-        !cfg!(feature = "canary-lease-without-fence")
+        !canary::sings(Canary::LeaseWithoutFence)
             && group.recovered
             && env::clock::now() < self.fence_until
             && !group.is_sole_voter()
@@ -216,7 +217,7 @@ impl RaftHost {
     /// Does not keep the store by itself while it waits.
     async fn lift_fence(host: Weak<Self>, recovered: Vec<u64>) {
         let Some(until) = host.upgrade().map(|host| host.fence_until) else { return };
-        if !cfg!(feature = "canary-lease-without-fence") {
+        if !canary::sings(Canary::LeaseWithoutFence) {
             env::clock::sleep_until(until).await;
         }
         let Some(host) = host.upgrade() else { return };

@@ -1,5 +1,7 @@
 //! The leader's lease, across partitions and restarts.
 
+use env::canary::{self, Canary};
+
 use super::*;
 
 /// Cuts the leader off and restarts both followers at once, which have then forgotten the lease that they granted. One
@@ -38,7 +40,7 @@ fn restarted_followers_elect_nobody_while_the_old_leader_holds_its_lease() {
     // The defect on purpose must show, or this test would prove nothing.
     assert_eq!(
         !stale.is_empty(),
-        cfg!(feature = "canary-lease-without-fence"),
+        canary::sings(Canary::LeaseWithoutFence),
         "two leaders could answer: {stale:?}"
     );
 }

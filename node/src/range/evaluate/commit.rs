@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use env::canary::{self, Canary};
 use env::task::JoinHandle;
 use prost::Message;
 use proto::v1::range_command::Kind;
@@ -49,7 +50,7 @@ impl Evaluation<'_> {
             return Ok(CommitResult { commit_timestamp });
         }
         self.serving.gate.check_newest(self.header.catalog_version, self.db())?;
-        if !cfg!(feature = "canary-skip-validation") {
+        if !canary::sings(Canary::SkipValidation) {
             self.validate_commit(&commit, &newest)?;
         }
         let known = self.known_timestamp(&commit, &newest);

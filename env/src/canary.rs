@@ -1,0 +1,84 @@
+//! Defects on purpose: what the checkers of the tests must find, or they are asleep.
+//!
+//! Product code asks [`sings`] at the place where a promise could be broken. Without the cargo feature `canaries` the
+//! answer is a constant no, and the question costs nothing. With it one canary at a time is picked, by [`pick`] or by
+//! the variable `NUNATAK_CANARY`, so that one build serves them all.
+
+/// A promise that can be broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Canary {
+    /// A log is not synced.
+    NoFsync,
+    /// A commit ignores its checks.
+    SkipValidation,
+    /// A replica votes as soon as its process has started, and so breaks leases that it granted.
+    LeaseWithoutFence,
+}
+
+impl Canary {
+    /// All of them.
+    pub const ALL: &[Canary] = &[Canary::NoFsync, Canary::SkipValidation, Canary::LeaseWithoutFence];
+
+    /// Its name, as `NUNATAK_CANARY` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Canary::NoFsync => "no-fsync",
+            Canary::SkipValidation => "skip-validation",
+            Canary::LeaseWithoutFence => "lease-without-fence",
+        }
+    }
+
+    /// The canary of that name.
+    pub fn named(name: &str) -> Option<Canary> {
+        Self::ALL.iter().copied().find(|canary| canary.name() == name)
+    }
+}
+
+#[cfg(not(feature = "canaries"))]
+mod picked {
+    use super::Canary;
+
+    /// Whether this promise is broken: never, in this build.
+    #[inline(always)]
+    pub const fn sings(_canary: Canary) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "canaries")]
+mod picked {
+    use std::sync::LazyLock;
+
+    use parking_lot::RwLock;
+
+    use super::Canary;
+
+    static PICKED: LazyLock<RwLock<Option<Canary>>> = LazyLock::new(|| {
+        let name = std::env::var("NUNATAK_CANARY").ok();
+        RwLock::new(name.as_deref().and_then(Canary::named))
+    });
+
+    /// Whether this promise is broken.
+    pub fn sings(canary: Canary) -> bool {
+        *PICKED.read() == Some(canary)
+    }
+
+    /// Breaks this promise from now on, in the whole process, or none.
+    pub fn pick(canary: Option<Canary>) {
+        *PICKED.write() = canary;
+    }
+}
+
+pub use picked::*;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back() {
+        for canary in Canary::ALL {
+            assert_eq!(Canary::named(canary.name()), Some(*canary));
+        }
+    }
+}
