@@ -1,9 +1,10 @@
 //! What the tests of the whole stand on: [`processes`] runs the real binary, [`ledger`] loads it and remembers what
-//! was acknowledged; [`embedded`] is a cluster in the test's own process, [`golden`] compares SQL with PostgreSQL,
+//! was acknowledged; [`lan`] gives them hosts of their own; [`embedded`] is a cluster in the test's own process, [`golden`] compares SQL with PostgreSQL,
 //! [`simulation`] runs the whole cluster in one thread under one seed.
 
 pub mod embedded;
 pub mod golden;
+pub mod lan;
 pub mod ledger;
 pub mod processes;
 pub mod simulation;
