@@ -11,7 +11,7 @@ use crate::heartbeat::Heartbeats;
 use crate::oracle::Oracle;
 use crate::router::Router;
 use crate::sender::Sender;
-use crate::{Error, Result, Timestamp, Transaction, TransactionOptions};
+use crate::{Error, Result, Timestamp};
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -67,11 +67,6 @@ impl Client {
             Ok(answer) => answer,
             Err(_) => Err(Error::Unavailable { message: "no timestamp in time".to_owned(), source: None }),
         }
-    }
-
-    /// A transaction that has not done anything yet; costs nothing until it does.
-    pub fn begin(&self, options: TransactionOptions) -> Transaction {
-        Transaction::new(self.clone(), options)
     }
 
     /// The first of `count` consecutive ids of `counter` that are never given twice.

@@ -77,6 +77,13 @@ pub struct Savepoint {
     depth: usize,
 }
 
+impl Client {
+    /// A transaction that has not done anything yet; costs nothing until it does.
+    pub fn begin(&self, options: TransactionOptions) -> Transaction {
+        Transaction::new(self.clone(), options)
+    }
+}
+
 impl Transaction {
     pub(crate) fn new(client: Client, options: TransactionOptions) -> Self {
         Self {

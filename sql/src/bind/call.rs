@@ -8,10 +8,9 @@ use expr::{Expr, TypeKind, resolve};
 
 use super::Binder;
 use super::coerce::placed;
+use super::level::{Aggregates, Clause, PutAside};
 use super::placeholder::AGGREGATE;
 use super::same::same;
-use super::scope::{Aggregates, Clause};
-use super::subquery::PutAside;
 use crate::catalog::schema;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};

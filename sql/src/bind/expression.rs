@@ -335,7 +335,8 @@ impl Binder<'_> {
 
     /// A default's value: an expression without columns, of the column's type.
     pub(super) fn default_expression(&mut self, expr: &ast::Expr, ty: Type, column: &str) -> Result<Expr> {
-        use super::scope::{Clause, Level, Scope};
+        use super::level::{Clause, Level};
+        use super::scope::Scope;
         let level = Level::query(Scope::default(), Clause::plain("DEFAULT expressions"), false);
         let before = self.parameters.len();
         let (bound, level) = self.at_level(level, |binder| binder.expression(expr)).map_err(|error| {

@@ -7,7 +7,8 @@ use expr::resolve::Callee;
 use expr::{Expr, TypeKind, resolve};
 
 use super::Binder;
-use super::scope::{Clause, Level, Relation, Scope, ScopeColumn};
+use super::level::{Clause, Level};
+use super::scope::{Relation, Scope, ScopeColumn};
 use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, JoinCondition, JoinKind, Name, QualifiedName, TableExpr};

@@ -3,9 +3,10 @@
 use expr::{Expr, Type};
 
 use super::Binder;
+use super::level::{Clause, PutAside};
 use super::placeholder::Stands;
 use super::same::same;
-use super::scope::{Clause, Scope};
+use super::scope::Scope;
 use super::select::{Grouped, Item};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
@@ -88,7 +89,7 @@ impl Binder<'_> {
 
         let mut over_groups: Vec<&mut Expr> = grouped.items.iter_mut().map(|item| &mut item.expr).collect();
         over_groups.extend(grouped.having.as_mut());
-        over_groups.extend(asides.iter_mut().flat_map(super::subquery::PutAside::expressions));
+        over_groups.extend(asides.iter_mut().flat_map(PutAside::expressions));
         for expr in &over_groups {
             add_dependent_keys(expr, &mut keys, &scope);
         }
@@ -96,7 +97,7 @@ impl Binder<'_> {
         for expr in over_groups {
             rewrite(expr, &keys, &types).map_err(|index| {
                 let at = references.iter().find(|(named, _)| *named == index).map_or(0, |(_, at)| *at);
-                let name = Self::describe(&scope, index);
+                let name = scope.describe(index);
                 let message = format!(
                     "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
                 );

@@ -2,7 +2,8 @@
 //!
 //! Rules and messages are PostgreSQL's. A [`Binder`] walks one statement:
 //!
-//! 1. [`from`] makes rows out of tables and tells the [`scope`] what columns they have.
+//! 1. [`from`] makes rows out of tables and tells the [`scope`] what columns they have; [`names`] finds them again,
+//!    through the [`level`]s of the queries around.
 //! 2. [`expression`] and [`call`] bind expressions over such rows; [`coerce`] makes operands fit and learns the types
 //!    of parameters on the way.
 //! 3. Subqueries and aggregates within an expression are put aside, each behind a **placeholder** (a column with a
@@ -21,7 +22,9 @@ mod expression;
 mod from;
 mod group;
 mod label;
+mod level;
 mod modify;
+mod names;
 mod placeholder;
 mod query;
 mod same;
@@ -86,7 +89,7 @@ struct Binder<'a> {
     /// How many slots there are.
     slots: usize,
     /// The queries around the expression at hand, the innermost last.
-    levels: Vec<scope::Level>,
+    levels: Vec<level::Level>,
     /// The queries of WITH that can be seen, the innermost last.
     common_tables: Vec<query::CommonTable>,
     /// The table that VALUES of INSERT go to: not visible there, but known to messages.

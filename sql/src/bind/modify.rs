@@ -7,8 +7,9 @@ use expr::{Datum, Expr, Type, TypeKind};
 
 use super::Binder;
 use super::from::Source;
+use super::level::{Clause, Level};
 use super::query::output_column;
-use super::scope::{Clause, Level, Scope};
+use super::scope::Scope;
 use crate::catalog::{IndexId, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody};

@@ -5,7 +5,8 @@ use expr::{Expr, Type, TypeKind, resolve};
 
 use super::Binder;
 use super::coerce::placed;
-use super::scope::{Clause, Level, Relation, Scope, ScopeColumn};
+use super::level::{Clause, Level, PutAside};
+use super::scope::{Relation, Scope, ScopeColumn};
 use crate::catalog::Oid;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, QueryBody};
@@ -235,7 +236,7 @@ impl Binder<'_> {
     pub(super) fn rows(
         &mut self,
         rows: Vec<Vec<Expr>>,
-        asides: Vec<Vec<super::subquery::PutAside>>,
+        asides: Vec<Vec<PutAside>>,
         types: Vec<Type>,
     ) -> Node {
         if asides.iter().all(Vec::is_empty) {

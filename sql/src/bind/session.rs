@@ -3,8 +3,9 @@
 use expr::TypeKind;
 
 use super::Binder;
+use super::level::{Clause, Level};
 use super::query::output_column;
-use super::scope::{Clause, Level, Scope};
+use super::scope::Scope;
 use crate::error::{Error, Result};
 use crate::parse::ast::{Body, QualifiedName};
 use crate::plan::{OutputColumn, Plan, SessionCommand};

@@ -5,35 +5,11 @@ use expr::{Expr, Type, TypeKind, resolve};
 
 use super::Binder;
 use super::coerce::placed;
+use super::level::{Level, PutAside};
 use super::placeholder::{SUBQUERY, SUBQUERY_ROW, Stands};
 use crate::error::{Error, Result};
 use crate::parse::ast;
-use crate::plan::{Apply, ApplyKind, Binding, FunctionScan, Join, JoinKind, JoinStrategy, Node};
-
-/// What was put aside: it adds one column to the row.
-#[derive(Debug, Clone)]
-pub(super) enum PutAside {
-    /// A subquery's answer.
-    Subquery { node: Box<Node>, bindings: Vec<Binding>, kind: ApplyKind },
-    /// The rows of a function in the select list.
-    Rows { function: FunctionScan, bindings: Vec<Binding> },
-}
-
-impl PutAside {
-    /// The expressions over the row that it is added to.
-    pub(super) fn expressions(&mut self) -> Vec<&mut Expr> {
-        match self {
-            Self::Subquery { bindings, kind, .. } => {
-                let test = match kind {
-                    ApplyKind::Any { test } => Some(test),
-                    ApplyKind::Scalar(_) | ApplyKind::Exists | ApplyKind::Array(_) => None,
-                };
-                bindings.iter_mut().map(|binding| &mut binding.value).chain(test).collect()
-            }
-            Self::Rows { bindings, .. } => bindings.iter_mut().map(|binding| &mut binding.value).collect(),
-        }
-    }
-}
+use crate::plan::{Apply, ApplyKind, Binding, Join, JoinKind, JoinStrategy, Node};
 
 impl Binder<'_> {
     /// Binds a subquery of an expression, and tells which slots it reads from the row at hand.
@@ -197,7 +173,7 @@ impl Binder<'_> {
     }
 
     /// Refuses subqueries in a clause whose expressions nothing can compute them for.
-    pub(super) fn without_subqueries(&mut self, level: &super::scope::Level, clause: &str) -> Result<()> {
+    pub(super) fn without_subqueries(&mut self, level: &Level, clause: &str) -> Result<()> {
         if level.subqueries.is_empty() && level.argument_subqueries.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,10 @@
 //! "Perhaps you meant …": columns whose names are close to one that does not exist.
 
-use super::scope::Scope;
+/// A relation's name and the names of its columns.
+pub(super) struct Candidates<'s> {
+    pub(super) name: &'s str,
+    pub(super) columns: Vec<&'s str>,
+}
 
 /// Names further apart than this are not alike.
 const DISTANCE_MAX: usize = 3;
@@ -13,22 +17,22 @@ struct Guesses {
 
 /// The hint for a missing column, if one or two columns are the closest.
 pub(super) fn hint<'s>(
-    scopes: impl Iterator<Item = &'s Scope>,
+    relations: impl Iterator<Item = Candidates<'s>>,
     table: Option<&str>,
     column: &str,
 ) -> Option<String> {
     let mut guesses = Guesses { distance: DISTANCE_MAX.saturating_add(1), names: Vec::new() };
-    for relation in scopes.flat_map(|scope| &scope.relations) {
-        let penalty = table.map_or(0, |table| distance(table, &relation.name));
+    for relation in relations {
+        let penalty = table.map_or(0, |table| distance(table, relation.name));
         if penalty > DISTANCE_MAX {
             continue;
         }
         for candidate in &relation.columns {
-            let apart = distance(column, &candidate.name);
+            let apart = distance(column, candidate);
             if apart > column.chars().count() / 2 {
                 continue;
             }
-            guesses.offer(apart.saturating_add(penalty), format!("\"{}.{}\"", relation.name, candidate.name));
+            guesses.offer(apart.saturating_add(penalty), format!("\"{}.{candidate}\"", relation.name));
         }
     }
     match guesses.names.as_slice() {

@@ -12,10 +12,13 @@ mod table;
 
 pub use index::{IndexColumn, IndexConstraint, IndexDescriptor, IndexId, IndexState};
 pub use snapshot::{CatalogSnapshot, SearchPath};
-pub use table::{Column, ColumnId, ROW_ID_COLUMN, TableDescriptor, TableKind};
+pub use table::{Column, ROW_ID_COLUMN, TableDescriptor, TableKind};
 
 /// The oid of a table, an index, a constraint, a schema.
 pub type Oid = u32;
+
+/// A column's identity within its table, never reused: `pg_attribute.attnum`, from 1. Rows store values by it.
+pub type ColumnId = u32;
 
 /// The first oid handed out to what users create, as in PostgreSQL.
 pub const FIRST_USER_OID: Oid = 16384;

@@ -2,10 +2,7 @@
 
 use expr::Type;
 
-use super::{IndexDescriptor, IndexId, Oid};
-
-/// A column's identity within its table, never reused: `pg_attribute.attnum`, from 1. Rows store values by it.
-pub type ColumnId = u32;
+use super::{ColumnId, IndexDescriptor, IndexId, Oid};
 
 /// The id of the hidden column that is the key of a table without primary key.
 pub const ROW_ID_COLUMN: ColumnId = 0;

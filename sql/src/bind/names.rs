@@ -1,0 +1,169 @@
+//! What a name means at a place: a column of the query at hand, or of one of the queries around it.
+
+use expr::Expr;
+
+use super::level::{Aggregates, Clause, Level, LevelKind};
+use super::same::same;
+use super::scope::ScopeColumn;
+use super::{Binder, placeholder, suggest};
+use crate::error::{Error, Result};
+use crate::parse::ast::{Name, QualifiedName};
+use crate::plan::Binding;
+
+impl Binder<'_> {
+    /// The level whose row expressions are over.
+    pub(super) fn level(&mut self) -> Result<&mut Level> {
+        self.levels.last_mut().ok_or_else(|| Error::internal("an expression outside of any query"))
+    }
+
+    /// Binds over another row; what is put aside there is the caller's to take from the level that is returned.
+    pub(super) fn at_level<T>(
+        &mut self,
+        level: Level,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<(T, Level)> {
+        self.levels.push(level);
+        let bound = bind(self);
+        let level = self.levels.pop().ok_or_else(|| Error::internal("a level was lost"))?;
+        Ok((bound?, level))
+    }
+
+    /// Binds within a clause.
+    pub(super) fn within<T>(
+        &mut self,
+        clause: Clause,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let before = std::mem::replace(&mut self.level()?.clause, clause);
+        let bound = bind(self);
+        self.level()?.clause = before;
+        bound
+    }
+
+    /// The levels that names are looked up at, from the innermost on.
+    fn visible_levels(&self) -> Vec<usize> {
+        let mut visible = Vec::new();
+        let mut lateral = true;
+        for (place, level) in self.levels.iter().enumerate().rev() {
+            match level.kind {
+                LevelKind::Query { lateral: sees } => {
+                    lateral = sees;
+                    visible.push(place);
+                }
+                LevelKind::Lateral if lateral => visible.push(place),
+                LevelKind::Lateral => {}
+            }
+        }
+        visible
+    }
+
+    /// The value of a column by its name.
+    pub(super) fn column(&mut self, names: &[Name]) -> Result<Expr> {
+        let own = self.levels.len().saturating_sub(1);
+        let at = names.first().map_or(0, |name| name.at);
+        for place in self.visible_levels() {
+            let Some(level) = self.levels.get(place) else { continue };
+            let Some(column) = level.scope.find(names)? else { continue };
+            let value = column.value;
+            self.refer(place, &value, at);
+            return if place == own { Ok(value) } else { Ok(self.outer(place, value)) };
+        }
+        Err(self.missing_column(names))
+    }
+
+    /// Notes that a column was named, for messages about grouping.
+    fn refer(&mut self, place: usize, value: &Expr, at: usize) {
+        if let Some(level) = self.levels.get_mut(place)
+            && level.clause.aggregates != Aggregates::Nested
+        {
+            for index in value.columns() {
+                level.references.push((index, at));
+            }
+        }
+    }
+
+    /// A value of an outer row, through a slot.
+    fn outer(&mut self, place: usize, value: Expr) -> Expr {
+        let ty = value.ty();
+        let Some(level) = self.levels.get_mut(place) else { return value };
+        if let Some(binding) = level.pending.iter().find(|binding| same(&binding.value, &value)) {
+            return Expr::Parameter { index: binding.slot, ty };
+        }
+        let number = self.slots;
+        self.slots = self.slots.saturating_add(1);
+        level.pending.push(Binding { slot: placeholder::slot_index(number), value });
+        placeholder::slot(number, ty)
+    }
+
+    /// A new slot for a value of the level's own row.
+    pub(super) fn new_slot(&mut self, value: Expr) -> (Binding, Expr) {
+        let number = self.slots;
+        self.slots = self.slots.saturating_add(1);
+        let read = placeholder::slot(number, value.ty());
+        (Binding { slot: placeholder::slot_index(number), value }, read)
+    }
+
+    fn missing_column(&self, names: &[Name]) -> Error {
+        let visible = self.visible_levels();
+        let mut levels = visible.iter().filter_map(|place| self.levels.get(*place));
+        match names {
+            [name] => {
+                if levels.any(|level| level.scope.relation(None, &name.value).is_some()) {
+                    return Error::unsupported("a whole row as a value").at(name.at);
+                }
+                let error =
+                    Error::new("42703", format!("column \"{}\" does not exist", name.value)).at(name.at);
+                if let Some(table) = &self.target
+                    && table.column_by_name(&name.value).is_some()
+                {
+                    return error.hint(format!(
+                        "There is a column named \"{}\" in table \"{}\", but it cannot be referenced from this part of the query.",
+                        name.value, table.name
+                    ));
+                }
+                let levels = visible.iter().filter_map(|place| self.levels.get(*place));
+                let relations = levels.flat_map(|level| level.scope.names());
+                match suggest::hint(relations, None, &name.value) {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                }
+            }
+            [.., table, _] => {
+                let hidden =
+                    self.levels.iter().any(|level| level.scope.relation(None, &table.value).is_some());
+                let what = if hidden { "invalid reference to" } else { "missing" };
+                let message = format!("{what} FROM-clause entry for table \"{}\"", table.value);
+                let error = Error::new("42P01", message).at(names.first().map_or(0, |name| name.at));
+                if !hidden {
+                    return error;
+                }
+                error.hint(format!(
+                    "There is an entry for table \"{}\", but it cannot be referenced from this part of the query.",
+                    table.value
+                ))
+            }
+            [] => Error::internal("a column without a name"),
+        }
+    }
+
+    /// The columns of `t.*`.
+    pub(super) fn wildcard_of(&mut self, name: &QualifiedName) -> Result<Vec<ScopeColumn>> {
+        let schema = name.schema.as_ref().map(|schema| schema.value.as_str());
+        let own = self.levels.len().saturating_sub(1);
+        for place in self.visible_levels() {
+            let found =
+                self.levels.get(place).and_then(|level| level.scope.relation(schema, &name.name.value));
+            let Some(relation) = found else { continue };
+            let mut columns = relation.columns.clone();
+            for column in &mut columns {
+                self.refer(place, &column.value, name.name.at);
+                if place != own {
+                    column.value = self.outer(place, column.value.clone());
+                }
+            }
+            return Ok(columns);
+        }
+        let message = format!("missing FROM-clause entry for table \"{}\"", name.name.value);
+        Err(Error::new("42P01", message).at(name.schema.as_ref().unwrap_or(&name.name).at))
+    }
+}
