@@ -14,7 +14,8 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Milliseconds since the Unix epoch. May jump back in production, where an operator can set the clock.
+/// Milliseconds since the Unix epoch. May jump, back as well as ahead: an operator can set the clock, and in a simulation
+/// each machine has one of its own.
 pub fn wall_ms() -> u64 {
     match crate::simulation::wall_ms() {
         Some(ms) => ms,

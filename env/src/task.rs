@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
@@ -56,9 +57,15 @@ pub fn thread(
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// A set of tasks that can be ended together.
+/// A set of tasks that can be ended together. In a simulation it stands for a machine, which has a wall clock of its own.
 #[derive(Clone, Default)]
-pub struct Scope(Arc<Mutex<ScopeState>>);
+pub struct Scope(Arc<ScopeInner>);
+
+#[derive(Default)]
+struct ScopeInner {
+    state: Mutex<ScopeState>,
+    clock_ahead_ms: AtomicI64,
+}
 
 #[derive(Default)]
 struct ScopeState {
@@ -84,7 +91,7 @@ impl Scope {
         F::Output: Send + 'static,
     {
         let handle = runtime.spawn(Scoped { scope: self.clone(), future: Box::pin(future) });
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         if state.ended {
             handle.abort();
         } else {
@@ -96,10 +103,21 @@ impl Scope {
         handle
     }
 
+    /// Sets the wall clock that this scope's tasks see in a simulation: so far ahead of the others', or behind them.
+    pub fn set_clock_ahead_ms(&self, ahead_ms: i64) {
+        self.0.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
+    }
+
+    /// How far the running task's wall clock is ahead in a simulation.
+    pub(crate) fn current_clock_ahead_ms() -> i64 {
+        CURRENT
+            .with(|c| c.borrow().as_ref().map_or(0, |scope| scope.0.clock_ahead_ms.load(Ordering::Relaxed)))
+    }
+
     /// Ends every task of the scope, and at once any that is spawned later.
     pub fn end(&self) {
         let tasks = {
-            let mut state = self.0.lock();
+            let mut state = self.0.state.lock();
             state.ended = true;
             std::mem::take(&mut state.tasks)
         };

@@ -35,6 +35,8 @@ struct Slot {
     disk: MemoryDisk,
     /// The node has been started with a master key, and will be from now on.
     encrypted: bool,
+    /// How far its wall clock is ahead of that of the others.
+    clock_ahead_ms: i64,
     running: Option<Running>,
 }
 
@@ -50,6 +52,7 @@ impl Cluster {
                 address: format!("n{number}:1"),
                 disk: MemoryDisk::new(),
                 encrypted: false,
+                clock_ahead_ms: clock_ahead(scenario),
                 running: None,
             })
             .collect();
@@ -134,6 +137,7 @@ impl Cluster {
             ..NodeOptions::new(Arc::new(slot.disk.clone()), "/data", network, slot.address.clone())
         };
         let scope = Scope::new();
+        scope.set_clock_ahead_ms(slot.clock_ahead_ms);
         let starting = scope.spawn_on(&Handle::current(), Node::start(options));
         let started = starting.await.map_err(|error| format!("{} while starting: {error}", slot.address))?;
         let node = started.map_err(|error| format!("{} does not start: {error}", slot.address))?;
@@ -141,6 +145,17 @@ impl Cluster {
         tracing::info!(node = slot.address, "runs");
         slot.running = Some(Running { node, scope });
         Ok(())
+    }
+
+    /// The wall clock of the machine at `place` jumps.
+    pub(super) fn set_clock(&mut self, place: usize) {
+        let ahead_ms = clock_ahead(&self.scenario);
+        let slot = &mut self.slots[place];
+        tracing::info!(node = slot.address, ahead_ms, "has another wall clock");
+        slot.clock_ahead_ms = ahead_ms;
+        if let Some(running) = &slot.running {
+            running.scope.set_clock_ahead_ms(ahead_ms);
+        }
     }
 
     /// The process at `place` is killed, and its machine loses what was not synced, or a part of it.
@@ -226,4 +241,9 @@ impl Cluster {
             }
         }
     }
+}
+
+/// A wall clock, ahead of that of the others or behind.
+fn clock_ahead(scenario: &Scenario) -> i64 {
+    random::below(2 * scenario.clock_ms_max + 1) as i64 - scenario.clock_ms_max as i64
 }

@@ -23,12 +23,14 @@ pub struct Faults {
     pub crashes: u64,
     /// Cuts made, each of one or more directions.
     pub cuts: u64,
+    /// Jumps of a wall clock.
+    pub clocks: u64,
 }
 
 impl Faults {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.crashes + self.cuts
+        self.crashes + self.cuts + self.clocks
     }
 }
 
@@ -41,6 +43,7 @@ enum Fault {
     OneWay,
     LeaseTrap,
     Split,
+    Clock,
 }
 
 /// Torments the cluster for as long as the scenario says; what kept a node from coming back.
@@ -79,6 +82,7 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::OneWay, odds.one_way),
         (Fault::LeaseTrap, odds.lease_trap),
         (Fault::Split, odds.split),
+        (Fault::Clock, odds.clock),
     ];
     let mut ticket = random::below(faults.iter().map(|(_, odds)| odds).sum());
     faults.into_iter().find_map(|(fault, odds)| {
@@ -108,6 +112,10 @@ impl Nemesis<'_> {
             Fault::OneWay => self.one_way(),
             Fault::LeaseTrap => self.lease_trap().await,
             Fault::Split => self.split(),
+            Fault::Clock => {
+                self.cluster.set_clock(any_node());
+                self.count(|faults| faults.clocks += 1);
+            }
         }
     }
 

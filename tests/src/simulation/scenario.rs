@@ -30,6 +30,9 @@ pub struct Scenario {
     pub memtable_bytes_max: usize,
     /// The shared raft log's bound: with a small one those who fell behind are sent snapshots.
     pub raft_log_bytes_max: u64,
+    /// How far a node's wall clock may be from that of the others, ahead or behind.
+    #[serde(default)]
+    pub clock_ms_max: u64,
     /// The wire.
     pub network: NetworkOdds,
     /// How often each fault is drawn, in proportion to the others.
@@ -79,6 +82,8 @@ pub struct Odds {
     pub lease_trap: u64,
     /// A gateway and one node are cut off from the rest.
     pub split: u64,
+    /// A node's wall clock jumps, at most so far as `clock_ms_max` says from what it is elsewhere.
+    pub clock: u64,
 }
 
 /// What a run must have reached, or the scenario tests nothing.
