@@ -46,6 +46,7 @@ pub(crate) fn refused(error: &node::NodeError) -> Failure {
         node::NodeError::Directory { .. }
         | node::NodeError::Locked { .. }
         | node::NodeError::TooNew { .. }
+        | node::NodeError::NotANode { .. }
         | node::NodeError::Damaged { .. }
         | node::NodeError::Engine(lsm::Error::Key { .. } | lsm::Error::Locked { .. }) => {
             Failure::usage(chain(error))

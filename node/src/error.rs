@@ -34,6 +34,14 @@ pub enum NodeError {
         /// The newest known version.
         known: u32,
     },
+    /// There is no node's data where some was to be looked at.
+    #[error("{} {what}", path.display())]
+    NotANode {
+        /// The directory.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+    },
     /// The data directory is damaged.
     #[error("{} is damaged: {what}", path.display())]
     Damaged {

@@ -79,8 +79,9 @@ fn require_identity(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
     match disk.exists(&path) {
         Ok(true) => Ok(()),
         Ok(false) => {
-            let what = "it is not the data directory of a node".to_owned();
-            Err(NodeError::Damaged { path: dir.to_owned(), what })
+            let what =
+                if disk.list(dir).is_ok() { "is not the data directory of a node" } else { "does not exist" };
+            Err(NodeError::NotANode { path: dir.to_owned(), what })
         }
         Err(source) => Err(NodeError::Directory { action: "read", path, source }),
     }

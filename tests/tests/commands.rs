@@ -40,12 +40,13 @@ fn what_is_asked_wrongly_is_one_line_and_exit_2() {
     let config = path(folder.path(), "nunatak.toml");
     std::fs::write(&config, "[start-single]\nlistn = '127.0.0.1:1'\n").expect("a file");
     let file = path(folder.path(), "file");
+    let directory = folder.path().to_str().expect("a UTF-8 path").to_owned();
     std::fs::write(&file, "").expect("a file");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = taken.local_addr().expect("its address").to_string();
     let nobody = free_address();
     let url = format!("postgresql://{nobody}/");
-    let refusals: [(&[&str], &str); 10] = [
+    let refusals: [(&[&str], &str); 12] = [
         (&["start-single"], "--data"),
         (&["start-single", "--data", "d", "--listn", "x"], "--listn"),
         (&["start-single", "--data", "d", "--listen", "nowhere"], "nowhere"),
@@ -56,6 +57,8 @@ fn what_is_asked_wrongly_is_one_line_and_exit_2() {
         (&["sql", "--url", &url, "-e", "SELECT 1"], "cannot connect"),
         (&["init", "--host", &nobody], &nobody),
         (&["admin", "nodes", "--host", &nobody], &nobody),
+        (&["lsm", "stats", "--data", "/nowhere"], "/nowhere does not exist"),
+        (&["lsm", "stats", "--data", &directory], "is not the data directory of a node"),
     ];
     for (arguments, words) in refusals {
         assert_refused(&nunatak(arguments), words);
