@@ -6,6 +6,7 @@
 
 pub mod grpc;
 pub mod inprocess;
+mod lane;
 pub mod service;
 pub mod simulated;
 

@@ -81,6 +81,12 @@ pub trait Network: Send + Sync + 'static {
     /// be reached shows in the calls' [`Status`].
     fn connect(&self, address: &str) -> Arc<dyn NodeService>;
 
+    /// As [`Network::connect`], for appended entries that must not wait behind others' bytes: heartbeats, which are
+    /// empty. They take the connection that votes take.
+    fn connect_urgent(&self, address: &str) -> Arc<dyn NodeService> {
+        self.connect(address)
+    }
+
     /// Whether a call is a function call, so that gathering several into one gains nothing.
     fn is_in_process(&self) -> bool {
         false

@@ -1,4 +1,4 @@
-//! Handles on remote nodes: connections that open on first use and again after they broke.
+//! Handles on remote nodes: connections that open on first use and again after they broke, one for each lane.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -8,13 +8,15 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use prost::Message as _;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use super::{
-    CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES,
-    Tls,
+    CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, KEEPALIVE_TIMEOUT_BULK,
+    MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES, Tls,
 };
+use crate::lane::Lane;
 use crate::service::{Network, NodeService, RequestStream, ResponseStream};
 use crate::v1::admin_client::AdminClient;
 use crate::v1::cluster_client::ClusterClient;
@@ -36,7 +38,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Default)]
 pub struct GrpcNetwork {
     tls: Option<Tls>,
-    nodes: Arc<Mutex<BTreeMap<String, Arc<GrpcNode>>>>,
+    nodes: Arc<Mutex<BTreeMap<String, Arc<Channels>>>>,
 }
 
 impl GrpcNetwork {
@@ -44,19 +46,27 @@ impl GrpcNetwork {
     pub fn new(tls: Option<Tls>) -> Self {
         Self { tls, nodes: Arc::default() }
     }
+
+    fn channels(&self, address: &str) -> Arc<Channels> {
+        let mut nodes = self.nodes.lock();
+        match nodes.get(address) {
+            Some(channels) => channels.clone(),
+            None => {
+                let channels = Arc::new(Channels::new(address, self.tls.clone()));
+                nodes.insert(address.to_owned(), channels.clone());
+                channels
+            }
+        }
+    }
 }
 
 impl Network for GrpcNetwork {
     fn connect(&self, address: &str) -> Arc<dyn NodeService> {
-        let mut nodes = self.nodes.lock();
-        match nodes.get(address) {
-            Some(node) => node.clone(),
-            None => {
-                let node = Arc::new(GrpcNode::new(address, self.tls.clone()));
-                nodes.insert(address.to_owned(), node.clone());
-                node
-            }
-        }
+        Arc::new(GrpcNode { channels: self.channels(address), appends: Lane::Replication })
+    }
+
+    fn connect_urgent(&self, address: &str) -> Arc<dyn NodeService> {
+        Arc::new(GrpcNode { channels: self.channels(address), appends: Lane::Urgent })
     }
 }
 
@@ -69,43 +79,60 @@ impl std::fmt::Debug for GrpcNetwork {
     }
 }
 
-/// One remote node. Each channel is one HTTP/2 connection at a time.
-struct GrpcNode {
+/// The connections to one remote node. Each channel is one HTTP/2 connection at a time.
+struct Channels {
     address: String,
     tls: Option<Tls>,
+    control: OnceLock<Channel>,
     requests: OnceLock<Channel>,
+    bulk: OnceLock<Channel>,
     replication: OnceLock<Channel>,
+    urgent: OnceLock<Channel>,
     snapshots: OnceLock<Channel>,
 }
 
-impl GrpcNode {
+impl Channels {
     fn new(address: &str, tls: Option<Tls>) -> Self {
         Self {
             address: address.to_owned(),
             tls,
+            control: OnceLock::new(),
             requests: OnceLock::new(),
+            bulk: OnceLock::new(),
             replication: OnceLock::new(),
+            urgent: OnceLock::new(),
             snapshots: OnceLock::new(),
         }
     }
 
-    fn channel(&self, slot: &OnceLock<Channel>) -> Result<Channel, Status> {
+    fn get(&self, lane: Lane) -> Result<Channel, Status> {
+        let slot = match lane {
+            Lane::Control => &self.control,
+            Lane::Requests => &self.requests,
+            Lane::Bulk => &self.bulk,
+            Lane::Replication => &self.replication,
+            Lane::Urgent => &self.urgent,
+            Lane::Snapshots => &self.snapshots,
+        };
         if let Some(channel) = slot.get() {
             return Ok(channel.clone());
         }
         let channel = self
-            .open()
+            .open(lane)
             .map_err(|error| Status::invalid_argument(format!("address {:?}: {error}", self.address)))?;
         Ok(slot.get_or_init(|| channel).clone())
     }
 
-    fn open(&self) -> Result<Channel, tonic::transport::Error> {
+    fn open(&self, lane: Lane) -> Result<Channel, tonic::transport::Error> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let mut endpoint = Endpoint::from_shared(format!("{scheme}://{}", self.address))?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_timeout(match lane {
+                Lane::Control | Lane::Requests | Lane::Urgent => KEEPALIVE_TIMEOUT,
+                Lane::Bulk | Lane::Replication | Lane::Snapshots => KEEPALIVE_TIMEOUT_BULK,
+            })
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
@@ -114,22 +141,31 @@ impl GrpcNode {
         }
         Ok(endpoint.connect_lazy())
     }
+}
 
-    fn kv(&self) -> Result<KvClient<Channel>, Status> {
-        let client = KvClient::new(self.channel(&self.requests)?);
+/// A handle on a remote node.
+struct GrpcNode {
+    channels: Arc<Channels>,
+    /// The lane of appended entries.
+    appends: Lane,
+}
+
+impl GrpcNode {
+    fn kv(&self, lane: Lane) -> Result<KvClient<Channel>, Status> {
+        let client = KvClient::new(self.channels.get(lane)?);
         Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
     fn cluster(&self) -> Result<ClusterClient<Channel>, Status> {
-        Ok(ClusterClient::new(self.channel(&self.requests)?))
+        Ok(ClusterClient::new(self.channels.get(Lane::Control)?))
     }
 
     fn admin(&self) -> Result<AdminClient<Channel>, Status> {
-        Ok(AdminClient::new(self.channel(&self.requests)?))
+        Ok(AdminClient::new(self.channels.get(Lane::Control)?))
     }
 
-    fn raft(&self, slot: &OnceLock<Channel>) -> Result<RaftClient<Channel>, Status> {
-        let client = RaftClient::new(self.channel(slot)?);
+    fn raft(&self, lane: Lane) -> Result<RaftClient<Channel>, Status> {
+        let client = RaftClient::new(self.channels.get(lane)?);
         Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 }
@@ -137,7 +173,8 @@ impl GrpcNode {
 #[async_trait]
 impl NodeService for GrpcNode {
     async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
-        Ok(self.kv()?.batch(request).await?.into_inner())
+        let lane = Lane::Requests.for_bytes(request.encoded_len());
+        Ok(self.kv(lane)?.batch(request).await?.into_inner())
     }
 
     async fn timestamp(&self, request: TimestampRequest) -> Result<TimestampResponse, Status> {
@@ -188,14 +225,14 @@ impl NodeService for GrpcNode {
     }
 
     async fn raft_vote(&self, request: RaftVoteRequest) -> Result<RaftVoteResponse, Status> {
-        Ok(self.raft(&self.replication)?.vote(request).await?.into_inner())
+        Ok(self.raft(Lane::Urgent)?.vote(request).await?.into_inner())
     }
 
     async fn raft_append(
         &self,
         requests: RequestStream<RaftAppendRequest>,
     ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
-        let mut raft = self.raft(&self.replication)?;
+        let mut raft = self.raft(self.appends)?;
         // Boxed here: the compiler cannot prove the inner future's lifetimes through the trait's own box.
         let answered: BoxFuture<'_, _> = Box::pin(raft.append(Request::new(requests)));
         Ok(answered.await?.into_inner().boxed())
@@ -205,12 +242,12 @@ impl NodeService for GrpcNode {
         &self,
         chunks: RequestStream<RaftSnapshotChunk>,
     ) -> Result<RaftSnapshotResponse, Status> {
-        let mut raft = self.raft(&self.snapshots)?;
+        let mut raft = self.raft(Lane::Snapshots)?;
         let answered: BoxFuture<'_, _> = Box::pin(raft.snapshot(Request::new(chunks)));
         Ok(answered.await?.into_inner())
     }
 
     async fn raft_transfer(&self, request: RaftTransferRequest) -> Result<RaftTransferResponse, Status> {
-        Ok(self.raft(&self.replication)?.transfer(request).await?.into_inner())
+        Ok(self.raft(Lane::Urgent)?.transfer(request).await?.into_inner())
     }
 }

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tonic::Status;
 
 use super::{Fate, Node, Wire, broken, stream};
+use crate::lane::Lane;
 use crate::service::{NodeService, RequestStream, ResponseStream};
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
@@ -31,6 +32,8 @@ pub(super) struct Remote {
     pub(super) wire: Arc<Wire>,
     pub(super) from: Arc<str>,
     pub(super) to: Arc<str>,
+    /// The lane of appended entries.
+    pub(super) appends: Lane,
 }
 
 /// A message that a simulated wire carries.
@@ -39,13 +42,23 @@ pub(super) trait Carried: Message + Default + Send + 'static {}
 impl<M: Message + Default + Send + 'static> Carried for M {}
 
 impl Remote {
-    pub(super) fn new(wire: Arc<Wire>, from: Arc<str>, to: Arc<str>) -> Self {
-        Self { wire, from, to }
+    pub(super) fn new(wire: Arc<Wire>, from: Arc<str>, to: Arc<str>, appends: Lane) -> Self {
+        Self { wire, from, to, appends }
+    }
+
+    /// Draws the fate of a message of so many bytes that leaves now.
+    pub(super) fn send(&self, lane: Lane, bytes: usize) -> Fate {
+        self.wire.send(&self.from, &self.to, lane, bytes)
     }
 
     /// One request on its way to the other end: the node that takes it and what arrives, or a broken connection.
-    async fn request<Q: Carried>(&self, kind: &'static str, request: &Q) -> Result<(Node, Q), Status> {
-        self.arrive(self.wire.send(&self.from, &self.to)).await?;
+    async fn request<Q: Carried>(
+        &self,
+        kind: &'static str,
+        lane: Lane,
+        request: &Q,
+    ) -> Result<(Node, Q), Status> {
+        self.arrive(self.send(lane, request.encoded_len())).await?;
         let Some(node) = self.wire.node(&self.to) else {
             return Err(Status::unavailable(format!("{} refuses the connection", self.to)));
         };
@@ -57,10 +70,11 @@ impl Remote {
     pub(super) async fn answer<R: Carried>(
         &self,
         kind: &'static str,
+        lane: Lane,
         answer: Result<R, Status>,
     ) -> Result<R, Status> {
         let back = self.back();
-        back.arrive(back.wire.send(&back.from, &back.to)).await?;
+        back.arrive(back.send(lane, answer.as_ref().map_or(0, R::encoded_len))).await?;
         self.wire.deliver(&back.from, &back.to, kind, &answer?)
     }
 
@@ -77,7 +91,7 @@ impl Remote {
 
     /// The other direction.
     pub(super) fn back(&self) -> Self {
-        Self { wire: self.wire.clone(), from: self.to.clone(), to: self.from.clone() }
+        Self { wire: self.wire.clone(), from: self.to.clone(), to: self.from.clone(), appends: self.appends }
     }
 
     /// Completes once probes have shown for a while that a direction is cut.
@@ -94,6 +108,7 @@ impl Remote {
     async fn unary<Q, R, F>(
         &self,
         kind: &'static str,
+        lane: Lane,
         request: Q,
         handler: impl Fn(Arc<dyn NodeService>, Q) -> F,
     ) -> Result<R, Status>
@@ -102,13 +117,14 @@ impl Remote {
         R: Carried,
         F: Future<Output = Result<R, Status>> + Send + 'static,
     {
+        let lane = lane.for_bytes(request.encoded_len());
         if self.wire.duplicates() {
-            self.duplicate(kind, &request, &handler);
+            self.duplicate(kind, lane, &request, &handler);
         }
-        let (node, request) = self.request(kind, &request).await?;
+        let (node, request) = self.request(kind, lane, &request).await?;
         let handling = node.scope.spawn_on(&Handle::current(), handler(node.service, request));
         let answer = self.handled(handling).await?;
-        self.answer(kind, answer).await
+        self.answer(kind, lane, answer).await
     }
 
     /// Waits for a handler; an end that notices a broken connection, or loses interest, may or may not stop it.
@@ -131,6 +147,7 @@ impl Remote {
     fn duplicate<Q, R, F>(
         &self,
         kind: &'static str,
+        lane: Lane,
         request: &Q,
         handler: &impl Fn(Arc<dyn NodeService>, Q) -> F,
     ) where
@@ -138,7 +155,7 @@ impl Remote {
         R: Carried,
         F: Future<Output = Result<R, Status>> + Send + 'static,
     {
-        let Fate::Arrives(delay) = self.wire.send(&self.from, &self.to) else { return };
+        let Fate::Arrives(delay) = self.send(lane, request.encoded_len()) else { return };
         let (Some(node), Ok(request)) =
             (self.wire.node(&self.to), self.wire.deliver(&self.from, &self.to, kind, request))
         else {
@@ -168,11 +185,12 @@ impl<T> Drop for Handling<T> {
 
 /// The methods that carry one message each way.
 macro_rules! remote {
-    ($($name:ident($request:ty) -> $response:ty;)*) => {
+    ($($name:ident($request:ty) -> $response:ty, $lane:ident;)*) => {
         #[async_trait]
         impl NodeService for Remote {
             $(async fn $name(&self, request: $request) -> Result<$response, Status> {
-                self.unary(stringify!($name), request, |node, request| async move { node.$name(request).await }).await
+                let handler = |node: Arc<dyn NodeService>, request| async move { node.$name(request).await };
+                self.unary(stringify!($name), Lane::$lane, request, handler).await
             })*
 
             async fn raft_append(
@@ -193,20 +211,20 @@ macro_rules! remote {
 }
 
 remote! {
-    batch(BatchRequest) -> BatchResponse;
-    timestamp(TimestampRequest) -> TimestampResponse;
-    join(JoinRequest) -> JoinResponse;
-    node_heartbeat(NodeHeartbeatRequest) -> NodeHeartbeatResponse;
-    directory(DirectoryRequest) -> DirectoryResponse;
-    allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse;
-    wait(WaitRequest) -> WaitResponse;
-    digest(DigestRequest) -> DigestResponse;
-    init(InitRequest) -> InitResponse;
-    nodes(NodesRequest) -> NodesResponse;
-    ranges(RangesRequest) -> RangesResponse;
-    check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse;
-    raft_vote(RaftVoteRequest) -> RaftVoteResponse;
-    raft_transfer(RaftTransferRequest) -> RaftTransferResponse;
+    batch(BatchRequest) -> BatchResponse, Requests;
+    timestamp(TimestampRequest) -> TimestampResponse, Control;
+    join(JoinRequest) -> JoinResponse, Control;
+    node_heartbeat(NodeHeartbeatRequest) -> NodeHeartbeatResponse, Control;
+    directory(DirectoryRequest) -> DirectoryResponse, Control;
+    allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse, Control;
+    wait(WaitRequest) -> WaitResponse, Control;
+    digest(DigestRequest) -> DigestResponse, Control;
+    init(InitRequest) -> InitResponse, Control;
+    nodes(NodesRequest) -> NodesResponse, Control;
+    ranges(RangesRequest) -> RangesResponse, Control;
+    check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse, Control;
+    raft_vote(RaftVoteRequest) -> RaftVoteResponse, Urgent;
+    raft_transfer(RaftTransferRequest) -> RaftTransferResponse, Urgent;
 }
 
 /// Spawns work that belongs to the caller's end of a stream.

@@ -21,6 +21,8 @@ pub struct Faults {
     pub duplicates_per_mille: u64,
     /// The longest time until an end notices that its connection broke.
     pub notice_ms_max: u64,
+    /// What one endpoint can send to another in a second; 0: as much as it likes.
+    pub bytes_per_second: u64,
 }
 
 impl Faults {
@@ -34,6 +36,7 @@ impl Faults {
             loss_per_10_000: 0,
             duplicates_per_mille: 0,
             notice_ms_max: 100,
+            bytes_per_second: 0,
         }
     }
 
@@ -47,6 +50,7 @@ impl Faults {
             loss_per_10_000: 20,
             duplicates_per_mille: 10,
             notice_ms_max: 2_000,
+            bytes_per_second: 0,
         }
     }
 

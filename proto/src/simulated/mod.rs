@@ -1,4 +1,4 @@
-//! The network of a deterministic simulation: delay, loss, duplication, reordering, partitions, crashed nodes.
+//! The network of a deterministic simulation: delay, bandwidth, loss, duplication, reordering, partitions, crashed nodes.
 //!
 //! Every message is encoded and decoded, as on a wire. A call behaves as one over a TCP connection does: what is lost
 //! shows to the caller as a broken connection, after a while, and the caller cannot know whether the request arrived.
@@ -9,6 +9,7 @@
 
 mod call;
 mod faults;
+mod link;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,8 @@ use prost::Message;
 use tonic::Status;
 
 pub use self::faults::{Counts, Faults};
+use self::link::Links;
+use crate::lane::Lane;
 use crate::service::{Network, NodeService};
 
 /// The network. Clones share it.
@@ -38,6 +41,7 @@ impl SimulatedNetwork {
             nodes: BTreeMap::new(),
             silent: BTreeSet::new(),
             cuts: BTreeSet::new(),
+            links: Links::default(),
             counts: Counts::default(),
         };
         Self { wire: Arc::new(Wire { state: Mutex::new(state) }) }
@@ -122,7 +126,17 @@ struct Endpoint {
 
 impl Network for Endpoint {
     fn connect(&self, address: &str) -> Arc<dyn NodeService> {
-        Arc::new(call::Remote::new(self.wire.clone(), self.name.clone(), Arc::from(address)))
+        self.remote(address, Lane::Replication)
+    }
+
+    fn connect_urgent(&self, address: &str) -> Arc<dyn NodeService> {
+        self.remote(address, Lane::Urgent)
+    }
+}
+
+impl Endpoint {
+    fn remote(&self, address: &str, appends: Lane) -> Arc<dyn NodeService> {
+        Arc::new(call::Remote::new(self.wire.clone(), self.name.clone(), Arc::from(address), appends))
     }
 }
 
@@ -138,6 +152,7 @@ struct State {
     silent: BTreeSet<String>,
     /// Cut directions: (from, to).
     cuts: BTreeSet<(String, String)>,
+    links: Links,
     counts: Counts,
 }
 
@@ -166,8 +181,8 @@ impl Wire {
         state.silent.contains(from) || state.cuts.contains(&(from.to_owned(), to.to_owned()))
     }
 
-    /// Draws the fate of a message that leaves now.
-    fn send(&self, from: &str, to: &str) -> Fate {
+    /// Draws the fate of a message of so many bytes that leaves now.
+    fn send(&self, from: &str, to: &str, lane: Lane, bytes: usize) -> Fate {
         let cut = self.is_cut(from, to);
         let mut state = self.state.lock();
         state.counts.messages += 1;
@@ -177,7 +192,8 @@ impl Wire {
         }
         let (delay, slow) = state.faults.delay();
         state.counts.slow += u64::from(slow);
-        Fate::Arrives(delay)
+        let bytes_per_second = state.faults.bytes_per_second;
+        Fate::Arrives(delay + state.links.transmit(bytes_per_second, from, to, lane, bytes))
     }
 
     fn duplicates(&self) -> bool {

@@ -13,6 +13,7 @@ use tonic::Status;
 
 use super::call::{Carried, Remote, spawn_here};
 use super::{Fate, broken};
+use crate::lane::Lane;
 use crate::service::{RequestStream, ResponseStream};
 use crate::v1::{RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk, RaftSnapshotResponse};
 
@@ -48,6 +49,7 @@ type OnItsWay<T> = (Instant, Option<Result<T, Status>>);
 /// or the other end lost interest.
 async fn pump<T: Carried>(
     remote: Remote,
+    lane: Lane,
     connection: Connection,
     mut input: Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>,
     wire: mpsc::Sender<OnItsWay<T>>,
@@ -61,7 +63,8 @@ async fn pump<T: Carried>(
             () = remote.breaks() => return connection.break_off(),
             item = input.next() => item,
         };
-        let Fate::Arrives(delay) = remote.wire.send(&remote.from, &remote.to) else {
+        let bytes = item.as_ref().and_then(|item| item.as_ref().ok()).map_or(0, T::encoded_len);
+        let Fate::Arrives(delay) = remote.send(lane, bytes) else {
             clock::sleep(remote.wire.notice()).await;
             return connection.break_off();
         };
@@ -108,12 +111,13 @@ fn arrivals<T: Carried>(
 /// Starts the caller's half of a stream; gives the callee's end of it.
 fn requests<T: Carried>(
     remote: &Remote,
+    lane: Lane,
     connection: &Connection,
     kind: &'static str,
     input: RequestStream<T>,
 ) -> RequestStream<T> {
     let (sender, receiver) = mpsc::channel(WINDOW);
-    spawn_here(pump(remote.clone(), connection.clone(), Box::pin(input.map(Ok)), sender));
+    spawn_here(pump(remote.clone(), lane, connection.clone(), Box::pin(input.map(Ok)), sender));
     let arrivals = arrivals(remote.clone(), connection.clone(), kind, receiver);
     Box::pin(arrivals.scan((), |(), message| futures::future::ready(message.ok())))
 }
@@ -123,12 +127,13 @@ pub(super) async fn append(
     remote: &Remote,
     input: RequestStream<RaftAppendRequest>,
 ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
-    remote.arrive(remote.wire.send(&remote.from, &remote.to)).await?;
+    let lane = remote.appends;
+    remote.arrive(remote.send(lane, 0)).await?;
     let Some(node) = remote.wire.node(&remote.to) else {
         return Err(Status::unavailable(format!("{} refuses the connection", remote.to)));
     };
     let connection = Connection::new();
-    let requests = requests(remote, &connection, "raft_append", input);
+    let requests = requests(remote, lane, &connection, "raft_append", input);
     let (sender, receiver) = mpsc::channel(WINDOW);
     let back = remote.back();
     let (pumped, broken) = (back.clone(), connection.clone());
@@ -137,7 +142,7 @@ pub(super) async fn append(
             Ok(output) => output,
             Err(status) => Box::pin(futures::stream::iter([Err(status)])),
         };
-        pump(pumped, broken, output, sender).await;
+        pump(pumped, lane, broken, output, sender).await;
     }));
     Ok(arrivals(back, connection, "raft_append", receiver))
 }
@@ -147,14 +152,15 @@ pub(super) async fn snapshot(
     remote: &Remote,
     input: RequestStream<RaftSnapshotChunk>,
 ) -> Result<RaftSnapshotResponse, Status> {
-    remote.arrive(remote.wire.send(&remote.from, &remote.to)).await?;
+    let lane = Lane::Snapshots;
+    remote.arrive(remote.send(lane, 0)).await?;
     let Some(node) = remote.wire.node(&remote.to) else {
         return Err(Status::unavailable(format!("{} refuses the connection", remote.to)));
     };
     let connection = Connection::new();
-    let chunks = requests(remote, &connection, "raft_snapshot", input);
+    let chunks = requests(remote, lane, &connection, "raft_snapshot", input);
     let handling =
         node.scope.spawn_on(&Handle::current(), async move { node.service.raft_snapshot(chunks).await });
     let answer = remote.handled(handling).await?;
-    remote.answer("raft_snapshot", answer).await
+    remote.answer("raft_snapshot", lane, answer).await
 }

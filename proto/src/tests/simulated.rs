@@ -113,3 +113,23 @@ fn a_seed_run_twice_has_equal_traces_and_another_seed_has_not() {
     assert_eq!(counts, run(5));
     assert_ne!(counts.trace, run(6).trace);
 }
+
+#[test]
+fn a_link_with_a_bandwidth_carries_lane_by_lane_in_order() {
+    simulate(7, async |network| {
+        network.set_faults(Faults { bytes_per_second: 1_000_000, ..Faults::none() });
+        let _node = node(&network, "n1");
+        let client = network.for_endpoint("g1").connect("n1");
+        let took = async |bytes: usize| {
+            let began = clock::now();
+            client.batch(get(vec![0; bytes])).await.unwrap();
+            clock::now().duration_since(began).as_millis()
+        };
+        // There and, as an echo, back.
+        let large = took(1_000_000).await;
+        assert!((2_000..2_100).contains(&large), "{large} ms");
+        let (first, second, small) = futures::join!(took(1_000_000), took(1_000_000), took(1_000));
+        assert!((3_000..4_200).contains(&second) && first < second, "{first} ms, {second} ms");
+        assert!(small < 100, "{small} ms: a small request waits on no large one's lane");
+    });
+}

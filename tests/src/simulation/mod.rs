@@ -6,8 +6,8 @@
 //! hash over every message delivered.
 //!
 //! A run: start the nodes and join them (`cluster`), write the first state, let workers of each gateway transfer money
-//! (`bank`) and append to lists (`lists`), by keys and values or by SQL (`sessions`), while the scenario's faults come
-//! and go (`nemesis`), heal everything, wait for the cluster to serve again, and check: sums, acknowledged writes,
+//! (`bank`), append to lists (`lists`) and write rows of megabytes (`hoard`), by keys and values or by SQL (`sessions`),
+//! while the scenario's faults come and go (`nemesis`), heal everything, wait for the cluster to serve again, and check: sums, acknowledged writes,
 //! dependency cycles (`cycles`) in the lists' `history`, that the replicas are alike, that nothing panicked.
 
 mod bank;
@@ -15,6 +15,7 @@ mod cluster;
 mod cycles;
 mod gateway;
 mod history;
+mod hoard;
 mod lists;
 mod nemesis;
 mod panics;

@@ -20,6 +20,7 @@ pub struct Tally(Arc<Mutex<Seen>>);
 #[derive(Default)]
 struct Seen {
     commits: u64,
+    large_commits: u64,
     reads: u64,
     aborts: u64,
     ambiguous: u64,
@@ -57,6 +58,11 @@ impl Tally {
     /// A transaction with writes was acknowledged.
     pub(super) fn committed(&self) {
         self.0.lock().commits += 1;
+    }
+
+    /// A transaction with rows of megabytes was acknowledged.
+    pub(super) fn hauled(&self) {
+        self.0.lock().large_commits += 1;
     }
 
     /// A transaction that only reads was finished.
@@ -102,6 +108,8 @@ pub struct Report {
     pub seconds: u64,
     /// Transactions with writes that were acknowledged.
     pub commits: u64,
+    /// Those with rows of megabytes, which are not among them.
+    pub large_commits: u64,
     /// Transactions that only read.
     pub reads: u64,
     /// Conflicts and deadlocks.
@@ -131,6 +139,7 @@ impl Report {
             scenario: scenario.name.clone(),
             seconds: 0,
             commits: seen.commits,
+            large_commits: seen.large_commits,
             reads: seen.reads,
             aborts: seen.aborts,
             ambiguous: seen.ambiguous,
@@ -145,6 +154,7 @@ impl Report {
     pub fn below_floors(&self, scenario: &Scenario) -> Vec<String> {
         let floors = [
             ("commits", self.commits, scenario.floors.commits),
+            ("large commits", self.large_commits, scenario.floors.large_commits),
             ("faults", self.faults.total(), scenario.floors.faults),
         ];
         let missed = floors.into_iter().filter(|(_, reached, floor)| reached < floor);
@@ -156,12 +166,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable; \
+            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable; \
              {:>2} crashes {:>2} cuts {:>2} clocks, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
             self.seed,
             self.scenario,
             self.seconds,
             self.commits,
+            self.large_commits,
             self.reads,
             self.aborts,
             self.ambiguous,

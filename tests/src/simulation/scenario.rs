@@ -33,6 +33,9 @@ pub struct Scenario {
     /// How far a node's wall clock may be from that of the others, ahead or behind.
     #[serde(default)]
     pub clock_ms_max: u64,
+    /// Rows of megabytes.
+    #[serde(default)]
+    pub large: Large,
     /// The wire.
     pub network: NetworkOdds,
     /// How often each fault is drawn, in proportion to the others.
@@ -52,6 +55,18 @@ pub enum Interface {
     Sql,
 }
 
+/// Rows of megabytes, by keys and values only.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Large {
+    /// Workers of each gateway that write them.
+    pub haulers: u32,
+    /// The smallest row.
+    pub bytes_min: u64,
+    /// The largest row.
+    pub bytes_max: u64,
+}
+
 /// The wire; see [`Network`].
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +77,9 @@ pub struct NetworkOdds {
     pub loss_per_10_000: u64,
     pub duplicates_per_mille: u64,
     pub notice_ms_max: u64,
+    /// 0: no bound.
+    #[serde(default)]
+    pub bytes_per_second: u64,
 }
 
 /// Weights of the faults.
@@ -92,6 +110,9 @@ pub struct Odds {
 pub struct Floors {
     /// Transactions committed.
     pub commits: u64,
+    /// Transactions with rows of megabytes committed.
+    #[serde(default)]
+    pub large_commits: u64,
     /// Faults of the nemesis.
     pub faults: u64,
 }
@@ -105,6 +126,7 @@ impl Scenario {
             include_str!("../../simulation/partitions.toml"),
             include_str!("../../simulation/leases.toml"),
             include_str!("../../simulation/sessions.toml"),
+            include_str!("../../simulation/large.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }
@@ -124,6 +146,7 @@ impl Scenario {
             loss_per_10_000: self.network.loss_per_10_000,
             duplicates_per_mille: self.network.duplicates_per_mille,
             notice_ms_max: self.network.notice_ms_max,
+            bytes_per_second: self.network.bytes_per_second,
             ..Network::some()
         }
     }

@@ -8,12 +8,12 @@ use super::gateway::Gateway;
 use super::report::Tally;
 use super::scenario::{Interface, Scenario};
 use super::signals::Signals;
-use super::{bank, lists, sessions};
+use super::{bank, hoard, lists, sessions};
 
-/// A bank and lists.
+/// A bank, lists, and a hoard of large rows.
 pub(super) enum Workload {
     /// Through the client's transactions.
-    Keys { bank: Arc<bank::Bank>, lists: Arc<lists::Lists> },
+    Keys { bank: Arc<bank::Bank>, lists: Arc<lists::Lists>, hoard: Arc<hoard::Hoard> },
     /// Through sessions.
     Sql { bank: Arc<sessions::bank::Bank>, lists: Arc<sessions::lists::Lists> },
 }
@@ -24,6 +24,7 @@ impl Workload {
             Interface::Keys => Self::Keys {
                 bank: Arc::new(bank::Bank::new(scenario, tally.clone())),
                 lists: Arc::new(lists::Lists::new(scenario, tally.clone())),
+                hoard: Arc::new(hoard::Hoard::new(scenario, tally.clone())),
             },
             Interface::Sql => Self::Sql {
                 bank: Arc::new(sessions::bank::Bank::new(scenario, tally.clone())),
@@ -57,7 +58,7 @@ impl Workload {
         let mut workers = Vec::new();
         let told = || signals.clone();
         match self {
-            Self::Keys { bank, lists } => {
+            Self::Keys { bank, lists, hoard } => {
                 let client = || gateway.client();
                 let tellers =
                     (0..scenario.tellers).map(|_| gateway.spawn(bank.clone().teller(client(), told())));
@@ -68,6 +69,10 @@ impl Workload {
                 let appenders =
                     (0..scenario.appenders).map(|_| gateway.spawn(lists.clone().appender(client(), told())));
                 workers.extend(appenders);
+                for _ in 0..scenario.large.haulers {
+                    workers.push(gateway.spawn(hoard.clone().hauler(client(), told())));
+                    workers.push(gateway.spawn(hoard.clone().auditor(client(), told())));
+                }
             }
             Self::Sql { bank, lists } => {
                 let through = || gateway.clone();
@@ -89,9 +94,10 @@ impl Workload {
     pub(super) async fn settle(&self, gateway: &Gateway) -> Vec<String> {
         let mut violations = Vec::new();
         match self {
-            Self::Keys { bank, lists } => {
+            Self::Keys { bank, lists, hoard } => {
                 violations.extend(bank.settle(gateway.client()).await);
                 violations.extend(lists.settle(gateway.client()).await);
+                violations.extend(hoard.settle(gateway.client()).await);
             }
             Self::Sql { bank, lists } => {
                 violations.extend(bank.settle(gateway).await);
