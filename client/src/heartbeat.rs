@@ -71,6 +71,7 @@ async fn run(heartbeats: Weak<Heartbeats>, sender: Weak<Sender>) {
                     priority: 0,
                     catalog_version: 0,
                     timeout: TIMEOUT,
+                    transfer: Duration::ZERO,
                     patience: None,
                     commits: false,
                 };

@@ -24,6 +24,11 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 /// The longest pause between attempts.
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 
+/// How long so many bytes may be on their way to a range's leader and from there to the other replicas: 8 Mbit/s each.
+pub(crate) fn transfer(bytes: usize) -> Duration {
+    Duration::from_micros(bytes as u64 * 2)
+}
+
 /// What the header of a request says about its transaction, and how long it may take.
 #[derive(Clone)]
 pub(crate) struct Call {
@@ -33,6 +38,8 @@ pub(crate) struct Call {
     pub(crate) catalog_version: u64,
     /// How long the cluster may be unreachable.
     pub(crate) timeout: Duration,
+    /// What the request's bytes may take on their way, on top of that; see [`transfer`].
+    pub(crate) transfer: Duration,
     /// How long the range may let the request wait; `None`: it does not wait.
     pub(crate) patience: Option<Duration>,
     /// Whether it matters that a request may have been carried out though nobody answered.
@@ -175,14 +182,14 @@ impl Sender {
         call: &Call,
         build: impl Fn() -> operation::Operation,
     ) -> Result<Answer, Failure> {
-        let mut attempts = Attempts::new(call.timeout);
+        let mut attempts = Attempts::new(call.timeout + call.transfer);
         loop {
             attempts.made += 1;
             let Some((place, leader)) = route.leader() else {
                 return Err(Failure::Rerouted);
             };
             let left = attempts.deadline.saturating_duration_since(clock::now());
-            let limit = call.patience.unwrap_or_else(|| ATTEMPT_TIMEOUT.min(left));
+            let limit = call.patience.unwrap_or_else(|| (ATTEMPT_TIMEOUT + call.transfer).min(left));
             let request = BatchRequest {
                 header: Some(self.header(route, call, attempts.made, limit)),
                 operations: vec![Operation { operation: Some(build()) }],

@@ -1,6 +1,7 @@
 //! The state machine of a store's ranges, as replication drives it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -54,18 +55,14 @@ impl Machine {
 }
 
 impl Apply for Machine {
-    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> Vec<Bytes> {
-        match self.cell(range_id) {
-            Ok(cell) if range_id == ROOT_RANGE => {
-                apply::apply(&cell, entries, Some(&mut *self.root.lock()), batch)
-            }
-            Ok(cell) => apply::apply(&cell, entries, None, batch),
-            Err(error) => {
-                // The engine is poisoned: the write of this batch fails too, and stops the group.
-                tracing::error!(range = range_id, %error, "the range's state cannot be read");
-                entries.iter().map(|_| Bytes::from_static(apply::UNREADABLE)).collect()
-            }
-        }
+    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> io::Result<Vec<Bytes>> {
+        let cell = self.cell(range_id).map_err(io::Error::other)?;
+        let applied = if range_id == ROOT_RANGE {
+            apply::apply(&cell, &self.db, entries, Some(&mut *self.root.lock()), batch)
+        } else {
+            apply::apply(&cell, &self.db, entries, None, batch)
+        };
+        applied.map_err(io::Error::other)
     }
 
     fn applied(&self, range_id: u64, _entries: &[ApplyEntry]) {

@@ -224,6 +224,7 @@ impl Transaction {
             priority: self.options.priority,
             catalog_version: self.options.catalog_version,
             timeout: self.options.timeout,
+            transfer: Duration::ZERO,
             patience: None,
             commits: false,
         }

@@ -1,6 +1,7 @@
 //! What the range layer gives to replication: how committed entries turn into writes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use bytes::Bytes;
 use lsm::WriteBatch;
@@ -101,8 +102,8 @@ pub trait Apply: Send + Sync + 'static {
     /// Turns entries into writes; one reply per entry (empty where there is nothing to say), each handed to whoever
     /// proposed it here. Replication adds the applied id and the membership to the same batch and writes it without WAL.
     ///
-    /// The replies are sent after [`Apply::applied`].
-    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> Vec<Bytes>;
+    /// The replies are sent after [`Apply::applied`]. An error stops the replica; nothing of the batch is written.
+    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> io::Result<Vec<Bytes>>;
 
     /// The batch that `entries` went into can be read.
     fn applied(&self, range_id: u64, entries: &[ApplyEntry]);

@@ -201,7 +201,7 @@ impl Machine {
         let entries: Vec<ApplyEntry> = entries.into_iter().map(|entry| self.observe(entry)).collect();
         let Some(last) = self.applied.id else { return Ok(()) };
         let mut batch = WriteBatch::new();
-        let replies = self.apply.apply(self.range_id, &entries, &mut batch);
+        let replies = self.apply.apply(self.range_id, &entries, &mut batch)?;
         if replies.len() != entries.len() {
             return Err(io::Error::other(format!("{} replies to {} entries", replies.len(), entries.len())));
         }

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use lsm::WriteBatch;
 use prost::Message;
 use proto::v1::range_command::Kind;
-use proto::v1::{CommitCommand, RangeCommand, RangeState, RootCommand};
+use proto::v1::{CommitCommand, RangeCommand, RangeState, RootCommand, Write};
 
+use super::pieces::{Aside, PiecesError};
 use super::state::{FORMAT, RangeCell, replicas, state_key, transaction_key};
 use super::version;
 use crate::raft::ApplyEntry;
@@ -30,19 +31,28 @@ pub(crate) trait ApplyRoot {
     fn apply(&mut self, command: RootCommand, batch: &mut WriteBatch) -> Bytes;
 }
 
-/// Turns entries into writes; one reply each. `root` is there for the root range alone.
+/// Turns entries into writes; one reply each. `root` is there for the root range alone. After an error the replica must
+/// not go on.
 pub(crate) fn apply(
     cell: &RangeCell,
+    db: &lsm::Db,
     entries: &[ApplyEntry],
     mut root: Option<&mut dyn ApplyRoot>,
     batch: &mut WriteBatch,
-) -> Vec<Bytes> {
+) -> Result<Vec<Bytes>, PiecesError> {
     let serving = cell.serving();
+    let before = cell.state();
+    let mut aside = Aside::new(cell.range_id(), db);
     let mut state: Option<RangeState> = None;
     let mut replies = Vec::with_capacity(entries.len());
     for entry in entries {
+        let staged_term = state.as_ref().unwrap_or(&before).staged_term;
+        if staged_term != 0 && staged_term < entry.term {
+            aside.forget_before(entry.term, batch);
+            state.get_or_insert_with(|| RangeState::clone(&before)).staged_term = 0;
+        }
         if let Some(membership) = &entry.membership {
-            let state = state.get_or_insert_with(|| RangeState::clone(&cell.state()));
+            let state = state.get_or_insert_with(|| RangeState::clone(&before));
             state.replicas = replicas(membership);
             state.config_epoch = entry.index;
         }
@@ -60,21 +70,39 @@ pub(crate) fn apply(
         };
         if let Some(serving) = &serving
             && serving.term == command.proposer_term
+            && matches!(command.kind, Some(Kind::Commit(_)))
         {
             serving.applying(command.sequence);
         }
-        let epoch = match &state {
-            Some(state) => state.span_epoch,
-            None => cell.state().span_epoch,
-        };
+        let epoch = state.as_ref().unwrap_or(&before).span_epoch;
         replies.push(match command.kind {
-            Some(Kind::Commit(_)) if command.span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
-            Some(Kind::Commit(commit)) => {
-                apply_commit(cell.range_id(), entry.index, &commit, batch);
+            Some(Kind::Commit(commit)) if command.span_epoch != epoch => {
+                if let Some(staged) = &commit.staged {
+                    aside.forget(entry.term, staged.number, batch);
+                }
+                Bytes::from_static(STALE_EPOCH)
+            }
+            Some(Kind::Commit(mut commit)) => {
+                let writes = match &commit.staged {
+                    Some(staged) => aside.take(entry.term, staged, batch)?,
+                    None => std::mem::take(&mut commit.writes),
+                };
+                apply_commit(cell.range_id(), entry.index, &commit, &writes, batch);
+                Bytes::from_static(APPLIED)
+            }
+            Some(Kind::Stage(stage)) => {
+                aside.put(entry.term, stage.number, stage.piece, stage.bytes);
+                if state.as_ref().unwrap_or(&before).staged_term != entry.term {
+                    state.get_or_insert_with(|| RangeState::clone(&before)).staged_term = entry.term;
+                }
+                Bytes::from_static(APPLIED)
+            }
+            Some(Kind::Forget(forget)) => {
+                aside.forget(entry.term, forget.number, batch);
                 Bytes::from_static(APPLIED)
             }
             Some(Kind::Initialise(initialise)) => {
-                let state = state.get_or_insert_with(|| RangeState::clone(&cell.state()));
+                let state = state.get_or_insert_with(|| RangeState::clone(&before));
                 if state.span.is_none() {
                     state.span = initialise.span;
                     state.span_epoch = 1;
@@ -88,17 +116,18 @@ pub(crate) fn apply(
             None => Bytes::from_static(UNREADABLE),
         });
     }
+    aside.finish(batch);
     if let Some(state) = state {
         batch.put(&state_key(cell.range_id()), &state.encode_to_vec());
         cell.set_state(state);
     }
-    replies
+    Ok(replies)
 }
 
-fn apply_commit(range_id: u64, index: u64, commit: &CommitCommand, batch: &mut WriteBatch) {
+fn apply_commit(range_id: u64, index: u64, commit: &CommitCommand, writes: &[Write], batch: &mut WriteBatch) {
     let at = commit.commit_timestamp;
     let mut leaves_trace = false;
-    for write in &commit.writes {
+    for write in writes {
         match &write.value {
             Some(value) => {
                 batch.put_at(&write.key, at, &version::encode(commit.start_timestamp, value));

@@ -8,7 +8,7 @@
 //!    engine.
 //! 3. Locks queue in the lock table; what they return is the newest version.
 //! 4. A commit latches what it touches, checks that what it relied on is unchanged, picks its timestamp, marks its
-//!    keys, and proposes its effect to the range's replicas.
+//!    keys, and proposes its effect to the range's replicas: in one entry of the log, or in several (`pieces`).
 //! 5. Every replica applies the effect ([`apply`]); on the leader the marks, latches and locks go, and the
 //!    transaction's client is answered.
 
@@ -20,8 +20,12 @@ mod inflight;
 mod latches;
 mod locks;
 mod memory;
+mod pieces;
+#[cfg(test)]
+mod pieces_tests;
 mod refusal;
 mod replica;
+mod room;
 mod serving;
 pub(crate) mod state;
 mod version;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -11,6 +12,7 @@ use super::inflight::{InFlight, Mark, TermEnded};
 use super::latches::{LatchGuard, Latches};
 use super::locks::{Locks, TxnId};
 use super::memory::ReadMemory;
+use super::room::Room;
 
 /// One term of a range's leader.
 ///
@@ -33,6 +35,9 @@ pub(crate) struct Serving {
     pub(crate) locks: Arc<Locks>,
     /// The schema in force.
     pub(crate) gate: CatalogGate,
+    /// Room in the log.
+    pub(crate) room: Room,
+    staged: AtomicU64,
     proposals: Mutex<Proposals>,
 }
 
@@ -69,6 +74,8 @@ impl Serving {
             latches: Arc::default(),
             locks: Arc::default(),
             gate: CatalogGate::new(),
+            room: Room::default(),
+            staged: AtomicU64::new(0),
             proposals: Mutex::default(),
         }
     }
@@ -85,6 +92,11 @@ impl Serving {
         proposals.next += 1;
         proposals.standing.insert(sequence, proposal);
         Ok(ProposalGuard { serving: self.clone(), sequence, armed: true })
+    }
+
+    /// A number for a commit that goes into the log in pieces.
+    pub(crate) fn number_staged(&self) -> u64 {
+        self.staged.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The commit was certainly not proposed.
@@ -122,6 +134,7 @@ impl Serving {
         self.inflight.end();
         self.latches.end();
         self.locks.end();
+        self.room.end();
         drop(standing);
     }
 
@@ -144,11 +157,6 @@ pub(crate) struct ProposalGuard {
 }
 
 impl ProposalGuard {
-    /// The commit's number within the term.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
     /// The commit is about to be proposed: from now on it stands by itself.
     pub(crate) fn disarm(mut self) -> u64 {
         self.armed = false;

@@ -19,6 +19,9 @@ const KIND_STATE: u8 = 1;
 /// The kind of the rows that remember transactions which only deleted: start timestamp → commit timestamp.
 const KIND_TRANSACTIONS: u8 = 2;
 
+/// The kind of the rows that hold the pieces of large commits, aside until the last one decides.
+const KIND_STAGED: u8 = 9;
+
 /// The key of a range's state.
 pub(crate) fn state_key(range_id: u64) -> Bytes {
     keys::range::state(range_id, KIND_STATE)
@@ -32,6 +35,19 @@ pub(crate) fn state_span(range_id: u64) -> (Bytes, Bytes) {
 /// The key that remembers a transaction which left no version with its start timestamp behind.
 pub(crate) fn transaction_key(range_id: u64, start_timestamp: u64) -> Bytes {
     keys::range::state_of(range_id, KIND_TRANSACTIONS, &start_timestamp.to_be_bytes())
+}
+
+/// The key of one piece of a large commit: the commit's number within its term, and the piece's place.
+pub(crate) fn staged_key(range_id: u64, term: u64, number: u64, piece: u32) -> Bytes {
+    let name = [&term.to_be_bytes()[..], &number.to_be_bytes(), &piece.to_be_bytes()].concat();
+    keys::range::state_of(range_id, KIND_STAGED, &name)
+}
+
+/// The keys of all pieces of a large commit: start, end.
+pub(crate) fn staged_span(range_id: u64, term: u64, number: u64) -> (Bytes, Bytes) {
+    let start = staged_key(range_id, term, number, 0);
+    let end = keys::span::successor(&staged_key(range_id, term, number, u32::MAX));
+    (start, end)
 }
 
 /// One replica of a range: what all parts of the store know it by.

@@ -137,6 +137,14 @@ impl Cluster {
         panic!("not replicated in a minute");
     }
 
+    /// The number of the node that leads the range with data, as the first node knows it.
+    pub(crate) async fn leader_of_data(&self) -> u64 {
+        let directory = self.nodes[&1].directory(DirectoryRequest::default()).await.unwrap();
+        let range = directory.ranges.iter().find(|range| range.range_id == 2).unwrap();
+        let replica = range.replicas.iter().find(|r| r.node_id == range.leader_node_id).unwrap();
+        (1..=3).find(|number| address(*number) == replica.address).unwrap()
+    }
+
     /// A client of whichever node leads.
     pub(crate) async fn client(&self) -> Client {
         for _ in 0..600 {

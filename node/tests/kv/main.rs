@@ -8,6 +8,7 @@
 
 mod anomalies;
 mod harness;
+mod large;
 mod locks;
 mod refusals;
 mod replicas;

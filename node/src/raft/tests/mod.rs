@@ -43,7 +43,12 @@ struct KeyValue {
 }
 
 impl Apply for KeyValue {
-    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> Vec<Bytes> {
+    fn apply(
+        &self,
+        range_id: u64,
+        entries: &[ApplyEntry],
+        batch: &mut WriteBatch,
+    ) -> std::io::Result<Vec<Bytes>> {
         let apply = |entry: &ApplyEntry| {
             let Some(command) = &entry.command else { return Bytes::new() };
             let text = std::str::from_utf8(command).unwrap();
@@ -51,7 +56,7 @@ impl Apply for KeyValue {
             batch.put_at(&data_key(range_id, key), entry.index, value.as_bytes());
             command.clone()
         };
-        entries.iter().map(apply).collect()
+        Ok(entries.iter().map(apply).collect())
     }
 
     fn applied(&self, _range_id: u64, _entries: &[ApplyEntry]) {}

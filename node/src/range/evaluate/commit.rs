@@ -8,23 +8,16 @@
 //! A retry is recognised by its start timestamp, which every version carries: it is answered with the commit timestamp
 //! of the attempt that was applied, whether its checks would hold now or not.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use env::canary::{self, Canary};
-use env::task::JoinHandle;
-use prost::Message;
-use proto::v1::range_command::Kind;
-use proto::v1::{Check, Commit, CommitCommand, CommitResult, RangeCommand};
+use proto::v1::{Commit, CommitResult};
 
 use super::Evaluation;
-use crate::range::apply::{APPLIED, STALE_EPOCH};
+use super::propose::Proposer;
 use crate::range::latches::{Footprint, LatchGuard};
 use crate::range::locks::TxnId;
-use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
-use crate::range::serving::{Proposal, ProposalGuard};
-use crate::range::state::{FORMAT, transaction_key};
+use crate::range::state::transaction_key;
 use crate::range::version;
 
 /// The largest transaction: keys and values written.
@@ -39,7 +32,7 @@ impl Evaluation<'_> {
         let arrived = env::clock::now();
         let owner = self.owner()?;
         self.admit(self.header.start_timestamp).await?;
-        self.check_writes(&mut commit)?;
+        let bytes = self.check_writes(&mut commit)?;
         self.check_checks(&commit.checks)?;
         self.serving.locks.heartbeat(&owner.id);
         let latch = self.latch(&commit).await?;
@@ -58,25 +51,16 @@ impl Evaluation<'_> {
             return self.commit_reads(&commit, known, &owner.id).await;
         }
         self.replica.context.vitals.check_room()?;
-        let standing = self.stand(&commit, latch, owner.id)?;
-        let memory =
-            commit.writes.iter().map(|write| self.serving.memory.newest(&write.key)).max().unwrap_or(0);
-        let base = self.handed_out(known.max(memory)).await?;
-        self.remember(&commit.checks, base);
-        let commit_timestamp = base + 1;
-        standing.mark.decide(commit_timestamp);
-        let reply = self.propose(commit, commit_timestamp, standing.guard).await?;
-        if reply != APPLIED {
-            return Err(refused(&reply));
-        }
+        let proposer = Proposer::new(self, owner.id);
+        let commit_timestamp = proposer.commit(commit, bytes, known, latch, self.deadline).await?;
         let metrics = &self.replica.context.metrics;
         metrics.commits.increment(1);
         metrics.commit_seconds.record(env::clock::now().duration_since(arrived).as_secs_f64());
         Ok(CommitResult { commit_timestamp })
     }
 
-    /// Sorts the writes and refuses what cannot be written.
-    fn check_writes(&self, commit: &mut Commit) -> Result<(), Refusal> {
+    /// Sorts the writes and refuses what cannot be written; how many bytes they are.
+    fn check_writes(&self, commit: &mut Commit) -> Result<u64, Refusal> {
         let mut total = 0u64;
         for write in &commit.writes {
             self.check_key(&write.key)?;
@@ -96,7 +80,7 @@ impl Evaluation<'_> {
                 return Err(Refusal::Invalid("a transaction writes a key twice".to_owned()));
             }
         }
-        Ok(())
+        Ok(total)
     }
 
     /// Latches what is written and what is relied on, the catalog version included.
@@ -185,111 +169,13 @@ impl Evaluation<'_> {
         since.chain(versions).max().unwrap_or(0).max(self.header.start_timestamp)
     }
 
-    /// A timestamp that was handed out and is at least `timestamp`.
-    async fn handed_out(&self, timestamp: u64) -> Result<u64, Refusal> {
-        let time = &self.replica.context.time;
-        if timestamp <= time.observed() {
-            return Ok(timestamp);
-        }
-        let fresh = time.fresh().await?;
-        if timestamp <= fresh {
-            return Ok(fresh);
-        }
-        // A check from the future; no transaction that the oracle's time orders can have read there.
-        Err(Refusal::Invalid("a check starts above every timestamp that was handed out".to_owned()))
-    }
-
-    /// What was checked counts as read at `at`.
-    fn remember(&self, checks: &[Check], at: u64) {
-        for check in checks {
-            if check.end.is_empty() {
-                self.serving.memory.raise_slot(Slot::of(&check.start), at);
-            } else {
-                self.serving.memory.raise_span(&check.start, &check.end, at);
-            }
-        }
-        if self.header.catalog_version != 0 {
-            self.serving.memory.raise_slot(Slot::of(self.serving.gate.key()), at);
-        }
-    }
-
     /// A transaction without writes here: its checks hold now.
     async fn commit_reads(&self, commit: &Commit, known: u64, txn: &TxnId) -> Result<CommitResult, Refusal> {
-        let commit_timestamp = self.handed_out(known).await?;
-        self.remember(&commit.checks, commit_timestamp);
+        let proposer = Proposer::new(self, *txn);
+        let commit_timestamp = proposer.handed_out(known).await?;
+        proposer.remember(&commit.checks, commit_timestamp);
         self.replica.prove_leadership(self.serving.term).await?;
         self.serving.locks.release_all(txn);
         Ok(CommitResult { commit_timestamp })
-    }
-
-    /// Marks the keys; from now on reads of them wait for the commit's timestamp.
-    fn stand(&self, commit: &Commit, latch: LatchGuard, txn: TxnId) -> Result<Standing, Refusal> {
-        let keys: Vec<Bytes> = commit.writes.iter().map(|write| write.key.clone()).collect();
-        let changes_catalog = keys.binary_search(self.serving.gate.key()).is_ok();
-        let mark = self.serving.inflight.enter(keys.iter());
-        let proposal = Proposal { keys, mark: mark.clone(), _latch: latch, txn, changes_catalog };
-        let guard = self.serving.stand(proposal)?;
-        Ok(Standing { mark, guard })
-    }
-
-    /// Proposes the effect and waits until it is applied here. It goes on if the caller goes away.
-    async fn propose(
-        &self,
-        commit: Commit,
-        commit_timestamp: u64,
-        guard: ProposalGuard,
-    ) -> Result<Bytes, Refusal> {
-        let term = self.serving.term;
-        let command = RangeCommand {
-            format: FORMAT,
-            span_epoch: self.state.span_epoch,
-            proposer_term: term,
-            sequence: guard.sequence(),
-            kind: Some(Kind::Commit(CommitCommand {
-                commit_timestamp,
-                start_timestamp: self.header.start_timestamp,
-                txn_id: self.header.txn_id.clone(),
-                writes: commit.writes,
-            })),
-        };
-        let command = Bytes::from(command.encode_to_vec());
-        let (group, serving) = (self.replica.group.clone(), self.serving.clone());
-        let task = self.replica.context.tasks.spawn(async move {
-            let sequence = guard.disarm();
-            let proposed = group.propose_in(term, command).await;
-            if let Err(crate::raft::ProposeError::NotLeader { .. }) = proposed {
-                serving.abandon(sequence);
-            }
-            proposed
-        });
-        let outcome = match self.deadline {
-            Some(deadline) => {
-                let patience = deadline.saturating_duration_since(env::clock::now());
-                let timeout =
-                    |_| Refusal::Ambiguous("the deadline passed before the commit was applied".to_owned());
-                env::clock::timeout(patience, joined(task)).await.map_err(timeout)?
-            }
-            None => joined(task).await,
-        };
-        Ok(outcome??.reply)
-    }
-}
-
-/// A commit whose keys are marked.
-struct Standing {
-    mark: Arc<crate::range::inflight::Mark>,
-    guard: ProposalGuard,
-}
-
-/// The task's output, where only its end can be lost.
-async fn joined<T>(task: JoinHandle<T>) -> Result<T, Refusal> {
-    task.await.map_err(|_| Refusal::Ambiguous("the node is stopping".to_owned()))
-}
-
-fn refused(reply: &[u8]) -> Refusal {
-    if reply == STALE_EPOCH {
-        Refusal::Retry("the range's span has changed; nothing was done".to_owned())
-    } else {
-        Refusal::Unavailable("the range could not read its own command; nothing was done".to_owned())
     }
 }

@@ -2,6 +2,7 @@
 
 mod commit;
 mod lock;
+mod propose;
 mod read;
 mod validate;
 

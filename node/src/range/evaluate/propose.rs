@@ -1,0 +1,276 @@
+//! The second half of a commit, once its checks hold: from its latches to its effect.
+//!
+//! A commit that fits into one entry of the log marks its keys, decides its timestamp and is proposed. A larger one first
+//! has its [`Pieces`] put aside by all replicas, a few at a time, so that others' commits go between them; only then it
+//! marks its keys and decides. Until then its latches keep other writers off its keys and off what it relied on, while
+//! reads go on, for nothing is decided yet.
+//!
+//! What is proposed goes on if the caller goes away, so that its next attempt finds the outcome; but a commit in pieces
+//! that has not decided by the caller's deadline is taken back, and its pieces are forgotten.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use env::clock::Instant;
+use env::task::JoinHandle;
+use futures::{StreamExt, TryStreamExt};
+use prost::Message;
+use proto::v1::range_command::Kind;
+use proto::v1::{Check, Commit, CommitCommand, ForgetCommand, RangeCommand, StageCommand, Staged, Write};
+
+use super::Evaluation;
+use crate::raft::{Group, ProposeError, Proposed};
+use crate::range::apply::{APPLIED, STALE_EPOCH};
+use crate::range::latches::LatchGuard;
+use crate::range::locks::TxnId;
+use crate::range::memory::Slot;
+use crate::range::pieces::{PIECE_BYTES, Pieces};
+use crate::range::refusal::Refusal;
+use crate::range::replica::Context;
+use crate::range::room::Taken;
+use crate::range::serving::{Proposal, ProposalGuard, Serving};
+use crate::range::state::FORMAT;
+
+/// Pieces of one commit that are on their way at a time; [`Room`](crate::range::room::Room) bounds all commits' together.
+const PIECES_UNDER_WAY: usize = 8;
+
+/// How much longer than its deadline the caller of a commit in pieces waits to hear that it was taken back.
+const TAKING_BACK: Duration = Duration::from_millis(100);
+
+/// All that a commit needs once its checks hold; its own, so that it can go on without its caller.
+#[derive(Clone)]
+pub(super) struct Proposer {
+    group: Arc<Group>,
+    serving: Arc<Serving>,
+    context: Arc<Context>,
+    span_epoch: u64,
+    start_timestamp: u64,
+    catalog_version: u64,
+    txn: TxnId,
+}
+
+impl Proposer {
+    /// Of the transaction that is being evaluated.
+    pub(super) fn new(evaluation: &Evaluation<'_>, txn: TxnId) -> Self {
+        Self {
+            group: evaluation.replica.group.clone(),
+            serving: evaluation.serving.clone(),
+            context: evaluation.replica.context.clone(),
+            span_epoch: evaluation.state.span_epoch,
+            start_timestamp: evaluation.header.start_timestamp,
+            catalog_version: evaluation.header.catalog_version,
+            txn,
+        }
+    }
+
+    /// Commits above `known` what was found to be right under `latch`; the timestamp. `bytes` is what the writes take.
+    pub(super) async fn commit(
+        self,
+        commit: Commit,
+        bytes: u64,
+        known: u64,
+        latch: LatchGuard,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Refusal> {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let tasks = self.context.tasks.clone();
+        let (proposed, deadline) = if bytes > PIECE_BYTES {
+            let proposed = tasks.spawn(self.commit_in_pieces(commit, known, latch, deadline));
+            (proposed, deadline.map(|deadline| deadline + TAKING_BACK))
+        } else {
+            let room = within(deadline, self.serving.room.take(bytes), taken_back).await??;
+            let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
+            let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch).await?;
+            (tasks.spawn(self.propose(commit_timestamp, commit.writes, None, guard, room)), deadline)
+        };
+        let unknown = || Refusal::Ambiguous("the deadline passed before the commit was applied".to_owned());
+        within(deadline, joined(proposed), unknown).await??
+    }
+
+    async fn commit_in_pieces(
+        self,
+        commit: Commit,
+        known: u64,
+        latch: LatchGuard,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Refusal> {
+        let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
+        let staging = Staging { number: self.serving.number_staged(), proposer: Some(self.clone()) };
+        let staged = staging.stage(self.clone(), Pieces::cut(commit.writes), deadline).await?;
+        let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch).await?;
+        staging.proposed();
+        self.propose(commit_timestamp, Vec::new(), Some(staged), guard, Taken::nothing()).await
+    }
+
+    /// Marks the keys, so that from now on reads of them wait for the commit's timestamp, and decides it.
+    async fn decide(
+        &self,
+        keys: Vec<Bytes>,
+        checks: &[Check],
+        known: u64,
+        latch: LatchGuard,
+    ) -> Result<(u64, ProposalGuard), Refusal> {
+        let changes_catalog = keys.binary_search(self.serving.gate.key()).is_ok();
+        let mark = self.serving.inflight.enter(keys.iter());
+        // What was read until then; whoever reads later waits.
+        let memory = keys.iter().map(|key| self.serving.memory.newest(key)).max().unwrap_or(0);
+        let proposal = Proposal { keys, mark: mark.clone(), _latch: latch, txn: self.txn, changes_catalog };
+        let guard = self.serving.stand(proposal)?;
+        let base = self.handed_out(known.max(memory)).await?;
+        self.remember(checks, base);
+        mark.decide(base + 1);
+        Ok((base + 1, guard))
+    }
+
+    /// A timestamp that was handed out and is at least `timestamp`.
+    pub(super) async fn handed_out(&self, timestamp: u64) -> Result<u64, Refusal> {
+        let time = &self.context.time;
+        if timestamp <= time.observed() {
+            return Ok(timestamp);
+        }
+        let fresh = time.fresh().await?;
+        if timestamp <= fresh {
+            return Ok(fresh);
+        }
+        // A check from the future; no transaction that the oracle's time orders can have read there.
+        Err(Refusal::Invalid("a check starts above every timestamp that was handed out".to_owned()))
+    }
+
+    /// What was checked counts as read at `at`.
+    pub(super) fn remember(&self, checks: &[Check], at: u64) {
+        for check in checks {
+            if check.end.is_empty() {
+                self.serving.memory.raise_slot(Slot::of(&check.start), at);
+            } else {
+                self.serving.memory.raise_span(&check.start, &check.end, at);
+            }
+        }
+        if self.catalog_version != 0 {
+            self.serving.memory.raise_slot(Slot::of(self.serving.gate.key()), at);
+        }
+    }
+
+    /// Proposes the effect and waits until it is applied here; the commit's timestamp.
+    async fn propose(
+        self,
+        commit_timestamp: u64,
+        writes: Vec<Write>,
+        staged: Option<Staged>,
+        guard: ProposalGuard,
+        _room: Taken,
+    ) -> Result<u64, Refusal> {
+        let sequence = guard.disarm();
+        let kind = Kind::Commit(CommitCommand {
+            commit_timestamp,
+            start_timestamp: self.start_timestamp,
+            txn_id: Bytes::copy_from_slice(&self.txn),
+            writes,
+            staged,
+        });
+        let proposed = self.log(sequence, kind).await;
+        if let Err(ProposeError::NotLeader { .. }) = proposed {
+            self.serving.abandon(sequence);
+        }
+        let reply = proposed?.reply;
+        if reply != APPLIED {
+            return Err(refused(&reply));
+        }
+        Ok(commit_timestamp)
+    }
+
+    /// Has a command logged and applied, unless the term is over.
+    async fn log(&self, sequence: u64, kind: Kind) -> Result<Proposed, ProposeError> {
+        let command = RangeCommand {
+            format: FORMAT,
+            span_epoch: self.span_epoch,
+            proposer_term: self.serving.term,
+            sequence,
+            kind: Some(kind),
+        };
+        self.group.propose_in(self.serving.term, command.encode_to_vec().into()).await
+    }
+
+    /// Has one piece put aside. A piece whose fate is unknown is as good as one that was not proposed: its term is over,
+    /// and the next one forgets it.
+    async fn stage(&self, number: u64, piece: u32, bytes: Bytes) -> Result<(), Refusal> {
+        let _room = self.serving.room.take(bytes.len()).await?;
+        match self.log(0, Kind::Stage(StageCommand { number, piece, bytes })).await {
+            Ok(staged) if staged.reply == APPLIED => Ok(()),
+            Ok(staged) => Err(refused(&staged.reply)),
+            Err(ProposeError::NotLeader { leader }) => Err(Refusal::NotLeader(leader)),
+            Err(ProposeError::Ambiguous) => Err(Refusal::NotLeader(None)),
+            Err(ProposeError::Fatal(why)) => {
+                Err(Refusal::Unavailable(format!("the replica has stopped: {why}; nothing was done")))
+            }
+        }
+    }
+}
+
+/// Pieces that are aside or on their way there. Unless the commit that takes them is proposed, they are forgotten.
+struct Staging {
+    number: u64,
+    proposer: Option<Proposer>,
+}
+
+impl Staging {
+    /// Puts all pieces aside.
+    async fn stage(
+        &self,
+        proposer: Proposer,
+        pieces: Pieces,
+        deadline: Option<Instant>,
+    ) -> Result<Staged, Refusal> {
+        let staging = futures::stream::iter(pieces.iter())
+            .map(|(piece, bytes)| proposer.stage(self.number, piece, bytes))
+            .buffer_unordered(PIECES_UNDER_WAY)
+            .try_collect::<()>();
+        within(deadline, staging, taken_back).await??;
+        Ok(pieces.staged(self.number))
+    }
+
+    /// The commit that takes them is about to be proposed.
+    fn proposed(mut self) {
+        self.proposer = None;
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let Some(proposer) = self.proposer.take() else { return };
+        let (number, tasks) = (self.number, proposer.context.tasks.clone());
+        drop(tasks.spawn(async move {
+            // Refused where the term is over: then the next one forgets them.
+            let forgotten = proposer.log(0, Kind::Forget(ForgetCommand { number })).await;
+            tracing::debug!(number, ?forgotten, "the pieces of a commit that was given up");
+        }));
+    }
+}
+
+/// The output of `work`, or what is to be said if the deadline passes before.
+async fn within<T>(
+    deadline: Option<Instant>,
+    work: impl Future<Output = T>,
+    late: impl Fn() -> Refusal,
+) -> Result<T, Refusal> {
+    let Some(deadline) = deadline else { return Ok(work.await) };
+    let patience = deadline.saturating_duration_since(env::clock::now());
+    env::clock::timeout(patience, work).await.map_err(|_| late())
+}
+
+fn taken_back() -> Refusal {
+    Refusal::Unavailable("the deadline passed before the commit was proposed; nothing was done".to_owned())
+}
+
+/// The task's output, where only its end can be lost.
+async fn joined<T>(task: JoinHandle<T>) -> Result<T, Refusal> {
+    task.await.map_err(|_| Refusal::Ambiguous("the node is stopping".to_owned()))
+}
+
+fn refused(reply: &[u8]) -> Refusal {
+    if reply == STALE_EPOCH {
+        Refusal::Retry("the range's span has changed; nothing was done".to_owned())
+    } else {
+        Refusal::Unavailable("the range could not read its own command; nothing was done".to_owned())
+    }
+}
