@@ -30,8 +30,9 @@ use super::wire::{entry_from_wire, entry_to_wire, log_id_to_wire, vote_to_wire};
 /// Applied entries that stay in memory for followers a little behind, in bytes per group.
 const CACHE_BYTES: u64 = 1 << 20;
 
-/// The most that one read for replication returns, in bytes.
-const READ_BYTES_MAX: u64 = 1 << 20;
+/// The most that one read for replication returns, in bytes, and one entry: small beside what a link has on its way, so
+/// that a stream goes on while it waits for answers.
+const READ_BYTES_MAX: u64 = 256 << 10;
 
 struct Slot {
     term: u64,

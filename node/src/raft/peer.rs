@@ -22,13 +22,13 @@ use proto::{Code, Network, NodeService, ResponseStream, Status, v1};
 
 use super::apply::Store;
 use super::requests::{Answers, InFlight, requests};
-use super::send_snapshot::send_snapshot;
+use super::send_snapshot::{INSTALL_MAX, send_snapshot};
 use super::snapshot::SnapshotData;
 use super::types::{Types, Vote};
 use super::wire::{log_id_from_wire, log_id_to_wire, vote_from_wire, vote_to_wire};
 
-/// A stream whose oldest request waits for its answer for longer than this, or than openraft's own time to live if
-/// that is more, is given up and begun anew.
+/// A stream that waits for an answer for longer than this, or than openraft's own time to live if that is more, and than
+/// the bytes on their way may take, is given up and begun anew.
 const ANSWER_MAX: Duration = Duration::from_millis(500);
 
 /// Makes the ways to a group's other replicas.
@@ -61,6 +61,19 @@ impl RaftNetworkFactory<Types> for Peers {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, store: &Store) -> Peer {
+        let service = self.network.connect(&store.address);
+        self.peer(target, service)
+    }
+
+    /// Heartbeats must not wait behind entries.
+    async fn new_heartbeat_client(&mut self, target: u64, store: &Store) -> Peer {
+        let service = self.network.connect_urgent(&store.address);
+        self.peer(target, service)
+    }
+}
+
+impl Peers {
+    fn peer(&self, target: u64, service: Arc<dyn NodeService>) -> Peer {
         Peer {
             id: self.replica_id,
             target,
@@ -70,7 +83,7 @@ impl RaftNetworkFactory<Types> for Peers {
                 replica_id: target,
                 from_replica_id: self.replica_id,
             },
-            service: self.network.connect(&store.address),
+            service,
             sending: Arc::clone(&self.sending),
         }
     }
@@ -179,26 +192,21 @@ impl NetSnapshot<Types> for Peer {
         vote: Vote,
         snapshot: openraft::alias::SnapshotOf<Types, SnapshotData>,
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        option: RPCOption,
+        // Patience counts progress, and what only the receiver knows.
+        _option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
         let _sending = Sending::begin(&self.sending);
         let SnapshotData::Outgoing(outgoing) = snapshot.snapshot else {
             return Err(NetworkError::from_string("only a snapshot that was read can be sent").into());
         };
-        let sent = send_snapshot(
-            self.service.as_ref(),
-            self.header.clone(),
-            &vote,
-            &snapshot.meta,
-            *outgoing,
-            option.soft_ttl(),
-        );
+        let sent =
+            send_snapshot(self.service.as_ref(), self.header.clone(), &vote, &snapshot.meta, *outgoing);
         tokio::select! {
             biased;
             closed = cancel => Err(closed.into()),
             sent = sent => match sent {
                 Ok(Some(vote)) => Ok(SnapshotResponse::new(vote)),
-                Ok(None) => Err(self.timeout(RPCTypes::InstallSnapshot, option.soft_ttl()).into()),
+                Ok(None) => Err(self.timeout(RPCTypes::InstallSnapshot, INSTALL_MAX).into()),
                 Err(status) => Err(refused(status).into()),
             },
         }
@@ -266,19 +274,16 @@ impl Peer {
     }
 }
 
-/// The output of `work`, or nothing once the oldest request has waited for longer than `patience`.
+/// The output of `work`, or nothing once an answer is overdue; see [`Answers::due`].
 async fn in_time<S, F: Future>(work: F, answers: &Answers<S>, patience: Duration) -> Option<F::Output> {
     let mut work = std::pin::pin!(work);
     loop {
-        match answers.oldest() {
-            Some(request) => {
-                let deadline = request.sent + patience;
-                tokio::select! {
-                    biased;
-                    done = &mut work => return Some(done),
-                    () = env::clock::sleep_until(deadline) => return None,
-                }
-            }
+        match answers.due(patience) {
+            Some(due) => tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                () = env::clock::sleep_until(due) => return None,
+            },
             None => tokio::select! {
                 biased;
                 done = &mut work => return Some(done),

@@ -1,7 +1,7 @@
 //! Sends a snapshot to a follower: head, chunks of rows, end, on a stream of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::Stream;
@@ -11,14 +11,22 @@ use super::snapshot::Outgoing;
 use super::types::{SnapshotMeta, Vote};
 use super::wire::{FORMAT, log_id_to_wire, membership_to_wire, vote_from_wire, vote_to_wire};
 
-/// Sends it and returns the receiver's vote; nothing if for `patience` no chunk was taken and no answer came.
+/// How long the transport may take no further chunk: what it holds of them already, at 1 Mbit/s. A peer that is gone shows
+/// sooner, as a broken connection.
+const CHUNK_MAX: Duration = Duration::from_secs(120);
+
+/// How long the receiver may take, after the last chunk, to flush what it has and to take the snapshot in. It cannot be
+/// told to stop: sending again meanwhile would only be refused.
+pub(super) const INSTALL_MAX: Duration = Duration::from_secs(600);
+
+/// Sends it and returns the receiver's vote; nothing if for [`CHUNK_MAX`] no chunk was taken, or for [`INSTALL_MAX`] after
+/// the last one no answer came.
 pub(super) async fn send_snapshot(
     service: &dyn NodeService,
     target: v1::RaftTarget,
     vote: &Vote,
     meta: &SnapshotMeta,
     outgoing: Outgoing,
-    patience: Duration,
 ) -> Result<Option<Vote>, Status> {
     let head = v1::RaftSnapshotChunk {
         target: Some(target),
@@ -40,15 +48,16 @@ pub(super) async fn send_snapshot(
         }),
         ..Default::default()
     };
-    let taken = Arc::new(AtomicU64::new(0));
+    let taken = Arc::new(Taken::default());
     let mut sent =
         std::pin::pin!(service.raft_snapshot(Box::pin(chunks(head, outgoing, Arc::clone(&taken)))));
     let mut seen = 0;
     loop {
+        let patience = if taken.all.load(Ordering::Relaxed) { INSTALL_MAX } else { CHUNK_MAX };
         match env::clock::timeout(patience, sent.as_mut()).await {
             Ok(response) => return Ok(response?.vote.as_ref().map(vote_from_wire)),
             Err(_) => {
-                let now = taken.load(Ordering::Relaxed);
+                let now = taken.chunks.load(Ordering::Relaxed);
                 if now == seen {
                     return Ok(None);
                 }
@@ -56,6 +65,14 @@ pub(super) async fn send_snapshot(
             }
         }
     }
+}
+
+/// What the transport has taken.
+#[derive(Default)]
+struct Taken {
+    chunks: AtomicU64,
+    /// Nothing is left.
+    all: AtomicBool,
 }
 
 enum Left {
@@ -67,12 +84,12 @@ enum Left {
 fn chunks(
     head: v1::RaftSnapshotChunk,
     outgoing: Outgoing,
-    taken: Arc<AtomicU64>,
+    taken: Arc<Taken>,
 ) -> impl Stream<Item = v1::RaftSnapshotChunk> + Send {
     futures::stream::unfold(Some(Left::Head(Box::new(head), outgoing)), move |left| {
         let taken = Arc::clone(&taken);
         async move {
-            taken.fetch_add(1, Ordering::Relaxed);
+            taken.chunks.fetch_add(1, Ordering::Relaxed);
             match left? {
                 Left::Head(head, outgoing) => {
                     Some((*head, Some(Left::Rows { outgoing, chunks: 0, rows: 0 })))
@@ -101,6 +118,7 @@ fn chunks(
                             (message, Some(left))
                         }
                         None => {
+                            taken.all.store(true, Ordering::Relaxed);
                             let end = Some(v1::RaftSnapshotEnd { chunks, rows });
                             (v1::RaftSnapshotChunk { end, ..Default::default() }, None)
                         }
