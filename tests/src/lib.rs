@@ -1,6 +1,6 @@
 //! What the tests of the whole stand on: [`processes`] runs the real binary, [`ledger`] loads it and remembers what
 //! was acknowledged; [`lan`] gives them hosts of their own; [`embedded`] is a cluster in the test's own process, [`golden`] compares SQL with PostgreSQL,
-//! [`simulation`] runs the whole cluster in one thread under one seed.
+//! [`simulation`] runs the whole cluster in one thread under one seed, [`throttle`] makes links slow.
 
 pub mod embedded;
 pub mod golden;
@@ -8,3 +8,4 @@ pub mod lan;
 pub mod ledger;
 pub mod processes;
 pub mod simulation;
+pub mod throttle;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::throttle::{SlowLink, Speed};
+
 /// How long a process may take to come up.
 const READY_SECONDS: u64 = 60;
 
@@ -172,19 +174,53 @@ pub struct Cluster {
     pub addresses: Vec<String>,
     /// The gateways.
     pub gateways: Vec<Listener>,
+    /// The links to the nodes, where they are slow.
+    _links: Vec<SlowLink>,
 }
 
 impl Cluster {
     /// Starts and initialises a cluster below `folder`, and waits until it is fully replicated and answers SQL.
     pub fn start(folder: &Path, nodes: usize, gateways: usize) -> Self {
         let addresses: Vec<_> = (0..nodes).map(|_| free_address()).collect();
+        Self::start_at(folder, &addresses, addresses.clone(), gateways, Vec::new())
+    }
+
+    /// The same, where each node is reached over a link of this speed, by the others and by the gateways.
+    pub fn start_over(speed: Speed, folder: &Path, nodes: usize, gateways: usize) -> Self {
+        let listens: Vec<_> = (0..nodes).map(|_| free_address()).collect();
+        let links: Vec<_> = listens.iter().map(|listen| SlowLink::start(listen, speed)).collect();
+        let addresses = links.iter().map(|link| link.address.clone()).collect();
+        Self::start_at(folder, &listens, addresses, gateways, links)
+    }
+
+    fn start_at(
+        folder: &Path,
+        listens: &[String],
+        addresses: Vec<String>,
+        gateways: usize,
+        links: Vec<SlowLink>,
+    ) -> Self {
+        let nodes = listens.len();
         let join = addresses.join(",");
-        let mut cluster = Self { nodes: Vec::new(), addresses: addresses.clone(), gateways: Vec::new() };
-        for (number, address) in addresses.iter().enumerate() {
+        let mut cluster =
+            Self { nodes: Vec::new(), addresses: addresses.clone(), gateways: Vec::new(), _links: links };
+        for (number, (listen, address)) in listens.iter().zip(&addresses).enumerate() {
             let data = folder.join(format!("node{number}"));
             let data = data.to_str().expect("a UTF-8 path");
             cluster.nodes.push(Process::start(
-                &["node", "--data", data, "--listen", address, "--join", &join, "--http", &free_address()],
+                &[
+                    "node",
+                    "--data",
+                    data,
+                    "--listen",
+                    listen,
+                    "--advertise",
+                    address,
+                    "--join",
+                    &join,
+                    "--http",
+                    &free_address(),
+                ],
                 &folder.join(format!("node{number}.log")),
             ));
         }
