@@ -21,6 +21,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long a new cluster in this process may take until it answers.
 const READY: Duration = Duration::from_secs(60);
 
+/// How long it may be silent until that is told.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Pause between attempts to reach it.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -117,6 +120,25 @@ impl SqlServer {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.gateway.address()
+    }
+
+    /// Logs what is waited for until the cluster answers; completes never.
+    pub(crate) async fn tell_when_ready(&self) -> std::convert::Infallible {
+        let mut told = String::new();
+        loop {
+            let why = match env::clock::timeout(PATIENCE, self.client.ready()).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => chain(&error),
+                Err(_) => "none of the nodes in --join answers for a cluster yet".to_owned(),
+            };
+            if why != told {
+                tracing::info!(%why, "waiting for the cluster");
+                told = why;
+            }
+            env::clock::sleep(RETRY).await;
+        }
+        tracing::info!("the cluster answers");
+        std::future::pending().await
     }
 
     /// Waits until the cluster answers.

@@ -13,11 +13,14 @@ pub enum Canary {
     SkipValidation,
     /// A replica votes as soon as its process has started, and so breaks leases that it granted.
     LeaseWithoutFence,
+    /// Nobody ends a change of voters that was left half done.
+    JointForEver,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: &[Canary] = &[Canary::NoFsync, Canary::SkipValidation, Canary::LeaseWithoutFence];
+    pub const ALL: &[Canary] =
+        &[Canary::NoFsync, Canary::SkipValidation, Canary::LeaseWithoutFence, Canary::JointForEver];
 
     /// Its name, as `NUNATAK_CANARY` has it.
     pub fn name(self) -> &'static str {
@@ -25,6 +28,7 @@ impl Canary {
             Canary::NoFsync => "no-fsync",
             Canary::SkipValidation => "skip-validation",
             Canary::LeaseWithoutFence => "lease-without-fence",
+            Canary::JointForEver => "joint-for-ever",
         }
     }
 

@@ -16,6 +16,7 @@ use proto::v1::{
 };
 use proto::{Code, Network};
 
+use crate::addresses::is_address;
 use crate::error::NodeError;
 use crate::member::Member;
 use crate::options::NodeOptions;
@@ -42,7 +43,7 @@ pub(crate) fn founder(known: StoreIdentity) -> StoreIdentity {
 pub(crate) async fn found(
     member: &std::sync::Arc<Member>,
     options: &NodeOptions,
-    store_id: Bytes,
+    identity: &StoreIdentity,
 ) -> Result<(), NodeError> {
     let root = member.host.create(GroupSeed { range_id: ROOT_RANGE, replica_id: FIRST }).await?;
     let data = member.host.create(GroupSeed { range_id: FIRST_DATA_RANGE, replica_id: FIRST }).await?;
@@ -59,16 +60,17 @@ pub(crate) async fn found(
             replicas: vec![ReplicaDescriptor {
                 replica_id: FIRST,
                 node_id: FIRST,
-                address: options.address.clone(),
-                learner: false,
+                ..ReplicaDescriptor::default()
             }],
             leader_node_id: FIRST,
+            joint: false,
         });
     }
     let node = NodeRow {
         format: FORMAT,
         node_id: FIRST,
-        store_id,
+        store_id: identity.store_id.clone(),
+        generation: identity.generation,
         address: options.address.clone(),
         locality: options.locality.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -98,21 +100,30 @@ fn initialise(span: Span) -> Bytes {
     RangeCommand { format: FORMAT, kind, ..RangeCommand::default() }.encode_to_vec().into()
 }
 
-/// Asks each of the nodes once to be let in; the first answer, if there is one.
-pub(crate) async fn try_join(options: &NodeOptions, store_id: Bytes) -> Option<JoinResponse> {
-    let request = introduction(options, store_id);
+/// Asks each of the nodes once to be let in; the first answer, or why there is none.
+pub(crate) async fn try_join(
+    options: &NodeOptions,
+    identity: &StoreIdentity,
+) -> Result<JoinResponse, String> {
+    let request = introduction(options, identity);
+    let mut why = format!("there is nobody else to ask; `nunatak init --host {}` makes one", options.address);
     for address in options.join.iter().filter(|address| **address != options.address) {
-        match ask(&*options.network, address, &request).await {
-            Ok(answer) => return Some(answer),
-            Err(status) if status.code() == Code::FailedPrecondition && !status.message().is_empty() => {
-                if let Ok(answer) = ask(&*options.network, status.message(), &request).await {
-                    return Some(answer);
+        let refused = |asked: &str, status: &proto::Status| format!("{asked} answers: {}", status.message());
+        why = match ask(&*options.network, address, &request).await {
+            Ok(answer) => return Ok(answer),
+            Err(status) if status.code() == Code::FailedPrecondition && is_address(status.message()) => {
+                match ask(&*options.network, status.message(), &request).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(refusal) => refused(status.message(), &refusal),
                 }
             }
-            Err(status) => tracing::debug!(%address, %status, "not let in yet"),
-        }
+            Err(status) if status.code() == Code::FailedPrecondition => {
+                format!("{address} knows of no leader of the root range yet")
+            }
+            Err(status) => refused(address, &status),
+        };
     }
-    None
+    Err(why)
 }
 
 async fn ask(

@@ -14,6 +14,7 @@
 //! `bootstrap` makes a cluster or joins one; `offline` opens the directory of a node that has stopped; `consistency` compares replicas; `vitals` tells a full disk and a store that
 //! has stopped.
 
+pub mod addresses;
 mod bootstrap;
 mod consistency;
 mod error;

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use proto::v1::StoreIdentity;
+use proto::v1::{HelloRequest, HelloResponse, NodeDescriptor, StoreIdentity};
 use tokio::runtime::Runtime;
 
+use crate::addresses::{Addresses, Whereabouts};
 use crate::bootstrap::{found, founder, try_join};
-use crate::error::NodeError;
+use crate::error::{NodeError, chain};
 use crate::member::Member;
 use crate::metrics::Metrics;
 use crate::options::NodeOptions;
@@ -55,7 +56,8 @@ impl Node {
         let opening = options.clone();
         let opened = env::task::blocking(move || Store::open(&opening)).await;
         let store = opened.map_err(|_| NodeError::Unavailable("the runtime is stopping".to_owned()))??;
-        let link = RootLink::new(options.network.clone(), options.address.clone(), &options.join);
+        let addresses = Arc::new(Addresses::new(options.address.clone()));
+        let link = RootLink::new(options.network.clone(), addresses, &options.join);
         let raft_runtime = raft_runtime(&options)?;
         let vitals = Vitals::new(options.disk.clone(), store.dir().to_owned(), options.disk_reserve_bytes);
         let inner = Arc::new(Inner {
@@ -151,7 +153,7 @@ impl Inner {
             return Ok(false);
         }
         // A cluster that is there already is not split in two by a repeated command.
-        if let Some(joined) = try_join(&self.options, known.store_id.clone()).await {
+        if let Ok(joined) = try_join(&self.options, &known).await {
             let identity = StoreIdentity { cluster_id: joined.cluster_id, node_id: joined.node_id, ..known };
             self.become_member(identity).await?;
             return Ok(false);
@@ -160,8 +162,16 @@ impl Inner {
         Ok(true)
     }
 
-    /// Writes down what the node is, then starts as that. `becoming` is held.
+    /// Writes down what the node is, then starts as that. `becoming` is held. A node that has written it down and does not
+    /// start has failed: started again it goes on from there.
     async fn become_member(&self, identity: StoreIdentity) -> Result<(), NodeError> {
+        let became = self.start_member(identity).await;
+        became.inspect_err(|error| {
+            self.vitals.fail(format!("the node cannot start as a member of its cluster: {}", chain(error)));
+        })
+    }
+
+    async fn start_member(&self, identity: StoreIdentity) -> Result<(), NodeError> {
         if identity != self.store.identity() {
             self.store.set_identity(identity.clone())?;
         }
@@ -171,7 +181,7 @@ impl Inner {
         let member =
             Member::open(&self.options, &self.store, link, tasks, metrics, vitals, raft_runtime).await?;
         if identity.bootstrapping {
-            found(&member, &self.options, identity.store_id.clone()).await?;
+            found(&member, &self.options, &identity).await?;
             self.store.set_identity(StoreIdentity { bootstrapping: false, ..identity.clone() })?;
         }
         tracing::info!(node = identity.node_id, address = self.options.address, "member of the cluster");
@@ -223,7 +233,39 @@ impl Inner {
         let member = self.member();
         let replica = member.and_then(|member| member.replica(ROOT_RANGE));
         let leader = replica.and_then(|replica| replica.group.role().leader);
-        leader.map_or_else(|| self.link.leader_address(), |leader| leader.store.address)
+        let address = leader.and_then(|leader| self.link.addresses().address(leader.store.node_id));
+        address.unwrap_or_else(|| self.link.leader_address())
+    }
+
+    /// Who this is, what it knows of others, and what it holds of a range.
+    pub(crate) fn hello(&self, request: &HelloRequest) -> HelloResponse {
+        let StoreIdentity { cluster_id, store_id, node_id, generation, .. } = self.store.identity();
+        let addresses = self.link.addresses();
+        let is_own = !cluster_id.is_empty() && request.cluster_id == cluster_id;
+        let mut answer = HelloResponse {
+            cluster_id,
+            store_id,
+            node_id,
+            generation,
+            address: addresses.own().address,
+            ..HelloResponse::default()
+        };
+        if is_own {
+            if let Some(from) = &request.from {
+                addresses.hear(&Whereabouts::of(from));
+            }
+            let others = addresses.others().into_iter();
+            answer.nodes = others
+                .map(|Whereabouts { node_id, generation, address }| NodeDescriptor {
+                    node_id,
+                    generation,
+                    address,
+                    ..NodeDescriptor::default()
+                })
+                .collect();
+            answer.held = self.member().and_then(|member| member.held(request.range_id));
+        }
+        answer
     }
 
     fn stop_runtime(&self) {
@@ -249,6 +291,7 @@ impl std::fmt::Debug for Node {
 
 /// Asks to be let into a cluster until the node belongs to one.
 async fn join(inner: Arc<Inner>) {
+    let mut told = String::new();
     loop {
         {
             let _becoming = inner.becoming.lock().await;
@@ -256,17 +299,22 @@ async fn join(inner: Arc<Inner>) {
             if !known.cluster_id.is_empty() {
                 return;
             }
-            if let Some(joined) = try_join(&inner.options, known.store_id.clone()).await {
-                let root = joined.root.first().map(|root| root.replicas.clone()).unwrap_or_default();
-                inner.link.learn(root.iter().map(|replica| replica.address.as_str()));
-                let identity =
-                    StoreIdentity { cluster_id: joined.cluster_id, node_id: joined.node_id, ..known };
-                match inner.become_member(identity).await {
-                    Ok(()) => return,
-                    Err(error) => {
-                        tracing::error!(%error, "the node cannot start as a member of its cluster");
-                        return;
+            match try_join(&inner.options, &known).await {
+                Err(why) if why != told => {
+                    tracing::info!(%why, "waiting to be let into a cluster");
+                    told = why;
+                }
+                Err(_) => {}
+                Ok(joined) => {
+                    let addresses = inner.link.addresses();
+                    for node in &joined.nodes {
+                        addresses.take(&Whereabouts::of(node));
                     }
+                    let identity =
+                        StoreIdentity { cluster_id: joined.cluster_id, node_id: joined.node_id, ..known };
+                    // If that fails, the node has.
+                    let _ = inner.become_member(identity).await;
+                    return;
                 }
             }
         }

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use proto::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
-    NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk,
-    RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest, RaftVoteResponse,
-    RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest, WaitResponse,
+    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
+    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
+    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
+    WaitResponse,
 };
 use proto::{NodeService, RequestStream, ResponseStream, Status};
 use std::sync::Arc;
@@ -64,7 +65,8 @@ impl NodeService for Node {
             Some(replica) if header.range_id != ROOT_RANGE => replica,
             _ => return Ok(refuse(Refusal::StaleRange(member.directory().ranges))),
         };
-        let response = replica.batch(request).await;
+        let mut response = replica.batch(request).await;
+        member.say_where(&mut response);
         inner.metrics.batches.increment(1);
         inner.metrics.batch_seconds.record(env::clock::now().duration_since(started).as_secs_f64());
         Ok(response)
@@ -102,7 +104,13 @@ impl NodeService for Node {
     }
 
     async fn digest(&self, request: DigestRequest) -> Result<DigestResponse, Status> {
-        consistency::digest(&*self.inner().member_of(&request.cluster_id)?, request).await
+        let member = self.inner().member_of(&request.cluster_id)?;
+        let _permit = member.permit_digest()?;
+        consistency::digest(&*member, request).await
+    }
+
+    async fn hello(&self, request: HelloRequest) -> Result<HelloResponse, Status> {
+        Ok(self.inner().hello(&request))
     }
 
     async fn init(&self, _request: InitRequest) -> Result<InitResponse, Status> {
@@ -126,7 +134,9 @@ impl NodeService for Node {
         &self,
         _request: CheckConsistencyRequest,
     ) -> Result<CheckConsistencyResponse, Status> {
-        Ok(consistency::check(&*self.inner().a_member()?).await)
+        let member = self.inner().a_member()?;
+        let _permit = member.permit_check()?;
+        Ok(consistency::check(&*member).await)
     }
 
     async fn raft_vote(&self, request: RaftVoteRequest) -> Result<RaftVoteResponse, Status> {

@@ -34,6 +34,7 @@ const CHECKSUM_BYTES: usize = 8;
 /// # Invariants
 ///
 /// - No other process works on it while this exists.
+/// - Each opening has a larger generation than all before, and it is on disk before anybody hears of it.
 /// - The identity on disk is the one in memory: it is replaced in one step that lasts, before anything relies on it.
 pub(crate) struct Store {
     disk: Arc<dyn Disk>,
@@ -54,15 +55,15 @@ impl Store {
         disk.create_dir_all(&dir).map_err(failed("create"))?;
         let lock = lock(&*disk, &dir)?;
         let path = dir.join(IDENTITY);
-        let identity = match disk.exists(&path).map_err(failed("read"))? {
+        let mut identity = match disk.exists(&path).map_err(failed("read"))? {
             true => read_identity(&*disk, &path)?,
             false => {
                 let store_id = Bytes::copy_from_slice(&env::random::id());
-                let identity = StoreIdentity { format: FORMAT, store_id, ..StoreIdentity::default() };
-                write_identity(&*disk, &path, &identity)?;
-                identity
+                StoreIdentity { format: FORMAT, store_id, ..StoreIdentity::default() }
             }
         };
+        identity.generation += 1;
+        write_identity(&*disk, &path, &identity)?;
         let mut engine = engine_options(&disk, &dir);
         engine.memtable_bytes_max = options.memtable_bytes_max;
         engine.cache_bytes = options.cache_bytes;
@@ -104,9 +105,10 @@ impl Store {
 }
 
 /// What a node says of itself.
-pub(crate) fn introduction(options: &NodeOptions, store_id: Bytes) -> JoinRequest {
+pub(crate) fn introduction(options: &NodeOptions, identity: &StoreIdentity) -> JoinRequest {
     JoinRequest {
-        store_id,
+        store_id: identity.store_id.clone(),
+        generation: identity.generation,
         address: options.address.clone(),
         locality: options.locality.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -98,6 +98,18 @@ impl Vitals {
         Err(DiskFull { dir: self.dir.clone(), available, reserved: self.reserved_bytes })
     }
 
+    /// Something else than the disk has stopped the store.
+    pub(crate) fn fail(&self, why: String) {
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            if first {
+                tracing::error!(%why, "nothing is served any more");
+                *failure = Some(why);
+            }
+            first
+        });
+    }
+
     /// What has stopped the store, once something has.
     pub(crate) fn failure(&self) -> Option<String> {
         self.failure.borrow().clone()

@@ -14,10 +14,11 @@ use crate::service::{Network, NodeService, RequestStream, ResponseStream};
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
-    NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk,
-    RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest, RaftVoteResponse,
-    RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest, WaitResponse,
+    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
+    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
+    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
+    WaitResponse,
 };
 
 /// The nodes of this process. Clones share the registry.
@@ -107,6 +108,7 @@ forward! {
     allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse;
     wait(WaitRequest) -> WaitResponse;
     digest(DigestRequest) -> DigestResponse;
+    hello(HelloRequest) -> HelloResponse;
     init(InitRequest) -> InitResponse;
     nodes(NodesRequest) -> NodesResponse;
     ranges(RangesRequest) -> RangesResponse;

@@ -10,10 +10,11 @@ use tonic::Status;
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
-    NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk,
-    RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest, RaftVoteResponse,
-    RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest, WaitResponse,
+    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
+    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
+    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
+    WaitResponse,
 };
 
 /// A stream of requests, ended by the sender.
@@ -46,6 +47,8 @@ pub trait NodeService: Send + Sync + 'static {
     async fn wait(&self, request: WaitRequest) -> Result<WaitResponse, Status>;
     /// The digest of one replica of a range.
     async fn digest(&self, request: DigestRequest) -> Result<DigestResponse, Status>;
+    /// Who answers here; any process does, whether it belongs to a cluster or not.
+    async fn hello(&self, request: HelloRequest) -> Result<HelloResponse, Status>;
 
     /// Initialises the cluster.
     async fn init(&self, request: InitRequest) -> Result<InitResponse, Status>;

@@ -55,7 +55,7 @@ fn what_is_asked_wrongly_is_one_line_and_exit_2() {
         (&["start-single", "--config", &config], "listn"),
         (&["demo", "--config", "/nowhere"], "/nowhere"),
         (&["sql", "--url", &url, "-e", "SELECT 1"], "cannot connect"),
-        (&["init", "--host", &nobody], &nobody),
+        (&["init", "--host", &nobody, "--wait", "0"], &nobody),
         (&["admin", "nodes", "--host", &nobody], &nobody),
         (&["lsm", "stats", "--data", "/nowhere"], "/nowhere does not exist"),
         (&["lsm", "stats", "--data", &directory], "is not the data directory of a node"),
@@ -109,6 +109,31 @@ fn a_node_that_waits_for_its_cluster_is_healthy_and_not_ready() {
     let nodes: serde_json::Value = serde_json::from_slice(&nodes.stdout).expect("JSON");
     assert_eq!(nodes.as_array().map(Vec::len), Some(1), "{nodes}");
     assert_eq!(node.terminate(), Some(0), "{}", node.log());
+}
+
+#[test]
+fn init_gateway_and_node_wait_for_each_other_and_say_so() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (listen, sql) = (free_address(), free_address());
+    let gateway = Process::start(
+        &["gateway", "--listen", &sql, "--join", &listen, "--http", &free_address()],
+        &folder.path().join("gateway.log"),
+    );
+    let init = std::thread::spawn({
+        let listen = listen.clone();
+        move || nunatak(&["init", "--host", &listen])
+    });
+    await_ready("the gateway's line", &gateway, || gateway.log().contains("waiting for the cluster"));
+    let data = path(folder.path(), "data");
+    let node = Process::start(
+        &["node", "--data", &data, "--listen", &listen, "--join", &listen, "--http", &free_address()],
+        &folder.path().join("node.log"),
+    );
+    let made = init.join().expect("init ends");
+    assert!(made.status.success(), "{made:?}");
+    assert!(String::from_utf8_lossy(&made.stderr).contains("waiting up to"), "{made:?}");
+    await_ready("SQL", &gateway, || psql(&sql, "SELECT 1").as_deref() == Ok("1"));
+    assert!(node.log().contains("waiting"), "{}", node.log());
 }
 
 #[test]

@@ -41,7 +41,10 @@ impl Gateway {
             SqlServer::start(sql_listener, network, self.join.iter().map(Address::to_string).collect())?;
         let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)))?;
         tracing::info!(sql = %sql.address(), %http, "serving");
-        let signal = shutdown.requested().await;
+        let signal = tokio::select! {
+            signal = shutdown.requested() => signal,
+            never = sql.tell_when_ready() => match never {},
+        };
         tracing::info!(signal, "stopping");
         sql.shutdown().await;
         tracing::info!("stopped");

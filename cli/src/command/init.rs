@@ -1,8 +1,10 @@
 //! `nunatak init`: makes a cluster of the nodes that wait for it.
 
+use std::time::Duration;
+
 use clap::Args;
 use proto::v1::InitRequest;
-use proto::{Code, Network};
+use proto::{Code, Network, Status};
 
 use super::NODE_ADDRESS;
 use crate::address::Address;
@@ -10,19 +12,47 @@ use crate::failure::Failure;
 
 /// Initialise a cluster, once.
 ///
-/// Asks the node at --host to make the cluster; the other nodes then join it. Harmless if that was done before.
+/// Asks the node at --host to make the cluster; the other nodes then join it. Harmless if that was done before. A node
+/// that is starting is waited for.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// A node of the cluster
     #[arg(long, env = "NUNATAK_HOST", value_name = "ADDR", default_value = NODE_ADDRESS)]
     pub(crate) host: Address,
+
+    /// Wait this long for the node to answer
+    #[arg(long, env = "NUNATAK_WAIT", value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) wait: u64,
 }
+
+/// Pause between attempts to reach the node.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How long one attempt may take: making a cluster is a few writes.
+const ATTEMPT: Duration = Duration::from_secs(30);
 
 impl Init {
     /// Asks and says what came of it.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let node = proto::grpc::GrpcNetwork::new(None).connect(self.host.as_str());
-        let answer = node.init(InitRequest {}).await.map_err(|status| refused(&self.host, &status))?;
+        let deadline = env::clock::now() + Duration::from_secs(self.wait);
+        let mut told = false;
+        let answer = loop {
+            let asked = env::clock::timeout(ATTEMPT, node.init(InitRequest::default())).await;
+            match asked.unwrap_or_else(|_| Err(Status::unavailable("no answer in time"))) {
+                Ok(answer) => break answer,
+                Err(status) if status.code() != Code::Unavailable || env::clock::now() >= deadline => {
+                    return Err(refused(&self.host, &status));
+                }
+                Err(status) => {
+                    if !std::mem::replace(&mut told, true) {
+                        let (host, wait, why) = (&self.host, self.wait, status.message());
+                        eprintln!("nunatak: waiting up to {wait} s for the node at {host}: {why}");
+                    }
+                    env::clock::sleep(RETRY).await;
+                }
+            }
+        };
         let id: String = answer.cluster_id.iter().map(|byte| format!("{byte:02x}")).collect();
         if answer.already_initialised {
             println!("Cluster {id} is already initialised.");

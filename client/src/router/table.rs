@@ -95,7 +95,7 @@ fn route(
     let candidates: Vec<Candidate> = descriptor
         .replicas
         .iter()
-        .filter(|replica| !replica.learner)
+        .filter(|replica| !replica.learner && !replica.address.is_empty())
         .map(|replica| Candidate {
             node_id: replica.node_id,
             address: Arc::from(replica.address.as_str()),

@@ -71,7 +71,7 @@ pub(super) fn range(
         replica_id: node_id,
         node_id,
         address: format!("n{node_id}:1"),
-        learner: false,
+        ..ReplicaDescriptor::default()
     };
     RangeDescriptor {
         range_id,
@@ -80,6 +80,7 @@ pub(super) fn range(
         config_epoch: 1,
         replicas: vec![replica(1), replica(2)],
         leader_node_id: 1,
+        joint: false,
     }
 }
 
@@ -203,6 +204,7 @@ unimplemented_calls! {
     allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse;
     wait(WaitRequest) -> WaitResponse;
     digest(DigestRequest) -> DigestResponse;
+    hello(HelloRequest) -> HelloResponse;
     init(InitRequest) -> InitResponse;
     nodes(NodesRequest) -> NodesResponse;
     ranges(RangesRequest) -> RangesResponse;

@@ -1,5 +1,6 @@
 //! A node as a member of its cluster: the replicas it holds, and its life with the root range's leader.
 
+mod find;
 mod moves;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,13 +9,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use proto::v1::error::Kind;
 use proto::v1::{
-    DirectoryRequest, DirectoryResponse, JoinRequest, NodeHeartbeatRequest, NodeHeartbeatResponse,
-    RangeDescriptor, RangeStatus,
+    BatchResponse, DirectoryRequest, DirectoryResponse, JoinRequest, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, RangeDescriptor, RangeStatus, ReplicaFailure,
 };
-use proto::{Network, Status};
-use tokio::sync::Notify;
+use proto::{Code, Network, Status};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
+use crate::addresses::{Addresses, Whereabouts};
 use crate::error::NodeError;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
@@ -22,7 +25,7 @@ use crate::options::NodeOptions;
 use crate::raft::{Group, RaftHost, RaftOptions, Role};
 use crate::range::state::descriptor;
 use crate::range::{Context, Replica};
-use crate::root::{ROOT_RANGE, RootLink, RootTerm};
+use crate::root::{Nodes, ROOT_RANGE, RootLink, RootTerm};
 use crate::store::{Store, introduction};
 use crate::tasks::Tasks;
 use crate::vitals::Vitals;
@@ -32,6 +35,12 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How long the root range's leader waits before it tries again to begin its term.
 const BEGIN_AGAIN: Duration = Duration::from_millis(20);
+
+/// Replicas whose digest is taken at a time: each reads all of its range.
+const DIGESTS_MAX: usize = 8;
+
+/// Comparisons of all replicas that one node makes at a time.
+const CHECKS_MAX: usize = 4;
 
 /// A node as a member of its cluster.
 pub(crate) struct Member {
@@ -47,14 +56,17 @@ pub(crate) struct Member {
     pub(crate) link: Arc<RootLink>,
     /// Reaches the other nodes.
     pub(crate) network: Arc<dyn Network>,
+    /// Where they are.
+    pub(crate) addresses: Arc<Addresses>,
     context: Arc<Context>,
-    address: String,
     introduction: JoinRequest,
     dead_after: Duration,
     replicas: RwLock<BTreeMap<u64, Arc<Replica>>>,
     directory: RwLock<DirectoryResponse>,
     moving: Mutex<BTreeSet<u64>>,
     heartbeat_now: Notify,
+    digests: Semaphore,
+    checks: Semaphore,
 }
 
 impl Member {
@@ -71,14 +83,15 @@ impl Member {
         let identity = store.identity();
         let machine = Arc::new(Machine::open(store.db().clone())?);
         link.set_cluster(identity.cluster_id.clone());
+        let addresses = link.addresses();
+        addresses.set_own(identity.node_id, identity.generation);
         let raft = RaftOptions {
             disk: options.disk.clone(),
             dir: store.raft_dir(),
             db: store.db().clone(),
             network: options.network.clone(),
             cluster_id: identity.cluster_id.clone(),
-            node_id: identity.node_id,
-            address: options.address.clone(),
+            addresses: addresses.clone(),
             timing: options.timing,
             log_bytes_max: options.raft_log_bytes_max,
             runtime: raft_runtime,
@@ -94,25 +107,34 @@ impl Member {
             vitals,
         };
         let member = Arc::new(Self {
+            introduction: introduction(options, &identity),
             cluster_id: identity.cluster_id,
             node_id: identity.node_id,
             host,
             machine,
             link,
             network: options.network.clone(),
+            addresses,
             context: Arc::new(context),
-            address: options.address.clone(),
-            introduction: introduction(options, identity.store_id),
             dead_after: options.dead_after,
             replicas: RwLock::default(),
             directory: RwLock::default(),
             moving: Mutex::default(),
             heartbeat_now: Notify::new(),
+            digests: Semaphore::new(DIGESTS_MAX),
+            checks: Semaphore::new(CHECKS_MAX),
         });
+        // Where the others were when the root range last said so, as far as it is replicated here: a place to ask first.
+        for node in member.machine.root().lock().nodes() {
+            let (node_id, generation, address) = (node.node_id, node.generation, node.address.clone());
+            member.addresses.hear(&Whereabouts { node_id, generation, address });
+        }
         member.adopt()?;
         let tasks = &member.context.tasks;
         tasks.spawn_loop(member.clone().adopt_added());
         tasks.spawn_loop(member.clone().heartbeats());
+        tasks.spawn_loop(member.clone().find());
+        tasks.spawn_loop(member.clone().finish_changes());
         Ok(member)
     }
 
@@ -163,11 +185,9 @@ impl Member {
         loop {
             let role = roles.borrow_and_update().clone();
             if group.range_id() == ROOT_RANGE {
-                // A node that starts again may know of no other but by what it has replicated.
-                let stores = group.membership().replicas;
-                self.link.learn(stores.values().map(|store| store.address.as_str()));
-                if let Some(leader) = &role.leader {
-                    self.link.suggest(&leader.store.address);
+                let leader = role.leader.as_ref().map(|leader| leader.store.node_id);
+                if let Some(address) = leader.and_then(|leader| self.addresses.address(leader)) {
+                    self.link.suggest(&address);
                 }
             }
             self.heartbeat_now.notify_one();
@@ -205,7 +225,12 @@ impl Member {
     async fn lead_root_term(&self, replica: &Replica, term: u64) {
         loop {
             let (group, cell) = (replica.group.clone(), replica.cell.clone());
-            match RootTerm::begin(group, cell, self.machine.root(), term, self.dead_after).await {
+            let nodes = Nodes {
+                network: self.network.clone(),
+                addresses: self.addresses.clone(),
+                dead_after: self.dead_after,
+            };
+            match RootTerm::begin(group, cell, self.machine.root(), term, nodes).await {
                 Ok(root) => {
                     self.link.set_local(Some(root.clone()));
                     self.heartbeat_now.notify_one();
@@ -233,53 +258,46 @@ impl Member {
 
     /// Tells the root range's leader once, after a start, what this node is by now.
     async fn announce(&self) -> bool {
-        let request = self.introduction.clone();
-        let answered = match self.link.local() {
-            Some(root) => {
-                let answer = env::clock::timeout(HEARTBEAT, root.join(request)).await;
-                answer.unwrap_or_else(|_| Err(Status::unavailable("no quorum")))
+        match self.link.join(self.introduction.clone()).await {
+            Ok(_) => true,
+            Err(status) => {
+                self.is_told_to_stop(&status);
+                false
             }
-            None => {
-                self.link
-                    .ask(|leader| {
-                        let request = request.clone();
-                        async move { leader.join(request).await }
-                    })
-                    .await
-            }
-        };
-        answered.is_ok()
+        }
+    }
+
+    /// The root range knows of another process of this node.
+    fn is_told_to_stop(&self, status: &Status) {
+        if status.code() == Code::AlreadyExists {
+            self.superseded(status.message());
+        } else {
+            tracing::debug!(%status, "the root range's leader does not answer");
+        }
     }
 
     async fn heartbeat(self: &Arc<Self>) {
+        let own = self.addresses.own();
         let request = NodeHeartbeatRequest {
             cluster_id: self.cluster_id.clone(),
             node_id: self.node_id,
-            address: self.address.clone(),
+            address: own.address,
+            generation: own.generation,
             led: self.led(),
+            failed: self.failed(),
+            disk: None,
         };
-        let answered = match self.link.local() {
-            Some(root) => {
-                let answer = env::clock::timeout(HEARTBEAT, root.heartbeat(request)).await;
-                answer.unwrap_or_else(|_| Err(Status::unavailable("no quorum")))
-            }
-            None => {
-                self.link
-                    .ask(|leader| {
-                        let request = request.clone();
-                        async move { leader.node_heartbeat(request).await }
-                    })
-                    .await
-            }
-        };
-        match answered {
+        match self.link.heartbeat(request).await {
             Ok(answer) => self.follow(answer).await,
-            Err(status) => tracing::debug!(%status, "the root range's leader does not answer"),
+            Err(status) => {
+                self.is_told_to_stop(&status);
+                self.addresses.doubt();
+            }
         }
     }
 
     async fn follow(self: &Arc<Self>, answer: NodeHeartbeatResponse) {
-        self.link.learn(answer.nodes.iter().map(|node| node.address.as_str()));
+        answer.nodes.iter().for_each(|node| self.addresses.take(&Whereabouts::of(node)));
         for wanted in answer.moves {
             if self.moving.lock().insert(wanted.range_id) {
                 let member = self.clone();
@@ -294,18 +312,7 @@ impl Member {
             }
         }
         let request = DirectoryRequest { cluster_id: self.cluster_id.clone() };
-        let asked = match self.link.local() {
-            Some(root) => Ok(root.directory()),
-            None => {
-                self.link
-                    .ask(|leader| {
-                        let request = request.clone();
-                        async move { leader.directory(request).await }
-                    })
-                    .await
-            }
-        };
-        if let Ok(directory) = asked {
+        if let Ok(directory) = self.link.directory(request).await {
             *self.directory.write() = directory.clone();
             for range in &directory.ranges {
                 if let Err(error) = self.leave_if_removed(range).await {
@@ -315,36 +322,59 @@ impl Member {
         }
     }
 
+    /// The replicas here that must be replaced.
+    fn failed(&self) -> Vec<ReplicaFailure> {
+        let held = self
+            .replicas()
+            .into_iter()
+            .filter_map(|replica| self.host.held(replica.cell.range_id()).zip(Some(replica)));
+        held.filter(|(held, _)| !held.failure.is_empty())
+            .map(|(held, replica)| ReplicaFailure {
+                range_id: replica.cell.range_id(),
+                replica_id: held.replica_id,
+                why: held.failure,
+            })
+            .collect()
+    }
+
     /// The ranges that this node serves.
     fn led(&self) -> Vec<RangeDescriptor> {
-        let serves = |replica: &Replica| {
-            if replica.cell.range_id() == ROOT_RANGE {
-                self.link.local().is_some()
-            } else {
-                replica.cell.serving().is_some()
-            }
-        };
         let replicas = self.replicas();
-        let led = replicas.iter().filter(|replica| serves(replica));
+        let led = replicas.iter().filter(|replica| self.serves(replica));
         led.map(|replica| descriptor(&replica.cell.state(), self.node_id)).collect()
+    }
+
+    fn serves(&self, replica: &Replica) -> bool {
+        if replica.cell.range_id() == ROOT_RANGE {
+            self.link.local().is_some()
+        } else {
+            replica.cell.serving().is_some()
+        }
     }
 
     /// Where ranges and nodes are, as far as this node knows: what the root leader said last, and what its own
     /// replicas have heard since.
     pub(crate) fn directory(&self) -> DirectoryResponse {
-        if let Some(root) = self.link.local() {
-            let mut directory = root.directory();
-            directory.ranges.iter_mut().for_each(|range| self.refine(range));
-            return directory;
-        }
-        let mut directory = self.directory.read().clone();
+        let mut directory = match self.link.local() {
+            Some(root) => root.directory(),
+            None => self.directory.read().clone(),
+        };
         directory.cluster_id = self.cluster_id.clone();
         directory.ranges.iter_mut().for_each(|range| self.refine(range));
+        for node in &mut directory.nodes {
+            // Whoever has moved is found by its peers before the root range hears of it.
+            if let Some(found) = self.addresses.find(node.node_id)
+                && found.generation >= node.generation
+            {
+                node.address = found.address;
+                node.generation = found.generation;
+            }
+        }
         directory
     }
 
     fn refine(&self, range: &mut RangeDescriptor) {
-        let Some(replica) = self.replica(range.range_id) else { return };
+        let Some(replica) = self.replica(range.range_id) else { return self.addresses.describe(range) };
         let state = replica.cell.state();
         if (state.span_epoch, state.config_epoch) >= (range.span_epoch, range.config_epoch)
             && state.span.is_some()
@@ -354,18 +384,48 @@ impl Member {
         if let Some(leader) = replica.group.role().leader {
             range.leader_node_id = leader.store.node_id;
         }
+        self.addresses.describe(range);
+    }
+
+    /// Room for one more digest.
+    pub(crate) fn permit_digest(&self) -> Result<SemaphorePermit<'_>, Status> {
+        let refused = |_| Status::resource_exhausted("this node takes as many digests as it can at a time");
+        self.digests.try_acquire().map_err(refused)
+    }
+
+    /// Room for one more comparison.
+    pub(crate) fn permit_check(&self) -> Result<SemaphorePermit<'_>, Status> {
+        let refused = |_| Status::resource_exhausted("this node compares replicas already");
+        self.checks.try_acquire().map_err(refused)
+    }
+
+    /// Ranges know nodes; who is sent elsewhere wants addresses.
+    pub(crate) fn say_where(&self, response: &mut BatchResponse) {
+        match response.error.as_mut().and_then(|error| error.kind.as_mut()) {
+            Some(Kind::NotLeader(not_leader)) => {
+                let address = self.addresses.address(not_leader.leader_node_id);
+                not_leader.leader_address = address.unwrap_or_default();
+            }
+            Some(Kind::StaleRange(stale)) => {
+                stale.current.iter_mut().for_each(|range| self.addresses.describe(range));
+            }
+            _ => {}
+        }
+    }
+
+    /// What this node holds of a range, for another that asks.
+    pub(crate) fn held(&self, range_id: u64) -> Option<RangeStatus> {
+        let replica = self.replica(range_id)?;
+        let leader = if self.serves(&replica) { self.node_id } else { 0 };
+        let descriptor = Some(descriptor(&replica.cell.state(), leader));
+        Some(RangeStatus { descriptor, ..self.host.held(range_id)? })
     }
 
     /// All ranges, and what this node knows of each.
     pub(crate) fn ranges(&self) -> Vec<RangeStatus> {
         let describe = |range: RangeDescriptor| {
-            let group = self.replica(range.range_id).map(|replica| replica.group.clone());
-            RangeStatus {
-                term: group.as_ref().map_or(0, |group| group.role().term),
-                applied_index: group.as_ref().map_or(0, |group| group.applied_index()),
-                log_bytes: group.as_ref().map_or(0, |group| group.log_bytes()),
-                descriptor: Some(range),
-            }
+            let held = self.host.held(range.range_id).unwrap_or_default();
+            RangeStatus { descriptor: Some(range), ..held }
         };
         self.directory().ranges.into_iter().map(describe).collect()
     }

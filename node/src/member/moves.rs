@@ -1,35 +1,41 @@
 //! Where a node's replicas come and go: moves that placement wants, replicas that were removed, leadership handed over.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use proto::v1::{AllocateIdsRequest, RangeDescriptor, ReplicaMove};
+use env::canary::Canary;
+use proto::v1::{AllocateIdsRequest, RangeDescriptor, ReplicaDescriptor, ReplicaMove};
 
 use super::Member;
+use crate::addresses::Whereabouts;
 use crate::error::NodeError;
-use crate::raft::{ChangeError, Group};
+use crate::raft::{ChangeError, Store};
+use crate::range::Replica;
 use crate::root::COUNTER_REPLICA;
 
-/// How long a new replica may take to catch up, once replication has found it close.
-const CATCH_UP: Duration = Duration::from_secs(30);
+/// How often a leader looks for changes of voters that somebody has left half done.
+const FINISH_TICK: Duration = Duration::from_millis(500);
 
-/// How often that is looked at.
-const CATCH_UP_TICK: Duration = Duration::from_millis(50);
+/// How long that may take for one range before the others have their turn.
+const FINISHING: Duration = Duration::from_secs(5);
 
 /// How long a leadership may take to be handed over.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
 impl Member {
-    /// Drops the replica of a range whose configuration does not have it, if that is newer than one that has it: its
-    /// leader will not tell it any more.
+    /// Drops the replica of a range whose committed configuration does not have it, if that is newer than one that has
+    /// it: its leader will not tell it any more.
     pub(super) async fn leave_if_removed(&self, range: &RangeDescriptor) -> Result<(), NodeError> {
         let Some(replica) = self.replica(range.range_id) else { return Ok(()) };
-        let group = &replica.group;
-        let replica_id = group.replica_id();
-        let known = group.membership_index();
-        let was_member = group.membership().replicas.contains_key(&replica_id);
+        let replica_id = replica.group.replica_id();
+        let known = replica.group.membership_index();
+        let was_member = replica.group.membership().replicas.contains_key(&replica_id);
         let is_member = range.replicas.iter().any(|other| other.replica_id == replica_id);
-        if !was_member || is_member || range.replicas.is_empty() || range.config_epoch <= known {
+        // One that has never heard of being a member may be about to: only if a later one is there, it was too late.
+        let too_late = range.replicas.iter().any(|other| other.replica_id > replica_id);
+        if is_member || !(was_member || too_late) || range.replicas.is_empty() || range.config_epoch <= known
+        {
             return Ok(());
         }
         tracing::info!(
@@ -51,26 +57,77 @@ impl Member {
         if state.config_epoch != wanted.config_epoch {
             return Err(refused("the range's replicas have changed since"));
         }
-        let mut voters: BTreeSet<u64> =
-            state.replicas.iter().filter(|r| !r.learner).map(|r| r.replica_id).collect();
+        // All steps are made on condition that nobody else has changed the range's replicas in the meantime.
+        let mut known = replica.group.membership_point();
+        if known.map_or(0, |point| point.index) != state.config_epoch || state.joint {
+            return Err(refused("a change of the range's replicas is under way"));
+        }
+        let (learners, voters): (Vec<_>, Vec<_>) = state.replicas.iter().partition(|replica| replica.learner);
+        let before: BTreeSet<u64> = voters.iter().map(|replica| replica.replica_id).collect();
+        let mut voters = before.clone();
         for node in wanted.add {
-            let learner = state.replicas.iter().find(|replica| replica.node_id == node.node_id);
+            self.addresses.take(&Whereabouts::of(&node));
+            let node_id = node.node_id;
+            let learner = learners.iter().find(|replica| replica.node_id == node_id);
             let replica_id = match learner {
                 Some(learner) => learner.replica_id,
-                None => self.new_replica_id().await?,
+                None => {
+                    let replica_id = self.new_replica_id().await?;
+                    tracing::info!(
+                        range = wanted.range_id,
+                        replica = replica_id,
+                        node = node_id,
+                        "adding a replica"
+                    );
+                    known = Some(replica.group.add_learner(replica_id, Store { node_id }, known).await?);
+                    replica_id
+                }
             };
-            let (node_id, address) = (node.node_id, node.address);
-            tracing::info!(range = wanted.range_id, replica = replica_id, node = node_id, "adding a replica");
-            replica.group.add_learner(replica_id, crate::raft::Store { node_id, address }).await?;
-            caught_up(&replica.group, replica_id).await?;
+            replica.group.wait_caught_up(replica_id).await?;
             voters.insert(replica_id);
         }
         for removed in &wanted.remove {
             voters.remove(removed);
         }
-        replica.group.change_voters(voters.iter().copied().collect(), false).await?;
-        tracing::info!(range = wanted.range_id, voters = ?voters, "the range's replicas have changed");
+        if voters != before {
+            known = Some(replica.group.change_voters(voters.iter().copied().collect(), known).await?);
+            tracing::info!(range = wanted.range_id, voters = ?voters, "the range's replicas have changed");
+        }
+        for learner in learners.iter().filter(|learner| wanted.remove.contains(&learner.replica_id)) {
+            known = Some(replica.group.remove_learner(learner.replica_id, known).await?);
+            tracing::info!(
+                range = wanted.range_id,
+                replica = learner.replica_id,
+                "removed a replica that only learnt"
+            );
+        }
         Ok(())
+    }
+
+    /// Brings to their end the changes of voters that others have left half done in ranges that this node leads.
+    pub(super) async fn finish_changes(self: Arc<Self>) {
+        loop {
+            for replica in self.replicas() {
+                let range_id = replica.cell.range_id();
+                let is_stuck = replica.group.role().is_leader && replica.group.membership().is_joint();
+                if !is_stuck
+                    || env::canary::sings(Canary::JointForEver)
+                    || !self.moving.lock().insert(range_id)
+                {
+                    continue;
+                }
+                match env::clock::timeout(FINISHING, replica.group.finish_change()).await {
+                    Ok(Ok(())) => tracing::info!(range = range_id, "finished a change of replicas"),
+                    Ok(Err(error)) => {
+                        tracing::info!(range = range_id, %error, "a change of replicas goes on")
+                    }
+                    Err(_) => tracing::info!(range = range_id, "a change of replicas finds no quorum"),
+                }
+                self.moving.lock().remove(&range_id);
+                self.heartbeat_now.notify_one();
+            }
+            env::clock::sleep(FINISH_TICK).await;
+        }
     }
 
     async fn new_replica_id(&self) -> Result<u64, ChangeError> {
@@ -79,52 +136,34 @@ impl Member {
             counter: COUNTER_REPLICA.to_owned(),
             count: 1,
         };
-        let answer = match self.link.local() {
-            Some(root) => root.allocate_ids(request).await,
-            None => {
-                self.link
-                    .ask(|leader| {
-                        let request = request.clone();
-                        async move { leader.allocate_ids(request).await }
-                    })
-                    .await
-            }
-        };
+        let answer = self.link.allocate_ids(request).await;
         answer.map(|answer| answer.first).map_err(|status| ChangeError::Refused(status.message().to_owned()))
     }
 
     /// Hands over what this node leads, where another replica can lead it.
     pub(crate) async fn hand_over(&self) {
-        for replica in self.replicas() {
-            let role = replica.group.role();
-            if !role.is_leader {
-                continue;
-            }
-            let state = replica.cell.state();
-            let votes = |id: u64| state.replicas.iter().any(|other| other.replica_id == id && !other.learner);
-            let others = replica.group.progress().into_iter().filter(|(other, _)| votes(*other));
-            let best = others.filter_map(|(other, matched)| Some((matched?, other))).max();
-            if let Some((_, target)) = best {
-                let handed = env::clock::timeout(HAND_OVER, replica.group.transfer_leader(target)).await;
-                if !matches!(handed, Ok(Ok(()))) {
-                    tracing::info!(range = replica.cell.range_id(), "leadership was not handed over");
-                }
-            }
-        }
+        futures::future::join_all(self.replicas().iter().map(|replica| hand_over(replica))).await;
     }
 }
 
-/// Waits until a learner holds what the range has applied by now: replication's own notion of a learner that lags
-/// little is met by one that was never reached, while the log is short.
-async fn caught_up(group: &Group, replica_id: u64) -> Result<(), ChangeError> {
-    let index = group.applied_index();
-    let matched = async {
-        let holds =
-            |(id, matched): (u64, Option<u64>)| id == replica_id && matched.is_some_and(|m| m >= index);
-        while !group.progress().into_iter().any(holds) {
-            env::clock::sleep(CATCH_UP_TICK).await;
-        }
+/// Hands one range over. The target is one that votes, in both sets if there are two.
+async fn hand_over(replica: &Replica) {
+    if !replica.group.role().is_leader {
+        return;
+    }
+    let state = replica.cell.state();
+    let votes = |id: u64| {
+        let voter = |other: &&ReplicaDescriptor| {
+            other.replica_id == id && !other.learner && !other.incoming && !other.outgoing
+        };
+        state.replicas.iter().any(|other| voter(&other))
     };
-    let refused = |_| ChangeError::Refused(format!("replica {replica_id} does not catch up"));
-    env::clock::timeout(CATCH_UP, matched).await.map_err(refused)
+    let others = replica.group.progress().into_iter().filter(|(other, _)| votes(*other));
+    let best = others.filter_map(|(other, matched)| Some((matched?, other))).max();
+    if let Some((_, target)) = best {
+        let handed = env::clock::timeout(HAND_OVER, replica.group.transfer_leader(target)).await;
+        if !matches!(handed, Ok(Ok(()))) {
+            tracing::info!(range = replica.cell.range_id(), "leadership was not handed over");
+        }
+    }
 }

@@ -6,13 +6,11 @@ use std::io;
 use bytes::Bytes;
 use lsm::WriteBatch;
 
-/// Where a store is found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+/// A store. Where it is found is asked of [`crate::addresses::Addresses`] whenever it is called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Store {
-    /// The node that holds the store.
+    /// The node that holds it.
     pub node_id: u64,
-    /// Its address, host:port.
-    pub address: String,
 }
 
 /// One replica of a range.
@@ -50,7 +48,7 @@ impl Membership {
     pub fn replicas(&self) -> impl Iterator<Item = Replica> + '_ {
         self.replicas.iter().map(|(&replica_id, store)| Replica {
             replica_id,
-            store: store.clone(),
+            store: *store,
             voter: self.is_voter(replica_id),
         })
     }

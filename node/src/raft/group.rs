@@ -1,6 +1,6 @@
 //! One replica of one range: what the range layer holds of its consensus group.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::RaftError as ApiError;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError};
 use openraft::impls::OneshotResponder;
+use openraft::raft::Precondition;
 use openraft::{ChangeMembers, Instant, Raft, RaftMetrics, ReadPolicy, ServerState};
 
 use super::apply::{LogPoint, Membership, Replica, Store};
@@ -20,10 +21,18 @@ use super::lease::Lease;
 use super::machine::{Machine, Progress};
 use super::options::RaftTiming;
 use super::role::{ChangeError, ProposeError, Proposed, Role};
-use super::types::{Command, Types, membership};
+use parking_lot::Mutex;
 
-/// How long a new learner may take to catch up before [`Group::add_learner`] gives up waiting.
-const CATCH_UP_MAX: Duration = Duration::from_secs(60);
+use super::types::{Command, Types, log_id, membership, point};
+
+/// How long a new replica may get nothing, or its first snapshot, before it is given up.
+const CATCH_UP_MAX: Duration = Duration::from_secs(90);
+
+/// How often that is looked at.
+const CATCH_UP_TICK: Duration = Duration::from_millis(50);
+
+/// Who lacks no more entries than this is near enough to vote.
+const NEAR: u64 = 1024;
 
 /// How long a target of a transfer may take to hold the whole log.
 const MATCH_MAX: Duration = Duration::from_secs(2);
@@ -41,6 +50,8 @@ pub struct Group {
     pub(super) timing: RaftTiming,
     /// It was here when the store was opened, and may have granted a lease that is forgotten now.
     pub(super) recovered: bool,
+    /// Another replica and its newest term that its own store has confirmed: (node, replica, term).
+    pub(super) confirmed: Mutex<Option<(u64, u64, u64)>>,
     /// A snapshot is being received.
     pub(super) receiving: AtomicBool,
     /// Counts the snapshots being sent.
@@ -177,36 +188,134 @@ impl Group {
         self.metrics().borrow_watched().membership_config.log_id().map_or(0, |id| id.index())
     }
 
-    /// Adds a replica that does not vote and returns once it has caught up. `replica_id` was never used in the range.
-    pub async fn add_learner(&self, replica_id: u64, store: Store) -> Result<(), ChangeError> {
-        self.settled().await?;
-        self.lease.restart();
-        match env::clock::timeout(CATCH_UP_MAX, self.raft.add_learner(replica_id, store, true)).await {
-            Ok(added) => added.map(|_| ()).map_err(|error| self.unchanged(error)),
-            Err(_) => Err(ChangeError::Refused(format!("replica {replica_id} has not caught up yet"))),
-        }
+    /// What has stopped the replica, if something has.
+    pub(super) fn stopped_by(&self) -> Option<String> {
+        self.metrics().borrow_watched().running_state.as_ref().err().map(ToString::to_string)
     }
 
-    /// Makes exactly `voters` the voters, through joint consensus. All of them are learners or voters already; who
-    /// votes no more becomes a learner with `retain`, else leaves the range.
-    pub async fn change_voters(&self, voters: Vec<u64>, retain: bool) -> Result<(), ChangeError> {
+    /// Whether `replica_id` belongs to the range as far as this replica knows, and is held by `node_id`.
+    pub(super) fn knows(&self, replica_id: u64, node_id: u64) -> bool {
+        let metrics = self.metrics();
+        let known = metrics.borrow_watched();
+        let store = known.membership_config.membership().get_node(&replica_id);
+        store.is_some_and(|store| store.node_id == node_id)
+    }
+
+    /// The entry that [`Group::membership`] is from: what a change is decided upon, and made on condition of.
+    pub fn membership_point(&self) -> Option<LogPoint> {
+        self.metrics().borrow_watched().membership_config.log_id().as_ref().map(point)
+    }
+
+    /// Adds a replica that does not vote, if the membership is still the one of `known`; where it stands then.
+    /// `replica_id` was never used in the range. It may take long until the replica has caught up.
+    pub async fn add_learner(
+        &self,
+        replica_id: u64,
+        store: Store,
+        known: Option<LogPoint>,
+    ) -> Result<LogPoint, ChangeError> {
+        self.change(ChangeMembers::AddNodes(BTreeMap::from([(replica_id, store)])), true, known).await
+    }
+
+    /// Makes exactly `voters` the voters, through joint consensus, if the membership is still the one of `known`. All of
+    /// them are learners or voters already; who votes no more leaves the range. Stops half way, joint, if leadership is
+    /// lost in between: [`Group::finish_change`].
+    pub async fn change_voters(
+        &self,
+        voters: Vec<u64>,
+        known: Option<LogPoint>,
+    ) -> Result<LogPoint, ChangeError> {
+        self.change(ChangeMembers::ReplaceAllVoters(voters.into_iter().collect()), false, known).await
+    }
+
+    /// Removes a learner from the range, if the membership is still the one of `known`.
+    pub async fn remove_learner(
+        &self,
+        replica_id: u64,
+        known: Option<LogPoint>,
+    ) -> Result<LogPoint, ChangeError> {
+        self.change(ChangeMembers::RemoveNodes(BTreeSet::from([replica_id])), true, known).await
+    }
+
+    /// Brings a change of voters to its end that another leader, or an earlier term of this one, has left half done:
+    /// towards the new set if a quorum of it is near, else back to the old one. Nothing if none is under way.
+    pub async fn finish_change(&self) -> Result<(), ChangeError> {
+        let membership = self.membership();
+        let [old, new] = membership.configs.as_slice() else { return Ok(()) };
         self.settled().await?;
-        let voters: BTreeSet<u64> = voters.into_iter().collect();
-        if !voters.contains(&self.replica_id) {
+        let near = self.near();
+        let all = |voters: &BTreeSet<u64>| voters.is_subset(&near);
+        let quorum = |voters: &BTreeSet<u64>| voters.intersection(&near).count() > voters.len() / 2;
+        let towards = match (all(new), all(old), quorum(new), quorum(old)) {
+            (true, ..) => new,
+            (_, true, ..) => old,
+            (_, _, true, _) => new,
+            (.., true) => old,
+            _ => return Err(ChangeError::Refused("neither set of voters has a quorum near".to_owned())),
+        };
+        self.change_voters(towards.iter().copied().collect(), self.membership_point()).await.map(drop)
+    }
+
+    /// The replicas that live and hold almost all of the log, this one among them.
+    fn near(&self) -> BTreeSet<u64> {
+        let metrics = self.metrics();
+        let now = metrics.borrow_watched();
+        let last = now.last_log_index.unwrap_or(0);
+        let (matched, acked) = (now.replication.as_ref(), now.heartbeat.as_ref());
+        let is_near = |id: &u64| {
+            let lives = acked.and_then(|of| of.get(id).copied().flatten());
+            let holds = matched.and_then(|of| of.get(id).copied().flatten());
+            *id == self.replica_id
+                || (lives.is_some_and(|acked| acked.elapsed() < self.timing.election_max)
+                    && holds.is_some_and(|id| id.index() + NEAR >= last))
+        };
+        now.membership_config.membership().nodes().map(|(id, _)| *id).filter(is_near).collect()
+    }
+
+    async fn change(
+        &self,
+        change: ChangeMembers<u64, Store>,
+        retain: bool,
+        known: Option<LogPoint>,
+    ) -> Result<LogPoint, ChangeError> {
+        self.settled().await?;
+        let leaves = match &change {
+            ChangeMembers::ReplaceAllVoters(voters) => !voters.contains(&self.replica_id),
+            _ => false,
+        };
+        let on_condition = Precondition::LastMembershipLogId { last_membership_log_id: known.map(log_id) };
+        self.lease.restart();
+        if leaves {
             // A leader that votes no more hands its leadership over by itself.
             self.lease.revoke(self.role().term);
         }
+        let changed = self.raft.change_membership_if(change, retain, [on_condition]).await;
         self.lease.restart();
-        let changed = self.raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), retain).await;
-        self.lease.restart();
-        changed.map(|_| ()).map_err(|error| self.unchanged(error))
+        changed.map(|changed| point(&changed.log_id)).map_err(unchanged)
     }
 
-    /// Removes a learner from the range.
-    pub async fn remove_learner(&self, replica_id: u64) -> Result<(), ChangeError> {
-        self.settled().await?;
-        let removed = ChangeMembers::RemoveNodes(BTreeSet::from([replica_id]));
-        self.raft.change_membership(removed, true).await.map(|_| ()).map_err(|error| self.unchanged(error))
+    /// Waits until a replica holds what the range has applied by now; gives up once it has got nothing for long.
+    pub async fn wait_caught_up(&self, replica_id: u64) -> Result<(), ChangeError> {
+        let index = self.applied_index();
+        let matched =
+            || self.progress().into_iter().find(|(id, _)| *id == replica_id).and_then(|(_, matched)| matched);
+        let (mut before, mut since) = (None, env::clock::now());
+        loop {
+            let now = matched();
+            if now.is_some_and(|matched| matched >= index) {
+                return Ok(());
+            }
+            if now != before {
+                (before, since) = (now, env::clock::now());
+            }
+            if !self.role().is_leader {
+                return Err(ChangeError::NotLeader { leader: self.role().leader });
+            }
+            if env::clock::now().duration_since(since) > CATCH_UP_MAX {
+                return Err(ChangeError::Refused(format!("replica {replica_id} does not catch up")));
+            }
+            env::clock::sleep(CATCH_UP_TICK).await;
+        }
     }
 
     /// Hands leadership to the voter `replica_id` and returns once this replica has stepped down. Until then, and from
@@ -311,24 +420,24 @@ impl Group {
     fn not_leader(&self, to: &ForwardToLeader<Types>) -> ProposeError {
         ProposeError::NotLeader { leader: leader_of(to) }
     }
+}
 
-    fn unchanged(&self, error: ApiError<Types, ClientWriteError<Types>>) -> ChangeError {
-        match error {
-            ApiError::Fatal(error) => change_fatal(error),
-            ApiError::APIError(ClientWriteError::ForwardToLeader(to)) => {
-                ChangeError::NotLeader { leader: leader_of(&to) }
-            }
-            ApiError::APIError(ClientWriteError::LogEntryDiscarded(error)) => {
-                ChangeError::Ambiguous(error.to_string())
-            }
-            ApiError::APIError(error) => ChangeError::Refused(error.to_string()),
+fn unchanged(error: ApiError<Types, ClientWriteError<Types>>) -> ChangeError {
+    match error {
+        ApiError::Fatal(error) => change_fatal(error),
+        ApiError::APIError(ClientWriteError::ForwardToLeader(to)) => {
+            ChangeError::NotLeader { leader: leader_of(&to) }
         }
+        ApiError::APIError(ClientWriteError::LogEntryDiscarded(error)) => {
+            ChangeError::Ambiguous(error.to_string())
+        }
+        ApiError::APIError(error) => ChangeError::Refused(error.to_string()),
     }
 }
 
 fn leader_of(to: &ForwardToLeader<Types>) -> Option<Replica> {
     let replica_id = to.leader_id?;
-    Some(Replica { replica_id, store: to.leader_node.clone()?, voter: true })
+    Some(Replica { replica_id, store: to.leader_node?, voter: true })
 }
 
 fn fatal(error: Fatal<Types>) -> ProposeError {

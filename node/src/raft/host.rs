@@ -30,6 +30,7 @@ use super::record::{Replay, encode};
 use super::role::{RaftError, Role};
 use super::shared_log::SharedLog;
 use super::types::Types;
+use crate::addresses::Addresses;
 
 /// One store's side of replication. One per [`lsm::Db`].
 pub struct RaftHost {
@@ -39,8 +40,8 @@ pub struct RaftHost {
     pub(super) cluster_id: Bytes,
     pub(super) timing: RaftTiming,
     pub(super) log_bytes_max: u64,
-    network: Arc<dyn Network>,
-    store: Store,
+    pub(super) network: Arc<dyn Network>,
+    pub(super) addresses: Arc<Addresses>,
     runtime: Handle,
     scope: Scope,
     groups: RwLock<BTreeMap<u64, Arc<Group>>>,
@@ -54,7 +55,7 @@ pub struct RaftHost {
 
 impl std::fmt::Debug for RaftHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RaftHost").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("RaftHost").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }
 
@@ -85,7 +86,7 @@ impl RaftHost {
             timing,
             log_bytes_max: options.log_bytes_max,
             network: options.network,
-            store: Store { node_id: options.node_id, address: options.address },
+            addresses: options.addresses,
             runtime: options.runtime.unwrap_or_else(Handle::current),
             scope: Scope::current().unwrap_or_default(),
             groups: RwLock::default(),
@@ -110,7 +111,8 @@ impl RaftHost {
         let group = self.add_empty(seed.range_id, seed.replica_id).await?;
         let failed = |message: String| RaftError::Group { range_id: seed.range_id, message };
         if !group.raft.is_initialized().await.map_err(|error| failed(error.to_string()))? {
-            let members = BTreeMap::from([(seed.replica_id, self.store.clone())]);
+            let members =
+                BTreeMap::from([(seed.replica_id, Store { node_id: self.addresses.own().node_id })]);
             group.raft.initialize(members).await.map_err(|error| failed(error.to_string()))?;
         }
         let mut role = group.watch();
@@ -162,6 +164,20 @@ impl RaftHost {
     /// All groups, ascending by range id.
     pub fn groups(&self) -> Vec<Arc<Group>> {
         self.groups.read().values().cloned().collect()
+    }
+
+    /// What this store holds of a range, for whoever asks whether a message came from here.
+    pub(crate) fn held(&self, range_id: u64) -> Option<proto::v1::RangeStatus> {
+        let group = self.group(range_id)?;
+        Some(proto::v1::RangeStatus {
+            term: group.metrics().borrow_watched().vote.leader_id.term,
+            applied_index: group.applied_index(),
+            log_bytes: group.log_bytes(),
+            replica_id: group.replica_id(),
+            changing: group.membership().is_joint(),
+            failure: group.stopped_by().unwrap_or_default(),
+            ..proto::v1::RangeStatus::default()
+        })
     }
 
     /// Syncs of the shared log since it was opened.
@@ -282,6 +298,7 @@ impl RaftHost {
             range_id,
             replica_id,
             network: Arc::clone(&self.network),
+            addresses: Arc::clone(&self.addresses),
             sending: Arc::clone(&sending),
         };
         let config = Arc::new(config(range_id, &self.timing, !recovered)?);
@@ -299,6 +316,7 @@ impl RaftHost {
             progress,
             timing: self.timing,
             recovered,
+            confirmed: Mutex::default(),
             receiving: AtomicBool::new(false),
             sending,
         });
@@ -380,7 +398,7 @@ fn follow_role(raft: &Raft<Types, Machine>, replica_id: u64) -> watch::Receiver<
     let role = move |metrics: &openraft::metrics::RaftServerMetrics<Types>| {
         let members = &metrics.membership_config;
         let leader = metrics.current_leader.and_then(|id| {
-            let store = members.get_node(&id)?.clone();
+            let store = *members.get_node(&id)?;
             Some(Replica { replica_id: id, store, voter: members.voter_ids().any(|voter| voter == id) })
         });
         Role {

@@ -29,6 +29,8 @@ mod requests;
 mod role;
 mod runtime;
 mod send_snapshot;
+mod sender;
+mod sense;
 mod serve;
 mod shared_log;
 mod snapshot;

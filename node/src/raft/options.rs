@@ -9,6 +9,8 @@ use env::disk::Disk;
 use proto::Network;
 use tokio::runtime::Handle;
 
+use crate::addresses::Addresses;
+
 /// What [`super::RaftHost::open`] needs.
 pub struct RaftOptions {
     /// Where the shared log lives.
@@ -21,10 +23,8 @@ pub struct RaftOptions {
     pub network: Arc<dyn Network>,
     /// Messages of another cluster are refused.
     pub cluster_id: Bytes,
-    /// This store's node.
-    pub node_id: u64,
-    /// Where the others reach this store.
-    pub address: String,
+    /// Who this store is, and where the others are.
+    pub addresses: Arc<Addresses>,
     /// Heartbeats, elections, leases.
     pub timing: RaftTiming,
     /// The shared log's bound: segments past it are freed by rewriting what still lives in them.

@@ -26,6 +26,7 @@ use super::send_snapshot::{INSTALL_MAX, send_snapshot};
 use super::snapshot::SnapshotData;
 use super::types::{Types, Vote};
 use super::wire::{log_id_from_wire, log_id_to_wire, vote_from_wire, vote_to_wire};
+use crate::addresses::Addresses;
 
 /// A stream that waits for an answer for longer than this, or than openraft's own time to live if that is more, and than
 /// the bytes on their way may take, is given up and begun anew.
@@ -37,6 +38,7 @@ pub(super) struct Peers {
     pub(super) range_id: u64,
     pub(super) replica_id: u64,
     pub(super) network: Arc<dyn Network>,
+    pub(super) addresses: Arc<Addresses>,
     /// Counts snapshots being sent.
     pub(super) sending: Arc<AtomicUsize>,
 }
@@ -61,19 +63,17 @@ impl RaftNetworkFactory<Types> for Peers {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, store: &Store) -> Peer {
-        let service = self.network.connect(&store.address);
-        self.peer(target, service)
+        self.peer(target, store, false)
     }
 
     /// Heartbeats must not wait behind entries.
     async fn new_heartbeat_client(&mut self, target: u64, store: &Store) -> Peer {
-        let service = self.network.connect_urgent(&store.address);
-        self.peer(target, service)
+        self.peer(target, store, true)
     }
 }
 
 impl Peers {
-    fn peer(&self, target: u64, service: Arc<dyn NodeService>) -> Peer {
+    fn peer(&self, target: u64, store: &Store, is_urgent: bool) -> Peer {
         Peer {
             id: self.replica_id,
             target,
@@ -82,8 +82,12 @@ impl Peers {
                 range_id: self.range_id,
                 replica_id: target,
                 from_replica_id: self.replica_id,
+                node_id: store.node_id,
+                ..v1::RaftTarget::default()
             },
-            service,
+            is_urgent,
+            network: Arc::clone(&self.network),
+            addresses: Arc::clone(&self.addresses),
             sending: Arc::clone(&self.sending),
         }
     }
@@ -94,11 +98,35 @@ pub(super) struct Peer {
     id: u64,
     target: u64,
     header: v1::RaftTarget,
-    service: Arc<dyn NodeService>,
+    /// Its messages must not wait behind entries.
+    is_urgent: bool,
+    network: Arc<dyn Network>,
+    addresses: Arc<Addresses>,
     sending: Arc<AtomicUsize>,
 }
 
 impl Peer {
+    /// The replica's store where it is now, and the header of messages for it.
+    fn reach(&self) -> Result<(Arc<dyn NodeService>, v1::RaftTarget), RPCError<Types>> {
+        let Some(store) = self.addresses.find(self.header.node_id) else {
+            self.addresses.doubt();
+            let unknown = format!("nobody knows yet where node {} is", self.header.node_id);
+            return Err(RPCError::Unreachable(Unreachable::from_string(unknown)));
+        };
+        let own = self.addresses.own();
+        let header = v1::RaftTarget {
+            generation: store.generation,
+            from_node_id: own.node_id,
+            from_generation: own.generation,
+            ..self.header.clone()
+        };
+        let service = match self.is_urgent {
+            true => self.network.connect_urgent(&store.address),
+            false => self.network.connect(&store.address),
+        };
+        Ok((service, header))
+    }
+
     fn timeout(&self, action: RPCTypes, timeout: Duration) -> Timeout<Types> {
         Timeout { action, id: self.id, target: self.target, timeout }
     }
@@ -109,14 +137,15 @@ impl Peer {
         pre_vote: bool,
         option: &RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let (service, header) = self.reach()?;
         let request = v1::RaftVoteRequest {
-            target: Some(self.header.clone()),
+            target: Some(header),
             vote: Some(vote_to_wire(&request.vote)),
             last_log_id: request.last_log_id.as_ref().map(log_id_to_wire),
             pre_vote,
             leadership_transfer: request.leadership_transfer,
         };
-        let response = match env::clock::timeout(option.soft_ttl(), self.service.raft_vote(request)).await {
+        let response = match env::clock::timeout(option.soft_ttl(), service.raft_vote(request)).await {
             Ok(response) => response.map_err(refused)?,
             Err(_) => return Err(self.timeout(RPCTypes::Vote, option.soft_ttl()).into()),
         };
@@ -170,13 +199,14 @@ impl NetTransferLeader<Types> for Peer {
         request: TransferLeaderRequest<Types>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        let (service, header) = self.reach()?;
         let request = v1::RaftTransferRequest {
-            target: Some(self.header.clone()),
+            target: Some(header),
             from_vote: Some(vote_to_wire(request.from_leader())),
             to_replica_id: *request.to_node_id(),
             last_log_id: request.last_log_id().map(log_id_to_wire),
         };
-        match env::clock::timeout(option.soft_ttl(), self.service.raft_transfer(request)).await {
+        match env::clock::timeout(option.soft_ttl(), service.raft_transfer(request)).await {
             Ok(Ok(_)) => Ok(Ok(())),
             Ok(Err(status)) => Err(refused(status)),
             Err(_) => Err(self.timeout(RPCTypes::TransferLeader, option.soft_ttl()).into()),
@@ -199,8 +229,9 @@ impl NetSnapshot<Types> for Peer {
         let SnapshotData::Outgoing(outgoing) = snapshot.snapshot else {
             return Err(NetworkError::from_string("only a snapshot that was read can be sent").into());
         };
-        let sent =
-            send_snapshot(self.service.as_ref(), self.header.clone(), &vote, &snapshot.meta, *outgoing);
+        let (service, header) = self.reach().map_err(StreamingError::from)?;
+        let (service, header) = self.reach().map_err(StreamingError::from)?;
+        let sent = send_snapshot(service.as_ref(), header, &vote, &snapshot.meta, *outgoing);
         tokio::select! {
             biased;
             closed = cancel => Err(closed.into()),
@@ -232,8 +263,9 @@ impl NetStreamAppend<Types> for Peer {
             let mut input = input;
             let Some(first) = input.next().await else { return Ok(futures::stream::empty().boxed()) };
             let input = futures::stream::once(std::future::ready(first)).chain(input);
-            let (requests, answers) = requests(input, self.header.clone());
-            let opened = self.service.raft_append(Box::pin(requests));
+            let (service, header) = self.reach()?;
+            let (requests, answers) = requests(input, header);
+            let opened = service.raft_append(Box::pin(requests));
             let responses = match in_time(opened, &answers, patience).await {
                 Some(opened) => opened.map_err(refused)?,
                 None => return Err(self.timeout(RPCTypes::AppendEntries, patience).into()),

@@ -1,16 +1,20 @@
 //! Answers the other replicas: votes, appended entries, snapshots, transfers of leadership.
 //!
-//! Every message names the cluster, the range and the replica it is for; what is for somebody else is refused. A
-//! message of a leader for a replica that this store does not hold yet makes an empty one, unless its id was given up.
+//! Every message names the cluster, the store, the range and the replica it is for, and who sends it. What is for
+//! somebody else is refused before it is looked at: addresses change hands. A message of a leader for a replica that
+//! this store does not hold yet makes an empty one, unless its id was given up. It never removes one, whatever id it
+//! names: that a replica was removed is learnt from its range's committed configuration alone.
+//!
+//! A message that would make a replica take somebody for its leader whom it does not know as such, or leave the terms it
+//! knows far behind, is confirmed first: its sender's store is asked, where that is known to be, whether it holds that
+//! replica in that term. A candidate among the range's replicas that is a few terms ahead needs no such word.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
 use openraft::async_runtime::WatchReceiver;
-use openraft::raft::{
-    AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderRequest, VoteRequest,
-};
+use openraft::raft::{StreamAppendError, StreamAppendResult};
 use parking_lot::Mutex;
 use proto::v1::raft_append_response::Result as Answer;
 use proto::{RequestStream, ResponseStream, Status, v1};
@@ -21,12 +25,10 @@ use super::apply::SnapshotSpan;
 use super::group::Group;
 use super::host::RaftHost;
 use super::role::RaftError;
+use super::sense::{append_request, leader_vote, malformed, snapshot_meta, transfer_request, vote_request};
 use super::snapshot::{Incoming, ReceiveError, Receiver, SnapshotData};
-use super::types::{SnapshotMeta, Types};
-use super::wire::{
-    FORMAT, entry_from_wire, log_id_from_wire, log_id_to_wire, stored_membership_from_wire, vote_from_wire,
-    vote_to_wire,
-};
+use super::types::{Types, Vote};
+use super::wire::{FORMAT, log_id_to_wire, vote_to_wire};
 
 /// Answers that wait for a slow sender of requests.
 const ANSWERS_MAX: usize = 64;
@@ -37,14 +39,13 @@ impl RaftHost {
         self: &Arc<Self>,
         request: v1::RaftVoteRequest,
     ) -> Result<v1::RaftVoteResponse, Status> {
-        let group =
-            self.target(request.target.as_ref())?.ok_or_else(|| Status::not_found("no such replica here"))?;
+        let target = request.target.as_ref().ok_or_else(|| malformed("no target"))?;
+        let group = self.target(target)?.ok_or_else(|| Status::not_found("no such replica here"))?;
+        let rpc = vote_request(target, &request)?;
         if !request.leadership_transfer && self.is_fenced(&group) {
             return Err(Status::unavailable("this store has just started and does not vote yet"));
         }
-        let vote = request.vote.as_ref().map(vote_from_wire).ok_or_else(|| malformed("no vote"))?;
-        let mut rpc = VoteRequest::<Types>::new(vote, request.last_log_id.as_ref().map(log_id_from_wire));
-        rpc.leadership_transfer = request.leadership_transfer;
+        self.check_candidate(&group, target, rpc.vote.leader_id.term).await?;
         let response =
             if request.pre_vote { group.raft.pre_vote(rpc).await } else { group.raft.vote(rpc).await };
         let response = response.map_err(stopped)?;
@@ -85,12 +86,13 @@ impl RaftHost {
     ) -> Result<(), Status> {
         let Some(first) = requests.next().await else { return Ok(()) };
         let target = first.target.clone().ok_or_else(|| malformed("no target"))?;
-        let group = self.target_or_new(&target).await?;
+        let vote = leader_vote(&target, first.vote.as_ref())?;
+        let group = self.target_or_new(&target, &vote).await?;
         let refused = Arc::new(Mutex::new(None));
         let refusal = Arc::clone(&refused);
         let input = futures::stream::iter([first]).chain(requests).scan((), move |(), request| {
             let checked = if request.target.as_ref() == Some(&target) {
-                append_from_wire(request)
+                append_request(vote, request)
             } else {
                 Err(malformed("a stream is for one replica"))
             };
@@ -125,24 +127,18 @@ impl RaftHost {
         mut chunks: RequestStream<v1::RaftSnapshotChunk>,
     ) -> Result<v1::RaftSnapshotResponse, Status> {
         let first = chunks.next().await.ok_or_else(|| malformed("an empty snapshot"))?;
-        let group = self.target_or_new(first.target.as_ref().ok_or_else(|| malformed("no target"))?).await?;
-        let vote = first.vote.as_ref().map(vote_from_wire).ok_or_else(|| malformed("no vote"))?;
+        let target = first.target.as_ref().ok_or_else(|| malformed("no target"))?;
+        let vote = leader_vote(target, first.vote.as_ref())?;
         let head = first.head.ok_or_else(|| malformed("no head"))?;
         if head.format > FORMAT {
             return Err(Status::failed_precondition("a snapshot of a newer version"));
         }
+        let meta = snapshot_meta(&vote, &head)?;
+        let group = self.target_or_new(target, &vote).await?;
         let own = group.metrics().borrow_watched().vote;
         if own > vote {
             return Ok(v1::RaftSnapshotResponse { vote: Some(vote_to_wire(&own)) });
         }
-        let last_membership =
-            stored_membership_from_wire(head.membership_log_id.as_ref(), head.membership.as_ref())
-                .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let last_log_id = head.last_log_id.as_ref().map(log_id_from_wire);
-        if last_log_id.is_none() {
-            return Err(malformed("a snapshot of nothing"));
-        }
-        let meta = SnapshotMeta { last_log_id, last_membership };
         let spans: Vec<SnapshotSpan> = head
             .spans
             .into_iter()
@@ -189,11 +185,10 @@ impl RaftHost {
         self: &Arc<Self>,
         request: v1::RaftTransferRequest,
     ) -> Result<v1::RaftTransferResponse, Status> {
-        let group =
-            self.target(request.target.as_ref())?.ok_or_else(|| Status::not_found("no such replica here"))?;
-        let from = request.from_vote.as_ref().map(vote_from_wire).ok_or_else(|| malformed("no vote"))?;
-        let last = request.last_log_id.as_ref().map(log_id_from_wire);
-        let rpc = TransferLeaderRequest::<Types>::new(from, request.to_replica_id, last);
+        let target = request.target.as_ref().ok_or_else(|| malformed("no target"))?;
+        let group = self.target(target)?.ok_or_else(|| Status::not_found("no such replica here"))?;
+        let rpc = transfer_request(target, &request)?;
+        self.check_leader(Some(&group), target, rpc.from_leader()).await?;
         match group.raft.handle_transfer_leader(rpc).await {
             Ok(Ok(())) => Ok(v1::RaftTransferResponse {}),
             Ok(Err(refused)) => Err(Status::failed_precondition(refused.to_string())),
@@ -202,11 +197,8 @@ impl RaftHost {
     }
 
     /// The replica that a message is for, if it is here.
-    fn target(&self, target: Option<&v1::RaftTarget>) -> Result<Option<Arc<Group>>, Status> {
-        let target = target.ok_or_else(|| malformed("no target"))?;
-        if target.cluster_id != self.cluster_id {
-            return Err(Status::permission_denied("this store belongs to another cluster"));
-        }
+    fn target(&self, target: &v1::RaftTarget) -> Result<Option<Arc<Group>>, Status> {
+        self.check_store(target)?;
         match self.group(target.range_id) {
             Some(group) if group.replica_id() != target.replica_id => Err(Status::not_found(format!(
                 "this store holds replica {} of range {}, not {}",
@@ -218,18 +210,15 @@ impl RaftHost {
         }
     }
 
-    /// The replica that a leader's message is for, made if it is not here. A leader adds a replica on a store only when
-    /// it has none there, by a committed change: an older one that is here was removed and has not heard of it.
-    async fn target_or_new(self: &Arc<Self>, target: &v1::RaftTarget) -> Result<Arc<Group>, Status> {
-        let older = self.group(target.range_id).filter(|group| group.replica_id() < target.replica_id);
-        if let Some(older) = older
-            && target.cluster_id == self.cluster_id
-        {
-            let (range_id, replica_id) = (target.range_id, older.replica_id());
-            tracing::info!(range_id, replica_id, "dropping a replica that was removed from its range");
-            self.remove(range_id).await.map_err(|error| Status::unavailable(error.to_string()))?;
-        }
-        if let Some(group) = self.target(Some(target))? {
+    /// The replica that a leader's message is for, made if it is not here.
+    async fn target_or_new(
+        self: &Arc<Self>,
+        target: &v1::RaftTarget,
+        vote: &Vote,
+    ) -> Result<Arc<Group>, Status> {
+        let here = self.target(target)?;
+        self.check_leader(here.as_deref(), target, vote).await?;
+        if let Some(group) = here {
             return Ok(group);
         }
         match self.add_empty(target.range_id, target.replica_id).await {
@@ -269,19 +258,6 @@ impl Drop for Receiving<'_> {
     }
 }
 
-fn append_from_wire(request: v1::RaftAppendRequest) -> Result<AppendEntriesRequest<Types>, Status> {
-    let vote = request.vote.as_ref().map(vote_from_wire).ok_or_else(|| malformed("no vote"))?;
-    let prev_log_id = request.prev_log_id.as_ref().map(log_id_from_wire);
-    let entries: Result<Vec<_>, _> = request.entries.into_iter().map(entry_from_wire).collect();
-    let entries = entries.map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let first = prev_log_id.map_or(0, |prev| prev.index() + 1);
-    if (first..).zip(&entries).any(|(due, entry)| entry.log_id.index() != due) {
-        return Err(malformed("entries are not consecutive"));
-    }
-    let leader_commit = request.leader_commit.as_ref().map(log_id_from_wire);
-    Ok(AppendEntriesRequest { vote, prev_log_id, entries, leader_commit })
-}
-
 fn append_to_wire(result: StreamAppendResult<Types>) -> v1::RaftAppendResponse {
     let (result, conflict_at) = match result {
         Ok(Some(matched)) => (Answer::Matched(log_id_to_wire(&matched)), None),
@@ -290,10 +266,6 @@ fn append_to_wire(result: StreamAppendResult<Types>) -> v1::RaftAppendResponse {
         Err(StreamAppendError::HigherVote(vote)) => (Answer::HigherVote(vote_to_wire(&vote)), None),
     };
     v1::RaftAppendResponse { result: Some(result), conflict_at }
-}
-
-fn malformed(what: &str) -> Status {
-    Status::invalid_argument(format!("malformed raft message: {what}"))
 }
 
 fn stopped(error: impl std::fmt::Display) -> Status {

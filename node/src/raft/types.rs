@@ -61,7 +61,7 @@ impl fmt::Display for Command {
 
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "node {} at {}", self.node_id, self.address)
+        write!(f, "node {}", self.node_id)
     }
 }
 
@@ -79,6 +79,6 @@ pub(super) fn log_id(point: LogPoint) -> LogId {
 pub(super) fn membership(of: &RaftMembership) -> Membership {
     Membership {
         configs: of.get_joint_config().clone(),
-        replicas: of.nodes().map(|(id, store)| (*id, store.clone())).collect(),
+        replicas: of.nodes().map(|(id, store)| (*id, *store)).collect(),
     }
 }

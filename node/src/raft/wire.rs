@@ -49,9 +49,7 @@ pub(super) fn membership_to_wire(membership: &RaftMembership) -> v1::RaftMembers
             .collect(),
         replicas: membership
             .nodes()
-            .map(|(id, store)| {
-                (*id, v1::RaftStore { node_id: store.node_id, address: store.address.clone() })
-            })
+            .map(|(id, store)| (*id, v1::RaftStore { node_id: store.node_id }))
             .collect(),
     }
 }
@@ -59,11 +57,8 @@ pub(super) fn membership_to_wire(membership: &RaftMembership) -> v1::RaftMembers
 pub(super) fn membership_from_wire(membership: &v1::RaftMembership) -> Result<RaftMembership, Malformed> {
     let configs: Vec<BTreeSet<u64>> =
         membership.configs.iter().map(|config| config.voters.iter().copied().collect()).collect();
-    let replicas: BTreeMap<u64, Store> = membership
-        .replicas
-        .iter()
-        .map(|(&id, store)| (id, Store { node_id: store.node_id, address: store.address.clone() }))
-        .collect();
+    let replicas: BTreeMap<u64, Store> =
+        membership.replicas.iter().map(|(&id, store)| (id, Store { node_id: store.node_id })).collect();
     if configs.is_empty() && replicas.is_empty() {
         return Ok(RaftMembership::default());
     }

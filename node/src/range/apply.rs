@@ -54,6 +54,7 @@ pub(crate) fn apply(
         if let Some(membership) = &entry.membership {
             let state = state.get_or_insert_with(|| RangeState::clone(&before));
             state.replicas = replicas(membership);
+            state.joint = membership.is_joint();
             state.config_epoch = entry.index;
         }
         let Some(command) = &entry.command else {

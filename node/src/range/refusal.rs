@@ -87,7 +87,7 @@ impl Refusal {
                 let store = leader.map(|leader| leader.store).unwrap_or_default();
                 Kind::NotLeader(v1::NotLeader {
                     leader_node_id: store.node_id,
-                    leader_address: store.address,
+                    leader_address: String::new(),
                 })
             }
             Self::StaleCatalog { current } => Kind::StaleCatalog(v1::StaleCatalog { current }),

@@ -35,6 +35,15 @@ pub(crate) trait TimeSource: Send + Sync + 'static {
 
     /// Makes sure that `at`, which is above [`TimeSource::observed`], was handed out.
     async fn admit(&self, at: u64) -> Result<(), Refusal>;
+
+    /// The same for a timestamp that somebody has chosen, not got from the oracle: it is never taken for one that was
+    /// handed out, however near it is.
+    async fn admit_chosen(&self, at: u64) -> Result<(), Refusal> {
+        if at <= self.fresh().await? {
+            return Ok(());
+        }
+        Err(Refusal::Invalid("the timestamp lies in the future".to_owned()))
+    }
 }
 
 /// Finds deadlocks.

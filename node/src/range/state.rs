@@ -1,5 +1,6 @@
 //! What a replica knows of its range: the replicated state, and the term that it serves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -117,16 +118,21 @@ pub(crate) fn descriptor(state: &RangeState, leader_node_id: u64) -> RangeDescri
         config_epoch: state.config_epoch,
         replicas: state.replicas.clone(),
         leader_node_id,
+        joint: state.joint,
     }
 }
 
-/// A membership as descriptors.
+/// A membership as descriptors. Addresses are left out: see [`crate::addresses`].
 pub(crate) fn replicas(membership: &Membership) -> Vec<ReplicaDescriptor> {
+    let (first, last) = (membership.configs.first(), membership.configs.last());
+    let votes = |config: Option<&BTreeSet<u64>>, id| config.is_some_and(|config| config.contains(&id));
     let replicas = membership.replicas().map(|replica| ReplicaDescriptor {
         replica_id: replica.replica_id,
         node_id: replica.store.node_id,
-        address: replica.store.address,
         learner: !replica.voter,
+        incoming: replica.voter && !votes(first, replica.replica_id),
+        outgoing: replica.voter && !votes(last, replica.replica_id),
+        ..ReplicaDescriptor::default()
     });
     replicas.collect()
 }

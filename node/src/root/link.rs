@@ -12,11 +12,15 @@ use proto::v1::{TimestampRequest, WaitRequest, WaitResponse};
 use proto::{Code, Network, NodeService, Status};
 
 use super::term::RootTerm;
+use crate::addresses::{Addresses, is_address};
 use crate::range::{DeadlockDetector, Refusal, TimeSource};
 use crate::timestamp;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(2);
+
+/// How long all calls for one request may take together.
+const ASKING: Duration = Duration::from_secs(5);
 
 /// How many nodes are tried for one request.
 const TRIES: usize = 8;
@@ -27,7 +31,9 @@ const AHEAD_MS: u64 = 1000;
 /// The way to the root range's leader.
 pub(crate) struct RootLink {
     network: Arc<dyn Network>,
-    address: String,
+    addresses: Arc<Addresses>,
+    /// Where nodes were found at first.
+    seeds: Vec<String>,
     cluster_id: RwLock<Bytes>,
     local: RwLock<Option<Arc<RootTerm>>>,
     observed: AtomicU64,
@@ -37,27 +43,31 @@ pub(crate) struct RootLink {
 #[derive(Default)]
 struct Guesses {
     leader: Option<String>,
-    others: Vec<String>,
     next: usize,
 }
 
 impl RootLink {
-    /// The way from the node at `address`, which knows the nodes at `others`.
-    pub(crate) fn new(network: Arc<dyn Network>, address: String, others: &[String]) -> Self {
-        let others = others.iter().filter(|other| **other != address).cloned().collect();
+    /// The way from this node, which finds others by their addresses and at first at `seeds`.
+    pub(crate) fn new(network: Arc<dyn Network>, addresses: Arc<Addresses>, seeds: &[String]) -> Self {
         Self {
             network,
-            address,
+            addresses,
+            seeds: seeds.to_vec(),
             cluster_id: RwLock::default(),
             local: RwLock::default(),
             observed: AtomicU64::new(0),
-            guesses: Mutex::new(Guesses { leader: None, others, next: 0 }),
+            guesses: Mutex::default(),
         }
     }
 
     /// The node belongs to this cluster now.
     pub(crate) fn set_cluster(&self, cluster_id: Bytes) {
         *self.cluster_id.write() = cluster_id;
+    }
+
+    /// Where nodes are.
+    pub(crate) fn addresses(&self) -> Arc<Addresses> {
+        self.addresses.clone()
     }
 
     /// The term that this node serves, if it is the root range's leader.
@@ -72,25 +82,26 @@ impl RootLink {
 
     /// The leader is at `address`, as far as somebody knows.
     pub(crate) fn suggest(&self, address: &str) {
-        if !address.is_empty() && address != self.address {
+        if is_address(address) && address != self.addresses.own().address {
             self.guesses.lock().leader = Some(address.to_owned());
         }
     }
 
-    /// There are nodes at `addresses`.
-    pub(crate) fn learn<'a>(&self, addresses: impl Iterator<Item = &'a str>) {
-        let mut guesses = self.guesses.lock();
-        for address in addresses {
-            if address != self.address && !guesses.others.iter().any(|known| known == address) {
-                guesses.others.push(address.to_owned());
-            }
-        }
+    /// Everywhere that another node may be found.
+    pub(crate) fn candidates(&self) -> Vec<String> {
+        let own = self.addresses.own().address;
+        let mut candidates = self.seeds.clone();
+        candidates.extend(self.addresses.others().into_iter().map(|other| other.address));
+        candidates.retain(|address| *address != own);
+        candidates.sort();
+        candidates.dedup();
+        candidates
     }
 
     /// The leader's address, as far as this node knows; empty if it does not.
     pub(crate) fn leader_address(&self) -> String {
         if self.local.read().is_some() {
-            return self.address.clone();
+            return self.addresses.own().address;
         }
         self.guesses.lock().leader.clone().unwrap_or_default()
     }
@@ -125,37 +136,41 @@ impl RootLink {
         F: Future<Output = Result<T, Status>>,
     {
         let mut last = Status::unavailable("the root range's leader is not known");
+        let until = env::clock::now() + ASKING;
         for _ in 0..TRIES {
-            let Some(address) = self.guess() else { return Err(last) };
-            let answer = env::clock::timeout(CALL, call(self.network.connect(&address))).await;
-            match answer.unwrap_or_else(|_| Err(Status::unavailable(format!("no answer from {address}")))) {
-                Ok(answer) => {
+            let left = until.saturating_duration_since(env::clock::now());
+            let Some(address) = self.guess().filter(|_| !left.is_zero()) else { break };
+            let answer = env::clock::timeout(CALL.min(left), call(self.network.connect(&address))).await;
+            let status = match answer {
+                Ok(Ok(answer)) => {
                     self.guesses.lock().leader = Some(address);
                     return Ok(answer);
                 }
-                Err(status) if status.code() == Code::FailedPrecondition => {
-                    self.forget(&address);
-                    self.suggest(status.message());
-                    last = Status::unavailable("the root range has no leader now");
-                }
-                Err(status) if status.code() == Code::Unavailable => {
-                    self.forget(&address);
-                    last = status;
-                }
-                Err(status) => return Err(status),
+                Ok(Err(status)) if is_answer(status.code()) => return Err(status),
+                Ok(Err(status)) => status,
+                Err(_) => Status::unavailable(format!("no answer from {address}")),
+            };
+            // Whatever went wrong: who is asked next is somebody else, the one that this one names if it does.
+            self.forget(&address);
+            if status.code() == Code::FailedPrecondition {
+                self.suggest(status.message());
+                last = Status::unavailable("the root range has no leader now");
+            } else {
+                last = status;
             }
         }
         Err(last)
     }
 
     fn guess(&self) -> Option<String> {
-        let mut guesses = self.guesses.lock();
-        if let Some(leader) = &guesses.leader {
+        if let Some(leader) = &self.guesses.lock().leader {
             return Some(leader.clone());
         }
-        let place = guesses.next.checked_rem(guesses.others.len())?;
+        let candidates = self.candidates();
+        let mut guesses = self.guesses.lock();
+        let place = guesses.next.checked_rem(candidates.len())?;
         guesses.next = place + 1;
-        guesses.others.get(place).cloned()
+        candidates.get(place).cloned()
     }
 
     fn forget(&self, address: &str) {
@@ -164,6 +179,18 @@ impl RootLink {
             guesses.leader = None;
         }
     }
+}
+
+/// Whether a status is what the leader has to say to the request, rather than about itself or the way to it.
+fn is_answer(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::ResourceExhausted
+            | Code::OutOfRange
+    )
 }
 
 #[async_trait]

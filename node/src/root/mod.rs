@@ -3,14 +3,17 @@
 //! Its rows ([`RootState`]) are replicated like any range's. Its leader serves them, and what it keeps in memory beside
 //! them, for one term ([`RootTerm`]). [`RootLink`] is how every node reaches that leader, wherever it is.
 
+mod calls;
 mod deadlock;
 mod link;
 mod oracle;
 mod placement;
+mod registry;
 mod state;
 mod term;
 
 pub(crate) use link::RootLink;
+pub(crate) use registry::Nodes;
 pub(crate) use state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
 pub(crate) use term::{RootTerm, root_command};
 

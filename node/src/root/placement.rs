@@ -18,6 +18,8 @@ pub(crate) struct NodeView {
     pub(crate) live: bool,
     /// It has not answered for so long that its replicas count as lost.
     pub(crate) dead: bool,
+    /// Its disk has no more room than its reserve: no replicas are put there.
+    pub(crate) full: bool,
     /// Where it is.
     pub(crate) locality: BTreeMap<String, String>,
 }
@@ -29,6 +31,8 @@ pub(crate) struct RangeView {
     pub(crate) range_id: u64,
     /// Its configuration's number.
     pub(crate) config_epoch: u64,
+    /// A change of its voters is under way: whoever leads it brings it to an end.
+    pub(crate) joint: bool,
     /// Its replicas.
     pub(crate) replicas: Vec<ReplicaView>,
 }
@@ -42,6 +46,8 @@ pub(crate) struct ReplicaView {
     pub(crate) node_id: u64,
     /// It does not vote.
     pub(crate) learner: bool,
+    /// Its store cannot run it any more.
+    pub(crate) stopped: bool,
 }
 
 /// A change of one range's replicas.
@@ -76,16 +82,34 @@ pub(crate) fn pick(nodes: &[NodeView], ranges: &[RangeView]) -> Vec<Move> {
 }
 
 fn pick_for(nodes: &[NodeView], range: &RangeView, load: &BTreeMap<u64, usize>) -> Option<Move> {
+    if range.joint {
+        return None;
+    }
+    let change = |add, remove: Vec<u64>| Move {
+        range_id: range.range_id,
+        config_epoch: range.config_epoch,
+        add,
+        remove,
+    };
+    // A store takes no other replica of the range while it holds one that has stopped.
+    let stopped: Vec<u64> =
+        range.replicas.iter().filter(|r| r.learner && r.stopped).map(|r| r.replica_id).collect();
+    if !stopped.is_empty() {
+        return Some(change(Vec::new(), stopped));
+    }
     let dead: BTreeSet<u64> = nodes.iter().filter(|node| node.dead).map(|node| node.node_id).collect();
     let live = nodes.iter().filter(|node| node.live).count();
     let target = if live >= REPLICAS { REPLICAS } else { 1 };
     let voters = range.replicas.iter().filter(|replica| !replica.learner);
     let (lost, kept): (Vec<&ReplicaView>, Vec<&ReplicaView>) =
-        voters.partition(|replica| dead.contains(&replica.node_id));
+        voters.partition(|replica| dead.contains(&replica.node_id) || replica.stopped);
     if kept.len() >= target {
-        return None;
+        // Who learns although nobody waits for it was left behind by a move that did not come about.
+        let orphans: Vec<u64> = range.replicas.iter().filter(|r| r.learner).map(|r| r.replica_id).collect();
+        return (!orphans.is_empty()).then(|| change(Vec::new(), orphans));
     }
     let mut holders: BTreeSet<u64> = kept.iter().map(|replica| replica.node_id).collect();
+    holders.extend(lost.iter().map(|replica| replica.node_id));
     let mut add = Vec::new();
     while kept.len() + add.len() < target {
         let Some(node_id) = best_node(nodes, range, &holders, load) else { break };
@@ -94,10 +118,12 @@ fn pick_for(nodes: &[NodeView], range: &RangeView, load: &BTreeMap<u64, usize>) 
     }
     // Only whole steps: an even number of voters is worse than the odd number below it.
     if kept.len() + add.len() < target {
-        return None;
+        // But one that has stopped does not vote either: without it its own node has room for another.
+        let stopped = lost.iter().filter(|r| r.stopped && !dead.contains(&r.node_id));
+        let stopped: Vec<u64> = stopped.map(|replica| replica.replica_id).collect();
+        return (!stopped.is_empty() && kept.len() > 1).then(|| change(Vec::new(), stopped));
     }
-    let remove = lost.iter().map(|replica| replica.replica_id).collect();
-    Some(Move { range_id: range.range_id, config_epoch: range.config_epoch, add, remove })
+    Some(change(add, lost.iter().map(|replica| replica.replica_id).collect()))
 }
 
 /// A live node without a voter: one that holds a learner already, else the one that differs most in locality, then
@@ -109,7 +135,8 @@ fn best_node(
     load: &BTreeMap<u64, usize>,
 ) -> Option<u64> {
     let held: Vec<&NodeView> = nodes.iter().filter(|node| holders.contains(&node.node_id)).collect();
-    let candidates = nodes.iter().filter(|node| node.live && !node.dead && !holders.contains(&node.node_id));
+    let candidates =
+        nodes.iter().filter(|node| node.live && !node.dead && !node.full && !holders.contains(&node.node_id));
     candidates
         .min_by_key(|node| {
             let learns = range.replicas.iter().any(|r| r.learner && r.node_id == node.node_id);
@@ -129,15 +156,15 @@ mod tests {
 
     fn node(node_id: u64, zone: &str) -> NodeView {
         let locality = BTreeMap::from([("zone".to_owned(), zone.to_owned())]);
-        NodeView { node_id, live: true, dead: false, locality }
+        NodeView { node_id, live: true, dead: false, full: false, locality }
     }
 
     fn range(replicas: &[(u64, u64)]) -> RangeView {
         let replicas = replicas
             .iter()
-            .map(|&(replica_id, node_id)| ReplicaView { replica_id, node_id, learner: false })
+            .map(|&(replica_id, node_id)| ReplicaView { replica_id, node_id, ..ReplicaView::default() })
             .collect();
-        RangeView { range_id: 2, config_epoch: 7, replicas }
+        RangeView { range_id: 2, config_epoch: 7, joint: false, replicas }
     }
 
     fn adds(nodes: &[NodeView], range: RangeView) -> Vec<u64> {
@@ -171,7 +198,7 @@ mod tests {
     fn a_learner_left_behind_is_promoted_before_another_is_made() {
         let nodes = [node(1, "a"), node(2, "b"), node(3, "b"), node(4, "a")];
         let mut with_learner = range(&[(1, 1)]);
-        with_learner.replicas.push(ReplicaView { replica_id: 9, node_id: 4, learner: true });
+        with_learner.replicas.push(ReplicaView { replica_id: 9, node_id: 4, learner: true, stopped: false });
         assert_eq!(adds(&nodes, with_learner), [4, 2]);
     }
 
@@ -192,5 +219,41 @@ mod tests {
         assert_eq!(pick(&nodes, &[range(&[(1, 1), (2, 2), (3, 3)])]), vec![expected]);
         nodes.pop();
         assert_eq!(pick(&nodes, &[range(&[(1, 1), (2, 2), (3, 3)])]), vec![]);
+    }
+
+    #[test]
+    fn a_change_under_way_is_left_to_the_ranges_leader() {
+        let nodes = [node(1, "a"), node(2, "a"), node(3, "a"), node(4, "a")];
+        let joint = RangeView { joint: true, ..range(&[(1, 1)]) };
+        assert_eq!(pick(&nodes, &[joint]), vec![]);
+    }
+
+    #[test]
+    fn a_learner_that_nobody_waits_for_goes() {
+        let nodes = [node(1, "a"), node(2, "a"), node(3, "a"), node(4, "a")];
+        let mut orphaned = range(&[(1, 1), (2, 2), (3, 3)]);
+        orphaned.replicas.push(ReplicaView { replica_id: 9, node_id: 4, learner: true, stopped: false });
+        let expected = Move { range_id: 2, config_epoch: 7, add: vec![], remove: vec![9] };
+        assert_eq!(pick(&nodes, &[orphaned]), vec![expected]);
+    }
+
+    #[test]
+    fn a_replica_that_has_stopped_is_replaced_elsewhere_or_else_makes_room_at_home() {
+        let mut nodes = vec![node(1, "a"), node(2, "a"), node(3, "a"), node(4, "a")];
+        let mut sick = range(&[(1, 1), (2, 2), (3, 3)]);
+        sick.replicas[2].stopped = true;
+        let expected = Move { range_id: 2, config_epoch: 7, add: vec![4], remove: vec![3] };
+        assert_eq!(pick(&nodes, &[sick.clone()]), vec![expected]);
+        nodes.pop();
+        let expected = Move { range_id: 2, config_epoch: 7, add: vec![], remove: vec![3] };
+        assert_eq!(pick(&nodes, &[sick]), vec![expected]);
+        assert_eq!(adds(&nodes, range(&[(1, 1), (2, 2)])), [3]);
+    }
+
+    #[test]
+    fn a_full_disk_gets_no_replicas() {
+        let mut nodes = [node(1, "a"), node(2, "a"), node(3, "a"), node(4, "a")];
+        nodes[1].full = true;
+        assert_eq!(adds(&nodes, range(&[(1, 1)])), [3, 4]);
     }
 }

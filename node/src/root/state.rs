@@ -2,7 +2,7 @@
 //!
 //! Few and small, so all of them are in memory beside the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -45,7 +45,7 @@ pub(crate) struct RootState {
     counters: BTreeMap<String, u64>,
     window_end: u64,
     /// Not rows: what this replica found at digest commands.
-    digests: BTreeMap<u64, (u128, u64)>,
+    digests: VecDeque<(u64, u128, u64)>,
 }
 
 impl RootState {
@@ -103,6 +103,11 @@ impl RootState {
         self.ranges.get(&range_id)
     }
 
+    /// The next free id of a counter; 0 if none was given yet.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        self.counters.get(name).copied().unwrap_or(0)
+    }
+
     /// Timestamps below this may have been handed out.
     pub(crate) fn window_end(&self) -> u64 {
         self.window_end
@@ -110,7 +115,8 @@ impl RootState {
 
     /// What was found at a digest command: the digest, how many rows.
     pub(crate) fn digest(&self, number: u64) -> Option<(u128, u64)> {
-        self.digests.get(&number).copied()
+        let found = self.digests.iter().find(|(of, ..)| *of == number);
+        found.map(|(_, digest, rows)| (*digest, *rows))
     }
 
     fn bootstrap(&mut self, command: BootstrapCommand, batch: &mut WriteBatch) -> RootReply {
@@ -133,7 +139,8 @@ impl RootState {
         RootReply::default()
     }
 
-    /// A store keeps its node id for good; what it says of itself may change.
+    /// A store keeps its node id for good; what it says of itself may change, but not back to what an earlier process of
+    /// it has said, and not within one generation to another place: that is a copy of its directory.
     fn join(&mut self, command: JoinCommand, batch: &mut WriteBatch) -> RootReply {
         let known =
             self.nodes.values().find(|node| node.store_id == command.store_id).map(|node| node.node_id);
@@ -144,9 +151,20 @@ impl RootState {
                 refused => return refused,
             },
         };
+        if let Some(known) = self.nodes.get(&node_id)
+            && (known.generation > command.generation
+                || (known.generation == command.generation && known.address != command.address))
+        {
+            let error = format!(
+                "node {node_id} runs in generation {} at {}, which is not the one of generation {} at {}",
+                known.generation, known.address, command.generation, command.address
+            );
+            return RootReply { node_id, error, superseded: true, ..RootReply::default() };
+        }
         let node = NodeRow {
             format: FORMAT,
             node_id,
+            generation: command.generation,
             store_id: command.store_id,
             address: command.address,
             locality: command.locality,
@@ -212,9 +230,9 @@ impl RootState {
         }
         row(self.window_end.to_be_bytes().to_vec());
         let digest = hash.digest128();
-        self.digests.insert(number, (digest, rows));
-        while self.digests.len() > DIGESTS_MAX {
-            self.digests.pop_first();
+        self.digests.push_back((number, digest, rows));
+        if self.digests.len() > DIGESTS_MAX {
+            self.digests.pop_front();
         }
     }
 }
@@ -261,8 +279,13 @@ mod tests {
     }
 
     fn join(store: u8, address: &str) -> Kind {
+        join_as(store, 1, address)
+    }
+
+    fn join_as(store: u8, generation: u64, address: &str) -> Kind {
         let store_id = Bytes::copy_from_slice(&[store; 16]);
-        Kind::Join(JoinCommand { store_id, address: address.to_owned(), ..JoinCommand::default() })
+        let address = address.to_owned();
+        Kind::Join(JoinCommand { store_id, address, generation, ..JoinCommand::default() })
     }
 
     fn allocate(counter: &str, count: u64) -> Kind {
@@ -274,8 +297,28 @@ mod tests {
         let mut state = RootState::default();
         assert_eq!(run(&mut state, join(7, "a:1")).node_id, 1);
         assert_eq!(run(&mut state, join(8, "b:1")).node_id, 2);
-        assert_eq!(run(&mut state, join(7, "c:1")).node_id, 1);
+        assert_eq!(run(&mut state, join_as(7, 2, "c:1")).node_id, 1);
         assert_eq!(state.node(1).unwrap().address, "c:1");
+    }
+
+    #[test]
+    fn an_earlier_process_or_a_copy_does_not_take_a_stores_place() {
+        let mut state = RootState::default();
+        assert_eq!(run(&mut state, join_as(7, 5, "a:1")).node_id, 1);
+        for (generation, address) in [(4, "a:1"), (4, "b:1"), (5, "b:1")] {
+            assert!(run(&mut state, join_as(7, generation, address)).superseded);
+        }
+        assert_eq!(state.node(1).unwrap().address, "a:1");
+        assert!(run(&mut state, join_as(7, 5, "a:1")).error.is_empty(), "it may say so again");
+    }
+
+    #[test]
+    fn the_newest_digests_are_kept() {
+        let mut state = RootState::default();
+        for number in (1..=100u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15)) {
+            run(&mut state, Kind::Digest(DigestCommand { number }));
+            assert!(state.digest(number).is_some());
+        }
     }
 
     #[test]

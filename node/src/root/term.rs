@@ -1,6 +1,5 @@
 //! One term of the root range's leader: the services that only it gives.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,24 +11,18 @@ use proto::Status;
 use proto::v1::range_command::Kind as CommandKind;
 use proto::v1::root_command::Kind;
 use proto::v1::{
-    AllocateCommand, AllocateIdsRequest, AllocateIdsResponse, DigestCommand, DirectoryResponse, JoinCommand,
-    JoinRequest, JoinResponse, NodeDescriptor, NodeHeartbeatRequest, NodeHeartbeatResponse, NodeRow,
-    PutRangeCommand, RangeCommand, RangeDescriptor, ReplicaMove, ReserveWindowCommand, RootCommand,
-    RootReply, WaitRequest, WaitResponse,
+    AllocateCommand, AllocateIdsRequest, AllocateIdsResponse, DigestCommand, DirectoryResponse, RangeCommand,
+    ReserveWindowCommand, RootCommand, RootReply, WaitRequest, WaitResponse,
 };
 use tokio::sync::Notify;
 
-use super::ROOT_RANGE;
 use super::deadlock::{Detector, Place, Wait};
 use super::oracle::{COUNT_MAX, Oracle};
-use super::placement::{NodeView, RangeView, ReplicaView, pick};
-use super::state::RootState;
+use super::registry::{Nodes, View};
+use super::state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
 use crate::raft::{Group, ProposeError};
 use crate::range::RangeCell;
-use crate::range::state::{FORMAT, descriptor};
-
-/// After how long without a sign of life a node counts as not live.
-const LIVE: Duration = Duration::from_secs(5);
+use crate::range::state::FORMAT;
 
 /// How long a leader whose lease has run out waits for its quorum.
 const QUORUM_PATIENCE: Duration = Duration::from_secs(2);
@@ -40,6 +33,12 @@ const WINDOW_PATIENCE: Duration = Duration::from_secs(2);
 /// How often the window is looked at when nobody asks.
 const WINDOW_TICK: Duration = Duration::from_millis(500);
 
+/// Ids that one request may take: no honest one needs more, and there are fewer object ids than a u32 has values.
+const IDS_MAX: u64 = 1 << 16;
+
+/// What ids are given for.
+const COUNTERS: [&str; 6] = [COUNTER_NODE, COUNTER_REPLICA, COUNTER_RANGE, COUNTER_OID, "index", "row"];
+
 /// One term of the root range's leader.
 ///
 /// # Invariants
@@ -49,23 +48,16 @@ const WINDOW_TICK: Duration = Duration::from_millis(500);
 pub(crate) struct RootTerm {
     /// The term.
     pub(crate) term: u64,
-    group: Arc<Group>,
-    cell: Arc<RangeCell>,
-    state: Arc<Mutex<RootState>>,
+    pub(super) group: Arc<Group>,
+    pub(super) cell: Arc<RangeCell>,
+    pub(super) state: Arc<Mutex<RootState>>,
+    pub(super) nodes: Nodes,
     oracle: Oracle,
     detector: Mutex<Detector>,
-    view: Mutex<View>,
-    started: Instant,
-    dead_after: Duration,
+    pub(super) view: Mutex<View>,
+    pub(super) started: Instant,
     window_wanted: Notify,
     window_reserved: Notify,
-}
-
-/// What nodes have told this leader.
-#[derive(Default)]
-struct View {
-    seen: BTreeMap<u64, (Instant, u64)>,
-    led: BTreeMap<u64, RangeDescriptor>,
 }
 
 impl RootTerm {
@@ -75,7 +67,7 @@ impl RootTerm {
         cell: Arc<RangeCell>,
         state: Arc<Mutex<RootState>>,
         term: u64,
-        dead_after: Duration,
+        nodes: Nodes,
     ) -> Result<Arc<Self>, ProposeError> {
         group.wait_term_applied(term).await?;
         let floor = state.lock().window_end();
@@ -84,11 +76,11 @@ impl RootTerm {
             group,
             cell,
             state,
+            nodes,
             oracle: Oracle::new(floor),
             detector: Mutex::default(),
             view: Mutex::default(),
             started: env::clock::now(),
-            dead_after,
             window_wanted: Notify::new(),
             window_reserved: Notify::new(),
         };
@@ -153,61 +145,6 @@ impl RootTerm {
         self.group.lease_valid(self.term).then_some(newest)
     }
 
-    /// A store joins, or says where it is now.
-    pub(crate) async fn join(&self, request: JoinRequest) -> Result<JoinResponse, Status> {
-        if request.store_id.len() != 16 || request.address.is_empty() {
-            return Err(Status::invalid_argument("a store has an id of 16 bytes and an address"));
-        }
-        if request.format_version > u64::from(FORMAT) {
-            return Err(Status::invalid_argument("the store has a newer format than the cluster"));
-        }
-        let Some(cluster_id) = self.state.lock().cluster_id() else {
-            return Err(Status::unavailable("the cluster is being initialised"));
-        };
-        let command = JoinCommand {
-            store_id: request.store_id,
-            address: request.address,
-            locality: request.locality,
-            version: request.version,
-        };
-        let reply = self.run(Kind::Join(command)).await?;
-        Ok(JoinResponse { cluster_id, node_id: reply.node_id, root: vec![self.root_descriptor()] })
-    }
-
-    /// A node lives; what it should do.
-    pub(crate) async fn heartbeat(
-        &self,
-        request: NodeHeartbeatRequest,
-    ) -> Result<NodeHeartbeatResponse, Status> {
-        self.prove_leadership().await?;
-        let Some(known) = self.state.lock().node(request.node_id).cloned() else {
-            return Err(Status::not_found("no such node"));
-        };
-        if known.address != request.address && !request.address.is_empty() {
-            let NodeRow { store_id, locality, version, .. } = known;
-            let command = JoinCommand { store_id, address: request.address, locality, version };
-            self.run(Kind::Join(command)).await?;
-        }
-        let mut newer = Vec::new();
-        {
-            let mut view = self.view.lock();
-            view.seen.insert(request.node_id, (env::clock::now(), env::clock::wall_ms()));
-            let state = self.state.lock();
-            for range in &request.led {
-                let epochs = |range: &RangeDescriptor| (range.span_epoch, range.config_epoch);
-                if state.range(range.range_id).is_none_or(|known| epochs(known) < epochs(range)) {
-                    newer.push(range.clone());
-                }
-                view.led.insert(range.range_id, range.clone());
-            }
-        }
-        for range in newer {
-            self.run(Kind::PutRange(PutRangeCommand { range: Some(range) })).await?;
-        }
-        let moves = self.moves_for(&request.led);
-        Ok(NodeHeartbeatResponse { nodes: self.nodes(), moves })
-    }
-
     /// Where ranges and nodes are.
     pub(crate) fn directory(&self) -> DirectoryResponse {
         let cluster_id = self.state.lock().cluster_id().unwrap_or_default();
@@ -219,6 +156,12 @@ impl RootTerm {
         &self,
         request: AllocateIdsRequest,
     ) -> Result<AllocateIdsResponse, Status> {
+        if !COUNTERS.contains(&request.counter.as_str()) || !(1..=IDS_MAX).contains(&request.count) {
+            return Err(Status::invalid_argument(format!(
+                "between 1 and {IDS_MAX} ids can be asked for, of {}",
+                COUNTERS.join(", ")
+            )));
+        }
         let command = AllocateCommand { counter: request.counter, count: request.count };
         let reply = self.run(Kind::Allocate(command)).await?;
         Ok(AllocateIdsResponse { first: reply.first })
@@ -244,91 +187,33 @@ impl RootTerm {
     /// Has every replica of the root range take its digest; the index of that entry.
     pub(crate) async fn take_digest(&self, number: u64) -> Result<u64, Status> {
         let proposed = self.propose(Kind::Digest(DigestCommand { number })).await;
-        proposed.map(|proposed| proposed.index).map_err(|error| refused(&error))
+        proposed.map(|proposed| proposed.index).map_err(|error| self.refused(&error))
     }
 
-    /// The nodes as this leader sees them.
-    pub(crate) fn nodes(&self) -> Vec<NodeDescriptor> {
-        let now = env::clock::now();
-        let grace = now.duration_since(self.started) < LIVE;
-        let view = self.view.lock();
-        let state = self.state.lock();
-        let nodes = state.nodes().map(|node| {
-            let seen = view.seen.get(&node.node_id);
-            NodeDescriptor {
-                node_id: node.node_id,
-                address: node.address.clone(),
-                locality: node.locality.clone(),
-                last_seen_ms: seen.map_or(0, |(_, wall_ms)| *wall_ms),
-                live: seen.map_or(grace, |(at, _)| now.duration_since(*at) < LIVE),
-                version: node.version.clone(),
-            }
-        });
-        nodes.collect()
-    }
-
-    /// The ranges as this leader sees them.
-    pub(crate) fn ranges(&self) -> Vec<RangeDescriptor> {
-        let view = self.view.lock();
-        let state = self.state.lock();
-        let ranges = state.ranges().map(|range| match view.led.get(&range.range_id) {
-            _ if range.range_id == ROOT_RANGE => self.root_descriptor(),
-            Some(led) => led.clone(),
-            None => range.clone(),
-        });
-        ranges.collect()
-    }
-
-    fn root_descriptor(&self) -> RangeDescriptor {
-        let leader = self.group.role().leader.map_or(0, |leader| leader.store.node_id);
-        descriptor(&self.cell.state(), leader)
-    }
-
-    /// What placement wants of the ranges that a node leads.
-    fn moves_for(&self, led: &[RangeDescriptor]) -> Vec<ReplicaMove> {
-        let now = env::clock::now();
-        let nodes = self.nodes();
-        let view = self.view.lock();
-        let silent = |node_id: u64| {
-            let seen = view.seen.get(&node_id).map_or(self.started, |(at, _)| *at);
-            now.duration_since(seen)
-        };
-        let node_views: Vec<NodeView> = nodes
-            .iter()
-            .map(|node| NodeView {
-                node_id: node.node_id,
-                // A new leader waits for a node's own word before it puts replicas there.
-                live: node.live && view.seen.contains_key(&node.node_id),
-                dead: silent(node.node_id) > self.dead_after,
-                locality: node.locality.clone(),
-            })
-            .collect();
-        let range_views: Vec<RangeView> = view.led.values().map(range_view).collect();
-        drop(view);
-        let moves = pick(&node_views, &range_views).into_iter();
-        let moves = moves.filter(|found| led.iter().any(|range| range.range_id == found.range_id));
-        let described = moves.map(|found| ReplicaMove {
-            range_id: found.range_id,
-            config_epoch: found.config_epoch,
-            add: nodes.iter().filter(|node| found.add.contains(&node.node_id)).cloned().collect(),
-            remove: found.remove,
-        });
-        described.collect()
-    }
-
-    async fn prove_leadership(&self) -> Result<(), Status> {
+    pub(super) async fn prove_leadership(&self) -> Result<(), Status> {
         if self.group.lease_valid(self.term) {
             return Ok(());
         }
         match env::clock::timeout(QUORUM_PATIENCE, self.group.read_index()).await {
-            Ok(proven) => proven.map_err(|error| refused(&error))?,
-            Err(_) => return Err(refused(&ProposeError::NotLeader { leader: None })),
+            Ok(proven) => proven.map_err(|error| self.refused(&error))?,
+            Err(_) => return Err(self.refused(&ProposeError::NotLeader { leader: None })),
         }
         let role = self.group.role();
         if role.is_leader && role.term == self.term {
             Ok(())
         } else {
-            Err(refused(&ProposeError::NotLeader { leader: role.leader }))
+            Err(self.refused(&ProposeError::NotLeader { leader: role.leader }))
+        }
+    }
+
+    fn refused(&self, error: &ProposeError) -> Status {
+        match error {
+            ProposeError::NotLeader { leader } => {
+                let node_id = leader.as_ref().map(|leader| leader.store.node_id);
+                let address = node_id.and_then(|node_id| self.nodes.addresses.address(node_id));
+                Status::failed_precondition(address.unwrap_or_default())
+            }
+            ProposeError::Ambiguous | ProposeError::Fatal(_) => Status::unavailable(error.to_string()),
         }
     }
 
@@ -336,10 +221,14 @@ impl RootTerm {
         self.group.propose_in(self.term, root_command(kind)).await
     }
 
-    async fn run(&self, kind: Kind) -> Result<RootReply, Status> {
-        let proposed = self.propose(kind).await.map_err(|error| refused(&error))?;
+    pub(super) async fn run(&self, kind: Kind) -> Result<RootReply, Status> {
+        let proposed = self.propose(kind).await.map_err(|error| self.refused(&error))?;
         let reply = RootReply::decode(proposed.reply).map_err(|error| Status::internal(error.to_string()))?;
-        if reply.error.is_empty() { Ok(reply) } else { Err(Status::invalid_argument(reply.error)) }
+        match reply.error.is_empty() {
+            true => Ok(reply),
+            false if reply.superseded => Err(Status::already_exists(reply.error)),
+            false => Err(Status::invalid_argument(reply.error)),
+        }
     }
 }
 
@@ -357,30 +246,4 @@ pub(crate) fn root_command(kind: Kind) -> Bytes {
         ..RangeCommand::default()
     };
     command.encode_to_vec().into()
-}
-
-fn refused(error: &ProposeError) -> Status {
-    match error {
-        ProposeError::NotLeader { leader } => {
-            let address = leader.as_ref().map(|leader| leader.store.address.clone());
-            Status::failed_precondition(address.unwrap_or_default())
-        }
-        ProposeError::Ambiguous | ProposeError::Fatal(_) => Status::unavailable(error.to_string()),
-    }
-}
-
-fn range_view(range: &RangeDescriptor) -> RangeView {
-    RangeView {
-        range_id: range.range_id,
-        config_epoch: range.config_epoch,
-        replicas: range
-            .replicas
-            .iter()
-            .map(|replica| ReplicaView {
-                replica_id: replica.replica_id,
-                node_id: replica.node_id,
-                learner: replica.learner,
-            })
-            .collect(),
-    }
 }

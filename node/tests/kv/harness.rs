@@ -49,6 +49,8 @@ pub(crate) struct Cluster {
     pub(crate) nodes: BTreeMap<u64, Arc<Node>>,
     pub(crate) scopes: BTreeMap<u64, Scope>,
     pub(crate) disks: BTreeMap<u64, Arc<MemoryDisk>>,
+    /// Where each node is now.
+    pub(crate) places: BTreeMap<u64, String>,
 }
 
 pub(crate) fn address(number: u64) -> String {
@@ -63,6 +65,7 @@ impl Cluster {
             nodes: BTreeMap::new(),
             scopes: BTreeMap::new(),
             disks: BTreeMap::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -88,10 +91,16 @@ impl Cluster {
 
     /// Starts a node on its disk, the one it had if it ran before.
     pub(crate) async fn start(&mut self, number: u64) -> Arc<Node> {
+        self.start_at(number, &address(number)).await
+    }
+
+    /// As [`Cluster::start`], at another address than the others expect.
+    pub(crate) async fn start_at(&mut self, number: u64, place: &str) -> Arc<Node> {
+        self.places.insert(number, place.to_owned());
         let disk = self.disks.entry(number).or_insert_with(|| Arc::new(MemoryDisk::new())).clone();
         let disk: Arc<dyn Disk> = disk;
         let network: Arc<dyn Network> = Arc::new(self.network.clone());
-        let mut options = NodeOptions::new(disk, PathBuf::from("/data"), network, address(number));
+        let mut options = NodeOptions::new(disk, PathBuf::from("/data"), network, place.to_owned());
         options.join = (1..=3).map(address).collect();
         options.cache_bytes = 4 << 20;
         options.dead_after = Duration::from_secs(10);
@@ -99,7 +108,7 @@ impl Cluster {
         let started = scope.spawn_on(&tokio::runtime::Handle::current(), Node::start(options));
         let node = started.await.unwrap().unwrap();
         self.scopes.insert(number, scope);
-        self.network.register(&address(number), node.clone());
+        self.network.register(place, node.clone());
         self.nodes.insert(number, node.clone());
         node
     }
@@ -110,12 +119,12 @@ impl Cluster {
         node.shutdown().await;
         drop(node);
         tokio::task::yield_now().await;
-        self.network.unregister(&address(number));
+        self.network.unregister(&self.places[&number]);
     }
 
     /// Kills a node: its tasks end, and what its disk had not synced is gone.
     pub(crate) async fn kill(&mut self, number: u64) {
-        self.network.unregister(&address(number));
+        self.network.unregister(&self.places[&number]);
         self.scopes[&number].end();
         drop(self.nodes.remove(&number));
         tokio::task::yield_now().await;

@@ -6,6 +6,7 @@
     reason = "all of this crate is test code, which clippy sees only in functions marked as tests"
 )]
 
+mod addresses;
 mod anomalies;
 mod harness;
 mod large;

@@ -1,13 +1,16 @@
 //! What makes no sense is refused to its sender, and harms nobody else.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use proto::Code;
 use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Op;
 use proto::v1::{
-    AllocateIdsRequest, BatchRequest, Check, Commit, DigestRequest, Get, Header, Heartbeat, JoinRequest,
-    Lock, Operation, Prewrite, Scan, Span, TimestampRequest, Validate, WaitRequest, Write,
+    AllocateIdsRequest, BatchRequest, Check, Commit, DigestRequest, DirectoryRequest, Get, Header, Heartbeat,
+    JoinRequest, Lock, NodeHeartbeatRequest, Operation, Prewrite, RangeDescriptor, ReplicaFailure, Scan,
+    Span, TimestampRequest, Validate, WaitRequest, Write,
 };
+use proto::{Code, NodeService};
 
 use crate::harness::{Cluster, key, simulate};
 
@@ -123,5 +126,84 @@ fn the_clusters_services_refuse_nonsense_too() {
         let digest = DigestRequest { range_id: 77, ..DigestRequest::default() };
         assert_eq!(client.root.digest(digest).await.unwrap_err().code(), Code::NotFound);
         assert!(client.timestamp().await > 0);
+    });
+}
+
+#[test]
+fn what_a_message_claims_is_not_believed_by_itself() {
+    simulate(|| async {
+        let cluster = Cluster::three().await;
+        let client = cluster.client().await;
+        let cluster_id = client.cluster_id.clone();
+        let before = cluster.nodes[&1].directory(DirectoryRequest::default()).await.unwrap();
+        // A store that is not there, and one that is nowhere.
+        for address in ["node", "", "nobody:1", "node2:1"] {
+            let store_id = Bytes::from(vec![9; 16]);
+            let join = JoinRequest {
+                store_id,
+                address: address.to_owned(),
+                generation: 1,
+                ..JoinRequest::default()
+            };
+            assert!(client.root.join(join).await.is_err(), "{address:?}");
+        }
+        // A registered node, as far as the message says, that leads a range nobody has, and one whose replicas are gone.
+        let mut gone = before.ranges[1].clone();
+        gone.config_epoch = u64::MAX;
+        gone.replicas.truncate(1);
+        let unknown = RangeDescriptor { range_id: 99, ..gone.clone() };
+        for node in &before.nodes {
+            let heartbeat = NodeHeartbeatRequest {
+                cluster_id: cluster_id.clone(),
+                node_id: node.node_id,
+                address: node.address.clone(),
+                generation: node.generation,
+                led: vec![gone.clone(), unknown.clone()],
+                failed: vec![ReplicaFailure { range_id: 2, replica_id: 1, why: "it is said".to_owned() }],
+                ..NodeHeartbeatRequest::default()
+            };
+            client.root.node_heartbeat(heartbeat.clone()).await.unwrap();
+            let elsewhere = NodeHeartbeatRequest { generation: u64::MAX, ..heartbeat };
+            assert!(client.root.node_heartbeat(elsewhere).await.is_err());
+        }
+        let ids = |counter: &str, count| {
+            let counter = counter.to_owned();
+            client.root.allocate_ids(AllocateIdsRequest { cluster_id: cluster_id.clone(), counter, count })
+        };
+        for (counter, count) in [("oid", 1 << 63), ("oid", u64::MAX), ("oid", 0), ("nonsense", 1)] {
+            assert_eq!(ids(counter, count).await.unwrap_err().code(), Code::InvalidArgument);
+        }
+        assert_eq!(ids("oid", 1).await.unwrap().first, 16384);
+        env::clock::sleep(Duration::from_secs(5)).await;
+        let after = cluster.nodes[&1].directory(DirectoryRequest::default()).await.unwrap();
+        assert_eq!(after.nodes.len(), 3);
+        let epochs = |ranges: &[RangeDescriptor]| {
+            ranges
+                .iter()
+                .map(|range| (range.range_id, range.config_epoch, range.replicas.len()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(epochs(&after.ranges), epochs(&before.ranges));
+        client.put("k", "v").await;
+    });
+}
+
+#[test]
+fn a_chosen_timestamp_is_taken_only_if_it_was_handed_out() {
+    simulate(|| async {
+        let client = Cluster::three().await.client().await;
+        client.put("k", "old").await;
+        let txn = client.begin().await;
+        let soon = txn.start + (500 << 18);
+        let get = |at, chosen_timestamp| {
+            let header = Header { chosen_timestamp, ..txn.header() };
+            let get = Op::Get(Get { keys: vec![key("k")], at });
+            let client = &client;
+            async move { client.send(header, get).await }
+        };
+        assert!(matches!(get(soon, true).await, Err(Kind::Invalid(_))));
+        assert!(get(txn.start, true).await.is_ok());
+        client.put("k", "new").await;
+        assert_eq!(client.read("k").await.as_deref(), Some("new"));
     });
 }

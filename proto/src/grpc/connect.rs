@@ -25,10 +25,11 @@ use crate::v1::raft_client::RaftClient;
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
-    NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk,
-    RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest, RaftVoteResponse,
-    RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest, WaitResponse,
+    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
+    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
+    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
+    WaitResponse,
 };
 
 /// How long a connection may take to open.
@@ -119,7 +120,7 @@ impl Channels {
         }
         let channel = self
             .open(lane)
-            .map_err(|error| Status::invalid_argument(format!("address {:?}: {error}", self.address)))?;
+            .map_err(|error| Status::unavailable(format!("nobody can be at {:?}: {error}", self.address)))?;
         Ok(slot.get_or_init(|| channel).clone())
     }
 
@@ -203,6 +204,10 @@ impl NodeService for GrpcNode {
 
     async fn digest(&self, request: DigestRequest) -> Result<DigestResponse, Status> {
         Ok(self.cluster()?.digest(request).await?.into_inner())
+    }
+
+    async fn hello(&self, request: HelloRequest) -> Result<HelloResponse, Status> {
+        Ok(self.cluster()?.hello(request).await?.into_inner())
     }
 
     async fn init(&self, request: InitRequest) -> Result<InitResponse, Status> {

@@ -28,10 +28,11 @@ use crate::v1::raft_server::{Raft, RaftServer};
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
-    NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk,
-    RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest, RaftVoteResponse,
-    RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest, WaitResponse,
+    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
+    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
+    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
+    WaitResponse,
 };
 
 /// How long requests under way may take after the shutdown began.
@@ -154,6 +155,10 @@ impl Cluster for Port {
 
     async fn digest(&self, request: Request<DigestRequest>) -> Answer<DigestResponse> {
         self.service.digest(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn hello(&self, request: Request<HelloRequest>) -> Answer<HelloResponse> {
+        self.service.hello(request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -17,10 +17,11 @@ use crate::service::{NodeService, RequestStream, ResponseStream};
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
-    NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk,
-    RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest, RaftVoteResponse,
-    RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest, WaitResponse,
+    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
+    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
+    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
+    WaitResponse,
 };
 
 /// How often a waiting end probes its connection.
@@ -219,6 +220,7 @@ remote! {
     allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse, Control;
     wait(WaitRequest) -> WaitResponse, Control;
     digest(DigestRequest) -> DigestResponse, Control;
+    hello(HelloRequest) -> HelloResponse, Control;
     init(InitRequest) -> InitResponse, Control;
     nodes(NodesRequest) -> NodesResponse, Control;
     ranges(RangesRequest) -> RangesResponse, Control;

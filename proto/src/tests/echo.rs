@@ -71,6 +71,7 @@ unimplemented_calls! {
     allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse;
     wait(WaitRequest) -> WaitResponse;
     digest(DigestRequest) -> DigestResponse;
+    hello(HelloRequest) -> HelloResponse;
     init(InitRequest) -> InitResponse;
     nodes(NodesRequest) -> NodesResponse;
     ranges(RangesRequest) -> RangesResponse;

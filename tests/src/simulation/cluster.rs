@@ -1,4 +1,4 @@
-//! Three nodes, their disks, their lives.
+//! The nodes, their disks, their addresses, their lives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,19 @@ use lsm::{KeySource, MasterKey};
 use node::{Node, NodeOptions};
 use proto::NodeService;
 use proto::simulated::{Counts, SimulatedNetwork};
-use proto::v1::{CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, RangesRequest};
+use proto::v1::{
+    CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, HelloRequest, RangeDescriptor,
+    RangesRequest,
+};
 use tokio::runtime::Handle;
 
 use super::scenario::Scenario;
 
-/// How many nodes there are.
-pub(super) const NODES: usize = 3;
+/// How many replicas a range has.
+pub(super) const REPLICAS: usize = 3;
+
+/// How long replication may take to be what it should be, once all nodes run.
+const SETTLING: Duration = Duration::from_secs(120);
 
 /// How long forming the cluster may take.
 const FORMING: Duration = Duration::from_secs(60);
@@ -27,9 +33,11 @@ pub(super) struct Cluster {
     network: SimulatedNetwork,
     scenario: Scenario,
     slots: Vec<Slot>,
+    /// With which nodes are asked what they hold.
+    greeting: HelloRequest,
 }
 
-/// A machine: its address and disk stay, the process on it comes and goes.
+/// A machine: its disk stays, the process on it comes and goes, and may come back at another address.
 struct Slot {
     address: String,
     disk: MemoryDisk,
@@ -47,7 +55,7 @@ struct Running {
 
 impl Cluster {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let slots = (1..=NODES)
+        let slots = (1..=scenario.nodes)
             .map(|number| Slot {
                 address: format!("n{number}:1"),
                 disk: MemoryDisk::new(),
@@ -57,7 +65,7 @@ impl Cluster {
             })
             .collect();
         let network = SimulatedNetwork::new(scenario.wire());
-        Self { network, scenario: scenario.clone(), slots }
+        Self { network, scenario: scenario.clone(), slots, greeting: HelloRequest::default() }
     }
 
     pub(super) fn network(&self) -> &SimulatedNetwork {
@@ -76,13 +84,18 @@ impl Cluster {
         &self.slots[place].address
     }
 
+    /// How many nodes there are.
+    pub(super) fn nodes(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn is_running(&self, place: usize) -> bool {
         self.slots[place].running.is_some()
     }
 
     /// Starts all nodes, makes them a cluster and waits until every range has a replica on each.
     pub(super) async fn form(&mut self) -> Result<(), String> {
-        for place in 0..NODES {
+        for place in 0..self.slots.len() {
             self.start(place).await?;
         }
         let first = self.slots[0].running.as_ref().ok_or("the first node is down")?;
@@ -94,13 +107,17 @@ impl Cluster {
                 clock::sleep(Duration::from_millis(100)).await;
             }
         };
-        clock::timeout(FORMING, formed).await.map_err(|_| "the ranges were not replicated in time".to_owned())
+        let formed = clock::timeout(FORMING, formed).await;
+        formed.map_err(|_| "the ranges were not replicated in time".to_owned())?;
+        let cluster_id = self.directory().await.map(|directory| directory.cluster_id).unwrap_or_default();
+        self.greeting = HelloRequest { cluster_id, ..HelloRequest::default() };
+        Ok(())
     }
 
     async fn is_replicated(&self) -> bool {
         let Some(directory) = self.directory().await else { return false };
         let replicated = |range: &proto::v1::RangeDescriptor| {
-            range.replicas.iter().filter(|replica| !replica.learner).count() == NODES
+            range.replicas.iter().filter(|replica| !replica.learner).count() == REPLICAS
         };
         !directory.ranges.is_empty() && directory.ranges.iter().all(replicated)
     }
@@ -120,7 +137,7 @@ impl Cluster {
 
     /// Starts the node at `place` on what its disk holds; at any start its data may become encrypted.
     pub(super) async fn start(&mut self, place: usize) -> Result<(), String> {
-        let joins = self.addresses();
+        let joins = self.places();
         let slot = &mut self.slots[place];
         if slot.running.is_some() {
             return Ok(());
@@ -134,6 +151,7 @@ impl Cluster {
             memtable_bytes_max: self.scenario.memtable_bytes_max,
             cache_bytes: 1 << 20,
             raft_log_bytes_max: self.scenario.raft_log_bytes_max,
+            dead_after: Duration::from_secs(self.scenario.dead_after_s),
             ..NodeOptions::new(Arc::new(slot.disk.clone()), "/data", network, slot.address.clone())
         };
         let scope = Scope::new();
@@ -145,6 +163,72 @@ impl Cluster {
         tracing::info!(node = slot.address, "runs");
         slot.running = Some(Running { node, scope });
         Ok(())
+    }
+
+    /// Every address that a node may ever have.
+    fn places(&self) -> Vec<String> {
+        let numbers = 1..=self.slots.len();
+        numbers.flat_map(|number| [format!("n{number}:1"), format!("m{number}:1")]).collect()
+    }
+
+    /// The machine at `place`, whose process does not run, gets another address.
+    pub(super) fn move_away(&mut self, place: usize) {
+        let number = place + 1;
+        let taken: Vec<String> = self.addresses();
+        let own = [format!("n{number}:1"), format!("m{number}:1")];
+        if let Some(free) = own.into_iter().find(|address| !taken.contains(address)) {
+            self.slots[place].address = free;
+        }
+    }
+
+    /// Two machines, whose processes do not run, change addresses.
+    pub(super) fn swap(&mut self, one: usize, other: usize) {
+        let address = std::mem::take(&mut self.slots[one].address);
+        self.slots[one].address = std::mem::replace(&mut self.slots[other].address, address);
+    }
+
+    /// The place of a node that leads a range whose voters are being changed, in its log if not yet in effect.
+    pub(super) async fn changing(&self) -> Option<usize> {
+        for (place, slot) in self.slots.iter().enumerate() {
+            let Some(running) = &slot.running else { continue };
+            for range_id in 1..=2 {
+                let request = HelloRequest { range_id, ..self.greeting.clone() };
+                let held = running.node.hello(request).await.ok().and_then(|answer| answer.held);
+                if held.is_some_and(|held| {
+                    held.changing && held.descriptor.is_some_and(|range| range.leader_node_id != 0)
+                }) {
+                    return Some(place);
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether a replica is learning, so that a change of voters may follow soon.
+    pub(super) async fn is_learning(&self) -> bool {
+        let learns = |range: &RangeDescriptor| range.replicas.iter().any(|replica| replica.learner);
+        self.directory().await.is_some_and(|directory| directory.ranges.iter().any(learns))
+    }
+
+    /// Waits until no change of replicas is half done any more and every range has its replicas; what is wrong if that
+    /// takes too long.
+    pub(super) async fn settle_replicas(&self) -> Vec<String> {
+        let until = clock::now() + SETTLING;
+        let settled = |range: &RangeDescriptor| {
+            !range.joint
+                && range.replicas.len() == REPLICAS
+                && range.replicas.iter().all(|replica| !replica.learner)
+        };
+        loop {
+            let ranges = self.directory().await.map(|directory| directory.ranges).unwrap_or_default();
+            if ranges.len() >= 2 && ranges.iter().all(settled) {
+                return Vec::new();
+            }
+            if clock::now() >= until {
+                return vec![format!("replication is still not what it should be: {ranges:?}")];
+            }
+            clock::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// The wall clock of the machine at `place` jumps.
@@ -176,7 +260,7 @@ impl Cluster {
     pub(super) async fn heal(&mut self) -> Vec<String> {
         self.network.heal_all();
         let mut violations = Vec::new();
-        for place in 0..NODES {
+        for place in 0..self.slots.len() {
             violations.extend(self.start(place).await.err());
         }
         violations
@@ -219,7 +303,7 @@ impl Cluster {
                 let Ok(Ok(compared)) = clock::timeout(Duration::from_secs(20), asked).await else { continue };
                 let complete = compared.ranges.len() >= 2
                     && compared.ranges.iter().all(|range| {
-                        range.replicas.len() == NODES
+                        range.replicas.len() == REPLICAS
                             && range.replicas.iter().all(|replica| replica.error.is_empty())
                     });
                 if complete {

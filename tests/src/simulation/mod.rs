@@ -1,4 +1,4 @@
-//! The whole cluster in one thread, with one seed for all chance: three nodes on disks that forget, two gateways on a
+//! The whole cluster in one thread, with one seed for all chance: nodes on disks that forget, two gateways on a
 //! network that fails, and histories that are checked.
 //!
 //! [`run`] plays one [`Scenario`] under one seed. Time is tokio's paused clock, which jumps from event to event, so a
@@ -103,6 +103,7 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
     }
     if served.is_ok() {
         violations.extend(workload.settle(&gateways[1]).await);
+        violations.extend(cluster.settle_replicas().await);
         violations.extend(cluster.compare_replicas().await);
     }
     violations.extend(tally.take_violations());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use env::{clock, random};
 
-use super::cluster::{Cluster, NODES};
+use super::cluster::Cluster;
 use super::gateway;
 use super::scenario::{Odds, Scenario};
 use super::signals::Signals;
@@ -15,6 +15,9 @@ const ROOT_RANGE: u64 = 1;
 
 /// The range that holds the data.
 const DATA_RANGE: u64 = 2;
+
+/// How long it may take until a node's replicas are replaced.
+const REPLACING: Duration = Duration::from_secs(20);
 
 /// What a nemesis did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +46,9 @@ enum Fault {
     OneWay,
     LeaseTrap,
     Split,
+    MoveAway,
+    Swap,
+    Replace,
     Clock,
 }
 
@@ -82,6 +88,9 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::OneWay, odds.one_way),
         (Fault::LeaseTrap, odds.lease_trap),
         (Fault::Split, odds.split),
+        (Fault::MoveAway, odds.move_away),
+        (Fault::Swap, odds.swap),
+        (Fault::Replace, odds.replace),
         (Fault::Clock, odds.clock),
     ];
     let mut ticket = random::below(faults.iter().map(|(_, odds)| odds).sum());
@@ -112,8 +121,11 @@ impl Nemesis<'_> {
             Fault::OneWay => self.one_way(),
             Fault::LeaseTrap => self.lease_trap().await,
             Fault::Split => self.split(),
+            Fault::MoveAway => self.move_away().await,
+            Fault::Swap => self.swap().await,
+            Fault::Replace => self.replace().await,
             Fault::Clock => {
-                self.cluster.set_clock(any_node());
+                self.cluster.set_clock(self.any_node());
                 self.count(|faults| faults.clocks += 1);
             }
         }
@@ -140,7 +152,7 @@ impl Nemesis<'_> {
         // The leader is worth more than the others.
         let place = match self.cluster.leader(DATA_RANGE).await {
             Some(leader) if random::below(2) == 0 => leader,
-            _ => any_node(),
+            _ => self.any_node(),
         };
         self.crash(place);
         pause(down_ms_min, down_ms_max).await;
@@ -148,7 +160,7 @@ impl Nemesis<'_> {
     }
 
     async fn blackout(&mut self) {
-        for place in 0..NODES {
+        for place in 0..self.cluster.nodes() {
             self.crash(place);
             // Power fails everywhere at once, or nearly so.
             if random::below(3) == 0 {
@@ -156,17 +168,18 @@ impl Nemesis<'_> {
             }
         }
         pause(10, 2_000).await;
-        let first = any_node();
-        for turn in 0..NODES {
-            self.start((first + turn) % NODES).await;
+        let first = self.any_node();
+        let nodes = self.cluster.nodes();
+        for turn in 0..nodes {
+            self.start((first + turn) % nodes).await;
             pause(1, 500).await;
         }
     }
 
     /// A node alone, with or without the gateways.
     fn isolate(&mut self) {
-        let alone = any_node();
-        for other in others(alone) {
+        let alone = self.any_node();
+        for other in self.others(alone) {
             self.cluster.network().cut_both(self.cluster.address(alone), self.cluster.address(other));
         }
         for number in 1..=2 {
@@ -181,7 +194,7 @@ impl Nemesis<'_> {
         let mut endpoints = self.cluster.addresses();
         endpoints.extend((1..=2).map(gateway::name));
         let from = random::below(endpoints.len() as u64) as usize;
-        let to = random::below(NODES as u64) as usize;
+        let to = random::below(self.cluster.nodes() as u64) as usize;
         if from != to {
             self.cluster.network().cut(&endpoints[from], &endpoints[to]);
             self.count(|faults| faults.cuts += 1);
@@ -190,11 +203,11 @@ impl Nemesis<'_> {
 
     /// A gateway with one node on one side, everybody else on the other.
     fn split(&mut self) {
-        let (with, gateway) = (any_node(), 1 + random::below(2) as u32);
+        let (with, gateway) = (self.any_node(), 1 + random::below(2) as u32);
         let (here, there) = (gateway::name(gateway), gateway::name(3 - gateway));
         let network = self.cluster.network();
         network.cut_both(self.cluster.address(with), &there);
-        for other in others(with) {
+        for other in self.others(with) {
             network.cut_both(self.cluster.address(with), self.cluster.address(other));
             network.cut_both(&here, self.cluster.address(other));
         }
@@ -210,7 +223,8 @@ impl Nemesis<'_> {
     /// timestamps. Writes of the gateway that reads would hang at L, and its reads behind them.
     async fn lease_trap(&mut self) {
         let Some((leader, candidate)) = self.separate_leaders().await else { return };
-        let follower = NODES * (NODES - 1) / 2 - leader - candidate;
+        let follower = (0..self.cluster.nodes()).find(|place| *place != leader && *place != candidate);
+        let Some(follower) = follower else { return };
         let network = self.cluster.network().clone();
         let address = |place: usize| self.cluster.address(place).to_owned();
         let (leader, follower_address, candidate) = (address(leader), address(follower), address(candidate));
@@ -232,6 +246,64 @@ impl Nemesis<'_> {
         self.quiet(false);
     }
 
+    /// A node comes back at another address than its peers know.
+    async fn move_away(&mut self) {
+        let place = self.any_node();
+        self.crash(place);
+        pause(1, 3_000).await;
+        if !self.cluster.is_running(place) {
+            self.cluster.move_away(place);
+        }
+        self.start(place).await;
+    }
+
+    /// Two nodes come back with each other's address.
+    async fn swap(&mut self) {
+        let one = self.any_node();
+        let others = self.others(one);
+        let other = others[random::below(others.len() as u64) as usize];
+        self.crash(one);
+        self.crash(other);
+        pause(1, 1_000).await;
+        self.cluster.swap(one, other);
+        self.start(other).await;
+        pause(1, 1_000).await;
+        self.start(one).await;
+    }
+
+    /// A node is away for so long that another takes its replicas over. Whoever leads a range while its voters change
+    /// dies with the change in its log and half done, or a little later.
+    async fn replace(&mut self) {
+        self.cluster.network().heal_all();
+        let away = self.any_node();
+        self.crash(away);
+        let until = clock::now() + REPLACING;
+        let mut left = 2;
+        while clock::now() < until && left > 0 {
+            let eager = self.cluster.is_learning().await;
+            if let Some(leader) = self.cluster.changing().await {
+                left -= 1;
+                if random::below(3) == 0 {
+                    pause(1, 10).await;
+                }
+                self.crash(leader);
+                pause(2_000, 4_000).await;
+                self.start(leader).await;
+            }
+            clock::sleep(if eager { Duration::from_micros(200) } else { Duration::from_millis(10) }).await;
+        }
+        self.start(away).await;
+    }
+
+    fn any_node(&self) -> usize {
+        random::below(self.cluster.nodes() as u64) as usize
+    }
+
+    /// All but this one.
+    fn others(&self, place: usize) -> Vec<usize> {
+        (0..self.cluster.nodes()).filter(|other| *other != place).collect()
+    }
+
     fn quiet(&self, quiet: bool) {
         self.signals.iter().for_each(|signals| signals.set_quiet(quiet));
     }
@@ -248,13 +320,4 @@ impl Nemesis<'_> {
         let (data, root) = (self.cluster.leader(DATA_RANGE).await?, self.cluster.leader(ROOT_RANGE).await?);
         (data != root).then_some((data, root))
     }
-}
-
-fn any_node() -> usize {
-    random::below(NODES as u64) as usize
-}
-
-/// The other two.
-fn others(place: usize) -> [usize; 2] {
-    [(place + 1) % NODES, (place + 2) % NODES]
 }

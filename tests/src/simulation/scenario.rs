@@ -12,6 +12,12 @@ pub struct Scenario {
     /// What the workers speak.
     #[serde(default)]
     pub interface: Interface,
+    /// How many nodes there are; each range has three replicas.
+    #[serde(default = "three")]
+    pub nodes: usize,
+    /// After how long without a sign of life a node's replicas are replaced.
+    #[serde(default = "for_ever")]
+    pub dead_after_s: u64,
     /// How long faults come and go.
     pub seconds: u64,
     /// Accounts of the bank.
@@ -42,6 +48,14 @@ pub struct Scenario {
     pub faults: Odds,
     /// What a run must have reached.
     pub floors: Floors,
+}
+
+fn three() -> usize {
+    3
+}
+
+fn for_ever() -> u64 {
+    1_000_000
 }
 
 /// What workers speak.
@@ -100,6 +114,12 @@ pub struct Odds {
     pub lease_trap: u64,
     /// A gateway and one node are cut off from the rest.
     pub split: u64,
+    /// A node comes back at another address.
+    pub move_away: u64,
+    /// Two nodes come back with each other's address.
+    pub swap: u64,
+    /// A node is away for so long that its replicas are replaced, and who leads dies while it changes the voters.
+    pub replace: u64,
     /// A node's wall clock jumps, at most so far as `clock_ms_max` says from what it is elsewhere.
     pub clock: u64,
 }
@@ -127,6 +147,7 @@ impl Scenario {
             include_str!("../../simulation/leases.toml"),
             include_str!("../../simulation/sessions.toml"),
             include_str!("../../simulation/large.toml"),
+            include_str!("../../simulation/moves.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }

@@ -121,7 +121,14 @@ fn messages_for_others_are_refused() {
             range_id: RANGE,
             replica_id: 2,
             from_replica_id: 1,
+            node_id: 2,
+            generation: 1,
+            from_node_id: 1,
+            from_generation: 1,
         };
+        let other_store = v1::RaftTarget { node_id: 3, ..target.clone() };
+        let later_process = v1::RaftTarget { generation: 2, ..target.clone() };
+        let nobody = v1::RaftTarget { from_node_id: 77, ..target.clone() };
         let vote = v1::RaftVoteRequest {
             vote: Some(v1::RaftVote { term: 99, replica_id: 1, committed: false }),
             ..Default::default()
@@ -133,6 +140,10 @@ fn messages_for_others_are_refused() {
         assert_eq!(ask(Some(other_replica)).await.unwrap_err().code(), proto::Code::NotFound);
         let other_range = v1::RaftTarget { range_id: 99, ..target.clone() };
         assert_eq!(ask(Some(other_range)).await.unwrap_err().code(), proto::Code::NotFound);
+        for stray in [other_store, later_process] {
+            assert_eq!(ask(Some(stray)).await.unwrap_err().code(), proto::Code::FailedPrecondition);
+        }
+        assert_eq!(ask(Some(nobody)).await.unwrap_err().code(), proto::Code::Unavailable);
         assert_eq!(ask(None).await.unwrap_err().code(), proto::Code::InvalidArgument);
         let empty = v1::RaftVoteRequest { target: Some(target), ..Default::default() };
         assert_eq!(host.on_vote(empty).await.unwrap_err().code(), proto::Code::InvalidArgument);
@@ -148,7 +159,8 @@ fn a_removed_replica_never_comes_back_under_its_id() {
         cluster.settle().await;
         let gone = if cluster.leader().await.id == 2 { 3 } else { 2 };
         let voters: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != gone).collect();
-        cluster.leader().await.group().change_voters(voters, false).await.unwrap();
+        let leader = cluster.leader().await.group();
+        leader.change_voters(voters, leader.membership_point()).await.unwrap();
         cluster.stores[&gone].host.remove(RANGE).await.unwrap();
         assert!(cluster.stores[&gone].content().is_empty());
         let again = cluster.stores[&gone].host.add_empty(RANGE, gone).await;
@@ -158,8 +170,10 @@ fn a_removed_replica_never_comes_back_under_its_id() {
         assert!(cluster.stores[&gone].content().is_empty());
         let again = cluster.stores[&gone].host.add_empty(RANGE, gone).await;
         assert!(matches!(again, Err(RaftError::Removed { .. })), "{again:?}");
-        let store = Store { node_id: gone, address: address(gone) };
-        cluster.leader().await.group().add_learner(10, store).await.unwrap();
+        let store = Store { node_id: gone };
+        let leader = cluster.leader().await.group();
+        leader.add_learner(10, store, leader.membership_point()).await.unwrap();
+        leader.wait_caught_up(10).await.unwrap();
         assert_eq!(cluster.stores[&gone].group().replica_id(), 10);
         assert_eq!(cluster.settle().await.len(), 1);
     });

@@ -1,5 +1,7 @@
 //! A store, and a cluster of stores, in a simulation: what the tests of this module run on.
 
+mod addresses;
+mod changes;
 mod cluster;
 mod crashes;
 mod lease;
@@ -24,6 +26,7 @@ use proto::{NodeService, RequestStream, ResponseStream, Status, v1};
 use tokio::runtime::Handle;
 
 use super::*;
+use crate::addresses::{Addresses, Whereabouts};
 
 /// Runs `work` on one thread with a paused clock and a seed.
 fn simulate<F: Future>(seed: u64, work: impl FnOnce() -> F) -> F::Output {
@@ -114,6 +117,19 @@ macro_rules! nothing_else {
                 Err(Status::unimplemented(stringify!($name)))
             })*
 
+            async fn hello(&self, request: v1::HelloRequest) -> Result<v1::HelloResponse, Status> {
+                let host = self.host()?;
+                let own = host.addresses.own();
+                Ok(v1::HelloResponse {
+                    cluster_id: host.cluster_id.clone(),
+                    node_id: own.node_id,
+                    generation: own.generation,
+                    address: own.address,
+                    held: host.held(request.range_id),
+                    ..v1::HelloResponse::default()
+                })
+            }
+
             async fn raft_vote(&self, request: v1::RaftVoteRequest) -> Result<v1::RaftVoteResponse, Status> {
                 self.host()?.on_vote(request).await
             }
@@ -199,6 +215,18 @@ fn address(id: u64) -> String {
     format!("store-{id}:1")
 }
 
+/// What store `id` knows of where the others are.
+fn addresses_at(id: u64, generation: u64, own: &str) -> Arc<Addresses> {
+    let addresses = Addresses::new(own.to_owned());
+    addresses.set_own(id, generation);
+    (1..=9).for_each(|other| addresses.take(&at(other, 1, &address(other))));
+    Arc::new(addresses)
+}
+
+fn at(node_id: u64, generation: u64, address: &str) -> Whereabouts {
+    Whereabouts { node_id, generation, address: address.to_owned() }
+}
+
 impl TestCluster {
     /// `count` stores, and a range on the first.
     async fn start(count: u64) -> Self {
@@ -225,22 +253,29 @@ impl TestCluster {
     async fn replicate(&self) {
         let leader = self.stores[&1].group();
         for id in self.stores.keys().copied().filter(|id| *id != 1) {
-            leader.add_learner(id, Store { node_id: id, address: address(id) }).await.unwrap();
+            let known = leader.membership_point();
+            leader.add_learner(id, Store { node_id: id }, known).await.unwrap();
+            leader.wait_caught_up(id).await.unwrap();
         }
-        leader.change_voters(self.stores.keys().copied().collect(), false).await.unwrap();
+        let known = leader.membership_point();
+        leader.change_voters(self.stores.keys().copied().collect(), known).await.unwrap();
     }
 
     async fn open(&mut self, id: u64, disk: MemoryDisk) {
+        self.open_at(id, 1, &address(id), disk).await;
+    }
+
+    async fn open_at(&mut self, id: u64, generation: u64, address: &str, disk: MemoryDisk) {
+        let addresses = addresses_at(id, generation, address);
         let (scope, service) = (Scope::new(), Arc::new(Service::default()));
         let (db, apply) = (open_db(&disk), Arc::new(KeyValue::default()));
         let options = RaftOptions {
             disk: Arc::new(disk.clone()),
             dir: PathBuf::from("/raft"),
             db: db.clone(),
-            network: self.network.for_endpoint(&address(id)),
+            network: self.network.for_endpoint(address),
             cluster_id: Bytes::from_static(b"cluster of tests"),
-            node_id: id,
-            address: address(id),
+            addresses,
             timing: RaftTiming::default(),
             log_bytes_max: self.log_bytes_max,
             runtime: None,
@@ -248,7 +283,7 @@ impl TestCluster {
         let opening = RaftHost::open(options, apply.clone());
         let host = scope.spawn_on(&Handle::current(), opening).await.unwrap().unwrap();
         *service.0.write() = Some(host.clone());
-        self.network.register(&address(id), service, scope.clone());
+        self.network.register(address, service, scope.clone());
         self.stores.insert(id, TestStore { id, disk, db, scope, host, apply });
     }
 

@@ -103,7 +103,13 @@ impl Evaluation<'_> {
             return Err(Refusal::Invalid("a timestamp is missing".to_owned()));
         }
         let time = &self.replica.context.time;
-        if at <= time.observed() { Ok(()) } else { time.admit(at).await }
+        if at <= time.observed() {
+            Ok(())
+        } else if self.header.chosen_timestamp {
+            time.admit_chosen(at).await
+        } else {
+            time.admit(at).await
+        }
     }
 
     fn check_safe_point(&self, at: u64) -> Result<(), Refusal> {

@@ -1,0 +1,77 @@
+//! What a node asks of the root range's leader: of itself by a call, of another over the network.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::v1::{
+    AllocateIdsRequest, AllocateIdsResponse, DirectoryRequest, DirectoryResponse, JoinRequest, JoinResponse,
+    NodeHeartbeatRequest, NodeHeartbeatResponse,
+};
+use proto::{NodeService, Status};
+
+use super::link::RootLink;
+
+/// How long the root range of this very node may take to answer.
+const HERE: Duration = Duration::from_secs(2);
+
+impl RootLink {
+    /// Says what this node is by now, and lets it in if it does not belong to the cluster yet.
+    pub(crate) async fn join(&self, request: JoinRequest) -> Result<JoinResponse, Status> {
+        if let Some(root) = self.local() {
+            return here(root.admit(request)).await;
+        }
+        let ask = |leader: Arc<dyn NodeService>| {
+            let request = request.clone();
+            async move { leader.join(request).await }
+        };
+        self.ask(ask).await
+    }
+
+    /// Says that this node lives and what it leads.
+    pub(crate) async fn heartbeat(
+        &self,
+        request: NodeHeartbeatRequest,
+    ) -> Result<NodeHeartbeatResponse, Status> {
+        if let Some(root) = self.local() {
+            return here(root.own_heartbeat(request)).await;
+        }
+        let ask = |leader: Arc<dyn NodeService>| {
+            let request = request.clone();
+            async move { leader.node_heartbeat(request).await }
+        };
+        self.ask(ask).await
+    }
+
+    /// Where ranges and nodes are.
+    pub(crate) async fn directory(&self, request: DirectoryRequest) -> Result<DirectoryResponse, Status> {
+        if let Some(root) = self.local() {
+            return Ok(root.directory());
+        }
+        let ask = |leader: Arc<dyn NodeService>| {
+            let request = request.clone();
+            async move { leader.directory(request).await }
+        };
+        self.ask(ask).await
+    }
+
+    /// Ids that are never given twice.
+    pub(crate) async fn allocate_ids(
+        &self,
+        request: AllocateIdsRequest,
+    ) -> Result<AllocateIdsResponse, Status> {
+        if let Some(root) = self.local() {
+            return here(root.allocate_ids(request)).await;
+        }
+        let ask = |leader: Arc<dyn NodeService>| {
+            let request = request.clone();
+            async move { leader.allocate_ids(request).await }
+        };
+        self.ask(ask).await
+    }
+}
+
+async fn here<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let answer = env::clock::timeout(HERE, answer).await;
+    answer.unwrap_or_else(|_| Err(Status::unavailable("the root range has no quorum")))
+}

@@ -1,0 +1,374 @@
+//! What the root range's leader knows of nodes and ranges, and how it comes to believe it.
+//!
+//! No row is made of what a message says by itself: a message may be old, forged, or of a process that is not where it
+//! says. Who joins or has moved is visited at the address given, and must answer there as the store that asked. What a
+//! node says to have become of a range is asked of it at the address on record. Only what lives in this leader's memory
+//! for seconds (a sign of life, a full disk, who leads) is taken from a heartbeat as it comes, from a node that is
+//! registered with that very generation and address.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::clock::Instant;
+use proto::v1::root_command::Kind;
+use proto::v1::{
+    DiskRoom, HelloRequest, HelloResponse, JoinCommand, JoinRequest, JoinResponse, NodeDescriptor,
+    NodeHeartbeatRequest, NodeHeartbeatResponse, NodeRow, PutRangeCommand, RangeDescriptor, ReplicaMove,
+};
+use proto::{Network, Status};
+
+use super::ROOT_RANGE;
+use super::placement::{NodeView, RangeView, ReplicaView, pick};
+use super::state::{COUNTER_REPLICA, RootState};
+use super::term::RootTerm;
+use crate::addresses::{Addresses, is_address};
+use crate::range::state::descriptor;
+use crate::store;
+
+/// After how long without a sign of life a node counts as not live.
+const LIVE: Duration = Duration::from_secs(5);
+
+/// How long a node may take to say who it is, or what it holds.
+const VISIT: Duration = Duration::from_secs(1);
+
+/// Ranges of one heartbeat that are asked about; the next heartbeat brings the others again.
+const ASKED_MAX: usize = 64;
+
+/// Ranges and replicas that one heartbeat may name.
+const NAMED_MAX: usize = 1 << 16;
+
+/// Replicas that a range may have while it changes.
+const REPLICAS_MAX: usize = 64;
+
+/// Tiers of a locality, and the bytes of each of their names and values, and of a version.
+const TIERS_MAX: usize = 16;
+const TEXT_BYTES_MAX: usize = 256;
+
+/// How the root range's leader reaches the nodes.
+pub(crate) struct Nodes {
+    /// Reaches them.
+    pub(crate) network: Arc<dyn Network>,
+    /// Where they are, as far as this process knows.
+    pub(crate) addresses: Arc<Addresses>,
+    /// After how long without a sign of life a node's replicas count as lost.
+    pub(crate) dead_after: Duration,
+}
+
+/// What nodes have told this leader.
+#[derive(Default)]
+pub(super) struct View {
+    seen: BTreeMap<u64, Seen>,
+    led: BTreeMap<u64, RangeDescriptor>,
+    /// By node, the (range, replica) that it cannot run any more, confirmed by itself.
+    failed: BTreeMap<u64, BTreeSet<(u64, u64)>>,
+}
+
+/// A node's newest heartbeat.
+#[derive(Clone, Copy)]
+struct Seen {
+    at: Instant,
+    wall_ms: u64,
+    disk: Option<DiskRoom>,
+}
+
+impl RootTerm {
+    /// A store joins, or says where it is now, and is visited there.
+    pub(crate) async fn join(&self, request: JoinRequest) -> Result<JoinResponse, Status> {
+        check_introduction(&request)?;
+        let registered = |node: &NodeRow| {
+            (&node.store_id, &node.address, node.generation)
+                == (&request.store_id, &request.address, request.generation)
+        };
+        if !self.state.lock().nodes().any(registered) {
+            self.prove_leadership().await?;
+            let answer = self.ask(&request.address, 0).await?;
+            if answer.store_id != request.store_id || answer.generation != request.generation {
+                return Err(Status::invalid_argument(format!(
+                    "the process at {} is another one than the one that joins from there: is its --advertise right?",
+                    request.address
+                )));
+            }
+        }
+        self.admit(request).await
+    }
+
+    /// A store joins, or says where it is now; it is known to be there.
+    pub(crate) async fn admit(&self, request: JoinRequest) -> Result<JoinResponse, Status> {
+        check_introduction(&request)?;
+        let Some(cluster_id) = self.state.lock().cluster_id() else {
+            return Err(Status::unavailable("the cluster is being initialised"));
+        };
+        let command = JoinCommand {
+            store_id: request.store_id,
+            address: request.address,
+            locality: request.locality,
+            version: request.version,
+            generation: request.generation,
+        };
+        let reply = self.run(Kind::Join(command)).await?;
+        Ok(JoinResponse {
+            cluster_id,
+            node_id: reply.node_id,
+            root: vec![self.root_descriptor()],
+            nodes: self.nodes(),
+        })
+    }
+
+    /// A node lives; what it should do.
+    pub(crate) async fn heartbeat(
+        &self,
+        request: NodeHeartbeatRequest,
+    ) -> Result<NodeHeartbeatResponse, Status> {
+        self.prove_leadership().await?;
+        if request.led.len() > NAMED_MAX || request.failed.len() > NAMED_MAX {
+            return Err(Status::invalid_argument("a heartbeat names too many ranges"));
+        }
+        let Some(known) = self.state.lock().node(request.node_id).cloned() else {
+            return Err(Status::not_found("no such node"));
+        };
+        if (known.generation, &known.address) != (request.generation, &request.address) {
+            let NodeRow { store_id, locality, version, .. } = known;
+            let (address, generation) = (request.address.clone(), request.generation);
+            let introduction =
+                JoinRequest { store_id, address, locality, version, generation, format_version: 0 };
+            self.join(introduction).await?;
+        }
+        let mut failed = BTreeSet::new();
+        let mut asked = self.news(&request.led);
+        asked.extend(request.failed.iter().map(|failure| failure.range_id));
+        for range_id in asked.into_iter().take(ASKED_MAX) {
+            let answer = match self.ask(&request.address, range_id).await {
+                Ok(answer) => answer,
+                Err(status) => {
+                    // The node lives, and its next heartbeat says the same again.
+                    tracing::debug!(node = request.node_id, range = range_id, %status, "not confirmed");
+                    continue;
+                }
+            };
+            let Some(held) = answer.held.filter(|_| answer.node_id == request.node_id) else { continue };
+            if !held.failure.is_empty() {
+                failed.insert((range_id, held.replica_id));
+            }
+            if let Some(range) = held.descriptor {
+                self.put_range(range, request.node_id).await?;
+            }
+        }
+        Ok(self.listen(request, failed))
+    }
+
+    /// As [`RootTerm::heartbeat`], of the node that this leader runs on.
+    pub(crate) async fn own_heartbeat(
+        &self,
+        request: NodeHeartbeatRequest,
+    ) -> Result<NodeHeartbeatResponse, Status> {
+        self.prove_leadership().await?;
+        let news = self.news(&request.led);
+        for range in request.led.iter().filter(|range| news.contains(&range.range_id)) {
+            self.put_range(range.clone(), request.node_id).await?;
+        }
+        let failed = request.failed.iter().map(|failure| (failure.range_id, failure.replica_id)).collect();
+        Ok(self.listen(request, failed))
+    }
+
+    /// The ranges that are said to be newer than what is known of them.
+    fn news(&self, led: &[RangeDescriptor]) -> BTreeSet<u64> {
+        let state = self.state.lock();
+        let is_news = |range: &&RangeDescriptor| {
+            state.range(range.range_id).is_none_or(|known| epochs(known) < epochs(range))
+        };
+        led.iter().filter(is_news).map(|range| range.range_id).collect()
+    }
+
+    /// A range has become this, says the node that leads it.
+    async fn put_range(&self, range: RangeDescriptor, node_id: u64) -> Result<(), Status> {
+        if range.leader_node_id != node_id {
+            // It does not lead any more.
+            return Ok(());
+        }
+        check_range(&self.state.lock(), &range).map_err(|why| {
+            Status::invalid_argument(format!("range {} cannot be like that: {why}", range.range_id))
+        })?;
+        self.run(Kind::PutRange(PutRangeCommand { range: Some(range) })).await.map(drop)
+    }
+
+    /// Takes a heartbeat into the view; what the node should do.
+    fn listen(&self, request: NodeHeartbeatRequest, failed: BTreeSet<(u64, u64)>) -> NodeHeartbeatResponse {
+        let node_id = request.node_id;
+        {
+            let mut view = self.view.lock();
+            let (at, wall_ms) = (env::clock::now(), env::clock::wall_ms());
+            view.seen.insert(node_id, Seen { at, wall_ms, disk: request.disk });
+            view.failed.insert(node_id, failed);
+            let state = self.state.lock();
+            for range in request.led {
+                if state.range(range.range_id).is_some_and(|known| epochs(known) == epochs(&range)) {
+                    view.led.insert(range.range_id, RangeDescriptor { leader_node_id: node_id, ..range });
+                }
+            }
+        }
+        NodeHeartbeatResponse { nodes: self.nodes(), moves: self.moves_for(node_id) }
+    }
+
+    /// Who is at `address`, and what is held there of a range.
+    async fn ask(&self, address: &str, range_id: u64) -> Result<HelloResponse, Status> {
+        let cluster_id = self.state.lock().cluster_id().unwrap_or_default();
+        let request = HelloRequest { cluster_id, from: None, range_id };
+        let node = self.nodes.network.connect(address);
+        let answer = env::clock::timeout(VISIT, node.hello(request)).await;
+        let unreachable = |why: &str| {
+            Status::unavailable(format!(
+                "the root range's leader does not reach the node at {address}: {why}"
+            ))
+        };
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(status)) => Err(unreachable(status.message())),
+            Err(_) => Err(unreachable("no answer in time")),
+        }
+    }
+
+    /// The nodes as this leader sees them.
+    pub(crate) fn nodes(&self) -> Vec<NodeDescriptor> {
+        let now = env::clock::now();
+        let grace = now.duration_since(self.started) < LIVE;
+        let view = self.view.lock();
+        let state = self.state.lock();
+        let nodes = state.nodes().map(|node| {
+            let seen = view.seen.get(&node.node_id);
+            NodeDescriptor {
+                node_id: node.node_id,
+                address: node.address.clone(),
+                locality: node.locality.clone(),
+                last_seen_ms: seen.map_or(0, |seen| seen.wall_ms),
+                live: seen.map_or(grace, |seen| now.duration_since(seen.at) < LIVE),
+                version: node.version.clone(),
+                generation: node.generation,
+                disk: seen.and_then(|seen| seen.disk),
+            }
+        });
+        nodes.collect()
+    }
+
+    /// The ranges as this leader sees them.
+    pub(crate) fn ranges(&self) -> Vec<RangeDescriptor> {
+        let view = self.view.lock();
+        let state = self.state.lock();
+        let ranges = state.ranges().map(|range| match view.led.get(&range.range_id) {
+            _ if range.range_id == ROOT_RANGE => self.root_descriptor(),
+            Some(led) if epochs(led) >= epochs(range) => led.clone(),
+            _ => range.clone(),
+        });
+        ranges.collect()
+    }
+
+    fn root_descriptor(&self) -> RangeDescriptor {
+        let leader = self.group.role().leader.map_or(0, |leader| leader.store.node_id);
+        let mut range = descriptor(&self.cell.state(), leader);
+        self.nodes.addresses.describe(&mut range);
+        range
+    }
+
+    /// What placement wants of the ranges that a node leads.
+    fn moves_for(&self, node_id: u64) -> Vec<ReplicaMove> {
+        let now = env::clock::now();
+        let nodes = self.nodes();
+        let view = self.view.lock();
+        let silent = |node_id: u64| {
+            let seen = view.seen.get(&node_id).map_or(self.started, |seen| seen.at);
+            now.duration_since(seen)
+        };
+        let node_views: Vec<NodeView> = nodes
+            .iter()
+            .map(|node| NodeView {
+                node_id: node.node_id,
+                // A new leader waits for a node's own word before it puts replicas there.
+                live: node.live && view.seen.contains_key(&node.node_id),
+                dead: silent(node.node_id) > self.nodes.dead_after,
+                full: node.disk.is_some_and(|disk| disk.bytes_available < disk.bytes_reserved),
+                locality: node.locality.clone(),
+            })
+            .collect();
+        let range_views: Vec<RangeView> = view.led.values().map(|range| view.range(range)).collect();
+        let led: BTreeSet<u64> = view
+            .led
+            .values()
+            .filter(|range| range.leader_node_id == node_id)
+            .map(|range| range.range_id)
+            .collect();
+        drop(view);
+        let moves = pick(&node_views, &range_views).into_iter();
+        let moves = moves.filter(|found| led.contains(&found.range_id));
+        let described = moves.map(|found| ReplicaMove {
+            range_id: found.range_id,
+            config_epoch: found.config_epoch,
+            add: nodes.iter().filter(|node| found.add.contains(&node.node_id)).cloned().collect(),
+            remove: found.remove,
+        });
+        described.collect()
+    }
+}
+
+impl View {
+    fn range(&self, range: &RangeDescriptor) -> RangeView {
+        let replicas = range.replicas.iter().map(|replica| ReplicaView {
+            replica_id: replica.replica_id,
+            node_id: replica.node_id,
+            learner: replica.learner,
+            stopped: self
+                .failed
+                .get(&replica.node_id)
+                .is_some_and(|failed| failed.contains(&(range.range_id, replica.replica_id))),
+        });
+        RangeView {
+            range_id: range.range_id,
+            config_epoch: range.config_epoch,
+            joint: range.joint,
+            replicas: replicas.collect(),
+        }
+    }
+}
+
+fn epochs(range: &RangeDescriptor) -> (u64, u64) {
+    (range.span_epoch, range.config_epoch)
+}
+
+fn check_introduction(request: &JoinRequest) -> Result<(), Status> {
+    if request.store_id.len() != 16 || !is_address(&request.address) {
+        return Err(Status::invalid_argument("a store has an id of 16 bytes and an address, host:port"));
+    }
+    if request.format_version > u64::from(store::FORMAT) {
+        return Err(Status::invalid_argument("the store has a newer format than the cluster"));
+    }
+    let locality = request.locality.iter().flat_map(|(tier, value)| [tier, value]);
+    if request.locality.len() > TIERS_MAX
+        || locality.chain([&request.version]).any(|text| text.len() > TEXT_BYTES_MAX)
+    {
+        return Err(Status::invalid_argument(format!(
+            "a locality has at most {TIERS_MAX} tiers, and their names and values {TEXT_BYTES_MAX} bytes at most"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a range can be like that.
+fn check_range(state: &RootState, range: &RangeDescriptor) -> Result<(), &'static str> {
+    let known = state.range(range.range_id).ok_or("there is no such range")?;
+    if range.span_epoch == known.span_epoch && range.span != known.span {
+        return Err("its span has changed, but not the epoch of its span");
+    }
+    if range.replicas.is_empty() || range.replicas.len() > REPLICAS_MAX {
+        return Err("it has no replicas, or too many");
+    }
+    let free = state.counter(COUNTER_REPLICA);
+    let mut ids = BTreeSet::new();
+    for replica in &range.replicas {
+        if replica.replica_id == 0 || replica.replica_id >= free || !ids.insert(replica.replica_id) {
+            return Err("a replica has an id that was never given, or that another one has");
+        }
+        if state.node(replica.node_id).is_none() {
+            return Err("a replica is on a node that does not exist");
+        }
+    }
+    Ok(())
+}
