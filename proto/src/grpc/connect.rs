@@ -35,6 +35,9 @@ use crate::v1::{
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Addresses whose connections are kept although nobody uses them: addresses come and go, and some are hearsay.
+const ADDRESSES_MAX: usize = 256;
+
 /// Reaches nodes over gRPC. Clones share the connections.
 #[derive(Clone, Default)]
 pub struct GrpcNetwork {
@@ -53,6 +56,9 @@ impl GrpcNetwork {
         match nodes.get(address) {
             Some(channels) => channels.clone(),
             None => {
+                if nodes.len() >= ADDRESSES_MAX {
+                    nodes.retain(|_, channels| Arc::strong_count(channels) > 1);
+                }
                 let channels = Arc::new(Channels::new(address, self.tls.clone()));
                 nodes.insert(address.to_owned(), channels.clone());
                 channels
