@@ -51,6 +51,7 @@ fn run() -> Result<(), Failure> {
     logging::start(&arguments.global, arguments.command.default_log())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("sql")
+        .thread_stack_size(sql::STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start threads: {error}")))?;

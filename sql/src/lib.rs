@@ -34,6 +34,7 @@ pub mod settings;
 pub mod system;
 
 pub use error::{Error, Notice, ObjectNames, Report, Result, Severity};
+pub use plan::STACK_BYTES;
 pub use session::{
     CancelHandle, CommandTag, CopyFormat, CopyHeader, Engine, EngineOptions, Fetched, OutputColumn, Portal,
     Prepared, Session, SessionParameters, Statement, StatementKind, TransactionStatus,

@@ -1,4 +1,4 @@
-//! Apply: a subquery's answer added to each row. Without bindings the subquery runs once and its answer is kept.
+//! Apply: subqueries' answers added to each row. Without bindings a subquery runs once and its answer is kept.
 
 use async_trait::async_trait;
 use expr::{Datum, Expr, Row};
@@ -8,11 +8,26 @@ use super::{BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::memory::HeldRows;
-use crate::plan::{ApplyKind, Binding};
+use crate::plan::{ApplyKind, Binding, Subquery};
 
-/// Adds a subquery's answer to each row.
+/// Adds the answers of subqueries to each row.
 pub(super) struct ApplyOperator {
     input: BoxOperator,
+    subqueries: Vec<Answering>,
+}
+
+impl ApplyOperator {
+    pub(super) fn new(input: BoxOperator, width: usize, subqueries: Vec<(BoxOperator, &Subquery)>) -> Self {
+        let subqueries = subqueries.into_iter().enumerate();
+        let subqueries = subqueries.map(|(place, (operator, subquery))| {
+            Answering::new(operator, subquery, width.saturating_add(place))
+        });
+        Self { input, subqueries: subqueries.collect() }
+    }
+}
+
+/// A subquery and what is kept of its answer.
+struct Answering {
     subquery: BoxOperator,
     bindings: Vec<Binding>,
     kind: ApplyKind,
@@ -25,19 +40,21 @@ pub(super) struct ApplyOperator {
     members: Option<Members>,
 }
 
-impl ApplyOperator {
-    pub(super) fn new(
-        input: BoxOperator,
-        subquery: BoxOperator,
-        bindings: Vec<Binding>,
-        kind: ApplyKind,
-        outer_width: usize,
-    ) -> Self {
-        let lookup = match &kind {
-            ApplyKind::Any { test } if bindings.is_empty() => hashable(test, outer_width).cloned(),
+impl Answering {
+    fn new(operator: BoxOperator, subquery: &Subquery, outer_width: usize) -> Self {
+        let lookup = match &subquery.kind {
+            ApplyKind::Any { test } if subquery.bindings.is_empty() => hashable(test, outer_width).cloned(),
             _ => None,
         };
-        Self { input, subquery, bindings, kind, kept: None, rows: None, lookup, members: None }
+        Self {
+            subquery: operator,
+            bindings: subquery.bindings.clone(),
+            kind: subquery.kind.clone(),
+            kept: None,
+            rows: None,
+            lookup,
+            members: None,
+        }
     }
 
     async fn look_up(&mut self, cx: &mut Context<'_>, value: Datum) -> Result<Datum> {
@@ -100,6 +117,18 @@ impl ApplyOperator {
             self.kept = Some(run(cx, &mut self.subquery, &self.kind).await?);
         }
         Ok(self.kept.clone().unwrap_or_default())
+    }
+
+    fn rewind(&mut self, cx: &mut Context<'_>) {
+        // An uncorrelated subquery may still stand inside a correlated one and read its slots.
+        self.kept = None;
+        if let Some(mut held) = self.rows.take() {
+            held.clear(cx.memory);
+        }
+        if let Some(members) = self.members.take() {
+            members.release(cx);
+        }
+        self.subquery.rewind(cx);
     }
 }
 
@@ -181,22 +210,18 @@ impl Operator for ApplyOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
         let Some(mut rows) = self.input.next(cx).await? else { return Ok(None) };
         for row in &mut rows {
-            let answer = self.answer(cx, row).await?;
-            row.push(answer);
+            for subquery in &mut self.subqueries {
+                let answer = subquery.answer(cx, row).await?;
+                row.push(answer);
+            }
         }
         Ok(Some(rows))
     }
 
     fn rewind(&mut self, cx: &mut Context<'_>) {
-        // An uncorrelated subquery may still stand inside a correlated one and read its slots.
-        self.kept = None;
-        if let Some(mut held) = self.rows.take() {
-            held.clear(cx.memory);
+        for subquery in &mut self.subqueries {
+            subquery.rewind(cx);
         }
-        if let Some(members) = self.members.take() {
-            members.release(cx);
-        }
-        self.subquery.rewind(cx);
         self.input.rewind(cx);
     }
 }
