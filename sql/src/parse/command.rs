@@ -11,10 +11,10 @@ use super::{copy, setting, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
-const UNSUPPORTED: [&str; 24] = [
-    "call", "cluster", "close", "comment", "declare", "do", "fetch", "grant", "import", "listen", "load",
-    "lock", "merge", "move", "notify", "reassign", "refresh", "reindex", "revoke", "security", "unlisten",
-    "create", "drop", "alter",
+const UNSUPPORTED: [&str; 22] = [
+    "call", "cluster", "comment", "declare", "do", "fetch", "grant", "import", "listen", "load", "lock",
+    "merge", "move", "notify", "reassign", "refresh", "reindex", "revoke", "security", "create", "drop",
+    "alter",
 ];
 
 /// The statement between two tokens.
@@ -43,6 +43,8 @@ pub(super) fn body(source: &Source<'_>, start: usize, end: usize) -> Result<Body
         "prepare" => prepare,
         "execute" => execute,
         "deallocate" => deallocate,
+        "close" => close,
+        "unlisten" => unlisten,
         "discard" => discard,
         "vacuum" => vacuum,
         "analyze" | "analyse" => analyze,
@@ -195,6 +197,19 @@ fn deallocate(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
     let all = cursor.word().as_deref() == Some("all");
     let name = cursor.name()?.value;
     Ok(Body::Deallocate(if all { None } else { Some(name) }))
+}
+
+fn close(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+    let all = cursor.word().as_deref() == Some("all");
+    let name = cursor.name()?.value;
+    Ok(Body::Close(if all { None } else { Some(name) }))
+}
+
+fn unlisten(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+    if !cursor.accept_token(&Token::Mul) {
+        cursor.name()?;
+    }
+    Ok(Body::Unlisten)
 }
 
 fn discard(cursor: &mut Cursor<'_, '_>) -> Result<Body> {

@@ -43,8 +43,12 @@ pub struct Hot {
     pub lock_timeout: Option<Duration>,
     /// `idle_in_transaction_session_timeout`; `None`: no bound.
     pub idle_in_transaction_timeout: Option<Duration>,
+    /// `idle_session_timeout`; `None`: no bound.
+    pub idle_session_timeout: Option<Duration>,
     /// `default_transaction_isolation`
     pub default_isolation: Isolation,
+    /// Whether that was set as READ UNCOMMITTED, which is READ COMMITTED.
+    pub default_uncommitted: bool,
     /// `default_transaction_read_only`
     pub default_read_only: bool,
     /// `search_path` with `"$user"` left out: there is no schema of that name.
@@ -132,7 +136,9 @@ impl Settings {
                 statement_timeout: None,
                 lock_timeout: None,
                 idle_in_transaction_timeout: None,
+                idle_session_timeout: None,
                 default_isolation: Isolation::Serializable,
+                default_uncommitted: false,
                 default_read_only: false,
                 search_path: SearchPath::default(),
                 sends_notices: true,
@@ -311,16 +317,6 @@ impl Settings {
         self.derive(context);
     }
 
-    /// Writes a value that only the session itself may change, such as `transaction_isolation`.
-    pub fn put_internal(&mut self, name: &str, value: &str) {
-        if let Some(slot) = self.slots.get_mut(name)
-            && **slot.effective() != *value
-        {
-            slot.session = value.into();
-            slot.local = None;
-        }
-    }
-
     fn note_change(&mut self, slot: &Slot, before: Option<&Slot>) {
         let Some(definition) = slot.definition else { return };
         let changed = before.is_none_or(|before| before.effective() != slot.effective());
@@ -355,7 +351,9 @@ impl Settings {
             statement_timeout: self.timeout("statement_timeout"),
             lock_timeout: self.timeout("lock_timeout"),
             idle_in_transaction_timeout: self.timeout("idle_in_transaction_session_timeout"),
+            idle_session_timeout: self.timeout("idle_session_timeout"),
             default_isolation: isolation(&self.text("default_transaction_isolation")),
+            default_uncommitted: &*self.text("default_transaction_isolation") == "read uncommitted",
             default_read_only: &*self.text("default_transaction_read_only") == "on",
             search_path: SearchPath::new(
                 value::parse_search_path(&self.text("search_path"))
@@ -374,8 +372,19 @@ impl Settings {
             if &*self.text("bytea_output") == "escape" { ByteaOutput::Escape } else { ByteaOutput::Hex };
         context.extra_float_digits = self.text("extra_float_digits").parse().unwrap_or(1);
         context.schema = self.hot.search_path.creation().map(Into::into);
+        self.publish();
+    }
+
+    fn publish(&self) {
         let values = self.slots.iter().map(|(name, slot)| (name.clone(), slot.effective().clone()));
         self.shared.publish(values.collect());
+    }
+
+    /// A statement failed, or is run again: what its `set_config` asked for is as if it had not been.
+    pub fn forget_requests(&self) {
+        if !self.shared.take_requests().is_empty() {
+            self.publish();
+        }
     }
 }
 
