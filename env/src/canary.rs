@@ -13,11 +13,18 @@ pub enum Canary {
     SkipValidation,
     /// A replica votes as soon as its process has started, and so breaks leases that it granted.
     LeaseWithoutFence,
+    /// A transaction that goes back to a savepoint forgets what it has read.
+    ForgetReadsOnRollbackTo,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: &[Canary] = &[Canary::NoFsync, Canary::SkipValidation, Canary::LeaseWithoutFence];
+    pub const ALL: &[Canary] = &[
+        Canary::NoFsync,
+        Canary::SkipValidation,
+        Canary::LeaseWithoutFence,
+        Canary::ForgetReadsOnRollbackTo,
+    ];
 
     /// Its name, as `NUNATAK_CANARY` has it.
     pub fn name(self) -> &'static str {
@@ -25,6 +32,7 @@ impl Canary {
             Canary::NoFsync => "no-fsync",
             Canary::SkipValidation => "skip-validation",
             Canary::LeaseWithoutFence => "lease-without-fence",
+            Canary::ForgetReadsOnRollbackTo => "forget-reads-on-rollback-to",
         }
     }
 

@@ -63,6 +63,11 @@ impl Transaction {
                 if let Some(key) = wanted.first() {
                     self.expect_locks(route.range_id(), key);
                 }
+                if self.asked.is_watching() {
+                    for key in wanted.iter().filter(|key| !self.held.contains_key(*key)) {
+                        self.asked.add(key.clone());
+                    }
+                }
                 let limit = self.options.lock_timeout;
                 let build = || {
                     operation::Operation::Lock(Lock {
@@ -113,8 +118,9 @@ impl Transaction {
             let newest = locked.newest.unwrap_or_default();
             if let Some(held) = self.held.get_mut(&key) {
                 if newest.timestamp > held.locked_at {
-                    // The lock was lost meanwhile, and the key changed.
-                    return Err(self.fail(Error::Serialization { key }.into()));
+                    // The lock was lost meanwhile, and the key changed: no savepoint brings it back.
+                    let _in_background = self.end();
+                    return Err(Error::Serialization { key });
                 }
                 held.strength = strength;
                 continue;

@@ -1,11 +1,10 @@
 //! Running a portal: rows, COPY and the command's tag, in either protocol.
 
-use sql::{CommandTag, Fetched, OutputColumn, Portal};
+use sql::{ColumnFormats, CommandTag, Fetched, Portal};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Failure};
 use crate::pgwire::backend;
-use crate::pgwire::frontend::ColumnFormats;
 
 /// How a run of a portal ended.
 pub(super) enum Completion {
@@ -19,8 +18,8 @@ pub(super) enum Completion {
 
 /// What is to be sent of a portal's rows.
 pub(super) struct Output<'a> {
-    /// The columns; None = the statement returns no rows.
-    pub(super) columns: Option<&'a [OutputColumn]>,
+    /// Whether the client has yet to be told the columns.
+    pub(super) describes: bool,
     /// Their formats.
     pub(super) formats: &'a ColumnFormats,
     /// At most so many rows; 0 = all.
@@ -44,12 +43,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn fetch_all(&mut self, portal: &mut Portal, output: &Output<'_>) -> Result<Completion, Failure> {
         let mut sent = 0;
         let mut copying_out = false;
-        let columns = output.columns.unwrap_or_default();
+        let mut describes = output.describes;
         loop {
             let wanted = output.rows_max.saturating_sub(sent);
             let fetched = self.session.fetch(portal, wanted).await?;
+            if std::mem::take(&mut describes)
+                && let Some(columns) = portal.columns()
+            {
+                backend::row_description(self.wire.output(), columns, output.formats);
+            }
             match fetched {
                 Fetched::Rows(rows) => {
+                    let columns = portal.columns().unwrap_or_default();
                     for row in &rows {
                         self.encoder.encode(
                             self.session.context(),
@@ -73,7 +78,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.report_notices();
                     return Ok(Completion::Done(match tag {
                         // Each run of a portal counts the rows that it has sent itself.
-                        CommandTag::Select(_) if output.columns.is_some() => CommandTag::Select(sent as u64),
+                        CommandTag::Select(_) if portal.columns().is_some() => {
+                            CommandTag::Select(sent as u64)
+                        }
                         other => other,
                     }));
                 }

@@ -76,9 +76,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(())
     }
 
-    /// Whether a message of this kind comes next and has begun to arrive.
-    pub(crate) fn next_is(&self, kind: u8) -> bool {
-        self.input.first() == Some(&kind)
+    /// The kind of the next message, if it has begun to arrive.
+    pub(crate) fn next_kind(&self) -> Option<u8> {
+        self.input.first().copied()
     }
 
     /// The next message. Waits for it without flushing what is buffered.
@@ -123,7 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Some(u32::from_be_bytes(bytes.try_into().ok()?))
     }
 
-    async fn fill(&mut self) -> Result<(), ProtocolError> {
+    /// Waits until more has arrived. Dropped halfway, nothing is lost.
+    pub(crate) async fn fill(&mut self) -> Result<(), ProtocolError> {
         if self.input.is_empty() && self.input.capacity() > BUFFER_BYTES_KEPT {
             self.input = BytesMut::new();
         }

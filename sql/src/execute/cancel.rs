@@ -33,7 +33,7 @@ impl CancelHandle {
     }
 
     /// Completes once a request stands.
-    pub(crate) async fn cancelled(&self) {
+    pub async fn cancelled(&self) {
         std::future::poll_fn(|cx| {
             self.0.waker.register(cx.waker());
             if self.is_cancelled() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }

@@ -157,7 +157,7 @@ pub(crate) fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
             crate::plan::Ddl::CreateTable(_) => "CREATE TABLE",
             crate::plan::Ddl::DropTables(_) => "DROP TABLE",
             crate::plan::Ddl::Truncate(_) => "TRUNCATE TABLE",
-            crate::plan::Ddl::CreateIndex(_) => "CREATE INDEX",
+            crate::plan::Ddl::CreateIndex(create) => create.command(),
             crate::plan::Ddl::DropIndexes(_) => "DROP INDEX",
             crate::plan::Ddl::AddPrimaryKey(_) => "ALTER TABLE",
             crate::plan::Ddl::Nothing { .. } => return None,

@@ -134,6 +134,10 @@ pub enum Body {
     },
     /// DEALLOCATE; ALL is `None`.
     Deallocate(Option<String>),
+    /// CLOSE name; CLOSE ALL is `None`.
+    Close(Option<String>),
+    /// UNLISTEN: there is nothing that one could listen to.
+    Unlisten,
     /// DISCARD
     Discard(Discard),
     /// VACUUM of these tables; of all if none is named.

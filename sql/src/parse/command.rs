@@ -10,9 +10,9 @@ use super::{copy, grammar, setting, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
-const UNSUPPORTED: [&str; 21] = [
-    "call", "cluster", "close", "comment", "declare", "do", "fetch", "grant", "import", "listen", "load",
-    "lock", "merge", "move", "notify", "reassign", "refresh", "reindex", "revoke", "security", "unlisten",
+const UNSUPPORTED: [&str; 19] = [
+    "call", "cluster", "comment", "declare", "do", "fetch", "grant", "import", "listen", "load", "lock",
+    "merge", "move", "notify", "reassign", "refresh", "reindex", "revoke", "security",
 ];
 
 /// The statement that is next.
@@ -38,6 +38,8 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "prepare" => prepare,
         "execute" => execute,
         "deallocate" => deallocate,
+        "close" => close,
+        "unlisten" => unlisten,
         "discard" => discard,
         "vacuum" => vacuum,
         "analyze" | "analyse" => analyze,
@@ -144,6 +146,20 @@ fn deallocate(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     let name = cursor.name()?.value;
     Ok(Body::Deallocate(Some(name)))
+}
+
+fn close(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.accept("all") {
+        return Ok(Body::Close(None));
+    }
+    Ok(Body::Close(Some(cursor.name()?.value)))
+}
+
+fn unlisten(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if !cursor.accept_symbol("*") {
+        cursor.name()?;
+    }
+    Ok(Body::Unlisten)
 }
 
 fn discard(cursor: &mut Cursor<'_>) -> Result<Body> {

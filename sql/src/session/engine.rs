@@ -19,11 +19,13 @@ pub struct EngineOptions {
     pub statement_bytes_max: usize,
     /// How often a transaction's first statement is run again after a conflict before the client hears of it.
     pub retries_max: u32,
+    /// Bytes of prepared statements and portals that one session may hold by name; beyond: 53200.
+    pub session_bytes_max: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { statement_bytes_max: 256 << 20, retries_max: 10 }
+        Self { statement_bytes_max: 256 << 20, retries_max: 10, session_bytes_max: 64 << 20 }
     }
 }
 

@@ -51,6 +51,7 @@ impl Session {
             self.rollback(Block::Idle).await;
         }
         let mut attempt = 0u32;
+        let notices = self.notices.len();
         loop {
             let error = match self.attempt(portal, &prepared, rows_max).await {
                 Ok(fetched) => return Ok(fetched),
@@ -72,20 +73,20 @@ impl Session {
                 env::clock::sleep(Duration::from_millis(env::random::below(bound))).await;
             }
             attempt = attempt.saturating_add(1);
+            self.notices.truncate(notices);
+            self.settings.forget_requests();
             self.reopen().await?;
         }
     }
 
-    /// Whether the transaction may be begun anew with this very statement: the client has seen nothing of it, and it is
-    /// the first; or those before it have left nothing behind, neither a snapshot nor locks nor writes.
+    /// Whether the transaction may be begun anew with this very statement: the client has seen nothing of it; or what
+    /// it has seen left nothing behind, neither a snapshot nor locks nor writes nor a portal with rows to come.
     fn may_retry(&self, error: &Error, attempt: u32) -> bool {
         let first = self.transaction.open.as_ref().is_none_or(|open| {
-            open.statements == 0 || open.isolation == Isolation::ReadCommitted && !open.has_effects
+            !open.answered
+                || open.modes.isolation == Isolation::ReadCommitted && !open.has_effects && !open.suspended
         });
-        error.cause() != Cause::Statement
-            && attempt < self.engine.options().retries_max
-            && first
-            && self.transaction.savepoints.is_empty()
+        error.cause() != Cause::Statement && attempt < self.engine.options().retries_max && first
     }
 
     /// The modes for a statement: those of the block, or the best for a statement by itself.
@@ -121,6 +122,9 @@ impl Session {
             self.refresh_pinned().await?;
         }
         planned = self.planned(prepared)?;
+        if !prepared.is_described {
+            portal.undescribed = Some(planned.clone());
+        }
         for notice in planned.bound.notices.clone() {
             self.notify(notice);
         }
@@ -228,6 +232,7 @@ impl Session {
                 self.complete_statement().await?;
                 return Ok(Fetched::Done(tag));
             };
+            self.note_answer(rows_max);
             if rows_max == 0 || rows.len() <= rows_max {
                 running.count = running.count.saturating_add(rows.len() as u64);
                 portal.state = State::Streaming(running);
@@ -239,6 +244,14 @@ impl Session {
         running.count = running.count.saturating_add(rows.len() as u64);
         portal.state = State::Streaming(running);
         Ok(Fetched::Rows(rows))
+    }
+
+    /// Rows of a query leave the session before it has come to its end.
+    fn note_answer(&mut self, rows_max: usize) {
+        if let Some(open) = &mut self.transaction.open {
+            open.answered = true;
+            open.suspended |= rows_max != 0;
+        }
     }
 
     async fn copy_out(&mut self, portal: &mut Portal, mut running: Box<Running>) -> Result<Fetched> {
@@ -341,7 +354,7 @@ impl Session {
             Block::Idle => self.commit_or_keep().await,
             Block::Implicit | Block::Explicit | Block::Failed => {
                 if let Some(open) = &mut self.transaction.open {
-                    open.statements = open.statements.saturating_add(1);
+                    open.answered = true;
                 }
                 Ok(())
             }
@@ -350,10 +363,7 @@ impl Session {
 
     /// Commits a statement by itself; after a conflict its transaction is kept, so that it can be begun anew.
     async fn commit_or_keep(&mut self) -> Result<()> {
-        let modes =
-            self.transaction.open.as_ref().map(|open| {
-                (Modes { isolation: open.isolation, read_only: open.read_only }, open.kv.priority())
-            });
+        let modes = self.transaction.open.as_ref().map(|open| (open.modes, open.kv.priority()));
         let committed = self.commit(Block::Idle).await;
         if let Err(error) = &committed
             && error.cause() != Cause::Statement
@@ -402,7 +412,7 @@ impl Session {
             cancel: &self.cancel,
             row_ids: self.engine.row_ids(),
             fresh_indexes: &open.fresh,
-            isolation: open.isolation,
+            isolation: open.modes.isolation,
         })
     }
 }
