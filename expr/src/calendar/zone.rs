@@ -25,7 +25,11 @@ pub fn offset_seconds(seconds: i32) -> Option<TimeZone> {
     Offset::from_seconds(seconds).ok().map(TimeZone::fixed)
 }
 
+/// A POSIX rule. One that is nothing but an offset has the sign of such rules, too: `+03` is west of Greenwich.
 fn posix(name: &str) -> Option<TimeZone> {
+    if name.starts_with(|c: char| matches!(c, '+' | '-') || c.is_ascii_digit()) {
+        return TimeZone::posix(&format!("UTC{name}")).ok();
+    }
     TimeZone::posix(name).ok()
 }
 
@@ -33,8 +37,14 @@ fn posix(name: &str) -> Option<TimeZone> {
 pub fn find_or_abbreviation(name: &str) -> Result<TimeZone> {
     abbreviation(name)
         .and_then(|seconds| offset_seconds(seconds as i32))
+        .or_else(|| posix_offset(name))
         .or_else(|| find(name))
         .ok_or_else(|| Error::new("22023", format!("time zone \"{name}\" not recognized")))
+}
+
+/// The zone of a bare offset, which `SET TIME ZONE` alone reads as hours east of Greenwich.
+fn posix_offset(name: &str) -> Option<TimeZone> {
+    name.trim().parse::<f64>().ok().and_then(|_| posix(name.trim()))
 }
 
 /// Seconds east of Greenwich of the common abbreviations of PostgreSQL's default set.
