@@ -61,6 +61,8 @@ pub struct Transaction {
     buffer: WriteBuffer,
     reads: ReadSet,
     held: BTreeMap<Bytes, Held>,
+    /// About how many bytes of memory `held` takes.
+    held_bytes: usize,
     /// One key of each range that was asked for locks, by range id.
     locked: BTreeMap<u64, Bytes>,
 }
@@ -98,6 +100,7 @@ impl Transaction {
             buffer: WriteBuffer::default(),
             reads: ReadSet::default(),
             held: BTreeMap::new(),
+            held_bytes: 0,
             locked: BTreeMap::new(),
         }
     }
@@ -163,6 +166,11 @@ impl Transaction {
     /// The bytes of all buffered keys and values.
     pub fn buffered_bytes(&self) -> usize {
         self.buffer.bytes()
+    }
+
+    /// About how many bytes of memory the transaction's writes and locks take.
+    pub fn memory_bytes(&self) -> usize {
+        self.buffer.memory_bytes().saturating_add(self.held_bytes)
     }
 
     /// Marks a point to roll back to.
@@ -250,6 +258,7 @@ impl Transaction {
         self.buffer.clear();
         self.reads = ReadSet::default();
         self.held.clear();
+        self.held_bytes = 0;
         if self.locked.is_empty() {
             return None;
         }
