@@ -37,6 +37,7 @@ impl Session {
         };
         self.transaction.open = Some(Open {
             kv: self.engine.client().begin(options),
+            memory: self.engine.transaction_memory(),
             isolation: wanted.isolation,
             read_only: wanted.read_only,
             statements: 0,

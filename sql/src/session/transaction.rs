@@ -17,6 +17,7 @@ use client::{Isolation, Transaction};
 
 use crate::catalog::CatalogSnapshot;
 use crate::execute::context::FreshIndexes;
+use crate::execute::memory::Memory;
 
 /// Whether the session is in a transaction block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +43,8 @@ pub(super) struct Modes {
 /// A transaction that is open in the cluster.
 pub(super) struct Open {
     pub(super) kv: Transaction,
+    /// What it holds, accounted for.
+    pub(super) memory: Memory,
     pub(super) isolation: Isolation,
     pub(super) read_only: bool,
     /// Statements that were completed in it.
