@@ -7,6 +7,7 @@ use proto::{Code, Network};
 use super::NODE_ADDRESS;
 use crate::address::Address;
 use crate::failure::Failure;
+use crate::output::outln;
 
 /// Initialise a cluster, once.
 ///
@@ -25,9 +26,9 @@ impl Init {
         let answer = node.init(InitRequest {}).await.map_err(|status| refused(&self.host, &status))?;
         let id: String = answer.cluster_id.iter().map(|byte| format!("{byte:02x}")).collect();
         if answer.already_initialised {
-            println!("Cluster {id} is already initialised.");
+            outln!("Cluster {id} is already initialised.");
         } else {
-            println!("Cluster {id} is initialised.");
+            outln!("Cluster {id} is initialised.");
         }
         Ok(())
     }

@@ -15,6 +15,9 @@ use crate::{Error, Isolation, Locked, Result, Strength, WaitPolicy};
 /// How long one request for locks waits before it is sent again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// About what a held key takes beside its bytes and those of its value.
+const HELD_ENTRY_BYTES: usize = 192;
+
 /// A key that the transaction has locked.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
@@ -131,6 +134,7 @@ impl Transaction {
                 locked_at: answer.locked_at.max(newest.timestamp),
                 strength,
             };
+            self.held_bytes += key.len() + held.value.as_ref().map_or(0, Bytes::len) + HELD_ENTRY_BYTES;
             self.held.insert(key, held);
         }
         Ok(skipped)

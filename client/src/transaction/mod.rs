@@ -65,6 +65,8 @@ pub struct Transaction {
     reads: ReadSet,
     held: BTreeMap<Bytes, Held>,
     asked: AskedLocks,
+    /// About how many bytes of memory `held` takes.
+    held_bytes: usize,
     /// One key of each range that was asked for locks, by range id.
     locked: BTreeMap<u64, Bytes>,
 }
@@ -97,6 +99,7 @@ impl Transaction {
             reads: ReadSet::default(),
             held: BTreeMap::new(),
             asked: AskedLocks::default(),
+            held_bytes: 0,
             locked: BTreeMap::new(),
         }
     }
@@ -162,6 +165,11 @@ impl Transaction {
     /// The bytes of all buffered keys and values.
     pub fn buffered_bytes(&self) -> usize {
         self.buffer.bytes()
+    }
+
+    /// About how many bytes of memory the transaction's writes and locks take.
+    pub fn memory_bytes(&self) -> usize {
+        self.buffer.memory_bytes().saturating_add(self.held_bytes)
     }
 
     /// A statement begins: under READ COMMITTED its reads take a fresh timestamp.
@@ -235,6 +243,7 @@ impl Transaction {
         self.reads = ReadSet::default();
         self.held.clear();
         self.asked.clear();
+        self.held_bytes = 0;
         if self.locked.is_empty() {
             return None;
         }

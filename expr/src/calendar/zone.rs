@@ -31,6 +31,7 @@ pub fn offset_seconds(seconds: i32) -> Option<TimeZone> {
     Offset::from_seconds(seconds).ok().map(TimeZone::fixed)
 }
 
+/// A POSIX rule. One that is nothing but an offset has the sign of such rules, too: `+03` is west of Greenwich.
 fn posix(name: &str) -> Option<TimeZone> {
     TimeZone::posix(name).ok().or_else(|| offset_seconds(-bare_offset(name)?))
 }

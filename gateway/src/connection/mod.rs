@@ -30,6 +30,9 @@ use crate::registry::{Connected, Phase, Registered, Registry};
 use extended::Extended;
 use value::RowEncoder;
 
+/// What is in a message of so many bytes takes long to parse, plan or write.
+const LONG_MESSAGE_BYTES: usize = 16 << 10;
+
 /// What all connections of a gateway share.
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
@@ -192,6 +195,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(frame) = self.wire.buffered_frame()? {
                 return Ok(frame);
             }
+            // What took long is done and dropped: what comes next is short until it turns out not to be.
+            env::pool::come_home();
             let waiting = next_or_drain(&mut self.wire, &mut self.phase);
             let frame = match patience {
                 None => waiting.await,
@@ -242,6 +247,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Handles one message. False: the client said goodbye.
     async fn handle(&mut self, frame: &Frame) -> Result<bool, Ending> {
+        if frame.body.len() >= LONG_MESSAGE_BYTES {
+            env::pool::go_to_pool().await;
+        }
         let message = match frame.decode() {
             Ok(message) => message,
             Err(error) => {

@@ -1,10 +1,17 @@
 //! Running a portal: rows, COPY and the command's tag, in either protocol.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{Either, select};
 use sql::{ColumnFormats, CommandTag, Fetched, Portal};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Failure};
 use crate::pgwire::backend;
+
+/// How long the statement of a client that has hung up may still run.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// How a run of a portal ended.
 pub(super) enum Completion {
@@ -46,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut describes = output.describes;
         loop {
             let wanted = output.rows_max.saturating_sub(sent);
-            let fetched = self.session.fetch(portal, wanted).await?;
+            let fetched = self.fetch(portal, wanted).await?;
             if std::mem::take(&mut describes)
                 && let Some(columns) = portal.columns()
             {
@@ -99,6 +106,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     backend::copy_data(self.wire.output(), &data);
                     self.wire.flush_if_large().await?;
                 }
+            }
+        }
+    }
+
+    /// The next rows of a portal, unless the client hangs up meanwhile: then its statement is cancelled.
+    async fn fetch(&mut self, portal: &mut Portal, wanted: usize) -> Result<Fetched, sql::Error> {
+        let cancel = self.session.cancel_handle();
+        let fetched = pin!(self.session.fetch(portal, wanted));
+        let gone = pin!(async {
+            self.wire.closed().await;
+            // What is nearly done may still be meant: some clients do not wait for the answer to their last words.
+            env::clock::sleep(LAST_WORDS).await;
+        });
+        match select(fetched, gone).await {
+            Either::Left((fetched, _)) => fetched,
+            Either::Right(((), fetched)) => {
+                cancel.cancel();
+                fetched.await
             }
         }
     }

@@ -14,7 +14,7 @@ use super::{Session, prepared};
 use crate::bind;
 use crate::catalog::CatalogSnapshot;
 use crate::error::Result;
-use crate::execute::traits;
+use crate::execute::traits_of;
 use crate::optimise;
 use crate::plan::{Plan, SessionCommand};
 use crate::system;
@@ -135,7 +135,7 @@ impl Session {
         let mut bound = bind::bind(&statement.0, catalog, &settings, declared)?;
         optimise::optimise(&mut bound);
         Ok(prepared::Planned {
-            traits: traits(&bound.plan),
+            traits: traits_of(&mut bound.plan),
             bound,
             catalog: catalog.clone(),
             search_path_generation: self.settings.search_path_generation(),

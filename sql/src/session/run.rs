@@ -19,7 +19,8 @@ use super::prepared::Planned;
 use super::transaction::{Block, Modes};
 use super::{Prepared, Session};
 use crate::error::{Cause, Error, Result};
-use crate::execute::context::{Context, cancelled};
+use crate::execute::cancel::{cancelled, timed_out};
+use crate::execute::context::Context;
 use crate::execute::memory::Memory;
 use crate::execute::{self, Execution};
 use crate::plan::{self, Modify, Plan};
@@ -125,6 +126,9 @@ impl Session {
         if !prepared.is_described {
             portal.undescribed = Some(planned.clone());
         }
+        if planned.traits.makes_long_values {
+            env::pool::go_to_pool().await;
+        }
         for notice in planned.bound.notices.clone() {
             self.notify(notice);
         }
@@ -155,7 +159,7 @@ impl Session {
                     execution,
                     planned,
                     values,
-                    memory: Memory::new(self.engine.options().statement_bytes_max),
+                    memory: self.engine.statement_memory(),
                     generation: self.transaction.generation,
                     ready: VecDeque::new(),
                     count: 0,
@@ -281,7 +285,7 @@ impl Session {
         mut values: Vec<Datum>,
     ) -> Result<&'static str> {
         let engine = self.engine.clone();
-        let mut memory = Memory::new(engine.options().statement_bytes_max);
+        let mut memory = engine.statement_memory();
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
         let mut cx = self.make_context(&mut values, &mut memory)?;
         let cancel = cx.cancel.clone();
@@ -327,7 +331,7 @@ impl Session {
             execution,
             planned: planned.clone(),
             values,
-            memory: Memory::new(self.engine.options().statement_bytes_max),
+            memory: self.engine.statement_memory(),
             generation: self.transaction.generation,
             ready: VecDeque::new(),
             count: 0,
@@ -407,6 +411,8 @@ impl Session {
             values,
             session: &self.context,
             memory,
+            transaction_memory: &mut open.memory,
+            work: 0,
             catalog: &open.catalog,
             settings: &self.settings,
             cancel: &self.cancel,
@@ -424,7 +430,14 @@ pub(super) async fn guard<T>(
     deadline: Option<Instant>,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let work = std::pin::pin!(work);
+    cancel.set_deadline(deadline);
+    if env::pool::turn_is_over() == Some(true) {
+        cancel.check()?;
+        env::task::yield_now().await;
+    }
+    let mut work = std::pin::pin!(work);
+    // Functions that take long ask, too.
+    let work = std::future::poll_fn(|cx| expr::work::under(cancel.interrupt(), || work.as_mut().poll(cx)));
     let cancellation = std::pin::pin!(cancel.cancelled());
     let Some(deadline) = deadline else {
         return match select(work, cancellation).await {
@@ -436,9 +449,7 @@ pub(super) async fn guard<T>(
     match select(work, select(cancellation, timer)).await {
         Either::Left((done, _)) => done,
         Either::Right((Either::Left(_), _)) => Err(cancelled()),
-        Either::Right((Either::Right(_), _)) => {
-            Err(Error::new("57014", "canceling statement due to statement timeout"))
-        }
+        Either::Right((Either::Right(_), _)) => Err(timed_out()),
     }
 }
 

@@ -41,6 +41,7 @@ impl Session {
         };
         let mut open = Open {
             kv: self.engine.client().begin(options),
+            memory: self.engine.transaction_memory(),
             modes: wanted,
             answered: false,
             suspended: false,

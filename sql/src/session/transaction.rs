@@ -19,6 +19,7 @@ use client::{Isolation, Transaction};
 
 use crate::catalog::CatalogSnapshot;
 use crate::execute::context::FreshIndexes;
+use crate::execute::memory::Memory;
 
 /// Whether the session is in a transaction block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +59,8 @@ impl Modes {
 /// A transaction that is open in the cluster.
 pub(super) struct Open {
     pub(super) kv: Transaction,
+    /// What it holds, accounted for.
+    pub(super) memory: Memory,
     pub(super) modes: Modes,
     /// Whether the client knows something of what it has seen or done: the end of a statement, a row, an error. From
     /// then on it is not begun anew behind the client's back.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use expr::{Datum, Expr, Row};
 
 use super::membership::{Members, hashable};
-use super::{BoxOperator, Operator};
+use super::{BATCH_BYTES, BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::memory::HeldRows;
@@ -14,6 +14,8 @@ use crate::plan::{ApplyKind, Binding, Subquery};
 pub(super) struct ApplyOperator {
     input: BoxOperator,
     subqueries: Vec<Answering>,
+    /// Rows of the input for which there was no room in the batch before.
+    rest: Vec<Row>,
 }
 
 impl ApplyOperator {
@@ -22,7 +24,7 @@ impl ApplyOperator {
         let subqueries = subqueries.map(|(place, (operator, subquery))| {
             Answering::new(operator, subquery, width.saturating_add(place))
         });
-        Self { input, subqueries: subqueries.collect() }
+        Self { input, subqueries: subqueries.collect(), rest: Vec::new() }
     }
 }
 
@@ -63,7 +65,7 @@ impl Answering {
             None => {
                 let mut members = Members::default();
                 while let Some(rows) = self.subquery.next(cx).await? {
-                    members.add(cx, rows)?;
+                    members.add(cx, rows).await?;
                 }
                 self.members.insert(members)
             }
@@ -81,7 +83,7 @@ impl Answering {
             ApplyKind::Any { test } => {
                 let mut found = Found::default();
                 while let Some(rows) = self.subquery.next(cx).await? {
-                    if found.look(cx, test, row, &rows)? {
+                    if found.look(cx, test, row, &rows).await? {
                         break;
                     }
                 }
@@ -102,14 +104,14 @@ impl Answering {
                 while let Some(rows) = self.subquery.next(cx).await? {
                     for row in rows {
                         held.push(row, cx.memory)?;
+                        cx.tick(1).await?;
                     }
                 }
                 self.rows = Some(held);
             }
-            cx.breathe().await?;
             let mut found = Found::default();
             if let Some(held) = &self.rows {
-                found.look(cx, test, row, &held.rows)?;
+                found.look(cx, test, row, &held.rows).await?;
             }
             return Ok(found.datum());
         }
@@ -161,10 +163,23 @@ async fn run(cx: &mut Context<'_>, subquery: &mut BoxOperator, kind: &ApplyKind)
         }
         ApplyKind::Array(_) => {
             let mut values = Vec::new();
+            let mut held = 0usize;
             while let Some(rows) = subquery.next(cx).await? {
-                values.extend(rows.into_iter().map(|row| row.into_iter().next().unwrap_or_default()));
+                let mut bytes = 0usize;
+                for row in rows {
+                    let value = row.into_iter().next().unwrap_or_default();
+                    // The list, and the array that is made of it.
+                    bytes = bytes.saturating_add(value.size_bytes()).saturating_add(size_of::<Datum>());
+                    values.push(value);
+                    cx.tick(1).await?;
+                }
+                cx.memory.reserve(bytes)?;
+                held = held.saturating_add(bytes);
             }
-            Ok(Datum::Array(values.into()))
+            let array = Datum::Array(values.into());
+            // From here on it belongs to a row, and to whoever keeps that.
+            cx.memory.release(held);
+            Ok(array)
         }
         ApplyKind::Any { .. } => Err(Error::internal("ANY is answered row by row")),
     }
@@ -179,9 +194,10 @@ struct Found {
 
 impl Found {
     /// Tests rows; true once the answer is settled.
-    fn look(&mut self, cx: &Context<'_>, test: &Expr, outer: &Row, rows: &[Row]) -> Result<bool> {
+    async fn look(&mut self, cx: &mut Context<'_>, test: &Expr, outer: &Row, rows: &[Row]) -> Result<bool> {
         let mut pair = outer.clone();
         for row in rows {
+            cx.tick(1).await?;
             pair.truncate(outer.len());
             pair.extend(row.iter().cloned());
             match cx.evaluate(test, &pair)? {
@@ -208,17 +224,30 @@ impl Found {
 #[async_trait]
 impl Operator for ApplyOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        let Some(mut rows) = self.input.next(cx).await? else { return Ok(None) };
+        let mut rows = std::mem::take(&mut self.rest);
+        if rows.is_empty() {
+            let Some(input) = self.input.next(cx).await? else { return Ok(None) };
+            rows = input;
+        }
+        let (mut bytes, mut made) = (0usize, 0usize);
         for row in &mut rows {
             for subquery in &mut self.subqueries {
                 let answer = subquery.answer(cx, row).await?;
+                bytes = bytes.saturating_add(answer.size_bytes());
                 row.push(answer);
+                cx.tick(1).await?;
+            }
+            made = made.saturating_add(1);
+            if bytes >= BATCH_BYTES {
+                break;
             }
         }
+        self.rest = rows.split_off(made);
         Ok(Some(rows))
     }
 
     fn rewind(&mut self, cx: &mut Context<'_>) {
+        self.rest.clear();
         for subquery in &mut self.subqueries {
             subquery.rewind(cx);
         }

@@ -39,6 +39,7 @@ pub(crate) fn build(node: &Node) -> Result<BoxOperator> {
         Node::Project(project) => Box::new(ProjectOperator {
             input: build(&project.input)?,
             expressions: project.expressions.clone(),
+            rest: Vec::new(),
         }),
         Node::Join(join) => build_join(join)?,
         Node::Apply(apply) => Box::new(ApplyOperator::new(

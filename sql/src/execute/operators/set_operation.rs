@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use expr::Row;
 
-use super::group::GroupKey;
+use super::group::{ENTRY_BYTES, GroupKey};
 use super::{BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
@@ -62,7 +62,8 @@ impl SetOperator {
     async fn read_right(&mut self, cx: &mut Context<'_>) -> Result<()> {
         while let Some(rows) = self.right.next(cx).await? {
             for row in rows {
-                let bytes = row_bytes(&row);
+                cx.tick(1).await?;
+                let bytes = row_bytes(&row).saturating_add(ENTRY_BYTES);
                 let count = self.counts.entry(GroupKey(row)).or_insert(0);
                 if *count == 0 {
                     cx.memory.reserve(bytes)?;
@@ -77,7 +78,7 @@ impl SetOperator {
 
     /// Whether a row that was not given before is to be given now; notes that it was.
     fn is_first(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<bool> {
-        let bytes = row_bytes(row);
+        let bytes = row_bytes(row).saturating_add(ENTRY_BYTES);
         if self.counts.insert(GroupKey(row.clone()), 0).is_some() {
             return Ok(false);
         }
@@ -125,6 +126,7 @@ impl Operator for SetOperator {
             let mut kept = Vec::new();
             for row in rows {
                 kept.extend(self.takes(cx, row)?);
+                cx.tick(1).await?;
             }
             if !kept.is_empty() {
                 return Ok(Some(kept));

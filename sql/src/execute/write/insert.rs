@@ -8,7 +8,7 @@ use expr::{Datum, Expr, Row};
 
 use super::constraint::{check_not_null, duplicate};
 use super::update::{Change, write_changes};
-use super::{KeyState, Outcome, Source, WRITE_BATCH_ROWS, misfit, reads_other_tables_only};
+use super::{KeyState, Outcome, Source, WRITE_BATCH_ROWS, misfit, note_seen, reads_other_tables_only};
 use crate::catalog::IndexId;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
@@ -119,13 +119,15 @@ impl InsertSink {
             }
             keys.extend(row.entries.iter().filter(|entry| entry.exclusive).map(|entry| entry.key.clone()));
             new.push(row);
+            cx.tick(1).await?;
         }
         let mut state = KeyState::default();
         state.lock(cx, keys).await?;
         for row in new {
             self.write_row(cx, &mut state, row, outcome).await?;
+            cx.tick(1).await?;
         }
-        Ok(())
+        cx.account_writes()
     }
 
     fn new_row(&self, row: Row) -> Result<NewRow> {
@@ -166,7 +168,7 @@ impl InsertSink {
         }
         let value = self.format.value(&new.row)?;
         if self.updates_on_conflict() {
-            self.touched.insert(new.key.clone());
+            note_seen(cx, &mut self.touched, &new.key)?;
         }
         state.put(cx, new.key, value);
         for entry in new.entries {
@@ -238,7 +240,7 @@ impl InsertSink {
         let change = Change { old, new: row };
         let new_key = self.format.primary.row_key(&self.format.primary_columns(&change.new)?);
         write_changes(cx, &self.format, state, std::slice::from_ref(&change)).await?;
-        self.touched.insert(new_key);
+        note_seen(cx, &mut self.touched, &new_key)?;
         outcome.note(cx, self.returning.as_deref(), &change.new)
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use expr::{Expr, Row};
 
 use super::constraint::{check_not_null, duplicate};
-use super::{KeyState, Outcome, Source, is_streamed, misfit};
+use super::{KeyState, Outcome, Source, is_streamed, misfit, note_seen};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::row_bytes;
@@ -67,7 +67,7 @@ impl UpdateExecution {
             for mut row in rows {
                 if self.repeats {
                     let key = self.format.primary.row_key(&self.format.primary_columns(&row)?);
-                    if !seen.insert(key) {
+                    if !note_seen(cx, &mut seen, &key)? {
                         continue;
                     }
                 }
@@ -83,6 +83,7 @@ impl UpdateExecution {
                     row.truncate(width);
                 }
                 changes.push(Change { old: row, new });
+                cx.tick(1).await?;
             }
             if !self.passes_keys_on {
                 self.write(cx, changes, beside, &mut outcome).await?;
@@ -110,6 +111,7 @@ impl UpdateExecution {
     ) -> Result<()> {
         let mut state = KeyState::default();
         write_changes(cx, &self.format, &mut state, &changes).await?;
+        cx.account_writes()?;
         if self.returning.is_none() {
             outcome.count = outcome.count.saturating_add(changes.len() as u64);
             return Ok(());
@@ -148,11 +150,13 @@ pub(crate) async fn write_changes(
     for change in changes {
         let keys = key_changes(format, change, &mut locks)?;
         planned.push(keys);
+        cx.tick(1).await?;
     }
     state.lock(cx, locks).await?;
     for keys in &mut planned {
         for key in std::mem::take(&mut keys.deletes) {
             state.delete(cx, key);
+            cx.tick(1).await?;
         }
     }
     for (change, keys) in changes.iter().zip(planned) {
@@ -167,6 +171,7 @@ pub(crate) async fn write_changes(
                 return Err(duplicate(cx, &format.table, index, &change.new));
             }
             state.put(cx, key, value);
+            cx.tick(1).await?;
         }
     }
     Ok(())
