@@ -72,6 +72,14 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether clients' statements run in this process.
+    pub(crate) fn serves_sql(&self) -> bool {
+        match self {
+            Self::StartSingle(_) | Self::Demo(_) | Self::Gateway(_) => true,
+            Self::Node(_) | Self::Init(_) | Self::Sql(_) | Self::Admin(_) | Self::Lsm(_) => false,
+        }
+    }
+
     /// What is logged unless told otherwise.
     pub(crate) fn default_log(&self) -> &'static str {
         match self {

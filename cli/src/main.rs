@@ -12,6 +12,7 @@ mod escape;
 mod failure;
 mod http;
 mod logging;
+mod output;
 mod process;
 mod shell;
 mod shutdown;
@@ -22,7 +23,9 @@ use std::time::Duration;
 
 use arguments::{Arguments, Command};
 use config::Asked;
+use env::pool::{Pool, PoolHandle};
 use failure::Failure;
+use output::errln;
 
 /// What is still running after a command has ended is given up after this.
 const RUNTIME_END: Duration = Duration::from_secs(2);
@@ -32,7 +35,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(line) = failure.line() {
-                eprintln!("{line}");
+                errln!("{line}");
             }
             failure.exit_code()
         }
@@ -49,22 +52,36 @@ fn run() -> Result<(), Failure> {
         Asked::Answered => return Ok(()),
     };
     logging::start(&arguments.global, arguments.command.default_log())?;
+    let pool = match arguments.command.serves_sql() {
+        true => Some(Pool::start("sql-long").map_err(no_threads)?),
+        false => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("sql")
+        .thread_stack_size(sql::STACK_BYTES)
         .enable_all()
         .build()
-        .map_err(|error| Failure::failed(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(execute(arguments));
+        .map_err(no_threads)?;
+    let handle = pool.as_ref().map(Pool::handle).unwrap_or_default();
+    let outcome = runtime.block_on(execute(arguments, handle));
+    if let Some(pool) = pool {
+        pool.shutdown(RUNTIME_END);
+    }
     runtime.shutdown_timeout(RUNTIME_END);
     outcome
 }
 
-async fn execute(arguments: Arguments) -> Result<(), Failure> {
+fn no_threads(error: std::io::Error) -> Failure {
+    Failure::failed(format!("cannot start threads: {error}"))
+}
+
+/// `pool` is where long statements run, so that nothing else of the process waits for them.
+async fn execute(arguments: Arguments, pool: PoolHandle) -> Result<(), Failure> {
     match arguments.command {
-        Command::Demo(demo) => demo.run(http::record_metrics()?).await,
-        Command::StartSingle(start) => start.run(http::record_metrics()?).await,
+        Command::Demo(demo) => demo.run(http::record_metrics()?, pool).await,
+        Command::StartSingle(start) => start.run(http::record_metrics()?, pool).await,
         Command::Node(node) => node.run(http::record_metrics()?).await,
-        Command::Gateway(gateway) => gateway.run(http::record_metrics()?).await,
+        Command::Gateway(gateway) => gateway.run(http::record_metrics()?, pool).await,
         Command::Init(init) => init.run().await,
         Command::Sql(sql) => sql.run().await,
         Command::Admin(admin) => admin.run().await,

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use client::{Client, ClientOptions};
+use env::pool::PoolHandle;
 use gateway::{Gateway, GatewayOptions};
 use proto::{Network, NodeService};
 use sql::{Engine, EngineOptions};
@@ -26,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pause between attempts to reach it.
 const RETRY: Duration = Duration::from_millis(50);
+
+/// The memory of an SQL gateway unless told otherwise, in MiB.
+const MEMORY_MIB: u64 = 2048;
 
 /// What a storage node needs.
 pub(crate) struct StorageOptions {
@@ -97,6 +102,23 @@ impl Storage {
     }
 }
 
+/// The flag of every command that serves SQL.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct MemoryArguments {
+    /// Memory for rows that statements hold and for writes that are not committed, of all clients together, in MiB
+    #[arg(long = "sql-memory", env = "NUNATAK_SQL_MEMORY", value_name = "MIB", default_value_t = MEMORY_MIB,
+          value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub(crate) mebibytes: u64,
+}
+
+/// What an SQL gateway may use.
+pub(crate) struct SqlOptions {
+    /// Its memory.
+    pub(crate) memory: MemoryArguments,
+    /// Where statements go on that take long.
+    pub(crate) pool: PoolHandle,
+}
+
 /// An SQL gateway of this process.
 pub(crate) struct SqlServer {
     gateway: Gateway,
@@ -109,10 +131,14 @@ impl SqlServer {
         listener: TcpListener,
         network: Arc<dyn Network>,
         seeds: Vec<String>,
+        options: SqlOptions,
     ) -> Result<Self, Failure> {
         let client = Client::new(network, seeds, ClientOptions::default());
-        let engine = Engine::new(client.clone(), EngineOptions::default());
-        let gateway = Gateway::start(listener, engine, GatewayOptions::default())
+        let memory_bytes_max = usize::try_from(options.memory.mebibytes << 20).unwrap_or(usize::MAX);
+        let engine =
+            Engine::new(client.clone(), EngineOptions { memory_bytes_max, ..EngineOptions::default() });
+        let gateway = GatewayOptions { pool: options.pool, ..GatewayOptions::default() };
+        let gateway = Gateway::start(listener, engine, gateway)
             .map_err(|error| Failure::failed(format!("cannot serve SQL: {error}")))?;
         Ok(Self { gateway, client })
     }

@@ -15,12 +15,19 @@ pub enum Canary {
     LeaseWithoutFence,
     /// Nobody ends a change of voters that was left half done.
     JointForEver,
+    /// A transaction that goes back to a savepoint forgets what it has read.
+    ForgetReadsOnRollbackTo,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: &[Canary] =
-        &[Canary::NoFsync, Canary::SkipValidation, Canary::LeaseWithoutFence, Canary::JointForEver];
+    pub const ALL: &[Canary] = &[
+        Canary::NoFsync,
+        Canary::SkipValidation,
+        Canary::LeaseWithoutFence,
+        Canary::JointForEver,
+        Canary::ForgetReadsOnRollbackTo,
+    ];
 
     /// Its name, as `NUNATAK_CANARY` has it.
     pub fn name(self) -> &'static str {
@@ -29,6 +36,7 @@ impl Canary {
             Canary::SkipValidation => "skip-validation",
             Canary::LeaseWithoutFence => "lease-without-fence",
             Canary::JointForEver => "joint-for-ever",
+            Canary::ForgetReadsOnRollbackTo => "forget-reads-on-rollback-to",
         }
     }
 

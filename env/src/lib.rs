@@ -7,6 +7,7 @@
 pub mod canary;
 pub mod clock;
 pub mod disk;
+pub mod pool;
 pub mod random;
 pub mod simulation;
 pub mod task;

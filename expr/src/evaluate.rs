@@ -13,6 +13,7 @@ use crate::functions::{Body, FunctionId};
 use crate::session::SessionContext;
 use crate::tree::Expr;
 use crate::types::Type;
+use crate::work;
 
 /// What an expression is evaluated against.
 #[derive(Debug, Clone, Copy)]
@@ -190,6 +191,7 @@ fn is_in(
     context: &EvalContext<'_>,
 ) -> Result<Datum> {
     let value = operand.evaluate_ref(context)?;
+    work::spend(items.len().saturating_mul(size_of::<Datum>()))?;
     let found = any(items
         .iter()
         .map(|item| truth(&apply_two(equals, &value, &*item.evaluate_ref(context)?, context)?)))?;
@@ -204,6 +206,7 @@ fn any_all(
     context: &EvalContext<'_>,
 ) -> Result<Datum> {
     let (value, array) = (operand.evaluate_ref(context)?, array.evaluate_ref(context)?);
+    work::note(&array)?;
     let items = match &*array {
         Datum::Null => return Ok(Datum::Null),
         Datum::Array(items) => items,
@@ -320,7 +323,18 @@ fn call_two(
         return Ok(Datum::Null);
     }
     let right = right.evaluate_ref(context)?;
-    if strict && right.is_null() { Ok(Datum::Null) } else { body(&left, &right) }
+    if strict && right.is_null() {
+        return Ok(Datum::Null);
+    }
+    work::note(&left)?;
+    work::note(&right)?;
+    made(body(&left, &right)?)
+}
+
+/// A value that a function has made, counted.
+fn made(value: Datum) -> Result<Datum> {
+    work::note(&value)?;
+    Ok(value)
 }
 
 fn call_one(
@@ -330,14 +344,19 @@ fn call_one(
     context: &EvalContext<'_>,
 ) -> Result<Datum> {
     let value = operand.evaluate_ref(context)?;
-    if strict && value.is_null() { Ok(Datum::Null) } else { body(&value) }
+    if strict && value.is_null() {
+        return Ok(Datum::Null);
+    }
+    work::note(&value)?;
+    made(body(&value)?)
 }
 
 fn call_many(function: FunctionId, args: &[Expr], context: &EvalContext<'_>) -> Result<Datum> {
-    let values: Result<Vec<_>> = args.iter().map(|arg| arg.evaluate(context)).collect();
+    let values = args.iter().map(|arg| arg.evaluate(context)).collect::<Result<Vec<_>>>()?;
+    values.iter().try_for_each(work::note)?;
     let types: Vec<Type> = match function.body {
         Body::Typed(_) => args.iter().map(Expr::ty).collect(),
         _ => Vec::new(),
     };
-    function.call(&values?, &types, context.session)
+    made(function.call(&values, &types, context.session)?)
 }

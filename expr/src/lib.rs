@@ -10,7 +10,7 @@
 //!    [`length`]: what a type's modifier does to values.
 //! 4. [`key`], [`row`]: values as the key space stores them.
 //! 5. [`functions`], [`operators`], [`casts`], [`aggregate`], [`series`]: what can be done with values, found
-//!    by name and types.
+//!    by name and types. [`work`]: what they cost, counted.
 //! 6. [`tree`]: the typed expression, [`evaluate`]: its value for a row.
 //! 7. [`resolve`]: PostgreSQL's rules (manual, chapter 10) that choose functions, operators and casts.
 
@@ -34,6 +34,7 @@ pub mod session;
 pub mod text;
 pub mod tree;
 pub mod types;
+pub mod work;
 
 pub use compare::{compare, group_eq, group_hash};
 pub use datum::{Datum, Interval, Numeric, Row};

@@ -1,5 +1,7 @@
 //! Functions that return rows: generate_series, generate_subscripts, unnest.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 
 use crate::calendar::interval;
@@ -9,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::functions::FunctionId;
 use crate::numeric;
 use crate::session::SessionContext;
-use crate::types::TypeKind;
+use crate::types::{Type, TypeKind};
 
 /// The rows of a set-returning function, one value each, computed as they are asked for.
 #[derive(Debug)]
@@ -19,7 +21,14 @@ pub struct Series {
 
 #[derive(Debug)]
 enum Source {
-    Items(std::vec::IntoIter<Datum>),
+    Items {
+        items: Arc<[Datum]>,
+        next: usize,
+    },
+    Subscripts {
+        left: std::ops::Range<i32>,
+        reverse: bool,
+    },
     Steps {
         /// None once the last has been returned.
         next: Option<Datum>,
@@ -72,22 +81,27 @@ impl Step {
 }
 
 impl Series {
-    /// Starts the function; 22023 if the step is zero, 0A000 if it is no such function. NULL arguments give no rows.
-    pub fn start(function: FunctionId, args: &[Datum], session: &SessionContext) -> Result<Self> {
-        let empty = || Self { source: Source::Items(Vec::new().into_iter()) };
+    /// Starts the function over arguments of these types; 22023 if the step is zero, 0A000 if it is no such function.
+    /// NULL arguments give no rows.
+    pub fn start(
+        function: FunctionId,
+        args: &[Datum],
+        types: &[Type],
+        session: &SessionContext,
+    ) -> Result<Self> {
+        let empty = || Self { source: Source::Items { items: Arc::from([]), next: 0 } };
         if args.iter().any(Datum::is_null) {
             return Ok(empty());
         }
         match (function.name, args) {
             ("unnest", [Datum::Array(items)]) => {
-                Ok(Self { source: Source::Items(Vec::from(items.as_ref()).into_iter()) })
+                Ok(Self { source: Source::Items { items: items.clone(), next: 0 } })
             }
             ("generate_subscripts", [Datum::Array(items), Datum::Int4(1), rest @ ..]) => {
-                let mut subscripts: Vec<_> = (1..=items.len() as i32).map(Datum::Int4).collect();
-                if rest.first().is_some_and(Datum::is_true) {
-                    subscripts.reverse();
-                }
-                Ok(Self { source: Source::Items(subscripts.into_iter()) })
+                let first = types.first().map_or(1, |ty| ty.kind.first_subscript());
+                let left = first..first.saturating_add(items.len() as i32);
+                let reverse = rest.first().is_some_and(Datum::is_true);
+                Ok(Self { source: Source::Subscripts { left, reverse } })
             }
             ("generate_subscripts", _) => Ok(empty()),
             ("generate_series", [first, last, step @ ..]) => {
@@ -129,7 +143,15 @@ impl Iterator for Series {
 
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.source {
-            Source::Items(items) => items.next().map(Ok),
+            Source::Items { items, next } => {
+                let item = items.get(*next)?;
+                *next += 1;
+                Some(Ok(item.clone()))
+            }
+            Source::Subscripts { left, reverse } => {
+                let subscript = if *reverse { left.next_back() } else { left.next() };
+                subscript.map(|subscript| Ok(Datum::Int4(subscript)))
+            }
             Source::Steps { next, last, step } => {
                 let value = next.take()?;
                 let order = compare(&value, last);
@@ -160,11 +182,32 @@ mod tests {
         let Callee::Function(resolved) = function("generate_series", &kinds)? else { panic!("a cast") };
         let session = SessionContext::default();
         let shown = |value: Datum| crate::text::output(&value, resolved.result.into(), &session);
-        Series::start(resolved.function, &values, &session)?.map(|value| value.map(shown)).collect()
+        let types: Vec<_> = kinds.iter().copied().map(Type::plain).collect();
+        Series::start(resolved.function, &values, &types, &session)?.map(|value| value.map(shown)).collect()
     }
 
     fn int(value: i32) -> (TypeKind, Datum) {
         (TypeKind::Int4, Datum::Int4(value))
+    }
+
+    #[test]
+    fn subscripts_begin_where_the_type_does() {
+        let subscripts = |kind, reverse: bool| {
+            let Callee::Function(resolved) =
+                function("generate_subscripts", &[kind, TypeKind::Int4, TypeKind::Bool]).unwrap()
+            else {
+                panic!("a cast")
+            };
+            let items = Datum::Array([Datum::Int2(7), Datum::Int2(9)].into());
+            let types = [kind, TypeKind::Int4, TypeKind::Bool].map(Type::plain);
+            let values = [items, Datum::Int4(1), Datum::Bool(reverse)];
+            let series =
+                Series::start(resolved.function, &values, &types, &SessionContext::default()).unwrap();
+            series.map(|value| value.unwrap().as_i64().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(subscripts(TypeKind::Int2Array, false), [1, 2]);
+        assert_eq!(subscripts(TypeKind::Int2Vector, false), [0, 1]);
+        assert_eq!(subscripts(TypeKind::Int2Vector, true), [1, 0]);
     }
 
     #[test]

@@ -116,7 +116,8 @@ impl Sessions {
     /// Serves the client at the other end of `stream`, on the current runtime, until it leaves.
     pub fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
         let shared = Arc::clone(&self.shared);
-        self.scope.spawn_on(&Handle::current(), async move {
+        let pool = self.shared.options.pool.clone();
+        pool.spawn(&self.scope, async move {
             connection::serve(stream, peer, &shared).await;
         });
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use env::pool::PoolHandle;
+
 /// Bounds of a gateway.
 #[derive(Debug, Clone)]
 pub struct GatewayOptions {
@@ -11,10 +13,17 @@ pub struct GatewayOptions {
     pub message_bytes_max: usize,
     /// A client that has not finished its startup after this is disconnected.
     pub startup_timeout: Duration,
+    /// Where statements go on that take long. The default has no threads of its own for them.
+    pub pool: PoolHandle,
 }
 
 impl Default for GatewayOptions {
     fn default() -> Self {
-        Self { connections_max: 2000, message_bytes_max: 64 << 20, startup_timeout: Duration::from_secs(15) }
+        Self {
+            connections_max: 2000,
+            message_bytes_max: 64 << 20,
+            startup_timeout: Duration::from_secs(15),
+            pool: PoolHandle::default(),
+        }
     }
 }

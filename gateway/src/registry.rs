@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use env::watch;
 use parking_lot::Mutex;
 use sql::CancelHandle;
+
+/// More connections than this beyond the bound are closed without a word.
+const TURNED_AWAY_MAX: usize = 64;
 
 /// A gateway's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +26,8 @@ pub(crate) enum Phase {
 pub(crate) struct Registry {
     sessions: Mutex<HashMap<i32, Entry>>,
     connections: watch::Sender<usize>,
+    /// Connections beyond the bound that are being told so.
+    turned_away: AtomicUsize,
     phase: watch::Sender<Phase>,
 }
 
@@ -35,12 +41,27 @@ impl Registry {
         Arc::new(Self {
             sessions: Mutex::default(),
             connections: watch::Sender::new(0),
+            turned_away: AtomicUsize::new(0),
             phase: watch::Sender::new(Phase::Running),
         })
     }
 
+    /// A connection has arrived, before it has said anything. There are at most `connections_max`; some more are heard
+    /// out, for one may want to cancel what fills the gateway, and the others are to know why they are turned away.
+    /// None: there are too many even of those.
+    pub(crate) fn arrive(self: &Arc<Self>, connections_max: usize) -> Option<Place> {
+        if let Some(connected) = self.connect(connections_max) {
+            return Some(Place::Seat(connected));
+        }
+        let registry = Arc::clone(self);
+        let turned = registry.turned_away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            (count < TURNED_AWAY_MAX).then_some(count + 1)
+        });
+        turned.is_ok().then_some(Place::Door(TurnedAway { registry }))
+    }
+
     /// Counts one more connection, unless there are `connections_max` already.
-    pub(crate) fn connect(self: &Arc<Self>, connections_max: usize) -> Option<Connected> {
+    fn connect(self: &Arc<Self>, connections_max: usize) -> Option<Connected> {
         let admitted = self.connections.send_if_modified(|count| {
             let admit = *count < connections_max;
             *count += usize::from(admit);
@@ -102,6 +123,25 @@ impl Registry {
     }
 }
 
+/// Where a new connection is.
+pub(crate) enum Place {
+    /// Among those that may have a session.
+    Seat(Connected),
+    /// Beyond them: it may cancel, or is turned away.
+    Door(#[expect(dead_code, reason = "counts until dropped")] TurnedAway),
+}
+
+/// A connection that is being turned away, until dropped.
+pub(crate) struct TurnedAway {
+    registry: Arc<Registry>,
+}
+
+impl Drop for TurnedAway {
+    fn drop(&mut self) {
+        self.registry.turned_away.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A connection that counts, until dropped.
 pub(crate) struct Connected {
     registry: Arc<Registry>,
@@ -145,6 +185,18 @@ mod tests {
         drop(first);
         assert_eq!(registry.connections(), 0);
         assert!(registry.connect(1).is_some());
+    }
+
+    #[test]
+    fn those_beyond_the_bound_are_heard_out_and_no_more_of_them() {
+        let registry = Registry::new();
+        let mut places: Vec<Place> = std::iter::from_fn(|| registry.arrive(2)).take(1000).collect();
+        assert_eq!(places.len(), 2 + TURNED_AWAY_MAX);
+        assert_eq!(registry.connections(), 2);
+        places.pop();
+        assert!(matches!(registry.arrive(2), Some(Place::Door(_))));
+        drop(places);
+        assert!(matches!(registry.arrive(2), Some(Place::Seat(_))));
     }
 
     #[test]

@@ -106,7 +106,7 @@ const VERSION_3_0: u32 = 3 << 16;
 
 async fn session(gateway: &Gateway) -> Raw {
     let mut raw = Raw::connect(gateway).await;
-    raw.send(&startup(VERSION_3_0, b"user\0ann\0\0")).await;
+    raw.send(&startup(VERSION_3_0, b"user\0ann\0database\0postgres\0\0")).await;
     let (kinds, errors) = raw.until_ready().await;
     assert!(errors.is_empty(), "{errors:?}");
     assert!(kinds.starts_with('R') && kinds.ends_with("KZ"), "{kinds}");
@@ -121,7 +121,7 @@ async fn encryption_is_refused_and_the_session_goes_on_without() {
         raw.send(&startup(code, b"")).await;
         assert_eq!(raw.0.read_u8().await.unwrap(), b'N');
     }
-    raw.send(&startup(VERSION_3_0, b"user\0ann\0\0")).await;
+    raw.send(&startup(VERSION_3_0, b"user\0ann\0database\0postgres\0\0")).await;
     assert!(raw.until_ready().await.0.ends_with("KZ"));
 }
 
@@ -129,7 +129,7 @@ async fn encryption_is_refused_and_the_session_goes_on_without() {
 async fn newer_minor_versions_are_negotiated_down() {
     let gateway = start(GatewayOptions::default()).await;
     let mut raw = Raw::connect(&gateway).await;
-    raw.send(&startup(VERSION_3_0 + 2, b"user\0ann\0_pq_.new\x001\0\0")).await;
+    raw.send(&startup(VERSION_3_0 + 2, b"user\0ann\0database\0postgres\0_pq_.new\x001\0\0")).await;
     let (kind, body) = raw.receive().await.unwrap();
     assert_eq!((kind, &body[..]), (b'v', &b"\0\x03\0\0\0\0\0\x01_pq_.new\0"[..]));
     assert!(raw.until_ready().await.0.ends_with("KZ"));
@@ -244,7 +244,7 @@ async fn clients_beyond_the_bound_are_refused() {
     let gateway = start(GatewayOptions { connections_max: 1, ..GatewayOptions::default() }).await;
     let first = session(&gateway).await;
     let mut second = Raw::connect(&gateway).await;
-    second.send(&startup(VERSION_3_0, b"user\0ann\0\0")).await;
+    second.send(&startup(VERSION_3_0, b"user\0ann\0database\0postgres\0\0")).await;
     assert_eq!(second.last_error().await, "FATAL 53300 sorry, too many clients already");
     drop(first);
     while gateway.connections() > 0 {

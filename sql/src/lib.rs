@@ -34,7 +34,9 @@ pub mod settings;
 pub mod system;
 
 pub use error::{Error, Notice, ObjectNames, Report, Result, Severity};
+pub use plan::STACK_BYTES;
 pub use session::{
-    CancelHandle, CommandTag, CopyFormat, CopyHeader, Engine, EngineOptions, Fetched, OutputColumn, Portal,
-    Prepared, Session, SessionParameters, Statement, StatementKind, TransactionStatus,
+    BoundPortal, CancelHandle, ColumnFormats, CommandTag, CopyFormat, CopyHeader, Engine, EngineOptions,
+    Fetched, Format, OutputColumn, Portal, PortalState, Prepared, Session, SessionParameters, Source,
+    Statement, StatementKind, TransactionStatus,
 };

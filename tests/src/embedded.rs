@@ -65,6 +65,11 @@ impl Embedded {
         self.gateways.first().map(url).expect("a gateway")
     }
 
+    /// `host:port` of the first gateway.
+    pub fn address(&self) -> String {
+        self.gateways.first().map(|gateway| gateway.address().to_string()).expect("a gateway")
+    }
+
     /// Stops in order.
     pub async fn stop(self) {
         self.node.shutdown().await;

@@ -1,8 +1,9 @@
 //! What the tests of the whole stand on: [`processes`] runs the real binary, [`ledger`] loads it and remembers what
 //! was acknowledged; [`lan`] gives them hosts of their own, [`throttle`] makes links slow, [`mutation`] makes messages of no
-//! sense; [`embedded`] is a cluster in the test's own process, [`golden`] compares SQL with PostgreSQL, [`simulation`] runs
-//! the whole cluster in one thread under one seed.
+//! sense; [`embedded`] is a cluster in the test's own process, [`golden`] and [`conversations`] compare with PostgreSQL,
+//! [`simulation`] runs the whole cluster in one thread under one seed.
 
+pub mod conversations;
 pub mod embedded;
 pub mod golden;
 pub mod lan;

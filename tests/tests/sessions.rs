@@ -355,3 +355,76 @@ async fn a_statement_that_would_hold_too_many_rows_says_so() {
     assert_eq!(rows(&client, "select count(*) from generate_series(1, 100000) n").await, ["100000"]);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_savepoint_is_gone_back_to_only_where_the_transaction_can_go_on() {
+    let cluster = Embedded::start().await;
+    let (one, two) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    run(&one, "create table t (a int primary key, n int); insert into t values (1, 0), (2, 0)").await;
+    run(&one, "begin isolation level serializable; savepoint p; select * from t").await;
+    run(&two, "update t set n = 1 where a = 1").await;
+    assert_eq!(code(&one, "update t set n = 2 where a = 1").await, SqlState::T_R_SERIALIZATION_FAILURE);
+    // What was read has changed: nothing that it does now could commit, so it is told at once.
+    assert_eq!(code(&one, "rollback to p").await, SqlState::T_R_SERIALIZATION_FAILURE);
+    assert_eq!(code(&one, "select 1").await, SqlState::IN_FAILED_SQL_TRANSACTION);
+    run(&one, "rollback").await;
+    assert_eq!(rows(&one, "select n from t order by a").await, ["1", "0"]);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_passed_on_within_an_update_of_any_size_and_judged_at_its_end() {
+    let cluster = Embedded::start().await;
+    let client = connect(&cluster.url()).await;
+    run(&client, "create table t (a int primary key, u int unique, n int)").await;
+    for count in [10, 1100, 2500] {
+        run(
+            &client,
+            &format!("delete from t; insert into t select g, g, 0 from generate_series(1, {count}) g"),
+        )
+        .await;
+        run(&client, "update t set u = u + 1; update t set a = a + 1; update t set u = u - 1, a = a - 1")
+            .await;
+        assert_eq!(
+            rows(&client, "select count(*), min(a), max(a), min(u), max(u) from t where a = u").await,
+            [format!("{count},1,{count},1,{count}")]
+        );
+        assert_eq!(code(&client, "update t set u = u / 2").await, SqlState::UNIQUE_VIOLATION, "{count}");
+        let beyond = format!("update t set a = a + 1 where a < {count}");
+        assert_eq!(code(&client, &beyond).await, SqlState::UNIQUE_VIOLATION, "{count}");
+        let swapped =
+            rows(&client, "update t set u = case u when 1 then 2 else 1 end where a < 3 returning u").await;
+        assert_eq!(swapped, ["2", "1"]);
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_session_keeps_by_name_is_bounded() {
+    let options = EngineOptions { session_bytes_max: 1 << 20, ..EngineOptions::default() };
+    let cluster = Embedded::start_with(options).await;
+    let client = connect(&cluster.url()).await;
+    let mut refused = None;
+    for number in 0..2000 {
+        if let Err(error) = client.simple_query(&format!("prepare s{number} as select {number}")).await {
+            refused = error.code().cloned();
+            break;
+        }
+    }
+    assert_eq!(refused, Some(SqlState::OUT_OF_MEMORY));
+    run(&client, "deallocate all; prepare s0 as select 0").await;
+    let value = "x".repeat(10_000);
+    let mut refused = None;
+    for number in 0..2000 {
+        if let Err(error) = client.simple_query(&format!("set my.n{number} = '{value}'")).await {
+            refused = error.code().cloned();
+            break;
+        }
+    }
+    assert_eq!(refused, Some(SqlState::OUT_OF_MEMORY));
+    assert_eq!(rows(&client, "execute s0").await, ["0"]);
+    let elsewhere = cluster.url().replace("dbname=postgres", "dbname=nosuch");
+    let error = tokio_postgres::connect(&elsewhere, NoTls).await.err().expect("no such database");
+    assert_eq!(error.code(), Some(&SqlState::UNDEFINED_DATABASE));
+    cluster.stop().await;
+}

@@ -12,6 +12,7 @@ use super::NODE_ADDRESS;
 use super::init::refused;
 use crate::address::Address;
 use crate::failure::Failure;
+use crate::output::{out, outln};
 use crate::table::{Alignment, Table};
 
 /// Look after a cluster.
@@ -70,8 +71,8 @@ impl Admin {
         };
         let answer = answer.map_err(|status| refused(&self.host, &status))?;
         match self.format {
-            OutputFormat::Table => print!("{}", answer.table),
-            OutputFormat::Json => println!("{:#}", answer.json),
+            OutputFormat::Table => out!("{}", answer.table),
+            OutputFormat::Json => outln!("{:#}", answer.json),
         }
         if answer.healthy { Ok(()) } else { Err(Failure::failed("replicas differ or could not be asked")) }
     }

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use clap::Args;
+use env::pool::PoolHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 use proto::inprocess::InProcess;
 
@@ -11,7 +12,8 @@ use super::SQL_ADDRESS;
 use crate::address::{Address, listen};
 use crate::failure::Failure;
 use crate::http::{self, HttpArguments};
-use crate::process::{SqlServer, Storage, StorageOptions, all_ready};
+use crate::output::outln;
+use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
 use crate::shell::{self, Script};
 use crate::shutdown::Shutdown;
 
@@ -31,6 +33,9 @@ pub(crate) struct Demo {
     pub(crate) listen: Address,
 
     #[command(flatten)]
+    pub(crate) memory: MemoryArguments,
+
+    #[command(flatten)]
     pub(crate) http: HttpArguments,
 
     /// Run these statements, print their results and exit; may be given many times
@@ -44,7 +49,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     /// Runs the cluster and what was asked for on it.
-    pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+    pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
         let mut shutdown = Shutdown::listen()?;
         let directory = tempfile::Builder::new()
             .prefix("nunatak-demo-")
@@ -73,7 +78,8 @@ impl Demo {
             }
             storages.push(storage);
         }
-        let sql = SqlServer::start(sql_listener, network, addresses)?;
+        let sql =
+            SqlServer::start(sql_listener, network, addresses, SqlOptions { memory: self.memory, pool })?;
         let http_address = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;
         let outcome = tokio::select! {
             ready = sql.wait_until_ready() => match ready {
@@ -97,15 +103,15 @@ impl Demo {
         if !self.execute.is_empty() {
             return shell::run_script(&url, self.execute.iter().cloned().map(Script::Text).collect()).await;
         }
-        println!(
+        outln!(
             "Nunatak {} with {} nodes in this process, on a temporary directory.",
             env!("CARGO_PKG_VERSION"),
             self.nodes
         );
-        println!("  connect:  psql \"{url}\"");
-        println!("  health:   http://{http}/health  /ready  /metrics");
+        outln!("  connect:  psql \"{url}\"");
+        outln!("  health:   http://{http}/health  /ready  /metrics");
         if self.no_shell || !std::io::stdin().is_terminal() {
-            println!("Serving until interrupted.");
+            outln!("Serving until interrupted.");
             shutdown.requested().await;
             return Ok(());
         }

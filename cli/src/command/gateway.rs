@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use clap::Args;
+use env::pool::PoolHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::SQL_ADDRESS;
 use crate::address::{Address, listen};
 use crate::failure::Failure;
 use crate::http::{self, HttpArguments};
-use crate::process::{SqlServer, all_ready};
+use crate::process::{MemoryArguments, SqlOptions, SqlServer, all_ready};
 use crate::shutdown::Shutdown;
 
 /// Run an SQL gateway of a cluster.
@@ -27,18 +28,25 @@ pub(crate) struct Gateway {
     pub(crate) join: Vec<Address>,
 
     #[command(flatten)]
+    pub(crate) memory: MemoryArguments,
+
+    #[command(flatten)]
     pub(crate) http: HttpArguments,
 }
 
 impl Gateway {
     /// Serves until asked to stop.
-    pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+    pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
         let http_listener = http::bind(&self.http).await?;
         let network = Arc::new(proto::grpc::GrpcNetwork::new(None));
-        let sql =
-            SqlServer::start(sql_listener, network, self.join.iter().map(Address::to_string).collect())?;
+        let sql = SqlServer::start(
+            sql_listener,
+            network,
+            self.join.iter().map(Address::to_string).collect(),
+            SqlOptions { memory: self.memory, pool },
+        )?;
         let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)))?;
         tracing::info!(sql = %sql.address(), %http, "serving");
         let signal = tokio::select! {

@@ -9,6 +9,7 @@ use proto::{Code, Network, Status};
 use super::NODE_ADDRESS;
 use crate::address::Address;
 use crate::failure::Failure;
+use crate::output::outln;
 
 /// Initialise a cluster, once.
 ///
@@ -55,9 +56,9 @@ impl Init {
         };
         let id: String = answer.cluster_id.iter().map(|byte| format!("{byte:02x}")).collect();
         if answer.already_initialised {
-            println!("Cluster {id} is already initialised.");
+            outln!("Cluster {id} is already initialised.");
         } else {
-            println!("Cluster {id} is initialised.");
+            outln!("Cluster {id} is initialised.");
         }
         Ok(())
     }

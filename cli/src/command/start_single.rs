@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use env::pool::PoolHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 use proto::inprocess::InProcess;
 
@@ -12,7 +13,7 @@ use crate::address::{Address, listen};
 use crate::encryption::EncryptionArguments;
 use crate::failure::Failure;
 use crate::http::{self, HttpArguments};
-use crate::process::{SqlServer, Storage, StorageOptions, all_ready};
+use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
 use crate::shutdown::Shutdown;
 
 /// The node's name on the in-process network.
@@ -35,12 +36,15 @@ pub(crate) struct StartSingle {
     pub(crate) encryption: EncryptionArguments,
 
     #[command(flatten)]
+    pub(crate) memory: MemoryArguments,
+
+    #[command(flatten)]
     pub(crate) http: HttpArguments,
 }
 
 impl StartSingle {
     /// Serves until asked to stop.
-    pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+    pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
         let encryption = self.encryption.source()?;
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
@@ -57,7 +61,12 @@ impl StartSingle {
         .await?;
         network.register(NODE, storage.service());
         storage.init().await?;
-        let sql = SqlServer::start(sql_listener, network, vec![NODE.to_owned()])?;
+        let sql = SqlServer::start(
+            sql_listener,
+            network,
+            vec![NODE.to_owned()],
+            SqlOptions { memory: self.memory, pool },
+        )?;
         let storages = [storage];
         let http = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;
         tracing::info!(sql = %sql.address(), %http, "serving");

@@ -9,6 +9,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
 
 use super::printing::{print_error, print_notice, print_rows, print_tag};
 use crate::failure::{Failure, chain};
+use crate::output::{errln, outln};
 
 /// Rows that are printed as one table; what follows begins a new one.
 const ROWS_PER_TABLE: usize = 10_000;
@@ -79,9 +80,9 @@ impl Connection {
                 tokio::select! {
                     outcome = &mut running => break outcome,
                     Ok(()) = tokio::signal::ctrl_c() => {
-                        eprintln!("Cancelling.");
+                        errln!("Cancelling.");
                         if let Err(error) = cancel.cancel_query(NoTls).await {
-                            eprintln!("Could not cancel: {}", chain(&error));
+                            errln!("Could not cancel: {}", chain(&error));
                         }
                     }
                 }
@@ -191,7 +192,7 @@ fn report(
         print_error(text, &error);
     }
     if timing {
-        println!("Time: {:.3} ms", started.elapsed().as_secs_f64() * 1000.0);
+        outln!("Time: {:.3} ms", started.elapsed().as_secs_f64() * 1000.0);
     }
     ok
 }

@@ -3,6 +3,7 @@
 use super::Shell;
 use super::printing::print_rows;
 use crate::failure::Failure;
+use crate::output::{errln, outln};
 
 const HELP: &str = "  \\d            list tables and sequences
   \\d NAME       describe a table: its columns and indexes
@@ -41,7 +42,7 @@ impl Shell {
         let outcome = match name {
             "\\q" => return Outcome::Leave,
             "\\?" | "\\h" | "\\help" => {
-                println!("{HELP}");
+                outln!("{HELP}");
                 Ok(())
             }
             "\\timing" => {
@@ -50,11 +51,11 @@ impl Shell {
                     "off" => false,
                     _ => !self.timing,
                 };
-                println!("Timing is {}.", if self.timing { "on" } else { "off" });
+                outln!("Timing is {}.", if self.timing { "on" } else { "off" });
                 Ok(())
             }
             "\\conninfo" => {
-                println!("{}", self.connection.prompt().trim_end_matches("=> "));
+                outln!("{}", self.connection.prompt().trim_end_matches("=> "));
                 Ok(())
             }
             "\\d" if !argument.is_empty() => self.describe(argument).await,
@@ -64,7 +65,7 @@ impl Shell {
             "\\du" => self.list("SELECT rolname AS \"Role name\" FROM pg_catalog.pg_roles ORDER BY 1").await,
             "\\i" => return self.include(argument).await,
             _ => {
-                eprintln!("{name} is no command of this shell; \\? lists them.");
+                errln!("{name} is no command of this shell; \\? lists them.");
                 Err(Failure::Told)
             }
         };
@@ -72,7 +73,7 @@ impl Shell {
             Ok(()) => Outcome::Done,
             Err(failure) => {
                 if let Some(line) = failure.line() {
-                    eprintln!("{line}");
+                    errln!("{line}");
                 }
                 Outcome::Failed
             }
@@ -100,10 +101,10 @@ impl Shell {
         }
         let (_, relations) = self.connection.query(&found).await?;
         let Some([Some(oid), Some(schema), Some(table)]) = relations.first().map(Vec::as_slice) else {
-            eprintln!("Did not find any relation named \"{name}\".");
+            errln!("Did not find any relation named \"{name}\".");
             return Err(Failure::Told);
         };
-        println!("Table \"{schema}.{table}\"");
+        outln!("Table \"{schema}.{table}\"");
         let columns = format!(
             "SELECT a.attname AS \"Column\", pg_catalog.format_type(a.atttypid, a.atttypmod) AS \"Type\", \
              CASE WHEN a.attnotnull THEN 'not null' ELSE '' END AS \"Nullable\", \
@@ -120,7 +121,7 @@ impl Shell {
         );
         let (_, indexes) = self.connection.query(&indexes).await?;
         if !indexes.is_empty() {
-            println!("Indexes:");
+            outln!("Indexes:");
         }
         for index in indexes {
             let [Some(name), Some(primary), Some(unique), definition] = index.as_slice() else { continue };
@@ -131,9 +132,9 @@ impl Shell {
             };
             let definition = definition.as_deref().unwrap_or_default();
             let method = definition.split_once(" USING ").map_or(definition, |(_, method)| method);
-            println!("    \"{name}\" {kind}{method}");
+            outln!("    \"{name}\" {kind}{method}");
         }
-        println!();
+        outln!();
         Ok(())
     }
 
@@ -147,7 +148,7 @@ impl Shell {
                 }
             }
             Err(error) => {
-                eprintln!("cannot read {path}: {error}");
+                errln!("cannot read {path}: {error}");
                 Outcome::Failed
             }
         }

@@ -17,6 +17,7 @@ use editor::Editor;
 use meta::Outcome;
 
 use crate::failure::Failure;
+use crate::output::{errln, outln};
 use splitter::{Piece, Splitter};
 
 /// Statements to run without a person.
@@ -72,7 +73,7 @@ pub(crate) async fn run_interactive(url: &str) -> Result<(), Failure> {
         return run_script(url, vec![Script::StandardInput]).await;
     }
     let mut shell = Shell { connection: Connection::open(url).await?, timing: false };
-    println!(
+    outln!(
         "Connected to a server of version {}. Type \\? for help, \\q to leave.",
         shell.connection.server()
     );
@@ -87,7 +88,7 @@ pub(crate) async fn run_interactive(url: &str) -> Result<(), Failure> {
             Outcome::Done | Outcome::Failed => {}
         }
         if shell.connection.is_closed() {
-            eprintln!("The connection is lost; connecting again.");
+            errln!("The connection is lost; connecting again.");
             shell.connection = Connection::open(url).await?;
         }
     }
@@ -141,7 +142,7 @@ impl Shell {
         }
         for statement in splitter::split(text) {
             let ok = if splitter::is_copy_from_stdin(&statement) {
-                println!("Enter the data, one row a line; end with \\. on a line of its own.");
+                outln!("Enter the data, one row a line; end with \\. on a line of its own.");
                 let data = copy_lines();
                 self.connection.copy_in(&statement, data.as_bytes(), self.timing).await
             } else {

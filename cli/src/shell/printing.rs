@@ -3,18 +3,19 @@
 use tokio_postgres::error::{DbError, ErrorPosition};
 
 use crate::failure::chain;
+use crate::output::{errln, out, outln};
 use crate::table::Table;
 
 /// Prints rows as a table.
 pub(super) fn print_rows(names: &[String], rows: Vec<Vec<Option<String>>>) {
     let count = rows.len();
-    print!("{}", Table::of_values(names, rows));
-    println!("({count} {})\n", if count == 1 { "row" } else { "rows" });
+    out!("{}", Table::of_values(names, rows));
+    outln!("({count} {})\n", if count == 1 { "row" } else { "rows" });
 }
 
 /// Prints the tag of a statement that returned no rows. The client library keeps only its count.
 pub(super) fn print_tag(statement: &str, count: u64) {
-    println!("{}", tag(statement, count));
+    outln!("{}", tag(statement, count));
 }
 
 fn tag(statement: &str, count: u64) -> String {
@@ -43,14 +44,14 @@ fn tag(statement: &str, count: u64) -> String {
 /// Prints an error as psql does, pointing into the statement.
 pub(super) fn print_error(statement: &str, error: &tokio_postgres::Error) {
     match error.as_db_error() {
-        Some(error) => eprintln!("{}", describe(statement, error)),
-        None => eprintln!("{}", chain(error)),
+        Some(error) => errln!("{}", describe(statement, error)),
+        None => errln!("{}", chain(error)),
     }
 }
 
 /// Prints a notice.
 pub(super) fn print_notice(notice: &DbError) {
-    eprintln!("{}", describe("", notice));
+    errln!("{}", describe("", notice));
 }
 
 fn describe(statement: &str, error: &DbError) -> String {

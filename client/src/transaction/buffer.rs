@@ -7,6 +7,13 @@ use bytes::Bytes;
 use keys::Span;
 use proto::v1::Write;
 
+/// About what an entry takes beside the bytes of its key and value: handles, counts of references, its part of a node.
+const ENTRY_BYTES: usize = 160;
+
+fn value_bytes(write: &Option<Option<Bytes>>) -> usize {
+    write.as_ref().and_then(Option::as_ref).map_or(0, Bytes::len)
+}
+
 /// Buffered writes by key; `None` deletes. With a log that takes them back to a savepoint.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
@@ -14,6 +21,8 @@ pub(crate) struct WriteBuffer {
     bytes: usize,
     /// What each write since the oldest savepoint replaced.
     undo: Vec<(Bytes, Option<Option<Bytes>>)>,
+    /// The bytes of the values in `undo`.
+    undo_bytes: usize,
     /// The length of `undo` at each open savepoint.
     savepoints: Vec<usize>,
 }
@@ -28,6 +37,12 @@ impl WriteBuffer {
         self.bytes
     }
 
+    /// About how many bytes of memory the buffer takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let entries = self.writes.len().saturating_add(self.undo.len());
+        self.bytes.saturating_add(self.undo_bytes).saturating_add(entries.saturating_mul(ENTRY_BYTES))
+    }
+
     /// The buffered write of `key`, if there is one.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Option<Bytes>> {
         self.writes.get(key)
@@ -36,6 +51,7 @@ impl WriteBuffer {
     pub(crate) fn write(&mut self, key: Bytes, value: Option<Bytes>) {
         let replaced = self.set(key.clone(), Some(value));
         if !self.savepoints.is_empty() {
+            self.undo_bytes += value_bytes(&replaced);
             self.undo.push((key, replaced));
         }
     }
@@ -65,6 +81,7 @@ impl WriteBuffer {
         self.savepoints.truncate(savepoint + 1);
         while self.undo.len() > length {
             if let Some((key, replaced)) = self.undo.pop() {
+                self.undo_bytes -= value_bytes(&replaced);
                 self.set(key, replaced);
             }
         }
@@ -75,6 +92,7 @@ impl WriteBuffer {
         self.savepoints.truncate(savepoint);
         if self.savepoints.is_empty() {
             self.undo.clear();
+            self.undo_bytes = 0;
         }
     }
 
@@ -124,6 +142,7 @@ mod tests {
         buffer.write(key("a"), None);
         buffer.write(key("b"), Some(key("3")));
         assert_eq!(buffer.bytes(), 3);
+        assert_eq!(buffer.memory_bytes(), 3 + 3 + 5 * ENTRY_BYTES);
         buffer.rollback_to(inner);
         assert_eq!(buffer.get(b"a"), Some(&Some(key("22"))));
         assert_eq!(buffer.get(b"b"), None);
@@ -133,6 +152,6 @@ mod tests {
         assert_eq!(buffer.to_writes(), [Write { key: key("a"), value: Some(key("1")) }]);
         assert_eq!(buffer.bytes(), 2);
         buffer.release(outer);
-        assert!(buffer.undo.is_empty());
+        assert_eq!(buffer.memory_bytes(), 2 + ENTRY_BYTES);
     }
 }

@@ -38,9 +38,7 @@ impl Transaction {
         if self.options.read_only {
             return Err(Error::ReadOnly);
         }
-        if self.buffer.bytes() > BYTES_MAX {
-            return Err(Error::TooLarge { bytes: self.buffer.bytes() as u64, bytes_max: BYTES_MAX as u64 });
-        }
+        self.check_size()?;
         self.id();
         // READ COMMITTED may have locked versions that are newer than its own timestamp; none of the others has.
         let newest = self.held.values().map(|held| held.newest).max().unwrap_or(0);
@@ -83,6 +81,19 @@ impl Transaction {
             }
         }
         Err(Error::Unavailable { message: "the ranges keep moving".to_owned(), source: None })
+    }
+
+    /// Whether what is buffered may still be committed.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]: it is more than one transaction may write.
+    pub fn check_size(&self) -> Result<()> {
+        match self.buffer.bytes() {
+            bytes if bytes > BYTES_MAX => {
+                Err(Error::TooLarge { bytes: bytes as u64, bytes_max: BYTES_MAX as u64 })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the writes rely on.

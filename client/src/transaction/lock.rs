@@ -15,6 +15,9 @@ use crate::{Error, Isolation, Locked, Result, Strength, WaitPolicy};
 /// How long one request for locks waits before it is sent again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// About what a held key takes beside its bytes and those of its value.
+const HELD_ENTRY_BYTES: usize = 192;
+
 /// A key that the transaction has locked.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
@@ -62,6 +65,11 @@ impl Transaction {
                     places.iter().filter_map(|place| keys.get(*place)).cloned().collect();
                 if let Some(key) = wanted.first() {
                     self.expect_locks(route.range_id(), key);
+                }
+                if self.asked.is_watching() {
+                    for key in wanted.iter().filter(|key| !self.held.contains_key(*key)) {
+                        self.asked.add(key.clone());
+                    }
                 }
                 let limit = self.options.lock_timeout;
                 let build = || {
@@ -113,8 +121,9 @@ impl Transaction {
             let newest = locked.newest.unwrap_or_default();
             if let Some(held) = self.held.get_mut(&key) {
                 if newest.timestamp > held.locked_at {
-                    // The lock was lost meanwhile, and the key changed.
-                    return Err(self.fail(Error::Serialization { key }.into()));
+                    // The lock was lost meanwhile, and the key changed: no savepoint brings it back.
+                    let _in_background = self.end();
+                    return Err(Error::Serialization { key });
                 }
                 held.strength = strength;
                 continue;
@@ -125,6 +134,7 @@ impl Transaction {
                 locked_at: answer.locked_at.max(newest.timestamp),
                 strength,
             };
+            self.held_bytes += key.len() + held.value.as_ref().map_or(0, Bytes::len) + HELD_ENTRY_BYTES;
             self.held.insert(key, held);
         }
         Ok(skipped)

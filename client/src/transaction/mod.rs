@@ -15,6 +15,7 @@ mod lock;
 mod merge;
 mod read;
 mod read_set;
+mod savepoint;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +28,8 @@ use proto::v1::{Release, operation};
 use self::buffer::WriteBuffer;
 use self::lock::Held;
 use self::read_set::ReadSet;
+use self::savepoint::AskedLocks;
+pub use self::savepoint::Savepoint;
 use crate::sender::{Call, Failure};
 use crate::{Client, Error, Isolation, Result, TransactionOptions};
 
@@ -40,7 +43,7 @@ const RELEASE_WAIT: Duration = Duration::from_millis(500);
 const REROUTES_MAX: u32 = 50;
 
 /// A transaction. After [`Transaction::commit`], and after an error that [`Error::is_retryable`], it is over and
-/// answers [`Error::Finished`]. Dropping it rolls it back in the background.
+/// answers [`Error::Finished`]; while savepoints are open it may outlive such an error, see [`Transaction::is_over`]. Dropping it rolls it back in the background.
 ///
 /// Invariants: every key in `reads` was read at `timestamp` (or has been proven unchanged up to it); every key in
 /// `held` had no version newer than its own between that version and `locked_at`; a range is in `locked` before the
@@ -61,6 +64,9 @@ pub struct Transaction {
     buffer: WriteBuffer,
     reads: ReadSet,
     held: BTreeMap<Bytes, Held>,
+    asked: AskedLocks,
+    /// About how many bytes of memory `held` takes.
+    held_bytes: usize,
     /// One key of each range that was asked for locks, by range id.
     locked: BTreeMap<u64, Bytes>,
 }
@@ -69,12 +75,6 @@ pub struct Transaction {
 enum State {
     Open,
     Over,
-}
-
-/// A point to roll back to, of the transaction that made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Savepoint {
-    depth: usize,
 }
 
 impl Client {
@@ -98,6 +98,8 @@ impl Transaction {
             buffer: WriteBuffer::default(),
             reads: ReadSet::default(),
             held: BTreeMap::new(),
+            asked: AskedLocks::default(),
+            held_bytes: 0,
             locked: BTreeMap::new(),
         }
     }
@@ -165,19 +167,9 @@ impl Transaction {
         self.buffer.bytes()
     }
 
-    /// Marks a point to roll back to.
-    pub fn savepoint(&mut self) -> Savepoint {
-        Savepoint { depth: self.buffer.savepoint() }
-    }
-
-    /// Takes back the writes since `savepoint`, which stays; later savepoints go. Locks stay.
-    pub fn rollback_to(&mut self, savepoint: &Savepoint) {
-        self.buffer.rollback_to(savepoint.depth);
-    }
-
-    /// Forgets `savepoint` and later ones; the writes since stay.
-    pub fn release(&mut self, savepoint: Savepoint) {
-        self.buffer.release(savepoint.depth);
+    /// About how many bytes of memory the transaction's writes and locks take.
+    pub fn memory_bytes(&self) -> usize {
+        self.buffer.memory_bytes().saturating_add(self.held_bytes)
     }
 
     /// A statement begins: under READ COMMITTED its reads take a fresh timestamp.
@@ -239,7 +231,7 @@ impl Transaction {
                 Error::Unavailable { message: "the ranges keep moving".to_owned(), source: None }
             }
         };
-        if error.is_retryable() {
+        if error.is_retryable() && !self.survives(&error) {
             let _in_background = self.end();
         }
         error
@@ -251,6 +243,8 @@ impl Transaction {
         self.buffer.clear();
         self.reads = ReadSet::default();
         self.held.clear();
+        self.asked.clear();
+        self.held_bytes = 0;
         if self.locked.is_empty() {
             return None;
         }

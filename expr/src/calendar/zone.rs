@@ -7,13 +7,19 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use super::{Civil, MICROS_PER_SECOND, UNIX_EPOCH_DISTANCE_MICROS, checked_timestamp, timestamp_is_finite};
 use crate::error::{Error, Result};
 
-/// The zone of this name: one of the IANA database, a number of hours, or a POSIX rule (whose sign is reversed:
-/// `UTC+3` is west of Greenwich).
+/// The zone that SET names: a number of hours east of Greenwich, or what [`named`] knows.
 pub fn find(name: &str) -> Option<TimeZone> {
     let name = name.trim();
     if let Ok(hours) = name.parse::<f64>() {
         return offset_seconds((hours * 3600.0) as i32);
     }
+    named(name)
+}
+
+/// The zone of this name: one of the IANA database, or a POSIX rule, whose name may be left out and whose sign is
+/// reversed: `UTC+3`, `+3` and `+03:00` are west of Greenwich.
+fn named(name: &str) -> Option<TimeZone> {
+    let name = name.trim();
     if name.is_empty() || name.eq_ignore_ascii_case("posixrules") {
         return None;
     }
@@ -25,15 +31,33 @@ pub fn offset_seconds(seconds: i32) -> Option<TimeZone> {
     Offset::from_seconds(seconds).ok().map(TimeZone::fixed)
 }
 
+/// A POSIX rule. One that is nothing but an offset has the sign of such rules, too: `+03` is west of Greenwich.
 fn posix(name: &str) -> Option<TimeZone> {
-    TimeZone::posix(name).ok()
+    TimeZone::posix(name).ok().or_else(|| offset_seconds(-bare_offset(name)?))
+}
+
+/// Seconds of `+hh`, `+hh:mm` or `+hh:mm:ss`, less than 25 hours; an odd number of seconds is none, as in PostgreSQL.
+fn bare_offset(text: &str) -> Option<i32> {
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let mut seconds = 0;
+    let mut parts = rest.split(':');
+    for (unit, max) in [(3600, 24), (60, 59), (1, 59)] {
+        let Some(part) = parts.next() else { break };
+        let digits = (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+        let number = part.parse::<i32>().ok().filter(|number| digits && *number <= max)?;
+        seconds += unit * number;
+    }
+    (parts.next().is_none() && seconds % 60 == 0).then_some(sign * seconds)
 }
 
 /// The zone that `AT TIME ZONE` and a timestamp's text name: an abbreviation or what [`find`] knows. 22023 otherwise.
 pub fn find_or_abbreviation(name: &str) -> Result<TimeZone> {
     abbreviation(name)
         .and_then(|seconds| offset_seconds(seconds as i32))
-        .or_else(|| find(name))
+        .or_else(|| named(name))
         .ok_or_else(|| Error::new("22023", format!("time zone \"{name}\" not recognized")))
 }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::text as text_format;
 use crate::types::{Type, TypeKind};
+use crate::work;
 
 fn of_dimension(args: &[Datum], of_items: impl FnOnce(&[Datum]) -> i32) -> Result<Datum> {
     let [value, dimension] = exactly(args)?;
@@ -51,18 +52,18 @@ fn items_or_none(value: &Datum) -> Result<&[Datum]> {
 
 pub(super) fn append(args: &[Datum]) -> Result<Datum> {
     let [value, item] = exactly(args)?;
-    Ok(Datum::Array(items_or_none(value)?.iter().chain([item]).cloned().collect()))
+    work::array(items_or_none(value)?.iter().chain([item]).cloned())
 }
 
 pub(super) fn prepend(args: &[Datum]) -> Result<Datum> {
     let [item, value] = exactly(args)?;
-    Ok(Datum::Array([item].into_iter().chain(items_or_none(value)?).cloned().collect()))
+    work::array([item].into_iter().chain(items_or_none(value)?).cloned())
 }
 
 pub(super) fn concatenate(args: &[Datum]) -> Result<Datum> {
     match exactly(args)? {
         [Datum::Null, other] | [other, Datum::Null] => Ok(other.clone()),
-        [left, right] => Ok(Datum::Array(array(left)?.iter().chain(array(right)?).cloned().collect())),
+        [left, right] => work::array(array(left)?.iter().chain(array(right)?).cloned()),
     }
 }
 
@@ -122,32 +123,55 @@ pub(super) fn to_string(args: &[Datum], types: &[Type], session: &SessionContext
     }
     let null = args.get(2).and_then(Datum::as_str);
     let element = types.first().and_then(|ty| ty.kind.element()).unwrap_or(TypeKind::Text);
-    let shown: Vec<String> = array(value)?
-        .iter()
-        .filter_map(|item| match item.is_null() {
-            true => null.map(str::to_owned),
-            false => Some(text_format::output(item, element.into(), session)),
-        })
-        .collect();
-    Ok(Datum::from(shown.join(delimiter)))
+    let mut out = String::new();
+    let mut first = true;
+    for item in array(value)? {
+        let shown = match (item.is_null(), null) {
+            (true, None) => continue,
+            (true, Some(null)) => null.to_owned(),
+            (false, _) => text_format::output(item, element.into(), session),
+        };
+        let added = shown.len().saturating_add(delimiter.len());
+        work::step(added)?;
+        work::fits(out.len().saturating_add(added))?;
+        if !std::mem::take(&mut first) {
+            out.push_str(delimiter);
+        }
+        out.push_str(&shown);
+    }
+    Ok(Datum::from(out))
 }
 
-fn contains_all(outer: &[Datum], inner: &[Datum]) -> bool {
-    inner.iter().all(|wanted| !wanted.is_null() && outer.iter().any(|item| compare(item, wanted).is_eq()))
+fn holds(items: &[Datum], wanted: &Datum) -> Result<bool> {
+    work::step(size_of_val(items))?;
+    Ok(!wanted.is_null() && items.iter().any(|item| compare(item, wanted).is_eq()))
+}
+
+fn contains_all(outer: &[Datum], inner: &[Datum]) -> Result<Datum> {
+    for wanted in inner {
+        if !holds(outer, wanted)? {
+            return Ok(Datum::Bool(false));
+        }
+    }
+    Ok(Datum::Bool(true))
 }
 
 pub(super) fn contains(left: &Datum, right: &Datum) -> Result<Datum> {
-    Ok(Datum::Bool(contains_all(array(left)?, array(right)?)))
+    contains_all(array(left)?, array(right)?)
 }
 
 pub(super) fn contained(left: &Datum, right: &Datum) -> Result<Datum> {
-    Ok(Datum::Bool(contains_all(array(right)?, array(left)?)))
+    contains_all(array(right)?, array(left)?)
 }
 
 pub(super) fn overlaps(left: &Datum, right: &Datum) -> Result<Datum> {
     let (left, right) = (array(left)?, array(right)?);
-    let shared = left.iter().any(|l| !l.is_null() && right.iter().any(|r| compare(l, r).is_eq()));
-    Ok(Datum::Bool(shared))
+    for wanted in left {
+        if holds(right, wanted)? {
+            return Ok(Datum::Bool(true));
+        }
+    }
+    Ok(Datum::Bool(false))
 }
 
 pub(super) fn dimensions_text(args: &[Datum], types: &[Type], _: &SessionContext) -> Result<Datum> {
@@ -169,6 +193,7 @@ pub(super) fn fill(args: &[Datum]) -> Result<Datum> {
             if length > (1 << 27) {
                 return Err(Error::new("54000", "array size exceeds the maximum allowed (134217727)"));
             }
+            work::fits(length.saturating_mul(size_of::<Datum>()))?;
             Ok(Datum::Array(Arc::from(vec![value.clone(); length])))
         }
         _ => Err(Error::unsupported("arrays of more than one dimension")),

@@ -6,6 +6,7 @@ use super::arguments::{bytes, exactly, int4, integer, text};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::text as text_format;
+use crate::work;
 
 pub(super) fn length(value: &Datum) -> Result<Datum> {
     Ok(Datum::Int4(bytes(value)?.len() as i32))
@@ -16,16 +17,24 @@ pub(super) fn bit_length(value: &Datum) -> Result<Datum> {
 }
 
 pub(super) fn concatenate(left: &Datum, right: &Datum) -> Result<Datum> {
-    Ok(Datum::Bytea([bytes(left)?, bytes(right)?].concat().into()))
+    let (left, right) = (bytes(left)?, bytes(right)?);
+    work::fits(left.len().saturating_add(right.len()))?;
+    Ok(Datum::Bytea([left, right].concat().into()))
 }
 
 pub(super) fn position(value: &Datum, part: &Datum) -> Result<Datum> {
     let (value, part) = (bytes(value)?, bytes(part)?);
-    let found = match part.is_empty() {
-        true => Some(0),
-        false => value.windows(part.len()).position(|window| window == part),
-    };
-    Ok(Datum::Int4(found.map_or(0, |at| at as i32 + 1)))
+    if part.is_empty() {
+        return Ok(Datum::Int4(1));
+    }
+    for (at, window) in value.windows(part.len()).enumerate() {
+        if window == part {
+            return Ok(Datum::Int4(at as i32 + 1));
+        }
+        // A window that differs late costs its length.
+        work::step(part.len())?;
+    }
+    Ok(Datum::Int4(0))
 }
 
 pub(super) fn substring(args: &[Datum]) -> Result<Datum> {

@@ -3,6 +3,10 @@
 use super::arguments::{bytes, text};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
+use crate::work;
+
+/// After so many steps of a match they are counted.
+const STEPS_COUNTED: usize = 4096;
 
 /// Whether bytes match a LIKE pattern. 22025 if the pattern ends with its escape.
 fn like_matches(value: &[u8], pattern: &[u8], fold: bool, characters: bool) -> Result<bool> {
@@ -10,7 +14,13 @@ fn like_matches(value: &[u8], pattern: &[u8], fold: bool, characters: bool) -> R
     let (mut value, mut pattern) = (value, pattern);
     // Where to go on when the part behind the last % did not match: one character further.
     let mut retry: Option<(&[u8], &[u8])> = None;
+    let mut steps = 0usize;
     loop {
+        steps += 1;
+        if steps == STEPS_COUNTED {
+            steps = 0;
+            work::spend(STEPS_COUNTED)?;
+        }
         let step = match (pattern, value) {
             ([b'%', rest @ ..], _) => {
                 if rest.is_empty() {

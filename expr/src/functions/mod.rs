@@ -188,6 +188,14 @@ pub fn by_name(name: &str) -> &'static [FunctionId] {
 }
 
 impl Function {
+    /// Whether a short call can make a value that takes long to make and to look at.
+    pub fn makes_long_values(&self) -> bool {
+        matches!(
+            self.name,
+            "repeat" | "lpad" | "rpad" | "replace" | "regexp_replace" | "format" | "array_fill"
+        )
+    }
+
     /// The value for these arguments, whose types are the call's.
     pub fn call(&self, args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
         if self.strict && args.iter().any(Datum::is_null) {

@@ -14,6 +14,7 @@ use super::arguments::{exactly, text};
 use super::like::escape_character;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
+use crate::work;
 
 /// A SIMILAR TO pattern as a regular expression.
 pub(super) fn similar_to_escape(args: &[Datum]) -> Result<Datum> {
@@ -97,6 +98,12 @@ impl Flags {
         Ok(flags)
     }
 }
+
+/// What a replacement writes is counted in portions of this.
+const COUNTED_BYTES: usize = 4096;
+
+/// What one match costs beside its length, in bytes' worth.
+const MATCH_BYTES: usize = 512;
 
 /// Compiled expressions that a thread keeps.
 const CACHED_MAX: usize = 64;
@@ -333,7 +340,7 @@ pub(super) fn substring_matching(value: &Datum, pattern: &Datum) -> Result<Datum
 pub(super) fn regexp_split_to_array(args: &[Datum]) -> Result<Datum> {
     let (value, regex, flags) = with_flags(args)?;
     no_global(flags, "regexp_split_to_array()")?;
-    let mut items = Vec::new();
+    let mut ends = Vec::new();
     let mut start = 0;
     for found in regex.find_iter(value) {
         // An empty match at either end, or right behind the last, splits nothing.
@@ -342,11 +349,12 @@ pub(super) fn regexp_split_to_array(args: &[Datum]) -> Result<Datum> {
         {
             continue;
         }
-        items.push(Datum::text(value.get(start..found.start()).unwrap_or_default()));
+        work::step(MATCH_BYTES + found.end() - start)?;
+        ends.push((start, found.start()));
         start = found.end();
     }
-    items.push(Datum::text(value.get(start..).unwrap_or_default()));
-    Ok(Datum::Array(items.into()))
+    ends.push((start, value.len()));
+    work::array(ends.into_iter().map(|(from, to)| Datum::text(value.get(from..to).unwrap_or_default())))
 }
 
 pub(super) fn regexp_replace(args: &[Datum]) -> Result<Datum> {
@@ -363,18 +371,25 @@ pub(super) fn regexp_replace(args: &[Datum]) -> Result<Datum> {
     let mut start = 0;
     for captures in regex.captures_iter(value).take(if flags.global { usize::MAX } else { 1 }) {
         let Some(whole) = captures.get(0) else { continue };
+        work::step(MATCH_BYTES + whole.end() - start)?;
         out.push_str(value.get(start..whole.start()).unwrap_or_default());
-        expand(replacement, &captures, &mut out);
+        expand(replacement, &captures, &mut out)?;
         start = whole.end();
     }
+    work::fits(out.len().saturating_add(value.len().saturating_sub(start)))?;
     out.push_str(value.get(start..).unwrap_or_default());
     Ok(Datum::from(out))
 }
 
 /// Appends a replacement: `\1` to `\9` and `\&` stand for groups and the whole.
-fn expand(replacement: &str, captures: &regex::Captures<'_>, out: &mut String) {
+fn expand(replacement: &str, captures: &regex::Captures<'_>, out: &mut String) -> Result<()> {
     let mut characters = replacement.chars();
+    let mut counted = out.len();
     while let Some(c) = characters.next() {
+        if out.len() - counted >= COUNTED_BYTES {
+            work::spend(work::fits(out.len())? - counted)?;
+            counted = out.len();
+        }
         if c != '\\' {
             out.push(c);
             continue;
@@ -393,4 +408,5 @@ fn expand(replacement: &str, captures: &regex::Captures<'_>, out: &mut String) {
             None => out.push('\\'),
         }
     }
+    work::fits(out.len()).map(drop)
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::text as text_format;
 use crate::types::{Type, TypeKind};
+use crate::work;
 
 /// The keywords that cannot be names without quotes (all but the unreserved of the manual's appendix C).
 const KEYWORDS: &[&str] = &[
@@ -199,21 +200,30 @@ fn shown(args: &[Datum], types: &[Type], session: &SessionContext, place: usize)
 }
 
 pub(super) fn concat(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    let parts: Vec<String> = (0..args.len()).filter_map(|place| shown(args, types, session, place)).collect();
-    Ok(Datum::from(parts.concat()))
+    joined((0..args.len()).filter_map(|place| shown(args, types, session, place)), "")
 }
 
 pub(super) fn concat_ws(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
     let Some(separator) = shown(args, types, session, 0) else { return Ok(Datum::Null) };
-    let parts: Vec<String> = (1..args.len()).filter_map(|place| shown(args, types, session, place)).collect();
-    Ok(Datum::from(parts.join(&separator)))
+    joined((1..args.len()).filter_map(|place| shown(args, types, session, place)), &separator)
+}
+
+/// The parts with a separator between them. 54000 if that is longer than a value may be.
+fn joined(parts: impl Iterator<Item = String>, separator: &str) -> Result<Datum> {
+    let mut out = String::new();
+    for (place, part) in parts.enumerate() {
+        if place > 0 {
+            out.push_str(separator);
+        }
+        work::fits(out.len().saturating_add(part.len()).saturating_add(separator.len()))?;
+        out.push_str(&part);
+    }
+    Ok(Datum::from(out))
 }
 
 /// text || anything, anything || text: what is no text is cast to it.
 pub(super) fn concatenate_any(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    let parts: Vec<String> =
-        (0..args.len()).filter_map(|place| cast_to_text(args, types, session, place)).collect();
-    Ok(Datum::from(parts.concat()))
+    joined((0..args.len()).filter_map(|place| cast_to_text(args, types, session, place)), "")
 }
 
 /// An argument cast to text, which differs from its output for boolean and char(n); None of NULL.
@@ -337,9 +347,7 @@ pub(super) fn format(args: &[Datum], types: &[Type], session: &SessionContext) -
             }
         };
         let missing = width.saturating_sub(text.chars().count());
-        if missing > (1 << 28) {
-            return Err(super::string::too_long());
-        }
+        work::fits(out.len().saturating_add(text.len()).saturating_add(missing))?;
         if !left {
             out.extend(std::iter::repeat_n(' ', missing));
         }

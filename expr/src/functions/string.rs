@@ -1,17 +1,12 @@
 //! Functions of text. Case and classes of characters are those of the C locale: ASCII.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::arguments::{exactly, int4, integer, text};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
-
-/// No value is longer, in bytes.
-const LENGTH_MAX: usize = (1 << 30) - 1;
-
-pub(super) fn too_long() -> Error {
-    Error::new("54000", "requested length too large")
-}
+use crate::work;
 
 fn count(text: &str) -> Datum {
     Datum::Int4(i32::try_from(text.chars().count()).unwrap_or(i32::MAX))
@@ -117,10 +112,8 @@ pub(super) fn starts_with(value: &Datum, prefix: &Datum) -> Result<Datum> {
 
 /// The fill of a pad to `length` characters, or the value cut off to them.
 fn padding(value: &str, length: i64, fill: &str) -> Result<(String, String)> {
-    let length = usize::try_from(length.max(0)).map_err(|_| too_long())?;
-    if length > LENGTH_MAX / 4 {
-        return Err(too_long());
-    }
+    let length = usize::try_from(length.max(0)).unwrap_or(usize::MAX);
+    work::fits(length.saturating_mul(fill.chars().map(char::len_utf8).max().unwrap_or(1)))?;
     let kept: String = value.chars().take(length).collect();
     let missing = if fill.is_empty() { 0 } else { length - kept.chars().count() };
     Ok((fill.chars().cycle().take(missing).collect(), kept))
@@ -148,14 +141,32 @@ fn pad_arguments(args: &[Datum]) -> Result<(&str, i64, &str)> {
     }
 }
 
-fn trim_arguments(args: &[Datum]) -> Result<(&str, &str)> {
-    match args {
-        [value] => Ok((text(value)?, " ")),
-        _ => {
-            let [value, set] = exactly(args)?;
-            Ok((text(value)?, text(set)?))
+/// Characters to trim: a few are looked through, many are hashed.
+enum TrimSet<'a> {
+    Few(&'a str),
+    Many(HashSet<char>),
+}
+
+impl TrimSet<'_> {
+    fn contains(&self, c: char) -> bool {
+        match self {
+            Self::Few(set) => set.contains(c),
+            Self::Many(set) => set.contains(&c),
         }
     }
+}
+
+fn trim_arguments(args: &[Datum]) -> Result<(&str, TrimSet<'_>)> {
+    const FEW_BYTES: usize = 32;
+    let (value, set) = match args {
+        [value] => (text(value)?, " "),
+        _ => {
+            let [value, set] = exactly(args)?;
+            (text(value)?, text(set)?)
+        }
+    };
+    let set = if set.len() <= FEW_BYTES { TrimSet::Few(set) } else { TrimSet::Many(set.chars().collect()) };
+    Ok((value, set))
 }
 
 pub(super) fn btrim(args: &[Datum]) -> Result<Datum> {
@@ -180,32 +191,28 @@ pub(super) fn replace(args: &[Datum]) -> Result<Datum> {
         return Ok(Datum::text(value));
     }
     let growth = value.matches(from).count().saturating_mul(to.len());
-    if value.len().saturating_add(growth) > LENGTH_MAX {
-        return Err(too_long());
-    }
+    work::fits(value.len().saturating_add(growth))?;
     Ok(Datum::from(value.replace(from, to)))
 }
 
 pub(super) fn translate(args: &[Datum]) -> Result<Datum> {
     let [value, from, to] = exactly(args)?;
     let (value, from) = (text(value)?, text(from)?);
-    let to: Vec<char> = text(to)?.chars().collect();
-    let translated: String = value
-        .chars()
-        .filter_map(|c| match from.chars().position(|from| from == c) {
-            Some(place) => to.get(place).copied(),
-            None => Some(c),
-        })
-        .collect();
+    let mut to = text(to)?.chars();
+    let mut table: HashMap<char, Option<char>> = HashMap::new();
+    for from in from.chars() {
+        let to = to.next();
+        table.entry(from).or_insert(to);
+    }
+    let translated: String =
+        value.chars().filter_map(|c| table.get(&c).copied().unwrap_or(Some(c))).collect();
     Ok(Datum::from(translated))
 }
 
 pub(super) fn repeat(value: &Datum, times: &Datum) -> Result<Datum> {
     let (value, times) = (text(value)?, usize::try_from(integer(times)?).unwrap_or(0));
-    match value.len().checked_mul(times).is_some_and(|length| length <= LENGTH_MAX) {
-        true => Ok(Datum::from(value.repeat(times))),
-        false => Err(too_long()),
-    }
+    work::fits(value.len().saturating_mul(times))?;
+    Ok(Datum::from(value.repeat(times)))
 }
 
 pub(super) fn reverse(value: &Datum) -> Result<Datum> {
@@ -214,9 +221,7 @@ pub(super) fn reverse(value: &Datum) -> Result<Datum> {
 
 pub(super) fn concatenate(left: &Datum, right: &Datum) -> Result<Datum> {
     let (left, right) = (text(left)?, text(right)?);
-    if left.len() + right.len() > LENGTH_MAX {
-        return Err(too_long());
-    }
+    work::fits(left.len().saturating_add(right.len()))?;
     Ok(Datum::Text(Arc::from([left, right].concat())))
 }
 
@@ -226,13 +231,16 @@ pub(super) fn split_part(args: &[Datum]) -> Result<Datum> {
     if place == 0 {
         return Err(Error::new("22023", "field position must not be zero"));
     }
-    let parts: Vec<&str> =
-        if delimiter.is_empty() || value.is_empty() { vec![value] } else { value.split(delimiter).collect() };
-    let index = match place > 0 {
-        true => usize::try_from(place - 1).ok(),
-        false => parts.len().checked_sub(place.unsigned_abs() as usize),
+    let parts = || value.split(if delimiter.is_empty() { value } else { delimiter });
+    let part = match usize::try_from(i64::from(place) - 1) {
+        _ if delimiter.is_empty() || value.is_empty() => (place == 1 || place == -1).then_some(value),
+        Ok(index) => parts().nth(index),
+        Err(_) => {
+            let index = parts().count().checked_sub(place.unsigned_abs() as usize);
+            index.and_then(|index| parts().nth(index))
+        }
     };
-    Ok(Datum::text(index.and_then(|index| parts.get(index)).copied().unwrap_or_default()))
+    Ok(Datum::text(part.unwrap_or_default()))
 }
 
 pub(super) fn ascii(value: &Datum) -> Result<Datum> {
@@ -281,14 +289,11 @@ pub(super) fn string_to_array(args: &[Datum]) -> Result<Datum> {
         return Ok(Datum::Null);
     };
     let null = args.get(2).and_then(Datum::as_str);
-    let parts: Vec<String> = match delimiter.and_then(Datum::as_str) {
-        _ if value.is_empty() => Vec::new(),
-        None => value.chars().map(String::from).collect(),
-        Some("") => vec![value.to_owned()],
-        Some(delimiter) => value.split(delimiter).map(str::to_owned).collect(),
-    };
-    let items = parts
-        .into_iter()
-        .map(|part| if Some(part.as_str()) == null { Datum::Null } else { Datum::from(part) });
-    Ok(Datum::Array(items.collect()))
+    let item = |part: &str| if Some(part) == null { Datum::Null } else { Datum::text(part) };
+    match delimiter.and_then(Datum::as_str) {
+        _ if value.is_empty() => Ok(Datum::Array([].into())),
+        None => work::array(value.split("").filter(|character| !character.is_empty()).map(item)),
+        Some("") => work::array([item(value)].into_iter()),
+        Some(delimiter) => work::array(value.split(delimiter).map(item)),
+    }
 }

@@ -19,13 +19,6 @@ pub(super) fn current_schema(_: &[Datum], session: &SessionContext) -> Result<Da
     Ok(session.schema.clone().map_or(Datum::Null, Datum::Text))
 }
 
-pub(super) fn current_schemas(args: &[Datum], session: &SessionContext) -> Result<Datum> {
-    let [implicit] = exactly(args)?;
-    let system = implicit.is_true().then(|| Datum::from("pg_catalog"));
-    let own = session.schema.clone().map(Datum::Text);
-    Ok(Datum::Array(system.into_iter().chain(own).collect()))
-}
-
 pub(super) fn current_user(_: &[Datum], session: &SessionContext) -> Result<Datum> {
     Ok(Datum::Text(session.current_user.clone()))
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::{date, exactly, interval, micros, text};
 use crate::calendar::field::{self, Field, Value};
-use crate::calendar::{self, MICROS_PER_DAY, timestamp_is_finite, zone};
+use crate::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, timestamp_is_finite, zone};
 use crate::datum::{Datum, Numeric};
 use crate::error::{Error, Result};
 use crate::numeric;
@@ -137,6 +137,11 @@ fn calendar_checked(time: i64) -> Result<i64> {
     if timestamp_is_finite(time) { calendar::checked_timestamp(Some(time)) } else { Ok(time) }
 }
 
+/// Whether what is cut off is less than a day.
+fn is_within_day(unit: Field) -> bool {
+    matches!(unit, Field::Hour | Field::Minute | Field::Second | Field::Milliseconds | Field::Microseconds)
+}
+
 pub(super) fn truncate_timestamptz(args: &[Datum], session: &SessionContext) -> Result<Datum> {
     let (name, value, named) = match args {
         [name, value] => (text(name)?, micros(value)?, None),
@@ -147,6 +152,11 @@ pub(super) fn truncate_timestamptz(args: &[Datum], session: &SessionContext) -> 
     };
     let time_zone = named.as_ref().unwrap_or(&session.time_zone);
     let local = truncated(name, zone::to_local(value, time_zone), TIMESTAMPTZ)?;
+    if is_within_day(named_unit(name, TIMESTAMPTZ)?) && timestamp_is_finite(value) {
+        // The offset of then, not of the local time: in the hour that a clock shows twice they differ.
+        let offset = zone::offset_at(value, time_zone) * MICROS_PER_SECOND;
+        return calendar::checked_timestamp(local.checked_sub(offset)).map(Datum::Timestamptz);
+    }
     zone::to_instant(local, time_zone).map(Datum::Timestamptz)
 }
 

@@ -4,6 +4,7 @@ use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::types::{Type, TypeKind};
+use crate::work;
 
 fn is_vector(kind: TypeKind) -> bool {
     matches!(kind, TypeKind::Int2Vector | TypeKind::OidVector)
@@ -44,12 +45,15 @@ pub(super) fn write(items: &[Datum], kind: TypeKind, session: &SessionContext, o
     }
 }
 
+/// What stands between the elements of an array and means nothing: blanks of ASCII, no others of Unicode.
+fn is_blank(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\x0b'
+}
+
 fn needs_quotes(text: &str) -> bool {
     text.is_empty()
         || text.eq_ignore_ascii_case("null")
-        || text.contains(|c: char| {
-            matches!(c, '{' | '}' | '"' | '\\' | ',') || c.is_ascii_whitespace() || c == '\x0b'
-        })
+        || text.contains(|c: char| matches!(c, '{' | '}' | '"' | '\\' | ',') || is_blank(c))
 }
 
 /// Reads an array. 22P02 if malformed, 0A000 if it has more than one dimension.
@@ -66,13 +70,13 @@ pub(super) fn parse(text: &str, ty: Type, session: &SessionContext) -> Result<Da
         return Ok(Datum::Array(items?.into()));
     }
     let body = text
-        .trim()
+        .trim_matches(is_blank)
         .strip_prefix('{')
         .ok_or_else(|| malformed("Array value must start with \"{\" or dimension information."))?
         .strip_suffix('}')
         .ok_or_else(|| malformed("Unexpected end of input."))?;
     let mut items = Vec::new();
-    let mut rest = body.trim_start();
+    let mut rest = body.trim_start_matches(is_blank);
     if rest.is_empty() {
         return Ok(Datum::Array(items.into()));
     }
@@ -88,11 +92,12 @@ pub(super) fn parse(text: &str, ty: Type, session: &SessionContext) -> Result<Da
             true => Datum::Null,
             false => super::input(&item, element, session)?,
         });
-        match tail.trim_start() {
+        work::fits(items.len().saturating_mul(size_of::<Datum>()))?;
+        match tail.trim_start_matches(is_blank) {
             "" => return Ok(Datum::Array(items.into())),
             tail => {
-                rest =
-                    tail.strip_prefix(',').ok_or_else(|| malformed("Unexpected array element."))?.trim_start()
+                let tail = tail.strip_prefix(',').ok_or_else(|| malformed("Unexpected array element."))?;
+                rest = tail.trim_start_matches(is_blank);
             }
         }
     }
@@ -108,9 +113,11 @@ fn take_item(input: &str) -> Option<(String, bool, &str)> {
         match c {
             '\\' => item.push(characters.next()?.1),
             '"' if quoted => return Some((item, true, body.get(at + 1..)?)),
-            ',' if !quoted => return Some((item.trim_end().to_owned(), false, body.get(at..)?)),
+            ',' if !quoted => {
+                return Some((item.trim_end_matches(is_blank).to_owned(), false, body.get(at..)?));
+            }
             c => item.push(c),
         }
     }
-    if quoted { None } else { Some((item.trim_end().to_owned(), false, "")) }
+    if quoted { None } else { Some((item.trim_end_matches(is_blank).to_owned(), false, "")) }
 }

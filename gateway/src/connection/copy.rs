@@ -4,8 +4,8 @@ use sql::{CommandTag, CopyHeader, Error, Portal};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Ending, Failure};
-use crate::pgwire::backend;
 use crate::pgwire::frontend::Message;
+use crate::pgwire::{Frame, backend};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Asks for data and hands it to the statement until its end.
@@ -17,7 +17,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         backend::copy_in_response(self.wire.output(), header.columns);
         self.wire.flush().await?;
         loop {
-            let frame = self.next_frame().await.map_err(Failure::Connection)?;
+            let frame = self.copy_frame(portal).await?;
             match frame.decode()? {
                 Message::CopyData(data) => self.session.copy_data(portal, data).await?,
                 Message::CopyDone => return Ok(self.session.copy_done(portal).await?),
@@ -31,6 +31,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Err(Error::new("08P01", message).into());
                 }
             }
+        }
+    }
+
+    /// The next message. A client that sends none holds its locks no longer than it is let: the statement can be
+    /// cancelled and times out.
+    async fn copy_frame(&mut self, portal: &Portal) -> Result<Frame, Failure> {
+        let cancel = self.session.cancel_handle();
+        let deadline = portal.deadline();
+        let timer = async {
+            match deadline {
+                Some(deadline) => env::clock::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            frame = self.frame_within(None) => frame.map_err(Failure::Connection),
+            () = cancel.cancelled() => {
+                Err(Error::new("57014", "canceling statement due to user request").into())
+            }
+            () = timer => Err(Error::new("57014", "canceling statement due to statement timeout").into()),
         }
     }
 }

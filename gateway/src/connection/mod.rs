@@ -16,6 +16,7 @@ mod value;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::watch;
 use sql::{Engine, Report, Session, Severity, TransactionStatus};
@@ -28,6 +29,9 @@ use crate::pgwire::{Frame, ProtocolError, Wire, backend};
 use crate::registry::{Connected, Phase, Registered, Registry};
 use extended::Extended;
 use value::RowEncoder;
+
+/// What is in a message of so many bytes takes long to parse, plan or write.
+const LONG_MESSAGE_BYTES: usize = 16 << 10;
 
 /// What all connections of a gateway share.
 pub(crate) struct Shared {
@@ -43,8 +47,13 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) {
+    let Some(place) = shared.registry.arrive(shared.options.connections_max) else {
+        shared.metrics.refused.increment(1);
+        tracing::debug!(%peer, "closing a connection: too many are being turned away already");
+        return;
+    };
     let wire = Wire::new(stream, shared.options.message_bytes_max);
-    let Some(connection) = Connection::open(wire, peer, shared).await else { return };
+    let Some(connection) = Connection::open(wire, peer, shared, place).await else { return };
     connection.run().await;
 }
 
@@ -79,6 +88,8 @@ enum Ending {
     Client,
     /// The client is told why.
     Told(sql::Error),
+    /// It has said nothing for as long as it may.
+    Silent,
 }
 
 impl From<ProtocolError> for Ending {
@@ -93,6 +104,10 @@ impl From<ProtocolError> for Ending {
             ProtocolError::Malformed { sqlstate, message } => Self::Told(fatal(sqlstate, message)),
         }
     }
+}
+
+fn shutting_down() -> sql::Error {
+    fatal("57P01", "terminating connection due to administrator command")
 }
 
 /// A report that ends the session.
@@ -122,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let ending = self.converse().await;
         self.shared.metrics.connections.decrement(1.0);
         match ending {
-            Ending::Client => {
+            Ending::Client | Ending::Silent => {
                 self.session.close().await;
                 self.wire.finish().await;
             }
@@ -151,29 +166,68 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The next message, unless the gateway or a timeout ends the session first.
     async fn next_frame(&mut self) -> Result<Frame, Ending> {
-        let phase = *self.phase.borrow_and_update();
-        if phase != Phase::Running {
-            return self.next_frame_while_draining(phase).await;
+        let patience = if self.session.has_transaction() {
+            self.session.idle_in_transaction_timeout().map(|timeout| {
+                (timeout, "25P03", "terminating connection due to idle-in-transaction timeout")
+            })
+        } else if self.extended.is_idle() {
+            let idle = self.session.idle_session_timeout();
+            idle.map(|timeout| (timeout, "57P05", "terminating connection due to idle-session timeout"))
+        } else {
+            None
+        };
+        let frame = self.frame_within(patience.map(|(timeout, ..)| timeout)).await;
+        match (frame, patience) {
+            (Err(Ending::Silent), Some((_, sqlstate, message))) => {
+                Err(Ending::Told(fatal(sqlstate, message)))
+            }
+            (frame, _) => frame,
         }
-        if let Some(frame) = self.wire.buffered_frame()? {
-            return Ok(frame);
-        }
-        if self.session.status() != TransactionStatus::Idle
-            && let Some(timeout) = self.session.idle_in_transaction_timeout()
-        {
-            let waiting = env::clock::timeout(timeout, next_or_drain(&mut self.wire, &mut self.phase));
-            return match waiting.await {
-                Ok(Some(frame)) => Ok(frame?),
-                Ok(None) => Box::pin(self.next_frame()).await,
-                Err(_) => Err(Ending::Told(fatal(
-                    "25P03",
-                    "terminating connection due to idle-in-transaction timeout",
-                ))),
+    }
+
+    /// The next message within `patience`, else [`Ending::Silent`]; less if the gateway ends.
+    async fn frame_within(&mut self, patience: Option<Duration>) -> Result<Frame, Ending> {
+        loop {
+            let phase = *self.phase.borrow_and_update();
+            if phase != Phase::Running {
+                return self.next_frame_while_draining(phase).await;
+            }
+            if let Some(frame) = self.wire.buffered_frame()? {
+                return Ok(frame);
+            }
+            // What took long is done and dropped: what comes next is short until it turns out not to be.
+            env::pool::come_home();
+            let waiting = next_or_drain(&mut self.wire, &mut self.phase);
+            let frame = match patience {
+                None => waiting.await,
+                Some(patience) => {
+                    env::clock::timeout(patience, waiting).await.map_err(|_elapsed| Ending::Silent)?
+                }
             };
+            if let Some(frame) = frame {
+                return Ok(frame?);
+            }
         }
-        match next_or_drain(&mut self.wire, &mut self.phase).await {
-            Some(frame) => Ok(frame?),
-            None => Box::pin(self.next_frame()).await,
+    }
+
+    /// The kind of the next message, once it has begun to arrive.
+    async fn next_kind(&mut self) -> Result<u8, Ending> {
+        loop {
+            if let Some(kind) = self.wire.next_kind() {
+                return Ok(kind);
+            }
+            if *self.phase.borrow_and_update() == Phase::Ending {
+                return Err(Ending::Told(shutting_down()));
+            }
+            tokio::select! {
+                biased;
+                filled = self.wire.fill() => filled?,
+                changed = self.phase.changed() => {
+                    if changed.is_err() {
+                        return Err(Ending::Client);
+                    }
+                }
+            }
         }
     }
 
@@ -182,10 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if phase == Phase::Ending
                 || (self.session.status() == TransactionStatus::Idle && self.extended.is_idle())
             {
-                return Err(Ending::Told(fatal(
-                    "57P01",
-                    "terminating connection due to administrator command",
-                )));
+                return Err(Ending::Told(shutting_down()));
             }
             if let Some(frame) = next_or_drain(&mut self.wire, &mut self.phase).await {
                 return Ok(frame?);
@@ -196,6 +247,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Handles one message. False: the client said goodbye.
     async fn handle(&mut self, frame: &Frame) -> Result<bool, Ending> {
+        if frame.body.len() >= LONG_MESSAGE_BYTES {
+            env::pool::go_to_pool().await;
+        }
         let message = match frame.decode() {
             Ok(message) => message,
             Err(error) => {
@@ -244,7 +298,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return self.ready_for_query().await;
         }
         self.extended.skip_to_sync();
-        Ok(())
+        // The client may wait for it without a Sync: it cannot know that there is an error.
+        Ok(self.wire.flush().await?)
     }
 
     /// Buffers an error or notice.

@@ -1,17 +1,16 @@
 //! The simple protocol: a string of statements, answered in text.
 
-use sql::{Session, Statement};
+use sql::{ColumnFormats, Format, Session, Statement};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::statement::{Completion, Output};
 use super::{Connection, Ending, Failure};
-use crate::pgwire::backend;
-use crate::pgwire::frontend::{ColumnFormats, Format};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs a query string. Its statements share one implicit transaction, with those of a series that no Sync has ended.
     pub(super) async fn query(&mut self, sql: &str) -> Result<(), Ending> {
-        self.extended.forget_unnamed();
+        self.session.message_arrived();
+        self.session.forget_unnamed();
         let in_transaction = self.extended.end_series();
         if let Err(failure) = self.run_query(sql, in_transaction).await {
             match failure {
@@ -22,7 +21,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Failure::Connection(ending) => return Err(ending),
             }
         }
-        self.extended.forget_portals(self.session.status());
         self.ready_for_query().await
     }
 
@@ -30,27 +28,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let statements = match self.session.split(sql).await {
             Ok(statements) => statements,
             Err(error) => {
-                self.session.fail().await;
-                if in_transaction {
-                    finish_failed(&mut self.session).await;
-                }
+                finish_failed(&mut self.session).await;
                 return Err(error.into());
             }
         };
         let count = statements.len();
-        let implicit = in_transaction || count > 1;
-        if implicit && !in_transaction {
+        if in_transaction || count > 1 {
             self.session.begin_implicit().await;
         }
         if count == 0 {
-            if implicit {
-                self.session.finish_implicit(false).await?;
-            }
+            self.session.finish_implicit(false).await?;
             self.complete(Completion::Empty);
             return Ok(());
         }
         for (index, statement) in statements.into_iter().enumerate() {
-            let finishes = implicit && index + 1 == count;
+            let finishes = index + 1 == count;
             match self.run_one(statement).await {
                 Ok(completion) => {
                     if finishes {
@@ -59,10 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.complete(completion);
                 }
                 Err(failure) => {
-                    self.session.fail().await;
-                    if implicit {
-                        finish_failed(&mut self.session).await;
-                    }
+                    finish_failed(&mut self.session).await;
                     return Err(failure);
                 }
             }
@@ -72,13 +61,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn run_one(&mut self, statement: Statement) -> Result<Completion, Failure> {
-        let prepared = self.session.prepare(statement, &[]).await?;
+        let prepared = self.session.prepare_once(statement).await?;
         let mut portal = self.session.execute(&prepared, Vec::new()).await?;
         let formats = ColumnFormats::Uniform(Format::Text);
-        if let Some(columns) = prepared.columns() {
-            backend::row_description(self.wire.output(), columns, &formats);
-        }
-        let output = Output { columns: prepared.columns(), formats: &formats, rows_max: 0 };
+        let output = Output { describes: true, formats: &formats, rows_max: 0 };
         self.run_portal(&mut portal, &output).await
     }
 }

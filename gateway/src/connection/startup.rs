@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use env::watch;
 use sql::{SessionParameters, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -11,15 +12,26 @@ use super::value::RowEncoder;
 use super::{Connection, Ending, Shared, fatal};
 use crate::pgwire::startup::{Refused, SessionRequest, StartupPacket, decode, split_options};
 use crate::pgwire::{ProtocolError, Wire, backend};
-use crate::registry::Phase;
+use crate::registry::{Connected, Phase, Place, Registered};
 
 /// A client may ask for TLS and for GSSAPI encryption, once each.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Goes through the startup. None: there is no session, and the client knows.
-    pub(super) async fn open(mut wire: Wire<S>, peer: SocketAddr, shared: &Arc<Shared>) -> Option<Self> {
-        let opened = env::clock::timeout(shared.options.startup_timeout, request(&mut wire)).await;
+    pub(super) async fn open(
+        mut wire: Wire<S>,
+        peer: SocketAddr,
+        shared: &Arc<Shared>,
+        place: Place,
+    ) -> Option<Self> {
+        let mut phase = shared.registry.phase();
+        let opened = tokio::select! {
+            biased;
+            opened = env::clock::timeout(shared.options.startup_timeout, request(&mut wire)) => Some(opened),
+            () = stopping(&mut phase) => None,
+        };
+        let Some(opened) = opened else { return goodbye(wire, &shutting_down()).await };
         let request = match opened {
             Ok(Ok(Some(StartupPacket::Session(request)))) => request,
             Ok(Ok(Some(StartupPacket::Cancel { process_id, secret }))) => {
@@ -38,7 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return goodbye(wire, &fatal("08006", "terminating connection due to startup timeout")).await;
             }
         };
-        match Self::admit(request, peer, shared, &mut wire).await {
+        match Self::admit(request, peer, shared, place, &mut wire) {
             Ok(parts) => {
                 let (session, registered, connected) = parts;
                 let mut connection = Self {
@@ -58,16 +70,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn admit(
+    fn admit(
         request: SessionRequest,
         peer: SocketAddr,
         shared: &Arc<Shared>,
+        place: Place,
         wire: &mut Wire<S>,
-    ) -> Result<(sql::Session, crate::registry::Registered, crate::registry::Connected), sql::Error> {
+    ) -> Result<(sql::Session, Registered, Connected), sql::Error> {
         if *shared.registry.phase().borrow() != Phase::Running {
-            return Err(fatal("57P03", "the database system is shutting down"));
+            return Err(shutting_down());
         }
-        let Some(connected) = shared.registry.connect(shared.options.connections_max) else {
+        let Place::Seat(connected) = place else {
             shared.metrics.refused.increment(1);
             return Err(fatal("53300", "sorry, too many clients already"));
         };
@@ -94,6 +107,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         backend::backend_key_data(self.wire.output(), process_id, secret);
         self.ready_for_query().await
     }
+}
+
+/// Completes once the gateway is about to stop.
+async fn stopping(phase: &mut watch::Receiver<Phase>) {
+    // If the gateway itself is gone, it has stopped.
+    let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
+}
+
+fn shutting_down() -> sql::Error {
+    fatal("57P03", "the database system is shutting down")
 }
 
 /// The first packet that is not about encryption. None: the client is gone.

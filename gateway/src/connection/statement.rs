@@ -1,11 +1,17 @@
 //! Running a portal: rows, COPY and the command's tag, in either protocol.
 
-use sql::{CommandTag, Fetched, OutputColumn, Portal};
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use sql::{ColumnFormats, CommandTag, Fetched, Portal};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Failure};
 use crate::pgwire::backend;
-use crate::pgwire::frontend::ColumnFormats;
+
+/// How long the statement of a client that has hung up may still run.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// How a run of a portal ended.
 pub(super) enum Completion {
@@ -19,8 +25,8 @@ pub(super) enum Completion {
 
 /// What is to be sent of a portal's rows.
 pub(super) struct Output<'a> {
-    /// The columns; None = the statement returns no rows.
-    pub(super) columns: Option<&'a [OutputColumn]>,
+    /// Whether the client has yet to be told the columns.
+    pub(super) describes: bool,
     /// Their formats.
     pub(super) formats: &'a ColumnFormats,
     /// At most so many rows; 0 = all.
@@ -44,12 +50,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn fetch_all(&mut self, portal: &mut Portal, output: &Output<'_>) -> Result<Completion, Failure> {
         let mut sent = 0;
         let mut copying_out = false;
-        let columns = output.columns.unwrap_or_default();
+        let mut describes = output.describes;
         loop {
             let wanted = output.rows_max.saturating_sub(sent);
-            let fetched = self.session.fetch(portal, wanted).await?;
+            let fetched = self.fetch(portal, wanted).await?;
+            if std::mem::take(&mut describes)
+                && let Some(columns) = portal.columns()
+            {
+                backend::row_description(self.wire.output(), columns, output.formats);
+            }
             match fetched {
                 Fetched::Rows(rows) => {
+                    let columns = portal.columns().unwrap_or_default();
                     for row in &rows {
                         self.encoder.encode(
                             self.session.context(),
@@ -73,7 +85,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.report_notices();
                     return Ok(Completion::Done(match tag {
                         // Each run of a portal counts the rows that it has sent itself.
-                        CommandTag::Select(_) if output.columns.is_some() => CommandTag::Select(sent as u64),
+                        CommandTag::Select(_) if portal.columns().is_some() => {
+                            CommandTag::Select(sent as u64)
+                        }
                         other => other,
                     }));
                 }
@@ -92,6 +106,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     backend::copy_data(self.wire.output(), &data);
                     self.wire.flush_if_large().await?;
                 }
+            }
+        }
+    }
+
+    /// The next rows of a portal, unless the client hangs up meanwhile: then its statement is cancelled.
+    async fn fetch(&mut self, portal: &mut Portal, wanted: usize) -> Result<Fetched, sql::Error> {
+        let cancel = self.session.cancel_handle();
+        let fetched = pin!(self.session.fetch(portal, wanted));
+        let gone = pin!(async {
+            self.wire.closed().await;
+            // What is nearly done may still be meant: some clients do not wait for the answer to their last words.
+            env::clock::sleep(LAST_WORDS).await;
+        });
+        match select(fetched, gone).await {
+            Either::Left((fetched, _)) => fetched,
+            Either::Right(((), fetched)) => {
+                cancel.cancel();
+                fetched.await
             }
         }
     }

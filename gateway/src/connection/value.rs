@@ -4,12 +4,12 @@ use bytes::{BufMut, BytesMut};
 use expr::datum::Row;
 use expr::session::SessionContext;
 use expr::{Datum, Type, TypeKind};
-use sql::{Error, OutputColumn, Result};
+use sql::{ColumnFormats, Error, Format, OutputColumn, Result};
 
 use super::Failure;
 use crate::pgwire::ProtocolError;
 use crate::pgwire::backend::DataRow;
-use crate::pgwire::frontend::{Bind, ColumnFormats, Format};
+use crate::pgwire::frontend::Bind;
 
 /// The parameter types that a Parse message gives; 0 and `unknown` are left to inference.
 pub(super) fn parameter_types(oids: &[u32]) -> Result<Vec<Option<TypeKind>>> {

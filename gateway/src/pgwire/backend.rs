@@ -10,10 +10,7 @@ use pgwire::messages::response::{
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
-use sql::{OutputColumn, Report, Severity, TransactionStatus};
-
-use super::frontend::ColumnFormats;
-use super::frontend::Format;
+use sql::{ColumnFormats, Format, OutputColumn, Report, Severity, TransactionStatus};
 
 /// The newest protocol that is spoken: 3.0.
 const PROTOCOL_VERSION: i32 = 3 << 16;

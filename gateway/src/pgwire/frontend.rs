@@ -1,6 +1,7 @@
 //! What a client says once a session exists, decoded from its frame without copying.
 
 use super::{Frame, ProtocolError};
+use sql::{ColumnFormats, Format};
 
 /// A message of the client. Borrows from its [`Frame`].
 #[derive(Debug)]
@@ -75,15 +76,6 @@ pub(crate) struct Bind<'a> {
     pub(crate) result_formats: Formats<'a>,
 }
 
-/// Text or binary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// PostgreSQL's text representation.
-    Text,
-    /// PostgreSQL's binary representation.
-    Binary,
-}
-
 /// A list of format codes as Bind carries it: none = all text, one = the same for all, else one for each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Formats<'a>(&'a [u8]);
@@ -118,25 +110,6 @@ impl Formats<'_> {
             return Ok(ColumnFormats::Uniform(uniform));
         }
         Ok(ColumnFormats::Each(formats))
-    }
-}
-
-/// The formats of a row's columns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ColumnFormats {
-    /// The same for all.
-    Uniform(Format),
-    /// One for each.
-    Each(Vec<Format>),
-}
-
-impl ColumnFormats {
-    /// The format of column `index`.
-    pub(crate) fn of(&self, index: usize) -> Format {
-        match self {
-            Self::Uniform(format) => *format,
-            Self::Each(formats) => formats.get(index).copied().unwrap_or(Format::Text),
-        }
     }
 }
 

@@ -16,6 +16,9 @@ const SMALL_MESSAGE_BYTES_MAX: usize = 10_000;
 /// How much room is made for one read.
 const READ_BYTES: usize = 16 * 1024;
 
+/// How much input is read ahead while a statement runs.
+const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
+
 /// Output beyond this is sent before more is produced.
 const OUTPUT_BYTES_HIGH: usize = 128 * 1024;
 
@@ -76,9 +79,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(())
     }
 
-    /// Whether a message of this kind comes next and has begun to arrive.
-    pub(crate) fn next_is(&self, kind: u8) -> bool {
-        self.input.first() == Some(&kind)
+    /// The kind of the next message, if it has begun to arrive.
+    pub(crate) fn next_kind(&self) -> Option<u8> {
+        self.input.first().copied()
     }
 
     /// The next message. Waits for it without flushing what is buffered.
@@ -89,6 +92,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
             self.fill().await?;
         }
+    }
+
+    /// Completes when the client has closed its side. What it sends meanwhile is kept for later, up to a bound: a client
+    /// that sends more than that without reading an answer is not watched.
+    pub(crate) async fn closed(&mut self) {
+        while self.input.len() < READ_AHEAD_BYTES_MAX {
+            if self.fill().await.is_err() {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     /// The next message if it has arrived whole.
@@ -123,7 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Some(u32::from_be_bytes(bytes.try_into().ok()?))
     }
 
-    async fn fill(&mut self) -> Result<(), ProtocolError> {
+    /// Waits until more has arrived. Dropped halfway, nothing is lost.
+    pub(crate) async fn fill(&mut self) -> Result<(), ProtocolError> {
         if self.input.is_empty() && self.input.capacity() > BUFFER_BYTES_KEPT {
             self.input = BytesMut::new();
         }

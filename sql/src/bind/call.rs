@@ -11,6 +11,7 @@ use super::coerce::placed;
 use super::level::{Aggregates, Clause, PutAside};
 use super::placeholder::AGGREGATE;
 use super::same::same;
+use super::select::check_columns;
 use crate::catalog::schema;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
@@ -191,6 +192,7 @@ impl Binder<'_> {
         let known = calls.iter().position(|known| alike(known, &call));
         let place = known.unwrap_or(calls.len());
         if known.is_none() {
+            check_columns(place.saturating_add(1))?;
             calls.push(call);
         }
         Ok(Expr::Column { index: AGGREGATE.saturating_add(place), ty })

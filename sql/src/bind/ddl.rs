@@ -19,6 +19,8 @@ type Bound = (Plan, Option<Vec<OutputColumn>>);
 
 /// The most columns that a table may have.
 const COLUMNS_MAX: usize = 1600;
+/// How many keys CREATE TABLE may declare.
+const KEYS_MAX: usize = 256;
 /// The longest name in bytes.
 const NAME_BYTES_MAX: usize = 63;
 /// Names that PostgreSQL keeps for columns of its own.
@@ -73,6 +75,9 @@ impl Binder<'_> {
             return ddl(Ddl::Nothing { tag: "CREATE TABLE" });
         }
         let mut columns = self.new_columns(&create.columns)?;
+        if create.keys.len() > KEYS_MAX {
+            return Err(Error::new("54000", format!("tables can have at most {KEYS_MAX} keys")));
+        }
         let mut names = NewNames { binder: self, schema: schema.clone(), chosen: vec![name.clone()] };
         let mut indexes = Vec::new();
         for key in &create.keys {

@@ -12,6 +12,7 @@ impl Binder<'_> {
     /// The expression over the row of the level at hand. Its type may still be open (a literal, NULL, a parameter).
     pub(super) fn expression(&mut self, expr: &ast::Expr) -> Result<Expr> {
         let at = expr.at;
+        self.budget.take_part()?;
         match &expr.kind {
             ExprKind::Column(names) => self.column(names),
             ExprKind::TableWildcard(_) => Err(Error::unsupported("a whole row as a value").at(at)),
@@ -56,7 +57,9 @@ impl Binder<'_> {
             ExprKind::QuantifiedArray { left, operator, right, all } => {
                 self.quantified_array(left, operator, right, *all)
             }
-            ExprKind::Between { operand, low, high, negated } => self.between(operand, low, high, *negated),
+            ExprKind::Between { operand, low, high, symmetric, negated } => {
+                self.between(operand, low, high, (*symmetric, *negated))
+            }
             ExprKind::Like { operator_at, operand, pattern, escape, form, negated } => {
                 let left = (self.expression(operand)?, operand.at);
                 let right = self.pattern(pattern, escape.as_deref(), *form, *operator_at)?;
@@ -240,6 +243,7 @@ impl Binder<'_> {
         let mut parts = Vec::new();
         for item in items {
             let at = item.1;
+            self.budget.take_copy(&operand.0)?;
             parts.push(self.operator("=", Some(operand.clone()), item, at)?);
         }
         let any = Expr::Or(parts);
@@ -251,13 +255,34 @@ impl Binder<'_> {
         operand: &ast::Expr,
         low: &ast::Expr,
         high: &ast::Expr,
+        (symmetric, negated): (bool, bool),
+    ) -> Result<Expr> {
+        let at = operand.at;
+        let operand = self.expression(operand)?;
+        let (from, to) = ((self.expression(low)?, low.at), (self.expression(high)?, high.at));
+        if !symmetric {
+            return self.range((operand, at), from, to, negated);
+        }
+        for copied in [&operand, &from.0, &to.0] {
+            self.budget.take_copy(copied)?;
+        }
+        let one = self.range((operand.clone(), at), from.clone(), to.clone(), negated)?;
+        let other = self.range((operand, at), to, from, negated)?;
+        Ok(if negated { Expr::And(vec![one, other]) } else { Expr::Or(vec![one, other]) })
+    }
+
+    /// `x >= low AND x <= high`, or that it is outside.
+    fn range(
+        &mut self,
+        (operand, at): (Expr, usize),
+        low: (Expr, usize),
+        high: (Expr, usize),
         negated: bool,
     ) -> Result<Expr> {
-        let bound = self.expression(operand)?;
-        let (from, to) = (self.expression(low)?, self.expression(high)?);
+        self.budget.take_copy(&operand)?;
         let (first, second) = if negated { ("<", ">") } else { (">=", "<=") };
-        let lower = self.operator(first, Some((bound.clone(), operand.at)), (from, low.at), operand.at)?;
-        let upper = self.operator(second, Some((bound, operand.at)), (to, high.at), operand.at)?;
+        let lower = self.operator(first, Some((operand.clone(), at)), low, at)?;
+        let upper = self.operator(second, Some((operand, at)), high, at)?;
         Ok(if negated { Expr::Or(vec![lower, upper]) } else { Expr::And(vec![lower, upper]) })
     }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::parse::ast::{self, JoinCondition, JoinKind, Name, QualifiedName, TableExpr};
 use crate::plan::{
     Binding, Filter, FunctionScan, Join, JoinStrategy, Node, RowLock, Scan, TableFunction, Values,
-    VirtualScan,
+    VirtualScan, budget,
 };
 
 /// Rows and what their columns are called.
@@ -31,15 +31,18 @@ impl Binder<'_> {
             return Ok(Source { node: Node::Values(Values::one_row()), scope: Scope::default() });
         };
         let mut joined = self.table_expr(first)?;
+        let mut depth = budget::measure(&joined.node).0;
         for item in items {
-            joined = self.cross_join(joined, item)?;
+            joined = self.cross_join(joined, item, &mut depth)?;
         }
         Ok(joined)
     }
 
-    /// Another item of FROM after what is there already.
-    pub(super) fn cross_join(&mut self, left: Source, item: &TableExpr) -> Result<Source> {
+    /// Another item of FROM after what is there already, which is so deep.
+    pub(super) fn cross_join(&mut self, left: Source, item: &TableExpr, depth: &mut usize) -> Result<Source> {
         let (right, bindings) = self.right_side(&left.scope, item)?;
+        *depth = budget::measure(&right.node).0.max(*depth).saturating_add(1);
+        budget::check_depth(*depth)?;
         let width = left.node.width();
         let scope = left.scope.join(right.scope, width)?;
         let node = Node::Join(Join {
@@ -87,9 +90,11 @@ impl Binder<'_> {
 
     fn named_table(&mut self, name: &QualifiedName, alias: Option<&ast::Alias>) -> Result<Source> {
         if name.schema.is_none()
-            && let Some(common) = self.common_table(&name.name.value)
+            && let Some(common) =
+                self.common_tables.iter().rev().find(|common| common.name == name.name.value)
         {
             let columns = common.bound.scope_columns();
+            self.budget.take_nodes(common.nodes)?;
             let node = common.bound.node.clone();
             let called = alias.map_or(&name.name.value, |alias| &alias.name.value);
             return Ok(Source { node, scope: relation(called, None, columns, None, alias)?.into_scope() });
@@ -138,7 +143,7 @@ impl Binder<'_> {
         let schema = if alias.is_none() { Some(table.schema.clone()) } else { None };
         let scope = relation(&called, schema, visible, Some(table.clone()), alias.and_then(|(_, a)| a))?;
         let node = match (table.kind, table.primary()) {
-            (TableKind::Base, Some(primary)) => Node::Scan(Scan {
+            (TableKind::Base, Some(primary)) => Node::Scan(Box::new(Scan {
                 index: primary.id,
                 table,
                 alias: called,
@@ -149,7 +154,7 @@ impl Binder<'_> {
                 recheck: None,
                 reverse: false,
                 limit: None,
-            }),
+            })),
             (TableKind::Base, None) => return Err(Error::internal("a table without a primary index")),
             (TableKind::Virtual, _) => {
                 Node::VirtualScan(VirtualScan { table, alias: called, columns: places, filter: None })

@@ -7,6 +7,7 @@ use super::level::{Clause, PutAside};
 use super::placeholder::Stands;
 use super::same::same;
 use super::scope::Scope;
+use super::select::check_columns;
 use super::select::{Grouped, Item};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
@@ -31,6 +32,7 @@ impl Binder<'_> {
             };
             if !bound.iter().any(|known| same(known, &expr)) {
                 bound.push(expr);
+                check_columns(bound.len())?;
             }
         }
         Ok(bound)

@@ -3,7 +3,7 @@
 use expr::Expr;
 
 use super::scope::Scope;
-use crate::plan::{AggregateCall, ApplyKind, Binding, FunctionScan, Node};
+use crate::plan::{AggregateCall, ApplyKind, Binding, FunctionScan, Subquery};
 
 /// Whether aggregates may stand in a clause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Level {
 #[derive(Debug, Clone)]
 pub(super) enum PutAside {
     /// A subquery's answer.
-    Subquery { node: Box<Node>, bindings: Vec<Binding>, kind: ApplyKind },
+    Subquery(Box<Subquery>),
     /// The rows of a function in the select list.
     Rows { function: FunctionScan, bindings: Vec<Binding> },
 }
@@ -96,7 +96,8 @@ impl PutAside {
     /// The expressions over the row that it is added to.
     pub(super) fn expressions(&mut self) -> Vec<&mut Expr> {
         match self {
-            Self::Subquery { bindings, kind, .. } => {
+            Self::Subquery(subquery) => {
+                let Subquery { bindings, kind, .. } = subquery.as_mut();
                 let test = match kind {
                     ApplyKind::Any { test } => Some(test),
                     ApplyKind::Scalar(_) | ApplyKind::Exists | ApplyKind::Array(_) => None,

@@ -31,6 +31,7 @@ mod same;
 mod scope;
 mod select;
 mod session;
+mod sets;
 mod subquery;
 mod suggest;
 #[cfg(test)]
@@ -45,7 +46,8 @@ use crate::catalog::{CatalogSnapshot, SearchPath, TableDescriptor};
 use crate::error::{Error, Notice, Result};
 use crate::parse::Statement;
 use crate::parse::ast::Body;
-use crate::plan::{Bound, OutputColumn, Plan};
+use crate::plan::budget::{self, Budget};
+use crate::plan::{Bound, OutputColumn, Plan, walk};
 
 /// What of a session the meaning of a statement depends on, besides the catalog.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +97,7 @@ struct Binder<'a> {
     /// The table that VALUES of INSERT go to: not visible there, but known to messages.
     target: Option<Arc<TableDescriptor>>,
     notices: Vec<Notice>,
+    budget: Budget,
 }
 
 impl<'a> Binder<'a> {
@@ -108,6 +111,7 @@ impl<'a> Binder<'a> {
             common_tables: Vec::new(),
             target: None,
             notices: Vec::new(),
+            budget: Budget::default(),
         }
     }
 
@@ -152,6 +156,9 @@ impl<'a> Binder<'a> {
                 Error::new("42P18", format!("could not determine data type of parameter ${number}"))
             })?;
             parameters.push(Type::plain(kind));
+        }
+        for root in walk::roots_mut(&mut plan) {
+            budget::check_depth(budget::measure(root).0)?;
         }
         placeholder::number_slots(&mut plan, parameters.len());
         let slots = parameters.len().saturating_add(self.slots);

@@ -283,8 +283,9 @@ impl Binder<'_> {
         self.with(&update.with)?;
         let table = self.writable_table(&update.table)?;
         let mut source = self.target_rows(&table, update.alias.as_ref())?;
+        let mut depth = 1;
         for item in &update.from {
-            source = self.cross_join(source, item)?;
+            source = self.cross_join(source, item, &mut depth)?;
         }
         let level = Level::query(source.scope, Clause::plain("UPDATE"), false);
         let ((node, assignments), level) = self.at_level(level, |binder| {
@@ -311,8 +312,9 @@ impl Binder<'_> {
         self.with(&delete.with)?;
         let table = self.writable_table(&delete.table)?;
         let mut source = self.target_rows(&table, delete.alias.as_ref())?;
+        let mut depth = 1;
         for item in &delete.using {
-            source = self.cross_join(source, item)?;
+            source = self.cross_join(source, item, &mut depth)?;
         }
         let level = Level::query(source.scope, Clause::plain("DELETE"), false);
         let (node, level) = self.at_level(level, |binder| match &delete.filter {

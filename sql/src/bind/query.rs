@@ -4,15 +4,12 @@ use expr::casts::CastContext;
 use expr::{Expr, Type, TypeKind, resolve};
 
 use super::Binder;
-use super::coerce::placed;
 use super::level::{Clause, Level, PutAside};
 use super::scope::{Relation, Scope, ScopeColumn};
 use crate::catalog::Oid;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, QueryBody};
-use crate::plan::{
-    Limit, Node, OutputColumn, Project, SetOperation, SetOperationKind, Sort, SortKey, Values,
-};
+use crate::plan::{Append, Limit, Node, OutputColumn, Project, Sort, SortKey, Values, budget};
 
 /// A query that is bound. Columns may still be of unknown type: whoever uses the query decides.
 #[derive(Debug, Clone)]
@@ -35,6 +32,8 @@ pub(super) struct QueryColumn {
 pub(super) struct CommonTable {
     pub(super) name: String,
     pub(super) bound: BoundQuery,
+    /// How many nodes a mention of it adds to the plan.
+    pub(super) nodes: usize,
 }
 
 impl BoundQuery {
@@ -106,13 +105,11 @@ impl Binder<'_> {
             for (column, name) in bound.columns.iter_mut().zip(&common.columns) {
                 column.name.clone_from(&name.value);
             }
-            self.common_tables.push(CommonTable { name: common.name.value.clone(), bound });
+            let (depth, nodes) = budget::measure(&bound.node);
+            budget::check_depth(depth)?;
+            self.common_tables.push(CommonTable { name: common.name.value.clone(), bound, nodes });
         }
         Ok(())
-    }
-
-    pub(super) fn common_table(&self, name: &str) -> Option<&CommonTable> {
-        self.common_tables.iter().rev().find(|common| common.name == name)
     }
 
     fn query_inner(&mut self, query: &ast::Query, lateral: bool) -> Result<BoundQuery> {
@@ -133,7 +130,7 @@ impl Binder<'_> {
         self.limited(sorted, query, Scope::default())
     }
 
-    fn query_body(&mut self, body: &QueryBody, lateral: bool) -> Result<BoundQuery> {
+    pub(super) fn query_body(&mut self, body: &QueryBody, lateral: bool) -> Result<BoundQuery> {
         match body {
             QueryBody::Select(select) => {
                 let plain = ast::Query {
@@ -149,44 +146,8 @@ impl Binder<'_> {
             }
             QueryBody::Values(rows) => self.values(rows, lateral),
             QueryBody::Query(query) => self.query_in(query, lateral),
-            QueryBody::SetOperation { kind, all, left, right } => {
-                let left = self.query_body(left, lateral)?;
-                let right = self.query_body(right, lateral)?;
-                self.set_operation(*kind, *all, left, right)
-            }
+            QueryBody::SetOperation { first, rest } => self.set_operations(first, rest, lateral),
         }
-    }
-
-    fn set_operation(
-        &mut self,
-        kind: SetOperationKind,
-        all: bool,
-        mut left: BoundQuery,
-        mut right: BoundQuery,
-    ) -> Result<BoundQuery> {
-        let word = kind.keyword();
-        if left.columns.len() != right.columns.len() {
-            let message = format!("each {word} query must have the same number of columns");
-            let at = right.columns.first().map_or(0, |column| column.at);
-            return Err(Error::new("42601", message).at(at));
-        }
-        for column in 0..left.columns.len() {
-            let (l, r) = (left.ty(column), right.ty(column));
-            let at = right.columns.get(column).map_or(0, |column| column.at);
-            let common = resolve::common_type(word, &[l.kind, r.kind]).map_err(placed(at))?;
-            let ty = if l == r && l.kind == common { l } else { Type::plain(common) };
-            let left_at = left.columns.get(column).map_or(0, |column| column.at);
-            self.retype(&mut left.node, column, ty, CastContext::Implicit, left_at)?;
-            self.retype(&mut right.node, column, ty, CastContext::Implicit, at)?;
-        }
-        let columns = left.columns.into_iter().map(|column| QueryColumn { origin: None, ..column }).collect();
-        let node = Node::SetOperation(SetOperation {
-            kind,
-            all,
-            left: Box::new(left.node),
-            right: Box::new(right.node),
-        });
-        Ok(BoundQuery { node, columns })
     }
 
     fn values(&mut self, rows: &[Vec<ast::Expr>], lateral: bool) -> Result<BoundQuery> {
@@ -242,22 +203,13 @@ impl Binder<'_> {
         if asides.iter().all(Vec::is_empty) {
             return Node::Values(Values { rows, types });
         }
-        let mut all: Option<Node> = None;
+        let mut inputs = Vec::with_capacity(rows.len());
         for (mut row, asides) in rows.into_iter().zip(asides) {
             let mut cells: Vec<&mut Expr> = row.iter_mut().collect();
             let input = self.apply(Node::Values(Values::one_row()), asides, &mut cells);
-            let node = Node::Project(Project { input: Box::new(input), expressions: row });
-            all = Some(match all {
-                None => node,
-                Some(before) => Node::SetOperation(SetOperation {
-                    kind: SetOperationKind::Union,
-                    all: true,
-                    left: Box::new(before),
-                    right: Box::new(node),
-                }),
-            });
+            inputs.push(Node::Project(Project { input: Box::new(input), expressions: row }));
         }
-        all.unwrap_or(Node::Values(Values { rows: Vec::new(), types }))
+        Node::Append(Append { inputs })
     }
 
     /// ORDER BY over the result of VALUES, a set operation or a query between parentheses.
@@ -409,9 +361,8 @@ impl Binder<'_> {
                 Ok(())
             }
             Node::Limit(Limit { input, .. }) => self.retype(input, column, to, context, at),
-            Node::SetOperation(operation) if operation.all && operation.kind == SetOperationKind::Union => {
-                self.retype(&mut operation.left, column, to, context, at)?;
-                self.retype(&mut operation.right, column, to, context, at)
+            Node::Append(append) => {
+                append.inputs.iter_mut().try_for_each(|input| self.retype(input, column, to, context, at))
             }
             Node::Sort(Sort { input, keys, .. })
                 if keys.iter().all(|key| !key.expression.columns().contains(&column)) =>

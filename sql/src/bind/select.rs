@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, SelectItem};
 use crate::plan::{Distinct, Filter, Node, Project, RowLock, Sort, SortKey, walk};
 
+/// How many columns a query may answer, as in PostgreSQL.
+const COLUMNS_MAX: usize = 1664;
+
 /// A column of the select list, or one that only ORDER BY and DISTINCT ON need.
 pub(super) struct Item {
     pub(super) expr: Expr,
@@ -37,6 +40,7 @@ impl Binder<'_> {
         query: &ast::Query,
         lateral: bool,
     ) -> Result<BoundQuery> {
+        self.budget.take_nodes(1)?;
         let level = Level::query(Scope::default(), Clause::grouped("SELECT"), lateral);
         let (bound, level) = self.at_level(level, |binder| binder.select_inner(select, query))?;
         if !level.pending.is_empty() {
@@ -140,6 +144,7 @@ impl Binder<'_> {
                         bound.extend(columns.into_iter().map(|column| expanded(column, name.name.at)));
                     }
                 }
+                check_columns(bound.len())?;
             }
             Ok(bound)
         })
@@ -222,6 +227,7 @@ impl Binder<'_> {
         if let Some(place) = items.iter().position(|item| same(&item.expr, &bound)) {
             return Ok(place);
         }
+        check_columns(items.len().saturating_add(1))?;
         let column = QueryColumn { name: String::new(), origin: None, at: expr.at };
         items.push(Item { expr: bound, column });
         Ok(items.len().saturating_sub(1))
@@ -313,6 +319,14 @@ impl Binder<'_> {
         }
         Ok(())
     }
+}
+
+/// 54011 if a row would have too many columns, those included that only ORDER BY or GROUP BY need.
+pub(super) fn check_columns(columns: usize) -> Result<()> {
+    if columns <= COLUMNS_MAX {
+        return Ok(());
+    }
+    Err(Error::new("54011", format!("target lists can have at most {COLUMNS_MAX} entries")))
 }
 
 fn lock_scans(node: &mut Node, of: Option<&str>, lock: RowLock, found: &mut bool) {

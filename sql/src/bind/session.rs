@@ -47,6 +47,8 @@ impl Binder<'_> {
                 SessionCommand::Execute { name: name.clone(), arguments }
             }
             Body::Deallocate(name) => SessionCommand::Deallocate(name.clone()),
+            Body::Close(name) => SessionCommand::Close(name.clone()),
+            Body::Unlisten => SessionCommand::NoEffect { tag: "UNLISTEN" },
             Body::Discard(what) => SessionCommand::Discard(*what),
             Body::Vacuum(tables) => {
                 self.check_tables(tables)?;

@@ -9,7 +9,7 @@ use super::level::{Level, PutAside};
 use super::placeholder::{SUBQUERY, SUBQUERY_ROW, Stands};
 use crate::error::{Error, Result};
 use crate::parse::ast;
-use crate::plan::{Apply, ApplyKind, Binding, Join, JoinKind, JoinStrategy, Node};
+use crate::plan::{Apply, ApplyKind, Binding, Join, JoinKind, JoinStrategy, Node, Subquery};
 
 impl Binder<'_> {
     /// Binds a subquery of an expression, and tells which slots it reads from the row at hand.
@@ -33,7 +33,7 @@ impl Binder<'_> {
         let (bound, bindings) = self.one_column(query, at)?;
         let ty = bound.ty(0);
         let kind = ApplyKind::Scalar(ty);
-        self.put_aside(PutAside::Subquery { node: Box::new(bound.node), bindings, kind }, ty)
+        self.put_aside(aside(bound.node, bindings, kind), ty)
     }
 
     /// `ARRAY (SELECT …)`
@@ -45,7 +45,7 @@ impl Binder<'_> {
             Error::new("42704", message).at(at)
         })?;
         let kind = ApplyKind::Array(array.into());
-        self.put_aside(PutAside::Subquery { node: Box::new(bound.node), bindings, kind }, array.into())
+        self.put_aside(aside(bound.node, bindings, kind), array.into())
     }
 
     fn one_column(
@@ -63,8 +63,8 @@ impl Binder<'_> {
     /// `EXISTS (SELECT …)`
     pub(super) fn exists(&mut self, query: &ast::Query) -> Result<Expr> {
         let (bound, bindings) = self.inner_query(query)?;
-        let node = Box::new(self.settle_outputs(bound)?.node);
-        self.put_aside(PutAside::Subquery { node, bindings, kind: ApplyKind::Exists }, TypeKind::Bool.into())
+        let node = self.settle_outputs(bound)?.node;
+        self.put_aside(aside(node, bindings, ApplyKind::Exists), TypeKind::Bool.into())
     }
 
     /// `x op ANY (SELECT …)`, `x op ALL (SELECT …)`; `(x, y) IN (SELECT …)`.
@@ -109,8 +109,7 @@ impl Binder<'_> {
             let message = "row comparison operator must yield type boolean";
             return Err(Error::new("42804", message).at(operator.at));
         }
-        let aside =
-            PutAside::Subquery { node: Box::new(bound.node), bindings, kind: ApplyKind::Any { test } };
+        let aside = aside(bound.node, bindings, ApplyKind::Any { test });
         let any = self.put_aside(aside, TypeKind::Bool.into())?;
         Ok(if all { Expr::Not(Box::new(any)) } else { any })
     }
@@ -156,9 +155,13 @@ impl Binder<'_> {
             let width = node.width();
             aside.expressions().into_iter().for_each(|expr| place(expr, width));
             node = match aside {
-                PutAside::Subquery { node: subquery, bindings, kind } => {
-                    Node::Apply(Apply { input: Box::new(node), subquery, bindings, kind })
-                }
+                PutAside::Subquery(subquery) => match node {
+                    Node::Apply(mut apply) => {
+                        apply.subqueries.push(*subquery);
+                        Node::Apply(apply)
+                    }
+                    input => Node::Apply(Apply { input: Box::new(input), subqueries: vec![*subquery] }),
+                },
                 PutAside::Rows { function, bindings } => Node::Join(Join {
                     kind: JoinKind::Inner,
                     left: Box::new(node),
@@ -222,6 +225,10 @@ impl Binder<'_> {
             all,
         })
     }
+}
+
+fn aside(node: Node, bindings: Vec<Binding>, kind: ApplyKind) -> PutAside {
+    PutAside::Subquery(Box::new(Subquery { node, bindings, kind }))
 }
 
 /// The operator that is true where the other is false.

@@ -30,6 +30,9 @@ pub const PUBLIC_OID: Oid = 2200;
 /// The oid of schema `information_schema`.
 pub const INFORMATION_SCHEMA_OID: Oid = 13400;
 
+/// What the one database is called: as PostgreSQL's tools expect it, and as `nunatak` connects. Another does not exist.
+pub const DATABASE_NAMES: [&str; 2] = ["postgres", "nunatak"];
+
 /// Names of schemas. There are exactly these three.
 pub mod schema {
     /// The system catalog.

@@ -15,9 +15,8 @@
 //! What recovery may assume: a row that decodes satisfies [`TableDescriptor::check`]; it was checked when written.
 
 use bytes::Bytes;
-use expr::{Datum, Type, TypeKind};
+use expr::{Type, TypeKind};
 use keys::Span;
-use keys::encode::Direction;
 use prost::Message;
 
 use super::{
@@ -29,11 +28,11 @@ use crate::error::{Error, Result};
 const TABLES: u64 = 1;
 
 /// The key of a table's row.
-pub fn table_key(tenant: u8, oid: Oid) -> Result<Bytes> {
+pub fn table_key(tenant: u8, oid: Oid) -> Bytes {
     let mut key = keys::sql::index_prefix(tenant, TABLES).to_vec();
-    expr::key::encode_datum(&Datum::Oid(oid), TypeKind::Oid.into(), Direction::Ascending, &mut key)?;
+    keys::encode::put_u32(oid, &mut key);
     key.push(keys::sql::SUFFIX_ROW);
-    Ok(key.into())
+    key.into()
 }
 
 /// The keys of all tables' rows.

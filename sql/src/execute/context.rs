@@ -1,7 +1,6 @@
 //! What a running statement works with: its transaction, its parameters, its session, its memory account.
 
 use std::sync::Arc;
-use std::task::Poll;
 
 use client::Transaction;
 use expr::{Datum, EvalContext, Expr, Row, SessionContext};
@@ -13,6 +12,12 @@ use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 
+/// After the work of so many rows a statement looks up: a fraction of a millisecond.
+const WORK_BETWEEN_RESTS: usize = 128;
+
+/// In a simulation one rest in so many lets others run.
+const REST_TURNS: u64 = 4;
+
 /// What a running statement works with.
 pub(crate) struct Context<'a> {
     /// The transaction it runs in.
@@ -23,6 +28,10 @@ pub(crate) struct Context<'a> {
     pub(crate) session: &'a SessionContext,
     /// The bytes of rows that it holds.
     pub(crate) memory: &'a mut Memory,
+    /// The bytes that its transaction holds.
+    pub(crate) transaction_memory: &'a mut Memory,
+    /// The work since the last look at the clock, in rows.
+    pub(crate) work: usize,
     /// The catalog that it was planned under.
     pub(crate) catalog: &'a Arc<CatalogSnapshot>,
     /// The session's settings, for `pg_settings`.
@@ -96,27 +105,41 @@ impl Context<'_> {
         }
     }
 
-    /// Lets other tasks run, and ends the statement if it was cancelled. Work that does not wait for the network
-    /// calls it once per batch.
-    pub(crate) async fn breathe(&self) -> Result<()> {
-        if self.cancel.is_cancelled() {
-            return Err(cancelled());
+    /// Counts work: about so many rows were looked at. True when it is time to [`Context::rest`].
+    #[inline]
+    pub(crate) fn spend(&mut self, rows: usize) -> bool {
+        self.work = self.work.saturating_add(rows).saturating_add(expr::work::take());
+        self.work >= WORK_BETWEEN_RESTS
+    }
+
+    /// Ends the statement if it was cancelled or its time is up, and lets others run if it has worked for long.
+    pub(crate) async fn rest(&mut self) -> Result<()> {
+        self.work = 0;
+        self.cancel.check()?;
+        let yields = match env::pool::turn_is_over() {
+            Some(over) => over,
+            // In the order of the seed, not of the clock.
+            None if env::simulation::is_active() => env::random::below(REST_TURNS) == 0,
+            None => true,
+        };
+        if yields {
+            env::task::yield_now().await;
         }
-        let mut yielded = false;
-        std::future::poll_fn(|cx| {
-            if yielded {
-                return Poll::Ready(());
-            }
-            yielded = true;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
         Ok(())
     }
-}
 
-/// 57014: a CancelRequest came.
-pub(crate) fn cancelled() -> Error {
-    Error::new("57014", "canceling statement due to user request")
+    /// Counts work and rests when it is time. Every loop over rows, in every operator and writer, comes by here.
+    #[inline]
+    pub(crate) async fn tick(&mut self, rows: usize) -> Result<()> {
+        if self.spend(rows) { self.rest().await } else { Ok(()) }
+    }
+
+    /// Accounts for what the transaction holds by now.
+    ///
+    /// # Errors
+    /// 54000 if that is more than may be committed, 53200 if there is no memory for it.
+    pub(crate) fn account_writes(&mut self) -> Result<()> {
+        self.transaction.check_size()?;
+        self.transaction_memory.hold(self.transaction.memory_bytes())
+    }
 }

@@ -16,7 +16,7 @@ mod walk;
 mod write;
 
 use client::Client;
-use expr::Row;
+use expr::{Expr, Row};
 
 pub(crate) use copy::{CopyFromExecution, CopyToExecution};
 pub(crate) use explain::explain;
@@ -107,11 +107,26 @@ pub(crate) struct Traits {
     pub(crate) read_only: bool,
     /// It reads system views, so the catalog has to be the newest.
     pub(crate) reads_catalog: bool,
+    /// One row may already take long.
+    pub(crate) makes_long_values: bool,
+}
+
+/// The traits of a plan, its expressions' included. (They are only looked at.)
+pub(crate) fn traits_of(plan: &mut Plan) -> Traits {
+    let mut makes_long_values = false;
+    crate::plan::walk::expressions_mut(plan, &mut |expression| {
+        expression.walk(&mut |part| {
+            if let Expr::Call { function, .. } = part {
+                makes_long_values |= function.makes_long_values();
+            }
+        });
+    });
+    Traits { makes_long_values, ..traits(plan) }
 }
 
 /// The traits of a plan.
-pub(crate) fn traits(plan: &Plan) -> Traits {
-    let mut traits = Traits { read_only: false, reads_catalog: false };
+fn traits(plan: &Plan) -> Traits {
+    let mut traits = Traits { read_only: false, reads_catalog: false, makes_long_values: false };
     let mut locks = false;
     let mut look = |node: &Node| match node {
         Node::VirtualScan(_) => traits.reads_catalog = true,
@@ -157,7 +172,7 @@ pub(crate) fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
             crate::plan::Ddl::CreateTable(_) => "CREATE TABLE",
             crate::plan::Ddl::DropTables(_) => "DROP TABLE",
             crate::plan::Ddl::Truncate(_) => "TRUNCATE TABLE",
-            crate::plan::Ddl::CreateIndex(_) => "CREATE INDEX",
+            crate::plan::Ddl::CreateIndex(create) => create.command(),
             crate::plan::Ddl::DropIndexes(_) => "DROP INDEX",
             crate::plan::Ddl::AddPrimaryKey(_) => "ALTER TABLE",
             crate::plan::Ddl::Nothing { .. } => return None,

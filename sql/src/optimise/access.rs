@@ -11,6 +11,7 @@ use expr::{Expr, TypeKind};
 
 use super::condition::{all, conjuncts, is_free, may_move};
 use crate::catalog::{IndexDescriptor, IndexState};
+use crate::plan::walk::children_mut;
 use crate::plan::{KeyBound, KeySpan, Node, Scan};
 
 /// More spans than this are not worth more than a filter.
@@ -21,7 +22,7 @@ pub(super) fn choose_indexes(node: &mut Node) {
     if let Node::Scan(scan) = node {
         choose(scan);
     }
-    for input in super::inputs(node) {
+    for input in children_mut(node) {
         choose_indexes(input);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use expr::Expr;
 
+use crate::plan::walk::children_mut;
 use crate::plan::{Node, Scan};
 
 /// Narrows every scan that stands directly under a projection or an aggregate.
@@ -27,7 +28,7 @@ pub(super) fn prune(node: &mut Node) {
         }
         _ => {}
     }
-    for input in super::inputs(node) {
+    for input in children_mut(node) {
         prune(input);
     }
 }

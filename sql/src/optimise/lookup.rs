@@ -7,6 +7,7 @@ use expr::Expr;
 
 use super::access::choose;
 use super::condition::add;
+use crate::plan::walk::children_mut;
 use crate::plan::{Binding, Join, JoinKind, JoinStrategy, Node, Scan};
 
 /// Up to so many left rows are looked up one by one.
@@ -14,7 +15,7 @@ const LOOKUPS_MAX: usize = 256;
 
 /// Turns hash joins into lookups where that reads less.
 pub(super) fn look_up(node: &mut Node, slots: &mut usize) {
-    for input in super::inputs(node) {
+    for input in children_mut(node) {
         look_up(input, slots);
     }
     if let Node::Join(join) = node {
@@ -51,7 +52,7 @@ fn convert(join: &mut Join, slots: &mut usize) {
         });
         bindings.push(Binding { slot, value: left.clone() });
     }
-    let mut looked_up: Scan = scan.clone();
+    let mut looked_up: Box<Scan> = scan.clone();
     add(&mut looked_up.filter, conditions);
     choose(&mut looked_up);
     let bound = looked_up.table.index(looked_up.index).zip(looked_up.spans.as_ref());
@@ -100,7 +101,7 @@ fn rows_max(node: &Node) -> Option<usize> {
             JoinStrategy::Dependent { .. } if is_point_scan(&join.right) => rows_max(&join.left),
             _ => rows_max(&join.left)?.checked_mul(rows_max(&join.right)?),
         },
-        Node::FunctionScan(_) | Node::VirtualScan(_) | Node::SetOperation(_) => None,
+        Node::FunctionScan(_) | Node::VirtualScan(_) | Node::Append(_) | Node::SetOperation(_) => None,
     }
 }
 

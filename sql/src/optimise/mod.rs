@@ -46,22 +46,6 @@ fn optimise_node(node: &mut Node, slots: &mut usize) {
     columns::prune(node);
 }
 
-/// The direct inputs of a node, subqueries included.
-fn inputs(node: &mut Node) -> Vec<&mut Node> {
-    match node {
-        Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Values(_) => Vec::new(),
-        Node::Filter(filter) => vec![&mut filter.input],
-        Node::Project(project) => vec![&mut project.input],
-        Node::Join(join) => vec![&mut join.left, &mut join.right],
-        Node::Apply(apply) => vec![&mut apply.input, &mut apply.subquery],
-        Node::Aggregate(aggregate) => vec![&mut aggregate.input],
-        Node::Sort(sort) => vec![&mut sort.input],
-        Node::Limit(limit) => vec![&mut limit.input],
-        Node::Distinct(distinct) => vec![&mut distinct.input],
-        Node::SetOperation(operation) => vec![&mut operation.left, &mut operation.right],
-    }
-}
-
 /// The node, with one row without columns left in its place.
 fn take(node: &mut Node) -> Node {
     std::mem::replace(node, Node::Values(crate::plan::Values::one_row()))

@@ -4,6 +4,7 @@ use expr::{Datum, Expr, TypeKind};
 
 use super::take;
 use crate::catalog::IndexDescriptor;
+use crate::plan::walk::children_mut;
 use crate::plan::{Limit, Node, Scan, SortKey};
 
 /// Applies both rules to the whole tree.
@@ -20,7 +21,7 @@ pub(super) fn use_order(node: &mut Node) {
     {
         bound(&mut limit.input, &wanted);
     }
-    for input in super::inputs(node) {
+    for input in children_mut(node) {
         use_order(input);
     }
     // A sort that vanished may have left its scan directly below a limit.

@@ -8,104 +8,144 @@ use expr::{Expr, TypeKind};
 
 use super::condition::{add, all, conjuncts, may_move, reads_only, substitute};
 use super::take;
-use crate::plan::{Aggregate, Filter, Join, JoinKind, JoinStrategy, Node};
+use crate::plan::walk::children_mut;
+use crate::plan::{Aggregate, Apply, Filter, Join, JoinKind, JoinStrategy, Node, budget};
+
+/// How many filters may be put between the subqueries of one [`Apply`]; each makes the plan two nodes deeper.
+const SPLITS_MAX: usize = 8;
+/// A condition is not rewritten in terms of what a projection computes if that makes it larger than this many parts.
+const PARTS_MAX: usize = 4096;
 
 /// Moves every condition of the tree as far down as it can go.
 pub(super) fn push_down(node: &mut Node) {
-    let pushed = push(take(node), Vec::new());
-    *node = pushed;
+    push(node, Vec::new());
 }
 
-/// The node with `conditions`, over its output, applied as deep as possible.
-fn push(node: Node, mut conditions: Vec<Expr>) -> Node {
+/// Applies `conditions`, over the node's output, as deep as possible.
+fn push(node: &mut Node, mut conditions: Vec<Expr>) {
     match node {
         Node::Filter(filter) => {
-            let (movable, fixed): (Vec<_>, Vec<_>) =
-                conjuncts(filter.predicate).into_iter().partition(may_move);
+            let predicate = std::mem::replace(&mut filter.predicate, Expr::literal(true, TypeKind::Bool));
+            let (movable, fixed): (Vec<_>, Vec<_>) = conjuncts(predicate).into_iter().partition(may_move);
+            *node = take(&mut filter.input);
             if fixed.is_empty() {
                 conditions.extend(movable);
-                return push(*filter.input, conditions);
+                return push(node, conditions);
             }
             // What is volatile sees the rows that it saw before: nothing passes it from above.
-            above(above(push(*filter.input, movable), fixed), conditions)
+            push(node, movable);
+            above(node, fixed);
+            above(node, conditions);
         }
-        Node::Project(mut project) => {
-            let (through, stay): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|condition| {
-                let read = condition.columns();
-                read.iter().all(|column| project.expressions.get(*column).is_some_and(may_move))
-            });
-            let through = through.into_iter().map(|condition| substitute(condition, &project.expressions));
-            *project.input = push(take(&mut project.input), through.collect());
-            above(Node::Project(project), stay)
+        Node::Project(project) => {
+            let (mut through, mut stay) = (Vec::new(), Vec::new());
+            for condition in conditions {
+                match over_input(&condition, &project.expressions) {
+                    Some(over) => through.push(over),
+                    None => stay.push(condition),
+                }
+            }
+            push(&mut project.input, through);
+            above(node, stay);
         }
-        Node::Join(join) => push_join(join, conditions),
-        Node::Apply(mut apply) => {
-            let width = apply.input.width();
-            let (through, stay): (Vec<_>, Vec<_>) =
-                conditions.into_iter().partition(|condition| reads_only(condition, |column| column < width));
-            *apply.input = push(take(&mut apply.input), through);
-            push_down(&mut apply.subquery);
-            above(Node::Apply(apply), stay)
+        Node::Join(join) => {
+            let stay = push_join(join, conditions);
+            above(node, stay);
         }
-        Node::Aggregate(aggregate) => push_aggregate(aggregate, conditions),
-        Node::Sort(mut sort) if sort.limit.is_none() => {
-            *sort.input = push(take(&mut sort.input), conditions);
-            Node::Sort(sort)
+        Node::Apply(_) => push_apply(node, conditions),
+        Node::Aggregate(aggregate) => {
+            let stay = push_aggregate(aggregate, conditions);
+            above(node, stay);
         }
-        Node::Distinct(mut distinct) if distinct.on.is_none() => {
-            *distinct.input = push(take(&mut distinct.input), conditions);
-            Node::Distinct(distinct)
+        Node::Sort(sort) if sort.limit.is_none() => push(&mut sort.input, conditions),
+        Node::Distinct(distinct) if distinct.on.is_none() => push(&mut distinct.input, conditions),
+        Node::Append(append) => append.inputs.iter_mut().for_each(|input| push(input, conditions.clone())),
+        Node::SetOperation(operation) => {
+            push(&mut operation.left, conditions.clone());
+            push(&mut operation.right, conditions);
         }
-        Node::SetOperation(mut operation) => {
-            *operation.left = push(take(&mut operation.left), conditions.clone());
-            *operation.right = push(take(&mut operation.right), conditions);
-            Node::SetOperation(operation)
-        }
-        Node::VirtualScan(mut scan) => {
-            add(&mut scan.filter, conditions);
-            Node::VirtualScan(scan)
-        }
-        Node::Scan(mut scan) if scan.limit.is_none() => {
+        Node::VirtualScan(scan) => add(&mut scan.filter, conditions),
+        Node::Scan(scan) if scan.limit.is_none() => {
             if scan.lock.is_some() {
                 add(&mut scan.recheck, conditions.clone());
             }
             add(&mut scan.filter, conditions);
-            Node::Scan(scan)
         }
-        mut node @ (Node::Sort(_)
+        Node::Sort(_)
         | Node::Distinct(_)
         | Node::Limit(_)
         | Node::Scan(_)
         | Node::FunctionScan(_)
-        | Node::Values(_)) => {
-            for input in super::inputs(&mut node) {
-                push_down(input);
-            }
-            above(node, conditions)
+        | Node::Values(_) => {
+            children_mut(node).into_iter().for_each(push_down);
+            above(node, conditions);
         }
     }
 }
 
-/// The node under a filter, if there is anything to filter by.
-fn above(node: Node, conditions: Vec<Expr>) -> Node {
-    match all(conditions) {
-        Some(predicate) => Node::Filter(Filter { input: Box::new(node), predicate }),
-        None => node,
+/// Puts the node under a filter, if there is anything to filter by.
+fn above(node: &mut Node, conditions: Vec<Expr>) {
+    if let Some(predicate) = all(conditions) {
+        let input = Box::new(take(node));
+        *node = Node::Filter(Filter { input, predicate });
     }
 }
 
-/// Conditions on the keys of groups hold of each of their rows.
-fn push_aggregate(mut aggregate: Aggregate, conditions: Vec<Expr>) -> Node {
-    let keys = aggregate.keys.len();
-    let (through, stay): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|condition| {
-        keys > 0 && reads_only(condition, |column| aggregate.keys.get(column).is_some_and(may_move))
-    });
-    let through = through.into_iter().map(|condition| substitute(condition, &aggregate.keys));
-    *aggregate.input = push(take(&mut aggregate.input), through.collect());
-    above(Node::Aggregate(aggregate), stay)
+/// A condition over what a projection computes as one over its input.
+fn over_input(condition: &Expr, expressions: &[Expr]) -> Option<Expr> {
+    let mut parts = budget::parts(condition);
+    for column in condition.columns() {
+        let expression = expressions.get(column).filter(|expression| may_move(expression))?;
+        parts = parts.saturating_add(budget::parts(expression));
+    }
+    (parts <= PARTS_MAX).then(|| substitute(condition.clone(), expressions))
 }
 
-fn push_join(mut join: Join, conditions: Vec<Expr>) -> Node {
+/// Conditions that read only the input, or only the answers of the first subqueries, are met before the others run.
+fn push_apply(node: &mut Node, conditions: Vec<Expr>) {
+    let Node::Apply(apply) = node else { return };
+    let width = apply.input.width();
+    let (below, mut rest): (Vec<_>, Vec<_>) =
+        conditions.into_iter().partition(|condition| reads_only(condition, |column| column < width));
+    push(&mut apply.input, below);
+    apply.subqueries.iter_mut().for_each(|subquery| push_down(&mut subquery.node));
+    let mut subqueries = std::mem::take(&mut apply.subqueries).into_iter().peekable();
+    let mut known = width;
+    let mut splits = 0;
+    *node = take(&mut apply.input);
+    let mut together = Vec::new();
+    while let Some(subquery) = subqueries.next() {
+        together.push(subquery);
+        known = known.saturating_add(1);
+        let met = |condition: &Expr| reads_only(condition, |column| column < known);
+        let splits_here = splits < SPLITS_MAX && rest.iter().any(met);
+        if splits_here || subqueries.peek().is_none() {
+            let input = Box::new(take(node));
+            *node = Node::Apply(Apply { input, subqueries: std::mem::take(&mut together) });
+            let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(met);
+            above(node, now);
+            rest = later;
+            splits += 1;
+        }
+    }
+    above(node, rest);
+}
+
+/// Conditions on the keys of groups hold of each of their rows.
+fn push_aggregate(aggregate: &mut Aggregate, conditions: Vec<Expr>) -> Vec<Expr> {
+    let (mut through, mut stay) = (Vec::new(), Vec::new());
+    for condition in conditions {
+        match over_input(&condition, &aggregate.keys) {
+            Some(over) if !aggregate.keys.is_empty() => through.push(over),
+            _ => stay.push(condition),
+        }
+    }
+    push(&mut aggregate.input, through);
+    stay
+}
+
+/// The conditions that have to stay above the join.
+fn push_join(join: &mut Join, conditions: Vec<Expr>) -> Vec<Expr> {
     let width = join.left.width();
     let of_left = |condition: &Expr| reads_only(condition, |column| column < width);
     let of_right = |condition: &Expr| {
@@ -147,13 +187,13 @@ fn push_join(mut join: Join, conditions: Vec<Expr>) -> Node {
         .into_iter()
         .map(|condition| condition.map_columns(&|column| column.saturating_sub(width)))
         .collect();
-    *join.left = push(take(&mut join.left), left);
-    *join.right = push(take(&mut join.right), right);
+    push(&mut join.left, left);
+    push(&mut join.right, right);
     if matches!(join.strategy, JoinStrategy::NestedLoop) {
-        pairs = hash_equal_keys(&mut join, pairs, width);
+        pairs = hash_equal_keys(join, pairs, width);
     }
     join.condition = all(pairs);
-    above(Node::Join(join), stay)
+    stay
 }
 
 /// Turns `left = right` conditions into keys to hash; what remains is checked of each pair.

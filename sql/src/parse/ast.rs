@@ -134,6 +134,10 @@ pub enum Body {
     },
     /// DEALLOCATE; ALL is `None`.
     Deallocate(Option<String>),
+    /// CLOSE name; CLOSE ALL is `None`.
+    Close(Option<String>),
+    /// UNLISTEN: there is nothing that one could listen to.
+    Unlisten,
     /// DISCARD
     Discard(Discard),
     /// VACUUM of these tables; of all if none is named.
@@ -172,17 +176,24 @@ pub enum QueryBody {
     Values(Vec<Vec<Expr>>),
     /// A query between parentheses.
     Query(Box<Query>),
-    /// UNION, INTERSECT, EXCEPT
+    /// UNION, INTERSECT, EXCEPT: operations that bind equally, from the left.
     SetOperation {
-        /// Which.
-        kind: SetOperationKind,
-        /// ALL
-        all: bool,
-        /// Left input.
-        left: Box<QueryBody>,
-        /// Right input.
-        right: Box<QueryBody>,
+        /// The first input.
+        first: Box<QueryBody>,
+        /// The others, at least one.
+        rest: Vec<SetBranch>,
     },
+}
+
+/// An operation on sets and its right input.
+#[derive(Debug, Clone)]
+pub struct SetBranch {
+    /// Which.
+    pub kind: SetOperationKind,
+    /// ALL
+    pub all: bool,
+    /// The right input.
+    pub body: QueryBody,
 }
 
 /// Operations on sets.
@@ -533,6 +544,8 @@ pub enum ExprKind {
         low: Box<Expr>,
         /// b
         high: Box<Expr>,
+        /// SYMMETRIC: the bounds in either order.
+        symmetric: bool,
         /// NOT BETWEEN
         negated: bool,
     },

@@ -1,34 +1,29 @@
-//! Statements by their first words. What is a command of its own is parsed here; the rest goes to [`adapt`].
+//! Statements by their first words. What is a command of its own is parsed here; the rest goes to [`grammar`].
 
-use sqlparser::tokenizer::Token;
+use std::sync::Arc;
 
-use super::adapt;
-use super::ast::{Body, Discard, Expr, QualifiedName, TypeName};
+use super::ast::{Body, Discard, Expr, QualifiedName, Statement, TypeName};
 use super::cursor::Cursor;
+use super::lexer::Kind;
 use super::option::{boolean, option_value};
-use super::source::Source;
-use super::{copy, setting, transaction};
+use super::{copy, grammar, setting, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
-const UNSUPPORTED: [&str; 24] = [
-    "call", "cluster", "close", "comment", "declare", "do", "fetch", "grant", "import", "listen", "load",
-    "lock", "merge", "move", "notify", "reassign", "refresh", "reindex", "revoke", "security", "unlisten",
-    "create", "drop", "alter",
+const UNSUPPORTED: [&str; 19] = [
+    "call", "cluster", "comment", "declare", "do", "fetch", "grant", "import", "listen", "load", "lock",
+    "merge", "move", "notify", "reassign", "refresh", "reindex", "revoke", "security",
 ];
 
-/// The statement between two tokens.
-pub(super) fn body(source: &Source<'_>, start: usize, end: usize) -> Result<Body> {
-    let mut cursor = Cursor::new(source, start, end);
-    let Some(word) = cursor.word() else {
-        // A query between parentheses.
-        return adapt::statement(source, start, end);
-    };
+/// The statement that is next.
+pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
+    let Some(word) = cursor.word() else { return preparable(cursor) };
     let parse = match word.as_str() {
-        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "truncate" => {
-            return adapt::statement(source, start, end);
-        }
-        "create" | "drop" | "alter" if is_known_ddl(&cursor) => return adapt::statement(source, start, end),
+        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" => return preparable(cursor),
+        "truncate" => return grammar::truncate(cursor),
+        "create" => return grammar::create(cursor),
+        "drop" => return grammar::drop(cursor),
+        "alter" => return grammar::alter(cursor),
         "begin" => transaction::begin,
         "start" => transaction::start_transaction,
         "commit" | "end" => transaction::commit,
@@ -43,68 +38,57 @@ pub(super) fn body(source: &Source<'_>, start: usize, end: usize) -> Result<Body
         "prepare" => prepare,
         "execute" => execute,
         "deallocate" => deallocate,
+        "close" => close,
+        "unlisten" => unlisten,
         "discard" => discard,
         "vacuum" => vacuum,
         "analyze" | "analyse" => analyze,
         "checkpoint" => checkpoint,
-        word if UNSUPPORTED.contains(&word) => return Err(unsupported(&cursor, word)),
+        word if UNSUPPORTED.contains(&word) => return Err(cursor.unsupported(word.to_uppercase())),
         _ => return Err(cursor.error()),
     };
     cursor.advance();
-    let body = parse(&mut cursor)?;
-    cursor.finish()?;
-    Ok(body)
+    parse(cursor)
 }
 
-fn is_known_ddl(cursor: &Cursor<'_, '_>) -> bool {
-    // CREATE UNLOGGED TABLE, CREATE UNIQUE INDEX, and what the adapter refuses by name (CREATE TEMPORARY TABLE).
-    const BETWEEN: [&str; 6] = ["unlogged", "unique", "temporary", "temp", "global", "local"];
-    let words = (1..4).filter_map(|ahead| cursor.word_at(ahead));
-    words
-        .take_while(|word| BETWEEN.contains(&word.as_str()) || matches!(word.as_str(), "table" | "index"))
-        .any(|word| word == "table" || word == "index" && cursor.word().as_deref() != Some("alter"))
+/// A query, INSERT, UPDATE or DELETE: what PREPARE, EXPLAIN and COPY take.
+pub(super) fn preparable(cursor: &mut Cursor<'_>) -> Result<Body> {
+    match cursor.keyword() {
+        "with" => grammar::statement_with(cursor),
+        "insert" => grammar::insert(cursor),
+        "update" => grammar::update(cursor),
+        "delete" => grammar::delete(cursor),
+        _ if grammar::is_query(cursor) => Ok(Body::Query(Box::new(grammar::query(cursor)?))),
+        _ => Err(cursor.error()),
+    }
 }
 
-fn unsupported(cursor: &Cursor<'_, '_>, word: &str) -> Error {
-    let what = match cursor.word_at(1) {
-        Some(second) if matches!(word, "create" | "drop" | "alter") => format!("{word} {second}"),
-        _ => word.to_owned(),
-    };
-    Error::unsupported(what.to_uppercase()).at(cursor.at())
-}
-
-fn explain(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+fn explain(cursor: &mut Cursor<'_>) -> Result<Body> {
     let mut analyze = false;
-    if cursor.peek() == Some(&Token::LParen) && !starts_query(cursor.word_at(1).as_deref()) {
+    let options = cursor.is_symbol("(")
+        && !matches!(cursor.peek_at(1).keyword, "select" | "with" | "values" | "table")
+        && !cursor.peek_at(1).is_symbol("(");
+    if options {
         analyze = explain_options(cursor)?;
     } else {
         analyze |= cursor.accept("analyze") || cursor.accept("analyse");
         cursor.accept("verbose");
     }
-    let at = cursor.at();
-    let explained = body(cursor.source, cursor.next, cursor.end)?;
-    cursor.next = cursor.end;
-    match explained {
-        Body::Query(_) | Body::Insert(_) | Body::Update(_) | Body::Delete(_) => {
-            Ok(Body::Explain { body: Box::new(explained), analyze })
-        }
-        Body::Execute { .. } => Err(Error::unsupported("EXPLAIN EXECUTE").at(at)),
-        _ => Err(cursor.source.syntax_error(cursor.source.tokens.partition_point(|token| token.at < at))),
+    if cursor.is("execute") {
+        return Err(cursor.unsupported("EXPLAIN EXECUTE"));
     }
-}
-
-fn starts_query(word: Option<&str>) -> bool {
-    matches!(word, Some("select" | "with" | "values" | "table"))
+    let body = Box::new(preparable(cursor)?);
+    Ok(Body::Explain { body, analyze })
 }
 
 /// Reads `(ANALYZE, COSTS off, …)`; whether to analyze.
-fn explain_options(cursor: &mut Cursor<'_, '_>) -> Result<bool> {
+fn explain_options(cursor: &mut Cursor<'_>) -> Result<bool> {
     let mut analyze = false;
-    cursor.expect_token(&Token::LParen)?;
-    loop {
+    cursor.expect_symbol("(")?;
+    cursor.list(|cursor| {
         let at = cursor.at();
-        let option = cursor.name()?.value;
-        let value = option_value(cursor);
+        let option = cursor.label()?.value;
+        let value = option_value(cursor)?;
         match option.as_str() {
             "analyze" | "analyse" => analyze = boolean(&option, value.as_deref(), at)?,
             "verbose" | "costs" | "settings" | "buffers" | "wal" | "timing" | "summary" => {
@@ -118,86 +102,67 @@ fn explain_options(cursor: &mut Cursor<'_, '_>) -> Result<bool> {
                 return Err(Error::new("42601", format!("unrecognized EXPLAIN option \"{option}\"")).at(at));
             }
         }
-        if !cursor.accept_token(&Token::Comma) {
-            break;
-        }
-    }
-    cursor.expect_token(&Token::RParen)?;
+        Ok(())
+    })?;
+    cursor.expect_symbol(")")?;
     Ok(analyze)
 }
 
-fn prepare(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.word().as_deref() == Some("transaction") && cursor.peek_at(1).is_some_and(is_string) {
-        return Err(Error::unsupported("PREPARE TRANSACTION").at(cursor.at()));
+fn prepare(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.is("transaction") && cursor.peek_at(1).kind == Kind::String {
+        return Err(cursor.unsupported("PREPARE TRANSACTION"));
     }
     let name = cursor.name()?.value;
     let mut types: Vec<TypeName> = Vec::new();
-    if cursor.peek() == Some(&Token::LParen) {
-        let closing = cursor.closing()?;
-        for (from, to) in items(cursor, closing) {
-            types.push(adapt::type_name(cursor.source, from, to)?);
-        }
-        cursor.next = closing.saturating_add(1);
+    if cursor.accept_symbol("(") {
+        types = cursor.list(grammar::type_name)?;
+        cursor.expect_symbol(")")?;
     }
     cursor.expect("as")?;
-    let statement = super::statement(cursor.source, cursor.next, cursor.end)?;
-    match statement.body {
-        Body::Query(_) | Body::Insert(_) | Body::Update(_) | Body::Delete(_) => {}
-        _ => return Err(cursor.error()),
-    }
-    cursor.next = cursor.end;
-    Ok(Body::Prepare { name, types, statement: Box::new(statement) })
+    let start = cursor.start();
+    let body = preparable(cursor)?;
+    let text = Arc::from(cursor.text_from(start));
+    let statement = Box::new(Statement { body, text, parameters: cursor.parameters });
+    Ok(Body::Prepare { name, types, statement })
 }
 
-fn is_string(token: &Token) -> bool {
-    matches!(token, Token::SingleQuotedString(_))
-}
-
-fn execute(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+fn execute(cursor: &mut Cursor<'_>) -> Result<Body> {
     let name = cursor.name()?.value;
     let mut arguments: Vec<Expr> = Vec::new();
-    if cursor.peek() == Some(&Token::LParen) {
-        let closing = cursor.closing()?;
-        for (from, to) in items(cursor, closing) {
-            arguments.push(adapt::expression(cursor.source, from, to)?);
-        }
-        cursor.next = closing.saturating_add(1);
+    if cursor.accept_symbol("(") {
+        arguments = grammar::expressions(cursor)?;
+        cursor.expect_symbol(")")?;
     }
     Ok(Body::Execute { name, arguments })
 }
 
-/// The stretches of tokens between the commas of a list whose opening parenthesis is next.
-fn items(cursor: &Cursor<'_, '_>, closing: usize) -> Vec<(usize, usize)> {
-    let first = cursor.next.saturating_add(1);
-    let mut items = Vec::new();
-    let mut depth = 0_usize;
-    let mut start = first;
-    for place in first..=closing {
-        match cursor.source.tokens.get(place).map(|placed| &placed.token.token) {
-            Some(Token::LParen | Token::LBracket) => depth = depth.saturating_add(1),
-            Some(Token::RParen | Token::RBracket) if depth > 0 => depth = depth.saturating_sub(1),
-            Some(Token::Comma | Token::RParen) if depth == 0 => {
-                if place > start || place < closing {
-                    items.push((start, place));
-                }
-                start = place.saturating_add(1);
-            }
-            _ => {}
-        }
+fn deallocate(cursor: &mut Cursor<'_>) -> Result<Body> {
+    let alone = cursor.peek_at(1).kind == Kind::End || cursor.peek_at(1).is_symbol(";");
+    if cursor.is("prepare") && !alone {
+        cursor.advance();
     }
-    items
-}
-
-fn deallocate(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.peek_at(1).is_some() {
-        cursor.expect("prepare")?;
+    if cursor.accept("all") {
+        return Ok(Body::Deallocate(None));
     }
-    let all = cursor.word().as_deref() == Some("all");
     let name = cursor.name()?.value;
-    Ok(Body::Deallocate(if all { None } else { Some(name) }))
+    Ok(Body::Deallocate(Some(name)))
 }
 
-fn discard(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+fn close(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.accept("all") {
+        return Ok(Body::Close(None));
+    }
+    Ok(Body::Close(Some(cursor.name()?.value)))
+}
+
+fn unlisten(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if !cursor.accept_symbol("*") {
+        cursor.name()?;
+    }
+    Ok(Body::Unlisten)
+}
+
+fn discard(cursor: &mut Cursor<'_>) -> Result<Body> {
     let what = match cursor.word().as_deref() {
         Some("all") => Discard::All,
         Some("plans") => Discard::Plans,
@@ -209,12 +174,12 @@ fn discard(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
     Ok(Body::Discard(what))
 }
 
-fn checkpoint(_cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+fn checkpoint(_cursor: &mut Cursor<'_>) -> Result<Body> {
     Ok(Body::Checkpoint)
 }
 
-fn vacuum(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.peek() == Some(&Token::LParen) {
+fn vacuum(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.is_symbol("(") {
         const OPTIONS: [&str; 12] = [
             "full",
             "freeze",
@@ -239,8 +204,8 @@ fn vacuum(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
     maintained_tables(cursor).map(Body::Vacuum)
 }
 
-fn analyze(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.peek() == Some(&Token::LParen) {
+fn analyze(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.is_symbol("(") {
         maintenance_options(cursor, "ANALYZE", &["verbose", "skip_locked", "buffer_usage_limit"])?;
     } else {
         cursor.accept("verbose");
@@ -248,32 +213,32 @@ fn analyze(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
     maintained_tables(cursor).map(Body::Analyze)
 }
 
-fn maintenance_options(cursor: &mut Cursor<'_, '_>, command: &str, options: &[&str]) -> Result<()> {
-    cursor.expect_token(&Token::LParen)?;
+fn maintenance_options(cursor: &mut Cursor<'_>, command: &str, options: &[&str]) -> Result<()> {
+    cursor.expect_symbol("(")?;
     loop {
-        let option = cursor.name()?;
+        let option = cursor.label()?;
         if !options.contains(&option.value.as_str()) {
             let message = format!("unrecognized {command} option \"{}\"", option.value);
             return Err(Error::new("42601", message).at(option.at));
         }
-        option_value(cursor);
-        if !cursor.accept_token(&Token::Comma) {
-            return cursor.expect_token(&Token::RParen);
+        option_value(cursor)?;
+        if !cursor.accept_symbol(",") {
+            return cursor.expect_symbol(")");
         }
     }
 }
 
-fn maintained_tables(cursor: &mut Cursor<'_, '_>) -> Result<Vec<QualifiedName>> {
+fn maintained_tables(cursor: &mut Cursor<'_>) -> Result<Vec<QualifiedName>> {
     let mut tables = Vec::new();
     if cursor.is_at_end() {
         return Ok(tables);
     }
     loop {
         tables.push(cursor.qualified_name()?);
-        if cursor.peek() == Some(&Token::LParen) {
+        if cursor.is_symbol("(") {
             cursor.name_list()?;
         }
-        if !cursor.accept_token(&Token::Comma) {
+        if !cursor.accept_symbol(",") {
             return Ok(tables);
         }
     }

@@ -1,37 +1,39 @@
 //! COPY, in its newer form with options between parentheses and in the older one without.
 
-use sqlparser::tokenizer::Token;
-
-use super::adapt;
 use super::ast::{Body, Copy, CopyFormat, CopyOptions};
+use super::command;
 use super::cursor::Cursor;
+use super::lexer::Kind;
 use super::option::{boolean, option_value};
 use crate::error::{Error, Result};
 
 /// After COPY.
-pub(super) fn copy(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.peek() == Some(&Token::LParen) {
-        let closing = cursor.closing()?;
+pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.is_symbol("(") {
+        if matches!(cursor.peek_at(1).keyword, "insert" | "update" | "delete") {
+            return Err(cursor.unsupported("COPY of a statement that is no query"));
+        }
+        cursor.advance();
         let at = cursor.at();
-        let query = match adapt::statement(cursor.source, cursor.next.saturating_add(1), closing)? {
+        let query = match command::preparable(cursor)? {
             Body::Query(query) => query,
             _ => return Err(Error::unsupported("COPY of a statement that is no query").at(at)),
         };
-        cursor.next = closing.saturating_add(1);
+        cursor.expect_symbol(")")?;
         cursor.expect("to")?;
         stream(cursor, "stdout")?;
         let options = options(cursor, false)?;
         return Ok(Body::Copy(Box::new(Copy::QueryTo { query, options })));
     }
-    if cursor.word().as_deref() == Some("binary") && cursor.word_at(1).is_some_and(|word| word != "from") {
+    if cursor.is("binary") && !matches!(cursor.peek_at(1).keyword, "from" | "to") {
         return Err(Error::unsupported("COPY in binary format").at(cursor.at()));
     }
     let table = cursor.qualified_name()?;
-    let columns = if cursor.peek() == Some(&Token::LParen) { Some(cursor.name_list()?) } else { None };
+    let columns = if cursor.is_symbol("(") { Some(cursor.name_list()?) } else { None };
     if cursor.accept("from") {
         stream(cursor, "stdin")?;
         let options = options(cursor, true)?;
-        if cursor.word().as_deref() == Some("where") {
+        if cursor.is("where") {
             return Err(Error::unsupported("COPY FROM with WHERE").at(cursor.at()));
         }
         return Ok(Body::Copy(Box::new(Copy::From { table, columns, options })));
@@ -42,7 +44,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
     Ok(Body::Copy(Box::new(Copy::TableTo { table, columns, options })))
 }
 
-fn stream(cursor: &mut Cursor<'_, '_>, expected: &str) -> Result<()> {
+fn stream(cursor: &mut Cursor<'_>, expected: &str) -> Result<()> {
     match cursor.word().as_deref() {
         Some("stdin" | "stdout") => {
             if cursor.word().as_deref() != Some(expected) {
@@ -52,7 +54,7 @@ fn stream(cursor: &mut Cursor<'_, '_>, expected: &str) -> Result<()> {
             Ok(())
         }
         Some("program") => Err(Error::unsupported("COPY with PROGRAM").at(cursor.at())),
-        _ if matches!(cursor.peek(), Some(Token::SingleQuotedString(_))) => {
+        _ if cursor.peek().kind == Kind::String => {
             Err(Error::unsupported("COPY with a file on the server").at(cursor.at()))
         }
         _ => Err(cursor.error()),
@@ -71,31 +73,31 @@ struct Given {
     escape: Option<String>,
 }
 
-fn options(cursor: &mut Cursor<'_, '_>, from: bool) -> Result<CopyOptions> {
+fn options(cursor: &mut Cursor<'_>, from: bool) -> Result<CopyOptions> {
     let mut given = Given::default();
     let at = cursor.at();
     cursor.accept("with");
-    if cursor.accept_token(&Token::LParen) {
+    if cursor.accept_symbol("(") {
         loop {
             option(cursor, &mut given, from)?;
-            if !cursor.accept_token(&Token::Comma) {
+            if !cursor.accept_symbol(",") {
                 break;
             }
         }
-        cursor.expect_token(&Token::RParen)?;
+        cursor.expect_symbol(")")?;
     } else {
-        while !cursor.is_at_end() && cursor.word().as_deref() != Some("where") {
+        while !cursor.is_at_end() && !cursor.is("where") {
             old_option(cursor, &mut given)?;
         }
     }
     finish(given).map_err(|error| error.at(at))
 }
 
-fn option(cursor: &mut Cursor<'_, '_>, given: &mut Given, from: bool) -> Result<()> {
-    let name = cursor.name()?;
+fn option(cursor: &mut Cursor<'_>, given: &mut Given, from: bool) -> Result<()> {
+    let name = cursor.label()?;
     let at = name.at;
     match name.value.as_str() {
-        "format" => match option_value(cursor).as_deref() {
+        "format" => match option_value(cursor)?.as_deref() {
             Some("text") => given.csv = false,
             Some("csv") => given.csv = true,
             Some("binary") => return Err(Error::unsupported("COPY in binary format").at(at)),
@@ -105,9 +107,9 @@ fn option(cursor: &mut Cursor<'_, '_>, given: &mut Given, from: bool) -> Result<
             None => return Err(cursor.error()),
         },
         "freeze" => {
-            boolean("freeze", option_value(cursor).as_deref(), at)?;
+            boolean("freeze", option_value(cursor)?.as_deref(), at)?;
         }
-        "header" => match option_value(cursor) {
+        "header" => match option_value(cursor)? {
             Some(value) if value.eq_ignore_ascii_case("match") => {
                 if !from {
                     return Err(Error::new("0A000", "cannot use \"match\" with HEADER in COPY TO").at(at));
@@ -131,10 +133,10 @@ fn option(cursor: &mut Cursor<'_, '_>, given: &mut Given, from: bool) -> Result<
 }
 
 /// `DELIMITER AS '|' NULL AS '' CSV HEADER …`
-fn old_option(cursor: &mut Cursor<'_, '_>, given: &mut Given) -> Result<()> {
+fn old_option(cursor: &mut Cursor<'_>, given: &mut Given) -> Result<()> {
     let at = cursor.at();
     let Some(word) = cursor.word() else { return Err(cursor.error()) };
-    cursor.advance();
+    let token = cursor.advance();
     let mut argument = || {
         cursor.accept("as");
         text(cursor)
@@ -150,13 +152,13 @@ fn old_option(cursor: &mut Cursor<'_, '_>, given: &mut Given) -> Result<()> {
         "escape" => given.escape = Some(argument()?),
         "encoding" => encoding(&argument()?, at)?,
         "force" => return Err(Error::unsupported("COPY with FORCE").at(at)),
-        _ => return Err(cursor.source.syntax_error(cursor.next.saturating_sub(1))),
+        _ => return Err(cursor.error_at(&token)),
     }
     Ok(())
 }
 
-fn text(cursor: &mut Cursor<'_, '_>) -> Result<String> {
-    cursor.string().ok_or_else(|| cursor.error())
+fn text(cursor: &mut Cursor<'_>) -> Result<String> {
+    cursor.string()?.ok_or_else(|| cursor.error())
 }
 
 fn encoding(name: &str, at: usize) -> Result<()> {

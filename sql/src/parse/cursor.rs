@@ -1,71 +1,117 @@
-//! A place among the tokens of a statement, for what is parsed by hand.
-
-use sqlparser::tokenizer::Token;
+//! A place among the tokens of a query string, and how deep and how large what is read from there may become.
+//!
+//! # Invariants
+//! - No tree that is made of the tokens is higher than [`HEIGHT_MAX`]: whatever walks it may recurse.
+//! - No query string makes more than [`TOKENS_MAX`] tokens: a tree takes about a hundred bytes for each.
 
 use super::ast::{Name, QualifiedName};
-use super::source::Source;
+use super::keyword::Category;
+use super::lexer::{Kind, Lexer, Token};
 use crate::error::{Error, Result};
 
-/// Longest name in bytes; what is longer is cut off, as PostgreSQL does.
-const NAME_BYTES_MAX: usize = 63;
+/// How high a tree may become: parentheses, operators and queries within each other, counted together.
+pub(super) const HEIGHT_MAX: usize = 1000;
+/// How many tokens a query string may have.
+const TOKENS_MAX: usize = 8_000_000;
+/// How many tokens can be looked at before they are read.
+const AHEAD: usize = 4;
 
-/// Reads tokens from `next` up to `end`.
-pub(super) struct Cursor<'s, 'a> {
-    pub(super) source: &'s Source<'a>,
-    pub(super) next: usize,
-    pub(super) end: usize,
+/// Reads tokens.
+pub(super) struct Cursor<'a> {
+    sql: &'a str,
+    lexer: Lexer<'a>,
+    ahead: [Token<'a>; AHEAD],
+    tokens: usize,
+    /// The byte behind the last token that was read.
+    end: usize,
+    /// How deep the parser is.
+    depth: usize,
+    /// How high the tree is that is being made.
+    height: usize,
+    /// The largest n of the `$n` that were read.
+    pub(super) parameters: usize,
 }
 
-impl<'s, 'a> Cursor<'s, 'a> {
-    pub(super) fn new(source: &'s Source<'a>, next: usize, end: usize) -> Self {
-        Self { source, next, end }
+impl<'a> Cursor<'a> {
+    pub(super) fn new(sql: &'a str) -> Self {
+        let mut lexer = Lexer::new(sql);
+        let ahead = std::array::from_fn(|_| lexer.token());
+        Self { sql, lexer, ahead, tokens: 0, end: 0, depth: 0, height: 0, parameters: 0 }
     }
 
     /// The next token.
-    pub(super) fn peek(&self) -> Option<&'s Token> {
-        self.peek_at(0)
+    pub(super) fn peek(&self) -> &Token<'a> {
+        let [next, ..] = &self.ahead;
+        next
     }
 
-    /// The token `ahead` of the next.
-    pub(super) fn peek_at(&self, ahead: usize) -> Option<&'s Token> {
-        let place = self.next.saturating_add(ahead);
-        if place >= self.end {
-            return None;
-        }
-        self.source.tokens.get(place).map(|placed| &placed.token.token)
+    /// The token `ahead` of the next; at most three.
+    pub(super) fn peek_at(&self, ahead: usize) -> &Token<'a> {
+        self.ahead.get(ahead).unwrap_or_else(|| self.peek())
     }
 
     /// Where the next token stands.
     pub(super) fn at(&self) -> usize {
-        self.source.tokens.get(self.next).map_or(0, |placed| placed.at)
+        self.peek().at
     }
 
-    /// The next token if it is an unquoted word, in lower case.
+    /// The byte that the next token begins with.
+    pub(super) fn start(&self) -> usize {
+        self.peek().start
+    }
+
+    /// The text from a byte up to the last token that was read.
+    pub(super) fn text_from(&self, start: usize) -> &'a str {
+        self.sql.get(start..self.end.max(start)).unwrap_or_default()
+    }
+
+    /// The next token if it is a keyword.
+    pub(super) fn keyword(&self) -> &'static str {
+        self.peek().keyword
+    }
+
+    /// Whether the next token is this keyword.
+    pub(super) fn is(&self, keyword: &str) -> bool {
+        self.peek().keyword == keyword
+    }
+
+    /// Whether the next tokens are these keywords.
+    pub(super) fn are(&self, keywords: &[&str]) -> bool {
+        keywords.iter().enumerate().all(|(ahead, keyword)| self.peek_at(ahead).keyword == *keyword)
+    }
+
+    /// Whether the next token is this symbol or operator.
+    pub(super) fn is_symbol(&self, symbol: &str) -> bool {
+        self.peek().is_symbol(symbol)
+    }
+
+    /// The next token if it is a word without quotes, in lower case.
     pub(super) fn word(&self) -> Option<String> {
-        self.word_at(0)
+        let token = self.peek();
+        (token.kind == Kind::Word).then(|| token.text.to_ascii_lowercase())
     }
 
-    /// The same, `ahead` of the next.
-    pub(super) fn word_at(&self, ahead: usize) -> Option<String> {
-        match self.peek_at(ahead)? {
-            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_lowercase()),
-            _ => None,
+    /// Moves past one token, and answers it.
+    pub(super) fn advance(&mut self) -> Token<'a> {
+        let token = *self.peek();
+        self.tokens = self.tokens.saturating_add(1);
+        self.end = token.end();
+        self.ahead.rotate_left(1);
+        if let Some(last) = self.ahead.last_mut() {
+            *last = self.lexer.token();
         }
+        token
     }
 
-    /// Moves past one token.
-    pub(super) fn advance(&mut self) {
-        self.next = self.next.saturating_add(1);
-    }
-
-    /// Whether all tokens are read.
+    /// Whether a statement ends here.
     pub(super) fn is_at_end(&self) -> bool {
-        self.next >= self.end
+        let token = self.peek();
+        token.kind == Kind::End || token.is_symbol(";")
     }
 
     /// Reads the keyword if it is next.
     pub(super) fn accept(&mut self, keyword: &str) -> bool {
-        let accepted = self.word().is_some_and(|word| word == keyword);
+        let accepted = self.is(keyword);
         if accepted {
             self.advance();
         }
@@ -74,14 +120,19 @@ impl<'s, 'a> Cursor<'s, 'a> {
 
     /// Reads the keywords if they are next, all of them.
     pub(super) fn accept_all(&mut self, keywords: &[&str]) -> bool {
-        let accepted = keywords
-            .iter()
-            .enumerate()
-            .all(|(ahead, keyword)| self.word_at(ahead).is_some_and(|word| word == *keyword));
+        let accepted = self.are(keywords);
         if accepted {
-            self.next = self.next.saturating_add(keywords.len());
+            for _ in keywords {
+                self.advance();
+            }
         }
         accepted
+    }
+
+    /// Reads one of the keywords if it is next.
+    pub(super) fn accept_one_of(&mut self, keywords: &[&str]) -> Option<&'static str> {
+        let keyword = self.keyword();
+        keywords.contains(&keyword).then(|| self.advance().keyword)
     }
 
     /// Reads the keyword.
@@ -89,102 +140,158 @@ impl<'s, 'a> Cursor<'s, 'a> {
         if self.accept(keyword) { Ok(()) } else { Err(self.error()) }
     }
 
-    /// Reads the token if it is next.
-    pub(super) fn accept_token(&mut self, token: &Token) -> bool {
-        let accepted = self.peek() == Some(token);
+    /// Reads the symbol or operator if it is next.
+    pub(super) fn accept_symbol(&mut self, symbol: &str) -> bool {
+        let accepted = self.is_symbol(symbol);
         if accepted {
             self.advance();
         }
         accepted
     }
 
-    /// Reads the token.
-    pub(super) fn expect_token(&mut self, token: &Token) -> Result<()> {
-        if self.accept_token(token) { Ok(()) } else { Err(self.error()) }
+    /// Reads the symbol or operator.
+    pub(super) fn expect_symbol(&mut self, symbol: &str) -> Result<()> {
+        if self.accept_symbol(symbol) { Ok(()) } else { Err(self.error()) }
     }
 
-    /// All tokens have to be read now.
+    /// The statement has to end here.
     pub(super) fn finish(&self) -> Result<()> {
         if self.is_at_end() { Ok(()) } else { Err(self.error()) }
     }
 
     /// A syntax error at the next token.
     pub(super) fn error(&self) -> Error {
-        let place =
-            if self.is_at_end() && self.end >= self.source.tokens.len() { usize::MAX } else { self.next };
-        self.source.syntax_error(place)
+        self.error_at(self.peek())
     }
 
-    /// Reads a name.
+    /// A syntax error at a token.
+    pub(super) fn error_at(&self, token: &Token<'_>) -> Error {
+        match token.kind {
+            Kind::Broken => {
+                self.lexer.error.as_deref().cloned().unwrap_or_else(|| Error::internal("a token was lost"))
+            }
+            Kind::End => Error::new("42601", "syntax error at end of input").at(token.at),
+            _ => Error::new("42601", format!("syntax error at or near \"{}\"", token.text)).at(token.at),
+        }
+    }
+
+    /// 0A000 at the next token.
+    pub(super) fn unsupported(&self, clause: impl std::fmt::Display) -> Error {
+        Error::unsupported(clause).at(self.at())
+    }
+
+    /// 0A000 if one of these keywords is next, named by them.
+    pub(super) fn refuse(&self, keywords: &[&str]) -> Result<()> {
+        if self.are(keywords) { Err(self.unsupported(keywords.join(" ").to_uppercase())) } else { Ok(()) }
+    }
+
+    /// Reads a name of a column or a table.
     pub(super) fn name(&mut self) -> Result<Name> {
-        let at = self.at();
-        let Some(Token::Word(word)) = self.peek() else { return Err(self.error()) };
-        let value = fold(&word.value, word.quote_style.is_some());
+        match self.peek().category {
+            Category::Unreserved | Category::ColumnName => self.label(),
+            Category::FunctionName | Category::Reserved => Err(self.error()),
+        }
+    }
+
+    /// Reads a name that may be any word.
+    pub(super) fn label(&mut self) -> Result<Name> {
+        let token = *self.peek();
+        if !matches!(token.kind, Kind::Word | Kind::Quoted) {
+            return Err(self.error());
+        }
         self.advance();
-        Ok(Name { value, at })
+        Ok(Name { value: token.name()?, at: token.at })
     }
 
     /// Reads a name that may be qualified.
     pub(super) fn qualified_name(&mut self) -> Result<QualifiedName> {
         let first = self.name()?;
-        if !self.accept_token(&Token::Period) {
+        if !self.accept_symbol(".") {
             return Ok(QualifiedName { schema: None, name: first });
         }
-        let name = self.name()?;
-        if self.peek() == Some(&Token::Period) {
-            return Err(Error::unsupported("a table name with a database").at(first.at));
+        let name = self.label()?;
+        if self.is_symbol(".") {
+            return Err(Error::unsupported("a name with a database").at(first.at));
         }
         Ok(QualifiedName { schema: Some(first), name })
     }
 
     /// Reads names between parentheses.
     pub(super) fn name_list(&mut self) -> Result<Vec<Name>> {
-        self.expect_token(&Token::LParen)?;
-        let mut names = vec![self.name()?];
-        while self.accept_token(&Token::Comma) {
-            names.push(self.name()?);
-        }
-        self.expect_token(&Token::RParen)?;
+        self.expect_symbol("(")?;
+        let names = self.list(|cursor| cursor.name())?;
+        self.expect_symbol(")")?;
         Ok(names)
     }
 
-    /// Reads a string if one is next.
-    pub(super) fn string(&mut self) -> Option<String> {
-        let text = match self.peek()? {
-            Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text.clone(),
-            Token::DollarQuotedString(text) => text.value.clone(),
-            _ => return None,
-        };
-        self.advance();
-        Some(text)
-    }
-
-    /// The place of the parenthesis that closes the one that is next.
-    pub(super) fn closing(&self) -> Result<usize> {
-        let mut depth = 0_usize;
-        for place in self.next..self.end {
-            match self.source.tokens.get(place).map(|placed| &placed.token.token) {
-                Some(Token::LParen) => depth = depth.saturating_add(1),
-                Some(Token::RParen) => {
-                    depth = depth.saturating_sub(1);
-                    if depth == 0 {
-                        return Ok(place);
-                    }
-                }
-                _ => {}
-            }
+    /// Reads items between commas, at least one.
+    pub(super) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let mut items = vec![item(self)?];
+        while self.accept_symbol(",") {
+            items.push(item(self)?);
         }
-        Err(self.source.syntax_error(usize::MAX))
+        items.shrink_to_fit();
+        Ok(items)
     }
-}
 
-/// A name as it is stored: in lower case unless it was quoted, at most 63 bytes.
-pub(super) fn fold(name: &str, quoted: bool) -> String {
-    let mut folded = if quoted { name.to_owned() } else { name.to_lowercase() };
-    let mut end = folded.len().min(NAME_BYTES_MAX);
-    while !folded.is_char_boundary(end) {
-        end = end.saturating_sub(1);
+    /// Reads a string if one is next.
+    pub(super) fn string(&mut self) -> Result<Option<String>> {
+        if self.peek().kind != Kind::String {
+            return Ok(None);
+        }
+        let token = self.advance();
+        let mut escape = '\\';
+        if token.text.starts_with(['u', 'U']) && self.accept("uescape") {
+            let given = *self.peek();
+            let text =
+                if given.kind == Kind::String { given.string('\\')? } else { return Err(self.error()) };
+            let mut letters = text.chars();
+            match (letters.next(), letters.next()) {
+                (Some(letter), None) if !letter.is_ascii_hexdigit() && !"+'\" \t\n".contains(letter) => {
+                    escape = letter;
+                }
+                _ => return Err(Error::new("42601", "invalid Unicode escape character").at(given.at)),
+            }
+            self.advance();
+        }
+        token.string(escape).map(Some)
     }
-    folded.truncate(end);
-    folded
+
+    /// Reads a part of a tree that parts of its own kind may stand in: one level deeper, and one higher.
+    pub(super) fn level<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.tokens > TOKENS_MAX {
+            return Err(self.too_large());
+        }
+        let beside = std::mem::take(&mut self.height);
+        self.depth = self.depth.saturating_add(1);
+        if self.depth > HEIGHT_MAX {
+            return Err(self.too_deep());
+        }
+        let read = read(self)?;
+        self.depth = self.depth.saturating_sub(1);
+        self.higher()?;
+        self.height = self.height.max(beside);
+        Ok(read)
+    }
+
+    /// Puts what was read at this level under something else.
+    pub(super) fn higher(&mut self) -> Result<()> {
+        self.height = self.height.saturating_add(1);
+        if self.depth.saturating_add(self.height) > HEIGHT_MAX { Err(self.too_deep()) } else { Ok(()) }
+    }
+
+    fn too_deep(&self) -> Error {
+        Error::new("54001", "stack depth limit exceeded")
+            .detail(format!(
+                "The statement nests operators, expressions or queries more than {HEIGHT_MAX} deep."
+            ))
+            .hint("Shorten the chain or split the statement; lists (AND, OR, IN, VALUES, UNION) may be long.")
+            .at(self.at())
+    }
+
+    fn too_large(&self) -> Error {
+        Error::new("54000", "the statement is too large")
+            .detail(format!("It has more than {TOKENS_MAX} words, numbers and signs."))
+            .hint("Split it, pass values as parameters, or load rows by COPY.")
+    }
 }

@@ -1,18 +1,22 @@
 //! From SQL text to the syntax tree.
 //!
-//! The query string is split into tokens and statements ([`source`]). Queries, INSERT, UPDATE, DELETE and DDL are
-//! parsed by `sqlparser` and then taken over piece by piece ([`adapt`]): every clause of its tree is named there,
-//! and one that we do not implement is an error (0A000), never dropped. The other commands (transactions, settings,
-//! COPY, EXPLAIN …) are parsed by hand ([`command`], [`copy`], [`setting`], [`transaction`]). This directory alone names `sqlparser`.
+//! 1. The [`lexer`] finds one token after the other; nothing is kept of the text but the text.
+//! 2. A [`cursor`] reads them, and bounds how high and how large the tree may become.
+//! 3. [`command`] tells statements by their first words; [`grammar`] reads queries, statements that write and
+//!    definitions, the others are read beside it ([`copy`], [`setting`], [`transaction`]).
+//!
+//! The tree ([`ast`]) holds exactly what is understood: every clause that PostgreSQL has and we do not is an error
+//! (0A000) that names it and its place, never dropped.
 
-mod adapt;
 pub mod ast;
 mod command;
 mod copy;
 mod cursor;
+mod grammar;
+mod keyword;
+mod lexer;
 mod option;
 mod setting;
-mod source;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -21,43 +25,36 @@ pub use ast::Statement;
 
 use std::sync::Arc;
 
-use sqlparser::tokenizer::Token;
-
 use crate::error::Result;
-use source::Source;
+use cursor::Cursor;
 
 /// The statements of a query string; none for a string that holds only white space, comments and semicolons.
-/// 42601 where it is no SQL, 0A000 for SQL that is not supported, 54001 for what is nested too deeply.
+/// 42601 where it is no SQL, 0A000 for SQL that is not supported, 54001 for what is nested too deeply, 54000 for what
+/// is too large.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
-    let source = Source::new(sql)?;
+    let mut cursor = Cursor::new(sql);
     let mut statements = Vec::new();
-    let mut start = 0;
-    for place in 0..=source.tokens.len() {
-        let ends = source.tokens.get(place).is_none_or(|placed| placed.token.token == Token::SemiColon);
-        if ends {
-            if place > start {
-                statements.push(statement(&source, start, place)?);
-            }
-            start = place.saturating_add(1);
+    loop {
+        while cursor.accept_symbol(";") {}
+        if cursor.is_at_end() {
+            return Ok(statements);
         }
+        let start = cursor.start();
+        cursor.parameters = 0;
+        let body = command::body(&mut cursor)?;
+        cursor.finish()?;
+        let text = Arc::from(cursor.text_from(start));
+        statements.push(Statement { body, text, parameters: cursor.parameters });
     }
-    Ok(statements)
 }
 
 /// A single expression, such as a column's default.
 pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
-    let source = Source::new(sql)?;
-    adapt::expression(&source, 0, source.tokens.len())
-}
-
-fn statement(source: &Source<'_>, start: usize, end: usize) -> Result<Statement> {
-    let body = command::body(source, start, end)?;
-    let numbers = source.tokens.get(start..end).unwrap_or_default().iter().filter_map(|placed| match &placed
-        .token
-        .token
-    {
-        Token::Placeholder(name) => name.strip_prefix('$')?.parse::<usize>().ok(),
-        _ => None,
-    });
-    Ok(Statement { body, text: Arc::from(source.text(start, end)), parameters: numbers.max().unwrap_or(0) })
+    let mut cursor = Cursor::new(sql);
+    let expression = grammar::expression(&mut cursor)?;
+    if cursor.is_symbol(";") {
+        return Err(cursor.error());
+    }
+    cursor.finish()?;
+    Ok(expression)
 }

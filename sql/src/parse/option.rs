@@ -1,22 +1,20 @@
 //! Options between parentheses, as COPY, EXPLAIN and VACUUM take them.
 
-use sqlparser::tokenizer::Token;
-
 use super::cursor::Cursor;
+use super::lexer::Kind;
 use crate::error::{Error, Result};
 
-/// The value of an option between parentheses: a word, a string or a number, if there is one.
-pub(super) fn option_value(cursor: &mut Cursor<'_, '_>) -> Option<String> {
-    if let Some(text) = cursor.string() {
-        return Some(text);
-    }
-    let value = match cursor.peek()? {
-        Token::Word(word) => word.value.clone(),
-        Token::Number(number, _) => number.clone(),
-        _ => return None,
+/// The value of an option: a word (in lower case), a string or a number, if there is one.
+pub(super) fn option_value(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
+    let token = *cursor.peek();
+    let value = match token.kind {
+        Kind::String => return cursor.string(),
+        Kind::Word | Kind::Quoted => token.name()?,
+        Kind::Number => token.text.to_owned(),
+        _ => return Ok(None),
     };
     cursor.advance();
-    Some(value)
+    Ok(Some(value))
 }
 
 /// An option's value as a boolean; true if it has none.

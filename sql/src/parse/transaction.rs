@@ -1,25 +1,24 @@
 //! Transaction blocks and savepoints.
 
-use sqlparser::tokenizer::Token;
-
 use super::ast::{AccessMode, Body, Isolation, TransactionModes};
 use super::cursor::Cursor;
+use super::lexer::Kind;
 use crate::error::{Error, Result};
 
 /// After BEGIN.
-pub(super) fn begin(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+pub(super) fn begin(cursor: &mut Cursor<'_>) -> Result<Body> {
     let _ = cursor.accept("work") || cursor.accept("transaction");
     transaction_modes(cursor).map(Body::Begin)
 }
 
 /// After START.
-pub(super) fn start_transaction(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+pub(super) fn start_transaction(cursor: &mut Cursor<'_>) -> Result<Body> {
     cursor.expect("transaction")?;
     transaction_modes(cursor).map(Body::Begin)
 }
 
 /// What may follow BEGIN and SET TRANSACTION, with or without commas.
-pub(super) fn transaction_modes(cursor: &mut Cursor<'_, '_>) -> Result<TransactionModes> {
+pub(super) fn transaction_modes(cursor: &mut Cursor<'_>) -> Result<TransactionModes> {
     let mut modes = TransactionModes::default();
     while !cursor.is_at_end() {
         if cursor.accept_all(&["isolation", "level"]) {
@@ -35,14 +34,14 @@ pub(super) fn transaction_modes(cursor: &mut Cursor<'_, '_>) -> Result<Transacti
         } else {
             return Err(cursor.error());
         }
-        if cursor.accept_token(&Token::Comma) && cursor.is_at_end() {
+        if cursor.accept_symbol(",") && cursor.is_at_end() {
             return Err(cursor.error());
         }
     }
     Ok(modes)
 }
 
-fn isolation(cursor: &mut Cursor<'_, '_>) -> Result<Isolation> {
+fn isolation(cursor: &mut Cursor<'_>) -> Result<Isolation> {
     if cursor.accept("serializable") {
         Ok(Isolation::Serializable)
     } else if cursor.accept_all(&["repeatable", "read"]) {
@@ -56,7 +55,7 @@ fn isolation(cursor: &mut Cursor<'_, '_>) -> Result<Isolation> {
     }
 }
 
-fn chain(cursor: &mut Cursor<'_, '_>) -> Result<bool> {
+fn chain(cursor: &mut Cursor<'_>) -> Result<bool> {
     if !cursor.accept("and") {
         return Ok(false);
     }
@@ -66,8 +65,8 @@ fn chain(cursor: &mut Cursor<'_, '_>) -> Result<bool> {
 }
 
 /// After COMMIT or END.
-pub(super) fn commit(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.word().as_deref() == Some("prepared") {
+pub(super) fn commit(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.is("prepared") {
         return Err(Error::unsupported("COMMIT PREPARED").at(cursor.at()));
     }
     let _ = cursor.accept("work") || cursor.accept("transaction");
@@ -75,8 +74,8 @@ pub(super) fn commit(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
 }
 
 /// After ROLLBACK or ABORT.
-pub(super) fn rollback(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.word().as_deref() == Some("prepared") {
+pub(super) fn rollback(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.is("prepared") {
         return Err(Error::unsupported("ROLLBACK PREPARED").at(cursor.at()));
     }
     let _ = cursor.accept("work") || cursor.accept("transaction");
@@ -88,14 +87,20 @@ pub(super) fn rollback(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
 }
 
 /// After SAVEPOINT.
-pub(super) fn savepoint(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
+pub(super) fn savepoint(cursor: &mut Cursor<'_>) -> Result<Body> {
     Ok(Body::Savepoint(cursor.name()?.value))
 }
 
 /// After RELEASE.
-pub(super) fn release(cursor: &mut Cursor<'_, '_>) -> Result<Body> {
-    if cursor.peek_at(1).is_some() {
-        cursor.expect("savepoint")?;
+pub(super) fn release(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.is("savepoint") && !ends(cursor) {
+        cursor.advance();
     }
     Ok(Body::Release(cursor.name()?.value))
+}
+
+/// Whether the statement ends behind the next token.
+fn ends(cursor: &Cursor<'_>) -> bool {
+    let behind = cursor.peek_at(1);
+    behind.kind == Kind::End || behind.is_symbol(";")
 }

@@ -105,6 +105,16 @@ pub struct CreateIndex {
     pub index: NewIndex,
 }
 
+impl CreateIndex {
+    /// The command that asked for it, as its tag and errors name it.
+    pub fn command(&self) -> &'static str {
+        match self.index.kind {
+            NewIndexKind::UniqueConstraint => "ALTER TABLE",
+            _ => "CREATE INDEX",
+        }
+    }
+}
+
 /// Indexes to drop; none enforces a constraint.
 #[derive(Debug, Clone)]
 pub struct DropIndexes {

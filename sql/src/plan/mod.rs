@@ -11,6 +11,7 @@
 //!
 //! Plans come out of `bind` naive: scans of whole tables under filters.
 
+pub(crate) mod budget;
 mod ddl;
 mod modify;
 mod node;
@@ -18,20 +19,22 @@ mod session;
 mod span;
 pub mod walk;
 
+pub use budget::STACK_BYTES;
 pub use ddl::{
     AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex, NewIndexKind, Truncate,
 };
 pub use modify::{Assignment, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Modify, OnConflict, Update};
 pub use node::{
-    Aggregate, AggregateCall, Apply, ApplyKind, Binding, Distinct, Filter, FunctionScan, Join, JoinStrategy,
-    Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, TableFunction, Values, VirtualScan,
+    Aggregate, AggregateCall, Append, Apply, ApplyKind, Binding, Distinct, Filter, FunctionScan, Join,
+    JoinStrategy, Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, Subquery, TableFunction,
+    Values, VirtualScan,
 };
 pub use session::SessionCommand;
 pub use span::{KeyBound, KeySpan};
 
 pub use crate::parse::ast::{
-    AccessMode, CopyFormat, CopyOptions, Discard, Isolation, JoinKind, LockStrength, LockWait,
-    SetOperationKind, SettingValue, TransactionModes,
+    AccessMode, CopyFormat, CopyOptions, Discard, Isolation, JoinKind, LockStrength, LockWait, SettingValue,
+    TransactionModes,
 };
 
 use expr::Type;

@@ -6,14 +6,14 @@ use expr::FunctionId;
 use expr::aggregate::Aggregate as AggregateFunction;
 use expr::{Expr, Type};
 
-use super::{JoinKind, KeySpan, LockStrength, LockWait, SetOperationKind};
+use super::{JoinKind, KeySpan, LockStrength, LockWait};
 use crate::catalog::{IndexId, TableDescriptor};
 
 /// Makes rows. [`Node::types`] tells their shape.
 #[derive(Debug, Clone)]
 pub enum Node {
     /// Rows of a stored table.
-    Scan(Scan),
+    Scan(Box<Scan>),
     /// Rows of a system view.
     VirtualScan(VirtualScan),
     /// Rows of a set-returning function.
@@ -26,7 +26,7 @@ pub enum Node {
     Project(Project),
     /// Pairs of rows.
     Join(Join),
-    /// A subquery's answer added to each row as one more column.
+    /// Subqueries' answers added to each row as more columns.
     Apply(Apply),
     /// One row per group.
     Aggregate(Aggregate),
@@ -36,7 +36,9 @@ pub enum Node {
     Limit(Limit),
     /// Rows without duplicates.
     Distinct(Distinct),
-    /// UNION, INTERSECT, EXCEPT.
+    /// The rows of several inputs.
+    Append(Append),
+    /// INTERSECT, EXCEPT.
     SetOperation(SetOperation),
 }
 
@@ -188,14 +190,22 @@ pub struct Binding {
     pub value: Expr,
 }
 
-/// Adds a subquery's answer as one more column to each input row.
+/// Adds the answers of subqueries to each input row, one column for each, from the left.
 #[derive(Debug, Clone)]
 pub struct Apply {
     /// Input.
     pub input: Box<Node>,
-    /// The subquery.
-    pub subquery: Box<Node>,
-    /// Slots that the subquery reads, set from each input row. Without any, the subquery runs at most once.
+    /// The subqueries, at least one.
+    pub subqueries: Vec<Subquery>,
+}
+
+/// A subquery whose answer becomes a column. What it reads of the row are the input's columns and the answers before
+/// its own.
+#[derive(Debug, Clone)]
+pub struct Subquery {
+    /// Its rows.
+    pub node: Node,
+    /// Slots that it reads, set from each row. Without any it runs at most once.
     pub bindings: Vec<Binding>,
     /// What is added.
     pub kind: ApplyKind,
@@ -289,11 +299,18 @@ pub struct Distinct {
     pub on: Option<Vec<usize>>,
 }
 
-/// UNION, INTERSECT, EXCEPT of inputs with equal types.
+/// The rows of inputs with equal types, one after the other: UNION ALL. UNION is [`Distinct`] of it.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The inputs, at least one.
+    pub inputs: Vec<Node>,
+}
+
+/// INTERSECT, EXCEPT of inputs with equal types.
 #[derive(Debug, Clone)]
 pub struct SetOperation {
-    /// Which.
-    pub kind: SetOperationKind,
+    /// INTERSECT rather than EXCEPT.
+    pub intersect: bool,
     /// ALL: duplicates count.
     pub all: bool,
     /// Left input.
@@ -325,7 +342,7 @@ impl Node {
             }
             Self::Apply(apply) => {
                 let mut types = apply.input.types();
-                types.push(apply.kind.ty());
+                types.extend(apply.subqueries.iter().map(|subquery| subquery.kind.ty()));
                 types
             }
             Self::Aggregate(aggregate) => {
@@ -335,6 +352,7 @@ impl Node {
             Self::Sort(sort) => sort.input.types(),
             Self::Limit(limit) => limit.input.types(),
             Self::Distinct(distinct) => distinct.input.types(),
+            Self::Append(append) => append.inputs.first().map(Self::types).unwrap_or_default(),
             Self::SetOperation(operation) => operation.left.types(),
         }
     }
@@ -349,11 +367,12 @@ impl Node {
             Self::Filter(filter) => filter.input.width(),
             Self::Project(project) => project.expressions.len(),
             Self::Join(join) => join.left.width().saturating_add(join.right.width()),
-            Self::Apply(apply) => apply.input.width().saturating_add(1),
+            Self::Apply(apply) => apply.input.width().saturating_add(apply.subqueries.len()),
             Self::Aggregate(aggregate) => aggregate.keys.len().saturating_add(aggregate.calls.len()),
             Self::Sort(sort) => sort.input.width(),
             Self::Limit(limit) => limit.input.width(),
             Self::Distinct(distinct) => distinct.input.width(),
+            Self::Append(append) => append.inputs.first().map_or(0, Self::width),
             Self::SetOperation(operation) => operation.left.width(),
         }
     }

@@ -63,6 +63,8 @@ pub enum SessionCommand {
     },
     /// DEALLOCATE name; DEALLOCATE ALL is `None`.
     Deallocate(Option<String>),
+    /// CLOSE name; CLOSE ALL is `None`.
+    Close(Option<String>),
     /// DISCARD
     Discard(Discard),
     /// VACUUM: accepted without effect, refused in a transaction block (25001).

@@ -4,7 +4,7 @@ use expr::Expr;
 
 use super::{
     Apply, ApplyKind, Binding, ConflictAction, JoinStrategy, KeySpan, Modify, Node, Plan, Scan,
-    SessionCommand,
+    SessionCommand, Subquery,
 };
 
 /// The nodes directly below.
@@ -14,12 +14,36 @@ pub fn children_mut(node: &mut Node) -> Vec<&mut Node> {
         Node::Filter(filter) => vec![&mut filter.input],
         Node::Project(project) => vec![&mut project.input],
         Node::Join(join) => vec![&mut join.left, &mut join.right],
-        Node::Apply(apply) => vec![&mut apply.input, &mut apply.subquery],
+        Node::Apply(apply) => {
+            let subqueries = apply.subqueries.iter_mut().map(|subquery| &mut subquery.node);
+            std::iter::once(apply.input.as_mut()).chain(subqueries).collect()
+        }
         Node::Aggregate(aggregate) => vec![&mut aggregate.input],
         Node::Sort(sort) => vec![&mut sort.input],
         Node::Limit(limit) => vec![&mut limit.input],
         Node::Distinct(distinct) => vec![&mut distinct.input],
+        Node::Append(append) => append.inputs.iter_mut().collect(),
         Node::SetOperation(operation) => vec![&mut operation.left, &mut operation.right],
+    }
+}
+
+/// The same to look at.
+pub fn children(node: &Node) -> Vec<&Node> {
+    match node {
+        Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Values(_) => Vec::new(),
+        Node::Filter(filter) => vec![&filter.input],
+        Node::Project(project) => vec![&project.input],
+        Node::Join(join) => vec![&join.left, &join.right],
+        Node::Apply(apply) => {
+            let subqueries = apply.subqueries.iter().map(|subquery| &subquery.node);
+            std::iter::once(apply.input.as_ref()).chain(subqueries).collect()
+        }
+        Node::Aggregate(aggregate) => vec![&aggregate.input],
+        Node::Sort(sort) => vec![&sort.input],
+        Node::Limit(limit) => vec![&limit.input],
+        Node::Distinct(distinct) => vec![&distinct.input],
+        Node::Append(append) => append.inputs.iter().collect(),
+        Node::SetOperation(operation) => vec![&operation.left, &operation.right],
     }
 }
 
@@ -68,7 +92,9 @@ pub fn expressions_mut(plan: &mut Plan, change: &mut impl FnMut(&mut Expr)) {
 pub fn bindings_mut(plan: &mut Plan, change: &mut impl FnMut(&mut Binding)) {
     for root in roots_mut(plan) {
         nodes_mut(root, &mut |node| match node {
-            Node::Apply(Apply { bindings, .. }) => bindings.iter_mut().for_each(&mut *change),
+            Node::Apply(Apply { subqueries, .. }) => {
+                subqueries.iter_mut().flat_map(|subquery| &mut subquery.bindings).for_each(&mut *change);
+            }
             Node::Join(join) => {
                 if let JoinStrategy::Dependent { bindings } = &mut join.strategy {
                     bindings.iter_mut().for_each(&mut *change);
@@ -122,14 +148,7 @@ pub fn node_expressions(node: &mut Node) -> Vec<&mut Expr> {
             }
             expressions
         }
-        Node::Apply(apply) => {
-            let bound = apply.bindings.iter_mut().map(|binding| &mut binding.value);
-            let test = match &mut apply.kind {
-                ApplyKind::Any { test } => Some(test),
-                ApplyKind::Scalar(_) | ApplyKind::Exists | ApplyKind::Array(_) => None,
-            };
-            bound.chain(test).collect()
-        }
+        Node::Apply(apply) => apply.subqueries.iter_mut().flat_map(subquery_expressions).collect(),
         Node::Aggregate(aggregate) => {
             let mut expressions: Vec<&mut Expr> = aggregate.keys.iter_mut().collect();
             for call in &mut aggregate.calls {
@@ -143,8 +162,17 @@ pub fn node_expressions(node: &mut Node) -> Vec<&mut Expr> {
             sort.keys.iter_mut().map(|key| &mut key.expression).chain(sort.limit.iter_mut()).collect()
         }
         Node::Limit(limit) => limit.limit.iter_mut().chain(limit.offset.iter_mut()).collect(),
-        Node::Distinct(_) | Node::SetOperation(_) => Vec::new(),
+        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) => Vec::new(),
     }
+}
+
+/// What a subquery reads of the row that it is run for, and what it is compared by.
+fn subquery_expressions(subquery: &mut Subquery) -> Vec<&mut Expr> {
+    let test = match &mut subquery.kind {
+        ApplyKind::Any { test } => Some(test),
+        ApplyKind::Scalar(_) | ApplyKind::Exists | ApplyKind::Array(_) => None,
+    };
+    subquery.bindings.iter_mut().map(|binding| &mut binding.value).chain(test).collect()
 }
 
 fn scan_expressions(scan: &mut Scan) -> Vec<&mut Expr> {

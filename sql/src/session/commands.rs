@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use client::Isolation;
 use expr::{Datum, EvalContext, Expr, Row};
 
 use super::Session;
 use super::portal::{CommandTag, Fetched, Portal};
-use super::prepared::{Prepared, Statement};
+use super::prepared::{Prepared, Statement, changed_columns, same_columns};
 use super::run::hold;
 use super::transaction::Block;
 use crate::error::{Error, Notice, Result};
@@ -24,7 +23,10 @@ impl Session {
             self.notify(notice);
         }
         if let SessionCommand::Execute { name, arguments } = command.as_ref() {
-            let inner = self.named.get(name).cloned().ok_or_else(|| no_statement(name))?;
+            let Some(inner) = self.registry.statement(name)?.clone() else { return Ok(Fetched::EmptyQuery) };
+            if portal.prepared.is_described && !same_columns(portal.prepared.columns(), inner.columns()) {
+                return Err(changed_columns());
+            }
             let values = self.arguments(name, &inner, arguments)?;
             let deadline = portal.deadline;
             *portal = self.execute(&inner, values).await?;
@@ -92,25 +94,35 @@ impl Session {
             }
             SessionCommand::ShowAll => return Ok((self.show_all()?, "SHOW")),
             SessionCommand::Prepare { name, types, statement } => {
-                if self.named.contains_key(name) {
-                    return Err(Error::new("42P05", format!("prepared statement \"{name}\" already exists")));
-                }
+                self.registry.check_statement_name(name)?;
                 let declared = types.iter().map(|ty| Some(ty.kind)).collect();
                 let inner = Statement(Arc::new(statement.as_ref().clone()));
-                let prepared = self.plan_first(inner, declared).await?;
-                self.named.insert(name.clone(), prepared);
+                let prepared = self.plan_first(inner, declared, true).await?;
+                self.registry.add_statement(name, Some(prepared))?;
                 "PREPARE"
             }
             SessionCommand::Execute { .. } => {
                 return Err(Error::internal("EXECUTE is run by its own statement"));
             }
             SessionCommand::Deallocate(Some(name)) => {
-                self.named.remove(name).ok_or_else(|| no_statement(name))?;
+                self.registry.statement(name)?;
+                self.registry.remove_statement(name);
                 "DEALLOCATE"
             }
             SessionCommand::Deallocate(None) => {
-                self.named.clear();
+                self.registry.clear_statements();
                 "DEALLOCATE ALL"
+            }
+            SessionCommand::Close(Some(name)) => {
+                if self.registry.portal(name).is_err() {
+                    return Err(Error::new("34000", format!("cursor \"{name}\" does not exist")));
+                }
+                self.registry.remove_portal(name);
+                "CLOSE CURSOR"
+            }
+            SessionCommand::Close(None) => {
+                self.registry.clear_portals();
+                "CLOSE CURSOR ALL"
             }
             SessionCommand::Discard(what) => self.discard(*what)?,
             SessionCommand::Vacuum => {
@@ -246,12 +258,7 @@ impl Session {
 
     fn show(&self, name: &str) -> Result<Arc<str>> {
         Ok(match name {
-            "transaction_isolation" => match self.modes().isolation {
-                Isolation::Serializable => "serializable",
-                Isolation::RepeatableRead => "repeatable read",
-                Isolation::ReadCommitted => "read committed",
-            }
-            .into(),
+            "transaction_isolation" => self.modes().level().into(),
             "transaction_read_only" => if self.modes().read_only { "on" } else { "off" }.into(),
             _ => self.settings.show(name)?,
         })
@@ -274,7 +281,8 @@ impl Session {
                 if self.transaction.block != Block::Idle {
                     return Err(Error::new("25001", "DISCARD ALL cannot run inside a transaction block"));
                 }
-                self.named.clear();
+                self.registry.clear_statements();
+                self.registry.clear_portals();
                 self.settings.reset_all(&mut self.context)?;
                 self.keep_settings();
                 "DISCARD ALL"
@@ -330,8 +338,4 @@ fn join_values(name: &str, values: &[String]) -> Result<String> {
 
 fn text(text: &str) -> Datum {
     Datum::Text(text.into())
-}
-
-fn no_statement(name: &str) -> Error {
-    Error::new("26000", format!("prepared statement \"{name}\" does not exist"))
 }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::catalog::{CatalogSnapshot, TableDescriptor};
 use crate::error::Result;
 use crate::execute::ddl::load_catalog;
+use crate::execute::memory::{Memory, MemoryPool};
 use crate::execute::row_ids::RowIds;
 use crate::session::{Session, SessionParameters};
 use crate::system;
@@ -17,13 +18,25 @@ use crate::system;
 pub struct EngineOptions {
     /// Bytes of rows that one statement may hold while it sorts, hashes or materialises; beyond: 53200.
     pub statement_bytes_max: usize,
+    /// Bytes of buffered writes and held locks that one transaction may take in memory; beyond: 53200.
+    pub transaction_bytes_max: usize,
+    /// Bytes that all statements and transactions together may hold; one that gets none ends with 53200.
+    pub memory_bytes_max: usize,
     /// How often a transaction's first statement is run again after a conflict before the client hears of it.
     pub retries_max: u32,
+    /// Bytes of prepared statements and portals that one session may hold by name; beyond: 53200.
+    pub session_bytes_max: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { statement_bytes_max: 256 << 20, retries_max: 10 }
+        Self {
+            statement_bytes_max: 256 << 20,
+            transaction_bytes_max: 1 << 30,
+            memory_bytes_max: 2 << 30,
+            retries_max: 10,
+            session_bytes_max: 64 << 20,
+        }
     }
 }
 
@@ -32,6 +45,7 @@ pub struct Engine {
     client: Client,
     options: EngineOptions,
     row_ids: RowIds,
+    memory: Arc<MemoryPool>,
     /// The system views, which every snapshot of the catalog knows.
     system: Vec<Arc<TableDescriptor>>,
     /// The newest catalog that was seen. Ranges refuse what was planned under an older one.
@@ -43,6 +57,7 @@ impl Engine {
     pub fn new(client: Client, options: EngineOptions) -> Arc<Self> {
         Arc::new(Self {
             client,
+            memory: MemoryPool::new(options.memory_bytes_max),
             options,
             row_ids: RowIds::default(),
             system: system::tables(),
@@ -66,6 +81,16 @@ impl Engine {
     /// The bounds.
     pub fn options(&self) -> &EngineOptions {
         &self.options
+    }
+
+    /// An empty account for a statement.
+    pub(crate) fn statement_memory(&self) -> Memory {
+        Memory::new(self.options.statement_bytes_max, &self.memory)
+    }
+
+    /// An empty account for a transaction.
+    pub(crate) fn transaction_memory(&self) -> Memory {
+        Memory::new(self.options.transaction_bytes_max, &self.memory)
     }
 
     pub(crate) fn row_ids(&self) -> &RowIds {

@@ -6,9 +6,12 @@
 mod commands;
 mod copy;
 mod engine;
+mod format;
+mod names;
 mod planning;
 mod portal;
 mod prepared;
+mod registry;
 mod run;
 mod transact;
 mod transaction;
@@ -16,21 +19,23 @@ mod transaction;
 pub use crate::execute::cancel::CancelHandle;
 pub use crate::settings::SessionParameters;
 pub use engine::{Engine, EngineOptions};
+pub use format::{ColumnFormats, Format};
 pub use portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal};
 pub use prepared::{OutputColumn, Prepared, Statement, StatementKind};
+pub use registry::{BoundPortal, PortalState, Source};
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use expr::session::{SessionContext, now_micros};
 use expr::{Datum, TypeKind};
 
-use crate::catalog::CatalogSnapshot;
+use crate::catalog::{CatalogSnapshot, DATABASE_NAMES};
 use crate::error::{Error, Notice, Result, Severity};
 use crate::parse;
 use crate::settings::{SERVER_VERSION, Settings};
 use portal::State;
+use registry::Registry;
 use transaction::{Block, TransactionState};
 
 /// What ReadyForQuery says.
@@ -59,20 +64,26 @@ pub struct Session {
     cancel: CancelHandle,
     notices: Vec<Notice>,
     transaction: TransactionState,
-    /// PREPARE's statements.
-    named: HashMap<String, Arc<Prepared>>,
+    registry: Registry,
+    /// `now()` has been read for the string or series of messages under way.
+    clock_stands: bool,
 }
 
 impl Session {
     pub(crate) fn new(engine: Arc<Engine>, parameters: SessionParameters) -> Result<Self> {
         let mut context = SessionContext::default();
         let database = if parameters.database.is_empty() { &parameters.user } else { &parameters.database };
+        if !DATABASE_NAMES.contains(&database.as_str()) {
+            return Err(Error::new("3D000", format!("database \"{database}\" does not exist"))
+                .hint(format!("There is one database: \"{}\".", DATABASE_NAMES[0])));
+        }
         context.current_user = parameters.user.as_str().into();
         context.session_user = context.current_user.clone();
         context.database = database.as_str().into();
         context.version =
             format!("PostgreSQL {SERVER_VERSION} (Nunatak {})", env!("CARGO_PKG_VERSION")).into();
         let settings = Settings::new(&parameters, &mut context)?;
+        let registry = Registry::new(engine.options().session_bytes_max);
         Ok(Self {
             engine,
             settings,
@@ -81,7 +92,8 @@ impl Session {
             cancel: CancelHandle::default(),
             notices: Vec::new(),
             transaction: TransactionState::default(),
-            named: HashMap::new(),
+            registry,
+            clock_stands: false,
         })
     }
 
@@ -99,7 +111,15 @@ impl Session {
     ) -> Result<Arc<Prepared>> {
         self.cancel.clear();
         self.check_not_failed(&statement)?;
-        self.plan_first(statement, parameter_types.to_vec()).await
+        self.plan_first(statement, parameter_types.to_vec(), true).await
+    }
+
+    /// The same for a statement that is run once, now, and described only then: if the catalog changes in between, so
+    /// may its columns ([`Portal::columns`]).
+    pub async fn prepare_once(&mut self, statement: Statement) -> Result<Arc<Prepared>> {
+        self.cancel.clear();
+        self.check_not_failed(&statement)?;
+        self.plan_first(statement, Vec::new(), false).await
     }
 
     /// Starts to run a prepared statement: the work is done by [`Session::fetch`].
@@ -115,27 +135,56 @@ impl Session {
                 ),
             ));
         }
-        self.check_not_failed(&prepared.statement)?;
+        self.check_runnable(prepared)?;
         self.cancel.clear();
+        let deadline = self.statement_deadline();
+        Ok(Portal {
+            prepared: Arc::clone(prepared),
+            parameters,
+            deadline,
+            state: State::Pending,
+            undescribed: None,
+        })
+    }
+
+    /// Goes on with a portal that was left in the middle of its rows: `statement_timeout` counts anew.
+    pub fn resume(&mut self, portal: &mut Portal) -> Result<()> {
+        self.check_runnable(&portal.prepared)?;
+        self.cancel.clear();
+        portal.deadline = self.statement_deadline();
+        Ok(())
+    }
+
+    fn statement_deadline(&self) -> Option<env::clock::Instant> {
+        self.settings.hot().statement_timeout.map(|timeout| env::clock::now() + timeout)
+    }
+
+    /// 25P02 if this may not run because the transaction block has failed.
+    pub fn check_runnable(&self, prepared: &Prepared) -> Result<()> {
+        self.check_not_failed(&prepared.statement)
+    }
+
+    /// A message that begins work has arrived: the clock of `statement_timestamp()`, and of `now()` if no transaction
+    /// is under way, stands still at this moment.
+    pub fn message_arrived(&mut self) {
         self.context.statement_timestamp = now_micros();
-        if self.transaction.open.is_none() && !self.transaction.in_block() {
+        if !self.clock_stands && !self.transaction.in_block() {
             self.context.transaction_timestamp = self.context.statement_timestamp;
         }
-        let deadline = self.settings.hot().statement_timeout.map(|timeout| env::clock::now() + timeout);
-        Ok(Portal { prepared: Arc::clone(prepared), parameters, deadline, state: State::Pending })
+        self.clock_stands = true;
     }
 
     /// The next rows, at most `rows_max` (0: a batch of the session's choosing); called until
     /// [`Fetched::Done`]. A portal that is left early is simply dropped.
     pub async fn fetch(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
         let fetched = self.advance(portal, rows_max).await;
-        let requests = self.settings.shared().take_requests();
         if fetched.is_err() {
+            self.settings.forget_requests();
             portal.state = State::Finished;
             self.fail().await;
             return fetched;
         }
-        for request in requests {
+        for request in self.settings.shared().take_requests() {
             self.apply_request(&request)?;
         }
         fetched
@@ -146,14 +195,18 @@ impl Session {
     /// commits by itself before its [`Fetched::Done`].
     #[expect(clippy::unused_async, reason = "pairs with finish_implicit")]
     pub async fn begin_implicit(&mut self) {
+        self.transaction.in_series = true;
         if self.transaction.block == Block::Idle {
             self.transaction.block = Block::Implicit;
         }
     }
 
-    /// Ends what [`Session::begin_implicit`] began: commits, or rolls back if there was an error. Does nothing to a
-    /// transaction block that the client opened (but an error fails it). An error here is the commit's.
+    /// Ends a query string or a series, and what [`Session::begin_implicit`] began: commits, or rolls back if there was
+    /// an error. Does nothing to a transaction block that the client opened (but an error fails it). An error here is
+    /// the commit's.
     pub async fn finish_implicit(&mut self, error: bool) -> Result<()> {
+        self.transaction.in_series = false;
+        self.clock_stands = false;
         if error {
             self.fail().await;
             if self.transaction.block == Block::Implicit {
@@ -173,9 +226,7 @@ impl Session {
         match self.transaction.block {
             Block::Failed => {}
             // What stands before a savepoint may still be wanted.
-            Block::Explicit if !self.transaction.savepoints.is_empty() => {
-                self.transaction.block = Block::Failed
-            }
+            Block::Explicit if !self.transaction.savepoints.is_empty() => self.fail_to_savepoint().await,
             Block::Explicit => self.rollback(Block::Failed).await,
             Block::Implicit => self.rollback(Block::Implicit).await,
             Block::Idle => self.rollback(Block::Idle).await,
@@ -217,6 +268,17 @@ impl Session {
         self.settings.hot().idle_in_transaction_timeout
     }
 
+    /// How long the session may idle outside of transactions, if bounded (`idle_session_timeout`): the gateway ends it
+    /// then with 57P05.
+    pub fn idle_session_timeout(&self) -> Option<Duration> {
+        self.settings.hot().idle_session_timeout
+    }
+
+    /// Whether a transaction is open in the cluster, whatever [`Session::status`] says of blocks.
+    pub fn has_transaction(&self) -> bool {
+        self.transaction.in_block() || self.transaction.open.is_some()
+    }
+
     /// The backend process id that the session reports (`pg_backend_pid()`), also the cancel key's first half.
     pub fn set_backend_pid(&mut self, pid: i32) {
         self.context.backend_pid = pid;
@@ -229,10 +291,7 @@ impl Session {
 
     fn check_not_failed(&self, statement: &Statement) -> Result<()> {
         if self.transaction.block == Block::Failed && !ends_failed_block(&statement.0.body) {
-            return Err(Error::new(
-                "25P02",
-                "current transaction is aborted, commands ignored until end of transaction block",
-            ));
+            return Err(aborted());
         }
         Ok(())
     }
@@ -248,6 +307,10 @@ impl Session {
             self.notices.push(notice);
         }
     }
+}
+
+fn aborted() -> Error {
+    Error::new("25P02", "current transaction is aborted, commands ignored until end of transaction block")
 }
 
 /// Whether a statement may run in a failed block.

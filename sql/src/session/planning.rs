@@ -9,12 +9,12 @@ use std::sync::Arc;
 use expr::TypeKind;
 use parking_lot::Mutex;
 
-use super::prepared::{Planned, Prepared, Statement, kind_of};
+use super::prepared::{Planned, Prepared, Statement, changed_columns, kind_of, same_columns};
 use super::{Session, prepared};
 use crate::bind;
 use crate::catalog::CatalogSnapshot;
-use crate::error::{Error, Result};
-use crate::execute::traits;
+use crate::error::Result;
+use crate::execute::traits_of;
 use crate::optimise;
 use crate::plan::{Plan, SessionCommand};
 use crate::system;
@@ -29,11 +29,12 @@ impl Session {
         }
     }
 
-    /// Binds a statement for the first time.
+    /// Binds a statement for the first time. `is_described`: the client is told its columns before it runs.
     pub(super) async fn plan_first(
         &mut self,
         statement: Statement,
         declared: Vec<Option<TypeKind>>,
+        is_described: bool,
     ) -> Result<Arc<Prepared>> {
         let catalog = self.planning_catalog().await?;
         let planned = match self.plan(&statement, &declared, &catalog) {
@@ -48,7 +49,7 @@ impl Session {
         let mut kind = kind_of(&planned.bound);
         if let Plan::Session(command) = &planned.bound.plan
             && let SessionCommand::Execute { name, .. } = command.as_ref()
-            && let Some(named) = self.named.get(name)
+            && let Ok(Some(named)) = self.registry.statement(name)
         {
             columns.clone_from(&named.columns);
             kind = named.kind;
@@ -59,6 +60,7 @@ impl Session {
             parameters: planned.bound.parameters.clone(),
             columns,
             kind,
+            is_described,
             planned: Mutex::new(Arc::new(planned)),
         }))
     }
@@ -66,7 +68,7 @@ impl Session {
     /// The catalog of now, if it is not this one, and if the transaction may still change over to it.
     async fn newer_catalog(&mut self, seen: &Arc<CatalogSnapshot>) -> Result<Option<Arc<CatalogSnapshot>>> {
         if let Some(open) = &self.transaction.open
-            && (open.raised || open.statements > 0)
+            && (open.raised || open.answered)
         {
             return Ok(None);
         }
@@ -111,15 +113,11 @@ impl Session {
             return Ok(planned);
         }
         let anew = Arc::new(self.plan(&prepared.statement, &prepared.declared, &catalog)?);
-        let same_columns = match (&anew.bound.columns, &planned.bound.columns) {
-            (Some(new), Some(old)) => {
-                new.len() == old.len() && new.iter().zip(old).all(|(new, old)| new.ty == old.ty)
-            }
-            (None, None) => true,
-            _ => false,
-        };
-        if !same_columns || anew.bound.parameters != prepared.parameters {
-            return Err(Error::new("0A000", "cached plan must not change result type"));
+        let told = prepared.is_described;
+        if told && !same_columns(prepared.columns(), anew.bound.columns.as_deref())
+            || anew.bound.parameters != prepared.parameters
+        {
+            return Err(changed_columns());
         }
         *prepared.planned.lock() = anew.clone();
         Ok(anew)
@@ -137,7 +135,7 @@ impl Session {
         let mut bound = bind::bind(&statement.0, catalog, &settings, declared)?;
         optimise::optimise(&mut bound);
         Ok(prepared::Planned {
-            traits: traits(&bound.plan),
+            traits: traits_of(&mut bound.plan),
             bound,
             catalog: catalog.clone(),
             search_path_generation: self.settings.search_path_generation(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use env::clock::Instant;
 use expr::{Datum, Row};
 
-use super::prepared::{Planned, Prepared};
+use super::prepared::{OutputColumn, Planned, Prepared};
 use crate::execute::Execution;
 use crate::execute::memory::Memory;
 
@@ -17,6 +17,23 @@ pub struct Portal {
     pub(super) parameters: Vec<Datum>,
     pub(super) deadline: Option<Instant>,
     pub(super) state: State,
+    /// The plan that it runs, where that is not bound to what the client was told before.
+    pub(super) undescribed: Option<Arc<Planned>>,
+}
+
+impl Portal {
+    /// Until when it may run (`statement_timeout`).
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The columns of its rows, or `None` if it returns none; settled by the first fetch.
+    pub fn columns(&self) -> Option<&[OutputColumn]> {
+        match &self.undescribed {
+            Some(planned) => planned.bound.columns.as_deref(),
+            None => self.prepared.columns(),
+        }
+    }
 }
 
 /// How far a portal is.

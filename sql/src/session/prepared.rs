@@ -6,6 +6,7 @@ use expr::{Type, TypeKind};
 use parking_lot::Mutex;
 
 use crate::catalog::CatalogSnapshot;
+use crate::error::Error;
 use crate::execute::{Execution, Traits};
 use crate::parse;
 use crate::plan::{Bound, Modify, Plan, SessionCommand};
@@ -38,6 +39,8 @@ pub struct Prepared {
     pub(super) parameters: Vec<Type>,
     pub(super) columns: Option<Vec<OutputColumn>>,
     pub(super) kind: StatementKind,
+    /// Whether the client may have been told its columns: then they must stay.
+    pub(super) is_described: bool,
     pub(super) planned: Mutex<Arc<Planned>>,
 }
 
@@ -76,6 +79,23 @@ impl std::fmt::Debug for Prepared {
             .field("columns", &self.columns)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether rows of these columns are what a client expects that was told those.
+pub(super) fn same_columns(told: Option<&[OutputColumn]>, now: Option<&[OutputColumn]>) -> bool {
+    match (told, now) {
+        (Some(told), Some(now)) => {
+            told.len() == now.len()
+                && told.iter().zip(now).all(|(told, now)| told.ty == now.ty && told.name == now.name)
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// 0A000: rows of other columns than the client was told.
+pub(super) fn changed_columns() -> Error {
+    Error::new("0A000", "cached plan must not change result type")
 }
 
 /// What sort of statement a plan is.

@@ -19,7 +19,8 @@ use super::prepared::Planned;
 use super::transaction::{Block, Modes};
 use super::{Prepared, Session};
 use crate::error::{Cause, Error, Result};
-use crate::execute::context::{Context, cancelled};
+use crate::execute::cancel::{cancelled, timed_out};
+use crate::execute::context::Context;
 use crate::execute::memory::Memory;
 use crate::execute::{self, Execution};
 use crate::plan::{self, Modify, Plan};
@@ -51,6 +52,7 @@ impl Session {
             self.rollback(Block::Idle).await;
         }
         let mut attempt = 0u32;
+        let notices = self.notices.len();
         loop {
             let error = match self.attempt(portal, &prepared, rows_max).await {
                 Ok(fetched) => return Ok(fetched),
@@ -72,20 +74,20 @@ impl Session {
                 env::clock::sleep(Duration::from_millis(env::random::below(bound))).await;
             }
             attempt = attempt.saturating_add(1);
+            self.notices.truncate(notices);
+            self.settings.forget_requests();
             self.reopen().await?;
         }
     }
 
-    /// Whether the transaction may be begun anew with this very statement: the client has seen nothing of it, and it is
-    /// the first; or those before it have left nothing behind, neither a snapshot nor locks nor writes.
+    /// Whether the transaction may be begun anew with this very statement: the client has seen nothing of it; or what
+    /// it has seen left nothing behind, neither a snapshot nor locks nor writes nor a portal with rows to come.
     fn may_retry(&self, error: &Error, attempt: u32) -> bool {
         let first = self.transaction.open.as_ref().is_none_or(|open| {
-            open.statements == 0 || open.isolation == Isolation::ReadCommitted && !open.has_effects
+            !open.answered
+                || open.modes.isolation == Isolation::ReadCommitted && !open.has_effects && !open.suspended
         });
-        error.cause() != Cause::Statement
-            && attempt < self.engine.options().retries_max
-            && first
-            && self.transaction.savepoints.is_empty()
+        error.cause() != Cause::Statement && attempt < self.engine.options().retries_max && first
     }
 
     /// The modes for a statement: those of the block, or the best for a statement by itself.
@@ -121,6 +123,12 @@ impl Session {
             self.refresh_pinned().await?;
         }
         planned = self.planned(prepared)?;
+        if !prepared.is_described {
+            portal.undescribed = Some(planned.clone());
+        }
+        if planned.traits.makes_long_values {
+            env::pool::go_to_pool().await;
+        }
         for notice in planned.bound.notices.clone() {
             self.notify(notice);
         }
@@ -151,7 +159,7 @@ impl Session {
                     execution,
                     planned,
                     values,
-                    memory: Memory::new(self.engine.options().statement_bytes_max),
+                    memory: self.engine.statement_memory(),
                     generation: self.transaction.generation,
                     ready: VecDeque::new(),
                     count: 0,
@@ -228,6 +236,7 @@ impl Session {
                 self.complete_statement().await?;
                 return Ok(Fetched::Done(tag));
             };
+            self.note_answer(rows_max);
             if rows_max == 0 || rows.len() <= rows_max {
                 running.count = running.count.saturating_add(rows.len() as u64);
                 portal.state = State::Streaming(running);
@@ -239,6 +248,14 @@ impl Session {
         running.count = running.count.saturating_add(rows.len() as u64);
         portal.state = State::Streaming(running);
         Ok(Fetched::Rows(rows))
+    }
+
+    /// Rows of a query leave the session before it has come to its end.
+    fn note_answer(&mut self, rows_max: usize) {
+        if let Some(open) = &mut self.transaction.open {
+            open.answered = true;
+            open.suspended |= rows_max != 0;
+        }
     }
 
     async fn copy_out(&mut self, portal: &mut Portal, mut running: Box<Running>) -> Result<Fetched> {
@@ -268,7 +285,7 @@ impl Session {
         mut values: Vec<Datum>,
     ) -> Result<&'static str> {
         let engine = self.engine.clone();
-        let mut memory = Memory::new(engine.options().statement_bytes_max);
+        let mut memory = engine.statement_memory();
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
         let mut cx = self.make_context(&mut values, &mut memory)?;
         let cancel = cx.cancel.clone();
@@ -314,7 +331,7 @@ impl Session {
             execution,
             planned: planned.clone(),
             values,
-            memory: Memory::new(self.engine.options().statement_bytes_max),
+            memory: self.engine.statement_memory(),
             generation: self.transaction.generation,
             ready: VecDeque::new(),
             count: 0,
@@ -341,7 +358,7 @@ impl Session {
             Block::Idle => self.commit_or_keep().await,
             Block::Implicit | Block::Explicit | Block::Failed => {
                 if let Some(open) = &mut self.transaction.open {
-                    open.statements = open.statements.saturating_add(1);
+                    open.answered = true;
                 }
                 Ok(())
             }
@@ -350,10 +367,7 @@ impl Session {
 
     /// Commits a statement by itself; after a conflict its transaction is kept, so that it can be begun anew.
     async fn commit_or_keep(&mut self) -> Result<()> {
-        let modes =
-            self.transaction.open.as_ref().map(|open| {
-                (Modes { isolation: open.isolation, read_only: open.read_only }, open.kv.priority())
-            });
+        let modes = self.transaction.open.as_ref().map(|open| (open.modes, open.kv.priority()));
         let committed = self.commit(Block::Idle).await;
         if let Err(error) = &committed
             && error.cause() != Cause::Statement
@@ -397,12 +411,14 @@ impl Session {
             values,
             session: &self.context,
             memory,
+            transaction_memory: &mut open.memory,
+            work: 0,
             catalog: &open.catalog,
             settings: &self.settings,
             cancel: &self.cancel,
             row_ids: self.engine.row_ids(),
             fresh_indexes: &open.fresh,
-            isolation: open.isolation,
+            isolation: open.modes.isolation,
         })
     }
 }
@@ -414,7 +430,14 @@ pub(super) async fn guard<T>(
     deadline: Option<Instant>,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let work = std::pin::pin!(work);
+    cancel.set_deadline(deadline);
+    if env::pool::turn_is_over() == Some(true) {
+        cancel.check()?;
+        env::task::yield_now().await;
+    }
+    let mut work = std::pin::pin!(work);
+    // Functions that take long ask, too.
+    let work = std::future::poll_fn(|cx| expr::work::under(cancel.interrupt(), || work.as_mut().poll(cx)));
     let cancellation = std::pin::pin!(cancel.cancelled());
     let Some(deadline) = deadline else {
         return match select(work, cancellation).await {
@@ -426,9 +449,7 @@ pub(super) async fn guard<T>(
     match select(work, select(cancellation, timer)).await {
         Either::Left((done, _)) => done,
         Either::Right((Either::Left(_), _)) => Err(cancelled()),
-        Either::Right((Either::Right(_), _)) => {
-            Err(Error::new("57014", "canceling statement due to statement timeout"))
-        }
+        Either::Right((Either::Right(_), _)) => Err(timed_out()),
     }
 }
 

@@ -3,7 +3,7 @@
 use client::{Isolation, TransactionOptions};
 
 use super::Session;
-use super::transaction::{Block, Modes, NamedSavepoint, Open, OpenMark};
+use super::transaction::{Block, Modes, NamedSavepoint, Open};
 use crate::error::{Error, Notice, Result};
 use crate::execute::context::FreshIndexes;
 use crate::plan;
@@ -12,7 +12,11 @@ impl Session {
     /// The modes that a transaction beginning now has.
     pub(super) fn default_modes(&self) -> Modes {
         let hot = self.settings.hot();
-        Modes { isolation: hot.default_isolation, read_only: hot.default_read_only }
+        Modes {
+            isolation: hot.default_isolation,
+            uncommitted: hot.default_uncommitted,
+            read_only: hot.default_read_only,
+        }
     }
 
     /// The modes of the current transaction.
@@ -35,31 +39,48 @@ impl Session {
             priority,
             ..TransactionOptions::default()
         };
-        self.transaction.open = Some(Open {
+        let mut open = Open {
             kv: self.engine.client().begin(options),
-            isolation: wanted.isolation,
-            read_only: wanted.read_only,
-            statements: 0,
+            memory: self.engine.transaction_memory(),
+            modes: wanted,
+            answered: false,
+            suspended: false,
             has_effects: false,
             catalog,
             raised: false,
             fresh: FreshIndexes::default(),
-        });
+        };
+        for savepoint in &mut self.transaction.savepoints {
+            savepoint.open = Some(open.mark());
+        }
+        self.transaction.open = Some(open);
         Ok(())
     }
 
-    /// Opens the transaction anew for another attempt at its first statement. Returns false if nothing is open.
+    /// Opens the transaction anew for another attempt at its first statement. What has run in it is gone.
     pub(super) async fn reopen(&mut self) -> Result<()> {
         let Some(mut open) = self.transaction.open.take() else { return Ok(()) };
+        self.transaction.generation = self.transaction.generation.wrapping_add(1);
+        for savepoint in &mut self.transaction.savepoints {
+            savepoint.open = None;
+        }
         let priority = open.kv.priority();
         open.kv.rollback().await;
-        let modes = Modes { isolation: open.isolation, read_only: open.read_only };
-        self.open(modes, priority).await
+        self.open(open.modes, priority).await
+    }
+
+    /// Takes the open transaction out, with all that ends with it.
+    fn end_transaction(&mut self, after: Block) -> Option<Open> {
+        self.registry.end_portals();
+        if self.transaction.modes.is_some() {
+            self.settings.shared().leave_transaction();
+        }
+        self.transaction.end(after)
     }
 
     /// Commits what is open; the session is then in `after`.
     pub(super) async fn commit(&mut self, after: Block) -> Result<()> {
-        let Some(mut open) = self.transaction.end(after) else {
+        let Some(mut open) = self.end_transaction(after) else {
             self.settings.commit(&mut self.context);
             return Ok(());
         };
@@ -85,7 +106,7 @@ impl Session {
 
     /// Rolls back what is open; the session is then in `after`.
     pub(super) async fn rollback(&mut self, after: Block) {
-        let open = self.transaction.end(after);
+        let open = self.end_transaction(after);
         self.settings.rollback_to(0, &mut self.context);
         if let Some(mut open) = open {
             open.kv.rollback().await;
@@ -109,12 +130,13 @@ impl Session {
         let mut modes = current;
         if let Some(isolation) = asked.isolation {
             modes.isolation = isolation_of(isolation);
+            modes.uncommitted = isolation == plan::Isolation::ReadUncommitted;
         }
         if let Some(access) = asked.access {
             modes.read_only = access == plan::AccessMode::ReadOnly;
         }
         if modes == current {
-            self.transaction.modes = Some(modes);
+            self.put_modes(modes);
             return Ok(());
         }
         if modes.isolation != current.isolation {
@@ -132,25 +154,31 @@ impl Session {
             }
         }
         if let Some(open) = &mut self.transaction.open {
-            if open.read_only && !modes.read_only {
+            if open.modes.read_only && !modes.read_only {
                 return Err(Error::new("25001", "transaction read-write mode must be set before any query"));
             }
-            open.read_only = modes.read_only;
+            open.modes.read_only = modes.read_only;
         }
-        self.transaction.modes = Some(modes);
+        self.put_modes(modes);
         Ok(())
+    }
+
+    fn put_modes(&mut self, modes: Modes) {
+        self.transaction.modes = Some(modes);
+        self.settings.shared().enter_transaction(modes.level(), modes.read_only);
     }
 
     /// COMMIT. Answers whether it was one: a failed block is rolled back.
     pub(super) async fn commit_block(&mut self, chain: bool) -> Result<bool> {
         let modes = self.modes();
+        let outside = self.transaction.outside();
         let committed = match self.transaction.block {
             Block::Failed => {
-                self.rollback(Block::Idle).await;
+                self.rollback(outside).await;
                 false
             }
             Block::Explicit => {
-                self.commit(Block::Idle).await?;
+                self.commit(outside).await?;
                 true
             }
             block @ (Block::Idle | Block::Implicit) => {
@@ -170,7 +198,7 @@ impl Session {
     pub(super) async fn rollback_block(&mut self, chain: bool) -> Result<()> {
         let modes = self.modes();
         match self.transaction.block {
-            Block::Explicit | Block::Failed => self.rollback(Block::Idle).await,
+            Block::Explicit | Block::Failed => self.rollback(self.transaction.outside()).await,
             block @ (Block::Idle | Block::Implicit) => {
                 if chain {
                     return Err(no_block("ROLLBACK AND CHAIN"));
@@ -187,7 +215,7 @@ impl Session {
     fn chain(&mut self, chain: bool, modes: Modes) {
         if chain {
             self.transaction.block = Block::Explicit;
-            self.transaction.modes = Some(modes);
+            self.put_modes(modes);
             self.context.transaction_timestamp = self.context.statement_timestamp;
         }
     }
@@ -197,14 +225,13 @@ impl Session {
         if self.transaction.block != Block::Explicit {
             return Err(no_block("SAVEPOINT"));
         }
-        let open = self.transaction.open.as_mut().map(|open| OpenMark {
-            kv: open.kv.savepoint(),
-            catalog: open.catalog.clone(),
-            raised: open.raised,
-            fresh: open.fresh.len(),
+        let open = self.transaction.open.as_mut().map(Open::mark);
+        self.transaction.savepoints.push(NamedSavepoint {
+            name: name.to_owned(),
+            settings_mark: self.settings.mark(),
+            portals_mark: self.registry.portals_mark(),
+            open,
         });
-        let settings_mark = self.settings.mark();
-        self.transaction.savepoints.push(NamedSavepoint { name: name.to_owned(), settings_mark, open });
         Ok(())
     }
 
@@ -223,7 +250,23 @@ impl Session {
         Ok(())
     }
 
+    /// An error was answered in a block with savepoints: what stands behind the last of them is given up at once, its
+    /// locks with it.
+    pub(super) async fn fail_to_savepoint(&mut self) {
+        self.transaction.block = Block::Failed;
+        let Some(savepoint) = self.transaction.savepoints.last() else { return };
+        let (Some(mark), Some(open)) = (&savepoint.open, &mut self.transaction.open) else { return };
+        open.answered = true;
+        if let Err(error) = open.rollback_to(mark).await {
+            tracing::debug!(%error, "the transaction is over in spite of its savepoints");
+        }
+    }
+
     /// ROLLBACK TO SAVEPOINT
+    ///
+    /// # Errors
+    /// 40001, and the block stays failed, if the transaction cannot go on in spite of the savepoint: what it has read
+    /// has changed.
     pub(super) async fn rollback_to(&mut self, name: &str) -> Result<()> {
         if !self.transaction.in_block() {
             return Err(no_block("ROLLBACK TO SAVEPOINT"));
@@ -231,23 +274,15 @@ impl Session {
         let place = self.transaction.find_savepoint(name).ok_or_else(|| no_savepoint(name))?;
         self.transaction.savepoints.truncate(place.saturating_add(1));
         let Some(savepoint) = self.transaction.savepoints.last() else { return Err(no_savepoint(name)) };
+        self.registry.end_portals_since(savepoint.portals_mark);
         self.settings.rollback_to(savepoint.settings_mark, &mut self.context);
-        self.transaction.block = Block::Explicit;
-        match (&savepoint.open, &mut self.transaction.open) {
-            (Some(mark), Some(open)) => {
-                open.kv.rollback_to(&mark.kv);
-                open.catalog = mark.catalog.clone();
-                open.raised = mark.raised;
-                open.fresh.truncate(mark.fresh);
-            }
-            (None, open) => {
-                // Nothing had been done when the savepoint was made.
-                if let Some(mut open) = open.take() {
-                    open.kv.rollback().await;
-                }
-            }
-            (Some(_), None) => {}
+        if let (Some(mark), Some(open)) = (&savepoint.open, &mut self.transaction.open)
+            && let Err(error) = open.rollback_to(mark).await
+        {
+            let ended = matches!(error, client::Error::Finished);
+            return Err(if ended { cannot_go_on() } else { error.into() });
         }
+        self.transaction.block = Block::Explicit;
         Ok(())
     }
 }
@@ -258,6 +293,12 @@ fn isolation_of(isolation: plan::Isolation) -> Isolation {
         plan::Isolation::RepeatableRead => Isolation::RepeatableRead,
         plan::Isolation::Serializable => Isolation::Serializable,
     }
+}
+
+fn cannot_go_on() -> Error {
+    Error::new("40001", "could not serialize access: the transaction cannot go on from its savepoint")
+        .detail("What it relied on has changed since it began.")
+        .hint("Roll the whole transaction back and run it again.")
 }
 
 fn no_block(command: &str) -> Error {

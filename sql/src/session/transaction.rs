@@ -9,6 +9,8 @@
 //!    └───────────────▶ Implicit (a string of statements, or all up to a Sync) ──BEGIN──▶ Block
 //! ```
 //!
+//! Where a block ends within a string or a series, what follows is Implicit again.
+//!
 //! Outside of a block each statement opens and ends a transaction by itself.
 
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use client::{Isolation, Transaction};
 
 use crate::catalog::CatalogSnapshot;
 use crate::execute::context::FreshIndexes;
+use crate::execute::memory::Memory;
 
 /// Whether the session is in a transaction block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,16 +39,34 @@ pub(super) enum Block {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Modes {
     pub(super) isolation: Isolation,
+    /// READ COMMITTED was asked for as READ UNCOMMITTED: SHOW says so.
+    pub(super) uncommitted: bool,
     pub(super) read_only: bool,
+}
+
+impl Modes {
+    /// The isolation level in PostgreSQL's words.
+    pub(super) fn level(self) -> &'static str {
+        match self.isolation {
+            Isolation::Serializable => "serializable",
+            Isolation::RepeatableRead => "repeatable read",
+            Isolation::ReadCommitted if self.uncommitted => "read uncommitted",
+            Isolation::ReadCommitted => "read committed",
+        }
+    }
 }
 
 /// A transaction that is open in the cluster.
 pub(super) struct Open {
     pub(super) kv: Transaction,
-    pub(super) isolation: Isolation,
-    pub(super) read_only: bool,
-    /// Statements that were completed in it.
-    pub(super) statements: u64,
+    /// What it holds, accounted for.
+    pub(super) memory: Memory,
+    pub(super) modes: Modes,
+    /// Whether the client knows something of what it has seen or done: the end of a statement, a row, an error. From
+    /// then on it is not begun anew behind the client's back.
+    pub(super) answered: bool,
+    /// Whether a portal may have been left in the middle of its rows.
+    pub(super) suspended: bool,
     /// Whether those before the one under way have left locks or writes behind. An error may have taken them away.
     pub(super) has_effects: bool,
     /// What its statements are planned under: pinned by the first of them, changed by its own DDL.
@@ -56,11 +77,37 @@ pub(super) struct Open {
     pub(super) fresh: FreshIndexes,
 }
 
+impl Open {
+    /// How it is now.
+    pub(super) fn mark(&mut self) -> OpenMark {
+        OpenMark {
+            kv: self.kv.savepoint(),
+            catalog: self.catalog.clone(),
+            raised: self.raised,
+            fresh: self.fresh.len(),
+        }
+    }
+
+    /// Goes back to how it was.
+    ///
+    /// # Errors
+    /// It cannot go on, whatever is taken back.
+    pub(super) async fn rollback_to(&mut self, mark: &OpenMark) -> Result<(), client::Error> {
+        self.kv.rollback_to(&mark.kv).await?;
+        self.catalog = mark.catalog.clone();
+        self.raised = mark.raised;
+        self.fresh.truncate(mark.fresh);
+        Ok(())
+    }
+}
+
 /// A savepoint by name.
 pub(super) struct NamedSavepoint {
     pub(super) name: String,
     pub(super) settings_mark: usize,
-    /// `None`: nothing was open when it was made.
+    /// Portals of this age and younger were made behind it.
+    pub(super) portals_mark: u64,
+    /// `None`: nothing is open yet; what is opened is marked at once for all savepoints that stand before it.
     pub(super) open: Option<OpenMark>,
 }
 
@@ -79,7 +126,9 @@ pub(super) struct TransactionState {
     pub(super) modes: Option<Modes>,
     pub(super) open: Option<Open>,
     pub(super) savepoints: Vec<NamedSavepoint>,
-    /// Rises with every transaction that ends: portals of an earlier one are gone.
+    /// Whether a query string or a series of messages is under way: outside of blocks its statements share a transaction.
+    pub(super) in_series: bool,
+    /// Rises with every transaction that ends or is begun anew: what ran in an earlier one is gone.
     pub(super) generation: u64,
 }
 
@@ -92,6 +141,11 @@ impl TransactionState {
     /// The place of the newest savepoint of this name.
     pub(super) fn find_savepoint(&self, name: &str) -> Option<usize> {
         self.savepoints.iter().rposition(|savepoint| savepoint.name == name)
+    }
+
+    /// Where the session is once a block has ended.
+    pub(super) fn outside(&self) -> Block {
+        if self.in_series { Block::Implicit } else { Block::Idle }
     }
 
     /// Takes the open transaction out and forgets the block.

@@ -278,3 +278,19 @@ pub(super) const DEFINITIONS: &[Definition] = &[
 pub(super) fn find(name: &str) -> Option<&'static Definition> {
     DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_docs_say_of_every_setting_whether_it_acts() {
+        let docs = include_str!("../../../docs/sql.md");
+        let settable = DEFINITIONS.iter().filter(|definition| definition.context == Context::User);
+        let missing: Vec<&str> = settable
+            .map(|definition| definition.name)
+            .filter(|name| !docs.contains(&format!("`{name}`")))
+            .collect();
+        assert!(missing.is_empty(), "docs/sql.md does not name {missing:?}");
+    }
+}

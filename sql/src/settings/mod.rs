@@ -43,8 +43,12 @@ pub struct Hot {
     pub lock_timeout: Option<Duration>,
     /// `idle_in_transaction_session_timeout`; `None`: no bound.
     pub idle_in_transaction_timeout: Option<Duration>,
+    /// `idle_session_timeout`; `None`: no bound.
+    pub idle_session_timeout: Option<Duration>,
     /// `default_transaction_isolation`
     pub default_isolation: Isolation,
+    /// Whether that was set as READ UNCOMMITTED, which is READ COMMITTED.
+    pub default_uncommitted: bool,
     /// `default_transaction_read_only`
     pub default_read_only: bool,
     /// `search_path` with `"$user"` left out: there is no schema of that name.
@@ -55,11 +59,16 @@ pub struct Hot {
     pub sends_warnings: bool,
 }
 
+/// What the parameters that clients make up may take of a session.
+const CUSTOM_BYTES_MAX: usize = 1 << 20;
+
 /// A session's settings.
 #[derive(Debug)]
 pub struct Settings {
     slots: BTreeMap<String, Slot>,
     undo: Vec<Undo>,
+    /// The length of `undo` at the last savepoint: of what came since, the first change of each setting suffices.
+    undo_mark: usize,
     changed: Vec<&'static str>,
     hot: Hot,
     /// `search_path` changed: names may mean other tables.
@@ -78,6 +87,14 @@ struct Slot {
 impl Slot {
     fn effective(&self) -> &Arc<str> {
         self.local.as_ref().unwrap_or(&self.session)
+    }
+
+    /// About how many bytes it holds under this name.
+    fn bytes(&self, name: &str) -> usize {
+        size_of::<Self>()
+            + name.len()
+            + self.session.len()
+            + self.local.as_ref().map_or(0, |local| local.len())
     }
 }
 
@@ -127,12 +144,15 @@ impl Settings {
         let mut settings = Self {
             slots,
             undo: Vec::new(),
+            undo_mark: 0,
             changed: Vec::new(),
             hot: Hot {
                 statement_timeout: None,
                 lock_timeout: None,
                 idle_in_transaction_timeout: None,
+                idle_session_timeout: None,
                 default_isolation: Isolation::Serializable,
+                default_uncommitted: false,
                 default_read_only: false,
                 search_path: SearchPath::default(),
                 sends_notices: true,
@@ -148,6 +168,7 @@ impl Settings {
             }
         }
         settings.undo.clear();
+        settings.undo_mark = 0;
         settings.changed = DEFINITIONS.iter().filter(|d| d.reported).map(|d| d.name).collect();
         settings.derive(context);
         Ok(settings)
@@ -210,10 +231,28 @@ impl Settings {
             Scope::Local => slot.local = Some(value),
         }
         self.note_change(&slot, before.as_ref());
+        if slot.definition.is_none() {
+            self.check_room(&key, &slot)?;
+        }
         self.slots.insert(key.clone(), slot);
-        self.undo.push(Undo { name: key, before });
+        if !self.undo.iter().skip(self.undo_mark).any(|undo| undo.name == key) {
+            self.undo.push(Undo { name: key, before });
+        }
         self.derive(context);
         Ok(())
+    }
+
+    /// 53200 if names that clients made up would take too much room with this one.
+    fn check_room(&self, key: &str, slot: &Slot) -> Result<()> {
+        let others = self.slots.iter().filter(|(name, slot)| slot.definition.is_none() && *name != key);
+        let bytes: usize = others.map(|(name, slot)| slot.bytes(name)).sum();
+        if bytes.saturating_add(slot.bytes(key)) <= CUSTOM_BYTES_MAX {
+            return Ok(());
+        }
+        Err(Error::new("53200", format!("out of memory: no room for parameter \"{key}\"")).detail(format!(
+            "Parameters with a dot in their name may take {} kB of a session.",
+            CUSTOM_BYTES_MAX >> 10
+        )))
     }
 
     /// RESET ALL.
@@ -268,12 +307,14 @@ impl Settings {
     }
 
     /// Where the undo log stands: for a savepoint.
-    pub fn mark(&self) -> usize {
-        self.undo.len()
+    pub fn mark(&mut self) -> usize {
+        self.undo_mark = self.undo.len();
+        self.undo_mark
     }
 
     /// Undoes the changes since `mark`.
     pub fn rollback_to(&mut self, mark: usize, context: &mut SessionContext) {
+        self.undo_mark = self.undo_mark.min(mark);
         if self.undo.len() <= mark {
             return;
         }
@@ -297,6 +338,7 @@ impl Settings {
         if self.undo.is_empty() {
             return;
         }
+        self.undo_mark = 0;
         for undo in std::mem::take(&mut self.undo) {
             if let Some(slot) = self.slots.get_mut(&undo.name)
                 && let Some(local) = slot.local.take()
@@ -309,16 +351,6 @@ impl Settings {
         }
         self.restore_time_zone(context);
         self.derive(context);
-    }
-
-    /// Writes a value that only the session itself may change, such as `transaction_isolation`.
-    pub fn put_internal(&mut self, name: &str, value: &str) {
-        if let Some(slot) = self.slots.get_mut(name)
-            && **slot.effective() != *value
-        {
-            slot.session = value.into();
-            slot.local = None;
-        }
     }
 
     fn note_change(&mut self, slot: &Slot, before: Option<&Slot>) {
@@ -355,7 +387,9 @@ impl Settings {
             statement_timeout: self.timeout("statement_timeout"),
             lock_timeout: self.timeout("lock_timeout"),
             idle_in_transaction_timeout: self.timeout("idle_in_transaction_session_timeout"),
+            idle_session_timeout: self.timeout("idle_session_timeout"),
             default_isolation: isolation(&self.text("default_transaction_isolation")),
+            default_uncommitted: &*self.text("default_transaction_isolation") == "read uncommitted",
             default_read_only: &*self.text("default_transaction_read_only") == "on",
             search_path: SearchPath::new(
                 value::parse_search_path(&self.text("search_path"))
@@ -374,8 +408,19 @@ impl Settings {
             if &*self.text("bytea_output") == "escape" { ByteaOutput::Escape } else { ByteaOutput::Hex };
         context.extra_float_digits = self.text("extra_float_digits").parse().unwrap_or(1);
         context.schema = self.hot.search_path.creation().map(Into::into);
+        self.publish();
+    }
+
+    fn publish(&self) {
         let values = self.slots.iter().map(|(name, slot)| (name.clone(), slot.effective().clone()));
         self.shared.publish(values.collect());
+    }
+
+    /// A statement failed, or is run again: what its `set_config` asked for is as if it had not been.
+    pub fn forget_requests(&self) {
+        if !self.shared.take_requests().is_empty() {
+            self.publish();
+        }
     }
 }
 

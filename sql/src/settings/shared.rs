@@ -14,6 +14,14 @@ use crate::error::{Error, Result};
 pub struct SharedSettings {
     values: Mutex<BTreeMap<String, Arc<str>>>,
     requests: Mutex<Vec<Request>>,
+    /// The modes of the transaction under way, where they are not the defaults.
+    transaction: Mutex<Option<Modes>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Modes {
+    isolation: &'static str,
+    read_only: bool,
 }
 
 /// What `set_config` asked for.
@@ -30,7 +38,26 @@ pub struct Request {
 impl SharedSettings {
     /// The value of a setting.
     pub fn get(&self, name: &str) -> Option<Arc<str>> {
-        self.values.lock().get(&name.to_ascii_lowercase()).cloned()
+        let name = name.to_ascii_lowercase();
+        let modes = *self.transaction.lock();
+        match (name.as_str(), modes) {
+            ("transaction_isolation", Some(modes)) => Some(modes.isolation.into()),
+            ("transaction_read_only", Some(modes)) => Some(if modes.read_only { "on" } else { "off" }.into()),
+            ("transaction_isolation" | "transaction_read_only", None) => {
+                self.values.lock().get(&format!("default_{name}")).cloned()
+            }
+            _ => self.values.lock().get(&name).cloned(),
+        }
+    }
+
+    /// A transaction under way has these modes.
+    pub(crate) fn enter_transaction(&self, isolation: &'static str, read_only: bool) {
+        *self.transaction.lock() = Some(Modes { isolation, read_only });
+    }
+
+    /// It has ended.
+    pub(crate) fn leave_transaction(&self) {
+        *self.transaction.lock() = None;
     }
 
     /// Notes a change and answers the value in the form in which it will be shown.

@@ -6,10 +6,7 @@ use crate::catalog::{Column, IndexDescriptor, TableDescriptor};
 
 /// A name as SQL would have to write it.
 pub(super) fn quote_name(name: &str) -> String {
-    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let goes_on_well =
-        name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$');
-    if starts_well && goes_on_well { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    expr::functions::quote::identifier(name)
 }
 
 /// `CREATE INDEX t_b ON public.t USING btree (b)`; without the schema if it `is_visible`.

@@ -183,7 +183,8 @@ impl CatalogFunctions for SessionCatalog {
                 .and_then(Datum::as_str)
                 .and_then(|text| self.relation_named(text))
                 .map_or(Datum::Null, Datum::Oid),
-            "pg_tablespace_location" => Datum::text(""),
+            // No session holds an advisory lock: they are refused.
+            "pg_tablespace_location" | "pg_advisory_unlock_all" => Datum::text(""),
             "pg_is_in_recovery" | "pg_is_other_temp_schema" => Datum::Bool(false),
             "pg_my_temp_schema" => Datum::Oid(0),
             name if name.starts_with("has_") && name.ends_with("_privilege") => Datum::Bool(true),

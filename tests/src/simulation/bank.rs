@@ -209,7 +209,7 @@ impl Bank {
         if random::below(8) == 0 {
             // A change of mind must leave no trace.
             transaction.put(account(transfer.from), Bytes::from_static(b"nonsense"));
-            transaction.rollback_to(&savepoint);
+            transaction.rollback_to(&savepoint).await?;
         }
         self.move_money(&mut transaction, transfer, values);
         transaction.commit().await.map(drop)

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{OutputFormat, Problem, line};
 use crate::failure::{Failure, chain};
+use crate::output::errln;
 
 /// How often a person is told how far it is, and a log.
 const PROGRESS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -34,7 +35,7 @@ pub(super) fn run(
         let now = env::clock::now();
         if now.saturating_duration_since(told) >= every {
             told = now;
-            eprintln!("verified {tables} of {} tables, {read} of {bytes} bytes", all.len());
+            errln!("verified {tables} of {} tables, {read} of {bytes} bytes", all.len());
         }
     })?;
     let (segments, log_bytes) = store.raft_log();

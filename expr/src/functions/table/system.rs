@@ -33,7 +33,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(1348, "obj_description", &[Oid], Text, Catalog).stable(),
     function(1387, "pg_get_constraintdef", &[Oid], Text, Catalog).stable(),
     function(1402, "current_schema", &[], Name, Session(system::current_schema)).stable(),
-    function(1403, "current_schemas", &[Bool], NameArray, Session(system::current_schemas)).stable(),
+    function(1403, "current_schemas", &[Bool], NameArray, Catalog).stable(),
     function(1573, "pg_get_ruledef", &[Oid], Text, Catalog).stable(),
     function(1574, "nextval", &[Regclass], Int8, Catalog).volatile(),
     function(1575, "currval", &[Regclass], Int8, Catalog).volatile(),

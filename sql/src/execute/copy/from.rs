@@ -6,6 +6,8 @@ use expr::{Datum, Row, Type};
 use super::lines::{Field, Lines};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
+use crate::execute::memory::row_bytes;
+use crate::execute::operators::BATCH_BYTES;
 use crate::execute::rows::TableFormat;
 use crate::execute::write::{InsertSink, Outcome, WRITE_BATCH_ROWS};
 use crate::plan::{Assignment, CopyFrom};
@@ -22,6 +24,7 @@ pub(crate) struct CopyFromExecution {
     header_match: bool,
     line: u64,
     rows: Vec<Row>,
+    rows_bytes: usize,
     outcome: Outcome,
 }
 
@@ -39,6 +42,7 @@ impl CopyFromExecution {
             header_match: copy.options.header_match,
             line: 0,
             rows: Vec::new(),
+            rows_bytes: 0,
             outcome: Outcome::default(),
         })
     }
@@ -57,9 +61,10 @@ impl CopyFromExecution {
         {
             self.take_line(cx, from, end)?;
             from = next;
-            if self.rows.len() >= WRITE_BATCH_ROWS {
+            if self.rows.len() >= WRITE_BATCH_ROWS || self.rows_bytes >= BATCH_BYTES {
                 self.flush(cx, client).await?;
             }
+            cx.tick(1).await?;
         }
         self.lines.consume(from);
         Ok(())
@@ -77,6 +82,7 @@ impl CopyFromExecution {
 
     async fn flush(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
+        self.rows_bytes = 0;
         let count = rows.len() as u64;
         let first = self.line.saturating_sub(count).saturating_add(1);
         let context = format!("COPY {}, lines {first} to {}", self.sink.format.table.name, self.line);
@@ -98,6 +104,7 @@ impl CopyFromExecution {
         }
         let fields = self.lines.fields(line).map_err(|error| self.at_line(error, line))?;
         let row = self.row(cx, fields, line)?;
+        self.rows_bytes = self.rows_bytes.saturating_add(row_bytes(&row));
         self.rows.push(row);
         Ok(())
     }
@@ -137,6 +144,10 @@ impl CopyFromExecution {
             Error::new("22021", format!("invalid byte sequence for encoding \"UTF8\": {}", bytes.join(" ")))
                 .context(format!("COPY {}, line {}", self.sink.format.table.name, self.line))
         })?;
+        if text.contains('\0') {
+            return Err(Error::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
+                .context(format!("COPY {}, line {}", self.sink.format.table.name, self.line)));
+        }
         expr::text::input(&text, ty, cx.session).map_err(|error| {
             let name = self.names.get(place).map_or("", String::as_str);
             Error::from(error).context(format!(

@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::plan::{CopyFormat, CopyOptions};
 
-/// A line may have so many bytes at most; beyond, the client is sending something else.
+/// A line that has no end after so many bytes is refused: the client is sending something else.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// Cuts data into lines.
@@ -40,7 +40,8 @@ impl Lines {
         if self.ended {
             return Ok(());
         }
-        if self.pending.len().saturating_add(data.len()) > LINE_BYTES_MAX {
+        // What is pending has no end yet; of what comes now much may be whole lines.
+        if self.pending.len() > LINE_BYTES_MAX {
             return Err(Error::new("54000", "a line of COPY data is too long"));
         }
         self.pending.extend_from_slice(data);

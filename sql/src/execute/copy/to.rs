@@ -54,6 +54,7 @@ impl CopyToExecution {
             && let Some(rows) = self.source.next(cx).await?
         {
             for row in rows {
+                cx.tick(1).await?;
                 let fields: Vec<Option<String>> = row
                     .iter()
                     .zip(&self.types)

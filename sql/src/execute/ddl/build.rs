@@ -34,7 +34,9 @@ pub(super) async fn fill_index(cx: &mut Context<'_>, format: &TableFormat, index
         for (key, value) in rows {
             let row = reader.read(&key, &value)?;
             put_entry(cx, format, index, &row, &mut seen)?;
+            cx.tick(1).await?;
         }
+        cx.account_writes()?;
     }
     seen.release(cx);
     Ok(())
@@ -83,7 +85,9 @@ pub(super) async fn move_rows(
                 let entry = new.entry(index, &row, &new.primary_columns(&row)?)?;
                 cx.transaction.put(entry.key, entry.value);
             }
+            cx.tick(1).await?;
         }
+        cx.account_writes()?;
     }
     seen.release(cx);
     Ok(())
@@ -141,7 +145,6 @@ impl Pages {
         let Some(span) = self.0.take() else { return Ok(None) };
         let page = cx.transaction.scan(span, PAGE).await?;
         self.0 = page.resume;
-        cx.breathe().await?;
         Ok(Some(page.rows))
     }
 }

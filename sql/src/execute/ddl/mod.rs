@@ -118,14 +118,14 @@ impl Change<'_, '_> {
     }
 
     async fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
-        self.check_isolation(&create.table, "CREATE INDEX")?;
+        self.check_isolation(&create.table, create.command())?;
         let index = self.index_descriptor(&create.index).await?;
         let mut table = TableDescriptor::clone(&create.table);
         table.indexes.push(index.clone());
         let table = changed(table);
         build::fill_index(self.cx, &TableFormat::new(&Arc::new(table.clone()))?, index.id).await?;
         self.put_table(table)?;
-        Ok("CREATE INDEX")
+        Ok(create.command())
     }
 
     fn drop_indexes(&mut self, drop: &DropIndexes) -> Result<&'static str> {

@@ -16,28 +16,19 @@ use crate::catalog::{CatalogSnapshot, IndexId, Oid, TableDescriptor, stored};
 use crate::error::{Cause, Error, Result};
 use crate::execute::context::Context;
 
-/// The index of the tables' rows.
-const TABLES: u64 = 1;
 /// The index of dropped indexes.
 const DROPPED: u64 = 2;
-
-fn table_key(oid: Oid) -> Bytes {
-    let mut key = keys::sql::index_prefix(TENANT_DEFAULT, TABLES).to_vec();
-    keys::encode::put_u32(oid, &mut key);
-    key.push(SUFFIX_ROW);
-    key.into()
-}
 
 /// Writes a table's row.
 pub(super) fn put_table(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<()> {
     let value = stored::encode_table(table)?;
-    cx.transaction.put(table_key(table.oid), value);
+    cx.transaction.put(stored::table_key(TENANT_DEFAULT, table.oid), value);
     Ok(())
 }
 
 /// Deletes a table's row.
 pub(super) fn delete_table(cx: &mut Context<'_>, oid: Oid) {
-    cx.transaction.delete(table_key(oid));
+    cx.transaction.delete(stored::table_key(TENANT_DEFAULT, oid));
 }
 
 /// Notes that an index id is out of use.
@@ -78,7 +69,7 @@ pub(crate) async fn load_catalog(
     if known == Some(version) {
         return Ok(None);
     }
-    let span = keys::sql::index_span(TENANT_DEFAULT, TABLES);
+    let span = stored::tables_span(TENANT_DEFAULT);
     let mut left = Some(Span { start: span.start, end: span.end });
     let mut tables = Vec::new();
     while let Some(span) = left.take() {

@@ -6,8 +6,7 @@ mod names;
 use expr::SessionContext;
 
 use crate::plan::{
-    Ddl, Join, JoinKind, JoinStrategy, KeySpan, Modify, Node, Plan, Scan, SetOperationKind, SortKey,
-    TableFunction,
+    Ddl, Join, JoinKind, JoinStrategy, KeySpan, Modify, Node, Plan, Scan, SortKey, TableFunction,
 };
 use expression::Printer;
 use names::names;
@@ -116,10 +115,12 @@ impl Lines<'_> {
             Node::Project(project) => self.node(&project.input, depth),
             Node::Join(join) => self.join(join, depth),
             Node::Apply(apply) => {
-                let kind = if apply.bindings.is_empty() { "InitPlan" } else { "SubPlan" };
                 self.node(&apply.input, depth);
-                self.note(depth, kind);
-                self.node(&apply.subquery, below);
+                for subquery in &apply.subqueries {
+                    let kind = if subquery.bindings.is_empty() { "InitPlan" } else { "SubPlan" };
+                    self.note(depth, kind);
+                    self.node(&subquery.node, below);
+                }
             }
             Node::Aggregate(aggregate) => {
                 let name = if aggregate.keys.is_empty() { "Aggregate" } else { "HashAggregate" };
@@ -146,12 +147,12 @@ impl Lines<'_> {
                 self.line(depth, "Unique");
                 self.node(&distinct.input, below);
             }
+            Node::Append(append) => {
+                self.line(depth, "Append");
+                append.inputs.iter().for_each(|input| self.node(input, below));
+            }
             Node::SetOperation(operation) => {
-                let name = match operation.kind {
-                    SetOperationKind::Union => "Append",
-                    SetOperationKind::Intersect => "SetOp Intersect",
-                    SetOperationKind::Except => "SetOp Except",
-                };
+                let name = if operation.intersect { "SetOp Intersect" } else { "SetOp Except" };
                 self.line(depth, if operation.all { name } else { "Unique" });
                 let depth = if operation.all {
                     depth

@@ -41,13 +41,16 @@ pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
         }
         Node::Apply(apply) => {
             let mut names = names(&apply.input, qualified);
-            names.push("(SubPlan)".to_owned());
+            names.extend(apply.subqueries.iter().map(|_| "(SubPlan)".to_owned()));
             names
         }
         Node::Filter(filter) => names(&filter.input, qualified),
         Node::Sort(sort) => names(&sort.input, qualified),
         Node::Limit(limit) => names(&limit.input, qualified),
         Node::Distinct(distinct) => names(&distinct.input, qualified),
+        Node::Append(append) => {
+            append.inputs.first().map(|input| names(input, qualified)).unwrap_or_default()
+        }
         Node::SetOperation(operation) => names(&operation.left, qualified),
     }
 }

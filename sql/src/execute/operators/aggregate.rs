@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use expr::aggregate::State;
 use expr::{Datum, Expr, Row};
 
-use super::group::GroupKey;
-use super::sort::compare_keys;
-use super::{BATCH_ROWS, BoxOperator, Operator};
+use super::group::{ENTRY_BYTES, GroupKey};
+use super::sort::sort;
+use super::{Batch, BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::row_bytes;
@@ -53,8 +53,8 @@ impl AggregateOperator {
             self.new_group(Vec::new());
         }
         while let Some(rows) = self.input.next(cx).await? {
-            let mut bytes = 0usize;
             for row in &rows {
+                let mut bytes = 0usize;
                 let place = if self.keys.is_empty() {
                     0
                 } else {
@@ -65,6 +65,7 @@ impl AggregateOperator {
                         None => {
                             bytes = bytes
                                 .saturating_add(row_bytes(&key.0).saturating_mul(2))
+                                .saturating_add(ENTRY_BYTES)
                                 .saturating_add(self.calls.len().saturating_mul(STATE_BYTES));
                             let place = self.groups.len();
                             self.new_group(values);
@@ -78,9 +79,12 @@ impl AggregateOperator {
                         bytes = bytes.saturating_add(feed(cx, call, state, row)?);
                     }
                 }
+                if bytes > 0 {
+                    cx.memory.reserve(bytes)?;
+                    self.bytes = self.bytes.saturating_add(bytes);
+                }
+                cx.tick(1).await?;
             }
-            cx.memory.reserve(bytes)?;
-            self.bytes = self.bytes.saturating_add(bytes);
         }
         Ok(())
     }
@@ -107,7 +111,7 @@ fn feed(cx: &Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row
         if !state.seen.insert(key) {
             return Ok(0);
         }
-        bytes = held;
+        bytes = held.saturating_add(ENTRY_BYTES);
     }
     let delimiter = match call.arguments.get(1) {
         Some(argument) => Some(cx.evaluate(argument, row)?),
@@ -115,7 +119,8 @@ fn feed(cx: &Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row
     };
     if call.order_by.is_empty() {
         add(call, &mut state.state, &value, delimiter.as_ref())?;
-        return Ok(bytes.saturating_add(growth(&state.state, &value)));
+        let grown = growth(&state.state, &value, delimiter.as_ref());
+        return Ok(bytes.saturating_add(grown));
     }
     let mut keyed = Vec::with_capacity(call.order_by.len().saturating_add(2));
     for key in &call.order_by {
@@ -138,13 +143,19 @@ fn add(call: &AggregateCall, state: &mut State, value: &Datum, delimiter: Option
 }
 
 /// About how many bytes a value adds to a state that keeps all values.
-fn growth(state: &State, value: &Datum) -> usize {
-    if matches!(state, State::List(_)) { value.size_bytes() } else { 0 }
+fn growth(state: &State, value: &Datum, delimiter: Option<&Datum>) -> usize {
+    // The list, and the array or text that is made of it.
+    let held = |value: &Datum| value.size_bytes().saturating_mul(2);
+    match state {
+        State::List(_) => held(value).saturating_add(delimiter.map_or(0, held)),
+        _ => 0,
+    }
 }
 
-fn finish(call: &AggregateCall, mut state: CallState) -> Result<Datum> {
-    state.ordered.sort_by(|left, right| compare_keys(&call.order_by, left, right));
+async fn finish(cx: &mut Context<'_>, call: &AggregateCall, mut state: CallState) -> Result<Datum> {
+    sort(cx, &call.order_by, &mut state.ordered).await?;
     for keyed in state.ordered {
+        cx.tick(1).await?;
         let mut arguments = keyed.get(call.order_by.len()..).unwrap_or_default().iter();
         let value = arguments.next().unwrap_or(&Datum::Null);
         add(call, &mut state.state, value, arguments.next())?;
@@ -162,16 +173,20 @@ impl Operator for AggregateOperator {
                 0
             }
         };
-        let mut batch = Vec::new();
-        for group in self.groups.iter_mut().skip(given).take(BATCH_ROWS) {
+        let mut batch = Batch::default();
+        for group in self.groups.iter_mut().skip(given) {
             let mut row = std::mem::take(&mut group.key);
             for (call, state) in self.calls.iter().zip(std::mem::take(&mut group.calls)) {
-                row.push(finish(call, state)?);
+                row.push(finish(cx, call, state).await?);
             }
             batch.push(row);
+            cx.tick(1).await?;
+            if batch.is_full() {
+                break;
+            }
         }
-        self.given = Some(given.saturating_add(batch.len()));
-        Ok((!batch.is_empty()).then_some(batch))
+        self.given = Some(given.saturating_add(batch.rows.len()));
+        Ok(batch.into_rows())
     }
 
     fn rewind(&mut self, cx: &mut Context<'_>) {

@@ -1,18 +1,35 @@
-//! Apply: a subquery's answer added to each row. Without bindings the subquery runs once and its answer is kept.
+//! Apply: subqueries' answers added to each row. Without bindings a subquery runs once and its answer is kept.
 
 use async_trait::async_trait;
 use expr::{Datum, Expr, Row};
 
 use super::membership::{Members, hashable};
-use super::{BoxOperator, Operator};
+use super::{BATCH_BYTES, BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::memory::HeldRows;
-use crate::plan::{ApplyKind, Binding};
+use crate::plan::{ApplyKind, Binding, Subquery};
 
-/// Adds a subquery's answer to each row.
+/// Adds the answers of subqueries to each row.
 pub(super) struct ApplyOperator {
     input: BoxOperator,
+    subqueries: Vec<Answering>,
+    /// Rows of the input for which there was no room in the batch before.
+    rest: Vec<Row>,
+}
+
+impl ApplyOperator {
+    pub(super) fn new(input: BoxOperator, width: usize, subqueries: Vec<(BoxOperator, &Subquery)>) -> Self {
+        let subqueries = subqueries.into_iter().enumerate();
+        let subqueries = subqueries.map(|(place, (operator, subquery))| {
+            Answering::new(operator, subquery, width.saturating_add(place))
+        });
+        Self { input, subqueries: subqueries.collect(), rest: Vec::new() }
+    }
+}
+
+/// A subquery and what is kept of its answer.
+struct Answering {
     subquery: BoxOperator,
     bindings: Vec<Binding>,
     kind: ApplyKind,
@@ -25,19 +42,21 @@ pub(super) struct ApplyOperator {
     members: Option<Members>,
 }
 
-impl ApplyOperator {
-    pub(super) fn new(
-        input: BoxOperator,
-        subquery: BoxOperator,
-        bindings: Vec<Binding>,
-        kind: ApplyKind,
-        outer_width: usize,
-    ) -> Self {
-        let lookup = match &kind {
-            ApplyKind::Any { test } if bindings.is_empty() => hashable(test, outer_width).cloned(),
+impl Answering {
+    fn new(operator: BoxOperator, subquery: &Subquery, outer_width: usize) -> Self {
+        let lookup = match &subquery.kind {
+            ApplyKind::Any { test } if subquery.bindings.is_empty() => hashable(test, outer_width).cloned(),
             _ => None,
         };
-        Self { input, subquery, bindings, kind, kept: None, rows: None, lookup, members: None }
+        Self {
+            subquery: operator,
+            bindings: subquery.bindings.clone(),
+            kind: subquery.kind.clone(),
+            kept: None,
+            rows: None,
+            lookup,
+            members: None,
+        }
     }
 
     async fn look_up(&mut self, cx: &mut Context<'_>, value: Datum) -> Result<Datum> {
@@ -46,7 +65,7 @@ impl ApplyOperator {
             None => {
                 let mut members = Members::default();
                 while let Some(rows) = self.subquery.next(cx).await? {
-                    members.add(cx, rows)?;
+                    members.add(cx, rows).await?;
                 }
                 self.members.insert(members)
             }
@@ -64,7 +83,7 @@ impl ApplyOperator {
             ApplyKind::Any { test } => {
                 let mut found = Found::default();
                 while let Some(rows) = self.subquery.next(cx).await? {
-                    if found.look(cx, test, row, &rows)? {
+                    if found.look(cx, test, row, &rows).await? {
                         break;
                     }
                 }
@@ -85,14 +104,14 @@ impl ApplyOperator {
                 while let Some(rows) = self.subquery.next(cx).await? {
                     for row in rows {
                         held.push(row, cx.memory)?;
+                        cx.tick(1).await?;
                     }
                 }
                 self.rows = Some(held);
             }
-            cx.breathe().await?;
             let mut found = Found::default();
             if let Some(held) = &self.rows {
-                found.look(cx, test, row, &held.rows)?;
+                found.look(cx, test, row, &held.rows).await?;
             }
             return Ok(found.datum());
         }
@@ -100,6 +119,18 @@ impl ApplyOperator {
             self.kept = Some(run(cx, &mut self.subquery, &self.kind).await?);
         }
         Ok(self.kept.clone().unwrap_or_default())
+    }
+
+    fn rewind(&mut self, cx: &mut Context<'_>) {
+        // An uncorrelated subquery may still stand inside a correlated one and read its slots.
+        self.kept = None;
+        if let Some(mut held) = self.rows.take() {
+            held.clear(cx.memory);
+        }
+        if let Some(members) = self.members.take() {
+            members.release(cx);
+        }
+        self.subquery.rewind(cx);
     }
 }
 
@@ -132,10 +163,23 @@ async fn run(cx: &mut Context<'_>, subquery: &mut BoxOperator, kind: &ApplyKind)
         }
         ApplyKind::Array(_) => {
             let mut values = Vec::new();
+            let mut held = 0usize;
             while let Some(rows) = subquery.next(cx).await? {
-                values.extend(rows.into_iter().map(|row| row.into_iter().next().unwrap_or_default()));
+                let mut bytes = 0usize;
+                for row in rows {
+                    let value = row.into_iter().next().unwrap_or_default();
+                    // The list, and the array that is made of it.
+                    bytes = bytes.saturating_add(value.size_bytes()).saturating_add(size_of::<Datum>());
+                    values.push(value);
+                    cx.tick(1).await?;
+                }
+                cx.memory.reserve(bytes)?;
+                held = held.saturating_add(bytes);
             }
-            Ok(Datum::Array(values.into()))
+            let array = Datum::Array(values.into());
+            // From here on it belongs to a row, and to whoever keeps that.
+            cx.memory.release(held);
+            Ok(array)
         }
         ApplyKind::Any { .. } => Err(Error::internal("ANY is answered row by row")),
     }
@@ -150,9 +194,10 @@ struct Found {
 
 impl Found {
     /// Tests rows; true once the answer is settled.
-    fn look(&mut self, cx: &Context<'_>, test: &Expr, outer: &Row, rows: &[Row]) -> Result<bool> {
+    async fn look(&mut self, cx: &mut Context<'_>, test: &Expr, outer: &Row, rows: &[Row]) -> Result<bool> {
         let mut pair = outer.clone();
         for row in rows {
+            cx.tick(1).await?;
             pair.truncate(outer.len());
             pair.extend(row.iter().cloned());
             match cx.evaluate(test, &pair)? {
@@ -179,24 +224,33 @@ impl Found {
 #[async_trait]
 impl Operator for ApplyOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        let Some(mut rows) = self.input.next(cx).await? else { return Ok(None) };
-        for row in &mut rows {
-            let answer = self.answer(cx, row).await?;
-            row.push(answer);
+        let mut rows = std::mem::take(&mut self.rest);
+        if rows.is_empty() {
+            let Some(input) = self.input.next(cx).await? else { return Ok(None) };
+            rows = input;
         }
+        let (mut bytes, mut made) = (0usize, 0usize);
+        for row in &mut rows {
+            for subquery in &mut self.subqueries {
+                let answer = subquery.answer(cx, row).await?;
+                bytes = bytes.saturating_add(answer.size_bytes());
+                row.push(answer);
+                cx.tick(1).await?;
+            }
+            made = made.saturating_add(1);
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+        }
+        self.rest = rows.split_off(made);
         Ok(Some(rows))
     }
 
     fn rewind(&mut self, cx: &mut Context<'_>) {
-        // An uncorrelated subquery may still stand inside a correlated one and read its slots.
-        self.kept = None;
-        if let Some(mut held) = self.rows.take() {
-            held.clear(cx.memory);
+        self.rest.clear();
+        for subquery in &mut self.subqueries {
+            subquery.rewind(cx);
         }
-        if let Some(members) = self.members.take() {
-            members.release(cx);
-        }
-        self.subquery.rewind(cx);
         self.input.rewind(cx);
     }
 }

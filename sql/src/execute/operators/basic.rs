@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use expr::{Datum, Expr, Row};
 
-use super::group::GroupKey;
-use super::{BoxOperator, Operator};
+use super::group::{ENTRY_BYTES, GroupKey};
+use super::{BATCH_BYTES, BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::memory::row_bytes;
@@ -26,6 +26,7 @@ impl Operator for FilterOperator {
                 if cx.holds(&self.predicate, &row)? {
                     kept.push(row);
                 }
+                cx.tick(1).await?;
             }
             if !kept.is_empty() {
                 return Ok(Some(kept));
@@ -43,19 +44,34 @@ impl Operator for FilterOperator {
 pub(super) struct ProjectOperator {
     pub(super) input: BoxOperator,
     pub(super) expressions: Vec<Expr>,
+    /// Rows of the input for which there was no room in the batch before.
+    pub(super) rest: Vec<Row>,
 }
 
 #[async_trait]
 impl Operator for ProjectOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        let Some(mut rows) = self.input.next(cx).await? else { return Ok(None) };
+        let mut rows = std::mem::take(&mut self.rest);
+        if rows.is_empty() {
+            let Some(input) = self.input.next(cx).await? else { return Ok(None) };
+            rows = input;
+        }
+        let (mut bytes, mut made) = (0usize, 0usize);
         for row in &mut rows {
             *row = cx.evaluate_all(&self.expressions, row)?;
+            bytes = bytes.saturating_add(row_bytes(row));
+            made += 1;
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+            cx.tick(1).await?;
         }
+        self.rest = rows.split_off(made);
         Ok(Some(rows))
     }
 
     fn rewind(&mut self, cx: &mut Context<'_>) {
+        self.rest.clear();
         self.input.rewind(cx);
     }
 }
@@ -141,12 +157,13 @@ impl Operator for DistinctOperator {
                         columns.iter().map(|column| row.get(*column).cloned().unwrap_or_default()).collect()
                     }
                 };
-                let bytes = row_bytes(&key);
+                let bytes = row_bytes(&key).saturating_add(ENTRY_BYTES);
                 if self.seen.insert(GroupKey(key)) {
                     cx.memory.reserve(bytes)?;
                     self.bytes = self.bytes.saturating_add(bytes);
                     kept.push(row);
                 }
+                cx.tick(1).await?;
             }
             if !kept.is_empty() {
                 return Ok(Some(kept));

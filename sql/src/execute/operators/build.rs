@@ -10,7 +10,7 @@ use super::hash_join::HashJoinOperator;
 use super::join::Shape;
 use super::nested_loop::{DependentOperator, NestedLoopOperator};
 use super::scan::ScanOperator;
-use super::set_operation::SetOperator;
+use super::set_operation::{AppendOperator, SetOperator};
 use super::sort::SortOperator;
 use super::source::{FunctionOperator, FunctionState, ValuesOperator, VirtualOperator};
 use crate::error::Result;
@@ -39,14 +39,17 @@ pub(crate) fn build(node: &Node) -> Result<BoxOperator> {
         Node::Project(project) => Box::new(ProjectOperator {
             input: build(&project.input)?,
             expressions: project.expressions.clone(),
+            rest: Vec::new(),
         }),
         Node::Join(join) => build_join(join)?,
         Node::Apply(apply) => Box::new(ApplyOperator::new(
             build(&apply.input)?,
-            build(&apply.subquery)?,
-            apply.bindings.clone(),
-            apply.kind.clone(),
             apply.input.width(),
+            apply
+                .subqueries
+                .iter()
+                .map(|subquery| Ok((build(&subquery.node)?, subquery)))
+                .collect::<Result<_>>()?,
         )),
         Node::Aggregate(aggregate) => Box::new(AggregateOperator::new(
             build(&aggregate.input)?,
@@ -68,10 +71,13 @@ pub(crate) fn build(node: &Node) -> Result<BoxOperator> {
             seen: HashSet::new(),
             bytes: 0,
         }),
+        Node::Append(append) => {
+            Box::new(AppendOperator::new(append.inputs.iter().map(build).collect::<Result<_>>()?))
+        }
         Node::SetOperation(operation) => Box::new(SetOperator::new(
             build(&operation.left)?,
             build(&operation.right)?,
-            operation.kind,
+            operation.intersect,
             operation.all,
         )),
     })

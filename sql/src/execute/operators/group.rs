@@ -4,6 +4,9 @@ use std::hash::{Hash, Hasher};
 
 use expr::{Datum, Expr, Row, TypeKind};
 
+/// About what an entry of a hash table takes beside its key's row.
+pub(crate) const ENTRY_BYTES: usize = 64;
+
 /// Values that are equal if they would fall into one group: NULLs are alike, `1.0` and `1.00` are.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupKey(pub(crate) Row);

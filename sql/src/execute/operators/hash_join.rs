@@ -1,13 +1,14 @@
 //! Hash join: the right side in a hash table, the left side streamed past it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
 use expr::{Expr, Row};
 
-use super::group::GroupKey;
+use super::group::{ENTRY_BYTES, GroupKey};
 use super::join::Shape;
-use super::{BATCH_ROWS, BoxOperator, Operator};
+use super::{BATCH_ROWS, Batch, BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::{HeldRows, row_bytes};
@@ -20,6 +21,9 @@ pub(super) struct HashJoinOperator {
     right_keys: Vec<Expr>,
     shape: Shape,
     table: Option<Table>,
+    /// Left rows still to probe with.
+    batch: std::vec::IntoIter<Row>,
+    probe: Option<Probe>,
     given_alone: usize,
 }
 
@@ -31,6 +35,15 @@ struct Table {
     matched: Vec<bool>,
 }
 
+/// A left row on its way past the table: it may have more partners than a batch has room.
+struct Probe {
+    left: Row,
+    key: GroupKey,
+    /// How many of the rows under the key were looked at.
+    next: usize,
+    found: bool,
+}
+
 impl HashJoinOperator {
     pub(super) fn new(
         left: BoxOperator,
@@ -39,7 +52,17 @@ impl HashJoinOperator {
         right_keys: Vec<Expr>,
         shape: Shape,
     ) -> Self {
-        Self { left, right, left_keys, right_keys, shape, table: None, given_alone: 0 }
+        Self {
+            left,
+            right,
+            left_keys,
+            right_keys,
+            shape,
+            table: None,
+            batch: Vec::new().into_iter(),
+            probe: None,
+            given_alone: 0,
+        }
     }
 
     async fn build(&mut self, cx: &mut Context<'_>) -> Result<()> {
@@ -49,13 +72,21 @@ impl HashJoinOperator {
                 let key = GroupKey::of(&self.right_keys, cx.evaluate_all(&self.right_keys, &row)?);
                 let place = table.held.rows.len();
                 table.held.push(row, cx.memory)?;
+                cx.tick(1).await?;
                 if key.has_null() {
                     continue;
                 }
-                let bytes = row_bytes(&key.0).saturating_add(size_of::<usize>());
+                let mut bytes = 2 * size_of::<usize>();
+                let places = match table.places.entry(key) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => {
+                        bytes = bytes.saturating_add(row_bytes(&entry.key().0)).saturating_add(ENTRY_BYTES);
+                        entry.insert(Vec::new())
+                    }
+                };
                 cx.memory.reserve(bytes)?;
                 table.key_bytes = table.key_bytes.saturating_add(bytes);
-                table.places.entry(key).or_default().push(place);
+                places.push(place);
             }
         }
         if self.shape.keeps_right() {
@@ -65,29 +96,48 @@ impl HashJoinOperator {
         Ok(())
     }
 
-    fn probe(&mut self, cx: &Context<'_>, left: Row, out: &mut Vec<Row>) -> Result<()> {
+    async fn next_probe(&mut self, cx: &mut Context<'_>) -> Result<Option<Probe>> {
+        loop {
+            if let Some(left) = self.batch.next() {
+                let key = GroupKey::of(&self.left_keys, cx.evaluate_all(&self.left_keys, &left)?);
+                return Ok(Some(Probe { left, key, next: 0, found: false }));
+            }
+            match self.left.next(cx).await? {
+                Some(rows) => self.batch = rows.into_iter(),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Pairs of one left row, until there are no more or the batch is full.
+    async fn probe(&mut self, cx: &mut Context<'_>, mut probe: Probe, out: &mut Batch) -> Result<()> {
         let Some(table) = &mut self.table else { return Ok(()) };
-        let key = GroupKey::of(&self.left_keys, cx.evaluate_all(&self.left_keys, &left)?);
-        let places = if key.has_null() { None } else { table.places.get(&key) };
-        let mut found = false;
-        for place in places.into_iter().flatten() {
+        let places = if probe.key.has_null() { None } else { table.places.get(&probe.key) };
+        let places = places.map_or(&[][..], Vec::as_slice);
+        while let Some(place) = places.get(probe.next) {
+            if out.is_full() {
+                self.probe = Some(probe);
+                return Ok(());
+            }
+            probe.next += 1;
+            cx.tick(1).await?;
             let Some(right) = table.held.rows.get(*place) else { continue };
-            if let Some(pair) = self.shape.pair(cx, &left, right)? {
-                found = true;
+            if let Some(pair) = self.shape.pair(cx, &probe.left, right)? {
+                probe.found = true;
                 if let Some(matched) = table.matched.get_mut(*place) {
                     *matched = true;
                 }
                 out.push(pair);
             }
         }
-        if !found && self.shape.keeps_left() {
-            out.push(self.shape.left_alone(left));
+        if !probe.found && self.shape.keeps_left() {
+            out.push(self.shape.left_alone(probe.left));
         }
         Ok(())
     }
 
-    fn right_alone(&mut self) -> Vec<Row> {
-        let Some(table) = &self.table else { return Vec::new() };
+    async fn right_alone(&mut self, cx: &mut Context<'_>) -> Result<Vec<Row>> {
+        let Some(table) = &self.table else { return Ok(Vec::new()) };
         let mut batch = Vec::new();
         while batch.len() < BATCH_ROWS
             && let (Some(matched), Some(row)) =
@@ -97,8 +147,9 @@ impl HashJoinOperator {
             if !matched {
                 batch.push(self.shape.right_alone(row));
             }
+            cx.tick(1).await?;
         }
-        batch
+        Ok(batch)
     }
 }
 
@@ -108,16 +159,22 @@ impl Operator for HashJoinOperator {
         if self.table.is_none() {
             self.build(cx).await?;
         }
-        while let Some(rows) = self.left.next(cx).await? {
-            let mut out = Vec::with_capacity(rows.len());
-            for left in rows {
-                self.probe(cx, left, &mut out)?;
-            }
-            if !out.is_empty() {
-                return Ok(Some(out));
-            }
+        let mut out = Batch::default();
+        while !out.is_full() {
+            let probe = match self.probe.take() {
+                Some(probe) => probe,
+                None => match self.next_probe(cx).await? {
+                    Some(probe) => probe,
+                    None => break,
+                },
+            };
+            self.probe(cx, probe, &mut out).await?;
+            cx.tick(1).await?;
         }
-        let alone = self.right_alone();
+        if let Some(rows) = out.into_rows() {
+            return Ok(Some(rows));
+        }
+        let alone = self.right_alone(cx).await?;
         Ok((!alone.is_empty()).then_some(alone))
     }
 
@@ -126,6 +183,8 @@ impl Operator for HashJoinOperator {
             table.held.clear(cx.memory);
             cx.memory.release(table.key_bytes);
         }
+        self.batch = Vec::new().into_iter();
+        self.probe = None;
         self.given_alone = 0;
         self.left.rewind(cx);
         self.right.rewind(cx);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use expr::operators::{Comparison, comparison};
 use expr::{Datum, Expr, Row, TypeKind};
 
-use super::group::GroupKey;
+use super::group::{ENTRY_BYTES, GroupKey};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::row_bytes;
@@ -32,14 +32,15 @@ pub(super) struct Members {
 
 impl Members {
     /// Adds the subquery's rows.
-    pub(super) fn add(&mut self, cx: &mut Context<'_>, rows: Vec<Row>) -> Result<()> {
+    pub(super) async fn add(&mut self, cx: &mut Context<'_>, rows: Vec<Row>) -> Result<()> {
         for row in rows {
             let key = GroupKey(row);
             if key.has_null() {
                 self.has_null = true;
                 continue;
             }
-            let bytes = row_bytes(&key.0);
+            cx.tick(1).await?;
+            let bytes = row_bytes(&key.0).saturating_add(ENTRY_BYTES);
             if self.values.insert(key) {
                 cx.memory.reserve(bytes)?;
                 self.bytes = self.bytes.saturating_add(bytes);

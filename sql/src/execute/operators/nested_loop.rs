@@ -5,7 +5,7 @@ use expr::Row;
 
 use super::apply::bind;
 use super::join::Shape;
-use super::{BATCH_ROWS, BoxOperator, Operator};
+use super::{BATCH_ROWS, Batch, BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::HeldRows;
@@ -52,6 +52,7 @@ impl NestedLoopOperator {
             while let Some(rows) = self.right.next(cx).await? {
                 for row in rows {
                     held.push(row, cx.memory)?;
+                    cx.tick(1).await?;
                 }
             }
             if self.shape.keeps_right() {
@@ -77,8 +78,8 @@ impl NestedLoopOperator {
         }
     }
 
-    fn right_alone(&mut self) -> Vec<Row> {
-        let Some(held) = &self.held else { return Vec::new() };
+    async fn right_alone(&mut self, cx: &mut Context<'_>) -> Result<Vec<Row>> {
+        let Some(held) = &self.held else { return Ok(Vec::new()) };
         let mut batch = Vec::new();
         while batch.len() < BATCH_ROWS
             && let (Some(matched), Some(row)) =
@@ -88,8 +89,9 @@ impl NestedLoopOperator {
             if !matched {
                 batch.push(self.shape.right_alone(row));
             }
+            cx.tick(1).await?;
         }
-        batch
+        Ok(batch)
     }
 }
 
@@ -97,10 +99,8 @@ impl NestedLoopOperator {
 impl Operator for NestedLoopOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
         self.hold_right(cx).await?;
-        cx.breathe().await?;
-        let mut out = Vec::new();
-        let mut looked = 0usize;
-        while out.len() < BATCH_ROWS {
+        let mut out = Batch::default();
+        while !out.is_full() {
             let mut current = match self.current.take() {
                 Some(current) => current,
                 None => match self.next_left(cx).await? {
@@ -118,8 +118,8 @@ impl Operator for NestedLoopOperator {
                     out.push(pair);
                 }
                 current.next += 1;
-                looked += 1;
-                if out.len() >= BATCH_ROWS {
+                cx.tick(1).await?;
+                if out.is_full() {
                     break;
                 }
             }
@@ -130,15 +130,13 @@ impl Operator for NestedLoopOperator {
             if !current.matched && self.shape.keeps_left() {
                 out.push(self.shape.left_alone(current.row));
             }
-            if looked > 64 * BATCH_ROWS {
-                looked = 0;
-                cx.breathe().await?;
-            }
+            cx.tick(1).await?;
         }
-        if out.is_empty() {
-            out = self.right_alone();
+        if let Some(rows) = out.into_rows() {
+            return Ok(Some(rows));
         }
-        Ok((!out.is_empty()).then_some(out))
+        let alone = self.right_alone(cx).await?;
+        Ok((!alone.is_empty()).then_some(alone))
     }
 
     fn rewind(&mut self, cx: &mut Context<'_>) {
@@ -170,8 +168,13 @@ pub(super) struct DependentOperator {
 #[async_trait]
 impl Operator for DependentOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        let mut out = Vec::new();
-        while out.len() < BATCH_ROWS {
+        let mut out = Batch::default();
+        if let Some((left, _)) = &self.current {
+            // Another run of the same plan may have set the slots meanwhile.
+            bind(cx, &self.bindings, left)?;
+        }
+        while !out.is_full() {
+            cx.tick(1).await?;
             let (left, mut matched) = match self.current.take() {
                 Some(current) => current,
                 None => {
@@ -197,6 +200,7 @@ impl Operator for DependentOperator {
                             matched = true;
                             out.push(pair);
                         }
+                        cx.tick(1).await?;
                     }
                     self.current = Some((left, matched));
                 }
@@ -204,12 +208,14 @@ impl Operator for DependentOperator {
                 None => {}
             }
         }
-        Ok((!out.is_empty()).then_some(out))
+        Ok(out.into_rows())
     }
 
     fn rewind(&mut self, cx: &mut Context<'_>) {
         self.batch = Vec::new().into_iter();
         self.current = None;
         self.left.rewind(cx);
+        // It begins anew for each left row; what it holds is given back to the account that it came from.
+        self.right.rewind(cx);
     }
 }

@@ -14,6 +14,7 @@ use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
 use super::Operator;
 use super::basic::count;
+use super::group::ENTRY_BYTES;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
@@ -37,6 +38,7 @@ pub(super) struct ScanOperator {
     reader: RowReader,
     /// Keys of rows that were answered, where spans may overlap.
     seen: Option<HashSet<Bytes>>,
+    seen_bytes: usize,
     state: State,
 }
 
@@ -75,7 +77,15 @@ impl ScanOperator {
             Some(IndexFormat::new(&scan.table, index)?)
         };
         let reader = RowReader::new(&format.primary, &scan.table, &scan.columns);
-        Ok(Self { scan: scan.clone(), format, secondary, reader, seen: None, state: State::Fresh })
+        Ok(Self {
+            scan: scan.clone(),
+            format,
+            secondary,
+            reader,
+            seen: None,
+            seen_bytes: 0,
+            state: State::Fresh,
+        })
     }
 
     fn start(&mut self, cx: &Context<'_>) -> Result<Running> {
@@ -124,18 +134,19 @@ impl ScanOperator {
         let Some(piece) = running.pieces.pop() else { return Ok(None) };
         let rows = match (piece, &self.secondary, self.scan.lock) {
             (Piece::Points(points), None, None) => {
-                let points = self.unseen(points);
+                let points = self.unseen(cx, points)?;
                 let values = cx.transaction.get_many(points.clone()).await?;
-                self.read_present(cx, points.into_iter().zip(values))?
+                self.read_present(cx, points.into_iter().zip(values)).await?
             }
             (Piece::Points(points), None, Some(lock)) => {
-                let points = self.unseen(points);
+                let points = self.unseen(cx, points)?;
                 let locked = self.lock(cx, lock, points.clone()).await?;
                 let present = points
                     .into_iter()
                     .zip(locked)
                     .map(|(key, locked)| (key, locked.value.filter(|_| !locked.skipped)));
-                return Ok(Some(self.read_present(cx, present)?.into_iter().map(|(_, row)| row).collect()));
+                let rows = self.read_present(cx, present).await?;
+                return Ok(Some(rows.into_iter().map(|(_, row)| row).collect()));
             }
             (Piece::Points(points), Some(_), _) => {
                 let values = cx.transaction.get_many(points.clone()).await?;
@@ -158,9 +169,10 @@ impl ScanOperator {
                 } else {
                     let mut rows = page.rows;
                     if let Some(seen) = &mut self.seen {
-                        rows.retain(|(key, _)| seen.insert(key.clone()));
+                        let bytes = note_seen(cx, seen, &mut rows, |(key, _)| key)?;
+                        self.seen_bytes = self.seen_bytes.saturating_add(bytes);
                     }
-                    self.read_all(cx, rows)?
+                    self.read_present(cx, rows.into_iter().map(|(key, value)| (key, Some(value)))).await?
                 }
             }
         };
@@ -177,33 +189,31 @@ impl ScanOperator {
             .iter()
             .map(|(key, value)| Ok(self.format.primary.row_key(index.primary_columns(key, value)?)))
             .collect::<Result<Vec<_>>>()?;
-        let keys = self.unseen(keys);
+        let keys = self.unseen(cx, keys)?;
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let values = cx.transaction.get_many(keys.clone()).await?;
-        self.read_present(cx, keys.into_iter().zip(values))
+        self.read_present(cx, keys.into_iter().zip(values)).await
     }
 
-    fn unseen(&mut self, mut keys: Vec<Bytes>) -> Vec<Bytes> {
+    fn unseen(&mut self, cx: &mut Context<'_>, mut keys: Vec<Bytes>) -> Result<Vec<Bytes>> {
         if let Some(seen) = &mut self.seen {
-            keys.retain(|key| seen.insert(key.clone()));
+            let bytes = note_seen(cx, seen, &mut keys, |key| key)?;
+            self.seen_bytes = self.seen_bytes.saturating_add(bytes);
         }
-        keys
-    }
-
-    fn read_all(&self, cx: &Context<'_>, rows: Vec<(Bytes, Bytes)>) -> Result<Keyed> {
-        self.read_present(cx, rows.into_iter().map(|(key, value)| (key, Some(value))))
+        Ok(keys)
     }
 
     /// Decodes the rows that exist and keeps those of which the filter holds.
-    fn read_present(
+    async fn read_present(
         &self,
-        cx: &Context<'_>,
-        rows: impl Iterator<Item = (Bytes, Option<Bytes>)>,
+        cx: &mut Context<'_>,
+        rows: impl Iterator<Item = (Bytes, Option<Bytes>)> + Send,
     ) -> Result<Keyed> {
         let mut kept = Vec::with_capacity(rows.size_hint().0);
         for (key, value) in rows {
+            cx.tick(1).await?;
             let Some(value) = value else { continue };
             let row = self.reader.read(&key, &value)?;
             if cx.holds_if_any(self.scan.filter.as_ref(), &row)? {
@@ -231,6 +241,7 @@ impl ScanOperator {
             }
             let (keys, candidates): (Vec<_>, Vec<_>) = rows.by_ref().take(wanted.min(KEYS_MAX)).unzip();
             let locked = self.lock(cx, lock, keys.clone()).await?;
+            cx.account_writes()?;
             for ((key, row), locked) in keys.into_iter().zip(candidates).zip(locked) {
                 if locked.skipped {
                     continue;
@@ -280,6 +291,26 @@ impl ScanOperator {
     }
 }
 
+/// Keeps what was not seen before, and accounts for it; how many bytes that takes.
+fn note_seen<T>(
+    cx: &mut Context<'_>,
+    seen: &mut HashSet<Bytes>,
+    items: &mut Vec<T>,
+    key: impl Fn(&T) -> &Bytes,
+) -> Result<usize> {
+    let mut bytes = 0usize;
+    items.retain(|item| {
+        let key = key(item);
+        let new = seen.insert(key.clone());
+        if new {
+            bytes = bytes.saturating_add(key.len()).saturating_add(ENTRY_BYTES);
+        }
+        new
+    });
+    cx.memory.reserve(bytes)?;
+    Ok(bytes)
+}
+
 /// The key of the row or entry whose columns these are.
 fn point_key(columns: &[u8]) -> Bytes {
     let mut key = Vec::with_capacity(columns.len() + 1);
@@ -305,9 +336,10 @@ impl Operator for ScanOperator {
         answer
     }
 
-    fn rewind(&mut self, _cx: &mut Context<'_>) {
+    fn rewind(&mut self, cx: &mut Context<'_>) {
         self.state = State::Fresh;
         self.seen = None;
+        cx.memory.release(std::mem::take(&mut self.seen_bytes));
     }
 }
 

@@ -1,39 +1,69 @@
-//! UNION, INTERSECT, EXCEPT, each with and without ALL.
+//! UNION ALL; INTERSECT and EXCEPT, each with and without ALL.
 
 use std::collections::HashMap;
 
 use async_trait::async_trait;
 use expr::Row;
 
-use super::group::GroupKey;
+use super::group::{ENTRY_BYTES, GroupKey};
 use super::{BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::row_bytes;
-use crate::plan::SetOperationKind;
+
+/// The rows of inputs one after the other.
+pub(super) struct AppendOperator {
+    inputs: Vec<BoxOperator>,
+    /// The input that is being read.
+    at: usize,
+}
+
+impl AppendOperator {
+    pub(super) fn new(inputs: Vec<BoxOperator>) -> Self {
+        Self { inputs, at: 0 }
+    }
+}
+
+#[async_trait]
+impl Operator for AppendOperator {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        while let Some(input) = self.inputs.get_mut(self.at) {
+            if let Some(rows) = input.next(cx).await? {
+                return Ok(Some(rows));
+            }
+            self.at = self.at.saturating_add(1);
+        }
+        Ok(None)
+    }
+
+    fn rewind(&mut self, cx: &mut Context<'_>) {
+        self.at = 0;
+        self.inputs.iter_mut().for_each(|input| input.rewind(cx));
+    }
+}
 
 /// Combines the rows of two inputs.
 pub(super) struct SetOperator {
     left: BoxOperator,
     right: BoxOperator,
-    kind: SetOperationKind,
+    intersect: bool,
     all: bool,
-    /// INTERSECT and EXCEPT: how often each row is on the right; without ALL and for UNION: what was given (0).
+    /// How often each row is on the right; without ALL: what was given (0).
     counts: HashMap<GroupKey, u64>,
     bytes: usize,
     right_read: bool,
-    left_done: bool,
 }
 
 impl SetOperator {
-    pub(super) fn new(left: BoxOperator, right: BoxOperator, kind: SetOperationKind, all: bool) -> Self {
-        Self { left, right, kind, all, counts: HashMap::new(), bytes: 0, right_read: false, left_done: false }
+    pub(super) fn new(left: BoxOperator, right: BoxOperator, intersect: bool, all: bool) -> Self {
+        Self { left, right, intersect, all, counts: HashMap::new(), bytes: 0, right_read: false }
     }
 
     async fn read_right(&mut self, cx: &mut Context<'_>) -> Result<()> {
         while let Some(rows) = self.right.next(cx).await? {
             for row in rows {
-                let bytes = row_bytes(&row);
+                cx.tick(1).await?;
+                let bytes = row_bytes(&row).saturating_add(ENTRY_BYTES);
                 let count = self.counts.entry(GroupKey(row)).or_insert(0);
                 if *count == 0 {
                     cx.memory.reserve(bytes)?;
@@ -48,7 +78,7 @@ impl SetOperator {
 
     /// Whether a row that was not given before is to be given now; notes that it was.
     fn is_first(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<bool> {
-        let bytes = row_bytes(row);
+        let bytes = row_bytes(row).saturating_add(ENTRY_BYTES);
         if self.counts.insert(GroupKey(row.clone()), 0).is_some() {
             return Ok(false);
         }
@@ -57,59 +87,30 @@ impl SetOperator {
         Ok(true)
     }
 
-    async fn next_union(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        loop {
-            let rows = if self.left_done {
-                self.right.next(cx).await?
-            } else {
-                match self.left.next(cx).await? {
-                    Some(rows) => Some(rows),
-                    None => {
-                        self.left_done = true;
-                        continue;
-                    }
-                }
-            };
-            let Some(rows) = rows else { return Ok(None) };
-            if self.all {
-                return Ok(Some(rows));
-            }
-            let mut kept = Vec::new();
-            for row in rows {
-                if self.is_first(cx, &row)? {
-                    kept.push(row);
-                }
-            }
-            if !kept.is_empty() {
-                return Ok(Some(kept));
-            }
-        }
-    }
-
     /// INTERSECT and EXCEPT: whether a left row is given.
     fn takes(&mut self, cx: &mut Context<'_>, row: Row) -> Result<Option<Row>> {
         let key = GroupKey(row);
         let count = self.counts.get_mut(&key);
-        let taken = match (self.kind, self.all, count) {
+        let taken = match (self.intersect, self.all, count) {
             // A row on both sides is given as often as it is on the side where it is rarer.
-            (SetOperationKind::Intersect, true, Some(count)) if *count > 0 => {
+            (true, true, Some(count)) if *count > 0 => {
                 *count -= 1;
                 true
             }
             // Given once, then used up.
-            (SetOperationKind::Intersect, false, Some(count)) if *count > 0 => {
+            (true, false, Some(count)) if *count > 0 => {
                 *count = 0;
                 true
             }
-            (SetOperationKind::Intersect, _, _) => false,
+            (true, _, _) => false,
             // Each row on the right takes one on the left away.
-            (_, true, Some(count)) if *count > 0 => {
+            (false, true, Some(count)) if *count > 0 => {
                 *count -= 1;
                 false
             }
-            (_, true, _) => true,
-            (_, false, Some(_)) => false,
-            (_, false, None) => return Ok(self.is_first(cx, &key.0)?.then_some(key.0)),
+            (false, true, _) => true,
+            (false, false, Some(_)) => false,
+            (false, false, None) => return Ok(self.is_first(cx, &key.0)?.then_some(key.0)),
         };
         Ok(taken.then_some(key.0))
     }
@@ -118,9 +119,6 @@ impl SetOperator {
 #[async_trait]
 impl Operator for SetOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        if self.kind == SetOperationKind::Union {
-            return self.next_union(cx).await;
-        }
         if !self.right_read {
             self.read_right(cx).await?;
         }
@@ -128,6 +126,7 @@ impl Operator for SetOperator {
             let mut kept = Vec::new();
             for row in rows {
                 kept.extend(self.takes(cx, row)?);
+                cx.tick(1).await?;
             }
             if !kept.is_empty() {
                 return Ok(Some(kept));
@@ -140,7 +139,6 @@ impl Operator for SetOperator {
         self.counts.clear();
         cx.memory.release(std::mem::take(&mut self.bytes));
         self.right_read = false;
-        self.left_done = false;
         self.left.rewind(cx);
         self.right.rewind(cx);
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use expr::series::Series;
-use expr::{Datum, Expr, Row};
+use expr::{Datum, Expr, Row, Type};
 
-use super::{BATCH_ROWS, Operator};
+use super::{Batch, Operator};
 use crate::catalog::TableDescriptor;
 use crate::error::Result;
 use crate::execute::context::Context;
@@ -22,15 +22,16 @@ pub(super) struct ValuesOperator {
 #[async_trait]
 impl Operator for ValuesOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        let batch = self
-            .rows
-            .iter()
-            .skip(self.given)
-            .take(BATCH_ROWS)
-            .map(|row| cx.evaluate_all(row, &[]))
-            .collect::<Result<Vec<_>>>()?;
-        self.given = self.given.saturating_add(batch.len());
-        Ok((!batch.is_empty()).then_some(batch))
+        let mut batch = Batch::default();
+        for row in self.rows.iter().skip(self.given) {
+            batch.push(cx.evaluate_all(row, &[])?);
+            cx.tick(1).await?;
+            if batch.is_full() {
+                break;
+            }
+        }
+        self.given = self.given.saturating_add(batch.rows.len());
+        Ok(batch.into_rows())
     }
 
     fn rewind(&mut self, _cx: &mut Context<'_>) {
@@ -56,7 +57,6 @@ pub(super) enum FunctionState {
 #[async_trait]
 impl Operator for FunctionOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        cx.breathe().await?;
         if matches!(self.state, FunctionState::Pending) {
             let arguments = cx.evaluate_all(&self.arguments, &[])?;
             match &self.function {
@@ -69,14 +69,18 @@ impl Operator for FunctionOperator {
                     return Ok(Some(vec![row]));
                 }
                 TableFunction::Series(function) => {
-                    let series = Series::start(*function, &arguments, cx.session)?;
+                    let types: Vec<Type> = self.arguments.iter().map(Expr::ty).collect();
+                    let series = Series::start(*function, &arguments, &types, cx.session)?;
                     self.state = FunctionState::Running { series, given: 0 };
                 }
             }
         }
         let FunctionState::Running { series, given } = &mut self.state else { return Ok(None) };
-        let mut batch = Vec::with_capacity(BATCH_ROWS);
-        for value in series.take(BATCH_ROWS) {
+        let mut batch = Batch::default();
+        while !batch.is_full()
+            && let Some(value) = series.next()
+        {
+            cx.tick(1).await?;
             *given = given.saturating_add(1);
             let mut row = vec![value?];
             if self.ordinality {
@@ -84,11 +88,11 @@ impl Operator for FunctionOperator {
             }
             batch.push(row);
         }
-        if batch.is_empty() {
+        let rows = batch.into_rows();
+        if rows.is_none() {
             self.state = FunctionState::Done;
-            return Ok(None);
         }
-        Ok(Some(batch))
+        Ok(rows)
     }
 
     fn rewind(&mut self, _cx: &mut Context<'_>) {
@@ -118,6 +122,7 @@ impl Operator for VirtualOperator {
             if cx.holds_if_any(self.filter.as_ref(), &row)? {
                 kept.push(row);
             }
+            cx.tick(1).await?;
         }
         Ok((!kept.is_empty()).then_some(kept))
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use expr::Expr;
 
-use super::{KeyState, Outcome, Source, is_streamed, misfit};
+use super::{KeyState, Outcome, Source, is_streamed, misfit, note_seen};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::operators::build;
@@ -43,7 +43,7 @@ impl DeleteExecution {
                 let own = row.get(..width).ok_or_else(misfit)?;
                 let columns = self.format.primary_columns(own)?;
                 let key = self.format.primary.row_key(&columns);
-                if self.repeats && !seen.insert(key.clone()) {
+                if self.repeats && !note_seen(cx, &mut seen, &key)? {
                     continue;
                 }
                 deletes.push(key);
@@ -55,12 +55,15 @@ impl DeleteExecution {
                     deletes.push(entry.key);
                 }
                 outcome.note(cx, self.returning.as_deref(), &row)?;
+                cx.tick(1).await?;
             }
             let mut state = KeyState::default();
             state.lock(cx, locks).await?;
             for key in deletes {
                 state.delete(cx, key);
+                cx.tick(1).await?;
             }
+            cx.account_writes()?;
         }
         Ok(outcome)
     }

@@ -8,7 +8,7 @@ use expr::{Datum, Expr, Row};
 
 use super::constraint::{check_not_null, duplicate};
 use super::update::{Change, write_changes};
-use super::{KeyState, Outcome, Source, WRITE_BATCH_ROWS, misfit, reads_other_tables_only};
+use super::{KeyState, Outcome, Source, WRITE_BATCH_ROWS, misfit, note_seen, reads_other_tables_only};
 use crate::catalog::IndexId;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
@@ -119,13 +119,15 @@ impl InsertSink {
             }
             keys.extend(row.entries.iter().filter(|entry| entry.exclusive).map(|entry| entry.key.clone()));
             new.push(row);
+            cx.tick(1).await?;
         }
         let mut state = KeyState::default();
         state.lock(cx, keys).await?;
         for row in new {
             self.write_row(cx, &mut state, row, outcome).await?;
+            cx.tick(1).await?;
         }
-        Ok(())
+        cx.account_writes()
     }
 
     fn new_row(&self, row: Row) -> Result<NewRow> {
@@ -166,7 +168,7 @@ impl InsertSink {
         }
         let value = self.format.value(&new.row)?;
         if self.updates_on_conflict() {
-            self.touched.insert(new.key.clone());
+            note_seen(cx, &mut self.touched, &new.key)?;
         }
         state.put(cx, new.key, value);
         for entry in new.entries {
@@ -179,25 +181,24 @@ impl InsertSink {
         matches!(&self.on_conflict, Some(OnConflict { action: ConflictAction::Update { .. }, .. }))
     }
 
-    /// The unique index in which the row collides, and the primary key's columns of the row that is there. An index
-    /// that ON CONFLICT does not mean comes first, because that collision is an error.
+    /// The unique index in which the row collides, and the primary key's columns of the row that is there. Those that
+    /// ON CONFLICT means are judged first: what it does may leave nothing to collide in the others. Else the first of
+    /// the table's, its primary key before all.
     fn conflict(&self, state: &KeyState, new: &NewRow) -> Option<(&IndexFormat, Vec<u8>)> {
-        let mut found = None;
-        if state.get(&new.key).is_some() && self.row_id.is_none() {
-            found = Some((&self.format.primary, new.primary_columns.clone()));
-        }
-        for (index, entry) in self.format.secondary.iter().zip(&new.entries) {
-            if !entry.exclusive {
-                continue;
+        let mut first = None;
+        let primary = (self.row_id.is_none() && state.get(&new.key).is_some())
+            .then(|| (&self.format.primary, &new.primary_columns[..]));
+        let secondary = self.format.secondary.iter().zip(&new.entries).filter_map(|(index, entry)| {
+            let value = entry.exclusive.then(|| state.get(&entry.key)).flatten()?;
+            Some((index, value.as_ref()))
+        });
+        for (index, existing) in primary.into_iter().chain(secondary) {
+            if self.on_conflict.as_ref().is_some_and(|clause| is_meant(clause, index.id)) {
+                return Some((index, existing.to_vec()));
             }
-            if let Some(value) = state.get(&entry.key) {
-                let meant = self.on_conflict.as_ref().is_some_and(|clause| is_meant(clause, index.id));
-                if found.is_none() || !meant {
-                    found = Some((index, value.to_vec()));
-                }
-            }
+            first = first.or(Some((index, existing)));
         }
-        found
+        first.map(|(index, existing)| (index, existing.to_vec()))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one ON CONFLICT clause")]
@@ -239,7 +240,7 @@ impl InsertSink {
         let change = Change { old, new: row };
         let new_key = self.format.primary.row_key(&self.format.primary_columns(&change.new)?);
         write_changes(cx, &self.format, state, std::slice::from_ref(&change)).await?;
-        self.touched.insert(new_key);
+        note_seen(cx, &mut self.touched, &new_key)?;
         outcome.note(cx, self.returning.as_deref(), &change.new)
     }
 }

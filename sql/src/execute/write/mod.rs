@@ -11,8 +11,10 @@ mod insert;
 mod state;
 mod update;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use expr::{Expr, Row};
 
 use super::context::Context;
@@ -76,6 +78,7 @@ impl Source {
                 let mut rows = Vec::new();
                 while let Some(batch) = self.operator.next(cx).await? {
                     cx.memory.reserve(batch.iter().map(|row| super::memory::row_bytes(row)).sum())?;
+                    cx.tick(batch.len()).await?;
                     rows.extend(batch);
                 }
                 self.held.insert(rows.into_iter())
@@ -109,6 +112,17 @@ pub(crate) fn is_streamed(source: &Node, moves_rows: bool) -> bool {
         Node::Scan(scan) => !moves_rows && is_behind_its_writes(scan),
         _ => false,
     }
+}
+
+/// Whether a key was not seen before in this statement; accounts for it then.
+fn note_seen(cx: &mut Context<'_>, seen: &mut HashSet<Bytes>, key: &Bytes) -> Result<bool> {
+    /// What an entry of the table takes beside its key.
+    const ENTRY_BYTES: usize = 64;
+    if !seen.insert(key.clone()) {
+        return Ok(false);
+    }
+    cx.memory.reserve(key.len().saturating_add(ENTRY_BYTES))?;
+    Ok(true)
 }
 
 /// A statement's own error for a plan that does not fit its table.

@@ -8,6 +8,9 @@ use client::{Strength, WaitPolicy};
 use crate::error::Result;
 use crate::execute::context::Context;
 
+/// At most so many keys are locked by one request.
+const KEYS_PER_REQUEST: usize = 4096;
+
 /// The values under keys that were locked, brought up to date by the batch's own writes.
 ///
 /// Invariant: a key in here is locked by the transaction or written by it.
@@ -22,12 +25,13 @@ impl KeyState {
         let mut unknown: Vec<Bytes> = keys.into_iter().filter(|key| !self.values.contains_key(key)).collect();
         unknown.sort_unstable();
         unknown.dedup();
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let locked = cx.transaction.lock(unknown.clone(), Strength::Exclusive, WaitPolicy::Block).await?;
-        for (key, locked) in unknown.into_iter().zip(locked) {
-            self.values.insert(key, locked.value);
+        while !unknown.is_empty() {
+            let rest = unknown.split_off(KEYS_PER_REQUEST.min(unknown.len()));
+            let locked = cx.transaction.lock(unknown.clone(), Strength::Exclusive, WaitPolicy::Block).await?;
+            for (key, locked) in unknown.into_iter().zip(locked) {
+                self.values.insert(key, locked.value);
+            }
+            unknown = rest;
         }
         Ok(())
     }

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use expr::{Expr, Row};
 
 use super::constraint::{check_not_null, duplicate};
-use super::{KeyState, Outcome, Source, is_streamed, misfit};
+use super::{KeyState, Outcome, Source, is_streamed, misfit, note_seen};
 use crate::error::Result;
 use crate::execute::context::Context;
+use crate::execute::memory::row_bytes;
 use crate::execute::operators::build;
-use crate::execute::rows::{Entry, TableFormat};
+use crate::execute::rows::{Entry, IndexFormat, TableFormat};
 use crate::plan::{Assignment, Update};
 
 /// An UPDATE under way.
@@ -21,6 +22,9 @@ pub(crate) struct UpdateExecution {
     returning: Option<Vec<Expr>>,
     /// Whether the source may answer a row more than once.
     repeats: bool,
+    /// Whether columns of unique keys are assigned: then all changes are gathered before the first is written, and keys
+    /// are judged at the end of the statement, however many rows it has.
+    passes_keys_on: bool,
 }
 
 /// A row before and after.
@@ -33,11 +37,16 @@ pub(crate) struct Change {
 impl UpdateExecution {
     pub(crate) fn new(update: &Update) -> Result<Self> {
         let format = TableFormat::new(&update.table)?;
-        let moves_rows = update
-            .assignments
-            .iter()
-            .any(|assignment| format.primary.columns.iter().any(|key| key.place == assignment.column));
+        let assigns = |index: &IndexFormat| {
+            let assigned =
+                |place: usize| update.assignments.iter().any(|assignment| assignment.column == place);
+            index.columns.iter().any(|key| assigned(key.place))
+        };
+        let moves_rows = assigns(&format.primary);
+        let passes_keys_on =
+            moves_rows || format.secondary.iter().any(|index| index.unique && assigns(index));
         Ok(Self {
+            passes_keys_on,
             source: Source::new(build(&update.source)?, is_streamed(&update.source, moves_rows)),
             repeats: update.source.width() > update.table.columns.len(),
             format,
@@ -50,6 +59,7 @@ impl UpdateExecution {
     pub(crate) async fn run(&mut self, cx: &mut Context<'_>) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let mut seen: HashSet<Bytes> = HashSet::new();
+        let mut gathered = (Vec::new(), Vec::new());
         let width = self.format.table.columns.len();
         while let Some(rows) = self.source.next(cx).await? {
             let mut changes = Vec::with_capacity(rows.len());
@@ -57,7 +67,7 @@ impl UpdateExecution {
             for mut row in rows {
                 if self.repeats {
                     let key = self.format.primary.row_key(&self.format.primary_columns(&row)?);
-                    if !seen.insert(key) {
+                    if !note_seen(cx, &mut seen, &key)? {
                         continue;
                     }
                 }
@@ -73,20 +83,45 @@ impl UpdateExecution {
                     row.truncate(width);
                 }
                 changes.push(Change { old: row, new });
+                cx.tick(1).await?;
             }
-            let mut state = KeyState::default();
-            write_changes(cx, &self.format, &mut state, &changes).await?;
-            if self.returning.is_none() {
-                outcome.count = outcome.count.saturating_add(changes.len() as u64);
+            if !self.passes_keys_on {
+                self.write(cx, changes, beside, &mut outcome).await?;
                 continue;
             }
-            for (change, beside) in changes.into_iter().zip(beside) {
-                let mut row = change.new;
-                row.extend(beside);
-                outcome.note(cx, self.returning.as_deref(), &row)?;
-            }
+            let bytes = |change: &Change| row_bytes(&change.old).saturating_add(row_bytes(&change.new));
+            cx.memory.reserve(changes.iter().map(bytes).sum())?;
+            cx.memory.reserve(beside.iter().map(|row| row_bytes(row)).sum())?;
+            gathered.0.extend(changes);
+            gathered.1.extend(beside);
+        }
+        if self.passes_keys_on {
+            let (changes, beside) = gathered;
+            self.write(cx, changes, beside, &mut outcome).await?;
         }
         Ok(outcome)
+    }
+
+    async fn write(
+        &self,
+        cx: &mut Context<'_>,
+        changes: Vec<Change>,
+        beside: Vec<Row>,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let mut state = KeyState::default();
+        write_changes(cx, &self.format, &mut state, &changes).await?;
+        cx.account_writes()?;
+        if self.returning.is_none() {
+            outcome.count = outcome.count.saturating_add(changes.len() as u64);
+            return Ok(());
+        }
+        for (change, beside) in changes.into_iter().zip(beside) {
+            let mut row = change.new;
+            row.extend(beside);
+            outcome.note(cx, self.returning.as_deref(), &row)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn rewind(&mut self, cx: &mut Context<'_>) {
@@ -115,11 +150,13 @@ pub(crate) async fn write_changes(
     for change in changes {
         let keys = key_changes(format, change, &mut locks)?;
         planned.push(keys);
+        cx.tick(1).await?;
     }
     state.lock(cx, locks).await?;
     for keys in &mut planned {
         for key in std::mem::take(&mut keys.deletes) {
             state.delete(cx, key);
+            cx.tick(1).await?;
         }
     }
     for (change, keys) in changes.iter().zip(planned) {
@@ -134,6 +171,7 @@ pub(crate) async fn write_changes(
                 return Err(duplicate(cx, &format.table, index, &change.new));
             }
             state.put(cx, key, value);
+            cx.tick(1).await?;
         }
     }
     Ok(())

@@ -51,15 +51,20 @@ impl Lists {
 
     /// Reads and appends until told to stop.
     pub(in super::super) async fn appender(self: Arc<Self>, gateway: Gateway, signals: Signals) {
-        let client = gateway.connect().await;
+        let mut client = gateway.connect().await;
         while signals.may_write(self.pause_ms_max).await {
             let invoked = self.history.now();
             let read_only = random::below(4) == 0;
             let begin =
                 if read_only { "BEGIN READ ONLY" } else { "START TRANSACTION ISOLATION LEVEL SERIALIZABLE" };
             let mut operations = Vec::new();
-            let work = self.transact(&client, read_only, &mut operations);
-            let failure = in_block(&client, begin, work).await.err().map(|error| judge(&error));
+            let ended = if random::below(4) == 0 {
+                self.transact_by_portal(&mut client, &mut operations).await
+            } else {
+                let work = self.transact(&client, read_only, &mut operations);
+                in_block(&client, begin, work).await
+            };
+            let failure = ended.err().map(|error| judge(&error));
             self.history.record(invoked, operations, failure);
         }
     }
@@ -71,8 +76,22 @@ impl Lists {
         operations: &mut Vec<Operation>,
     ) -> Result<(), Error> {
         let first = random::below(u64::from(self.lists)) as u32;
+        if !read_only && random::below(3) == 0 {
+            // What is done behind a savepoint is taken back, what is seen there stays seen.
+            client.batch_execute("SAVEPOINT doubt").await?;
+            let list = (first + self.lists / 2) % self.lists;
+            let seen = self.read(client, list, false).await?;
+            operations.push(Operation { list, seen, appended: None });
+            if random::below(2) == 0 {
+                self.append(client, list, self.history.element()).await?;
+            }
+            client.batch_execute("ROLLBACK TO doubt").await?;
+        }
         for turn in 0..1 + random::below(3) as u32 {
             let list = (first + turn) % self.lists;
+            if operations.iter().any(|operation| operation.list == list) {
+                continue;
+            }
             let appends = !read_only && random::below(2) == 0;
             let seen = self.read(client, list, appends && random::below(2) == 0).await?;
             let appended = appends.then(|| self.history.element());
@@ -82,6 +101,49 @@ impl Lists {
             }
         }
         Ok(())
+    }
+
+    /// Reads a list row by row, and appends to another before it has come to the end.
+    async fn transact_by_portal(
+        &self,
+        client: &mut Client,
+        operations: &mut Vec<Operation>,
+    ) -> Result<(), Error> {
+        let list = random::below(u64::from(self.lists)) as u32;
+        let other = (list + 1) % self.lists;
+        let transaction = client.transaction().await?;
+        let read = if is_text(list) {
+            "SELECT elements FROM lists WHERE id = $1"
+        } else {
+            "SELECT element FROM entries WHERE list = $1 ORDER BY position"
+        };
+        let statement = transaction.prepare(read).await?;
+        let portal = transaction.bind(&statement, &[&(list as i32)]).await?;
+        let mut seen = Vec::new();
+        let mut appended = None;
+        loop {
+            let rows = transaction.query_portal(&portal, 1).await?;
+            for row in &rows {
+                if is_text(list) {
+                    seen.extend(decode(row.get(0)));
+                } else {
+                    seen.push(row.get::<_, i64>(0) as u64);
+                }
+            }
+            if appended.is_none() {
+                let element = self.history.element();
+                self.append(transaction.client(), other, element).await?;
+                appended = Some(element);
+            }
+            if rows.is_empty() {
+                break;
+            }
+        }
+        operations.push(Operation { list, seen, appended: None });
+        let mut others = self.read(transaction.client(), other, false).await?;
+        others.retain(|element| Some(*element) != appended);
+        operations.push(Operation { list: other, seen: others, appended });
+        transaction.commit().await
     }
 
     async fn read(&self, client: &Client, list: u32, locks: bool) -> Result<Vec<u64>, Error> {

@@ -1,0 +1,199 @@
+//! Calls: functions and aggregates, and what the SQL standard writes otherwise.
+
+use super::super::ast::{Expr, ExprKind, Function, Name, QualifiedName};
+use super::super::cursor::Cursor;
+use super::super::lexer::Kind;
+use super::expression::{expression, expressions, restricted};
+use super::query::order_by;
+use super::types::type_name;
+use crate::error::{Error, Result};
+
+/// A call whose name is read.
+pub(super) fn call(cursor: &mut Cursor<'_>, name: QualifiedName, at: usize) -> Result<Expr> {
+    let mut call = Function::plain(name, Vec::new());
+    cursor.expect_symbol("(")?;
+    if cursor.accept_symbol("*") {
+        call.star = true;
+    } else if !cursor.is_symbol(")") {
+        call.distinct = cursor.accept("distinct");
+        if !call.distinct {
+            cursor.accept("all");
+        }
+        call.arguments = cursor.list(argument)?;
+        if cursor.is("order") {
+            call.order_by = order_by(cursor)?;
+        }
+    }
+    cursor.expect_symbol(")")?;
+    after_call(cursor, &mut call)?;
+    Ok(ExprKind::Function(Box::new(call)).at(at))
+}
+
+fn argument(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    cursor.refuse(&["variadic"])?;
+    let named = matches!(cursor.peek().kind, Kind::Word | Kind::Quoted)
+        && (cursor.peek_at(1).is_symbol(":=") || cursor.peek_at(1).is_symbol("=>"));
+    if named {
+        return Err(cursor.unsupported("a named argument"));
+    }
+    expression(cursor)
+}
+
+/// What may follow the arguments.
+fn after_call(cursor: &mut Cursor<'_>, call: &mut Function) -> Result<()> {
+    if cursor.peek_at(1).keyword == "group" {
+        cursor.refuse(&["within", "group"])?;
+    }
+    if cursor.is("filter") && cursor.peek_at(1).is_symbol("(") {
+        cursor.advance();
+        cursor.advance();
+        cursor.expect("where")?;
+        call.filter = Some(Box::new(expression(cursor)?));
+        cursor.expect_symbol(")")?;
+    }
+    cursor.refuse(&["over"])
+}
+
+/// Whether a call with syntax of its own is next.
+pub(super) fn is_special(cursor: &Cursor<'_>) -> bool {
+    let opens = cursor.peek_at(1).is_symbol("(");
+    match cursor.keyword() {
+        "current_catalog" | "current_date" | "current_role" | "current_time" | "current_timestamp"
+        | "current_user" | "localtime" | "localtimestamp" | "session_user" | "user" | "cast" => true,
+        "current_schema" => !opens,
+        "collation" => cursor.peek_at(1).keyword == "for",
+        "coalesce" | "extract" | "greatest" | "grouping" | "least" | "normalize" | "nullif" | "overlay"
+        | "position" | "substring" | "treat" | "trim" | "xmlconcat" | "xmlelement" | "xmlexists"
+        | "xmlforest" | "xmlparse" | "xmlpi" | "xmlroot" | "xmlserialize" => opens,
+        _ => false,
+    }
+}
+
+/// A call with syntax of its own.
+pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    let token = cursor.advance();
+    let at = token.at;
+    let word = token.keyword;
+    let unqualified = |arguments| {
+        let name = QualifiedName { schema: None, name: Name { value: word.to_owned(), at } };
+        ExprKind::Function(Box::new(Function::plain(name, arguments))).at(at)
+    };
+    match word {
+        "cast" => return cast(cursor, at),
+        "coalesce" | "greatest" | "least" | "nullif" => {
+            cursor.expect_symbol("(")?;
+            let arguments = expressions(cursor)?;
+            cursor.expect_symbol(")")?;
+            return Ok(unqualified(arguments));
+        }
+        "current_time" | "current_timestamp" | "localtime" | "localtimestamp" if cursor.is_symbol("(") => {
+            cursor.advance();
+            if cursor.peek().kind != Kind::Number {
+                return Err(cursor.error());
+            }
+            let arguments = expressions(cursor)?;
+            cursor.expect_symbol(")")?;
+            return Ok(unqualified(arguments));
+        }
+        "extract" | "overlay" | "position" | "substring" | "trim" => {}
+        "collation" => return Err(Error::unsupported("COLLATION FOR").at(at)),
+        _ if cursor.is_symbol("(") => return Err(Error::unsupported(word.to_uppercase()).at(at)),
+        _ => return Ok(unqualified(Vec::new())),
+    }
+    cursor.expect_symbol("(")?;
+    let (name, arguments) = match word {
+        "extract" => ("extract", extract(cursor)?),
+        "overlay" => ("overlay", overlay(cursor)?),
+        "position" => {
+            let part = restricted(cursor)?;
+            cursor.expect("in")?;
+            ("position", vec![restricted(cursor)?, part])
+        }
+        "substring" => ("substring", substring(cursor)?),
+        _ => trim(cursor)?,
+    };
+    cursor.expect_symbol(")")?;
+    let label = if matches!(word, "extract" | "position") { Some(name) } else { None };
+    Ok(ExprKind::Function(Box::new(Function::system(name, at, arguments, label))).at(at))
+}
+
+fn cast(cursor: &mut Cursor<'_>, at: usize) -> Result<Expr> {
+    cursor.expect_symbol("(")?;
+    let operand = Box::new(expression(cursor)?);
+    cursor.expect("as")?;
+    let ty = type_name(cursor)?;
+    cursor.expect_symbol(")")?;
+    Ok(ExprKind::Cast { operator_at: at, operand, ty }.at(at))
+}
+
+/// `EXTRACT(field FROM x)`
+fn extract(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+    let at = cursor.at();
+    let field = match cursor.string()? {
+        Some(text) => text,
+        None => cursor.label()?.value,
+    };
+    cursor.expect("from")?;
+    Ok(vec![ExprKind::String(field).at(at), expression(cursor)?])
+}
+
+/// `OVERLAY(x PLACING y FROM a FOR b)`
+fn overlay(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+    let mut arguments = vec![expression(cursor)?];
+    if cursor.accept("placing") {
+        arguments.push(expression(cursor)?);
+        cursor.expect("from")?;
+        arguments.push(expression(cursor)?);
+        if cursor.accept("for") {
+            arguments.push(expression(cursor)?);
+        }
+    } else if cursor.accept_symbol(",") {
+        arguments.extend(expressions(cursor)?);
+    }
+    Ok(arguments)
+}
+
+/// `SUBSTRING(x FROM a FOR b)`, in either order, or with commas.
+fn substring(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+    let mut arguments = vec![expression(cursor)?];
+    cursor.refuse(&["similar"])?;
+    if cursor.accept_symbol(",") {
+        arguments.extend(expressions(cursor)?);
+        return Ok(arguments);
+    }
+    let at = cursor.at();
+    let mut from = if cursor.accept("from") { Some(expression(cursor)?) } else { None };
+    let length = if cursor.accept("for") { Some(expression(cursor)?) } else { None };
+    if from.is_none() && cursor.accept("from") {
+        from = Some(expression(cursor)?);
+    }
+    match (from, length) {
+        (None, None) => {}
+        (None, Some(length)) => arguments.extend([ExprKind::Number("1".into()).at(at), length]),
+        (Some(from), length) => arguments.extend(std::iter::once(from).chain(length)),
+    }
+    Ok(arguments)
+}
+
+/// `TRIM(BOTH x FROM y)`, `TRIM(FROM y)`, `TRIM(y, x)`
+fn trim(cursor: &mut Cursor<'_>) -> Result<(&'static str, Vec<Expr>)> {
+    let name = match cursor.accept_one_of(&["both", "leading", "trailing"]) {
+        Some("leading") => "ltrim",
+        Some("trailing") => "rtrim",
+        _ => "btrim",
+    };
+    if cursor.accept("from") {
+        return Ok((name, expressions(cursor)?));
+    }
+    let first = expression(cursor)?;
+    if cursor.accept("from") {
+        let mut arguments = expressions(cursor)?;
+        arguments.push(first);
+        return Ok((name, arguments));
+    }
+    let mut arguments = vec![first];
+    if cursor.accept_symbol(",") {
+        arguments.extend(expressions(cursor)?);
+    }
+    Ok((name, arguments))
+}

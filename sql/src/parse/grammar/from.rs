@@ -1,0 +1,228 @@
+//! FROM.
+
+use super::super::ast::{Alias, ExprKind, JoinCondition, JoinKind, TableExpr};
+use super::super::cursor::Cursor;
+use super::call;
+use super::expression::expression;
+use super::primary::{Parenthesised, parenthesised};
+use super::query::{Opened, continued_query, is_alias, starts_query};
+use crate::error::{Error, Result};
+
+/// An item of FROM, joins included.
+pub(super) fn table_expr(cursor: &mut Cursor<'_>) -> Result<TableExpr> {
+    cursor.level(|cursor| {
+        let first = table(cursor)?;
+        joins(cursor, first)
+    })
+}
+
+/// Reads joins as long as there are any.
+fn joins(cursor: &mut Cursor<'_>, first: TableExpr) -> Result<TableExpr> {
+    let mut left = first;
+    loop {
+        let natural = cursor.is("natural");
+        let ahead = usize::from(natural);
+        let kind = match cursor.peek_at(ahead).keyword {
+            "join" | "inner" | "cross" => JoinKind::Inner,
+            "left" => JoinKind::Left,
+            "right" => JoinKind::Right,
+            "full" => JoinKind::Full,
+            _ if natural => {
+                cursor.advance();
+                return Err(cursor.error());
+            }
+            _ => return Ok(left),
+        };
+        cursor.accept("natural");
+        let cross = cursor.is("cross");
+        if natural && cross {
+            return Err(cursor.error());
+        }
+        if cursor.advance().keyword != "join" {
+            if matches!(kind, JoinKind::Left | JoinKind::Right | JoinKind::Full) {
+                cursor.accept("outer");
+            }
+            cursor.expect("join")?;
+        }
+        let mut right = table(cursor)?;
+        let condition = if natural {
+            JoinCondition::Natural
+        } else if cross {
+            JoinCondition::None
+        } else {
+            // a JOIN b JOIN c ON … ON …: the inner join is the right side of the outer.
+            if !cursor.is("on") && !cursor.is("using") {
+                right = cursor.level(|cursor| joins(cursor, right))?;
+            }
+            join_condition(cursor)?
+        };
+        cursor.higher()?;
+        let at = right.at();
+        left = TableExpr::Join { left: Box::new(left), right: Box::new(right), kind, condition, at };
+    }
+}
+
+fn join_condition(cursor: &mut Cursor<'_>) -> Result<JoinCondition> {
+    if cursor.accept("on") {
+        return expression(cursor).map(JoinCondition::On);
+    }
+    cursor.expect("using")?;
+    let names = cursor.name_list()?;
+    if cursor.is("as") {
+        return Err(cursor.unsupported("an alias of USING"));
+    }
+    Ok(JoinCondition::Using(names))
+}
+
+/// An item of FROM without joins.
+fn table(cursor: &mut Cursor<'_>) -> Result<TableExpr> {
+    let at = cursor.at();
+    let lateral = cursor.accept("lateral");
+    if cursor.is_symbol("(") {
+        return between(cursor, lateral);
+    }
+    if cursor.keyword() == "rows" && cursor.peek_at(1).keyword == "from" {
+        return Err(cursor.unsupported("ROWS FROM"));
+    }
+    if cursor.is("xmltable") && cursor.peek_at(1).is_symbol("(") {
+        return Err(cursor.unsupported("XMLTABLE"));
+    }
+    if let Some(function) = value_function(cursor)? {
+        return Ok(function);
+    }
+    let only = cursor.accept("only");
+    let between = only && cursor.accept_symbol("(");
+    let is_function = cursor.peek_at(1).is_symbol("(");
+    let name = if is_function {
+        super::super::ast::QualifiedName { schema: None, name: cursor.label()? }
+    } else {
+        cursor.qualified_name()?
+    };
+    if between {
+        cursor.expect_symbol(")")?;
+    }
+    if !only && cursor.is_symbol("(") {
+        let name_at = name.schema.as_ref().unwrap_or(&name.name).at;
+        let call = call::call(cursor, name, name_at)?;
+        return function(cursor, call.kind, name_at);
+    }
+    if lateral {
+        return Err(cursor.error());
+    }
+    if !only {
+        cursor.accept_symbol("*");
+    }
+    let alias = alias(cursor)?;
+    cursor.refuse(&["tablesample"])?;
+    let _ = at;
+    Ok(TableExpr::Table { name, alias })
+}
+
+/// CURRENT_DATE and its like, which are functions in FROM, too.
+fn value_function(cursor: &mut Cursor<'_>) -> Result<Option<TableExpr>> {
+    if !call::is_special(cursor) {
+        return Ok(None);
+    }
+    let at = cursor.at();
+    let call = call::special(cursor)?;
+    function(cursor, call.kind, at).map(Some)
+}
+
+fn function(cursor: &mut Cursor<'_>, call: ExprKind, at: usize) -> Result<TableExpr> {
+    let ExprKind::Function(call) = call else {
+        return Err(Error::unsupported("this expression as a function in FROM").at(at));
+    };
+    if call.star || call.distinct || !call.order_by.is_empty() || call.filter.is_some() {
+        return Err(Error::unsupported("an aggregate as a function in FROM").at(at));
+    }
+    let ordinality = cursor.accept_all(&["with", "ordinality"]);
+    let alias = alias(cursor)?;
+    Ok(TableExpr::Function { call, ordinality, alias, at })
+}
+
+/// What stands between parentheses: a query, or a join.
+fn between(cursor: &mut Cursor<'_>, lateral: bool) -> Result<TableExpr> {
+    let at = cursor.at();
+    match contents(cursor)? {
+        Contents::Query(query) => {
+            let alias = alias(cursor)?;
+            Ok(TableExpr::Subquery { query, alias, lateral, at })
+        }
+        Contents::Join(_) if lateral => Err(Error::new("42601", "syntax error at or near \"(\"").at(at)),
+        Contents::Join(join) => {
+            if is_alias(cursor.peek()) || cursor.is("as") {
+                return Err(cursor.unsupported("an alias of a join between parentheses"));
+            }
+            Ok(*join)
+        }
+    }
+}
+
+enum Contents {
+    Query(Box<super::super::ast::Query>),
+    Join(Box<TableExpr>),
+}
+
+/// Reads the parenthesis that is next up to the one that closes it.
+fn contents(cursor: &mut Cursor<'_>) -> Result<Contents> {
+    if starts_query(cursor.peek_at(1)) {
+        return match parenthesised(cursor)? {
+            Parenthesised::Query(query) => Ok(Contents::Query(query)),
+            Parenthesised::Items(_) => Err(cursor.error()),
+        };
+    }
+    cursor.level(|cursor| {
+        cursor.expect_symbol("(")?;
+        if !cursor.is_symbol("(") {
+            let join = table_expr(cursor)?;
+            cursor.expect_symbol(")")?;
+            return Ok(Contents::Join(Box::new(join)));
+        }
+        // ((select 1) union select 2), ((select 1)), or ((select 1) a join b …).
+        let at = cursor.at();
+        let first = match contents(cursor)? {
+            Contents::Join(join) => *join,
+            Contents::Query(query) => match continued_query(cursor, query)? {
+                Opened::More(query) => {
+                    cursor.expect_symbol(")")?;
+                    return Ok(Contents::Query(Box::new(query)));
+                }
+                Opened::Same(query) if cursor.is_symbol(")") => {
+                    cursor.advance();
+                    return Ok(Contents::Query(query));
+                }
+                Opened::Same(query) => {
+                    let alias = alias(cursor)?;
+                    TableExpr::Subquery { query, alias, lateral: false, at }
+                }
+            },
+        };
+        let join = joins(cursor, first)?;
+        cursor.expect_symbol(")")?;
+        Ok(Contents::Join(Box::new(join)))
+    })
+}
+
+/// `AS t (a, b)`, or nothing.
+pub(super) fn alias(cursor: &mut Cursor<'_>) -> Result<Option<Alias>> {
+    let explicit = cursor.accept("as");
+    if explicit && cursor.is_symbol("(") {
+        return Err(cursor.unsupported("a column definition list"));
+    }
+    if !explicit && !is_alias(cursor.peek()) {
+        return Ok(None);
+    }
+    let name = cursor.name()?;
+    if !cursor.accept_symbol("(") {
+        return Ok(Some(Alias { name, columns: Vec::new() }));
+    }
+    let columns = cursor.list(|cursor| {
+        let column = cursor.name()?;
+        if cursor.is_symbol(",") || cursor.is_symbol(")") {
+            return Ok(column);
+        }
+        Err(cursor.unsupported("types in a column definition list"))
+    })?;
+    cursor.expect_symbol(")")?;
+    Ok(Some(Alias { name, columns }))
+}

@@ -1,0 +1,29 @@
+//! PostgreSQL's grammar of queries, of statements that write, and of definitions, by recursive descent.
+//!
+//! ```text
+//! definition    CREATE TABLE, CREATE INDEX, ALTER TABLE, DROP, TRUNCATE
+//! modify        INSERT, UPDATE, DELETE
+//! query         WITH, SELECT, VALUES, set operations, ORDER BY, LIMIT, locks
+//! from          tables, subqueries, functions, joins
+//! expression    operators by precedence
+//! primary       what operators stand between; parentheses
+//! call          functions, and what the SQL standard writes like one
+//! types         names of types
+//! ```
+//!
+//! What PostgreSQL has and we do not is 0A000, named, at its place; what it does not have either is 42601.
+
+mod call;
+mod definition;
+mod expression;
+mod from;
+mod modify;
+mod primary;
+mod query;
+mod types;
+
+pub(super) use definition::{alter, create, drop, truncate};
+pub(super) use expression::{expression, expressions};
+pub(super) use modify::{delete, insert, update};
+pub(super) use query::{is_query, query, statement_with};
+pub(super) use types::type_name;

@@ -1,0 +1,355 @@
+//! What operators stand between: names, literals, parentheses, CASE, ARRAY, subqueries.
+
+use super::super::ast::{Expr, ExprKind, Name, QualifiedName, Query, TypeName};
+use super::super::cursor::Cursor;
+use super::super::keyword::Category;
+use super::super::lexer::{Kind, Token};
+use super::call;
+use super::expression::{continued, expression, expressions, opens_query};
+use super::query::{Opened, continued_query, query, starts_query};
+use super::types::{is_constant_type, type_name};
+use crate::error::{Error, Result};
+
+/// What stands between parentheses.
+pub(super) enum Parenthesised {
+    /// A query.
+    Query(Box<Query>),
+    /// Expressions between commas, at least one.
+    Items(Vec<Expr>),
+}
+
+/// An operand.
+pub(super) fn primary(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    let token = *cursor.peek();
+    let at = token.at;
+    match token.kind {
+        Kind::Number => {
+            cursor.advance();
+            Ok(ExprKind::Number(token.text.to_owned()).at(at))
+        }
+        Kind::String => {
+            let text = cursor.string()?.unwrap_or_default();
+            let kind = ExprKind::String(text);
+            // N'…' is of type character.
+            Ok(if token.text.starts_with(['n', 'N']) {
+                typed(kind, plain_type("bpchar", at), at)
+            } else {
+                kind.at(at)
+            })
+        }
+        Kind::Bits => Err(cursor.unsupported("a bit string")),
+        Kind::Parameter => {
+            let number = parameter(cursor)?;
+            indirected(cursor, ExprKind::Parameter(number).at(at))
+        }
+        Kind::Symbol if token.text == "(" => match parenthesised(cursor)? {
+            Parenthesised::Query(query) => indirected(cursor, ExprKind::Subquery(query).at(at)),
+            Parenthesised::Items(mut items) if items.len() == 1 => match items.pop() {
+                Some(only) => indirected(cursor, only),
+                None => Err(cursor.error()),
+            },
+            Parenthesised::Items(items) => Ok(ExprKind::Row(items).at(at)),
+        },
+        Kind::Quoted => named(cursor),
+        Kind::Word => word(cursor, &token),
+        _ => Err(cursor.error()),
+    }
+}
+
+/// `$n`
+fn parameter(cursor: &mut Cursor<'_>) -> Result<usize> {
+    let token = cursor.advance();
+    let digits = token.text.trim_start_matches('$');
+    match digits.parse::<usize>() {
+        Ok(number) if (1..=65_535).contains(&number) => {
+            cursor.parameters = cursor.parameters.max(number);
+            Ok(number)
+        }
+        _ => Err(Error::new("42P02", format!("there is no parameter ${digits}")).at(token.at)),
+    }
+}
+
+/// What is between the parenthesis that is next and the one that closes it.
+pub(super) fn parenthesised(cursor: &mut Cursor<'_>) -> Result<Parenthesised> {
+    cursor.level(|cursor| {
+        cursor.expect_symbol("(")?;
+        if starts_query(cursor.peek()) {
+            let query = query(cursor)?;
+            cursor.expect_symbol(")")?;
+            return Ok(Parenthesised::Query(Box::new(query)));
+        }
+        let first = if cursor.is_symbol("(") {
+            let inner_at = cursor.at();
+            let inner = match parenthesised(cursor)? {
+                // ((select 1) union select 2), ((select 1)), or ((select 1) + 1).
+                Parenthesised::Query(inner) => match continued_query(cursor, inner)? {
+                    Opened::More(query) => {
+                        cursor.expect_symbol(")")?;
+                        return Ok(Parenthesised::Query(Box::new(query)));
+                    }
+                    Opened::Same(query) if cursor.is_symbol(")") => {
+                        cursor.advance();
+                        return Ok(Parenthesised::Query(query));
+                    }
+                    Opened::Same(query) => ExprKind::Subquery(query).at(inner_at),
+                },
+                Parenthesised::Items(mut items) => match (items.len(), items.pop()) {
+                    (1, Some(only)) => only,
+                    (_, Some(last)) => {
+                        items.push(last);
+                        ExprKind::Row(items).at(inner_at)
+                    }
+                    (_, None) => return Err(cursor.error()),
+                },
+            };
+            let inner = indirected(cursor, inner)?;
+            continued(cursor, inner)?
+        } else {
+            expression(cursor)?
+        };
+        let mut items = vec![first];
+        while cursor.accept_symbol(",") {
+            items.push(expression(cursor)?);
+        }
+        items.shrink_to_fit();
+        cursor.expect_symbol(")")?;
+        Ok(Parenthesised::Items(items))
+    })
+}
+
+/// A query that has to stand between the parentheses that are next.
+pub(super) fn query_between(cursor: &mut Cursor<'_>) -> Result<Box<Query>> {
+    if !cursor.is_symbol("(") {
+        return Err(cursor.error());
+    }
+    let token = *cursor.peek_at(1);
+    match parenthesised(cursor)? {
+        Parenthesised::Query(query) => Ok(query),
+        Parenthesised::Items(_) => Err(cursor.error_at(&token)),
+    }
+}
+
+/// Subscripts and fields of an operand.
+fn indirected(cursor: &mut Cursor<'_>, operand: Expr) -> Result<Expr> {
+    let mut operand = operand;
+    loop {
+        let at = operand.at;
+        if cursor.is_symbol("[") {
+            let index = Box::new(subscript(cursor)?);
+            cursor.higher()?;
+            operand = ExprKind::Subscript { array: Box::new(operand), index }.at(at);
+        } else if cursor.is_symbol(".") {
+            let what = if cursor.peek_at(1).is_symbol("*") {
+                "(expression).*"
+            } else {
+                "a field of a composite value"
+            };
+            return Err(cursor.unsupported(what));
+        } else {
+            return Ok(operand);
+        }
+    }
+}
+
+fn subscript(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    cursor.expect_symbol("[")?;
+    if cursor.is_symbol(":") {
+        return Err(cursor.unsupported("a slice of an array"));
+    }
+    let index = expression(cursor)?;
+    if cursor.is_symbol(":") {
+        return Err(cursor.unsupported("a slice of an array"));
+    }
+    cursor.expect_symbol("]")?;
+    Ok(index)
+}
+
+/// What begins with a word without quotes.
+fn word(cursor: &mut Cursor<'_>, token: &Token<'_>) -> Result<Expr> {
+    let at = token.at;
+    let kind = match token.keyword {
+        "null" => ExprKind::Null,
+        "true" => ExprKind::Bool(true),
+        "false" => ExprKind::Bool(false),
+        "default" => ExprKind::Default,
+        "case" => return case(cursor),
+        "array" => return array(cursor),
+        "exists" if cursor.peek_at(1).is_symbol("(") => {
+            cursor.advance();
+            return Ok(ExprKind::Exists(query_between(cursor)?).at(at));
+        }
+        "row" if cursor.peek_at(1).is_symbol("(") => return row(cursor),
+        "interval" if is_interval(cursor) => return interval(cursor),
+        _ if call::is_special(cursor) => return call::special(cursor),
+        keyword
+            if is_constant_type(keyword)
+                && !cursor.peek_at(1).is_symbol(".")
+                && is_typed_constant(cursor) =>
+        {
+            return typed_constant(cursor);
+        }
+        _ if token.category == Category::Reserved => return Err(cursor.error()),
+        _ => return named(cursor),
+    };
+    cursor.advance();
+    Ok(kind.at(at))
+}
+
+/// Whether a type with a keyword of its own begins a literal: `double precision '1'`, `numeric(3) '1'`.
+fn is_typed_constant(cursor: &Cursor<'_>) -> bool {
+    let next = cursor.peek_at(1);
+    next.kind == Kind::String
+        || next.is_symbol("(")
+        || matches!(next.keyword, "precision" | "varying" | "with" | "without" | "character" | "char")
+}
+
+fn typed_constant(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    let at = cursor.at();
+    let ty = type_name(cursor)?;
+    let value_at = cursor.at();
+    let Some(text) = cursor.string()? else { return Err(cursor.error()) };
+    // The length of a literal is the value's own: char 'abc' is not cut to one character.
+    let open = ty.name == "bpchar" && ty.modifiers == [1];
+    let ty = if open { TypeName { modifiers: Vec::new(), ..ty } } else { ty };
+    let operand = Box::new(ExprKind::String(text).at(value_at));
+    Ok(ExprKind::Cast { operator_at: at, operand, ty }.at(at))
+}
+
+fn plain_type(name: &str, at: usize) -> TypeName {
+    TypeName { schema: None, name: name.to_owned(), modifiers: Vec::new(), array: false, at }
+}
+
+fn typed(value: ExprKind, ty: TypeName, at: usize) -> Expr {
+    ExprKind::Cast { operator_at: at, operand: Box::new(value.at(at)), ty }.at(at)
+}
+
+/// A column, a call, or a literal of a type that goes by a name.
+fn named(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    let first = *cursor.peek();
+    let at = first.at;
+    let behind = cursor.peek_at(1);
+    let is_function = first.category == Category::FunctionName;
+    if is_function && !behind.is_symbol("(") && behind.kind != Kind::String {
+        return Err(cursor.error());
+    }
+    let mut names = vec![cursor.label()?];
+    while cursor.is_symbol(".") {
+        if cursor.peek_at(1).is_symbol("*") {
+            cursor.advance();
+            cursor.advance();
+            return Ok(ExprKind::TableWildcard(qualified(names)?).at(at));
+        }
+        cursor.advance();
+        names.push(cursor.label()?);
+    }
+    if cursor.is_symbol("(") {
+        if first.category == Category::ColumnName && names.len() == 1 {
+            return Err(cursor.error());
+        }
+        return call::call(cursor, qualified(names)?, at);
+    }
+    if cursor.peek().kind == Kind::String && first.category != Category::ColumnName {
+        let value_at = cursor.at();
+        let text = cursor.string()?.unwrap_or_default();
+        let QualifiedName { schema, name } = qualified(names)?;
+        let quoted_char = first.kind == Kind::Quoted && name.value == "char";
+        let called = if quoted_char { "\"char\"".to_owned() } else { name.value };
+        let ty = TypeName {
+            schema: schema.map(|schema| schema.value),
+            name: called,
+            modifiers: Vec::new(),
+            array: false,
+            at,
+        };
+        let operand = Box::new(ExprKind::String(text).at(value_at));
+        return Ok(ExprKind::Cast { operator_at: at, operand, ty }.at(at));
+    }
+    indirected(cursor, ExprKind::Column(names).at(at))
+}
+
+fn qualified(mut names: Vec<Name>) -> Result<QualifiedName> {
+    let last = names.pop().ok_or_else(|| Error::internal("a name without parts"))?;
+    let schema = names.pop();
+    match names.first() {
+        Some(first) => Err(Error::unsupported("a name with a database").at(first.at)),
+        None => Ok(QualifiedName { schema, name: last }),
+    }
+}
+
+fn case(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    let at = cursor.advance().at;
+    let operand = if cursor.is("when") { None } else { Some(Box::new(expression(cursor)?)) };
+    let mut branches = Vec::new();
+    while cursor.accept("when") {
+        let condition = expression(cursor)?;
+        cursor.expect("then")?;
+        branches.push((condition, expression(cursor)?));
+    }
+    if branches.is_empty() {
+        return Err(cursor.error());
+    }
+    let otherwise = if cursor.accept("else") { Some(Box::new(expression(cursor)?)) } else { None };
+    cursor.expect("end")?;
+    Ok(ExprKind::Case { operand, branches, otherwise }.at(at))
+}
+
+/// `ARRAY[…]`, `ARRAY(…)`
+fn array(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    let at = cursor.at();
+    if cursor.peek_at(1).is_symbol("(") {
+        cursor.advance();
+        return Ok(ExprKind::ArrayQuery(query_between(cursor)?).at(at));
+    }
+    cursor.advance();
+    cursor.expect_symbol("[")?;
+    if cursor.is_symbol("[") {
+        return Err(cursor.unsupported("an array of arrays"));
+    }
+    let items = if cursor.is_symbol("]") { Vec::new() } else { expressions(cursor)? };
+    cursor.expect_symbol("]")?;
+    Ok(ExprKind::Array(items).at(at))
+}
+
+/// `ROW(…)`
+fn row(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    let at = cursor.advance().at;
+    cursor.expect_symbol("(")?;
+    let items = if cursor.is_symbol(")") { Vec::new() } else { expressions(cursor)? };
+    cursor.expect_symbol(")")?;
+    Ok(ExprKind::Row(items).at(at))
+}
+
+fn is_interval(cursor: &Cursor<'_>) -> bool {
+    let next = cursor.peek_at(1);
+    next.kind == Kind::String || next.is_symbol("(") && cursor.peek_at(2).kind == Kind::Number
+}
+
+/// `INTERVAL '1 day'`, `INTERVAL '1' DAY`
+fn interval(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    let at = cursor.advance().at;
+    if cursor.is_symbol("(") {
+        return Err(cursor.unsupported("a precision of INTERVAL"));
+    }
+    let value_at = cursor.at();
+    let mut text = cursor.string()?.unwrap_or_default();
+    if let Some(field) = cursor.accept_one_of(&["year", "month", "day", "hour", "minute", "second"]) {
+        if cursor.is("to") {
+            return Err(cursor.unsupported("INTERVAL TO"));
+        }
+        if cursor.is_symbol("(") {
+            return Err(cursor.unsupported("a precision of INTERVAL"));
+        }
+        if text.trim().parse::<i64>().is_err() {
+            let what = "INTERVAL with a field and more than a number";
+            return Err(Error::unsupported(what).at(value_at));
+        }
+        text = format!("{} {field}", text.trim());
+    }
+    let operand = Box::new(ExprKind::String(text).at(value_at));
+    Ok(ExprKind::Cast { operator_at: at, operand, ty: plain_type("interval", at) }.at(at))
+}
+
+/// Whether a query between parentheses is next; for FROM and INSERT.
+pub(super) fn is_query_between(cursor: &Cursor<'_>) -> bool {
+    opens_query(cursor)
+}

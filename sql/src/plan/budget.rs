@@ -1,0 +1,95 @@
+//! How deep and how large plans and expressions may become.
+//!
+//! Whatever walks a plan (the rules, EXPLAIN, the operators that are built of it and ask each other for rows, and what
+//! frees it) recurses along its depth. The syntax tree's height is bounded by the parser; here is what binding makes
+//! of it: a list in FROM becomes a chain of joins, a query of WITH is planned anew wherever it is named, an operand is
+//! copied by BETWEEN.
+//!
+//! # Invariants
+//! - No plan leaves the binder deeper than [`DEPTH_MAX`] nodes or with more than [`NODES_MAX`], and none is ever
+//!   deeper than a small multiple of that.
+//! - Threads that bind or run statements have [`STACK_BYTES`] of stack; a test runs the deepest plans of all shapes on
+//!   half of it.
+
+use expr::Expr;
+
+use super::{Node, walk};
+use crate::error::{Error, Result};
+
+/// The deepest plan.
+pub(crate) const DEPTH_MAX: usize = 1000;
+/// The most nodes of a plan.
+pub(crate) const NODES_MAX: usize = 100_000;
+/// The most parts of all expressions of a statement.
+const PARTS_MAX: usize = 8_000_000;
+/// How much stack a thread needs that binds or runs statements.
+pub const STACK_BYTES: usize = 32 << 20;
+
+/// What of the budgets a statement has used.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    nodes: usize,
+    parts: usize,
+}
+
+impl Budget {
+    /// Takes nodes; 54001 if there are too many.
+    pub(crate) fn take_nodes(&mut self, nodes: usize) -> Result<()> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes <= NODES_MAX {
+            return Ok(());
+        }
+        Err(Error::new("54001", "the statement is too complex")
+            .detail(format!("Its plan has more than {NODES_MAX} steps."))
+            .hint("A query of WITH is planned anew wherever it is named; store its rows in a table or name it less often."))
+    }
+
+    /// Takes a part of an expression.
+    pub(crate) fn take_part(&mut self) -> Result<()> {
+        self.take_parts(1)
+    }
+
+    /// Takes the parts of an expression that is copied.
+    pub(crate) fn take_copy(&mut self, expression: &Expr) -> Result<()> {
+        self.take_parts(parts(expression))
+    }
+
+    fn take_parts(&mut self, parts: usize) -> Result<()> {
+        self.parts = self.parts.saturating_add(parts);
+        if self.parts <= PARTS_MAX {
+            return Ok(());
+        }
+        Err(Error::new("54001", "the statement is too complex")
+            .detail(format!("Its expressions have more than {PARTS_MAX} parts."))
+            .hint("BETWEEN and comparisons of rows copy their operands; compute these in a subquery first."))
+    }
+}
+
+/// How many parts an expression has, itself included.
+pub(crate) fn parts(expression: &Expr) -> usize {
+    let mut parts = 0_usize;
+    expression.walk(&mut |_| parts = parts.saturating_add(1));
+    parts
+}
+
+/// The depth and the number of nodes of a plan.
+pub(crate) fn measure(root: &Node) -> (usize, usize) {
+    let (mut deepest, mut nodes) = (0_usize, 0_usize);
+    let mut open = vec![(root, 1_usize)];
+    while let Some((node, depth)) = open.pop() {
+        deepest = deepest.max(depth);
+        nodes = nodes.saturating_add(1);
+        open.extend(walk::children(node).into_iter().map(|child| (child, depth.saturating_add(1))));
+    }
+    (deepest, nodes)
+}
+
+/// 54001 if a plan would be too deep.
+pub(crate) fn check_depth(depth: usize) -> Result<()> {
+    if depth <= DEPTH_MAX {
+        return Ok(());
+    }
+    Err(Error::new("54001", "stack depth limit exceeded")
+        .detail(format!("The plan of the statement is more than {DEPTH_MAX} steps deep."))
+        .hint("Join fewer tables at once, or store what queries of WITH build on each other in tables."))
+}

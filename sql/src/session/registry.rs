@@ -1,0 +1,291 @@
+//! A session's named things: prepared statements and portals, whoever made them, by SQL or by the protocol.
+//!
+//! The name "" is the protocol's unnamed statement and portal, which their successors replace.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use expr::Datum;
+
+use super::format::ColumnFormats;
+use super::portal::Portal;
+use super::prepared::Prepared;
+use crate::error::{Error, Result};
+use crate::execute::memory::row_bytes;
+
+/// What a name was given to; None: a string without a statement.
+pub type Source = Option<Arc<Prepared>>;
+
+/// A statement's plan and trees are taken to hold so many bytes, and so many for each byte of its text.
+const STATEMENT_BYTES: usize = 2 << 10;
+const STATEMENT_BYTES_PER_BYTE: usize = 8;
+
+/// A portal's, beside its parameters and formats.
+const PORTAL_BYTES: usize = 512;
+
+/// A portal by name.
+pub struct BoundPortal {
+    /// The statement that it runs.
+    pub source: Source,
+    /// The formats of its columns.
+    pub formats: ColumnFormats,
+    /// How far it is.
+    pub state: PortalState,
+    /// See [`Registry::portals_mark`].
+    age: u64,
+    bytes: usize,
+}
+
+/// How far a portal is.
+pub enum PortalState {
+    /// Not yet executed; its parameters.
+    Ready(Vec<Datum>),
+    /// Executed in part.
+    Started(Portal),
+    /// Executed to its end.
+    Finished,
+}
+
+/// The statements and portals of a session.
+///
+/// Invariants:
+/// - `bytes` is the sum of what its members were charged, and at most `bytes_max` but for the unnamed ones;
+/// - no portal outlives the transaction that it was made in, nor the savepoint that it was made behind.
+pub(super) struct Registry {
+    statements: HashMap<String, Source>,
+    portals: HashMap<String, BoundPortal>,
+    bytes: usize,
+    bytes_max: usize,
+    next_age: u64,
+    /// Portals of this age and older were made in a transaction that has ended.
+    oldest: u64,
+}
+
+impl Registry {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            bytes: 0,
+            bytes_max,
+            next_age: 0,
+            oldest: 0,
+        }
+    }
+
+    /// Names a statement.
+    ///
+    /// # Errors
+    /// 42P05 if the name is taken, 53200 if the session holds too much.
+    pub(super) fn add_statement(&mut self, name: &str, source: Source) -> Result<()> {
+        let bytes = charge_of(name, &source);
+        if name.is_empty() {
+            self.remove_statement(name);
+        } else {
+            self.check_statement_name(name)?;
+            self.check_room(bytes, "prepared statements", "Deallocate those that are no longer used.")?;
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.statements.insert(name.to_owned(), source);
+        Ok(())
+    }
+
+    /// 42P05 if a statement of this name exists.
+    pub(super) fn check_statement_name(&self, name: &str) -> Result<()> {
+        if !name.is_empty() && self.statements.contains_key(name) {
+            return Err(Error::new("42P05", format!("prepared statement \"{name}\" already exists")));
+        }
+        Ok(())
+    }
+
+    /// The statement of this name; 26000 if there is none.
+    pub(super) fn statement(&self, name: &str) -> Result<&Source> {
+        self.statements.get(name).ok_or_else(|| {
+            Error::new(
+                "26000",
+                if name.is_empty() {
+                    "unnamed prepared statement does not exist".to_owned()
+                } else {
+                    format!("prepared statement \"{name}\" does not exist")
+                },
+            )
+        })
+    }
+
+    /// Forgets a statement; whether there was one. Portals over it go on.
+    pub(super) fn remove_statement(&mut self, name: &str) -> bool {
+        let Some(source) = self.statements.remove(name) else { return false };
+        self.bytes = self.bytes.saturating_sub(charge_of(name, &source));
+        true
+    }
+
+    /// Forgets all statements but the unnamed one.
+    pub(super) fn clear_statements(&mut self) {
+        let unnamed = self.statements.remove("");
+        self.statements.clear();
+        self.statements.extend(unnamed.map(|source| (String::new(), source)));
+        self.count_anew();
+    }
+
+    /// Names a portal.
+    ///
+    /// # Errors
+    /// 42P03 if the name is taken, 53200 if the session holds too much.
+    pub(super) fn add_portal(
+        &mut self,
+        name: &str,
+        source: Source,
+        parameters: Vec<Datum>,
+        formats: ColumnFormats,
+    ) -> Result<()> {
+        let held = name.len().saturating_add(row_bytes(&parameters)).saturating_add(formats.size_bytes());
+        let bytes = PORTAL_BYTES.saturating_add(held);
+        if name.is_empty() {
+            self.remove_portal(name);
+        } else {
+            if self.portals.contains_key(name) {
+                return Err(Error::new("42P03", format!("portal \"{name}\" already exists")));
+            }
+            self.check_room(bytes, "portals", "Close those that are no longer used.")?;
+        }
+        self.next_age += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        let state = PortalState::Ready(parameters);
+        self.portals
+            .insert(name.to_owned(), BoundPortal { source, formats, state, age: self.next_age, bytes });
+        Ok(())
+    }
+
+    /// The portal of this name.
+    pub(super) fn portal(&self, name: &str) -> Result<&BoundPortal> {
+        self.portals.get(name).ok_or_else(|| no_portal(name))
+    }
+
+    /// Takes a portal out to run it; a run that fails leaves none behind.
+    pub(super) fn take_portal(&mut self, name: &str) -> Result<BoundPortal> {
+        let portal = self.portals.remove(name).ok_or_else(|| no_portal(name))?;
+        self.bytes = self.bytes.saturating_sub(portal.bytes);
+        Ok(portal)
+    }
+
+    /// Puts a portal back after a run, unless the transaction that it was made in has ended meanwhile.
+    pub(super) fn put_portal(&mut self, name: &str, portal: BoundPortal) {
+        if portal.age <= self.oldest {
+            return;
+        }
+        if let Entry::Vacant(place) = self.portals.entry(name.to_owned()) {
+            self.bytes = self.bytes.saturating_add(portal.bytes);
+            place.insert(portal);
+        }
+    }
+
+    /// Forgets a portal.
+    pub(super) fn remove_portal(&mut self, name: &str) {
+        if let Some(portal) = self.portals.remove(name) {
+            self.bytes = self.bytes.saturating_sub(portal.bytes);
+        }
+    }
+
+    /// Forgets all portals; what is run now goes on.
+    pub(super) fn clear_portals(&mut self) {
+        self.portals.clear();
+        self.count_anew();
+    }
+
+    /// Portals made from now on are younger than this.
+    pub(super) fn portals_mark(&self) -> u64 {
+        self.next_age
+    }
+
+    /// The transaction of all portals has ended.
+    pub(super) fn end_portals(&mut self) {
+        self.oldest = self.next_age;
+        if !self.portals.is_empty() {
+            self.portals.clear();
+            self.count_anew();
+        }
+    }
+
+    /// A savepoint was gone back to: the portals made behind it end.
+    pub(super) fn end_portals_since(&mut self, mark: u64) {
+        self.portals.retain(|_, portal| portal.age <= mark);
+        self.count_anew();
+    }
+
+    fn check_room(&self, bytes: usize, what: &str, hint: &str) -> Result<()> {
+        if self.bytes.saturating_add(bytes) <= self.bytes_max {
+            return Ok(());
+        }
+        Err(Error::new("53200", format!("out of memory: the session has too many {what}"))
+            .detail(format!(
+                "Prepared statements and portals of one session may hold {} MB.",
+                self.bytes_max >> 20
+            ))
+            .hint(hint))
+    }
+
+    fn count_anew(&mut self) {
+        let statements = self.statements.iter().map(|(name, source)| charge_of(name, source));
+        let portals = self.portals.values().map(|portal| portal.bytes);
+        self.bytes = statements.chain(portals).fold(0, usize::saturating_add);
+    }
+}
+
+fn charge_of(name: &str, source: &Source) -> usize {
+    let text = source.as_ref().map_or(0, |prepared| prepared.statement.0.text.len());
+    STATEMENT_BYTES.saturating_add(name.len()).saturating_add(text.saturating_mul(STATEMENT_BYTES_PER_BYTE))
+}
+
+fn no_portal(name: &str) -> Error {
+    Error::new("34000", format!("portal \"{name}\" does not exist"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::format::Format;
+
+    fn bind(registry: &mut Registry, name: &str) -> Result<()> {
+        registry.add_portal(name, None, Vec::new(), ColumnFormats::Uniform(Format::Text))
+    }
+
+    #[test]
+    fn what_a_session_names_is_bounded_and_given_back() {
+        let mut registry = Registry::new(5 * STATEMENT_BYTES);
+        let mut named = 0;
+        while registry.add_statement(&format!("s{named}"), None).is_ok() {
+            named += 1;
+        }
+        assert_eq!(named, 4);
+        assert_eq!(registry.add_statement("s9", None).unwrap_err().sqlstate, "53200");
+        registry.add_statement("", None).unwrap();
+        assert!(registry.remove_statement("s0"));
+        registry.clear_statements();
+        assert!(registry.statement("").is_ok() && registry.statement("s1").is_err());
+        assert_eq!(registry.bytes, STATEMENT_BYTES);
+        while bind(&mut registry, &format!("p{named}")).is_ok() {
+            named += 1;
+        }
+        registry.end_portals();
+        assert_eq!(registry.bytes, STATEMENT_BYTES);
+    }
+
+    #[test]
+    fn portals_end_with_what_they_were_made_in() {
+        let mut registry = Registry::new(1 << 20);
+        bind(&mut registry, "before").unwrap();
+        let mark = registry.portals_mark();
+        bind(&mut registry, "behind").unwrap();
+        registry.end_portals_since(mark);
+        assert!(registry.portal("before").is_ok() && registry.portal("behind").is_err());
+        bind(&mut registry, "after").unwrap();
+        let after = registry.take_portal("after").unwrap();
+        registry.put_portal("after", after);
+        assert!(registry.portal("after").is_ok());
+        let after = registry.take_portal("after").unwrap();
+        registry.end_portals();
+        registry.put_portal("after", after);
+        assert!(registry.portal("after").is_err() && registry.portal("before").is_err());
+    }
+}
