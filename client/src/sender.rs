@@ -234,6 +234,7 @@ impl Sender {
             catalog_version: call.catalog_version,
             features: 0,
             txn_priority: call.priority,
+            chosen_timestamp: false,
         }
     }
 

@@ -230,7 +230,6 @@ impl NetSnapshot<Types> for Peer {
             return Err(NetworkError::from_string("only a snapshot that was read can be sent").into());
         };
         let (service, header) = self.reach().map_err(StreamingError::from)?;
-        let (service, header) = self.reach().map_err(StreamingError::from)?;
         let sent = send_snapshot(service.as_ref(), header, &vote, &snapshot.meta, *outgoing);
         tokio::select! {
             biased;

@@ -109,6 +109,7 @@ async fn a_real_node_on_a_real_disk_serves_stops_and_serves_again() {
         let cluster = Cluster {
             network: network.clone(),
             nodes: [(1, node.clone())].into(),
+            places: [(1, "node1:1".to_owned())].into(),
             scopes: [].into(),
             disks: [].into(),
         };
