@@ -192,6 +192,18 @@ fn the_shell_runs_files_and_psql_describes_tables() {
         SELECT nothing;\nSELECT 'unreached';\n";
     std::fs::write(&script, text).expect("a file");
     let url = format!("postgresql://postgres@{}/postgres", server.address);
+    // Nobody reads: the shell ends, quietly.
+    let mut unread = Command::new(binary())
+        .args(["sql", "--url", &url, "-e", "SELECT generate_series(1, 10000)"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(unread.stdout.take());
+    let unread = unread.wait_with_output().expect("it ends");
+    assert_eq!(unread.status.code(), Some(141), "{unread:?}");
+    assert!(unread.stderr.is_empty(), "{unread:?}");
     let output = nunatak(&["sql", "--url", &url, "-f", &script]);
     let printed = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
