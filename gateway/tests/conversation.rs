@@ -270,3 +270,36 @@ async fn terminate_ends_the_session_without_a_word() {
     raw.send(&message(b'X', b"")).await;
     assert!(raw.receive().await.is_none());
 }
+
+#[tokio::test]
+async fn those_who_say_nothing_count_as_connections() {
+    let gateway = start(GatewayOptions { connections_max: 2, ..GatewayOptions::default() }).await;
+    let silent = [Raw::connect(&gateway).await, Raw::connect(&gateway).await];
+    let counted = async {
+        while gateway.connections() < silent.len() {
+            env::clock::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    env::clock::timeout(PATIENCE, counted).await.expect("both count");
+    let mut third = Raw::connect(&gateway).await;
+    third.send(&startup(VERSION_3_0, b"user\0ann\0database\0postgres\0\0")).await;
+    assert!(third.last_error().await.starts_with("FATAL 53300"));
+    drop(silent);
+    let gone = async {
+        while gateway.connections() > 0 {
+            env::clock::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    env::clock::timeout(PATIENCE, gone).await.expect("neither counts");
+    session(&gateway).await;
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_exist_is_refused() {
+    let gateway = start(GatewayOptions::default()).await;
+    for packet in [&b"user\0ann\0database\0nosuch\0\0"[..], b"user\0ann\0\0"] {
+        let mut raw = Raw::connect(&gateway).await;
+        raw.send(&startup(VERSION_3_0, packet)).await;
+        assert!(raw.last_error().await.starts_with("FATAL 3D000"));
+    }
+}

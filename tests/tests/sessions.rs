@@ -213,6 +213,9 @@ async fn what_one_gateway_changes_in_the_schema_holds_on_the_other() {
     run(&one, "create index t_z on t (z)").await;
     assert_eq!(code(&two, "commit").await, SqlState::T_R_SERIALIZATION_FAILURE);
     assert_eq!(rows(&one, "select count(*) from t where z = 'x'").await, ["0"]);
+    // What is described only when it runs has the columns of then.
+    run(&one, "drop table t; create table t (q text, r int); insert into t values ('a', 1)").await;
+    assert_eq!(rows(&two, "select * from t").await, ["a,1"]);
     cluster.stop().await;
 }
 
@@ -332,6 +335,14 @@ async fn portals_rest_between_fetches_and_statements_are_used_again() {
     }
     assert_eq!(seen, (101..=2500).collect::<Vec<_>>());
     transaction.commit().await.expect("committed");
+    // What was described by name does not come under other names.
+    run(&client, "create table named (a int, b int); insert into named values (1, 2)").await;
+    let star = client.prepare("select * from named").await.expect("prepared");
+    client.query(&star, &[]).await.expect("rows");
+    run(&client, "drop table named; create table named (b int, a int); insert into named values (2, 1)")
+        .await;
+    let error = client.query(&star, &[]).await.expect_err("other columns");
+    assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
     for from in [2490i32, 0, 2499, 1000] {
         let found = client.query(&statement, &[&from]).await.expect("rows");
         assert_eq!(found.len() as i32, 2500 - from);

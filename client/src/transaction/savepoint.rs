@@ -83,7 +83,7 @@ impl Transaction {
                 self.reads.add_key(key.clone());
             }
         }
-        if env::canary::sings(Canary::ForgetReadsOnRollbackTo) || std::env::var("S2_HACK").is_ok() {
+        if env::canary::sings(Canary::ForgetReadsOnRollbackTo) {
             self.reads = super::ReadSet::default();
         }
         if !given_back.is_empty()

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::watch;
-use sql::{Engine, Report, Session, Severity, TransactionStatus};
+use sql::{Engine, Report, Session, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::metrics::GatewayMetrics;
@@ -233,9 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn next_frame_while_draining(&mut self, mut phase: Phase) -> Result<Frame, Ending> {
         loop {
-            if phase == Phase::Ending
-                || (self.session.status() == TransactionStatus::Idle && self.extended.is_idle())
-            {
+            if phase == Phase::Ending || (!self.session.has_transaction() && self.extended.is_idle()) {
                 return Err(Ending::Told(shutting_down()));
             }
             if let Some(frame) = next_or_drain(&mut self.wire, &mut self.phase).await {

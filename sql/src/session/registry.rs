@@ -145,7 +145,7 @@ impl Registry {
             self.remove_portal(name);
         } else {
             if self.portals.contains_key(name) {
-                return Err(Error::new("42P03", format!("portal \"{name}\" already exists")));
+                return Err(Error::new("42P03", format!("cursor \"{name}\" already exists")));
             }
             self.check_room(bytes, "portals", "Close those that are no longer used.")?;
         }
