@@ -17,7 +17,7 @@ pub fn now() -> Instant {
 /// Milliseconds since the Unix epoch. May jump, back as well as ahead: an operator can set the clock, and in a simulation
 /// each machine has one of its own.
 pub fn wall_ms() -> u64 {
-    match crate::simulation::wall_ms() {
+    match simulated_wall_ms() {
         Some(ms) => ms,
         None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64),
     }
@@ -25,10 +25,16 @@ pub fn wall_ms() -> u64 {
 
 /// Microseconds since the Unix epoch.
 pub fn wall_us() -> u64 {
-    match crate::simulation::wall_ms() {
+    match simulated_wall_ms() {
         Some(ms) => ms * 1000,
         None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64),
     }
+}
+
+/// The wall clock of the running task's machine, in a simulation.
+fn simulated_wall_ms() -> Option<u64> {
+    let ms = crate::simulation::wall_ms()?;
+    Some(ms.saturating_add_signed(crate::task::Scope::current_clock_ahead_ms()))
 }
 
 /// Completes after `duration`.

@@ -9,8 +9,6 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
-use crate::task::Scope;
-
 /// Wall time at which every simulation starts: 2024-01-01T00:00:00Z.
 const WALL_START_MS: u64 = 1_704_067_200_000;
 
@@ -52,9 +50,8 @@ pub(crate) fn with_rng<T>(f: impl FnOnce(&mut StdRng) -> T) -> Option<T> {
 
 pub(crate) fn wall_ms() -> Option<u64> {
     CONTEXT.with(|c| {
-        c.borrow().as_ref().map(|context| {
-            let now = WALL_START_MS + Instant::now().duration_since(context.start).as_millis() as u64;
-            now.saturating_add_signed(Scope::current_clock_ahead_ms())
-        })
+        c.borrow()
+            .as_ref()
+            .map(|context| WALL_START_MS + Instant::now().duration_since(context.start).as_millis() as u64)
     })
 }
