@@ -55,7 +55,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("array", "select cardinality(array(select g % 10 from big a, generate_series(1, 1000) g where g < 2))"),
     ("unnest", "select count(*) from unnest(array_fill(1, array[900000])) a, generate_series(1, 99) g"),
     ("series", "select count(*) from generate_series(1, 1000000000)"),
-    ("like", "select count(*) from big where repeat('x', 20000000) like '%y'"),
+    ("like", "select count(*) from big where repeat('x', 3000000) like '%y'"),
     ("ilike", "select count(*) from big where repeat('xY', 4000000) ilike '%z%z'"),
     ("regexp", "select count(*) from big where repeat('x', 1000000) ~ 'y$'"),
     (
@@ -85,6 +85,15 @@ const STATEMENTS: &[(&str, &str)] = &[
 /// Those that are run four times over while others are probed.
 const BESIDE: &[&str] =
     &["scan", "hash join, many partners", "nested loop", "sort", "group by", "like", "insert", "copy to"];
+
+/// Those that are also cancelled, and left by their clients, in the short form.
+const SAMPLED: &[&str] =
+    &["scan", "hash join, many partners", "sort", "regexp_replace", "update", "create index", "copy to"];
+
+/// Whether the long form was asked for.
+fn is_long() -> bool {
+    std::env::var_os("NUNATAK_HEAVY_SECONDS").is_some()
+}
 
 fn number(variable: &str, default: f64) -> f64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -177,11 +186,14 @@ fn heavy_statements_end_when_they_must_and_starve_nobody() {
     });
     check("timeout", ended);
 
+    // The other ways to end take the same path; all kinds go it in the long form.
+    let some: Vec<_> =
+        statements.iter().filter(|(kind, _)| is_long() || SAMPLED.contains(kind)).copied().collect();
     let ended = runtime.block_on(async {
         let client = connect(&server).await;
         let token: CancelToken = client.cancel_token();
         let mut outcomes = Vec::new();
-        for (kind, sql) in &statements {
+        for (kind, sql) in &some {
             let token = token.clone();
             let canceller = tokio::spawn(async move {
                 tokio::time::sleep(TIMEOUT).await;
@@ -196,7 +208,7 @@ fn heavy_statements_end_when_they_must_and_starve_nobody() {
     });
     check("cancel", ended);
 
-    runtime.block_on(clients_that_hang_up(&server, &statements));
+    runtime.block_on(clients_that_hang_up(&server, &some));
     runtime.block_on(beside_four(&server, &statements));
 }
 
