@@ -76,7 +76,7 @@ fn write_large(name: &str, speed: Speed, rows: usize, bytes: usize) {
         let (median, longest) = (waits[waits.len() / 2], waits[waits.len() - 1]);
         println!(
             "{name}: {} MiB in {took:.1?}; meanwhile {} small writes, median {median:.0?}, longest {longest:.0?}",
-            rows * bytes >> 20,
+            (rows * bytes).div_ceil(1 << 20),
             waits.len(),
         );
         let rows_found = large.query_one("select count(*) from large where length(v) > 0", &[]).await;
