@@ -169,13 +169,17 @@ impl RaftHost {
     /// What this store holds of a range, for whoever asks whether a message came from here.
     pub(crate) fn held(&self, range_id: u64) -> Option<proto::v1::RangeStatus> {
         let group = self.group(range_id)?;
+        // One after the other: each looks at what replication publishes, and nobody may look twice at a time.
+        let term = group.metrics().borrow_watched().vote.leader_id.term;
+        let changing = group.membership().is_joint();
+        let failure = group.stopped_by().unwrap_or_default();
         Some(proto::v1::RangeStatus {
-            term: group.metrics().borrow_watched().vote.leader_id.term,
+            term,
             applied_index: group.applied_index(),
             log_bytes: group.log_bytes(),
             replica_id: group.replica_id(),
-            changing: group.membership().is_joint(),
-            failure: group.stopped_by().unwrap_or_default(),
+            changing,
+            failure,
             ..proto::v1::RangeStatus::default()
         })
     }

@@ -1,9 +1,10 @@
 //! Nodes that come back elsewhere, in each other's place, or twice.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use env::disk::CrashMode;
+use env::disk::{Disk, MemoryDisk};
 use proto::NodeService;
 use proto::v1::{CheckConsistencyRequest, DirectoryRequest, HelloRequest, NodeDescriptor};
 
@@ -87,14 +88,29 @@ fn all_nodes_may_move_at_once_while_one_is_where_others_look() {
     });
 }
 
+/// Another disk with the files of a node's directory.
+fn copy_of(disk: &MemoryDisk) -> MemoryDisk {
+    let copy = MemoryDisk::new();
+    for folder in ["/data", "/data/engine", "/data/raft"].map(Path::new) {
+        copy.create_dir_all(folder).unwrap();
+        for name in disk.list(folder).unwrap() {
+            let path = folder.join(name);
+            if let Ok(content) = disk.read(&path) {
+                copy.replace(&path, &content).unwrap();
+            }
+        }
+    }
+    copy
+}
+
 #[test]
 fn a_copy_of_a_data_directory_is_told_to_stop() {
     simulate(|| async {
         let mut cluster = Cluster::three().await;
-        let copy = Arc::new(cluster.disks[&3].crash(CrashMode::Strict));
         cluster.client().await.put("k", "v").await;
-        // The original has been started again since the copy was made.
         cluster.kill(3).await;
+        let copy = Arc::new(copy_of(&cluster.disks[&3]));
+        // The original is started again before the copy is.
         cluster.start(3).await.wait_ready(Duration::from_secs(20)).await.unwrap();
         env::clock::sleep(Duration::from_secs(3)).await;
         cluster.disks.insert(4, copy);
