@@ -30,6 +30,13 @@ pub(super) struct Held {
     strength: Strength,
 }
 
+impl Held {
+    /// About how many bytes of memory it takes under `key`.
+    pub(super) fn bytes(&self, key: &Bytes) -> usize {
+        key.len() + self.value.as_ref().map_or(0, Bytes::len) + HELD_ENTRY_BYTES
+    }
+}
+
 impl Transaction {
     /// Locks `keys` until the end of the transaction and reads their newest values.
     ///
@@ -134,7 +141,7 @@ impl Transaction {
                 locked_at: answer.locked_at.max(newest.timestamp),
                 strength,
             };
-            self.held_bytes += key.len() + held.value.as_ref().map_or(0, Bytes::len) + HELD_ENTRY_BYTES;
+            self.held_bytes += held.bytes(&key);
             self.held.insert(key, held);
         }
         Ok(skipped)

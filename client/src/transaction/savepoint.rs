@@ -76,10 +76,9 @@ impl Transaction {
         given_back.sort_unstable();
         given_back.dedup();
         for key in &given_back {
-            if let Some(held) = self.held.remove(key)
-                && held.newest <= self.timestamp
-                && self.tracks_reads()
-            {
+            let Some(held) = self.held.remove(key) else { continue };
+            self.held_bytes = self.held_bytes.saturating_sub(held.bytes(key));
+            if held.newest <= self.timestamp && self.tracks_reads() {
                 self.reads.add_key(key.clone());
             }
         }
