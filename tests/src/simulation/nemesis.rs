@@ -290,7 +290,7 @@ impl Nemesis<'_> {
                 pause(2_000, 4_000).await;
                 self.start(leader).await;
             }
-            clock::sleep(if eager { Duration::from_micros(200) } else { Duration::from_millis(10) }).await;
+            clock::sleep(if eager { Duration::from_micros(500) } else { Duration::from_millis(25) }).await;
         }
         self.start(away).await;
     }
