@@ -73,8 +73,9 @@ impl Client {
     pub async fn allocate_ids(&self, counter: &str, count: u64) -> Result<u64> {
         let answer = self
             .sender
-            .ask_root(self.options.timeout, |node, cluster_id| async move {
-                node.allocate_ids(AllocateIdsRequest { cluster_id, counter: counter.to_owned(), count }).await
+            .ask_root(self.options.timeout, |node, cluster_id, forward| async move {
+                let counter = counter.to_owned();
+                node.allocate_ids(AllocateIdsRequest { cluster_id, counter, count, forward }).await
             })
             .await?;
         Ok(answer.first)

@@ -35,6 +35,12 @@ pub enum Error {
         /// The version in force.
         current: u64,
     },
+    /// The transaction holds as many locks as one may.
+    #[error("too many locks: those of one transaction may take up {bytes_max} bytes of memory")]
+    TooManyLocks {
+        /// The bound.
+        bytes_max: u64,
+    },
     /// The transaction, or one row, has more bytes than can be committed.
     #[error("too large: {bytes} bytes, at most {bytes_max} are allowed")]
     TooLarge {
@@ -98,6 +104,7 @@ impl Error {
             Self::Deadlock { .. } => "40P01",
             Self::LockNotAvailable { .. } => "55P03",
             Self::Ambiguous { .. } => "08007",
+            Self::TooManyLocks { .. } => "53200",
             Self::TooLarge { .. } => "54000",
             Self::Unavailable { .. } => "57P03",
             Self::DiskFull { .. } => "53100",

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use proto::v1::{Heartbeat, operation};
 
 use crate::router::Route;
-use crate::sender::{Call, Sender};
+use crate::sender::{Call, Kind, Sender};
 
 /// How often a transaction is reported.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -71,9 +71,7 @@ async fn run(heartbeats: Weak<Heartbeats>, sender: Weak<Sender>) {
                     priority: 0,
                     catalog_version: 0,
                     timeout: TIMEOUT,
-                    transfer: Duration::ZERO,
-                    patience: None,
-                    commits: false,
+                    kind: Kind::Read,
                 };
                 let build = || operation::Operation::Heartbeat(Heartbeat { txn_ids: txn_ids.clone() });
                 if let Err(failure) = sender.send(&route, &call, build).await {

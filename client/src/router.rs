@@ -2,19 +2,24 @@
 //!
 //! All of it is a hint. A wrong one costs a request, which the node answers with what it knows better.
 
+mod peer;
 mod route;
 mod table;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use env::clock;
-use parking_lot::RwLock;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use parking_lot::{Mutex, RwLock};
 use proto::v1::{DirectoryRequest, DirectoryResponse, RangeDescriptor};
-use proto::{Network, NodeService, Status};
+use proto::{Network, Status};
 
-pub(crate) use self::route::{Candidate, Route};
+pub(crate) use self::peer::{Peer, is_lost};
+pub(crate) use self::route::{Candidate, Lead, Route, SILENCE};
 use self::table::Table;
 
 /// The id of the range that hands out timestamps, ids and the directory.
@@ -23,10 +28,15 @@ const ROOT_RANGE_ID: u64 = 1;
 /// How long one node may take to answer with its directory.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long one node is waited for before another one is asked as well.
+const DIRECTORY_HEDGE: Duration = Duration::from_millis(200);
+
 /// The cached directory.
 pub(crate) struct Router {
     network: Arc<dyn Network>,
     seeds: Vec<String>,
+    /// By address: every node that was ever named.
+    peers: Mutex<BTreeMap<String, Arc<Peer>>>,
     state: RwLock<State>,
     /// Held while the directory is fetched, so that all who miss something wait for one answer.
     fetching: tokio::sync::Mutex<()>,
@@ -35,18 +45,32 @@ pub(crate) struct Router {
 struct State {
     cluster_id: Bytes,
     table: Arc<Table>,
-    root: Option<Candidate>,
+    root: Option<RootLead>,
     /// Raised by every directory that was fetched.
     generation: u64,
-    /// Which seed or node is asked next for the directory, or for the root's leader.
+    /// Which seed or node is asked next for the directory.
     next: usize,
+}
+
+/// Whom to ask what only the root range's leader answers.
+#[derive(Clone)]
+pub(crate) struct RootLead {
+    pub(crate) peer: Arc<Peer>,
+    /// The leader, where `peer` is not it but passes requests on, because this client does not reach the leader.
+    pub(crate) behind: Option<Arc<Peer>>,
 }
 
 impl Router {
     pub(crate) fn new(network: Arc<dyn Network>, seeds: Vec<String>) -> Self {
         let state =
             State { cluster_id: Bytes::new(), table: Arc::default(), root: None, generation: 0, next: 0 };
-        Self { network, seeds, state: RwLock::new(state), fetching: tokio::sync::Mutex::new(()) }
+        Self {
+            network,
+            seeds,
+            peers: Mutex::default(),
+            state: RwLock::new(state),
+            fetching: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// The cluster's id; empty as long as no directory was fetched.
@@ -75,45 +99,84 @@ impl Router {
 
     /// Takes in descriptors that a node answered with.
     pub(crate) fn learn(&self, descriptors: &[RangeDescriptor]) {
-        let table = self.state.read().table.clone();
-        let table = table.with(descriptors, |address| self.candidate_handle(address));
-        self.state.write().table = Arc::new(table);
+        // Under the lock from reading to writing: two who learn at once must not forget each other's news.
+        let mut state = self.state.write();
+        state.table = Arc::new(state.table.with(descriptors, |address| self.peer(address)));
     }
 
-    /// Fetches the directory, unless somebody has done so since `generation`.
+    /// Fetches the directory, unless somebody has done so since `generation`. A node that is slow to answer holds
+    /// nobody up: the next one is asked as well.
     pub(crate) async fn refresh(&self, generation: u64) -> Result<(), Status> {
         let _one = self.fetching.lock().await;
         if self.generation() != generation {
             return Ok(());
         }
+        let mut waiting = self.directory_peers().into_iter();
         let mut last = Status::unavailable("no seeds");
-        let addresses = self.addresses();
-        let start = self.state.read().next;
-        for turn in 0..addresses.len() {
-            let Some(address) = addresses.get((start + turn) % addresses.len()) else { continue };
-            let request = DirectoryRequest { cluster_id: self.cluster_id() };
-            let node = self.network.connect(address);
-            match clock::timeout(DIRECTORY_TIMEOUT, node.directory(request)).await {
-                Ok(Ok(directory)) if !directory.ranges.is_empty() => {
-                    self.take_in(&directory);
-                    return Ok(());
+        let mut asked = FuturesUnordered::new();
+        loop {
+            let next = waiting.next();
+            let is_last = next.is_none();
+            asked.extend(next.map(|peer| self.ask_directory(peer)));
+            loop {
+                let answer = if is_last {
+                    asked.next().await
+                } else {
+                    match clock::timeout(DIRECTORY_HEDGE, asked.next()).await {
+                        Ok(answer) => answer,
+                        Err(_) => break,
+                    }
+                };
+                match answer {
+                    Some(Ok(directory)) => {
+                        self.take_in(&directory);
+                        return Ok(());
+                    }
+                    Some(Err(status)) => {
+                        last = status;
+                        if !is_last {
+                            break;
+                        }
+                    }
+                    None if is_last => return Err(last),
+                    None => break,
                 }
-                Ok(Ok(_)) => last = Status::unavailable("the cluster is not initialised"),
-                Ok(Err(status)) => last = status,
-                Err(_) => last = Status::deadline_exceeded(format!("{address} did not answer")),
             }
-            self.state.write().next = start + turn + 1;
         }
-        Err(last)
+    }
+
+    async fn ask_directory(&self, peer: Arc<Peer>) -> Result<DirectoryResponse, Status> {
+        let request = DirectoryRequest { cluster_id: self.cluster_id() };
+        let answer = match clock::timeout(DIRECTORY_TIMEOUT, peer.handle.directory(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Status::deadline_exceeded(format!("{} did not answer", peer.address))),
+        };
+        peer.note(&answer);
+        answer.and_then(|directory| {
+            if directory.ranges.is_empty() {
+                Err(Status::unavailable("the cluster is not initialised"))
+            } else {
+                Ok(directory)
+            }
+        })
     }
 
     fn take_in(&self, directory: &DirectoryResponse) {
-        let table = self.state.read().table.clone();
-        let table = table.with(&directory.ranges, |address| self.candidate_handle(address));
         let mut state = self.state.write();
         state.cluster_id = directory.cluster_id.clone();
-        state.table = Arc::new(table);
+        state.table = Arc::new(state.table.with(&directory.ranges, |address| self.peer(address)));
         state.generation += 1;
+    }
+
+    /// Every node that may answer, those that do first, beginning with another one each time.
+    fn directory_peers(&self) -> Vec<Arc<Peer>> {
+        let mut peers: Vec<Arc<Peer>> = self.addresses().iter().map(|address| self.peer(address)).collect();
+        let mut state = self.state.write();
+        let first = state.next.checked_rem(peers.len()).unwrap_or(0);
+        state.next = first + 1;
+        peers.rotate_left(first);
+        peers.sort_by_key(|peer| peer.is_silent());
+        peers
     }
 
     /// Every address that may answer: the seeds, and all replicas known.
@@ -127,50 +190,45 @@ impl Router {
         addresses
     }
 
-    fn candidate_handle(&self, address: &str) -> Arc<dyn NodeService> {
-        self.network.connect(address)
-    }
-
-    /// The node that was last known to lead the root range, or the next guess.
-    pub(crate) fn root(&self) -> Option<Candidate> {
-        if let Some(root) = &self.state.read().root {
-            return Some(root.clone());
+    /// The node at `address`.
+    pub(crate) fn peer(&self, address: &str) -> Arc<Peer> {
+        let mut peers = self.peers.lock();
+        match peers.get(address) {
+            Some(peer) => peer.clone(),
+            None => {
+                let peer = Arc::new(Peer::new(address, self.network.connect(address)));
+                peers.insert(address.to_owned(), peer.clone());
+                peer
+            }
         }
-        let addresses = self.root_addresses();
-        let mut state = self.state.write();
-        let address = addresses.get(state.next % addresses.len().max(1))?;
-        let candidate = Candidate {
-            node_id: 0,
-            address: Arc::from(address.as_str()),
-            handle: self.network.connect(address),
-        };
-        state.root = Some(candidate.clone());
-        Some(candidate)
     }
 
-    fn root_addresses(&self) -> Vec<String> {
+    /// Whom to ask for the root range's leader, if that is known.
+    pub(crate) fn root(&self) -> Option<RootLead> {
+        self.state.read().root.clone()
+    }
+
+    /// The nodes that may lead the root range.
+    pub(crate) fn root_peers(&self) -> Vec<Arc<Peer>> {
         let root = self.state.read().table.by_id(ROOT_RANGE_ID);
         match root {
             Some(root) if !root.candidates().is_empty() => {
-                root.candidates().iter().map(|candidate| candidate.address.to_string()).collect()
+                root.candidates().iter().map(|candidate| candidate.peer.clone()).collect()
             }
-            _ => self.addresses(),
+            _ => self.addresses().iter().map(|address| self.peer(address)).collect(),
         }
     }
 
-    /// The root's leader is at `address`.
-    pub(crate) fn root_is(&self, address: &str) {
-        let candidate =
-            Candidate { node_id: 0, address: Arc::from(address), handle: self.network.connect(address) };
-        self.state.write().root = Some(candidate);
+    /// `lead` is whom to ask.
+    pub(crate) fn root_is(&self, lead: RootLead) {
+        self.state.write().root = Some(lead);
     }
 
-    /// The node at `address` does not lead the root; another guess is due.
+    /// The node at `address` is not whom to ask.
     pub(crate) fn root_is_not(&self, address: &str) {
         let mut state = self.state.write();
-        if state.root.as_ref().is_some_and(|root| &*root.address == address) {
+        if state.root.as_ref().is_some_and(|root| &*root.peer.address == address) {
             state.root = None;
-            state.next += 1;
         }
     }
 }

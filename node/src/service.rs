@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use proto::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
-    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
+    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse, Header,
     HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
     NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
     RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
@@ -17,7 +17,8 @@ use std::sync::Arc;
 use crate::consistency;
 use crate::member::Member;
 use crate::node::{Inner, Node};
-use crate::range::Refusal;
+use crate::raft;
+use crate::range::{Refusal, Replica};
 use crate::root::{ROOT_RANGE, RootTerm};
 
 /// How many operations one batch may hold.
@@ -44,6 +45,12 @@ impl Inner {
     }
 }
 
+/// The leader to pass a batch on to, if its sender wants that and this node does not lead.
+fn elsewhere(replica: &Replica, header: &Header) -> Option<raft::Replica> {
+    let role = replica.group.role();
+    if header.forward && !role.is_leader { role.leader } else { None }
+}
+
 #[async_trait]
 impl NodeService for Node {
     async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
@@ -65,7 +72,10 @@ impl NodeService for Node {
             Some(replica) if header.range_id != ROOT_RANGE => replica,
             _ => return Ok(refuse(Refusal::StaleRange(member.directory().ranges))),
         };
-        let mut response = replica.batch(request).await;
+        let mut response = match elsewhere(&replica, header) {
+            Some(leader) => member.forward_batch(&replica, &leader, request).await,
+            None => replica.batch(request).await,
+        };
         member.say_where(&mut response);
         inner.metrics.batches.increment(1);
         inner.metrics.batch_seconds.record(env::clock::now().duration_since(started).as_secs_f64());
@@ -75,7 +85,7 @@ impl NodeService for Node {
     async fn timestamp(&self, request: TimestampRequest) -> Result<TimestampResponse, Status> {
         let inner = self.inner();
         let member = inner.member_of(&request.cluster_id)?;
-        if member.link.local().is_none() {
+        if member.link.local().is_none() && !request.forward {
             return Err(Status::failed_precondition(inner.root_leader()));
         }
         let first = member.link.timestamp(request.count).await?;
@@ -96,7 +106,14 @@ impl NodeService for Node {
     }
 
     async fn allocate_ids(&self, request: AllocateIdsRequest) -> Result<AllocateIdsResponse, Status> {
-        self.inner().root(&request.cluster_id)?.allocate_ids(request).await
+        let member = self.inner().member_of(&request.cluster_id)?;
+        match member.link.local() {
+            Some(root) => root.allocate_ids(request).await,
+            None if request.forward => {
+                member.link.allocate_ids(AllocateIdsRequest { forward: false, ..request }).await
+            }
+            None => Err(Status::failed_precondition(self.inner().root_leader())),
+        }
     }
 
     async fn wait(&self, request: WaitRequest) -> Result<WaitResponse, Status> {

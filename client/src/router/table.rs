@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use proto::NodeService;
 use proto::v1::RangeDescriptor;
 
+use super::peer::Peer;
 use super::route::{Candidate, Route};
 
 /// The ranges known.
@@ -40,8 +40,8 @@ impl Table {
     pub(super) fn addresses(&self) -> Vec<String> {
         let mut addresses: Vec<String> = Vec::new();
         for candidate in self.routes.iter().flat_map(|route| route.candidates()) {
-            if !addresses.iter().any(|known| **known == *candidate.address) {
-                addresses.push(candidate.address.to_string());
+            if !addresses.iter().any(|known| **known == *candidate.peer.address) {
+                addresses.push(candidate.peer.address.to_string());
             }
         }
         addresses
@@ -49,17 +49,13 @@ impl Table {
 
     /// This table with what `descriptors` say taken in. Ranges whose descriptor did not change keep what is known of
     /// their leader.
-    pub(super) fn with(
-        &self,
-        descriptors: &[RangeDescriptor],
-        connect: impl Fn(&str) -> Arc<dyn NodeService>,
-    ) -> Self {
+    pub(super) fn with(&self, descriptors: &[RangeDescriptor], peer: impl Fn(&str) -> Arc<Peer>) -> Self {
         let mut newest: BTreeMap<u64, Arc<Route>> =
             self.routes.iter().map(|route| (route.range_id(), route.clone())).collect();
         for descriptor in descriptors {
             let known = newest.get(&descriptor.range_id);
             if known.is_none_or(|known| is_newer(descriptor, known.descriptor())) {
-                let route = route(descriptor, known, &connect);
+                let route = route(descriptor, known, &peer);
                 newest.insert(descriptor.range_id, Arc::new(route));
             }
         }
@@ -90,24 +86,20 @@ fn overlap(a: &Route, b: &Route) -> bool {
 fn route(
     descriptor: &RangeDescriptor,
     known: Option<&Arc<Route>>,
-    connect: &impl Fn(&str) -> Arc<dyn NodeService>,
+    peer: &impl Fn(&str) -> Arc<Peer>,
 ) -> Route {
     let candidates: Vec<Candidate> = descriptor
         .replicas
         .iter()
         .filter(|replica| !replica.learner && !replica.address.is_empty())
-        .map(|replica| Candidate {
-            node_id: replica.node_id,
-            address: Arc::from(replica.address.as_str()),
-            handle: connect(&replica.address),
-        })
+        .map(|replica| Candidate { node_id: replica.node_id, peer: peer(&replica.address) })
         .collect();
-    let asked = known.and_then(|known| known.leader()).map(|(_, candidate)| candidate.address.clone());
+    let asked = known.and_then(|known| known.lead()).map(|(_, candidate)| candidate.peer.address.clone());
     let place = candidates
         .iter()
         .position(|candidate| {
             descriptor.leader_node_id != 0 && candidate.node_id == descriptor.leader_node_id
         })
-        .or_else(|| candidates.iter().position(|candidate| Some(&candidate.address) == asked.as_ref()));
+        .or_else(|| candidates.iter().position(|candidate| Some(&candidate.peer.address) == asked.as_ref()));
     Route::new(descriptor.clone(), candidates, place.unwrap_or(0))
 }

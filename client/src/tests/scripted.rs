@@ -1,7 +1,9 @@
 //! Nodes that answer what the test has told them to, and note what they were asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use proto::inprocess::InProcess;
 use proto::v1::operation::Operation as Ask;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::*;
-use proto::{NodeService, RequestStream, ResponseStream, Status};
+use proto::{Network, NodeService, RequestStream, ResponseStream, Status};
 
 use crate::{Client, ClientOptions};
 
@@ -23,8 +25,17 @@ pub(super) struct Cluster {
 
 #[derive(Default)]
 struct Script {
-    answers: Mutex<VecDeque<Result<BatchResponse, Status>>>,
+    /// What comes back, and how long it takes.
+    answers: Mutex<VecDeque<(Duration, Result<BatchResponse, Status>)>>,
     asked: Mutex<Vec<Asked>>,
+    /// The node that serves the ranges, as empty batches and timestamps are answered.
+    leader: AtomicU64,
+    /// Nodes that say nothing at all.
+    frozen: Mutex<BTreeSet<u64>>,
+    /// Who does not lead reaches the leader, frozen or not: it is the client alone that does not.
+    passes_on: AtomicBool,
+    /// Empty batches.
+    probes: AtomicU64,
     timestamps: Mutex<u64>,
     ranges: Mutex<Vec<RangeDescriptor>>,
 }
@@ -35,6 +46,15 @@ pub(super) struct Asked {
     pub(super) node: u64,
     pub(super) header: Header,
     pub(super) ask: Ask,
+}
+
+/// Nodes that are elsewhere, as far as the client can tell.
+struct Remote(InProcess);
+
+impl Network for Remote {
+    fn connect(&self, address: &str) -> Arc<dyn NodeService> {
+        self.0.connect(address)
+    }
 }
 
 struct Node {
@@ -49,13 +69,15 @@ pub(super) fn with_cluster(test: impl AsyncFnOnce(Cluster)) {
     runtime.block_on(async {
         let _simulation = simulation::enter(1);
         let script = Arc::new(Script::default());
+        script.leader.store(1, Ordering::Relaxed);
         *script.timestamps.lock() = 100;
         *script.ranges.lock() = vec![range(1, 1, "r", "s"), range(2, 1, "d", "e")];
         let network = InProcess::new();
         for id in [1, 2] {
             network.register(&format!("n{id}:1"), Arc::new(Node { id, script: script.clone() }));
         }
-        let client = Client::new(Arc::new(network), vec!["n1:1".to_owned()], ClientOptions::default());
+        let client =
+            Client::new(Arc::new(Remote(network)), vec!["n1:1".to_owned()], ClientOptions::default());
         test(Cluster { client, script }).await;
     });
 }
@@ -88,21 +110,62 @@ impl Cluster {
     /// The next request is answered so.
     pub(super) fn answer(&self, answer: Answer) -> &Self {
         let results = vec![OperationResult { result: Some(answer) }];
-        self.script.answers.lock().push_back(Ok(BatchResponse { results, error: None }));
-        self
+        self.push(Ok(BatchResponse { results, error: None }))
     }
 
     /// The next request is refused so.
     pub(super) fn refuse(&self, kind: error::Kind) -> &Self {
         let error = Error { message: "scripted".to_owned(), kind: Some(kind) };
-        self.script.answers.lock().push_back(Ok(BatchResponse { results: Vec::new(), error: Some(error) }));
-        self
+        self.push(Ok(BatchResponse { results: Vec::new(), error: Some(error) }))
     }
 
     /// The next request's answer is lost.
     pub(super) fn lose(&self) -> &Self {
-        self.script.answers.lock().push_back(Err(Status::unavailable("lost")));
+        self.push(Err(Status::unavailable("lost")))
+    }
+
+    fn push(&self, answer: Result<BatchResponse, Status>) -> &Self {
+        self.script.answers.lock().push_back((Duration::ZERO, answer));
         self
+    }
+
+    /// The answer that was scripted last takes so long.
+    pub(super) fn after(&self, delay: Duration) -> &Self {
+        self.script.answers.lock().back_mut().unwrap().0 = delay;
+        self
+    }
+
+    /// The ranges are served by that node from now on.
+    pub(super) fn lead(&self, node: u64) {
+        self.script.leader.store(node, Ordering::Relaxed);
+    }
+
+    /// The node says nothing any more.
+    pub(super) fn freeze(&self, node: u64) {
+        self.script.frozen.lock().insert(node);
+    }
+
+    pub(super) fn thaw(&self, node: u64) {
+        self.script.frozen.lock().remove(&node);
+    }
+
+    /// From now on nodes pass requests on to the leader that the client does not reach.
+    pub(super) fn pass_on(&self) {
+        self.script.passes_on.store(true, Ordering::Relaxed);
+    }
+
+    /// How many empty batches were answered.
+    pub(super) fn probes(&self) -> u64 {
+        self.script.probes.load(Ordering::Relaxed)
+    }
+
+    /// Later on, in the background.
+    pub(super) fn later(&self, delay: Duration, act: impl FnOnce(&Self) + Send + 'static) {
+        let cluster = Self { client: self.client.clone(), script: self.script.clone() };
+        drop(env::task::spawn(async move {
+            env::clock::sleep(delay).await;
+            act(&cluster);
+        }));
     }
 
     pub(super) fn set_ranges(&self, ranges: Vec<RangeDescriptor>) {
@@ -141,6 +204,32 @@ pub(super) fn committed(commit_timestamp: u64) -> Answer {
     Answer::Commit(CommitResult { commit_timestamp })
 }
 
+impl Node {
+    /// A frozen node says nothing, not even that it is frozen.
+    async fn lives(&self) {
+        if self.script.frozen.lock().contains(&self.id) {
+            std::future::pending().await
+        }
+    }
+
+    fn serves(&self, forward: bool) -> bool {
+        self.id == self.leader() || (forward && self.script.passes_on.load(Ordering::Relaxed))
+    }
+
+    fn leader(&self) -> u64 {
+        self.script.leader.load(Ordering::Relaxed)
+    }
+
+    /// Whether it serves the ranges; where it is to pass things on, whether it reaches who does.
+    fn probed(&self, forward: bool) -> BatchResponse {
+        self.script.probes.fetch_add(1, Ordering::Relaxed);
+        let leader = self.leader();
+        let hint = NotLeader { leader_node_id: leader, leader_address: format!("n{leader}:1") };
+        let error = Error { message: "probed".to_owned(), kind: Some(error::Kind::NotLeader(hint)) };
+        BatchResponse { results: Vec::new(), error: (!self.serves(forward)).then_some(error) }
+    }
+}
+
 macro_rules! unimplemented_calls {
     ($($name:ident($request:ty) -> $response:ty;)*) => {
         #[async_trait]
@@ -150,8 +239,12 @@ macro_rules! unimplemented_calls {
             })*
 
             async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
-                let ask = request.operations.into_iter().next().unwrap().operation.unwrap();
+                self.lives().await;
                 let header = request.header.unwrap();
+                let Some(operation) = request.operations.into_iter().next() else {
+                    return Ok(self.probed(header.forward));
+                };
+                let ask = operation.operation.unwrap();
                 self.script.asked.lock().push(Asked { node: self.id, header, ask: ask.clone() });
                 let quiet = match ask {
                     Ask::Heartbeat(_) => Some(Answer::Heartbeat(HeartbeatResult::default())),
@@ -163,12 +256,16 @@ macro_rules! unimplemented_calls {
                     return Ok(BatchResponse { results, error: None });
                 }
                 let answer = self.script.answers.lock().pop_front();
-                answer.unwrap_or_else(|| Err(Status::unavailable("the script has ended")))
+                let (delay, answer) =
+                    answer.unwrap_or_else(|| (Duration::ZERO, Err(Status::unavailable("the script has ended"))));
+                env::clock::sleep(delay).await;
+                answer
             }
 
             async fn timestamp(&self, request: TimestampRequest) -> Result<TimestampResponse, Status> {
-                if self.id != 1 {
-                    return Err(Status::failed_precondition("n1:1"));
+                self.lives().await;
+                if !self.serves(request.forward) {
+                    return Err(Status::failed_precondition(format!("n{}:1", self.leader())));
                 }
                 let mut last = self.script.timestamps.lock();
                 let first = *last + 1;
@@ -177,6 +274,7 @@ macro_rules! unimplemented_calls {
             }
 
             async fn directory(&self, _: DirectoryRequest) -> Result<DirectoryResponse, Status> {
+                self.lives().await;
                 let ranges = self.script.ranges.lock().clone();
                 Ok(DirectoryResponse { cluster_id: Bytes::from_static(&[1; 16]), ranges, nodes: Vec::new() })
             }

@@ -7,7 +7,7 @@ use proto::v1::{Check, Commit, operation};
 use super::read::mismatch;
 use super::{REROUTES_MAX, State, Transaction};
 use crate::router::Route;
-use crate::sender::{Call, Failure, transfer};
+use crate::sender::{Call, Failure, Kind};
 use crate::{CommitTimestamp, Error, Isolation, Result};
 
 /// The most bytes of keys and values that one transaction may write.
@@ -55,8 +55,7 @@ impl Transaction {
                     writes: self.buffer.to_writes(),
                 })
             };
-            let transfer = transfer(self.buffer.bytes());
-            let call = Call { commits: true, transfer, ..self.call() };
+            let call = Call { kind: Kind::Commit { bytes: self.buffer.bytes() }, ..self.call() };
             match self.client.sender.send(&route, &call, build).await {
                 Ok(Answer::Commit(committed)) => {
                     self.locked.remove(&route.range_id());

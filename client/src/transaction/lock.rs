@@ -1,19 +1,22 @@
 //! Locks, and moving the transaction past what they have found.
 
 use std::collections::btree_map::Entry;
-use std::time::Duration;
 
 use bytes::Bytes;
+use env::clock;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Lock, LockResult, Validate, operation};
 
 use super::read::mismatch;
 use super::{REROUTES_MAX, Transaction};
-use crate::sender::{Call, Failure};
+use crate::sender::{Call, Failure, Kind};
 use crate::{Error, Isolation, Locked, Result, Strength, WaitPolicy};
 
-/// How long one request for locks waits before it is sent again.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The most bytes of values of locked keys that a transaction keeps; others are read again when they are asked for.
+const VALUES_BYTES_MAX: usize = 16 << 20;
+
+/// The most bytes that what a transaction knows of its locks may take up.
+const LOCKS_BYTES_MAX: usize = 256 << 20;
 
 /// About what a held key takes beside its bytes and those of its value.
 const HELD_ENTRY_BYTES: usize = 192;
@@ -21,8 +24,8 @@ const HELD_ENTRY_BYTES: usize = 192;
 /// A key that the transaction has locked.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    /// The newest committed value when it was locked.
-    pub(super) value: Option<Bytes>,
+    /// The newest committed value when it was locked; `None`: it was not kept, see [`VALUES_BYTES_MAX`].
+    pub(super) value: Option<Option<Bytes>>,
     /// That value's timestamp; 0 = there never was one.
     pub(super) newest: u64,
     /// Nothing was committed to the key after `newest` and up to this timestamp.
@@ -33,7 +36,12 @@ pub(super) struct Held {
 impl Held {
     /// About how many bytes of memory it takes under `key`.
     pub(super) fn bytes(&self, key: &Bytes) -> usize {
-        key.len() + self.value.as_ref().map_or(0, Bytes::len) + HELD_ENTRY_BYTES
+        key.len() + self.value_bytes() + HELD_ENTRY_BYTES
+    }
+
+    /// How many of those are the value that was kept.
+    pub(super) fn value_bytes(&self) -> usize {
+        self.value.as_ref().and_then(Option::as_ref).map_or(0, Bytes::len)
     }
 }
 
@@ -62,11 +70,11 @@ impl Transaction {
                 missing.push(place);
             }
         }
-        for _ in 0..REROUTES_MAX {
-            if missing.is_empty() {
-                return self.locked(&keys, &skipped, read_at).await;
-            }
+        let mut values: Vec<Option<Option<Bytes>>> = vec![None; keys.len()];
+        let mut reroutes = 0;
+        while !missing.is_empty() {
             let mut left = Vec::new();
+            let mut rerouted = false;
             for (route, places) in self.by_range(&keys, &missing).await? {
                 let wanted: Vec<Bytes> =
                     places.iter().filter_map(|place| keys.get(*place)).cloned().collect();
@@ -78,34 +86,49 @@ impl Transaction {
                         self.asked.add(key.clone());
                     }
                 }
-                let limit = self.options.lock_timeout;
+                let until = self.options.lock_timeout.map(|limit| clock::now() + limit);
                 let build = || {
+                    let wait_ms = |until: clock::Instant| {
+                        (until.saturating_duration_since(clock::now()).as_millis() as u64).max(1)
+                    };
                     operation::Operation::Lock(Lock {
                         keys: wanted.clone(),
                         strength: strength.into(),
                         wait: wait.into(),
-                        wait_ms_max: limit.map_or(0, |limit| (limit.as_millis() as u64).max(1)),
+                        wait_ms_max: until.map_or(0, wait_ms),
                     })
                 };
-                let patience = Some(limit.map_or(PATIENCE, |limit| limit + Duration::from_secs(1)));
-                let call = Call { patience, ..self.call() };
+                let call = Call { kind: Kind::Wait, ..self.call() };
                 match self.client.sender.send(&route, &call, build).await {
-                    Ok(Answer::Lock(answer)) if answer.keys.len() == wanted.len() => {
-                        let passed_over = self.take(wanted, answer, strength)?;
-                        for (place, passed_over) in places.iter().zip(passed_over) {
-                            if let Some(skipped) = skipped.get_mut(*place) {
+                    Ok(Answer::Lock(answer)) if (1..=wanted.len()).contains(&answer.keys.len()) => {
+                        // The range may have answered for the first of them only.
+                        let (answered, rest) = places.split_at(answer.keys.len());
+                        left.extend_from_slice(rest);
+                        let taken = self.take(wanted, answer, strength)?;
+                        for (place, (passed_over, value)) in answered.iter().zip(taken) {
+                            if let (Some(skipped), Some(known)) =
+                                (skipped.get_mut(*place), values.get_mut(*place))
+                            {
                                 *skipped = passed_over;
+                                *known = Some(value);
                             }
                         }
                     }
                     Ok(_) => return Err(mismatch()),
-                    Err(Failure::Rerouted) => left.extend(places),
+                    Err(Failure::Rerouted) => {
+                        rerouted = true;
+                        left.extend(places);
+                    }
                     Err(failure) => return Err(self.fail(failure)),
                 }
             }
+            reroutes += u32::from(rerouted);
+            if reroutes > REROUTES_MAX {
+                return Err(self.fail(Failure::Rerouted));
+            }
             missing = left;
         }
-        Err(self.fail(Failure::Rerouted))
+        self.locked(&keys, &skipped, values, read_at).await
     }
 
     /// Before the range is asked for locks: from now on they may exist.
@@ -117,15 +140,20 @@ impl Transaction {
         }
     }
 
-    /// Takes a range's answer in; which of the keys were skipped.
-    fn take(&mut self, keys: Vec<Bytes>, answer: LockResult, strength: Strength) -> Result<Vec<bool>> {
-        let mut skipped = Vec::with_capacity(keys.len());
+    /// Takes a range's answer in; which of the keys were skipped, and the others' values.
+    fn take(
+        &mut self,
+        keys: Vec<Bytes>,
+        answer: LockResult,
+        strength: Strength,
+    ) -> Result<Vec<(bool, Option<Bytes>)>> {
+        let mut taken = Vec::with_capacity(keys.len());
         for (key, locked) in keys.into_iter().zip(answer.keys) {
-            skipped.push(locked.skipped);
+            let newest = locked.newest.unwrap_or_default();
+            taken.push((locked.skipped, newest.value.clone()));
             if locked.skipped {
                 continue;
             }
-            let newest = locked.newest.unwrap_or_default();
             if let Some(held) = self.held.get_mut(&key) {
                 if newest.timestamp > held.locked_at {
                     // The lock was lost meanwhile, and the key changed: no savepoint brings it back.
@@ -135,35 +163,61 @@ impl Transaction {
                 held.strength = strength;
                 continue;
             }
+            let bytes = newest.value.as_ref().map_or(0, Bytes::len);
+            let keeps = self.held_values_bytes + bytes <= VALUES_BYTES_MAX;
             let held = Held {
-                value: newest.value,
+                value: keeps.then_some(newest.value),
                 newest: newest.timestamp,
                 locked_at: answer.locked_at.max(newest.timestamp),
                 strength,
             };
+            self.held_values_bytes += held.value_bytes();
             self.held_bytes += held.bytes(&key);
             self.held.insert(key, held);
+            if self.held_bytes > LOCKS_BYTES_MAX {
+                return Err(Error::TooManyLocks { bytes_max: LOCKS_BYTES_MAX as u64 });
+            }
         }
-        Ok(skipped)
+        Ok(taken)
     }
 
     /// The answer to the caller, after the transaction has moved past what the locks have found.
-    async fn locked(&mut self, keys: &[Bytes], skipped: &[bool], read_at: u64) -> Result<Vec<Locked>> {
+    async fn locked(
+        &mut self,
+        keys: &[Bytes],
+        skipped: &[bool],
+        values: Vec<Option<Option<Bytes>>>,
+        read_at: u64,
+    ) -> Result<Vec<Locked>> {
         let newest = keys.iter().filter_map(|key| self.held.get(key)).map(|held| held.newest).max();
         if newest.is_some_and(|newest| newest > self.timestamp)
             && self.options.isolation != Isolation::ReadCommitted
         {
             self.refresh().await?;
         }
-        let locked = keys.iter().zip(skipped).map(|(key, skipped)| {
-            let held = self.held.get(key);
-            let value = match self.buffer.get(key) {
-                Some(written) => written.clone(),
-                None => held.and_then(|held| held.value.clone()),
+        let mut locked = Vec::with_capacity(keys.len());
+        for ((key, skipped), known) in keys.iter().zip(skipped).zip(values) {
+            let changed = self.held.get(key).is_some_and(|held| held.newest > read_at);
+            let value = match (self.buffer.get(key), known) {
+                (Some(written), _) => written.clone(),
+                (None, Some(known)) => known,
+                (None, None) => self.held_value(key).await?,
             };
-            Locked { value, skipped: *skipped, changed: held.is_some_and(|held| held.newest > read_at) }
-        });
-        Ok(locked.collect())
+            locked.push(Locked { value, skipped: *skipped, changed });
+        }
+        Ok(locked)
+    }
+
+    /// The value that `key` had when it was locked.
+    pub(super) async fn held_value(&mut self, key: &Bytes) -> Result<Option<Bytes>> {
+        match self.held.get(key) {
+            Some(Held { value: Some(value), .. }) => Ok(value.clone()),
+            Some(Held { locked_at, .. }) => {
+                let at = *locked_at;
+                self.get_committed(key, at).await
+            }
+            None => Ok(None),
+        }
     }
 
     /// Moves the transaction to a fresh timestamp, if nothing that it has read has changed since its own.

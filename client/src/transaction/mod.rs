@@ -30,7 +30,7 @@ use self::lock::Held;
 use self::read_set::ReadSet;
 use self::savepoint::AskedLocks;
 pub use self::savepoint::Savepoint;
-use crate::sender::{Call, Failure};
+use crate::sender::{Call, Failure, Kind};
 use crate::{Client, Error, Isolation, Result, TransactionOptions};
 
 /// How long a transaction that is over tries to give its locks back before it lets them expire.
@@ -67,6 +67,8 @@ pub struct Transaction {
     asked: AskedLocks,
     /// About how many bytes of memory `held` takes.
     held_bytes: usize,
+    /// How many of those are values.
+    held_values_bytes: usize,
     /// One key of each range that was asked for locks, by range id.
     locked: BTreeMap<u64, Bytes>,
 }
@@ -100,6 +102,7 @@ impl Transaction {
             held: BTreeMap::new(),
             asked: AskedLocks::default(),
             held_bytes: 0,
+            held_values_bytes: 0,
             locked: BTreeMap::new(),
         }
     }
@@ -216,9 +219,7 @@ impl Transaction {
             priority: self.options.priority,
             catalog_version: self.options.catalog_version,
             timeout: self.options.timeout,
-            transfer: Duration::ZERO,
-            patience: None,
-            commits: false,
+            kind: Kind::Read,
         }
     }
 
@@ -244,7 +245,7 @@ impl Transaction {
         self.reads = ReadSet::default();
         self.held.clear();
         self.asked.clear();
-        self.held_bytes = 0;
+        (self.held_bytes, self.held_values_bytes) = (0, 0);
         if self.locked.is_empty() {
             return None;
         }

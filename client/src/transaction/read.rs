@@ -19,8 +19,11 @@ impl Transaction {
     pub async fn get(&mut self, key: Bytes) -> Result<Option<Bytes>> {
         self.open()?;
         self.pristine = false;
-        if let Some(own) = self.own(&key) {
-            return Ok(own);
+        if let Some(own) = self.buffer.get(&key) {
+            return Ok(own.clone());
+        }
+        if self.held.contains_key(&key) {
+            return self.held_value(&key).await;
         }
         let at = self.read_timestamp().await?;
         let value = self.get_committed(&key, at).await?;
@@ -30,7 +33,7 @@ impl Transaction {
         Ok(value)
     }
 
-    async fn get_committed(&mut self, key: &Bytes, at: u64) -> Result<Option<Bytes>> {
+    pub(super) async fn get_committed(&mut self, key: &Bytes, at: u64) -> Result<Option<Bytes>> {
         for _ in 0..REROUTES_MAX {
             let route = self.client.sender.route(key, self.options.timeout).await?;
             let build = || operation::Operation::Get(Get { keys: vec![key.clone()], at });
@@ -53,42 +56,55 @@ impl Transaction {
         let mut values: Vec<Option<Bytes>> = vec![None; keys.len()];
         let mut missing: Vec<usize> = Vec::new();
         for (place, (key, value)) in keys.iter().zip(&mut values).enumerate() {
-            match self.own(key) {
-                Some(own) => *value = own,
-                None => missing.push(place),
+            if let Some(own) = self.buffer.get(key) {
+                value.clone_from(own);
+            } else if self.held.contains_key(key) {
+                *value = self.held_value(key).await?;
+            } else {
+                missing.push(place);
             }
         }
         if missing.is_empty() {
             return Ok(values);
         }
         let at = self.read_timestamp().await?;
-        for _ in 0..REROUTES_MAX {
+        let mut reroutes = 0;
+        while !missing.is_empty() {
             let mut left = Vec::new();
+            let mut rerouted = false;
             for (route, places) in self.by_range(&keys, &missing).await? {
                 let wanted = || places.iter().filter_map(|place| keys.get(*place)).cloned().collect();
                 let build = || operation::Operation::Get(Get { keys: wanted(), at });
                 match self.client.sender.send(&route, &self.call(), build).await {
-                    Ok(Answer::Get(got)) if got.versions.len() == places.len() => {
-                        for (place, version) in places.iter().zip(got.versions) {
+                    Ok(Answer::Get(got)) if (1..=places.len()).contains(&got.versions.len()) => {
+                        // The range may have answered for the first of them only.
+                        let (answered, rest) = places.split_at(got.versions.len());
+                        left.extend_from_slice(rest);
+                        for (place, version) in answered.iter().zip(got.versions) {
                             if let Some(value) = values.get_mut(*place) {
                                 *value = version.value;
                             }
                         }
                         if self.tracks_reads() {
-                            wanted().into_iter().for_each(|key: Bytes| self.reads.add_key(key));
+                            let read = answered.iter().filter_map(|place| keys.get(*place));
+                            read.for_each(|key| self.reads.add_key(key.clone()));
                         }
                     }
                     Ok(_) => return Err(mismatch()),
-                    Err(Failure::Rerouted) => left.extend(places),
+                    Err(Failure::Rerouted) => {
+                        rerouted = true;
+                        left.extend(places);
+                    }
                     Err(failure) => return Err(self.fail(failure)),
                 }
             }
-            if left.is_empty() {
-                return Ok(values);
+            reroutes += u32::from(rerouted);
+            if reroutes > REROUTES_MAX {
+                return Err(self.fail(Failure::Rerouted));
             }
             missing = left;
         }
-        Err(self.fail(Failure::Rerouted))
+        Ok(values)
     }
 
     /// The places of keys, by the range that holds them.
@@ -109,11 +125,6 @@ impl Transaction {
             last = Some(route);
         }
         Ok(ranges.into_values().collect())
-    }
-
-    /// What the transaction knows of `key` by itself: it has written or locked it.
-    fn own(&self, key: &Bytes) -> Option<Option<Bytes>> {
-        self.buffer.get(key).cloned().or_else(|| self.held.get(key).map(|held| held.value.clone()))
     }
 
     /// One page of the rows of `span`, own writes included.

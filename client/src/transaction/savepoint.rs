@@ -78,6 +78,7 @@ impl Transaction {
         for key in &given_back {
             let Some(held) = self.held.remove(key) else { continue };
             self.held_bytes = self.held_bytes.saturating_sub(held.bytes(key));
+            self.held_values_bytes = self.held_values_bytes.saturating_sub(held.value_bytes());
             if held.newest <= self.timestamp && self.tracks_reads() {
                 self.reads.add_key(key.clone());
             }

@@ -1,6 +1,7 @@
 //! A node as a member of its cluster: the replicas it holds, and its life with the root range's leader.
 
 mod find;
+mod forward;
 mod moves;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -135,6 +135,7 @@ impl Member {
             cluster_id: self.cluster_id.clone(),
             counter: COUNTER_REPLICA.to_owned(),
             count: 1,
+            forward: false,
         };
         let answer = self.link.allocate_ids(request).await;
         answer.map(|answer| answer.first).map_err(|status| ChangeError::Refused(status.message().to_owned()))

@@ -15,6 +15,10 @@ use super::serving::Serving;
 use super::state::descriptor;
 use crate::metrics::Metrics;
 
+/// So much later than its deadline a request ends that has not ended by itself: some still undo what they have begun, and
+/// know better than we what became of it.
+const LAST_WORD: Duration = Duration::from_millis(250);
+
 impl Replica {
     /// Answers a batch that was sent to this range.
     pub(crate) async fn batch(&self, request: BatchRequest) -> BatchResponse {
@@ -34,14 +38,29 @@ impl Replica {
         let header = request.header.unwrap_or_default();
         let state = self.cell.state();
         let serving = self.serving(&header, &state).await?;
-        let evaluation = Evaluation { replica: self, serving, state, deadline: deadline(&header), header };
-        for operation in request.operations {
-            let operation =
-                operation.operation.ok_or_else(|| Refusal::Unsupported("unknown operation".to_owned()))?;
-            let result = evaluation.run(operation).await?;
-            results.push(v1::OperationResult { result: Some(result) });
+        let commits = |operation: &v1::Operation| matches!(operation.operation, Some(Operation::Commit(_)));
+        let locks = |operation: &v1::Operation| matches!(operation.operation, Some(Operation::Lock(_)));
+        let may_commit = request.operations.iter().any(commits);
+        let may_wait = request.operations.iter().any(locks);
+        let deadline = deadline(&header);
+        let evaluation = Evaluation { replica: self, serving: serving.clone(), state, deadline, header };
+        let evaluated = evaluation.run_all(request.operations, results);
+        tokio::select! {
+            biased;
+            evaluated = evaluated => evaluated,
+            () = serving.lapsed() => Err(if may_commit {
+                Refusal::Ambiguous("the range's leader has lost its quorum".to_owned())
+            } else {
+                Refusal::NotLeader(None)
+            }),
+            () = passes(deadline.map(|deadline| deadline + LAST_WORD)) => Err(if may_commit {
+                Refusal::Ambiguous("the deadline passed before the commit was applied".to_owned())
+            } else if may_wait {
+                Refusal::Retry("others hold the lock still".to_owned())
+            } else {
+                Refusal::Unavailable("the deadline passed".to_owned())
+            }),
         }
-        Ok(())
     }
 
     /// The term being served, its leadership proven after the request arrived.
@@ -63,6 +82,20 @@ impl Replica {
 }
 
 impl Evaluation<'_> {
+    async fn run_all(
+        &self,
+        operations: Vec<v1::Operation>,
+        results: &mut Vec<v1::OperationResult>,
+    ) -> Result<(), Refusal> {
+        for operation in operations {
+            let operation =
+                operation.operation.ok_or_else(|| Refusal::Unsupported("unknown operation".to_owned()))?;
+            let result = self.run(operation).await?;
+            results.push(v1::OperationResult { result: Some(result) });
+        }
+        Ok(())
+    }
+
     async fn run(&self, operation: Operation) -> Result<OperationResult, Refusal> {
         let metrics = &self.replica.context.metrics;
         Ok(match operation {
@@ -91,6 +124,13 @@ impl Evaluation<'_> {
 
 fn deadline(header: &Header) -> Option<Instant> {
     (header.timeout_ms > 0).then(|| env::clock::now() + Duration::from_millis(header.timeout_ms))
+}
+
+async fn passes(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => env::clock::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn count(refusal: &Refusal, metrics: &Metrics) {

@@ -15,6 +15,7 @@
 //! key's [`Slot`], so that a read of a key that nobody commits takes no lock; for spans both are mutexes.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::pin::pin;
 use std::sync::Arc;
@@ -81,26 +82,29 @@ impl InFlight {
     }
 
     /// Marks `keys`, their timestamp undecided.
-    pub(crate) fn enter<'a>(&self, keys: impl Iterator<Item = &'a Bytes> + Clone) -> Arc<Mark> {
+    pub(crate) fn enter<'a>(&self, keys: impl Iterator<Item = &'a Bytes>) -> Arc<Mark> {
         let mark = Arc::new(Mark::default());
         let mut marks = self.marks.lock();
-        for key in keys.clone() {
-            marks.insert(key.clone(), mark.clone());
-        }
-        drop(marks);
         for key in keys {
-            if let Some(count) = self.counts.get(Slot::of(key).index()) {
-                count.fetch_add(1, Ordering::SeqCst);
+            // One that stands (of a commit that the end of the term has left undecided) hides nothing by staying.
+            if let Entry::Vacant(entry) = marks.entry(key.clone()) {
+                entry.insert(mark.clone());
+                if let Some(count) = self.counts.get(Slot::of(key).index()) {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
             }
         }
+        drop(marks);
         mark
     }
 
-    /// Takes the marks of `keys` away and wakes who waits for them.
-    pub(crate) fn leave<'a>(&self, keys: impl Iterator<Item = &'a Bytes>, mark: &Mark) {
+    /// Takes `mark` away from `keys` and wakes who waits for it. A mark of another commit on one of them stays: after the
+    /// term's end latches keep nobody apart any more.
+    pub(crate) fn leave<'a>(&self, keys: impl Iterator<Item = &'a Bytes>, mark: &Arc<Mark>) {
         let mut marks = self.marks.lock();
         for key in keys {
-            if marks.remove(key).is_some()
+            if marks.get(key).is_some_and(|found| Arc::ptr_eq(found, mark))
+                && marks.remove(key).is_some()
                 && let Some(count) = self.counts.get(Slot::of(key).index())
             {
                 count.fetch_sub(1, Ordering::SeqCst);
@@ -205,6 +209,19 @@ mod tests {
         assert!(inflight.settle_span(b"c", b"", 9).now_or_never().is_none());
         assert!(inflight.settle_span(b"a", b"c", 9).now_or_never().is_none());
         assert_eq!(inflight.settle_span(b"a", b"c", 4).now_or_never(), Some(Ok(())));
+    }
+
+    #[test]
+    fn a_commit_takes_no_other_commits_mark_away() {
+        let inflight = InFlight::new();
+        let keys = keys(&["a"]);
+        let first = inflight.enter(keys.iter());
+        // Only after the end of the term, when latches keep nobody apart.
+        let second = inflight.enter(keys.iter());
+        inflight.leave(keys.iter(), &second);
+        assert!(inflight.settle_key(Slot::of(b"a"), b"a", 10).now_or_never().is_none());
+        inflight.leave(keys.iter(), &first);
+        assert_eq!(inflight.settle_key(Slot::of(b"a"), b"a", 10).now_or_never(), Some(Ok(())));
     }
 
     #[tokio::test]

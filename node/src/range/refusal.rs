@@ -38,6 +38,12 @@ pub(crate) enum Refusal {
         /// The key.
         key: Bytes,
     },
+    /// The transaction has as many locks as fit into their bound.
+    #[error("the locks of a transaction may take up {bytes_max} bytes of memory")]
+    TooManyLocks {
+        /// The bound.
+        bytes_max: u64,
+    },
     /// The transaction is the victim of a deadlock.
     #[error("deadlock: {cycle}")]
     Deadlock {
@@ -93,6 +99,7 @@ impl Refusal {
             Self::StaleCatalog { current } => Kind::StaleCatalog(v1::StaleCatalog { current }),
             Self::Conflict { key, timestamp } => Kind::Conflict(v1::Conflict { key, timestamp }),
             Self::LockNotAvailable { key } => Kind::LockNotAvailable(v1::LockNotAvailable { key }),
+            Self::TooManyLocks { bytes_max } => Kind::TooManyLocks(v1::TooManyLocks { bytes_max }),
             Self::Deadlock { cycle } => Kind::Deadlock(v1::Deadlock { cycle }),
             Self::Ambiguous(_) => Kind::Ambiguous(v1::Ambiguous {}),
             Self::BelowSafePoint(safe_point) => Kind::BelowSafePoint(v1::BelowSafePoint { safe_point }),

@@ -22,7 +22,10 @@ const SWEEP: Duration = Duration::from_millis(500);
 const BEGIN_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long a leader whose lease has run out waits for its quorum.
-const QUORUM_PATIENCE: Duration = Duration::from_secs(2);
+const QUORUM_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a leader makes sure that it leads still, on behalf of those who wait.
+const PROOF: Duration = Duration::from_millis(250);
 
 /// Where timestamps come from.
 #[async_trait]
@@ -105,19 +108,36 @@ impl Replica {
             let serving = self.begin_term(role.term).await;
             self.cell.serve(Some(serving.clone()));
             tracing::info!(range, term = role.term, "serving");
-            loop {
-                env::clock::sleep(SWEEP).await;
-                let expired = serving.locks.expire();
-                if expired > 0 {
-                    self.context.metrics.locks_expired.increment(expired as u64);
-                    tracing::info!(range, transactions = expired, "locks expired without a sign of life");
-                }
-            }
+            tokio::join!(self.sweep_locks(&serving), self.notice_lapse(&serving));
         };
         tokio::select! {
             biased;
             () = over => tracing::info!(range, term = role.term, "no longer leading"),
             () = serve => {}
+        }
+    }
+
+    async fn sweep_locks(&self, serving: &Serving) {
+        loop {
+            env::clock::sleep(SWEEP).await;
+            let expired = serving.locks.expire();
+            if expired > 0 {
+                self.context.metrics.locks_expired.increment(expired as u64);
+                let range = self.cell.range_id();
+                tracing::info!(range, transactions = expired, "locks expired without a sign of life");
+            }
+        }
+    }
+
+    /// Tells those who wait when this leader is cut off from its quorum: nobody else does, because it goes on believing
+    /// that it leads until it hears of another.
+    async fn notice_lapse(&self, serving: &Serving) {
+        loop {
+            env::clock::sleep(PROOF).await;
+            let proven = env::clock::timeout(PROOF * 2, self.prove_leadership(serving.term)).await;
+            if !matches!(proven, Ok(Ok(()))) {
+                serving.lapse();
+            }
         }
     }
 

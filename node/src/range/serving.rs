@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::gate::CatalogGate;
 use super::inflight::{InFlight, Mark, TermEnded};
@@ -39,6 +40,7 @@ pub(crate) struct Serving {
     pub(crate) room: Room,
     staged: AtomicU64,
     proposals: Mutex<Proposals>,
+    lapse: Notify,
 }
 
 #[derive(Default)]
@@ -77,7 +79,19 @@ impl Serving {
             room: Room::default(),
             staged: AtomicU64::new(0),
             proposals: Mutex::default(),
+            lapse: Notify::new(),
         }
+    }
+
+    /// The leader cannot prove any more that it leads: whoever waits is told, so that it may ask elsewhere. The term may go
+    /// on: what was proposed stands.
+    pub(crate) fn lapse(&self) {
+        self.lapse.notify_waiters();
+    }
+
+    /// Completes at the next [`Serving::lapse`].
+    pub(crate) async fn lapsed(&self) {
+        self.lapse.notified().await;
     }
 
     /// Lets a commit stand. Until the guard is disarmed, dropping it takes the commit back.

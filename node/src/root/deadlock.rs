@@ -1,10 +1,16 @@
 //! The deadlock detector: who waits for whom, across all ranges.
 //!
 //! Ranges report a wait once it has lasted 20 ms, renew it every second and withdraw it when it ends; what is not
-//! renewed expires. Each report looks for a cycle through its waiter. The youngest transaction of the cycle goes;
-//! which one that is does not depend on who asks, so that the victim's own next report names it too.
+//! renewed expires. A report that says something new looks for a cycle through its waiter, among those who wait for it:
+//! the report that comes last closes the cycle, so that one finds it; and where nobody waits for the waiter, which is
+//! nearly always, there is nothing to look at. The youngest transaction of the cycle goes. Its wait is named, not only
+//! the transaction, so that only a wait that still stands is ended; while the cycle stands, each report of it names the
+//! victim again.
+//!
+//! Reports may overtake each other. That a wait has ended is remembered for as long as an earlier report of it might
+//! come late.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -14,6 +20,9 @@ use crate::range::TxnId;
 
 /// How long a wait counts without being renewed.
 pub(crate) const EXPIRY: Duration = Duration::from_secs(3);
+
+/// How many waits one report may look at. One that finds no end looks again when it is renewed.
+const STEPS_MAX: usize = 20_000;
 
 /// A wait as its range reports it.
 #[derive(Clone, Debug)]
@@ -44,6 +53,8 @@ pub(crate) struct Place {
 pub(crate) struct Victim {
     /// The transaction.
     pub(crate) txn: TxnId,
+    /// Its wait that is part of the cycle.
+    pub(crate) place: Place,
     /// The cycle, for a person.
     pub(crate) cycle: String,
 }
@@ -51,78 +62,185 @@ pub(crate) struct Victim {
 #[derive(Debug)]
 struct Edges {
     priority: u64,
+    /// Sorted.
     holders: Vec<TxnId>,
     expires: Instant,
+    /// No cycle goes through them, unless a later report closes one.
+    searched: bool,
+}
+
+/// What is forgotten at its time.
+#[derive(Debug)]
+enum Due {
+    Wait(TxnId, Place),
+    Ended(Place),
 }
 
 /// Who waits for whom.
+///
+/// # Invariants
+///
+/// - `waited_for` holds exactly the edges of `waits`, the other way round, each as often as it is there.
+/// - `due` is in order of time, and names every wait and every ended place.
 #[derive(Debug, Default)]
 pub(crate) struct Detector {
     waits: BTreeMap<TxnId, BTreeMap<Place, Edges>>,
+    waited_for: BTreeMap<TxnId, BTreeMap<TxnId, u32>>,
+    ended: BTreeSet<Place>,
+    due: VecDeque<(Instant, Due)>,
 }
 
 impl Detector {
     /// Takes a report; the victim if the waiter is part of a cycle.
-    pub(crate) fn report(&mut self, now: Instant, wait: Wait) -> Option<Victim> {
+    pub(crate) fn report(&mut self, now: Instant, mut wait: Wait) -> Option<Victim> {
         self.expire(now);
-        let places = self.waits.entry(wait.waiter).or_default();
         // A new term of the range knows nothing of the waits of an older one.
-        places.retain(|place, _| place.range_id != wait.place.range_id || place.term >= wait.place.term);
+        self.forget(wait.waiter, |place| {
+            place.range_id == wait.place.range_id && place.term < wait.place.term
+        });
         if wait.holders.is_empty() {
-            places.remove(&wait.place);
-            if places.is_empty() {
-                self.waits.remove(&wait.waiter);
+            self.forget(wait.waiter, |place| *place == wait.place);
+            if self.ended.insert(wait.place) {
+                self.due.push_back((now + EXPIRY, Due::Ended(wait.place)));
             }
             return None;
         }
-        let edges = Edges { priority: wait.priority, holders: wait.holders, expires: now + EXPIRY };
-        places.insert(wait.place, edges);
-        let cycle = self.cycle_through(wait.waiter)?;
-        let victim = cycle.iter().copied().max_by_key(|txn| (self.priority(txn), *txn))?;
-        Some(Victim { txn: victim, cycle: describe(&cycle) })
+        if self.ended.contains(&wait.place) {
+            return None;
+        }
+        wait.holders.sort_unstable();
+        wait.holders.dedup();
+        let known = self.waits.get_mut(&wait.waiter).and_then(|places| places.get_mut(&wait.place));
+        self.due.push_back((now + EXPIRY, Due::Wait(wait.waiter, wait.place)));
+        match known {
+            Some(edges) if edges.holders == wait.holders => {
+                edges.expires = now + EXPIRY;
+                edges.priority = wait.priority;
+                if edges.searched {
+                    return None;
+                }
+            }
+            _ => self.insert(now, &wait),
+        }
+        self.search(&wait)
+    }
+
+    fn insert(&mut self, now: Instant, wait: &Wait) {
+        self.forget(wait.waiter, |place| *place == wait.place);
+        for holder in &wait.holders {
+            *self.waited_for.entry(*holder).or_default().entry(wait.waiter).or_default() += 1;
+        }
+        let edges = Edges {
+            priority: wait.priority,
+            holders: wait.holders.clone(),
+            expires: now + EXPIRY,
+            searched: false,
+        };
+        self.waits.entry(wait.waiter).or_default().insert(wait.place, edges);
+    }
+
+    /// Forgets some of a transaction's waits.
+    fn forget(&mut self, waiter: TxnId, which: impl Fn(&Place) -> bool) {
+        let Some(places) = self.waits.get_mut(&waiter) else { return };
+        let mut gone: Vec<TxnId> = Vec::new();
+        places.retain(|place, edges| {
+            let goes = which(place);
+            if goes {
+                gone.append(&mut edges.holders);
+            }
+            !goes
+        });
+        if places.is_empty() {
+            self.waits.remove(&waiter);
+        }
+        for holder in gone {
+            let Some(waiters) = self.waited_for.get_mut(&holder) else { continue };
+            if let Some(count) = waiters.get_mut(&waiter) {
+                *count -= 1;
+                if *count == 0 {
+                    waiters.remove(&waiter);
+                }
+            }
+            if waiters.is_empty() {
+                self.waited_for.remove(&holder);
+            }
+        }
     }
 
     fn expire(&mut self, now: Instant) {
-        self.waits.retain(|_, places| {
-            places.retain(|_, edges| edges.expires > now);
-            !places.is_empty()
-        });
-    }
-
-    fn priority(&self, txn: &TxnId) -> u64 {
-        let places = self.waits.get(txn).into_iter().flat_map(|places| places.values());
-        places.map(|edges| edges.priority).max().unwrap_or(0)
-    }
-
-    fn holders(&self, txn: &TxnId) -> impl Iterator<Item = TxnId> + '_ {
-        let places = self.waits.get(txn).into_iter().flat_map(|places| places.values());
-        places.flat_map(|edges| edges.holders.iter().copied())
-    }
-
-    /// The transactions of a cycle that starts and ends at `start`, if there is one.
-    fn cycle_through(&self, start: TxnId) -> Option<Vec<TxnId>> {
-        let mut came_from: BTreeMap<TxnId, TxnId> = BTreeMap::new();
-        let mut seen = BTreeSet::from([start]);
-        let mut stack = vec![start];
-        while let Some(txn) = stack.pop() {
-            for holder in self.holders(&txn) {
-                if holder == start {
-                    let mut cycle = vec![txn];
-                    let mut at = txn;
-                    while let Some(&before) = came_from.get(&at) {
-                        cycle.push(before);
-                        at = before;
+        while self.due.front().is_some_and(|(at, _)| *at <= now) {
+            match self.due.pop_front() {
+                Some((_, Due::Ended(place))) => {
+                    self.ended.remove(&place);
+                }
+                Some((_, Due::Wait(waiter, place))) => {
+                    let edges = self.waits.get(&waiter).and_then(|places| places.get(&place));
+                    if edges.is_some_and(|edges| edges.expires <= now) {
+                        self.forget(waiter, |other| *other == place);
                     }
-                    cycle.reverse();
-                    return Some(cycle);
                 }
-                if seen.insert(holder) {
-                    came_from.insert(holder, txn);
-                    stack.push(holder);
-                }
+                None => {}
             }
         }
-        None
+    }
+
+    fn search(&mut self, wait: &Wait) -> Option<Victim> {
+        let (cycle, complete) = self.cycle_through(wait);
+        let victim = cycle.as_ref().and_then(|cycle| self.victim(cycle));
+        if let Some(edges) = self.waits.get_mut(&wait.waiter).and_then(|places| places.get_mut(&wait.place)) {
+            edges.searched = complete && cycle.is_none();
+        }
+        let (txn, place) = victim?;
+        let cycle = cycle.unwrap_or_default();
+        // As long as it stands, each of its reports finds it: the victim's own among them, if another range has to end
+        // the wait.
+        for waiter in &cycle {
+            let places = self.waits.get_mut(waiter).into_iter().flat_map(|places| places.values_mut());
+            places.for_each(|edges| edges.searched = false);
+        }
+        Some(Victim { txn, place, cycle: describe(&cycle) })
+    }
+
+    /// The youngest transaction of a cycle, and its wait for the next one.
+    fn victim(&self, cycle: &[TxnId]) -> Option<(TxnId, Place)> {
+        let next = cycle.iter().cycle().skip(1);
+        let waits = cycle.iter().zip(next).filter_map(|(waiter, holder)| {
+            let places = self.waits.get(waiter)?;
+            let (place, edges) = places.iter().find(|(_, edges)| edges.holders.contains(holder))?;
+            Some((edges.priority, *waiter, *place))
+        });
+        waits.max().map(|(_, waiter, place)| (waiter, place))
+    }
+
+    /// The transactions of a cycle that starts at the waiter, each waiting for the next, if there is one; and whether all
+    /// who wait for the waiter were looked at.
+    fn cycle_through(&self, wait: &Wait) -> (Option<Vec<TxnId>>, bool) {
+        let mut waits_for: BTreeMap<TxnId, TxnId> = BTreeMap::new();
+        let mut stack = vec![wait.waiter];
+        let mut steps = 0;
+        while let Some(txn) = stack.pop() {
+            for waiter in self.waited_for.get(&txn).into_iter().flat_map(|waiters| waiters.keys()) {
+                steps += 1;
+                if steps > STEPS_MAX {
+                    return (None, false);
+                }
+                if *waiter == wait.waiter || waits_for.contains_key(waiter) {
+                    continue;
+                }
+                waits_for.insert(*waiter, txn);
+                if wait.holders.binary_search(waiter).is_ok() {
+                    let mut cycle = vec![wait.waiter, *waiter];
+                    let mut at = *waiter;
+                    while let Some(next) = waits_for.get(&at).filter(|next| **next != wait.waiter) {
+                        cycle.push(*next);
+                        at = *next;
+                    }
+                    return (Some(cycle), true);
+                }
+                stack.push(*waiter);
+            }
+        }
+        (None, true)
     }
 }
 
@@ -191,6 +309,59 @@ mod tests {
         assert_eq!(detector.report(now, wait(1, &[2])), None);
         assert_eq!(detector.report(now, wait(1, &[])), None);
         assert_eq!(detector.report(now, wait(2, &[1])), None);
+    }
+
+    #[test]
+    fn a_report_that_comes_after_the_end_of_its_wait_counts_for_nothing() {
+        let (mut detector, now) = (Detector::default(), env::clock::now());
+        assert_eq!(detector.report(now, wait(1, &[])), None);
+        assert_eq!(detector.report(now, wait(1, &[2])), None);
+        assert_eq!(detector.report(now, wait(2, &[1])), None);
+        // Nothing is remembered for ever.
+        let later = now + EXPIRY;
+        assert_eq!(detector.report(later, wait(9, &[])), None);
+        assert!(detector.waits.is_empty() && detector.waited_for.is_empty());
+        assert_eq!((detector.ended.len(), detector.due.len()), (1, 1));
+    }
+
+    #[test]
+    fn the_victim_is_named_by_the_wait_that_is_part_of_the_cycle() {
+        let (mut detector, now) = (Detector::default(), env::clock::now());
+        let mut elsewhere = wait(3, &[7]);
+        elsewhere.place = Place { range_id: 5, term: 4, number: 77 };
+        assert_eq!(detector.report(now, elsewhere), None);
+        assert_eq!(detector.report(now, wait(3, &[1])), None);
+        let found = detector.report(now, wait(1, &[3])).unwrap();
+        assert_eq!((found.txn, found.place), ([3; 16], Place { range_id: 2, term: 1, number: 3 }));
+    }
+
+    /// The n-th waits for the one before it, as in the queue of one row. Were all who wait ahead looked at for each
+    /// report, this would take minutes.
+    #[test]
+    fn a_long_queue_costs_a_report_no_more_than_a_short_one() {
+        let (mut detector, now) = (Detector::default(), env::clock::now());
+        let txn = |number: u32| {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&number.to_be_bytes());
+            id
+        };
+        let report = |number: u32| Wait {
+            waiter: txn(number),
+            priority: u64::from(number),
+            place: Place { range_id: 2, term: 1, number: u64::from(number) },
+            holders: vec![txn(number - 1)],
+        };
+        for renewal in 0..2u32 {
+            for number in 1..=50_000 {
+                assert_eq!(detector.report(now + EXPIRY / 4 * renewal, report(number)), None);
+            }
+        }
+        let mut first = report(1);
+        first.waiter = txn(0);
+        first.holders = vec![txn(1000)];
+        first.place.number = 60_000;
+        let found = detector.report(now + EXPIRY / 2, first).unwrap();
+        assert_eq!(found.txn, txn(1000));
     }
 
     #[test]

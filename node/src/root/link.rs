@@ -10,6 +10,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use proto::v1::{TimestampRequest, WaitRequest, WaitResponse};
 use proto::{Code, Network, NodeService, Status};
+use tokio::sync::Notify;
 
 use super::term::RootTerm;
 use crate::addresses::{Addresses, is_address};
@@ -38,6 +39,8 @@ pub(crate) struct RootLink {
     local: RwLock<Option<Arc<RootTerm>>>,
     observed: AtomicU64,
     guesses: Mutex<Guesses>,
+    /// Another leader has become known.
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -57,6 +60,7 @@ impl RootLink {
             local: RwLock::default(),
             observed: AtomicU64::new(0),
             guesses: Mutex::default(),
+            changed: Notify::new(),
         }
     }
 
@@ -78,12 +82,16 @@ impl RootLink {
     /// This node begins to serve a term, or stops.
     pub(crate) fn set_local(&self, term: Option<Arc<RootTerm>>) {
         *self.local.write() = term;
+        self.changed.notify_waiters();
     }
 
     /// The leader is at `address`, as far as somebody knows.
     pub(crate) fn suggest(&self, address: &str) {
         if is_address(address) && address != self.addresses.own().address {
-            self.guesses.lock().leader = Some(address.to_owned());
+            let before = self.guesses.lock().leader.replace(address.to_owned());
+            if before.as_deref() != Some(address) {
+                self.changed.notify_waiters();
+            }
         }
     }
 
@@ -117,7 +125,8 @@ impl RootLink {
         let first = match local {
             Some(term) => term.timestamp(count).await?,
             None => {
-                let request = TimestampRequest { cluster_id: self.cluster_id.read().clone(), count };
+                let request =
+                    TimestampRequest { cluster_id: self.cluster_id.read().clone(), count, forward: false };
                 self.ask(|leader| {
                     let request = request.clone();
                     async move { leader.timestamp(request).await }
@@ -140,7 +149,14 @@ impl RootLink {
         for _ in 0..TRIES {
             let left = until.saturating_duration_since(env::clock::now());
             let Some(address) = self.guess().filter(|_| !left.is_zero()) else { break };
-            let answer = env::clock::timeout(CALL.min(left), call(self.network.connect(&address))).await;
+            let node = self.network.connect(&address);
+            let asked = env::clock::timeout(CALL.min(left), call(node));
+            let answer = tokio::select! {
+                biased;
+                answer = asked => answer,
+                // The one that was asked may be frozen, and another one lead.
+                () = self.changed.notified() => continue,
+            };
             let status = match answer {
                 Ok(Ok(answer)) => {
                     self.guesses.lock().leader = Some(address);

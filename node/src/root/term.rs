@@ -179,7 +179,13 @@ impl RootTerm {
             holders: request.holders.iter().map(txn).collect::<Result<_, _>>()?,
         };
         Ok(match self.detector.lock().report(env::clock::now(), wait) {
-            Some(victim) => WaitResponse { victim: Bytes::copy_from_slice(&victim.txn), cycle: victim.cycle },
+            Some(victim) => WaitResponse {
+                victim: Bytes::copy_from_slice(&victim.txn),
+                cycle: victim.cycle,
+                range_id: victim.place.range_id,
+                term: victim.place.term,
+                wait_number: victim.place.number,
+            },
             None => WaitResponse::default(),
         })
     }

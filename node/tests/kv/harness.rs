@@ -198,7 +198,7 @@ impl Client {
     }
 
     async fn try_timestamp(&self) -> Result<u64, proto::Status> {
-        let request = TimestampRequest { cluster_id: self.cluster_id.clone(), count: 1 };
+        let request = TimestampRequest { cluster_id: self.cluster_id.clone(), count: 1, forward: false };
         Ok(self.root.timestamp(request).await?.first)
     }
 

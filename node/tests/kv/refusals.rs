@@ -113,12 +113,18 @@ fn the_clusters_services_refuse_nonsense_too() {
     simulate(|| async {
         let client = Cluster::single().await.client().await;
         let cluster_id = client.cluster_id.clone();
-        let timestamps =
-            |count| client.root.timestamp(TimestampRequest { cluster_id: cluster_id.clone(), count });
+        let timestamps = |count| {
+            client.root.timestamp(TimestampRequest { cluster_id: cluster_id.clone(), count, forward: false })
+        };
         for count in [0, u32::MAX] {
             assert_eq!(timestamps(count).await.unwrap_err().code(), Code::InvalidArgument);
         }
-        let ids = AllocateIdsRequest { cluster_id: cluster_id.clone(), counter: String::new(), count: 1 };
+        let ids = AllocateIdsRequest {
+            cluster_id: cluster_id.clone(),
+            counter: String::new(),
+            count: 1,
+            forward: false,
+        };
         assert_eq!(client.root.allocate_ids(ids).await.unwrap_err().code(), Code::InvalidArgument);
         assert_eq!(client.root.join(JoinRequest::default()).await.unwrap_err().code(), Code::InvalidArgument);
         let wait = WaitRequest { waiter: Bytes::from_static(b"short"), ..WaitRequest::default() };
@@ -168,7 +174,12 @@ fn what_a_message_claims_is_not_believed_by_itself() {
         }
         let ids = |counter: &str, count| {
             let counter = counter.to_owned();
-            client.root.allocate_ids(AllocateIdsRequest { cluster_id: cluster_id.clone(), counter, count })
+            client.root.allocate_ids(AllocateIdsRequest {
+                cluster_id: cluster_id.clone(),
+                counter,
+                count,
+                forward: false,
+            })
         };
         for (counter, count) in [("oid", 1 << 63), ("oid", u64::MAX), ("oid", 0), ("nonsense", 1)] {
             assert_eq!(ids(counter, count).await.unwrap_err().code(), Code::InvalidArgument);

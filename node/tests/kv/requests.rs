@@ -219,6 +219,7 @@ fn timestamps_and_ids_are_never_given_twice() {
                 cluster_id: client.cluster_id.clone(),
                 counter: "oid".to_owned(),
                 count,
+                forward: false,
             };
             client.root.allocate_ids(request)
         };

@@ -8,8 +8,9 @@ use env::clock::Instant;
 use proto::v1::{Lock, LockResult, LockedKey, Strength, Version, WaitPolicy, WaitRequest};
 
 use super::Evaluation;
-use super::read::to_version;
-use crate::range::locks::{Locks, Owner, Requested, Ticket, WaitEnd};
+use super::pace::Pace;
+use super::read::{VALUES_BYTES_MAX, to_version};
+use crate::range::locks::{Asked, LOCKS_BYTES_MAX, Locks, Owner, Requested, Ticket, WaitEnd};
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
 
@@ -63,8 +64,9 @@ impl Evaluation<'_> {
             let locks = &self.serving.locks;
             let new = match policy {
                 WaitPolicy::Block => match locks.request_or_queue(owner, key, strength) {
-                    Ok(new) => new,
-                    Err(ticket) => {
+                    Asked::Granted { new } => new,
+                    Asked::Full => return Err(full()),
+                    Asked::Queued(ticket) => {
                         waited = true;
                         self.wait(ticket, owner, key, lock.wait_ms_max).await?;
                         true
@@ -72,6 +74,7 @@ impl Evaluation<'_> {
                 },
                 WaitPolicy::Nowait | WaitPolicy::SkipLocked => match locks.request(owner, key, strength) {
                     Requested::Granted { new } => new,
+                    Requested::Full => return Err(full()),
                     Requested::Blocked if policy == WaitPolicy::Nowait => {
                         return Err(Refusal::LockNotAvailable { key: key.clone() });
                     }
@@ -113,7 +116,8 @@ impl Evaluation<'_> {
             Err(None) if lock_timeout.is_some_and(|timeout| env::clock::now() >= timeout) => {
                 Err(Refusal::LockNotAvailable { key: key.clone() })
             }
-            Err(None) => Err(Refusal::Unavailable("the deadline passed while waiting for a lock".to_owned())),
+            // No end of the transaction's wait, only of this request's.
+            Err(None) => Err(Refusal::Retry("others hold the lock still".to_owned())),
         }
     }
 
@@ -129,8 +133,15 @@ impl Evaluation<'_> {
         let mut locked_at = time.observed().max(self.header.start_timestamp);
         loop {
             let mut newest = 0;
+            let mut bytes = 0;
+            let mut pace = Pace::new();
             let mut locked = Vec::with_capacity(keys.len());
             for (key, taken) in keys.iter().zip(taken) {
+                // All are locked; of what does not fit into the answer the value is asked for again.
+                if bytes >= VALUES_BYTES_MAX {
+                    break;
+                }
+                pace.step().await;
                 if *taken == Taken::Skipped {
                     locked.push(LockedKey { newest: None, skipped: true });
                     continue;
@@ -143,6 +154,7 @@ impl Evaluation<'_> {
                     None => Version::default(),
                 };
                 newest = newest.max(version.timestamp);
+                bytes += version.value.as_ref().map_or(0, Bytes::len);
                 locked.push(LockedKey { newest: Some(version), skipped: false });
             }
             if newest <= locked_at {
@@ -151,6 +163,10 @@ impl Evaluation<'_> {
             locked_at = time.fresh().await?;
         }
     }
+}
+
+fn full() -> Refusal {
+    Refusal::TooManyLocks { bytes_max: LOCKS_BYTES_MAX as u64 }
 }
 
 /// Locks taken by a request, given back if it fails.
@@ -215,11 +231,14 @@ impl Reported<'_> {
             ended = self.ticket.granted() => return ended.map(|()| true).map_err(Some),
             answer = env::clock::timeout(patience, detector.report(request)) => answer,
         };
+        // Where the victim waits elsewhere, its own next report ends its wait.
         if let Ok(Some(answer)) = answer
             && let Ok(victim) = answer.victim.as_ref().try_into()
+            && answer.range_id == self.evaluation.replica.cell.range_id()
+            && answer.term == self.evaluation.serving.term
         {
             let end = WaitEnd::Deadlock { cycle: answer.cycle };
-            self.evaluation.serving.locks.end_waits_of(&victim, &end);
+            self.evaluation.serving.locks.end_wait(&victim, answer.wait_number, end);
         }
         Ok(false)
     }

@@ -2,6 +2,7 @@
 
 mod commit;
 mod lock;
+mod pace;
 mod propose;
 mod read;
 mod validate;

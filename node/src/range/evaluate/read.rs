@@ -5,9 +5,16 @@ use std::ops::Bound;
 use proto::v1::{Get, GetResult, KeyValue, Scan, ScanResult, Span, Version};
 
 use super::Evaluation;
+use super::pace::Pace;
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
 use crate::range::version;
+
+/// How many bytes of values one request for keys is answered with, its last value apart.
+pub(crate) const VALUES_BYTES_MAX: usize = 8 << 20;
+
+/// How many entries, deletions included, a scan looks at before it lets its client ask for the rest.
+const SCAN_ENTRIES_MAX: u64 = 100_000;
 
 /// How many bytes of rows a scan returns that names no bound.
 const SCAN_BYTES_DEFAULT: u64 = 1 << 20;
@@ -20,14 +27,22 @@ impl Evaluation<'_> {
     pub(crate) async fn get(&self, get: Get) -> Result<GetResult, Refusal> {
         self.admit(get.at).await?;
         self.check_catalog(get.at).await?;
-        let mut versions = Vec::with_capacity(get.keys.len());
+        let mut versions: Vec<Version> = Vec::with_capacity(get.keys.len());
+        let mut bytes = 0;
+        let mut pace = Pace::new();
         for key in &get.keys {
+            if bytes >= VALUES_BYTES_MAX {
+                break;
+            }
+            pace.step().await;
             self.check_key(key)?;
             let slot = Slot::of(key);
             self.serving.memory.raise_slot(slot, get.at);
             self.serving.inflight.settle_key(slot, key, get.at).await?;
             let found = self.db().get_at(key, get.at)?;
-            versions.push(found.map_or_else(|| Ok(Version::default()), to_version)?);
+            let version = found.map_or_else(|| Ok(Version::default()), to_version)?;
+            bytes += version.value.as_ref().map_or(0, bytes::Bytes::len);
+            versions.push(version);
         }
         self.check_safe_point(get.at)?;
         Ok(GetResult { versions })
@@ -44,13 +59,13 @@ impl Evaluation<'_> {
         let rows_max = if scan.rows_max == 0 { u64::MAX } else { scan.rows_max };
         let bytes_max =
             if scan.bytes_max == 0 { SCAN_BYTES_DEFAULT } else { scan.bytes_max.min(SCAN_BYTES_MAX) };
-        let result = self.rows(&span, scan.at, scan.reverse, rows_max, bytes_max)?;
+        let result = self.rows(&span, scan.at, scan.reverse, rows_max, bytes_max).await?;
         self.check_safe_point(scan.at)?;
         self.replica.context.metrics.scan_rows.increment(result.rows.len() as u64);
         Ok(result)
     }
 
-    fn rows(
+    async fn rows(
         &self,
         span: &Span,
         at: u64,
@@ -58,19 +73,30 @@ impl Evaluation<'_> {
         rows_max: u64,
         bytes_max: u64,
     ) -> Result<ScanResult, Refusal> {
-        let options = lsm::ScanOptions { reverse, ..Default::default() };
+        // Deletions count: a span of nothing else must end somewhere too.
+        let options = lsm::ScanOptions { reverse, tombstones: true, ..Default::default() };
         let entries = self.db().scan_at(bounds(&span.start, &span.end), at, options)?;
         let mut rows: Vec<KeyValue> = Vec::new();
-        let mut bytes = 0u64;
-        for entry in entries {
+        let mut read = 0u64;
+        let mut pace = Pace::new();
+        for (seen, entry) in (0u64..).zip(entries) {
             let entry = entry?;
+            if seen >= SCAN_ENTRIES_MAX {
+                let resume = if reverse {
+                    Span { start: span.start.clone(), end: keys::span::successor(&entry.key) }
+                } else {
+                    Span { start: bytes::Bytes::copy_from_slice(&entry.key), end: span.end.clone() }
+                };
+                return Ok(ScanResult { rows, resume: Some(resume) });
+            }
+            pace.step().await;
             let Some(stored) = entry.value else { continue };
-            if rows.len() as u64 >= rows_max || bytes >= bytes_max {
+            if rows.len() as u64 >= rows_max || read >= bytes_max {
                 let resume = rows.last().map(|last| rest(span, &last.key, reverse));
                 return Ok(ScanResult { rows, resume });
             }
             let (_, value) = version::decode(stored)?;
-            bytes += (entry.key.len() + value.len()) as u64;
+            read += (entry.key.len() + value.len()) as u64;
             rows.push(KeyValue { key: entry.key, value, timestamp: entry.timestamp });
         }
         Ok(ScanResult { rows, resume: None })

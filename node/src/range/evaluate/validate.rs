@@ -3,6 +3,7 @@
 use proto::v1::{Validate, ValidateResult};
 
 use super::Evaluation;
+use super::pace::Pace;
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
 
@@ -26,7 +27,9 @@ impl Evaluation<'_> {
                 serving.inflight.settle_span(&check.start, &check.end, at).await?;
             }
         }
+        let mut pace = Pace::new();
         for check in &validate.checks {
+            pace.step().await;
             self.check_unchanged(check, at)?;
         }
         Ok(ValidateResult {})
