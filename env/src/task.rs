@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -79,12 +79,15 @@ pub struct Scope(Arc<ScopeInner>);
 struct ScopeInner {
     state: Mutex<ScopeState>,
     clock_ahead_ms: AtomicI64,
+    frozen: AtomicBool,
 }
 
 #[derive(Default)]
 struct ScopeState {
     ended: bool,
     tasks: Vec<AbortHandle>,
+    /// Tasks that were to run while the scope was frozen.
+    stopped: Vec<Waker>,
 }
 
 impl Scope {
@@ -139,6 +142,27 @@ impl Scope {
             task.abort();
         }
     }
+
+    /// No task of the scope runs until [`Scope::thaw`], as those of a stopped process; for simulations.
+    pub fn freeze(&self) {
+        self.0.frozen.store(true, Ordering::Relaxed);
+    }
+
+    /// Every task goes on where it stood.
+    pub fn thaw(&self) {
+        self.0.frozen.store(false, Ordering::Relaxed);
+        let stopped = std::mem::take(&mut self.0.state.lock().stopped);
+        stopped.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether the scope is frozen; if so, the task is woken when it thaws.
+    fn stops(&self, cx: &Context<'_>) -> bool {
+        let frozen = self.0.frozen.load(Ordering::Relaxed);
+        if frozen {
+            self.0.state.lock().stopped.push(cx.waker().clone());
+        }
+        frozen
+    }
 }
 
 impl std::fmt::Debug for Scope {
@@ -157,6 +181,9 @@ impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if self.scope.stops(cx) {
+            return Poll::Pending;
+        }
         let previous = CURRENT.with(|c| c.borrow_mut().replace(self.scope.clone()));
         let polled = self.future.as_mut().poll(cx);
         CURRENT.with(|c| *c.borrow_mut() = previous);

@@ -256,9 +256,26 @@ impl Cluster {
         slot.disk = slot.disk.crash(mode);
     }
 
+    /// The process at `place` is stopped: it keeps its connections and does nothing. False: none runs there.
+    pub(super) fn freeze(&mut self, place: usize) -> bool {
+        let slot = &self.slots[place];
+        let Some(running) = &slot.running else { return false };
+        tracing::info!(node = slot.address, "is frozen");
+        running.scope.freeze();
+        true
+    }
+
+    /// It goes on.
+    pub(super) fn thaw(&mut self, place: usize) {
+        if let Some(running) = &self.slots[place].running {
+            running.scope.thaw();
+        }
+    }
+
     /// No cuts any more, and every node runs. What keeps one from starting is a violation.
     pub(super) async fn heal(&mut self) -> Vec<String> {
         self.network.heal_all();
+        (0..self.slots.len()).for_each(|place| self.thaw(place));
         let mut violations = Vec::new();
         for place in 0..self.slots.len() {
             violations.extend(self.start(place).await.err());

@@ -28,12 +28,14 @@ pub struct Faults {
     pub cuts: u64,
     /// Jumps of a wall clock.
     pub clocks: u64,
+    /// Nodes stopped for a while.
+    pub freezes: u64,
 }
 
 impl Faults {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.crashes + self.cuts + self.clocks
+        self.crashes + self.cuts + self.clocks + self.freezes
     }
 }
 
@@ -50,6 +52,8 @@ enum Fault {
     Swap,
     Replace,
     Clock,
+    Freeze,
+    Unreachable,
 }
 
 /// Torments the cluster for as long as the scenario says; what kept a node from coming back.
@@ -92,6 +96,8 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::Swap, odds.swap),
         (Fault::Replace, odds.replace),
         (Fault::Clock, odds.clock),
+        (Fault::Freeze, odds.freeze),
+        (Fault::Unreachable, odds.unreachable),
     ];
     let mut ticket = random::below(faults.iter().map(|(_, odds)| odds).sum());
     faults.into_iter().find_map(|(fault, odds)| {
@@ -128,6 +134,8 @@ impl Nemesis<'_> {
                 self.cluster.set_clock(self.any_node());
                 self.count(|faults| faults.clocks += 1);
             }
+            Fault::Freeze => self.freeze().await,
+            Fault::Unreachable => self.unreachable().await,
         }
     }
 
@@ -210,6 +218,29 @@ impl Nemesis<'_> {
         for other in self.others(with) {
             network.cut_both(self.cluster.address(with), self.cluster.address(other));
             network.cut_both(&here, self.cluster.address(other));
+        }
+        self.count(|faults| faults.cuts += 1);
+    }
+
+    /// A node stops for a while, as under SIGSTOP, and goes on with what it believed then.
+    async fn freeze(&mut self) {
+        let place = match self.cluster.leader(DATA_RANGE).await {
+            Some(leader) if random::below(3) > 0 => leader,
+            _ => self.any_node(),
+        };
+        if self.cluster.freeze(place) {
+            self.count(|faults| faults.freezes += 1);
+            pause(500, 8_000).await;
+            self.cluster.thaw(place);
+        }
+    }
+
+    /// A leader is cut off from the gateways alone: there is no reason for another one to lead.
+    async fn unreachable(&mut self) {
+        let range = if random::below(2) == 0 { DATA_RANGE } else { ROOT_RANGE };
+        let Some(leader) = self.cluster.leader(range).await else { return };
+        for number in 1..=2 {
+            self.cluster.network().cut_both(self.cluster.address(leader), &gateway::name(number));
         }
         self.count(|faults| faults.cuts += 1);
     }

@@ -122,6 +122,10 @@ pub struct Odds {
     pub replace: u64,
     /// A node's wall clock jumps, at most so far as `clock_ms_max` says from what it is elsewhere.
     pub clock: u64,
+    /// A node stops for seconds and goes on.
+    pub freeze: u64,
+    /// A leader is cut off from the gateways, and from no other node.
+    pub unreachable: u64,
 }
 
 /// What a run must have reached, or the scenario tests nothing.
@@ -148,6 +152,8 @@ impl Scenario {
             include_str!("../../simulation/sessions.toml"),
             include_str!("../../simulation/large.toml"),
             include_str!("../../simulation/moves.toml"),
+            include_str!("../../simulation/routes.toml"),
+            include_str!("../../simulation/contention.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }
