@@ -17,6 +17,8 @@ pub enum Canary {
     JointForEver,
     /// A transaction that goes back to a savepoint forgets what it has read.
     ForgetReadsOnRollbackTo,
+    /// A replica goes on without what it cannot read.
+    SkipUnreadable,
 }
 
 impl Canary {
@@ -27,6 +29,7 @@ impl Canary {
         Canary::LeaseWithoutFence,
         Canary::JointForEver,
         Canary::ForgetReadsOnRollbackTo,
+        Canary::SkipUnreadable,
     ];
 
     /// Its name, as `NUNATAK_CANARY` has it.
@@ -37,6 +40,7 @@ impl Canary {
             Canary::LeaseWithoutFence => "lease-without-fence",
             Canary::JointForEver => "joint-for-ever",
             Canary::ForgetReadsOnRollbackTo => "forget-reads-on-rollback-to",
+            Canary::SkipUnreadable => "skip-unreadable",
         }
     }
 
