@@ -88,6 +88,12 @@ pub enum Error {
         /// What.
         message: String,
     },
+    /// What is stored cannot be read, and no other replica holds it.
+    #[error("stored data is damaged: {message}")]
+    Damaged {
+        /// Where, and how.
+        message: String,
+    },
     /// The cluster refused the request as senseless: a defect of one of the two sides.
     #[error("refused by the cluster: {message}")]
     Invalid {
@@ -108,6 +114,7 @@ impl Error {
             Self::TooLarge { .. } => "54000",
             Self::Unavailable { .. } => "57P03",
             Self::DiskFull { .. } => "53100",
+            Self::Damaged { .. } => "XX001",
             Self::Timeout { .. } => "57014",
             Self::SnapshotTooOld { .. } => "72000",
             Self::ReadOnly => "25006",

@@ -151,7 +151,7 @@ fn ranges(response: RangesResponse) -> Answer {
         list.push(json!({
             "range_id": descriptor.range_id, "start": hex(&span.start), "end": hex(&span.end),
             "leader_node_id": descriptor.leader_node_id, "term": status.term,
-            "applied_index": status.applied_index, "log_bytes": status.log_bytes, "replicas": replicas,
+            "applied_index": status.applied_index, "log_bytes": status.log_bytes, "failure": status.failure, "replicas": replicas,
         }));
     }
     Answer { table, json: Value::Array(list), healthy: true }

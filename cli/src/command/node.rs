@@ -85,10 +85,14 @@ impl Node {
         .await?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let service = storage.service();
-        let served =
-            env::task::spawn(proto::grpc::serve(service, listener, ServeOptions::default(), async move {
+        let served = env::task::spawn(proto::grpc::serve_apart(
+            service,
+            listener,
+            ServeOptions::default(),
+            async move {
                 let _ = stopped.await;
-            }));
+            },
+        ));
         let http = http::serve(http_listener, metrics, all_ready(std::slice::from_ref(&storage), None))?;
         tracing::info!(listen = %local, %advertise, %http, "serving");
         tokio::pin!(served);
