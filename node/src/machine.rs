@@ -1,7 +1,6 @@
 //! The state machine of a store's ranges, as replication drives it.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,8 +8,9 @@ use lsm::WriteBatch;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::raft::{Apply, ApplyEntry, SnapshotSpan};
-use crate::range::state::state_span;
+use crate::error::chain;
+use crate::raft::{Apply, ApplyEntry, ApplyError, SnapshotSpan};
+use crate::range::state::{read_state, state_key, state_span};
 use crate::range::{RangeCell, apply};
 use crate::root::{ROOT_RANGE, RootState};
 
@@ -20,13 +20,15 @@ pub(crate) struct Machine {
     cells: RwLock<BTreeMap<u64, Arc<RangeCell>>>,
     root: Arc<Mutex<RootState>>,
     added: Notify,
+    /// Commands of a newer format are not read.
+    newest_format: u32,
 }
 
 impl Machine {
-    /// The state as the engine has it.
-    pub(crate) fn open(db: lsm::Db) -> Result<Self, lsm::Error> {
+    /// The state as the engine has it, to apply commands of up to `newest_format`.
+    pub(crate) fn open(db: lsm::Db, newest_format: u32) -> Result<Self, lsm::Error> {
         let root = Arc::new(Mutex::new(RootState::load(&db)?));
-        Ok(Self { db, cells: RwLock::default(), root, added: Notify::new() })
+        Ok(Self { db, cells: RwLock::default(), root, added: Notify::new(), newest_format })
     }
 
     /// The root range's rows, where this store has a replica of it.
@@ -55,14 +57,18 @@ impl Machine {
 }
 
 impl Apply for Machine {
-    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> io::Result<Vec<Bytes>> {
-        let cell = self.cell(range_id).map_err(io::Error::other)?;
-        let applied = if range_id == ROOT_RANGE {
-            apply::apply(&cell, &self.db, entries, Some(&mut *self.root.lock()), batch)
+    fn apply(
+        &self,
+        range_id: u64,
+        entries: &[ApplyEntry],
+        batch: &mut WriteBatch,
+    ) -> Result<Vec<Bytes>, ApplyError> {
+        let cell = self.cell(range_id)?;
+        if range_id == ROOT_RANGE {
+            apply::apply(&cell, &self.db, entries, self.newest_format, Some(&mut *self.root.lock()), batch)
         } else {
-            apply::apply(&cell, &self.db, entries, None, batch)
-        };
-        applied.map_err(io::Error::other)
+            apply::apply(&cell, &self.db, entries, self.newest_format, None, batch)
+        }
     }
 
     fn applied(&self, range_id: u64, _entries: &[ApplyEntry]) {
@@ -118,16 +124,17 @@ impl Apply for Machine {
         Ok(())
     }
 
-    fn snapshot_installed(&self, range_id: u64) {
-        let reloaded = self.cell(range_id).and_then(|cell| cell.reload(&self.db));
-        let root = if range_id == ROOT_RANGE {
-            RootState::load(&self.db).map(|state| *self.root.lock() = state)
-        } else {
-            Ok(())
-        };
-        if let Err(error) = reloaded.and(root) {
-            tracing::error!(range = range_id, %error, "an installed snapshot cannot be read");
+    fn check_snapshot_row(&self, range_id: u64, key: &[u8], value: &[u8]) -> Result<(), String> {
+        if key == state_key(range_id) { read_state(range_id, value).map(drop) } else { Ok(()) }
+    }
+
+    fn state_replaced(&self, range_id: u64) -> Result<(), ApplyError> {
+        let unreadable = |error: lsm::Error| ApplyError::State(chain(&error));
+        self.cell(range_id).and_then(|cell| cell.reload(&self.db)).map_err(unreadable)?;
+        if range_id == ROOT_RANGE {
+            *self.root.lock() = RootState::load(&self.db).map_err(unreadable)?;
         }
+        Ok(())
     }
 
     fn replica_added(&self, range_id: u64, replica_id: u64) {

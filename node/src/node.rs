@@ -205,6 +205,9 @@ impl Inner {
         if member.directory().ranges.is_empty() {
             return Err("the root range's leader has not answered yet".to_owned());
         }
+        if let Some(failed) = member.host.failures().first() {
+            return Err(format!("the replica of range {} must be replaced: {}", failed.range_id, failed.why));
+        }
         for replica in member.replicas() {
             let range_id = replica.cell.range_id();
             let role = replica.group.role();
@@ -215,6 +218,9 @@ impl Inner {
             };
             if role.leader.is_none() {
                 return Err(format!("range {range_id} has no leader"));
+            }
+            if let Some(why) = replica.group.unfit() {
+                return Err(format!("the replica of range {range_id} does not keep up: {why}"));
             }
             if role.is_leader && !serves {
                 return Err(format!("range {range_id} is starting"));
@@ -325,13 +331,15 @@ async fn join(inner: Arc<Inner>) {
 /// Does the engine's background work where it has no threads for it.
 async fn step_engine(db: lsm::Db) {
     loop {
-        match db.step() {
-            Ok(true) => tokio::task::yield_now().await,
-            Ok(false) => env::clock::sleep(STEP).await,
-            Err(error) => {
+        let stepping = db.clone();
+        match env::task::blocking(move || stepping.step()).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => env::clock::sleep(STEP).await,
+            Ok(Err(error)) => {
                 tracing::error!(%error, "the storage engine has stopped");
                 return;
             }
+            Err(_) => return,
         }
     }
 }

@@ -23,9 +23,9 @@ use crate::error::NodeError;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
 use crate::options::NodeOptions;
-use crate::raft::{Group, RaftHost, RaftOptions, Role};
+use crate::raft::{self, Group, RaftHost, RaftOptions, Role};
 use crate::range::state::descriptor;
-use crate::range::{Context, Replica};
+use crate::range::{Admission, Context, Replica};
 use crate::root::{Nodes, ROOT_RANGE, RootLink, RootTerm};
 use crate::store::{Store, introduction};
 use crate::tasks::Tasks;
@@ -82,7 +82,7 @@ impl Member {
         raft_runtime: Option<tokio::runtime::Handle>,
     ) -> Result<Arc<Self>, NodeError> {
         let identity = store.identity();
-        let machine = Arc::new(Machine::open(store.db().clone())?);
+        let machine = Arc::new(Machine::open(store.db().clone(), options.newest_command_format)?);
         link.set_cluster(identity.cluster_id.clone());
         let addresses = link.addresses();
         addresses.set_own(identity.node_id, identity.generation);
@@ -106,6 +106,7 @@ impl Member {
             tasks,
             metrics,
             vitals,
+            admission: Admission::new(store.db().clone()),
         };
         let member = Arc::new(Self {
             introduction: introduction(options, &identity),
@@ -325,17 +326,13 @@ impl Member {
 
     /// The replicas here that must be replaced.
     fn failed(&self) -> Vec<ReplicaFailure> {
-        let held = self
-            .replicas()
-            .into_iter()
-            .filter_map(|replica| self.host.held(replica.cell.range_id()).zip(Some(replica)));
-        held.filter(|(held, _)| !held.failure.is_empty())
-            .map(|(held, replica)| ReplicaFailure {
-                range_id: replica.cell.range_id(),
-                replica_id: held.replica_id,
-                why: held.failure,
-            })
-            .collect()
+        let failures = self.host.failures().into_iter();
+        let wire = |failed: raft::ReplicaFailure| ReplicaFailure {
+            range_id: failed.range_id,
+            replica_id: failed.replica_id,
+            why: failed.why,
+        };
+        failures.map(wire).collect()
     }
 
     /// The ranges that this node serves.

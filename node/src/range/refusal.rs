@@ -78,6 +78,9 @@ pub(crate) enum Refusal {
     /// The range cannot serve now.
     #[error("{0}")]
     Unavailable(String),
+    /// This replica's data cannot be read.
+    #[error("{0}")]
+    Damaged(String),
     /// The store's disk has no more room than what is kept in reserve.
     #[error(transparent)]
     DiskFull(#[from] DiskFull),
@@ -107,6 +110,7 @@ impl Refusal {
             Self::Invalid(_) => Kind::Invalid(v1::Invalid {}),
             Self::Unsupported(_) => Kind::Unsupported(v1::Unsupported {}),
             Self::TooLarge { bytes, bytes_max, .. } => Kind::TooLarge(v1::TooLarge { bytes, bytes_max }),
+            Self::Damaged(_) => Kind::Damaged(v1::Damaged {}),
             Self::Unavailable(_) => Kind::Unavailable(v1::Unavailable {}),
             Self::DiskFull(full) => Kind::DiskFull(v1::DiskFull {
                 bytes_available: full.available,
@@ -120,6 +124,10 @@ impl Refusal {
 impl From<lsm::Error> for Refusal {
     fn from(error: lsm::Error) -> Self {
         let message = format!("storage engine: {}", chain(&error));
+        if matches!(error, lsm::Error::Corrupt { .. } | lsm::Error::Io { .. }) {
+            // Whoever serves the replica says so, once.
+            return Self::Damaged(message);
+        }
         tracing::error!(%message, "a request could not be served");
         Self::Unavailable(message)
     }

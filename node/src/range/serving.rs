@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::admission::Admitted;
 use super::gate::CatalogGate;
 use super::inflight::{InFlight, Mark, TermEnded};
 use super::latches::{LatchGuard, Latches};
@@ -64,6 +65,8 @@ pub(crate) struct Proposal {
     pub(crate) txn: TxnId,
     /// Whether it writes the catalog version.
     pub(crate) changes_catalog: bool,
+    /// Its share of what may be under way, held by being here.
+    pub(crate) _admitted: Admitted,
 }
 
 impl Serving {

@@ -103,10 +103,27 @@ impl RangeCell {
 
 fn load_state(range_id: u64, db: &lsm::Db) -> Result<RangeState, lsm::Error> {
     match db.get(&state_key(range_id))? {
-        Some(row) => RangeState::decode(row)
-            .map_err(|error| lsm::Error::Invalid(format!("the state of range {range_id}: {error}"))),
+        Some(row) => read_state(range_id, &row).map_err(lsm::Error::Invalid),
         None => Ok(RangeState { format: FORMAT, range_id, ..RangeState::default() }),
     }
+}
+
+/// Reads a range's state as it is stored.
+pub(crate) fn read_state(range_id: u64, row: &[u8]) -> Result<RangeState, String> {
+    let state = RangeState::decode(row).map_err(|error| format!("the state of range {range_id}: {error}"))?;
+    if state.format > FORMAT {
+        let found = state.format;
+        return Err(format!(
+            "the state of range {range_id} has format {found}, the newest known here is {FORMAT}"
+        ));
+    }
+    if state.range_id != range_id {
+        return Err(format!(
+            "the state of range {} lies where that of range {range_id} should",
+            state.range_id
+        ));
+    }
+    Ok(state)
 }
 
 /// A range's state as a descriptor; `leader_node_id` is a hint.

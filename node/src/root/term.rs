@@ -201,14 +201,11 @@ impl RootTerm {
             return Ok(());
         }
         match env::clock::timeout(QUORUM_PATIENCE, self.group.read_index()).await {
-            Ok(proven) => proven.map_err(|error| self.refused(&error))?,
-            Err(_) => return Err(self.refused(&ProposeError::NotLeader { leader: None })),
-        }
-        let role = self.group.role();
-        if role.is_leader && role.term == self.term {
-            Ok(())
-        } else {
-            Err(self.refused(&ProposeError::NotLeader { leader: role.leader }))
+            // Leadership may have been lost and won again in between.
+            Ok(Ok(proven)) if proven == self.term => Ok(()),
+            Ok(Ok(_)) => Err(self.refused(&ProposeError::NotLeader { leader: self.group.role().leader })),
+            Ok(Err(error)) => Err(self.refused(&error)),
+            Err(_) => Err(self.refused(&ProposeError::NotLeader { leader: None })),
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod addresses;
 mod anomalies;
+mod damage;
 mod harness;
 mod large;
 mod locks;

@@ -137,6 +137,19 @@ impl Cluster {
 
     /// Starts the node at `place` on what its disk holds; at any start its data may become encrypted.
     pub(super) async fn start(&mut self, place: usize) -> Result<(), String> {
+        self.start_with(place, |_| {}).await
+    }
+
+    /// As [`Cluster::start`], a program that can read no command.
+    pub(super) async fn start_outdated(&mut self, place: usize) -> Result<(), String> {
+        self.start_with(place, |options| options.newest_command_format = 0).await
+    }
+
+    async fn start_with(
+        &mut self,
+        place: usize,
+        change: impl FnOnce(&mut NodeOptions),
+    ) -> Result<(), String> {
         let joins = self.places();
         let slot = &mut self.slots[place];
         if slot.running.is_some() {
@@ -145,7 +158,7 @@ impl Cluster {
         let network = self.network.for_endpoint(&slot.address);
         slot.encrypted |= random::below(4) == 0;
         let master_key = KeySource::Key(MasterKey::new([place as u8; 32]));
-        let options = NodeOptions {
+        let mut options = NodeOptions {
             encryption: slot.encrypted.then_some(master_key),
             join: if place == 0 { Vec::new() } else { joins },
             memtable_bytes_max: self.scenario.memtable_bytes_max,
@@ -154,6 +167,7 @@ impl Cluster {
             dead_after: Duration::from_secs(self.scenario.dead_after_s),
             ..NodeOptions::new(Arc::new(slot.disk.clone()), "/data", network, slot.address.clone())
         };
+        change(&mut options);
         let scope = Scope::new();
         scope.set_clock_ahead_ms(slot.clock_ahead_ms);
         let starting = scope.spawn_on(&Handle::current(), Node::start(options));
@@ -239,6 +253,14 @@ impl Cluster {
         slot.clock_ahead_ms = ahead_ms;
         if let Some(running) = &slot.running {
             running.scope.set_clock_ahead_ms(ahead_ms);
+        }
+    }
+
+    /// The disk of the node at `place` answers nothing, or goes on.
+    pub(super) fn hold_disk(&self, place: usize, held: bool) {
+        if let Some(running) = &self.slots[place].running {
+            tracing::info!(node = self.slots[place].address, held, "disk");
+            running.scope.hold_blocking(held);
         }
     }
 

@@ -30,12 +30,14 @@ pub struct Faults {
     pub clocks: u64,
     /// Nodes stopped for a while.
     pub freezes: u64,
+    /// Disks that answered nothing for a while.
+    pub hangs: u64,
 }
 
 impl Faults {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.crashes + self.cuts + self.clocks + self.freezes
+        self.crashes + self.cuts + self.clocks + self.freezes + self.hangs
     }
 }
 
@@ -54,6 +56,8 @@ enum Fault {
     Clock,
     Freeze,
     Unreachable,
+    Hang,
+    Outdate,
 }
 
 /// Torments the cluster for as long as the scenario says; what kept a node from coming back.
@@ -98,6 +102,8 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::Clock, odds.clock),
         (Fault::Freeze, odds.freeze),
         (Fault::Unreachable, odds.unreachable),
+        (Fault::Hang, odds.hang),
+        (Fault::Outdate, odds.outdate),
     ];
     let mut ticket = random::below(faults.iter().map(|(_, odds)| odds).sum());
     faults.into_iter().find_map(|(fault, odds)| {
@@ -136,6 +142,8 @@ impl Nemesis<'_> {
             }
             Fault::Freeze => self.freeze().await,
             Fault::Unreachable => self.unreachable().await,
+            Fault::Hang => self.hang().await,
+            Fault::Outdate => self.outdate().await,
         }
     }
 
@@ -156,12 +164,34 @@ impl Nemesis<'_> {
         self.faults.set(faults);
     }
 
-    async fn crash_one(&mut self, down_ms_min: u64, down_ms_max: u64) {
-        // The leader is worth more than the others.
-        let place = match self.cluster.leader(DATA_RANGE).await {
+    /// A node; the leader is worth more than the others.
+    async fn victim(&self) -> usize {
+        match self.cluster.leader(DATA_RANGE).await {
             Some(leader) if random::below(2) == 0 => leader,
             _ => self.any_node(),
-        };
+        }
+    }
+
+    /// Long enough, mostly, for a leader to be missed.
+    async fn hang(&mut self) {
+        let place = self.victim().await;
+        self.cluster.hold_disk(place, true);
+        self.count(|faults| faults.hangs += 1);
+        pause(500, 9_000).await;
+        self.cluster.hold_disk(place, false);
+    }
+
+    async fn outdate(&mut self) {
+        let place = self.victim().await;
+        self.crash(place);
+        self.violations.extend(self.cluster.start_outdated(place).await.err());
+        pause(2_000, 6_000).await;
+        self.crash(place);
+        self.start(place).await;
+    }
+
+    async fn crash_one(&mut self, down_ms_min: u64, down_ms_max: u64) {
+        let place = self.victim().await;
         self.crash(place);
         pause(down_ms_min, down_ms_max).await;
         self.start(place).await;

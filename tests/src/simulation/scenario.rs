@@ -126,6 +126,10 @@ pub struct Odds {
     pub freeze: u64,
     /// A leader is cut off from the gateways, and from no other node.
     pub unreachable: u64,
+    /// A node's disk answers nothing for a while.
+    pub hang: u64,
+    /// A node crashes, and comes back for a while as an older program that cannot read what is committed.
+    pub outdate: u64,
 }
 
 /// What a run must have reached, or the scenario tests nothing.
@@ -154,6 +158,7 @@ impl Scenario {
             include_str!("../../simulation/moves.toml"),
             include_str!("../../simulation/routes.toml"),
             include_str!("../../simulation/contention.toml"),
+            include_str!("../../simulation/disks.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }

@@ -35,6 +35,7 @@ impl Evaluation<'_> {
         let bytes = self.check_writes(&mut commit)?;
         self.check_checks(&commit.checks)?;
         self.serving.locks.heartbeat(&owner.id);
+        let admitted = self.replica.context.admission.admit(bytes, self.deadline).await?;
         let latch = self.latch(&commit).await?;
         let newest = self.newest(&commit)?;
         if let Some(commit_timestamp) = self.recognise(&commit, &newest)? {
@@ -52,7 +53,7 @@ impl Evaluation<'_> {
         }
         self.replica.context.vitals.check_room()?;
         let proposer = Proposer::new(self, owner.id);
-        let commit_timestamp = proposer.commit(commit, bytes, known, latch, self.deadline).await?;
+        let commit_timestamp = proposer.commit(commit, bytes, known, latch, admitted, self.deadline).await?;
         let metrics = &self.replica.context.metrics;
         metrics.commits.increment(1);
         metrics.commit_seconds.record(env::clock::now().duration_since(arrived).as_secs_f64());
