@@ -71,7 +71,10 @@ pub enum Error {
         message: String,
     },
     /// The snapshot is older than what the cluster keeps.
-    #[error("snapshot too old: history is kept from timestamp {safe_point} on")]
+    #[error(
+        "the snapshot is older than the history that is kept, which begins at {}",
+        crate::moment::Moment(*safe_point)
+    )]
     SnapshotTooOld {
         /// The oldest timestamp that can still be read.
         safe_point: u64,

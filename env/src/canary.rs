@@ -11,6 +11,8 @@ pub enum Canary {
     NoFsync,
     /// A commit ignores its checks.
     SkipValidation,
+    /// Reads below a range's safe point are answered.
+    SkipSafePoint,
     /// A replica votes as soon as its process has started, and so breaks leases that it granted.
     LeaseWithoutFence,
     /// Nobody ends a change of voters that was left half done.
@@ -24,6 +26,7 @@ impl Canary {
     pub const ALL: &[Canary] = &[
         Canary::NoFsync,
         Canary::SkipValidation,
+        Canary::SkipSafePoint,
         Canary::LeaseWithoutFence,
         Canary::JointForEver,
         Canary::ForgetReadsOnRollbackTo,
@@ -34,6 +37,7 @@ impl Canary {
         match self {
             Canary::NoFsync => "no-fsync",
             Canary::SkipValidation => "skip-validation",
+            Canary::SkipSafePoint => "skip-safe-point",
             Canary::LeaseWithoutFence => "lease-without-fence",
             Canary::JointForEver => "joint-for-ever",
             Canary::ForgetReadsOnRollbackTo => "forget-reads-on-rollback-to",

@@ -38,6 +38,9 @@ pub struct Options {
     /// Compactions write no more than this per second, what flushes write counted in; None is as fast as it goes. With
     /// [`Background::Manual`] it has no effect.
     pub background_bytes_per_second: Option<u64>,
+    /// A compaction that would leave less than this on the disk is given up, and tried again after the next flush; 0 = it
+    /// may take all.
+    pub disk_reserve_bytes: u64,
     /// Segments of the write-ahead log are closed past this size.
     pub log_segment_bytes: u64,
     /// Encrypts all files. A database that was not encrypted becomes so, old files in the background; one that is cannot
@@ -62,6 +65,7 @@ impl Options {
             level0_tables: 4,
             level1_bytes: 256 << 20,
             background_bytes_per_second: None,
+            disk_reserve_bytes: 0,
             log_segment_bytes: 64 << 20,
             encryption: None,
             create_if_missing: true,

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lsm::WriteBatch;
+use lsm::{Retention, WriteBatch};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
@@ -19,6 +19,10 @@ pub(crate) struct Machine {
     db: lsm::Db,
     cells: RwLock<BTreeMap<u64, Arc<RangeCell>>>,
     root: Arc<Mutex<RootState>>,
+    /// What the engine was told that it may drop, by range.
+    retained: Mutex<BTreeMap<u64, Retention>>,
+    /// The newest write when it was told last.
+    retained_at: Mutex<lsm::Sequence>,
     added: Notify,
 }
 
@@ -26,7 +30,14 @@ impl Machine {
     /// The state as the engine has it.
     pub(crate) fn open(db: lsm::Db) -> Result<Self, lsm::Error> {
         let root = Arc::new(Mutex::new(RootState::load(&db)?));
-        Ok(Self { db, cells: RwLock::default(), root, added: Notify::new() })
+        Ok(Self {
+            db,
+            cells: RwLock::default(),
+            root,
+            retained: Mutex::default(),
+            retained_at: Mutex::default(),
+            added: Notify::new(),
+        })
     }
 
     /// The root range's rows, where this store has a replica of it.
@@ -45,7 +56,36 @@ impl Machine {
         }
         let cell = Arc::new(RangeCell::load(range_id, &self.db)?);
         cells.insert(range_id, cell.clone());
+        drop(cells);
+        self.retain(&cell);
         Ok(cell)
+    }
+
+    /// Whether the engine was told of a safe point whose record is not flushed yet.
+    pub(crate) fn waits_for_flush(&self) -> bool {
+        *self.retained_at.lock() > self.db.sequence_durable()
+    }
+
+    /// Tells the engine what it may drop, where the range's safe point has moved. The state that says so is written
+    /// already: the engine waits until it is durable.
+    fn retain(&self, cell: &RangeCell) {
+        let state = cell.state();
+        let Some(span) = state.span.clone().filter(|_| state.safe_point > 0) else { return };
+        let retention = Retention {
+            start: span.start,
+            end: span.end,
+            safe_point: state.safe_point,
+            protected: Vec::new(),
+        };
+        let mut retained = self.retained.lock();
+        if retained.get(&state.range_id) == Some(&retention) {
+            return;
+        }
+        retained.insert(state.range_id, retention);
+        *self.retained_at.lock() = self.db.sequence();
+        if let Err(error) = self.db.set_retention(retained.values().cloned().collect()) {
+            tracing::error!(range = state.range_id, %error, "the engine does not take what it may drop");
+        }
     }
 
     /// Completes when a replica has been added by its leader since the last call.
@@ -66,8 +106,11 @@ impl Apply for Machine {
     }
 
     fn applied(&self, range_id: u64, _entries: &[ApplyEntry]) {
-        let cell = self.cells.read().get(&range_id).cloned();
-        if let Some(serving) = cell.and_then(|cell| cell.serving()) {
+        let Some(cell) = self.cells.read().get(&range_id).cloned() else { return };
+        if cell.take_raised() {
+            self.retain(&cell);
+        }
+        if let Some(serving) = cell.serving() {
             serving.applied();
         }
     }
@@ -119,7 +162,11 @@ impl Apply for Machine {
     }
 
     fn snapshot_installed(&self, range_id: u64) {
-        let reloaded = self.cell(range_id).and_then(|cell| cell.reload(&self.db));
+        let reloaded = self.cell(range_id).and_then(|cell| {
+            cell.reload(&self.db)?;
+            self.retain(&cell);
+            Ok(())
+        });
         let root = if range_id == ROOT_RANGE {
             RootState::load(&self.db).map(|state| *self.root.lock() = state)
         } else {

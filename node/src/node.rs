@@ -88,9 +88,10 @@ impl Node {
         Ok(node)
     }
 
-    /// Makes a cluster of this node alone; `false` if it belongs to one already.
-    pub async fn init(&self) -> Result<bool, NodeError> {
-        self.inner.init().await
+    /// Makes a cluster of this node alone; `false` if it belongs to one already. `history_ms`: how long it keeps history
+    /// (0 = for ever), an hour if nothing is said.
+    pub async fn init(&self, history_ms: Option<u64>) -> Result<bool, NodeError> {
+        self.inner.init(history_ms).await
     }
 
     /// Whether the node can serve now, or why not.
@@ -146,7 +147,7 @@ impl Inner {
         self.member.read().clone()
     }
 
-    pub(crate) async fn init(&self) -> Result<bool, NodeError> {
+    pub(crate) async fn init(&self, history_ms: Option<u64>) -> Result<bool, NodeError> {
         let _becoming = self.becoming.lock().await;
         let known = self.store.identity();
         if !known.cluster_id.is_empty() {
@@ -158,7 +159,7 @@ impl Inner {
             self.become_member(identity).await?;
             return Ok(false);
         }
-        self.become_member(founder(known)).await?;
+        self.become_member(founder(known, history_ms)).await?;
         Ok(true)
     }
 

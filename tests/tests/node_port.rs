@@ -110,7 +110,7 @@ impl Truth {
             2 => Op::Lock(Lock { keys: vec![key], wait_ms_max: 50, ..Lock::default() }),
             3 | 4 => {
                 let write = Write { key, value: Some(Bytes::from_static(b"value")) };
-                Op::Commit(Commit { checks: vec![check], writes: vec![write] })
+                Op::Commit(Commit { checks: vec![check], writes: vec![write], frees_space: false })
             }
             5 => Op::Validate(Validate { checks: vec![check], at, reserve: vec![key] }),
             _ => Op::Heartbeat(Heartbeat::default()),

@@ -1,5 +1,6 @@
 //! A node as a member of its cluster: the replicas it holds, and its life with the root range's leader.
 
+mod collect;
 mod find;
 mod forward;
 mod moves;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use proto::v1::error::Kind;
 use proto::v1::{
-    BatchResponse, DirectoryRequest, DirectoryResponse, JoinRequest, NodeHeartbeatRequest,
+    BatchResponse, DirectoryRequest, DirectoryResponse, Horizon, JoinRequest, NodeHeartbeatRequest,
     NodeHeartbeatResponse, RangeDescriptor, RangeStatus, ReplicaFailure,
 };
 use proto::{Code, Network, Status};
@@ -68,6 +69,8 @@ pub(crate) struct Member {
     heartbeat_now: Notify,
     digests: Semaphore,
     checks: Semaphore,
+    /// What the root range's leader said last of how far history may go.
+    horizon: Mutex<Horizon>,
 }
 
 impl Member {
@@ -124,6 +127,7 @@ impl Member {
             heartbeat_now: Notify::new(),
             digests: Semaphore::new(DIGESTS_MAX),
             checks: Semaphore::new(CHECKS_MAX),
+            horizon: Mutex::default(),
         });
         // Where the others were when the root range last said so, as far as it is replicated here: a place to ask first.
         for node in member.machine.root().lock().nodes() {
@@ -136,6 +140,7 @@ impl Member {
         tasks.spawn_loop(member.clone().heartbeats());
         tasks.spawn_loop(member.clone().find());
         tasks.spawn_loop(member.clone().finish_changes());
+        tasks.spawn_loop(member.clone().collect());
         Ok(member)
     }
 
@@ -286,7 +291,7 @@ impl Member {
             generation: own.generation,
             led: self.led(),
             failed: self.failed(),
-            disk: None,
+            disk: Some(self.context.vitals.disk()),
         };
         match self.link.heartbeat(request).await {
             Ok(answer) => self.follow(answer).await,
@@ -299,6 +304,11 @@ impl Member {
 
     async fn follow(self: &Arc<Self>, answer: NodeHeartbeatResponse) {
         answer.nodes.iter().for_each(|node| self.addresses.take(&Whereabouts::of(node)));
+        let others = answer.nodes.iter().filter(|node| node.node_id != self.node_id);
+        self.context.vitals.learn(others.filter_map(|node| Some((node.node_id, node.disk?))));
+        if let Some(horizon) = answer.horizon {
+            self.follow_horizon(horizon);
+        }
         for wanted in answer.moves {
             if self.moving.lock().insert(wanted.range_id) {
                 let member = self.clone();
@@ -336,6 +346,16 @@ impl Member {
                 why: held.failure,
             })
             .collect()
+    }
+
+    /// Has the ranges that this node leads keep no more than they must.
+    fn follow_horizon(&self, horizon: Horizon) {
+        *self.horizon.lock() = horizon;
+        for replica in self.replicas() {
+            if replica.cell.range_id() != ROOT_RANGE && replica.cell.serving().is_some() {
+                drop(self.context.tasks.spawn(async move { replica.follow_horizon(horizon).await }));
+            }
+        }
     }
 
     /// The ranges that this node serves.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -40,6 +40,8 @@ pub struct RaftHost {
     pub(super) cluster_id: Bytes,
     pub(super) timing: RaftTiming,
     pub(super) log_bytes_max: u64,
+    /// The disk is full: the log is kept as short as it can be.
+    short: AtomicBool,
     pub(super) network: Arc<dyn Network>,
     pub(super) addresses: Arc<Addresses>,
     runtime: Handle,
@@ -60,6 +62,16 @@ impl std::fmt::Debug for RaftHost {
 }
 
 impl RaftHost {
+    /// While the disk is full the log is freed as soon as it is flushed; followers that lag are sent snapshots.
+    pub fn keep_log_short(&self, short: bool) {
+        self.short.store(short, Ordering::Relaxed);
+    }
+
+    /// What the log is kept below, now.
+    pub(super) fn log_bytes_max(&self) -> u64 {
+        if self.short.load(Ordering::Relaxed) { self.log_bytes_max / 8 } else { self.log_bytes_max }
+    }
+
     /// Opens the shared log and starts every group found in it. A group may apply entries before this returns.
     pub async fn open(options: RaftOptions, apply: Arc<dyn Apply>) -> Result<Arc<Self>, RaftError> {
         let mut replay = Replay::default();
@@ -85,6 +97,7 @@ impl RaftHost {
             cluster_id: options.cluster_id,
             timing,
             log_bytes_max: options.log_bytes_max,
+            short: AtomicBool::new(false),
             network: options.network,
             addresses: options.addresses,
             runtime: options.runtime.unwrap_or_else(Handle::current),

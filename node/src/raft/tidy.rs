@@ -52,7 +52,7 @@ impl RaftHost {
         }
         let segments = self.log.segments();
         let total: u64 = segments.iter().map(|segment| segment.bytes).sum();
-        if total <= self.log_bytes_max {
+        if total <= self.log_bytes_max() {
             return Ok(());
         }
         // The oldest segments go, down to three quarters of the bound; never the one that is being written.
@@ -62,12 +62,12 @@ impl RaftHost {
             let [oldest, next] = pair else { break };
             left -= oldest.bytes;
             cutoff = Some(Position { segment: next.number, offset: 0 });
-            if left <= self.log_bytes_max / 4 * 3 {
+            if left <= self.log_bytes_max() / 4 * 3 {
                 break;
             }
         }
         match cutoff {
-            Some(cutoff) => self.free_before(cutoff, total - left, total > self.log_bytes_max * 4).await,
+            Some(cutoff) => self.free_before(cutoff, total - left, total > self.log_bytes_max() * 4).await,
             None => Ok(()),
         }
     }
@@ -81,7 +81,7 @@ impl RaftHost {
             let before = group.log.bytes_before(cutoff);
             live += before;
             let sending = group.sending.load(Ordering::Relaxed) > 0;
-            if before <= self.log_bytes_max / REWRITE_FRACTION || sending && !urgent {
+            if before <= self.log_bytes_max() / REWRITE_FRACTION || sending && !urgent {
                 continue;
             }
             let durable = self.db.sequence_durable();

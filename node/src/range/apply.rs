@@ -6,11 +6,11 @@ use prost::Message;
 use proto::v1::range_command::Kind;
 use proto::v1::{CommitCommand, RangeCommand, RangeState, RootCommand, Write};
 
+use super::garbage;
 use super::pieces::{Aside, PiecesError};
 use super::state::{FORMAT, RangeCell, replicas, state_key, transaction_key};
 use super::version;
 use crate::raft::ApplyEntry;
-use crate::timestamp;
 
 /// The reply to a command that was applied.
 pub(crate) const APPLIED: &[u8] = &[0];
@@ -18,12 +18,10 @@ pub(crate) const APPLIED: &[u8] = &[0];
 pub(crate) const STALE_EPOCH: &[u8] = &[1];
 /// The reply to a command that this program cannot read: it did nothing.
 pub(crate) const UNREADABLE: &[u8] = &[2];
-
-/// For how long transactions that only deleted are remembered.
-const TRANSACTIONS_KEPT_MS: u64 = 24 * 3600 * 1000;
-
-/// How many entries apart such memories are trimmed.
-const TRIM_ENTRIES: u64 = 4096;
+/// The reply to a commit of a transaction that began before the history that is kept: it did nothing.
+pub(crate) const FORGOTTEN: &[u8] = &[3];
+/// The reply to a command whose time has not come: it did nothing.
+pub(crate) const TOO_EARLY: &[u8] = &[4];
 
 /// Applies commands of the root range.
 pub(crate) trait ApplyRoot {
@@ -75,20 +73,22 @@ pub(crate) fn apply(
         {
             serving.applying(command.sequence);
         }
-        let epoch = state.as_ref().unwrap_or(&before).span_epoch;
+        let RangeState { span_epoch: epoch, forgotten, .. } = *state.as_ref().unwrap_or(&before);
         replies.push(match command.kind {
-            Some(Kind::Commit(commit)) if command.span_epoch != epoch => {
+            Some(Kind::Commit(commit))
+                if command.span_epoch != epoch || commit.start_timestamp <= forgotten =>
+            {
                 if let Some(staged) = &commit.staged {
                     aside.forget(entry.term, staged.number, batch);
                 }
-                Bytes::from_static(STALE_EPOCH)
+                Bytes::from_static(if command.span_epoch != epoch { STALE_EPOCH } else { FORGOTTEN })
             }
             Some(Kind::Commit(mut commit)) => {
                 let writes = match &commit.staged {
                     Some(staged) => aside.take(entry.term, staged, batch)?,
                     None => std::mem::take(&mut commit.writes),
                 };
-                apply_commit(cell.range_id(), entry.index, &commit, &writes, batch);
+                apply_commit(cell.range_id(), &commit, &writes, batch);
                 Bytes::from_static(APPLIED)
             }
             Some(Kind::Stage(stage)) => {
@@ -101,6 +101,16 @@ pub(crate) fn apply(
             Some(Kind::Forget(forget)) => {
                 aside.forget(entry.term, forget.number, batch);
                 Bytes::from_static(APPLIED)
+            }
+            Some(Kind::RaiseSafePoint(raise)) => {
+                let state = state.get_or_insert_with(|| RangeState::clone(&before));
+                garbage::raise(state, &raise, batch);
+                Bytes::from_static(APPLIED)
+            }
+            Some(Kind::Reclaim(_)) if command.span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
+            Some(Kind::Reclaim(reclaim)) => {
+                let done = garbage::reclaim(state.as_ref().unwrap_or(&before), &reclaim, batch);
+                Bytes::from_static(if done { APPLIED } else { TOO_EARLY })
             }
             Some(Kind::Initialise(initialise)) => {
                 let state = state.get_or_insert_with(|| RangeState::clone(&before));
@@ -125,7 +135,7 @@ pub(crate) fn apply(
     Ok(replies)
 }
 
-fn apply_commit(range_id: u64, index: u64, commit: &CommitCommand, writes: &[Write], batch: &mut WriteBatch) {
+fn apply_commit(range_id: u64, commit: &CommitCommand, writes: &[Write], batch: &mut WriteBatch) {
     let at = commit.commit_timestamp;
     let mut leaves_trace = false;
     for write in writes {
@@ -139,9 +149,5 @@ fn apply_commit(range_id: u64, index: u64, commit: &CommitCommand, writes: &[Wri
     }
     if !leaves_trace {
         batch.put(&transaction_key(range_id, commit.start_timestamp), &at.to_be_bytes());
-    }
-    if index.is_multiple_of(TRIM_ENTRIES) {
-        let until = at.saturating_sub(timestamp::from_ms(TRANSACTIONS_KEPT_MS));
-        batch.delete_range(&transaction_key(range_id, 0), &transaction_key(range_id, until));
     }
 }

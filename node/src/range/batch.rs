@@ -115,6 +115,7 @@ impl Evaluation<'_> {
             Operation::Validate(validate) => OperationResult::Validate(self.validate(validate).await?),
             Operation::Release(release) => OperationResult::Release(self.release(&release)?),
             Operation::Heartbeat(heartbeat) => OperationResult::Heartbeat(self.heartbeat(heartbeat)),
+            Operation::Reclaim(reclaim) => OperationResult::Reclaim(self.reclaim(reclaim).await?),
             Operation::Prewrite(_) | Operation::Resolve(_) | Operation::Recover(_) => {
                 return Err(Refusal::Unsupported("transactions over several ranges".to_owned()));
             }
@@ -137,7 +138,7 @@ fn count(refusal: &Refusal, metrics: &Metrics) {
     let counter = match refusal {
         Refusal::Conflict { .. } => &metrics.conflicts,
         Refusal::Deadlock { .. } => &metrics.deadlocks,
-        Refusal::Ambiguous(_) => &metrics.ambiguous,
+        Refusal::Ambiguous(_) | Refusal::Forgotten => &metrics.ambiguous,
         _ => &metrics.refusals,
     };
     counter.increment(1);

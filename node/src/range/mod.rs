@@ -15,7 +15,9 @@
 pub(crate) mod apply;
 mod batch;
 mod evaluate;
+mod garbage;
 mod gate;
+mod horizon;
 mod inflight;
 mod latches;
 mod locks;

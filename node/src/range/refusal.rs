@@ -53,6 +53,10 @@ pub(crate) enum Refusal {
     /// It is not known whether the effect took place.
     #[error("the outcome is unknown: {0}")]
     Ambiguous(String),
+    /// The transaction is older than what is remembered of transactions: nothing tells whether an earlier sending of its
+    /// commit was carried out.
+    #[error("the transaction is older than the history that is kept")]
+    Forgotten,
     /// History is not kept that far back.
     #[error("history is kept from timestamp {0} on")]
     BelowSafePoint(u64),
@@ -101,7 +105,8 @@ impl Refusal {
             Self::LockNotAvailable { key } => Kind::LockNotAvailable(v1::LockNotAvailable { key }),
             Self::TooManyLocks { bytes_max } => Kind::TooManyLocks(v1::TooManyLocks { bytes_max }),
             Self::Deadlock { cycle } => Kind::Deadlock(v1::Deadlock { cycle }),
-            Self::Ambiguous(_) => Kind::Ambiguous(v1::Ambiguous {}),
+            Self::Ambiguous(_) => Kind::Ambiguous(v1::Ambiguous { settled: false }),
+            Self::Forgotten => Kind::Ambiguous(v1::Ambiguous { settled: true }),
             Self::BelowSafePoint(safe_point) => Kind::BelowSafePoint(v1::BelowSafePoint { safe_point }),
             Self::Retry(_) => Kind::Retry(v1::Retry { after_ms: 1 }),
             Self::Invalid(_) => Kind::Invalid(v1::Invalid {}),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -39,6 +39,8 @@ pub(crate) struct Serving {
     /// Room in the log.
     pub(crate) room: Room,
     staged: AtomicU64,
+    /// The safe point is being raised.
+    pub(crate) raising: AtomicBool,
     proposals: Mutex<Proposals>,
     lapse: Notify,
 }
@@ -78,6 +80,7 @@ impl Serving {
             gate: CatalogGate::new(),
             room: Room::default(),
             staged: AtomicU64::new(0),
+            raising: AtomicBool::new(false),
             proposals: Mutex::default(),
             lapse: Notify::new(),
         }

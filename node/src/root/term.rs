@@ -1,5 +1,9 @@
 //! One term of the root range's leader: the services that only it gives.
 
+mod keep;
+
+pub(crate) use keep::check_history;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +21,7 @@ use proto::v1::{
 use tokio::sync::Notify;
 
 use super::deadlock::{Detector, Place, Wait};
+use super::history::Holds;
 use super::oracle::{COUNT_MAX, Oracle};
 use super::registry::{Nodes, View};
 use super::state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
@@ -55,6 +60,7 @@ pub(crate) struct RootTerm {
     oracle: Oracle,
     detector: Mutex<Detector>,
     pub(super) view: Mutex<View>,
+    holds: Mutex<Holds>,
     pub(super) started: Instant,
     window_wanted: Notify,
     window_reserved: Notify,
@@ -80,6 +86,7 @@ impl RootTerm {
             oracle: Oracle::new(floor),
             detector: Mutex::default(),
             view: Mutex::default(),
+            holds: Mutex::new(Holds::new(env::clock::now())),
             started: env::clock::now(),
             window_wanted: Notify::new(),
             window_reserved: Notify::new(),

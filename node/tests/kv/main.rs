@@ -8,7 +8,9 @@
 
 mod addresses;
 mod anomalies;
+mod disks;
 mod harness;
+mod history;
 mod large;
 mod locks;
 mod refusals;

@@ -28,7 +28,8 @@ use crate::v1::raft_server::{Raft, RaftServer};
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    GatewayHeartbeatRequest, GatewayHeartbeatResponse, HelloRequest, HelloResponse, HistoryRequest,
+    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
     NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
     RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
     RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
@@ -160,6 +161,13 @@ impl Cluster for Port {
     async fn hello(&self, request: Request<HelloRequest>) -> Answer<HelloResponse> {
         self.service.hello(request.into_inner()).await.map(Response::new)
     }
+
+    async fn gateway_heartbeat(
+        &self,
+        request: Request<GatewayHeartbeatRequest>,
+    ) -> Answer<GatewayHeartbeatResponse> {
+        self.service.gateway_heartbeat(request.into_inner()).await.map(Response::new)
+    }
 }
 
 #[async_trait]
@@ -181,6 +189,10 @@ impl Admin for Port {
         request: Request<CheckConsistencyRequest>,
     ) -> Answer<CheckConsistencyResponse> {
         self.service.check_consistency(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Answer<HistoryResponse> {
+        self.service.history(request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -12,8 +12,8 @@ use node::{Node, NodeOptions};
 use proto::NodeService;
 use proto::simulated::{Counts, SimulatedNetwork};
 use proto::v1::{
-    CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, HelloRequest, RangeDescriptor,
-    RangesRequest,
+    CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, HelloRequest, HistoryRequest,
+    RangeDescriptor, RangesRequest,
 };
 use tokio::runtime::Handle;
 
@@ -99,8 +99,8 @@ impl Cluster {
             self.start(place).await?;
         }
         let first = self.slots[0].running.as_ref().ok_or("the first node is down")?;
-        let (node, scope) = (first.node.clone(), first.scope.clone());
-        let initialising = scope.spawn_on(&Handle::current(), async move { node.init().await });
+        let (node, scope, history_ms) = (first.node.clone(), first.scope.clone(), self.scenario.history_ms);
+        let initialising = scope.spawn_on(&Handle::current(), async move { node.init(history_ms).await });
         initialising.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         let formed = async {
             while !self.is_replicated().await {
@@ -295,6 +295,25 @@ impl Cluster {
             }
             clock::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Waits until every range has raised its safe point as far as a short history lets it; false if that does not come.
+    pub(super) async fn collects(&self) -> bool {
+        let Some(history_ms) = self.scenario.history_ms else { return true };
+        for _ in 0..100 {
+            clock::sleep(Duration::from_millis(200)).await;
+            for running in self.slots.iter().filter_map(|slot| slot.running.as_ref()) {
+                let asked = running.node.history(HistoryRequest::default());
+                let Ok(Ok(answer)) = clock::timeout(Duration::from_secs(5), asked).await else { continue };
+                let now = clock::wall_ms();
+                if answer.safe_point > 0
+                    && now.saturating_sub(answer.safe_point >> 18) < 2 * history_ms + 5_000
+                {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// The sum of the terms of all ranges.

@@ -30,6 +30,12 @@ pub struct Scenario {
     pub auditors: u32,
     /// Workers of each gateway that read and append to lists.
     pub appenders: u32,
+    /// Workers of each gateway that read the same snapshot again and again.
+    #[serde(default)]
+    pub historians: u32,
+    /// How long history is kept; an hour if nothing is said.
+    #[serde(default)]
+    pub history_ms: Option<u64>,
     /// The longest pause of a worker between two transactions.
     pub pause_ms_max: u64,
     /// The memtable's bound: small ones flush and compact, and purge the log behind them.
@@ -149,6 +155,7 @@ impl Scenario {
             include_str!("../../simulation/crashes.toml"),
             include_str!("../../simulation/partitions.toml"),
             include_str!("../../simulation/leases.toml"),
+            include_str!("../../simulation/history.toml"),
             include_str!("../../simulation/sessions.toml"),
             include_str!("../../simulation/large.toml"),
             include_str!("../../simulation/moves.toml"),

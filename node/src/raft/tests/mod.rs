@@ -171,6 +171,8 @@ nothing_else! {
     nodes(v1::NodesRequest) -> v1::NodesResponse;
     ranges(v1::RangesRequest) -> v1::RangesResponse;
     check_consistency(v1::CheckConsistencyRequest) -> v1::CheckConsistencyResponse;
+    gateway_heartbeat(v1::GatewayHeartbeatRequest) -> v1::GatewayHeartbeatResponse;
+    history(v1::HistoryRequest) -> v1::HistoryResponse;
 }
 
 /// One store in a simulation.

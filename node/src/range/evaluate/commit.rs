@@ -50,7 +50,7 @@ impl Evaluation<'_> {
         if commit.writes.is_empty() {
             return self.commit_reads(&commit, known, &owner.id).await;
         }
-        self.replica.context.vitals.check_room()?;
+        self.check_disk(&commit, &newest)?;
         let proposer = Proposer::new(self, owner.id);
         let commit_timestamp = proposer.commit(commit, bytes, known, latch, self.deadline).await?;
         let metrics = &self.replica.context.metrics;
@@ -108,14 +108,21 @@ impl Evaluation<'_> {
     /// The commit timestamp of this very transaction, if an earlier attempt was applied.
     fn recognise(&self, commit: &Commit, newest: &[Option<lsm::Versioned>]) -> Result<Option<u64>, Refusal> {
         let start = self.header.start_timestamp;
-        let later = newest.iter().flatten().any(|newest| newest.timestamp > start);
-        let safe_point = self.replica.cell.state().safe_point;
-        if start <= safe_point && safe_point > 0 {
-            return Err(Refusal::Ambiguous(
-                "the transaction is older than the history that is kept".to_owned(),
-            ));
+        let recognised = self.find_commit(commit, newest, start)?;
+        // After what was read: the range may have forgotten transactions meanwhile.
+        if start <= self.replica.cell.state().forgotten {
+            return Err(Refusal::Forgotten);
         }
-        if !later {
+        Ok(recognised)
+    }
+
+    fn find_commit(
+        &self,
+        commit: &Commit,
+        newest: &[Option<lsm::Versioned>],
+        start: u64,
+    ) -> Result<Option<u64>, Refusal> {
+        if !newest.iter().flatten().any(|newest| newest.timestamp > start) {
             return Ok(None);
         }
         // One key is enough: a transaction's versions come together.

@@ -21,7 +21,7 @@ use proto::v1::{Check, Commit, CommitCommand, ForgetCommand, RangeCommand, Stage
 
 use super::Evaluation;
 use crate::raft::{Group, ProposeError, Proposed};
-use crate::range::apply::{APPLIED, STALE_EPOCH};
+use crate::range::apply::{APPLIED, FORGOTTEN, STALE_EPOCH};
 use crate::range::latches::LatchGuard;
 use crate::range::locks::TxnId;
 use crate::range::memory::Slot;
@@ -270,6 +270,8 @@ async fn joined<T>(task: JoinHandle<T>) -> Result<T, Refusal> {
 fn refused(reply: &[u8]) -> Refusal {
     if reply == STALE_EPOCH {
         Refusal::Retry("the range's span has changed; nothing was done".to_owned())
+    } else if reply == FORGOTTEN {
+        Refusal::Forgotten
     } else {
         Refusal::Unavailable("the range could not read its own command; nothing was done".to_owned())
     }
