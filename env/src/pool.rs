@@ -176,6 +176,16 @@ where
     }
 }
 
+impl<F> Drop for Roaming<F> {
+    /// What the future starts while it is dropped belongs home, too.
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            let _home = self.runtimes.home.enter();
+            drop(future);
+        }
+    }
+}
+
 /// A turn that ends when this is dropped.
 struct TurnGuard {
     before: Option<Turn>,
@@ -282,23 +292,40 @@ mod tests {
         pool.shutdown(Duration::from_secs(1));
     }
 
+    /// Says from a task, a timer later, that it was dropped.
+    struct Dropped(Option<oneshot::Sender<String>>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            let told = self.0.take().unwrap();
+            drop(tokio::spawn(async move {
+                clock::sleep(Duration::from_millis(1)).await;
+                let _ = told.send(thread());
+            }));
+        }
+    }
+
     #[test]
     fn the_end_of_the_scope_ends_a_task_wherever_it_is() {
         let pool = Pool::start("pool").unwrap();
-        let home =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let home = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("home")
+            .enable_all()
+            .build()
+            .unwrap();
         home.block_on(async {
             let scope = Scope::new();
-            let (alive, ended) = oneshot::channel::<()>();
+            let (alive, ended) = oneshot::channel();
             pool.handle().spawn(&scope, async move {
-                let _alive = alive;
+                let _alive = Dropped(Some(alive));
                 loop {
                     work().await;
                 }
             });
             clock::sleep(Duration::from_millis(20)).await;
             scope.end();
-            assert!(ended.await.is_err());
+            assert_eq!(ended.await.unwrap(), "home");
         });
         pool.shutdown(Duration::from_secs(1));
     }
