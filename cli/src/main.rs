@@ -10,12 +10,14 @@ mod config;
 mod encryption;
 mod escape;
 mod failure;
+mod history;
 mod http;
 mod logging;
 mod output;
 mod process;
 mod shell;
 mod shutdown;
+mod sizes;
 mod table;
 
 use std::process::ExitCode;

@@ -10,12 +10,15 @@ use clap::Args;
 use client::{Client, ClientOptions};
 use env::pool::PoolHandle;
 use gateway::{Gateway, GatewayOptions};
+use proto::v1::HistoryRequest;
 use proto::{Network, NodeService};
 use sql::{Engine, EngineOptions};
 use tokio::net::TcpListener;
 
 use crate::failure::{Failure, chain};
+use crate::history::History;
 use crate::http::Readiness;
+use crate::sizes::SizeArguments;
 
 /// How long sessions may take to finish their transaction blocks when the process is to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -46,6 +49,8 @@ pub(crate) struct StorageOptions {
     pub(crate) locality: BTreeMap<String, String>,
     /// Where the master key is that encrypts its directory.
     pub(crate) encryption: Option<lsm::KeySource>,
+    /// Bounds that are not the defaults.
+    pub(crate) sizes: SizeArguments,
 }
 
 /// Why a data directory was not taken: what was asked wrongly, or what went wrong.
@@ -77,6 +82,7 @@ impl Storage {
         node.join = options.join;
         node.locality = options.locality;
         node.encryption = options.encryption;
+        options.sizes.apply(&mut node);
         let node = node::Node::start(node).await.map_err(|error| refused(&error))?;
         Ok(Self { node })
     }
@@ -88,7 +94,15 @@ impl Storage {
 
     /// Makes a cluster of the node, unless it belongs to one.
     pub(crate) async fn init(&self) -> Result<(), Failure> {
-        self.node.init().await.map(drop).map_err(|error| Failure::failed(chain(&error)))
+        self.node.init(None).await.map(drop).map_err(|error| Failure::failed(chain(&error)))
+    }
+
+    /// Sets how long the cluster keeps history, once the node leads.
+    pub(crate) async fn set_history(&self, history: History, short_history: bool) -> Result<(), Failure> {
+        self.node.wait_ready(READY).await.map_err(|error| Failure::failed(chain(&error)))?;
+        let request = HistoryRequest { set_ms: Some(history.0), short_history, passed_on: false };
+        let set = self.node.history(request).await;
+        set.map(drop).map_err(|status| Failure::usage(format!("--history {history}: {}", status.message())))
     }
 
     /// Completes when a failure of the disk has stopped the node; never otherwise.

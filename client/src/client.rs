@@ -8,6 +8,7 @@ use proto::Network;
 use proto::v1::AllocateIdsRequest;
 
 use crate::heartbeat::Heartbeats;
+use crate::horizon::Horizon;
 use crate::oracle::Oracle;
 use crate::router::Router;
 use crate::sender::Sender;
@@ -31,6 +32,7 @@ impl Default for ClientOptions {
 pub struct Client {
     pub(crate) sender: Arc<Sender>,
     pub(crate) heartbeats: Arc<Heartbeats>,
+    pub(crate) horizon: Arc<Horizon>,
     oracle: Arc<Oracle>,
     options: ClientOptions,
 }
@@ -41,9 +43,14 @@ impl Client {
         Self {
             sender: Arc::new(Sender { router: Router::new(network, seeds) }),
             heartbeats: Arc::default(),
+            horizon: Arc::default(),
             oracle: Arc::default(),
             options,
         }
+    }
+
+    pub(crate) fn options(&self) -> &ClientOptions {
+        &self.options
     }
 
     /// Completes once the cluster is initialised, its directory is known and its oracle answers.
@@ -59,6 +66,12 @@ impl Client {
     }
 
     pub(crate) async fn timestamp_within(&self, timeout: Duration) -> Result<Timestamp> {
+        let fresh = self.fresh_timestamp(timeout).await?;
+        self.horizon.observe(fresh.timestamp);
+        Ok(fresh)
+    }
+
+    async fn fresh_timestamp(&self, timeout: Duration) -> Result<Timestamp> {
         if self.sender.router.is_in_process() {
             return self.sender.timestamps(1, timeout).await;
         }

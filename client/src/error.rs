@@ -71,7 +71,10 @@ pub enum Error {
         message: String,
     },
     /// The snapshot is older than what the cluster keeps.
-    #[error("snapshot too old: history is kept from timestamp {safe_point} on")]
+    #[error(
+        "the snapshot is older than the history that is kept, which begins at {}",
+        crate::moment::Moment(*safe_point)
+    )]
     SnapshotTooOld {
         /// The oldest timestamp that can still be read.
         safe_point: u64,
@@ -86,6 +89,12 @@ pub enum Error {
     #[error("not supported: {message}")]
     Unsupported {
         /// What.
+        message: String,
+    },
+    /// What is stored cannot be read, and no other replica holds it.
+    #[error("stored data is damaged: {message}")]
+    Damaged {
+        /// Where, and how.
         message: String,
     },
     /// The cluster refused the request as senseless: a defect of one of the two sides.
@@ -108,6 +117,7 @@ impl Error {
             Self::TooLarge { .. } => "54000",
             Self::Unavailable { .. } => "57P03",
             Self::DiskFull { .. } => "53100",
+            Self::Damaged { .. } => "XX001",
             Self::Timeout { .. } => "57014",
             Self::SnapshotTooOld { .. } => "72000",
             Self::ReadOnly => "25006",

@@ -2,13 +2,14 @@
 //!
 //! A [`Client`] knows the cluster. It gathers requests for timestamps into batches (`oracle`), keeps the range
 //! directory and a handle on each range's leader (`router`), sends requests to ranges and tries again until the
-//! deadline (`sender`), and keeps open transactions' locks alive (`heartbeat`). A [`Transaction`] reads at one
+//! deadline (`sender`), and keeps open transactions' locks (`heartbeat`) and history (`horizon`) alive. A [`Transaction`] reads at one
 //! timestamp, buffers its writes, locks what it is about to change, remembers what it relied on, and hands all of it
 //! to the range at commit.
 //!
 //! Nothing here speaks SQL; keys and values are bytes.
 
 mod error;
+mod moment;
 mod types;
 
 mod router;
@@ -17,8 +18,10 @@ mod oracle;
 mod sender;
 
 mod heartbeat;
+mod horizon;
 
 mod client;
+mod reclaim;
 mod transaction;
 
 pub use client::{Client, ClientOptions};

@@ -11,12 +11,16 @@ pub enum Canary {
     NoFsync,
     /// A commit ignores its checks.
     SkipValidation,
+    /// Reads below a range's safe point are answered.
+    SkipSafePoint,
     /// A replica votes as soon as its process has started, and so breaks leases that it granted.
     LeaseWithoutFence,
     /// Nobody ends a change of voters that was left half done.
     JointForEver,
     /// A transaction that goes back to a savepoint forgets what it has read.
     ForgetReadsOnRollbackTo,
+    /// A replica goes on without what it cannot read.
+    SkipUnreadable,
 }
 
 impl Canary {
@@ -24,9 +28,11 @@ impl Canary {
     pub const ALL: &[Canary] = &[
         Canary::NoFsync,
         Canary::SkipValidation,
+        Canary::SkipSafePoint,
         Canary::LeaseWithoutFence,
         Canary::JointForEver,
         Canary::ForgetReadsOnRollbackTo,
+        Canary::SkipUnreadable,
     ];
 
     /// Its name, as `NUNATAK_CANARY` has it.
@@ -34,9 +40,11 @@ impl Canary {
         match self {
             Canary::NoFsync => "no-fsync",
             Canary::SkipValidation => "skip-validation",
+            Canary::SkipSafePoint => "skip-safe-point",
             Canary::LeaseWithoutFence => "lease-without-fence",
             Canary::JointForEver => "joint-for-ever",
             Canary::ForgetReadsOnRollbackTo => "forget-reads-on-rollback-to",
+            Canary::SkipUnreadable => "skip-unreadable",
         }
     }
 

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod disk;
 pub mod pool;
 pub mod random;
+mod scope;
 pub mod simulation;
 pub mod task;
 pub mod watch;

@@ -4,21 +4,14 @@
 //! that node stops at its next await point, as a killed process would.
 #![expect(clippy::disallowed_methods, reason = "this module is the door")]
 
-use std::cell::RefCell;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
 pub use tokio::task::{JoinError, JoinHandle};
 
-thread_local! {
-    static CURRENT: RefCell<Option<Scope>> = const { RefCell::new(None) };
-}
+pub use crate::scope::Scope;
 
 /// Spawns onto the current runtime, into the current scope.
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
@@ -41,10 +34,13 @@ where
     }
 }
 
-/// Runs blocking work on a thread where that does not hold up other tasks; in a simulation, right here.
+/// Runs blocking work on a thread where that does not hold up other tasks. It goes on when the caller goes away.
+///
+/// In a simulation it is a task of the caller's scope that takes a random while before the work and another one after
+/// it, so that what comes in between does; [`Scope::hold_blocking`] makes it wait.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
     if crate::simulation::is_active() {
-        return Ok(work());
+        return spawn(take_time(work)).await;
     }
     tokio::task::spawn_blocking(work).await
 }
@@ -63,130 +59,31 @@ pub async fn yield_now() {
     .await;
 }
 
+/// What blocking work is in a simulation.
+async fn take_time<T>(work: impl FnOnce() -> T) -> T {
+    tokio::time::sleep(blocking_time()).await;
+    if let Some(scope) = Scope::current() {
+        scope.let_pass().await;
+    }
+    let done = work();
+    tokio::time::sleep(blocking_time()).await;
+    done
+}
+
+/// Mostly as long as a thread takes to wake up, at times as long as a disk that is busy.
+fn blocking_time() -> Duration {
+    let us = match crate::random::below(64) {
+        0 => crate::random::below(20_000),
+        1..8 => crate::random::below(1_000),
+        _ => crate::random::below(50),
+    };
+    Duration::from_micros(us)
+}
+
 /// Starts an operating system thread. A simulation has none: its caller steps the work itself.
 pub fn thread(
     name: &str,
     work: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
-}
-
-/// A set of tasks that can be ended together. In a simulation it stands for a machine, which has a wall clock of its own.
-#[derive(Clone, Default)]
-pub struct Scope(Arc<ScopeInner>);
-
-#[derive(Default)]
-struct ScopeInner {
-    state: Mutex<ScopeState>,
-    clock_ahead_ms: AtomicI64,
-    frozen: AtomicBool,
-}
-
-#[derive(Default)]
-struct ScopeState {
-    ended: bool,
-    tasks: Vec<AbortHandle>,
-    /// Tasks that were to run while the scope was frozen.
-    stopped: Vec<Waker>,
-}
-
-impl Scope {
-    /// An empty scope.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The scope of the running task, if it has one.
-    pub fn current() -> Option<Self> {
-        CURRENT.with(|c| c.borrow().clone())
-    }
-
-    /// Spawns into this scope; what the task spawns in turn belongs to it too.
-    pub fn spawn_on<F>(&self, runtime: &Handle, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let handle = runtime.spawn(Scoped { scope: self.clone(), future: Box::pin(future) });
-        let mut state = self.0.state.lock();
-        if state.ended {
-            handle.abort();
-        } else {
-            if state.tasks.len() == state.tasks.capacity() {
-                state.tasks.retain(|task| !task.is_finished());
-            }
-            state.tasks.push(handle.abort_handle());
-        }
-        handle
-    }
-
-    /// Sets the wall clock that this scope's tasks see in a simulation: so far ahead of the others', or behind them.
-    pub fn set_clock_ahead_ms(&self, ahead_ms: i64) {
-        self.0.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
-    }
-
-    /// How far the running task's wall clock is ahead in a simulation.
-    pub(crate) fn current_clock_ahead_ms() -> i64 {
-        CURRENT
-            .with(|c| c.borrow().as_ref().map_or(0, |scope| scope.0.clock_ahead_ms.load(Ordering::Relaxed)))
-    }
-
-    /// Ends every task of the scope, and at once any that is spawned later.
-    pub fn end(&self) {
-        let tasks = {
-            let mut state = self.0.state.lock();
-            state.ended = true;
-            std::mem::take(&mut state.tasks)
-        };
-        for task in tasks {
-            task.abort();
-        }
-    }
-
-    /// No task of the scope runs until [`Scope::thaw`], as those of a stopped process; for simulations.
-    pub fn freeze(&self) {
-        self.0.frozen.store(true, Ordering::Relaxed);
-    }
-
-    /// Every task goes on where it stood.
-    pub fn thaw(&self) {
-        self.0.frozen.store(false, Ordering::Relaxed);
-        let stopped = std::mem::take(&mut self.0.state.lock().stopped);
-        stopped.into_iter().for_each(Waker::wake);
-    }
-
-    /// Whether the scope is frozen; if so, the task is woken when it thaws.
-    fn stops(&self, cx: &Context<'_>) -> bool {
-        let frozen = self.0.frozen.load(Ordering::Relaxed);
-        if frozen {
-            self.0.state.lock().stopped.push(cx.waker().clone());
-        }
-        frozen
-    }
-}
-
-impl std::fmt::Debug for Scope {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scope").finish_non_exhaustive()
-    }
-}
-
-/// A future that is polled with its scope as the current one.
-struct Scoped<F> {
-    scope: Scope,
-    future: Pin<Box<F>>,
-}
-
-impl<F: Future> Future for Scoped<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        if self.scope.stops(cx) {
-            return Poll::Pending;
-        }
-        let previous = CURRENT.with(|c| c.borrow_mut().replace(self.scope.clone()));
-        let polled = self.future.as_mut().poll(cx);
-        CURRENT.with(|c| *c.borrow_mut() = previous);
-        polled
-    }
 }

@@ -107,10 +107,12 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// None yet; they will be sessions of `engine`.
+    /// None yet; they will be sessions of `engine`, which works in the background on the current runtime.
     pub fn new(engine: Arc<Engine>, options: GatewayOptions) -> Self {
+        let scope = Scope::new();
+        scope.spawn_on(&Handle::current(), Arc::clone(&engine).reclaim());
         let shared = Shared { engine, registry: Registry::new(), metrics: GatewayMetrics::new(), options };
-        Self { shared: Arc::new(shared), scope: Scope::new() }
+        Self { shared: Arc::new(shared), scope }
     }
 
     /// Serves the client at the other end of `stream`, on the current runtime, until it leaves.

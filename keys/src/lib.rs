@@ -10,7 +10,7 @@
 //! │       ├─ 't'  rows of tables and entries of their indexes:       't' index id, columns…, suffix
 //! │       └─ 'k'  plain keys and values:                             'k' bytes
 //! ├─ 'i'  intents: the key that they stand on follows
-//! ├─ 'r'  the root range's own rows: cluster id, nodes, directory, counters, oracle window
+//! ├─ 'r'  the root range's own rows: cluster id, nodes, directory, counters, oracle window, history
 //! ├─ 's'  range state: range id, kind
 //! └─ 'l'  this store's own metadata, not replicated
 //! ```

@@ -6,6 +6,7 @@
 //! 'r' 'd' range id      the directory's entry of a range
 //! 'r' 'i' name          an id counter: the next id to hand out, u64
 //! 'r' 'o'               the oracle's reserved window: an upper bound of timestamps, u64
+//! 'r' 'h'               how long history is kept
 //! ```
 //!
 //! Ids are 8 bytes, big-endian.
@@ -52,6 +53,11 @@ pub fn directories() -> Span {
 /// An id counter.
 pub fn counter(name: &str) -> Bytes {
     key(b'i', name.as_bytes())
+}
+
+/// How long history is kept.
+pub fn history() -> Bytes {
+    key(b'h', &[])
 }
 
 /// The oracle's reserved window.

@@ -38,6 +38,9 @@ pub struct Options {
     /// Compactions write no more than this per second, what flushes write counted in; None is as fast as it goes. With
     /// [`Background::Manual`] it has no effect.
     pub background_bytes_per_second: Option<u64>,
+    /// A compaction that would leave less than this on the disk is given up, and tried again after the next flush; 0 = it
+    /// may take all.
+    pub disk_reserve_bytes: u64,
     /// Segments of the write-ahead log are closed past this size.
     pub log_segment_bytes: u64,
     /// Encrypts all files. A database that was not encrypted becomes so, old files in the background; one that is cannot
@@ -62,6 +65,7 @@ impl Options {
             level0_tables: 4,
             level1_bytes: 256 << 20,
             background_bytes_per_second: None,
+            disk_reserve_bytes: 0,
             log_segment_bytes: 64 << 20,
             encryption: None,
             create_if_missing: true,
@@ -124,17 +128,22 @@ pub struct WriteOptions {
     pub wal: bool,
     /// Return only when the write-ahead log is synced.
     pub sync: bool,
+    /// Wait where background work is behind. Without, the caller has waited by itself ([`crate::Db::write_delay`]), and
+    /// is held back here only where that work is so far behind that it might never catch up.
+    pub paced: bool,
 }
 
 impl WriteOptions {
     /// In memory until flushed: for callers with a log of their own.
-    pub const UNLOGGED: Self = Self { wal: false, sync: false };
+    pub const UNLOGGED: Self = Self { wal: false, sync: false, paced: true };
     /// Logged, not yet synced: the operating system has it after the next 4 KiB or 10 ms, and the sync that is under way then
     /// (with [`Background::Manual`] after those 4 KiB, or the next [`crate::Db::step`]). A crash of the process loses what it
     /// does not have yet; one of the machine, what is not synced.
-    pub const LOGGED: Self = Self { wal: true, sync: false };
+    pub const LOGGED: Self = Self { wal: true, sync: false, paced: true };
     /// Logged and synced.
-    pub const SYNCED: Self = Self { wal: true, sync: true };
+    pub const SYNCED: Self = Self { wal: true, sync: true, paced: true };
+    /// As [`WriteOptions::UNLOGGED`], by a caller that paces itself.
+    pub const UNLOGGED_UNPACED: Self = Self { wal: false, sync: false, paced: false };
 }
 
 /// What a scan of a versioned keyspace returns, and in which order.

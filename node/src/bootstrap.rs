@@ -33,10 +33,10 @@ const JOIN_CALL: Duration = Duration::from_secs(2);
 /// The first node, and its replicas' ids.
 const FIRST: u64 = 1;
 
-/// The identity of a store that makes a cluster.
-pub(crate) fn founder(known: StoreIdentity) -> StoreIdentity {
+/// The identity of a store that makes a cluster, which keeps history for `history_ms`.
+pub(crate) fn founder(known: StoreIdentity, history_ms: Option<u64>) -> StoreIdentity {
     let cluster_id = Bytes::copy_from_slice(&env::random::id());
-    StoreIdentity { cluster_id, node_id: FIRST, bootstrapping: true, ..known }
+    StoreIdentity { cluster_id, node_id: FIRST, bootstrapping: true, history_ms, ..known }
 }
 
 /// Makes the first ranges and their first rows, as far as they are not there.
@@ -82,6 +82,7 @@ pub(crate) async fn found(
         created_ms: env::clock::wall_ms(),
         node: Some(node),
         ranges,
+        history_ms: identity.history_ms,
         counters: BTreeMap::from(counters.map(|(name, next)| (name.to_owned(), next))),
     };
     propose(&root, root_command(Kind::Bootstrap(command))).await?;

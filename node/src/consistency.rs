@@ -83,7 +83,13 @@ fn digest_visible(replica: &Replica, at: u64) -> Result<(u128, u64), lsm::Error>
     let Some(span) = &state.span else { return Ok((0, 0)) };
     hash.update(&state.span_epoch.to_be_bytes());
     let range = crate::range::bounds(&span.start, &span.end);
-    for entry in replica.context.db.scan_at(range, at, lsm::ScanOptions::default())? {
+    let entries = replica.context.db.scan_at(range, at, lsm::ScanOptions::default())?;
+    // After the snapshot was taken: what it holds from there on is whole.
+    let safe_point = replica.cell.state().safe_point;
+    if at < safe_point {
+        return Err(lsm::Error::Invalid(format!("history is kept from timestamp {safe_point} on")));
+    }
+    for entry in entries {
         let entry = entry?;
         debug_assert!(contains(span, &entry.key));
         let Some(value) = entry.value else { continue };

@@ -1,16 +1,16 @@
 //! The state machine of a store's ranges, as replication drives it.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lsm::WriteBatch;
+use lsm::{Retention, WriteBatch};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::raft::{Apply, ApplyEntry, SnapshotSpan};
-use crate::range::state::state_span;
+use crate::error::chain;
+use crate::raft::{Apply, ApplyEntry, ApplyError, SnapshotSpan};
+use crate::range::state::{read_state, state_key, state_span};
 use crate::range::{RangeCell, apply};
 use crate::root::{ROOT_RANGE, RootState};
 
@@ -19,14 +19,28 @@ pub(crate) struct Machine {
     db: lsm::Db,
     cells: RwLock<BTreeMap<u64, Arc<RangeCell>>>,
     root: Arc<Mutex<RootState>>,
+    /// What the engine was told that it may drop, by range.
+    retained: Mutex<BTreeMap<u64, Retention>>,
+    /// The newest write when it was told last.
+    retained_at: Mutex<lsm::Sequence>,
     added: Notify,
+    /// Commands of a newer format are not read.
+    newest_format: u32,
 }
 
 impl Machine {
-    /// The state as the engine has it.
-    pub(crate) fn open(db: lsm::Db) -> Result<Self, lsm::Error> {
+    /// The state as the engine has it, to apply commands of up to `newest_format`.
+    pub(crate) fn open(db: lsm::Db, newest_format: u32) -> Result<Self, lsm::Error> {
         let root = Arc::new(Mutex::new(RootState::load(&db)?));
-        Ok(Self { db, cells: RwLock::default(), root, added: Notify::new() })
+        Ok(Self {
+            db,
+            cells: RwLock::default(),
+            root,
+            retained: Mutex::default(),
+            retained_at: Mutex::default(),
+            added: Notify::new(),
+            newest_format,
+        })
     }
 
     /// The root range's rows, where this store has a replica of it.
@@ -45,7 +59,36 @@ impl Machine {
         }
         let cell = Arc::new(RangeCell::load(range_id, &self.db)?);
         cells.insert(range_id, cell.clone());
+        drop(cells);
+        self.retain(&cell);
         Ok(cell)
+    }
+
+    /// Whether the engine was told of a safe point whose record is not flushed yet.
+    pub(crate) fn waits_for_flush(&self) -> bool {
+        *self.retained_at.lock() > self.db.sequence_durable()
+    }
+
+    /// Tells the engine what it may drop, where the range's safe point has moved. The state that says so is written
+    /// already: the engine waits until it is durable.
+    fn retain(&self, cell: &RangeCell) {
+        let state = cell.state();
+        let Some(span) = state.span.clone().filter(|_| state.safe_point > 0) else { return };
+        let retention = Retention {
+            start: span.start,
+            end: span.end,
+            safe_point: state.safe_point,
+            protected: Vec::new(),
+        };
+        let mut retained = self.retained.lock();
+        if retained.get(&state.range_id) == Some(&retention) {
+            return;
+        }
+        retained.insert(state.range_id, retention);
+        *self.retained_at.lock() = self.db.sequence();
+        if let Err(error) = self.db.set_retention(retained.values().cloned().collect()) {
+            tracing::error!(range = state.range_id, %error, "the engine does not take what it may drop");
+        }
     }
 
     /// Completes when a replica has been added by its leader since the last call.
@@ -55,19 +98,26 @@ impl Machine {
 }
 
 impl Apply for Machine {
-    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> io::Result<Vec<Bytes>> {
-        let cell = self.cell(range_id).map_err(io::Error::other)?;
-        let applied = if range_id == ROOT_RANGE {
-            apply::apply(&cell, &self.db, entries, Some(&mut *self.root.lock()), batch)
+    fn apply(
+        &self,
+        range_id: u64,
+        entries: &[ApplyEntry],
+        batch: &mut WriteBatch,
+    ) -> Result<Vec<Bytes>, ApplyError> {
+        let cell = self.cell(range_id)?;
+        if range_id == ROOT_RANGE {
+            apply::apply(&cell, &self.db, entries, self.newest_format, Some(&mut *self.root.lock()), batch)
         } else {
-            apply::apply(&cell, &self.db, entries, None, batch)
-        };
-        applied.map_err(io::Error::other)
+            apply::apply(&cell, &self.db, entries, self.newest_format, None, batch)
+        }
     }
 
     fn applied(&self, range_id: u64, _entries: &[ApplyEntry]) {
-        let cell = self.cells.read().get(&range_id).cloned();
-        if let Some(serving) = cell.and_then(|cell| cell.serving()) {
+        let Some(cell) = self.cells.read().get(&range_id).cloned() else { return };
+        if cell.take_raised() {
+            self.retain(&cell);
+        }
+        if let Some(serving) = cell.serving() {
             serving.applied();
         }
     }
@@ -118,16 +168,19 @@ impl Apply for Machine {
         Ok(())
     }
 
-    fn snapshot_installed(&self, range_id: u64) {
-        let reloaded = self.cell(range_id).and_then(|cell| cell.reload(&self.db));
-        let root = if range_id == ROOT_RANGE {
-            RootState::load(&self.db).map(|state| *self.root.lock() = state)
-        } else {
-            Ok(())
-        };
-        if let Err(error) = reloaded.and(root) {
-            tracing::error!(range = range_id, %error, "an installed snapshot cannot be read");
+    fn check_snapshot_row(&self, range_id: u64, key: &[u8], value: &[u8]) -> Result<(), String> {
+        if key == state_key(range_id) { read_state(range_id, value).map(drop) } else { Ok(()) }
+    }
+
+    fn state_replaced(&self, range_id: u64) -> Result<(), ApplyError> {
+        let unreadable = |error: lsm::Error| ApplyError::State(chain(&error));
+        let cell = self.cell(range_id).map_err(unreadable)?;
+        cell.reload(&self.db).map_err(unreadable)?;
+        self.retain(&cell);
+        if range_id == ROOT_RANGE {
+            *self.root.lock() = RootState::load(&self.db).map_err(unreadable)?;
         }
+        Ok(())
     }
 
     fn replica_added(&self, range_id: u64, replica_id: u64) {

@@ -88,9 +88,10 @@ impl Node {
         Ok(node)
     }
 
-    /// Makes a cluster of this node alone; `false` if it belongs to one already.
-    pub async fn init(&self) -> Result<bool, NodeError> {
-        self.inner.init().await
+    /// Makes a cluster of this node alone; `false` if it belongs to one already. `history_ms`: how long it keeps history
+    /// (0 = for ever), an hour if nothing is said.
+    pub async fn init(&self, history_ms: Option<u64>) -> Result<bool, NodeError> {
+        self.inner.init(history_ms).await
     }
 
     /// Whether the node can serve now, or why not.
@@ -146,7 +147,7 @@ impl Inner {
         self.member.read().clone()
     }
 
-    pub(crate) async fn init(&self) -> Result<bool, NodeError> {
+    pub(crate) async fn init(&self, history_ms: Option<u64>) -> Result<bool, NodeError> {
         let _becoming = self.becoming.lock().await;
         let known = self.store.identity();
         if !known.cluster_id.is_empty() {
@@ -158,7 +159,7 @@ impl Inner {
             self.become_member(identity).await?;
             return Ok(false);
         }
-        self.become_member(founder(known)).await?;
+        self.become_member(founder(known, history_ms)).await?;
         Ok(true)
     }
 
@@ -205,6 +206,9 @@ impl Inner {
         if member.directory().ranges.is_empty() {
             return Err("the root range's leader has not answered yet".to_owned());
         }
+        if let Some(failed) = member.host.failures().first() {
+            return Err(format!("the replica of range {} must be replaced: {}", failed.range_id, failed.why));
+        }
         for replica in member.replicas() {
             let range_id = replica.cell.range_id();
             let role = replica.group.role();
@@ -215,6 +219,9 @@ impl Inner {
             };
             if role.leader.is_none() {
                 return Err(format!("range {range_id} has no leader"));
+            }
+            if let Some(why) = replica.group.unfit() {
+                return Err(format!("the replica of range {range_id} does not keep up: {why}"));
             }
             if role.is_leader && !serves {
                 return Err(format!("range {range_id} is starting"));
@@ -325,13 +332,15 @@ async fn join(inner: Arc<Inner>) {
 /// Does the engine's background work where it has no threads for it.
 async fn step_engine(db: lsm::Db) {
     loop {
-        match db.step() {
-            Ok(true) => tokio::task::yield_now().await,
-            Ok(false) => env::clock::sleep(STEP).await,
-            Err(error) => {
+        let stepping = db.clone();
+        match env::task::blocking(move || stepping.step()).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => env::clock::sleep(STEP).await,
+            Ok(Err(error)) => {
                 tracing::error!(%error, "the storage engine has stopped");
                 return;
             }
+            Err(_) => return,
         }
     }
 }

@@ -37,8 +37,11 @@ pub struct NodeOptions {
     pub disk_reserve_bytes: u64,
     /// Heartbeats, elections, leases.
     pub timing: RaftTiming,
-    /// Threads of the runtime that replication runs on; 0 = the caller's runtime. A simulation always runs on its own.
+    /// Threads of the runtime that replication runs on, by default as many as there are cores; 0 = the caller's runtime. A
+    /// simulation always runs on its own.
     pub raft_threads: usize,
+    /// Commands of a newer format than this stop a replica: with less than what this program knows it is as an older one.
+    pub newest_command_format: u32,
     /// After how long without a sign of life a node's replicas are replaced, where a spare node lives.
     pub dead_after: Duration,
 }
@@ -64,7 +67,8 @@ impl NodeOptions {
             raft_log_bytes_max: 256 << 20,
             disk_reserve_bytes: 256 << 20,
             timing: RaftTiming::default(),
-            raft_threads: 1,
+            raft_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            newest_command_format: crate::range::state::FORMAT,
             dead_after: Duration::from_secs(300),
         }
     }

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use proto::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
-    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse, Header,
-    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
+    GatewayHeartbeatRequest, GatewayHeartbeatResponse, Header, HelloRequest, HelloResponse, HistoryRequest,
+    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
     NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
     RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
     RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
@@ -19,7 +20,7 @@ use crate::member::Member;
 use crate::node::{Inner, Node};
 use crate::raft;
 use crate::range::{Refusal, Replica};
-use crate::root::{ROOT_RANGE, RootTerm};
+use crate::root::{ROOT_RANGE, RootTerm, check_history};
 
 /// How many operations one batch may hold.
 const OPERATIONS_MAX: usize = 1024;
@@ -130,8 +131,18 @@ impl NodeService for Node {
         Ok(self.inner().hello(&request))
     }
 
-    async fn init(&self, _request: InitRequest) -> Result<InitResponse, Status> {
-        let made = self.inner().init().await.map_err(|error| {
+    async fn gateway_heartbeat(
+        &self,
+        request: GatewayHeartbeatRequest,
+    ) -> Result<GatewayHeartbeatResponse, Status> {
+        self.inner().root(&request.cluster_id)?.gateway_heartbeat(request).await
+    }
+
+    async fn init(&self, request: InitRequest) -> Result<InitResponse, Status> {
+        if let Some(history_ms) = request.history_ms {
+            check_history(history_ms, request.short_history)?;
+        }
+        let made = self.inner().init(request.history_ms).await.map_err(|error| {
             tracing::error!(%error, "the cluster was not initialised");
             Status::unavailable(error.to_string())
         })?;
@@ -154,6 +165,22 @@ impl NodeService for Node {
         let member = self.inner().a_member()?;
         let _permit = member.permit_check()?;
         Ok(consistency::check(&*member).await)
+    }
+
+    async fn history(&self, request: HistoryRequest) -> Result<HistoryResponse, Status> {
+        let member = self.inner().a_member()?;
+        if let Some(root) = member.link.local() {
+            return root.history(request).await;
+        }
+        if request.passed_on {
+            return Err(Status::failed_precondition(self.inner().root_leader()));
+        }
+        let request = HistoryRequest { passed_on: true, ..request };
+        let ask = |leader: Arc<dyn NodeService>| {
+            let request = request.clone();
+            async move { leader.history(request).await }
+        };
+        member.link.ask(ask).await
     }
 
     async fn raft_vote(&self, request: RaftVoteRequest) -> Result<RaftVoteResponse, Status> {

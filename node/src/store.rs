@@ -67,6 +67,8 @@ impl Store {
         let mut engine = engine_options(&disk, &dir);
         engine.memtable_bytes_max = options.memtable_bytes_max;
         engine.cache_bytes = options.cache_bytes;
+        // Writes stop long before: the rest is for the raft log and for what must be flushed.
+        engine.disk_reserve_bytes = options.disk_reserve_bytes / 4;
         engine.encryption = options.encryption.clone();
         let db = lsm::Db::open(engine).map_err(|error| match error {
             lsm::Error::Locked { path } => NodeError::Locked { path },

@@ -1,17 +1,21 @@
 //! Whether the store can go on: how much room its disk has left, and whether a failure has stopped it.
 //!
 //! A disk that fills up wholly stops the store for good: what can no longer be written can no longer be promised. So
-//! a leader takes no more writes once only a reserve is left, while reads, the raft log, compaction and recovery go on.
+//! a leader takes no more writes but those that free room once only a reserve is left on the disk of any replica, while
+//! reads, the raft log, compaction and recovery go on. The root range's leader tells each node of the others' disks.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use env::disk::Disk;
 use env::watch;
 use metrics::gauge;
+use parking_lot::RwLock;
+use proto::v1::DiskRoom;
 
 use crate::error::chain;
 
@@ -20,14 +24,21 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The disk has no more room than what is kept in reserve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the disk under {} is full: {available} bytes are left, {reserved} are kept in reserve", dir.display())]
+#[error("the disk {place} is full: {available} bytes are left, {reserved} are kept in reserve")]
 pub(crate) struct DiskFull {
-    /// The data directory.
-    pub(crate) dir: PathBuf,
+    /// Which: the directory, or the node.
+    pub(crate) place: String,
     /// Bytes that can still be written.
     pub(crate) available: u64,
     /// Bytes that are kept for what must go on: compaction, the raft log, recovery.
     pub(crate) reserved: u64,
+}
+
+impl DiskFull {
+    /// Whether enough of the reserve is left for writes that free room: compaction needs the rest.
+    pub(crate) fn has_room_to_free(&self) -> bool {
+        self.available >= self.reserved / 2
+    }
 }
 
 /// See the module.
@@ -36,6 +47,9 @@ pub(crate) struct Vitals {
     dir: PathBuf,
     reserved_bytes: u64,
     available_bytes: AtomicU64,
+    /// Other nodes whose disks are full.
+    others: RwLock<BTreeMap<u64, DiskRoom>>,
+    any_others: AtomicBool,
     failure: watch::Sender<Option<String>>,
 }
 
@@ -47,6 +61,8 @@ impl Vitals {
             dir,
             reserved_bytes,
             available_bytes: AtomicU64::new(u64::MAX),
+            others: RwLock::default(),
+            any_others: AtomicBool::new(false),
             failure: watch::Sender::new(None),
         };
         // What cannot be told is told by the watch.
@@ -89,13 +105,35 @@ impl Vitals {
         Ok(())
     }
 
-    /// Whether the disk has room for more than what must go on.
-    pub(crate) fn check_room(&self) -> Result<(), DiskFull> {
-        let available = self.available_bytes.load(Ordering::Relaxed);
-        if available >= self.reserved_bytes {
-            return Ok(());
+    /// How much room the disk has.
+    pub(crate) fn disk(&self) -> DiskRoom {
+        let bytes_available = self.available_bytes.load(Ordering::Relaxed);
+        DiskRoom { bytes_available, bytes_reserved: self.reserved_bytes }
+    }
+
+    /// Whether this store's disk has no more than its reserve.
+    pub(crate) fn is_full(&self) -> bool {
+        is_full(&self.disk())
+    }
+
+    /// How much room the other nodes' disks have.
+    pub(crate) fn learn(&self, disks: impl Iterator<Item = (u64, DiskRoom)>) {
+        let full: BTreeMap<_, _> = disks.filter(|(_, disk)| is_full(disk)).collect();
+        let any = !full.is_empty();
+        *self.others.write() = full;
+        self.any_others.store(any, Ordering::Release);
+    }
+
+    /// The fullest disk among this store's and those of `nodes` that have no more than their reserve.
+    pub(crate) fn full(&self, nodes: impl Iterator<Item = u64>) -> Option<DiskFull> {
+        let own = self.disk();
+        let own = is_full(&own).then(|| disk_full(format!("under {}", self.dir.display()), &own));
+        if !self.any_others.load(Ordering::Acquire) {
+            return own;
         }
-        Err(DiskFull { dir: self.dir.clone(), available, reserved: self.reserved_bytes })
+        let others = self.others.read();
+        let others = nodes.filter_map(|node| Some(disk_full(format!("of node {node}"), others.get(&node)?)));
+        own.into_iter().chain(others).min_by_key(DiskFull::has_room_to_free)
     }
 
     /// Something else than the disk has stopped the store.
@@ -129,18 +167,41 @@ impl Vitals {
     }
 }
 
+fn is_full(disk: &DiskRoom) -> bool {
+    disk.bytes_available < disk.bytes_reserved
+}
+
+fn disk_full(place: String, disk: &DiskRoom) -> DiskFull {
+    DiskFull { place, available: disk.bytes_available, reserved: disk.bytes_reserved }
+}
+
 #[cfg(test)]
 mod tests {
     use env::disk::MemoryDisk;
 
     use super::*;
 
+    #[test]
+    fn the_fullest_disk_of_a_range_counts() {
+        let vitals = Vitals::new(Arc::new(MemoryDisk::new()), PathBuf::from("/store"), 10);
+        let disk = |bytes_available| DiskRoom { bytes_available, bytes_reserved: 100 };
+        vitals.learn([(1, disk(100)), (2, disk(60)), (3, disk(49))].into_iter());
+        let full = |nodes: &[u64]| {
+            vitals.full(nodes.iter().copied()).map(|full| (full.place.clone(), full.has_room_to_free()))
+        };
+        assert_eq!(full(&[1, 7]), None);
+        assert_eq!(full(&[1, 2]), Some(("of node 2".to_owned(), true)));
+        assert_eq!(full(&[1, 2, 3]), Some(("of node 3".to_owned(), false)));
+        vitals.learn(std::iter::empty());
+        assert_eq!(full(&[1, 2, 3]), None);
+    }
+
     #[tokio::test]
     async fn a_failure_is_told_to_all_who_wait() {
         let disk = MemoryDisk::new();
         let vitals = Arc::new(Vitals::new(Arc::new(disk), PathBuf::from("/store"), 10));
         assert_eq!(vitals.failure(), None);
-        vitals.check_room().unwrap();
+        assert_eq!(vitals.full([1, 2].into_iter()), None);
         vitals.clone().watch(|| Some(lsm::Error::Poisoned(Arc::new(lsm::Error::Closed)))).await;
         let why = vitals.failed().await;
         assert!(why.starts_with("the store in /store has stopped: "), "{why}");

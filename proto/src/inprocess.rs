@@ -14,7 +14,8 @@ use crate::service::{Network, NodeService, RequestStream, ResponseStream};
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    GatewayHeartbeatRequest, GatewayHeartbeatResponse, HelloRequest, HelloResponse, HistoryRequest,
+    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
     NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
     RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
     RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
@@ -113,6 +114,8 @@ forward! {
     nodes(NodesRequest) -> NodesResponse;
     ranges(RangesRequest) -> RangesResponse;
     check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse;
+    gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse;
+    history(HistoryRequest) -> HistoryResponse;
     raft_vote(RaftVoteRequest) -> RaftVoteResponse;
     raft_append(RequestStream<RaftAppendRequest>) -> ResponseStream<RaftAppendResponse>;
     raft_snapshot(RequestStream<RaftSnapshotChunk>) -> RaftSnapshotResponse;

@@ -10,7 +10,8 @@ use tonic::Status;
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    GatewayHeartbeatRequest, GatewayHeartbeatResponse, HelloRequest, HelloResponse, HistoryRequest,
+    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
     NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
     RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
     RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
@@ -50,6 +51,12 @@ pub trait NodeService: Send + Sync + 'static {
     /// Who answers here; any process does, whether it belongs to a cluster or not.
     async fn hello(&self, request: HelloRequest) -> Result<HelloResponse, Status>;
 
+    /// A gateway says what its open transactions need; answered by the root leader alone.
+    async fn gateway_heartbeat(
+        &self,
+        request: GatewayHeartbeatRequest,
+    ) -> Result<GatewayHeartbeatResponse, Status>;
+
     /// Initialises the cluster.
     async fn init(&self, request: InitRequest) -> Result<InitResponse, Status>;
     /// The nodes of the cluster.
@@ -61,6 +68,9 @@ pub trait NodeService: Send + Sync + 'static {
         &self,
         request: CheckConsistencyRequest,
     ) -> Result<CheckConsistencyResponse, Status>;
+
+    /// How long history is kept, and for how long from now on.
+    async fn history(&self, request: HistoryRequest) -> Result<HistoryResponse, Status>;
 
     /// A candidate asks for a vote.
     async fn raft_vote(&self, request: RaftVoteRequest) -> Result<RaftVoteResponse, Status>;

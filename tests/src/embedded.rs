@@ -34,7 +34,7 @@ impl Embedded {
         let node_options = NodeOptions::new(disk, directory.path().join("data"), network.clone(), ADDRESS);
         let node = Node::start(node_options).await.expect("the node starts");
         network.register(ADDRESS, node.clone());
-        node.init().await.expect("the cluster is initialised");
+        node.init(None).await.expect("the cluster is initialised");
         node.wait_ready(Duration::from_secs(60)).await.expect("the node serves");
         let mut cluster = Self { gateways: Vec::new(), network, node, _directory: directory };
         cluster.add_gateway(options).await;

@@ -154,13 +154,16 @@ impl Listener {
 
 /// `nunatak start-single` on a directory.
 pub fn start_single(folder: &Path) -> Listener {
+    start_single_with(folder, &[])
+}
+
+/// The same with more arguments.
+pub fn start_single_with(folder: &Path, arguments: &[&str]) -> Listener {
     let (address, http) = (free_address(), free_address());
     let data = folder.join("data");
     let data = data.to_str().expect("a UTF-8 path");
-    let process = Process::start(
-        &["start-single", "--data", data, "--listen", &address, "--http", &http],
-        &folder.join("single.log"),
-    );
+    let command = ["start-single", "--data", data, "--listen", &address, "--http", &http];
+    let process = Process::start(&[&command, arguments].concat(), &folder.join("single.log"));
     let listener = Listener { process, address, http };
     listener.await_sql();
     listener

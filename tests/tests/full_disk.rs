@@ -82,11 +82,15 @@ impl Drop for SmallDisk {
 }
 
 fn start(disk: &SmallDisk, log: &Path) -> Listener {
+    start_with(disk, log, &[])
+}
+
+fn start_with(disk: &SmallDisk, log: &Path, more: &[&str]) -> Listener {
     let (address, http) = (free_address(), free_address());
     let data = disk.path().join("data");
     let data = data.to_str().expect("a UTF-8 path");
     let arguments = ["start-single", "--data", data, "--listen", &address, "--http", &http];
-    let process = Process::start_within(&disk.enter(), &arguments, log);
+    let process = Process::start_within(&disk.enter(), &[&arguments, more].concat(), log);
     let listener = Listener { process, address, http };
     listener.await_sql();
     listener
@@ -139,6 +143,66 @@ fn with_only_the_reserve_left_writes_are_refused_and_reads_go_on() {
     disk.resize(RESERVE_MIB + 200);
     std::thread::sleep(Duration::from_secs(1));
     insert(&server.address, taken + 1, 100).expect("there is room again");
+    assert!(!server.process.log().contains("panicked"), "{}", server.process.log());
+}
+
+/// Wide rows of noise until the server refuses.
+fn fill_wide(address: &str) -> u64 {
+    let noise = "(SELECT string_agg((random() * g)::text, '') FROM generate_series(1, 50))";
+    let deadline = Instant::now() + PATIENCE;
+    let mut taken = 0;
+    loop {
+        assert!(Instant::now() < deadline, "{taken} rows, and the disk is not full");
+        let (first, last) = (taken + 1, taken + 500);
+        let insert = format!("INSERT INTO t SELECT g, {noise} FROM generate_series({first}, {last}) g");
+        match psql_script(address, &insert) {
+            Ok(_) => taken = last,
+            Err(complaint) => {
+                assert!(complaint.contains("53100"), "{complaint}");
+                return taken;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_emptied_by_delete_truncate_and_drop() {
+    const RESERVE: u64 = 24;
+    let Some(disk) = SmallDisk::new(RESERVE + 12) else { return };
+    let folder = tempfile::tempdir().expect("a directory");
+    let reserve = (RESERVE << 20).to_string();
+    let sizes =
+        ["--disk-reserve-bytes", &reserve, "--memtable-bytes", "2000000", "--raft-log-bytes", "4000000"];
+    let server = start_with(
+        &disk,
+        &folder.path().join("single.log"),
+        &[&["--short-history", "--history", "2s"], &sizes[..]].concat(),
+    );
+    let address = &server.address;
+    let create = "CREATE TABLE t (a int PRIMARY KEY, b text)";
+    psql(address, create).expect("a table");
+    for (round, frees) in ["DELETE FROM t", "TRUNCATE t", "DROP TABLE t"].into_iter().enumerate() {
+        let taken = fill_wide(address);
+        assert!(taken > 1000, "{taken} rows fit in round {round}\n{}", server.process.log());
+        let counted = psql(address, "SELECT count(*) FROM t").expect("reads go on");
+        assert_eq!(counted, taken.to_string());
+        let larger = psql_script(address, "UPDATE t SET b = b || 'more' WHERE a <= 10");
+        assert!(larger.as_ref().is_err_and(|complaint| complaint.contains("53100")), "{larger:?}");
+        psql(address, frees).expect("what frees room is taken");
+        let deadline = Instant::now() + PATIENCE;
+        let again = match frees {
+            "DROP TABLE t" => create,
+            _ => "INSERT INTO t VALUES (0, 'there is room again')",
+        };
+        while let Err(complaint) = psql_script(address, again) {
+            assert!(complaint.contains("53100"), "{complaint}");
+            assert!(Instant::now() < deadline, "{frees} frees nothing:\n{}", server.process.log());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        if frees != "DROP TABLE t" {
+            psql(address, "DELETE FROM t").expect("a deletion");
+        }
+    }
     assert!(!server.process.log().contains("panicked"), "{}", server.process.log());
 }
 

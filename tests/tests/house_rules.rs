@@ -263,8 +263,9 @@ fn inline_paths(text: &str) -> Vec<String> {
     paths.filter(rooted).map(str::to_owned).collect()
 }
 
-/// Modules whose files still name each other in a circle.
-const CIRCLES: [&str; 2] = ["lsm/src/db", "proto/src/simulated"];
+/// Modules whose files name each other in a circle: those of a recursive grammar always will (an expression holds
+/// queries, a query expressions), the others still do.
+const CIRCLES: [&str; 4] = ["sql/src/parse/grammar", "lsm/src/db", "node/src/root", "proto/src/simulated"];
 
 #[test]
 fn modules_of_a_crate_form_layers() {

@@ -45,7 +45,7 @@ impl Truth {
         for node in nodes {
             let hello = HelloRequest { cluster_id: cluster_id.clone(), from: None, range_id: 2 };
             greetings.push(node.hello(hello).await.expect("an answer"));
-            let request = TimestampRequest { cluster_id: cluster_id.clone(), count: 1 };
+            let request = TimestampRequest { cluster_id: cluster_id.clone(), count: 1, forward: false };
             timestamp = node.timestamp(request).await.map_or(timestamp, |answer| answer.first);
         }
         Self { directory, ranges, greetings, timestamp }
@@ -110,7 +110,7 @@ impl Truth {
             2 => Op::Lock(Lock { keys: vec![key], wait_ms_max: 50, ..Lock::default() }),
             3 | 4 => {
                 let write = Write { key, value: Some(Bytes::from_static(b"value")) };
-                Op::Commit(Commit { checks: vec![check], writes: vec![write] })
+                Op::Commit(Commit { checks: vec![check], writes: vec![write], frees_space: false })
             }
             5 => Op::Validate(Validate { checks: vec![check], at, reserve: vec![key] }),
             _ => Op::Heartbeat(Heartbeat::default()),
@@ -216,7 +216,8 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
         }
         7 => {
             let counter = ["oid", "node", "replica", "range", "row", "index"][random.random_range(0..6)];
-            let request = AllocateIdsRequest { cluster_id, counter: counter.to_owned(), count: 1 };
+            let request =
+                AllocateIdsRequest { cluster_id, counter: counter.to_owned(), count: 1, forward: false };
             drop(node.allocate_ids(mutate(&request, random)).await);
         }
         8 => {
@@ -245,7 +246,9 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
             let request = HelloRequest { cluster_id, from: Some(from), range_id: 2 };
             drop(node.hello(mutate(&request, random)).await);
         }
-        11 => drop(node.timestamp(mutate(&TimestampRequest { cluster_id, count: 1 }, random)).await),
+        11 => drop(
+            node.timestamp(mutate(&TimestampRequest { cluster_id, count: 1, forward: false }, random)).await,
+        ),
         12 => drop(node.directory(mutate(&DirectoryRequest { cluster_id }, random)).await),
         13 => match random.random_range(0..8) {
             0 => drop(node.init(InitRequest::default()).await),

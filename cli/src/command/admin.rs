@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand, ValueEnum};
 use proto::Network;
 use proto::v1::{
-    CheckConsistencyRequest, CheckConsistencyResponse, NodesRequest, NodesResponse, RangesRequest,
-    RangesResponse,
+    CheckConsistencyRequest, CheckConsistencyResponse, HistoryRequest, HistoryResponse, NodesRequest,
+    NodesResponse, RangesRequest, RangesResponse,
 };
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use super::NODE_ADDRESS;
 use super::init::refused;
 use crate::address::Address;
 use crate::failure::Failure;
+use crate::history::History;
 use crate::output::{out, outln};
 use crate::table::{Alignment, Table};
 
@@ -39,6 +40,15 @@ pub(crate) enum Question {
     Ranges,
     /// Compare the replicas of every range; exit status 1 if any differ
     CheckConsistency,
+    /// Show how long history is kept, or change it
+    History {
+        /// From now on keep it for so long: 90s, 10min, 1h, 7d, forever
+        #[arg(long, env = "NUNATAK_SET", value_name = "TIME")]
+        set: Option<History>,
+        /// Take less than a minute, too
+        #[arg(long, env = "NUNATAK_SHORT_HISTORY", hide = true)]
+        short_history: bool,
+    },
 }
 
 /// How an answer is printed.
@@ -67,6 +77,11 @@ impl Admin {
             Question::Ranges => node.ranges(RangesRequest {}).await.map(ranges),
             Question::CheckConsistency => {
                 node.check_consistency(CheckConsistencyRequest {}).await.map(consistency)
+            }
+            Question::History { set, short_history } => {
+                let set_ms = set.map(|history| history.0);
+                let request = HistoryRequest { set_ms, short_history, passed_on: false };
+                node.history(request).await.map(history)
             }
         };
         let answer = answer.map_err(|status| refused(&self.host, &status))?;
@@ -151,7 +166,7 @@ fn ranges(response: RangesResponse) -> Answer {
         list.push(json!({
             "range_id": descriptor.range_id, "start": hex(&span.start), "end": hex(&span.end),
             "leader_node_id": descriptor.leader_node_id, "term": status.term,
-            "applied_index": status.applied_index, "log_bytes": status.log_bytes, "replicas": replicas,
+            "applied_index": status.applied_index, "log_bytes": status.log_bytes, "failure": status.failure, "replicas": replicas,
         }));
     }
     Answer { table, json: Value::Array(list), healthy: true }
@@ -193,6 +208,18 @@ fn consistency(response: CheckConsistencyResponse) -> Answer {
         }));
     }
     Answer { table, json: Value::Array(list), healthy }
+}
+
+fn history(response: HistoryResponse) -> Answer {
+    let mut table =
+        Table::new(&[("history", Alignment::Left), ("held by open transactions", Alignment::Left)]);
+    let held_ms = response.held_by_gateways_ms;
+    let held = if held_ms == 0 { "-".to_owned() } else { format!("{} s longer", held_ms.div_ceil(1000)) };
+    table.row([History(response.history_ms).to_string(), held]);
+    let json = json!({
+        "history_ms": response.history_ms, "held_by_gateways_ms": held_ms, "safe_point": response.safe_point,
+    });
+    Answer { table, json, healthy: true }
 }
 
 fn hex(bytes: &[u8]) -> String {

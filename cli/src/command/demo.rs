@@ -70,6 +70,7 @@ impl Demo {
                 join: if storages.is_empty() { Vec::new() } else { addresses.clone() },
                 locality: Default::default(),
                 encryption: None,
+                sizes: Default::default(),
             })
             .await?;
             network.register(address, storage.service());

@@ -9,6 +9,7 @@ use proto::{Code, Network, Status};
 use super::NODE_ADDRESS;
 use crate::address::Address;
 use crate::failure::Failure;
+use crate::history::History;
 use crate::output::outln;
 
 /// Initialise a cluster, once.
@@ -24,6 +25,14 @@ pub(crate) struct Init {
     /// Wait this long for the node to answer
     #[arg(long, env = "NUNATAK_WAIT", value_name = "SECONDS", default_value_t = 30)]
     pub(crate) wait: u64,
+
+    /// How long what was overwritten or deleted can still be read: 90s, 10min, 1h, 7d, forever [default: 1h]
+    #[arg(long, env = "NUNATAK_HISTORY", value_name = "TIME")]
+    pub(crate) history: Option<History>,
+
+    /// Take a history of less than a minute, too
+    #[arg(long, env = "NUNATAK_SHORT_HISTORY", hide = true)]
+    pub(crate) short_history: bool,
 }
 
 /// Pause between attempts to reach the node.
@@ -36,10 +45,14 @@ impl Init {
     /// Asks and says what came of it.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let node = proto::grpc::GrpcNetwork::new(None).connect(self.host.as_str());
+        let request = InitRequest {
+            history_ms: self.history.map(|history| history.0),
+            short_history: self.short_history,
+        };
         let deadline = env::clock::now() + Duration::from_secs(self.wait);
         let mut told = false;
         let answer = loop {
-            let asked = env::clock::timeout(ATTEMPT, node.init(InitRequest::default())).await;
+            let asked = env::clock::timeout(ATTEMPT, node.init(request.clone())).await;
             match asked.unwrap_or_else(|_| Err(Status::unavailable("no answer in time"))) {
                 Ok(answer) => break answer,
                 Err(status) if status.code() != Code::Unavailable || env::clock::now() >= deadline => {

@@ -14,6 +14,7 @@ use crate::failure::{Failure, chain};
 use crate::http::{self, HttpArguments};
 use crate::process::{Storage, StorageOptions, all_ready};
 use crate::shutdown::Shutdown;
+use crate::sizes::SizeArguments;
 
 /// Run a storage node of a cluster.
 ///
@@ -42,6 +43,9 @@ pub(crate) struct Node {
 
     #[command(flatten)]
     pub(crate) http: HttpArguments,
+
+    #[command(flatten)]
+    pub(crate) sizes: SizeArguments,
 
     /// Where the node stands, from the widest place to the narrowest, such as region=eu,zone=a
     #[arg(
@@ -81,14 +85,19 @@ impl Node {
             join: self.join.iter().map(Address::to_string).collect(),
             locality: self.locality.into_map(),
             encryption,
+            sizes: self.sizes,
         })
         .await?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let service = storage.service();
-        let served =
-            env::task::spawn(proto::grpc::serve(service, listener, ServeOptions::default(), async move {
+        let served = env::task::spawn(proto::grpc::serve_apart(
+            service,
+            listener,
+            ServeOptions::default(),
+            async move {
                 let _ = stopped.await;
-            }));
+            },
+        ));
         let http = http::serve(http_listener, metrics, all_ready(std::slice::from_ref(&storage), None))?;
         tracing::info!(listen = %local, %advertise, %http, "serving");
         tokio::pin!(served);

@@ -12,9 +12,11 @@ use super::SQL_ADDRESS;
 use crate::address::{Address, listen};
 use crate::encryption::EncryptionArguments;
 use crate::failure::Failure;
+use crate::history::History;
 use crate::http::{self, HttpArguments};
 use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
 use crate::shutdown::Shutdown;
+use crate::sizes::SizeArguments;
 
 /// The node's name on the in-process network.
 const NODE: &str = "single:26257";
@@ -32,6 +34,14 @@ pub(crate) struct StartSingle {
     #[arg(long, env = "NUNATAK_LISTEN", value_name = "ADDR", default_value = SQL_ADDRESS)]
     pub(crate) listen: Address,
 
+    /// From this start on keep history for so long: 90s, 10min, 1h, 7d, forever [default: as before, 1h at first]
+    #[arg(long, env = "NUNATAK_HISTORY", value_name = "TIME")]
+    pub(crate) history: Option<History>,
+
+    /// Take a history of less than a minute, too
+    #[arg(long, env = "NUNATAK_SHORT_HISTORY", hide = true)]
+    pub(crate) short_history: bool,
+
     #[command(flatten)]
     pub(crate) encryption: EncryptionArguments,
 
@@ -40,6 +50,9 @@ pub(crate) struct StartSingle {
 
     #[command(flatten)]
     pub(crate) http: HttpArguments,
+
+    #[command(flatten)]
+    pub(crate) sizes: SizeArguments,
 }
 
 impl StartSingle {
@@ -57,10 +70,14 @@ impl StartSingle {
             join: Vec::new(),
             locality: Default::default(),
             encryption,
+            sizes: self.sizes,
         })
         .await?;
         network.register(NODE, storage.service());
         storage.init().await?;
+        if let Some(history) = self.history {
+            storage.set_history(history, self.short_history).await?;
+        }
         let sql = SqlServer::start(
             sql_listener,
             network,

@@ -212,6 +212,7 @@ impl Sender {
                 Error::TooLarge { bytes: large.bytes, bytes_max: large.bytes_max }
             }
             Some(Refused::DiskFull(_)) => Error::DiskFull { message },
+            Some(Refused::Damaged(_)) => Error::Damaged { message },
             Some(Refused::Invalid(_)) | None => Error::Invalid { message },
         };
         Err(if attempts.ambiguous { attempts.give_up().into() } else { definite.into() })

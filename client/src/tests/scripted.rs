@@ -307,6 +307,8 @@ unimplemented_calls! {
     nodes(NodesRequest) -> NodesResponse;
     ranges(RangesRequest) -> RangesResponse;
     check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse;
+    gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse;
+    history(HistoryRequest) -> HistoryResponse;
     raft_vote(RaftVoteRequest) -> RaftVoteResponse;
     raft_transfer(RaftTransferRequest) -> RaftTransferResponse;
 }

@@ -53,6 +53,7 @@ impl Transaction {
                 operation::Operation::Commit(Commit {
                     checks: checks.clone(),
                     writes: self.buffer.to_writes(),
+                    frees_space: self.frees_space,
                 })
             };
             let call = Call { kind: Kind::Commit { bytes: self.buffer.bytes() }, ..self.call() };

@@ -18,6 +18,7 @@ mod read_set;
 mod savepoint;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +31,7 @@ use self::lock::Held;
 use self::read_set::ReadSet;
 use self::savepoint::AskedLocks;
 pub use self::savepoint::Savepoint;
+use crate::horizon::Generation;
 use crate::sender::{Call, Failure, Kind};
 use crate::{Client, Error, Isolation, Result, TransactionOptions};
 
@@ -56,6 +58,10 @@ pub struct Transaction {
     id: Bytes,
     /// What plain reads see, and what a retry of the commit is recognised by; 0 = none yet.
     timestamp: u64,
+    /// What it gives up takes more room than what it writes.
+    frees_space: bool,
+    /// Has history kept from its first timestamp on while it is open.
+    holds: Option<Arc<Generation>>,
     /// READ COMMITTED: the next use takes a fresh timestamp.
     stale: bool,
     /// The catalog version that came with `timestamp`.
@@ -94,6 +100,8 @@ impl Transaction {
             state: State::Open,
             id: Bytes::new(),
             timestamp: 0,
+            frees_space: false,
+            holds: None,
             stale: false,
             oracle_catalog_version: 0,
             pristine: true,
@@ -127,6 +135,9 @@ impl Transaction {
     }
 
     async fn take_timestamp(&mut self) -> Result<u64> {
+        if self.holds.is_none() {
+            self.holds = Some(self.client.horizon.join(&self.client.sender));
+        }
         let fresh = self.client.timestamp_within(self.options.timeout).await?;
         self.timestamp = fresh.timestamp;
         self.oracle_catalog_version = fresh.catalog_version;
@@ -163,6 +174,12 @@ impl Transaction {
     pub fn delete(&mut self, key: Bytes) {
         self.pristine = false;
         self.buffer.write(key, None);
+    }
+
+    /// The transaction gives up more room than its writes take, as a statement that drops a table does: it is committed on
+    /// a full disk, too.
+    pub fn frees_space(&mut self) {
+        self.frees_space = true;
     }
 
     /// The bytes of all buffered keys and values.
@@ -246,6 +263,7 @@ impl Transaction {
         self.held.clear();
         self.asked.clear();
         (self.held_bytes, self.held_values_bytes) = (0, 0);
+        self.holds = None;
         if self.locked.is_empty() {
             return None;
         }

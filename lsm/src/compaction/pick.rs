@@ -31,6 +31,8 @@ pub(crate) struct Candidate {
     pub(crate) bytes: u64,
     /// Share of its entries that delete, in percent.
     pub(crate) deletes_percent: u64,
+    /// It deletes whole ranges of keys.
+    pub(crate) range_deletes: bool,
     /// Share of its entries that would go if it were rewritten, in percent: at least so much.
     pub(crate) garbage_percent: u64,
     /// A compaction works on it.
@@ -84,7 +86,8 @@ pub(crate) fn pick(levels: &[Vec<Candidate>], shape: &Shape) -> Option<Pick> {
         let picked = if level == 0 { pick_level0(levels, base) } else { pick_table(levels, level) };
         picked.map(|pick| Pick { score, ..pick })
     });
-    picks.next().or_else(|| pick_deletes(levels, base)).or_else(|| pick_garbage(levels))
+    let level0 = || pick_level0_deletes(levels, base);
+    picks.next().or_else(level0).or_else(|| pick_deletes(levels, base)).or_else(|| pick_garbage(levels))
 }
 
 /// How full level 0 is. The base is rewritten whole with it, so the more comes at once, the less writing for each byte of
@@ -101,6 +104,15 @@ fn level0_score(levels: &[Vec<Candidate>], base: usize, shape: &Shape) -> u64 {
     let by_bytes = level0.saturating_mul(100 * 100) / base.saturating_mul(LEVEL0_PERCENT).max(1);
     let by_reads = shape.level0_reads.saturating_mul(100) / (level0 + base).max(1);
     by_bytes.max(by_reads).max(count * 100 / (LEVEL0_TABLES_TIMES * tables))
+}
+
+/// Merges a level 0 that is not full for what it deletes: ranges of keys, or keys whose history may go together with them.
+fn pick_level0_deletes(levels: &[Vec<Candidate>], base: usize) -> Option<Pick> {
+    let frees = |table: &Candidate| {
+        table.range_deletes
+            || (table.deletes_percent >= DELETES_PERCENT && table.garbage_percent >= GARBAGE_PERCENT)
+    };
+    if levels.first()?.iter().any(frees) { pick_level0(levels, base) } else { None }
 }
 
 /// Moves a table that mostly deletes down to where it meets what it deletes, and in the end goes.
@@ -213,12 +225,13 @@ mod tests {
     const SHAPE: Shape = Shape { level0_tables: 4, level1_bytes: 100, level0_reads: 0 };
 
     /// "1:a-c:50" is table 1 over [a, c) with 50 bytes; "!" behind it says busy, "%30" that a share
-    /// deletes, "*40" that a share is garbage.
+    /// deletes, "*40" that a share is garbage, "~" that it deletes ranges.
     fn tree(levels: &[(usize, &[&str])]) -> Vec<Vec<Candidate>> {
         let mut tree = vec![Vec::new(); LEVELS];
         for (level, tables) in levels {
             for table in *tables {
                 let (table, busy) = (table.trim_end_matches('!'), table.ends_with('!'));
+                let (table, range_deletes) = (table.trim_end_matches('~'), table.ends_with('~'));
                 let (table, garbage) = table.split_once('*').unwrap_or((table, "0"));
                 let (table, deletes) = table.split_once('%').unwrap_or((table, "0"));
                 let parts: Vec<&str> = table.split([':', '-']).collect();
@@ -228,6 +241,7 @@ mod tests {
                     end: Bytes::copy_from_slice(parts[2].as_bytes()),
                     bytes: parts[3].parse().unwrap(),
                     deletes_percent: deletes.parse().unwrap(),
+                    range_deletes,
                     garbage_percent: garbage.parse().unwrap(),
                     busy,
                 });
@@ -346,6 +360,17 @@ mod tests {
             "L5[2] + L6[12] at 0%"
         );
         assert_eq!(picked(&[(5, &["2:c-e:5%90!"]), (6, &["11:a-c:1000", "12:d-e:9"])]), "nothing");
+    }
+
+    #[test]
+    fn a_level0_that_frees_what_is_below_goes_down_before_it_is_full() {
+        let merged = "L0[2, 3] + L6[1] at 0%";
+        let picked = |table: &str| picked(&[(0, &[table, "3:a-c:5"]), (6, &["1:a-c:100"])]);
+        assert_eq!(picked("2:a-c:5~"), merged);
+        assert_eq!(picked("2:a-c:5%50*10"), merged);
+        assert_eq!(picked("2:a-c:5%50*9"), "nothing", "their history is still to be read");
+        assert_eq!(picked("2:a-c:5%49*90"), "nothing");
+        assert_eq!(picked("2:a-c:5~!"), "nothing");
     }
 
     #[test]

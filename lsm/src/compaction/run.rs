@@ -1,5 +1,6 @@
 //! Doing a compaction, and writing sorted output into tables: flushes and ingests write through here, too.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use super::split::borders;
 use crate::cache::BlockCache;
 use crate::encryption::Keys;
 use crate::entry::{Versioned, successor};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::merge::{Merge, Source};
 use crate::spans::Spans;
 use crate::sync::AtomicU64;
@@ -35,6 +36,8 @@ pub(crate) struct Tables {
     /// None: tables are not encrypted.
     pub(crate) keys: Option<Keys>,
     pub(crate) pace: Arc<Pace>,
+    /// What compactions leave on the disk.
+    pub(crate) reserve_bytes: u64,
 }
 
 impl Tables {
@@ -84,6 +87,20 @@ impl Sorted {
         self
     }
 
+    /// Gives a compaction up before the disk is full: what it has written goes, and its inputs are still there.
+    fn check_reserve(&self) -> Result<()> {
+        if !self.waits || self.tables.reserve_bytes == 0 {
+            return Ok(());
+        }
+        match self.tables.disk.available_bytes(&self.tables.dir) {
+            Ok(available) if available < self.tables.reserve_bytes => {
+                Err(Error::io("compact within", &self.tables.dir)(io::ErrorKind::StorageFull.into()))
+            }
+            // A disk that does not tell says so when it is written to.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// Counts what has been written of the open table.
     fn count(&mut self, written: u64) {
         let bytes = written.saturating_sub(self.counted);
@@ -114,10 +131,12 @@ impl Sorted {
             self.close(Some(cut))?;
         }
         if self.open.is_none() {
+            self.check_reserve()?;
             self.open = Some(self.create()?);
         }
         let written = self.open.as_ref().map_or(0, |(_, _, writer)| writer.bytes());
         if written >= self.counted + COUNT_BYTES {
+            self.check_reserve()?;
             self.count(written);
         }
         Ok(self.open.as_mut().map(|(_, _, writer)| writer))

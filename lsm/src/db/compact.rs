@@ -196,7 +196,11 @@ impl Engine {
         self.progressed();
         if let Err(error) = result {
             self.check()?;
-            tracing::error!(%error, source = ?error, tables = ?ids, "a compaction has failed");
+            if error.is_disk_full() {
+                tracing::warn!(%error, tables = ?ids, "a compaction waits for room");
+            } else {
+                tracing::error!(%error, source = ?error, tables = ?ids, "a compaction has failed");
+            }
             metrics::counter!("lsm_compaction_failures_total").increment(1);
             if let Error::Invalid(_) = error {
                 return Ok(true);
@@ -378,6 +382,7 @@ fn candidates(
         bytes: table.summary.bytes,
         deletes_percent: (table.summary.deletes + table.summary.range_deletes) * 100
             / (table.summary.entries + table.summary.range_deletes).max(1),
+        range_deletes: table.summary.range_deletes > 0,
         garbage_percent: if settled.contains(&table.id) { 0 } else { garbage_percent(table, retentions) },
         busy: busy.contains(&table.id),
     };

@@ -1,9 +1,11 @@
-//! Flushing: a sealed memtable becomes tables of level 0, one set for all keyspaces in one edit.
+//! Flushing: a sealed memtable becomes tables of level 0, one set for all keyspaces in one edit. What retentions let go
+//! is left out.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::engine::Engine;
+use crate::compaction::retention::{Retentions, retain};
 use crate::compaction::run::Sorted;
 use crate::error::Result;
 use crate::memtable::{MemCursor, Memtable};
@@ -43,7 +45,7 @@ impl Engine {
     }
 
     fn flush_memtable(&self, memtable: &Arc<Memtable>) -> Result<()> {
-        let tables = self.write_memtable(memtable, memtable.last_sequence())?;
+        let tables = self.write_memtable(memtable, memtable.last_sequence(), &self.retentions())?;
         let view = self.view();
         let later = view.memtables().take_while(|other| !Arc::ptr_eq(other, memtable)).last();
         let log_start = later.map_or(memtable.log_start, |later| later.log_start);
@@ -68,11 +70,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes what a memtable holds as of `sequence` into tables, keyspace by keyspace.
+    /// Writes what a memtable holds as of `sequence`, but for what `retentions` let go, into tables, keyspace by keyspace.
     pub(crate) fn write_memtable(
         &self,
         memtable: &Arc<Memtable>,
         sequence: Sequence,
+        retentions: &Retentions,
     ) -> Result<Vec<Arc<Table>>> {
         let mut tables = Vec::new();
         for keyspace in 0..self.keyspaces.all().len() {
@@ -91,6 +94,8 @@ impl Engine {
                 if versioned {
                     versions.clear();
                     cursor.collect(&mut versions);
+                    // Tables may hold older versions, so deletions stay.
+                    retain(&mut versions, retentions.of(newest.key()), |_| false);
                     sorted.add(newest.key(), &versions)?;
                 } else {
                     sorted.add_plain(newest.key(), newest.value())?;

@@ -8,6 +8,7 @@ use super::engine::Engine;
 use super::flush::added;
 use super::write::{insert, validate};
 use crate::batch::WriteBatch;
+use crate::compaction::retention::Retentions;
 use crate::compaction::run::Sorted;
 use crate::entry::Versioned;
 use crate::error::{Error, Result};
@@ -132,7 +133,7 @@ impl Engine {
         // The batch goes through a memtable of its own; its writes are newer than the tables.
         let memtable = Arc::new(Memtable::new(self.keyspaces.all().len(), self.wal.end()));
         insert(&self.keyspaces, &memtable, &batch.encode(), first)?;
-        new.extend(self.write_memtable(&memtable, last)?);
+        new.extend(self.write_memtable(&memtable, last, &Retentions::default())?);
         let removed = self.claim_covered(spans);
         let ids: Vec<u64> = removed.iter().map(|removed| removed.id).collect();
         let edit = Edit { removed, added: added(&new, 0), flushed: Some(last), ..Edit::default() };

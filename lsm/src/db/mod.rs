@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -98,6 +99,13 @@ impl Db {
     /// batches all up to some point, of the logged ones all that were synced.
     pub fn write(&self, batch: WriteBatch, options: WriteOptions) -> Result<Sequence> {
         self.engine().write(batch, options)
+    }
+
+    /// How long a writer of so many bytes should wait before it writes them, because flushes and compactions are behind:
+    /// at most 200 ms, and nothing while they keep up. For callers who wait by themselves, in a place of their own choice,
+    /// and write with [`WriteOptions::UNLOGGED_UNPACED`]. A database that is closed delays nobody.
+    pub fn write_delay(&self, bytes: usize) -> Duration {
+        self.engine().write_delay(bytes)
     }
 
     /// The value of a key of an unversioned keyspace.

@@ -59,6 +59,7 @@ impl Engine {
                 Background::Manual => None,
                 Background::Threads(_) => options.background_bytes_per_second,
             })),
+            reserve_bytes: options.disk_reserve_bytes,
         };
         let version = open_tables(&tables, &keyspaces, &state)?;
         ask_for_indexes(&version, tables.cache.pinnable());

@@ -38,7 +38,7 @@ impl Engine {
         if batch.is_empty() {
             return Ok(self.visible.load(Ordering::Acquire));
         }
-        self.slow_down(batch.byte_len());
+        self.slow_down(batch.byte_len(), options.paced);
         let count = batch.len() as u64;
         let logged = options.wal || options.sync;
         if logged && batch.byte_len() > RECORD_BYTES_MAX {
@@ -145,9 +145,10 @@ impl Engine {
         pressure(view.sealed.len(), SEALED.0, SEALED.1).max(level0).max(0.0) as f32
     }
 
-    /// Slows a writer the more the further background work is behind; never stops it.
-    fn slow_down(&self, bytes: usize) {
-        let pressure = f64::from(f32::from_bits(self.pressure.load(Ordering::Relaxed)));
+    /// Slows a writer the more the further background work is behind; never stops it. One that paces itself is slowed only
+    /// where it should have been at its slowest.
+    fn slow_down(&self, bytes: usize, paced: bool) {
+        let pressure = self.pressure();
         if pressure <= 0.0 {
             return;
         }
@@ -156,17 +157,36 @@ impl Engine {
             let _ = self.step();
             return;
         }
+        if !paced && pressure < 1.0 {
+            return;
+        }
+        let delay = self.write_delay(bytes);
+        if !delay.is_zero() {
+            let mut signal = self.signal.lock();
+            self.progress.wait_for(&mut signal, delay);
+        }
+    }
+
+    /// How long a writer of so many bytes should wait first. Small delays are saved up, for one writer to wait for all.
+    pub(crate) fn write_delay(&self, bytes: usize) -> Duration {
+        let pressure = self.pressure();
+        if pressure <= 0.0 || self.options.background == Background::Manual {
+            return Duration::ZERO;
+        }
         let us = bytes as f64 / f64::from(1 << 20) * SLOWEST_US_PER_MIB * pressure * pressure;
         let owed = self.delay_us.fetch_add(us as u64 + 1, Ordering::Relaxed) + us as u64;
         if owed < DELAY_US_MIN {
-            return;
+            return Duration::ZERO;
         }
         self.delay_us.store(0, Ordering::Relaxed);
         let owed = owed.min(DELAY_US_MAX);
         self.counters.delayed_us.fetch_add(owed, Ordering::Relaxed);
         metrics::counter!("lsm_write_delay_us_total").increment(owed);
-        let mut signal = self.signal.lock();
-        self.progress.wait_for(&mut signal, Duration::from_micros(owed));
+        Duration::from_micros(owed)
+    }
+
+    fn pressure(&self) -> f64 {
+        f64::from(f32::from_bits(self.pressure.load(Ordering::Relaxed)))
     }
 }
 

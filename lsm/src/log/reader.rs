@@ -9,13 +9,16 @@ use env::disk::ReadFile;
 
 use super::options::Position;
 use super::recover::Place;
-use super::segment::{self, Frame, HEADER_BYTES_MAX, Header, RECORD_HEADER_BYTES_MAX};
+use super::segment::{self, Frame, HEADER_BYTES_MAX, Header};
 use crate::encryption::FileCipher;
 use crate::error::{Error, Result};
 use crate::sync::Mutex;
 
 /// Files kept open.
 const READERS_MAX: usize = 16;
+
+/// So much is read at first: most records whole, and of others how long they are.
+const FIRST_BYTES: usize = 4 << 10;
 
 /// The segments of a log that were read last.
 #[derive(Default)]
@@ -37,14 +40,18 @@ impl Readers {
         let Reader { file, cipher } = self.reader(place, position.segment, &path)?;
         let corrupt = || Error::corrupt(&path, position.offset, "the record does not check");
         let left = usize::try_from(written.saturating_sub(position.offset)).unwrap_or(usize::MAX);
-        let mut header = [0; RECORD_HEADER_BYTES_MAX];
-        let header = header.get_mut(..RECORD_HEADER_BYTES_MAX.min(left)).unwrap_or_default();
-        file.read_exact_at(position.offset, header).map_err(Error::io("read", &path))?;
-        let frame = Frame::parse(header, position.segment, position.offset)
+        let mut record = vec![0; left.min(FIRST_BYTES)];
+        file.read_exact_at(position.offset, &mut record).map_err(Error::io("read", &path))?;
+        let frame = Frame::parse(&record, position.segment, position.offset)
             .filter(|frame| frame.record_bytes() <= left);
         let frame = frame.ok_or_else(corrupt)?;
-        let mut record = vec![0; frame.record_bytes()];
-        file.read_exact_at(position.offset, &mut record).map_err(Error::io("read", &path))?;
+        let read = record.len().min(frame.record_bytes());
+        record.resize(frame.record_bytes(), 0);
+        if let Some(rest) = record.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            file.read_exact_at(position.offset + read as u64, rest).map_err(Error::io("read", &path))?;
+        }
+        // The caller may keep the record, and is not to keep more.
+        record.shrink_to_fit();
         frame
             .check(&Bytes::from(record), position.segment, position.offset)
             .and_then(|record| segment::open_payload(&record, position.offset, cipher.as_deref()))

@@ -1,5 +1,6 @@
 //! A node as a member of its cluster: the replicas it holds, and its life with the root range's leader.
 
+mod collect;
 mod find;
 mod forward;
 mod moves;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use proto::v1::error::Kind;
 use proto::v1::{
-    BatchResponse, DirectoryRequest, DirectoryResponse, JoinRequest, NodeHeartbeatRequest,
+    BatchResponse, DirectoryRequest, DirectoryResponse, Horizon, JoinRequest, NodeHeartbeatRequest,
     NodeHeartbeatResponse, RangeDescriptor, RangeStatus, ReplicaFailure,
 };
 use proto::{Code, Network, Status};
@@ -23,9 +24,9 @@ use crate::error::NodeError;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
 use crate::options::NodeOptions;
-use crate::raft::{Group, RaftHost, RaftOptions, Role};
+use crate::raft::{self, Group, RaftHost, RaftOptions, Role};
 use crate::range::state::descriptor;
-use crate::range::{Context, Replica};
+use crate::range::{Admission, Context, Replica};
 use crate::root::{Nodes, ROOT_RANGE, RootLink, RootTerm};
 use crate::store::{Store, introduction};
 use crate::tasks::Tasks;
@@ -68,6 +69,8 @@ pub(crate) struct Member {
     heartbeat_now: Notify,
     digests: Semaphore,
     checks: Semaphore,
+    /// What the root range's leader said last of how far history may go.
+    horizon: Mutex<Horizon>,
 }
 
 impl Member {
@@ -82,7 +85,7 @@ impl Member {
         raft_runtime: Option<tokio::runtime::Handle>,
     ) -> Result<Arc<Self>, NodeError> {
         let identity = store.identity();
-        let machine = Arc::new(Machine::open(store.db().clone())?);
+        let machine = Arc::new(Machine::open(store.db().clone(), options.newest_command_format)?);
         link.set_cluster(identity.cluster_id.clone());
         let addresses = link.addresses();
         addresses.set_own(identity.node_id, identity.generation);
@@ -106,6 +109,7 @@ impl Member {
             tasks,
             metrics,
             vitals,
+            admission: Admission::new(store.db().clone()),
         };
         let member = Arc::new(Self {
             introduction: introduction(options, &identity),
@@ -124,6 +128,7 @@ impl Member {
             heartbeat_now: Notify::new(),
             digests: Semaphore::new(DIGESTS_MAX),
             checks: Semaphore::new(CHECKS_MAX),
+            horizon: Mutex::default(),
         });
         // Where the others were when the root range last said so, as far as it is replicated here: a place to ask first.
         for node in member.machine.root().lock().nodes() {
@@ -136,6 +141,7 @@ impl Member {
         tasks.spawn_loop(member.clone().heartbeats());
         tasks.spawn_loop(member.clone().find());
         tasks.spawn_loop(member.clone().finish_changes());
+        tasks.spawn_loop(member.clone().collect());
         Ok(member)
     }
 
@@ -286,7 +292,7 @@ impl Member {
             generation: own.generation,
             led: self.led(),
             failed: self.failed(),
-            disk: None,
+            disk: Some(self.context.vitals.disk()),
         };
         match self.link.heartbeat(request).await {
             Ok(answer) => self.follow(answer).await,
@@ -299,6 +305,11 @@ impl Member {
 
     async fn follow(self: &Arc<Self>, answer: NodeHeartbeatResponse) {
         answer.nodes.iter().for_each(|node| self.addresses.take(&Whereabouts::of(node)));
+        let others = answer.nodes.iter().filter(|node| node.node_id != self.node_id);
+        self.context.vitals.learn(others.filter_map(|node| Some((node.node_id, node.disk?))));
+        if let Some(horizon) = answer.horizon {
+            self.follow_horizon(horizon);
+        }
         for wanted in answer.moves {
             if self.moving.lock().insert(wanted.range_id) {
                 let member = self.clone();
@@ -325,17 +336,23 @@ impl Member {
 
     /// The replicas here that must be replaced.
     fn failed(&self) -> Vec<ReplicaFailure> {
-        let held = self
-            .replicas()
-            .into_iter()
-            .filter_map(|replica| self.host.held(replica.cell.range_id()).zip(Some(replica)));
-        held.filter(|(held, _)| !held.failure.is_empty())
-            .map(|(held, replica)| ReplicaFailure {
-                range_id: replica.cell.range_id(),
-                replica_id: held.replica_id,
-                why: held.failure,
-            })
-            .collect()
+        let failures = self.host.failures().into_iter();
+        let wire = |failed: raft::ReplicaFailure| ReplicaFailure {
+            range_id: failed.range_id,
+            replica_id: failed.replica_id,
+            why: failed.why,
+        };
+        failures.map(wire).collect()
+    }
+
+    /// Has the ranges that this node leads keep no more than they must.
+    fn follow_horizon(&self, horizon: Horizon) {
+        *self.horizon.lock() = horizon;
+        for replica in self.replicas() {
+            if replica.cell.range_id() != ROOT_RANGE && replica.cell.serving().is_some() {
+                drop(self.context.tasks.spawn(async move { replica.follow_horizon(horizon).await }));
+            }
+        }
     }
 
     /// The ranges that this node serves.

@@ -1,7 +1,6 @@
 //! What the range layer gives to replication: how committed entries turn into writes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 use bytes::Bytes;
 use lsm::WriteBatch;
@@ -87,9 +86,30 @@ pub struct SnapshotSpan {
     pub versioned: bool,
 }
 
+/// Why a replica cannot go on: what it should apply, or the state that it has, cannot be read here.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A committed command that this program cannot read. To go on without it would make the replica another than the
+    /// others.
+    #[error("entry {index} cannot be read: {what}")]
+    Command {
+        /// The entry's index in the range's log.
+        index: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The range's state.
+    #[error("the range's state cannot be read: {0}")]
+    State(String),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] lsm::Error),
+}
+
 /// The state machine of all ranges of a store, as replication sees it.
 ///
-/// Calls for one range come one at a time and in the order of its log; calls for different ranges may overlap.
+/// Calls for one range come one at a time and in the order of its log; calls for different ranges may overlap. They come
+/// on threads that may block.
 ///
 /// # Invariants
 ///
@@ -101,7 +121,12 @@ pub trait Apply: Send + Sync + 'static {
     /// proposed it here. Replication adds the applied id and the membership to the same batch and writes it without WAL.
     ///
     /// The replies are sent after [`Apply::applied`]. An error stops the replica; nothing of the batch is written.
-    fn apply(&self, range_id: u64, entries: &[ApplyEntry], batch: &mut WriteBatch) -> io::Result<Vec<Bytes>>;
+    fn apply(
+        &self,
+        range_id: u64,
+        entries: &[ApplyEntry],
+        batch: &mut WriteBatch,
+    ) -> Result<Vec<Bytes>, ApplyError>;
 
     /// The batch that `entries` went into can be read.
     fn applied(&self, range_id: u64, entries: &[ApplyEntry]);
@@ -114,8 +139,12 @@ pub trait Apply: Send + Sync + 'static {
     /// an error refuses the snapshot.
     fn check_snapshot(&self, range_id: u64, spans: &[SnapshotSpan]) -> Result<(), String>;
 
-    /// All of the range's state was replaced: in-memory state built from it must be built anew.
-    fn snapshot_installed(&self, range_id: u64);
+    /// Whether this program can read a row without versions of a snapshot for this range; an error refuses the snapshot.
+    fn check_snapshot_row(&self, range_id: u64, key: &[u8], value: &[u8]) -> Result<(), String>;
+
+    /// What the engine holds of the range is another than before: in-memory state built from it must be built anew. An
+    /// error stops the replica.
+    fn state_replaced(&self, range_id: u64) -> Result<(), ApplyError>;
 
     /// A replica of the range that was unknown here came to be, because its leader sent a message for it.
     fn replica_added(&self, range_id: u64, replica_id: u64);

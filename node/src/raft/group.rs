@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use bytes::Bytes;
+use env::canary::{self, Canary};
+use env::clock::Instant;
 use env::watch;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
@@ -13,16 +15,17 @@ use openraft::errors::RaftError as ApiError;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError};
 use openraft::impls::OneshotResponder;
 use openraft::raft::Precondition;
-use openraft::{ChangeMembers, Instant, Raft, RaftMetrics, ReadPolicy, ServerState};
-
-use super::apply::{LogPoint, Membership, Replica, Store};
-use super::group_log::GroupLog;
-use super::lease::Lease;
-use super::machine::{Machine, Progress};
-use super::options::RaftTiming;
-use super::role::{ChangeError, ProposeError, Proposed, Role};
+use openraft::{ChangeMembers, Instant as _, Raft, RaftMetrics, ReadPolicy, ServerState};
 use parking_lot::Mutex;
 
+use super::apply::{LogPoint, Membership, Replica, Store};
+use super::fitness::Fitness;
+use super::group_log::GroupLog;
+use super::lease::Lease;
+use super::machine::{Machine, Tenure};
+use super::options::RaftTiming;
+use super::progress::Progress;
+use super::role::{ChangeError, ProposeError, Proposed, Role};
 use super::types::{Command, Types, log_id, membership, point};
 
 /// How long a new replica may get nothing, or its first snapshot, before it is given up.
@@ -44,14 +47,22 @@ pub struct Group {
     pub(super) raft: Raft<Types, Machine>,
     pub(super) log: Arc<GroupLog>,
     pub(super) progress: Arc<Progress>,
+    /// Whether the state machine still writes to the engine.
+    pub(super) tenure: Arc<Tenure>,
     pub(super) lease: Lease,
     pub(super) role: watch::Receiver<Role>,
     pub(super) applied: watch::Receiver<Option<LogPoint>>,
     pub(super) timing: RaftTiming,
-    /// It was here when the store was opened, and may have granted a lease that is forgotten now.
-    pub(super) recovered: bool,
+    /// Until then it does not vote: it was here before it was started, and may have granted a lease that is forgotten now.
+    pub(super) fenced_until: Option<Instant>,
     /// Another replica and its newest term that its own store has confirmed: (node, replica, term).
     pub(super) confirmed: Mutex<Option<(u64, u64, u64)>>,
+    /// Whether it is fit to lead.
+    pub(super) fitness: Mutex<Fitness>,
+    /// It is not, though others could be.
+    pub(super) unfit: AtomicBool,
+    /// Why it was given up, once it was.
+    pub(super) failure: Mutex<Option<String>>,
     /// A snapshot is being received.
     pub(super) receiving: AtomicBool,
     /// Counts the snapshots being sent.
@@ -125,10 +136,14 @@ impl Group {
     }
 
     /// Proves by a round to a quorum that this replica leads still, and waits until all that was committed before the
-    /// call is applied here.
-    pub async fn read_index(&self) -> Result<(), ProposeError> {
+    /// call is applied here. The term in which it was proven to lead.
+    pub async fn read_index(&self) -> Result<u64, ProposeError> {
         match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-            Ok(read) => self.wait_applied(read.read_log_id().index()).await,
+            Ok(read) => {
+                // A leader reads at the blank of its term or later.
+                let at = point(read.read_log_id().log_id());
+                self.wait_applied(at.index).await.map(|()| at.term)
+            }
             Err(ApiError::APIError(LinearizableReadError::ForwardToLeader(to))) => Err(self.not_leader(&to)),
             Err(ApiError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
                 Err(ProposeError::NotLeader { leader: None })
@@ -186,11 +201,6 @@ impl Group {
     /// The index of the entry that [`Group::membership`] is from; 0 if there is none.
     pub fn membership_index(&self) -> u64 {
         self.metrics().borrow_watched().membership_config.log_id().map_or(0, |id| id.index())
-    }
-
-    /// What has stopped the replica, if something has.
-    pub(super) fn stopped_by(&self) -> Option<String> {
-        self.metrics().borrow_watched().running_state.as_ref().err().map(ToString::to_string)
     }
 
     /// Whether `replica_id` belongs to the range as far as this replica knows, and is held by `node_id`.
@@ -400,9 +410,26 @@ impl Group {
         }
     }
 
+    /// Why the replica was given up, once it was: it has stopped, and stopped again after it was started once more.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().clone()
+    }
+
+    /// Gives the replica up.
+    pub(super) fn fail(&self, why: String) {
+        self.failure.lock().get_or_insert(why);
+    }
+
     /// How many bytes of log the range has in the shared log.
     pub fn log_bytes(&self) -> u64 {
         self.log.log_bytes()
+    }
+
+    /// Whether this replica must not vote yet: it may have granted a lease before it was started.
+    pub(super) fn is_fenced(&self) -> bool {
+        !canary::sings(Canary::LeaseWithoutFence)
+            && self.fenced_until.is_some_and(|until| env::clock::now() < until)
+            && !self.is_sole_voter()
     }
 
     /// Whether this replica alone decides.

@@ -1,19 +1,23 @@
 //! One group's part of the shared log: openraft's log storage and log reader.
 //!
-//! In memory: for every entry its term, size and place, and for those not applied yet (and some more) the entry
-//! itself. An append is readable when it returns; its callback comes when the writer has synced it. Only a vote waits.
+//! In memory: for every entry its term, size and place, and for the newest the entry itself; the others are read from
+//! the disk, on threads that may block. An append is readable when it returns; its callback comes when the writer has
+//! synced it. Only a vote waits.
 //!
 //! # Invariants
 //!
 //! - The group's records enter the shared log in the order of the changes made here: both happen under one lock.
-//! - An entry leaves the memory only when it is applied.
+//! - An entry is in memory until it is durable. What is durable leaves it once it is applied, or before, where all groups
+//!   of the store together hold too much: a replica that applies slowly costs no memory.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::{Stream, stream};
 use lsm::log::Position;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
@@ -22,7 +26,7 @@ use proto::v1::raft_record::Record;
 use tokio::sync::oneshot;
 
 use super::apply::LogPoint;
-use super::record::{Replayed, decode, encode};
+use super::record::{Placed, Replayed, decode, encode};
 use super::shared_log::SharedLog;
 use super::types::{Entry, LogId, Types, Vote, log_id};
 use super::wire::{entry_from_wire, entry_to_wire, log_id_to_wire, vote_to_wire};
@@ -30,8 +34,11 @@ use super::wire::{entry_from_wire, entry_to_wire, log_id_to_wire, vote_to_wire};
 /// Applied entries that stay in memory for followers a little behind, in bytes per group.
 const CACHE_BYTES: u64 = 1 << 20;
 
-/// The most that one read for replication returns, in bytes, and one entry: small beside what a link has on its way, so
-/// that a stream goes on while it waits for answers.
+/// The most that all groups of a store keep in memory but for what is not durable yet, in bytes.
+const CACHES_BYTES_MAX: u64 = 64 << 20;
+
+/// The most that one read returns, in bytes, and one entry: small beside what a link has on its way, so that a stream
+/// goes on while it waits for answers.
 const READ_BYTES_MAX: u64 = 256 << 10;
 
 struct Slot {
@@ -41,7 +48,6 @@ struct Slot {
     entry: Option<Entry>,
 }
 
-#[derive(Default)]
 struct State {
     vote: Option<Vote>,
     vote_at: Option<Position>,
@@ -50,13 +56,68 @@ struct State {
     /// The index of the first slot; of the next entry when there is none.
     first: u64,
     slots: VecDeque<Slot>,
+    /// The index of the next entry to apply.
+    unapplied: u64,
     /// No slot before this index has its entry in memory.
     cached_from: u64,
     cached_bytes: u64,
+    /// The same of all groups of the store.
+    caches_bytes: Arc<AtomicU64>,
     log_bytes: u64,
 }
 
 impl State {
+    fn new(caches_bytes: Arc<AtomicU64>) -> Self {
+        Self {
+            vote: None,
+            vote_at: None,
+            purged: None,
+            purged_at: None,
+            first: 0,
+            slots: VecDeque::new(),
+            unapplied: 0,
+            cached_from: 0,
+            cached_bytes: 0,
+            caches_bytes,
+            log_bytes: 0,
+        }
+    }
+
+    fn push(&mut self, slot: Slot) {
+        self.log_bytes += u64::from(slot.bytes);
+        if slot.entry.is_some() {
+            self.cached_bytes += u64::from(slot.bytes);
+            self.caches_bytes.fetch_add(u64::from(slot.bytes), Ordering::Relaxed);
+        }
+        self.slots.push_back(slot);
+    }
+
+    fn uncache(&mut self, bytes: u64) {
+        self.cached_bytes = self.cached_bytes.saturating_sub(bytes);
+        self.caches_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Lets entries go from memory, oldest first; those that are not applied only if they are durable.
+    fn evict(&mut self, is_durable: impl Fn(Position) -> bool) {
+        loop {
+            let crowded = self.caches_bytes.load(Ordering::Relaxed) > CACHES_BYTES_MAX;
+            let Some(slot) = self.slot(self.cached_from) else { return };
+            let may_go = if self.cached_from < self.unapplied {
+                crowded || self.cached_bytes > CACHE_BYTES
+            } else {
+                crowded && is_durable(slot.position)
+            };
+            if !may_go {
+                return;
+            }
+            let (index, bytes) = (self.cached_from, u64::from(slot.bytes));
+            if self.slot_mut(index).is_some_and(|slot| slot.entry.take().is_some()) {
+                self.uncache(bytes);
+            }
+            self.cached_from += 1;
+        }
+    }
+
     fn next(&self) -> u64 {
         self.first + self.slots.len() as u64
     }
@@ -72,7 +133,7 @@ impl State {
     fn forget(&mut self, slot: &Slot) {
         self.log_bytes = self.log_bytes.saturating_sub(u64::from(slot.bytes));
         if slot.entry.is_some() {
-            self.cached_bytes = self.cached_bytes.saturating_sub(u64::from(slot.bytes));
+            self.uncache(u64::from(slot.bytes));
         }
     }
 
@@ -126,7 +187,8 @@ enum Source {
 impl GroupLog {
     /// An empty log.
     pub(super) fn new(range_id: u64, replica_id: u64, shared: Arc<SharedLog>) -> Self {
-        Self { range_id, replica_id, shared, state: Mutex::default() }
+        let state = Mutex::new(State::new(shared.caches_bytes()));
+        Self { range_id, replica_id, shared, state }
     }
 
     /// The log that replay found.
@@ -142,13 +204,8 @@ impl GroupLog {
                 (None, None) => 0,
             };
             for placed in replayed.entries.into_values() {
-                state.log_bytes += u64::from(placed.bytes);
-                state.slots.push_back(Slot {
-                    term: placed.term,
-                    bytes: placed.bytes,
-                    position: placed.position,
-                    entry: None,
-                });
+                let Placed { term, bytes, position } = placed;
+                state.push(Slot { term, bytes, position, entry: None });
             }
             state.cached_from = state.next();
         }
@@ -202,13 +259,24 @@ impl GroupLog {
     /// The entries up to `index` are applied: their memory may go.
     pub(super) fn applied(&self, index: u64) {
         let mut state = self.state.lock();
-        while state.cached_bytes > CACHE_BYTES && state.cached_from <= index {
-            let cached_from = state.cached_from;
-            let Some(slot) = state.slot_mut(cached_from) else { break };
-            let freed = if slot.entry.take().is_some() { u64::from(slot.bytes) } else { 0 };
-            state.cached_bytes = state.cached_bytes.saturating_sub(freed);
-            state.cached_from += 1;
-        }
+        state.unapplied = index + 1;
+        state.evict(|position| self.shared.is_durable(position));
+    }
+
+    /// How many bytes of entries are in memory.
+    #[cfg(test)]
+    pub(super) fn cached_bytes(&self) -> u64 {
+        self.state.lock().cached_bytes
+    }
+
+    /// Purges by itself up to `index`, which is flushed: for a group that has stopped, whose entries nobody reads again.
+    pub(super) fn purge_flushed(&self, index: u64) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let Some(slot) = state.slot(index) else { return Ok(()) };
+        let upto = log_id(LogPoint { term: slot.term, index });
+        state.purge(upto);
+        state.purged_at = Some(self.append_quietly(Record::Purged(log_id_to_wire(&upto)))?);
+        Ok(())
     }
 
     /// How many bytes of entries the group has only before `cutoff`.
@@ -217,7 +285,7 @@ impl GroupLog {
         state.slots.iter().filter(|slot| slot.position < cutoff).map(|slot| u64::from(slot.bytes)).sum()
     }
 
-    /// Copies to the end of the log what the group needs and has only before `cutoff`.
+    /// Copies to the end of the log what the group needs and has only before `cutoff`. Blocks.
     pub(super) fn rewrite_before(&self, cutoff: Position) -> io::Result<()> {
         let old: Vec<(u64, u64, Position)> = {
             let mut state = self.state.lock();
@@ -265,35 +333,45 @@ impl GroupLog {
         self.shared.append_quietly(&encode(self.range_id, self.replica_id, true, record))
     }
 
-    /// The entries of `[start, end)` that there are, at least one of them, up to about `bytes_max`.
-    fn read(&self, start: u64, end: u64, bytes_max: u64) -> io::Result<Vec<Entry>> {
-        let sources: Vec<Source> = {
-            let state = self.state.lock();
-            let mut bytes = 0;
-            (start.max(state.first)..end.min(state.next()))
-                .map_while(|index| {
-                    let slot = state.slot(index)?;
-                    if bytes > bytes_max {
-                        return None;
-                    }
-                    bytes += u64::from(slot.bytes);
-                    Some(match &slot.entry {
-                        Some(entry) => Source::Memory(entry.clone()),
-                        None => Source::Disk { index, term: slot.term, position: slot.position },
-                    })
+    /// The entries of `[start, end)` that there are, at least one of them, up to about `bytes_max`. What is not in memory
+    /// is read on a thread that may block.
+    async fn read(self: &Arc<Self>, start: u64, end: u64, bytes_max: u64) -> io::Result<Vec<Entry>> {
+        let sources = self.sources(start, end, bytes_max);
+        if sources.iter().all(|source| matches!(source, Source::Memory(_))) {
+            return sources.into_iter().map(|source| self.entry(source)).collect();
+        }
+        let log = Arc::clone(self);
+        let reading = move || sources.into_iter().map(|source| log.entry(source)).collect();
+        env::task::blocking(reading).await.map_err(io::Error::other)?
+    }
+
+    /// Where the entries of `[start, end)` are found, up to about `bytes_max`.
+    fn sources(&self, start: u64, end: u64, bytes_max: u64) -> Vec<Source> {
+        let state = self.state.lock();
+        let mut bytes = 0;
+        (start.max(state.first)..end.min(state.next()))
+            .map_while(|index| {
+                let slot = state.slot(index)?;
+                if bytes > bytes_max {
+                    return None;
+                }
+                bytes += u64::from(slot.bytes);
+                Some(match &slot.entry {
+                    Some(entry) => Source::Memory(entry.clone()),
+                    None => Source::Disk { index, term: slot.term, position: slot.position },
                 })
-                .collect()
-        };
-        sources
-            .into_iter()
-            .map(|source| match source {
-                Source::Memory(entry) => Ok(entry),
-                Source::Disk { index, term, position } => self.read_disk(index, term, position),
             })
             .collect()
     }
 
-    /// The entry at `position`, or at its new place if it was moved in the meantime.
+    fn entry(&self, source: Source) -> io::Result<Entry> {
+        match source {
+            Source::Memory(entry) => Ok(entry),
+            Source::Disk { index, term, position } => self.read_disk(index, term, position),
+        }
+    }
+
+    /// The entry at `position`, or at its new place if it was moved in the meantime. Blocks.
     fn read_disk(&self, index: u64, term: u64, mut position: Position) -> io::Result<Entry> {
         loop {
             let error = match self.shared.read(position).and_then(|bytes| entry_of(&bytes)) {
@@ -312,6 +390,28 @@ impl GroupLog {
     }
 }
 
+impl Drop for GroupLog {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        state.uncache(state.cached_bytes);
+    }
+}
+
+/// The first index of a range, and the one after its last.
+fn bounds_of(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before + 1,
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last + 1,
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => u64::MAX,
+    };
+    (start, end)
+}
+
 fn entry_of(bytes: &[u8]) -> io::Result<Entry> {
     match decode(bytes).map_err(io::Error::other)?.record {
         Some(Record::Entry(entry)) => entry_from_wire(entry).map_err(io::Error::other),
@@ -328,17 +428,36 @@ impl RaftLogReader<Types> for LogStore {
         &mut self,
         range: RB,
     ) -> Result<Vec<Entry>, io::Error> {
-        let start = match range.start_bound() {
-            Bound::Included(start) => *start,
-            Bound::Excluded(before) => before + 1,
-            Bound::Unbounded => 0,
-        };
-        let end = match range.end_bound() {
-            Bound::Included(last) => last + 1,
-            Bound::Excluded(end) => *end,
-            Bound::Unbounded => u64::MAX,
-        };
-        self.0.read(start, end, u64::MAX)
+        let (start, end) = bounds_of(&range);
+        self.0.read(start, end, u64::MAX).await
+    }
+
+    /// What apply reads: a part at a time, however much there is.
+    async fn entries_stream<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = io::Result<Entry>> + OptionalSend {
+        let (start, end) = bounds_of(&range);
+        let first = (Arc::clone(&self.0), start, VecDeque::new());
+        stream::try_unfold(
+            first,
+            move |(log, next, mut ready): (Arc<GroupLog>, u64, VecDeque<Entry>)| async move {
+                if next == end {
+                    return Ok(None);
+                }
+                if ready.is_empty() {
+                    ready = log.read(next, end, READ_BYTES_MAX).await?.into();
+                }
+                match ready.pop_front() {
+                    Some(entry) if entry.log_id.index() == next => Ok(Some((entry, (log, next + 1, ready)))),
+                    Some(entry) => {
+                        let found = entry.log_id;
+                        Err(io::Error::other(format!("entry {next} is not in the log, but {found}")))
+                    }
+                    None => Ok(None),
+                }
+            },
+        )
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
@@ -346,7 +465,7 @@ impl RaftLogReader<Types> for LogStore {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
-        self.0.read(start, end, READ_BYTES_MAX)
+        self.0.read(start, end, READ_BYTES_MAX).await
     }
 }
 
@@ -399,11 +518,10 @@ impl RaftLogStorage<Types> for LogStore {
         let positions = self.0.shared.append(&records, move |result| callback.io_completed(result))?;
         for ((entry, record), position) in entries.into_iter().zip(&records).zip(positions) {
             let bytes = record.len() as u32;
-            state.log_bytes += u64::from(bytes);
-            state.cached_bytes += u64::from(bytes);
             let term = **entry.log_id.committed_leader_id();
-            state.slots.push_back(Slot { term, bytes, position, entry: Some(entry) });
+            state.push(Slot { term, bytes, position, entry: Some(entry) });
         }
+        state.evict(|position| self.0.shared.is_durable(position));
         Ok(())
     }
 

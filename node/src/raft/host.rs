@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use env::canary::{self, Canary};
 use env::clock::Instant;
 use env::task::{JoinHandle, Scope};
 use env::watch;
-use lsm::{Db, WriteBatch, WriteOptions};
+use lsm::{Db, WriteBatch};
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, Raft, ServerState, SnapshotPolicy};
 use parking_lot::{Mutex, RwLock};
@@ -23,9 +22,10 @@ use super::apply::{Apply, Replica, Store, state_key};
 use super::group::Group;
 use super::group_log::{GroupLog, LogStore};
 use super::lease::Lease;
-use super::machine::{Applied, Machine};
+use super::machine::Machine;
 use super::options::{GroupSeed, RaftOptions, RaftTiming};
 use super::peer::Peers;
+use super::progress::Applied;
 use super::record::{Replay, encode};
 use super::role::{RaftError, Role};
 use super::shared_log::SharedLog;
@@ -40,6 +40,8 @@ pub struct RaftHost {
     pub(super) cluster_id: Bytes,
     pub(super) timing: RaftTiming,
     pub(super) log_bytes_max: u64,
+    /// The disk is full: the log is kept as short as it can be.
+    short: AtomicBool,
     pub(super) network: Arc<dyn Network>,
     pub(super) addresses: Arc<Addresses>,
     runtime: Handle,
@@ -48,9 +50,9 @@ pub struct RaftHost {
     /// By range the newest replica id that was given up.
     removed: Mutex<BTreeMap<u64, u64>>,
     /// Held while a group comes or goes.
-    changing: tokio::sync::Mutex<()>,
-    /// Until then groups that were here at the start neither vote nor campaign.
-    fence_until: Instant,
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// By range when its replica was last started again after it had stopped.
+    pub(super) restarted: Mutex<BTreeMap<u64, Instant>>,
 }
 
 impl std::fmt::Debug for RaftHost {
@@ -60,6 +62,16 @@ impl std::fmt::Debug for RaftHost {
 }
 
 impl RaftHost {
+    /// While the disk is full the log is freed as soon as it is flushed; followers that lag are sent snapshots.
+    pub fn keep_log_short(&self, short: bool) {
+        self.short.store(short, Ordering::Relaxed);
+    }
+
+    /// What the log is kept below, now.
+    pub(super) fn log_bytes_max(&self) -> u64 {
+        if self.short.load(Ordering::Relaxed) { self.log_bytes_max / 8 } else { self.log_bytes_max }
+    }
+
     /// Opens the shared log and starts every group found in it. A group may apply entries before this returns.
     pub async fn open(options: RaftOptions, apply: Arc<dyn Apply>) -> Result<Arc<Self>, RaftError> {
         let mut replay = Replay::default();
@@ -85,6 +97,7 @@ impl RaftHost {
             cluster_id: options.cluster_id,
             timing,
             log_bytes_max: options.log_bytes_max,
+            short: AtomicBool::new(false),
             network: options.network,
             addresses: options.addresses,
             runtime: options.runtime.unwrap_or_else(Handle::current),
@@ -92,16 +105,16 @@ impl RaftHost {
             groups: RwLock::default(),
             removed: Mutex::new(replay.removed.clone()),
             changing: tokio::sync::Mutex::new(()),
-            fence_until: env::clock::now() + timing.election_max + timing.restart_margin,
+            restarted: Mutex::default(),
         });
         host.forget_removed(&replay)?;
-        let recovered: Vec<u64> = replay.groups.keys().copied().collect();
+        let fence = env::clock::now() + timing.election_max + timing.restart_margin;
         for (range_id, replayed) in replay.groups {
             let log = GroupLog::replayed(range_id, replayed, Arc::clone(&host.log));
-            host.start(Arc::new(log), true).await?;
+            host.start(Arc::new(log), Some(fence)).await?;
         }
-        host.spawn(Self::lift_fence(Arc::downgrade(&host), recovered));
         host.spawn(Self::tidy(Arc::downgrade(&host)));
+        host.spawn(Self::watch_fitness(Arc::downgrade(&host)));
         Ok(host)
     }
 
@@ -138,7 +151,7 @@ impl RaftHost {
             return Err(RaftError::Removed { range_id, replica_id });
         }
         let log = GroupLog::new(range_id, replica_id, Arc::clone(&self.log));
-        self.start(Arc::new(log), false).await
+        self.start(Arc::new(log), None).await
     }
 
     /// Stops the replica of `range_id`, drops its log and its state, and never again takes a replica id up to its own.
@@ -151,9 +164,13 @@ impl RaftHost {
         let record = encode(range_id, replica_id, false, Record::Removed(true));
         self.log.append_durably(record).await.map_err(RaftError::Log)?;
         self.removed.lock().insert(range_id, replica_id);
-        self.drop_state(range_id)?;
-        self.apply.snapshot_installed(range_id);
-        Ok(())
+        let host = Arc::clone(self);
+        let dropping = env::task::blocking(move || {
+            // openraft's worker may be at work still, and has more to do.
+            group.tenure.end();
+            host.drop_state(range_id)
+        });
+        dropping.await.map_err(|error| RaftError::Group { range_id, message: error.to_string() })?
     }
 
     /// The group of `range_id`, if this store holds a replica of it.
@@ -172,7 +189,7 @@ impl RaftHost {
         // One after the other: each looks at what replication publishes, and nobody may look twice at a time.
         let term = group.metrics().borrow_watched().vote.leader_id.term;
         let changing = group.membership().is_joint();
-        let failure = group.stopped_by().unwrap_or_default();
+        let failure = group.failure().or_else(|| group.damage()).unwrap_or_default();
         Some(proto::v1::RangeStatus {
             term,
             applied_index: group.applied_index(),
@@ -212,14 +229,6 @@ impl RaftHost {
         }
     }
 
-    /// Whether `group` must not vote yet: it may have granted a lease before the process started.
-    pub(super) fn is_fenced(&self, group: &Group) -> bool {
-        !canary::sings(Canary::LeaseWithoutFence)
-            && group.recovered
-            && env::clock::now() < self.fence_until
-            && !group.is_sole_voter()
-    }
-
     /// Spawns on replication's runtime, in the scope of this host's node.
     pub(super) fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
@@ -232,20 +241,6 @@ impl RaftHost {
     /// The replicas that are gone, newest replica id by range.
     pub(super) fn removed(&self) -> Vec<(u64, u64)> {
         self.removed.lock().iter().map(|(range, replica)| (*range, *replica)).collect()
-    }
-
-    /// Does not keep the store by itself while it waits.
-    async fn lift_fence(host: Weak<Self>, recovered: Vec<u64>) {
-        let Some(until) = host.upgrade().map(|host| host.fence_until) else { return };
-        if !canary::sings(Canary::LeaseWithoutFence) {
-            env::clock::sleep_until(until).await;
-        }
-        let Some(host) = host.upgrade() else { return };
-        for range_id in recovered {
-            if let Some(group) = host.group(range_id) {
-                group.raft.runtime_config().elect(true);
-            }
-        }
     }
 
     /// Removes state of replicas whose removal was recorded before it was done, and finds state without a log.
@@ -269,33 +264,49 @@ impl RaftHost {
         Ok(())
     }
 
+    /// Drops what the engine holds of a range, with the tables that hold nothing else: whatever is wrong with them goes
+    /// too. Blocks.
     fn drop_state(&self, range_id: u64) -> Result<(), RaftError> {
         let mut batch = WriteBatch::new();
-        for span in self.apply.snapshot_spans(range_id) {
-            batch.delete_range(&span.start, &span.end);
-        }
         batch.delete(&state_key(range_id));
-        self.db.write(batch, WriteOptions::UNLOGGED)?;
-        Ok(())
+        let spans = self.apply.snapshot_spans(range_id);
+        let spans: Vec<(Bytes, Bytes)> = spans.into_iter().map(|span| (span.start, span.end)).collect();
+        self.db.flush()?;
+        self.db.excise_and_ingest(&spans, Vec::new(), batch)?;
+        let replaced = self.apply.state_replaced(range_id);
+        replaced.map_err(|error| RaftError::Group { range_id, message: error.to_string() })
     }
 
-    async fn start(self: &Arc<Self>, log: Arc<GroupLog>, recovered: bool) -> Result<Arc<Group>, RaftError> {
+    /// Starts a replica from what its log and the engine hold; one that was here before neither votes nor campaigns before
+    /// `fence`.
+    pub(super) async fn start(
+        self: &Arc<Self>,
+        log: Arc<GroupLog>,
+        fence: Option<Instant>,
+    ) -> Result<Arc<Group>, RaftError> {
         let range_id = log.range_id();
         let host = Arc::clone(self);
-        let started = self.spawn(async move { host.start_here(log, recovered).await });
+        let started = self.spawn(async move { host.start_here(log, fence).await });
         let group = started
             .await
             .map_err(|error| RaftError::Group { range_id, message: error.to_string() })?
             .map_err(|message| RaftError::Group { range_id, message })?;
         self.groups.write().insert(range_id, Arc::clone(&group));
+        self.spawn(Self::supervise(Arc::downgrade(self), Arc::downgrade(&group)));
         Ok(group)
     }
 
-    async fn start_here(self: Arc<Self>, log: Arc<GroupLog>, recovered: bool) -> Result<Arc<Group>, String> {
+    async fn start_here(
+        self: Arc<Self>,
+        log: Arc<GroupLog>,
+        fence: Option<Instant>,
+    ) -> Result<Arc<Group>, String> {
         let (range_id, replica_id) = (log.range_id(), log.replica_id());
-        let machine = Machine::open(self.db.clone(), Arc::clone(&self.apply), Arc::clone(&log))?;
+        let (db, apply, own_log) = (self.db.clone(), Arc::clone(&self.apply), Arc::clone(&log));
+        let opening = env::task::blocking(move || Machine::open(db, apply, own_log));
+        let machine = opening.await.map_err(|error| error.to_string())??;
         reconcile(&log, &machine)?;
-        let progress = machine.progress();
+        let (progress, tenure) = (machine.progress(), machine.tenure());
         let sending = Arc::new(AtomicUsize::new(0));
         let peers = Peers {
             cluster_id: self.cluster_id.clone(),
@@ -305,7 +316,7 @@ impl RaftHost {
             addresses: Arc::clone(&self.addresses),
             sending: Arc::clone(&sending),
         };
-        let config = Arc::new(config(range_id, &self.timing, !recovered)?);
+        let config = Arc::new(config(range_id, &self.timing, fence.is_none())?);
         let raft = Raft::new(replica_id, config, peers, LogStore(Arc::clone(&log)), machine)
             .await
             .map_err(|error| error.to_string())?;
@@ -318,13 +329,17 @@ impl RaftHost {
             raft,
             log,
             progress,
+            tenure,
             timing: self.timing,
-            recovered,
+            fenced_until: fence,
             confirmed: Mutex::default(),
+            fitness: Mutex::default(),
+            unfit: AtomicBool::new(false),
+            failure: Mutex::default(),
             receiving: AtomicBool::new(false),
             sending,
         });
-        if recovered {
+        if fence.is_some() {
             let sole = group
                 .raft
                 .with_raft_state(move |state| {
@@ -389,6 +404,8 @@ fn config(range_id: u64, timing: &RaftTiming, elect: bool) -> Result<Config, Str
         max_payload_entries: 1024,
         replication_lag_threshold: 1000,
         log_stage_capacity: Some(8),
+        // The core, and with it heartbeats and votes, waits where this is full: apply may be behind for long.
+        state_machine_channel_size: Some(1 << 16),
         backoff: "50ms 100ms 200ms ..800ms".to_owned(),
         ..Config::default()
     }

@@ -10,13 +10,14 @@
 //! ```text
 //! propose ─▶ openraft core ─┬▶ group_log ─▶ shared_log ─▶ lsm::log  (one write, one fdatasync for all groups)
 //!                           ├▶ peer ─▶ NodeService::raft_append ─▶ followers (serve)
-//!                           └▶ machine ─▶ Apply ─▶ lsm::Db    (one batch without WAL: effects + applied state)
+//!                           └▶ machine ─▶ Apply ─▶ lsm::Db    (one batch without WAL: effects + applied state; on threads that may block)
 //! ```
 //!
 //! After a crash the engine is a consistent prefix of what was applied; each group replays its log from the applied
 //! id found there. So the log is purged only behind what the engine has flushed.
 
 mod apply;
+mod fitness;
 mod group;
 mod group_log;
 mod host;
@@ -24,6 +25,7 @@ mod lease;
 mod machine;
 mod options;
 mod peer;
+mod progress;
 mod record;
 mod requests;
 mod role;
@@ -34,16 +36,21 @@ mod sense;
 mod serve;
 mod shared_log;
 mod snapshot;
+mod step_down;
+mod supervise;
 mod tidy;
 mod types;
 mod wire;
 
-pub use apply::{Apply, ApplyEntry, LogPoint, Membership, Replica, SnapshotSpan, Store, state_key};
+pub use apply::{
+    Apply, ApplyEntry, ApplyError, LogPoint, Membership, Replica, SnapshotSpan, Store, state_key,
+};
 pub use group::Group;
 pub use host::RaftHost;
 pub use options::{GroupSeed, RaftOptions, RaftTiming};
 pub use role::{ChangeError, ProposeError, Proposed, RaftError, Role};
 pub(crate) use shared_log::raft_log_options;
+pub use supervise::ReplicaFailure;
 
 #[cfg(test)]
 mod tests;

@@ -21,13 +21,13 @@ use proto::{RequestStream, ResponseStream, Status, v1};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::apply::SnapshotSpan;
+use super::apply::{LogPoint, SnapshotSpan};
 use super::group::Group;
 use super::host::RaftHost;
 use super::role::RaftError;
 use super::sense::{append_request, leader_vote, malformed, snapshot_meta, transfer_request, vote_request};
 use super::snapshot::{Incoming, ReceiveError, Receiver, SnapshotData};
-use super::types::{Types, Vote};
+use super::types::{LogId, Types, Vote, point};
 use super::wire::{FORMAT, log_id_to_wire, vote_to_wire};
 
 /// Answers that wait for a slow sender of requests.
@@ -42,7 +42,7 @@ impl RaftHost {
         let target = request.target.as_ref().ok_or_else(|| malformed("no target"))?;
         let group = self.target(target)?.ok_or_else(|| Status::not_found("no such replica here"))?;
         let rpc = vote_request(target, &request)?;
-        if !request.leadership_transfer && self.is_fenced(&group) {
+        if !request.leadership_transfer && group.is_fenced() {
             return Err(Status::unavailable("this store has just started and does not vote yet"));
         }
         self.check_candidate(&group, target, rpc.vote.leader_id.term).await?;
@@ -139,6 +139,7 @@ impl RaftHost {
         if own > vote {
             return Ok(v1::RaftSnapshotResponse { vote: Some(vote_to_wire(&own)) });
         }
+        check_committed(&group, meta.last_log_id.as_ref())?;
         let spans: Vec<SnapshotSpan> = head
             .spans
             .into_iter()
@@ -147,37 +148,14 @@ impl RaftHost {
         self.apply.check_snapshot(group.range_id(), &spans).map_err(Status::failed_precondition)?;
         let _receiving =
             Receiving::begin(&group).ok_or_else(|| Status::aborted("a snapshot is on its way already"))?;
-        let incoming = self.build(spans, chunks).await?;
+        let (apply, range_id) = (Arc::clone(&self.apply), group.range_id());
+        let check_row = move |key: &[u8], value: &[u8]| apply.check_snapshot_row(range_id, key, value);
+        let receiver = Receiver::new(self.db.clone(), spans, Box::new(check_row)).map_err(refused)?;
+        let incoming = build(receiver, chunks).await?;
         tracing::info!(range_id = group.range_id(), replica_id = group.replica_id(), ?meta.last_log_id, "installing a snapshot");
         let snapshot = openraft::Snapshot { meta, snapshot: SnapshotData::Incoming(incoming) };
         let response = group.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
         Ok(v1::RaftSnapshotResponse { vote: Some(vote_to_wire(&response.vote)) })
-    }
-
-    /// Builds tables from all chunks, on threads where that does not hold up the groups.
-    async fn build(
-        &self,
-        spans: Vec<SnapshotSpan>,
-        mut chunks: RequestStream<v1::RaftSnapshotChunk>,
-    ) -> Result<Incoming, Status> {
-        let mut receiver = Receiver::new(self.db.clone(), spans).map_err(refused)?;
-        let mut count = 0;
-        while let Some(chunk) = chunks.next().await {
-            if let Some(end) = chunk.end {
-                if end.chunks != count {
-                    return Err(malformed("chunks are missing"));
-                }
-                let finished = env::task::blocking(move || receiver.finish(end.rows)).await;
-                return finished.map_err(|_| Status::unavailable("the store is stopping"))?.map_err(refused);
-            }
-            if crc32c::crc32c(&chunk.rows) != chunk.crc32c {
-                return Err(Status::data_loss("a chunk does not check"));
-            }
-            count += 1;
-            let added = env::task::blocking(move || receiver.add(chunk.rows).map(|()| receiver)).await;
-            receiver = added.map_err(|_| Status::unavailable("the store is stopping"))?.map_err(refused)?;
-        }
-        Err(malformed("the end is missing"))
     }
 
     /// Answers `NodeService::raft_transfer`.
@@ -189,6 +167,9 @@ impl RaftHost {
         let group = self.target(target)?.ok_or_else(|| Status::not_found("no such replica here"))?;
         let rpc = transfer_request(target, &request)?;
         self.check_leader(Some(&group), target, rpc.from_leader()).await?;
+        if group.is_unfit() {
+            return Err(Status::failed_precondition("the replica is not fit to lead"));
+        }
         match group.raft.handle_transfer_leader(rpc).await {
             Ok(Ok(())) => Ok(v1::RaftTransferResponse {}),
             Ok(Err(refused)) => Err(Status::failed_precondition(refused.to_string())),
@@ -234,6 +215,30 @@ impl RaftHost {
     }
 }
 
+/// Builds tables from all chunks, on threads where that does not hold up the groups.
+async fn build(
+    mut receiver: Receiver,
+    mut chunks: RequestStream<v1::RaftSnapshotChunk>,
+) -> Result<Incoming, Status> {
+    let mut count = 0;
+    while let Some(chunk) = chunks.next().await {
+        if let Some(end) = chunk.end {
+            if end.chunks != count {
+                return Err(malformed("chunks are missing"));
+            }
+            let finished = env::task::blocking(move || receiver.finish(end.rows)).await;
+            return finished.map_err(|_| Status::unavailable("the store is stopping"))?.map_err(refused);
+        }
+        if crc32c::crc32c(&chunk.rows) != chunk.crc32c {
+            return Err(Status::data_loss("a chunk does not check"));
+        }
+        count += 1;
+        let added = env::task::blocking(move || receiver.add(chunk.rows).map(|()| receiver)).await;
+        receiver = added.map_err(|_| Status::unavailable("the store is stopping"))?.map_err(refused)?;
+    }
+    Err(malformed("the end is missing"))
+}
+
 /// Stops a task when whoever waits for it goes away.
 struct AbortOnDrop(tokio::task::AbortHandle);
 
@@ -258,6 +263,17 @@ impl Drop for Receiving<'_> {
     }
 }
 
+/// Refuses a snapshot that does not agree with what is committed here: openraft takes it for granted.
+fn check_committed(group: &Group, last: Option<&LogId>) -> Result<(), Status> {
+    let committed = group.metrics().borrow_watched().local_committed.as_ref().map(point);
+    let contradicts =
+        |last: LogPoint| committed.is_some_and(|committed| last > committed && last.index <= committed.index);
+    if last.map(point).is_some_and(contradicts) {
+        return Err(malformed("a snapshot contradicts what is committed here"));
+    }
+    Ok(())
+}
+
 fn append_to_wire(result: StreamAppendResult<Types>) -> v1::RaftAppendResponse {
     let (result, conflict_at) = match result {
         Ok(Some(matched)) => (Answer::Matched(log_id_to_wire(&matched)), None),
@@ -275,6 +291,10 @@ fn stopped(error: impl std::fmt::Display) -> Status {
 fn refused(error: ReceiveError) -> Status {
     match error {
         ReceiveError::Malformed(_) => Status::invalid_argument(error.to_string()),
+        ReceiveError::Unreadable(_) => {
+            tracing::error!(%error, "a snapshot is refused");
+            Status::failed_precondition(error.to_string())
+        }
         ReceiveError::Engine(_) => Status::internal(error.to_string()),
     }
 }

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,12 @@ pub(super) struct SharedLog {
     log: Log,
     /// Wakes the task that writes in a simulation.
     appended: Arc<Notify>,
+    /// What all groups keep in memory of it.
+    caches_bytes: Arc<AtomicU64>,
+    /// Appends that somebody waits for.
+    begun: AtomicU64,
+    /// Those of them that are done.
+    done: Arc<AtomicU64>,
 }
 
 impl SharedLog {
@@ -38,7 +45,8 @@ impl SharedLog {
         if simulated {
             env::task::spawn(write_slowly(log.clone(), Arc::clone(&appended)));
         }
-        Ok(Arc::new(Self { log, appended }))
+        let (caches_bytes, begun, done) = (Arc::default(), AtomicU64::new(0), Arc::default());
+        Ok(Arc::new(Self { log, appended, caches_bytes, begun, done }))
     }
 
     /// Appends records; `done` is called when they are durable, or never will be. Calls come in order, and each says
@@ -48,7 +56,12 @@ impl SharedLog {
         records: &[Vec<u8>],
         done: impl FnOnce(io::Result<()>) + Send + 'static,
     ) -> io::Result<Vec<Position>> {
-        let done = Box::new(move |result: lsm::Result<()>| done(result.map_err(io::Error::other)));
+        let count = Arc::clone(&self.done);
+        let done = Box::new(move |result: lsm::Result<()>| {
+            count.fetch_add(1, Ordering::Release);
+            done(result.map_err(io::Error::other));
+        });
+        self.begun.fetch_add(1, Ordering::Release);
         let positions = self.log.append_with(records, done).map_err(io::Error::other)?;
         self.appended.notify_one();
         Ok(positions)
@@ -74,7 +87,23 @@ impl SharedLog {
         receiver.await.map_err(|_| closed())?
     }
 
-    /// The record at `position`.
+    /// Counts the bytes that all groups keep in memory.
+    pub(super) fn caches_bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.caches_bytes)
+    }
+
+    /// Whether the record at `position` is known to be durable.
+    pub(super) fn is_durable(&self, position: Position) -> bool {
+        self.log.is_durable(position)
+    }
+
+    /// How many appends that somebody waits for were begun, and how many of them are done.
+    pub(super) fn appends(&self) -> (u64, u64) {
+        let done = self.done.load(Ordering::Acquire);
+        (self.begun.load(Ordering::Acquire), done)
+    }
+
+    /// The record at `position`. Blocks.
     pub(super) fn read(&self, position: Position) -> io::Result<Bytes> {
         self.log.read_at(position).map_err(io::Error::other)
     }
@@ -110,10 +139,12 @@ async fn write_slowly(log: Log, appended: Arc<Notify>) {
     loop {
         appended.notified().await;
         env::clock::sleep(Duration::from_micros(env::random::below(500))).await;
+        let writing = log.clone();
         // What fails here fails again below, and is told to all who wait.
-        let _ = log.write_out();
+        let _ = env::task::blocking(move || writing.write_out()).await;
         env::clock::sleep(Duration::from_micros(env::random::below(3000))).await;
-        if log.write_pending().is_err() {
+        let syncing = log.clone();
+        if !matches!(env::task::blocking(move || syncing.write_pending()).await, Ok(Ok(_))) {
             return;
         }
     }

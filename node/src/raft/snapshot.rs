@@ -152,10 +152,16 @@ pub(super) enum ReceiveError {
     /// The sender's fault.
     #[error("malformed snapshot: {0}")]
     Malformed(&'static str),
+    /// A row that this program cannot read.
+    #[error("a row of the snapshot cannot be read: {0}")]
+    Unreadable(String),
     /// The engine's.
     #[error(transparent)]
     Engine(#[from] lsm::Error),
 }
+
+/// Says what is wrong with a row without versions.
+pub(super) type CheckRow = Box<dyn Fn(&[u8], &[u8]) -> Result<(), String> + Send>;
 
 /// Builds tables from chunks. Dropped halfway it leaves nothing behind.
 pub(super) struct Receiver {
@@ -166,17 +172,23 @@ pub(super) struct Receiver {
     builder: Option<TableBuilder>,
     tables: Vec<TableFile>,
     rows: u64,
+    check_row: CheckRow,
 }
 
 impl Receiver {
-    /// Takes a snapshot that consists of `spans`.
-    pub(super) fn new(db: Db, spans: Vec<SnapshotSpan>) -> Result<Self, ReceiveError> {
+    /// Takes a snapshot that consists of `spans` and whose rows without versions `check_row` can read.
+    pub(super) fn new(db: Db, spans: Vec<SnapshotSpan>, check_row: CheckRow) -> Result<Self, ReceiveError> {
         for span in &spans {
-            if span.start >= span.end || span.start.first() != span.end.first() && span.end.len() != 1 {
+            if span.start >= span.end || !within_keyspace(span) {
                 return Err(ReceiveError::Malformed("a span is empty or reaches over keyspaces"));
             }
         }
-        Ok(Self { db, spans, at: 0, builder: None, tables: Vec::new(), rows: 0 })
+        for (n, span) in spans.iter().enumerate() {
+            if spans.iter().skip(n + 1).any(|other| span.start < other.end && other.start < span.end) {
+                return Err(ReceiveError::Malformed("spans overlap"));
+            }
+        }
+        Ok(Self { db, spans, at: 0, builder: None, tables: Vec::new(), rows: 0, check_row })
     }
 
     /// Adds a chunk's rows. Writes to the disk.
@@ -199,7 +211,10 @@ impl Receiver {
                 }
             };
             match (kind, value) {
-                (PLAIN, Some(value)) => builder.put(&key, &value)?,
+                (PLAIN, Some(value)) => {
+                    (self.check_row)(&key, &value).map_err(ReceiveError::Unreadable)?;
+                    builder.put(&key, &value)?
+                }
                 (VERSION | DELETION, value) => builder.put_at(&key, timestamp, value.as_deref())?,
                 _ => return Err(ReceiveError::Malformed("a row of unknown kind")),
             }
@@ -236,6 +251,12 @@ impl Receiver {
         }
         Ok(())
     }
+}
+
+/// Whether a span's keys have all the same first byte.
+fn within_keyspace(span: &SnapshotSpan) -> bool {
+    let (Some(first), Some(last)) = (span.start.first(), span.end.first()) else { return false };
+    first == last || span.end.len() == 1 && first.checked_add(1) == Some(*last)
 }
 
 fn take_u64(rows: &mut Bytes) -> Result<u64, ReceiveError> {

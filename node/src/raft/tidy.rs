@@ -21,6 +21,9 @@ use super::record::encode;
 /// How often the log is looked at.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// How long after a failure it is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// openraft hears of a newer flushed state once it is so many entries ahead.
 const SNAPSHOT_EVERY: u64 = 1000;
 
@@ -34,8 +37,8 @@ impl RaftHost {
             env::clock::sleep(EVERY).await;
             let Some(host) = host.upgrade() else { return };
             if let Err(error) = host.tidy_once().await {
-                tracing::error!(%error, "the raft log could not be tidied");
-                return;
+                tracing::error!(%error, "the raft log could not be tidied; it is tried again");
+                env::clock::sleep(AGAIN).await;
             }
         }
     }
@@ -52,7 +55,7 @@ impl RaftHost {
         }
         let segments = self.log.segments();
         let total: u64 = segments.iter().map(|segment| segment.bytes).sum();
-        if total <= self.log_bytes_max {
+        if total <= self.log_bytes_max() {
             return Ok(());
         }
         // The oldest segments go, down to three quarters of the bound; never the one that is being written.
@@ -62,12 +65,12 @@ impl RaftHost {
             let [oldest, next] = pair else { break };
             left -= oldest.bytes;
             cutoff = Some(Position { segment: next.number, offset: 0 });
-            if left <= self.log_bytes_max / 4 * 3 {
+            if left <= self.log_bytes_max() / 4 * 3 {
                 break;
             }
         }
         match cutoff {
-            Some(cutoff) => self.free_before(cutoff, total - left, total > self.log_bytes_max * 4).await,
+            Some(cutoff) => self.free_before(cutoff, total - left, total > self.log_bytes_max() * 4).await,
             None => Ok(()),
         }
     }
@@ -79,18 +82,25 @@ impl RaftHost {
         let mut unflushed = false;
         for group in self.groups() {
             let before = group.log.bytes_before(cutoff);
-            live += before;
+            if group.failure().is_none() {
+                // What a replica that was given up leaves is rewritten however much it is: it grows no more.
+                live += before;
+            }
             let sending = group.sending.load(Ordering::Relaxed) > 0;
-            if before <= self.log_bytes_max / REWRITE_FRACTION || sending && !urgent {
+            if before <= self.log_bytes_max() / REWRITE_FRACTION || sending && !urgent {
                 continue;
             }
             let durable = self.db.sequence_durable();
             let flushed = group.progress.flushed(durable).id.map(|id| id.index());
             unflushed |= flushed < group.progress.applied().map(|point| point.index);
-            if let Some(flushed) = flushed {
-                // A group that has stopped needs no tidying.
-                let _ = group.raft.trigger().snapshot().await;
-                let _ = group.raft.trigger().purge_log(flushed).await;
+            match flushed {
+                Some(flushed) if group.failure().is_some() => group.log.purge_flushed(flushed)?,
+                Some(flushed) => {
+                    // A group that has just stopped is started again first.
+                    let _ = group.raft.trigger().snapshot().await;
+                    let _ = group.raft.trigger().purge_log(flushed).await;
+                }
+                None => {}
             }
         }
         if live > bytes / 2 {
@@ -104,7 +114,8 @@ impl RaftHost {
             return Ok(());
         }
         for group in self.groups() {
-            group.log.rewrite_before(cutoff)?;
+            let log = Arc::clone(&group.log);
+            env::task::blocking(move || log.rewrite_before(cutoff)).await.map_err(io::Error::other)??;
         }
         for (range_id, replica_id) in self.removed() {
             self.log.append_quietly(&encode(range_id, replica_id, true, Record::Removed(true)))?;

@@ -23,11 +23,19 @@ impl Replica {
     /// Answers a batch that was sent to this range.
     pub(crate) async fn batch(&self, request: BatchRequest) -> BatchResponse {
         let mut results = Vec::with_capacity(request.operations.len());
-        let error = self.evaluate(request, &mut results).await.err();
+        let error = self.evaluate(request, &mut results).await.err().map(|refusal| self.elsewhere(refusal));
         if let Some(error) = &error {
             count(error, &self.context.metrics);
         }
         BatchResponse { results, error: error.map(Refusal::into_wire) }
+    }
+
+    /// What this replica cannot read another may, who is to lead then.
+    fn elsewhere(&self, refusal: Refusal) -> Refusal {
+        match refusal {
+            Refusal::Damaged(why) if self.group.report_damage(&why) => Refusal::NotLeader(None),
+            refusal => refusal,
+        }
     }
 
     async fn evaluate(
@@ -76,6 +84,9 @@ impl Replica {
             let leader = self.group.role().leader.map_or(0, |leader| leader.store.node_id);
             return Err(Refusal::StaleRange(vec![descriptor(state, leader)]));
         }
+        if self.group.is_unfit() {
+            return Err(Refusal::NotLeader(None));
+        }
         self.prove_leadership(serving.term).await?;
         Ok(serving)
     }
@@ -115,6 +126,7 @@ impl Evaluation<'_> {
             Operation::Validate(validate) => OperationResult::Validate(self.validate(validate).await?),
             Operation::Release(release) => OperationResult::Release(self.release(&release)?),
             Operation::Heartbeat(heartbeat) => OperationResult::Heartbeat(self.heartbeat(heartbeat)),
+            Operation::Reclaim(reclaim) => OperationResult::Reclaim(self.reclaim(reclaim).await?),
             Operation::Prewrite(_) | Operation::Resolve(_) | Operation::Recover(_) => {
                 return Err(Refusal::Unsupported("transactions over several ranges".to_owned()));
             }
@@ -137,7 +149,7 @@ fn count(refusal: &Refusal, metrics: &Metrics) {
     let counter = match refusal {
         Refusal::Conflict { .. } => &metrics.conflicts,
         Refusal::Deadlock { .. } => &metrics.deadlocks,
-        Refusal::Ambiguous(_) => &metrics.ambiguous,
+        Refusal::Ambiguous(_) | Refusal::Forgotten => &metrics.ambiguous,
         _ => &metrics.refusals,
     };
     counter.increment(1);

@@ -7,15 +7,19 @@
 //! 2. Reads (`evaluate`) raise the read memory, wait for commits under way at or below their timestamp, and read the
 //!    engine.
 //! 3. Locks queue in the lock table; what they return is the newest version.
-//! 4. A commit latches what it touches, checks that what it relied on is unchanged, picks its timestamp, marks its
-//!    keys, and proposes its effect to the range's replicas: in one entry of the log, or in several (`pieces`).
+//! 4. A commit is let in where the disk keeps up (`admission`), latches what it touches, checks that what it relied on is
+//!    unchanged, picks its timestamp, marks its keys, and proposes its effect to the range's replicas: in one entry of the
+//!    log, or in several (`pieces`).
 //! 5. Every replica applies the effect ([`apply`]); on the leader the marks, latches and locks go, and the
 //!    transaction's client is answered.
 
+mod admission;
 pub(crate) mod apply;
 mod batch;
 mod evaluate;
+mod garbage;
 mod gate;
+mod horizon;
 mod inflight;
 mod latches;
 mod locks;
@@ -30,6 +34,7 @@ mod serving;
 pub(crate) mod state;
 mod version;
 
+pub(crate) use admission::Admission;
 pub(crate) use evaluate::bounds;
 pub(crate) use locks::TxnId;
 pub(crate) use refusal::Refusal;

@@ -71,7 +71,7 @@ impl Replica {
             })
             .collect();
         let mut batch = WriteBatch::new();
-        let replies = apply(&self.cell, &self.db, &entries, None, &mut batch);
+        let replies = apply(&self.cell, &self.db, &entries, FORMAT, None, &mut batch);
         let replies = replies.map_err(|error| error.to_string())?;
         self.db.write(batch, WriteOptions::UNLOGGED).unwrap();
         Ok(replies)

@@ -53,6 +53,10 @@ pub(crate) enum Refusal {
     /// It is not known whether the effect took place.
     #[error("the outcome is unknown: {0}")]
     Ambiguous(String),
+    /// The transaction is older than what is remembered of transactions: nothing tells whether an earlier sending of its
+    /// commit was carried out.
+    #[error("the transaction is older than the history that is kept")]
+    Forgotten,
     /// History is not kept that far back.
     #[error("history is kept from timestamp {0} on")]
     BelowSafePoint(u64),
@@ -78,6 +82,9 @@ pub(crate) enum Refusal {
     /// The range cannot serve now.
     #[error("{0}")]
     Unavailable(String),
+    /// This replica's data cannot be read.
+    #[error("{0}")]
+    Damaged(String),
     /// The store's disk has no more room than what is kept in reserve.
     #[error(transparent)]
     DiskFull(#[from] DiskFull),
@@ -101,12 +108,14 @@ impl Refusal {
             Self::LockNotAvailable { key } => Kind::LockNotAvailable(v1::LockNotAvailable { key }),
             Self::TooManyLocks { bytes_max } => Kind::TooManyLocks(v1::TooManyLocks { bytes_max }),
             Self::Deadlock { cycle } => Kind::Deadlock(v1::Deadlock { cycle }),
-            Self::Ambiguous(_) => Kind::Ambiguous(v1::Ambiguous {}),
+            Self::Ambiguous(_) => Kind::Ambiguous(v1::Ambiguous { settled: false }),
+            Self::Forgotten => Kind::Ambiguous(v1::Ambiguous { settled: true }),
             Self::BelowSafePoint(safe_point) => Kind::BelowSafePoint(v1::BelowSafePoint { safe_point }),
             Self::Retry(_) => Kind::Retry(v1::Retry { after_ms: 1 }),
             Self::Invalid(_) => Kind::Invalid(v1::Invalid {}),
             Self::Unsupported(_) => Kind::Unsupported(v1::Unsupported {}),
             Self::TooLarge { bytes, bytes_max, .. } => Kind::TooLarge(v1::TooLarge { bytes, bytes_max }),
+            Self::Damaged(_) => Kind::Damaged(v1::Damaged {}),
             Self::Unavailable(_) => Kind::Unavailable(v1::Unavailable {}),
             Self::DiskFull(full) => Kind::DiskFull(v1::DiskFull {
                 bytes_available: full.available,
@@ -120,6 +129,10 @@ impl Refusal {
 impl From<lsm::Error> for Refusal {
     fn from(error: lsm::Error) -> Self {
         let message = format!("storage engine: {}", chain(&error));
+        if matches!(error, lsm::Error::Corrupt { .. } | lsm::Error::Io { .. }) {
+            // Whoever serves the replica says so, once.
+            return Self::Damaged(message);
+        }
         tracing::error!(%message, "a request could not be served");
         Self::Unavailable(message)
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use env::watch;
 use proto::v1::{Span, WaitRequest, WaitResponse};
 
+use super::admission::Admission;
 use super::refusal::Refusal;
 use super::serving::Serving;
 use super::state::RangeCell;
@@ -72,6 +73,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     /// Whether the store can go on.
     pub(crate) vitals: Arc<Vitals>,
+    /// Lets commits in.
+    pub(crate) admission: Admission,
 }
 
 /// One replica of a range.
@@ -164,16 +167,16 @@ impl Replica {
             return Ok(());
         }
         match env::clock::timeout(QUORUM_PATIENCE, self.group.read_index()).await {
-            Ok(Ok(())) => {}
+            // Leadership may have been lost and won again in between.
+            Ok(Ok(proven)) if proven == term => return Ok(()),
+            Ok(Ok(_)) => {}
             Ok(Err(ProposeError::NotLeader { leader })) => return Err(Refusal::NotLeader(leader)),
             Ok(Err(ProposeError::Ambiguous)) | Err(_) => return Err(Refusal::NotLeader(None)),
             Ok(Err(ProposeError::Fatal(why))) => {
                 return Err(Refusal::Unavailable(format!("the replica has stopped: {why}")));
             }
         }
-        // Leadership may have been lost and won again in between.
-        let role = self.group.role();
-        if role.is_leader && role.term == term { Ok(()) } else { Err(Refusal::NotLeader(role.leader)) }
+        Err(Refusal::NotLeader(self.group.role().leader))
     }
 
     /// Makes sure that nothing will commit at or below `at` within the span, and that what has is applied here.

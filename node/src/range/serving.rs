@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::admission::Admitted;
 use super::gate::CatalogGate;
 use super::inflight::{InFlight, Mark, TermEnded};
 use super::latches::{LatchGuard, Latches};
@@ -39,6 +40,8 @@ pub(crate) struct Serving {
     /// Room in the log.
     pub(crate) room: Room,
     staged: AtomicU64,
+    /// The safe point is being raised.
+    pub(crate) raising: AtomicBool,
     proposals: Mutex<Proposals>,
     lapse: Notify,
 }
@@ -64,6 +67,8 @@ pub(crate) struct Proposal {
     pub(crate) txn: TxnId,
     /// Whether it writes the catalog version.
     pub(crate) changes_catalog: bool,
+    /// Its share of what may be under way, held by being here.
+    pub(crate) _admitted: Admitted,
 }
 
 impl Serving {
@@ -78,6 +83,7 @@ impl Serving {
             gate: CatalogGate::new(),
             room: Room::default(),
             staged: AtomicU64::new(0),
+            raising: AtomicBool::new(false),
             proposals: Mutex::default(),
             lapse: Notify::new(),
         }

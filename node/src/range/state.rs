@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -57,13 +58,16 @@ pub(crate) struct RangeCell {
     range_id: u64,
     state: RwLock<Arc<RangeState>>,
     serving: RwLock<Option<Arc<Serving>>>,
+    /// The safe point has moved, and the engine was not told.
+    raised: AtomicBool,
 }
 
 impl RangeCell {
     /// The replica as the engine knows it; blank if it is new.
     pub(crate) fn load(range_id: u64, db: &lsm::Db) -> Result<Self, lsm::Error> {
         let state = load_state(range_id, db)?;
-        Ok(Self { range_id, state: RwLock::new(Arc::new(state)), serving: RwLock::new(None) })
+        let state = RwLock::new(Arc::new(state));
+        Ok(Self { range_id, state, serving: RwLock::new(None), raised: AtomicBool::new(false) })
     }
 
     /// Reads the state anew.
@@ -84,7 +88,16 @@ impl RangeCell {
 
     /// Replaces what is replicated; apply alone does.
     pub(crate) fn set_state(&self, state: RangeState) {
-        *self.state.write() = Arc::new(state);
+        let mut current = self.state.write();
+        if state.safe_point != current.safe_point {
+            self.raised.store(true, Ordering::Release);
+        }
+        *current = Arc::new(state);
+    }
+
+    /// Whether the safe point has moved since this was asked.
+    pub(crate) fn take_raised(&self) -> bool {
+        self.raised.load(Ordering::Acquire) && self.raised.swap(false, Ordering::AcqRel)
     }
 
     /// The term that this replica serves, if it leads.
@@ -103,10 +116,27 @@ impl RangeCell {
 
 fn load_state(range_id: u64, db: &lsm::Db) -> Result<RangeState, lsm::Error> {
     match db.get(&state_key(range_id))? {
-        Some(row) => RangeState::decode(row)
-            .map_err(|error| lsm::Error::Invalid(format!("the state of range {range_id}: {error}"))),
+        Some(row) => read_state(range_id, &row).map_err(lsm::Error::Invalid),
         None => Ok(RangeState { format: FORMAT, range_id, ..RangeState::default() }),
     }
+}
+
+/// Reads a range's state as it is stored.
+pub(crate) fn read_state(range_id: u64, row: &[u8]) -> Result<RangeState, String> {
+    let state = RangeState::decode(row).map_err(|error| format!("the state of range {range_id}: {error}"))?;
+    if state.format > FORMAT {
+        let found = state.format;
+        return Err(format!(
+            "the state of range {range_id} has format {found}, the newest known here is {FORMAT}"
+        ));
+    }
+    if state.range_id != range_id {
+        return Err(format!(
+            "the state of range {} lies where that of range {range_id} should",
+            state.range_id
+        ));
+    }
+    Ok(state)
 }
 
 /// A range's state as a descriptor; `leader_node_id` is a hint.

@@ -1,10 +1,11 @@
-//! The root range: timestamps, the registry of nodes, the directory of ranges, ids, deadlocks, placement.
+//! The root range: timestamps, the registry of nodes, the directory of ranges, ids, deadlocks, placement, history.
 //!
 //! Its rows ([`RootState`]) are replicated like any range's. Its leader serves them, and what it keeps in memory beside
 //! them, for one term ([`RootTerm`]). [`RootLink`] is how every node reaches that leader, wherever it is.
 
 mod calls;
 mod deadlock;
+mod history;
 mod link;
 mod oracle;
 mod placement;
@@ -15,7 +16,7 @@ mod term;
 pub(crate) use link::RootLink;
 pub(crate) use registry::Nodes;
 pub(crate) use state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
-pub(crate) use term::{RootTerm, root_command};
+pub(crate) use term::{RootTerm, check_history, root_command};
 
 /// The root range's id.
 pub(crate) const ROOT_RANGE: u64 = 1;

@@ -207,7 +207,7 @@ impl RootTerm {
                 }
             }
         }
-        NodeHeartbeatResponse { nodes: self.nodes(), moves: self.moves_for(node_id) }
+        NodeHeartbeatResponse { nodes: self.nodes(), moves: self.moves_for(node_id), horizon: self.horizon() }
     }
 
     /// Who is at `address`, and what is held there of a range.

@@ -10,11 +10,12 @@ use lsm::WriteBatch;
 use prost::Message;
 use proto::v1::root_command::Kind;
 use proto::v1::{
-    BootstrapCommand, ClusterRow, CounterRow, JoinCommand, NodeRow, RangeDescriptor, RangeRow, RootCommand,
-    RootReply, WindowRow,
+    BootstrapCommand, ClusterRow, CounterRow, HistoryRow, JoinCommand, NodeRow, RangeDescriptor, RangeRow,
+    RootCommand, RootReply, WindowRow,
 };
 use xxhash_rust::xxh3::Xxh3;
 
+use super::history::HISTORY_MS_DEFAULT;
 use crate::range::apply::ApplyRoot;
 use crate::range::state::FORMAT;
 
@@ -44,6 +45,8 @@ pub(crate) struct RootState {
     ranges: BTreeMap<u64, RangeDescriptor>,
     counters: BTreeMap<String, u64>,
     window_end: u64,
+    /// None: nobody has said.
+    history_ms: Option<u64>,
     /// Not rows: what this replica found at digest commands.
     digests: VecDeque<(u64, u128, u64)>,
 }
@@ -72,6 +75,9 @@ impl RootState {
                     state.counters.insert(name, CounterRow::decode(value).map_err(damaged)?.next);
                 }
                 Some(b'o') => state.window_end = WindowRow::decode(value).map_err(damaged)?.end,
+                Some(b'h') => {
+                    state.history_ms = Some(HistoryRow::decode(value).map_err(damaged)?.history_ms);
+                }
                 _ => return Err(lsm::Error::Invalid("an unknown row of the root range".to_owned())),
             }
         }
@@ -113,6 +119,11 @@ impl RootState {
         self.window_end
     }
 
+    /// How long history is kept, in ms; 0 = for ever.
+    pub(crate) fn history_ms(&self) -> u64 {
+        self.history_ms.unwrap_or(HISTORY_MS_DEFAULT)
+    }
+
     /// What was found at a digest command: the digest, how many rows.
     pub(crate) fn digest(&self, number: u64) -> Option<(u128, u64)> {
         let found = self.digests.iter().find(|(of, ..)| *of == number);
@@ -135,6 +146,9 @@ impl RootState {
         }
         for (name, next) in command.counters {
             self.put_counter(&name, next, batch);
+        }
+        if let Some(history_ms) = command.history_ms {
+            self.put_history(history_ms, batch);
         }
         RootReply::default()
     }
@@ -213,6 +227,11 @@ impl RootState {
         self.counters.insert(name.to_owned(), next);
     }
 
+    fn put_history(&mut self, history_ms: u64, batch: &mut WriteBatch) {
+        batch.put(&keys::root::history(), &HistoryRow { format: FORMAT, history_ms }.encode_to_vec());
+        self.history_ms = Some(history_ms);
+    }
+
     fn take_digest(&mut self, number: u64) {
         let mut hash = Xxh3::new();
         let mut rows = 0;
@@ -229,6 +248,7 @@ impl RootState {
             row(next.to_be_bytes().to_vec());
         }
         row(self.window_end.to_be_bytes().to_vec());
+        row(self.history_ms().to_be_bytes().to_vec());
         let digest = hash.digest128();
         self.digests.push_back((number, digest, rows));
         if self.digests.len() > DIGESTS_MAX {
@@ -257,6 +277,10 @@ impl ApplyRoot for RootState {
                 RootReply::default()
             }
             Some(Kind::Allocate(command)) => self.allocate(&command.counter, command.count, batch),
+            Some(Kind::SetHistory(command)) => {
+                self.put_history(command.history_ms, batch);
+                RootReply::default()
+            }
             Some(Kind::Digest(command)) => {
                 self.take_digest(command.number);
                 RootReply::default()

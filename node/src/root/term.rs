@@ -1,5 +1,9 @@
 //! One term of the root range's leader: the services that only it gives.
 
+mod keep;
+
+pub(crate) use keep::check_history;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +21,7 @@ use proto::v1::{
 use tokio::sync::Notify;
 
 use super::deadlock::{Detector, Place, Wait};
+use super::history::Holds;
 use super::oracle::{COUNT_MAX, Oracle};
 use super::registry::{Nodes, View};
 use super::state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
@@ -55,6 +60,7 @@ pub(crate) struct RootTerm {
     oracle: Oracle,
     detector: Mutex<Detector>,
     pub(super) view: Mutex<View>,
+    holds: Mutex<Holds>,
     pub(super) started: Instant,
     window_wanted: Notify,
     window_reserved: Notify,
@@ -80,6 +86,7 @@ impl RootTerm {
             oracle: Oracle::new(floor),
             detector: Mutex::default(),
             view: Mutex::default(),
+            holds: Mutex::new(Holds::new(env::clock::now())),
             started: env::clock::now(),
             window_wanted: Notify::new(),
             window_reserved: Notify::new(),
@@ -201,14 +208,11 @@ impl RootTerm {
             return Ok(());
         }
         match env::clock::timeout(QUORUM_PATIENCE, self.group.read_index()).await {
-            Ok(proven) => proven.map_err(|error| self.refused(&error))?,
-            Err(_) => return Err(self.refused(&ProposeError::NotLeader { leader: None })),
-        }
-        let role = self.group.role();
-        if role.is_leader && role.term == self.term {
-            Ok(())
-        } else {
-            Err(self.refused(&ProposeError::NotLeader { leader: role.leader }))
+            // Leadership may have been lost and won again in between.
+            Ok(Ok(proven)) if proven == self.term => Ok(()),
+            Ok(Ok(_)) => Err(self.refused(&ProposeError::NotLeader { leader: self.group.role().leader })),
+            Ok(Err(error)) => Err(self.refused(&error)),
+            Err(_) => Err(self.refused(&ProposeError::NotLeader { leader: None })),
         }
     }
 

@@ -73,7 +73,7 @@ impl Cluster {
     pub(crate) async fn single() -> Self {
         let mut cluster = Self::empty();
         let node = cluster.start(1).await;
-        assert!(node.init().await.unwrap());
+        assert!(node.init(None).await.unwrap());
         node.wait_ready(Duration::from_secs(20)).await.unwrap();
         cluster
     }
@@ -350,7 +350,7 @@ impl Txn {
     pub(crate) fn commit_request(&self) -> Commit {
         let writes =
             self.writes.iter().map(|(key, value)| Write { key: key.clone(), value: value.clone() }).collect();
-        Commit { checks: self.checks.clone(), writes }
+        Commit { checks: self.checks.clone(), writes, frees_space: false }
     }
 
     pub(crate) async fn commit(&self) -> Result<u64, Kind> {

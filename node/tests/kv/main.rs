@@ -8,7 +8,10 @@
 
 mod addresses;
 mod anomalies;
+mod damage;
+mod disks;
 mod harness;
+mod history;
 mod large;
 mod locks;
 mod refusals;

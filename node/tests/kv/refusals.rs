@@ -26,7 +26,7 @@ fn nonsense_is_refused_with_a_clear_error() {
         let get = |keys, at| Op::Get(Get { keys, at });
         let scan = |span| Op::Scan(Scan { span, at, ..Scan::default() });
         let lock = |strength, wait| Op::Lock(Lock { keys: vec![key("x")], strength, wait, wait_ms_max: 0 });
-        let commit = |writes| Op::Commit(Commit { checks: vec![], writes });
+        let commit = |writes| Op::Commit(Commit { writes, ..Commit::default() });
         let invalid: Vec<Op> = vec![
             get(vec![key("x")], 0),
             get(vec![key("x")], u64::MAX),
@@ -37,6 +37,7 @@ fn nonsense_is_refused_with_a_clear_error() {
             Op::Commit(Commit {
                 checks: vec![Check { start: key("x"), end: Bytes::new(), since: u64::MAX }],
                 writes: vec![write(key("y"))],
+                ..Commit::default()
             }),
             Op::Validate(Validate { checks: vec![], at: u64::MAX, reserve: vec![] }),
         ];

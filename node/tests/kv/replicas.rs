@@ -141,6 +141,6 @@ trait InitByRequest {
 
 impl InitByRequest for nunatak_node::Node {
     async fn init_by_request(&self) -> proto::v1::InitResponse {
-        NodeService::init(self, InitRequest {}).await.unwrap()
+        NodeService::init(self, InitRequest::default()).await.unwrap()
     }
 }

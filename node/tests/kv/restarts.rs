@@ -102,7 +102,7 @@ async fn a_real_node_on_a_real_disk_serves_stops_and_serves_again() {
     for round in 0..3 {
         let node = Node::start(options()).await.unwrap();
         network.register("node1:1", node.clone());
-        assert_eq!(node.init().await.unwrap(), round == 0);
+        assert_eq!(node.init(None).await.unwrap(), round == 0);
         node.wait_ready(Duration::from_secs(20)).await.unwrap();
         let locked = Node::start(options()).await;
         assert!(matches!(locked, Err(NodeError::Locked { .. })), "{locked:?}");

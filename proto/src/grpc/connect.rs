@@ -25,7 +25,8 @@ use crate::v1::raft_client::RaftClient;
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    GatewayHeartbeatRequest, GatewayHeartbeatResponse, HelloRequest, HelloResponse, HistoryRequest,
+    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
     NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
     RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
     RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
@@ -216,6 +217,13 @@ impl NodeService for GrpcNode {
         Ok(self.cluster()?.hello(request).await?.into_inner())
     }
 
+    async fn gateway_heartbeat(
+        &self,
+        request: GatewayHeartbeatRequest,
+    ) -> Result<GatewayHeartbeatResponse, Status> {
+        Ok(self.cluster()?.gateway_heartbeat(request).await?.into_inner())
+    }
+
     async fn init(&self, request: InitRequest) -> Result<InitResponse, Status> {
         Ok(self.admin()?.init(request).await?.into_inner())
     }
@@ -233,6 +241,10 @@ impl NodeService for GrpcNode {
         request: CheckConsistencyRequest,
     ) -> Result<CheckConsistencyResponse, Status> {
         Ok(self.admin()?.check_consistency(request).await?.into_inner())
+    }
+
+    async fn history(&self, request: HistoryRequest) -> Result<HistoryResponse, Status> {
+        Ok(self.admin()?.history(request).await?.into_inner())
     }
 
     async fn raft_vote(&self, request: RaftVoteRequest) -> Result<RaftVoteResponse, Status> {

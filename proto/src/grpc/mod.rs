@@ -5,12 +5,14 @@
 //! the cluster's services, appended entries, heartbeats with votes, and snapshots travel on connections of their own, so
 //! that none waits behind another's bytes.
 
+mod apart;
 mod connect;
 mod serve;
 mod tls;
 
 use std::time::Duration;
 
+pub use apart::serve_apart;
 pub use connect::GrpcNetwork;
 pub use serve::{ServeError, ServeOptions, serve};
 pub use tls::Tls;

@@ -12,10 +12,12 @@ use async_trait::async_trait;
 use env::watch;
 use futures::StreamExt as _;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::apart::run_on;
 use super::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT_BULK, MESSAGE_BYTES_MAX,
     STREAM_WINDOW_BYTES, Tls,
@@ -28,7 +30,8 @@ use crate::v1::raft_server::{Raft, RaftServer};
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    GatewayHeartbeatRequest, GatewayHeartbeatResponse, HelloRequest, HelloResponse, HistoryRequest,
+    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
     NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
     RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
     RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
@@ -46,11 +49,16 @@ const STREAMS_PER_CONNECTION_MAX: u32 = 1 << 16;
 pub struct ServeOptions {
     /// Mutual TLS; `None`: plain text.
     pub tls: Option<Tls>,
+    /// Where batches of reads and writes are answered; `None`: where the connections are served.
+    pub batches: Option<Handle>,
 }
 
 /// The port could not be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// There are no threads for it, or the listener cannot be handed to them.
+    #[error("starting to serve gRPC: {0}")]
+    Start(#[source] std::io::Error),
     /// The certificates are unusable.
     #[error("TLS: {0}")]
     Tls(#[source] tonic::transport::Error),
@@ -67,7 +75,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (closing, closed) = watch::channel(false);
-    let port = Port { service, closed: closed.clone() };
+    let port = Port { service, closed: closed.clone(), batches: options.batches.clone() };
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT_BULK))
@@ -104,6 +112,7 @@ async fn wait(mut closed: watch::Receiver<bool>) {
 struct Port {
     service: Arc<dyn NodeService>,
     closed: watch::Receiver<bool>,
+    batches: Option<Handle>,
 }
 
 impl Port {
@@ -123,7 +132,15 @@ type Answer<T> = Result<Response<T>, Status>;
 #[async_trait]
 impl Kv for Port {
     async fn batch(&self, request: Request<BatchRequest>) -> Answer<BatchResponse> {
-        self.service.batch(request.into_inner()).await.map(Response::new)
+        let request = request.into_inner();
+        let answered = match &self.batches {
+            None => self.service.batch(request).await,
+            Some(runtime) => {
+                let service = self.service.clone();
+                run_on(runtime, async move { service.batch(request).await }).await
+            }
+        };
+        answered.map(Response::new)
     }
 }
 
@@ -160,6 +177,13 @@ impl Cluster for Port {
     async fn hello(&self, request: Request<HelloRequest>) -> Answer<HelloResponse> {
         self.service.hello(request.into_inner()).await.map(Response::new)
     }
+
+    async fn gateway_heartbeat(
+        &self,
+        request: Request<GatewayHeartbeatRequest>,
+    ) -> Answer<GatewayHeartbeatResponse> {
+        self.service.gateway_heartbeat(request.into_inner()).await.map(Response::new)
+    }
 }
 
 #[async_trait]
@@ -181,6 +205,10 @@ impl Admin for Port {
         request: Request<CheckConsistencyRequest>,
     ) -> Answer<CheckConsistencyResponse> {
         self.service.check_consistency(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Answer<HistoryResponse> {
+        self.service.history(request.into_inner()).await.map(Response::new)
     }
 }
 

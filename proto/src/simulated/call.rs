@@ -17,7 +17,8 @@ use crate::service::{NodeService, RequestStream, ResponseStream};
 use crate::v1::{
     AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
     CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    HelloRequest, HelloResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    GatewayHeartbeatRequest, GatewayHeartbeatResponse, HelloRequest, HelloResponse, HistoryRequest,
+    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
     NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
     RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
     RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
@@ -225,6 +226,8 @@ remote! {
     nodes(NodesRequest) -> NodesResponse, Control;
     ranges(RangesRequest) -> RangesResponse, Control;
     check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse, Control;
+    gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse, Control;
+    history(HistoryRequest) -> HistoryResponse, Control;
     raft_vote(RaftVoteRequest) -> RaftVoteResponse, Urgent;
     raft_transfer(RaftTransferRequest) -> RaftTransferResponse, Urgent;
 }

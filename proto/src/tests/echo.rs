@@ -1,6 +1,7 @@
 //! A node that answers with what it was asked.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -13,6 +14,8 @@ use crate::v1::*;
 #[derive(Default)]
 pub(super) struct Echo {
     pub(super) batches: AtomicU64,
+    /// A batch keeps its thread busy for so long.
+    pub(super) spins: Duration,
 }
 
 macro_rules! unimplemented_calls {
@@ -25,6 +28,10 @@ macro_rules! unimplemented_calls {
 
             async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
                 self.batches.fetch_add(1, Ordering::Relaxed);
+                let begun = env::clock::now();
+                while begun.elapsed() < self.spins {
+                    std::hint::spin_loop();
+                }
                 let keys = request.operations.into_iter().flat_map(|operation| match operation.operation {
                     Some(operation::Operation::Get(get)) => get.keys,
                     _ => Vec::new(),
@@ -76,6 +83,8 @@ unimplemented_calls! {
     nodes(NodesRequest) -> NodesResponse;
     ranges(RangesRequest) -> RangesResponse;
     check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse;
+    gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse;
+    history(HistoryRequest) -> HistoryResponse;
     raft_vote(RaftVoteRequest) -> RaftVoteResponse;
     raft_transfer(RaftTransferRequest) -> RaftTransferResponse;
 }

@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use tonic::Code;
 
 use super::echo::{Echo, append, appended, get, value};
-use crate::grpc::{GrpcNetwork, MESSAGE_BYTES_MAX, ServeError, ServeOptions, serve};
+use crate::grpc::{GrpcNetwork, MESSAGE_BYTES_MAX, ServeError, ServeOptions, serve, serve_apart};
 use crate::service::Network as _;
-use crate::v1::DirectoryRequest;
+use crate::v1::{DirectoryRequest, RaftVoteRequest};
 
 struct Server {
     address: SocketAddr,
@@ -179,4 +179,39 @@ async fn an_address_that_is_none_is_called_so() {
     let status = node.batch(get("a")).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().contains("not an address"), "{status:?}");
+}
+
+#[test]
+fn batches_that_fill_the_nodes_threads_hold_up_no_vote() {
+    let node_threads =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let service = Echo { spins: Duration::from_secs(1), ..Echo::default() };
+    let (bound, address) = std::sync::mpsc::channel();
+    node_threads.spawn(async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        bound.send(listener.local_addr().unwrap()).unwrap();
+        serve_apart(Arc::new(service), listener, ServeOptions::default(), std::future::pending()).await
+    });
+    let address = address.recv().unwrap().to_string();
+    let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    own.block_on(async {
+        let network = GrpcNetwork::new(None);
+        let busy: Vec<_> = (0..3)
+            .map(|_| {
+                task::spawn({
+                    let node = network.connect(&address);
+                    async move { node.batch(get("key")).await }
+                })
+            })
+            .collect();
+        clock::sleep(Duration::from_millis(300)).await;
+        let begun = clock::now();
+        let status = network.connect(&address).raft_vote(RaftVoteRequest::default()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented);
+        assert!(begun.elapsed() < Duration::from_millis(500), "answered after {:?}", begun.elapsed());
+        for batch in busy {
+            batch.await.unwrap().unwrap();
+        }
+    });
+    node_threads.shutdown_background();
 }

@@ -160,7 +160,7 @@ impl Binder<'_> {
         for (left, right) in lefts.iter().zip(rights) {
             parts.push(self.binary(operator, left, right)?);
         }
-        match operator.name.as_str() {
+        match operator.name.as_ref() {
             "=" => Ok(Expr::all(parts)),
             "<>" => Ok(Expr::Or(parts)),
             _ => Err(Error::unsupported("a row compared otherwise than by = or <>").at(operator.at)),

@@ -94,7 +94,7 @@ impl Binder<'_> {
                 self.common_tables.iter().rev().find(|common| common.name == name.name.value)
         {
             let columns = common.bound.scope_columns();
-            self.budget.take_nodes(common.nodes)?;
+            self.budget.take_plan(common.size)?;
             let node = common.bound.node.clone();
             let called = alias.map_or(&name.name.value, |alias| &alias.name.value);
             return Ok(Source { node, scope: relation(called, None, columns, None, alias)?.into_scope() });

@@ -9,6 +9,7 @@ use super::scope::{Relation, Scope, ScopeColumn};
 use crate::catalog::Oid;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, QueryBody};
+use crate::plan::budget::PlanSize;
 use crate::plan::{Append, Limit, Node, OutputColumn, Project, Sort, SortKey, Values, budget};
 
 /// A query that is bound. Columns may still be of unknown type: whoever uses the query decides.
@@ -32,8 +33,8 @@ pub(super) struct QueryColumn {
 pub(super) struct CommonTable {
     pub(super) name: String,
     pub(super) bound: BoundQuery,
-    /// How many nodes a mention of it adds to the plan.
-    pub(super) nodes: usize,
+    /// What a mention of it adds to the plan.
+    pub(super) size: PlanSize,
 }
 
 impl BoundQuery {
@@ -105,9 +106,9 @@ impl Binder<'_> {
             for (column, name) in bound.columns.iter_mut().zip(&common.columns) {
                 column.name.clone_from(&name.value);
             }
-            let (depth, nodes) = budget::measure(&bound.node);
-            budget::check_depth(depth)?;
-            self.common_tables.push(CommonTable { name: common.name.value.clone(), bound, nodes });
+            budget::check_depth(budget::measure(&bound.node).0)?;
+            let size = PlanSize::of(&mut bound.node);
+            self.common_tables.push(CommonTable { name: common.name.value.clone(), bound, size });
         }
         Ok(())
     }

@@ -94,7 +94,7 @@ impl Binder<'_> {
             }
         }
         // x op ALL (q) is NOT (x negated-op ANY (q)).
-        let name = if all { negated(&operator.name, operator.at)? } else { operator.name.as_str() };
+        let name = if all { negated(&operator.name, operator.at)? } else { operator.name.as_ref() };
         if operands.len() > 1 && name != "=" {
             return Err(Error::unsupported("a row compared otherwise than by =").at(operator.at));
         }

@@ -423,7 +423,7 @@ pub struct Expr {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
     /// Its name.
-    pub name: String,
+    pub name: std::borrow::Cow<'static, str>,
     /// Where.
     pub at: usize,
 }
@@ -434,11 +434,11 @@ pub enum ExprKind {
     /// `a`, `t.a`, `s.t.a`
     Column(Vec<Name>),
     /// `t.*` as a value, or as the argument of a function.
-    TableWildcard(QualifiedName),
+    TableWildcard(Box<QualifiedName>),
     /// `$n`, from 1.
     Parameter(usize),
     /// A number as written, with its sign if one stood right before it.
-    Number(String),
+    Number(Box<str>),
     /// A string without its quotes.
     String(String),
     /// TRUE, FALSE
@@ -454,7 +454,7 @@ pub enum ExprKind {
         /// x
         operand: Box<Expr>,
         /// t
-        ty: TypeName,
+        ty: Box<TypeName>,
     },
     /// A prefix operator.
     Unary {
@@ -600,7 +600,7 @@ pub enum ExprKind {
         /// x
         operand: Box<Expr>,
         /// c
-        collation: QualifiedName,
+        collation: Box<QualifiedName>,
     },
 }
 

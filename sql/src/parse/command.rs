@@ -17,9 +17,11 @@ const UNSUPPORTED: [&str; 19] = [
 
 /// The statement that is next.
 pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
-    let Some(word) = cursor.word() else { return preparable(cursor) };
+    let Some(word) = cursor.word() else { return grammar::preparable(cursor) };
     let parse = match word.as_str() {
-        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" => return preparable(cursor),
+        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" => {
+            return grammar::preparable(cursor);
+        }
         "truncate" => return grammar::truncate(cursor),
         "create" => return grammar::create(cursor),
         "drop" => return grammar::drop(cursor),
@@ -51,18 +53,6 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
     parse(cursor)
 }
 
-/// A query, INSERT, UPDATE or DELETE: what PREPARE, EXPLAIN and COPY take.
-pub(super) fn preparable(cursor: &mut Cursor<'_>) -> Result<Body> {
-    match cursor.keyword() {
-        "with" => grammar::statement_with(cursor),
-        "insert" => grammar::insert(cursor),
-        "update" => grammar::update(cursor),
-        "delete" => grammar::delete(cursor),
-        _ if grammar::is_query(cursor) => Ok(Body::Query(Box::new(grammar::query(cursor)?))),
-        _ => Err(cursor.error()),
-    }
-}
-
 fn explain(cursor: &mut Cursor<'_>) -> Result<Body> {
     let mut analyze = false;
     let options = cursor.is_symbol("(")
@@ -77,7 +67,7 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.is("execute") {
         return Err(cursor.unsupported("EXPLAIN EXECUTE"));
     }
-    let body = Box::new(preparable(cursor)?);
+    let body = Box::new(grammar::preparable(cursor)?);
     Ok(Body::Explain { body, analyze })
 }
 
@@ -120,7 +110,7 @@ fn prepare(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     cursor.expect("as")?;
     let start = cursor.start();
-    let body = preparable(cursor)?;
+    let body = grammar::preparable(cursor)?;
     let text = Arc::from(cursor.text_from(start));
     let statement = Box::new(Statement { body, text, parameters: cursor.parameters });
     Ok(Body::Prepare { name, types, statement })

@@ -1,8 +1,8 @@
 //! COPY, in its newer form with options between parentheses and in the older one without.
 
 use super::ast::{Body, Copy, CopyFormat, CopyOptions};
-use super::command;
 use super::cursor::Cursor;
+use super::grammar;
 use super::lexer::Kind;
 use super::option::{boolean, option_value};
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<Body> {
         }
         cursor.advance();
         let at = cursor.at();
-        let query = match command::preparable(cursor)? {
+        let query = match grammar::preparable(cursor)? {
             Body::Query(query) => query,
             _ => return Err(Error::unsupported("COPY of a statement that is no query").at(at)),
         };

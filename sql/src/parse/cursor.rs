@@ -12,7 +12,9 @@ use crate::error::{Error, Result};
 /// How high a tree may become: parentheses, operators and queries within each other, counted together.
 pub(super) const HEIGHT_MAX: usize = 1000;
 /// How many tokens a query string may have.
-const TOKENS_MAX: usize = 8_000_000;
+const TOKENS_MAX: usize = 5_000_000;
+/// A statement takes as much memory as so many tokens, however short it is.
+const STATEMENT_TOKENS: usize = 16;
 /// How many tokens can be looked at before they are read.
 const AHEAD: usize = 4;
 
@@ -255,6 +257,13 @@ impl<'a> Cursor<'a> {
             self.advance();
         }
         token.string(escape).map(Some)
+    }
+
+    /// Begins another statement of the query string.
+    pub(super) fn begin_statement(&mut self) -> Result<()> {
+        self.parameters = 0;
+        self.tokens = self.tokens.saturating_add(STATEMENT_TOKENS);
+        if self.tokens > TOKENS_MAX { Err(self.too_large()) } else { Ok(()) }
     }
 
     /// Reads a part of a tree that parts of its own kind may stand in: one level deeper, and one higher.

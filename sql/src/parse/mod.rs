@@ -40,7 +40,7 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
             return Ok(statements);
         }
         let start = cursor.start();
-        cursor.parameters = 0;
+        cursor.begin_statement()?;
         let body = command::body(&mut cursor)?;
         cursor.finish()?;
         let text = Arc::from(cursor.text_from(start));

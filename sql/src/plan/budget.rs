@@ -21,7 +21,7 @@ pub(crate) const DEPTH_MAX: usize = 1000;
 /// The most nodes of a plan.
 pub(crate) const NODES_MAX: usize = 100_000;
 /// The most parts of all expressions of a statement.
-const PARTS_MAX: usize = 8_000_000;
+const PARTS_MAX: usize = 5_000_000;
 /// How much stack a thread needs that binds or runs statements.
 pub const STACK_BYTES: usize = 32 << 20;
 
@@ -44,6 +44,12 @@ impl Budget {
             .hint("A query of WITH is planned anew wherever it is named; store its rows in a table or name it less often."))
     }
 
+    /// Takes a copy of a plan.
+    pub(crate) fn take_plan(&mut self, size: PlanSize) -> Result<()> {
+        self.take_nodes(size.nodes)?;
+        self.take_parts(size.parts)
+    }
+
     /// Takes a part of an expression.
     pub(crate) fn take_part(&mut self) -> Result<()> {
         self.take_parts(1)
@@ -61,7 +67,27 @@ impl Budget {
         }
         Err(Error::new("54001", "the statement is too complex")
             .detail(format!("Its expressions have more than {PARTS_MAX} parts."))
-            .hint("BETWEEN and comparisons of rows copy their operands; compute these in a subquery first."))
+            .hint("A query of WITH is copied wherever it is named, and BETWEEN and comparisons of rows copy their operands."))
+    }
+}
+
+/// How large a plan is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PlanSize {
+    nodes: usize,
+    parts: usize,
+}
+
+impl PlanSize {
+    /// The size of a plan, which is left as it is.
+    pub(crate) fn of(root: &mut Node) -> Self {
+        let mut size = Self::default();
+        walk::nodes_mut(root, &mut |node| {
+            size.nodes = size.nodes.saturating_add(1);
+            let all = walk::node_expressions(node).into_iter().map(|expression| parts(expression));
+            size.parts = all.fold(size.parts, usize::saturating_add);
+        });
+        size
     }
 }
 

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::{CatalogSnapshot, TableDescriptor};
 use crate::error::Result;
-use crate::execute::ddl::load_catalog;
+use crate::execute::ddl::{load_catalog, reclaim_dropped};
 use crate::execute::memory::{Memory, MemoryPool};
 use crate::execute::row_ids::RowIds;
 use crate::session::{Session, SessionParameters};
@@ -63,6 +63,12 @@ impl Engine {
             system: system::tables(),
             catalog: Mutex::new(None),
         })
+    }
+
+    /// Deletes what dropped and truncated tables and indexes have left behind, once nobody can read it any more. Never
+    /// completes; every gateway may run it, and one is enough.
+    pub async fn reclaim(self: Arc<Self>) {
+        reclaim_dropped(&self.client).await;
     }
 
     /// A new session. Cheap: nothing is read before the first statement.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use client::{
     Client, Error, Isolation, ScanOptions, Span, Strength, Transaction, TransactionOptions, WaitPolicy,
 };
-use env::random;
+use env::{clock, random};
 use parking_lot::Mutex;
 
 use super::report::Tally;
@@ -246,6 +246,39 @@ impl Bank {
         let sum: i64 = rows.iter().filter_map(|(_, value)| balance(Some(value.clone()))).sum();
         if sum != INITIAL * i64::from(self.accounts) || rows.len() != self.accounts as usize {
             self.tally.violation(format!("{} accounts sum up to {sum} at timestamp {at}", rows.len()));
+        }
+        Ok(())
+    }
+
+    /// Until told to stop: a snapshot stays what it was for as long as somebody reads it, or is refused.
+    pub(super) async fn historian(self: Arc<Self>, client: Client, signals: Signals) {
+        while signals.may_read(self.pause_ms_max).await {
+            match self.read_again(&client).await {
+                Ok(()) => self.tally.read(),
+                Err(error) => self.tally.failed(&error),
+            }
+        }
+    }
+
+    async fn read_again(&self, client: &Client) -> Result<(), Error> {
+        let mut transaction = client.begin(read_only());
+        let at = transaction.read_timestamp().await?;
+        let first = ordered(scan_all(&mut transaction, accounts()).await?);
+        for _ in 0..1 + random::below(4) {
+            clock::sleep(Duration::from_millis(random::below(6_000))).await;
+            let again = match random::below(2) {
+                0 => ordered(scan_all(&mut transaction, accounts()).await?),
+                _ => {
+                    let keys: Vec<Bytes> = (0..self.accounts).map(account).collect();
+                    let values = transaction.get_many(keys.clone()).await?;
+                    keys.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?))).collect()
+                }
+            };
+            if again != first {
+                self.tally.violation(format!(
+                    "the snapshot at timestamp {at} has changed: {first:?}, then {again:?}"
+                ));
+            }
         }
         Ok(())
     }

@@ -12,8 +12,8 @@ use node::{Node, NodeOptions};
 use proto::NodeService;
 use proto::simulated::{Counts, SimulatedNetwork};
 use proto::v1::{
-    CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, HelloRequest, RangeDescriptor,
-    RangesRequest,
+    CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, HelloRequest, HistoryRequest,
+    RangeDescriptor, RangesRequest,
 };
 use tokio::runtime::Handle;
 
@@ -99,8 +99,8 @@ impl Cluster {
             self.start(place).await?;
         }
         let first = self.slots[0].running.as_ref().ok_or("the first node is down")?;
-        let (node, scope) = (first.node.clone(), first.scope.clone());
-        let initialising = scope.spawn_on(&Handle::current(), async move { node.init().await });
+        let (node, scope, history_ms) = (first.node.clone(), first.scope.clone(), self.scenario.history_ms);
+        let initialising = scope.spawn_on(&Handle::current(), async move { node.init(history_ms).await });
         initialising.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         let formed = async {
             while !self.is_replicated().await {
@@ -137,6 +137,19 @@ impl Cluster {
 
     /// Starts the node at `place` on what its disk holds; at any start its data may become encrypted.
     pub(super) async fn start(&mut self, place: usize) -> Result<(), String> {
+        self.start_with(place, |_| {}).await
+    }
+
+    /// As [`Cluster::start`], a program that can read no command.
+    pub(super) async fn start_outdated(&mut self, place: usize) -> Result<(), String> {
+        self.start_with(place, |options| options.newest_command_format = 0).await
+    }
+
+    async fn start_with(
+        &mut self,
+        place: usize,
+        change: impl FnOnce(&mut NodeOptions),
+    ) -> Result<(), String> {
         let joins = self.places();
         let slot = &mut self.slots[place];
         if slot.running.is_some() {
@@ -145,7 +158,7 @@ impl Cluster {
         let network = self.network.for_endpoint(&slot.address);
         slot.encrypted |= random::below(4) == 0;
         let master_key = KeySource::Key(MasterKey::new([place as u8; 32]));
-        let options = NodeOptions {
+        let mut options = NodeOptions {
             encryption: slot.encrypted.then_some(master_key),
             join: if place == 0 { Vec::new() } else { joins },
             memtable_bytes_max: self.scenario.memtable_bytes_max,
@@ -154,6 +167,7 @@ impl Cluster {
             dead_after: Duration::from_secs(self.scenario.dead_after_s),
             ..NodeOptions::new(Arc::new(slot.disk.clone()), "/data", network, slot.address.clone())
         };
+        change(&mut options);
         let scope = Scope::new();
         scope.set_clock_ahead_ms(slot.clock_ahead_ms);
         let starting = scope.spawn_on(&Handle::current(), Node::start(options));
@@ -242,6 +256,14 @@ impl Cluster {
         }
     }
 
+    /// The disk of the node at `place` answers nothing, or goes on.
+    pub(super) fn hold_disk(&self, place: usize, held: bool) {
+        if let Some(running) = &self.slots[place].running {
+            tracing::info!(node = self.slots[place].address, held, "disk");
+            running.scope.hold_blocking(held);
+        }
+    }
+
     /// The process at `place` is killed, and its machine loses what was not synced, or a part of it.
     pub(super) fn crash(&mut self, place: usize) {
         let slot = &mut self.slots[place];
@@ -295,6 +317,25 @@ impl Cluster {
             }
             clock::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Waits until every range has raised its safe point as far as a short history lets it; false if that does not come.
+    pub(super) async fn collects(&self) -> bool {
+        let Some(history_ms) = self.scenario.history_ms else { return true };
+        for _ in 0..100 {
+            clock::sleep(Duration::from_millis(200)).await;
+            for running in self.slots.iter().filter_map(|slot| slot.running.as_ref()) {
+                let asked = running.node.history(HistoryRequest::default());
+                let Ok(Ok(answer)) = clock::timeout(Duration::from_secs(5), asked).await else { continue };
+                let now = clock::wall_ms();
+                if answer.safe_point > 0
+                    && now.saturating_sub(answer.safe_point >> 18) < 2 * history_ms + 5_000
+                {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// The sum of the terms of all ranges.

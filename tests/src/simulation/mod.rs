@@ -104,6 +104,9 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
     if served.is_ok() {
         violations.extend(workload.settle(&gateways[1]).await);
         violations.extend(cluster.settle_replicas().await);
+        if !cluster.collects().await {
+            violations.push("the safe point does not move".to_owned());
+        }
         violations.extend(cluster.compare_replicas().await);
     }
     violations.extend(tally.take_violations());

@@ -28,6 +28,8 @@ pub struct Faults {
     pub cuts: u64,
     /// Jumps of a wall clock.
     pub clocks: u64,
+    /// Disks that answered nothing for a while.
+    pub hangs: u64,
     /// Nodes stopped for a while.
     pub freezes: u64,
 }
@@ -35,7 +37,7 @@ pub struct Faults {
 impl Faults {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.crashes + self.cuts + self.clocks + self.freezes
+        self.crashes + self.cuts + self.clocks + self.hangs + self.freezes
     }
 }
 
@@ -52,6 +54,8 @@ enum Fault {
     Swap,
     Replace,
     Clock,
+    Hang,
+    Outdate,
     Freeze,
     Unreachable,
 }
@@ -96,6 +100,8 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::Swap, odds.swap),
         (Fault::Replace, odds.replace),
         (Fault::Clock, odds.clock),
+        (Fault::Hang, odds.hang),
+        (Fault::Outdate, odds.outdate),
         (Fault::Freeze, odds.freeze),
         (Fault::Unreachable, odds.unreachable),
     ];
@@ -134,6 +140,8 @@ impl Nemesis<'_> {
                 self.cluster.set_clock(self.any_node());
                 self.count(|faults| faults.clocks += 1);
             }
+            Fault::Hang => self.hang().await,
+            Fault::Outdate => self.outdate().await,
             Fault::Freeze => self.freeze().await,
             Fault::Unreachable => self.unreachable().await,
         }
@@ -156,12 +164,34 @@ impl Nemesis<'_> {
         self.faults.set(faults);
     }
 
-    async fn crash_one(&mut self, down_ms_min: u64, down_ms_max: u64) {
-        // The leader is worth more than the others.
-        let place = match self.cluster.leader(DATA_RANGE).await {
+    /// A node; the leader is worth more than the others.
+    async fn victim(&self) -> usize {
+        match self.cluster.leader(DATA_RANGE).await {
             Some(leader) if random::below(2) == 0 => leader,
             _ => self.any_node(),
-        };
+        }
+    }
+
+    /// Long enough, mostly, for a leader to be missed.
+    async fn hang(&mut self) {
+        let place = self.victim().await;
+        self.cluster.hold_disk(place, true);
+        self.count(|faults| faults.hangs += 1);
+        pause(500, 9_000).await;
+        self.cluster.hold_disk(place, false);
+    }
+
+    async fn outdate(&mut self) {
+        let place = self.victim().await;
+        self.crash(place);
+        self.violations.extend(self.cluster.start_outdated(place).await.err());
+        pause(2_000, 6_000).await;
+        self.crash(place);
+        self.start(place).await;
+    }
+
+    async fn crash_one(&mut self, down_ms_min: u64, down_ms_max: u64) {
+        let place = self.victim().await;
         self.crash(place);
         pause(down_ms_min, down_ms_max).await;
         self.start(place).await;

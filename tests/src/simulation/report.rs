@@ -25,6 +25,7 @@ struct Seen {
     aborts: u64,
     ambiguous: u64,
     unavailable: u64,
+    too_old: u64,
     violations: Vec<String>,
 }
 
@@ -37,6 +38,8 @@ pub(super) enum Failure {
     Ambiguous,
     /// It did not take place, for it did not reach the cluster in time.
     Unavailable,
+    /// It read a snapshot that is older than the history that is kept.
+    TooOld,
     /// For a reason that no fault explains.
     Unexpected(String),
 }
@@ -49,6 +52,7 @@ impl From<&Error> for Failure {
             }
             Error::Ambiguous { .. } => Self::Ambiguous,
             Error::Unavailable { .. } | Error::Timeout { .. } => Self::Unavailable,
+            Error::SnapshotTooOld { .. } => Self::TooOld,
             unexpected => Self::Unexpected(format!("{unexpected:?}")),
         }
     }
@@ -77,6 +81,7 @@ impl Tally {
             Failure::Conflict => seen.aborts += 1,
             Failure::Ambiguous => seen.ambiguous += 1,
             Failure::Unavailable => seen.unavailable += 1,
+            Failure::TooOld => seen.too_old += 1,
             Failure::Unexpected(error) => note(&mut seen, format!("unexpected error: {error}")),
         }
     }
@@ -118,6 +123,8 @@ pub struct Report {
     pub ambiguous: u64,
     /// Transactions that did not reach the cluster in time.
     pub unavailable: u64,
+    /// Reads that were refused because history is not kept that long.
+    pub too_old: u64,
     /// What the nemesis did.
     pub faults: Faults,
     /// Changes of leaders after the start, over all ranges.
@@ -144,6 +151,7 @@ impl Report {
             aborts: seen.aborts,
             ambiguous: seen.ambiguous,
             unavailable: seen.unavailable,
+            too_old: seen.too_old,
             faults: Faults::default(),
             failovers: 0,
             network: Counts::default(),
@@ -157,8 +165,11 @@ impl Report {
             ("large commits", self.large_commits, scenario.floors.large_commits),
             ("faults", self.faults.total(), scenario.floors.faults),
         ];
+        let spurious = (scenario.history_ms.is_none() && self.too_old > 0)
+            .then(|| format!("{} snapshots were too old, and history is kept for long", self.too_old));
         let missed = floors.into_iter().filter(|(_, reached, floor)| reached < floor);
-        missed.map(|(what, reached, floor)| format!("{reached} {what}, the floor is {floor}")).collect()
+        let missed = missed.map(|(what, reached, floor)| format!("{reached} {what}, the floor is {floor}"));
+        missed.chain(spurious).collect()
     }
 }
 
@@ -166,8 +177,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable; \
-             {:>2} crashes {:>2} cuts {:>2} clocks {:>2} freezes, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
+            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old; \
+             {:>2} crashes {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
             self.seed,
             self.scenario,
             self.seconds,
@@ -177,9 +188,11 @@ impl fmt::Display for Report {
             self.aborts,
             self.ambiguous,
             self.unavailable,
+            self.too_old,
             self.faults.crashes,
             self.faults.cuts,
             self.faults.clocks,
+            self.faults.hangs,
             self.faults.freezes,
             self.network.lost,
             self.network.slow,

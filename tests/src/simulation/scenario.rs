@@ -30,6 +30,12 @@ pub struct Scenario {
     pub auditors: u32,
     /// Workers of each gateway that read and append to lists.
     pub appenders: u32,
+    /// Workers of each gateway that read the same snapshot again and again.
+    #[serde(default)]
+    pub historians: u32,
+    /// How long history is kept; an hour if nothing is said.
+    #[serde(default)]
+    pub history_ms: Option<u64>,
     /// The longest pause of a worker between two transactions.
     pub pause_ms_max: u64,
     /// The memtable's bound: small ones flush and compact, and purge the log behind them.
@@ -122,6 +128,10 @@ pub struct Odds {
     pub replace: u64,
     /// A node's wall clock jumps, at most so far as `clock_ms_max` says from what it is elsewhere.
     pub clock: u64,
+    /// A node's disk answers nothing for a while.
+    pub hang: u64,
+    /// A node crashes, and comes back for a while as an older program that cannot read what is committed.
+    pub outdate: u64,
     /// A node stops for seconds and goes on.
     pub freeze: u64,
     /// A leader is cut off from the gateways, and from no other node.
@@ -149,9 +159,11 @@ impl Scenario {
             include_str!("../../simulation/crashes.toml"),
             include_str!("../../simulation/partitions.toml"),
             include_str!("../../simulation/leases.toml"),
+            include_str!("../../simulation/history.toml"),
             include_str!("../../simulation/sessions.toml"),
             include_str!("../../simulation/large.toml"),
             include_str!("../../simulation/moves.toml"),
+            include_str!("../../simulation/disks.toml"),
             include_str!("../../simulation/routes.toml"),
             include_str!("../../simulation/contention.toml"),
         ];

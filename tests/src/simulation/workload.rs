@@ -66,6 +66,9 @@ impl Workload {
                 let auditors =
                     (0..scenario.auditors).map(|_| gateway.spawn(bank.clone().auditor(client(), told())));
                 workers.extend(auditors);
+                let historians =
+                    (0..scenario.historians).map(|_| gateway.spawn(bank.clone().historian(client(), told())));
+                workers.extend(historians);
                 let appenders =
                     (0..scenario.appenders).map(|_| gateway.spawn(lists.clone().appender(client(), told())));
                 workers.extend(appenders);

@@ -181,6 +181,90 @@ fn deletions_in_the_last_level_go_once_the_safe_point_has_passed_them() {
     assert_eq!(db.stats().table_bytes(), 0);
 }
 
+#[test]
+fn what_was_deleted_goes_while_level_0_is_not_full() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    fill(&db, 10);
+    db.compact().unwrap();
+    let mut batch = WriteBatch::new();
+    (0..200).for_each(|n| batch.delete_at(&key(n), 20));
+    db.write(batch, WriteOptions::UNLOGGED).unwrap();
+    db.set_retention(vec![retention(15, &[])]).unwrap();
+    db.flush().unwrap();
+    while db.step().unwrap() {}
+    assert_eq!(level_tables(&db)[0], 1, "a read at 15 sees them");
+    db.set_retention(vec![retention(20, &[])]).unwrap();
+    while db.step().unwrap() {}
+    assert_eq!(db.stats().table_bytes(), 0);
+
+    fill(&db, 30);
+    db.compact().unwrap();
+    let mut batch = WriteBatch::new();
+    batch.delete_range(&key(50), &key(150));
+    db.write(batch, WriteOptions::UNLOGGED).unwrap();
+    db.flush().unwrap();
+    while db.step().unwrap() {}
+    let entries: u64 = db.stats().keyspaces[0].levels.iter().map(|level| level.entries).sum();
+    assert_eq!((level_tables(&db)[0], entries), (0, 100));
+}
+
+#[test]
+fn a_flush_leaves_out_what_nobody_can_read_any_more() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let write = |timestamp| {
+        let mut batch = WriteBatch::new();
+        (0..200).for_each(|n| batch.put_at(&key(n), timestamp, &[n as u8; 50]));
+        db.write(batch, WriteOptions::UNLOGGED).unwrap();
+    };
+    write(5);
+    db.set_retention(vec![retention(30, &[])]).unwrap();
+    db.flush().unwrap();
+    (10..=40).step_by(10).for_each(write);
+    db.flush().unwrap();
+    // 40 for now and 30 for the safe point; 5 came before the safe point's record was durable.
+    assert_eq!(history(&db), 200);
+    for at in [30, 40] {
+        assert_eq!(db.get_at(&key(7), at).unwrap().unwrap().timestamp, at);
+    }
+}
+
+#[test]
+fn a_compaction_leaves_the_reserve_of_the_disk_alone() {
+    let disk = MemoryDisk::new();
+    let open = || {
+        let versioned = Keyspace { compression: Compression::None, ..Keyspace::versioned(b'v', "versioned") };
+        Db::open(Options {
+            keyspaces: vec![versioned],
+            disk_reserve_bytes: 100_000,
+            encryption: None,
+            ..options(&disk, &mut Dice::new(5))
+        })
+        .unwrap()
+    };
+    let db = open();
+    let mut batch = WriteBatch::new();
+    (0..4000).for_each(|n| batch.put_at(&key(n), 10, &[n as u8; 50]));
+    db.write(batch.clone(), WriteOptions::UNLOGGED).unwrap();
+    db.flush().unwrap();
+    db.write(batch, WriteOptions::UNLOGGED).unwrap();
+    db.flush().unwrap();
+    let before = disk.bytes_used();
+    disk.set_capacity(Some(before + 150_000));
+    assert!(db.compact().unwrap_err().is_disk_full());
+    assert!(disk.bytes_used() < before + 10_000, "what was written is gone again");
+    assert_eq!(db.get_at(&key(7), 10).unwrap().unwrap().timestamp, 10);
+    disk.set_capacity(None);
+    db.flush().unwrap();
+    let mut batch = WriteBatch::new();
+    batch.delete_at(&key(1), 20);
+    db.write(batch, WriteOptions::UNLOGGED).unwrap();
+    db.flush().unwrap();
+    db.compact().unwrap();
+    assert_eq!(db.get_at(&key(7), 10).unwrap().unwrap().timestamp, 10);
+}
+
 /// Blocks read by a scan.
 fn reads(disk: &MemoryDisk, db: &Db, at: u64, since: Option<u64>) -> (u64, usize) {
     let before = disk.counters().reads;

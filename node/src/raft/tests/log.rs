@@ -4,8 +4,9 @@ use std::io;
 
 use futures::Stream;
 use lsm::log::Position;
+use openraft::RaftLogReader;
 use openraft::alias::{SmSnapshotOf, SnapshotOf};
-use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::storage::{EntryResponder, RaftLogStorage, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{OptionalSend, RaftSnapshotBuilder, StorageError};
 use proto::v1::raft_record::Record;
@@ -77,7 +78,8 @@ impl RaftStateMachine<Types> for Eager {
         snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
         let SnapshotData::Outgoing(mut outgoing) = snapshot else { panic!("nothing to install") };
-        let mut receiver = Receiver::new(self.db.clone(), outgoing.spans().to_vec()).unwrap();
+        let mut receiver =
+            Receiver::new(self.db.clone(), outgoing.spans().to_vec(), Box::new(|_, _| Ok(()))).unwrap();
         let mut rows = 0;
         while let Some(chunk) = outgoing.next_chunk().unwrap() {
             rows += chunk.count;
@@ -169,4 +171,30 @@ fn a_record_of_a_newer_version_is_an_error() {
     let record = v1::RaftRecord { format: 99, range_id: 1, replica_id: 1, rewritten: false, record: None };
     let refused = Replay::default().take(Position { segment: 1, offset: 1 }, &record.encode_to_vec());
     assert!(refused.unwrap_err().contains("99"));
+}
+
+#[test]
+fn what_is_durable_leaves_the_memory_though_nothing_applies_it() {
+    simulate(1, || async {
+        let cluster = TestCluster::start_with(1, Faults::none(), 1 << 30).await;
+        let shared = cluster.stores[&1].host.log.clone();
+        let log = Arc::new(GroupLog::new(RANGE + 1, 1, shared));
+        let mut store = LogStore(log.clone());
+        let entry = |index| {
+            let command = super::super::types::Command(Bytes::from(vec![7; 1 << 20]));
+            let log_id = super::super::types::log_id(LogPoint { term: 1, index });
+            super::super::types::Entry { log_id, payload: openraft::EntryPayload::Normal(command) }
+        };
+        for index in 0..100 {
+            store.append([entry(index)], openraft::storage::IOFlushed::noop()).await.unwrap();
+            env::clock::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(log.cached_bytes() <= 66 << 20, "{} bytes in memory", log.cached_bytes());
+        // All of it is read again, a part at a time.
+        let mut entries = std::pin::pin!(store.entries_stream(0..100).await);
+        for index in 0..100 {
+            let entry = futures::StreamExt::next(&mut entries).await.unwrap().unwrap();
+            assert_eq!(entry.log_id.index(), index);
+        }
+    });
 }

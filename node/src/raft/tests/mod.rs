@@ -4,6 +4,8 @@ mod addresses;
 mod changes;
 mod cluster;
 mod crashes;
+mod failures;
+mod fitness;
 mod lease;
 mod log;
 mod snapshots;
@@ -12,7 +14,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,6 +45,8 @@ fn simulate<F: Future>(seed: u64, work: impl FnOnce() -> F) -> F::Output {
 struct KeyValue {
     installed: AtomicU64,
     added: AtomicU64,
+    /// Commands that begin with `new` are unknown here, as to an older program.
+    old: AtomicBool,
 }
 
 impl Apply for KeyValue {
@@ -51,7 +55,13 @@ impl Apply for KeyValue {
         range_id: u64,
         entries: &[ApplyEntry],
         batch: &mut WriteBatch,
-    ) -> std::io::Result<Vec<Bytes>> {
+    ) -> Result<Vec<Bytes>, ApplyError> {
+        if self.old.load(Ordering::Relaxed) {
+            let is_new = |entry: &&ApplyEntry| entry.command.as_ref().is_some_and(|c| c.starts_with(b"new"));
+            if let Some(entry) = entries.iter().find(is_new) {
+                return Err(ApplyError::Command { index: entry.index, what: "it is new".to_owned() });
+            }
+        }
         let apply = |entry: &ApplyEntry| {
             let Some(command) = &entry.command else { return Bytes::new() };
             let text = std::str::from_utf8(command).unwrap();
@@ -76,8 +86,13 @@ impl Apply for KeyValue {
         if spans == self.snapshot_spans(range_id) { Ok(()) } else { Err("other spans".to_owned()) }
     }
 
-    fn snapshot_installed(&self, _range_id: u64) {
+    fn check_snapshot_row(&self, _range_id: u64, _key: &[u8], _value: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn state_replaced(&self, _range_id: u64) -> Result<(), ApplyError> {
         self.installed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn replica_added(&self, _range_id: u64, _replica_id: u64) {
@@ -171,6 +186,8 @@ nothing_else! {
     nodes(v1::NodesRequest) -> v1::NodesResponse;
     ranges(v1::RangesRequest) -> v1::RangesResponse;
     check_consistency(v1::CheckConsistencyRequest) -> v1::CheckConsistencyResponse;
+    gateway_heartbeat(v1::GatewayHeartbeatRequest) -> v1::GatewayHeartbeatResponse;
+    history(v1::HistoryRequest) -> v1::HistoryResponse;
 }
 
 /// One store in a simulation.

@@ -35,6 +35,7 @@ impl Evaluation<'_> {
         let bytes = self.check_writes(&mut commit)?;
         self.check_checks(&commit.checks)?;
         self.serving.locks.heartbeat(&owner.id);
+        let admitted = self.replica.context.admission.admit(bytes, self.deadline).await?;
         let latch = self.latch(&commit).await?;
         let newest = self.newest(&commit)?;
         if let Some(commit_timestamp) = self.recognise(&commit, &newest)? {
@@ -50,9 +51,9 @@ impl Evaluation<'_> {
         if commit.writes.is_empty() {
             return self.commit_reads(&commit, known, &owner.id).await;
         }
-        self.replica.context.vitals.check_room()?;
+        self.check_disk(&commit, &newest)?;
         let proposer = Proposer::new(self, owner.id);
-        let commit_timestamp = proposer.commit(commit, bytes, known, latch, self.deadline).await?;
+        let commit_timestamp = proposer.commit(commit, bytes, known, latch, admitted, self.deadline).await?;
         let metrics = &self.replica.context.metrics;
         metrics.commits.increment(1);
         metrics.commit_seconds.record(env::clock::now().duration_since(arrived).as_secs_f64());
@@ -108,14 +109,21 @@ impl Evaluation<'_> {
     /// The commit timestamp of this very transaction, if an earlier attempt was applied.
     fn recognise(&self, commit: &Commit, newest: &[Option<lsm::Versioned>]) -> Result<Option<u64>, Refusal> {
         let start = self.header.start_timestamp;
-        let later = newest.iter().flatten().any(|newest| newest.timestamp > start);
-        let safe_point = self.replica.cell.state().safe_point;
-        if start <= safe_point && safe_point > 0 {
-            return Err(Refusal::Ambiguous(
-                "the transaction is older than the history that is kept".to_owned(),
-            ));
+        let recognised = self.find_commit(commit, newest, start)?;
+        // After what was read: the range may have forgotten transactions meanwhile.
+        if start <= self.replica.cell.state().forgotten {
+            return Err(Refusal::Forgotten);
         }
-        if !later {
+        Ok(recognised)
+    }
+
+    fn find_commit(
+        &self,
+        commit: &Commit,
+        newest: &[Option<lsm::Versioned>],
+        start: u64,
+    ) -> Result<Option<u64>, Refusal> {
+        if !newest.iter().flatten().any(|newest| newest.timestamp > start) {
             return Ok(None);
         }
         // One key is enough: a transaction's versions come together.

@@ -21,7 +21,8 @@ use proto::v1::{Check, Commit, CommitCommand, ForgetCommand, RangeCommand, Stage
 
 use super::Evaluation;
 use crate::raft::{Group, ProposeError, Proposed};
-use crate::range::apply::{APPLIED, STALE_EPOCH};
+use crate::range::admission::Admitted;
+use crate::range::apply::{APPLIED, FORGOTTEN, STALE_EPOCH};
 use crate::range::latches::LatchGuard;
 use crate::range::locks::TxnId;
 use crate::range::memory::Slot;
@@ -71,17 +72,18 @@ impl Proposer {
         bytes: u64,
         known: u64,
         latch: LatchGuard,
+        admitted: Admitted,
         deadline: Option<Instant>,
     ) -> Result<u64, Refusal> {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         let tasks = self.context.tasks.clone();
         let (proposed, deadline) = if bytes > PIECE_BYTES {
-            let proposed = tasks.spawn(self.commit_in_pieces(commit, known, latch, deadline));
+            let proposed = tasks.spawn(self.commit_in_pieces(commit, known, latch, admitted, deadline));
             (proposed, deadline.map(|deadline| deadline + TAKING_BACK))
         } else {
             let room = within(deadline, self.serving.room.take(bytes), taken_back).await??;
             let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
-            let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch).await?;
+            let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch, admitted).await?;
             (tasks.spawn(self.propose(commit_timestamp, commit.writes, None, guard, room)), deadline)
         };
         let unknown = || Refusal::Ambiguous("the deadline passed before the commit was applied".to_owned());
@@ -93,12 +95,13 @@ impl Proposer {
         commit: Commit,
         known: u64,
         latch: LatchGuard,
+        admitted: Admitted,
         deadline: Option<Instant>,
     ) -> Result<u64, Refusal> {
         let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
         let staging = Staging { number: self.serving.number_staged(), proposer: Some(self.clone()) };
         let staged = staging.stage(self.clone(), Pieces::cut(commit.writes), deadline).await?;
-        let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch).await?;
+        let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch, admitted).await?;
         staging.proposed();
         self.propose(commit_timestamp, Vec::new(), Some(staged), guard, Taken::nothing()).await
     }
@@ -110,12 +113,20 @@ impl Proposer {
         checks: &[Check],
         known: u64,
         latch: LatchGuard,
+        admitted: Admitted,
     ) -> Result<(u64, ProposalGuard), Refusal> {
         let changes_catalog = keys.binary_search(self.serving.gate.key()).is_ok();
         let mark = self.serving.inflight.enter(keys.iter());
         // What was read until then; whoever reads later waits.
         let memory = keys.iter().map(|key| self.serving.memory.newest(key)).max().unwrap_or(0);
-        let proposal = Proposal { keys, mark: mark.clone(), _latch: latch, txn: self.txn, changes_catalog };
+        let proposal = Proposal {
+            keys,
+            mark: mark.clone(),
+            _latch: latch,
+            txn: self.txn,
+            changes_catalog,
+            _admitted: admitted,
+        };
         let guard = self.serving.stand(proposal)?;
         let base = self.handed_out(known.max(memory)).await?;
         self.remember(checks, base);
@@ -270,6 +281,8 @@ async fn joined<T>(task: JoinHandle<T>) -> Result<T, Refusal> {
 fn refused(reply: &[u8]) -> Refusal {
     if reply == STALE_EPOCH {
         Refusal::Retry("the range's span has changed; nothing was done".to_owned())
+    } else if reply == FORGOTTEN {
+        Refusal::Forgotten
     } else {
         Refusal::Unavailable("the range could not read its own command; nothing was done".to_owned())
     }

@@ -3,9 +3,11 @@
 //! The first of them in a transaction locks the catalog version and raises it, so that all DDL is serial and every
 //! statement that was planned before is refused by the ranges and plans again. Descriptors are rows under `/sys`
 //! (see [`crate::catalog::stored`]). What is dropped, truncated or rebuilt only loses its index id: its keys stay
-//! behind, and the id is listed so that they can be found.
+//! behind for those who still read them, and the id is listed; once nobody can read them any more, they are deleted
+//! ([`reclaim`]).
 
 mod build;
+mod reclaim;
 mod store;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::catalog::{
 use crate::error::{Error, Result};
 use crate::plan::{AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, NewIndex};
 
+pub(crate) use reclaim::reclaim_dropped;
 pub(crate) use store::load_catalog;
 
 /// What a DDL statement did.
@@ -45,6 +48,9 @@ pub(crate) async fn run(
     }
     if !raised {
         store::raise_version(cx).await?;
+    }
+    if matches!(ddl, Ddl::DropTables(_) | Ddl::Truncate(_) | Ddl::DropIndexes(_)) {
+        cx.transaction.frees_space();
     }
     let mut change =
         Change { catalog: CatalogSnapshot::clone(cx.catalog), fresh: cx.fresh_indexes.clone(), cx, client };

@@ -31,6 +31,19 @@ pub(super) fn delete_table(cx: &mut Context<'_>, oid: Oid) {
     cx.transaction.delete(stored::table_key(TENANT_DEFAULT, oid));
 }
 
+/// The index that a row of dropped indexes stands for.
+pub(super) fn dropped_index(key: &[u8]) -> Option<IndexId> {
+    let prefix = keys::sql::index_prefix(TENANT_DEFAULT, DROPPED);
+    let id = key.strip_prefix(prefix.as_ref())?.strip_suffix(&[SUFFIX_ROW])?;
+    Some(u64::from_be_bytes(id.try_into().ok()?))
+}
+
+/// Where those rows are.
+pub(super) fn dropped_span() -> Span {
+    let span = keys::sql::index_span(TENANT_DEFAULT, DROPPED);
+    Span { start: span.start, end: span.end }
+}
+
 /// Notes that an index id is out of use.
 pub(super) fn note_dropped(cx: &mut Context<'_>, index: IndexId) {
     let mut key = keys::sql::index_prefix(TENANT_DEFAULT, DROPPED).to_vec();

@@ -123,7 +123,7 @@ fn cast(cursor: &mut Cursor<'_>, at: usize) -> Result<Expr> {
     cursor.expect("as")?;
     let ty = type_name(cursor)?;
     cursor.expect_symbol(")")?;
-    Ok(ExprKind::Cast { operator_at: at, operand, ty }.at(at))
+    Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(ty) }.at(at))
 }
 
 /// `EXTRACT(field FROM x)`

@@ -13,6 +13,8 @@
 //! | `+ -` as prefix | |
 //! | `::` | left |
 
+use std::borrow::Cow;
+
 use super::super::ast::{Expr, ExprKind, Function, Name, Operator, PatternForm, QualifiedName};
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
@@ -115,7 +117,7 @@ fn prefixed(cursor: &mut Cursor<'_>, form: Form) -> Result<Expr> {
     let (operator, level) = match token.text {
         "-" | "+" => {
             cursor.advance();
-            (Operator { name: token.text.to_owned(), at }, Level::Sign)
+            (Operator { name: known(token.text), at }, Level::Sign)
         }
         _ => match infix_operator(cursor)? {
             (operator, Level::Other) => (operator, Level::Other),
@@ -126,7 +128,7 @@ fn prefixed(cursor: &mut Cursor<'_>, form: Form) -> Result<Expr> {
     Ok(match inner.kind {
         // The sign belongs to the number: -9223372036854775808 is an int8.
         ExprKind::Number(number) if operator.name == "-" && !number.starts_with('-') => {
-            ExprKind::Number(format!("-{number}")).at(at)
+            ExprKind::Number(format!("-{number}").into()).at(at)
         }
         kind => {
             let operand = Box::new(Expr { kind, at: inner.at });
@@ -140,7 +142,7 @@ fn infix_operator(cursor: &mut Cursor<'_>) -> Result<(Operator, Level)> {
     let token = cursor.advance();
     if token.keyword != "operator" {
         let name = if token.text == "!=" { "<>" } else { token.text };
-        return Ok((Operator { name: name.to_owned(), at: token.at }, level_of(name)));
+        return Ok((Operator { name: known(name), at: token.at }, level_of(name)));
     }
     cursor.expect_symbol("(")?;
     if cursor.peek().kind != Kind::Operator {
@@ -156,7 +158,16 @@ fn infix_operator(cursor: &mut Cursor<'_>) -> Result<(Operator, Level)> {
     let name = cursor.advance().text;
     let name = if name == "!=" { "<>" } else { name };
     cursor.expect_symbol(")")?;
-    Ok((Operator { name: name.to_owned(), at: token.at }, Level::Other))
+    Ok((Operator { name: known(name), at: token.at }, Level::Other))
+}
+
+/// An operator's name, without a copy of it for those that are everywhere.
+fn known(name: &str) -> Cow<'static, str> {
+    const KNOWN: [&str; 13] = ["=", "<>", "<", ">", "<=", ">=", "+", "-", "*", "/", "%", "||", "~"];
+    match KNOWN.iter().find(|known| **known == name) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(name.to_owned()),
+    }
 }
 
 fn level_of(operator: &str) -> Level {
@@ -227,13 +238,13 @@ fn infixes(cursor: &mut Cursor<'_>, first: Expr, lowest: Level, form: Form) -> R
             }
             Level::Collation => {
                 let operator_at = cursor.advance().at;
-                let collation = any_name(cursor)?;
+                let collation = Box::new(any_name(cursor)?);
                 (ExprKind::Collate { operator_at, operand: Box::new(left), collation }, false)
             }
             Level::Cast => {
                 let operator_at = cursor.advance().at;
                 let ty = type_name(cursor)?;
-                (ExprKind::Cast { operator_at, operand: Box::new(left), ty }, false)
+                (ExprKind::Cast { operator_at, operand: Box::new(left), ty: Box::new(ty) }, false)
             }
             _ => binary(cursor, left, form)?,
         };
@@ -339,7 +350,7 @@ fn pattern(cursor: &mut Cursor<'_>, left: Expr, form: Form) -> Result<(ExprKind,
                     (_, false) => "~~*",
                     (_, true) => "!~~*",
                 };
-                let operator = Operator { name: name.to_owned(), at: operator_at };
+                let operator = Operator { name: name.into(), at: operator_at };
                 return Ok((quantified(cursor, *left, operator)?, false));
             }
             Ok((like(cursor, left, (operator_at, form_of, negated), form)?, true))

@@ -24,6 +24,20 @@ mod types;
 
 pub(super) use definition::{alter, create, drop, truncate};
 pub(super) use expression::{expression, expressions};
-pub(super) use modify::{delete, insert, update};
-pub(super) use query::{is_query, query, statement_with};
 pub(super) use types::type_name;
+
+use super::ast::Body;
+use super::cursor::Cursor;
+use crate::error::Result;
+
+/// A query, INSERT, UPDATE or DELETE: what PREPARE, EXPLAIN and COPY take.
+pub(super) fn preparable(cursor: &mut Cursor<'_>) -> Result<Body> {
+    match cursor.keyword() {
+        "with" => query::statement_with(cursor),
+        "insert" => modify::insert(cursor),
+        "update" => modify::update(cursor),
+        "delete" => modify::delete(cursor),
+        _ if query::is_query(cursor) => Ok(Body::Query(Box::new(query::query(cursor)?))),
+        _ => Err(cursor.error()),
+    }
+}

@@ -25,7 +25,7 @@ pub(super) fn primary(cursor: &mut Cursor<'_>) -> Result<Expr> {
     match token.kind {
         Kind::Number => {
             cursor.advance();
-            Ok(ExprKind::Number(token.text.to_owned()).at(at))
+            Ok(ExprKind::Number(token.text.into()).at(at))
         }
         Kind::String => {
             let text = cursor.string()?.unwrap_or_default();
@@ -212,7 +212,7 @@ fn typed_constant(cursor: &mut Cursor<'_>) -> Result<Expr> {
     let open = ty.name == "bpchar" && ty.modifiers == [1];
     let ty = if open { TypeName { modifiers: Vec::new(), ..ty } } else { ty };
     let operand = Box::new(ExprKind::String(text).at(value_at));
-    Ok(ExprKind::Cast { operator_at: at, operand, ty }.at(at))
+    Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(ty) }.at(at))
 }
 
 fn plain_type(name: &str, at: usize) -> TypeName {
@@ -220,7 +220,7 @@ fn plain_type(name: &str, at: usize) -> TypeName {
 }
 
 fn typed(value: ExprKind, ty: TypeName, at: usize) -> Expr {
-    ExprKind::Cast { operator_at: at, operand: Box::new(value.at(at)), ty }.at(at)
+    ExprKind::Cast { operator_at: at, operand: Box::new(value.at(at)), ty: Box::new(ty) }.at(at)
 }
 
 /// A column, a call, or a literal of a type that goes by a name.
@@ -237,7 +237,7 @@ fn named(cursor: &mut Cursor<'_>) -> Result<Expr> {
         if cursor.peek_at(1).is_symbol("*") {
             cursor.advance();
             cursor.advance();
-            return Ok(ExprKind::TableWildcard(qualified(names)?).at(at));
+            return Ok(ExprKind::TableWildcard(Box::new(qualified(names)?)).at(at));
         }
         cursor.advance();
         names.push(cursor.label()?);
@@ -262,7 +262,7 @@ fn named(cursor: &mut Cursor<'_>) -> Result<Expr> {
             at,
         };
         let operand = Box::new(ExprKind::String(text).at(value_at));
-        return Ok(ExprKind::Cast { operator_at: at, operand, ty }.at(at));
+        return Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(ty) }.at(at));
     }
     indirected(cursor, ExprKind::Column(names).at(at))
 }
@@ -346,7 +346,7 @@ fn interval(cursor: &mut Cursor<'_>) -> Result<Expr> {
         text = format!("{} {field}", text.trim());
     }
     let operand = Box::new(ExprKind::String(text).at(value_at));
-    Ok(ExprKind::Cast { operator_at: at, operand, ty: plain_type("interval", at) }.at(at))
+    Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(plain_type("interval", at)) }.at(at))
 }
 
 /// Whether a query between parentheses is next; for FROM and INSERT.

@@ -300,7 +300,7 @@ fn select_item(cursor: &mut Cursor<'_>) -> Result<SelectItem> {
     };
     let alias = if cursor.accept("as") || is_alias { Some(cursor.label()?) } else { None };
     Ok(match (expr.kind, alias) {
-        (ExprKind::TableWildcard(table), None) => SelectItem::TableWildcard(table),
+        (ExprKind::TableWildcard(table), None) => SelectItem::TableWildcard(*table),
         (kind, alias) => SelectItem::Expr { expr: Expr { kind, at: expr.at }, alias },
     })
 }

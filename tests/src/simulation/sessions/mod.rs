@@ -42,6 +42,7 @@ fn judge(error: &Error) -> Failure {
         Some("40001" | "40P01" | "55P03") => Failure::Conflict,
         Some("08007") => Failure::Ambiguous,
         Some("57P03" | "57014") => Failure::Unavailable,
+        Some("72000") => Failure::TooOld,
         _ => Failure::Unexpected(format!("{error:?}")),
     }
 }

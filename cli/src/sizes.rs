@@ -1,0 +1,34 @@
+//! The bounds of a store, where the defaults are not meant: in tests and on small machines.
+
+use clap::Args;
+
+/// Bounds of a store, in bytes.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SizeArguments {
+    /// Write what is in memory to tables past so many bytes
+    #[arg(long, env = "NUNATAK_MEMTABLE_BYTES", value_name = "BYTES", hide = true)]
+    pub(crate) memtable_bytes: Option<usize>,
+
+    /// Keep the raft log below so many bytes
+    #[arg(long, env = "NUNATAK_RAFT_LOG_BYTES", value_name = "BYTES", hide = true)]
+    pub(crate) raft_log_bytes: Option<u64>,
+
+    /// With less than so many bytes left on the disk, write only what frees room
+    #[arg(long, env = "NUNATAK_DISK_RESERVE_BYTES", value_name = "BYTES", hide = true)]
+    pub(crate) disk_reserve_bytes: Option<u64>,
+}
+
+impl SizeArguments {
+    /// Replaces what was given.
+    pub(crate) fn apply(&self, options: &mut node::NodeOptions) {
+        if let Some(bytes) = self.memtable_bytes {
+            options.memtable_bytes_max = bytes;
+        }
+        if let Some(bytes) = self.raft_log_bytes {
+            options.raft_log_bytes_max = bytes;
+        }
+        if let Some(bytes) = self.disk_reserve_bytes {
+            options.disk_reserve_bytes = bytes;
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Spans of keys that a transaction gave up, and that nobody can read any more: they are deleted, history and all.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use keys::Span;
+use proto::v1::operation_result::Result as Answer;
+use proto::v1::{Get, Reclaim, Version, operation};
+
+use crate::router::Route;
+use crate::sender::{Call, Failure, Kind};
+use crate::{Client, Error, Result, TransactionOptions};
+
+/// So many times in a row may ranges answer one request with new bounds.
+const REROUTES_MAX: u32 = 50;
+
+impl Client {
+    /// Deletes `span` with all its history, if the transaction that gave it up (it wrote `row`, and nothing is written to
+    /// the span since) is older than every snapshot that can still be read; then `row` goes, too. False: not yet. Whoever
+    /// else does the same meanwhile does no harm.
+    pub async fn reclaim(&self, row: Bytes, span: &Span) -> Result<bool> {
+        let given_up = self.newest_version(&row).await?;
+        if given_up.value.is_none() {
+            return Ok(true);
+        }
+        if given_up.timestamp > self.horizon.safe_point() {
+            return Ok(false);
+        }
+        let mut from = span.start.clone();
+        while from < span.end {
+            let build = |route: &Route| {
+                let end = route.end();
+                let end = if end.is_empty() {
+                    span.end.clone()
+                } else {
+                    span.end.clone().min(Bytes::copy_from_slice(end))
+                };
+                let span = Some(proto::v1::Span { start: from.clone(), end });
+                operation::Operation::Reclaim(Reclaim { span, given_up: given_up.timestamp })
+            };
+            let (answer, asked) = self.ask_range(&from, build).await?;
+            match answer {
+                Answer::Reclaim(reclaimed) if reclaimed.done => {}
+                Answer::Reclaim(_) => return Ok(false),
+                _ => return Err(mismatch()),
+            }
+            let operation::Operation::Reclaim(Reclaim { span: Some(done), .. }) = asked else {
+                return Err(mismatch());
+            };
+            from = done.end;
+        }
+        let mut transaction = self.begin(TransactionOptions::default());
+        transaction.delete(row);
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// What ranges may have raised their safe points to, as far as this client has heard; 0 = not known.
+    pub fn safe_point(&self) -> u64 {
+        self.horizon.safe_point()
+    }
+
+    /// In what steps safe points move; zero = not known.
+    pub fn safe_point_step(&self) -> Duration {
+        self.horizon.step()
+    }
+
+    async fn newest_version(&self, key: &Bytes) -> Result<Version> {
+        let at = self.timestamp().await?.timestamp;
+        let build = |_: &Route| operation::Operation::Get(Get { keys: vec![key.clone()], at });
+        match self.ask_range(key, build).await?.0 {
+            Answer::Get(got) => Ok(got.versions.into_iter().next().unwrap_or_default()),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Asks the range that holds `key`; its answer, and what it was asked.
+    async fn ask_range(
+        &self,
+        key: &Bytes,
+        build: impl Fn(&Route) -> operation::Operation,
+    ) -> Result<(Answer, operation::Operation)> {
+        let call = Call {
+            txn_id: Bytes::new(),
+            start_timestamp: 0,
+            priority: 0,
+            catalog_version: 0,
+            timeout: self.options().timeout,
+            kind: Kind::Read,
+        };
+        for _ in 0..REROUTES_MAX {
+            let route = self.sender.route(key, call.timeout).await?;
+            match self.sender.send(&route, &call, || build(&route)).await {
+                Ok(answer) => return Ok((answer, build(&route))),
+                Err(Failure::Rerouted) => {}
+                Err(Failure::Error(error)) => return Err(error),
+                Err(Failure::Conflict { key, .. }) => return Err(Error::Serialization { key }),
+            }
+        }
+        Err(Error::Unavailable { message: "the ranges keep moving".to_owned(), source: None })
+    }
+}
+
+fn mismatch() -> Error {
+    Error::Invalid { message: "a range answered something else than it was asked".to_owned() }
+}

@@ -1,0 +1,140 @@
+//! What a state machine has applied, and how much of that would survive a crash.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use env::watch;
+use lsm::Sequence;
+use parking_lot::Mutex;
+use prost::Message;
+use proto::v1;
+
+use super::apply::LogPoint;
+use super::types::{LogId, SnapshotMeta, StoredMembership, point};
+use super::wire::{
+    FORMAT, log_id_from_wire, log_id_to_wire, membership_to_wire, stored_membership_from_wire,
+};
+
+/// What was applied is remembered with its sequence once in so many entries, to know later what is flushed.
+const SAMPLE_EVERY: u64 = 64;
+
+/// What a range's state stands for: the log up to here.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Applied {
+    pub(super) id: Option<LogId>,
+    pub(super) membership: Arc<StoredMembership>,
+}
+
+impl Applied {
+    /// The value under [`state_key`].
+    pub(super) fn encode(&self, replica_id: u64) -> Vec<u8> {
+        v1::RaftApplied {
+            format: FORMAT,
+            replica_id,
+            applied: self.id.as_ref().map(log_id_to_wire),
+            membership_log_id: self.membership.log_id().as_ref().map(log_id_to_wire),
+            membership: Some(membership_to_wire(self.membership.membership())),
+        }
+        .encode_to_vec()
+    }
+
+    /// The replica id and the state of a value under [`state_key`].
+    pub(super) fn decode(bytes: &[u8]) -> Result<(u64, Self), String> {
+        let stored = v1::RaftApplied::decode(bytes).map_err(|error| format!("applied state: {error}"))?;
+        if stored.format > FORMAT {
+            return Err(format!(
+                "applied state has format {}, the newest known here is {FORMAT}",
+                stored.format
+            ));
+        }
+        let membership =
+            stored_membership_from_wire(stored.membership_log_id.as_ref(), stored.membership.as_ref())
+                .map_err(|error| format!("applied state: {error}"))?;
+        let id = stored.applied.as_ref().map(log_id_from_wire);
+        Ok((stored.replica_id, Self { id, membership: Arc::new(membership) }))
+    }
+
+    pub(super) fn meta(&self) -> SnapshotMeta {
+        SnapshotMeta { last_log_id: self.id, last_membership: (*self.membership).clone() }
+    }
+}
+
+struct Sample {
+    sequence: Sequence,
+    applied: Applied,
+}
+
+/// What others see of a state machine.
+pub(super) struct Progress {
+    current: Mutex<Current>,
+    applied: watch::Sender<Option<LogPoint>>,
+}
+
+struct Current {
+    newest: Sample,
+    /// Older states, ascending, the newest that is flushed among them or `flushed`.
+    samples: VecDeque<Sample>,
+    flushed: Applied,
+}
+
+impl Progress {
+    pub(super) fn new(applied: Applied) -> Self {
+        let point = applied.id.as_ref().map(point);
+        Self {
+            current: Mutex::new(Current {
+                newest: Sample { sequence: 0, applied: applied.clone() },
+                samples: VecDeque::new(),
+                flushed: applied,
+            }),
+            applied: watch::Sender::new(point),
+        }
+    }
+
+    /// Follows what can be read.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Option<LogPoint>> {
+        self.applied.subscribe()
+    }
+
+    /// The newest state that can be read.
+    pub(super) fn applied(&self) -> Option<LogPoint> {
+        *self.applied.borrow()
+    }
+
+    /// The newest state that survives a crash, where all writes up to `durable` do.
+    pub(super) fn flushed(&self, durable: Sequence) -> Applied {
+        let mut current = self.current.lock();
+        while current.samples.front().is_some_and(|sample| sample.sequence <= durable) {
+            if let Some(sample) = current.samples.pop_front() {
+                current.flushed = sample.applied;
+            }
+        }
+        if current.newest.sequence <= durable {
+            current.flushed = current.newest.applied.clone();
+        }
+        current.flushed.clone()
+    }
+
+    pub(super) fn advance(&self, sequence: Sequence, applied: Applied) {
+        let Some(id) = applied.id else { return };
+        {
+            let mut current = self.current.lock();
+            let since = current.samples.back().map(|sample| &sample.applied).unwrap_or(&current.flushed);
+            let distance = id.index().saturating_sub(since.id.map_or(0, |id| id.index()));
+            let newest = std::mem::replace(&mut current.newest, Sample { sequence, applied });
+            if distance >= SAMPLE_EVERY && newest.sequence > 0 {
+                current.samples.push_back(newest);
+            }
+        }
+        self.applied.send_replace(Some(point(&id)));
+    }
+
+    pub(super) fn replace(&self, applied: Applied) {
+        let point = applied.id.as_ref().map(point);
+        *self.current.lock() = Current {
+            newest: Sample { sequence: 0, applied: applied.clone() },
+            samples: VecDeque::new(),
+            flushed: applied,
+        };
+        self.applied.send_replace(point);
+    }
+}

@@ -1,0 +1,114 @@
+//! What becomes of a replica that has stopped: it is started again once, then given up.
+//!
+//! openraft ends a group at the first error of its storage or its state machine: a committed command that cannot be
+//! read, a row that cannot, a broken invariant. What may have been a mishap is tried once more. After that the replica
+//! stays stopped, and says so ([`RaftHost::failures`]): the node tells the root range's leader, who replaces it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use env::clock::Instant;
+use futures::future::BoxFuture;
+use openraft::RaftMetrics;
+use openraft::alias::WatchReceiverOf;
+use openraft::async_runtime::WatchReceiver;
+
+use super::group::Group;
+use super::host::RaftHost;
+use super::role::RaftError;
+use super::types::Types;
+
+/// A replica that stops again within this time is given up.
+const RESTART_AGAIN: Duration = Duration::from_secs(600);
+
+/// A replica that its store has given up, or that cannot read its data: somebody must replace it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaFailure {
+    /// The range.
+    pub range_id: u64,
+    /// The replica.
+    pub replica_id: u64,
+    /// What has happened to it.
+    pub why: String,
+}
+
+impl RaftHost {
+    /// The replicas here that must be replaced, ascending by range.
+    pub fn failures(&self) -> Vec<ReplicaFailure> {
+        let failed = |group: Arc<Group>| {
+            let why = group.failure().or_else(|| group.damage())?;
+            Some(ReplicaFailure { range_id: group.range_id, replica_id: group.replica_id, why })
+        };
+        self.groups().into_iter().filter_map(failed).collect()
+    }
+
+    /// Waits for the end of a group and does what is to be done then. It keeps neither the store nor the group.
+    pub(super) fn supervise(host: Weak<Self>, group: Weak<Group>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let Some(metrics) = group.upgrade().map(|group| group.metrics()) else { return };
+            let why = ended(metrics).await;
+            if let (Some(host), Some(group)) = (host.upgrade(), group.upgrade()) {
+                host.stopped(&group, why).await;
+            }
+        })
+    }
+
+    async fn stopped(self: &Arc<Self>, group: &Arc<Group>, why: String) {
+        let _changing = self.changing.lock().await;
+        let (range_id, replica_id) = (group.range_id, group.replica_id);
+        if !self.group(range_id).is_some_and(|known| Arc::ptr_eq(&known, group)) {
+            // It was meant to stop.
+            return;
+        }
+        metrics::counter!("nunatak_replicas_stopped_total").increment(1);
+        tracing::error!(range_id, replica_id, %why, "a replica has stopped");
+        if self.log.failure().is_some() || self.db.failure().is_some() {
+            // Nothing of this store goes on.
+            return group.fail(why);
+        }
+        let before = self.restarted.lock().insert(range_id, env::clock::now());
+        if before.is_some_and(|before: Instant| before.elapsed() < RESTART_AGAIN) {
+            tracing::error!(range_id, replica_id, "the replica has stopped again and is given up");
+            return group.fail(why);
+        }
+        match self.restart(group).await {
+            Ok(()) => tracing::info!(range_id, replica_id, "the replica was started again"),
+            Err(error) => {
+                tracing::error!(range_id, replica_id, %error, "the replica cannot be started again");
+                group.fail(format!("{why}; then: {error}"));
+            }
+        }
+    }
+
+    /// Starts the replica anew from what is on disk.
+    async fn restart(self: &Arc<Self>, group: &Arc<Group>) -> Result<(), RaftError> {
+        let (range_id, replica_id) = (group.range_id, group.replica_id);
+        // An error means that it has stopped already.
+        let _ = group.raft.shutdown().await;
+        // What is in the log counts as durable from here on.
+        self.log.barrier().await.map_err(RaftError::Log)?;
+        let (tenure, apply) = (Arc::clone(&group.tenure), Arc::clone(&self.apply));
+        let failed = |message: String| RaftError::Group { range_id, message };
+        let ended = env::task::blocking(move || {
+            tenure.end();
+            apply.state_replaced(range_id)
+        });
+        ended.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+        let fence = env::clock::now() + self.timing.election_max + self.timing.restart_margin;
+        self.start(Arc::clone(&group.log), Some(fence)).await?;
+        self.apply.replica_added(range_id, replica_id);
+        Ok(())
+    }
+}
+
+/// Completes when a group has ended, with the reason.
+async fn ended(mut metrics: WatchReceiverOf<Types, RaftMetrics<Types>>) -> String {
+    loop {
+        if let Err(fatal) = &metrics.borrow_watched().running_state {
+            return fatal.to_string();
+        }
+        if metrics.changed().await.is_err() {
+            return "it ended".to_owned();
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What is written when a disk of the range is full: only what frees room.
+
+use proto::v1::Commit;
+
+use super::Evaluation;
+use crate::range::refusal::Refusal;
+use crate::range::version;
+
+/// So much may a commit write that says itself that it frees more: rows of the catalog.
+const FREEING_BYTES_MAX: usize = 1 << 20;
+
+impl Evaluation<'_> {
+    /// Refuses what takes room where a replica's disk has only its reserve left, and everything where half of that is
+    /// gone: the other half is compaction's, which needs room to make room.
+    pub(super) fn check_disk(
+        &self,
+        commit: &Commit,
+        newest: &[Option<lsm::Versioned>],
+    ) -> Result<(), Refusal> {
+        let nodes = self.state.replicas.iter().map(|replica| replica.node_id);
+        let Some(full) = self.replica.context.vitals.full(nodes) else { return Ok(()) };
+        if full.has_room_to_free() && frees_space(commit, newest) { Ok(()) } else { Err(full.into()) }
+    }
+}
+
+/// Whether a commit leaves less behind than is there, once the history of what it overwrites is gone.
+fn frees_space(commit: &Commit, newest: &[Option<lsm::Versioned>]) -> bool {
+    if commit.frees_space {
+        let bytes =
+            |write: &proto::v1::Write| write.key.len() + write.value.as_ref().map_or(0, bytes::Bytes::len);
+        return commit.writes.iter().map(bytes).sum::<usize>() <= FREEING_BYTES_MAX;
+    }
+    let bytes_before = |newest: &Option<lsm::Versioned>| {
+        let stored = newest.as_ref()?.value.clone()?;
+        Some(version::decode(stored).ok()?.1.len())
+    };
+    commit.writes.iter().zip(newest).all(|(write, newest)| match &write.value {
+        None => true,
+        Some(value) => bytes_before(newest).is_some_and(|before| value.len() < before),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proto::v1::Write;
+
+    use super::*;
+
+    fn stored(bytes: usize) -> Option<lsm::Versioned> {
+        Some(lsm::Versioned { timestamp: 5, value: Some(version::encode(4, &vec![7; bytes]).into()) })
+    }
+
+    fn commit(values: &[Option<usize>]) -> Commit {
+        let write = |bytes: &Option<usize>| Write {
+            key: Bytes::from_static(b"dk"),
+            value: bytes.map(|bytes| Bytes::from(vec![1; bytes])),
+        };
+        Commit { writes: values.iter().map(write).collect(), ..Commit::default() }
+    }
+
+    #[test]
+    fn deletions_and_shrunk_rows_free_space() {
+        assert!(frees_space(&commit(&[None, None]), &[stored(10), None]));
+        assert!(frees_space(&commit(&[Some(9), None]), &[stored(10), stored(1)]));
+        assert!(!frees_space(&commit(&[Some(10)]), &[stored(10)]));
+        assert!(!frees_space(&commit(&[Some(1)]), &[None]));
+        let deleted = Some(lsm::Versioned { timestamp: 5, value: None });
+        assert!(!frees_space(&commit(&[Some(1)]), &[deleted]));
+    }
+
+    #[test]
+    fn what_says_that_it_frees_space_is_believed_up_to_a_bound() {
+        let says_so = |bytes| Commit { frees_space: true, ..commit(&[Some(bytes)]) };
+        assert!(frees_space(&says_so(1000), &[None]));
+        assert!(!frees_space(&says_so(FREEING_BYTES_MAX), &[None]));
+    }
+}

@@ -1,0 +1,92 @@
+//! What a range keeps no more: its safe point, and spans that were given up. Deterministic.
+//!
+//! # Invariants
+//!
+//! - A safe point never goes back, and `forgotten` is never below it.
+//! - Nothing is committed at or below the safe point after it is applied: a transaction that began at or below
+//!   `forgotten` is refused when its commit is applied, whenever it was evaluated.
+//! - A span is deleted only when no read can see it any more: it was given up at or below the safe point.
+
+use lsm::WriteBatch;
+use proto::v1::{RaiseSafePointCommand, RangeState, ReclaimCommand};
+
+use super::state::{covers, transaction_key};
+
+/// Raises the safe point, and forgets transactions.
+pub(crate) fn raise(state: &mut RangeState, command: &RaiseSafePointCommand, batch: &mut WriteBatch) {
+    state.safe_point = state.safe_point.max(command.safe_point);
+    let forgotten = state.forgotten.max(command.forgotten).max(state.safe_point);
+    if forgotten > state.forgotten {
+        state.forgotten = forgotten;
+        let kept = forgotten.saturating_add(1);
+        batch.delete_range(&transaction_key(state.range_id, 0), &transaction_key(state.range_id, kept));
+    }
+}
+
+/// Deletes a span that was given up; whether that was allowed.
+pub(crate) fn reclaim(state: &RangeState, command: &ReclaimCommand, batch: &mut WriteBatch) -> bool {
+    let (Some(own), Some(span)) = (&state.span, &command.span) else { return false };
+    let bounded = !span.end.is_empty() && span.start < span.end;
+    if !bounded || !covers(own, &span.start, &span.end) || command.given_up > state.safe_point {
+        return false;
+    }
+    batch.delete_range(&span.start, &span.end);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proto::v1::Span;
+
+    use super::*;
+
+    fn span(start: &'static [u8], end: &'static [u8]) -> Option<Span> {
+        Some(Span { start: Bytes::from_static(start), end: Bytes::from_static(end) })
+    }
+
+    fn state(safe_point: u64) -> RangeState {
+        RangeState {
+            range_id: 2,
+            span: span(b"d", b"e"),
+            safe_point,
+            forgotten: safe_point,
+            ..RangeState::default()
+        }
+    }
+
+    #[test]
+    fn a_safe_point_never_goes_back() {
+        let mut state = state(10);
+        for (safe_point, forgotten) in [(5, 7), (10, 10), (20, 15), (12, 30)] {
+            raise(&mut state, &RaiseSafePointCommand { safe_point, forgotten }, &mut WriteBatch::new());
+            assert!(state.forgotten >= state.safe_point);
+        }
+        assert_eq!((state.safe_point, state.forgotten), (20, 30));
+    }
+
+    #[test]
+    fn transactions_are_forgotten_once() {
+        let mut state = state(10);
+        let mut batch = WriteBatch::new();
+        raise(&mut state, &RaiseSafePointCommand { safe_point: 10, forgotten: 10 }, &mut batch);
+        assert!(batch.is_empty());
+        raise(&mut state, &RaiseSafePointCommand { safe_point: 11, forgotten: 11 }, &mut batch);
+        assert_eq!(batch.len(), 1);
+    }
+
+    #[test]
+    fn a_span_goes_once_the_safe_point_has_passed_its_end() {
+        let reclaimed = |span, given_up| {
+            let mut batch = WriteBatch::new();
+            let done = reclaim(&state(10), &ReclaimCommand { span, given_up }, &mut batch);
+            assert_eq!(batch.len(), usize::from(done));
+            done
+        };
+        assert!(reclaimed(span(b"da", b"db"), 10));
+        assert!(!reclaimed(span(b"da", b"db"), 11));
+        assert!(!reclaimed(span(b"da", b"ea"), 10) && !reclaimed(span(b"c", b"db"), 10));
+        assert!(!reclaimed(span(b"db", b"da"), 10) && !reclaimed(span(b"da", b""), 10));
+        assert!(!reclaimed(None, 10));
+    }
+}

@@ -1,0 +1,198 @@
+//! History: how long it is kept, who holds it, what is refused below it, and what is deleted behind it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::v1::error::Kind;
+use proto::v1::operation::Operation as Op;
+use proto::v1::operation_result::Result as Answer;
+use proto::v1::{GatewayHeartbeatRequest, HistoryRequest, HistoryResponse, Reclaim, Scan, Span};
+use proto::{Code, Status};
+
+use crate::harness::{Client, Cluster, key, simulate};
+
+async fn seconds(seconds: u64) {
+    env::clock::sleep(Duration::from_secs(seconds)).await;
+}
+
+async fn history(
+    client: &Client,
+    set_ms: Option<u64>,
+    short_history: bool,
+) -> Result<HistoryResponse, Status> {
+    client.data.history(HistoryRequest { set_ms, short_history, passed_on: false }).await
+}
+
+async fn report(client: &Client, oldest: u64) -> Result<u64, Status> {
+    let gateway_id = Bytes::from_static(&[7; 16]);
+    let request = GatewayHeartbeatRequest { cluster_id: client.cluster_id.clone(), gateway_id, oldest };
+    client.root.gateway_heartbeat(request).await.map(|answer| answer.safe_point)
+}
+
+/// A cluster of one that keeps history for two seconds.
+async fn forgetful() -> (Cluster, Client) {
+    let cluster = Cluster::single().await;
+    let client = cluster.client().await;
+    history(&client, Some(2_000), true).await.unwrap();
+    (cluster, client)
+}
+
+#[test]
+fn what_lies_below_the_safe_point_is_refused_and_the_rest_is_there() {
+    simulate(|| async {
+        let (_cluster, client) = forgetful().await;
+        client.put("x", "1").await;
+        let mut old = client.begin().await;
+        client.put("x", "2").await;
+        assert_eq!(old.get("x").await.as_deref(), Some("1"));
+        seconds(10).await;
+        let refused = old.try_get("x").await;
+        assert!(matches!(refused, Err(Kind::BelowSafePoint(ref below)) if below.safe_point > old.read_at));
+        assert!(matches!(old.validate(client.timestamp().await).await, Err(Kind::BelowSafePoint(_))));
+        old.put("x", "3");
+        assert!(matches!(old.commit().await, Err(Kind::Ambiguous(unknown)) if unknown.settled));
+        assert_eq!(client.read("x").await.as_deref(), Some("2"));
+    });
+}
+
+#[test]
+fn a_check_below_the_safe_point_fails() {
+    simulate(|| async {
+        let (_cluster, client) = forgetful().await;
+        let mut old = client.begin().await;
+        assert_eq!(old.get("x").await, None);
+        seconds(10).await;
+        // A transaction that began lately and relies on something that was read long ago.
+        let mut young = client.begin().await;
+        young.checks = old.checks.clone();
+        young.put("y", "1");
+        assert!(matches!(young.commit().await, Err(Kind::BelowSafePoint(_))));
+    });
+}
+
+#[test]
+fn history_is_held_for_the_open_transactions_of_a_gateway() {
+    simulate(|| async {
+        let (_cluster, client) = forgetful().await;
+        client.put("x", "1").await;
+        let mut open = client.begin().await;
+        report(&client, open.start).await.unwrap();
+        client.put("x", "2").await;
+        for _ in 0..10 {
+            seconds(1).await;
+            report(&client, open.start).await.unwrap();
+        }
+        assert!(history(&client, None, false).await.unwrap().held_by_gateways_ms > 5_000);
+        assert_eq!(open.get("x").await.as_deref(), Some("1"));
+        open.put("x", "3");
+        assert!(matches!(open.commit().await, Err(Kind::Conflict(_))));
+        // Silent for a lease, the gateway loses its hold.
+        seconds(10).await;
+        assert!(matches!(open.try_get("x").await, Err(Kind::BelowSafePoint(_))));
+    });
+}
+
+#[test]
+fn a_senseless_report_is_refused() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        let request = GatewayHeartbeatRequest { cluster_id: client.cluster_id.clone(), ..Default::default() };
+        let refused = client.root.gateway_heartbeat(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        // One that lies in the future holds as little as one that says nothing.
+        report(&client, u64::MAX).await.unwrap();
+    });
+}
+
+#[test]
+fn how_long_history_is_kept_can_be_asked_and_changed_at_any_node() {
+    simulate(|| async {
+        let cluster = Cluster::three().await;
+        for node in cluster.nodes.values() {
+            let ask = |set_ms, short_history| {
+                let request = HistoryRequest { set_ms, short_history, passed_on: false };
+                proto::NodeService::history(&**node, request)
+            };
+            ask(Some(3_600_000), false).await.unwrap();
+            assert_eq!(ask(None, false).await.unwrap().history_ms, 3_600_000);
+            assert_eq!(ask(Some(59_999), false).await.unwrap_err().code(), Code::InvalidArgument);
+            assert_eq!(ask(Some(0), false).await.unwrap().history_ms, 0);
+            assert_eq!(ask(Some(10), true).await.unwrap().history_ms, 10);
+            assert_eq!(ask(None, false).await.unwrap().history_ms, 10);
+        }
+    });
+}
+
+#[test]
+fn history_is_kept_for_as_long_as_was_said_and_for_an_hour_without_a_word() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        assert_eq!(history(&client, None, false).await.unwrap().history_ms, 3_600_000);
+        history(&client, Some(60_000), false).await.unwrap();
+        client.put("x", "1").await;
+        let mut old = client.begin().await;
+        client.put("x", "2").await;
+        seconds(50).await;
+        assert_eq!(old.get("x").await.as_deref(), Some("1"));
+        seconds(30).await;
+        assert!(matches!(old.try_get("x").await, Err(Kind::BelowSafePoint(_))));
+    });
+}
+
+#[test]
+fn a_span_that_was_given_up_is_deleted_once_nobody_can_read_it() {
+    simulate(|| async {
+        let (mut cluster, client) = forgetful().await;
+        let mut txn = client.begin().await;
+        for number in 0..100 {
+            txn.put(&format!("k/{number}"), "x");
+        }
+        txn.commit().await.unwrap();
+        let given_up = client.put("given up", "k/").await;
+        let reclaim = |span: Span| {
+            let client = client.clone();
+            async move {
+                let header = client.begin().await.header();
+                let reclaim = Reclaim { span: Some(span), given_up };
+                match client.send(header, Op::Reclaim(reclaim)).await {
+                    Ok(Answer::Reclaim(answer)) => Ok(answer.done),
+                    Ok(other) => panic!("{other:?}"),
+                    Err(refused) => Err(refused),
+                }
+            }
+        };
+        let span = Span { start: key("k/"), end: key("k0") };
+        assert_eq!(reclaim(span.clone()).await, Ok(false));
+        seconds(10).await;
+        let senseless = Span { start: key("k0"), end: key("k/") };
+        assert!(matches!(reclaim(senseless).await, Err(Kind::Invalid(_))));
+        for _ in 0..2 {
+            assert_eq!(reclaim(span.clone()).await, Ok(true));
+            let txn = client.begin().await;
+            let scan = Scan { span: Some(span.clone()), at: txn.read_at, ..Scan::default() };
+            assert_eq!(txn.scan_raw(scan).await.unwrap().rows.len(), 0);
+        }
+        client.put("k/7", "new").await;
+        cluster.kill(1).await;
+        cluster.start(1).await;
+        let client = cluster.client().await;
+        assert_eq!(client.read("k/7").await.as_deref(), Some("new"));
+        assert_eq!(client.read("k/8").await, None);
+    });
+}
+
+#[test]
+fn the_safe_point_survives_the_node() {
+    simulate(|| async {
+        let (mut cluster, client) = forgetful().await;
+        let old = client.begin().await;
+        seconds(10).await;
+        cluster.kill(1).await;
+        cluster.start(1).await;
+        let client = cluster.client().await;
+        let read_at = old.read_at;
+        let again = client.begin().await;
+        let old = crate::harness::Txn { read_at, ..again };
+        assert!(matches!(old.try_get("x").await, Err(Kind::BelowSafePoint(_))));
+    });
+}

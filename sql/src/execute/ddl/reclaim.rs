@@ -1,0 +1,55 @@
+//! Gives back the room of dropped and truncated tables and indexes.
+//!
+//! The transaction that gives an index up lists its id. Its keys are needed as long as a snapshot from before can be read;
+//! then they are deleted as one span, and the id is taken from the list. Every gateway looks through the list now and then:
+//! what two of them do at once is done once.
+
+use std::time::Duration;
+
+use client::{Client, ScanOptions, TransactionOptions};
+use env::{clock, random};
+use keys::sql::TENANT_DEFAULT;
+
+use super::store;
+use crate::error::Result;
+
+/// How often a gateway looks: so many times as often as safe points move, within these.
+const STEPS: u32 = 2;
+const PERIOD_MIN: Duration = Duration::from_secs(1);
+const PERIOD_MAX: Duration = Duration::from_secs(60);
+
+const PAGE: ScanOptions = ScanOptions { rows_max: 256, bytes_max: 64 << 10, reverse: false };
+
+/// Looks through the list for ever.
+pub(crate) async fn reclaim_dropped(client: &Client) {
+    loop {
+        let period = (client.safe_point_step() * STEPS).clamp(PERIOD_MIN, PERIOD_MAX);
+        // Not all gateways at once.
+        let jitter = random::below(period.as_millis() as u64);
+        clock::sleep(period / 2 + Duration::from_millis(jitter)).await;
+        if client.safe_point() == 0 {
+            continue;
+        }
+        if let Err(error) = look_through(client).await {
+            tracing::debug!(%error, "what was dropped could not be reclaimed; it is tried again");
+        }
+    }
+}
+
+async fn look_through(client: &Client) -> Result<()> {
+    let mut left = Some(store::dropped_span());
+    while let Some(span) = left.take() {
+        let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
+        let mut transaction = client.begin(options);
+        let page = transaction.scan(span, PAGE).await?;
+        transaction.rollback().await;
+        for (row, _) in page.rows {
+            let Some(index) = store::dropped_index(&row) else { continue };
+            if client.reclaim(row, &keys::sql::index_span(TENANT_DEFAULT, index)).await? {
+                tracing::info!(index, "the room of a dropped index is given back");
+            }
+        }
+        left = page.resume;
+    }
+    Ok(())
+}
