@@ -194,6 +194,9 @@ impl Sender {
                 attempts.pause(Duration::from_millis(retry.after_ms)).await?;
                 return Ok(Next::Again);
             }
+            Some(Refused::Ambiguous(unknown)) if unknown.settled && commits => {
+                return Err(Error::Ambiguous { message }.into());
+            }
             Some(Refused::Ambiguous(_)) => {
                 attempts.message = message;
                 attempts.ambiguous |= commits;
