@@ -10,7 +10,6 @@
 //! says that it is done. Wherever it runs, home is the current runtime: timers and tasks that it starts belong there.
 //!
 //! Without a pool (simulations, tests) such a task is one like any other.
-#![expect(clippy::disallowed_methods, reason = "this module is a part of the door for tasks")]
 
 use std::cell::Cell;
 use std::future::Future;
@@ -240,6 +239,7 @@ pub fn come_home() {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the pool is a part of the door for tasks")]
 mod tests {
     use tokio::sync::oneshot;
 

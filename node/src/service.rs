@@ -124,7 +124,7 @@ impl NodeService for Node {
     async fn digest(&self, request: DigestRequest) -> Result<DigestResponse, Status> {
         let member = self.inner().member_of(&request.cluster_id)?;
         let _permit = member.permit_digest()?;
-        consistency::digest(&*member, request).await
+        consistency::digest(&member, request).await
     }
 
     async fn hello(&self, request: HelloRequest) -> Result<HelloResponse, Status> {
@@ -164,7 +164,7 @@ impl NodeService for Node {
     ) -> Result<CheckConsistencyResponse, Status> {
         let member = self.inner().a_member()?;
         let _permit = member.permit_check()?;
-        Ok(consistency::check(&*member).await)
+        Ok(consistency::check(&member).await)
     }
 
     async fn history(&self, request: HistoryRequest) -> Result<HistoryResponse, Status> {
@@ -176,10 +176,7 @@ impl NodeService for Node {
             return Err(Status::failed_precondition(self.inner().root_leader()));
         }
         let request = HistoryRequest { passed_on: true, ..request };
-        let ask = |leader: Arc<dyn NodeService>| {
-            let request = request.clone();
-            async move { leader.history(request).await }
-        };
+        let ask = |leader: Arc<dyn NodeService>| async move { leader.history(request).await };
         member.link.ask(ask).await
     }
 

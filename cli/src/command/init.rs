@@ -52,7 +52,7 @@ impl Init {
         let deadline = env::clock::now() + Duration::from_secs(self.wait);
         let mut told = false;
         let answer = loop {
-            let asked = env::clock::timeout(ATTEMPT, node.init(request.clone())).await;
+            let asked = env::clock::timeout(ATTEMPT, node.init(request)).await;
             match asked.unwrap_or_else(|_| Err(Status::unavailable("no answer in time"))) {
                 Ok(answer) => break answer,
                 Err(status) if status.code() != Code::Unavailable || env::clock::now() >= deadline => {

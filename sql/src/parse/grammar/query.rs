@@ -61,6 +61,7 @@ fn plain(body: QueryBody, at: usize) -> Query {
 }
 
 /// What a query between parentheses turned out to be.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment, once for each pair of parentheses")]
 pub(super) enum Opened {
     /// The first operand of this one.
     More(Query),
