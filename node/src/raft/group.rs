@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use super::machine::{Machine, Tenure};
 use super::options::RaftTiming;
 use super::progress::Progress;
 use super::role::{ChangeError, ProposeError, Proposed, Role};
+use super::sending::Sending;
 use super::types::{Command, Types, log_id, membership, point};
 
 /// How long a new replica may get nothing, or its first snapshot, before it is given up.
@@ -66,7 +67,7 @@ pub struct Group {
     /// A snapshot is being received.
     pub(super) receiving: AtomicBool,
     /// Counts the snapshots being sent.
-    pub(super) sending: Arc<AtomicUsize>,
+    pub(super) sending: Arc<Sending>,
 }
 
 impl std::fmt::Debug for Group {

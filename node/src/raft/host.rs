@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use env::clock::Instant;
@@ -28,6 +28,8 @@ use super::peer::Peers;
 use super::progress::Applied;
 use super::record::{Replay, encode};
 use super::role::{RaftError, Role};
+use super::sender::on_its_way;
+use super::sending::Sending;
 use super::shared_log::SharedLog;
 use super::types::Types;
 use crate::addresses::Addresses;
@@ -189,6 +191,7 @@ impl RaftHost {
         // One after the other: each looks at what replication publishes, and nobody may look twice at a time.
         let term = group.metrics().borrow_watched().vote.leader_id.term;
         let changing = group.membership().is_joint();
+        let sending = group.sending.all().into_iter().map(|(to, last)| on_its_way(to, last)).collect();
         let failure = group.failure().or_else(|| group.damage()).unwrap_or_default();
         Some(proto::v1::RangeStatus {
             term,
@@ -196,6 +199,7 @@ impl RaftHost {
             log_bytes: group.log_bytes(),
             replica_id: group.replica_id(),
             changing,
+            sending,
             failure,
             ..proto::v1::RangeStatus::default()
         })
@@ -307,7 +311,7 @@ impl RaftHost {
         let machine = opening.await.map_err(|error| error.to_string())??;
         reconcile(&log, &machine)?;
         let (progress, tenure) = (machine.progress(), machine.tenure());
-        let sending = Arc::new(AtomicUsize::new(0));
+        let sending = Arc::new(Sending::default());
         let peers = Peers {
             cluster_id: self.cluster_id.clone(),
             range_id,

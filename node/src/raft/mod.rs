@@ -32,6 +32,7 @@ mod role;
 mod runtime;
 mod send_snapshot;
 mod sender;
+mod sending;
 mod sense;
 mod serve;
 mod shared_log;

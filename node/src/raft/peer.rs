@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,8 +22,9 @@ use proto::{Code, Network, NodeService, ResponseStream, Status, v1};
 use super::apply::Store;
 use super::requests::{Answers, InFlight, requests};
 use super::send_snapshot::{INSTALL_MAX, send_snapshot};
+use super::sending::Sending;
 use super::snapshot::SnapshotData;
-use super::types::{Types, Vote};
+use super::types::{Types, Vote, point};
 use super::wire::{log_id_from_wire, log_id_to_wire, vote_from_wire, vote_to_wire};
 use crate::addresses::Addresses;
 
@@ -39,24 +39,8 @@ pub(super) struct Peers {
     pub(super) replica_id: u64,
     pub(super) network: Arc<dyn Network>,
     pub(super) addresses: Arc<Addresses>,
-    /// Counts snapshots being sent.
-    pub(super) sending: Arc<AtomicUsize>,
-}
-
-/// Counts one snapshot while it lives.
-struct Sending(Arc<AtomicUsize>);
-
-impl Sending {
-    fn begin(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// The snapshots being sent.
+    pub(super) sending: Arc<Sending>,
 }
 
 impl RaftNetworkFactory<Types> for Peers {
@@ -102,7 +86,7 @@ pub(super) struct Peer {
     is_urgent: bool,
     network: Arc<dyn Network>,
     addresses: Arc<Addresses>,
-    sending: Arc<AtomicUsize>,
+    sending: Arc<Sending>,
 }
 
 impl Peer {
@@ -225,7 +209,8 @@ impl NetSnapshot<Types> for Peer {
         // Patience counts progress, and what only the receiver knows.
         _option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        let _sending = Sending::begin(&self.sending);
+        let last = snapshot.meta.last_log_id.as_ref().map(point);
+        let _sending = last.map(|last| self.sending.begin(self.target, last));
         let SnapshotData::Outgoing(outgoing) = snapshot.snapshot else {
             return Err(NetworkError::from_string("only a snapshot that was read can be sent").into());
         };

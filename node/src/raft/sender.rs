@@ -9,10 +9,11 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 use proto::{Status, v1};
 
+use super::apply::LogPoint;
 use super::group::Group;
 use super::host::RaftHost;
 use super::sense::malformed;
-use super::types::Vote;
+use super::types::{LogId, Vote, point};
 
 /// How many terms a candidate may be ahead before its store is asked. Elections are won before terms rise, so only who
 /// was away for long is farther behind.
@@ -20,6 +21,11 @@ const TERMS_AHEAD_MAX: u64 = 16;
 
 /// How long a sender's store may take to confirm a message.
 const CONFIRMING: Duration = Duration::from_secs(1);
+
+/// A snapshot on its way, as it is told to whoever asks.
+pub(super) fn on_its_way(to_replica_id: u64, last: LogPoint) -> v1::SnapshotOnItsWay {
+    v1::SnapshotOnItsWay { to_replica_id, term: last.term, index: last.index }
+}
 
 impl RaftHost {
     /// Refuses what is for another store, and what comes from none that is known.
@@ -79,6 +85,42 @@ impl RaftHost {
         self.confirm(group, target, vote.leader_id.term).await
     }
 
+    /// Its sender's store is sending this snapshot to this replica: it says so itself. A snapshot takes the place of all that a
+    /// replica holds, so it is never believed on the word of whoever sends it.
+    pub(super) async fn check_on_its_way(
+        &self,
+        target: &v1::RaftTarget,
+        last: Option<&LogId>,
+    ) -> Result<(), Status> {
+        let last = last.map(point).unwrap_or_default();
+        let expected = on_its_way(target.replica_id, last);
+        let held = self.ask_sender(target).await?;
+        if held
+            .is_some_and(|held| held.replica_id == target.from_replica_id && held.sending.contains(&expected))
+        {
+            return Ok(());
+        }
+        Err(Status::permission_denied(format!(
+            "node {} says that it is sending no such snapshot of range {}",
+            target.from_node_id, target.range_id
+        )))
+    }
+
+    /// What the sender's store says, at the address on record, that it holds of the range.
+    async fn ask_sender(&self, target: &v1::RaftTarget) -> Result<Option<v1::RangeStatus>, Status> {
+        let node_id = target.from_node_id;
+        let unknown = || Status::unavailable(format!("node {node_id} is not known here yet"));
+        let store = self.addresses.find(node_id).ok_or_else(unknown)?;
+        let request =
+            v1::HelloRequest { cluster_id: self.cluster_id.clone(), from: None, range_id: target.range_id };
+        let node = self.network.connect(&store.address);
+        let answer = env::clock::timeout(CONFIRMING, node.hello(request)).await;
+        let answer = answer.map_err(|_| {
+            Status::unavailable(format!("node {node_id} did not confirm in time what it has sent"))
+        })??;
+        Ok(answer.held.filter(|_| answer.node_id == node_id && answer.cluster_id == self.cluster_id))
+    }
+
     /// Asks the sender's store whether it holds the replica that a message is said to come from, in that term.
     async fn confirm(&self, group: Option<&Group>, target: &v1::RaftTarget, term: u64) -> Result<(), Status> {
         let (node_id, replica_id) = (target.from_node_id, target.from_replica_id);
@@ -89,17 +131,7 @@ impl RaftHost {
         }) {
             return Ok(());
         }
-        let unknown = || Status::unavailable(format!("node {node_id} is not known here yet"));
-        let store = self.addresses.find(node_id).ok_or_else(unknown)?;
-        let request =
-            v1::HelloRequest { cluster_id: self.cluster_id.clone(), from: None, range_id: target.range_id };
-        let node = self.network.connect(&store.address);
-        let answer = env::clock::timeout(CONFIRMING, node.hello(request)).await;
-        let answer = answer.map_err(|_| {
-            Status::unavailable(format!("node {node_id} did not confirm in time what it has sent"))
-        })??;
-        let held = answer.held.filter(|_| answer.node_id == node_id && answer.cluster_id == self.cluster_id);
-        match held {
+        match self.ask_sender(target).await? {
             Some(held) if held.replica_id == replica_id && held.term >= term => {
                 if let Some(group) = group {
                     *group.confirmed.lock() = Some((node_id, replica_id, held.term));

@@ -140,6 +140,7 @@ impl RaftHost {
             return Ok(v1::RaftSnapshotResponse { vote: Some(vote_to_wire(&own)) });
         }
         check_committed(&group, meta.last_log_id.as_ref())?;
+        self.check_on_its_way(target, meta.last_log_id.as_ref()).await?;
         let spans: Vec<SnapshotSpan> = head
             .spans
             .into_iter()

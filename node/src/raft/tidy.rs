@@ -6,7 +6,6 @@
 //! - A segment is removed after everything in it that is still needed was appended again and synced.
 
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -86,7 +85,7 @@ impl RaftHost {
                 // What a replica that was given up leaves is rewritten however much it is: it grows no more.
                 live += before;
             }
-            let sending = group.sending.load(Ordering::Relaxed) > 0;
+            let sending = !group.sending.is_empty();
             if before <= self.log_bytes_max() / REWRITE_FRACTION || sending && !urgent {
                 continue;
             }
