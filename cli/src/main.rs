@@ -55,7 +55,7 @@ fn run() -> Result<(), Failure> {
     };
     logging::start(&arguments.global, arguments.command.default_log())?;
     let pool = match arguments.command.serves_sql() {
-        true => Some(Pool::start("sql-long").map_err(no_threads)?),
+        true => Some(Pool::start("sql-long", sql::STACK_BYTES).map_err(no_threads)?),
         false => None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

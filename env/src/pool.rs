@@ -59,17 +59,18 @@ enum Place {
 pub struct Pool(Runtime);
 
 impl Pool {
-    /// Starts the threads, a few for each core.
+    /// Starts the threads, a few for each core, each with so much stack.
     ///
     /// # Errors
     /// The system starts no threads.
-    pub fn start(name: &str) -> std::io::Result<Self> {
+    pub fn start(name: &str, stack_bytes: usize) -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(cores.saturating_mul(THREADS_PER_CORE))
             // Who comes takes turns with those that are there.
             .global_queue_interval(2)
             .thread_name(name)
+            .thread_stack_size(stack_bytes)
             .on_thread_start(|| {
                 // Of the calling thread alone, as Linux has it.
                 if let Err(error) = rustix::process::setpriority_process(None, NICE) {
@@ -259,7 +260,7 @@ mod tests {
 
     #[test]
     fn long_work_goes_to_the_pool_and_comes_home_again() {
-        let pool = Pool::start("pool").unwrap();
+        let pool = Pool::start("pool", 2 << 20).unwrap();
         let home = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("home")
@@ -307,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_scope_ends_a_task_wherever_it_is() {
-        let pool = Pool::start("pool").unwrap();
+        let pool = Pool::start("pool", 2 << 20).unwrap();
         let home = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("home")

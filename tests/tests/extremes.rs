@@ -45,6 +45,8 @@ async fn send(server: &Listener, client: &mut Client, sql: &str) -> Result<usize
     let answer = tokio::time::timeout(PATIENCE, client.simple_query(sql)).await;
     let answer = answer.unwrap_or_else(|_| panic!("no answer to {}", shown()));
     if client.is_closed() {
+        let end = server.process.log().lines().rev().take(5).collect::<Vec<_>>().join("\n");
+        println!("the connection closed over {}; the server's last words:\n{end}", shown());
         *client = connect(server).await;
     }
     match answer {

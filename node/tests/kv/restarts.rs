@@ -56,6 +56,9 @@ fn what_was_acknowledged_is_there_after_a_crash() {
 fn a_full_disk_is_a_clear_error_and_loses_nothing() {
     simulate(|| async {
         let mut cluster = Cluster::single().await;
+        cluster.disk_reserve_bytes = Some(0);
+        cluster.stop(1).await;
+        cluster.start(1).await.wait_ready(Duration::from_secs(20)).await.unwrap();
         let client = cluster.client().await;
         client.put("before", "1").await;
         let disk = cluster.disks[&1].clone();
@@ -110,6 +113,7 @@ async fn a_real_node_on_a_real_disk_serves_stops_and_serves_again() {
             network: network.clone(),
             nodes: [(1, node.clone())].into(),
             places: [(1, "node1:1".to_owned())].into(),
+            disk_reserve_bytes: None,
             scopes: [].into(),
             disks: [].into(),
         };

@@ -177,7 +177,8 @@ async fn a_call_whose_message_is_garbage_or_claims_gigabytes_is_answered_with_a_
 async fn an_address_that_is_none_is_called_so() {
     let node = GrpcNetwork::new(None).connect("not an address");
     let status = node.batch(get("a")).await.unwrap_err();
-    assert_eq!(status.code(), Code::InvalidArgument);
+    // Nobody is there; it may be hearsay, and is no reason to give up what is asked.
+    assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("not an address"), "{status:?}");
 }
 

@@ -154,7 +154,6 @@ fn backslash_escapes(text: &str, at: usize) -> Result<String> {
                 'n' => bytes.push(b'\n'),
                 'r' => bytes.push(b'\r'),
                 't' => bytes.push(b'\t'),
-                'v' => bytes.push(11),
                 first @ '0'..='7' => {
                     let mut value = first.to_digit(8).unwrap_or(0);
                     for _ in 0..2 {
