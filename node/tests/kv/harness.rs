@@ -122,9 +122,10 @@ impl Cluster {
         let node = self.nodes.remove(&number).unwrap();
         node.shutdown().await;
         drop(node);
-        // What still works on its disk comes to an end.
-        env::clock::sleep(Duration::from_millis(100)).await;
         self.network.unregister(&self.places[&number]);
+        // As the end of its process would: what others still ask of it ends, and what works on its disk.
+        self.scopes[&number].end();
+        env::clock::sleep(Duration::from_millis(100)).await;
     }
 
     /// Kills a node: its tasks end, and what its disk had not synced is gone.

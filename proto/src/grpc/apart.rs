@@ -6,11 +6,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use env::task::JoinHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tonic::Status;
 
+use super::aborting::Aborting;
 use super::serve::{ServeError, ServeOptions, serve};
 use crate::service::NodeService;
 
@@ -31,16 +30,7 @@ pub async fn serve_apart(
         serve(service, listener, options, shutdown).await
     };
     let Some(handle) = runtime.0.as_ref().map(Runtime::handle) else { return Ok(()) };
-    Aborting(env::task::spawn_on(handle, serving)).join().await.unwrap_or(Ok(()))
-}
-
-/// Runs what a request asks for on `runtime`; it ends when the caller goes away.
-pub(super) async fn run_on<T: Send + 'static>(
-    runtime: &Handle,
-    work: impl Future<Output = Result<T, Status>> + Send + 'static,
-) -> Result<T, Status> {
-    let ended = || Status::unavailable("the node is stopping");
-    Aborting(env::task::spawn_on(runtime, work)).join().await.unwrap_or_else(|| Err(ended()))
+    Aborting::spawn_on(handle, serving).join().await.unwrap_or(Ok(()))
 }
 
 /// The threads; they end with it.
@@ -51,21 +41,5 @@ impl Drop for Apart {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-/// A task that ends when nobody waits for it any more.
-struct Aborting<T>(JoinHandle<T>);
-
-impl<T> Aborting<T> {
-    /// What the task returned; nothing if it was ended before.
-    async fn join(mut self) -> Option<T> {
-        (&mut self.0).await.ok()
-    }
-}
-
-impl<T> Drop for Aborting<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -5,6 +5,7 @@
 //! the cluster's services, appended entries, heartbeats with votes, and snapshots travel on connections of their own, so
 //! that none waits behind another's bytes.
 
+mod aborting;
 mod apart;
 mod connect;
 mod serve;
