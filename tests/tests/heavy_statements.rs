@@ -127,11 +127,11 @@ fn serve(folder: &std::path::Path) -> Listener {
         "create table point (id int primary key, v int)".to_owned(),
         "insert into point select g, g from generate_series(1, 1000) g".to_owned(),
         format!("insert into big select g, g % 100, 'row number ' || g from generate_series(1, {rows}) g"),
-        format!("insert into wide select g, repeat('wide', 20) || g from generate_series(1, {rows}) g"),
-        format!(
-            "insert into wide select g, repeat('wide', 20) || g from generate_series({rows} + 1, 2 * {rows}) g"
-        ),
-    ] {
+    ]
+    .into_iter()
+    .chain((0..8).map(|part| {
+        format!("insert into wide select {part} * {rows} + g, 'wide ' || g from generate_series(1, {rows}) g")
+    })) {
         psql(&server.address, &sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
     server

@@ -28,7 +28,6 @@ use super::peer::Peers;
 use super::progress::Applied;
 use super::record::{Replay, encode};
 use super::role::{RaftError, Role};
-use super::sender::on_its_way;
 use super::sending::Sending;
 use super::shared_log::SharedLog;
 use super::types::Types;
@@ -191,7 +190,7 @@ impl RaftHost {
         // One after the other: each looks at what replication publishes, and nobody may look twice at a time.
         let term = group.metrics().borrow_watched().vote.leader_id.term;
         let changing = group.membership().is_joint();
-        let sending = group.sending.all().into_iter().map(|(to, last)| on_its_way(to, last)).collect();
+        let sending = group.sending.told();
         let failure = group.failure().or_else(|| group.damage()).unwrap_or_default();
         Some(proto::v1::RangeStatus {
             term,

@@ -9,9 +9,9 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 use proto::{Status, v1};
 
-use super::apply::LogPoint;
 use super::group::Group;
 use super::host::RaftHost;
+use super::sending::on_its_way;
 use super::sense::malformed;
 use super::types::{LogId, Vote, point};
 
@@ -21,11 +21,6 @@ const TERMS_AHEAD_MAX: u64 = 16;
 
 /// How long a sender's store may take to confirm a message.
 const CONFIRMING: Duration = Duration::from_secs(1);
-
-/// A snapshot on its way, as it is told to whoever asks.
-pub(super) fn on_its_way(to_replica_id: u64, last: LogPoint) -> v1::SnapshotOnItsWay {
-    v1::SnapshotOnItsWay { to_replica_id, term: last.term, index: last.index }
-}
 
 impl RaftHost {
     /// Refuses what is for another store, and what comes from none that is known.

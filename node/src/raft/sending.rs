@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use proto::v1;
 
 use super::apply::LogPoint;
 
@@ -28,10 +29,15 @@ impl Sending {
         self.0.lock().is_empty()
     }
 
-    /// All of them, with the replicas that they are for.
-    pub(super) fn all(&self) -> Vec<(u64, LogPoint)> {
-        self.0.lock().clone()
+    /// All of them, as they are told to whoever asks.
+    pub(super) fn told(&self) -> Vec<v1::SnapshotOnItsWay> {
+        self.0.lock().iter().map(|(to, last)| on_its_way(*to, *last)).collect()
     }
+}
+
+/// A snapshot up to `last` to a replica, as it is told to whoever asks.
+pub(super) fn on_its_way(to_replica_id: u64, last: LogPoint) -> v1::SnapshotOnItsWay {
+    v1::SnapshotOnItsWay { to_replica_id, term: last.term, index: last.index }
 }
 
 impl Drop for OnItsWay {

@@ -27,7 +27,8 @@ fn what_a_leader_cannot_read_another_answers() {
         let mut cluster = Cluster::three().await;
         let client = cluster.client().await;
         for number in 0..100 {
-            client.put(&format!("k/{number:03}"), &"x".repeat(2000)).await;
+            let value: String = (0..125).map(|_| format!("{:016x}", env::random::next_u64())).collect();
+            client.put(&format!("k/{number:03}"), &value).await;
         }
         // Stopping in order flushes: all of it is in tables, and nothing of it in memory.
         for number in 1..=3 {
