@@ -27,12 +27,12 @@ pub(crate) fn complain(text: Arguments<'_>) {
     let _nobody_to_tell = std::io::stderr().lock().write_fmt(text);
 }
 
-/// `print!` over [`write`].
+/// `print!` over `write`.
 macro_rules! out {
     ($($text:tt)*) => { $crate::output::write(format_args!($($text)*)) };
 }
 
-/// `println!` over [`write`].
+/// `println!` over `write`.
 macro_rules! outln {
     () => { $crate::output::write(format_args!("\n")) };
     ($($text:tt)*) => { $crate::output::write(format_args!("{}\n", format_args!($($text)*))) };

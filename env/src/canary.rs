@@ -1,7 +1,7 @@
 //! Defects on purpose: what the checkers of the tests must find, or they are asleep.
 //!
 //! Product code asks [`sings`] at the place where a promise could be broken. Without the cargo feature `canaries` the
-//! answer is a constant no, and the question costs nothing. With it one canary at a time is picked, by [`pick`] or by
+//! answer is a constant no, and the question costs nothing. With it one canary at a time is picked, by `pick` or by
 //! the variable `NUNATAK_CANARY`, so that one build serves them all.
 
 /// A promise that can be broken on purpose.
