@@ -4,7 +4,7 @@
 //! run and no other. They take turns with the scenarios, unless `NUNATAK_SIMULATION_SCENARIO` names one for all.
 //! `NUNATAK_SIMULATION_SEED` replays one, with the log that `NUNATAK_SIMULATION_LOG` asks for (as
 //! `nunatak=info,openraft=warn`). With the package's feature `canaries` the test is that for each defect on purpose a seed
-//! goes wrong; `NUNATAK_CANARY` picks one of them.
+//! goes wrong; `NUNATAK_CANARY` picks some of them, with commas between.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,9 +20,15 @@ fn number(variable: &str) -> Option<u64> {
 /// More wall time than this for one seed is a hang.
 const SEED_MAX: Duration = Duration::from_secs(300);
 
+/// The scenario that all seeds play, where a canary has one that it shows in.
+static SCENARIO: Mutex<Option<&'static str>> = Mutex::new(None);
+
 /// The scenario that a seed plays.
 fn scenario(seed: u64) -> Scenario {
-    let Ok(name) = std::env::var("NUNATAK_SIMULATION_SCENARIO") else { return Scenario::of_seed(seed) };
+    let asked = std::env::var("NUNATAK_SIMULATION_SCENARIO").ok();
+    let Some(name) = asked.or_else(|| SCENARIO.lock().unwrap().map(str::to_owned)) else {
+        return Scenario::of_seed(seed);
+    };
     let named = Scenario::all().into_iter().find(|scenario| scenario.name == name);
     named.unwrap_or_else(|| panic!("there is no scenario {name}"))
 }
@@ -117,6 +123,21 @@ fn every_seed_keeps_its_promises() {
     assert!(wrong.is_empty(), "these seeds went wrong: {wrong:?}");
 }
 
+/// The scenario with the faults that bring a canary to light; none if any does.
+#[cfg(feature = "canaries")]
+fn shows_in(canary: env::canary::Canary) -> Option<&'static str> {
+    use env::canary::Canary;
+    match canary {
+        Canary::SkipValidation => None,
+        Canary::NoFsync => Some("crashes"),
+        Canary::LeaseWithoutFence => Some("leases"),
+        Canary::ForgetReadsOnRollbackTo => Some("sessions"),
+        Canary::SkipUnreadable => Some("disks"),
+        Canary::JointForEver => Some("moves"),
+        Canary::SkipSafePoint => Some("history"),
+    }
+}
+
 /// With a canary in the product, a seed must go wrong; soon, or the checkers are asleep.
 #[cfg(feature = "canaries")]
 #[test]
@@ -127,12 +148,15 @@ fn defects_on_purpose_are_found() {
     }
     let seeds = number("NUNATAK_SIMULATION_SEEDS").unwrap_or(200);
     let asked = std::env::var("NUNATAK_CANARY").ok();
-    let named =
-        asked.map(|name| vec![Canary::named(&name).unwrap_or_else(|| panic!("there is no canary {name}"))]);
+    let named = asked.map(|names| {
+        let named = |name| Canary::named(name).unwrap_or_else(|| panic!("there is no canary {name}"));
+        names.split(',').map(named).collect::<Vec<_>>()
+    });
     let mut unseen = Vec::new();
     for canary in named.as_deref().unwrap_or(Canary::ALL) {
         println!("canary {}", canary.name());
         pick(Some(*canary));
+        *SCENARIO.lock().unwrap() = shows_in(*canary);
         if play_all(seeds, true).is_empty() {
             unseen.push(canary.name());
         }
