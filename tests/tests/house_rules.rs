@@ -388,8 +388,9 @@ fn nothing_is_left_as_a_stub() {
     for (name, _) in EDGES {
         for path in files(&root().join(name).join("src"), ".rs") {
             for line in read(&path).lines() {
-                // Four of a letter stand for digits, as in the names of escapes.
-                if marks.iter().any(|mark| line.contains(mark)) && !line.contains("XXXX") {
+                // Four or six of them stand for digits, as in the names of escapes; whatever else the line says counts.
+                let said = line.replace("XXXXXX", "").replace("XXXX", "");
+                if marks.iter().any(|mark| said.contains(mark)) {
                     broken.push(format!("{}: {}", relative(&path), line.trim()));
                 }
             }
