@@ -50,6 +50,8 @@ pub struct RaftHost {
     groups: RwLock<BTreeMap<u64, Arc<Group>>>,
     /// By range the newest replica id that was given up.
     removed: Mutex<BTreeMap<u64, u64>>,
+    /// The store ends: no group comes any more.
+    stopping: AtomicBool,
     /// Held while a group comes or goes.
     pub(super) changing: tokio::sync::Mutex<()>,
     /// By range when its replica was last started again after it had stopped.
@@ -105,6 +107,7 @@ impl RaftHost {
             scope: Scope::current().unwrap_or_default(),
             groups: RwLock::default(),
             removed: Mutex::new(replay.removed.clone()),
+            stopping: AtomicBool::new(false),
             changing: tokio::sync::Mutex::new(()),
             restarted: Mutex::default(),
         });
@@ -220,8 +223,11 @@ impl RaftHost {
         self.log.failure()
     }
 
-    /// Stops all groups and syncs the shared log.
+    /// Stops all groups and syncs the shared log. From the call on no group is started any more, whoever asks for one.
     pub async fn shutdown(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // One that is being started is waited for.
+        drop(self.changing.lock().await);
         let groups = std::mem::take(&mut *self.groups.write());
         for group in groups.into_values() {
             // An error means that it has stopped already.
@@ -230,6 +236,11 @@ impl RaftHost {
         if let Err(error) = self.log.barrier().await {
             tracing::error!(%error, "the raft log could not be synced at shutdown");
         }
+    }
+
+    /// Whether the store ends.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
     }
 
     /// Spawns on replication's runtime, in the scope of this host's node.
@@ -281,13 +292,16 @@ impl RaftHost {
     }
 
     /// Starts a replica from what its log and the engine hold; one that was here before neither votes nor campaigns before
-    /// `fence`.
+    /// `fence`. `changing` is held, or nobody else knows the host yet.
     pub(super) async fn start(
         self: &Arc<Self>,
         log: Arc<GroupLog>,
         fence: Option<Instant>,
     ) -> Result<Arc<Group>, RaftError> {
         let range_id = log.range_id();
+        if self.is_stopping() {
+            return Err(RaftError::Group { range_id, message: "the store is stopping".to_owned() });
+        }
         let host = Arc::clone(self);
         let started = self.spawn(async move { host.start_here(log, fence).await });
         let group = started
@@ -308,6 +322,10 @@ impl RaftHost {
         let (db, apply, own_log) = (self.db.clone(), Arc::clone(&self.apply), Arc::clone(&log));
         let opening = env::task::blocking(move || Machine::open(db, apply, own_log));
         let machine = opening.await.map_err(|error| error.to_string())??;
+        if fence.is_none() && machine.applied().is_some() {
+            // A log that begins anew beside it would forget what the replica has acknowledged.
+            return Err("the engine holds a replica that the log does not know".to_owned());
+        }
         reconcile(&log, &machine)?;
         let (progress, tenure) = (machine.progress(), machine.tenure());
         let sending = Arc::new(Sending::default());

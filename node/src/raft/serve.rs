@@ -181,6 +181,9 @@ impl RaftHost {
     /// The replica that a message is for, if it is here.
     fn target(&self, target: &v1::RaftTarget) -> Result<Option<Arc<Group>>, Status> {
         self.check_store(target)?;
+        if self.is_stopping() {
+            return Err(Status::unavailable("the store is stopping"));
+        }
         match self.group(target.range_id) {
             Some(group) if group.replica_id() != target.replica_id => Err(Status::not_found(format!(
                 "this store holds replica {} of range {}, not {}",

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! - A group's log is purged only behind what the engine has flushed.
-//! - A segment is removed after everything in it that is still needed was appended again and synced.
+//! - A segment is removed after everything in it that is still needed was appended again and synced, by all groups that
+//!   the log knows: none comes or goes meanwhile.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -110,6 +111,11 @@ impl RaftHost {
                     .map_err(io::Error::other)?
                     .map_err(io::Error::other)?;
             }
+            return Ok(());
+        }
+        // No group may be on its way in or out: what it has in these segments would be nobody's.
+        let _changing = self.changing.lock().await;
+        if self.is_stopping() {
             return Ok(());
         }
         for group in self.groups() {

@@ -28,6 +28,9 @@ const SETTLING: Duration = Duration::from_secs(120);
 /// How long forming the cluster may take.
 const FORMING: Duration = Duration::from_secs(60);
 
+/// How long a node may take to end in order.
+const STOPPING: Duration = Duration::from_secs(20);
+
 /// The cluster.
 pub(super) struct Cluster {
     network: SimulatedNetwork,
@@ -276,6 +279,30 @@ impl Cluster {
             _ => CrashMode::Random(random::next_u64()),
         };
         slot.disk = slot.disk.crash(mode);
+    }
+
+    /// The process at `place` ends in order: it answers others until it has. What it has not synced by then is lost.
+    pub(super) async fn stop(&mut self, place: usize) -> Result<(), String> {
+        let slot = &mut self.slots[place];
+        let Some(running) = slot.running.take() else { return Ok(()) };
+        tracing::info!(node = slot.address, "is asked to end");
+        let node = running.node.clone();
+        let stopping = running.scope.spawn_on(&Handle::current(), async move { node.shutdown().await });
+        // There may be much to flush.
+        clock::sleep(Duration::from_millis(random::below(100))).await;
+        running.scope.hold_blocking(true);
+        clock::sleep(Duration::from_millis(random::below(1_500))).await;
+        running.scope.hold_blocking(false);
+        let stopped = clock::timeout(STOPPING, stopping).await;
+        tracing::info!(node = slot.address, "ends");
+        self.network.unregister(&slot.address);
+        running.scope.end();
+        slot.disk = slot.disk.crash(CrashMode::Strict);
+        match stopped {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("{} while ending: {error}", slot.address)),
+            Err(_) => Err(format!("{} does not end", slot.address)),
+        }
     }
 
     /// The process at `place` is stopped: it keeps its connections and does nothing. False: none runs there.

@@ -24,6 +24,8 @@ const REPLACING: Duration = Duration::from_secs(20);
 pub struct Faults {
     /// Nodes crashed.
     pub crashes: u64,
+    /// Nodes ended in order.
+    pub stops: u64,
     /// Cuts made, each of one or more directions.
     pub cuts: u64,
     /// Jumps of a wall clock.
@@ -37,13 +39,14 @@ pub struct Faults {
 impl Faults {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.crashes + self.cuts + self.clocks + self.hangs + self.freezes
+        self.crashes + self.stops + self.cuts + self.clocks + self.hangs + self.freezes
     }
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Crash,
+    Stop,
     Bounce,
     Blackout,
     Isolate,
@@ -90,6 +93,7 @@ async fn pause(least_ms: u64, most_ms: u64) {
 fn draw(odds: &Odds) -> Option<Fault> {
     let faults = [
         (Fault::Crash, odds.crash),
+        (Fault::Stop, odds.stop),
         (Fault::Bounce, odds.bounce),
         (Fault::Blackout, odds.blackout),
         (Fault::Isolate, odds.isolate),
@@ -127,6 +131,7 @@ impl Nemesis<'_> {
         tracing::info!(?fault, "begins");
         match fault {
             Fault::Crash => self.crash_one(200, 6_000).await,
+            Fault::Stop => self.stop_one().await,
             Fault::Bounce => self.crash_one(1, 50).await,
             Fault::Blackout => self.blackout().await,
             Fault::Isolate => self.isolate(),
@@ -194,6 +199,16 @@ impl Nemesis<'_> {
         let place = self.victim().await;
         self.crash(place);
         pause(down_ms_min, down_ms_max).await;
+        self.start(place).await;
+    }
+
+    async fn stop_one(&mut self) {
+        let place = self.victim().await;
+        if self.cluster.is_running(place) {
+            self.violations.extend(self.cluster.stop(place).await.err());
+            self.count(|faults| faults.stops += 1);
+        }
+        pause(50, 3_000).await;
         self.start(place).await;
     }
 

@@ -178,7 +178,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old; \
-             {:>2} crashes {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
+             {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
             self.seed,
             self.scenario,
             self.seconds,
@@ -190,6 +190,7 @@ impl fmt::Display for Report {
             self.unavailable,
             self.too_old,
             self.faults.crashes,
+            self.faults.stops,
             self.faults.cuts,
             self.faults.clocks,
             self.faults.hangs,

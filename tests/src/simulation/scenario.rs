@@ -108,6 +108,8 @@ pub struct NetworkOdds {
 pub struct Odds {
     /// A node crashes, and comes back after a while.
     pub crash: u64,
+    /// A node is asked to end, does so in order, and comes back after a while.
+    pub stop: u64,
     /// A node crashes and comes back at once.
     pub bounce: u64,
     /// All nodes crash together.
@@ -166,6 +168,7 @@ impl Scenario {
             include_str!("../../simulation/disks.toml"),
             include_str!("../../simulation/routes.toml"),
             include_str!("../../simulation/contention.toml"),
+            include_str!("../../simulation/stops.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }
