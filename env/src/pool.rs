@@ -258,15 +258,15 @@ mod tests {
         crate::task::yield_now().await;
     }
 
+    fn home() -> tokio::runtime::Runtime {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name("home").enable_all().build().unwrap()
+    }
+
     #[test]
     fn long_work_goes_to_the_pool_and_comes_home_again() {
         let pool = Pool::start("pool", 2 << 20).unwrap();
-        let home = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("home")
-            .enable_all()
-            .build()
-            .unwrap();
+        let home = home();
         let (told, places) = oneshot::channel();
         home.block_on(async {
             pool.handle().spawn(&Scope::new(), async move {
@@ -309,12 +309,7 @@ mod tests {
     #[test]
     fn the_end_of_the_scope_ends_a_task_wherever_it_is() {
         let pool = Pool::start("pool", 2 << 20).unwrap();
-        let home = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("home")
-            .enable_all()
-            .build()
-            .unwrap();
+        let home = home();
         home.block_on(async {
             let scope = Scope::new();
             let (alive, ended) = oneshot::channel();

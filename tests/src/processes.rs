@@ -345,6 +345,16 @@ pub fn psql(address: &str, sql: &str) -> Result<String, String> {
     )
 }
 
+/// A session of the driver.
+pub async fn connect(address: &str) -> tokio_postgres::Client {
+    let (host, port) = address.rsplit_once(':').expect("host:port");
+    let parameters = format!("host={host} port={port} user=postgres dbname=postgres");
+    let connecting = tokio_postgres::connect(&parameters, tokio_postgres::NoTls);
+    let (client, connection) = connecting.await.expect("a connection");
+    tokio::spawn(connection);
+    client
+}
+
 /// Runs pgbench: what it printed, or its complaint.
 pub fn pgbench(address: &str, arguments: &[&str]) -> Result<String, String> {
     let (host, port) = address.rsplit_once(':').expect("host:port");

@@ -9,8 +9,8 @@ mod shapes;
 
 use std::time::Duration;
 
-use nunatak_tests::processes::{Listener, start_single};
-use tokio_postgres::{Client, NoTls};
+use nunatak_tests::processes::{Listener, connect, start_single};
+use tokio_postgres::Client;
 
 /// How many random statements are sent.
 const STATEMENTS: u64 = 120;
@@ -30,11 +30,8 @@ fn peak_bytes(server: &Listener) -> u64 {
     kibibytes.expect("a number") * 1024
 }
 
-async fn connect(server: &Listener) -> Client {
-    let (host, port) = server.address.rsplit_once(':').expect("host:port");
-    let config = format!("host={host} port={port} user=postgres dbname=postgres");
-    let (client, connection) = tokio_postgres::connect(&config, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
+async fn patient(server: &Listener) -> Client {
+    let client = connect(&server.address).await;
     client.batch_execute("set statement_timeout = '2s'").await.expect("a timeout");
     client
 }
@@ -47,7 +44,7 @@ async fn send(server: &Listener, client: &mut Client, sql: &str) -> Result<usize
     if client.is_closed() {
         let end = server.process.log().lines().rev().take(5).collect::<Vec<_>>().join("\n");
         println!("the connection closed over {}; the server's last words:\n{end}", shown());
-        *client = connect(server).await;
+        *client = patient(server).await;
     }
     match answer {
         Ok(messages) => Ok(messages.len()),
@@ -59,7 +56,7 @@ async fn send(server: &Listener, client: &mut Client, sql: &str) -> Result<usize
 async fn no_statement_ends_the_process_or_fills_its_memory() {
     let folder = tempfile::tempdir().expect("a directory");
     let server = start_single(folder.path());
-    let mut client = connect(&server).await;
+    let mut client = patient(&server).await;
     for sql in [
         "create table t (a int primary key, b text)",
         "create table u (a int, b text)",
@@ -87,7 +84,7 @@ async fn no_statement_ends_the_process_or_fills_its_memory() {
 async fn a_statement_of_many_megabytes_takes_bounded_memory() {
     let folder = tempfile::tempdir().expect("a directory");
     let server = start_single(folder.path());
-    let mut client = connect(&server).await;
+    let mut client = patient(&server).await;
     client
         .batch_execute("set statement_timeout = 0; create table r (a int, b int, c text)")
         .await

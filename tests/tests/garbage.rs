@@ -1,11 +1,12 @@
 //! Garbage goes, in the real binary: rows that are updated again and again, dropped tables, what an operator may set.
 //!
 //! `NUNATAK_GARBAGE_MINUTES` plays the long form: hot updates (or with `NUNATAK_GARBAGE_WORKLOAD=tpcb` pgbench's TPC-B at
-//! scale 5) with a history of 30 s, and prints a line per minute, for a plot.
+//! scale 5) with a history of 30 s, and prints a line per minute; `NUNATAK_GARBAGE_SVG` names the file of its plot.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nunatak_tests::plot::{Panel, svg};
 use nunatak_tests::processes::{Cluster, Listener, installed, pgbench, psql, run, start_single_with};
 
 /// Small memtables and a short log, so that seconds show what hours would.
@@ -179,12 +180,25 @@ fn the_long_form() {
         "SELECT sum(n) FROM hot"
     };
     println!("minute\ttps\tp99_ms\tdirectory_bytes\tscan_ms");
-    println!("0\t\t\t{}\t{:.2}", directory_bytes(&data), best_ms(&server.address, scan));
-    for minute in 1..=minutes {
-        pgbench(&server.address, &arguments).expect("pgbench");
-        let latencies = latencies(folder.path());
-        let p99 = latencies.get(latencies.len() * 99 / 100).map_or(0.0, |us| *us as f64 / 1000.0);
-        let (tps, bytes) = (latencies.len() as f64 / 60.0, directory_bytes(&data));
-        println!("{minute}\t{tps:.0}\t{p99:.2}\t{bytes}\t{:.2}", best_ms(&server.address, scan));
+    let titles = ["transactions per second", "99th percentile, ms", "directory, MB", "scan of a table, ms"];
+    let mut panels = titles.map(|title| Panel { title: title.to_owned(), values: Vec::new() });
+    for minute in 0..=minutes {
+        let mut figures = [None; 4];
+        if minute > 0 {
+            pgbench(&server.address, &arguments).expect("pgbench");
+            let latencies = latencies(folder.path());
+            figures[0] = Some(latencies.len() as f64 / 60.0);
+            figures[1] = latencies.get(latencies.len() * 99 / 100).map(|us| *us as f64 / 1000.0);
+        }
+        let bytes = directory_bytes(&data);
+        figures[2] = Some(bytes as f64 / 1e6);
+        figures[3] = Some(best_ms(&server.address, scan));
+        let [tps, p99, _, scan_ms] = figures.map(|figure| figure.unwrap_or(f64::NAN));
+        println!("{minute}\t{tps:.0}\t{p99:.2}\t{bytes}\t{scan_ms:.2}");
+        panels.iter_mut().zip(figures).for_each(|(panel, figure)| panel.values.push(figure));
+    }
+    if let Some(path) = std::env::var_os("NUNATAK_GARBAGE_SVG") {
+        let title = if tpcb { "pgbench TPC-B, scale 5" } else { "updates of 1000 hot rows" };
+        std::fs::write(path, svg(&format!("{title}, history of 30 s"), "minutes", &panels)).expect("the plot");
     }
 }

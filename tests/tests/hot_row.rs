@@ -6,19 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use nunatak_tests::processes::{installed, psql, start_single};
-use tokio_postgres::{Client, NoTls};
+use nunatak_tests::processes::{connect, installed, psql, start_single};
 
 /// How long each measurement takes.
 const MEASURED: Duration = Duration::from_secs(4);
-
-async fn connect(address: &str) -> Client {
-    let (host, port) = address.rsplit_once(':').expect("host:port");
-    let parameters = format!("host={host} port={port} user=postgres dbname=postgres");
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
 
 /// Updates per second by so many sessions; how many there were in all. None of them may fail.
 async fn measure(address: &str, sessions: usize) -> (f64, u64) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nunatak_tests::ledger::{self, Ledger};
-use nunatak_tests::processes::{Cluster, installed, psql, start_single};
+use nunatak_tests::processes::{Cluster, connect, installed, psql, start_single};
 
 /// Writes must go on within this time after a leader was killed.
 const FAILOVER_MAX: Duration = Duration::from_secs(5);
@@ -118,12 +118,8 @@ fn a_killed_gateway_leaves_no_lock_behind() {
     psql(&first, "create table t (k int primary key, v int)").expect("a table");
     psql(&first, "insert into t values (1, 0)").expect("a row");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let (host, port) = first.rsplit_once(':').expect("host:port");
-    let parameters = format!("host={host} port={port} user=postgres dbname=postgres");
     let holder = runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(&parameters, tokio_postgres::NoTls).await.expect("a connection");
-        tokio::spawn(connection);
+        let client = connect(&first).await;
         client.batch_execute("begin; update t set v = 1 where k = 1").await.expect("the lock");
         client
     });

@@ -13,8 +13,8 @@ use nunatak_tests::lan::{Host, Lan, OUTSIDE};
 use nunatak_tests::processes::{Process, binary};
 use tokio_postgres::NoTls;
 
-/// The longest gap that a cut may cause: 3.5 s on a machine that does nothing else, and what a busy one adds.
-const GAP_MAX: Duration = Duration::from_millis(5000);
+/// The longest gap that a cut may cause.
+const GAP_MAX: Duration = Duration::from_millis(3500);
 
 /// How long a cut lasts.
 const CUT: Duration = Duration::from_secs(8);

@@ -6,23 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nunatak_tests::processes::{Cluster, installed};
+use nunatak_tests::processes::{Cluster, connect, installed};
 use nunatak_tests::throttle::Speed;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 /// Small writers beside the large one.
 const WRITERS: usize = 4;
 
 /// How long a small writer may wait.
 const WAIT_MAX: Duration = Duration::from_secs(1);
-
-async fn connect(address: &str) -> Client {
-    let (host, port) = address.rsplit_once(':').expect("host:port");
-    let parameters = format!("host={host} port={port} user=postgres dbname=postgres");
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
 
 /// Inserts row after row until told to stop; how long each took.
 async fn write_small(client: Client, writer: usize, stop: Arc<AtomicBool>) -> Vec<Duration> {

@@ -52,7 +52,7 @@ impl Default for RaftTiming {
         Self {
             heartbeat: Duration::from_millis(300),
             election_min: Duration::from_millis(800),
-            election_max: Duration::from_millis(1600),
+            election_max: Duration::from_millis(1400),
             restart_margin: Duration::from_millis(200),
         }
     }
