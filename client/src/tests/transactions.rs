@@ -6,9 +6,11 @@ use env::clock;
 use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Ask;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{Check, Conflict, KeyValue, ScanResult, Span, ValidateResult};
+use proto::v1::{
+    Check, Conflict, KeyValue, LockResult, LockedKey, ScanResult, Span, StaleRange, ValidateResult,
+};
 
-use super::scripted::{Cluster, committed, got, key, locked, with_cluster};
+use super::scripted::{Asked, Cluster, committed, got, key, locked, range, with_cluster};
 use crate::{Error, Isolation, ScanOptions, Strength, TransactionOptions, WaitPolicy};
 
 fn point(start: &'static str, since: u64) -> Check {
@@ -148,6 +150,80 @@ fn a_transaction_that_only_reads_asks_for_nothing_at_commit() {
         assert!(!transaction.is_pristine());
         assert_eq!(transaction.commit().await.unwrap(), 101);
         assert_eq!(cluster.asked().len(), 1);
+    });
+}
+
+#[test]
+fn locks_alone_are_checked_by_the_message_that_gives_them_back() {
+    for isolation in [Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable] {
+        with_cluster(async |cluster: Cluster| {
+            cluster.answer(got("1", 50)).answer(locked("2", 60, 90)).answer(committed(200));
+            let mut transaction = cluster.client.begin(at(isolation));
+            transaction.get(key("da")).await.unwrap();
+            transaction.lock(vec![key("db")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+            // What was written and taken back is not written.
+            let savepoint = transaction.savepoint();
+            transaction.put(key("dc"), key("3"));
+            transaction.rollback_to(&savepoint).await.unwrap();
+            transaction.commit().await.unwrap();
+            let asked = cluster.asked_raw();
+            assert!(!asked.iter().any(|asked| matches!(asked.ask, Ask::Release(_))), "{asked:?}");
+            let Ask::Commit(commit) = &asked.last().unwrap().ask else { panic!("{asked:?}") };
+            assert_eq!((&commit.checks[..], commit.writes.len()), (&[point("db", 90)][..], 0));
+        });
+    }
+}
+
+#[test]
+fn a_lost_lock_over_a_changed_key_fails_a_commit_without_writes() {
+    with_cluster(async |cluster: Cluster| {
+        let conflict = Kind::Conflict(Conflict { key: key("da"), timestamp: 150 });
+        // Nothing was written, so that an answer that is lost leaves nothing in doubt.
+        cluster.answer(locked("1", 60, 90)).lose().refuse(conflict);
+        let mut transaction = cluster.client.begin(at(Isolation::ReadCommitted));
+        transaction.lock(vec![key("da")], Strength::Shared, WaitPolicy::Block).await.unwrap();
+        assert_eq!(transaction.commit().await.unwrap_err().sqlstate(), "40001");
+        assert!(transaction.is_over());
+    });
+}
+
+#[test]
+fn locks_in_several_ranges_are_checked_in_each_and_follow_new_bounds() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.set_ranges(vec![range(1, 1, "r", "s"), range(2, 1, "d", "dm"), range(3, 1, "dm", "e")]);
+        cluster.answer(locked("1", 60, 90)).answer(locked("2", 70, 95));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        let keys = vec![key("da"), key("dz")];
+        transaction.lock(keys, Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        cluster.asked();
+        let current = vec![range(3, 2, "dm", "dx"), range(4, 1, "dx", "e")];
+        cluster.set_ranges([vec![range(1, 1, "r", "s"), range(2, 1, "d", "dm")], current.clone()].concat());
+        let moved = Kind::StaleRange(StaleRange { current });
+        cluster.answer(committed(200)).refuse(moved).answer(committed(200));
+        transaction.commit().await.unwrap();
+        let asked: Vec<(u64, Vec<Check>)> = cluster
+            .asked()
+            .into_iter()
+            .filter_map(|asked| match asked.ask {
+                Ask::Commit(commit) => Some((asked.header.range_id, commit.checks)),
+                _ => None,
+            })
+            .collect();
+        let (a, z) = (vec![point("da", 90)], vec![point("dz", 95)]);
+        assert_eq!(asked, [(2, a), (3, z.clone()), (4, z)]);
+    });
+}
+
+#[test]
+fn where_every_lock_was_passed_over_there_is_nothing_to_check() {
+    with_cluster(async |cluster: Cluster| {
+        let keys = vec![LockedKey { newest: None, skipped: true }];
+        cluster.answer(Answer::Lock(LockResult { keys, locked_at: 90, waited: false }));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.lock(vec![key("da")], Strength::Exclusive, WaitPolicy::SkipLocked).await.unwrap();
+        cluster.asked_raw();
+        transaction.commit().await.unwrap();
+        assert!(matches!(cluster.asked_raw()[..], [Asked { ask: Ask::Release(_), .. }]));
     });
 }
 

@@ -183,6 +183,36 @@ fn locks_last_while_heartbeats_come_and_expire_without() {
 }
 
 #[test]
+fn a_lock_without_a_write_is_checked_even_where_it_still_stands() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        let (mut a, mut b) = (client.begin().await, client.begin().await);
+        a.lock(&["x"]).await.unwrap();
+        env::clock::sleep(Duration::from_secs(6)).await;
+        // The first lock has expired and the second stands, but the first transaction relies on nothing that has changed.
+        b.lock_with(&["x"], Strength::Exclusive, WaitPolicy::Nowait, 0).await.unwrap();
+        a.put("x", "a");
+        a.commit().await.unwrap();
+        assert!(is_conflict(&b.commit().await));
+    });
+}
+
+#[test]
+fn a_commit_without_writes_gives_the_locks_back_and_may_be_asked_again() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        let (mut a, mut b) = (client.begin().await, client.begin().await);
+        a.lock(&["x"]).await.unwrap();
+        a.commit().await.unwrap();
+        b.lock_with(&["x"], Strength::Exclusive, WaitPolicy::Nowait, 0).await.unwrap();
+        a.commit().await.unwrap();
+        b.put("x", "b");
+        b.commit().await.unwrap();
+        assert!(is_conflict(&a.commit().await));
+    });
+}
+
+#[test]
 fn a_waiter_that_goes_away_leaves_the_queue() {
     simulate(|| async {
         let client = Cluster::single().await.client().await;

@@ -13,6 +13,7 @@ use env::canary::{self, Canary};
 use proto::v1::{Commit, CommitResult};
 
 use super::Evaluation;
+use super::pace::Pace;
 use super::propose::Proposer;
 use crate::range::latches::{Footprint, LatchGuard};
 use crate::range::locks::TxnId;
@@ -38,14 +39,17 @@ impl Evaluation<'_> {
         let admitted = self.replica.context.admission.admit(bytes, self.deadline).await?;
         let latch = self.latch(&commit).await?;
         let newest = self.newest(&commit)?;
-        if let Some(commit_timestamp) = self.recognise(&commit, &newest)? {
+        // What has written nothing cannot have been applied, and may be asked again.
+        if !commit.writes.is_empty()
+            && let Some(commit_timestamp) = self.recognise(&commit, &newest)?
+        {
             self.serving.locks.release_all(&owner.id);
             self.replica.context.metrics.commits_repeated.increment(1);
             return Ok(CommitResult { commit_timestamp });
         }
         self.serving.gate.check_newest(self.header.catalog_version, self.db())?;
         if !canary::sings(Canary::SkipValidation) {
-            self.validate_commit(&commit, &newest)?;
+            self.validate_commit(&commit, &newest).await?;
         }
         let known = self.known_timestamp(&commit, &newest);
         if commit.writes.is_empty() {
@@ -149,8 +153,14 @@ impl Evaluation<'_> {
     }
 
     /// That everything the transaction relied on is unchanged; what is in flight is kept out by the latches.
-    fn validate_commit(&self, commit: &Commit, newest: &[Option<lsm::Versioned>]) -> Result<(), Refusal> {
+    async fn validate_commit(
+        &self,
+        commit: &Commit,
+        newest: &[Option<lsm::Versioned>],
+    ) -> Result<(), Refusal> {
+        let mut pace = Pace::new();
         for check in &commit.checks {
+            pace.step().await;
             let written = if check.end.is_empty() {
                 commit.writes.binary_search_by(|write| write.key.cmp(&check.start)).ok()
             } else {
