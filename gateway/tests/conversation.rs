@@ -186,7 +186,11 @@ async fn what_is_no_message_ends_the_session_with_a_reason() {
         (b"Q\0\0\0\x03".to_vec(), "FATAL 08P01 invalid message length 3"),
         (
             b"Q\xff\xff\xff\xff".to_vec(),
-            "FATAL 08P01 message of 4294967295 bytes of type 'Q' is longer than the 100000 that are allowed",
+            "FATAL 54000 a query string of 4294967295 bytes is too long: at most 100000 are allowed",
+        ),
+        (
+            b"d\0\x02\0\0".to_vec(),
+            "FATAL 54000 a piece of COPY data of 131072 bytes is too long: at most 100000 are allowed",
         ),
         (
             b"S\0\x01\0\0".to_vec(),
@@ -197,6 +201,30 @@ async fn what_is_no_message_ends_the_session_with_a_reason() {
     for (bytes, expected) in refusals {
         let mut raw = session(&gateway).await;
         raw.send(&bytes).await;
+        assert_eq!(raw.last_error().await, expected);
+    }
+    session(&gateway).await;
+}
+
+#[tokio::test]
+async fn who_sends_too_long_a_statement_to_its_end_is_told_why_it_is_refused() {
+    let gateway = start(GatewayOptions::default()).await;
+    let statement = |kind: u8| {
+        let name: &[u8] = if kind == b'P' { b"\0" } else { b"" };
+        message(kind, &[name, b"SELECT '", &vec![b'x'; 80 << 20], b"'\0"].concat())
+    };
+    for (kind, what) in [(b'Q', "a query string"), (b'P', "a statement to prepare")] {
+        let mut raw = session(&gateway).await;
+        let mut bytes = statement(kind);
+        let length = bytes.len() - 1;
+        bytes.extend(message(b'S', b""));
+        // As clients do that look for an answer only when they have sent everything; on a slow link, that takes a while.
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        raw.send(first).await;
+        env::clock::sleep(Duration::from_millis(700)).await;
+        raw.send(second).await;
+        let expected =
+            format!("FATAL 54000 {what} of {length} bytes is too long: at most 67108864 are allowed");
         assert_eq!(raw.last_error().await, expected);
     }
     session(&gateway).await;

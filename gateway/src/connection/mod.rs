@@ -101,6 +101,7 @@ impl From<ProtocolError> for Ending {
                 Self::Client
             }
             ProtocolError::Violation { message } => Self::Told(fatal("08P01", message)),
+            ProtocolError::TooLong { message } => Self::Told(fatal("54000", message)),
             ProtocolError::Malformed { sqlstate, message } => Self::Told(fatal(sqlstate, message)),
         }
     }

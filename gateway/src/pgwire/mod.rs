@@ -28,6 +28,12 @@ pub(crate) enum ProtocolError {
         /// What is wrong, for the client.
         message: String,
     },
+    /// A message that is longer than one may be; the connection ends.
+    #[error("{message}")]
+    TooLong {
+        /// What is too long and how long it may be, for the client.
+        message: String,
+    },
     /// A message with its frame intact but a broken body. An error for the client; the connection goes on.
     #[error("{message}")]
     Malformed {

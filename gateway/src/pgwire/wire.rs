@@ -27,7 +27,11 @@ const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 
 /// How long, and for how much, input is awaited and thrown away after the last word of a session.
 const LINGER: Duration = Duration::from_millis(500);
-const LINGER_BYTES_MAX: usize = 64 << 20;
+const LINGER_BYTES_MAX: u64 = 64 << 20;
+
+/// How long the rest of a message that was refused for its length may pause, and take in all.
+const REST_PAUSE_MAX: Duration = Duration::from_secs(2);
+const REST_MAX: Duration = Duration::from_secs(60);
 
 /// One message: its kind and its body without the length.
 #[derive(Debug)]
@@ -48,12 +52,14 @@ pub(crate) struct Wire<S> {
     input: BytesMut,
     output: BytesMut,
     message_bytes_max: usize,
+    /// How long the message is that was refused for its length. It is the last that is looked at.
+    refused_bytes: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// A connection over `stream` that refuses messages of more than `message_bytes_max` bytes.
     pub(crate) fn new(stream: S, message_bytes_max: usize) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bytes_max }
+        Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bytes_max, refused_bytes: 0 }
     }
 
     /// The next startup packet, without its length.
@@ -119,10 +125,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             return Err(ProtocolError::violation(format!("invalid message length {length}")));
         }
         if length > bytes_max {
-            return Err(ProtocolError::violation(format!(
-                "message of {length} bytes of type '{}' is longer than the {bytes_max} that are allowed",
-                char::from(kind)
-            )));
+            self.refused_bytes = length as u64 + 1;
+            let what = match kind {
+                b'Q' => "a query string",
+                b'P' => "a statement to prepare",
+                b'B' => "the parameters of a statement",
+                b'd' => "a piece of COPY data",
+                _ => {
+                    return Err(ProtocolError::violation(format!(
+                        "message of {length} bytes of type '{}' is longer than the {bytes_max} that are allowed",
+                        char::from(kind)
+                    )));
+                }
+            };
+            let message = format!("{what} of {length} bytes is too long: at most {bytes_max} are allowed");
+            return Err(ProtocolError::TooLong { message });
         }
         if self.input.len() < length + 1 {
             return Ok(None);
@@ -186,23 +203,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// As [`Wire::finish`], and gives the client a moment to read it: a socket that is closed with unread input is
-    /// reset, and what was sent last is lost with it.
+    /// reset, and what was sent last is lost with it. A client that sends a message which is refused for its length
+    /// reads the answer once it has sent it all, and many give up where they cannot: so the rest is taken in first.
     pub(crate) async fn finish_told(mut self) {
-        if self.flush().await.is_err() || self.stream.shutdown().await.is_err() {
+        if self.flush().await.is_err() {
             return;
         }
-        let rest = async {
-            let mut discarded = 0;
-            while discarded < LINGER_BYTES_MAX {
-                self.input.clear();
-                match self.stream.read_buf(&mut self.input).await {
-                    Ok(0) | Err(_) => break,
-                    Ok(count) => discarded += count,
-                }
-            }
-        };
+        let rest = self.refused_bytes.saturating_sub(self.input.len() as u64);
         // Either way the connection is over.
-        let _ = env::clock::timeout(LINGER, rest).await;
+        let _ = env::clock::timeout(REST_MAX, self.discard(rest, REST_PAUSE_MAX)).await;
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let _ = env::clock::timeout(LINGER, self.discard(LINGER_BYTES_MAX, LINGER)).await;
+    }
+
+    /// Throws away so many bytes of input, unless it ends or pauses for too long before.
+    async fn discard(&mut self, bytes: u64, pause_max: Duration) {
+        let mut left = bytes;
+        while left > 0 {
+            self.input.clear();
+            self.input.reserve(READ_BYTES);
+            match env::clock::timeout(pause_max, self.stream.read_buf(&mut self.input)).await {
+                Ok(Ok(count)) if count > 0 => left = left.saturating_sub(count as u64),
+                _ => return,
+            }
+        }
     }
 }
 
@@ -234,18 +260,21 @@ mod tests {
 
     #[test]
     fn lengths_out_of_bounds_are_violations() {
-        for bytes in [
-            &[b'Q', 0, 0, 0, 3][..],
-            &[b'Q', 0, 0, 4, 0],
-            &[b'Q', 255, 255, 255, 255],
-            &[b'S', 0, 1, 0, 0],
-            &[0, 0, 0, 0, 4],
-            b"z",
-        ] {
+        for bytes in [&[b'Q', 0, 0, 0, 3][..], &[b'S', 0, 1, 0, 0], &[0, 0, 0, 0, 4], b"z"] {
             assert!(
                 matches!(wire_with(bytes).buffered_frame(), Err(ProtocolError::Violation { .. })),
                 "{bytes:?}"
             );
+        }
+    }
+
+    #[test]
+    fn too_much_sql_or_data_is_refused_at_its_length() {
+        for kind in *b"QPBd" {
+            for length in [[0, 0, 4, 0], [255; 4]] {
+                let mut wire = wire_with(&[&[kind][..], &length].concat());
+                assert!(matches!(wire.buffered_frame(), Err(ProtocolError::TooLong { .. })), "{kind}");
+            }
         }
     }
 
