@@ -34,6 +34,44 @@ fn path(folder: &Path, name: &str) -> String {
     folder.join(name).to_str().expect("a UTF-8 path").to_owned()
 }
 
+/// Exit status 1 and one line that says `words`.
+fn assert_failed(output: &Output, words: &str) {
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert_eq!(complaint.trim_end().lines().count(), 1, "{complaint}");
+    assert!(complaint.contains(words), "{complaint}");
+}
+
+#[test]
+fn who_asks_the_wrong_port_is_told_which_is_the_right_one() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let server = start_single(folder.path());
+    for (address, what) in [(&server.address, "is a SQL port"), (&server.http, "is an HTTP port")] {
+        let started = std::time::Instant::now();
+        for question in [&["admin", "nodes"][..], &["admin", "history"], &["init"]] {
+            let asked = nunatak(&[question, &["--host", address]].concat());
+            assert_refused(&asked, what);
+            assert_refused(&asked, "the address that `nunatak node` has as --listen (127.0.0.1:26257");
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn a_node_without_a_cluster_says_how_to_make_one() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (listen, http) = (free_address(), free_address());
+    let data = path(folder.path(), "data");
+    let arguments = ["node", "--data", &data, "--listen", &listen, "--join", &listen, "--http", &http];
+    let node = Process::start(&arguments, &folder.path().join("node.log"));
+    await_ready("the node's port", &node, || TcpStream::connect(&listen).is_ok());
+    for question in ["nodes", "ranges", "check-consistency", "history"] {
+        let asked = nunatak(&["admin", question, "--host", &listen]);
+        assert_failed(&asked, "runs, but belongs to no cluster yet");
+        assert_failed(&asked, &format!("`nunatak init --host {listen}`"));
+    }
+}
+
 #[test]
 fn what_is_asked_wrongly_is_one_line_and_exit_2() {
     let folder = tempfile::tempdir().expect("a directory");

@@ -9,7 +9,7 @@ use proto::v1::{
 use serde_json::{Value, json};
 
 use super::NODE_ADDRESS;
-use super::init::refused;
+use super::refusal::refused;
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::history::History;
@@ -84,7 +84,10 @@ impl Admin {
                 node.history(request).await.map(history)
             }
         };
-        let answer = answer.map_err(|status| refused(&self.host, &status))?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(status) => return Err(refused(node.as_ref(), &self.host, &status).await),
+        };
         match self.format {
             OutputFormat::Table => out!("{}", answer.table),
             OutputFormat::Json => outln!("{:#}", answer.json),

@@ -7,6 +7,7 @@ use proto::v1::InitRequest;
 use proto::{Code, Network, Status};
 
 use super::NODE_ADDRESS;
+use super::refusal::{refused, wrong_port};
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::history::History;
@@ -56,9 +57,13 @@ impl Init {
             match asked.unwrap_or_else(|_| Err(Status::unavailable("no answer in time"))) {
                 Ok(answer) => break answer,
                 Err(status) if status.code() != Code::Unavailable || env::clock::now() >= deadline => {
-                    return Err(refused(&self.host, &status));
+                    return Err(refused(node.as_ref(), &self.host, &status).await);
                 }
                 Err(status) => {
+                    // That will not get better.
+                    if let Some(failure) = wrong_port(&self.host).await {
+                        return Err(failure);
+                    }
                     if !std::mem::replace(&mut told, true) {
                         let (host, wait, why) = (&self.host, self.wait, status.message());
                         eprintln!("nunatak: waiting up to {wait} s for the node at {host}: {why}");
@@ -74,13 +79,5 @@ impl Init {
             outln!("Cluster {id} is initialised.");
         }
         Ok(())
-    }
-}
-
-/// A node that cannot be reached is a wrong address; what a node answers is not.
-pub(crate) fn refused(host: &Address, status: &proto::Status) -> Failure {
-    match status.code() {
-        Code::Unavailable => Failure::usage(format!("cannot reach a node at {host}: {}", status.message())),
-        _ => Failure::failed(format!("the node at {host} answers: {}", status.message())),
     }
 }

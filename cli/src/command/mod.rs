@@ -6,6 +6,7 @@ pub(crate) mod gateway;
 pub(crate) mod init;
 pub(crate) mod lsm;
 pub(crate) mod node;
+mod refusal;
 pub(crate) mod sql;
 pub(crate) mod start_single;
 
