@@ -27,6 +27,7 @@ pub mod key;
 pub mod length;
 pub mod numeric;
 pub mod operators;
+pub mod print;
 pub mod resolve;
 pub mod row;
 pub mod series;

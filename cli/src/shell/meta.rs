@@ -108,7 +108,7 @@ impl Shell {
         let columns = format!(
             "SELECT a.attname AS \"Column\", pg_catalog.format_type(a.atttypid, a.atttypmod) AS \"Type\", \
              CASE WHEN a.attnotnull THEN 'not null' ELSE '' END AS \"Nullable\", \
-             pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS \"Default\" \
+             pg_catalog.pg_get_expr(d.adbin, d.adrelid, true) AS \"Default\" \
              FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d \
              ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
              WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"

@@ -52,6 +52,38 @@ pub fn coerce(expr: Expr, to: Type, context: CastContext, session: &SessionConte
     Ok(Expr::Cast { operand: Box::new(expr), to, explicit })
 }
 
+/// As [`coerce`], with everything left in place that was written: casts of constants are not computed, and what a literal's
+/// modifier asks for is a cast of its own. To be printed.
+pub fn coerce_as_written(
+    expr: Expr,
+    to: Type,
+    context: CastContext,
+    session: &SessionContext,
+) -> Result<Expr> {
+    let from = expr.ty();
+    let explicit = context == CastContext::Explicit;
+    if from == to || from.kind == to.kind && to.modifier < 0 {
+        return Ok(expr);
+    }
+    let expr = match &expr {
+        Expr::Literal { value, ty } if ty.kind == TypeKind::Unknown => {
+            let plain = Type::plain(to.kind);
+            Expr::Literal { value: coerce_literal(value, plain, explicit, session)?, ty: plain }
+        }
+        _ => expr,
+    };
+    if expr.ty() == to {
+        return Ok(expr);
+    }
+    if !can_coerce(expr.ty().kind, to.kind, context) {
+        return Err(Error::new(
+            "42846",
+            format!("cannot cast type {} to {}", from.kind.display_name(), to.kind.display_name()),
+        ));
+    }
+    Ok(Expr::Cast { operand: Box::new(expr), to, explicit })
+}
+
 /// A condition. 42804 in PostgreSQL's words if it is not boolean: `argument of WHERE must be type boolean, …`.
 pub fn coerce_boolean(expr: Expr, construct: &str, session: &SessionContext) -> Result<Expr> {
     let from = expr.ty().kind;

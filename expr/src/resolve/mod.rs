@@ -12,7 +12,7 @@ use crate::session::SessionContext;
 use crate::tree::Expr;
 use crate::types::TypeKind;
 
-pub use coercion::{can_coerce, coerce, coerce_boolean, coerce_literal};
+pub use coercion::{can_coerce, coerce, coerce_as_written, coerce_boolean, coerce_literal};
 
 /// A function or operator that was chosen.
 #[derive(Debug, Clone)]

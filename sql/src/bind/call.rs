@@ -20,6 +20,11 @@ use crate::plan::{AggregateCall, FunctionScan, SortKey, TableFunction};
 impl Binder<'_> {
     /// A call.
     pub(super) fn function(&mut self, call: &ast::Function, at: usize) -> Result<Expr> {
+        let bound = self.called(call, at)?;
+        Ok(if call.in_words { self.in_words(call, bound) } else { bound })
+    }
+
+    fn called(&mut self, call: &ast::Function, at: usize) -> Result<Expr> {
         let name = call.name.name.value.as_str();
         self.check_schema(call)?;
         if call.name.schema.is_none()

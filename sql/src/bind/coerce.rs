@@ -30,7 +30,14 @@ impl Binder<'_> {
     /// The expression as a value of the type.
     pub(super) fn coerce(&mut self, expr: Expr, to: Type, context: CastContext, at: usize) -> Result<Expr> {
         let expr = self.learn(expr, to.kind, at)?;
-        resolve::coerce(expr, to, context, self.settings.context).map_err(placed(at))
+        self.convert(expr, to, context).map_err(placed(at))
+    }
+
+    pub(super) fn convert(&self, expr: Expr, to: Type, context: CastContext) -> expr::Result<Expr> {
+        match self.written {
+            None => resolve::coerce(expr, to, context, self.settings.context),
+            Some(_) => resolve::coerce_as_written(expr, to, context, self.settings.context),
+        }
     }
 
     /// The same where any implicit cast will do.
@@ -95,7 +102,7 @@ impl Binder<'_> {
                 .hint("You will need to rewrite or cast the expression.")
                 .at(at));
         }
-        resolve::coerce(expr, to, CastContext::Assignment, self.settings.context).map_err(placed(at))
+        self.convert(expr, to, CastContext::Assignment).map_err(placed(at))
     }
 
     /// The common type of expressions, all coerced to it.

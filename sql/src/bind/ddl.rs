@@ -133,7 +133,7 @@ impl Binder<'_> {
                 None => None,
                 Some(default) => {
                     self.default_expression(&default.expr, ty, &name.value)?;
-                    Some(default.text.clone())
+                    self.kept_default(default, ty, &name.value)
                 }
             };
             columns.push(Column {

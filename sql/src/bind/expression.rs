@@ -358,8 +358,8 @@ impl Binder<'_> {
         Ok(Expr::Subscript { array: Box::new(bound), index: Box::new(position), ty: element.into() })
     }
 
-    /// A default's value: an expression without columns, of the column's type.
-    pub(super) fn default_expression(&mut self, expr: &ast::Expr, ty: Type, column: &str) -> Result<Expr> {
+    /// An expression without columns, parameters and queries, as a default is.
+    pub(super) fn closed_expression(&mut self, expr: &ast::Expr) -> Result<Expr> {
         use super::level::{Clause, Level};
         use super::scope::Scope;
         let level = Level::query(Scope::default(), Clause::plain("DEFAULT expressions"), false);
@@ -378,6 +378,12 @@ impl Binder<'_> {
         if self.parameters.len() > before {
             return Err(Error::new("42P02", "there is no parameter $1").at(expr.at));
         }
+        Ok(bound)
+    }
+
+    /// A default's value, of the column's type.
+    pub(super) fn default_expression(&mut self, expr: &ast::Expr, ty: Type, column: &str) -> Result<Expr> {
+        let bound = self.closed_expression(expr)?;
         let from = bound.ty().kind;
         if !resolve::can_coerce(from, ty.kind, CastContext::Assignment) {
             let message = format!(
@@ -387,7 +393,7 @@ impl Binder<'_> {
             );
             return Err(Error::new("42804", message).hint("You will need to rewrite or cast the expression."));
         }
-        resolve::coerce(bound, ty, CastContext::Assignment, self.settings.context).map_err(placed(expr.at))
+        self.convert(bound, ty, CastContext::Assignment).map_err(placed(expr.at))
     }
 
     /// The value of a column that is given none: its default, or NULL.

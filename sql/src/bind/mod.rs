@@ -9,7 +9,7 @@
 //! 3. Subqueries and aggregates within an expression are put aside, each behind a **placeholder** (a column with a
 //!    number far above any row's width), until [`select`] has built the nodes that compute them ([`subquery`],
 //!    [`group`]) and knows which column they end up in.
-//! 4. [`modify`], [`copy`] and [`ddl`] bind the statements that are no queries.
+//! 4. [`modify`], [`copy`] and [`ddl`] bind the statements that are no queries; [`written`] prints defaults.
 //!
 //! A subquery reads columns of outer rows through **slots**: values that its [`crate::plan::Apply`] sets. Slots are
 //! numbered behind the statement's parameters once all of those are known.
@@ -37,6 +37,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod types;
+mod written;
 
 use expr::{Expr, SessionContext, Type, TypeKind};
 
@@ -48,6 +49,8 @@ use crate::parse::Statement;
 use crate::parse::ast::Body;
 use crate::plan::budget::{self, Budget};
 use crate::plan::{Bound, OutputColumn, Plan, walk};
+
+pub(crate) use written::sparing;
 
 /// What of a session the meaning of a statement depends on, besides the catalog.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +101,8 @@ struct Binder<'a> {
     target: Option<Arc<TableDescriptor>>,
     notices: Vec<Notice>,
     budget: Budget,
+    /// An expression is bound to be printed.
+    written: Option<written::Written>,
 }
 
 impl<'a> Binder<'a> {
@@ -112,6 +117,7 @@ impl<'a> Binder<'a> {
             target: None,
             notices: Vec::new(),
             budget: Budget::default(),
+            written: None,
         }
     }
 

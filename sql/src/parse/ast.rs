@@ -632,6 +632,8 @@ pub struct Function {
     pub filter: Option<Box<Expr>>,
     /// What a result column is called after it: usually the last part of its name.
     pub label: Option<&'static str>,
+    /// Written in words of the SQL standard (CURRENT_DATE, EXTRACT, AT TIME ZONE) rather than as a call.
+    pub in_words: bool,
 }
 
 /// INSERT

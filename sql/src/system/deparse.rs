@@ -1,8 +1,6 @@
-//! Definitions as SQL text: what `pg_get_indexdef`, `pg_get_constraintdef` and `pg_get_expr` print.
+//! Definitions as SQL text: what `pg_get_indexdef` and `pg_get_constraintdef` print.
 
-use expr::TypeKind;
-
-use crate::catalog::{Column, IndexDescriptor, TableDescriptor};
+use crate::catalog::{IndexDescriptor, TableDescriptor};
 
 /// A name as SQL would have to write it.
 pub(super) fn quote_name(name: &str) -> String {
@@ -53,16 +51,4 @@ pub(super) fn index_column(
 pub(super) fn constraint(table: &TableDescriptor, index: &IndexDescriptor) -> Option<String> {
     let what = if index.constraint?.primary_key { "PRIMARY KEY" } else { "UNIQUE" };
     Some(format!("{what} ({})", index_columns(table, index)))
-}
-
-/// A column's default. A quoted literal is of the column's type, and PostgreSQL says so.
-pub(super) fn default(column: &Column) -> Option<String> {
-    let text = column.default.as_ref()?;
-    let inner = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
-    let is_literal = inner.is_some_and(|inner| !inner.replace("''", "").contains('\''));
-    Some(if is_literal && column.ty.kind != TypeKind::Unknown {
-        format!("{text}::{}", column.ty.kind.display_name())
-    } else {
-        text.clone()
-    })
 }

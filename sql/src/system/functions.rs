@@ -6,6 +6,7 @@ use expr::session::CatalogFunctions;
 use expr::{Datum, Type, TypeKind};
 
 use super::{OWNER_OID, cluster, deparse};
+use crate::bind;
 use crate::catalog::{CatalogSnapshot, SearchPath, schema};
 use crate::settings::{Request, Scope, SharedSettings};
 
@@ -86,6 +87,15 @@ impl SessionCatalog {
         }
     }
 
+    /// A default of the table, as it is kept, without parentheses that make no difference.
+    fn sparing_default(&self, table: u32, kept: &str) -> String {
+        let table = self.catalog.table_by_oid(table);
+        let column = table
+            .and_then(|table| table.columns.iter().find(|column| column.default.as_deref() == Some(kept)));
+        let ty = column.map(|column| column.ty);
+        bind::sparing(kept, ty, &self.catalog, &self.path).unwrap_or_else(|| kept.to_owned())
+    }
+
     fn relation_named(&self, text: &str) -> Option<u32> {
         let (schema, name) = match split_name(text).as_slice() {
             [name] => (None, name.clone()),
@@ -155,15 +165,20 @@ impl CatalogFunctions for SessionCatalog {
             "format_type" => match first {
                 None | Some(Datum::Null) => Datum::Null,
                 Some(_) => {
-                    let modifier = number(1).and_then(|modifier| i32::try_from(modifier).ok()).unwrap_or(-1);
-                    Datum::text(match (oid_of(first), TypeKind::from_oid(oid_of(first))) {
-                        (0, _) => "-".to_owned(),
-                        (_, Some(kind)) => Type { kind, modifier }.display_name(),
-                        (_, None) => "???".to_owned(),
+                    // Without a modifier it is the type's own name; -1 says of a type that it has none.
+                    let modifier = number(1).and_then(|modifier| i32::try_from(modifier).ok());
+                    Datum::text(match (oid_of(first), TypeKind::from_oid(oid_of(first)), modifier) {
+                        (0, _, _) => "-".to_owned(),
+                        (_, Some(kind), None) => kind.display_name().to_owned(),
+                        (_, Some(kind), Some(modifier)) => Type { kind, modifier }.display_name(),
+                        (_, None, _) => "???".to_owned(),
                     })
                 }
             },
-            "pg_get_expr" => first.cloned().unwrap_or_default(),
+            "pg_get_expr" => match first.and_then(Datum::as_str) {
+                Some(kept) if flag(2) => Datum::text(self.sparing_default(oid_of(arguments.get(1)), kept)),
+                _ => first.cloned().unwrap_or_default(),
+            },
             "pg_get_indexdef" => optional_text(self.index(oid_of(first), number(1).unwrap_or(0), flag(2))),
             "pg_get_constraintdef" => optional_text(self.constraint(oid_of(first))),
             "pg_encoding_to_char" => match number(0) {

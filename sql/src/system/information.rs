@@ -3,7 +3,7 @@
 use expr::TypeKind;
 
 use super::record::{Records, Value};
-use super::{World, columns as views, deparse};
+use super::{World, columns as views};
 use crate::catalog::{Column, IndexDescriptor, TableDescriptor, schema};
 
 fn yes_or_no(value: bool) -> Value {
@@ -68,7 +68,7 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
         ("table_name", (&table.name).into()),
         ("column_name", (&column.name).into()),
         ("ordinal_position", column.id.into()),
-        ("column_default", deparse::default(column).into()),
+        ("column_default", column.default.as_deref().into()),
         ("is_nullable", yes_or_no(!column.not_null)),
         ("data_type", data_type.into()),
         ("character_maximum_length", length.into()),

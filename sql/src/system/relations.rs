@@ -122,7 +122,7 @@ fn push_attribute(
 pub(super) fn pg_attrdef(world: &World<'_>, records: &mut Records<'_>) {
     for table in world.catalog.tables() {
         for (_, column) in table.visible() {
-            let Some(text) = deparse::default(column) else { continue };
+            let Some(text) = &column.default else { continue };
             records.push(&[
                 ("oid", default_oid(table.oid, column.id).into()),
                 ("adrelid", table.oid.into()),

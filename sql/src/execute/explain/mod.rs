@@ -1,14 +1,13 @@
 //! EXPLAIN: a plan as text, one line per node, what a node reads indented below it.
 
-mod expression;
 mod names;
 
 use expr::SessionContext;
+use expr::print::{Printer, Style};
 
 use crate::plan::{
     Ddl, Join, JoinKind, JoinStrategy, KeySpan, Modify, Node, Plan, Scan, SortKey, TableFunction,
 };
-use expression::Printer;
 use names::names;
 
 /// The lines of QUERY PLAN.
@@ -79,10 +78,14 @@ impl Lines<'_> {
         self.lines.push(format!("{}{text}", " ".repeat(depth.saturating_mul(6).saturating_add(2))));
     }
 
+    fn printer<'n>(&'n self, names: &'n [String]) -> Printer<'n> {
+        Printer { names, session: self.session, style: Style::Explain }
+    }
+
     /// A condition over the rows of a node whose columns have these names.
     fn condition(&mut self, depth: usize, label: &str, condition: Option<&expr::Expr>, names: &[String]) {
         if let Some(condition) = condition {
-            let text = Printer { names, session: self.session }.print(condition);
+            let text = self.printer(names).print(condition);
             self.note(depth, &format!("{label}: {text}"));
         }
     }
@@ -127,7 +130,7 @@ impl Lines<'_> {
                 self.line(depth, name);
                 if !aggregate.keys.is_empty() {
                     let names = names(&aggregate.input, self.qualified);
-                    let keys = Printer { names: &names, session: self.session }.list(&aggregate.keys);
+                    let keys = self.printer(&names).list(&aggregate.keys);
                     self.note(depth, &format!("Group Key: {keys}"));
                 }
                 self.node(&aggregate.input, below);
@@ -135,7 +138,7 @@ impl Lines<'_> {
             Node::Sort(sort) => {
                 self.line(depth, "Sort");
                 let names = names(&sort.input, self.qualified);
-                let keys = sort_keys(&sort.keys, &Printer { names: &names, session: self.session });
+                let keys = sort_keys(&sort.keys, &self.printer(&names));
                 self.note(depth, &format!("Sort Key: {keys}"));
                 self.node(&sort.input, below);
             }
@@ -182,14 +185,11 @@ impl Lines<'_> {
         let left = names(&join.left, self.qualified);
         let right = names(&join.right, self.qualified);
         if let JoinStrategy::Hash { left_keys, right_keys } = &join.strategy {
-            let (left, right) = (
-                Printer { names: &left, session: self.session },
-                Printer { names: &right, session: self.session },
-            );
+            let (left, right) = (self.printer(&left), self.printer(&right));
             let pairs: Vec<String> = left_keys
                 .iter()
                 .zip(right_keys)
-                .map(|(key, other)| format!("({} = {})", left.print(key), right.print(other)))
+                .map(|(key, other)| format!("({} = {})", left.operand(key), right.operand(other)))
                 .collect();
             self.note(depth, &format!("Hash Cond: {}", pairs.join(" AND ")));
         }
@@ -222,7 +222,7 @@ impl Lines<'_> {
                 .filter_map(|place| scan.table.columns.get(place))
                 .map(|column| qualify(&scan.alias, &column.name, self.qualified))
                 .collect();
-            let printer = Printer { names: &[], session: self.session };
+            let printer = self.printer(&[]);
             let spans: Vec<String> = spans.iter().map(|span| span_text(span, &columns, &printer)).collect();
             self.note(depth, &format!("Index Cond: {}", spans.join(" OR ")));
         }
@@ -238,14 +238,14 @@ fn span_text(span: &KeySpan, columns: &[String], printer: &Printer<'_>) -> Strin
     let mut columns = columns.iter().map(String::as_str);
     let mut parts: Vec<String> = Vec::new();
     for value in &span.prefix {
-        parts.push(format!("({} = {})", columns.next().unwrap_or("?"), printer.print(value)));
+        parts.push(format!("({} = {})", columns.next().unwrap_or("?"), printer.operand(value)));
     }
     let next = columns.next().unwrap_or("?");
     let bounds = [(&span.lower, ">"), (&span.upper, "<")];
     for (bound, symbol) in bounds {
         if let Some(bound) = bound {
             let equal = if bound.inclusive { "=" } else { "" };
-            parts.push(format!("({next} {symbol}{equal} {})", printer.print(&bound.value)));
+            parts.push(format!("({next} {symbol}{equal} {})", printer.operand(&bound.value)));
         }
     }
     match parts.as_slice() {

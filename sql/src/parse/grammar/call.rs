@@ -76,7 +76,8 @@ pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
     let word = token.keyword;
     let unqualified = |arguments| {
         let name = QualifiedName { schema: None, name: Name { value: word.to_owned(), at } };
-        ExprKind::Function(Box::new(Function::plain(name, arguments))).at(at)
+        let in_words = !matches!(word, "coalesce" | "greatest" | "least" | "nullif");
+        ExprKind::Function(Box::new(Function { in_words, ..Function::plain(name, arguments) })).at(at)
     };
     match word {
         "cast" => return cast(cursor, at),
@@ -101,20 +102,22 @@ pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
         _ => return Ok(unqualified(Vec::new())),
     }
     cursor.expect_symbol("(")?;
+    let mut in_words = true;
     let (name, arguments) = match word {
         "extract" => ("extract", extract(cursor)?),
-        "overlay" => ("overlay", overlay(cursor)?),
+        "overlay" => ("overlay", overlay(cursor, &mut in_words)?),
         "position" => {
             let part = restricted(cursor)?;
             cursor.expect("in")?;
             ("position", vec![restricted(cursor)?, part])
         }
-        "substring" => ("substring", substring(cursor)?),
+        "substring" => ("substring", substring(cursor, &mut in_words)?),
         _ => trim(cursor)?,
     };
     cursor.expect_symbol(")")?;
     let label = if matches!(word, "extract" | "position") { Some(name) } else { None };
-    Ok(ExprKind::Function(Box::new(Function::system(name, at, arguments, label))).at(at))
+    let call = Function::system(name, at, arguments, label);
+    Ok(ExprKind::Function(Box::new(Function { in_words, ..call })).at(at))
 }
 
 fn cast(cursor: &mut Cursor<'_>, at: usize) -> Result<Expr> {
@@ -138,8 +141,9 @@ fn extract(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
 }
 
 /// `OVERLAY(x PLACING y FROM a FOR b)`
-fn overlay(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+fn overlay(cursor: &mut Cursor<'_>, in_words: &mut bool) -> Result<Vec<Expr>> {
     let mut arguments = vec![expression(cursor)?];
+    *in_words = cursor.is("placing");
     if cursor.accept("placing") {
         arguments.push(expression(cursor)?);
         cursor.expect("from")?;
@@ -154,9 +158,10 @@ fn overlay(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
 }
 
 /// `SUBSTRING(x FROM a FOR b)`, in either order, or with commas.
-fn substring(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+fn substring(cursor: &mut Cursor<'_>, in_words: &mut bool) -> Result<Vec<Expr>> {
     let mut arguments = vec![expression(cursor)?];
     cursor.refuse(&["similar"])?;
+    *in_words = cursor.is("from") || cursor.is("for");
     if cursor.accept_symbol(",") {
         arguments.extend(expressions(cursor)?);
         return Ok(arguments);

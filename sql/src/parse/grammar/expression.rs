@@ -234,7 +234,7 @@ fn infixes(cursor: &mut Cursor<'_>, first: Expr, lowest: Level, form: Form) -> R
                 cursor.expect("zone")?;
                 let zone = operand(cursor, Level::Zone, form)?;
                 let call = Function::system("timezone", zone_at, vec![zone, left], Some("timezone"));
-                (ExprKind::Function(Box::new(call)), false)
+                (ExprKind::Function(Box::new(Function { in_words: true, ..call })), false)
             }
             Level::Collation => {
                 let operator_at = cursor.advance().at;
@@ -416,6 +416,7 @@ impl Function {
             order_by: Vec::new(),
             filter: None,
             label: None,
+            in_words: false,
         }
     }
 

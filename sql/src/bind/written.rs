@@ -1,0 +1,138 @@
+//! A column's default as PostgreSQL would print it: what is kept of it, and what `pg_get_expr` answers.
+//!
+//! The expression is bound as ever, except that it stays as it was written ([`Written`]): no constant is computed, and a
+//! cast shows whether somebody wrote it. Then it is printed. What the SQL standard has words of its own for
+//! (`CURRENT_DATE`, `EXTRACT`, `AT TIME ZONE`) is printed where it is bound, and stands in the tree as a column of which that
+//! text is the name; a default has no other columns.
+
+use expr::print::{Printer, Style};
+use expr::{Datum, Expr, SessionContext, Type};
+
+use super::{Binder, SessionSettings};
+use crate::catalog::{CatalogSnapshot, SearchPath};
+use crate::error::Result;
+use crate::parse::{self, ast};
+
+/// An expression is bound to be printed.
+#[derive(Debug)]
+pub(super) struct Written {
+    style: Style,
+    /// The texts of what has words of its own, by the number of the column that stands for it.
+    words: Vec<String>,
+}
+
+/// The text of a default, less parentheses that make no difference; `None`: it is no expression. Its column's type matters
+/// only where a cast to it leaves parentheses behind, and need not be known.
+pub(crate) fn sparing(
+    sql: &str,
+    ty: Option<Type>,
+    catalog: &CatalogSnapshot,
+    search_path: &SearchPath,
+) -> Option<String> {
+    let expression = parse::parse_expression(sql).ok()?;
+    let context = SessionContext::default();
+    let settings = SessionSettings { search_path, context: &context };
+    let mut binder = Binder::new(catalog, &settings);
+    let printed = binder.as_written(Style::Sparing, |binder| match ty {
+        Some(ty) => binder.default_expression(&expression, ty, ""),
+        None => binder.closed_expression(&expression),
+    });
+    Some(printed.ok()?.1)
+}
+
+impl Binder<'_> {
+    /// What is kept of a column's default, which has been found to be right; `None`: it is NULL, as without one.
+    pub(super) fn kept_default(
+        &mut self,
+        default: &ast::DefaultDefinition,
+        ty: Type,
+        column: &str,
+    ) -> Option<String> {
+        let printed =
+            self.as_written(Style::Full, |binder| binder.default_expression(&default.expr, ty, column));
+        match printed {
+            Ok((Expr::Literal { value: Datum::Null, .. }, _)) => None,
+            Ok((_, text)) if self.is_default(&text, ty, column) => Some(text),
+            // It cannot be said in PostgreSQL's way: then as it was said.
+            _ => Some(default.text.clone()),
+        }
+    }
+
+    fn is_default(&mut self, text: &str, ty: Type, column: &str) -> bool {
+        parse::parse_expression(text)
+            .and_then(|expression| self.default_expression(&expression, ty, column))
+            .is_ok()
+    }
+
+    /// What is bound, as it was written, and its text.
+    fn as_written(
+        &mut self,
+        style: Style,
+        bind: impl FnOnce(&mut Self) -> Result<Expr>,
+    ) -> Result<(Expr, String)> {
+        self.written = Some(Written { style, words: Vec::new() });
+        let bound = bind(self);
+        let words = self.written.take().map(|written| written.words).unwrap_or_default();
+        let bound = bound?;
+        // Whatever the session prefers: the text must mean the same in every session.
+        let printer = Printer { names: &words, session: &SessionContext::default(), style };
+        let text = printer.print(&bound);
+        Ok((bound, text))
+    }
+
+    /// A call in words of the SQL standard, or the column that stands for its text.
+    pub(super) fn in_words(&mut self, call: &ast::Function, bound: Expr) -> Expr {
+        let Some(written) = &mut self.written else { return bound };
+        let session = SessionContext::default();
+        let printer = Printer { names: &written.words, session: &session, style: written.style };
+        let args = if let Expr::Call { args, .. } = &bound { args.as_slice() } else { &[] };
+        let text = in_words(&call.name.name.value, args, &printer).unwrap_or_else(|| word(call));
+        written.words.push(text);
+        Expr::Column { index: written.words.len().saturating_sub(1), ty: bound.ty() }
+    }
+}
+
+/// The call if it has arguments (`get_func_sql_syntax`).
+fn in_words(name: &str, args: &[Expr], printer: &Printer<'_>) -> Option<String> {
+    let text = |arg| printer.print(arg);
+    Some(match (name, args) {
+        ("timezone", [zone, time]) => {
+            let [time, zone] = [time, zone].map(|arg| printer.operand_of_words(arg));
+            format!("({time} AT TIME ZONE {zone})")
+        }
+        ("extract", [Expr::Literal { value, .. }, from]) => {
+            format!("EXTRACT({} FROM {})", value.as_str()?, text(from))
+        }
+        ("position", [whole, part]) => format!("POSITION(({}) IN ({}))", text(part), text(whole)),
+        ("overlay", [whole, part, from]) => {
+            format!("OVERLAY({} PLACING {} FROM {})", text(whole), text(part), text(from))
+        }
+        ("overlay", [whole, part, from, length]) => {
+            let [whole, part, from, length] = [whole, part, from, length].map(text);
+            format!("OVERLAY({whole} PLACING {part} FROM {from} FOR {length})")
+        }
+        ("substring", [whole, from]) => format!("SUBSTRING({} FROM {})", text(whole), text(from)),
+        ("substring", [whole, from, length]) => {
+            format!("SUBSTRING({} FROM {} FOR {})", text(whole), text(from), text(length))
+        }
+        ("btrim" | "ltrim" | "rtrim", [whole, rest @ ..]) => {
+            let side = match name {
+                "ltrim" => "LEADING",
+                "rtrim" => "TRAILING",
+                _ => "BOTH",
+            };
+            let characters = rest.first().map(|rest| format!(" {}", text(rest))).unwrap_or_default();
+            format!("TRIM({side}{characters} FROM {})", text(whole))
+        }
+        _ => return None,
+    })
+}
+
+/// `CURRENT_TIMESTAMP(3)`
+fn word(call: &ast::Function) -> String {
+    let word = call.name.name.value.to_uppercase();
+    match call.arguments.first().map(|argument| &argument.kind) {
+        Some(ast::ExprKind::Number(precision)) => format!("{word}({precision})"),
+        _ => word,
+    }
+}
