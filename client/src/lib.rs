@@ -16,6 +16,7 @@ mod router;
 
 mod oracle;
 mod sender;
+mod sizes;
 
 mod heartbeat;
 mod horizon;

@@ -1,7 +1,8 @@
 //! Finding the leader, and what becomes of requests that nobody answers.
 
 use proto::v1::error::Kind;
-use proto::v1::{NotLeader, StaleRange, Unavailable};
+use proto::v1::operation_result::Result as Answer;
+use proto::v1::{MeasureResult, NotLeader, StaleRange, Unavailable};
 
 use super::scripted::{Cluster, committed, got, key, range, with_cluster};
 use crate::{Error, TransactionOptions};
@@ -70,5 +71,17 @@ fn a_commit_that_nobody_ever_answers_is_ambiguous_and_a_read_is_unavailable() {
         let mut transaction = cluster.client.begin(TransactionOptions::default());
         let error = transaction.get(key("da")).await.unwrap_err();
         assert!(matches!(error, Error::Unavailable { source: Some(_), .. }), "{error:?}");
+    });
+}
+
+#[test]
+fn sizes_are_asked_of_each_range_once_and_added_up() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.set_ranges(vec![range(1, 1, "r", "s"), range(2, 1, "d", "dm"), range(3, 1, "dm", "e")]);
+        let measured = |bytes: &[u64]| Answer::Measure(MeasureResult { bytes: bytes.to_vec() });
+        cluster.answer(measured(&[10, 20, 5])).answer(measured(&[100, 7]));
+        let spans = [("da", "db"), ("db", "dz"), ("dz", "dz"), ("dn", "do"), ("dc", "dd")]
+            .map(|(start, end)| crate::Span::new(start, end));
+        assert_eq!(cluster.client.sizes(&spans).await.unwrap(), [10, 120, 0, 7, 5]);
     });
 }

@@ -13,6 +13,7 @@ mod ingest;
 mod inspect;
 mod open;
 mod rekey;
+mod size;
 mod tables;
 mod write;
 
@@ -213,6 +214,12 @@ impl Db {
     /// The tables, by keyspace and level, of level 0 the newest first.
     pub fn tables(&self) -> Result<Vec<TableInfo>> {
         self.engine().table_infos()
+    }
+
+    /// About how many bytes the keys from `start` up to and without `end` take: on disk, compressed, history and what was
+    /// deleted and not yet compacted away included, and in memtables. Walks through what of these lies within.
+    pub fn span_bytes(&self, start: &[u8], end: &[u8]) -> Result<u64> {
+        self.engine().span_bytes(start, end)
     }
 
     /// The blocks of entries of a table, current ones first; an error if there is no such table.

@@ -127,6 +127,7 @@ impl Evaluation<'_> {
             Operation::Release(release) => OperationResult::Release(self.release(&release)?),
             Operation::Heartbeat(heartbeat) => OperationResult::Heartbeat(self.heartbeat(heartbeat)),
             Operation::Reclaim(reclaim) => OperationResult::Reclaim(self.reclaim(reclaim).await?),
+            Operation::Measure(measure) => OperationResult::Measure(self.measure(measure).await?),
             Operation::Prewrite(_) | Operation::Resolve(_) | Operation::Recover(_) => {
                 return Err(Refusal::Unsupported("transactions over several ranges".to_owned()));
             }

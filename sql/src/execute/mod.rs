@@ -109,24 +109,28 @@ pub(crate) struct Traits {
     pub(crate) reads_catalog: bool,
     /// One row may already take long.
     pub(crate) makes_long_values: bool,
+    /// It tells how much room tables take, which has to be measured first.
+    pub(crate) tells_sizes: bool,
 }
 
 /// The traits of a plan, its expressions' included. (They are only looked at.)
 pub(crate) fn traits_of(plan: &mut Plan) -> Traits {
-    let mut makes_long_values = false;
+    let (mut makes_long_values, mut tells_sizes) = (false, false);
     crate::plan::walk::expressions_mut(plan, &mut |expression| {
         expression.walk(&mut |part| {
             if let Expr::Call { function, .. } = part {
                 makes_long_values |= function.makes_long_values();
+                tells_sizes |= crate::system::tells_sizes(function.name);
             }
         });
     });
-    Traits { makes_long_values, ..traits(plan) }
+    Traits { makes_long_values, tells_sizes, ..traits(plan) }
 }
 
 /// The traits of a plan.
 fn traits(plan: &Plan) -> Traits {
-    let mut traits = Traits { read_only: false, reads_catalog: false, makes_long_values: false };
+    let mut traits =
+        Traits { read_only: false, reads_catalog: false, makes_long_values: false, tells_sizes: false };
     let mut locks = false;
     let mut look = |node: &Node| match node {
         Node::VirtualScan(_) => traits.reads_catalog = true,

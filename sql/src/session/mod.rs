@@ -34,6 +34,7 @@ use crate::catalog::{CatalogSnapshot, DATABASE_NAMES};
 use crate::error::{Error, Notice, Result, Severity};
 use crate::parse;
 use crate::settings::{SERVER_VERSION, Settings};
+use crate::system::Sizes;
 use portal::State;
 use registry::Registry;
 use transaction::{Block, TransactionState};
@@ -61,6 +62,8 @@ pub struct Session {
     context: SessionContext,
     /// The catalog and the search path's generation that `context.catalog` answers for.
     context_of: Option<(Arc<CatalogSnapshot>, u64)>,
+    /// What the catalog's functions say of sizes.
+    sizes: Arc<Sizes>,
     cancel: CancelHandle,
     notices: Vec<Notice>,
     transaction: TransactionState,
@@ -89,6 +92,7 @@ impl Session {
             settings,
             context,
             context_of: None,
+            sizes: Arc::default(),
             cancel: CancelHandle::default(),
             notices: Vec::new(),
             transaction: TransactionState::default(),

@@ -157,6 +157,7 @@ impl Session {
             self.settings.hot().search_path.clone(),
             self.context.current_user.clone(),
             self.settings.shared().clone(),
+            self.sizes.clone(),
         ));
         self.context_of = Some((catalog.clone(), generation));
     }

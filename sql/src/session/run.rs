@@ -126,6 +126,9 @@ impl Session {
         if !prepared.is_described {
             portal.undescribed = Some(planned.clone());
         }
+        if planned.traits.tells_sizes {
+            self.sizes.measure(self.engine.client(), &planned.catalog).await;
+        }
         if planned.traits.makes_long_values {
             env::pool::go_to_pool().await;
         }

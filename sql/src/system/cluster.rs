@@ -10,8 +10,8 @@ use crate::catalog::PG_CATALOG_OID;
 /// `pg_encoding_to_char(6)`
 pub(super) const ENCODING_UTF8: i32 = 6;
 
-const TABLESPACE_DEFAULT_OID: u32 = 1663;
-const TABLESPACE_GLOBAL_OID: u32 = 1664;
+pub(super) const TABLESPACE_DEFAULT_OID: u32 = 1663;
+pub(super) const TABLESPACE_GLOBAL_OID: u32 = 1664;
 
 pub(super) fn pg_database(world: &World<'_>, records: &mut Records<'_>) {
     records.push(&[

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use expr::session::CatalogFunctions;
 use expr::{Datum, Type, TypeKind};
 
-use super::{OWNER_OID, cluster, deparse};
+use super::sizes::Sizes;
+use super::{DATABASE_OID, OWNER_OID, cluster, deparse};
 use crate::bind;
-use crate::catalog::{CatalogSnapshot, SearchPath, schema};
+use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, SearchPath, schema};
 use crate::settings::{Request, Scope, SharedSettings};
 
 /// The catalog as one session sees it.
@@ -17,6 +18,7 @@ pub(crate) struct SessionCatalog {
     path: SearchPath,
     user: Arc<str>,
     settings: Arc<SharedSettings>,
+    sizes: Arc<Sizes>,
 }
 
 impl SessionCatalog {
@@ -25,8 +27,58 @@ impl SessionCatalog {
         path: SearchPath,
         user: Arc<str>,
         settings: Arc<SharedSettings>,
+        sizes: Arc<Sizes>,
     ) -> Self {
-        Self { catalog, path, user, settings }
+        Self { catalog, path, user, settings, sizes }
+    }
+
+    /// How much room the table or index takes; `None`: there is none such, or it is not known.
+    fn relation_size(&self, oid: u32) -> Option<u64> {
+        if let Some(table) = self.catalog.table_by_oid(oid) {
+            return self.sizes.table(table);
+        }
+        let (_, index) = self.catalog.index_by_oid(oid)?;
+        // That of the primary key is the table.
+        if index.primary { Some(0) } else { self.sizes.index(index.id) }
+    }
+
+    fn indexes_size(&self, oid: u32) -> Option<u64> {
+        match self.catalog.table_by_oid(oid) {
+            Some(table) => self.sizes.indexes(table),
+            None => self.catalog.index_by_oid(oid).map(|_| 0),
+        }
+    }
+
+    fn fork_size(&self, oid: u32, fork: Option<&str>) -> expr::Result<Option<u64>> {
+        match fork {
+            None | Some("main") => Ok(self.relation_size(oid)),
+            Some("fsm" | "vm" | "init") => Ok(self.relation_size(oid).map(|_| 0)),
+            Some(_) => Err(expr::Error::new("22023", "invalid fork name")
+                .with_hint("Valid fork names are \"main\", \"fsm\", \"vm\", and \"init\".")),
+        }
+    }
+
+    fn database_size(&self, which: Option<&Datum>) -> expr::Result<Option<u64>> {
+        match which {
+            Some(Datum::Text(name)) if !DATABASE_NAMES.contains(&&**name) => {
+                Err(expr::Error::new("3D000", format!("database \"{name}\" does not exist")))
+            }
+            Some(Datum::Oid(oid)) if *oid != DATABASE_OID => Ok(None),
+            _ => Ok(self.sizes.database()),
+        }
+    }
+
+    fn tablespace_size(&self, which: Option<&Datum>) -> expr::Result<Option<u64>> {
+        match which {
+            Some(Datum::Text(name)) => match &**name {
+                "pg_default" => Ok(self.sizes.database()),
+                "pg_global" => Ok(Some(0)),
+                _ => Err(expr::Error::new("42704", format!("tablespace \"{name}\" does not exist"))),
+            },
+            Some(Datum::Oid(cluster::TABLESPACE_DEFAULT_OID)) => Ok(self.sizes.database()),
+            Some(Datum::Oid(cluster::TABLESPACE_GLOBAL_OID)) => Ok(Some(0)),
+            _ => Ok(None),
+        }
     }
 
     fn current_setting(&self, name: &str, missing_ok: bool) -> expr::Result<Datum> {
@@ -137,6 +189,10 @@ fn split_name(text: &str) -> Vec<String> {
     parts
 }
 
+fn optional_bytes(bytes: Option<u64>) -> Datum {
+    bytes.and_then(|bytes| i64::try_from(bytes).ok()).map_or(Datum::Null, Datum::Int8)
+}
+
 fn optional_text(text: Option<String>) -> Datum {
     text.map_or(Datum::Null, Datum::text)
 }
@@ -203,7 +259,19 @@ impl CatalogFunctions for SessionCatalog {
             "pg_is_in_recovery" | "pg_is_other_temp_schema" => Datum::Bool(false),
             "pg_my_temp_schema" => Datum::Oid(0),
             name if name.starts_with("has_") && name.ends_with("_privilege") => Datum::Bool(true),
-            // Nothing is commented on; sizes are not known here; what these would describe does not exist.
+            "pg_relation_size" => {
+                let fork = arguments.get(1).and_then(Datum::as_str);
+                optional_bytes(self.fork_size(oid_of(first), fork)?)
+            }
+            "pg_table_size" => optional_bytes(self.relation_size(oid_of(first))),
+            "pg_indexes_size" => optional_bytes(self.indexes_size(oid_of(first))),
+            "pg_total_relation_size" => {
+                let (table, indexes) = (self.relation_size(oid_of(first)), self.indexes_size(oid_of(first)));
+                optional_bytes(table.zip(indexes).map(|(table, indexes)| table.saturating_add(indexes)))
+            }
+            "pg_database_size" => optional_bytes(self.database_size(first)?),
+            "pg_tablespace_size" => optional_bytes(self.tablespace_size(first)?),
+            // Nothing is commented on; what these would describe does not exist.
             "obj_description"
             | "col_description"
             | "shobj_description"
@@ -216,12 +284,7 @@ impl CatalogFunctions for SessionCatalog {
             | "pg_get_functiondef"
             | "pg_get_function_result"
             | "pg_get_function_arguments"
-            | "pg_get_function_identity_arguments"
-            | "pg_table_size"
-            | "pg_relation_size"
-            | "pg_total_relation_size"
-            | "pg_indexes_size"
-            | "pg_database_size" => Datum::Null,
+            | "pg_get_function_identity_arguments" => Datum::Null,
             other => return Err(expr::Error::new("0A000", format!("function {other} is not supported"))),
         })
     }

@@ -11,6 +11,7 @@ mod functions;
 mod information;
 mod record;
 mod relations;
+mod sizes;
 mod types;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use record::Records;
 
 pub(crate) use columns::tables;
 pub(crate) use functions::SessionCatalog;
+pub(crate) use sizes::{Sizes, tells as tells_sizes};
 
 /// What the views are made up from.
 pub(crate) struct World<'a> {

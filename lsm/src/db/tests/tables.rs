@@ -6,7 +6,7 @@ use std::sync::Arc;
 use env::disk::{Disk, MemoryDisk};
 
 use super::model::{Dice, Model, Versions, contents, op, options, tidy};
-use crate::{Db, Options, WriteBatch, WriteOptions};
+use crate::{Background, Db, Keyspace, Options, WriteBatch, WriteOptions};
 
 fn grown(disk: &MemoryDisk, seed: u64) -> (Options, Db, Model) {
     let mut dice = Dice::new(seed);
@@ -111,4 +111,44 @@ fn every_damaged_table_is_told_and_the_others_are_read() {
     assert_eq!(bad, [(tables[0].id, true), (tables[1].id, true)]);
     assert_eq!(good, tables.len() - 2);
     assert!(db.verify().unwrap_err().is_corrupt());
+}
+
+#[test]
+fn a_span_takes_what_its_keys_take_in_memory_and_on_disk() {
+    let disk = MemoryDisk::new();
+    let keyspaces = vec![Keyspace::plain(b'p', "plain"), Keyspace::versioned(b'v', "versioned")];
+    let options = Options {
+        table_bytes: 20_000,
+        background: Background::Manual,
+        ..Options::new(Arc::new(disk), "/db", keyspaces)
+    };
+    let db = Db::open(options).unwrap();
+    let key = |n: u32| format!("v{n:05}").into_bytes();
+    let mut dice = Dice::new(1);
+    let mut payload = 0;
+    for n in 0..4000 {
+        let value: Vec<u8> = (0..50).map(|_| dice.below(256) as u8).collect();
+        payload += key(n).len() as u64 + 50;
+        let mut batch = WriteBatch::new();
+        batch.put_at(&key(n), 1, &value);
+        db.write(batch, WriteOptions::UNLOGGED).unwrap();
+    }
+    assert_eq!(db.span_bytes(b"v", b"w").unwrap(), payload);
+    assert_eq!(db.span_bytes(&key(10), &key(11)).unwrap(), payload / 4000);
+    for compacted in [false, true] {
+        if compacted {
+            db.compact().unwrap();
+        } else {
+            db.flush().unwrap();
+        }
+        let whole = db.span_bytes(b"v", b"w").unwrap();
+        assert_eq!(whole, db.stats().table_bytes());
+        let quarter = db.span_bytes(&key(1000), &key(2000)).unwrap();
+        assert!((whole / 5..whole / 3).contains(&quarter), "{quarter} of {whole}");
+        let one = db.span_bytes(&key(10), &key(11)).unwrap();
+        assert!(one > 0 && one < whole / 20, "{one} of {whole}");
+        assert_eq!(db.span_bytes(b"v9", b"w").unwrap(), 0);
+        assert_eq!(db.span_bytes(b"p", b"q").unwrap(), 0);
+    }
+    assert!(db.span_bytes(b"x", b"y").is_err());
 }

@@ -3,6 +3,7 @@
 mod commit;
 mod disk;
 mod lock;
+mod measure;
 mod pace;
 mod propose;
 mod read;

@@ -1,0 +1,82 @@
+//! How much room tables and indexes take, for the functions that tell (`pg_relation_size` and its like).
+//!
+//! A function is computed at once, and ranges answer later: so a statement that calls one of these has everything measured
+//! before it runs ([`Sizes::measure`]), once, however many rows ask.
+//!
+//! A table is its primary index: so the index of a primary key takes no room of its own. What is told is what one replica
+//! has on its disk and in memory, compressed, with history and what is deleted and not yet compacted away.
+
+use std::collections::HashMap;
+
+use client::Client;
+use keys::sql::TENANT_DEFAULT;
+use parking_lot::Mutex;
+
+use crate::catalog::{CatalogSnapshot, IndexId, TableDescriptor, TableKind};
+
+/// Whether a function tells what [`Sizes`] knows.
+pub(crate) fn tells(function: &str) -> bool {
+    matches!(
+        function,
+        "pg_database_size"
+            | "pg_tablespace_size"
+            | "pg_relation_size"
+            | "pg_table_size"
+            | "pg_indexes_size"
+            | "pg_total_relation_size"
+    )
+}
+
+/// What was measured last.
+#[derive(Debug, Default)]
+pub(crate) struct Sizes {
+    measured: Mutex<Measured>,
+}
+
+#[derive(Debug, Default)]
+struct Measured {
+    indexes: HashMap<IndexId, u64>,
+    database: Option<u64>,
+}
+
+impl Sizes {
+    /// Measures what the catalog knows of, and the database. What cannot be measured is not known until the next time.
+    pub(crate) async fn measure(&self, client: &Client, catalog: &CatalogSnapshot) {
+        let stored = catalog.tables().filter(|table| table.kind == TableKind::Base);
+        let indexes: Vec<IndexId> =
+            stored.flat_map(|table| table.indexes.iter().map(|index| index.id)).collect();
+        let spans = indexes.iter().map(|index| keys::sql::index_span(TENANT_DEFAULT, *index));
+        let spans: Vec<keys::Span> = spans.chain([keys::sql::data_span()]).collect();
+        let measured = match client.sizes(&spans).await {
+            Ok(mut bytes) => {
+                let database = bytes.pop();
+                Measured { indexes: indexes.into_iter().zip(bytes).collect(), database }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "sizes are not known");
+                Measured::default()
+            }
+        };
+        *self.measured.lock() = measured;
+    }
+
+    /// The database.
+    pub(super) fn database(&self) -> Option<u64> {
+        self.measured.lock().database
+    }
+
+    /// A table without its other indexes.
+    pub(super) fn table(&self, table: &TableDescriptor) -> Option<u64> {
+        if table.kind == TableKind::Virtual { Some(0) } else { self.index(table.primary()?.id) }
+    }
+
+    /// The indexes of a table but the one that is the table.
+    pub(super) fn indexes(&self, table: &TableDescriptor) -> Option<u64> {
+        table.secondary().iter().map(|index| self.index(index.id)).sum()
+    }
+
+    /// An index, be it a table or not.
+    pub(super) fn index(&self, index: IndexId) -> Option<u64> {
+        self.measured.lock().indexes.get(&index).copied()
+    }
+}
