@@ -11,6 +11,9 @@ use crate::{Client, Error, Result};
 /// So many times in a row may ranges answer one request with new bounds.
 const REROUTES_MAX: u32 = 50;
 
+/// A part of a span, and the span's place among those that were asked about.
+type Part = (usize, Span);
+
 impl Client {
     /// About how many bytes each span takes at the leaders of its ranges, history included.
     pub async fn sizes(&self, spans: &[Span]) -> Result<Vec<u64>> {
@@ -24,7 +27,7 @@ impl Client {
         };
         let mut sizes = vec![0; spans.len()];
         let spans = spans.iter().cloned().enumerate();
-        let mut left: Vec<(usize, Span)> = spans.filter(|(_, span)| !span.is_empty()).collect();
+        let mut left: Vec<Part> = spans.filter(|(_, span)| !span.is_empty()).collect();
         let mut reroutes = 0;
         while let Some((_, first)) = left.first() {
             let route = self.sender.route(&first.start, call.timeout).await?;
@@ -65,7 +68,7 @@ impl Client {
 }
 
 /// The parts of the spans that begin in a range, and what is left of them all.
-fn cut(spans: &[(usize, Span)], route: &Route) -> (Vec<(usize, Span)>, Vec<(usize, Span)>) {
+fn cut(spans: &[Part], route: &Route) -> (Vec<Part>, Vec<Part>) {
     let (mut here, mut rest) = (Vec::new(), Vec::new());
     for (place, span) in spans {
         if !route.holds(&span.start) {
