@@ -109,9 +109,10 @@ impl Horizon {
 
     async fn report(&self, sender: &Sender) -> Result<GatewayHeartbeatResponse> {
         let oldest = self.turn();
-        let tell = |node: Arc<dyn proto::NodeService>, cluster_id: Bytes, _forward: bool| {
+        let tell = |node: Arc<dyn proto::NodeService>, cluster_id: Bytes, forward: bool| {
             let gateway_id = self.gateway_id.clone();
-            async move { node.gateway_heartbeat(GatewayHeartbeatRequest { cluster_id, gateway_id, oldest }).await }
+            let request = GatewayHeartbeatRequest { cluster_id, gateway_id, oldest, forward };
+            async move { node.gateway_heartbeat(request).await }
         };
         sender.ask_root(TIMEOUT, tell).await
     }

@@ -135,7 +135,13 @@ impl NodeService for Node {
         &self,
         request: GatewayHeartbeatRequest,
     ) -> Result<GatewayHeartbeatResponse, Status> {
-        self.inner().root(&request.cluster_id)?.gateway_heartbeat(request).await
+        let inner = self.inner();
+        let member = inner.member_of(&request.cluster_id)?;
+        match member.link.local() {
+            Some(root) => root.gateway_heartbeat(request).await,
+            None if request.forward => member.link.gateway_heartbeat(request).await,
+            None => Err(Status::failed_precondition(inner.root_leader())),
+        }
     }
 
     async fn init(&self, request: InitRequest) -> Result<InitResponse, Status> {

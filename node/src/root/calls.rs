@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::v1::{
-    AllocateIdsRequest, AllocateIdsResponse, DirectoryRequest, DirectoryResponse, JoinRequest, JoinResponse,
-    NodeHeartbeatRequest, NodeHeartbeatResponse,
+    AllocateIdsRequest, AllocateIdsResponse, DirectoryRequest, DirectoryResponse, GatewayHeartbeatRequest,
+    GatewayHeartbeatResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
 };
 use proto::{NodeService, Status};
 
@@ -51,6 +51,19 @@ impl RootLink {
         let ask = |leader: Arc<dyn NodeService>| {
             let request = request.clone();
             async move { leader.directory(request).await }
+        };
+        self.ask(ask).await
+    }
+
+    /// Passes on what a gateway says that does not reach the leader.
+    pub(crate) async fn gateway_heartbeat(
+        &self,
+        request: GatewayHeartbeatRequest,
+    ) -> Result<GatewayHeartbeatResponse, Status> {
+        let request = GatewayHeartbeatRequest { forward: false, ..request };
+        let ask = |leader: Arc<dyn NodeService>| {
+            let request = request.clone();
+            async move { leader.gateway_heartbeat(request).await }
         };
         self.ask(ask).await
     }

@@ -25,7 +25,8 @@ async fn history(
 
 async fn report(client: &Client, oldest: u64) -> Result<u64, Status> {
     let gateway_id = Bytes::from_static(&[7; 16]);
-    let request = GatewayHeartbeatRequest { cluster_id: client.cluster_id.clone(), gateway_id, oldest };
+    let cluster_id = client.cluster_id.clone();
+    let request = GatewayHeartbeatRequest { cluster_id, gateway_id, oldest, forward: false };
     client.root.gateway_heartbeat(request).await.map(|answer| answer.safe_point)
 }
 
@@ -101,6 +102,27 @@ fn a_senseless_report_is_refused() {
         assert_eq!(refused.code(), Code::InvalidArgument);
         // One that lies in the future holds as little as one that says nothing.
         report(&client, u64::MAX).await.unwrap();
+    });
+}
+
+#[test]
+fn a_gateway_that_reaches_one_node_only_is_heard_through_it() {
+    simulate(|| async {
+        let cluster = Cluster::three().await;
+        let client = cluster.client().await;
+        for node in cluster.nodes.values() {
+            let request = |forward| {
+                let (cluster_id, gateway_id) = (client.cluster_id.clone(), Bytes::from_static(&[7; 16]));
+                let request = GatewayHeartbeatRequest { cluster_id, gateway_id, oldest: 1, forward };
+                proto::NodeService::gateway_heartbeat(&**node, request)
+            };
+            assert!(request(true).await.unwrap().newest > 0);
+            // Who is not asked to pass it on names the leader.
+            if let Err(named) = request(false).await {
+                assert_eq!(named.code(), Code::FailedPrecondition);
+                assert!(named.message().starts_with("node"), "{}", named.message());
+            }
+        }
     });
 }
 
