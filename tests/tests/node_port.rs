@@ -201,6 +201,7 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
                 generation: sender.generation,
                 failed: vec![ReplicaFailure { range_id: 2, replica_id: 1, why: "broken".to_owned() }],
                 disk: Some(DiskRoom { bytes_available: 1 << 40, bytes_reserved: 1 << 20 }),
+                wall_ms: env::clock::wall_ms(),
             };
             drop(node.node_heartbeat(mutate(&request, random)).await);
         }

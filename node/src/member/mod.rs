@@ -293,6 +293,7 @@ impl Member {
             led: self.led(),
             failed: self.failed(),
             disk: Some(self.context.vitals.disk()),
+            wall_ms: env::clock::wall_ms(),
         };
         match self.link.heartbeat(request).await {
             Ok(answer) => self.follow(answer).await,

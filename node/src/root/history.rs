@@ -40,6 +40,12 @@ const STEPS: u64 = 32;
 const STEP_MS_MAX: u64 = 60_000;
 const STEP_MS_MIN: u64 = 200;
 
+/// How much further than time itself the horizon moves at once: as far as clocks that are about right differ.
+const JUMP_MS_MAX: u64 = 60_000;
+
+/// For how long the newest timestamp must have been further ahead than that before the horizon follows.
+const JUMP_LASTING: Duration = Duration::from_secs(3600);
+
 /// How many gateways are listened to.
 const GATEWAYS_MAX: usize = 10_000;
 
@@ -58,9 +64,15 @@ pub(crate) struct TooManyGateways;
 /// - Nothing moves before the term is as old as a lease: every gateway that an earlier leader knew of has said again what
 ///   it holds, or has lost its hold.
 /// - The horizon is below every timestamp that a gateway within its lease reads at, or may still take.
+/// - Once it moves, it moves by no more than the time that passes and [`JUMP_MS_MAX`], unless timestamps stay further ahead
+///   for [`JUMP_LASTING`]: what a wrong clock does must be found out before history is deleted by it.
 #[derive(Debug)]
 pub(crate) struct Holds {
     since: Instant,
+    /// When the newest timestamp was what the horizon is measured from.
+    measured: Option<(Instant, u64)>,
+    /// Since when timestamps are too far ahead of that.
+    jumped: Option<Instant>,
     gateways: BTreeMap<GatewayId, Hold>,
 }
 
@@ -73,7 +85,7 @@ struct Hold {
 impl Holds {
     /// Of a term that begins now.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { since: now, gateways: BTreeMap::new() }
+        Self { since: now, measured: None, jumped: None, gateways: BTreeMap::new() }
     }
 
     /// No transaction of a gateway began below `oldest`, or will.
@@ -98,6 +110,7 @@ impl Holds {
             return None;
         }
         self.gateways.retain(|_, hold| now.duration_since(hold.heard) < lease);
+        let newest = self.without_jumps(now, newest);
         let forgotten = newest.saturating_sub(timestamp::from_ms(HELD_MS_MAX));
         let safe_point = match history_ms {
             0 => 0,
@@ -112,6 +125,23 @@ impl Holds {
             history_ms => (history_ms / STEPS).clamp(STEP_MS_MIN, STEP_MS_MAX),
         };
         Some(Horizon { safe_point, forgotten: forgotten.max(safe_point), step_ms })
+    }
+
+    /// The newest timestamp, as far as it is not further ahead than time that has passed explains.
+    fn without_jumps(&mut self, now: Instant, newest: u64) -> u64 {
+        let (since, from) = *self.measured.get_or_insert((now, newest));
+        let passed_ms = u64::try_from(now.duration_since(since).as_millis()).unwrap_or(u64::MAX);
+        let limit = from.saturating_add(timestamp::from_ms(passed_ms.saturating_add(JUMP_MS_MAX)));
+        if newest <= limit {
+            self.jumped = None;
+            return newest;
+        }
+        let jumped = *self.jumped.get_or_insert(now);
+        if now.duration_since(jumped) < JUMP_LASTING {
+            return limit;
+        }
+        (self.measured, self.jumped) = (Some((now, newest)), None);
+        newest
     }
 
     /// The least timestamp that a gateway holds; `u64::MAX` if none does.
@@ -198,6 +228,25 @@ mod tests {
         assert!(holds.horizon(begun + Duration::from_secs(30), at(NOW), HOUR).is_some());
         assert_eq!(holds.horizon(begun + Duration::from_secs(2), at(NOW), 1000), None);
         assert!(holds.horizon(begun + Duration::from_secs(3), at(NOW), 1000).is_some());
+    }
+
+    #[test]
+    fn timestamps_that_jump_ahead_take_the_horizon_along_only_once_that_has_lasted() {
+        let (mut holds, now) = holds(&[]);
+        let mut safe_point = |seconds: u64, ahead_ms: u64| {
+            let newest = at(NOW + seconds * 1000 + ahead_ms);
+            holds.horizon(now + Duration::from_secs(seconds), newest, HOUR).unwrap().safe_point
+        };
+        assert_eq!(safe_point(0, 0), at(NOW - HOUR));
+        assert_eq!(safe_point(10, 50_000), at(NOW - HOUR + 60_000));
+        // Taken back within an hour.
+        assert_eq!(safe_point(20, 25 * HOUR), at(NOW - HOUR + 20_000 + JUMP_MS_MAX));
+        assert_eq!(safe_point(3_000, 25 * HOUR), at(NOW - HOUR + 3_000_000 + JUMP_MS_MAX));
+        assert_eq!(safe_point(3_500, 0), at(NOW - HOUR + 3_500_000));
+        // It is not.
+        assert_eq!(safe_point(3_700, 25 * HOUR), at(NOW - HOUR + 3_700_000 + JUMP_MS_MAX));
+        assert_eq!(safe_point(7_299, 25 * HOUR), at(NOW - HOUR + 7_299_000 + JUMP_MS_MAX));
+        assert_eq!(safe_point(7_300, 25 * HOUR), at(NOW + 7_300_000 + 24 * HOUR));
     }
 
     #[test]

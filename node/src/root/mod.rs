@@ -4,6 +4,7 @@
 //! them, for one term ([`RootTerm`]). [`RootLink`] is how every node reaches that leader, wherever it is.
 
 mod calls;
+mod clocks;
 mod deadlock;
 mod history;
 mod link;

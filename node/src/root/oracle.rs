@@ -6,7 +6,7 @@
 //!                                    floor       last           end
 //! ```
 //!
-//! The pure part: it is told the wall clock and what was reserved. Who asks checks the root's lease after the
+//! The pure part: it is told what time it is ([`super::clocks`]) and what was reserved. Who asks checks the root's lease after the
 //! request arrived and before the answer goes out ([`super::term::RootTerm::timestamp`]).
 
 use parking_lot::Mutex;
@@ -29,7 +29,7 @@ pub(crate) struct WindowEnded;
 ///
 /// - What it hands out is larger than all it has handed out before, and than all that earlier terms reserved.
 /// - What it hands out is below the end of a window that was reserved in this term.
-/// - Neither depends on the wall clock, which may jump.
+/// - Neither depends on a clock, which may jump.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     state: Mutex<State>,
@@ -48,9 +48,9 @@ impl Oracle {
     }
 
     /// The first of `count` timestamps.
-    pub(crate) fn next(&self, wall_ms: u64, count: u32) -> Result<u64, WindowEnded> {
+    pub(crate) fn next(&self, now_ms: u64, count: u32) -> Result<u64, WindowEnded> {
         let mut state = self.state.lock();
-        let first = timestamp::from_ms(wall_ms).max(state.last + 1);
+        let first = timestamp::from_ms(now_ms).max(state.last + 1);
         let last = first + u64::from(count.max(1)) - 1;
         if last >= state.end {
             return Err(WindowEnded);
@@ -65,9 +65,9 @@ impl Oracle {
     }
 
     /// The end (exclusive) of the window to reserve next, if it is time to.
-    pub(crate) fn wanted(&self, wall_ms: u64) -> Option<u64> {
+    pub(crate) fn wanted(&self, now_ms: u64) -> Option<u64> {
         let state = self.state.lock();
-        let from = timestamp::from_ms(wall_ms).max(state.last + 1);
+        let from = timestamp::from_ms(now_ms).max(state.last + 1);
         let half = from + timestamp::from_ms(WINDOW_MS / 2);
         (half >= state.end).then(|| from + timestamp::from_ms(WINDOW_MS))
     }

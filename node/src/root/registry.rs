@@ -134,6 +134,7 @@ impl RootTerm {
                 JoinRequest { store_id, address, locality, version, generation, format_version: 0 };
             self.join(introduction).await?;
         }
+        self.clocks.lock().hear(env::clock::now(), request.node_id, request.wall_ms);
         let mut failed = BTreeSet::new();
         let mut asked = self.news(&request.led);
         asked.extend(request.failed.iter().map(|failure| failure.range_id));

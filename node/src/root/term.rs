@@ -20,6 +20,7 @@ use proto::v1::{
 };
 use tokio::sync::Notify;
 
+use super::clocks::Clocks;
 use super::deadlock::{Detector, Place, Wait};
 use super::history::Holds;
 use super::oracle::{COUNT_MAX, Oracle};
@@ -28,6 +29,7 @@ use super::state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, Ro
 use crate::raft::{Group, ProposeError};
 use crate::range::RangeCell;
 use crate::range::state::FORMAT;
+use crate::timestamp;
 
 /// How long a leader whose lease has run out waits for its quorum.
 const QUORUM_PATIENCE: Duration = Duration::from_secs(2);
@@ -58,6 +60,7 @@ pub(crate) struct RootTerm {
     pub(super) state: Arc<Mutex<RootState>>,
     pub(super) nodes: Nodes,
     oracle: Oracle,
+    pub(super) clocks: Mutex<Clocks>,
     detector: Mutex<Detector>,
     pub(super) view: Mutex<View>,
     holds: Mutex<Holds>,
@@ -76,7 +79,12 @@ impl RootTerm {
         nodes: Nodes,
     ) -> Result<Arc<Self>, ProposeError> {
         group.wait_term_applied(term).await?;
-        let floor = state.lock().window_end();
+        let (floor, alone) = {
+            let state = state.lock();
+            (state.window_end(), state.nodes().count() <= 1)
+        };
+        let began = env::clock::now();
+        let clocks = Clocks::new(began, timestamp::ms(floor), env::clock::wall_ms(), alone);
         let root = Self {
             term,
             group,
@@ -84,10 +92,11 @@ impl RootTerm {
             state,
             nodes,
             oracle: Oracle::new(floor),
+            clocks: Mutex::new(clocks),
             detector: Mutex::default(),
             view: Mutex::default(),
-            holds: Mutex::new(Holds::new(env::clock::now())),
-            started: env::clock::now(),
+            holds: Mutex::new(Holds::new(began)),
+            started: began,
             window_wanted: Notify::new(),
             window_reserved: Notify::new(),
         };
@@ -107,12 +116,17 @@ impl RootTerm {
     }
 
     async fn reserve(&self) -> Result<(), ProposeError> {
-        if let Some(end) = self.oracle.wanted(env::clock::wall_ms()) {
+        if let Some(end) = self.oracle.wanted(self.now_ms()) {
             self.propose(Kind::ReserveWindow(ReserveWindowCommand { end })).await?;
             self.oracle.reserved(end);
         }
         self.window_reserved.notify_waiters();
         Ok(())
+    }
+
+    /// What time it is, as far as timestamps follow it.
+    fn now_ms(&self) -> u64 {
+        self.clocks.lock().now_ms(env::clock::now(), env::clock::wall_ms())
     }
 
     /// The first of `count` timestamps.
@@ -122,7 +136,7 @@ impl RootTerm {
                 "between 1 and {COUNT_MAX} timestamps can be asked for"
             )));
         }
-        let mut first = self.oracle.next(env::clock::wall_ms(), count);
+        let mut first = self.oracle.next(self.now_ms(), count);
         if first.is_err() {
             let until = env::clock::now() + WINDOW_PATIENCE;
             while first.is_err() {
@@ -134,7 +148,7 @@ impl RootTerm {
                         "the timestamp oracle could not reserve a window in time",
                     ));
                 }
-                first = self.oracle.next(env::clock::wall_ms(), count);
+                first = self.oracle.next(self.now_ms(), count);
             }
         }
         match first {

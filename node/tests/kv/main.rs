@@ -8,6 +8,7 @@
 
 mod addresses;
 mod anomalies;
+mod clocks;
 mod damage;
 mod disks;
 mod harness;

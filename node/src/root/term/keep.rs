@@ -39,7 +39,7 @@ impl RootTerm {
     /// What ranges may keep no more; None if nothing may move, or if this may not be the leader any more.
     pub(crate) fn horizon(&self) -> Option<Horizon> {
         // A timestamp of its own: what is handed out later is above it, whatever the clock does.
-        let newest = self.oracle.next(env::clock::wall_ms(), 1).ok()?;
+        let newest = self.oracle.next(self.now_ms(), 1).ok()?;
         let history_ms = self.state.lock().history_ms();
         let horizon = self.holds.lock().horizon(env::clock::now(), newest, history_ms)?;
         // Gateways may have reported to another leader by now.
