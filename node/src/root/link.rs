@@ -12,6 +12,7 @@ use proto::v1::{TimestampRequest, WaitRequest, WaitResponse};
 use proto::{Code, Network, NodeService, Status};
 use tokio::sync::Notify;
 
+use super::oracle::WINDOW_MS;
 use super::term::RootTerm;
 use crate::addresses::{Addresses, is_address};
 use crate::range::{DeadlockDetector, Refusal, TimeSource};
@@ -26,8 +27,12 @@ const ASKING: Duration = Duration::from_secs(5);
 /// How many nodes are tried for one request.
 const TRIES: usize = 8;
 
-/// How far ahead of this node's clock a timestamp may be before the oracle is asked about it.
-const AHEAD_MS: u64 = 1000;
+/// How long it takes a breath before it asks again once as many were asked as there are.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// How far ahead of this node's clock a timestamp may be before the oracle is asked about it: a new leader begins above the
+/// window that the one before it had reserved, and clocks differ.
+const AHEAD_MS: u64 = WINDOW_MS + 1000;
 
 /// The way to the root range's leader.
 pub(crate) struct RootLink {
@@ -146,7 +151,11 @@ impl RootLink {
     {
         let mut last = Status::unavailable("the root range's leader is not known");
         let until = env::clock::now() + ASKING;
-        for _ in 0..TRIES {
+        for asked in 0..TRIES {
+            if asked > self.candidates().len() {
+                // They may name each other in circles while nobody leads.
+                env::clock::sleep(BREATH).await;
+            }
             let left = until.saturating_duration_since(env::clock::now());
             let Some(address) = self.guess().filter(|_| !left.is_zero()) else { break };
             let node = self.network.connect(&address);
@@ -258,5 +267,32 @@ impl DeadlockDetector for RootLink {
 impl std::fmt::Debug for RootLink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RootLink").field("leader", &self.leader_address()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::inprocess::InProcess;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_that_are_of_no_use_are_not_asked_at_full_speed() {
+        let addresses = Arc::new(Addresses::new("here:1".to_owned()));
+        let seeds = ["there:1", "elsewhere:1"].map(str::to_owned);
+        let link = RootLink::new(Arc::new(InProcess::new()), addresses, &seeds);
+        let began = env::clock::now();
+        link.timestamp(1).await.unwrap_err();
+        assert!(began.elapsed() >= BREATH * (TRIES - seeds.len() - 1) as u32, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timestamp_above_the_window_that_a_leader_has_left_is_believed_without_asking() {
+        let addresses = Arc::new(Addresses::new("here:1".to_owned()));
+        // There is nobody to ask.
+        let link = RootLink::new(Arc::new(InProcess::new()), addresses, &[]);
+        let ahead = |ms: u64| timestamp::from_ms(env::clock::wall_ms() + ms);
+        link.admit(ahead(WINDOW_MS + 500)).await.unwrap();
+        assert!(link.admit(ahead(WINDOW_MS + 60_000)).await.is_err());
     }
 }
