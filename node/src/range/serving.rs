@@ -158,6 +158,11 @@ impl Serving {
         drop(standing);
     }
 
+    /// Whether the term has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.proposals.lock().ended
+    }
+
     fn take(&self, sequence: u64) -> Option<Proposal> {
         self.proposals.lock().standing.remove(&sequence)
     }

@@ -38,7 +38,7 @@ impl Evaluation<'_> {
         self.serving.locks.heartbeat(&owner.id);
         let admitted = self.replica.context.admission.admit(bytes, self.deadline).await?;
         let latch = self.latch(&commit).await?;
-        let newest = self.newest(&commit)?;
+        let newest = self.newest(&commit).await?;
         // What has written nothing cannot have been applied, and may be asked again.
         if !commit.writes.is_empty()
             && let Some(commit_timestamp) = self.recognise(&commit, &newest)?
@@ -106,8 +106,14 @@ impl Evaluation<'_> {
     }
 
     /// The newest version of each key written.
-    fn newest(&self, commit: &Commit) -> Result<Vec<Option<lsm::Versioned>>, Refusal> {
-        commit.writes.iter().map(|write| Ok(self.db().get_at(&write.key, u64::MAX)?)).collect()
+    async fn newest(&self, commit: &Commit) -> Result<Vec<Option<lsm::Versioned>>, Refusal> {
+        let mut pace = Pace::new();
+        let mut newest = Vec::with_capacity(commit.writes.len());
+        for write in &commit.writes {
+            pace.step().await;
+            newest.push(self.db().get_at(&write.key, u64::MAX)?);
+        }
+        Ok(newest)
     }
 
     /// The commit timestamp of this very transaction, if an earlier attempt was applied.

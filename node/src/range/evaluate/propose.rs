@@ -39,6 +39,9 @@ const PIECES_UNDER_WAY: usize = 8;
 /// How much longer than its deadline the caller of a commit in pieces waits to hear that it was taken back.
 const TAKING_BACK: Duration = Duration::from_millis(100);
 
+/// How long after a refusal the pieces of a commit that was given up are forgotten again.
+const FORGET_AGAIN: Duration = Duration::from_millis(200);
+
 /// All that a commit needs once its checks hold; its own, so that it can go on without its caller.
 #[derive(Clone)]
 pub(super) struct Proposer {
@@ -100,10 +103,19 @@ impl Proposer {
     ) -> Result<u64, Refusal> {
         let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
         let staging = Staging { number: self.serving.number_staged(), proposer: Some(self.clone()) };
-        let staged = staging.stage(self.clone(), Pieces::cut(commit.writes), deadline).await?;
+        let stopping = |_| Refusal::Unavailable("the node is stopping; nothing was done".to_owned());
+        let writes = commit.writes;
+        // Up to 64 MiB to encode and to sum up.
+        let pieces = env::task::blocking(move || Pieces::cut(writes)).await.map_err(stopping)?;
+        let staged = staging.stage(self.clone(), pieces, deadline).await?;
         let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch, admitted).await?;
-        staging.proposed();
-        self.propose(commit_timestamp, Vec::new(), Some(staged), guard, Taken::nothing()).await
+        let proposed =
+            self.propose(commit_timestamp, Vec::new(), Some(staged), guard, Taken::nothing()).await;
+        // Who does not lead has logged nothing that takes the pieces.
+        if !matches!(proposed, Err(Refusal::NotLeader(_))) {
+            staging.proposed();
+        }
+        proposed
     }
 
     /// Marks the keys, so that from now on reads of them wait for the commit's timestamp, and decides it.
@@ -240,7 +252,7 @@ impl Staging {
         Ok(pieces.staged(self.number))
     }
 
-    /// The commit that takes them is about to be proposed.
+    /// The commit that takes them was proposed, or may have been.
     fn proposed(mut self) {
         self.proposer = None;
     }
@@ -251,10 +263,26 @@ impl Drop for Staging {
         let Some(proposer) = self.proposer.take() else { return };
         let (number, tasks) = (self.number, proposer.context.tasks.clone());
         drop(tasks.spawn(async move {
-            // Refused where the term is over: then the next one forgets them.
-            let forgotten = proposer.log(0, Kind::Forget(ForgetCommand { number })).await;
+            let forget = || proposer.log(0, Kind::Forget(ForgetCommand { number }));
+            let forgotten = until_the_term_ends(&proposer.serving, forget).await;
             tracing::debug!(number, ?forgotten, "the pieces of a commit that was given up");
         }));
+    }
+}
+
+/// Has something logged; again as long as it is refused and the term goes on, for a leader that has not heard of its quorum
+/// for a while refuses everything, and may hear of it again. The next term forgets the pieces of this one by itself.
+async fn until_the_term_ends<T, F>(serving: &Serving, log: impl Fn() -> F) -> Result<T, ProposeError>
+where
+    F: Future<Output = Result<T, ProposeError>>,
+{
+    loop {
+        match log().await {
+            Err(ProposeError::NotLeader { .. }) if !serving.is_over() => {
+                env::clock::sleep(FORGET_AGAIN).await;
+            }
+            logged => return logged,
+        }
     }
 }
 
@@ -285,5 +313,37 @@ fn refused(reply: &[u8]) -> Refusal {
         Refusal::Forgotten
     } else {
         Refusal::Unavailable("the range could not read its own command; nothing was done".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Refuses the first `refusals` times; how often it was asked.
+    async fn logged(serving: &Serving, refusals: u32, then: impl Fn(u32)) -> (bool, u32) {
+        let asked = AtomicU32::new(0);
+        let log = || {
+            let times = asked.fetch_add(1, Ordering::Relaxed) + 1;
+            then(times);
+            async move { if times <= refusals { Err(ProposeError::NotLeader { leader: None }) } else { Ok(()) } }
+        };
+        let logged = until_the_term_ends(serving, log).await.is_ok();
+        (logged, asked.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_must_be_forgotten_is_proposed_until_a_term_that_goes_on_takes_it() {
+        let serving = Serving::new(7, 1);
+        assert_eq!(logged(&serving, 0, |_| ()).await, (true, 1));
+        assert_eq!(logged(&serving, 10, |_| ()).await, (true, 11));
+        let ends = |times| {
+            if times == 3 {
+                serving.end();
+            }
+        };
+        assert_eq!(logged(&serving, 10, ends).await, (false, 3));
     }
 }
