@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The disk has no more room than what is kept in reserve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the disk {place} is full: {available} bytes are left, {reserved} are kept in reserve")]
+#[error("the disk {place} is full: {available} bytes are left, {reserved} are kept in reserve{hint}")]
 pub(crate) struct DiskFull {
     /// Which: the directory, or the node.
     pub(crate) place: String,
@@ -32,12 +32,24 @@ pub(crate) struct DiskFull {
     pub(crate) available: u64,
     /// Bytes that are kept for what must go on: compaction, the raft log, recovery.
     pub(crate) reserved: u64,
+    /// What may be done about it, for a person.
+    hint: &'static str,
 }
 
 impl DiskFull {
     /// Whether enough of the reserve is left for writes that free room: compaction needs the rest.
     pub(crate) fn has_room_to_free(&self) -> bool {
         self.available >= self.reserved / 2
+    }
+
+    /// So much may be written that frees room, all together; compaction needs the rest.
+    pub(crate) fn bytes_to_free_in(&self) -> u64 {
+        self.available.saturating_sub(self.reserved / 4)
+    }
+
+    /// The same for what would be let through if it were less.
+    pub(crate) fn for_less_at_a_time(self) -> Self {
+        Self { hint: "; delete less at a time", ..self }
     }
 }
 
@@ -133,7 +145,7 @@ impl Vitals {
         }
         let others = self.others.read();
         let others = nodes.filter_map(|node| Some(disk_full(format!("of node {node}"), others.get(&node)?)));
-        own.into_iter().chain(others).min_by_key(DiskFull::has_room_to_free)
+        own.into_iter().chain(others).min_by_key(|full| (full.has_room_to_free(), full.bytes_to_free_in()))
     }
 
     /// Something else than the disk has stopped the store.
@@ -172,7 +184,7 @@ fn is_full(disk: &DiskRoom) -> bool {
 }
 
 fn disk_full(place: String, disk: &DiskRoom) -> DiskFull {
-    DiskFull { place, available: disk.bytes_available, reserved: disk.bytes_reserved }
+    DiskFull { place, available: disk.bytes_available, reserved: disk.bytes_reserved, hint: "" }
 }
 
 #[cfg(test)]

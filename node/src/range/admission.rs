@@ -56,6 +56,11 @@ impl Admission {
         }
         Ok(Admitted { _share: share })
     }
+
+    /// How many bytes of commits are under way.
+    pub(crate) fn bytes(&self) -> u64 {
+        (UNDER_WAY_BYTES_MAX / UNIT_BYTES).saturating_sub(self.left.available_permits() as u64) * UNIT_BYTES
+    }
 }
 
 async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Result<T, Refusal> {

@@ -53,3 +53,29 @@ fn a_follower_whose_disk_is_full_stops_what_takes_room() {
         put(&client, "d", "new", false).await.unwrap();
     });
 }
+
+#[test]
+fn a_full_disk_lets_no_more_be_deleted_at_once_than_it_has_room_for() {
+    simulate(|| async {
+        let mut cluster = Cluster::empty();
+        cluster.disk_reserve_bytes = Some(8 << 20);
+        let node = cluster.start(1).await;
+        assert!(node.init(None).await.unwrap());
+        node.wait_ready(Duration::from_secs(20)).await.unwrap();
+        let client = cluster.client().await;
+        let disk = &cluster.disks[&1];
+        disk.set_capacity(Some(disk.bytes_used() + (5 << 20)));
+        env::clock::sleep(Duration::from_secs(1)).await;
+        // Each byte is written to the log, put aside, and made a tombstone of; and compaction needs room.
+        let delete = async |rows: usize| {
+            let mut txn = client.begin().await;
+            for row in 0..rows {
+                txn.delete(&format!("{row:04}{}", "x".repeat(32 << 10)));
+            }
+            txn.commit().await
+        };
+        let refused = delete(64).await;
+        assert!(matches!(refused, Err(Kind::DiskFull(_))), "{refused:?}");
+        delete(8).await.unwrap();
+    });
+}

@@ -55,7 +55,7 @@ impl Evaluation<'_> {
         if commit.writes.is_empty() {
             return self.commit_reads(&commit, known, &owner.id).await;
         }
-        self.check_disk(&commit, &newest)?;
+        self.check_disk(&commit, bytes, &newest)?;
         let proposer = Proposer::new(self, owner.id);
         let commit_timestamp = proposer.commit(commit, bytes, known, latch, admitted, self.deadline).await?;
         let metrics = &self.replica.context.metrics;

@@ -9,17 +9,29 @@ use crate::range::version;
 /// So much may a commit write that says itself that it frees more: rows of the catalog.
 const FREEING_BYTES_MAX: usize = 1 << 20;
 
+/// So often what is deleted is written before it makes room: to the log, put aside in pieces, and as tombstones.
+const COPIES: u64 = 3;
+
 impl Evaluation<'_> {
     /// Refuses what takes room where a replica's disk has only its reserve left, and everything where half of that is
-    /// gone: the other half is compaction's, which needs room to make room.
+    /// gone: the other half is compaction's, which needs room to make room. What frees room takes some at first: no more
+    /// is let through at a time than that.
     pub(super) fn check_disk(
         &self,
         commit: &Commit,
+        bytes: u64,
         newest: &[Option<lsm::Versioned>],
     ) -> Result<(), Refusal> {
         let nodes = self.state.replicas.iter().map(|replica| replica.node_id);
         let Some(full) = self.replica.context.vitals.full(nodes) else { return Ok(()) };
-        if full.has_room_to_free() && frees_space(commit, newest) { Ok(()) } else { Err(full.into()) }
+        if !full.has_room_to_free() || !frees_space(commit, newest) {
+            return Err(full.into());
+        }
+        let under_way = self.replica.context.admission.bytes().max(bytes);
+        if under_way.saturating_mul(COPIES) > full.bytes_to_free_in() {
+            return Err(Refusal::DiskFull(full.for_less_at_a_time()));
+        }
+        Ok(())
     }
 }
 
