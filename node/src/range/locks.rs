@@ -29,10 +29,7 @@ pub(crate) struct Locks {
 #[derive(Debug)]
 pub(crate) enum Asked {
     /// The lock is held.
-    Granted {
-        /// It was not held (as strongly) before.
-        new: bool,
-    },
+    Granted,
     /// Others hold it; a place in their queue.
     Queued(Ticket),
     /// There is no room for one more lock.
@@ -50,21 +47,12 @@ impl Locks {
         let now = env::clock::now();
         let mut table = self.table.lock();
         match table.request(now, owner, key, strength) {
-            Requested::Granted { new } => Asked::Granted { new },
+            Requested::Granted { .. } => Asked::Granted,
             Requested::Full => Asked::Full,
             Requested::Blocked => {
-                let upgrades = table.holds(&owner.id, key);
                 let (number, ended) = table.enqueue(now, owner, key, strength);
                 let key = key.clone();
-                Asked::Queued(Ticket {
-                    locks: self.clone(),
-                    txn: owner.id,
-                    key,
-                    upgrades,
-                    number,
-                    ended,
-                    over: false,
-                })
+                Asked::Queued(Ticket { locks: self.clone(), txn: owner.id, key, number, ended, over: false })
             }
         }
     }
@@ -72,6 +60,11 @@ impl Locks {
     /// See [`Table::end_wait`].
     pub(crate) fn end_wait(&self, txn: &TxnId, number: u64, end: WaitEnd) -> bool {
         self.table.lock().end_wait(env::clock::now(), txn, number, end)
+    }
+
+    /// See [`Table::give_back`].
+    pub(crate) fn give_back(&self, txn: &TxnId, keys: &[Bytes]) {
+        self.table.lock().give_back(env::clock::now(), txn, keys);
     }
 
     /// See [`Table::release`].
@@ -107,8 +100,6 @@ pub(crate) struct Ticket {
     locks: Arc<Locks>,
     txn: TxnId,
     key: Bytes,
-    /// The transaction held the key before, less strongly.
-    upgrades: bool,
     number: u64,
     ended: oneshot::Receiver<Result<(), WaitEnd>>,
     /// The end of the wait was taken note of.
@@ -147,8 +138,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.over && self.give_up() == Ok(()) && !self.upgrades {
-            self.locks.release(&self.txn, std::slice::from_ref(&self.key));
+        if !self.over && self.give_up() == Ok(()) {
+            self.locks.give_back(&self.txn, std::slice::from_ref(&self.key));
         }
     }
 }

@@ -223,3 +223,21 @@ fn a_waiter_that_goes_away_leaves_the_queue() {
         c.lock_with(&["x"], Strength::Exclusive, WaitPolicy::Nowait, 0).await.unwrap();
     });
 }
+
+#[test]
+fn a_request_that_fails_takes_nothing_away_that_was_held_before() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        let mut a = client.begin().await;
+        let mut b = client.begin().await;
+        let mut c = client.begin().await;
+        a.lock_with(&["x"], Strength::Shared, WaitPolicy::Block, 0).await.unwrap();
+        b.lock(&["y"]).await.unwrap();
+        let refused = a.lock_with(&["x", "y"], Strength::Exclusive, WaitPolicy::Nowait, 0).await;
+        assert!(matches!(refused, Err(Kind::LockNotAvailable(_))), "{refused:?}");
+        let refused = c.lock_with(&["x"], Strength::Exclusive, WaitPolicy::Nowait, 0).await;
+        assert!(matches!(refused, Err(Kind::LockNotAvailable(_))), "{refused:?}");
+        a.release().await;
+        c.lock_with(&["x"], Strength::Exclusive, WaitPolicy::Nowait, 0).await.unwrap();
+    });
+}

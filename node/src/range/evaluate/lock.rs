@@ -62,18 +62,17 @@ impl Evaluation<'_> {
         let mut waited = false;
         for (place, key) in order {
             let locks = &self.serving.locks;
-            let new = match policy {
+            match policy {
                 WaitPolicy::Block => match locks.request_or_queue(owner, key, strength) {
-                    Asked::Granted { new } => new,
+                    Asked::Granted => {}
                     Asked::Full => return Err(full()),
                     Asked::Queued(ticket) => {
                         waited = true;
                         self.wait(ticket, owner, key, lock.wait_ms_max).await?;
-                        true
                     }
                 },
                 WaitPolicy::Nowait | WaitPolicy::SkipLocked => match locks.request(owner, key, strength) {
-                    Requested::Granted { new } => new,
+                    Requested::Granted { .. } => {}
                     Requested::Full => return Err(full()),
                     Requested::Blocked if policy == WaitPolicy::Nowait => {
                         return Err(Refusal::LockNotAvailable { key: key.clone() });
@@ -85,10 +84,8 @@ impl Evaluation<'_> {
                         continue;
                     }
                 },
-            };
-            if new {
-                acquired.keys.push(key.clone());
             }
+            acquired.keys.push(key.clone());
         }
         Ok((taken, waited))
     }
@@ -169,7 +166,8 @@ fn full() -> Refusal {
     Refusal::TooManyLocks { bytes_max: LOCKS_BYTES_MAX as u64 }
 }
 
-/// Locks taken by a request, given back if it fails.
+/// Locks that a request has got, given back if it fails. What the transaction held before it keeps, and so it does what a
+/// second sending of the request has got meanwhile.
 struct Acquired<'a> {
     locks: &'a Arc<Locks>,
     owner: Owner,
@@ -180,7 +178,7 @@ struct Acquired<'a> {
 impl Drop for Acquired<'_> {
     fn drop(&mut self) {
         if !self.keep {
-            self.locks.release(&self.owner.id, &self.keys);
+            self.locks.give_back(&self.owner.id, &self.keys);
         }
     }
 }

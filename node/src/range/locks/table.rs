@@ -132,7 +132,8 @@ fn compatible(a: Strength, b: Strength) -> bool {
 /// What a transaction has here.
 #[derive(Debug)]
 struct Txn {
-    keys: BTreeSet<Bytes>,
+    /// The keys held, each with how many requests have got it: what one of them gives back the others keep.
+    keys: BTreeMap<Bytes, u32>,
     waits: BTreeSet<u64>,
     bytes: usize,
     seen: Instant,
@@ -180,6 +181,9 @@ impl Table {
         self.expire_holders(now, &owner.id, key);
         let held = self.entries.get(key).and_then(|entry| entry.holders.get(&owner.id)).copied();
         if held.is_some_and(|held| held == Strength::Exclusive || strength == Strength::Shared) {
+            if let Some(requests) = self.txns.get_mut(&owner.id).and_then(|txn| txn.keys.get_mut(key)) {
+                *requests = requests.saturating_add(1);
+            }
             return Requested::Granted { new: false };
         }
         let used = self.txns.get(&owner.id).map_or(0, |txn| txn.bytes);
@@ -194,11 +198,6 @@ impl Table {
         }
         self.grant(now, owner.id, key, strength);
         Requested::Granted { new: true }
-    }
-
-    /// Whether the transaction holds the key.
-    pub(crate) fn holds(&self, txn: &TxnId, key: &Bytes) -> bool {
-        self.entries.get(key).is_some_and(|entry| entry.holders.contains_key(txn))
     }
 
     /// Queues for a lock that [`Table::request`] found blocked; the number of the wait, and how it ends.
@@ -255,10 +254,23 @@ impl Table {
         conflicting.map(|(holder, _)| *holder).collect()
     }
 
+    /// Takes back what one request of a transaction has got. What another one has got too, before or meanwhile, stays.
+    pub(crate) fn give_back(&mut self, now: Instant, txn: &TxnId, keys: &[Bytes]) {
+        for key in keys {
+            let Some(requests) = self.txns.get_mut(txn).and_then(|txn| txn.keys.get_mut(key)) else {
+                continue;
+            };
+            *requests -= 1;
+            if *requests == 0 {
+                self.release(now, txn, std::slice::from_ref(key));
+            }
+        }
+    }
+
     /// Gives up some locks of a transaction.
     pub(crate) fn release(&mut self, now: Instant, txn: &TxnId, keys: &[Bytes]) {
         for key in keys {
-            let held = self.txns.get_mut(txn).is_some_and(|held| held.keys.remove(key));
+            let held = self.txns.get_mut(txn).is_some_and(|held| held.keys.remove(key).is_some());
             if held {
                 self.returned(txn, key);
                 self.release_key(now, txn, key);
@@ -277,7 +289,7 @@ impl Table {
                 let _ = waiter.outcome.send(Err(WaitEnd::Released));
             }
         }
-        for key in &had.keys {
+        for key in had.keys.keys() {
             self.release_key(now, txn, key);
         }
     }
@@ -332,7 +344,7 @@ impl Table {
     }
 
     fn txn(&mut self, now: Instant, id: TxnId) -> &mut Txn {
-        let new = || Txn { keys: BTreeSet::new(), waits: BTreeSet::new(), bytes: 0, seen: now };
+        let new = || Txn { keys: BTreeMap::new(), waits: BTreeSet::new(), bytes: 0, seen: now };
         self.txns.entry(id).or_insert_with(new)
     }
 
@@ -342,7 +354,9 @@ impl Table {
         let bytes = key.len() + LOCK_BYTES;
         let txn = self.txn(now, id);
         txn.seen = now;
-        if txn.keys.insert(key) {
+        let requests = txn.keys.entry(key).or_insert(0);
+        *requests = requests.saturating_add(1);
+        if *requests == 1 {
             txn.bytes += bytes;
             self.bytes += bytes;
         }

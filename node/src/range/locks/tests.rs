@@ -172,11 +172,34 @@ fn a_transaction_has_as_many_locks_as_fit_into_their_bound() {
 async fn a_lock_that_was_granted_to_a_dropped_ticket_is_given_back() {
     let locks = std::sync::Arc::new(super::Locks::default());
     let ask = |owner| locks.request_or_queue(owner, &key("k"), Strength::Exclusive);
-    assert!(matches!(ask(A), super::Asked::Granted { new: true }));
+    assert!(matches!(ask(A), super::Asked::Granted));
     let super::Asked::Queued(ticket) = ask(B) else { panic!("B waits") };
     locks.release_all(&A.id);
     drop(ticket);
-    assert!(matches!(ask(C), super::Asked::Granted { new: true }));
+    assert!(matches!(ask(C), super::Asked::Granted));
+}
+
+#[test]
+fn what_two_requests_have_got_stays_until_both_give_it_back() {
+    let now = env::clock::now();
+    let mut table = Table::default();
+    let k = key("k");
+    // The second sending of a request whose first one ends only now.
+    assert_eq!(table.request(now, A, &k, Strength::Exclusive), GRANTED);
+    assert_eq!(table.request(now, A, &k, Strength::Exclusive), HELD);
+    table.give_back(now, &A.id, std::slice::from_ref(&k));
+    assert_eq!(table.request(now, B, &k, Strength::Exclusive), Requested::Blocked);
+    table.give_back(now, &A.id, std::slice::from_ref(&k));
+    assert_eq!(table.request(now, B, &k, Strength::Shared), GRANTED);
+    // An upgrade is one more request.
+    assert_eq!(table.request(now, B, &k, Strength::Exclusive), GRANTED);
+    table.give_back(now, &B.id, std::slice::from_ref(&k));
+    assert_eq!(table.request(now, A, &k, Strength::Exclusive), Requested::Blocked);
+    // What is given up for good is gone, and there is nothing to give back any more.
+    table.release(now, &B.id, std::slice::from_ref(&k));
+    assert_eq!(table.request(now, A, &k, Strength::Exclusive), GRANTED);
+    table.give_back(now, &B.id, std::slice::from_ref(&k));
+    assert_eq!(table.request(now, B, &k, Strength::Exclusive), Requested::Blocked);
 }
 
 #[test]
