@@ -84,10 +84,15 @@ impl Machine {
         if retained.get(&state.range_id) == Some(&retention) {
             return;
         }
-        retained.insert(state.range_id, retention);
+        let before = retained.insert(state.range_id, retention);
         *self.retained_at.lock() = self.db.sequence();
         if let Err(error) = self.db.set_retention(retained.values().cloned().collect()) {
             tracing::error!(range = state.range_id, %error, "the engine does not take what it may drop");
+            // What it has not taken must be told again, and must not spoil what other ranges tell.
+            match before {
+                Some(before) => retained.insert(state.range_id, before),
+                None => retained.remove(&state.range_id),
+            };
         }
     }
 
