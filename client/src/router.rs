@@ -31,11 +31,14 @@ const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one node is waited for before another one is asked as well.
 const DIRECTORY_HEDGE: Duration = Duration::from_millis(200);
 
+/// How many nodes are kept in mind before those are forgotten that are of no use any more.
+const PEERS_MAX: usize = 256;
+
 /// The cached directory.
 pub(crate) struct Router {
     network: Arc<dyn Network>,
     seeds: Vec<String>,
-    /// By address: every node that was ever named.
+    /// By address: every node that was named and not forgotten.
     peers: Mutex<BTreeMap<String, Arc<Peer>>>,
     state: RwLock<State>,
     /// Held while the directory is fetched, so that all who miss something wait for one answer.
@@ -196,6 +199,10 @@ impl Router {
         match peers.get(address) {
             Some(peer) => peer.clone(),
             None => {
+                if peers.len() >= PEERS_MAX {
+                    // Those that no range, no leader and nobody who asks refers to any more.
+                    peers.retain(|_, peer| Arc::strong_count(peer) > 1);
+                }
                 let peer = Arc::new(Peer::new(address, self.network.connect(address)));
                 peers.insert(address.to_owned(), peer.clone());
                 peer
@@ -230,5 +237,23 @@ impl Router {
         if state.root.as_ref().is_some_and(|root| &*root.peer.address == address) {
             state.root = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::inprocess::InProcess;
+
+    use super::*;
+
+    #[test]
+    fn nodes_that_were_only_named_are_forgotten_in_time() {
+        let router = Router::new(Arc::new(InProcess::new()), vec!["seed:1".to_owned()]);
+        let used = router.peer("used:1");
+        for number in 0..PEERS_MAX * 4 {
+            router.peer(&format!("named{number}:1"));
+        }
+        assert!(router.peers.lock().len() <= PEERS_MAX);
+        assert!(Arc::ptr_eq(&used, &router.peer("used:1")));
     }
 }

@@ -1,5 +1,6 @@
 //! The ranges known, in the order of their keys.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ impl Table {
             self.routes.iter().map(|route| (route.range_id(), route.clone())).collect();
         for descriptor in descriptors {
             let known = newest.get(&descriptor.range_id);
+            let descriptor = &completed(descriptor, known.map(|known| known.descriptor()));
             if known.is_none_or(|known| is_newer(descriptor, known.descriptor())) {
                 let route = route(descriptor, known, &peer);
                 newest.insert(descriptor.range_id, Arc::new(route));
@@ -70,6 +72,20 @@ impl Table {
         routes.sort_by(|a, b| a.start().cmp(b.start()));
         Self { routes }
     }
+}
+
+/// A node that has just started does not know where all the others are: what is known outlives its answer.
+fn completed<'a>(new: &'a RangeDescriptor, known: Option<&RangeDescriptor>) -> Cow<'a, RangeDescriptor> {
+    let mut new = Cow::Borrowed(new);
+    let Some(known) = known.filter(|_| new.replicas.iter().any(|replica| replica.address.is_empty())) else {
+        return new;
+    };
+    for replica in new.to_mut().replicas.iter_mut().filter(|replica| replica.address.is_empty()) {
+        if let Some(same) = known.replicas.iter().find(|known| known.node_id == replica.node_id) {
+            replica.address = same.address.clone();
+        }
+    }
+    new
 }
 
 fn is_newer(new: &RangeDescriptor, known: &RangeDescriptor) -> bool {

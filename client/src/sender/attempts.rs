@@ -6,6 +6,7 @@ use env::clock::{self, Instant};
 use env::random;
 use proto::Status;
 
+use super::call::Failure;
 use crate::{Error, Result};
 
 /// The first pause between attempts.
@@ -94,6 +95,11 @@ impl Attempts {
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         clock::sleep(pause.min(left)).await;
         Ok(())
+    }
+
+    /// The request must find its way anew. Not one whose fate is unknown: as a new one it could be carried out twice.
+    pub(super) fn rerouted(&mut self) -> Failure {
+        if self.ambiguous { self.give_up().into() } else { Failure::Rerouted }
     }
 
     pub(super) fn give_up(&mut self) -> Error {

@@ -98,7 +98,7 @@ impl Sender {
         loop {
             attempts.made += 1;
             let Some((lead, candidate)) = route.lead() else {
-                return Err(Failure::Rerouted);
+                return Err(attempts.rerouted());
             };
             if lead.forwards {
                 self.look_for_leader(&route, &mut attempts).await;
@@ -129,8 +129,7 @@ impl Sender {
             match self.search(&route, lead, &mut attempts).await? {
                 Found::Serves => {}
                 Found::Moved(moved) if moved.is_same_span(&route) => route = moved,
-                Found::Moved(_) if attempts.ambiguous => return Err(attempts.give_up().into()),
-                Found::Moved(_) => return Err(Failure::Rerouted),
+                Found::Moved(_) => return Err(attempts.rerouted()),
             }
         }
     }

@@ -1,8 +1,10 @@
 //! Finding the leader, and what becomes of requests that nobody answers.
 
+use std::time::Duration;
+
 use proto::v1::error::Kind;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{MeasureResult, NotLeader, StaleRange, Unavailable};
+use proto::v1::{MeasureResult, NotLeader, RangeDescriptor, StaleRange, Unavailable};
 
 use super::scripted::{Cluster, committed, got, key, range, with_cluster};
 use crate::{Error, TransactionOptions};
@@ -83,5 +85,46 @@ fn sizes_are_asked_of_each_range_once_and_added_up() {
         let spans = [("da", "db"), ("db", "dz"), ("dz", "dz"), ("dn", "do"), ("dc", "dd")]
             .map(|(start, end)| crate::Span::new(start, end));
         assert_eq!(cluster.client.sizes(&spans).await.unwrap(), [10, 120, 0, 7, 5]);
+    });
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_is_ambiguous_when_nobody_can_be_asked_any_more() {
+    with_cluster(async |cluster: Cluster| {
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.put(key("da"), key("1"));
+        cluster.lose().after(Duration::from_millis(5));
+        // The range is on other nodes by now, and nobody knows where those are.
+        let mut elsewhere = range(2, 1, "d", "e");
+        elsewhere.config_epoch = 2;
+        for replica in &mut elsewhere.replicas {
+            replica.node_id += 10;
+            replica.address.clear();
+        }
+        cluster.later(Duration::from_millis(1), move |cluster| {
+            cluster.lead(0);
+            cluster.set_ranges(vec![range(1, 1, "r", "s"), elsewhere]);
+        });
+        let error = transaction.commit().await.unwrap_err();
+        assert!(matches!(error, Error::Ambiguous { .. }), "{error:?}");
+        assert_eq!(cluster.asked().len(), 1);
+    });
+}
+
+#[test]
+fn addresses_that_are_known_outlive_an_answer_of_a_node_that_does_not_know_them() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(got("v", 5));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        assert_eq!(transaction.get(key("da")).await.unwrap(), Some(key("v")));
+        let mut vague = range(2, 1, "d", "e");
+        vague.replicas.iter_mut().for_each(|replica| replica.address.clear());
+        let newer = RangeDescriptor { config_epoch: 2, ..vague.clone() };
+        for current in [vague, newer] {
+            cluster.set_ranges(vec![range(1, 1, "r", "s"), current.clone()]);
+            cluster.refuse(Kind::StaleRange(StaleRange { current: vec![current] })).answer(got("w", 5));
+            let mut transaction = cluster.client.begin(TransactionOptions::default());
+            assert_eq!(transaction.get(key("db")).await.unwrap(), Some(key("w")));
+        }
     });
 }
