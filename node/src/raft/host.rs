@@ -232,6 +232,9 @@ impl RaftHost {
         for group in groups.into_values() {
             // An error means that it has stopped already.
             let _ = group.raft.shutdown().await;
+            // openraft's worker may be at work still, and has more to do.
+            let tenure = Arc::clone(&group.tenure);
+            let _ = env::task::blocking(move || tenure.end()).await;
         }
         if let Err(error) = self.log.barrier().await {
             tracing::error!(%error, "the raft log could not be synced at shutdown");

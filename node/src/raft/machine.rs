@@ -45,6 +45,12 @@ impl Tenure {
         work()
     }
 
+    /// Whether it has ended.
+    #[cfg(test)]
+    pub(super) fn has_ended(&self) -> bool {
+        *self.ended.lock()
+    }
+
     /// Ends it, and returns once what is being written is. Blocks.
     pub(super) fn end(&self) {
         *self.ended.lock() = true;

@@ -82,3 +82,16 @@ fn a_removed_replica_writes_nothing_any_more() {
         });
     }
 }
+
+#[test]
+fn a_store_that_has_ended_applies_nothing_more() {
+    simulate(1, || async {
+        let cluster = TestCluster::replicated(3).await;
+        cluster.put("a", "1").await;
+        for store in cluster.stores.values() {
+            let group = store.group();
+            store.host.shutdown().await;
+            assert!(group.tenure.has_ended(), "openraft's worker could write still");
+        }
+    });
+}
