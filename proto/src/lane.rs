@@ -13,7 +13,8 @@ pub(crate) enum Lane {
     Bulk,
     /// Appended entries.
     Replication,
-    /// Votes, transfers of leadership, and appended entries where they are sent over [`connect_urgent`]: heartbeats.
+    /// Votes, transfers of leadership, and over [`connect_urgent`] appended entries, which are heartbeats, and what asks a
+    /// store about them.
     ///
     /// [`connect_urgent`]: crate::Network::connect_urgent
     Urgent,
@@ -25,6 +26,11 @@ pub(crate) enum Lane {
 pub(crate) const BULK_BYTES: usize = 64 << 10;
 
 impl Lane {
+    /// The lane on which a node is asked who it is, where `self` is that of appended entries.
+    pub(crate) fn of_hello(self) -> Self {
+        if self == Self::Urgent { self } else { Self::Control }
+    }
+
     /// The lane of a request of so many bytes, where a small one takes `self`.
     pub(crate) fn for_bytes(self, bytes: usize) -> Self {
         if self == Self::Requests && bytes > BULK_BYTES { Self::Bulk } else { self }

@@ -94,8 +94,8 @@ pub trait Network: Send + Sync + 'static {
     /// be reached shows in the calls' [`Status`].
     fn connect(&self, address: &str) -> Arc<dyn NodeService>;
 
-    /// As [`Network::connect`], for appended entries that must not wait behind others' bytes: heartbeats, which are
-    /// empty. They take the connection that votes take.
+    /// As [`Network::connect`], for what must not wait behind others' bytes: appended entries that are heartbeats, which
+    /// are empty, and [`NodeService::hello`] where replication asks. They take the connection that votes take.
     fn connect_urgent(&self, address: &str) -> Arc<dyn NodeService> {
         self.connect(address)
     }

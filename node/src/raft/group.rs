@@ -56,8 +56,6 @@ pub struct Group {
     pub(super) timing: RaftTiming,
     /// Until then it does not vote: it was here before it was started, and may have granted a lease that is forgotten now.
     pub(super) fenced_until: Option<Instant>,
-    /// Another replica and its newest term that its own store has confirmed: (node, replica, term).
-    pub(super) confirmed: Mutex<Option<(u64, u64, u64)>>,
     /// Whether it is fit to lead.
     pub(super) fitness: Mutex<Fitness>,
     /// It is not, though others could be.

@@ -23,6 +23,7 @@ use super::group::Group;
 use super::group_log::{GroupLog, LogStore};
 use super::lease::Lease;
 use super::machine::Machine;
+use super::neighbours::{Confirmations, Neighbours};
 use super::options::{GroupSeed, RaftOptions, RaftTiming};
 use super::peer::Peers;
 use super::progress::Applied;
@@ -45,6 +46,8 @@ pub struct RaftHost {
     short: AtomicBool,
     pub(super) network: Arc<dyn Network>,
     pub(super) addresses: Arc<Addresses>,
+    pub(super) neighbours: Arc<Neighbours>,
+    pub(super) confirmations: Arc<Confirmations>,
     runtime: Handle,
     scope: Scope,
     groups: RwLock<BTreeMap<u64, Arc<Group>>>,
@@ -93,6 +96,11 @@ impl RaftHost {
         };
         replay.check()?;
         let timing = options.timing;
+        let neighbours = Neighbours {
+            cluster_id: options.cluster_id.clone(),
+            network: Arc::clone(&options.network),
+            addresses: Arc::clone(&options.addresses),
+        };
         let host = Arc::new(Self {
             db: options.db,
             apply,
@@ -103,6 +111,8 @@ impl RaftHost {
             short: AtomicBool::new(false),
             network: options.network,
             addresses: options.addresses,
+            neighbours: Arc::new(neighbours),
+            confirmations: Arc::default(),
             runtime: options.runtime.unwrap_or_else(Handle::current),
             scope: Scope::current().unwrap_or_default(),
             groups: RwLock::default(),
@@ -356,7 +366,6 @@ impl RaftHost {
             tenure,
             timing: self.timing,
             fenced_until: fence,
-            confirmed: Mutex::default(),
             fitness: Mutex::default(),
             unfit: AtomicBool::new(false),
             failure: Mutex::default(),

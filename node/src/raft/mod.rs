@@ -23,6 +23,7 @@ mod group_log;
 mod host;
 mod lease;
 mod machine;
+mod neighbours;
 mod options;
 mod peer;
 mod progress;

@@ -4,13 +4,15 @@
 //! at the address on record of its node. So one message that somebody made up, or that an older process still sends,
 //! changes nothing that lasts.
 
-use std::time::Duration;
+use std::sync::Arc;
 
+use futures::FutureExt;
 use openraft::async_runtime::WatchReceiver;
 use proto::{Status, v1};
 
 use super::group::Group;
 use super::host::RaftHost;
+use super::neighbours::Held;
 use super::sending::on_its_way;
 use super::sense::malformed;
 use super::types::{LogId, Vote, point};
@@ -18,9 +20,6 @@ use super::types::{LogId, Vote, point};
 /// How many terms a candidate may be ahead before its store is asked. Elections are won before terms rise, so only who
 /// was away for long is farther behind.
 const TERMS_AHEAD_MAX: u64 = 16;
-
-/// How long a sender's store may take to confirm a message.
-const CONFIRMING: Duration = Duration::from_secs(1);
 
 impl RaftHost {
     /// Refuses what is for another store, and what comes from none that is known.
@@ -64,20 +63,25 @@ impl RaftHost {
             return Ok(());
         }
         // It asks for the term that follows its own.
-        self.confirm(Some(group), target, term.saturating_sub(1)).await
+        self.confirm(target, term.saturating_sub(1)).await
     }
 
-    /// A leader is the one that the replica has, or its store confirms it.
+    /// A leader is the one that the replica has, or has voted for; or its store confirms it.
     pub(super) async fn check_leader(
         &self,
         group: Option<&Group>,
         target: &v1::RaftTarget,
         vote: &Vote,
     ) -> Result<(), Status> {
-        if group.is_some_and(|group| group.metrics().borrow_watched().vote == *vote) {
-            return Ok(());
+        if let Some(group) = group {
+            let own = group.metrics().borrow_watched().vote;
+            let voted =
+                own.leader_id == vote.leader_id && group.knows(target.from_replica_id, target.from_node_id);
+            if own == *vote || voted {
+                return Ok(());
+            }
         }
-        self.confirm(group, target, vote.leader_id.term).await
+        self.confirm(target, vote.leader_id.term).await
     }
 
     /// Its sender's store is sending this snapshot to this replica: it says so itself. A snapshot takes the place of all that a
@@ -89,7 +93,7 @@ impl RaftHost {
     ) -> Result<(), Status> {
         let last = last.map(point).unwrap_or_default();
         let expected = on_its_way(target.replica_id, last);
-        let held = self.ask_sender(target).await?;
+        let held = self.neighbours.ask(target.range_id, target.from_node_id).await?;
         if held
             .is_some_and(|held| held.replica_id == target.from_replica_id && held.sending.contains(&expected))
         {
@@ -101,41 +105,33 @@ impl RaftHost {
         )))
     }
 
-    /// What the sender's store says, at the address on record, that it holds of the range.
-    async fn ask_sender(&self, target: &v1::RaftTarget) -> Result<Option<v1::RangeStatus>, Status> {
-        let node_id = target.from_node_id;
-        let unknown = || Status::unavailable(format!("node {node_id} is not known here yet"));
-        let store = self.addresses.find(node_id).ok_or_else(unknown)?;
-        let request =
-            v1::HelloRequest { cluster_id: self.cluster_id.clone(), from: None, range_id: target.range_id };
-        let node = self.network.connect(&store.address);
-        let answer = env::clock::timeout(CONFIRMING, node.hello(request)).await;
-        let answer = answer.map_err(|_| {
-            Status::unavailable(format!("node {node_id} did not confirm in time what it has sent"))
-        })??;
-        Ok(answer.held.filter(|_| answer.node_id == node_id && answer.cluster_id == self.cluster_id))
+    /// Asks the store of a node what it holds of the range, once for all who want to know at the same time. That goes on when
+    /// they lose patience: whoever comes next finds what was learnt.
+    async fn ask_once(&self, range_id: u64, node_id: u64) -> Held {
+        let ask = || {
+            let (neighbours, confirmations) = (Arc::clone(&self.neighbours), Arc::clone(&self.confirmations));
+            let asked = self.spawn(async move {
+                let held = neighbours.ask(range_id, node_id).await;
+                confirmations.note(range_id, node_id, &held);
+                held
+            });
+            let asked = async move { asked.await.map_err(|_| Status::unavailable("the store is stopping"))? };
+            asked.boxed()
+        };
+        let asking = self.confirmations.join(range_id, node_id, ask);
+        asking.await
     }
 
     /// Asks the sender's store whether it holds the replica that a message is said to come from, in that term.
-    async fn confirm(&self, group: Option<&Group>, target: &v1::RaftTarget, term: u64) -> Result<(), Status> {
-        let (node_id, replica_id) = (target.from_node_id, target.from_replica_id);
-        if group.is_some_and(|group| {
-            group.confirmed.lock().is_some_and(|(node, replica, newest)| {
-                (node, replica) == (node_id, replica_id) && term <= newest
-            })
-        }) {
+    async fn confirm(&self, target: &v1::RaftTarget, term: u64) -> Result<(), Status> {
+        let (range_id, node_id, replica_id) = (target.range_id, target.from_node_id, target.from_replica_id);
+        if self.confirmations.has(range_id, node_id, replica_id, term) {
             return Ok(());
         }
-        match self.ask_sender(target).await? {
-            Some(held) if held.replica_id == replica_id && held.term >= term => {
-                if let Some(group) = group {
-                    *group.confirmed.lock() = Some((node_id, replica_id, held.term));
-                }
-                Ok(())
-            }
+        match self.ask_once(range_id, node_id).await? {
+            Some(held) if held.replica_id == replica_id && held.term >= term => Ok(()),
             _ => Err(Status::permission_denied(format!(
-                "node {node_id} says that it does not hold replica {replica_id} of range {} in term {term}",
-                target.range_id
+                "node {node_id} says that it does not hold replica {replica_id} of range {range_id} in term {term}",
             ))),
         }
     }

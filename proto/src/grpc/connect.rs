@@ -154,7 +154,7 @@ impl Channels {
 /// A handle on a remote node.
 struct GrpcNode {
     channels: Arc<Channels>,
-    /// The lane of appended entries.
+    /// The lane of appended entries, and of [`NodeService::hello`] if it is the urgent one.
     appends: Lane,
 }
 
@@ -214,7 +214,8 @@ impl NodeService for GrpcNode {
     }
 
     async fn hello(&self, request: HelloRequest) -> Result<HelloResponse, Status> {
-        Ok(self.cluster()?.hello(request).await?.into_inner())
+        let mut cluster = ClusterClient::new(self.channels.get(self.appends.of_hello())?);
+        Ok(cluster.hello(request).await?.into_inner())
     }
 
     async fn gateway_heartbeat(

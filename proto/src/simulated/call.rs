@@ -34,7 +34,7 @@ pub(super) struct Remote {
     pub(super) wire: Arc<Wire>,
     pub(super) from: Arc<str>,
     pub(super) to: Arc<str>,
-    /// The lane of appended entries.
+    /// The lane of appended entries, and of [`NodeService::hello`] if it is the urgent one.
     pub(super) appends: Lane,
 }
 
@@ -195,6 +195,11 @@ macro_rules! remote {
                 self.unary(stringify!($name), Lane::$lane, request, handler).await
             })*
 
+            async fn hello(&self, request: HelloRequest) -> Result<HelloResponse, Status> {
+                let handler = |node: Arc<dyn NodeService>, request| async move { node.hello(request).await };
+                self.unary("hello", self.appends.of_hello(), request, handler).await
+            }
+
             async fn raft_append(
                 &self,
                 requests: RequestStream<RaftAppendRequest>,
@@ -221,7 +226,6 @@ remote! {
     allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse, Control;
     wait(WaitRequest) -> WaitResponse, Control;
     digest(DigestRequest) -> DigestResponse, Control;
-    hello(HelloRequest) -> HelloResponse, Control;
     init(InitRequest) -> InitResponse, Control;
     nodes(NodesRequest) -> NodesResponse, Control;
     ranges(RangesRequest) -> RangesResponse, Control;

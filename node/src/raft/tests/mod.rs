@@ -3,6 +3,7 @@
 mod addresses;
 mod changes;
 mod cluster;
+mod confirming;
 mod crashes;
 mod failures;
 mod fitness;
@@ -116,11 +117,15 @@ fn open_db(disk: &MemoryDisk) -> Db {
 
 /// Passes the raft calls to whichever host stands here.
 #[derive(Default)]
-struct Service(RwLock<Option<Arc<RaftHost>>>);
+struct Service {
+    host: RwLock<Option<Arc<RaftHost>>>,
+    /// How long it takes to say who it is.
+    hello_ms: AtomicU64,
+}
 
 impl Service {
     fn host(&self) -> Result<Arc<RaftHost>, Status> {
-        self.0.read().clone().ok_or_else(|| Status::unavailable("starting"))
+        self.host.read().clone().ok_or_else(|| Status::unavailable("starting"))
     }
 }
 
@@ -134,6 +139,7 @@ macro_rules! nothing_else {
 
             async fn hello(&self, request: v1::HelloRequest) -> Result<v1::HelloResponse, Status> {
                 let host = self.host()?;
+                env::clock::sleep(Duration::from_millis(self.hello_ms.load(Ordering::Relaxed))).await;
                 let own = host.addresses.own();
                 Ok(v1::HelloResponse {
                     cluster_id: host.cluster_id.clone(),
@@ -198,6 +204,7 @@ struct TestStore {
     scope: Scope,
     host: Arc<RaftHost>,
     apply: Arc<KeyValue>,
+    service: Arc<Service>,
 }
 
 impl TestStore {
@@ -299,9 +306,9 @@ impl TestCluster {
         };
         let opening = RaftHost::open(options, apply.clone());
         let host = scope.spawn_on(&Handle::current(), opening).await.unwrap().unwrap();
-        *service.0.write() = Some(host.clone());
-        self.network.register(address, service, scope.clone());
-        self.stores.insert(id, TestStore { id, disk, db, scope, host, apply });
+        *service.host.write() = Some(host.clone());
+        self.network.register(address, service.clone(), scope.clone());
+        self.stores.insert(id, TestStore { id, disk, db, scope, host, apply, service });
     }
 
     /// Ends a store as `kill -9` and a power cut at once would: returns what its disk has kept.
