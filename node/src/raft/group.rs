@@ -249,7 +249,13 @@ impl Group {
     /// Brings a change of voters to its end that another leader, or an earlier term of this one, has left half done:
     /// towards the new set if a quorum of it is near, else back to the old one. Nothing if none is under way.
     pub async fn finish_change(&self) -> Result<(), ChangeError> {
-        let membership = self.membership();
+        // What is decided holds for this configuration, whichever comes while it is.
+        let (membership, known) = {
+            let metrics = self.metrics();
+            let now = metrics.borrow_watched();
+            let config = &now.membership_config;
+            (membership(config.membership()), config.log_id().as_ref().map(point))
+        };
         let [old, new] = membership.configs.as_slice() else { return Ok(()) };
         self.settled().await?;
         let near = self.near();
@@ -262,7 +268,7 @@ impl Group {
             (.., true) => old,
             _ => return Err(ChangeError::Refused("neither set of voters has a quorum near".to_owned())),
         };
-        self.change_voters(towards.iter().copied().collect(), self.membership_point()).await.map(drop)
+        self.change_voters(towards.iter().copied().collect(), known).await.map(drop)
     }
 
     /// The replicas that live and hold almost all of the log, this one among them.
@@ -288,16 +294,8 @@ impl Group {
         known: Option<LogPoint>,
     ) -> Result<LogPoint, ChangeError> {
         self.settled().await?;
-        let leaves = match &change {
-            ChangeMembers::ReplaceAllVoters(voters) => !voters.contains(&self.replica_id),
-            _ => false,
-        };
         let on_condition = Precondition::LastMembershipLogId { last_membership_log_id: known.map(log_id) };
         self.lease.restart();
-        if leaves {
-            // A leader that votes no more hands its leadership over by itself.
-            self.lease.revoke(self.role().term);
-        }
         let changed = self.raft.change_membership_if(change, retain, [on_condition]).await;
         self.lease.restart();
         changed.map(|changed| point(&changed.log_id)).map_err(unchanged)

@@ -7,6 +7,7 @@
 //! # Invariants
 //!
 //! - A term whose leadership is handed over never has a lease again: it is revoked before the others hear of it.
+//! - A leader that is to vote no more has none: once it does not, openraft hands its leadership over by itself.
 //! - After a change of voters only acknowledgements later than it count.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,6 +60,9 @@ impl Lease {
         {
             return false;
         }
+        if !self.stays(&metrics) {
+            return false;
+        }
         if self.is_sole_voter(&metrics) {
             return true;
         }
@@ -77,6 +81,12 @@ impl Lease {
     pub(super) fn restart(&self) {
         let now = u64::try_from((TokioInstant::now() - self.base).as_nanos()).unwrap_or(u64::MAX);
         self.floor_ns.fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// Whether it votes once a change that is under way has come to its end.
+    fn stays(&self, metrics: &RaftMetrics<Types>) -> bool {
+        let configs = metrics.membership_config.membership().get_joint_config();
+        configs.last().is_some_and(|voters| voters.contains(&self.replica_id))
     }
 
     fn is_sole_voter(&self, metrics: &RaftMetrics<Types>) -> bool {

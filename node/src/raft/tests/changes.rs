@@ -73,3 +73,19 @@ fn a_change_decided_upon_an_older_membership_is_refused() {
         cluster.crash(2);
     });
 }
+
+#[test]
+fn a_change_that_is_refused_leaves_the_leader_its_lease() {
+    simulate(5, || async {
+        let cluster = TestCluster::replicated(3).await;
+        cluster.put("a", "1").await;
+        let leader = cluster.leader().await.group();
+        let (term, known) = (leader.role().term, leader.membership_point().unwrap());
+        let others = [1, 2, 3].into_iter().filter(|id| *id != leader.replica_id()).collect();
+        let stale = Some(LogPoint { index: known.index - 1, ..known });
+        let refused = leader.change_voters(others, stale).await;
+        assert!(matches!(refused, Err(ChangeError::Refused(_))), "{refused:?}");
+        env::clock::sleep(Duration::from_secs(1)).await;
+        assert!(leader.lease_valid(term));
+    });
+}
