@@ -111,8 +111,9 @@ impl Storage {
     }
 
     /// Hands over what it leads, flushes and stops.
-    pub(crate) async fn shutdown(self) {
-        self.node.shutdown().await;
+    pub(crate) async fn shutdown(self) -> Result<(), Failure> {
+        let ended = self.node.shutdown().await;
+        ended.map_err(|error| Failure::failed(format!("the node did not end in order: {}", chain(&error))))
     }
 }
 

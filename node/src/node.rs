@@ -25,6 +25,12 @@ const JOIN_AGAIN: Duration = Duration::from_millis(500);
 /// How often readiness is looked at while waiting for it.
 const READY_TICK: Duration = Duration::from_millis(20);
 
+/// How long a node that is to end waits for its replicas and their log.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// And then for its engine, which may have much to write.
+const CLOSING: Duration = Duration::from_secs(30);
+
 /// How often the engine's background work is done where it has no threads.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -117,23 +123,34 @@ impl Node {
         self.inner.vitals.failed().await
     }
 
-    /// Hands leaderships over, flushes and stops. The data directory is free when the last handle is dropped.
-    pub async fn shutdown(&self) {
+    /// Hands leaderships over, flushes and stops. The data directory is free when the last handle is dropped. An error if
+    /// the disk did not let it end in order; what it has acknowledged is in its log nevertheless.
+    pub async fn shutdown(&self) -> Result<(), NodeError> {
         self.inner.draining.store(true, Ordering::Release);
         let member = self.inner.member();
         if let Some(member) = &member {
             member.hand_over().await;
         }
         self.inner.tasks.stop();
+        let ended = self.end(member).await;
+        self.inner.stop_runtime();
+        ended
+    }
+
+    /// Ends what writes to the disk, as long as that answers.
+    async fn end(&self, member: Option<Arc<Member>>) -> Result<(), NodeError> {
+        let hangs = |what: &str| NodeError::Unavailable(format!("{what}: the disk does not answer"));
         if let Some(member) = member {
-            member.stop().await;
+            let stopped = env::clock::timeout(STOPPING, member.stop()).await;
+            stopped.map_err(|_| hangs("replication was not stopped"))?;
         }
         let db = self.inner.store.db().clone();
-        let flushed = env::task::blocking(move || db.flush().and_then(|()| db.close())).await;
-        if let Ok(Err(error)) = flushed {
-            tracing::error!(%error, "the storage engine was not closed in order");
+        let closing = env::task::blocking(move || db.flush().and_then(|()| db.close()));
+        match env::clock::timeout(CLOSING, closing).await {
+            Err(_) => Err(hangs("the storage engine was not closed")),
+            Ok(Ok(closed)) => closed.map_err(NodeError::Engine),
+            Ok(Err(_)) => Err(NodeError::Unavailable("the runtime is stopping".to_owned())),
         }
-        self.inner.stop_runtime();
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -72,7 +72,7 @@ impl Embedded {
 
     /// Stops in order.
     pub async fn stop(self) {
-        self.node.shutdown().await;
+        self.node.shutdown().await.expect("the node ends in order");
     }
 }
 

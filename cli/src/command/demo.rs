@@ -90,8 +90,8 @@ impl Demo {
             _ = shutdown.requested() => Ok(()),
         };
         sql.shutdown().await;
-        futures::future::join_all(storages.into_iter().map(Storage::shutdown)).await;
-        outcome
+        let ended = futures::future::join_all(storages.into_iter().map(Storage::shutdown)).await;
+        outcome.and(ended.into_iter().collect())
     }
 
     async fn use_cluster(

@@ -113,9 +113,9 @@ impl Node {
                 _ => Failure::failed("the gRPC listener ended"),
             }),
         };
-        storage.shutdown().await;
+        let ended = storage.shutdown().await;
         let _ = stop.send(());
         tracing::info!("stopped");
-        outcome
+        outcome.and(ended)
     }
 }

@@ -96,7 +96,7 @@ impl StartSingle {
         tracing::info!(signal, "stopping");
         sql.shutdown().await;
         for storage in storages {
-            storage.shutdown().await;
+            storage.shutdown().await?;
         }
         tracing::info!("stopped");
         Ok(())

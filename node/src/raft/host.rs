@@ -233,7 +233,8 @@ impl RaftHost {
         self.log.failure()
     }
 
-    /// Stops all groups and syncs the shared log. From the call on no group is started any more, whoever asks for one.
+    /// Stops all groups and syncs the shared log. From the call on no group is started any more, whoever asks for one. Takes
+    /// as long as the disk does.
     pub async fn shutdown(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         // One that is being started is waited for.

@@ -120,7 +120,7 @@ impl Cluster {
     /// Stops a node in order.
     pub(crate) async fn stop(&mut self, number: u64) {
         let node = self.nodes.remove(&number).unwrap();
-        node.shutdown().await;
+        node.shutdown().await.unwrap();
         drop(node);
         self.network.unregister(&self.places[&number]);
         // As the end of its process would: what others still ask of it ends, and what works on its disk.

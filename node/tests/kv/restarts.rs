@@ -146,7 +146,22 @@ async fn a_real_node_on_a_real_disk_serves_stops_and_serves_again() {
         let mut reader = client.begin().await;
         assert_eq!(reader.scan("k/", "k0").await.len(), (round + 1) * 20);
         assert_eq!(reader.get("counter").await, Some(((round + 1) * 80).to_string()));
-        node.shutdown().await;
+        node.shutdown().await.unwrap();
         network.unregister("node1:1");
     }
+}
+
+#[test]
+fn a_node_whose_disk_answers_nothing_ends_all_the_same() {
+    simulate(|| async {
+        let cluster = Cluster::three().await;
+        let client = cluster.client().await;
+        client.put("a", "1").await;
+        cluster.scopes[&2].hold_blocking(true);
+        env::clock::sleep(Duration::from_secs(3)).await;
+        let (node, scope) = (cluster.nodes[&2].clone(), &cluster.scopes[&2]);
+        let ending = scope.spawn_on(&tokio::runtime::Handle::current(), async move { node.shutdown().await });
+        let ended = env::clock::timeout(Duration::from_secs(120), ending).await;
+        assert!(ended.expect("it ends").unwrap().is_err(), "and says that this was not in order");
+    });
 }

@@ -299,7 +299,8 @@ impl Cluster {
         running.scope.end();
         slot.disk = slot.disk.crash(CrashMode::Strict);
         match stopped {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(format!("{} does not end in order: {error}", slot.address)),
             Ok(Err(error)) => Err(format!("{} while ending: {error}", slot.address)),
             Err(_) => Err(format!("{} does not end", slot.address)),
         }
