@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::canary::Canary;
-use proto::v1::{AllocateIdsRequest, RangeDescriptor, ReplicaDescriptor, ReplicaMove};
+use proto::v1::{AllocateIdsRequest, RangeDescriptor, ReplicaMove};
 
 use super::Member;
 use crate::addresses::Whereabouts;
 use crate::error::NodeError;
 use crate::raft::{ChangeError, Store};
 use crate::range::Replica;
-use crate::root::COUNTER_REPLICA;
+use crate::root::{COUNTER_REPLICA, ROOT_RANGE};
 
 /// How often a leader looks for changes of voters that somebody has left half done.
 const FINISH_TICK: Duration = Duration::from_millis(500);
@@ -21,7 +21,7 @@ const FINISH_TICK: Duration = Duration::from_millis(500);
 const FINISHING: Duration = Duration::from_secs(5);
 
 /// How long a leadership may take to be handed over.
-const HAND_OVER: Duration = Duration::from_secs(1);
+const HAND_OVER: Duration = Duration::from_secs(3);
 
 impl Member {
     /// Drops the replica of a range whose committed configuration does not have it, if that is newer than one that has
@@ -141,30 +141,25 @@ impl Member {
         answer.map(|answer| answer.first).map_err(|status| ChangeError::Refused(status.message().to_owned()))
     }
 
-    /// Hands over what this node leads, where another replica can lead it.
+    /// Hands over what this node leads, where another replica can lead it: the root range at last, because the next terms
+    /// of the others need its timestamps.
     pub(crate) async fn hand_over(&self) {
-        futures::future::join_all(self.replicas().iter().map(|replica| hand_over(replica))).await;
+        let (root, others): (Vec<_>, Vec<_>) =
+            self.replicas().into_iter().partition(|replica| replica.cell.range_id() == ROOT_RANGE);
+        for replicas in [others, root] {
+            futures::future::join_all(replicas.iter().map(|replica| hand_over(replica))).await;
+        }
     }
 }
 
-/// Hands one range over. The target is one that votes, in both sets if there are two.
 async fn hand_over(replica: &Replica) {
-    if !replica.group.role().is_leader {
+    if !replica.group.role().is_leader || replica.group.membership().replicas.len() < 2 {
         return;
     }
-    let state = replica.cell.state();
-    let votes = |id: u64| {
-        let voter = |other: &&ReplicaDescriptor| {
-            other.replica_id == id && !other.learner && !other.incoming && !other.outgoing
-        };
-        state.replicas.iter().any(|other| voter(&other))
-    };
-    let others = replica.group.progress().into_iter().filter(|(other, _)| votes(*other));
-    let best = others.filter_map(|(other, matched)| Some((matched?, other))).max();
-    if let Some((_, target)) = best {
-        let handed = env::clock::timeout(HAND_OVER, replica.group.transfer_leader(target)).await;
-        if !matches!(handed, Ok(Ok(()))) {
-            tracing::info!(range = replica.cell.range_id(), "leadership was not handed over");
-        }
+    let range = replica.cell.range_id();
+    match env::clock::timeout(HAND_OVER, replica.group.hand_over()).await {
+        Ok(Ok(to)) => tracing::info!(range, to, "handed over the leadership"),
+        Ok(Err(error)) => tracing::info!(range, %error, "leadership was not handed over"),
+        Err(_) => tracing::info!(range, "leadership was not handed over in time"),
     }
 }

@@ -23,6 +23,7 @@ use super::fitness::Fitness;
 use super::group_log::GroupLog;
 use super::lease::Lease;
 use super::machine::{Machine, Tenure};
+use super::neighbours::Neighbours;
 use super::options::RaftTiming;
 use super::progress::Progress;
 use super::role::{ChangeError, ProposeError, Proposed, Role};
@@ -47,6 +48,7 @@ pub struct Group {
     pub(super) replica_id: u64,
     pub(super) raft: Raft<Types, Machine>,
     pub(super) log: Arc<GroupLog>,
+    pub(super) neighbours: Arc<Neighbours>,
     pub(super) progress: Arc<Progress>,
     /// Whether the state machine still writes to the engine.
     pub(super) tenure: Arc<Tenure>,
@@ -56,6 +58,11 @@ pub struct Group {
     pub(super) timing: RaftTiming,
     /// Until then it does not vote: it was here before it was started, and may have granted a lease that is forgotten now.
     pub(super) fenced_until: Option<Instant>,
+    /// The term whose leadership was last asked to be handed over, and when: from then on that term proposes nothing and
+    /// sends no heartbeats.
+    pub(super) transfer: Mutex<Option<(u64, Instant)>>,
+    /// When a leader was last heard of; while it leads, itself.
+    pub(super) heard: Mutex<Instant>,
     /// Whether it is fit to lead.
     pub(super) fitness: Mutex<Fitness>,
     /// It is not, though others could be.
@@ -338,8 +345,76 @@ impl Group {
         if !self.membership().is_voter(replica_id) {
             return Err(ChangeError::Refused(format!("replica {replica_id} does not vote")));
         }
+        self.check_fit(replica_id).await?;
+        self.transfer(replica_id, &role).await
+    }
+
+    /// Hands leadership to whoever is best fit to lead; to whom.
+    pub async fn hand_over(&self) -> Result<u64, ChangeError> {
+        let role = self.role();
+        if !role.is_leader {
+            return Err(ChangeError::NotLeader { leader: role.leader });
+        }
+        for replica_id in self.successors().await {
+            match self.transfer(replica_id, &role).await {
+                Ok(()) => return Ok(replica_id),
+                // Nobody else can be asked then: whoever is elected is.
+                Err(error) if self.is_handing_over(&role) => return Err(error),
+                Err(error @ (ChangeError::NotLeader { .. } | ChangeError::Fatal(_))) => return Err(error),
+                Err(error) => {
+                    tracing::info!(range_id = self.range_id, replica_id, %error, "does not take over");
+                }
+            }
+        }
+        Err(ChangeError::Refused("no other replica is known to be fit to lead".to_owned()))
+    }
+
+    /// Who could lead in this replica's place, whatever becomes of a change of voters: those who say that they are fit to,
+    /// first who lacks least of the log.
+    pub(super) async fn successors(&self) -> Vec<u64> {
+        let membership = self.membership();
+        let mut others = self.progress();
+        others.retain(|(id, matched)| {
+            matched.is_some() && membership.configs.iter().all(|config| config.contains(id))
+        });
+        others.sort_by_key(|(id, matched)| std::cmp::Reverse((*matched, *id)));
+        let fit =
+            others.into_iter().map(|(id, _)| async move { self.check_fit(id).await.is_ok().then_some(id) });
+        futures::future::join_all(fit).await.into_iter().flatten().collect()
+    }
+
+    /// Refuses a replica whose store does not say that it is fit to lead.
+    async fn check_fit(&self, replica_id: u64) -> Result<(), ChangeError> {
+        let refused = |what: String| ChangeError::Refused(format!("replica {replica_id} {what}"));
+        let Some(store) = self.membership().replicas.get(&replica_id).copied() else {
+            return Err(refused("is unknown".to_owned()));
+        };
+        match self.neighbours.ask(self.range_id, store.node_id).await {
+            Err(status) => Err(refused(format!("cannot be asked: {}", status.message()))),
+            Ok(Some(held)) if held.replica_id == replica_id => {
+                match (held.failure.as_str(), held.unfit.as_str()) {
+                    ("", "") => Ok(()),
+                    ("", why) | (why, _) => Err(refused(format!("is not fit to lead: {why}"))),
+                }
+            }
+            Ok(_) => Err(refused("is not where it should be".to_owned())),
+        }
+    }
+
+    /// Whether leadership of the term of `role` was asked to be handed over, and is still here.
+    pub(super) fn is_handing_over(&self, role: &Role) -> bool {
+        let now = self.role();
+        let asked = self.transfer.lock().is_some_and(|(term, _)| term == role.term);
+        asked && now.is_leader && now.term == role.term
+    }
+
+    async fn transfer(&self, replica_id: u64, role: &Role) -> Result<(), ChangeError> {
+        if self.is_handing_over(role) {
+            return Err(ChangeError::Refused("leadership is being handed over already".to_owned()));
+        }
         self.wait_matched(replica_id).await?;
         self.lease.revoke(role.term);
+        *self.transfer.lock() = Some((role.term, env::clock::now()));
         self.raft.trigger().transfer_leader(replica_id).await.map_err(change_fatal)?;
         let mut roles = self.role.clone();
         let stepped_down = |now: &Role| now.term > role.term || !now.is_leader;
@@ -348,7 +423,8 @@ impl Group {
         if let Ok(changed) = env::clock::timeout(patience, waited).await {
             return changed.map_err(|_| ChangeError::Fatal("stopped".to_owned()));
         }
-        // A leader that hands over proposes nothing and sends no heartbeats any more: the others will elect one.
+        // A leader that hands over proposes nothing and sends no heartbeats any more: the others will elect one, or its
+        // store starts it anew.
         Err(ChangeError::Refused(format!("replica {replica_id} did not take over")))
     }
 

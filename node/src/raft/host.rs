@@ -19,6 +19,7 @@ use proto::v1::raft_record::Record;
 use tokio::runtime::Handle;
 
 use super::apply::{Apply, Replica, Store, state_key};
+use super::fitness::Fitness;
 use super::group::Group;
 use super::group_log::{GroupLog, LogStore};
 use super::lease::Lease;
@@ -205,6 +206,7 @@ impl RaftHost {
         let changing = group.membership().is_joint();
         let sending = group.sending.told();
         let failure = group.failure().or_else(|| group.damage()).unwrap_or_default();
+        let unfit = group.doubt().unwrap_or_default().to_owned();
         Some(proto::v1::RangeStatus {
             term,
             applied_index: group.applied_index(),
@@ -213,6 +215,7 @@ impl RaftHost {
             changing,
             sending,
             failure,
+            unfit,
             ..proto::v1::RangeStatus::default()
         })
     }
@@ -341,6 +344,7 @@ impl RaftHost {
             return Err("the engine holds a replica that the log does not know".to_owned());
         }
         reconcile(&log, &machine)?;
+        let logged = log.bounds().1.map_or(0, |last| last.index());
         let (progress, tenure) = (machine.progress(), machine.tenure());
         let sending = Arc::new(Sending::default());
         let peers = Peers {
@@ -363,11 +367,14 @@ impl RaftHost {
             applied: progress.subscribe(),
             raft,
             log,
+            neighbours: Arc::clone(&self.neighbours),
             progress,
             tenure,
             timing: self.timing,
             fenced_until: fence,
-            fitness: Mutex::default(),
+            transfer: Mutex::default(),
+            heard: Mutex::new(env::clock::now()),
+            fitness: Mutex::new(Fitness::new(logged)),
             unfit: AtomicBool::new(false),
             failure: Mutex::default(),
             receiving: AtomicBool::new(false),

@@ -100,6 +100,9 @@ impl RaftHost {
         });
         let mut results = std::pin::pin!(group.raft.stream_append(input));
         while let Some(result) = results.next().await {
+            if matches!(result, Ok(Ok(_) | Err(StreamAppendError::Conflict(_)))) {
+                *group.heard.lock() = env::clock::now();
+            }
             let answer = append_to_wire(result.map_err(stopped)?);
             if answers.send(Ok(answer)).await.is_err() {
                 return Ok(());

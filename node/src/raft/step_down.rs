@@ -3,7 +3,11 @@
 //! Nothing that a raft thread does waits for a disk. So a leader whose disk answers nothing, or whose data cannot be
 //! read, would go on sending heartbeats and answer nobody. A store therefore looks at its replicas: one whose oldest
 //! committed entry is not applied, or whose log is not synced, for [`STUCK_MAX`], or that has met data it cannot read,
-//! hands its leadership over, and does not campaign while another can lead.
+//! hands its leadership over to one that says it is fit, and does not campaign while another can lead. Where no other is
+//! fit it does what it can.
+//!
+//! openraft never takes back that a leadership is to be handed over: a leader whose successor was not elected stays mute.
+//! It is started anew.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -12,7 +16,7 @@ use std::time::Duration;
 use env::clock::Instant;
 use openraft::async_runtime::WatchReceiver;
 
-use super::fitness::Backlog;
+use super::fitness::{Backlog, Fitness};
 use super::group::Group;
 use super::host::RaftHost;
 
@@ -22,11 +26,14 @@ const LOOK: Duration = Duration::from_millis(250);
 /// What a leader has begun may take so long.
 const STUCK_MAX: Duration = Duration::from_secs(2);
 
-/// Where nobody leads for so long even an unfit replica campaigns.
+/// Where no leader was heard for so long even an unfit replica campaigns.
 const ALONE_MAX: Duration = Duration::from_secs(15);
 
 /// How long a leader that nobody takes over from does what it can before it tries again.
 const HAND_OVER_AGAIN: Duration = Duration::from_secs(60);
+
+/// How often a leader that nobody is fit to take over from asks whether somebody is.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Group {
     /// Notes that this replica has met data that it cannot read: it hands its leadership over and waits for its
@@ -39,6 +46,27 @@ impl Group {
             metrics::counter!("nunatak_replicas_damaged_total").increment(1);
             fitness.damage = Some(why.to_owned());
         }
+        self.gives_way(&fitness)
+    }
+
+    /// Notes that the disk failed to give what this replica wanted to read: others had better lead for a while. Where that
+    /// lasts it is damage. Whether another replica may lead.
+    pub fn report_unread(&self, why: &str) -> bool {
+        let mut fitness = self.fitness.lock();
+        if fitness.note_unread(env::clock::now()) {
+            drop(fitness);
+            return self.report_damage(why);
+        }
+        tracing::warn!(
+            range_id = self.range_id,
+            replica_id = self.replica_id,
+            why,
+            "the replica's data was not read"
+        );
+        self.gives_way(&fitness)
+    }
+
+    fn gives_way(&self, fitness: &Fitness) -> bool {
         let others = !self.is_sole_voter() && !fitness.is_needed(env::clock::now());
         self.unfit.store(others, Ordering::Relaxed);
         others
@@ -52,6 +80,11 @@ impl Group {
     /// Why the replica is not fit to lead now, if it is not.
     pub fn unfit(&self) -> Option<&'static str> {
         self.fitness.lock().unfit
+    }
+
+    /// Why the replica had better not take over from another now.
+    pub(super) fn doubt(&self) -> Option<&'static str> {
+        self.fitness.lock().doubt
     }
 
     /// Whether the replica is not fit to lead now, though others could be.
@@ -68,11 +101,17 @@ impl Group {
         };
         let role = self.role();
         let mut fitness = self.fitness.lock();
-        let unapplied = fitness.applying.observe(now, committed, self.applied_index());
-        let is_stuck = |since: &Instant| now.duration_since(*since) >= STUCK_MAX;
-        let why = fitness.damage.as_ref().map(|_| "its data cannot be read");
-        let why = why.or_else(|| unapplied.filter(is_stuck).map(|_| "what is committed is not applied"));
-        let why = why.or_else(|| unsynced.filter(is_stuck).map(|_| "the log is not synced"));
+        let unapplied = fitness.observe(now, committed, self.applied_index());
+        let unread = fitness.damage.as_ref().map(|_| "its data cannot be read");
+        let unread = unread.or_else(|| fitness.has_unread(now).then_some("its data was not read"));
+        let after = |patience: Duration| {
+            let is_stuck = |since: &Instant| now.duration_since(*since) >= patience;
+            let why =
+                unread.or_else(|| unapplied.filter(is_stuck).map(|_| "what is committed is not applied"));
+            why.or_else(|| unsynced.filter(is_stuck).map(|_| "the log is not synced"))
+        };
+        let why = after(STUCK_MAX);
+        fitness.doubt = after(STUCK_MAX / 2);
         match (fitness.unfit, why) {
             (None, Some(why)) => {
                 tracing::warn!(
@@ -89,17 +128,28 @@ impl Group {
             _ => {}
         }
         fitness.unfit = why;
-        fitness.alone = if role.leader.is_some() { None } else { fitness.alone.or(Some(now)) };
-        if fitness.alone.is_some_and(|since| now.duration_since(since) >= ALONE_MAX) {
+        // Who is known to lead may be dead: a follower learns of its end only by somebody's campaign.
+        let mut heard = self.heard.lock();
+        if role.is_leader {
+            *heard = now;
+        } else if why.is_some() && now.duration_since(*heard) >= ALONE_MAX {
             fitness.needed_until = Some(now + HAND_OVER_AGAIN);
         }
         let others = why.is_some() && !self.is_sole_voter() && !fitness.is_needed(now);
         self.unfit.store(others, Ordering::Relaxed);
         self.raft.runtime_config().elect(!others && !self.is_fenced());
-        if others && role.is_leader && !fitness.handing_over {
+        if others && role.is_leader && !fitness.handing_over && !self.is_handing_over(&role) {
             fitness.handing_over = true;
             host.spawn(hand_over(Arc::clone(self), role.term));
         }
+    }
+
+    /// Whether it leads, and is mute: nobody has taken over what it was to hand over.
+    fn is_mute(&self, now: Instant) -> bool {
+        let (role, patience) = (self.role(), self.timing.election_max * 2);
+        let asked = *self.transfer.lock();
+        role.is_leader
+            && asked.is_some_and(|(term, at)| term == role.term && now.duration_since(at) > patience)
     }
 }
 
@@ -115,44 +165,57 @@ impl RaftHost {
             let unsynced = syncing.observe(now, begun, done);
             for group in host.groups() {
                 group.judge(&host, now, unsynced);
+                if group.is_mute(now) && group.transfer.lock().take().is_some() {
+                    host.spawn(start_anew(Arc::clone(&host), group));
+                }
             }
         }
     }
 }
 
-/// Hands the leadership over to whoever holds most of the log; where nobody takes it, falls silent, so that the others
-/// elect one of them.
+async fn start_anew(host: Arc<RaftHost>, group: Arc<Group>) {
+    let (range_id, replica_id) = (group.range_id, group.replica_id);
+    tracing::warn!(range_id, replica_id, "nobody has taken over from a leader, which is started anew");
+    if let Err(error) = host.start_anew(&group).await {
+        tracing::error!(range_id, replica_id, %error, "the replica cannot be started anew");
+        group.fail(error.to_string());
+    }
+}
+
+/// Hands the leadership over to whoever is fit to lead, once somebody is; where nobody of them takes it, falls silent, so
+/// that the others elect one of them.
 async fn hand_over(group: Arc<Group>, term: u64) {
     let (range_id, replica_id) = (group.range_id, group.replica_id);
     let leads = || {
         let role = group.role();
         role.is_leader && role.term == term
     };
-    let membership = group.membership();
-    let mut others = group.progress();
-    others.retain(|(id, _)| membership.is_voter(*id));
-    others.sort_by_key(|(_, matched)| std::cmp::Reverse(*matched));
-    for (to, _) in others {
-        match group.transfer_leader(to).await {
-            Ok(()) => {
-                tracing::info!(range_id, replica_id, to, "handed over its leadership");
-                break;
+    while leads() && group.unfit().is_some() {
+        if group.successors().await.is_empty() {
+            if group.fitness.lock().needed_until.is_none() {
+                tracing::warn!(range_id, replica_id, "nobody else is fit to lead: it does what it can");
             }
-            Err(error) => tracing::info!(range_id, replica_id, to, %error, "not taken over"),
-        }
-        if !leads() {
-            break;
-        }
-    }
-    if leads() {
-        group.lease.revoke(term);
-        group.raft.runtime_config().heartbeat(false);
-        env::clock::sleep(group.timing.election_max * 2).await;
-        group.raft.runtime_config().heartbeat(true);
-        if leads() {
-            tracing::warn!(range_id, replica_id, "nobody takes over: it does what it can");
             group.fitness.lock().needed_until = Some(env::clock::now() + HAND_OVER_AGAIN);
+            env::clock::sleep(ASK_AGAIN).await;
+            continue;
         }
+        group.fitness.lock().needed_until = None;
+        match group.hand_over().await {
+            Ok(to) => tracing::info!(range_id, replica_id, to, "handed over its leadership"),
+            Err(error) => tracing::info!(range_id, replica_id, %error, "its leadership is not taken over"),
+        }
+        let is_mute = group.is_handing_over(&group.role());
+        if leads() && !is_mute {
+            // The lease ends with the last acknowledgement, as the others' patience begins; so it need not be revoked.
+            group.raft.runtime_config().heartbeat(false);
+            env::clock::sleep(group.timing.election_max * 2).await;
+            group.raft.runtime_config().heartbeat(true);
+            if leads() {
+                tracing::warn!(range_id, replica_id, "nobody takes over: it does what it can");
+                group.fitness.lock().needed_until = Some(env::clock::now() + HAND_OVER_AGAIN);
+            }
+        }
+        break;
     }
     group.fitness.lock().handing_over = false;
 }

@@ -80,7 +80,16 @@ impl RaftHost {
         }
     }
 
-    /// Starts the replica anew from what is on disk.
+    /// Starts anew a replica that has not stopped, unless it is going or gone.
+    pub(super) async fn start_anew(self: &Arc<Self>, group: &Arc<Group>) -> Result<(), RaftError> {
+        let _changing = self.changing.lock().await;
+        if self.is_stopping() || !self.group(group.range_id).is_some_and(|known| Arc::ptr_eq(&known, group)) {
+            return Ok(());
+        }
+        self.restart(group).await
+    }
+
+    /// Starts the replica anew from what is on disk. `changing` is held.
     async fn restart(self: &Arc<Self>, group: &Arc<Group>) -> Result<(), RaftError> {
         let (range_id, replica_id) = (group.range_id, group.replica_id);
         // An error means that it has stopped already.
@@ -95,7 +104,8 @@ impl RaftHost {
         });
         ended.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
         let fence = env::clock::now() + self.timing.election_max + self.timing.restart_margin;
-        self.start(Arc::clone(&group.log), Some(fence)).await?;
+        let started = self.start(Arc::clone(&group.log), Some(fence)).await?;
+        started.fitness.lock().damage = group.damage();
         self.apply.replica_added(range_id, replica_id);
         Ok(())
     }

@@ -34,6 +34,7 @@ impl Replica {
     fn elsewhere(&self, refusal: Refusal) -> Refusal {
         match refusal {
             Refusal::Damaged(why) if self.group.report_damage(&why) => Refusal::NotLeader(None),
+            Refusal::Unread(why) if self.group.report_unread(&why) => Refusal::NotLeader(None),
             refusal => refusal,
         }
     }

@@ -85,6 +85,9 @@ pub(crate) enum Refusal {
     /// This replica's data cannot be read.
     #[error("{0}")]
     Damaged(String),
+    /// The disk did not give this replica's data this time.
+    #[error("{0}")]
+    Unread(String),
     /// The store's disk has no more room than what is kept in reserve.
     #[error(transparent)]
     DiskFull(#[from] DiskFull),
@@ -116,7 +119,7 @@ impl Refusal {
             Self::Unsupported(_) => Kind::Unsupported(v1::Unsupported {}),
             Self::TooLarge { bytes, bytes_max, .. } => Kind::TooLarge(v1::TooLarge { bytes, bytes_max }),
             Self::Damaged(_) => Kind::Damaged(v1::Damaged {}),
-            Self::Unavailable(_) => Kind::Unavailable(v1::Unavailable {}),
+            Self::Unavailable(_) | Self::Unread(_) => Kind::Unavailable(v1::Unavailable {}),
             Self::DiskFull(full) => Kind::DiskFull(v1::DiskFull {
                 bytes_available: full.available,
                 bytes_reserved: full.reserved,
@@ -129,12 +132,15 @@ impl Refusal {
 impl From<lsm::Error> for Refusal {
     fn from(error: lsm::Error) -> Self {
         let message = format!("storage engine: {}", chain(&error));
-        if matches!(error, lsm::Error::Corrupt { .. } | lsm::Error::Io { .. }) {
-            // Whoever serves the replica says so, once.
-            return Self::Damaged(message);
+        // Whoever serves the replica says so, once.
+        match error {
+            lsm::Error::Corrupt { .. } => Self::Damaged(message),
+            lsm::Error::Io { .. } => Self::Unread(message),
+            _ => {
+                tracing::error!(%message, "a request could not be served");
+                Self::Unavailable(message)
+            }
         }
-        tracing::error!(%message, "a request could not be served");
-        Self::Unavailable(message)
     }
 }
 

@@ -78,3 +78,105 @@ fn a_sole_voter_leads_whatever_it_cannot_read() {
         assert!(cluster.leader().await.group().role().is_leader);
     });
 }
+
+/// Lets the replica at `store` wait for its disk, with something to write.
+async fn hang(cluster: &TestCluster, leader: u64) {
+    for store in cluster.stores.values() {
+        store.scope.hold_blocking(true);
+    }
+    let group = cluster.stores[&leader].group();
+    drop(env::task::spawn(async move { group.propose(Bytes::from_static(b"hung=1")).await }));
+}
+
+#[test]
+fn a_leader_that_is_no_worse_than_the_others_leads_on() {
+    for seed in 0..4 {
+        simulate(seed, || async {
+            let cluster = TestCluster::replicated(3).await;
+            cluster.put("a", "1").await;
+            let leader = cluster.leader().await.id;
+            let (group, term) =
+                (cluster.stores[&leader].group(), cluster.stores[&leader].group().role().term);
+            hang(&cluster, leader).await;
+            env::clock::sleep(Duration::from_secs(6)).await;
+            assert!(cluster.stores.values().all(|store| store.group().unfit().is_some()));
+            for store in cluster.stores.values() {
+                store.scope.hold_blocking(false);
+            }
+            env::clock::sleep(Duration::from_millis(600)).await;
+            assert!(group.lease_valid(term), "the leader has given up what nobody could take over");
+            group.propose_in(term, Bytes::from_static(b"b=2")).await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_leader_that_nobody_took_over_from_is_started_anew() {
+    for seed in 0..4 {
+        simulate(seed, || async {
+            let cluster = TestCluster::replicated(3).await;
+            cluster.put("a", "1").await;
+            let leader = cluster.leader().await.id;
+            let to = leader % 3 + 1;
+            for store in cluster.stores.values().filter(|store| store.id != leader) {
+                store.service.damaged_by_transfer.store(true, Ordering::Relaxed);
+            }
+            cluster.stores[&leader].group().transfer_leader(to).await.unwrap_err();
+            env::clock::timeout(Duration::from_secs(8), cluster.put("b", "2")).await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn where_only_damaged_replicas_are_left_one_of_them_leads() {
+    for seed in 0..4 {
+        simulate(seed, || async {
+            let mut cluster = TestCluster::replicated(3).await;
+            cluster.put("a", "1").await;
+            cluster.settle().await;
+            let leader = cluster.leader().await.id;
+            for store in cluster.stores.values().filter(|store| store.id != leader) {
+                store.group().report_damage("a block does not check");
+            }
+            env::clock::sleep(Duration::from_secs(1)).await;
+            cluster.crash(leader);
+            cluster.put("b", "2").await;
+            assert_eq!(cluster.settle().await.len(), 2);
+        });
+    }
+}
+
+#[test]
+fn a_leader_that_could_not_read_once_gives_way_and_is_fit_again() {
+    simulate(1, || async {
+        let cluster = TestCluster::replicated(3).await;
+        cluster.put("a", "1").await;
+        let old = cluster.leader().await.id;
+        let group = cluster.stores[&old].group();
+        assert!(group.report_unread("the disk is away"));
+        other_leader(&cluster, old).await;
+        assert!(group.unfit().is_some());
+        env::clock::sleep(Duration::from_secs(31)).await;
+        assert_eq!(group.unfit(), None);
+        assert!(cluster.stores[&old].host.failures().is_empty());
+        cluster.leader().await.group().transfer_leader(old).await.unwrap();
+    });
+}
+
+#[test]
+fn leadership_is_handed_to_one_that_is_fit_to_lead() {
+    for seed in 0..4 {
+        simulate(seed, || async {
+            let cluster = TestCluster::replicated(3).await;
+            cluster.put("a", "1").await;
+            cluster.settle().await;
+            let leader = cluster.leader().await.id;
+            let damaged = (1..=3).rev().find(|id| *id != leader).unwrap();
+            cluster.stores[&damaged].group().report_damage("a block does not check");
+            env::clock::sleep(Duration::from_millis(300)).await;
+            let to = cluster.stores[&leader].group().hand_over().await.unwrap();
+            assert_eq!(to, 6 - leader - damaged);
+            cluster.stores[&to].group().report_damage("a block does not check");
+        });
+    }
+}

@@ -121,6 +121,8 @@ struct Service {
     host: RwLock<Option<Arc<RaftHost>>>,
     /// How long it takes to say who it is.
     hello_ms: AtomicU64,
+    /// Its replica meets data that it cannot read when leadership is handed to it.
+    damaged_by_transfer: AtomicBool,
 }
 
 impl Service {
@@ -173,7 +175,13 @@ macro_rules! nothing_else {
                 &self,
                 request: v1::RaftTransferRequest,
             ) -> Result<v1::RaftTransferResponse, Status> {
-                self.host()?.on_transfer(request).await
+                let host = self.host()?;
+                if self.damaged_by_transfer.load(Ordering::Relaxed) {
+                    for group in host.groups() {
+                        group.report_damage("a block does not check");
+                    }
+                }
+                host.on_transfer(request).await
             }
         }
     };
