@@ -234,7 +234,7 @@ impl Binder<'_> {
             }
             "nullif" => {
                 let [left, right] = call.arguments.as_slice() else {
-                    return Err(Error::new("42601", "NULLIF takes two arguments").at(at));
+                    return Err(Error::internal("NULLIF of other than two"));
                 };
                 let (l, r) = (self.expression(left)?, self.expression(right)?);
                 let compared = self.operator("=", Some((l, left.at)), (r, right.at), at)?;

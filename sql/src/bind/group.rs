@@ -21,7 +21,7 @@ impl Binder<'_> {
             let expr = match self.group_item(key, items)? {
                 Some(place) => match items.get(place) {
                     Some(item) => {
-                        self.refuse_aggregates(&item.expr, key.at)?;
+                        self.refuse_aggregates(&item.expr, item.column.at)?;
                         self.settle(item.expr.clone(), key.at)?
                     }
                     None => return Err(Error::internal("a group by what is not there")),

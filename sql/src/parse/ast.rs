@@ -10,8 +10,6 @@ pub struct Statement {
     pub body: Body,
     /// Its own text.
     pub text: std::sync::Arc<str>,
-    /// How many parameters it names: the largest n of `$n`.
-    pub parameters: usize,
 }
 
 /// A name and its place.

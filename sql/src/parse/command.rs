@@ -80,9 +80,9 @@ fn explain_options(cursor: &mut Cursor<'_>) -> Result<bool> {
         let option = cursor.label()?.value;
         let value = option_value(cursor)?;
         match option.as_str() {
-            "analyze" | "analyse" => analyze = boolean(&option, value.as_deref(), at)?,
+            "analyze" | "analyse" => analyze = boolean(&option, value.as_deref())?,
             "verbose" | "costs" | "settings" | "buffers" | "wal" | "timing" | "summary" => {
-                boolean(&option, value.as_deref(), at)?;
+                boolean(&option, value.as_deref())?;
             }
             "format" => match value.as_deref().map(str::to_ascii_lowercase).as_deref() {
                 Some("text") => {}
@@ -112,7 +112,7 @@ fn prepare(cursor: &mut Cursor<'_>) -> Result<Body> {
     let start = cursor.start();
     let body = grammar::preparable(cursor)?;
     let text = Arc::from(cursor.text_from(start));
-    let statement = Box::new(Statement { body, text, parameters: cursor.parameters });
+    let statement = Box::new(Statement { body, text });
     Ok(Body::Prepare { name, types, statement })
 }
 
@@ -169,67 +169,130 @@ fn checkpoint(_cursor: &mut Cursor<'_>) -> Result<Body> {
 }
 
 fn vacuum(cursor: &mut Cursor<'_>) -> Result<Body> {
-    if cursor.is_symbol("(") {
-        const OPTIONS: [&str; 12] = [
-            "full",
-            "freeze",
-            "verbose",
-            "analyze",
-            "disable_page_skipping",
-            "skip_locked",
-            "index_cleanup",
-            "process_toast",
-            "truncate",
-            "parallel",
-            "analyse",
-            "buffer_usage_limit",
-        ];
-        maintenance_options(cursor, "VACUUM", &OPTIONS)?;
+    let options = if cursor.is_symbol("(") {
+        maintenance_options(cursor, "VACUUM", vacuum_option)?
     } else {
+        let mut options = Maintenance::default();
         for option in ["full", "freeze", "verbose"] {
             cursor.accept(option);
         }
-        let _ = cursor.accept("analyze") || cursor.accept("analyse");
-    }
-    maintained_tables(cursor).map(Body::Vacuum)
+        options.analyze = cursor.accept("analyze") || cursor.accept("analyse");
+        options
+    };
+    let (tables, has_columns) = maintained_tables(cursor)?;
+    options.check(has_columns)?;
+    Ok(Body::Vacuum(tables))
 }
 
 fn analyze(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.is_symbol("(") {
-        maintenance_options(cursor, "ANALYZE", &["verbose", "skip_locked", "buffer_usage_limit"])?;
+        maintenance_options(cursor, "ANALYZE", |name, value, _, _| match name {
+            "verbose" | "skip_locked" => boolean(name, value).map(|_| true),
+            _ => Ok(false),
+        })?;
     } else {
         cursor.accept("verbose");
     }
-    maintained_tables(cursor).map(Body::Analyze)
+    maintained_tables(cursor).map(|(tables, _)| Body::Analyze(tables))
 }
 
-fn maintenance_options(cursor: &mut Cursor<'_>, command: &str, options: &[&str]) -> Result<()> {
+/// What of VACUUM's options others depend on.
+#[derive(Default)]
+struct Maintenance {
+    full: bool,
+    analyze: bool,
+    parallel: bool,
+    every_page: bool,
+    without_toast: bool,
+}
+
+impl Maintenance {
+    /// What does not go together.
+    fn check(&self, has_columns: bool) -> Result<()> {
+        let message = if self.full && self.parallel {
+            "VACUUM FULL cannot be performed in parallel"
+        } else if has_columns && !self.analyze {
+            "ANALYZE option must be specified when a column list is provided"
+        } else if self.full && self.every_page {
+            "VACUUM option DISABLE_PAGE_SKIPPING cannot be used with FULL"
+        } else if self.full && self.without_toast {
+            "PROCESS_TOAST required with VACUUM FULL"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new("0A000", message))
+    }
+}
+
+/// An option of VACUUM: whether there is one of this name.
+fn vacuum_option(name: &str, value: Option<&str>, at: usize, options: &mut Maintenance) -> Result<bool> {
+    match name {
+        "full" => options.full = boolean(name, value)?,
+        "analyze" => options.analyze = boolean(name, value)?,
+        "disable_page_skipping" => options.every_page = boolean(name, value)?,
+        "process_toast" => options.without_toast = !boolean(name, value)?,
+        "freeze" | "verbose" | "skip_locked" | "truncate" => {
+            boolean(name, value)?;
+        }
+        "index_cleanup" if value.is_some_and(|value| value.eq_ignore_ascii_case("auto")) => {}
+        "index_cleanup" => {
+            boolean(name, value)?;
+        }
+        "parallel" => {
+            let Some(value) = value else {
+                let message = "parallel option requires a value between 0 and 1024";
+                return Err(Error::new("42601", message).at(at));
+            };
+            let workers: i64 =
+                value.parse().map_err(|_| Error::new("42601", "parallel requires an integer value"))?;
+            if !(0..=1024).contains(&workers) {
+                let message = "parallel workers for vacuum must be between 0 and 1024";
+                return Err(Error::new("42601", message).at(at));
+            }
+            options.parallel = workers > 0;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn maintenance_options(
+    cursor: &mut Cursor<'_>,
+    command: &str,
+    known: impl Fn(&str, Option<&str>, usize, &mut Maintenance) -> Result<bool>,
+) -> Result<Maintenance> {
+    let mut options = Maintenance::default();
     cursor.expect_symbol("(")?;
     loop {
         let option = cursor.label()?;
-        if !options.contains(&option.value.as_str()) {
+        let name = if option.value == "analyse" { "analyze" } else { option.value.as_str() };
+        let value = option_value(cursor)?;
+        if !known(name, value.as_deref(), option.at, &mut options)? {
             let message = format!("unrecognized {command} option \"{}\"", option.value);
             return Err(Error::new("42601", message).at(option.at));
         }
-        option_value(cursor)?;
         if !cursor.accept_symbol(",") {
-            return cursor.expect_symbol(")");
+            cursor.expect_symbol(")")?;
+            return Ok(options);
         }
     }
 }
 
-fn maintained_tables(cursor: &mut Cursor<'_>) -> Result<Vec<QualifiedName>> {
+/// The tables, and whether columns of one are named.
+fn maintained_tables(cursor: &mut Cursor<'_>) -> Result<(Vec<QualifiedName>, bool)> {
     let mut tables = Vec::new();
+    let mut has_columns = false;
     if cursor.is_at_end() {
-        return Ok(tables);
+        return Ok((tables, has_columns));
     }
     loop {
         tables.push(cursor.qualified_name()?);
         if cursor.is_symbol("(") {
             cursor.name_list()?;
+            has_columns = true;
         }
         if !cursor.accept_symbol(",") {
-            return Ok(tables);
+            return Ok((tables, has_columns));
         }
     }
 }

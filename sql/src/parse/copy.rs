@@ -22,7 +22,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<Body> {
         cursor.expect_symbol(")")?;
         cursor.expect("to")?;
         stream(cursor, "stdout")?;
-        let options = options(cursor, false)?;
+        let options = options(cursor, false, false)?;
         return Ok(Body::Copy(Box::new(Copy::QueryTo { query, options })));
     }
     if cursor.is("binary") && !matches!(cursor.peek_at(1).keyword, "from" | "to") {
@@ -32,7 +32,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<Body> {
     let columns = if cursor.is_symbol("(") { Some(cursor.name_list()?) } else { None };
     if cursor.accept("from") {
         stream(cursor, "stdin")?;
-        let options = options(cursor, true)?;
+        let options = options(cursor, true, true)?;
         if cursor.is("where") {
             return Err(Error::unsupported("COPY FROM with WHERE").at(cursor.at()));
         }
@@ -40,7 +40,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     cursor.expect("to")?;
     stream(cursor, "stdout")?;
-    let options = options(cursor, false)?;
+    let options = options(cursor, false, true)?;
     Ok(Body::Copy(Box::new(Copy::TableTo { table, columns, options })))
 }
 
@@ -64,6 +64,8 @@ fn stream(cursor: &mut Cursor<'_>, expected: &str) -> Result<()> {
 /// What the options said, before defaults are filled in.
 #[derive(Default)]
 struct Given {
+    /// The options that there were, by the names that the newer form has for them.
+    names: Vec<&'static str>,
     csv: bool,
     delimiter: Option<String>,
     null: Option<String>,
@@ -73,9 +75,27 @@ struct Given {
     escape: Option<String>,
 }
 
-fn options(cursor: &mut Cursor<'_>, from: bool) -> Result<CopyOptions> {
+impl Given {
+    /// Notes an option; each may be given once.
+    fn once(&mut self, name: &'static str, at: usize) -> Result<()> {
+        if self.names.contains(&name) {
+            return Err(Error::new("42601", "conflicting or redundant options").at(at));
+        }
+        self.names.push(name);
+        Ok(())
+    }
+}
+
+/// What may follow the name of the stream; `of_table`: that of a table is copied, not of a query.
+fn options(cursor: &mut Cursor<'_>, from: bool, of_table: bool) -> Result<CopyOptions> {
     let mut given = Given::default();
     let at = cursor.at();
+    if of_table && (cursor.accept("using") || cursor.is("delimiters")) {
+        let at = cursor.at();
+        cursor.expect("delimiters")?;
+        given.once("delimiter", at)?;
+        given.delimiter = Some(text(cursor)?);
+    }
     cursor.accept("with");
     if cursor.accept_symbol("(") {
         loop {
@@ -97,38 +117,65 @@ fn option(cursor: &mut Cursor<'_>, given: &mut Given, from: bool) -> Result<()> 
     let name = cursor.label()?;
     let at = name.at;
     match name.value.as_str() {
-        "format" => match option_value(cursor)?.as_deref() {
-            Some("text") => given.csv = false,
-            Some("csv") => given.csv = true,
-            Some("binary") => return Err(Error::unsupported("COPY in binary format").at(at)),
-            Some(other) => {
-                return Err(Error::new("22023", format!("COPY format \"{other}\" not recognized")).at(at));
-            }
-            None => return Err(cursor.error()),
-        },
-        "freeze" => {
-            boolean("freeze", option_value(cursor)?.as_deref(), at)?;
-        }
-        "header" => match option_value(cursor)? {
-            Some(value) if value.eq_ignore_ascii_case("match") => {
-                if !from {
-                    return Err(Error::new("0A000", "cannot use \"match\" with HEADER in COPY TO").at(at));
+        "format" => {
+            given.once("format", at)?;
+            match option_value(cursor)?.as_deref() {
+                Some("text") => given.csv = false,
+                Some("csv") => given.csv = true,
+                Some("binary") => return Err(Error::unsupported("COPY in binary format").at(at)),
+                Some(other) => {
+                    return Err(Error::new("22023", format!("COPY format \"{other}\" not recognized")).at(at));
                 }
-                given.header = true;
-                given.header_match = true;
+                None => return Err(cursor.error()),
             }
-            value => given.header = boolean("header", value.as_deref(), at)?,
-        },
-        "delimiter" => given.delimiter = Some(text(cursor)?),
-        "null" => given.null = Some(text(cursor)?),
-        "quote" => given.quote = Some(text(cursor)?),
-        "escape" => given.escape = Some(text(cursor)?),
-        "encoding" => encoding(&text(cursor)?, at)?,
+        }
+        "freeze" => {
+            given.once("freeze", at)?;
+            boolean("freeze", option_value(cursor)?.as_deref())?;
+        }
+        "header" => {
+            given.once("header", at)?;
+            header(option_value(cursor)?, given, from, at)?;
+        }
+        "delimiter" => {
+            given.once("delimiter", at)?;
+            given.delimiter = Some(text(cursor)?);
+        }
+        "null" => {
+            given.once("null", at)?;
+            given.null = Some(text(cursor)?);
+        }
+        "quote" => {
+            given.once("quote", at)?;
+            given.quote = Some(text(cursor)?);
+        }
+        "escape" => {
+            given.once("escape", at)?;
+            given.escape = Some(text(cursor)?);
+        }
+        "encoding" => {
+            given.once("encoding", at)?;
+            encoding(&text(cursor)?, at)?;
+        }
         "force_quote" | "force_not_null" | "force_null" | "default" | "on_error" => {
             return Err(Error::unsupported(format!("COPY with {}", name.value.to_uppercase())).at(at));
         }
         other => return Err(Error::new("42601", format!("option \"{other}\" not recognized")).at(at)),
     }
+    Ok(())
+}
+
+fn header(value: Option<String>, given: &mut Given, from: bool, at: usize) -> Result<()> {
+    if value.as_deref().is_some_and(|value| value.eq_ignore_ascii_case("match")) {
+        if !from {
+            return Err(Error::new("0A000", "cannot use \"match\" with HEADER in COPY TO").at(at));
+        }
+        given.header = true;
+        given.header_match = true;
+        return Ok(());
+    }
+    given.header = boolean("header", value.as_deref())
+        .map_err(|_| Error::new("42601", "header requires a Boolean value or \"match\""))?;
     Ok(())
 }
 
@@ -143,14 +190,35 @@ fn old_option(cursor: &mut Cursor<'_>, given: &mut Given) -> Result<()> {
     };
     match word.as_str() {
         "binary" => return Err(Error::unsupported("COPY in binary format").at(at)),
-        "freeze" => {}
-        "csv" => given.csv = true,
-        "header" => given.header = true,
-        "delimiter" | "delimiters" => given.delimiter = Some(argument()?),
-        "null" => given.null = Some(argument()?),
-        "quote" => given.quote = Some(argument()?),
-        "escape" => given.escape = Some(argument()?),
-        "encoding" => encoding(&argument()?, at)?,
+        "freeze" => given.once("freeze", at)?,
+        "csv" => {
+            given.once("format", at)?;
+            given.csv = true;
+        }
+        "header" => {
+            given.once("header", at)?;
+            given.header = true;
+        }
+        "delimiter" => {
+            given.once("delimiter", at)?;
+            given.delimiter = Some(argument()?);
+        }
+        "null" => {
+            given.once("null", at)?;
+            given.null = Some(argument()?);
+        }
+        "quote" => {
+            given.once("quote", at)?;
+            given.quote = Some(argument()?);
+        }
+        "escape" => {
+            given.once("escape", at)?;
+            given.escape = Some(argument()?);
+        }
+        "encoding" => {
+            given.once("encoding", at)?;
+            encoding(&argument()?, at)?;
+        }
         "force" => return Err(Error::unsupported("COPY with FORCE").at(at)),
         _ => return Err(cursor.error_at(&token)),
     }

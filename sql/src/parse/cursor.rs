@@ -30,15 +30,13 @@ pub(super) struct Cursor<'a> {
     depth: usize,
     /// How high the tree is that is being made.
     height: usize,
-    /// The largest n of the `$n` that were read.
-    pub(super) parameters: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(sql: &'a str) -> Self {
         let mut lexer = Lexer::new(sql);
         let ahead = std::array::from_fn(|_| lexer.token());
-        Self { sql, lexer, ahead, tokens: 0, end: 0, depth: 0, height: 0, parameters: 0 }
+        Self { sql, lexer, ahead, tokens: 0, end: 0, depth: 0, height: 0 }
     }
 
     /// The next token.
@@ -241,27 +239,11 @@ impl<'a> Cursor<'a> {
         if self.peek().kind != Kind::String {
             return Ok(None);
         }
-        let token = self.advance();
-        let mut escape = '\\';
-        if token.text.starts_with(['u', 'U']) && self.accept("uescape") {
-            let given = *self.peek();
-            let text =
-                if given.kind == Kind::String { given.string('\\')? } else { return Err(self.error()) };
-            let mut letters = text.chars();
-            match (letters.next(), letters.next()) {
-                (Some(letter), None) if !letter.is_ascii_hexdigit() && !"+'\" \t\n".contains(letter) => {
-                    escape = letter;
-                }
-                _ => return Err(Error::new("42601", "invalid Unicode escape character").at(given.at)),
-            }
-            self.advance();
-        }
-        token.string(escape).map(Some)
+        self.advance().string().map(Some)
     }
 
     /// Begins another statement of the query string.
     pub(super) fn begin_statement(&mut self) -> Result<()> {
-        self.parameters = 0;
         self.tokens = self.tokens.saturating_add(STATEMENT_TOKENS);
         if self.tokens > TOKENS_MAX { Err(self.too_large()) } else { Ok(()) }
     }

@@ -4,6 +4,9 @@
 //! (a string without its escapes, a name in lower case) is read from its text when somebody asks: [`Token::string`],
 //! [`Token::name`].
 
+use std::iter::Peekable;
+use std::str::CharIndices;
+
 use super::keyword::{self, Category};
 use crate::error::{Error, Result};
 
@@ -49,6 +52,8 @@ pub(super) struct Token<'a> {
     pub(super) at: usize,
     /// The first byte, from 0.
     pub(super) start: usize,
+    /// What begins an escape of `U&'…'` and `U&"…"`: a backslash, or what UESCAPE behind it says.
+    escape: char,
 }
 
 impl Token<'_> {
@@ -71,8 +76,9 @@ impl Token<'_> {
             Some("U&" | "u&") => (true, self.text.get(2..).unwrap_or_default()),
             _ => (false, self.text),
         };
-        let inner = unquoted(quoted, '"');
-        let name = if unicode { unicode_escapes(&inner, '\\', self.at)? } else { inner };
+        let inner = quoted.get(1..closing(quoted, 1, b'"', false).unwrap_or(1)).unwrap_or_default();
+        let inner = inner.replace("\"\"", "\"");
+        let name = if unicode { unicode_escapes(&inner, self.escape, self.at)? } else { inner };
         if name.is_empty() {
             return Err(
                 Error::new("42601", "zero-length delimited identifier at or near \"\"\"\"").at(self.at)
@@ -81,8 +87,8 @@ impl Token<'_> {
         Ok(fold(&name, true))
     }
 
-    /// The value of a string; of a `U&'…'` with this escape character.
-    pub(super) fn string(&self, escape: char) -> Result<String> {
+    /// The value of a string.
+    pub(super) fn string(&self) -> Result<String> {
         if self.text.starts_with('$') {
             let delimiter =
                 self.text.get(1..).and_then(|rest| rest.find('$')).map_or(2, |at| at.saturating_add(2));
@@ -90,11 +96,10 @@ impl Token<'_> {
             return Ok(inner.unwrap_or_default().to_owned());
         }
         let prefix = self.text.find('\'').unwrap_or(0);
-        let quoted = self.text.get(prefix..).unwrap_or_default();
         match self.text.get(..prefix) {
-            Some("e" | "E") => backslash_escapes(quoted, self.at),
-            Some("U&" | "u&") => unicode_escapes(&unquoted(quoted, '\''), escape, self.at),
-            _ => Ok(unquoted(quoted, '\'')),
+            Some("e" | "E") => backslash_escapes(self.text, self.at),
+            Some("U&" | "u&") => unicode_escapes(&unquoted(self.text, prefix), self.escape, self.at),
+            _ => Ok(unquoted(self.text, prefix)),
         }
     }
 }
@@ -110,125 +115,145 @@ pub(super) fn fold(name: &str, quoted: bool) -> String {
     folded
 }
 
-/// What stands between quotes, doubled ones single; of several pieces the white space between them left out.
-fn unquoted(text: &str, quote: char) -> String {
+/// What stands between the quotes of a string whose first is at `prefix`, doubled ones single; of several pieces what
+/// stands between them left out.
+fn unquoted(text: &str, prefix: usize) -> String {
     let mut value = String::with_capacity(text.len().saturating_sub(2));
-    let mut inside = false;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if letter != quote {
-            if inside {
-                value.push(letter);
-            }
-        } else if inside && letters.peek() == Some(&quote) {
-            letters.next();
-            value.push(quote);
-        } else {
-            inside = !inside;
-        }
+    for (_, piece) in pieces(text, prefix, false) {
+        value.push_str(&piece.replace("''", "'"));
     }
     value
 }
 
-/// The value of `E'…'` without its prefix.
+/// The value of `E'…'`.
 fn backslash_escapes(text: &str, at: usize) -> Result<String> {
-    let invalid = || Error::new("22021", "invalid byte sequence for encoding \"UTF8\"").at(at);
     let mut bytes: Vec<u8> = Vec::with_capacity(text.len());
-    let mut inside = false;
-    let mut high = None;
-    let mut letters = text.chars().peekable();
-    let push = |bytes: &mut Vec<u8>, letter: char| {
-        bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-    };
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\'' if inside && letters.peek() == Some(&'\'') => {
-                letters.next();
-                bytes.push(b'\'');
-            }
-            '\'' => inside = !inside,
-            _ if !inside => {}
-            '\\' => match letters.next().unwrap_or('\\') {
-                'b' => bytes.push(8),
-                'f' => bytes.push(12),
-                'n' => bytes.push(b'\n'),
-                'r' => bytes.push(b'\r'),
-                't' => bytes.push(b'\t'),
-                first @ '0'..='7' => {
-                    let mut value = first.to_digit(8).unwrap_or(0);
-                    for _ in 0..2 {
-                        let Some(digit) = letters.peek().and_then(|letter| letter.to_digit(8)) else { break };
-                        letters.next();
-                        value = value.saturating_mul(8).saturating_add(digit);
-                    }
-                    bytes.push(u8::try_from(value & 0xFF).unwrap_or(0));
-                }
-                'x' if letters.peek().is_some_and(char::is_ascii_hexdigit) => {
-                    let mut value = 0_u32;
-                    for _ in 0..2 {
-                        let Some(digit) = letters.peek().and_then(|letter| letter.to_digit(16)) else {
-                            break;
-                        };
-                        letters.next();
-                        value = value.saturating_mul(16).saturating_add(digit);
-                    }
-                    bytes.push(u8::try_from(value).unwrap_or(0));
-                }
-                size @ ('u' | 'U') => {
-                    let digits = if size == 'u' { 4 } else { 8 };
-                    let unit = hexadecimal(&mut letters, digits).ok_or_else(|| {
-                        Error::new("22025", "invalid Unicode escape")
-                            .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")
-                            .at(at)
-                    })?;
-                    if let Some(letter) = code_point(unit, &mut high, at)? {
-                        push(&mut bytes, letter);
-                    }
-                }
-                other => push(&mut bytes, other),
-            },
-            other => push(&mut bytes, other),
-        }
+    for (start, piece) in pieces(text, 1, true) {
+        let place = |offset: usize| {
+            let before = text.get(..start.saturating_add(offset)).unwrap_or_default();
+            at.saturating_add(before.chars().count())
+        };
+        escaped_piece(piece, &mut bytes, &place)?;
     }
-    if high.is_some() {
-        return Err(Error::new("42601", "invalid Unicode surrogate pair").at(at));
-    }
+    let invalid = || Error::new("22021", "invalid byte sequence for encoding \"UTF8\"").at(at);
     if bytes.contains(&0) {
         return Err(invalid());
     }
     String::from_utf8(bytes).map_err(|_| invalid())
 }
 
+/// The value of what stands between two quotes. `place` says where a byte of it stands.
+fn escaped_piece(piece: &str, bytes: &mut Vec<u8>, place: &dyn Fn(usize) -> usize) -> Result<()> {
+    let mut high = None;
+    let mut letters = piece.char_indices().peekable();
+    let lone = |start: usize, token: &str| {
+        let message = format!("invalid Unicode surrogate pair at or near \"{token}\"");
+        Error::new("42601", message).at(place(start))
+    };
+    while let Some((start, letter)) = letters.next() {
+        let second = letters.peek().map(|(_, letter)| *letter);
+        if high.is_some() && !(letter == '\\' && matches!(second, Some('u' | 'U'))) {
+            return Err(lone(start, &letter.to_string()));
+        }
+        if letter != '\\' {
+            if letter == '\'' {
+                // The other of a pair.
+                letters.next();
+            }
+            bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            continue;
+        }
+        match letters.next().map_or('\\', |(_, letter)| letter) {
+            'b' => bytes.push(8),
+            'f' => bytes.push(12),
+            'n' => bytes.push(b'\n'),
+            'r' => bytes.push(b'\r'),
+            't' => bytes.push(b'\t'),
+            first @ '0'..='7' => {
+                let first = first.to_digit(8).unwrap_or(0);
+                bytes.push(u8::try_from(digits(first, &mut letters, 8) & 0xFF).unwrap_or(0));
+            }
+            'x' if letters.peek().is_some_and(|(_, letter)| letter.is_ascii_hexdigit()) => {
+                bytes.push(u8::try_from(digits(0, &mut letters, 16)).unwrap_or(0));
+            }
+            size @ ('u' | 'U') => {
+                let digits = if size == 'u' { 4 } else { 8 };
+                let unit = hexadecimal(&mut letters.by_ref().map(|(_, letter)| letter), digits);
+                let unit = unit.ok_or_else(|| {
+                    Error::new("22025", "invalid Unicode escape")
+                        .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")
+                        .at(place(start))
+                })?;
+                let end = start.saturating_add(2).saturating_add(digits);
+                let token = piece.get(start..end).unwrap_or_default();
+                match code_point(unit, &mut high) {
+                    Ok(letter) => bytes.extend(letter.into_iter().collect::<String>().bytes()),
+                    Err(Escape::Lone) => return Err(lone(start, token)),
+                    Err(Escape::Value) => {
+                        let message = format!("invalid Unicode escape value at or near \"{token}\"");
+                        return Err(Error::new("42601", message).at(place(start)));
+                    }
+                }
+            }
+            other => bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    if high.is_some() { Err(lone(piece.len(), "'")) } else { Ok(()) }
+}
+
+/// `value` with the next two digits behind it, as far as there are any.
+fn digits(value: u32, letters: &mut Peekable<CharIndices<'_>>, radix: u32) -> u32 {
+    let mut value = value;
+    for _ in 0..2 {
+        let Some(digit) = letters.peek().and_then(|(_, letter)| letter.to_digit(radix)) else { break };
+        letters.next();
+        value = value.saturating_mul(radix).saturating_add(digit);
+    }
+    value
+}
+
 /// `\XXXX` and `\+XXXXXX` as `U&'…'` has them, behind this escape character.
 fn unicode_escapes(text: &str, escape: char, at: usize) -> Result<String> {
     let mut value = String::with_capacity(text.len());
     let mut high = None;
+    // Behind the prefix and the quote.
+    let mut place = at.saturating_add(3);
     let mut letters = text.chars().peekable();
+    let mut read = 0;
+    let failed = |reason, place: usize| {
+        let message = match reason {
+            Escape::Lone => "invalid Unicode surrogate pair",
+            Escape::Value => "invalid Unicode escape value",
+        };
+        Error::new("42601", message).at(place)
+    };
     while let Some(letter) = letters.next() {
-        if letter != escape {
+        place = place.saturating_add(std::mem::replace(&mut read, 1));
+        let plain = letter != escape || letters.peek() == Some(&escape);
+        if plain && high.is_some() {
+            return Err(failed(Escape::Lone, place));
+        }
+        if plain {
+            if letter == escape {
+                letters.next();
+                read = 2;
+            }
             value.push(letter);
             continue;
         }
-        if letters.peek() == Some(&escape) {
-            letters.next();
-            value.push(escape);
-            continue;
-        }
         let digits = if letters.peek() == Some(&'+') { 6 } else { 4 };
+        read = if digits == 6 { 8 } else { 5 };
         if digits == 6 {
             letters.next();
         }
         let unit = hexadecimal(&mut letters, digits).ok_or_else(|| {
             Error::new("42601", "invalid Unicode escape")
                 .hint("Unicode escapes must be \\XXXX or \\+XXXXXX.")
-                .at(at)
+                .at(place)
         })?;
-        value.extend(code_point(unit, &mut high, at)?);
+        value.extend(code_point(unit, &mut high).map_err(|reason| failed(reason, place))?);
     }
-    if high.is_some() {
-        return Err(Error::new("42601", "invalid Unicode surrogate pair").at(at));
-    }
-    Ok(value)
+    if high.is_some() { Err(failed(Escape::Lone, place.saturating_add(read))) } else { Ok(value) }
 }
 
 fn hexadecimal(letters: &mut impl Iterator<Item = char>, digits: usize) -> Option<u32> {
@@ -239,20 +264,29 @@ fn hexadecimal(letters: &mut impl Iterator<Item = char>, digits: usize) -> Optio
     Some(value)
 }
 
+/// Why an escape is none.
+#[derive(Debug, Clone, Copy)]
+enum Escape {
+    /// Half of a surrogate pair without the other.
+    Lone,
+    /// No character.
+    Value,
+}
+
 /// The character of an escape; the first of a surrogate pair is kept in `high` until the second comes.
-fn code_point(unit: u32, high: &mut Option<u32>, at: usize) -> Result<Option<char>> {
+fn code_point(unit: u32, high: &mut Option<u32>) -> Result<Option<char>, Escape> {
     let value = match (high.take(), unit) {
         (None, 0xD800..=0xDBFF) => {
             *high = Some(unit);
             return Ok(None);
         }
         (Some(first), 0xDC00..=0xDFFF) => 0x10000 + ((first & 0x3FF) << 10) + (unit & 0x3FF),
-        (Some(_), _) => return Err(Error::new("42601", "invalid Unicode surrogate pair").at(at)),
+        (None, 0xDC00..=0xDFFF) | (Some(_), _) => return Err(Escape::Lone),
         (None, unit) => unit,
     };
     match char::from_u32(value) {
         Some(letter) if letter != '\0' => Ok(Some(letter)),
-        _ => Err(Error::new("42601", "invalid Unicode escape value").at(at)),
+        _ => Err(Escape::Value),
     }
 }
 
@@ -274,10 +308,26 @@ impl<'a> Lexer<'a> {
 
     /// The next token; [`Kind::End`] over and over once there is none.
     pub(super) fn token(&mut self) -> Token<'a> {
+        let mut token = self.plain_token();
+        if matches!(token.text.get(..3), Some("U&'" | "u&'" | "U&\"" | "u&\"")) {
+            self.escape_of(&mut token);
+        }
+        token
+    }
+
+    /// The same without what UESCAPE says of it.
+    fn plain_token(&mut self) -> Token<'a> {
         let blank = self.blank();
         let (start, at) = (self.next, self.at);
-        let mut token =
-            Token { kind: Kind::End, text: "", keyword: "", category: Category::Unreserved, at, start };
+        let mut token = Token {
+            kind: Kind::End,
+            text: "",
+            keyword: "",
+            category: Category::Unreserved,
+            at,
+            start,
+            escape: '\\',
+        };
         let scanned = match blank {
             Err(error) => Err(error),
             Ok(()) => self.scan(),
@@ -300,6 +350,50 @@ impl<'a> Lexer<'a> {
             }
         }
         token
+    }
+
+    /// Reads the UESCAPE that may stand behind `U&'…'` and `U&"…"`: it belongs to the token.
+    fn escape_of(&mut self, token: &mut Token<'a>) {
+        let mut ahead = self.clone();
+        if ahead.plain_token().keyword != "uescape" {
+            return;
+        }
+        let given = ahead.plain_token();
+        let is_plain = given.kind == Kind::String && !given.text.starts_with(['U', 'u']);
+        let failed = |message: &str| match given.kind {
+            Kind::End => Error::new("42601", format!("{message} at end of input")).at(given.at),
+            _ => Error::new("42601", format!("{message} at or near \"{}\"", given.text)).at(given.at),
+        };
+        let escape = match given.kind {
+            _ if is_plain => given.string().and_then(|text| {
+                let mut letters = text.chars();
+                match (letters.next(), letters.next()) {
+                    (Some(letter), None)
+                        if letter.is_ascii()
+                            && !letter.is_ascii_hexdigit()
+                            && !matches!(letter, '+' | '\'' | '"')
+                            && !is_space(letter) =>
+                    {
+                        Ok(letter)
+                    }
+                    _ => Err(failed("invalid Unicode escape character")),
+                }
+            }),
+            Kind::Broken => Err(ahead.error.take().map_or_else(|| failed("syntax error"), |error| *error)),
+            _ => Err(failed("UESCAPE must be followed by a simple string literal")),
+        };
+        *self = ahead;
+        match escape {
+            Ok(escape) => {
+                token.escape = escape;
+                token.text = self.sql.get(token.start..self.next).unwrap_or_default();
+            }
+            Err(error) => {
+                token.kind = Kind::Broken;
+                self.error = Some(Box::new(error));
+                self.next = self.sql.len();
+            }
+        }
     }
 
     fn rest(&self) -> &'a str {
@@ -430,30 +524,47 @@ fn comment(rest: &str) -> Option<usize> {
     }
 }
 
-/// The length of a string whose quote stands at `prefix`, its continuations on later lines included.
-fn quoted_string(rest: &str, prefix: usize, backslashes: bool) -> Result<usize> {
-    let bytes = rest.as_bytes();
-    let mut place = prefix.saturating_add(1);
+/// Where the quote stands that closes what was opened before `place`.
+fn closing(text: &str, place: usize, quote: u8, backslashes: bool) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut place = place;
     loop {
-        match bytes.get(place) {
-            None => return Err(unterminated("quoted string", rest)),
-            Some(b'\\') if backslashes => place = place.saturating_add(2),
-            Some(b'\'') if bytes.get(place.saturating_add(1)) == Some(&b'\'') => {
-                place = place.saturating_add(2)
-            }
-            Some(b'\'') => {
-                let end = place.saturating_add(1);
-                match continuation(rest.get(end..).unwrap_or_default()) {
-                    Some(gap) => place = end.saturating_add(gap).saturating_add(1),
-                    None => return Ok(end),
-                }
-            }
-            Some(_) => place = place.saturating_add(1),
+        match *bytes.get(place)? {
+            b'\\' if backslashes => place = place.saturating_add(2),
+            byte if byte != quote => place = place.saturating_add(1),
+            _ if bytes.get(place.saturating_add(1)) == Some(&quote) => place = place.saturating_add(2),
+            _ => return Some(place),
         }
     }
 }
 
-/// How far behind a string's end the quote stands that goes on with it: after white space with a newline.
+/// The length of a string whose quote stands at `prefix`, its continuations on later lines included.
+fn quoted_string(rest: &str, prefix: usize, backslashes: bool) -> Result<usize> {
+    let mut place = prefix;
+    loop {
+        let close = closing(rest, place.saturating_add(1), b'\'', backslashes)
+            .ok_or_else(|| unterminated("quoted string", rest))?;
+        let end = close.saturating_add(1);
+        match continuation(rest.get(end..).unwrap_or_default()) {
+            Some(gap) => place = end.saturating_add(gap),
+            None => return Ok(end),
+        }
+    }
+}
+
+/// What stands between the quotes of each piece of a string whose first quote is at `prefix`, and where.
+fn pieces(text: &str, prefix: usize, backslashes: bool) -> impl Iterator<Item = (usize, &str)> {
+    let mut opening = Some(prefix);
+    std::iter::from_fn(move || {
+        let start = opening?.saturating_add(1);
+        let close = closing(text, start, b'\'', backslashes)?;
+        let end = close.saturating_add(1);
+        opening = continuation(text.get(end..)?).map(|gap| end.saturating_add(gap));
+        Some((start, text.get(start..close)?))
+    })
+}
+
+/// How far behind a string's end the quote stands that goes on with it: after white space and comments with a newline.
 fn continuation(rest: &str) -> Option<usize> {
     let mut newline = false;
     let mut letters = rest.char_indices().peekable();
@@ -461,8 +572,9 @@ fn continuation(rest: &str) -> Option<usize> {
         match letter {
             '\n' | '\r' => newline = true,
             letter if is_space(letter) => {}
-            '-' if newline && letters.peek().is_some_and(|(_, next)| *next == '-') => {
+            '-' if letters.peek().is_some_and(|(_, next)| *next == '-') => {
                 letters.by_ref().find(|(_, letter)| matches!(letter, '\n' | '\r'))?;
+                newline = true;
             }
             '\'' if newline => return Some(at),
             _ => return None,
@@ -472,17 +584,9 @@ fn continuation(rest: &str) -> Option<usize> {
 }
 
 fn quoted_name(rest: &str, prefix: usize) -> Result<(Kind, usize)> {
-    let bytes = rest.as_bytes();
-    let mut place = prefix.saturating_add(1);
-    loop {
-        match bytes.get(place) {
-            None => return Err(unterminated("quoted identifier", rest)),
-            Some(b'"') if bytes.get(place.saturating_add(1)) == Some(&b'"') => {
-                place = place.saturating_add(2)
-            }
-            Some(b'"') => return Ok((Kind::Quoted, place.saturating_add(1))),
-            Some(_) => place = place.saturating_add(1),
-        }
+    match closing(rest, prefix.saturating_add(1), b'"', false) {
+        Some(close) => Ok((Kind::Quoted, close.saturating_add(1))),
+        None => Err(unterminated("quoted identifier", rest)),
     }
 }
 

@@ -44,7 +44,7 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
         let body = command::body(&mut cursor)?;
         cursor.finish()?;
         let text = Arc::from(cursor.text_from(start));
-        statements.push(Statement { body, text, parameters: cursor.parameters });
+        statements.push(Statement { body, text });
     }
 }
 

@@ -1,6 +1,6 @@
 //! SET, RESET and SHOW.
 
-use super::ast::{Body, SettingValue};
+use super::ast::{Body, SettingValue, TransactionModes};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::transaction::transaction_modes;
@@ -9,14 +9,14 @@ use crate::error::{Error, Result};
 /// After SET.
 pub(super) fn set(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.accept_all(&["session", "characteristics", "as", "transaction"]) {
-        return transaction_modes(cursor).map(Body::SetSessionCharacteristics);
+        return some_modes(cursor).map(Body::SetSessionCharacteristics);
     }
     if cursor.is("transaction") && !followed_by_assignment(cursor) {
         cursor.advance();
         if cursor.is("snapshot") {
             return Err(Error::unsupported("SET TRANSACTION SNAPSHOT").at(cursor.at()));
         }
-        return transaction_modes(cursor).map(Body::SetTransaction);
+        return some_modes(cursor).map(Body::SetTransaction);
     }
     let local = cursor.accept("local");
     if !local
@@ -50,6 +50,11 @@ pub(super) fn set(cursor: &mut Cursor<'_>) -> Result<Body> {
         (name, value(cursor)?)
     };
     Ok(Body::Set { name, value, local })
+}
+
+/// The modes of a transaction, at least one.
+fn some_modes(cursor: &mut Cursor<'_>) -> Result<TransactionModes> {
+    if cursor.is_at_end() { Err(cursor.error()) } else { transaction_modes(cursor) }
 }
 
 fn followed_by_assignment(cursor: &Cursor<'_>) -> bool {

@@ -91,6 +91,10 @@ fn clauses_that_are_not_implemented_are_refused_by_name() {
         ("select ((1, 2)).f", "a field of a composite value"),
         ("grant select on t to u", "GRANT"),
         ("set role x", "SET ROLE"),
+        ("create table t (a int, exclude using gist (a with =))", "EXCLUDE"),
+        ("create table t (exclude (a with =))", "EXCLUDE"),
+        ("alter table t add exclude (a with =)", "EXCLUDE"),
+        ("select substring('abc' || 'd' similar 'a%' escape '#')", "SUBSTRING with SIMILAR"),
         ("prepare transaction 'x'", "PREPARE TRANSACTION"),
     ] {
         let found = error(sql);
@@ -285,4 +289,77 @@ fn commands_that_are_parsed_by_hand() {
 #[test]
 fn a_part_of_an_expression_is_small() {
     assert!(size_of::<super::ast::Expr>() <= 72, "{} bytes", size_of::<super::ast::Expr>());
+}
+
+/// Pieces of a string with white space and comments between them, and what they mean, from one number.
+fn pieced(seed: u64) -> (String, String) {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+    let mut below = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % bound as u64) as usize
+    };
+    let forms = ["", "E", "e", "U&", "N"];
+    let form = forms[below(forms.len())];
+    let plain = ["a", " ", "--", "\n", "/*", "é", "\"", "$$", "b;", "u"];
+    let mut text = format!("{form}'");
+    let mut value = String::new();
+    for piece in 0..=below(4) {
+        if piece > 0 {
+            text.push('\'');
+            for _ in 0..below(3) {
+                text.push_str([" ", "\t", "-- it's\n", "--''\n", "-- \"a\\'\r"][below(5)]);
+            }
+            text.push_str(["\n", "\r\n", " -- don't\n", "\n\n"][below(4)]);
+            for _ in 0..below(3) {
+                text.push_str([" ", "\n", "--'--\n", "-- \\\n"][below(4)]);
+            }
+            text.push('\'');
+        }
+        for _ in 0..below(5) {
+            let (written, meant) = match (below(4), form) {
+                (0, _) => ("''", "'"),
+                (1, "E" | "e") => [("\\'", "'"), ("\\\\", "\\"), ("\\n", "\n"), ("\\u0041", "A")][below(4)],
+                (1, "U&") => [("\\0041", "A"), ("\\\\", "\\"), ("\\+000042", "B")][below(3)],
+                _ => {
+                    let plain = plain[below(plain.len())];
+                    (plain, plain)
+                }
+            };
+            text.push_str(written);
+            value.push_str(meant);
+        }
+    }
+    text.push('\'');
+    (text, value)
+}
+
+#[test]
+fn strings_in_pieces_mean_what_was_put_into_them() {
+    for seed in 0..5000 {
+        let (text, value) = pieced(seed);
+        let statements = parse(&format!("select {text} as x, 1"))
+            .unwrap_or_else(|error| panic!("seed {seed}: {text}: {} {}", error.sqlstate, error.message));
+        let Body::Query(query) = &statements[0].body else { panic!() };
+        let QueryBody::Select(select) = &query.body else { panic!() };
+        let Some(SelectItem::Expr { expr, .. }) = select.items.first() else { panic!() };
+        let kind = match &expr.kind {
+            ExprKind::Cast { operand, .. } => &operand.kind,
+            kind => kind,
+        };
+        assert!(matches!(kind, ExprKind::String(read) if *read == value), "seed {seed}: {text}: {kind:?}");
+    }
+}
+
+#[test]
+fn what_stands_behind_strings_is_read_once() {
+    // Neither deep nor long: each of them looks at no more than what stands behind it.
+    for sql in [
+        format!("select {}", "U&'a' ".repeat(100_000)),
+        format!("select {}", "U&'a' UESCAPE ".repeat(100_000)),
+        format!("select {}", "U&\"a\" ".repeat(100_000)),
+    ] {
+        assert!(error(&sql).starts_with("42601"));
+    }
 }

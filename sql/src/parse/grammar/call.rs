@@ -3,7 +3,7 @@
 use super::super::ast::{Expr, ExprKind, Function, Name, QualifiedName};
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
-use super::expression::{expression, expressions, restricted};
+use super::expression::{expression, expressions, restricted, up_to_similar};
 use super::query::order_by;
 use super::types::type_name;
 use crate::error::{Error, Result};
@@ -81,7 +81,15 @@ pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
     };
     match word {
         "cast" => return cast(cursor, at),
-        "coalesce" | "greatest" | "least" | "nullif" => {
+        "nullif" => {
+            cursor.expect_symbol("(")?;
+            let left = expression(cursor)?;
+            cursor.expect_symbol(",")?;
+            let right = expression(cursor)?;
+            cursor.expect_symbol(")")?;
+            return Ok(unqualified(vec![left, right]));
+        }
+        "coalesce" | "greatest" | "least" => {
             cursor.expect_symbol("(")?;
             let arguments = expressions(cursor)?;
             cursor.expect_symbol(")")?;
@@ -98,6 +106,8 @@ pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
         }
         "extract" | "overlay" | "position" | "substring" | "trim" => {}
         "collation" => return Err(Error::unsupported("COLLATION FOR").at(at)),
+        "current_catalog" | "current_date" | "current_role" | "current_schema" | "current_user"
+        | "session_user" | "user" => return Ok(unqualified(Vec::new())),
         _ if cursor.is_symbol("(") => return Err(Error::unsupported(word.to_uppercase()).at(at)),
         _ => return Ok(unqualified(Vec::new())),
     }
@@ -159,8 +169,14 @@ fn overlay(cursor: &mut Cursor<'_>, in_words: &mut bool) -> Result<Vec<Expr>> {
 
 /// `SUBSTRING(x FROM a FOR b)`, in either order, or with commas.
 fn substring(cursor: &mut Cursor<'_>, in_words: &mut bool) -> Result<Vec<Expr>> {
-    let mut arguments = vec![expression(cursor)?];
-    cursor.refuse(&["similar"])?;
+    let mut arguments = vec![up_to_similar(cursor)?];
+    if cursor.is("similar") {
+        let at = cursor.advance().at;
+        expression(cursor)?;
+        cursor.expect("escape")?;
+        expression(cursor)?;
+        return Err(Error::unsupported("SUBSTRING with SIMILAR").at(at));
+    }
     *in_words = cursor.is("from") || cursor.is("for");
     if cursor.accept_symbol(",") {
         arguments.extend(expressions(cursor)?);

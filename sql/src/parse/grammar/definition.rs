@@ -110,9 +110,7 @@ fn create_table(cursor: &mut Cursor<'_>) -> Result<Body> {
     if !cursor.is_symbol(")") {
         loop {
             match cursor.keyword() {
-                "constraint" | "unique" | "primary" | "check" | "foreign" | "exclude" => {
-                    of_table.push(table_constraint(cursor)?);
-                }
+                _ if begins_constraint(cursor, 0) => of_table.push(table_constraint(cursor)?),
                 "like" => return Err(cursor.unsupported("LIKE in CREATE TABLE")),
                 _ => columns.push(column(cursor, &mut keys)?),
             }
@@ -289,6 +287,16 @@ fn deferral(cursor: &mut Cursor<'_>) -> Result<bool> {
     Ok(cursor.accept_all(&["not", "deferrable"]) || cursor.accept_all(&["initially", "immediate"]))
 }
 
+/// Whether a constraint of a table begins with the token `ahead` of the next; EXCLUDE may be a column's name.
+fn begins_constraint(cursor: &Cursor<'_>, ahead: usize) -> bool {
+    let behind = cursor.peek_at(ahead.saturating_add(1));
+    match cursor.peek_at(ahead).keyword {
+        "constraint" | "unique" | "primary" | "check" | "foreign" => true,
+        "exclude" => behind.keyword == "using" || behind.is_symbol("("),
+        _ => false,
+    }
+}
+
 fn table_constraint(cursor: &mut Cursor<'_>) -> Result<KeyDefinition> {
     let at = cursor.at();
     let name = if cursor.accept("constraint") { Some(cursor.name()?) } else { None };
@@ -311,7 +319,7 @@ fn table_constraint(cursor: &mut Cursor<'_>) -> Result<KeyDefinition> {
 fn create_index(cursor: &mut Cursor<'_>, unique: bool) -> Result<Body> {
     cursor.accept("concurrently");
     let if_not_exists = cursor.accept_all(&["if", "not", "exists"]);
-    let name = if cursor.is("on") { None } else { Some(cursor.name()?) };
+    let name = if cursor.is("on") && !if_not_exists { None } else { Some(cursor.name()?) };
     cursor.expect("on")?;
     cursor.accept("only");
     let table = cursor.qualified_name()?;
@@ -365,12 +373,7 @@ pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
     cursor.accept("only");
     let table = cursor.qualified_name()?;
     cursor.accept_symbol("*");
-    let constraint = cursor.is("add")
-        && matches!(
-            cursor.peek_at(1).keyword,
-            "constraint" | "unique" | "primary" | "check" | "foreign" | "exclude"
-        );
-    if !constraint {
+    if !cursor.is("add") || !begins_constraint(cursor, 1) {
         return Err(unsupported_action(cursor));
     }
     cursor.advance();

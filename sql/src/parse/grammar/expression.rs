@@ -48,7 +48,10 @@ pub(super) enum Level {
 enum Form {
     /// Everything.
     Whole,
-    /// No AND, OR, NOT, IS NULL, IN, LIKE, BETWEEN: where a keyword would not be told from a clause that follows.
+    /// The same up to SIMILAR without TO.
+    UpToSimilar,
+    /// No AND, OR, NOT, IS NULL, IN, LIKE, BETWEEN, AT TIME ZONE, COLLATE: where a keyword would not be told from a
+    /// clause that follows.
     Restricted,
 }
 
@@ -65,6 +68,11 @@ pub(in super::super) fn expressions(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>
 /// An expression as DEFAULT, BETWEEN and POSITION take it.
 pub(super) fn restricted(cursor: &mut Cursor<'_>) -> Result<Expr> {
     climb(cursor, Level::Or, Form::Restricted)
+}
+
+/// The expression that SIMILAR may follow in SUBSTRING.
+pub(super) fn up_to_similar(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    climb(cursor, Level::Or, Form::UpToSimilar)
 }
 
 /// Goes on with an expression whose first operand is read.
@@ -104,7 +112,7 @@ fn operand(cursor: &mut Cursor<'_>, level: Level, form: Form) -> Result<Expr> {
 fn prefixed(cursor: &mut Cursor<'_>, form: Form) -> Result<Expr> {
     let token = *cursor.peek();
     let at = token.at;
-    if token.keyword == "not" && form == Form::Whole {
+    if token.keyword == "not" && form != Form::Restricted {
         cursor.advance();
         let inner = operand(cursor, Level::Not, form)?;
         return Ok(ExprKind::Not(Box::new(inner)).at(at));
@@ -119,6 +127,7 @@ fn prefixed(cursor: &mut Cursor<'_>, form: Form) -> Result<Expr> {
             cursor.advance();
             (Operator { name: known(token.text), at }, Level::Sign)
         }
+        "=>" => return Err(cursor.error()),
         _ => match infix_operator(cursor)? {
             (operator, Level::Other) => (operator, Level::Other),
             _ => return Err(cursor.error_at(&token)),
@@ -189,9 +198,7 @@ fn level_of_next(cursor: &Cursor<'_>, form: Form) -> Option<Level> {
         Kind::Symbol if token.text == "::" => Level::Cast,
         Kind::Word => match token.keyword {
             "operator" if cursor.peek_at(1).is_symbol("(") => Level::Other,
-            "at" if cursor.peek_at(1).keyword == "time" => Level::Zone,
-            "collate" => Level::Collation,
-            "is" if form == Form::Whole => Level::Is,
+            "is" if form != Form::Restricted => Level::Is,
             "is" => {
                 let ahead = usize::from(cursor.peek_at(1).keyword == "not").saturating_add(1);
                 if cursor.peek_at(ahead).keyword != "distinct" {
@@ -200,6 +207,9 @@ fn level_of_next(cursor: &Cursor<'_>, form: Form) -> Option<Level> {
                 Level::Is
             }
             _ if form == Form::Restricted => return None,
+            "at" if cursor.peek_at(1).keyword == "time" => Level::Zone,
+            "collate" => Level::Collation,
+            "similar" if form == Form::UpToSimilar && cursor.peek_at(1).keyword != "to" => return None,
             "or" => Level::Or,
             "and" => Level::And,
             "isnull" | "notnull" => Level::Is,

@@ -2,6 +2,7 @@
 
 use super::super::ast::{Alias, ExprKind, JoinCondition, JoinKind, TableExpr};
 use super::super::cursor::Cursor;
+use super::super::keyword::Category;
 use super::call;
 use super::expression::expression;
 use super::primary::{Parenthesised, parenthesised};
@@ -92,7 +93,9 @@ fn table(cursor: &mut Cursor<'_>) -> Result<TableExpr> {
     }
     let only = cursor.accept("only");
     let between = only && cursor.accept_symbol("(");
-    let is_function = cursor.peek_at(1).is_symbol("(");
+    let token = *cursor.peek();
+    let may_be_called = matches!(token.category, Category::Unreserved | Category::FunctionName);
+    let is_function = may_be_called && cursor.peek_at(1).is_symbol("(");
     let name = if is_function {
         super::super::ast::QualifiedName { schema: None, name: cursor.label()? }
     } else {
@@ -101,7 +104,7 @@ fn table(cursor: &mut Cursor<'_>) -> Result<TableExpr> {
     if between {
         cursor.expect_symbol(")")?;
     }
-    if !only && cursor.is_symbol("(") {
+    if !only && (may_be_called || name.schema.is_some()) && cursor.is_symbol("(") {
         let name_at = name.schema.as_ref().unwrap_or(&name.name).at;
         let call = call::call(cursor, name, name_at)?;
         return function(cursor, call.kind, name_at);

@@ -183,10 +183,14 @@ fn tables(cursor: &mut Cursor<'_>) -> Result<Vec<TableExpr>> {
     cursor.list(table_expr)
 }
 
-/// `ONLY t AS a`
+/// `ONLY t AS a`, `ONLY (t) AS a`
 fn changed_table(cursor: &mut Cursor<'_>) -> Result<(QualifiedName, Option<Name>)> {
     let only = cursor.accept("only");
+    let between = only && cursor.accept_symbol("(");
     let table = cursor.qualified_name()?;
+    if between {
+        cursor.expect_symbol(")")?;
+    }
     if !only {
         cursor.accept_symbol("*");
     }

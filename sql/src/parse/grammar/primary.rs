@@ -61,10 +61,7 @@ fn parameter(cursor: &mut Cursor<'_>) -> Result<usize> {
     let token = cursor.advance();
     let digits = token.text.trim_start_matches('$');
     match digits.parse::<usize>() {
-        Ok(number) if (1..=65_535).contains(&number) => {
-            cursor.parameters = cursor.parameters.max(number);
-            Ok(number)
-        }
+        Ok(number) if (1..=65_535).contains(&number) => Ok(number),
         _ => Err(Error::new("42P02", format!("there is no parameter ${digits}")).at(token.at)),
     }
 }

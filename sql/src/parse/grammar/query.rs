@@ -268,19 +268,31 @@ fn group_by(cursor: &mut Cursor<'_>) -> Result<Option<Vec<Expr>>> {
         cursor.advance();
         return Ok(Some(Vec::new()));
     }
-    cursor
-        .list(|cursor| {
-            let opens = cursor.peek_at(1).is_symbol("(");
-            match cursor.keyword() {
-                word @ ("rollup" | "cube") if opens => Err(cursor.unsupported(word.to_uppercase())),
-                "grouping" if cursor.peek_at(1).keyword == "sets" => Err(cursor.unsupported("GROUPING SETS")),
-                _ if cursor.is_symbol("(") && cursor.peek_at(1).is_symbol(")") => {
-                    Err(cursor.unsupported("GROUPING SETS"))
-                }
-                _ => expression(cursor),
+    let mut keys = Vec::new();
+    let items = cursor.list(|cursor| {
+        let opens = cursor.peek_at(1).is_symbol("(");
+        let is_plain = !cursor.is("row");
+        match cursor.keyword() {
+            word @ ("rollup" | "cube") if opens => Err(cursor.unsupported(word.to_uppercase())),
+            "grouping" if cursor.peek_at(1).keyword == "sets" => Err(cursor.unsupported("GROUPING SETS")),
+            _ if cursor.is_symbol("(") && cursor.peek_at(1).is_symbol(")") => {
+                Err(cursor.unsupported("GROUPING SETS"))
             }
-        })
-        .map(Some)
+            _ => Ok((expression(cursor)?, is_plain)),
+        }
+    })?;
+    for (item, is_plain) in items {
+        if is_plain { put_keys(item, &mut keys) } else { keys.push(item) }
+    }
+    Ok(Some(keys))
+}
+
+/// `(a, b)` groups by a and by b.
+fn put_keys(item: Expr, keys: &mut Vec<Expr>) {
+    match item.kind {
+        ExprKind::Row(items) => items.into_iter().for_each(|item| put_keys(item, keys)),
+        kind => keys.push(Expr { kind, at: item.at }),
+    }
 }
 
 /// The columns of SELECT or RETURNING.
@@ -383,7 +395,10 @@ fn limit(cursor: &mut Cursor<'_>) -> Result<Option<Expr>> {
     let count = match cursor.accept_one_of(&["row", "rows"]) {
         Some(_) => ExprKind::Number("1".into()).at(at),
         None => {
-            let count = primary(cursor)?;
+            let count = match signed_number(cursor)? {
+                Some(number) => number.at(at),
+                None => primary(cursor)?,
+            };
             if cursor.accept_one_of(&["row", "rows"]).is_none() {
                 return Err(cursor.error());
             }
@@ -395,6 +410,22 @@ fn limit(cursor: &mut Cursor<'_>) -> Result<Option<Expr>> {
     }
     cursor.expect("only")?;
     Ok(Some(count))
+}
+
+/// `+1`, `-1`, or nothing.
+fn signed_number(cursor: &mut Cursor<'_>) -> Result<Option<ExprKind>> {
+    let sign = if cursor.accept_symbol("-") {
+        "-"
+    } else if cursor.accept_symbol("+") {
+        ""
+    } else {
+        return Ok(None);
+    };
+    if cursor.peek().kind != Kind::Number {
+        return Err(cursor.error());
+    }
+    let number = format!("{sign}{}", cursor.advance().text);
+    Ok(Some(ExprKind::Number(number.into())))
 }
 
 /// FOR UPDATE and its like, as many as there are.
