@@ -7,6 +7,8 @@
 //! a EXCEPT b EXCEPT c          a without Append(b, c)
 //! a INTERSECT b INTERSECT c    a balanced tree
 //! ```
+//!
+//! All of it where the types stay the same from one operation to the next; each change of them begins anew.
 
 use expr::casts::CastContext;
 use expr::{Type, resolve};
@@ -26,48 +28,29 @@ impl Binder<'_> {
         rest: &[SetBranch],
         lateral: bool,
     ) -> Result<BoundQuery> {
-        let mut left = self.query_body(first, lateral)?;
+        let left = self.query_body(first, lateral)?;
         let mut depth = budget::measure(&left.node).0;
-        let alike = |one: &SetBranch, next: &SetBranch| {
-            one.kind == next.kind && (one.all == next.all || one.kind == SetOperationKind::Union)
-        };
-        for run in rest.chunk_by(alike) {
-            let mut inputs = Vec::with_capacity(run.len());
-            for branch in run {
-                let right = self.query_body(&branch.body, lateral)?;
-                depth = depth.max(budget::measure(&right.node).0);
-                inputs.push(right);
+        let mut run = Run::new(left);
+        for branch in rest {
+            let right = self.query_body(&branch.body, lateral)?;
+            let types = run.common_types(branch.kind, &right)?;
+            if !run.takes(branch, &types) {
+                // Each run adds at most two nodes above its inputs, or as many as a balanced tree has levels.
+                depth = depth.saturating_add(2);
+                budget::check_depth(depth)?;
+                run = Run::new(self.run_of_operations(run)?);
             }
-            // Each run adds at most two nodes above its inputs, or as many as a balanced tree has levels.
-            depth = depth.saturating_add(2);
-            budget::check_depth(depth)?;
-            left = self.run_of_operations(left, inputs, run)?;
+            depth = depth.max(budget::measure(&right.node).0);
+            run.push(branch, right, types);
         }
-        Ok(left)
+        budget::check_depth(depth.saturating_add(2))?;
+        self.run_of_operations(run)
     }
 
-    /// Operations of one kind.
-    fn run_of_operations(
-        &mut self,
-        mut left: BoundQuery,
-        mut inputs: Vec<BoundQuery>,
-        run: &[SetBranch],
-    ) -> Result<BoundQuery> {
-        let Some(operation) = run.first() else { return Err(Error::internal("an operation without inputs")) };
-        let word = operation.kind.keyword();
-        let mut types = left.node.types();
-        for right in &inputs {
-            if right.columns.len() != types.len() {
-                let message = format!("each {word} query must have the same number of columns");
-                let at = right.columns.first().map_or(0, |column| column.at);
-                return Err(Error::new("42601", message).at(at));
-            }
-            for ((own, other), column) in types.iter_mut().zip(right.node.types()).zip(&right.columns) {
-                let common =
-                    resolve::common_type(word, &[own.kind, other.kind]).map_err(placed(column.at))?;
-                *own = if *own == other && own.kind == common { *own } else { Type::plain(common) };
-            }
-        }
+    /// Operations of one kind over one list of types.
+    fn run_of_operations(&mut self, run: Run<'_>) -> Result<BoundQuery> {
+        let Run { mut left, mut inputs, types, branches } = run;
+        let Some(operation) = branches.first() else { return Ok(left) };
         for input in std::iter::once(&mut left).chain(&mut inputs) {
             self.retype_all(input, &types)?;
         }
@@ -75,7 +58,7 @@ impl Binder<'_> {
         let mut nodes: Vec<Node> = vec![left.node];
         nodes.extend(inputs.into_iter().map(|input| input.node));
         let node = match operation.kind {
-            SetOperationKind::Union => union(nodes, run),
+            SetOperationKind::Union => union(nodes, &branches),
             SetOperationKind::Intersect => intersection(nodes, operation.all),
             SetOperationKind::Except => {
                 let right = append(nodes.split_off(1));
@@ -99,6 +82,55 @@ impl Binder<'_> {
     }
 }
 
+/// Operations that become one node.
+///
+/// Each operation has types of its own, those of its two sides, and what it makes distinct or takes away it compares
+/// as these. So a run ends where the types change: what it has made is cast only then.
+struct Run<'a> {
+    left: BoundQuery,
+    inputs: Vec<BoundQuery>,
+    /// Of what the run makes.
+    types: Vec<Type>,
+    branches: Vec<&'a SetBranch>,
+}
+
+impl<'a> Run<'a> {
+    fn new(left: BoundQuery) -> Self {
+        let types = left.node.types();
+        Self { left, inputs: Vec::new(), types, branches: Vec::new() }
+    }
+
+    /// The types of what an operation makes of the run and `right`.
+    fn common_types(&self, kind: SetOperationKind, right: &BoundQuery) -> Result<Vec<Type>> {
+        let word = kind.keyword();
+        if right.columns.len() != self.types.len() {
+            let message = format!("each {word} query must have the same number of columns");
+            let at = right.columns.first().map_or(0, |column| column.at);
+            return Err(Error::new("42601", message).at(at));
+        }
+        let pairs = self.types.iter().zip(right.node.types()).zip(&right.columns);
+        let common = pairs.map(|((own, other), column)| {
+            let common = resolve::common_type(word, &[own.kind, other.kind]).map_err(placed(column.at))?;
+            Ok(if *own == other && own.kind == common { *own } else { Type::plain(common) })
+        });
+        common.collect()
+    }
+
+    /// Whether the operation can be one of the run's.
+    fn takes(&self, branch: &SetBranch, types: &[Type]) -> bool {
+        let Some(last) = self.branches.last() else { return true };
+        let alike =
+            last.kind == branch.kind && (last.all == branch.all || branch.kind == SetOperationKind::Union);
+        alike && self.types.iter().zip(types).all(|(own, next)| own.kind == next.kind)
+    }
+
+    fn push(&mut self, branch: &'a SetBranch, right: BoundQuery, types: Vec<Type>) {
+        self.branches.push(branch);
+        self.inputs.push(right);
+        self.types = types;
+    }
+}
+
 /// The rows of all of these.
 fn append(mut inputs: Vec<Node>) -> Node {
     if inputs.len() == 1
@@ -110,8 +142,8 @@ fn append(mut inputs: Vec<Node>) -> Node {
 }
 
 /// What stands up to the last UNION without ALL is made distinct there; the rest follows as it is.
-fn union(mut inputs: Vec<Node>, run: &[SetBranch]) -> Node {
-    let Some(last) = run.iter().rposition(|branch| !branch.all) else { return append(inputs) };
+fn union(mut inputs: Vec<Node>, branches: &[&SetBranch]) -> Node {
+    let Some(last) = branches.iter().rposition(|branch| !branch.all) else { return append(inputs) };
     let rest = inputs.split_off(last.saturating_add(2).min(inputs.len()));
     let distinct = Node::Distinct(Distinct { input: Box::new(append(inputs)), on: None });
     append(std::iter::once(distinct).chain(rest).collect())
