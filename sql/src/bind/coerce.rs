@@ -18,13 +18,24 @@ pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
 
 impl Binder<'_> {
     /// The value of `$number`.
-    pub(super) fn parameter(&mut self, number: usize) -> Expr {
+    pub(super) fn parameter(&mut self, number: usize, at: usize) -> Result<Expr> {
+        if !self.has_parameters {
+            return Err(Error::new("42P02", format!("there is no parameter ${number}")).at(at));
+        }
         let index = number.saturating_sub(1);
         if self.parameters.len() <= index {
             self.parameters.resize(index.saturating_add(1), None);
         }
         let kind = self.parameters.get(index).copied().flatten().unwrap_or(TypeKind::Unknown);
-        Expr::Parameter { index, ty: kind.into() }
+        Ok(Expr::Parameter { index, ty: kind.into() })
+    }
+
+    /// What is bound where no parameter can be meant.
+    pub(super) fn without_parameters<T>(&mut self, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let had = std::mem::replace(&mut self.has_parameters, false);
+        let bound = bind(self);
+        self.has_parameters = had;
+        bound
     }
 
     /// The expression as a value of the type.

@@ -8,6 +8,9 @@ use super::coerce::{number, placed};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, PatternForm};
 
+/// How many fields rows may have of which one is asked to come before the other: each adds a level.
+const ORDERED_FIELDS_MAX: usize = 100;
+
 impl Binder<'_> {
     /// The expression over the row of the level at hand. Its type may still be open (a literal, NULL, a parameter).
     pub(super) fn expression(&mut self, expr: &ast::Expr) -> Result<Expr> {
@@ -16,7 +19,7 @@ impl Binder<'_> {
         match &expr.kind {
             ExprKind::Column(names) => self.column(names),
             ExprKind::TableWildcard(_) => Err(Error::unsupported("a whole row as a value").at(at)),
-            ExprKind::Parameter(number) => Ok(self.parameter(*number)),
+            ExprKind::Parameter(number) => self.parameter(*number, at),
             ExprKind::Number(text) => number(text, at),
             ExprKind::String(text) => Ok(Expr::literal(text.as_str(), TypeKind::Unknown)),
             ExprKind::Bool(value) => Ok(Expr::literal(*value, TypeKind::Bool)),
@@ -156,6 +159,12 @@ impl Binder<'_> {
         if lefts.len() != rights.len() {
             return Err(Error::new("42601", "unequal number of entries in row expressions").at(operator.at));
         }
+        if lefts.is_empty() {
+            return Err(Error::new("0A000", "cannot compare rows of zero length").at(operator.at));
+        }
+        if matches!(operator.name.as_ref(), "<" | "<=" | ">" | ">=") {
+            return self.row_order(operator, lefts, rights);
+        }
         let mut parts = Vec::with_capacity(lefts.len());
         for (left, right) in lefts.iter().zip(rights) {
             parts.push(self.binary(operator, left, right)?);
@@ -165,6 +174,44 @@ impl Binder<'_> {
             "<>" => Ok(Expr::Or(parts)),
             _ => Err(Error::unsupported("a row compared otherwise than by = or <>").at(operator.at)),
         }
+    }
+
+    /// `(a, b) < (c, d)`: `a < c OR a = c AND b < d`.
+    fn row_order(
+        &mut self,
+        operator: &ast::Operator,
+        lefts: &[ast::Expr],
+        rights: &[ast::Expr],
+    ) -> Result<Expr> {
+        let is_row = |expr: &ast::Expr| matches!(expr.kind, ExprKind::Row(_));
+        if lefts.iter().chain(rights).any(is_row) {
+            return Err(Error::unsupported("a row within a row that is compared").at(operator.at));
+        }
+        if lefts.len() > ORDERED_FIELDS_MAX {
+            let what = format!("an order of rows of more than {ORDERED_FIELDS_MAX} fields");
+            return Err(Error::unsupported(what).at(operator.at));
+        }
+        let strict = operator.name.get(..1).unwrap_or_default();
+        let last = lefts.len().saturating_sub(1);
+        let mut tests = Vec::with_capacity(lefts.len());
+        for (place, (left, right)) in lefts.iter().zip(rights).enumerate() {
+            let l = (self.expression(left)?, left.at);
+            let r = (self.expression(right)?, right.at);
+            if place == last {
+                tests.push((self.operator(&operator.name, Some(l), r, operator.at)?, None));
+                continue;
+            }
+            self.budget.take_copy(&l.0)?;
+            self.budget.take_copy(&r.0)?;
+            let before = self.operator(strict, Some(l.clone()), r.clone(), operator.at)?;
+            tests.push((before, Some(self.operator("=", Some(l), r, operator.at)?)));
+        }
+        let mut tests = tests.into_iter().rev();
+        let Some((mut whole, _)) = tests.next() else { return Err(Error::internal("rows without fields")) };
+        for (before, equal) in tests {
+            whole = Expr::Or(vec![before, Expr::And(equal.into_iter().chain([whole]).collect())]);
+        }
+        Ok(whole)
     }
 
     fn conditions(&mut self, items: &[ast::Expr], clause: &str) -> Result<Vec<Expr>> {
@@ -178,10 +225,12 @@ impl Binder<'_> {
 
     fn is_null(&mut self, operand: &ast::Expr, negated: bool) -> Result<Expr> {
         if let ExprKind::Row(items) = &operand.kind {
-            // Of a row: whether all of its fields are (not) NULL.
+            // Of a row: whether all of its fields are (not) NULL. A field that is a row itself is not, whatever is in it.
             let mut parts = Vec::with_capacity(items.len());
             for item in items {
-                parts.push(self.is_null(item, negated)?);
+                let part = self.is_null(item, negated)?;
+                let is_row = matches!(item.kind, ExprKind::Row(_));
+                parts.push(if is_row { Expr::literal(negated, TypeKind::Bool) } else { part });
             }
             return Ok(Expr::all(parts));
         }
@@ -190,6 +239,15 @@ impl Binder<'_> {
     }
 
     fn is_distinct(&mut self, left: &ast::Expr, right: &ast::Expr, negated: bool, at: usize) -> Result<Expr> {
+        if let (ExprKind::Row(lefts), ExprKind::Row(rights)) = (&left.kind, &right.kind) {
+            if lefts.len() != rights.len() {
+                return Err(Error::new("42601", "unequal number of entries in row expressions").at(at));
+            }
+            let pairs = lefts.iter().zip(rights);
+            let parts = pairs.map(|(left, right)| self.is_distinct(left, right, negated, at));
+            let parts: Vec<Expr> = parts.collect::<Result<_>>()?;
+            return Ok(if negated { Expr::all(parts) } else { Expr::Or(parts) });
+        }
         let bound_left = self.expression(left)?;
         let bound_right = self.expression(right)?;
         let call = self.operator("=", Some((bound_left, left.at)), (bound_right, right.at), at)?;
@@ -363,8 +421,9 @@ impl Binder<'_> {
         use super::level::{Clause, Level};
         use super::scope::Scope;
         let level = Level::query(Scope::default(), Clause::plain("DEFAULT expressions"), false);
-        let before = self.parameters.len();
-        let (bound, level) = self.at_level(level, |binder| binder.expression(expr)).map_err(|error| {
+        let bound =
+            self.without_parameters(|binder| binder.at_level(level, |binder| binder.expression(expr)));
+        let (bound, level) = bound.map_err(|error| {
             let is_column = error.sqlstate == "42703" || error.sqlstate == "42P01";
             if is_column {
                 let message = "cannot use column reference in DEFAULT expression";
@@ -374,9 +433,6 @@ impl Binder<'_> {
         })?;
         if !level.subqueries.is_empty() {
             return Err(Error::new("0A000", "cannot use subquery in DEFAULT expression").at(expr.at));
-        }
-        if self.parameters.len() > before {
-            return Err(Error::new("42P02", "there is no parameter $1").at(expr.at));
         }
         Ok(bound)
     }
@@ -402,10 +458,7 @@ impl Binder<'_> {
             None => Ok(Expr::Literal { value: Datum::Null, ty: column.ty }),
             Some(sql) => {
                 let parsed = crate::parse::parse_expression(sql)?;
-                let parameters = std::mem::take(&mut self.parameters);
-                let bound = self.default_expression(&parsed, column.ty, &column.name);
-                self.parameters = parameters;
-                bound
+                self.default_expression(&parsed, column.ty, &column.name)
             }
         }
     }

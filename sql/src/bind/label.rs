@@ -1,21 +1,24 @@
 //! The names of result columns, as PostgreSQL chooses them (`FigureColname`).
 
+use std::collections::HashMap;
+
 use expr::TypeKind;
 
-use crate::parse::ast::{Expr, ExprKind, Query, QueryBody, SelectItem};
+use crate::parse::ast::{Expr, ExprKind};
 
-/// The name of a column that was given none.
-pub(super) fn label(expr: &Expr) -> String {
-    figure(expr).map_or_else(|| "?column?".to_owned(), |(name, _)| name)
+/// The name of a column that was given none. `subqueries` are the names of the columns of those that stand in it, by
+/// their places.
+pub(super) fn label(expr: &Expr, subqueries: &HashMap<usize, String>) -> String {
+    figure(expr, subqueries).map_or_else(|| "?column?".to_owned(), |(name, _)| name)
 }
 
 /// A name, and whether it is a strong one: a cast's type names the column only if nothing better does.
-fn figure(expr: &Expr) -> Option<(String, bool)> {
+fn figure(expr: &Expr, subqueries: &HashMap<usize, String>) -> Option<(String, bool)> {
     let strong = |name: &str| Some((name.to_owned(), true));
     match &expr.kind {
         ExprKind::Column(names) => names.last().map(|name| (name.value.clone(), true)),
         ExprKind::Function(call) => strong(call.label.unwrap_or(&call.name.name.value)),
-        ExprKind::Cast { operand, ty, .. } => match figure(operand) {
+        ExprKind::Cast { operand, ty, .. } => match figure(operand, subqueries) {
             Some((name, true)) => Some((name, true)),
             _ => {
                 let kind = TypeKind::from_name(&ty.name);
@@ -23,30 +26,18 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
                 Some((name, false))
             }
         },
-        ExprKind::Case { otherwise, .. } => match otherwise.as_deref().and_then(figure) {
-            Some((name, true)) => Some((name, true)),
-            _ => Some(("case".to_owned(), false)),
-        },
-        ExprKind::Collate { operand, .. } => figure(operand),
-        ExprKind::Subscript { array, .. } => figure(array),
+        ExprKind::Case { otherwise, .. } => {
+            match otherwise.as_deref().and_then(|otherwise| figure(otherwise, subqueries)) {
+                Some((name, true)) => Some((name, true)),
+                _ => Some(("case".to_owned(), false)),
+            }
+        }
+        ExprKind::Collate { operand, .. } => figure(operand, subqueries),
+        ExprKind::Subscript { array, .. } => figure(array, subqueries),
         ExprKind::Exists(_) => strong("exists"),
         ExprKind::ArrayQuery(_) | ExprKind::Array(_) => strong("array"),
         ExprKind::Row(_) => strong("row"),
-        ExprKind::Subquery(query) => of_query(query),
+        ExprKind::Subquery(_) => subqueries.get(&expr.at).map(|name| (name.clone(), true)),
         _ => None,
-    }
-}
-
-/// The name of a subquery's only column.
-fn of_query(query: &Query) -> Option<(String, bool)> {
-    match &query.body {
-        QueryBody::Select(select) => match select.items.first()? {
-            SelectItem::Expr { alias: Some(alias), .. } => Some((alias.value.clone(), true)),
-            SelectItem::Expr { expr, alias: None } => figure(expr).map(|(name, _)| (name, true)),
-            SelectItem::Wildcard { .. } | SelectItem::TableWildcard(_) => None,
-        },
-        QueryBody::Query(query) => of_query(query),
-        QueryBody::Values(_) => Some(("column1".to_owned(), true)),
-        QueryBody::SetOperation { .. } => None,
     }
 }

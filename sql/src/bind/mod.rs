@@ -41,6 +41,7 @@ mod written;
 
 use expr::{Expr, SessionContext, Type, TypeKind};
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::{CatalogSnapshot, SearchPath, TableDescriptor};
@@ -61,15 +62,20 @@ pub struct SessionSettings<'a> {
     pub context: &'a SessionContext,
 }
 
-/// Binds a statement. `declared` are the types of `$1`, `$2` … that the client gave; the others are inferred.
+/// Binds a statement. `declared` are the types of `$1`, `$2` … that the client gave; the others are inferred. `None`: it
+/// has no parameters.
 pub fn bind(
     statement: &Statement,
     catalog: &CatalogSnapshot,
     settings: &SessionSettings<'_>,
-    declared: &[Option<TypeKind>],
+    declared: Option<&[Option<TypeKind>]>,
 ) -> Result<Bound> {
     let mut binder = Binder::new(catalog, settings);
-    binder.parameters = declared.iter().map(|kind| kind.filter(|kind| *kind != TypeKind::Unknown)).collect();
+    if let Some(declared) = declared {
+        let known = declared.iter().map(|kind| kind.filter(|kind| *kind != TypeKind::Unknown));
+        binder.parameters = known.collect();
+        binder.has_parameters = true;
+    }
     let (plan, columns) = binder.statement(&statement.body)?;
     binder.finish(plan, columns)
 }
@@ -91,6 +97,10 @@ struct Binder<'a> {
     settings: &'a SessionSettings<'a>,
     /// The types of parameters as far as they are known.
     parameters: Vec<Option<TypeKind>>,
+    /// Whether there can be any where the binder is.
+    has_parameters: bool,
+    /// The names of the columns of subqueries in expressions, by where these stand.
+    subquery_names: HashMap<usize, String>,
     /// How many slots there are.
     slots: usize,
     /// The queries around the expression at hand, the innermost last.
@@ -111,6 +121,8 @@ impl<'a> Binder<'a> {
             catalog,
             settings,
             parameters: Vec::new(),
+            has_parameters: false,
+            subquery_names: HashMap::new(),
             slots: 0,
             levels: Vec::new(),
             common_tables: Vec::new(),

@@ -97,6 +97,19 @@ impl Binder<'_> {
         explicit: Option<&[Name]>,
     ) -> Result<Node> {
         let width = rows.first().map_or(0, Vec::len);
+        let is_default = |expr: &ast::Expr| matches!(expr.kind, ExprKind::Default);
+        // Defaults that all rows have are computed of each, but bound once.
+        let given: Vec<(usize, usize)> = (0..)
+            .zip(targets.iter().copied())
+            .filter(|(place, _)| rows.iter().any(|row| row.get(*place).is_some_and(|cell| !is_default(cell))))
+            .collect();
+        let is_given = |column: usize| given.iter().any(|(_, target)| *target == column);
+        let apart = rows.len() > 1
+            && table
+                .columns
+                .iter()
+                .enumerate()
+                .any(|(place, column)| column.default.is_some() && !is_given(place));
         let mut whole = Vec::with_capacity(rows.len());
         let mut asides = Vec::with_capacity(rows.len());
         for row in rows {
@@ -109,6 +122,13 @@ impl Binder<'_> {
             })?;
             let level = Level::query(Scope::default(), Clause::plain("VALUES"), true);
             let (cells, level) = self.at_level(level, |binder| {
+                if apart {
+                    let cells = given.iter().filter_map(|(place, target)| {
+                        let (column, cell) = (table.columns.get(*target)?, row.get(*place)?);
+                        Some(binder.assigned(column, cell))
+                    });
+                    return cells.collect();
+                }
                 let mut cells = vec![None; table.columns.len()];
                 for (target, expr) in targets.iter().zip(row) {
                     let (Some(column), Some(cell)) = (table.columns.get(*target), cells.get_mut(*target))
@@ -122,7 +142,20 @@ impl Binder<'_> {
             whole.push(cells);
             asides.push(level.subqueries);
         }
-        Ok(self.rows(whole, asides, table.types()))
+        if !apart {
+            return Ok(self.rows(whole, asides, table.types()));
+        }
+        let columns: Vec<_> = given.iter().filter_map(|(_, target)| table.columns.get(*target)).collect();
+        let types: Vec<Type> = columns.iter().map(|column| column.ty).collect();
+        let mut cells = vec![None; table.columns.len()];
+        for (index, ((_, target), ty)) in given.iter().zip(&types).enumerate() {
+            if let Some(cell) = cells.get_mut(*target) {
+                *cell = Some(Expr::Column { index, ty: *ty });
+            }
+        }
+        let input = Box::new(self.rows(whole, asides, types));
+        let expressions = self.completed(table, cells)?;
+        Ok(Node::Project(Project { input, expressions }))
     }
 
     /// A value for a column: an expression, or DEFAULT.

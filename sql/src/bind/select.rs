@@ -156,7 +156,7 @@ impl Binder<'_> {
             ExprKind::Column(_) => self.origin_of(&bound)?,
             _ => None,
         };
-        let name = alias.map_or_else(|| label(expr), |alias| alias.value.clone());
+        let name = alias.map_or_else(|| label(expr, &self.subquery_names), |alias| alias.value.clone());
         Ok(Item { expr: bound, column: QueryColumn { name, origin, at: expr.at } })
     }
 
@@ -176,11 +176,27 @@ impl Binder<'_> {
         is_distinct: bool,
     ) -> Result<Vec<(usize, SortKey)>> {
         let mut order = Vec::with_capacity(order_by.len());
+        let not_listed = |at: usize| {
+            let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
+            Error::new("42P10", message).at(at)
+        };
         for one in order_by {
+            if let ExprKind::Row(_) = one.expr.kind {
+                if is_distinct {
+                    return Err(not_listed(one.expr.at));
+                }
+                for place in self.sort_row(&one.expr, items)? {
+                    let ty = items.get(place).map_or(TypeKind::Text.into(), |item| item.expr.ty());
+                    let expression = Expr::Column { index: place, ty };
+                    // A row is not NULL, so where NULLs come is not said of its fields: they are the greatest.
+                    let (descending, nulls_first) = (one.descending, one.descending);
+                    order.push((place, SortKey { expression, descending, nulls_first }));
+                }
+                continue;
+            }
             let place = self.sort_item(&one.expr, items, visible, "ORDER BY")?;
             if is_distinct && place >= visible {
-                let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
-                return Err(Error::new("42P10", message).at(one.expr.at));
+                return Err(not_listed(one.expr.at));
             }
             let ty = items.get(place).map_or(TypeKind::Text.into(), |item| item.expr.ty());
             order.push((place, sort_key(Expr::Column { index: place, ty }, one)));
@@ -223,6 +239,28 @@ impl Binder<'_> {
                 return self.settled_item(items, place);
             }
         }
+        self.sort_expression(expr, items, clause)
+    }
+
+    /// The items that the fields of a row are, one after the other.
+    fn sort_row(&mut self, expr: &ast::Expr, items: &mut Vec<Item>) -> Result<Vec<usize>> {
+        let ExprKind::Row(fields) = &expr.kind else {
+            return Ok(vec![self.sort_expression(expr, items, "ORDER BY")?]);
+        };
+        let mut places = Vec::with_capacity(fields.len());
+        for field in fields {
+            places.extend(self.sort_row(field, items)?);
+        }
+        Ok(places)
+    }
+
+    /// The item that an expression is, whatever the names of items.
+    fn sort_expression(
+        &mut self,
+        expr: &ast::Expr,
+        items: &mut Vec<Item>,
+        clause: &'static str,
+    ) -> Result<usize> {
         let bound = self.within(Clause::grouped(clause), |binder| binder.settled_expression(expr))?;
         if let Some(place) = items.iter().position(|item| same(&item.expr, &bound)) {
             return Ok(place);

@@ -41,7 +41,9 @@ impl Binder<'_> {
             },
             Body::Execute { name, arguments } => {
                 let level = Level::query(Scope::default(), Clause::plain("EXECUTE parameters"), false);
-                let (bound, level) = self.at_level(level, |binder| binder.arguments(arguments))?;
+                let (bound, level) = self.without_parameters(|binder| {
+                    binder.at_level(level, |binder| binder.arguments(arguments))
+                })?;
                 self.without_subqueries(&level, "an argument of EXECUTE")?;
                 let arguments = bound.into_iter().map(|(argument, _)| argument).collect();
                 SessionCommand::Execute { name: name.clone(), arguments }

@@ -31,6 +31,9 @@ impl Binder<'_> {
     /// `(SELECT …)`
     pub(super) fn scalar_subquery(&mut self, query: &ast::Query, at: usize) -> Result<Expr> {
         let (bound, bindings) = self.one_column(query, at)?;
+        if let Some(column) = bound.columns.first() {
+            self.subquery_names.insert(at, column.name.clone());
+        }
         let ty = bound.ty(0);
         let kind = ApplyKind::Scalar(ty);
         self.put_aside(aside(bound.node, bindings, kind), ty)

@@ -62,7 +62,7 @@ fn try_bind(sql: &str, catalog: &CatalogSnapshot) -> crate::Result<Bound> {
     let statements = crate::parse::parse(sql)?;
     let settings =
         SessionSettings { search_path: &SearchPath::default(), context: &SessionContext::default() };
-    bind(&statements[0], catalog, &settings, &[])
+    bind(&statements[0], catalog, &settings, Some(&[]))
 }
 
 fn bound(sql: &str, catalog: &CatalogSnapshot) -> Bound {

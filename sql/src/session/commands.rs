@@ -95,7 +95,7 @@ impl Session {
             SessionCommand::ShowAll => return Ok((self.show_all()?, "SHOW")),
             SessionCommand::Prepare { name, types, statement } => {
                 self.registry.check_statement_name(name)?;
-                let declared = types.iter().map(|ty| Some(ty.kind)).collect();
+                let declared = Some(types.iter().map(|ty| Some(ty.kind)).collect());
                 let inner = Statement(Arc::new(statement.as_ref().clone()));
                 let prepared = self.plan_first(inner, declared, true).await?;
                 self.registry.add_statement(name, Some(prepared))?;

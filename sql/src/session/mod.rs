@@ -115,15 +115,15 @@ impl Session {
     ) -> Result<Arc<Prepared>> {
         self.cancel.clear();
         self.check_not_failed(&statement)?;
-        self.plan_first(statement, parameter_types.to_vec(), true).await
+        self.plan_first(statement, Some(parameter_types.to_vec()), true).await
     }
 
     /// The same for a statement that is run once, now, and described only then: if the catalog changes in between, so
-    /// may its columns ([`Portal::columns`]).
+    /// may its columns ([`Portal::columns`]). It has no parameters.
     pub async fn prepare_once(&mut self, statement: Statement) -> Result<Arc<Prepared>> {
         self.cancel.clear();
         self.check_not_failed(&statement)?;
-        self.plan_first(statement, Vec::new(), false).await
+        self.plan_first(statement, None, false).await
     }
 
     /// Starts to run a prepared statement: the work is done by [`Session::fetch`].

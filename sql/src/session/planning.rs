@@ -29,20 +29,20 @@ impl Session {
         }
     }
 
-    /// Binds a statement for the first time. `is_described`: the client is told its columns before it runs.
+    /// Binds a statement for the first time, with parameters of these types or without any. `is_described`: the client is told its columns before it runs.
     pub(super) async fn plan_first(
         &mut self,
         statement: Statement,
-        declared: Vec<Option<TypeKind>>,
+        declared: Option<Vec<Option<TypeKind>>>,
         is_described: bool,
     ) -> Result<Arc<Prepared>> {
         let catalog = self.planning_catalog().await?;
-        let planned = match self.plan(&statement, &declared, &catalog) {
+        let planned = match self.plan(&statement, declared.as_deref(), &catalog) {
             Ok(planned) => planned,
             Err(error) => {
                 let newest = self.newer_catalog(&catalog).await?;
                 let Some(newest) = newest else { return Err(error) };
-                self.plan(&statement, &declared, &newest)?
+                self.plan(&statement, declared.as_deref(), &newest)?
             }
         };
         let mut columns = planned.bound.columns.clone();
@@ -112,7 +112,7 @@ impl Session {
             self.enter_catalog(&catalog);
             return Ok(planned);
         }
-        let anew = Arc::new(self.plan(&prepared.statement, &prepared.declared, &catalog)?);
+        let anew = Arc::new(self.plan(&prepared.statement, prepared.declared.as_deref(), &catalog)?);
         let told = prepared.is_described;
         if told && !same_columns(prepared.columns(), anew.bound.columns.as_deref())
             || anew.bound.parameters != prepared.parameters
@@ -126,7 +126,7 @@ impl Session {
     fn plan(
         &mut self,
         statement: &Statement,
-        declared: &[Option<TypeKind>],
+        declared: Option<&[Option<TypeKind>]>,
         catalog: &Arc<CatalogSnapshot>,
     ) -> Result<Planned> {
         self.enter_catalog(catalog);

@@ -9,7 +9,7 @@ use crate::catalog::CatalogSnapshot;
 use crate::error::Error;
 use crate::execute::{Execution, Traits};
 use crate::parse;
-use crate::plan::{Bound, Modify, Plan, SessionCommand};
+use crate::plan::{Bound, Discard, Modify, Plan, SessionCommand};
 
 pub use crate::plan::OutputColumn;
 
@@ -35,7 +35,8 @@ pub enum StatementKind {
 /// Its plan is made anew when the catalog or the search path has changed since.
 pub struct Prepared {
     pub(super) statement: Statement,
-    pub(super) declared: Vec<Option<TypeKind>>,
+    /// The types that the client gave its parameters; `None`: it has none.
+    pub(super) declared: Option<Vec<Option<TypeKind>>>,
     pub(super) parameters: Vec<Type>,
     pub(super) columns: Option<Vec<OutputColumn>>,
     pub(super) kind: StatementKind,
@@ -63,6 +64,13 @@ impl Prepared {
     /// The columns of the rows that it returns (RowDescription), or `None` if it returns none (NoData).
     pub fn columns(&self) -> Option<&[OutputColumn]> {
         self.columns.as_deref()
+    }
+
+    /// Whether it runs in no transaction block, and commits before whatever follows it.
+    pub fn is_always_alone(&self) -> bool {
+        let planned = self.planned.lock();
+        let Plan::Session(command) = &planned.bound.plan else { return false };
+        matches!(**command, SessionCommand::Vacuum | SessionCommand::Discard(Discard::All))
     }
 
     /// What sort of statement it is.
