@@ -89,12 +89,36 @@ impl Slot {
         self.local.as_ref().unwrap_or(&self.session)
     }
 
-    /// About how many bytes it holds under this name.
-    fn bytes(&self, name: &str) -> usize {
-        size_of::<Self>()
-            + name.len()
-            + self.session.len()
-            + self.local.as_ref().map_or(0, |local| local.len())
+    /// What it holds if a client made its name up.
+    fn made_up(&self) -> Option<MadeUp> {
+        let local = self.local.as_ref().map_or(0, |local| local.len());
+        self.definition.is_none().then_some(MadeUp { session: self.session.len(), local })
+    }
+}
+
+/// The bytes of the values of a name that a client made up.
+#[derive(Debug, Clone, Copy, Default)]
+struct MadeUp {
+    session: usize,
+    local: usize,
+}
+
+impl MadeUp {
+    fn bytes(self, name: &str) -> usize {
+        size_of::<Slot>() + name.len() + self.session + self.local
+    }
+
+    /// 53200 if it and the others would take too much room.
+    fn check_room<'a>(self, key: &str, others: impl Iterator<Item = (&'a String, Self)>) -> Result<()> {
+        let others = others.filter(|(name, _)| *name != key);
+        let bytes: usize = others.map(|(name, other)| other.bytes(name)).sum();
+        if bytes.saturating_add(self.bytes(key)) <= CUSTOM_BYTES_MAX {
+            return Ok(());
+        }
+        Err(Error::new("53200", format!("out of memory: no room for parameter \"{key}\"")).detail(format!(
+            "Parameters with a dot in their name may take {} kB of a session.",
+            CUSTOM_BYTES_MAX >> 10
+        )))
     }
 }
 
@@ -202,7 +226,7 @@ impl Settings {
         let mut slot = match &before {
             Some(slot) => slot.clone(),
             // Names with a dot are anybody's, as PostgreSQL's customised options are.
-            None if name.contains('.') && value.is_some() => {
+            None if name.contains('.') => {
                 Slot { definition: None, reset: "".into(), session: "".into(), local: None }
             }
             None => return Err(unrecognised(name)),
@@ -231,8 +255,8 @@ impl Settings {
             Scope::Local => slot.local = Some(value),
         }
         self.note_change(&slot, before.as_ref());
-        if slot.definition.is_none() {
-            self.check_room(&key, &slot)?;
+        if let Some(made_up) = slot.made_up() {
+            made_up.check_room(&key, self.made_up())?;
         }
         self.slots.insert(key.clone(), slot);
         if !self.undo.iter().skip(self.undo_mark).any(|undo| undo.name == key) {
@@ -242,17 +266,9 @@ impl Settings {
         Ok(())
     }
 
-    /// 53200 if names that clients made up would take too much room with this one.
-    fn check_room(&self, key: &str, slot: &Slot) -> Result<()> {
-        let others = self.slots.iter().filter(|(name, slot)| slot.definition.is_none() && *name != key);
-        let bytes: usize = others.map(|(name, slot)| slot.bytes(name)).sum();
-        if bytes.saturating_add(slot.bytes(key)) <= CUSTOM_BYTES_MAX {
-            return Ok(());
-        }
-        Err(Error::new("53200", format!("out of memory: no room for parameter \"{key}\"")).detail(format!(
-            "Parameters with a dot in their name may take {} kB of a session.",
-            CUSTOM_BYTES_MAX >> 10
-        )))
+    /// The names that clients made up.
+    fn made_up(&self) -> impl Iterator<Item = (&String, MadeUp)> {
+        self.slots.iter().filter_map(|(name, slot)| Some((name, slot.made_up()?)))
     }
 
     /// RESET ALL.
@@ -413,7 +429,8 @@ impl Settings {
 
     fn publish(&self) {
         let values = self.slots.iter().map(|(name, slot)| (name.clone(), slot.effective().clone()));
-        self.shared.publish(values.collect());
+        let made_up = self.made_up().map(|(name, made_up)| (name.clone(), made_up));
+        self.shared.publish(values.collect(), made_up.collect());
     }
 
     /// A statement failed, or is run again: what its `set_config` asked for is as if it had not been.

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::definitions::{self, Context};
-use super::{Scope, unrecognised, value};
+use super::{MadeUp, Scope, unrecognised, value};
 use crate::error::{Error, Result};
 
 /// A session's settings as functions see them while a statement runs.
 #[derive(Debug, Default)]
 pub struct SharedSettings {
     values: Mutex<BTreeMap<String, Arc<str>>>,
+    /// What the names that clients made up hold, once what was asked for is done.
+    made_up: Mutex<BTreeMap<String, MadeUp>>,
     requests: Mutex<Vec<Request>>,
     /// The modes of the transaction under way, where they are not the defaults.
     transaction: Mutex<Option<Modes>>,
@@ -60,7 +62,8 @@ impl SharedSettings {
         *self.transaction.lock() = None;
     }
 
-    /// Notes a change and answers the value in the form in which it will be shown.
+    /// Notes a change and answers the value in the form in which it will be shown. What the session could not do once
+    /// the statement has committed is refused here.
     pub fn request(&self, request: Request) -> Result<Arc<str>> {
         let shown: Arc<str> = match (definitions::find(&request.name), &request.value) {
             (Some(definition), _) if definition.context == Context::Internal => {
@@ -74,7 +77,18 @@ impl SharedSettings {
             (None, value) if request.name.contains('.') => value.as_deref().unwrap_or_default().into(),
             (None, _) => return Err(unrecognised(&request.name)),
         };
-        self.values.lock().insert(request.name.to_ascii_lowercase(), shown.clone());
+        let key = request.name.to_ascii_lowercase();
+        if definitions::find(&request.name).is_none() {
+            let mut made_up = self.made_up.lock();
+            let before = made_up.get(&key).copied().unwrap_or_default();
+            let after = match request.scope {
+                Scope::Session => MadeUp { session: shown.len(), local: 0 },
+                Scope::Local => MadeUp { local: shown.len(), ..before },
+            };
+            after.check_room(&key, made_up.iter().map(|(name, other)| (name, *other)))?;
+            made_up.insert(key.clone(), after);
+        }
+        self.values.lock().insert(key, shown.clone());
         self.requests.lock().push(request);
         Ok(shown)
     }
@@ -84,7 +98,41 @@ impl SharedSettings {
         std::mem::take(&mut *self.requests.lock())
     }
 
-    pub(super) fn publish(&self, values: BTreeMap<String, Arc<str>>) {
+    pub(super) fn publish(&self, values: BTreeMap<String, Arc<str>>, made_up: BTreeMap<String, MadeUp>) {
         *self.values.lock() = values;
+        *self.made_up.lock() = made_up;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CUSTOM_BYTES_MAX, SessionParameters, Settings};
+    use super::*;
+
+    #[test]
+    fn what_the_session_could_not_do_afterwards_is_refused_at_once() {
+        let mut context = expr::SessionContext::default();
+        let mut settings = Settings::new(&SessionParameters::default(), &mut context).unwrap();
+        let ask = |settings: &Settings, name: &str, value: Option<&str>, scope| {
+            let (name, value) = (name.to_owned(), value.map(str::to_owned));
+            let shared = settings.shared();
+            shared.request(Request { name, value, scope }).map_err(|error| error.sqlstate)
+        };
+        let half = "x".repeat(CUSTOM_BYTES_MAX / 2);
+        assert_eq!(ask(&settings, "TimeZone", Some("nope"), Scope::Session), Err("22023"));
+        assert_eq!(ask(&settings, "a.b", Some(&half.repeat(3)), Scope::Session), Err("53200"));
+        assert_eq!(settings.shared().get("a.b"), None);
+        assert!(ask(&settings, "a.b", Some(&half), Scope::Session).is_ok());
+        assert_eq!(ask(&settings, "c.d", Some(&half), Scope::Session), Err("53200"));
+        assert!(ask(&settings, "a.b", Some("y"), Scope::Session).is_ok());
+        assert!(ask(&settings, "c.d", Some(&half), Scope::Local).is_ok());
+        assert!(ask(&settings, "e.f", None, Scope::Session).is_ok());
+        // Whatever was granted can be done.
+        for request in settings.shared().take_requests() {
+            settings.set(&request.name, request.value.as_deref(), request.scope, &mut context).unwrap();
+        }
+        assert_eq!(settings.shared().get("a.b").as_deref(), Some("y"));
+        assert_eq!(settings.shared().get("e.f").as_deref(), Some(""));
+        assert_eq!(ask(&settings, "g.h", Some(&half), Scope::Local), Err("53200"));
     }
 }

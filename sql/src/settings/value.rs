@@ -44,7 +44,10 @@ pub(super) fn normalise(definition: &Definition, value: &str) -> Result<String> 
         }
         Kind::Text | Kind::SearchPath => Ok(value.to_owned()),
         Kind::DateStyle => normalise_date_style(definition, value),
-        Kind::TimeZone => Ok(value.to_owned()),
+        Kind::TimeZone => {
+            expr::session::time_zone(value)?;
+            Ok(value.to_owned())
+        }
         Kind::Encoding => normalise_encoding(definition, value),
     }
 }

@@ -1,0 +1,25 @@
+-- What set_config cannot do fails the statement that asks for it.
+create table cfg (a int);
+insert into cfg select 1 from (select set_config('TimeZone', 'nope', false)) q;
+select count(*) from cfg;
+select current_setting('timezone');
+begin;
+select set_config('timezone', 'nope', true);
+rollback;
+select set_config('timezone', 'Europe/Berlin', true);
+show timezone;
+begin;
+select set_config('timezone', 'Europe/Berlin', true), '2020-01-01 00:00+00'::timestamptz;
+select '2020-01-01 00:00+00'::timestamptz as local;
+rollback;
+reset made.up;
+show made.up;
+set made2.up to default;
+select current_setting('made2.up') as made_up;
+select set_config('made3.up', null, false);
+select current_setting('made3.up') as made_up;
+insert into cfg select 2 from (select set_config('made4.up', null, false)) q;
+select a, current_setting('made4.up') as made_up from cfg;
+select set_config('made5.up', 'x', false), current_setting('made5.up');
+select current_setting('made5.up') as made_up;
+select set_config('nothing', 'x', false);
