@@ -4,7 +4,7 @@ use expr::Datum;
 
 use super::format::ColumnFormats;
 use super::registry::{BoundPortal, Source};
-use super::{Session, TransactionStatus, aborted};
+use super::{Prepared, Session, TransactionStatus, aborted};
 use crate::error::Result;
 
 impl Session {
@@ -56,12 +56,30 @@ impl Session {
     /// 34000 if there is none; 25P02 in a failed block, where it stays.
     pub fn take_portal(&mut self, name: &str) -> Result<BoundPortal> {
         if self.status() == TransactionStatus::Failed {
-            let source = self.registry.portal(name).ok().and_then(|portal| portal.source.as_deref());
-            if source.is_none_or(|prepared| self.check_runnable(prepared).is_err()) {
-                return Err(aborted());
+            match self.registry.portal(name) {
+                Ok(portal) => {
+                    portal.source.as_deref().map_or(Ok(()), |source| self.check_runnable(source))?
+                }
+                Err(_) if self.registry.has_ended(name) => return Err(aborted()),
+                Err(error) => return Err(error),
             }
         }
         self.registry.take_portal(name)
+    }
+
+    /// A run of a portal failed: in the failed block it is not unknown.
+    pub fn portal_failed(&mut self, name: &str) {
+        if self.status() == TransactionStatus::Failed {
+            self.registry.note_ended(name);
+        }
+    }
+
+    /// 25P02 if the columns of this may not be asked for because the transaction block has failed.
+    pub fn check_describable(&self, source: &Source) -> Result<()> {
+        match source.as_deref().and_then(Prepared::columns) {
+            Some(_) if self.status() == TransactionStatus::Failed => Err(aborted()),
+            _ => Ok(()),
+        }
     }
 
     /// Puts a portal back after a run, unless the transaction that it was made in has ended meanwhile.

@@ -2,8 +2,8 @@
 //!
 //! The name "" is the protocol's unnamed statement and portal, which their successors replace.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use expr::Datum;
@@ -60,6 +60,8 @@ pub(super) struct Registry {
     next_age: u64,
     /// Portals of this age and older were made in a transaction that has ended.
     oldest: u64,
+    /// The names of portals that ended when the block failed that is under way.
+    ended: HashSet<String>,
 }
 
 impl Registry {
@@ -71,6 +73,7 @@ impl Registry {
             bytes_max,
             next_age: 0,
             oldest: 0,
+            ended: HashSet::new(),
         }
     }
 
@@ -182,6 +185,7 @@ impl Registry {
 
     /// Forgets a portal.
     pub(super) fn remove_portal(&mut self, name: &str) {
+        self.ended.remove(name);
         if let Some(portal) = self.portals.remove(name) {
             self.bytes = self.bytes.saturating_sub(portal.bytes);
         }
@@ -198,13 +202,28 @@ impl Registry {
         self.next_age
     }
 
-    /// The transaction of all portals has ended.
-    pub(super) fn end_portals(&mut self) {
+    /// The transaction of all portals has ended; in a block that has failed their names are still known.
+    pub(super) fn end_portals(&mut self, in_failed_block: bool) {
         self.oldest = self.next_age;
+        if in_failed_block {
+            self.ended.extend(self.portals.keys().cloned());
+        } else {
+            self.ended.clear();
+        }
         if !self.portals.is_empty() {
             self.portals.clear();
             self.count_anew();
         }
+    }
+
+    /// A portal of a block that has failed is no more.
+    pub(super) fn note_ended(&mut self, name: &str) {
+        self.ended.insert(name.to_owned());
+    }
+
+    /// Whether a portal of this name ended with the block that has failed.
+    pub(super) fn has_ended(&self, name: &str) -> bool {
+        self.ended.contains(name)
     }
 
     /// A savepoint was gone back to: the portals made behind it end.
@@ -267,7 +286,7 @@ mod tests {
         while bind(&mut registry, &format!("p{named}")).is_ok() {
             named += 1;
         }
-        registry.end_portals();
+        registry.end_portals(false);
         assert_eq!(registry.bytes, STATEMENT_BYTES);
     }
 
@@ -284,7 +303,7 @@ mod tests {
         registry.put_portal("after", after);
         assert!(registry.portal("after").is_ok());
         let after = registry.take_portal("after").unwrap();
-        registry.end_portals();
+        registry.end_portals(false);
         registry.put_portal("after", after);
         assert!(registry.portal("after").is_err() && registry.portal("before").is_err());
     }

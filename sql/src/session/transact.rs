@@ -71,7 +71,10 @@ impl Session {
 
     /// Takes the open transaction out, with all that ends with it.
     fn end_transaction(&mut self, after: Block) -> Option<Open> {
-        self.registry.end_portals();
+        self.registry.end_portals(after == Block::Failed);
+        // What the same message does afterwards is of another transaction, which begins with the message.
+        self.context.transaction_timestamp = self.context.statement_timestamp;
+        self.clock_stands = false;
         if self.transaction.modes.is_some() {
             self.settings.shared().leave_transaction();
         }
@@ -216,7 +219,6 @@ impl Session {
         if chain {
             self.transaction.block = Block::Explicit;
             self.put_modes(modes);
-            self.context.transaction_timestamp = self.context.statement_timestamp;
         }
     }
 

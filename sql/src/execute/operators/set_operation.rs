@@ -31,6 +31,8 @@ impl Operator for AppendOperator {
             if let Some(rows) = input.next(cx).await? {
                 return Ok(Some(rows));
             }
+            // What it holds is of no use any more.
+            input.rewind(cx);
             self.at = self.at.saturating_add(1);
         }
         Ok(None)
