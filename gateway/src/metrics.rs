@@ -5,10 +5,10 @@ use metrics::{Counter, Gauge, Histogram};
 /// The handles, looked up once.
 #[derive(Clone)]
 pub(crate) struct GatewayMetrics {
-    /// Connections that are open.
-    pub(crate) connections: Gauge,
+    /// Connections that are open: [`GatewayMetrics::opened`].
+    connections: Gauge,
     /// Connections that were accepted.
-    pub(crate) accepted: Counter,
+    accepted: Counter,
     /// Connections that were refused for there being too many.
     pub(crate) refused: Counter,
     /// Statements run.
@@ -21,7 +21,23 @@ pub(crate) struct GatewayMetrics {
     pub(crate) statement_seconds: Histogram,
 }
 
+/// A connection that is open, until dropped.
+pub(crate) struct Opened(Gauge);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 impl GatewayMetrics {
+    /// Counts a connection for as long as the answer is kept.
+    pub(crate) fn opened(&self) -> Opened {
+        self.accepted.increment(1);
+        self.connections.increment(1.0);
+        Opened(self.connections.clone())
+    }
+
     pub(crate) fn new() -> Self {
         metrics::describe_gauge!("nunatak_sql_connections", "Connections that are open");
         metrics::describe_counter!(

@@ -10,6 +10,7 @@
 //! a> P s0 select n from t            messages of the extended protocol, several of them between " | ":
 //! a> B p0 s0 | E p0 10 | S             Parse NAME SQL, Bind PORTAL STATEMENT VALUES…, Execute PORTAL ROWS,
 //! a> D S s0 | C P p0 | H               Describe and Close (S a statement, P a portal), Sync, Flush; - is the empty name
+//! a> F 0 1 | B p0 s0 | S               the formats that the next Bind asks for
 //! a! 300                             a pause of so many milliseconds
 //! ```
 //!
@@ -91,8 +92,13 @@ impl Session {
         let mut bytes = Vec::new();
         let mut answers = 0;
         let mut last = ' ';
+        let mut formats: Vec<u16> = Vec::new();
         for command in rest.split(" | ") {
-            let (kind, body) = encode(command);
+            if let Some(codes) = command.strip_prefix("F ") {
+                formats = codes.split(' ').map(|code| code.parse().expect("a format")).collect();
+                continue;
+            }
+            let (kind, body) = encode(command, &std::mem::take(&mut formats));
             bytes.extend_from_slice(&message(kind as u8, &body));
             answers += usize::from(!matches!(kind, 'S' | 'H'));
             last = kind;
@@ -146,7 +152,7 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     message
 }
 
-fn encode(command: &str) -> (char, Vec<u8>) {
+fn encode(command: &str, formats: &[u16]) -> (char, Vec<u8>) {
     let (kind, rest) = command.split_once(' ').unwrap_or((command, ""));
     let word = |word: &str| if word == "-" { String::new() } else { word.to_owned() };
     let mut body = Vec::new();
@@ -168,7 +174,8 @@ fn encode(command: &str) -> (char, Vec<u8>) {
                 body.extend_from_slice(&(value.len() as u32).to_be_bytes());
                 body.extend_from_slice(value.as_bytes());
             }
-            body.extend_from_slice(&0u16.to_be_bytes());
+            body.extend_from_slice(&(formats.len() as u16).to_be_bytes());
+            formats.iter().for_each(|format| body.extend_from_slice(&format.to_be_bytes()));
         }
         "E" => {
             let (name, rows) = rest.split_once(' ').unwrap_or((rest, "0"));

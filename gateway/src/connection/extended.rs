@@ -1,8 +1,9 @@
 //! The extended protocol: Parse, Bind, Describe, Execute, Close, up to a Sync.
 //!
-//! What is executed up to a Sync shares one implicit transaction. A lone Execute that its Sync follows, as most drivers
-//! send it, needs none: the statement commits by itself, and can be run again after a conflict. Which of both it is,
-//! the message behind the Execute tells, whenever it arrives.
+//! What is executed up to a Sync shares one implicit transaction. A lone Execute that its Sync follows, perhaps behind a
+//! Close, as most drivers send it, needs none: the statement commits by itself, and can be run again after a conflict.
+//! Which of both it is, the messages behind the Execute tell, whenever they arrive. What runs in no transaction block
+//! (VACUUM, DISCARD ALL) commits by itself as the first of a series, too.
 
 use sql::{ColumnFormats, CommandTag, Error, Format, Portal, PortalState, Prepared, TransactionStatus};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -107,9 +108,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.session.check_runnable(prepared)?;
         }
         let types = source.as_deref().map(Prepared::parameters).unwrap_or_default();
-        let columns = source.as_deref().and_then(Prepared::columns).map_or(0, <[_]>::len);
+        let columns = source.as_deref().and_then(Prepared::columns).map(<[_]>::len);
         let parameters = decode_parameters(self.session.context(), types, bind)?;
-        let formats = bind.result_formats.resolve(columns, "result")?;
+        let formats = bind.result_formats.of_columns(columns)?;
         self.session.add_portal(bind.portal, source, parameters, formats)?;
         backend::bare(self.wire.output(), b'2');
         Ok(())
@@ -120,12 +121,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (source, formats) = match target {
             Target::Statement(name) => {
                 let source = self.session.statement(name)?;
+                self.session.check_describable(source)?;
                 let types = source.as_deref().map(Prepared::parameters).unwrap_or_default();
                 backend::parameter_description(self.wire.output(), types);
                 (source, &text)
             }
             Target::Portal(name) => {
                 let bound = self.session.portal(name)?;
+                self.session.check_describable(&bound.source)?;
                 (&bound.source, &bound.formats)
             }
         };
@@ -146,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let mut portal = match bound.state {
             PortalState::Ready(parameters) => {
-                self.enter_series(rows_max).await?;
+                self.enter_series(&prepared).await?;
                 self.session.execute(&prepared, parameters).await?
             }
             PortalState::Started(mut portal) => {
@@ -165,7 +168,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         let output = Output { describes: false, formats: &bound.formats, rows_max };
-        let completion = self.run_portal(&mut portal, &output).await?;
+        let run = self.run_portal(&mut portal, &output).await;
+        let completion = run.inspect_err(|_| self.session.portal_failed(name))?;
         bound.state = state_after(portal, &completion);
         self.session.put_portal(name, bound);
         self.complete(completion);
@@ -173,14 +177,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    /// Has the session keep one transaction until the Sync, unless that is what comes next.
-    async fn enter_series(&mut self, rows_max: usize) -> Result<(), Failure> {
+    /// Has the session keep one transaction until the Sync, unless that is what comes next, or the statement cannot be
+    /// one of several.
+    async fn enter_series(&mut self, prepared: &Prepared) -> Result<(), Failure> {
         if self.extended.in_transaction {
             return Ok(());
         }
-        let alone = rows_max == 0
-            && self.session.status() == TransactionStatus::Idle
-            && self.next_kind().await.map_err(Failure::Connection)? == b'S';
+        let alone = self.session.status() == TransactionStatus::Idle
+            && (prepared.is_always_alone()
+                || self.kind_behind_closes().await.map_err(Failure::Connection)? == b'S');
         if !alone {
             self.extended.in_transaction = true;
             self.session.begin_implicit().await;

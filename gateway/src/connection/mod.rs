@@ -23,6 +23,7 @@ use sql::{Engine, Report, Session, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::metrics::GatewayMetrics;
+use crate::metrics::Opened;
 use crate::options::GatewayOptions;
 use crate::pgwire::frontend::Message;
 use crate::pgwire::{Frame, ProtocolError, Wire, backend};
@@ -130,13 +131,13 @@ struct Connection<S> {
     phase: watch::Receiver<Phase>,
     registered: Registered,
     _connected: Connected,
+    _opened: Opened,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Talks until one of the sides has enough, then closes the session.
     async fn run(mut self) {
         let ending = self.converse().await;
-        self.shared.metrics.connections.decrement(1.0);
         match ending {
             Ending::Client | Ending::Silent => {
                 self.session.close().await;
@@ -211,10 +212,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// The kind of the next message, once it has begun to arrive.
-    async fn next_kind(&mut self) -> Result<u8, Ending> {
+    /// The kind of the next message that is no Close, once it has begun to arrive; of many Closes one of theirs.
+    async fn kind_behind_closes(&mut self) -> Result<u8, Ending> {
         loop {
-            if let Some(kind) = self.wire.next_kind() {
+            if let Some(kind) = self.wire.kind_behind_closes() {
                 return Ok(kind);
             }
             if *self.phase.borrow_and_update() == Phase::Ending {

@@ -62,6 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     phase: shared.registry.phase(),
                     registered,
                     _connected: connected,
+                    _opened: shared.metrics.opened(),
                 };
                 connection.welcome().await.ok()?;
                 Some(connection)
@@ -97,8 +98,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn welcome(&mut self) -> Result<(), Ending> {
-        self.shared.metrics.accepted.increment(1);
-        self.shared.metrics.connections.increment(1.0);
         let (process_id, secret) = (self.registered.process_id, self.registered.secret);
         backend::authentication_ok(self.wire.output());
         for (name, value) in self.session.take_parameter_changes() {

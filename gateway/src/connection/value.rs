@@ -43,7 +43,7 @@ pub(super) fn decode_parameters(
         );
         return Err(ProtocolError::malformed(message).into());
     }
-    let formats = bind.parameter_formats.resolve(types.len(), "parameter")?;
+    let formats = bind.parameter_formats.of_parameters(types.len())?;
     let mut values = Vec::with_capacity(types.len());
     for (index, (bytes, ty)) in bind.parameters.iter().zip(types).enumerate() {
         let value = match bytes {

@@ -81,16 +81,39 @@ pub(crate) struct Bind<'a> {
 pub(crate) struct Formats<'a>(&'a [u8]);
 
 impl Formats<'_> {
-    /// The formats of `count` columns or parameters (`what`).
+    /// The formats of a query's columns; what returns no rows has none, whatever the client wants.
+    ///
+    /// # Errors
+    /// As [`Formats::resolve`].
+    pub(crate) fn of_columns(&self, count: Option<usize>) -> Result<ColumnFormats, ProtocolError> {
+        let Some(count) = count else { return Ok(ColumnFormats::Uniform(Format::Text)) };
+        self.resolve(count, |given| {
+            format!("bind message has {given} result formats but query has {count} columns")
+        })
+    }
+
+    /// The formats of `count` parameters.
+    ///
+    /// # Errors
+    /// As [`Formats::resolve`].
+    pub(crate) fn of_parameters(&self, count: usize) -> Result<ColumnFormats, ProtocolError> {
+        self.resolve(count, |given| {
+            format!("bind message has {given} parameter formats but {count} parameters")
+        })
+    }
+
+    /// The formats of `count` values.
     ///
     /// # Errors
     /// The list's length fits neither rule, or a code is neither 0 nor 1.
-    pub(crate) fn resolve(&self, count: usize, what: &str) -> Result<ColumnFormats, ProtocolError> {
+    fn resolve(
+        &self,
+        count: usize,
+        differ: impl Fn(usize) -> String,
+    ) -> Result<ColumnFormats, ProtocolError> {
         let given = self.0.len() / 2;
         if given > 1 && given != count {
-            return Err(ProtocolError::malformed(format!(
-                "bind message has {given} {what} formats but there are {count} of them"
-            )));
+            return Err(ProtocolError::malformed(differ(given)));
         }
         let mut formats = Vec::with_capacity(given.min(count));
         for code in self.0.chunks_exact(2) {
@@ -273,9 +296,9 @@ mod tests {
         let Message::Bind(bind) = frame.decode().unwrap() else { panic!("not a bind") };
         assert_eq!((bind.portal, bind.statement, bind.parameters.len()), ("p", "s", 2));
         assert_eq!(bind.parameters.iter().collect::<Vec<_>>(), [Some(&b"42"[..]), None]);
-        let formats = bind.parameter_formats.resolve(2, "parameter").unwrap();
+        let formats = bind.parameter_formats.of_parameters(2).unwrap();
         assert_eq!((formats.of(0), formats.of(1)), (Format::Text, Format::Binary));
-        assert_eq!(bind.result_formats.resolve(7, "result").unwrap(), ColumnFormats::Uniform(Format::Binary));
+        assert_eq!(bind.result_formats.of_columns(Some(7)).unwrap(), ColumnFormats::Uniform(Format::Binary));
     }
 
     #[test]

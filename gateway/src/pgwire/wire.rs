@@ -13,6 +13,9 @@ const STARTUP_BYTES_MAX: usize = 10_000;
 /// Messages that carry neither SQL nor data are at most this long, as in PostgreSQL.
 const SMALL_MESSAGE_BYTES_MAX: usize = 10_000;
 
+/// So many Closes are looked behind.
+const CLOSES_MAX: usize = 2;
+
 /// How much room is made for one read.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -85,9 +88,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(())
     }
 
-    /// The kind of the next message, if it has begun to arrive.
-    pub(crate) fn next_kind(&self) -> Option<u8> {
-        self.input.first().copied()
+    /// The kind of the next message behind those of kind 'C', if it has begun to arrive. At most [`CLOSES_MAX`] of them
+    /// are passed, and none that is no message.
+    pub(crate) fn kind_behind_closes(&self) -> Option<u8> {
+        let mut place = 0_usize;
+        for _ in 0..CLOSES_MAX {
+            let kind = *self.input.get(place)?;
+            let length =
+                if kind == b'C' { self.peek_u32(place.saturating_add(1))? } else { return Some(kind) };
+            if !(4..=SMALL_MESSAGE_BYTES_MAX).contains(&(length as usize)) {
+                return Some(kind);
+            }
+            place = place.saturating_add(1).saturating_add(length as usize);
+        }
+        self.input.get(place).copied()
     }
 
     /// The next message. Waits for it without flushing what is buffered.
@@ -150,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     fn peek_u32(&self, offset: usize) -> Option<u32> {
-        let bytes = self.input.get(offset..offset + 4)?;
+        let bytes = self.input.get(offset..offset.checked_add(4)?)?;
         Some(u32::from_be_bytes(bytes.try_into().ok()?))
     }
 
