@@ -26,7 +26,7 @@ fn plan(sql: &str) -> Result<usize, String> {
     let statements = nunatak_sql::parse::parse(sql).map_err(|error| error.report().sqlstate.to_string())?;
     for statement in &statements {
         let mut bound =
-            bind(statement, &catalog, &settings, &[]).map_err(|error| error.report().sqlstate.to_string())?;
+            bind(statement, &catalog, &settings, Some(&[])).map_err(|error| error.report().sqlstate.to_string())?;
         nunatak_sql::optimise::optimise(&mut bound);
         drop(bound.clone());
     }
