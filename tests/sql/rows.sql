@@ -25,7 +25,6 @@ select (1,2) ~ (1,3);
 select ('a', 1) < (1, 'a');
 select row() = row();
 select row() < row();
-select (1, 2) is distinct from (1, 2, 3);
 select (1,2) in ((1,2),(3,4)) as a, (1, 2) not in ((1, 3)) as b;
 select a from rows where (b, c) > (10, 'x') order by a;
 select a from rows where (b, a) >= (10, 2) order by a;
