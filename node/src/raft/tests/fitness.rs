@@ -79,37 +79,6 @@ fn a_sole_voter_leads_whatever_it_cannot_read() {
     });
 }
 
-/// Lets the replica at `store` wait for its disk, with something to write.
-async fn hang(cluster: &TestCluster, leader: u64) {
-    for store in cluster.stores.values() {
-        store.scope.hold_blocking(true);
-    }
-    let group = cluster.stores[&leader].group();
-    drop(env::task::spawn(async move { group.propose(Bytes::from_static(b"hung=1")).await }));
-}
-
-#[test]
-fn a_leader_that_is_no_worse_than_the_others_leads_on() {
-    for seed in 0..4 {
-        simulate(seed, || async {
-            let cluster = TestCluster::replicated(3).await;
-            cluster.put("a", "1").await;
-            let leader = cluster.leader().await.id;
-            let (group, term) =
-                (cluster.stores[&leader].group(), cluster.stores[&leader].group().role().term);
-            hang(&cluster, leader).await;
-            env::clock::sleep(Duration::from_secs(6)).await;
-            assert!(cluster.stores.values().all(|store| store.group().unfit().is_some()));
-            for store in cluster.stores.values() {
-                store.scope.hold_blocking(false);
-            }
-            env::clock::sleep(Duration::from_millis(600)).await;
-            assert!(group.lease_valid(term), "the leader has given up what nobody could take over");
-            group.propose_in(term, Bytes::from_static(b"b=2")).await.unwrap();
-        });
-    }
-}
-
 #[test]
 fn a_leader_that_nobody_took_over_from_is_started_anew() {
     for seed in 0..4 {
