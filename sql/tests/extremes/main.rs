@@ -25,8 +25,8 @@ fn plan(sql: &str) -> Result<usize, String> {
     let settings = SessionSettings { search_path: &search_path, context: &context };
     let statements = nunatak_sql::parse::parse(sql).map_err(|error| error.report().sqlstate.to_string())?;
     for statement in &statements {
-        let mut bound =
-            bind(statement, &catalog, &settings, Some(&[])).map_err(|error| error.report().sqlstate.to_string())?;
+        let mut bound = bind(statement, &catalog, &settings, Some(&[]))
+            .map_err(|error| error.report().sqlstate.to_string())?;
         nunatak_sql::optimise::optimise(&mut bound);
         drop(bound.clone());
     }
