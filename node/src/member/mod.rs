@@ -316,11 +316,15 @@ impl Member {
                 let member = self.clone();
                 self.context.tasks.spawn(async move {
                     let range_id = wanted.range_id;
-                    if let Err(error) = member.carry_out(wanted).await {
-                        tracing::info!(range = range_id, %error, "a move of replicas has not come about");
-                    }
+                    let carried_out = member.carry_out(wanted).await;
                     member.moving.lock().remove(&range_id);
-                    member.heartbeat_now.notify_one();
+                    match carried_out {
+                        Ok(()) => member.heartbeat_now.notify_one(),
+                        // It is wanted again with the next heartbeat, which comes in its time.
+                        Err(error) => {
+                            tracing::info!(range = range_id, %error, "a move of replicas has not come about");
+                        }
+                    }
                 });
             }
         }
