@@ -128,20 +128,38 @@ pub fn operator(
 /// The one type of UNION's columns, CASE's results, COALESCE's arguments, VALUES' columns (manual, 10.5).
 /// `construct` is for the message: `CASE types text and integer cannot be matched` (42804).
 pub fn common_type(construct: &str, types: &[TypeKind]) -> Result<TypeKind> {
+    common_type_of(construct, types.iter().copied()).map_err(|mismatch| mismatch.error)
+}
+
+/// A type that does not go with those before it.
+#[derive(Debug)]
+pub struct Mismatch {
+    /// Its place among them, from 0.
+    pub place: usize,
+    /// 42804
+    pub error: Error,
+}
+
+/// The same of types that are looked at once, in their order.
+///
+/// # Errors
+/// The first that does not go with those before it.
+pub fn common_type_of(
+    construct: &str,
+    types: impl IntoIterator<Item = TypeKind>,
+) -> std::result::Result<TypeKind, Mismatch> {
     use crate::casts::CastContext::Implicit;
     let mut best = TypeKind::Unknown;
-    for next in types.iter().copied().filter(|kind| *kind != TypeKind::Unknown) {
-        if best == TypeKind::Unknown || best == next {
+    for (place, next) in types.into_iter().enumerate() {
+        if next == TypeKind::Unknown || best == next {
+            continue;
+        }
+        if best == TypeKind::Unknown {
             best = next;
         } else if best.category() != next.category() {
-            return Err(Error::new(
-                "42804",
-                format!(
-                    "{construct} types {} and {} cannot be matched",
-                    best.display_name(),
-                    next.display_name()
-                ),
-            ));
+            let (best, next) = (best.display_name(), next.display_name());
+            let message = format!("{construct} types {best} and {next} cannot be matched");
+            return Err(Mismatch { place, error: Error::new("42804", message) });
         } else if !best.is_preferred()
             && can_coerce(best, next, Implicit)
             && !can_coerce(next, best, Implicit)
@@ -201,6 +219,21 @@ mod tests {
             Callee::Function(resolved) => resolved.args,
             Callee::Cast(to) => vec![to],
         }
+    }
+
+    #[test]
+    fn the_first_type_that_does_not_fit_is_found_in_one_pass() {
+        let mut looked_at = 0;
+        let types = (0..50_000).map(|place| if place == 40_000 { Bool } else { Int4 });
+        let mismatch = common_type_of("ARRAY", types.inspect(|_| looked_at += 1)).unwrap_err();
+        assert_eq!((mismatch.place, looked_at), (40_000, 40_001));
+        assert_eq!(mismatch.error.message, "ARRAY types integer and boolean cannot be matched");
+        let place = |types: &[TypeKind]| {
+            common_type_of("CASE", types.iter().copied()).map_err(|mismatch| mismatch.place)
+        };
+        assert_eq!(place(&[Unknown, Int4, Unknown, Numeric, Text, Bool]), Err(4));
+        assert_eq!(place(&[Unknown, Int4, Unknown, Numeric]), Ok(Numeric));
+        assert_eq!(place(&[Unknown]), Ok(Text));
     }
 
     #[test]

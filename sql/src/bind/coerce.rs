@@ -127,14 +127,10 @@ impl Binder<'_> {
 
     /// The common type of expressions: with the modifier that all of them have, if they do.
     pub(super) fn common_type(&self, construct: &str, items: &[(Expr, usize)]) -> Result<Type> {
-        let kinds: Vec<TypeKind> = items.iter().map(|(item, _)| item.ty().kind).collect();
-        let kind = resolve::common_type(construct, &kinds).map_err(|error| {
-            // PostgreSQL points at the first that does not go with those before it.
-            let fails = (1..=kinds.len()).find(|count| {
-                resolve::common_type(construct, kinds.get(..*count).unwrap_or_default()).is_err()
-            });
-            let item = fails.and_then(|count| items.get(count.saturating_sub(1))).or(items.first());
-            placed(item.map_or(0, |(_, at)| *at))(error)
+        let kinds = items.iter().map(|(item, _)| item.ty().kind);
+        // PostgreSQL points at the first that does not go with those before it.
+        let kind = resolve::common_type_of(construct, kinds).map_err(|mismatch| {
+            placed(items.get(mismatch.place).map_or(0, |(_, at)| *at))(mismatch.error)
         })?;
         let mut types = items.iter().map(|(item, _)| item.ty());
         let first = types.next().unwrap_or(Type::plain(kind));
