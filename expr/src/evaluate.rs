@@ -67,6 +67,14 @@ impl Expr {
             Expr::Column { index, .. } => column(*index, context),
             Expr::Parameter { index, .. } => parameter(*index, context),
             Expr::CaseOperand { .. } => case_operand(context),
+            _ => self.evaluate_part(context),
+        }
+    }
+
+    /// The value of the kinds that have to be computed: each counts as work.
+    fn evaluate_part<'a>(&'a self, context: &EvalContext<'a>) -> Result<Cow<'a, Datum>> {
+        work::part()?;
+        match self {
             Expr::Call { function, args, .. } => call(*function, args, context),
             Expr::Coalesce { args, .. } => coalesce(args, context),
             Expr::Case { operand, branches, otherwise, .. } => {
@@ -95,6 +103,7 @@ impl Expr {
                 any_all(operand, array, *operator, *all, context)
             }
             Expr::Array { items, .. } => {
+                work::spend(items.len().saturating_mul(size_of::<Datum>()))?;
                 let items: Result<Vec<_>> = items.iter().map(|item| item.evaluate(context)).collect();
                 Ok(Datum::Array(items?.into()))
             }
@@ -153,7 +162,8 @@ fn cast<'a>(
     if to.modifier < 0 && casts::is_relabel(from.kind, to.kind) {
         return Ok(value);
     }
-    casts::apply(value.into_owned(), from, to, explicit, context.session).map(Cow::Owned)
+    work::note(&value)?;
+    made(casts::apply(value.into_owned(), from, to, explicit, context.session)?).map(Cow::Owned)
 }
 
 fn not(operand: &Expr, context: &EvalContext<'_>) -> Result<Datum> {

@@ -1,8 +1,8 @@
 //! The work of evaluation, counted: a call over a large value is to be heard by its statement.
 //!
-//! Whoever evaluates counts rows; functions count the bytes that they look at and make. The sum tells when to look up
-//! ([`take`]). A single call may go on for long, so functions whose cost grows with their input also ask, every
-//! [`BYTES_BETWEEN`], whether they are still wanted: the interrupt that [`under`] has set for the turn answers.
+//! Whoever evaluates counts rows; expressions count their parts, functions the bytes that they look at and make. The sum
+//! tells when to look up ([`take`]). A single row, or call, may go on for long, so every [`BYTES_BETWEEN`] the count also
+//! asks whether the statement is still wanted: the interrupt that [`under`] has set for the turn answers.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -16,12 +16,17 @@ pub const VALUE_BYTES_MAX: usize = 256 << 20;
 /// Values below this cost no more than their row.
 const SMALL_BYTES: usize = 1024;
 
-/// How often a long call asks whether it is still wanted: about a millisecond of the slowest of them.
+/// How often work asks whether it is still wanted: about a millisecond of the slowest of it. A power of two.
 const BYTES_BETWEEN: usize = 256 << 10;
+
+/// What a part of an expression, or a step of planning, counts.
+const PART_BYTES: usize = 32;
+
+/// How many products of words a numeric's arithmetic gets done in the time that a byte stands for.
+const PRODUCTS_PER_BYTE: usize = 4;
 
 thread_local! {
     static BYTES: Cell<usize> = const { Cell::new(0) };
-    static UNASKED: Cell<usize> = const { Cell::new(0) };
     static INTERRUPT: RefCell<Option<Arc<dyn Interrupt>>> = const { RefCell::new(None) };
 }
 
@@ -59,16 +64,57 @@ pub fn spend(bytes: usize) -> Result<()> {
 ///
 /// # Errors
 /// The statement is to end.
+#[inline]
 pub(crate) fn step(bytes: usize) -> Result<()> {
-    BYTES.set(BYTES.get().saturating_add(bytes));
-    let unasked = UNASKED.get().saturating_add(bytes);
-    if unasked < BYTES_BETWEEN {
-        UNASKED.set(unasked);
-        return Ok(());
-    }
-    UNASKED.set(0);
+    let before = BYTES.get();
+    let after = before.saturating_add(bytes);
+    BYTES.set(after);
+    if before / BYTES_BETWEEN == after / BYTES_BETWEEN { Ok(()) } else { ask() }
+}
+
+#[cold]
+fn ask() -> Result<()> {
     let interrupt = INTERRUPT.with_borrow(Clone::clone);
     interrupt.map_or(Ok(()), |interrupt| interrupt.check())
+}
+
+/// Counts one part of an expression that is evaluated.
+///
+/// # Errors
+/// The statement is to end.
+#[inline]
+pub(crate) fn part() -> Result<()> {
+    step(PART_BYTES)
+}
+
+/// Counts parts of expressions, nodes or names that planning looks at or makes.
+///
+/// # Errors
+/// The statement is to end.
+#[inline]
+pub fn parts(count: usize) -> Result<()> {
+    step(count.saturating_mul(PART_BYTES))
+}
+
+/// Counts a step of arithmetic over a number of so many bits whose cost grows with their number.
+///
+/// # Errors
+/// The statement is to end.
+pub(crate) fn pass(bits: u64) -> Result<()> {
+    step(words(bits))
+}
+
+/// The same where the cost grows with the square of their number: a product, a quotient, a look at the digits.
+///
+/// # Errors
+/// The statement is to end.
+pub(crate) fn product(bits: u64) -> Result<()> {
+    let words = words(bits);
+    step(words.saturating_mul(words) / PRODUCTS_PER_BYTE)
+}
+
+fn words(bits: u64) -> usize {
+    usize::try_from(bits / u64::from(usize::BITS)).unwrap_or(usize::MAX)
 }
 
 /// Counts a value that a function was given or has made.
@@ -81,6 +127,7 @@ pub(crate) fn note(value: &Datum) -> Result<()> {
         Datum::Text(text) => text.len(),
         Datum::Bytea(bytes) => bytes.len(),
         Datum::Array(items) => items.len().saturating_mul(size_of::<Datum>()),
+        Datum::Numeric(number) => return product(number.bits()),
         _ => return Ok(()),
     };
     if bytes < SMALL_BYTES { Ok(()) } else { step(fits(bytes)?) }
@@ -147,5 +194,56 @@ mod tests {
             assert_eq!(spend(BYTES_BETWEEN).unwrap_err().sqlstate, "57014");
         });
         spend(BYTES_BETWEEN).unwrap();
+        take();
+    }
+
+    /// The first error of counting on and on, and how often it was counted.
+    fn unheard(count: impl Fn() -> Result<()>) -> usize {
+        take();
+        let mut times = 0;
+        under(Arc::new(Cancelled), || {
+            while count().is_ok() {
+                times += 1;
+                assert!(times < BYTES_BETWEEN, "never asks");
+            }
+        });
+        take();
+        times
+    }
+
+    #[test]
+    fn parts_and_large_numbers_ask() {
+        assert!(unheard(part) < 10_000);
+        assert!(unheard(|| pass(100_000)) < 1000);
+        assert!(unheard(|| product(100_000)) < 10);
+        let large = Datum::Numeric(crate::Numeric::finite(crate::numeric::power_of_ten(100_000), 0));
+        assert!(unheard(|| note(&large)) < 10);
+        note(&Datum::Numeric(7.into())).unwrap();
+        assert_eq!(take(), 0);
+    }
+
+    #[test]
+    fn every_function_over_large_numbers_asks() {
+        use crate::numeric::{exp, factorial, gcd_lcm, ln, log, power, power_of_ten};
+        let wide = crate::Numeric::finite(power_of_ten(16_000) + 1, 16_000);
+        let of = |base: i32, exponent: u32| {
+            crate::Numeric::finite(bigdecimal::num_bigint::BigInt::from(base).pow(exponent), 0)
+        };
+        let (odd, other) = (of(3, 120_000), of(7, 70_000));
+        let half = crate::Numeric::finite(15, 1);
+        let calls: [(&str, &dyn Fn() -> Result<crate::Numeric>); 6] = [
+            ("factorial", &|| factorial(32_177)),
+            ("log", &|| log(&wide, &half)),
+            ("power", &|| power(&half, &wide)),
+            ("integral power", &|| power(&half, &100_000.into())),
+            ("gcd", &|| gcd_lcm(&odd, &other, false)),
+            ("exp and ln", &|| (0..1000).try_fold(half.clone(), |_, _| ln(&exp(&5000.into())?))),
+        ];
+        for (name, call) in calls {
+            take();
+            let outcome = under(Arc::new(Cancelled), call);
+            assert_eq!(outcome.map_err(|error| error.sqlstate), Err("57014"), "{name}");
+        }
+        take();
     }
 }

@@ -190,10 +190,14 @@ pub fn by_name(name: &str) -> &'static [FunctionId] {
 impl Function {
     /// Whether a short call can make a value that takes long to make and to look at.
     pub fn makes_long_values(&self) -> bool {
-        matches!(
-            self.name,
+        let over_numeric = self.args.first() == Some(&TypeKind::Numeric);
+        match self.name {
             "repeat" | "lpad" | "rpad" | "replace" | "regexp_replace" | "format" | "array_fill"
-        )
+            | "factorial" => true,
+            "power" | "pow" | "exp" | "ln" | "log" | "sqrt" | "gcd" | "lcm" | "numeric_power"
+            | "numeric_exp" | "numeric_ln" | "numeric_log" | "numeric_sqrt" => over_numeric,
+            _ => false,
+        }
     }
 
     /// The value for these arguments, whose types are the call's.

@@ -14,6 +14,7 @@ use bigdecimal::{BigDecimal, Signed, ToPrimitive, Zero};
 
 pub use crate::datum::Numeric;
 use crate::error::{Error, Result};
+use crate::work;
 
 pub use convert::{from_f32, from_f64, to_f64, to_i64_rounded};
 pub use text::{parse, write};
@@ -51,6 +52,14 @@ impl Numeric {
     /// Whether it is neither NaN nor infinite.
     pub fn is_finite(&self) -> bool {
         matches!(self, Numeric::Finite(_))
+    }
+
+    /// How many bits its digits take; 0 if it is not finite.
+    pub(crate) fn bits(&self) -> u64 {
+        match self {
+            Numeric::Finite(decimal) => decimal.as_bigint_and_scale().0.bits(),
+            _ => 0,
+        }
     }
 
     /// The number of digits behind the point that it shows; None if it is not finite.
@@ -166,7 +175,7 @@ struct Shape {
 }
 
 /// 10^exponent; 1 if the exponent is negative.
-fn power_of_ten(exponent: i64) -> BigInt {
+pub(crate) fn power_of_ten(exponent: i64) -> BigInt {
     match u32::try_from(exponent).unwrap_or(0) {
         small @ 0..=18 => BigInt::from(10_i64.pow(small)),
         large => BigInt::from(10).pow(large),
@@ -417,7 +426,11 @@ pub fn factorial(n: i64) -> Result<Numeric> {
     if n > 32_177 {
         return Err(overflow());
     }
-    let product = (1..=n).fold(BigInt::from(1), |product, factor| product * factor);
+    let mut product = BigInt::from(1);
+    for factor in 1..=n {
+        work::pass(product.bits())?;
+        product *= factor;
+    }
     Parts { unscaled: product, scale: 0 }.finish()
 }
 
@@ -428,6 +441,7 @@ pub fn gcd_lcm(left: &Numeric, right: &Numeric, multiple: bool) -> Result<Numeri
     let (left, right) = (left.rescaled(scale).unscaled, right.rescaled(scale).unscaled);
     let (mut a, mut b) = (left.abs(), right.abs());
     while !b.is_zero() {
+        work::pass(a.bits().saturating_add(b.bits()))?;
         let rest = &a % &b;
         a = std::mem::replace(&mut b, rest);
     }

@@ -9,6 +9,7 @@ use super::{
     power_of_ten, quotient,
 };
 use crate::error::{Error, Result};
+use crate::work;
 
 /// Digits computed beyond those shown.
 const GUARD_DIGITS: i64 = 12;
@@ -60,7 +61,7 @@ pub fn exp(value: &Numeric) -> Result<Numeric> {
     let weight = approximate * LOG10_E;
     let scale = display_scale(SIGNIFICANT_DIGITS_MIN - weight as i64, parts.scale);
     let bits = bits_of(scale + weight.max(0.0) as i64 + GUARD_DIGITS);
-    from_fixed(&fixed_exp(&to_fixed(&parts, bits), bits), bits, scale).finish()
+    from_fixed(&fixed_exp(&to_fixed(&parts, bits), bits)?, bits, scale).finish()
 }
 
 /// Checks a logarithm's argument: 2201E unless it is positive.
@@ -80,7 +81,7 @@ pub fn ln(value: &Numeric) -> Result<Numeric> {
     let parts = Parts::of(decimal);
     let scale = display_scale(SIGNIFICANT_DIGITS_MIN - ln_weight(&parts), parts.scale);
     let bits = bits_of(scale + GUARD_DIGITS);
-    from_fixed(&fixed_ln(&parts, bits), bits, scale).finish()
+    from_fixed(&fixed_ln(&parts, bits)?, bits, scale).finish()
 }
 
 /// The logarithm of a number to a base; 2201E unless both are positive, 22012 for the base 1.
@@ -101,7 +102,7 @@ pub fn log(base: &Numeric, value: &Numeric) -> Result<Numeric> {
     let weight = ln_weight(&number) - ln_weight(&base);
     let scale = display_scale(SIGNIFICANT_DIGITS_MIN - weight, base.scale.max(number.scale));
     let bits = bits_of(scale + GUARD_DIGITS + 2 * ln_weight(&base).abs());
-    let (ln_base, ln_number) = (fixed_ln(&base, bits), fixed_ln(&number, bits));
+    let (ln_base, ln_number) = (fixed_ln(&base, bits)?, fixed_ln(&number, bits)?);
     if ln_base.is_zero() {
         return Err(Error::division_by_zero());
     }
@@ -135,7 +136,8 @@ pub fn power(base: &Numeric, exponent: &Numeric) -> Result<Numeric> {
     let positive = Parts { unscaled: base_parts.unscaled.abs(), scale: base_parts.scale };
     // ln(result) to a few digits tells how many are needed.
     let bits = bits_of(40) + exponent_parts.unscaled.bits();
-    let product = (fixed_ln(&positive, bits) * &exponent_parts.unscaled) / power_of_ten(exponent_parts.scale);
+    let product =
+        (fixed_ln(&positive, bits)? * &exponent_parts.unscaled) / power_of_ten(exponent_parts.scale);
     let approximate = convert::to_f64(&Numeric::finite(from_fixed(&product, bits, 20).unscaled, 20));
     if approximate.abs() > LN_RESULT_MAX * 1.003 {
         return match approximate > 0.0 {
@@ -149,8 +151,8 @@ pub fn power(base: &Numeric, exponent: &Numeric) -> Result<Numeric> {
     let bits = bits_of(scale + weight.max(0.0) as i64 + GUARD_DIGITS);
     let finer = bits + exponent_parts.unscaled.bits();
     let product =
-        (fixed_ln(&positive, finer) * &exponent_parts.unscaled) / power_of_ten(exponent_parts.scale);
-    let result = fixed_exp(&(product >> exponent_parts.unscaled.bits()), bits);
+        (fixed_ln(&positive, finer)? * &exponent_parts.unscaled) / power_of_ten(exponent_parts.scale);
+    let result = fixed_exp(&(product >> exponent_parts.unscaled.bits()), bits)?;
     let signed = if odd && base_parts.unscaled.is_negative() { -result } else { result };
     from_fixed(&signed, bits, scale).finish()
 }
@@ -179,13 +181,13 @@ fn power_integral(base: &Parts, exponent: i32) -> Result<Numeric> {
     let mut times = exponent.unsigned_abs();
     loop {
         if times & 1 == 1 {
-            result = product_to_digits(&result, &square, digits);
+            result = product_to_digits(&result, &square, digits)?;
         }
         times >>= 1;
         if times == 0 {
             break;
         }
-        square = product_to_digits(&square, &square, digits);
+        square = product_to_digits(&square, &square, digits)?;
     }
     match exponent > 0 {
         true => result.rescaled(scale).finish(),
@@ -194,14 +196,15 @@ fn power_integral(base: &Parts, exponent: i32) -> Result<Numeric> {
 }
 
 /// A product without the digits behind the first so many.
-fn product_to_digits(left: &Parts, right: &Parts, digits: i64) -> Parts {
+fn product_to_digits(left: &Parts, right: &Parts, digits: i64) -> Result<Parts> {
+    work::product(left.unscaled.bits().max(right.unscaled.bits()))?;
     let product = Parts { unscaled: &left.unscaled * &right.unscaled, scale: left.scale + right.scale };
     let surplus = (product.unscaled.bits() as f64 * std::f64::consts::LOG10_2) as i64 - digits;
-    match surplus > 0 {
+    Ok(match surplus > 0 {
         // The scale may become negative: the last digits of a large number.
         true => Parts { unscaled: product.unscaled / power_of_ten(surplus), scale: product.scale - surplus },
         false => product,
-    }
+    })
 }
 
 fn power_special(base: &Numeric, exponent: &Numeric) -> Result<Numeric> {
@@ -280,7 +283,7 @@ fn from_fixed(fixed: &BigInt, bits: u64, scale: i64) -> Parts {
 }
 
 /// e to a number in binary fixed point. The result's last bits are right if `bits` covers its integral part too.
-fn fixed_exp(value: &BigInt, bits: u64) -> BigInt {
+fn fixed_exp(value: &BigInt, bits: u64) -> Result<BigInt> {
     // Halve until small, sum the series, square back. Each squaring loses a bit: more bits meanwhile.
     let halvings = bits.isqrt() + 8 + value.bits().saturating_sub(bits);
     let extra = 2 * halvings + 16;
@@ -290,6 +293,7 @@ fn fixed_exp(value: &BigInt, bits: u64) -> BigInt {
     let mut term = sum.clone();
     let mut n = 1u32;
     loop {
+        work::product(working)?;
         term = ((&term * &small) >> working) / n;
         if term.magnitude().bits() <= 1 {
             break;
@@ -298,13 +302,14 @@ fn fixed_exp(value: &BigInt, bits: u64) -> BigInt {
         n += 1;
     }
     for _ in 0..halvings {
+        work::product(sum.bits())?;
         sum = (&sum * &sum) >> working;
     }
-    sum >> extra
+    Ok(sum >> extra)
 }
 
 /// The natural logarithm of a positive number in binary fixed point.
-fn fixed_ln(value: &Parts, bits: u64) -> BigInt {
+fn fixed_ln(value: &Parts, bits: u64) -> Result<BigInt> {
     // value = m × 2^k with m near 1; ln m = 2 artanh((m - 1) / (m + 1)), and ln 2 likewise.
     let working = bits + 32;
     let one = BigInt::one() << working;
@@ -315,21 +320,22 @@ fn fixed_ln(value: &Parts, bits: u64) -> BigInt {
         true => (&value.unscaled << shift.unsigned_abs()) / denominator,
         false => (&value.unscaled >> shift.unsigned_abs()) / denominator,
     };
-    let ln_mantissa = twice_artanh(&(((&mantissa - &one) << working) / (&mantissa + &one)), working);
-    let ln_two = twice_artanh(&(&one / 3), working);
-    (ln_mantissa + ln_two * power) >> 32
+    let ln_mantissa = twice_artanh(&(((&mantissa - &one) << working) / (&mantissa + &one)), working)?;
+    let ln_two = twice_artanh(&(&one / 3), working)?;
+    Ok((ln_mantissa + ln_two * power) >> 32)
 }
 
 /// 2 artanh x in binary fixed point, for |x| well below 1.
-fn twice_artanh(x: &BigInt, bits: u64) -> BigInt {
+fn twice_artanh(x: &BigInt, bits: u64) -> Result<BigInt> {
     let square = (x * x) >> bits;
     let mut power = x.clone();
     let mut sum = x.clone();
     let mut n = 3u32;
     while power.magnitude().bits() > 1 {
+        work::product(bits)?;
         power = (&power * &square) >> bits;
         sum += &power / n;
         n += 2;
     }
-    sum * 2
+    Ok(sum * 2)
 }
