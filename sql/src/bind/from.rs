@@ -1,5 +1,6 @@
 //! FROM: tables, subqueries, functions and joins become rows with named columns.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use expr::functions::FunctionKind;
@@ -40,11 +41,11 @@ impl Binder<'_> {
 
     /// Another item of FROM after what is there already, which is so deep.
     pub(super) fn cross_join(&mut self, left: Source, item: &TableExpr, depth: &mut usize) -> Result<Source> {
-        let (right, bindings) = self.right_side(&left.scope, item)?;
+        let (left_scope, right, bindings) = self.right_side(left.scope, item)?;
         *depth = budget::measure(&right.node).0.max(*depth).saturating_add(1);
         budget::check_depth(*depth)?;
         let width = left.node.width();
-        let scope = left.scope.join(right.scope, width)?;
+        let scope = left_scope.join(right.scope, width)?;
         let node = Node::Join(Join {
             kind: JoinKind::Inner,
             left: Box::new(left.node),
@@ -55,14 +56,20 @@ impl Binder<'_> {
         Ok(Source { node, scope })
     }
 
-    /// An item of FROM whose LATERAL parts see what stands before it, and the slots that they read.
-    fn right_side(&mut self, left: &Scope, item: &TableExpr) -> Result<(Source, Vec<Binding>)> {
-        let (source, level) =
-            self.at_level(Level::lateral(left.clone()), |binder| binder.table_expr(item))?;
-        Ok((source, level.pending))
+    /// An item of FROM whose LATERAL parts see what stands before it, and the slots that they read. What stands before
+    /// it is given back.
+    fn right_side(&mut self, left: Scope, item: &TableExpr) -> Result<(Scope, Source, Vec<Binding>)> {
+        let (source, level) = self.at_level(Level::lateral(left), |binder| binder.table_expr(item))?;
+        Ok((level.scope, source, level.pending))
     }
 
     fn table_expr(&mut self, item: &TableExpr) -> Result<Source> {
+        let source = self.item(item)?;
+        self.budget.look(source.scope.columns.len())?;
+        Ok(source)
+    }
+
+    fn item(&mut self, item: &TableExpr) -> Result<Source> {
         match item {
             TableExpr::Table { name, alias } => self.named_table(name, alias.as_ref()),
             TableExpr::Subquery { query, alias, lateral, at } => {
@@ -90,8 +97,7 @@ impl Binder<'_> {
 
     fn named_table(&mut self, name: &QualifiedName, alias: Option<&ast::Alias>) -> Result<Source> {
         if name.schema.is_none()
-            && let Some(common) =
-                self.common_tables.iter().rev().find(|common| common.name == name.name.value)
+            && let Some(common) = self.common_tables.find(&name.name.value)
         {
             let columns = common.bound.scope_columns();
             self.budget.take_plan(common.size)?;
@@ -227,7 +233,7 @@ impl Binder<'_> {
         at: usize,
     ) -> Result<Source> {
         let left = self.table_expr(left)?;
-        let (right, bindings) = self.right_side(&left.scope, right)?;
+        let (left_scope, right, bindings) = self.right_side(left.scope, right)?;
         if !bindings.is_empty() && !matches!(kind, JoinKind::Inner | JoinKind::Left) {
             return Err(Error::new("42P10", "invalid reference to FROM-clause entry in a lateral join")
                 .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
@@ -236,14 +242,14 @@ impl Binder<'_> {
         let width = left.node.width();
         let shared = match condition {
             JoinCondition::Using(names) => names.clone(),
-            JoinCondition::Natural => natural(&left.scope, &right.scope, at),
+            JoinCondition::Natural => natural(&left_scope, &right.scope, at),
             JoinCondition::On(_) | JoinCondition::None => Vec::new(),
         };
         let merges = matches!(condition, JoinCondition::Using(_) | JoinCondition::Natural);
-        let (scope, mut conditions) = if merges {
-            self.merge(left.scope, right.scope.shifted(width), kind, &shared)?
+        let (mut scope, mut conditions) = if merges {
+            self.merge(left_scope, right.scope.shifted(width), kind, &shared)?
         } else {
-            (left.scope.join(right.scope, width)?, Vec::new())
+            (left_scope.join(right.scope, width)?, Vec::new())
         };
         let mut join = Join {
             kind,
@@ -254,12 +260,13 @@ impl Binder<'_> {
         };
         let mut asides = Vec::new();
         if let JoinCondition::On(on) = condition {
-            let level = Level::query(scope.clone(), Clause::plain("JOIN conditions"), false);
+            let level = Level::query(scope, Clause::plain("JOIN conditions"), false);
             let (bound, level) = self.at_level(level, |binder| {
                 let bound = binder.expression(on)?;
                 binder.condition(bound, "JOIN/ON", on.at)
             })?;
             self.pass_on(level.pending)?;
+            scope = level.scope;
             asides = level.subqueries;
             conditions.push(bound);
         }
@@ -290,9 +297,15 @@ impl Binder<'_> {
     ) -> Result<(Scope, Vec<Expr>)> {
         let mut merged = Vec::new();
         let mut conditions = Vec::new();
+        self.budget.look(left.columns.len().saturating_add(right.columns.len()))?;
         for name in shared {
             let l = shared_column(&left, name, "left")?;
             let r = shared_column(&right, name, "right")?;
+            // Once to be compared, once to be the merged column's value.
+            for value in [&l.value, &r.value] {
+                self.budget.take_copy(value)?;
+                self.budget.take_copy(value)?;
+            }
             let operands = (Some((l.value.clone(), name.at)), (r.value.clone(), name.at));
             conditions.push(self.operator("=", operands.0, operands.1, name.at)?);
             let (values, ty) =
@@ -308,7 +321,8 @@ impl Binder<'_> {
             };
             merged.push(ScopeColumn { name: name.value.clone(), value, origin });
         }
-        let is_shared = |column: &ScopeColumn| shared.iter().any(|name| name.value == column.name);
+        let shared: HashSet<&str> = shared.iter().map(|name| name.value.as_str()).collect();
+        let is_shared = |column: &ScopeColumn| shared.contains(column.name.as_str());
         let mut scope = Scope { columns: merged, relations: left.relations };
         scope.add_relations(right.relations)?;
         scope.columns.extend(left.columns.into_iter().filter(|column| !is_shared(column)));
@@ -331,7 +345,8 @@ fn strategy(bindings: Vec<Binding>) -> JoinStrategy {
 
 /// The columns that both sides have.
 fn natural(left: &Scope, right: &Scope, at: usize) -> Vec<Name> {
-    let shared = left.columns.iter().filter(|column| right.named(&column.name).next().is_some());
+    let names: HashSet<&str> = right.columns.iter().map(|column| column.name.as_str()).collect();
+    let shared = left.columns.iter().filter(|column| names.contains(column.name.as_str()));
     shared.map(|column| Name { value: column.name.clone(), at }).collect()
 }
 

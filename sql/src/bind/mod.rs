@@ -53,6 +53,9 @@ use crate::plan::{Bound, OutputColumn, Plan, walk};
 
 pub(crate) use written::sparing;
 
+/// A statement is short to bind that takes no more looks than this: well below a millisecond.
+const SHORT_LOOKS_MAX: usize = 5000;
+
 /// What of a session the meaning of a statement depends on, besides the catalog.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionSettings<'a> {
@@ -70,14 +73,40 @@ pub fn bind(
     settings: &SessionSettings<'_>,
     declared: Option<&[Option<TypeKind>]>,
 ) -> Result<Bound> {
-    let mut binder = Binder::new(catalog, settings);
+    let budget = Budget::of_looks(usize::MAX);
+    let bound = bind_within(budget, statement, catalog, settings, declared)?;
+    bound.ok_or_else(|| Error::internal("a budget without end has ended"))
+}
+
+/// The same, if that is short.
+pub(crate) fn bind_if_short(
+    statement: &Statement,
+    catalog: &CatalogSnapshot,
+    settings: &SessionSettings<'_>,
+    declared: Option<&[Option<TypeKind>]>,
+) -> Result<Option<Bound>> {
+    bind_within(Budget::of_looks(SHORT_LOOKS_MAX), statement, catalog, settings, declared)
+}
+
+fn bind_within(
+    budget: Budget,
+    statement: &Statement,
+    catalog: &CatalogSnapshot,
+    settings: &SessionSettings<'_>,
+    declared: Option<&[Option<TypeKind>]>,
+) -> Result<Option<Bound>> {
+    let mut binder = Binder { budget, ..Binder::new(catalog, settings) };
     if let Some(declared) = declared {
         let known = declared.iter().map(|kind| kind.filter(|kind| *kind != TypeKind::Unknown));
         binder.parameters = known.collect();
         binder.has_parameters = true;
     }
-    let (plan, columns) = binder.statement(&statement.body)?;
-    binder.finish(plan, columns)
+    let bound = binder.statement(&statement.body);
+    if binder.budget.has_looked_enough() {
+        return Ok(None);
+    }
+    let (plan, columns) = bound?;
+    binder.finish(plan, columns).map(Some)
 }
 
 /// Binds a column's default as a value of its type. It names no columns and no parameters.
@@ -106,7 +135,7 @@ struct Binder<'a> {
     /// The queries around the expression at hand, the innermost last.
     levels: Vec<level::Level>,
     /// The queries of WITH that can be seen, the innermost last.
-    common_tables: Vec<query::CommonTable>,
+    common_tables: query::CommonTables,
     /// The table that VALUES of INSERT go to: not visible there, but known to messages.
     target: Option<Arc<TableDescriptor>>,
     notices: Vec<Notice>,
@@ -125,10 +154,10 @@ impl<'a> Binder<'a> {
             subquery_names: HashMap::new(),
             slots: 0,
             levels: Vec::new(),
-            common_tables: Vec::new(),
+            common_tables: query::CommonTables::default(),
             target: None,
             notices: Vec::new(),
-            budget: Budget::default(),
+            budget: Budget::of_looks(usize::MAX),
             written: None,
         }
     }

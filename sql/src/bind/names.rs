@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::parse::ast::{Name, QualifiedName};
 use crate::plan::Binding;
 
+/// So many names are compared as quickly as anything else is looked at.
+const NAMES_PER_LOOK: usize = 16;
+
 impl Binder<'_> {
     /// The level whose row expressions are over.
     pub(super) fn level(&mut self) -> Result<&mut Level> {
@@ -63,8 +66,14 @@ impl Binder<'_> {
         let at = names.first().map_or(0, |name| name.at);
         for place in self.visible_levels() {
             let Some(level) = self.levels.get(place) else { continue };
+            let names_there = level.scope.columns.len().saturating_add(level.scope.relations.len());
+            self.budget.look(names_there / NAMES_PER_LOOK)?;
             let Some(column) = level.scope.find(names)? else { continue };
             let value = column.value;
+            // A column that joins have merged is computed wherever it is named.
+            if !matches!(value, Expr::Column { .. }) {
+                self.budget.take_copy(&value)?;
+            }
             self.refer(place, &value, at);
             return if place == own { Ok(value) } else { Ok(self.outer(place, value)) };
         }

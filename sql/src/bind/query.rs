@@ -1,5 +1,7 @@
 //! Queries: WITH, VALUES, set operations, and what stands around a SELECT.
 
+use std::collections::{HashMap, HashSet};
+
 use expr::casts::CastContext;
 use expr::{Expr, Type, TypeKind, resolve};
 
@@ -28,6 +30,15 @@ pub(super) struct QueryColumn {
     pub(super) at: usize,
 }
 
+/// A column that is to be of another type.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retyped {
+    pub(super) column: usize,
+    pub(super) to: Type,
+    /// Where it stands, for messages.
+    pub(super) at: usize,
+}
+
 /// A query of WITH. Each mention of it runs it anew.
 #[derive(Debug, Clone)]
 pub(super) struct CommonTable {
@@ -35,6 +46,47 @@ pub(super) struct CommonTable {
     pub(super) bound: BoundQuery,
     /// What a mention of it adds to the plan.
     pub(super) size: PlanSize,
+}
+
+/// The queries of WITH that can be seen, the innermost last.
+///
+/// Invariant: `places` has the places of each name in `list`, ascending.
+#[derive(Debug, Default)]
+pub(super) struct CommonTables {
+    list: Vec<CommonTable>,
+    places: HashMap<String, Vec<usize>>,
+}
+
+impl CommonTables {
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The innermost of this name.
+    pub(super) fn find(&self, name: &str) -> Option<&CommonTable> {
+        self.place(name).and_then(|place| self.list.get(place))
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name)?.last().copied()
+    }
+
+    fn push(&mut self, common: CommonTable) {
+        self.places.entry(common.name.clone()).or_default().push(self.list.len());
+        self.list.push(common);
+    }
+
+    /// Hides all but the first so many.
+    pub(super) fn truncate(&mut self, len: usize) {
+        for common in self.list.drain(len.min(self.list.len())..) {
+            if let Some(places) = self.places.get_mut(&common.name) {
+                places.pop();
+                if places.is_empty() {
+                    self.places.remove(&common.name);
+                }
+            }
+        }
+    }
 }
 
 impl BoundQuery {
@@ -87,8 +139,7 @@ impl Binder<'_> {
     pub(super) fn with(&mut self, with: &[ast::CommonTable]) -> Result<()> {
         let outer = self.common_tables.len();
         for common in with {
-            let own = self.common_tables.get(outer..).unwrap_or_default();
-            if own.iter().any(|other| other.name == common.name.value) {
+            if self.common_tables.place(&common.name.value).is_some_and(|place| place >= outer) {
                 let message = format!("WITH query name \"{}\" specified more than once", common.name.value);
                 return Err(Error::new("42712", message).at(common.name.at));
             }
@@ -226,7 +277,7 @@ impl Binder<'_> {
         let bound = self.settle_outputs(bound)?;
         let columns = bound.scope_columns();
         let width = columns.len();
-        let scope = Relation { name: String::new(), schema: None, columns, table: None }.into_scope();
+        let mut scope = Relation { name: String::new(), schema: None, columns, table: None }.into_scope();
         let mut keys = Vec::with_capacity(order_by.len());
         for order in order_by {
             let column = self.output_column_of(&order.expr, &bound.columns)?;
@@ -239,10 +290,11 @@ impl Binder<'_> {
                         .at(order.expr.at));
                 }
                 None => {
-                    let level = Level::query(scope.clone(), Clause::plain("ORDER BY"), false);
+                    let level = Level::query(scope, Clause::plain("ORDER BY"), false);
                     let (expression, level) =
                         self.at_level(level, |binder| binder.settled_expression(&order.expr))?;
                     self.without_subqueries(&level, "ORDER BY")?;
+                    scope = level.scope;
                     expression
                 }
             };
@@ -323,11 +375,10 @@ impl Binder<'_> {
 
     /// Columns whose type is still open become text.
     pub(super) fn settle_outputs(&mut self, mut bound: BoundQuery) -> Result<BoundQuery> {
-        for (column, ty) in bound.node.types().into_iter().enumerate() {
-            if ty.kind == TypeKind::Unknown {
-                self.retype(&mut bound.node, column, TypeKind::Text.into(), CastContext::Implicit, 0)?;
-            }
-        }
+        let open = bound.node.types().into_iter().enumerate().filter(|(_, ty)| ty.kind == TypeKind::Unknown);
+        let changes: Vec<Retyped> =
+            open.map(|(column, _)| Retyped { column, to: TypeKind::Text.into(), at: 0 }).collect();
+        self.retype_columns(&mut bound.node, &changes, CastContext::Implicit)?;
         Ok(bound)
     }
 
@@ -340,52 +391,90 @@ impl Binder<'_> {
         context: CastContext,
         at: usize,
     ) -> Result<()> {
-        if node.types().get(column) == Some(&to) {
+        self.retype_columns(node, &[Retyped { column, to, at }], context)
+    }
+
+    /// The same of several columns at once.
+    pub(super) fn retype_columns(
+        &mut self,
+        node: &mut Node,
+        changes: &[Retyped],
+        context: CastContext,
+    ) -> Result<()> {
+        if changes.is_empty() {
             return Ok(());
         }
+        let types = node.types();
+        self.budget.look(types.len())?;
+        let differs = |change: &Retyped| types.get(change.column) != Some(&change.to);
+        let changes: Vec<Retyped> = changes.iter().copied().filter(differs).collect();
         match node {
-            Node::Project(project) => {
-                if let Some(expression) = project.expressions.get_mut(column) {
-                    let taken = std::mem::replace(expression, Expr::null(to));
-                    *expression = self.coerce(taken, to, context, at)?;
-                }
-                Ok(())
-            }
+            _ if changes.is_empty() => Ok(()),
+            Node::Project(project) => self.retype_expressions(&mut project.expressions, &changes, context),
             Node::Values(values) => {
-                for cell in values.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
-                    let taken = std::mem::replace(cell, Expr::null(to));
-                    *cell = self.coerce(taken, to, context, at)?;
-                }
-                if let Some(ty) = values.types.get_mut(column) {
-                    *ty = to;
+                for change in &changes {
+                    for cell in values.rows.iter_mut().filter_map(|row| row.get_mut(change.column)) {
+                        self.retype_expression(cell, change, context)?;
+                    }
+                    if let Some(ty) = values.types.get_mut(change.column) {
+                        *ty = change.to;
+                    }
                 }
                 Ok(())
             }
-            Node::Limit(Limit { input, .. }) => self.retype(input, column, to, context, at),
+            Node::Limit(Limit { input, .. }) => self.retype_columns(input, &changes, context),
             Node::Append(append) => {
-                append.inputs.iter_mut().try_for_each(|input| self.retype(input, column, to, context, at))
+                append.inputs.iter_mut().try_for_each(|input| self.retype_columns(input, &changes, context))
             }
-            Node::Sort(Sort { input, keys, .. })
-                if keys.iter().all(|key| !key.expression.columns().contains(&column)) =>
-            {
-                self.retype(input, column, to, context, at)
+            Node::Sort(Sort { input, keys, .. }) => {
+                let sorted_by: HashSet<usize> =
+                    keys.iter().flat_map(|key| key.expression.columns()).collect();
+                let (above, below): (Vec<_>, Vec<_>) =
+                    changes.into_iter().partition(|change| sorted_by.contains(&change.column));
+                self.retype_columns(input, &below, context)?;
+                self.retype_above(node, &above, context)
             }
-            _ => {
-                let mut expressions: Vec<Expr> = node
-                    .types()
-                    .into_iter()
-                    .enumerate()
-                    .map(|(index, ty)| Expr::Column { index, ty })
-                    .collect();
-                if let Some(expression) = expressions.get_mut(column) {
-                    let taken = std::mem::replace(expression, Expr::null(to));
-                    *expression = self.coerce(taken, to, context, at)?;
-                }
-                let input = std::mem::replace(node, Node::Values(Values::one_row()));
-                *node = Node::Project(Project { input: Box::new(input), expressions });
-                Ok(())
+            _ => self.retype_above(node, &changes, context),
+        }
+    }
+
+    /// Puts the node under a projection that changes the types of columns.
+    fn retype_above(&mut self, node: &mut Node, changes: &[Retyped], context: CastContext) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let types = node.types().into_iter().enumerate();
+        let mut expressions: Vec<Expr> = types.map(|(index, ty)| Expr::Column { index, ty }).collect();
+        self.retype_expressions(&mut expressions, changes, context)?;
+        let input = std::mem::replace(node, Node::Values(Values::one_row()));
+        *node = Node::Project(Project { input: Box::new(input), expressions });
+        Ok(())
+    }
+
+    fn retype_expressions(
+        &mut self,
+        expressions: &mut [Expr],
+        changes: &[Retyped],
+        context: CastContext,
+    ) -> Result<()> {
+        for change in changes {
+            if let Some(expression) = expressions.get_mut(change.column) {
+                self.retype_expression(expression, change, context)?;
             }
         }
+        Ok(())
+    }
+
+    fn retype_expression(
+        &mut self,
+        expression: &mut Expr,
+        change: &Retyped,
+        context: CastContext,
+    ) -> Result<()> {
+        self.budget.look(1)?;
+        let taken = std::mem::replace(expression, Expr::null(change.to));
+        *expression = self.coerce(taken, change.to, context, change.at)?;
+        Ok(())
     }
 }
 

@@ -133,6 +133,7 @@ impl Binder<'_> {
                         }
                         let columns = scope.columns.clone();
                         for column in &columns {
+                            binder.budget.take_copy(&column.value)?;
                             for index in column.value.columns() {
                                 binder.level()?.references.push((index, *at));
                             }

@@ -15,7 +15,7 @@ use expr::{Type, resolve};
 
 use super::Binder;
 use super::coerce::placed;
-use super::query::{BoundQuery, QueryColumn};
+use super::query::{BoundQuery, QueryColumn, Retyped};
 use crate::error::{Error, Result};
 use crate::parse::ast::{QueryBody, SetBranch, SetOperationKind};
 use crate::plan::{Append, Distinct, Node, SetOperation, budget};
@@ -74,11 +74,13 @@ impl Binder<'_> {
     }
 
     fn retype_all(&mut self, input: &mut BoundQuery, types: &[Type]) -> Result<()> {
-        for (place, ty) in types.iter().enumerate() {
-            let at = input.columns.get(place).map_or(0, |column| column.at);
-            self.retype(&mut input.node, place, *ty, CastContext::Implicit, at)?;
-        }
-        Ok(())
+        let at = |column: usize| input.columns.get(column).map_or(0, |column| column.at);
+        let changes: Vec<Retyped> = types
+            .iter()
+            .enumerate()
+            .map(|(column, to)| Retyped { column, to: *to, at: at(column) })
+            .collect();
+        self.retype_columns(&mut input.node, &changes, CastContext::Implicit)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expr::{SessionContext, TypeKind};
 
-use super::{SessionSettings, bind};
+use super::{SessionSettings, bind, bind_if_short};
 use crate::catalog::{
     CatalogSnapshot, Column, FIRST_USER_OID, IndexColumn, IndexConstraint, IndexDescriptor, IndexState,
     ROW_ID_COLUMN, SearchPath, TableDescriptor, TableKind,
@@ -302,4 +302,100 @@ fn correlated_subqueries_read_slots_behind_the_parameters() {
 fn columns_that_depend_on_a_grouped_primary_key_need_no_aggregate() {
     signature("select t.d, t.b, count(*) from t left join u on u.a = t.a group by t.a order by t.d");
     assert!(error("select e, count(*) from u group by a").starts_with("42803"));
+}
+
+/// Statements that take long to bind, though some are short to write.
+fn long_to_bind() -> Vec<String> {
+    let list = |item: &dyn Fn(usize) -> String, between: &str, count: usize| {
+        (0..count).map(item).collect::<Vec<_>>().join(between)
+    };
+    let doubled = |i: usize| match i.checked_sub(1) {
+        None => "c0 as (select 1 x)".to_owned(),
+        Some(before) => format!("c{i} as (select p.x from c{before} p, c{before} q)"),
+    };
+    let ranges = " between false and true)".repeat(13);
+    vec![
+        format!("select 1 from {}", list(&|i| format!("pg_class c{i}"), ", ", 900)),
+        format!("select 1 from t {}", list(&|i| format!("natural join (select 1 a, 2 z) s{i}"), " ", 900)),
+        format!("with {} select 1 from c12", list(&doubled, ", ", 13)),
+        format!("select {}(1 between 0 and 1){ranges}", "(".repeat(13)),
+        format!("select 1 where 1 in ({})", list(&|i| i.to_string(), ", ", 20_000)),
+        format!("select array[{}]", list(&|i| i.to_string(), ", ", 20_000)),
+        format!("values {}", list(&|i| format!("({i})"), ", ", 20_000)),
+        list(&|_| format!("select {}", list(&|i| i.to_string(), ", ", 500)), " union all ", 30),
+    ]
+}
+
+struct Cancelled;
+
+impl expr::work::Interrupt for Cancelled {
+    fn check(&self) -> expr::Result<()> {
+        Err(expr::Error::new("57014", "canceling statement due to user request"))
+    }
+}
+
+/// On the stack that sessions have.
+fn on_a_large_stack(run: impl FnOnce() + Send + 'static) {
+    let builder = std::thread::Builder::new().stack_size(crate::STACK_BYTES);
+    builder.spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn binding_asks_whether_the_statement_is_still_wanted() {
+    on_a_large_stack(|| {
+        let catalog = sample();
+        for sql in long_to_bind() {
+            let outcome = expr::work::under(Arc::new(Cancelled), || try_bind(&sql, &catalog));
+            let state = outcome.err().map(|error| error.sqlstate);
+            assert_eq!(state, Some("57014"), "{}", sql.chars().take(60).collect::<String>());
+        }
+    });
+}
+
+#[test]
+fn what_is_short_to_bind_is_told_apart() {
+    on_a_large_stack(|| {
+        let catalog = sample();
+        let settings =
+            SessionSettings { search_path: &SearchPath::default(), context: &SessionContext::default() };
+        let is_short = |sql: &str| {
+            let statements = crate::parse::parse(sql).unwrap();
+            bind_if_short(&statements[0], &catalog, &settings, Some(&[])).unwrap().is_some()
+        };
+        for sql in long_to_bind() {
+            assert!(!is_short(&sql), "{}", sql.chars().take(60).collect::<String>());
+            bound(&sql, &catalog);
+        }
+        assert!(is_short("select * from t join u using (a) where b like 'x%' order by f"));
+        assert!(is_short(&format!("insert into t (a, d) values {}", ["(1, 'x')"; 200].join(", "))));
+        assert!(is_short("select 1 from pg_class c join pg_attribute a on a.attrelid = c.oid"));
+    });
+}
+
+#[test]
+fn what_joins_merge_is_counted() {
+    on_a_large_stack(merged_columns);
+}
+
+fn merged_columns() {
+    let columns = (0..30).map(|i| format!("c{i} int")).collect::<Vec<_>>().join(", ");
+    let catalog = catalog(&[&format!("create table w ({columns})")]);
+    let joined = |times: usize| {
+        let joins: Vec<_> = (0..times).map(|i| format!("natural full join w w{i}")).collect();
+        format!("from w {}", joins.join(" "))
+    };
+    bound(&format!("select * {}", joined(20)), &catalog);
+    let state = |sql: String| try_bind(&sql, &catalog).err().map(|error| error.sqlstate);
+    assert_eq!(state(format!("select 1 {}", joined(400))), Some("54001"));
+}
+
+#[test]
+fn a_query_of_with_is_found_by_its_innermost_name() {
+    let catalog = sample();
+    let with = "with a as (select 1 x), b as (with a as (select 'x'::text x) select * from a)";
+    let types = |sql: &str| bound(sql, &catalog).columns.unwrap()[0].ty.kind;
+    assert_eq!(types(&format!("{with} select x from b")), TypeKind::Text);
+    assert_eq!(types(&format!("{with} select x from a")), TypeKind::Int4);
+    let twice = try_bind("with a as (select 1), a as (select 2) select 1", &catalog);
+    assert_eq!(twice.unwrap_err().sqlstate, "42712");
 }

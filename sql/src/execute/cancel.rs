@@ -43,7 +43,7 @@ impl CancelHandle {
         self.0.waker.wake();
     }
 
-    /// Forgets a request that came before the statement began.
+    /// Forgets a request that came before there was anything to cancel.
     pub(crate) fn clear(&self) {
         self.0.cancelled.store(false, Ordering::SeqCst);
     }
@@ -51,6 +51,11 @@ impl CancelHandle {
     /// Whether a request stands.
     fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// 57014 if a request stands.
+    pub(crate) fn check_request(&self) -> Result<()> {
+        if self.is_cancelled() { Err(cancelled()) } else { Ok(()) }
     }
 
     /// Says when the work that begins now is to end.

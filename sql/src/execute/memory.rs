@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 /// How much is drawn from the pool at once.
 const PORTION_BYTES: usize = 256 << 10;
 
+/// What an account has drawn and does not use it keeps, up to this much: it may soon want it again.
+const SURPLUS_BYTES_MAX: usize = 4 << 20;
+
 /// What an account may use without asking the pool, so that small statements touch nothing that others touch.
 const FREE_BYTES: usize = 64 << 10;
 
@@ -48,10 +51,12 @@ impl MemoryPool {
 /// Bytes that a statement or transaction holds.
 ///
 /// Invariants: `used` is the sum of what was reserved and not yet released, and never above `max`; what of it is above
-/// [`FREE_BYTES`] has been drawn from the pool, which gets it back when the account is dropped.
+/// [`FREE_BYTES`] has been drawn from the pool, which gets back what is far more than is used, and the rest when the
+/// account is dropped.
 #[derive(Debug)]
 pub(crate) struct Memory {
     used: usize,
+    most: usize,
     max: usize,
     drawn: usize,
     pool: Arc<MemoryPool>,
@@ -60,7 +65,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// An empty account.
     pub(crate) fn new(bytes_max: usize, pool: &Arc<MemoryPool>) -> Self {
-        Self { used: 0, max: bytes_max, drawn: 0, pool: Arc::clone(pool) }
+        Self { used: 0, most: 0, max: bytes_max, drawn: 0, pool: Arc::clone(pool) }
     }
 
     /// Takes bytes; 53200 if there are not enough left.
@@ -72,7 +77,7 @@ impl Memory {
                 .hint("Let it read fewer rows, or use an index whose order it needs."));
         }
         self.draw_for(used)?;
-        self.used = used;
+        self.now_used(used);
         Ok(())
     }
 
@@ -84,8 +89,24 @@ impl Memory {
                 .hint("Change fewer rows in one transaction."));
         }
         self.draw_for(bytes)?;
-        self.used = bytes;
+        self.now_used(bytes);
         Ok(())
+    }
+
+    /// The most that was ever held.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
+    fn now_used(&mut self, bytes: usize) {
+        self.used = bytes;
+        self.most = self.most.max(bytes);
+        let wanted = bytes.saturating_sub(FREE_BYTES).next_multiple_of(PORTION_BYTES);
+        let surplus = self.drawn.saturating_sub(wanted);
+        if surplus >= SURPLUS_BYTES_MAX {
+            self.pool.give_back(surplus);
+            self.drawn = self.drawn.saturating_sub(surplus);
+        }
     }
 
     fn draw_for(&mut self, used: usize) -> Result<()> {
@@ -109,7 +130,7 @@ impl Memory {
     /// Gives bytes back.
     pub(crate) fn release(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.used, "more is released than was reserved");
-        self.used = self.used.saturating_sub(bytes);
+        self.now_used(self.used.saturating_sub(bytes));
     }
 }
 
@@ -170,6 +191,21 @@ mod tests {
         assert_eq!(memory.reserve(41).unwrap_err().sqlstate, "53200");
         memory.release(60);
         memory.reserve(100).unwrap();
+    }
+
+    #[test]
+    fn what_is_far_more_than_is_used_goes_back_to_the_pool() {
+        let pool = MemoryPool::new(100 << 20);
+        let mut memory = Memory::new(usize::MAX, &pool);
+        memory.hold(60 << 20).unwrap();
+        memory.hold(1 << 20).unwrap();
+        assert!(pool.drawn.load(Ordering::Relaxed) <= 2 << 20);
+        memory.reserve(60 << 20).unwrap();
+        memory.release(60 << 20);
+        assert!(pool.drawn.load(Ordering::Relaxed) <= 2 << 20);
+        assert_eq!(memory.most(), 61 << 20);
+        drop(memory);
+        assert_eq!(pool.drawn.load(Ordering::Relaxed), 0);
     }
 
     #[test]

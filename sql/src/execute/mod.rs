@@ -113,17 +113,23 @@ pub(crate) struct Traits {
     pub(crate) tells_sizes: bool,
 }
 
+/// Expressions of more parts than this take long over a single row.
+const SHORT_PARTS_MAX: usize = 10_000;
+
 /// The traits of a plan, its expressions' included. (They are only looked at.)
 pub(crate) fn traits_of(plan: &mut Plan) -> Traits {
     let (mut makes_long_values, mut tells_sizes) = (false, false);
+    let mut parts = 0_usize;
     crate::plan::walk::expressions_mut(plan, &mut |expression| {
         expression.walk(&mut |part| {
+            parts = parts.saturating_add(1);
             if let Expr::Call { function, .. } = part {
                 makes_long_values |= function.makes_long_values();
                 tells_sizes |= crate::system::tells_sizes(function.name);
             }
         });
     });
+    makes_long_values |= parts > SHORT_PARTS_MAX;
     Traits { makes_long_values, tells_sizes, ..traits(plan) }
 }
 

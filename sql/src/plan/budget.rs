@@ -5,6 +5,9 @@
 //! of it: a list in FROM becomes a chain of joins, a query of WITH is planned anew wherever it is named, an operand is
 //! copied by BETWEEN.
 //!
+//! Binding also counts its **looks**: at parts, nodes and names, whether they stay in the plan or not. They tell when the
+//! statement is to be asked for ([`expr::work`]), and when what seemed short is to go on elsewhere.
+//!
 //! # Invariants
 //! - No plan leaves the binder deeper than [`DEPTH_MAX`] nodes or with more than [`NODES_MAX`], and none is ever
 //!   deeper than a small multiple of that.
@@ -13,7 +16,7 @@
 
 use expr::Expr;
 
-use super::{Node, walk};
+use super::{Node, Plan, walk};
 use crate::error::{Error, Result};
 
 /// The deepest plan.
@@ -25,19 +28,46 @@ const PARTS_MAX: usize = 5_000_000;
 /// How much stack a thread needs that binds or runs statements.
 pub const STACK_BYTES: usize = 32 << 20;
 
+/// How many looks a node is worth.
+const LOOKS_PER_NODE: usize = 4;
+
 /// What of the budgets a statement has used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Budget {
     nodes: usize,
     parts: usize,
+    looks: usize,
+    looks_max: usize,
 }
 
 impl Budget {
+    /// A budget that also ends after so many looks.
+    pub(crate) fn of_looks(looks_max: usize) -> Self {
+        Self { nodes: 0, parts: 0, looks: 0, looks_max }
+    }
+
+    /// Whether it was the number of looks that has ended it.
+    pub(crate) fn has_looked_enough(&self) -> bool {
+        self.looks > self.looks_max
+    }
+
+    /// Looks at so many parts or names.
+    ///
+    /// # Errors
+    /// The statement is to end, or [`Budget::has_looked_enough`].
+    pub(crate) fn look(&mut self, at: usize) -> Result<()> {
+        self.looks = self.looks.saturating_add(at);
+        if self.has_looked_enough() {
+            return Err(Error::internal("a statement that takes longer to plan than was expected"));
+        }
+        Ok(expr::work::parts(at)?)
+    }
+
     /// Takes nodes; 54001 if there are too many.
     pub(crate) fn take_nodes(&mut self, nodes: usize) -> Result<()> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes <= NODES_MAX {
-            return Ok(());
+            return self.look(nodes.saturating_mul(LOOKS_PER_NODE));
         }
         Err(Error::new("54001", "the statement is too complex")
             .detail(format!("Its plan has more than {NODES_MAX} steps."))
@@ -63,13 +93,16 @@ impl Budget {
     fn take_parts(&mut self, parts: usize) -> Result<()> {
         self.parts = self.parts.saturating_add(parts);
         if self.parts <= PARTS_MAX {
-            return Ok(());
+            return self.look(parts);
         }
         Err(Error::new("54001", "the statement is too complex")
             .detail(format!("Its expressions have more than {PARTS_MAX} parts."))
             .hint("A query of WITH is copied wherever it is named, and BETWEEN and comparisons of rows copy their operands."))
     }
 }
+
+/// What a node takes, beside its expressions.
+const NODE_BYTES: usize = 256;
 
 /// How large a plan is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,7 +112,25 @@ pub(crate) struct PlanSize {
 }
 
 impl PlanSize {
-    /// The size of a plan, which is left as it is.
+    /// About how many bytes such a plan takes, and the operators that are made of it.
+    pub(crate) fn bytes(self) -> usize {
+        let nodes = self.nodes.saturating_mul(NODE_BYTES);
+        nodes.saturating_add(self.parts.saturating_mul(size_of::<Expr>())).saturating_mul(2)
+    }
+
+    /// The size of a plan, with whatever else it computes.
+    pub(crate) fn of_plan(plan: &mut Plan) -> Self {
+        let mut size = Self::default();
+        walk::expressions_mut(plan, &mut |expression| {
+            size.parts = size.parts.saturating_add(parts(expression));
+        });
+        for root in walk::roots_mut(plan) {
+            walk::nodes_mut(root, &mut |_| size.nodes = size.nodes.saturating_add(1));
+        }
+        size
+    }
+
+    /// The size of a tree, which is left as it is.
     pub(crate) fn of(root: &mut Node) -> Self {
         let mut size = Self::default();
         walk::nodes_mut(root, &mut |node| {

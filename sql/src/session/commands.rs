@@ -8,7 +8,7 @@ use expr::{Datum, EvalContext, Expr, Row};
 use super::Session;
 use super::portal::{CommandTag, Fetched, Portal};
 use super::prepared::{Prepared, Statement, changed_columns, same_columns};
-use super::run::hold;
+use super::run::{guard, hold};
 use super::transaction::Block;
 use crate::error::{Error, Notice, Result};
 use crate::plan::{Discard, Plan, SessionCommand, SettingValue, TransactionModes};
@@ -27,14 +27,19 @@ impl Session {
             if portal.prepared.is_described && !same_columns(portal.prepared.columns(), inner.columns()) {
                 return Err(changed_columns());
             }
-            let values = self.arguments(name, &inner, arguments)?;
-            let deadline = portal.deadline;
+            let (cancel, deadline) = (self.cancel.clone(), portal.deadline);
+            if planned.traits.makes_long_values {
+                env::pool::go_to_pool().await;
+            }
+            let arguments = async { self.arguments(name, &inner, arguments) };
+            let values = guard(&cancel, deadline, arguments).await?;
             *portal = self.execute(&inner, values).await?;
             portal.deadline = deadline;
             return Box::pin(self.advance(portal, rows_max)).await;
         }
         let (rows, tag) = self.run_command(command).await?;
-        Ok(hold(portal, rows, CommandTag::Plain(tag), rows_max))
+        let memory = self.engine.statement_memory();
+        Ok(hold(portal, rows, CommandTag::Plain(tag), memory, rows_max))
     }
 
     async fn run_command(&mut self, command: &SessionCommand) -> Result<(VecDeque<Row>, &'static str)> {

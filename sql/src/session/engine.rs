@@ -94,6 +94,11 @@ impl Engine {
         Memory::new(self.options.statement_bytes_max, &self.memory)
     }
 
+    /// An empty account for a plan, bounded by what all may hold.
+    pub(crate) fn plan_memory(&self) -> Memory {
+        Memory::new(usize::MAX, &self.memory)
+    }
+
     /// An empty account for a transaction.
     pub(crate) fn transaction_memory(&self) -> Memory {
         Memory::new(self.options.transaction_bytes_max, &self.memory)

@@ -113,7 +113,7 @@ impl Session {
         statement: Statement,
         parameter_types: &[Option<TypeKind>],
     ) -> Result<Arc<Prepared>> {
-        self.cancel.clear();
+        self.cancel.check_request()?;
         self.check_not_failed(&statement)?;
         self.plan_first(statement, Some(parameter_types.to_vec()), true).await
     }
@@ -121,7 +121,7 @@ impl Session {
     /// The same for a statement that is run once, now, and described only then: if the catalog changes in between, so
     /// may its columns ([`Portal::columns`]). It has no parameters.
     pub async fn prepare_once(&mut self, statement: Statement) -> Result<Arc<Prepared>> {
-        self.cancel.clear();
+        self.cancel.check_request()?;
         self.check_not_failed(&statement)?;
         self.plan_first(statement, None, false).await
     }
@@ -140,7 +140,7 @@ impl Session {
             ));
         }
         self.check_runnable(prepared)?;
-        self.cancel.clear();
+        self.cancel.check_request()?;
         let deadline = self.statement_deadline();
         Ok(Portal {
             prepared: Arc::clone(prepared),
@@ -154,7 +154,7 @@ impl Session {
     /// Goes on with a portal that was left in the middle of its rows: `statement_timeout` counts anew.
     pub fn resume(&mut self, portal: &mut Portal) -> Result<()> {
         self.check_runnable(&portal.prepared)?;
-        self.cancel.clear();
+        self.cancel.check_request()?;
         portal.deadline = self.statement_deadline();
         Ok(())
     }
@@ -169,11 +169,15 @@ impl Session {
     }
 
     /// A message that begins work has arrived: the clock of `statement_timestamp()`, and of `now()` if no transaction
-    /// is under way, stands still at this moment.
+    /// is under way, stands still at this moment. A request to cancel that came before a string or series of messages
+    /// began is forgotten; one that comes later ends whichever of its statements runs, or begins, then.
     pub fn message_arrived(&mut self) {
         self.context.statement_timestamp = now_micros();
-        if !self.clock_stands && !self.transaction.in_block() {
-            self.context.transaction_timestamp = self.context.statement_timestamp;
+        if !self.clock_stands {
+            self.cancel.clear();
+            if !self.transaction.in_block() {
+                self.context.transaction_timestamp = self.context.statement_timestamp;
+            }
         }
         self.clock_stands = true;
     }

@@ -6,18 +6,29 @@
 
 use std::sync::Arc;
 
+use env::clock::Instant;
 use expr::TypeKind;
 use parking_lot::Mutex;
 
 use super::prepared::{Planned, Prepared, Statement, changed_columns, kind_of, same_columns};
+use super::run::guard;
 use super::{Session, prepared};
 use crate::bind;
 use crate::catalog::CatalogSnapshot;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::execute::traits_of;
 use crate::optimise;
+use crate::plan::budget::PlanSize;
 use crate::plan::{Plan, SessionCommand};
 use crate::system;
+
+/// What the syntax tree of a statement takes for each byte of its text, about.
+const TREE_BYTES_PER_BYTE: usize = 8;
+
+/// Whether the statement was cancelled or its time is up.
+fn is_over(error: &Error) -> bool {
+    error.sqlstate == "57014"
+}
 
 impl Session {
     /// The catalog that the next statement is planned under: the one that the transaction has pinned, else the newest
@@ -36,14 +47,17 @@ impl Session {
         declared: Option<Vec<Option<TypeKind>>>,
         is_described: bool,
     ) -> Result<Arc<Prepared>> {
-        let catalog = self.planning_catalog().await?;
-        let planned = match self.plan(&statement, declared.as_deref(), &catalog) {
+        let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
+        let catalog = guard(&cancel, deadline, self.planning_catalog()).await?;
+        let planned = match self.plan(&statement, declared.as_deref(), &catalog, deadline).await {
             Ok(planned) => planned,
-            Err(error) => {
-                let newest = self.newer_catalog(&catalog).await?;
-                let Some(newest) = newest else { return Err(error) };
-                self.plan(&statement, declared.as_deref(), &newest)?
-            }
+            Err(error) if is_over(&error) => return Err(error),
+            Err(error) => match guard(&cancel, deadline, self.newer_catalog(&catalog)).await {
+                Ok(Some(newest)) => self.plan(&statement, declared.as_deref(), &newest, deadline).await?,
+                Err(over) if is_over(&over) => return Err(over),
+                // What is wrong with the statement says more than that nothing newer can be read just now.
+                Ok(None) | Err(_) => return Err(error),
+            },
         };
         let mut columns = planned.bound.columns.clone();
         let mut kind = kind_of(&planned.bound);
@@ -61,6 +75,7 @@ impl Session {
             columns,
             kind,
             is_described,
+            plan_bytes: planned.plan_bytes,
             planned: Mutex::new(Arc::new(planned)),
         }))
     }
@@ -100,7 +115,11 @@ impl Session {
 
     /// The plan of a prepared statement under the open transaction's catalog; made anew if that, or the search path,
     /// is not the one that it was made under.
-    pub(super) fn planned(&mut self, prepared: &Prepared) -> Result<Arc<Planned>> {
+    pub(super) async fn planned(
+        &mut self,
+        prepared: &Prepared,
+        deadline: Option<Instant>,
+    ) -> Result<Arc<Planned>> {
         let planned = prepared.planned.lock().clone();
         let catalog = match &self.transaction.open {
             Some(open) => open.catalog.clone(),
@@ -112,7 +131,7 @@ impl Session {
             self.enter_catalog(&catalog);
             return Ok(planned);
         }
-        let anew = Arc::new(self.plan(&prepared.statement, prepared.declared.as_deref(), &catalog)?);
+        let anew = Arc::new(self.plan(&prepared.statement, prepared.declared.as_deref(), &catalog, deadline).await?);
         let told = prepared.is_described;
         if told && !same_columns(prepared.columns(), anew.bound.columns.as_deref())
             || anew.bound.parameters != prepared.parameters
@@ -123,24 +142,60 @@ impl Session {
         Ok(anew)
     }
 
-    fn plan(
+    /// Plans a statement: here and now if that is short, else in the pool. Its deadline and a request to cancel it are
+    /// heard meanwhile.
+    async fn plan(
         &mut self,
         statement: &Statement,
         declared: Option<&[Option<TypeKind>]>,
         catalog: &Arc<CatalogSnapshot>,
+        deadline: Option<Instant>,
     ) -> Result<Planned> {
         self.enter_catalog(catalog);
-        let settings =
-            bind::SessionSettings { search_path: &self.settings.hot().search_path, context: &self.context };
-        let mut bound = bind::bind(&statement.0, catalog, &settings, declared)?;
-        optimise::optimise(&mut bound);
+        self.cancel.set_deadline(deadline);
+        let mut memory = self.engine.plan_memory();
+        memory.reserve(statement.0.text.len().saturating_mul(TREE_BYTES_PER_BYTE))?;
+        let short = self.under_interrupt(|settings| {
+            let mut bound = bind::bind_if_short(&statement.0, catalog, settings, declared)?;
+            bound.iter_mut().for_each(optimise::optimise);
+            Ok(bound)
+        })?;
+        let mut bound = match short {
+            Some(bound) => bound,
+            None => {
+                env::pool::go_to_pool().await;
+                let mut bound =
+                    self.under_interrupt(|settings| bind::bind(&statement.0, catalog, settings, declared))?;
+                let size = PlanSize::of_plan(&mut bound.plan);
+                // What pushing down adds is little beside that.
+                memory.reserve(size.bytes())?;
+                self.under_interrupt(|_| {
+                    optimise::optimise(&mut bound);
+                    Ok(())
+                })?;
+                bound
+            }
+        };
         Ok(prepared::Planned {
             traits: traits_of(&mut bound.plan),
+            plan_bytes: PlanSize::of_plan(&mut bound.plan).bytes(),
+            _memory: memory,
             bound,
             catalog: catalog.clone(),
             search_path_generation: self.settings.search_path_generation(),
             idle: Mutex::new(None),
         })
+    }
+
+    /// Runs a step of planning that asks now and then whether the statement is still wanted.
+    fn under_interrupt<T>(&self, step: impl FnOnce(&bind::SessionSettings<'_>) -> Result<T>) -> Result<T> {
+        let settings =
+            bind::SessionSettings { search_path: &self.settings.hot().search_path, context: &self.context };
+        expr::work::take();
+        let outcome = expr::work::under(self.cancel.interrupt(), || step(&settings));
+        // Whatever came of it then.
+        self.cancel.check()?;
+        outcome
     }
 
     /// Lets the functions of the catalog answer for this one.

@@ -42,8 +42,8 @@ pub(super) enum State {
     Pending,
     /// A query whose rows are read as they are asked for.
     Streaming(Box<Running>),
-    /// Rows that are there already, then the tag.
-    Held { rows: VecDeque<Row>, tag: CommandTag },
+    /// Rows that are there already, with the account that they are in, then the tag.
+    Held { rows: VecDeque<Row>, tag: CommandTag, memory: Memory },
     /// COPY FROM STDIN waits for data.
     CopyIn(Box<Running>),
     /// COPY TO STDOUT under way.

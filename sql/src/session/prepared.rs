@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::CatalogSnapshot;
 use crate::error::Error;
+use crate::execute::memory::Memory;
 use crate::execute::{Execution, Traits};
 use crate::parse;
 use crate::plan::{Bound, Discard, Modify, Plan, SessionCommand};
@@ -42,6 +43,8 @@ pub struct Prepared {
     pub(super) kind: StatementKind,
     /// Whether the client may have been told its columns: then they must stay.
     pub(super) is_described: bool,
+    /// What its plan took when it was first made.
+    pub(super) plan_bytes: usize,
     pub(super) planned: Mutex<Arc<Planned>>,
 }
 
@@ -51,6 +54,10 @@ pub(super) struct Planned {
     pub(super) traits: Traits,
     pub(super) catalog: Arc<CatalogSnapshot>,
     pub(super) search_path_generation: u64,
+    /// About what it takes, its operators included.
+    pub(super) plan_bytes: usize,
+    /// That much of the gateway's memory.
+    pub(super) _memory: Memory,
     /// The operators of the last run, ready for the next.
     pub(super) idle: Mutex<Option<Execution>>,
 }

@@ -17,7 +17,8 @@ use crate::execute::memory::row_bytes;
 /// What a name was given to; None: a string without a statement.
 pub type Source = Option<Arc<Prepared>>;
 
-/// A statement's plan and trees are taken to hold so many bytes, and so many for each byte of its text.
+/// A statement and its trees are taken to hold so many bytes, and so many for each byte of its text; its plan, which a
+/// short text may make large, comes to that.
 const STATEMENT_BYTES: usize = 2 << 10;
 const STATEMENT_BYTES_PER_BYTE: usize = 8;
 
@@ -252,8 +253,11 @@ impl Registry {
 }
 
 fn charge_of(name: &str, source: &Source) -> usize {
-    let text = source.as_ref().map_or(0, |prepared| prepared.statement.0.text.len());
-    STATEMENT_BYTES.saturating_add(name.len()).saturating_add(text.saturating_mul(STATEMENT_BYTES_PER_BYTE))
+    let held = source.as_ref().map_or(0, |prepared| {
+        let text = prepared.statement.0.text.len();
+        text.saturating_mul(STATEMENT_BYTES_PER_BYTE).saturating_add(prepared.plan_bytes)
+    });
+    STATEMENT_BYTES.saturating_add(name.len()).saturating_add(held)
 }
 
 fn no_portal(name: &str) -> Error {

@@ -28,13 +28,19 @@ use crate::plan::{self, Modify, Plan};
 /// How long the second attempt waits at most; later ones wait longer.
 const RETRY_DELAY_MS: u64 = 2;
 
+/// Operators that have held more than this are not kept for the next run.
+const IDLE_BYTES_MAX: usize = 1 << 20;
+
+/// So many of the rows that are all there are handed out at once.
+const HELD_ROWS_MAX: usize = 1024;
+
 impl Session {
     /// One step of a portal.
     pub(super) async fn advance(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
         match std::mem::replace(&mut portal.state, State::Finished) {
             State::Pending => self.start(portal, rows_max).await,
             State::Streaming(running) => self.stream(portal, running, rows_max).await,
-            State::Held { rows, tag } => Ok(hold(portal, rows, tag, rows_max)),
+            State::Held { rows, tag, memory } => Ok(hold(portal, rows, tag, memory, rows_max)),
             State::CopyOut(running) => self.copy_out(portal, running).await,
             State::CopyIn(_) => Err(Error::new("08P01", "COPY FROM STDIN waits for data")),
             State::Finished => Err(Error::new("34000", "portal cannot be run again")),
@@ -66,13 +72,18 @@ impl Session {
                 return Err(error);
             }
             tracing::debug!(%error, attempt, "running a statement again");
-            if error.cause() == Cause::StaleCatalog {
-                self.engine.refresh_catalog().await?;
-            }
-            if attempt > 0 {
-                let bound = RETRY_DELAY_MS << attempt.min(6);
-                env::clock::sleep(Duration::from_millis(env::random::below(bound))).await;
-            }
+            let (cancel, engine) = (self.cancel.clone(), self.engine.clone());
+            guard(&cancel, portal.deadline, async {
+                if error.cause() == Cause::StaleCatalog {
+                    engine.refresh_catalog().await?;
+                }
+                if attempt > 0 {
+                    let bound = RETRY_DELAY_MS << attempt.min(6);
+                    env::clock::sleep(Duration::from_millis(env::random::below(bound))).await;
+                }
+                Ok(())
+            })
+            .await?;
             attempt = attempt.saturating_add(1);
             self.notices.truncate(notices);
             self.settings.forget_requests();
@@ -115,14 +126,18 @@ impl Session {
             return Err(Error::new("25006", format!("cannot execute {command} in a read-only transaction")));
         }
         let reads_catalog = planned.traits.reads_catalog;
-        self.open(self.modes_for(&planned), 0).await?;
+        let (cancel, deadline) = (self.cancel.clone(), portal.deadline);
+        let modes = self.modes_for(&planned);
+        if self.transaction.open.is_none() {
+            guard(&cancel, deadline, self.open(modes, 0)).await?;
+        }
         if let Some(open) = &mut self.transaction.open {
             open.has_effects = open.kv.has_effects();
         }
         if reads_catalog {
-            self.refresh_pinned().await?;
+            guard(&cancel, deadline, self.refresh_pinned()).await?;
         }
-        planned = self.planned(prepared)?;
+        planned = self.planned(prepared, deadline).await?;
         if !prepared.is_described {
             portal.undescribed = Some(planned.clone());
         }
@@ -149,7 +164,8 @@ impl Session {
             Plan::Explain { plan, analyze } => {
                 let rows = self.run_explain(portal, &planned, plan, *analyze, values).await?;
                 self.complete_statement().await?;
-                Ok(hold(portal, rows, CommandTag::Plain("EXPLAIN"), rows_max))
+                let memory = self.engine.statement_memory();
+                Ok(hold(portal, rows, CommandTag::Plain("EXPLAIN"), memory, rows_max))
             }
             _ => {
                 let idle = planned.idle.lock().take();
@@ -213,9 +229,9 @@ impl Session {
         let deadline = portal.deadline;
         let cancel = cx.cancel.clone();
         let written = guard(&cancel, deadline, execution.write(&mut cx, engine.client())).await?;
-        self.keep(running);
+        let memory = self.keep(running);
         self.complete_statement().await?;
-        Ok(hold(portal, written.returned.into(), tag(written.count), rows_max))
+        Ok(hold(portal, written.returned.into(), tag(written.count), memory, rows_max))
     }
 
     /// The next rows of a query.
@@ -381,13 +397,16 @@ impl Session {
         committed
     }
 
-    /// Puts the operators of a run that ended well back, for the next.
-    fn keep(&mut self, mut running: Box<Running>) {
-        let Ok((execution, mut cx)) = self.context_for(&mut running) else { return };
-        if execution.rewind(&mut cx) {
-            let Running { execution, planned, .. } = *running;
+    /// Puts the operators of a run that ended well back, for the next, unless they have become large: what they held is
+    /// given back, but not all of the room for it. The account of what the run has answered goes on.
+    fn keep(&mut self, mut running: Box<Running>) -> Memory {
+        let Ok((execution, mut cx)) = self.context_for(&mut running) else { return running.memory };
+        let is_ready = execution.rewind(&mut cx);
+        let Running { execution, planned, memory, .. } = *running;
+        if is_ready && memory.most() <= IDLE_BYTES_MAX {
             *planned.idle.lock() = Some(execution);
         }
+        memory
     }
 
     /// What a running statement works with, beside its execution.
@@ -435,12 +454,16 @@ pub(super) async fn guard<T>(
 ) -> Result<T> {
     cancel.set_deadline(deadline);
     if env::pool::turn_is_over() == Some(true) {
-        cancel.check()?;
         env::task::yield_now().await;
     }
+    cancel.check()?;
     let mut work = std::pin::pin!(work);
     // Functions that take long ask, too.
-    let work = std::future::poll_fn(|cx| expr::work::under(cancel.interrupt(), || work.as_mut().poll(cx)));
+    let work = std::future::poll_fn(|cx| {
+        // Nothing that others have counted on this thread.
+        expr::work::take();
+        expr::work::under(cancel.interrupt(), || work.as_mut().poll(cx))
+    });
     let cancellation = std::pin::pin!(cancel.cancelled());
     let Some(deadline) = deadline else {
         return match select(work, cancellation).await {
@@ -461,18 +484,20 @@ fn take_front(rows: &mut VecDeque<Row>, rows_max: usize) -> Vec<Row> {
     rows.drain(..count).collect()
 }
 
-/// Rows that are all there, then the tag.
+/// Rows that are all there, a batch at a time, then the tag. `memory` is the account that they are in.
 pub(super) fn hold(
     portal: &mut Portal,
     mut rows: VecDeque<Row>,
     tag: CommandTag,
+    memory: Memory,
     rows_max: usize,
 ) -> Fetched {
     if rows.is_empty() {
         portal.state = State::Finished;
         return Fetched::Done(tag);
     }
-    let front = take_front(&mut rows, rows_max);
-    portal.state = State::Held { rows, tag };
+    let batch = if rows_max == 0 { HELD_ROWS_MAX } else { rows_max.min(HELD_ROWS_MAX) };
+    let front = take_front(&mut rows, batch);
+    portal.state = State::Held { rows, tag, memory };
     Fetched::Rows(front)
 }

@@ -146,7 +146,7 @@ fn beside(random: &mut Numbers, times: usize) -> String {
 }
 
 /// How many shapes of whole statements there are.
-const WHOLE: usize = 34;
+const WHOLE: usize = 40;
 
 /// A statement whose shape is none of an expression's.
 fn whole(shape: usize, n: usize) -> String {
@@ -193,6 +193,31 @@ fn whole(shape: usize, n: usize) -> String {
         30 => format!("delete from t using {}", numbered(&|i| format!("u u{i}"), ", ")),
         31 => format!("create table w ({})", numbered(&|i| format!("c{i} int"), ", ")),
         32 => format!("select 1 from t group by {}", list("a", ", ")),
+        // Two shapes at once: what is broad times what is long.
+        33 => {
+            let inputs = list("select 1 a", " union all ");
+            format!("select * from ({inputs}) q where a in ({})", list("1", ", "))
+        }
+        34 => {
+            let inputs = list("(select 1 a offset 0)", " intersect ");
+            format!("select * from ({inputs}) q where {}", list("a <> 1", " and "))
+        }
+        35 => {
+            let sum = vec!["x"; n.min(500)].join(" + ");
+            format!("select * from (select {sum} a from (select 1 x) s) q where {}", list("a <> 1", " and "))
+        }
+        36 => format!("select * from t t0 {}", numbered(&|i| format!("natural full join t u{i}"), " ")),
+        37 => {
+            let columns = vec!["1"; n.min(1600)].join(", ");
+            format!(
+                "select {columns} union all {}",
+                vec![format!("select {}", columns.replace('1', "1.5")); n.min(20)].join(" union all ")
+            )
+        }
+        38 => {
+            let ranges = " between false and true)".repeat(n.min(14));
+            format!("select {}(a between 0 and 1){ranges} from t", "(".repeat(n.min(14)))
+        }
         _ => format!("select null::int{}", "[]".repeat(n)),
     }
 }
