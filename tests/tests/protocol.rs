@@ -88,9 +88,11 @@ async fn the_protocol_is_spoken_as_drivers_expect_it() {
     values_travel_as_text_and_binary(&server).await;
     errors_carry_their_place(&server).await;
     portals_give_their_rows_in_portions(&server).await;
+    a_client_in_a_series_is_not_idle(&server).await;
     a_series_is_one_transaction(&server).await;
     copy_moves_rows_in_and_out(&server).await;
     a_running_statement_can_be_cancelled(&server).await;
+    a_string_of_short_statements_can_be_cancelled(&server).await;
     a_client_that_is_gone_leaves_no_lock(&server).await;
 }
 
@@ -205,6 +207,23 @@ async fn portals_give_their_rows_in_portions(server: &Listener) {
     assert_eq!(raw.until_ready().await, "ZI");
 }
 
+async fn a_client_in_a_series_is_not_idle(server: &Listener) {
+    let mut raw = Raw::session(server).await;
+    raw.send(&[(b'Q', b"SET idle_in_transaction_session_timeout = '200ms'\0")]).await;
+    assert_eq!(raw.until_ready().await, "CZI");
+    let parse: (u8, &[u8]) = (b'P', b"\0SELECT g FROM generate_series(1, 5) g\0\0\0");
+    let bind: (u8, &[u8]) = (b'B', b"\0\0\0\0\0\0\0\0");
+    raw.send(&[parse, bind, (b'E', b"\0\0\0\0\x01"), (b'H', b"")]).await;
+    let mut kinds = Vec::new();
+    for _ in 0..4 {
+        kinds.push(raw.receive().await.0);
+    }
+    assert_eq!(kinds, b"12Ds");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    raw.send(&[(b'E', b"\0\0\0\0\x01"), (b'S', b"")]).await;
+    assert_eq!(raw.until_ready().await, "DsZI", "it had not been told that the server waits for it");
+}
+
 async fn a_series_is_one_transaction(server: &Listener) {
     let client = connect(server).await;
     client.simple_query("CREATE TABLE series (a int PRIMARY KEY)").await.expect("a table");
@@ -265,6 +284,22 @@ async fn a_running_statement_can_be_cancelled(server: &Listener) {
         tokio::time::timeout(PATIENCE, running).await.expect("an end in time").expect("no panic");
     assert_eq!(outcome.expect_err("cancelled").code(), Some(&SqlState::QUERY_CANCELED));
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert_eq!(value(&client, "SELECT 1").await.as_deref(), Some("1"), "the session goes on");
+}
+
+async fn a_string_of_short_statements_can_be_cancelled(server: &Listener) {
+    let client = connect(server).await;
+    let cancel = client.cancel_token();
+    let string = "SET my.own = 1; ".repeat(200_000);
+    let running = tokio::spawn(async move {
+        let outcome = client.batch_execute(&string).await;
+        (client, outcome)
+    });
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    cancel.cancel_query(NoTls).await.expect("a cancel request");
+    let (client, outcome) =
+        tokio::time::timeout(PATIENCE, running).await.expect("an end in time").expect("no panic");
+    assert_eq!(outcome.expect_err("cancelled").code(), Some(&SqlState::QUERY_CANCELED));
     assert_eq!(value(&client, "SELECT 1").await.as_deref(), Some("1"), "the session goes on");
 }
 

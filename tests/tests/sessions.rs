@@ -368,6 +368,35 @@ async fn a_statement_that_would_hold_too_many_rows_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_write_returns_and_plans_is_in_its_account() {
+    let options = EngineOptions { memory_bytes_max: 14 << 20, ..EngineOptions::default() };
+    let cluster = Embedded::start_with(options).await;
+    let (mut one, two) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    run(&one, "create table t (a int primary key)").await;
+    run(&one, "insert into t select g from generate_series(1, 3000) g").await;
+    let sorted =
+        "select count(*) from (select repeat('x', 1000) || g from generate_series(1, 5500) g order by 1) s";
+    let transaction = one.transaction().await.expect("a transaction");
+    let portal =
+        transaction.bind("update t set a = a returning repeat('x', 3000)", &[]).await.expect("a portal");
+    assert_eq!(transaction.query_portal(&portal, 10).await.expect("rows").len(), 10);
+    assert_eq!(code(&two, sorted).await, SqlState::OUT_OF_MEMORY, "rows that wait for their client");
+    assert_eq!(transaction.query_portal(&portal, 0).await.expect("rows").len(), 2990);
+    transaction.commit().await.expect("a commit");
+    assert_eq!(rows(&two, sorted).await, ["5500"]);
+    cluster.stop().await;
+
+    let options = EngineOptions { statement_bytes_max: 6 << 20, ..EngineOptions::default() };
+    let cluster = Embedded::start_with(options).await;
+    let client = connect(&cluster.url()).await;
+    run(&client, "create table t (a int primary key)").await;
+    run(&client, "insert into t select g from generate_series(1, 20000) g").await;
+    assert_eq!(code(&client, "update t set a = a + 100000").await, SqlState::OUT_OF_MEMORY, "keys");
+    run(&client, "update t set a = a + 100000 where a < 1000").await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_savepoint_is_gone_back_to_only_where_the_transaction_can_go_on() {
     let cluster = Embedded::start().await;
     let (one, two) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
@@ -423,6 +452,15 @@ async fn what_a_session_keeps_by_name_is_bounded() {
         }
     }
     assert_eq!(refused, Some(SqlState::OUT_OF_MEMORY));
+    run(&client, "deallocate all").await;
+    // A short text may make a large plan.
+    let ranges = " between false and true)".repeat(10);
+    let short = format!("select {}(a between 0 and 1){ranges} from generate_series(1, 2) a", "(".repeat(10));
+    let mut held = 0;
+    while client.simple_query(&format!("prepare l{held} as {short}")).await.is_ok() {
+        held += 1;
+        assert!(held < 10, "{held} of them");
+    }
     run(&client, "deallocate all; prepare s0 as select 0").await;
     let value = "x".repeat(10_000);
     let mut refused = None;

@@ -168,15 +168,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The next message, unless the gateway or a timeout ends the session first.
     async fn next_frame(&mut self) -> Result<Frame, Ending> {
-        let patience = if self.session.has_transaction() {
+        // As long as a series of messages is under way the client is not idle, whatever it is waiting for.
+        let patience = if !self.extended.is_idle() {
+            None
+        } else if self.session.has_transaction() {
             self.session.idle_in_transaction_timeout().map(|timeout| {
                 (timeout, "25P03", "terminating connection due to idle-in-transaction timeout")
             })
-        } else if self.extended.is_idle() {
+        } else {
             let idle = self.session.idle_session_timeout();
             idle.map(|timeout| (timeout, "57P05", "terminating connection due to idle-session timeout"))
-        } else {
-            None
         };
         let frame = self.frame_within(patience.map(|(timeout, ..)| timeout)).await;
         match (frame, patience) {
@@ -192,7 +193,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             let phase = *self.phase.borrow_and_update();
             if phase != Phase::Running {
-                return self.next_frame_while_draining(phase).await;
+                let waiting = self.next_frame_while_draining(phase);
+                return match patience {
+                    None => waiting.await,
+                    Some(patience) => {
+                        env::clock::timeout(patience, waiting).await.map_err(|_elapsed| Ending::Silent)?
+                    }
+                };
             }
             if let Some(frame) = self.wire.buffered_frame()? {
                 return Ok(frame);

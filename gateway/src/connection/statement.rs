@@ -70,9 +70,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                             row,
                             self.wire.output(),
                         )?;
+                        self.wire.flush_if_large().await?;
                     }
                     sent += rows.len();
-                    self.wire.flush_if_large().await?;
                     if output.rows_max != 0 && sent >= output.rows_max {
                         self.report_notices();
                         return Ok(Completion::Suspended);

@@ -75,6 +75,9 @@ fn decode_text(context: &SessionContext, bytes: &[u8], ty: Type) -> Result<Datum
     Ok(expr::text::input(text, ty, context).map_err(Error::from)?)
 }
 
+/// How much room for the text or bytes of a value is kept from row to row.
+const BYTES_KEPT: usize = 64 << 10;
+
 /// Encodes rows of one result. Keeps what it would otherwise allocate for each value.
 #[derive(Default)]
 pub(super) struct RowEncoder {
@@ -107,7 +110,14 @@ impl RowEncoder {
                 }
             }
         }
-        if data.finish() { Ok(()) } else { Err(Error::new("54000", "the row is too long to be sent")) }
+        let is_sent = data.finish();
+        if self.text.capacity() > BYTES_KEPT {
+            self.text = String::new();
+        }
+        if self.binary.capacity() > BYTES_KEPT {
+            self.binary = Vec::new();
+        }
+        if is_sent { Ok(()) } else { Err(Error::new("54000", "the row is too long to be sent")) }
     }
 
     fn text(&mut self, context: &SessionContext, value: &Datum, ty: Type, data: &mut DataRow<'_>) {

@@ -131,7 +131,8 @@ impl Session {
             self.enter_catalog(&catalog);
             return Ok(planned);
         }
-        let anew = Arc::new(self.plan(&prepared.statement, prepared.declared.as_deref(), &catalog, deadline).await?);
+        let anew =
+            Arc::new(self.plan(&prepared.statement, prepared.declared.as_deref(), &catalog, deadline).await?);
         let told = prepared.is_described;
         if told && !same_columns(prepared.columns(), anew.bound.columns.as_deref())
             || anew.bound.parameters != prepared.parameters

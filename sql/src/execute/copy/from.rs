@@ -15,6 +15,8 @@ use crate::plan::{Assignment, CopyFrom};
 /// A COPY FROM STDIN under way.
 pub(crate) struct CopyFromExecution {
     lines: Lines,
+    /// What of them is accounted for.
+    lines_bytes: usize,
     sink: InsertSink,
     columns: Vec<usize>,
     types: Vec<Type>,
@@ -33,6 +35,7 @@ impl CopyFromExecution {
         let column = |place: &usize| copy.table.columns.get(*place);
         Ok(Self {
             lines: Lines::new(copy.options.clone()),
+            lines_bytes: 0,
             sink: InsertSink::plain(TableFormat::new(&copy.table)?),
             types: copy.columns.iter().filter_map(column).map(|column| column.ty).collect(),
             names: copy.columns.iter().filter_map(column).map(|column| column.name.clone()).collect(),
@@ -55,6 +58,7 @@ impl CopyFromExecution {
     /// Takes data, and writes the rows that are complete.
     pub(crate) async fn data(&mut self, cx: &mut Context<'_>, client: &Client, data: &[u8]) -> Result<()> {
         self.lines.push(data)?;
+        self.account_lines(cx)?;
         let mut from = 0;
         while !self.lines.is_ended()
             && let Some((end, next)) = self.lines.next(from)
@@ -67,6 +71,18 @@ impl CopyFromExecution {
             cx.tick(1).await?;
         }
         self.lines.consume(from);
+        self.account_lines(cx)
+    }
+
+    /// Accounts for the data of lines that have no end yet.
+    fn account_lines(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        let held = self.lines.held_bytes();
+        if held > self.lines_bytes {
+            cx.memory.reserve(held.saturating_sub(self.lines_bytes))?;
+        } else {
+            cx.memory.release(self.lines_bytes.saturating_sub(held));
+        }
+        self.lines_bytes = held;
         Ok(())
     }
 

@@ -10,6 +10,9 @@ use crate::plan::{CopyFormat, CopyOptions};
 /// A line that has no end after so many bytes is refused: the client is sending something else.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
+/// How much room for lines is kept once a long one is done.
+const ROOM_BYTES_KEPT: usize = 1 << 20;
+
 /// Cuts data into lines.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -91,9 +94,17 @@ impl Lines {
         line.strip_suffix(b"\r").unwrap_or(line)
     }
 
+    /// How many bytes are kept for the next lines.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.pending.capacity()
+    }
+
     /// Drops what was taken.
     pub(super) fn consume(&mut self, bytes: usize) {
         self.pending.drain(..bytes.min(self.pending.len()));
+        if self.pending.len() < ROOM_BYTES_KEPT && self.pending.capacity() > ROOM_BYTES_KEPT {
+            self.pending.shrink_to(ROOM_BYTES_KEPT);
+        }
         self.scanned = self.scanned.saturating_sub(bytes);
     }
 

@@ -15,7 +15,7 @@ use crate::execute::memory::row_bytes;
 use crate::plan::AggregateCall;
 
 /// About what a state takes beside its group's key.
-const STATE_BYTES: usize = 64;
+const STATE_BYTES: usize = size_of::<CallState>();
 
 /// One row per group.
 pub(super) struct AggregateOperator {

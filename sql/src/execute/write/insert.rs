@@ -48,6 +48,7 @@ impl InsertExecution {
     }
 
     pub(crate) fn rewind(&mut self, cx: &mut Context<'_>) {
+        self.sink.touched = HashSet::new();
         self.source.rewind(cx);
     }
 }

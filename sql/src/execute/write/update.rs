@@ -6,7 +6,7 @@ use bytes::Bytes;
 use expr::{Expr, Row};
 
 use super::constraint::{check_not_null, duplicate};
-use super::{KeyState, Outcome, Source, is_streamed, misfit, note_seen};
+use super::{KeyState, Outcome, Source, WRITE_BATCH_ROWS, is_streamed, misfit, note_seen};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::row_bytes;
@@ -137,6 +137,17 @@ struct KeyChanges {
     puts: Vec<(Bytes, Bytes, Option<usize>)>,
 }
 
+impl KeyChanges {
+    /// What they take, with what is noted of their keys when they are written.
+    fn bytes(&self) -> usize {
+        /// What a key takes beside its bytes: in the list of changes, in the state of the keys.
+        const KEY_BYTES: usize = 160;
+        let deletes = self.deletes.iter().map(Bytes::len);
+        let puts = self.puts.iter().map(|(key, value, _)| key.len().saturating_add(value.len()));
+        deletes.chain(puts).fold(0, |sum, bytes| sum.saturating_add(KEY_BYTES).saturating_add(bytes))
+    }
+}
+
 /// Writes changed rows whose old versions are locked: first everything old goes, then everything new comes, so that
 /// values may be passed around within the statement.
 pub(crate) async fn write_changes(
@@ -147,16 +158,24 @@ pub(crate) async fn write_changes(
 ) -> Result<()> {
     let mut planned = Vec::with_capacity(changes.len());
     let mut locks = Vec::new();
+    let mut bytes = 0_usize;
     for change in changes {
         let keys = key_changes(format, change, &mut locks)?;
+        cx.memory.reserve(keys.bytes())?;
+        bytes = bytes.saturating_add(keys.bytes());
         planned.push(keys);
         cx.tick(1).await?;
     }
     state.lock(cx, locks).await?;
+    let mut written = 0_usize;
     for keys in &mut planned {
         for key in std::mem::take(&mut keys.deletes) {
             state.delete(cx, key);
             cx.tick(1).await?;
+        }
+        written = written.saturating_add(1);
+        if written.is_multiple_of(WRITE_BATCH_ROWS) {
+            cx.account_writes()?;
         }
     }
     for (change, keys) in changes.iter().zip(planned) {
@@ -173,7 +192,12 @@ pub(crate) async fn write_changes(
             state.put(cx, key, value);
             cx.tick(1).await?;
         }
+        written = written.saturating_add(1);
+        if written.is_multiple_of(WRITE_BATCH_ROWS) {
+            cx.account_writes()?;
+        }
     }
+    cx.memory.release(bytes);
     Ok(())
 }
 
