@@ -57,7 +57,9 @@ impl Seeds {
         if violations.is_empty() {
             return true;
         }
-        println!("seed {seed} WENT WRONG; replay: NUNATAK_SIMULATION_SEED={seed} cargo test --workspace --test simulation");
+        println!(
+            "seed {seed} WENT WRONG; replay: NUNATAK_SIMULATION_SEED={seed} cargo test --workspace --test simulation"
+        );
         for violation in violations {
             println!("  {violation}");
         }

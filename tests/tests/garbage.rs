@@ -199,6 +199,7 @@ fn the_long_form() {
     }
     if let Some(path) = std::env::var_os("NUNATAK_GARBAGE_SVG") {
         let title = if tpcb { "pgbench TPC-B, scale 5" } else { "updates of 1000 hot rows" };
-        std::fs::write(path, svg(&format!("{title}, history of 30 s"), "minutes", &panels)).expect("the plot");
+        std::fs::write(path, svg(&format!("{title}, history of 30 s"), "minutes", &panels))
+            .expect("the plot");
     }
 }
