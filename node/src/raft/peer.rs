@@ -115,6 +115,16 @@ impl Peer {
         Timeout { action, id: self.id, target: self.target, timeout }
     }
 
+    /// The vote in an answer to what this replica has sent in `term`. One for this replica in a later term, in which it never
+    /// stood, was got by somebody in its name: to this replica it is one for whoever answers, so that it gives up its term as
+    /// to any later one, and never takes itself for what it is not. Nobody else can win that term with it.
+    fn vote_answered(&self, vote: &v1::RaftVote, term: u64) -> Vote {
+        if vote.replica_id == self.id && vote.term > term {
+            return Vote::new(vote.term, self.target);
+        }
+        vote_from_wire(vote)
+    }
+
     async fn ask_vote(
         &self,
         request: VoteRequest<Types>,
@@ -122,6 +132,7 @@ impl Peer {
         option: &RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         let (service, header) = self.reach()?;
+        let term = request.vote.leader_id.term;
         let request = v1::RaftVoteRequest {
             target: Some(header),
             vote: Some(vote_to_wire(&request.vote)),
@@ -135,7 +146,7 @@ impl Peer {
         };
         let vote = response.vote.ok_or_else(|| malformed("a vote without a vote"))?;
         let last = response.last_log_id.as_ref().map(log_id_from_wire);
-        Ok(VoteResponse::new(vote_from_wire(&vote), last, response.granted))
+        Ok(VoteResponse::new(self.vote_answered(&vote, term), last, response.granted))
     }
 }
 
@@ -220,7 +231,9 @@ impl NetSnapshot<Types> for Peer {
             biased;
             closed = cancel => Err(closed.into()),
             sent = sent => match sent {
-                Ok(Some(vote)) => Ok(SnapshotResponse::new(vote)),
+                Ok(Some(answered)) => {
+                    Ok(SnapshotResponse::new(self.vote_answered(&answered, vote.leader_id.term)))
+                }
                 Ok(None) => Err(self.timeout(RPCTypes::InstallSnapshot, INSTALL_MAX).into()),
                 Err(status) => Err(refused(status).into()),
             },
@@ -284,9 +297,28 @@ impl Peer {
             Some(Some(Err(status))) => Err(refused(status)),
             Some(Some(Ok(response))) => {
                 let request = answers.answered().ok_or_else(|| malformed("an answer to nothing"))?;
-                result(request, response)
+                self.result(request, response)
             }
         }
+    }
+
+    fn result(
+        &self,
+        request: InFlight,
+        response: v1::RaftAppendResponse,
+    ) -> Result<StreamAppendResult<Types>, RPCError<Types>> {
+        use v1::raft_append_response::Result as Answer;
+        Ok(match response.result.ok_or_else(|| malformed("an answer without a result"))? {
+            Answer::Matched(id) => Ok(Some(log_id_from_wire(&id))),
+            Answer::MatchedNone(_) => Ok(None),
+            Answer::HigherVote(vote) => Err(StreamAppendError::HigherVote(self.vote_answered(&vote, 0))),
+            Answer::Conflict(_) => {
+                let at = response.conflict_at.as_ref().map(log_id_from_wire).or(request.prev);
+                Err(StreamAppendError::Conflict(
+                    at.ok_or_else(|| malformed("a conflict before the first entry"))?,
+                ))
+            }
+        })
     }
 }
 
@@ -307,22 +339,4 @@ async fn in_time<S, F: Future>(work: F, answers: &Answers<S>, patience: Duration
             },
         }
     }
-}
-
-fn result(
-    request: InFlight,
-    response: v1::RaftAppendResponse,
-) -> Result<StreamAppendResult<Types>, RPCError<Types>> {
-    use v1::raft_append_response::Result as Answer;
-    Ok(match response.result.ok_or_else(|| malformed("an answer without a result"))? {
-        Answer::Matched(id) => Ok(Some(log_id_from_wire(&id))),
-        Answer::MatchedNone(_) => Ok(None),
-        Answer::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote_from_wire(&vote))),
-        Answer::Conflict(_) => {
-            let at = response.conflict_at.as_ref().map(log_id_from_wire).or(request.prev);
-            Err(StreamAppendError::Conflict(
-                at.ok_or_else(|| malformed("a conflict before the first entry"))?,
-            ))
-        }
-    })
 }

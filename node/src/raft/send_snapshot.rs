@@ -9,7 +9,7 @@ use proto::{NodeService, Status, v1};
 
 use super::snapshot::Outgoing;
 use super::types::{SnapshotMeta, Vote};
-use super::wire::{FORMAT, log_id_to_wire, membership_to_wire, vote_from_wire, vote_to_wire};
+use super::wire::{FORMAT, log_id_to_wire, membership_to_wire, vote_to_wire};
 
 /// How long the transport may take no further chunk: what it holds of them already, at 1 Mbit/s. A peer that is gone shows
 /// sooner, as a broken connection.
@@ -27,7 +27,7 @@ pub(super) async fn send_snapshot(
     vote: &Vote,
     meta: &SnapshotMeta,
     outgoing: Outgoing,
-) -> Result<Option<Vote>, Status> {
+) -> Result<Option<v1::RaftVote>, Status> {
     let head = v1::RaftSnapshotChunk {
         target: Some(target),
         vote: Some(vote_to_wire(vote)),
@@ -55,7 +55,7 @@ pub(super) async fn send_snapshot(
     loop {
         let patience = if taken.all.load(Ordering::Relaxed) { INSTALL_MAX } else { CHUNK_MAX };
         match env::clock::timeout(patience, sent.as_mut()).await {
-            Ok(response) => return Ok(response?.vote.as_ref().map(vote_from_wire)),
+            Ok(response) => return Ok(response?.vote),
             Err(_) => {
                 let now = taken.chunks.load(Ordering::Relaxed);
                 if now == seen {

@@ -99,3 +99,36 @@ fn a_made_up_term_or_leader_is_not_believed() {
         assert_eq!(follower.group().role().leader.unwrap().replica_id, leader.id);
     });
 }
+
+#[test]
+fn a_vote_that_somebody_gets_in_the_leaders_name_does_not_confuse_it() {
+    for seed in 0..4 {
+        simulate(seed, || async {
+            let cluster = TestCluster::replicated(3).await;
+            cluster.put("key", "value").await;
+            let leader = cluster.leader().await;
+            let (follower, term) = (&cluster.stores[&(leader.id % 3 + 1)], leader.group().role().term);
+            let made_up = v1::RaftVoteRequest {
+                target: Some(v1::RaftTarget {
+                    cluster_id: follower.host.cluster_id.clone(),
+                    range_id: RANGE,
+                    replica_id: follower.id,
+                    from_replica_id: leader.id,
+                    node_id: follower.id,
+                    generation: 1,
+                    from_node_id: leader.id,
+                    from_generation: 1,
+                }),
+                vote: Some(v1::RaftVote { term: term + 1, replica_id: leader.id, committed: false }),
+                last_log_id: Some(v1::RaftLogId { term, index: 1 << 20 }),
+                pre_vote: false,
+                leadership_transfer: true,
+            };
+            assert!(follower.host.on_vote(made_up).await.unwrap().granted);
+            cluster.put("key", "after").await;
+            let all = cluster.settle().await;
+            assert_eq!(all["key"], "after");
+            assert!(cluster.leader().await.group().role().term > term);
+        });
+    }
+}
