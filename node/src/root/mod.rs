@@ -13,11 +13,12 @@ mod placement;
 mod registry;
 mod state;
 mod term;
+mod view;
 
 pub(crate) use link::RootLink;
-pub(crate) use registry::Nodes;
 pub(crate) use state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
 pub(crate) use term::{RootTerm, check_history, root_command};
+pub(crate) use view::Nodes;
 
 /// The root range's id.
 pub(crate) const ROOT_RANGE: u64 = 1;

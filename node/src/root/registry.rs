@@ -6,23 +6,22 @@
 //! for seconds (a sign of life, a full disk, who leads) is taken from a heartbeat as it comes, from a node that is
 //! registered with that very generation and address.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use env::clock::Instant;
+use proto::Status;
 use proto::v1::root_command::Kind;
 use proto::v1::{
-    DiskRoom, HelloRequest, HelloResponse, JoinCommand, JoinRequest, JoinResponse, NodeDescriptor,
+    HelloRequest, HelloResponse, JoinCommand, JoinRequest, JoinResponse, NodeDescriptor,
     NodeHeartbeatRequest, NodeHeartbeatResponse, NodeRow, PutRangeCommand, RangeDescriptor, ReplicaMove,
 };
-use proto::{Network, Status};
 
 use super::ROOT_RANGE;
-use super::placement::{NodeView, RangeView, ReplicaView, pick};
+use super::placement::{NodeView, RangeView, pick};
 use super::state::{COUNTER_REPLICA, RootState};
 use super::term::RootTerm;
-use crate::addresses::{Addresses, is_address};
+use super::view::Seen;
+use crate::addresses::is_address;
 use crate::range::state::descriptor;
 use crate::store;
 
@@ -44,33 +43,6 @@ const REPLICAS_MAX: usize = 64;
 /// Tiers of a locality, and the bytes of each of their names and values, and of a version.
 const TIERS_MAX: usize = 16;
 const TEXT_BYTES_MAX: usize = 256;
-
-/// How the root range's leader reaches the nodes.
-pub(crate) struct Nodes {
-    /// Reaches them.
-    pub(crate) network: Arc<dyn Network>,
-    /// Where they are, as far as this process knows.
-    pub(crate) addresses: Arc<Addresses>,
-    /// After how long without a sign of life a node's replicas count as lost.
-    pub(crate) dead_after: Duration,
-}
-
-/// What nodes have told this leader.
-#[derive(Default)]
-pub(super) struct View {
-    seen: BTreeMap<u64, Seen>,
-    led: BTreeMap<u64, RangeDescriptor>,
-    /// By node, the (range, replica) that it cannot run any more, confirmed by itself.
-    failed: BTreeMap<u64, BTreeSet<(u64, u64)>>,
-}
-
-/// A node's newest heartbeat.
-#[derive(Clone, Copy)]
-struct Seen {
-    at: Instant,
-    wall_ms: u64,
-    disk: Option<DiskRoom>,
-}
 
 impl RootTerm {
     /// A store joins, or says where it is now, and is visited there.
@@ -307,26 +279,6 @@ impl RootTerm {
             remove: found.remove,
         });
         described.collect()
-    }
-}
-
-impl View {
-    fn range(&self, range: &RangeDescriptor) -> RangeView {
-        let replicas = range.replicas.iter().map(|replica| ReplicaView {
-            replica_id: replica.replica_id,
-            node_id: replica.node_id,
-            learner: replica.learner,
-            stopped: self
-                .failed
-                .get(&replica.node_id)
-                .is_some_and(|failed| failed.contains(&(range.range_id, replica.replica_id))),
-        });
-        RangeView {
-            range_id: range.range_id,
-            config_epoch: range.config_epoch,
-            joint: range.joint,
-            replicas: replicas.collect(),
-        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! A leader whose disk holds something else than was written to it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proto::NodeService;
-use proto::v1::DirectoryRequest;
+use proto::v1::{CheckConsistencyRequest, DirectoryRequest};
 
 use crate::harness::{Cluster, simulate};
 
@@ -22,7 +23,7 @@ async fn leader(cluster: &Cluster) -> u64 {
 }
 
 #[test]
-fn what_a_leader_cannot_read_another_answers() {
+fn what_a_leader_cannot_read_another_answers_and_its_replica_is_made_anew() {
     simulate(|| async {
         let mut cluster = Cluster::three().await;
         let client = cluster.client().await;
@@ -65,5 +66,34 @@ fn what_a_leader_cannot_read_another_answers() {
         assert_ne!(leader(&cluster).await, damaged);
         let why = cluster.nodes[&damaged].ready().unwrap_err();
         assert!(why.contains("must be replaced"), "{why}");
+        let replaced = cluster.replica_is_made_anew(damaged).await;
+        assert!(replaced < Duration::from_secs(60), "{replaced:?} until it was replaced");
+        // Whatever it holds now came from the others.
+        let compared = cluster.nodes[&damaged].check_consistency(CheckConsistencyRequest::default()).await;
+        for range in compared.unwrap().ranges {
+            assert!(range.consistent && range.replicas.len() == 3, "{range:?}");
+        }
     });
+}
+
+impl Cluster {
+    /// How long it takes until the node's replica of the data is another one than it was, and votes.
+    async fn replica_is_made_anew(&self, node_id: u64) -> Duration {
+        let begun = env::clock::now();
+        let mut seen = BTreeSet::new();
+        loop {
+            for node in self.nodes.values() {
+                let Ok(directory) = node.directory(DirectoryRequest::default()).await else { continue };
+                let range = directory.ranges.iter().find(|range| range.range_id == 2).unwrap();
+                let here = range.replicas.iter().find(|replica| replica.node_id == node_id);
+                seen.extend(here.map(|replica| replica.replica_id));
+                let voters = range.replicas.iter().filter(|replica| !replica.learner).count();
+                if seen.len() > 1 && voters == 3 && self.nodes[&node_id].ready().is_ok() {
+                    return begun.elapsed();
+                }
+            }
+            assert!(begun.elapsed() < Duration::from_secs(120), "replicas {seen:?} were seen there");
+            env::clock::sleep(Duration::from_millis(100)).await;
+        }
+    }
 }

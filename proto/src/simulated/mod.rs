@@ -10,6 +10,7 @@
 mod call;
 mod faults;
 mod link;
+mod remote;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,7 +137,7 @@ impl Network for Endpoint {
 
 impl Endpoint {
     fn remote(&self, address: &str, appends: Lane) -> Arc<dyn NodeService> {
-        Arc::new(call::Remote::new(self.wire.clone(), self.name.clone(), Arc::from(address), appends))
+        Arc::new(remote::Remote::new(self.wire.clone(), self.name.clone(), Arc::from(address), appends))
     }
 }
 

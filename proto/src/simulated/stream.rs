@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::call::{Carried, Remote, spawn_here};
+use super::remote::{Carried, Remote, spawn_here};
 use super::{Fate, broken};
 use crate::lane::Lane;
 use crate::service::{RequestStream, ResponseStream};
