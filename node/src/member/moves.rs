@@ -44,8 +44,14 @@ impl Member {
             "the replica was removed from its range"
         );
         replica.cell.serve(None);
-        self.replicas.write().remove(&range.range_id);
-        Ok(self.host.remove(range.range_id).await?)
+        {
+            // Another task may have done so already, and its successor be here.
+            let mut replicas = self.replicas.write();
+            if replicas.get(&range.range_id).is_some_and(|here| Arc::ptr_eq(here, &replica)) {
+                replicas.remove(&range.range_id);
+            }
+        }
+        Ok(self.host.remove(range.range_id, replica_id).await?)
     }
 
     /// Carries out a move of replicas as the range's leader: learners first, then the voters in one change.

@@ -170,10 +170,13 @@ impl RaftHost {
     }
 
     /// Stops the replica of `range_id`, drops its log and its state, and never again takes a replica id up to its own.
-    pub async fn remove(self: &Arc<Self>, range_id: u64) -> Result<(), RaftError> {
+    /// Nothing if another replica is there by now.
+    pub async fn remove(self: &Arc<Self>, range_id: u64, replica_id: u64) -> Result<(), RaftError> {
         let _changing = self.changing.lock().await;
+        if self.group(range_id).is_none_or(|group| group.replica_id() != replica_id) {
+            return Ok(());
+        }
         let Some(group) = self.groups.write().remove(&range_id) else { return Ok(()) };
-        let replica_id = group.replica_id();
         // An error means that it has stopped already.
         let _ = group.raft.shutdown().await;
         let record = encode(range_id, replica_id, false, Record::Removed(true));

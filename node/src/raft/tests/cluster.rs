@@ -152,6 +152,19 @@ fn messages_for_others_are_refused() {
 }
 
 #[test]
+fn a_removal_that_comes_late_leaves_the_next_replica_alone() {
+    simulate(8, || async {
+        let cluster = TestCluster::start(2).await;
+        let host = &cluster.stores[&2].host;
+        host.add_empty(RANGE, 2).await.unwrap();
+        host.remove(RANGE, 2).await.unwrap();
+        host.add_empty(RANGE, 3).await.unwrap();
+        host.remove(RANGE, 2).await.unwrap();
+        assert_eq!(host.group(RANGE).map(|group| group.replica_id()), Some(3));
+    });
+}
+
+#[test]
 fn a_removed_replica_never_comes_back_under_its_id() {
     simulate(7, || async {
         let mut cluster = TestCluster::replicated(3).await;
@@ -161,7 +174,7 @@ fn a_removed_replica_never_comes_back_under_its_id() {
         let voters: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != gone).collect();
         let leader = cluster.leader().await.group();
         leader.change_voters(voters, leader.membership_point()).await.unwrap();
-        cluster.stores[&gone].host.remove(RANGE).await.unwrap();
+        cluster.stores[&gone].host.remove(RANGE, gone).await.unwrap();
         assert!(cluster.stores[&gone].content().is_empty());
         let again = cluster.stores[&gone].host.add_empty(RANGE, gone).await;
         assert!(matches!(again, Err(RaftError::Removed { .. })), "{again:?}");

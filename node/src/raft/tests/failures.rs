@@ -72,7 +72,7 @@ fn a_removed_replica_writes_nothing_any_more() {
             });
             env::clock::sleep(Duration::from_micros(env::random::below(40_000))).await;
             let store = &cluster.stores[&gone];
-            store.host.remove(RANGE).await.unwrap();
+            store.host.remove(RANGE, store.id).await.unwrap();
             assert!(store.content().is_empty());
             writer.abort();
             env::clock::sleep(Duration::from_millis(100)).await;
