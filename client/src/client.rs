@@ -72,7 +72,7 @@ impl Client {
     }
 
     async fn fresh_timestamp(&self, timeout: Duration) -> Result<Timestamp> {
-        if self.sender.router.is_in_process() {
+        if self.sender.router.root_is_in_process() {
             return self.sender.timestamps(1, timeout).await;
         }
         let batched = self.oracle.timestamp(|count| self.sender.timestamps(count, timeout));

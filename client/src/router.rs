@@ -86,8 +86,10 @@ impl Router {
         self.state.read().generation
     }
 
-    pub(crate) fn is_in_process(&self) -> bool {
-        self.network.is_in_process()
+    /// Whether the root range's leader is known and asked by a function call.
+    pub(crate) fn root_is_in_process(&self) -> bool {
+        let state = self.state.read();
+        state.root.as_ref().is_some_and(|root| root.peer.is_in_process && root.behind.is_none())
     }
 
     /// The range that holds `key`, if it is known.
@@ -203,7 +205,7 @@ impl Router {
                     // Those that no range, no leader and nobody who asks refers to any more.
                     peers.retain(|_, peer| Arc::strong_count(peer) > 1);
                 }
-                let peer = Arc::new(Peer::new(address, self.network.connect(address)));
+                let peer = Arc::new(Peer::new(address, &*self.network));
                 peers.insert(address.to_owned(), peer.clone());
                 peer
             }

@@ -62,8 +62,57 @@ impl Network for InProcess {
         self.slot(address)
     }
 
-    fn is_in_process(&self) -> bool {
+    fn is_in_process(&self, _address: &str) -> bool {
         true
+    }
+}
+
+/// The network of a process that is a node itself: that one by a function call, all others over `elsewhere`.
+#[derive(Clone)]
+pub struct Colocated {
+    own: InProcess,
+    address: Arc<str>,
+    elsewhere: Arc<dyn Network>,
+}
+
+impl Colocated {
+    /// The node at `address` is to be in this process; it can be [registered](Colocated::register) later.
+    pub fn new(address: &str, elsewhere: Arc<dyn Network>) -> Self {
+        Self { own: InProcess::new(), address: Arc::from(address), elsewhere }
+    }
+
+    /// `service` now answers at the address of this process.
+    pub fn register(&self, service: Arc<dyn NodeService>) {
+        self.own.register(&self.address, service);
+    }
+
+    /// Nobody answers at the address of this process any more.
+    pub fn unregister(&self) {
+        self.own.unregister(&self.address);
+    }
+
+    fn reaching(&self, address: &str) -> &dyn Network {
+        if *address == *self.address { &self.own } else { &*self.elsewhere }
+    }
+}
+
+impl Network for Colocated {
+    fn connect(&self, address: &str) -> Arc<dyn NodeService> {
+        self.reaching(address).connect(address)
+    }
+
+    fn connect_urgent(&self, address: &str) -> Arc<dyn NodeService> {
+        self.reaching(address).connect_urgent(address)
+    }
+
+    fn is_in_process(&self, address: &str) -> bool {
+        self.reaching(address).is_in_process(address)
+    }
+}
+
+impl std::fmt::Debug for Colocated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Colocated").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

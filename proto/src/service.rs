@@ -100,8 +100,10 @@ pub trait Network: Send + Sync + 'static {
         self.connect(address)
     }
 
-    /// Whether a call is a function call, so that gathering several into one gains nothing.
-    fn is_in_process(&self) -> bool {
+    /// Whether a call to `address` is a function call, so that gathering several into one gains nothing, and whoever is
+    /// slow to answer is busy, not out of reach.
+    fn is_in_process(&self, address: &str) -> bool {
+        let _ = address;
         false
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use env::clock::{self, Instant};
 use env::task;
 use proto::v1::DirectoryRequest;
-use proto::{Code, NodeService, Status};
+use proto::{Code, Network, NodeService, Status};
 
 /// How often a node that does not answer is looked at again.
 const LOOK_PERIOD_MS: u64 = 500;
@@ -20,6 +20,8 @@ const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Peer {
     pub(crate) address: Arc<str>,
     pub(crate) handle: Arc<dyn NodeService>,
+    /// To ask it is to call a function.
+    pub(crate) is_in_process: bool,
     silent: AtomicBool,
     born: Instant,
     /// When it is looked at next, in milliseconds after `born`.
@@ -27,10 +29,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(address: &str, handle: Arc<dyn NodeService>) -> Self {
+    pub(super) fn new(address: &str, network: &dyn Network) -> Self {
         Self {
             address: Arc::from(address),
-            handle,
+            handle: network.connect(address),
+            is_in_process: network.is_in_process(address),
             silent: AtomicBool::new(false),
             born: clock::now(),
             look_ms: AtomicU64::new(0),

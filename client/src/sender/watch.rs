@@ -79,7 +79,9 @@ impl Sender {
                     return Err(silent(" and does not lead the range any more"));
                 }
                 // Where a call is a function call, whoever is slow to answer is busy, and nobody else would be quicker.
-                Probe::Not(_) if self.router.is_in_process() => keep_waiting(call, attempts),
+                Probe::Not(_) if candidate.peer.is_in_process && !lead.forwards => {
+                    keep_waiting(call, attempts)
+                }
                 Probe::Not(status) => {
                     attempts.was_silent();
                     return Err(silent(&format!(": {}", status.message())));

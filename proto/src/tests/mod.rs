@@ -2,4 +2,5 @@
 
 mod echo;
 mod grpc;
+mod inprocess;
 mod simulated;
