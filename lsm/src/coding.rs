@@ -120,13 +120,16 @@ impl Reader {
     }
 }
 
+/// So many bytes of a key are in its head.
+pub(crate) const KEY_HEAD_BYTES: usize = 16;
+
 /// The first sixteen bytes of a key, padded with zeros, as a number: keys that differ in it order as it does.
 #[inline]
 pub(crate) fn key_head(key: &[u8]) -> u128 {
-    if let Some(head) = key.first_chunk::<16>() {
+    if let Some(head) = key.first_chunk::<KEY_HEAD_BYTES>() {
         return u128::from_be_bytes(*head);
     }
-    let mut head = [0; 16];
+    let mut head = [0; KEY_HEAD_BYTES];
     head.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
     u128::from_be_bytes(head)
 }

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering as Atomic;
 
+use bytes::Bytes;
+
 use crate::entry::Versioned;
 use crate::log::Position;
 use crate::options::Sequence;
@@ -19,6 +21,8 @@ use crate::table::cursor::Window;
 const ENTRY_BYTES: usize = 106;
 /// Entries of one key that a walk passes one by one before it seeks.
 const STEPS_MAX: usize = 8;
+/// Keys without anything in its window that a walk passes before it looks for what came lately; few in tests.
+const KEYS_MAX: usize = if cfg!(test) { 4 } else { 128 };
 
 /// A memtable.
 ///
@@ -132,6 +136,12 @@ impl Memtable {
         self.parts.get(keyspace).map_or(u64::MAX, |part| part.timestamp_min.load(Atomic::Acquire))
     }
 
+    /// Whether no entry of the keyspace can lie in a window.
+    pub(crate) fn is_outside(&self, keyspace: usize, window: &Window) -> bool {
+        self.timestamp_min(keyspace) > window.at
+            || window.since.is_some_and(|since| self.timestamp_max(keyspace) <= since)
+    }
+
     /// The range deletes of a keyspace, if there are any.
     pub(crate) fn deletes(&self, keyspace: usize) -> Option<Arc<SequencedSpans>> {
         let part = self.parts.get(keyspace)?;
@@ -157,10 +167,10 @@ impl Memtable {
             node = if steps % STEPS_MAX != 0 {
                 part.entries.next(node)
             } else if written > sequence {
-                part.entries.at_or_after(&place.at(timestamp, sequence))
+                part.entries.onward(node, &place.at(timestamp, sequence))
             } else {
                 // Deleted: of this timestamp all that is older is, too.
-                part.entries.at_or_after(&place.at(timestamp, 0))
+                part.entries.onward(node, &place.at(timestamp, 0))
             };
         }
         if deleted > 0 { Known::Deleted } else { Known::Nothing }
@@ -176,6 +186,8 @@ pub(crate) struct MemCursor {
     deletes: Option<Arc<SequencedSpans>>,
     window: Window,
     reverse: bool,
+    /// Ascending: keys from here on are not wanted. Descending: those before it.
+    bound: Option<Bytes>,
     /// The newest entry in the window of the key it stands on.
     at: Node,
 }
@@ -189,7 +201,13 @@ impl MemCursor {
         reverse: bool,
     ) -> Self {
         let deletes = memtable.deletes(keyspace);
-        Self { memtable, keyspace, sequence, deletes, window, reverse, at: NONE }
+        Self { memtable, keyspace, sequence, deletes, window, reverse, bound: None, at: NONE }
+    }
+
+    /// Passes over nothing beyond a bound: ascending from it on, descending before it. There it may stand on any key, or
+    /// on none.
+    pub(crate) fn until(self, bound: Bytes) -> Self {
+        Self { bound: Some(bound), ..self }
     }
 
     #[inline]
@@ -209,6 +227,7 @@ impl MemCursor {
         let (mut node, mut previous) = (self.at, None);
         while let Some(entry) = entries.entry(node)
             && entry.key() == newest.key()
+            && self.window.since.is_none_or(|since| entry.timestamp > since)
         {
             if previous != Some(entry.timestamp) && self.is_visible(entry) {
                 previous = Some(entry.timestamp);
@@ -253,40 +272,67 @@ impl MemCursor {
 
     /// The first node behind all entries of the key of this one.
     fn behind(entries: &SkipList, node: Node, entry: &Entry) -> Node {
-        let mut next = node;
-        for _ in 0..STEPS_MAX {
-            next = entries.next(next);
-            if entries.entry(next).is_none_or(|other| other.key() != entry.key()) {
-                return next;
-            }
+        let next = entries.next(node);
+        if entries.entry(next).is_none_or(|other| other.key() != entry.key()) {
+            return next;
         }
-        entries.at_or_after(&Place::after(entry.key()))
+        entries.onward(next, &Place::after(entry.key()))
+    }
+
+    fn is_beyond(&self, key: &[u8]) -> bool {
+        let bound = self.bound.as_ref();
+        bound.is_some_and(|bound| if self.reverse { *key < **bound } else { *key >= **bound })
     }
 
     /// The newest visible entry of the first key from `node` on that has one.
     fn settle_up(&self, entries: &SkipList, mut node: Node) -> Node {
+        let mut passed = 0;
         while let Some(first) = entries.entry(node) {
             let newest = self.newest_of(entries, node, first);
             if newest != NONE {
                 return newest;
             }
             node = Self::behind(entries, node, first);
+            node = self.pass(entries, node, &mut passed);
         }
         NONE
     }
 
     /// The newest visible entry of the last key up to `node` that has one.
     fn settle_down(&self, entries: &SkipList, mut node: Node) -> Node {
+        let mut passed = 0;
         while let Some(last) = entries.entry(node) {
-            let place = Place::before(last.key());
-            let first = entries.at_or_after(&place);
+            let (before, first) = entries.around(&Place::before(last.key()));
             let newest = self.newest_of(entries, first, last);
             if newest != NONE {
                 return newest;
             }
-            node = entries.last_before(&place);
+            node = self.pass(entries, before, &mut passed);
         }
         NONE
+    }
+
+    /// Where a walk goes on that has passed one more key without anything in the window, and would go on at `node`: at the
+    /// end where that lies beyond its bound; after many, at the next key of which something came lately.
+    fn pass(&self, entries: &SkipList, node: Node, passed: &mut usize) -> Node {
+        let Some(entry) = entries.entry(node) else { return NONE };
+        if self.is_beyond(entry.key()) {
+            return NONE;
+        }
+        *passed += 1;
+        if !passed.is_multiple_of(KEYS_MAX) {
+            return node;
+        }
+        let Some(recent) = self.window.since.and_then(|since| entries.recent(since)) else { return node };
+        let is_ahead = |key: &[u8]| if self.reverse { key <= entry.key() } else { key >= entry.key() };
+        let wanted = recent.filter(|recent| {
+            is_ahead(recent.key()) && !self.is_beyond(recent.key()) && self.is_visible(recent)
+        });
+        let next = match self.reverse {
+            true => wanted.map(Entry::key).max(),
+            false => wanted.map(Entry::key).min(),
+        };
+        next.map_or(NONE, |key| entries.at_or_after(&Place::before(key)))
     }
 
     /// From `node` on, the newest visible entry of the key of `entry`.
@@ -299,8 +345,11 @@ impl MemCursor {
                 return node;
             }
             steps += 1;
+            if self.window.since.is_some_and(|since| found.timestamp <= since) {
+                return NONE;
+            }
             node = if steps == STEPS_MAX && found.timestamp > self.window.at {
-                entries.at_or_after(&Place::new(entry.key(), self.window.at, Sequence::MAX))
+                entries.onward(node, &Place::new(entry.key(), self.window.at, Sequence::MAX))
             } else {
                 entries.next(node)
             };

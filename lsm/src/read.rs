@@ -87,10 +87,14 @@ impl Reader {
     /// A merge over all sources of a keyspace that may hold something of [start, end).
     fn merge(&self, keyspace: usize, start: &Bytes, end: &Bytes, window: Window, reverse: bool) -> Merge {
         let mut sources = Vec::new();
+        let bound = if reverse { start } else { end };
         for memtable in self.view.memtables() {
             let deletes = memtable.deletes(keyspace).map(|deletes| deletes.spans(self.sequence));
+            if deletes.is_none() && memtable.is_outside(keyspace, &window) {
+                continue;
+            }
             let cursor = MemCursor::new(memtable.clone(), keyspace, self.sequence, window, reverse);
-            sources.push((Source::Memory(cursor), deletes.unwrap_or_default()));
+            sources.push((Source::Memory(cursor.until(bound.clone())), deletes.unwrap_or_default()));
         }
         let Some(tree) = self.view.version.trees.get(keyspace) else {
             return Merge::new(sources, window, reverse);
@@ -99,13 +103,13 @@ impl Reader {
             if level == 0 {
                 for (at, table) in tables.iter().enumerate() {
                     if table.summary.overlaps(start, end) {
-                        sources.push(run(tree, tables, at..at + 1, window, reverse));
+                        sources.push(run(tree, tables, at..at + 1, window, reverse, bound));
                     }
                 }
             } else {
                 let overlapping = Tree::overlapping_range(tables, start, end);
                 if !overlapping.is_empty() {
-                    sources.push(run(tree, tables, overlapping, window, reverse));
+                    sources.push(run(tree, tables, overlapping, window, reverse, bound));
                 }
             }
         }
@@ -173,15 +177,22 @@ fn probe(
     Ok(deletes)
 }
 
-/// Some tables of a level as a source, with what they delete of older ones.
-fn run(tree: &Tree, level: &Level, tables: Range<usize>, window: Window, reverse: bool) -> (Source, Spans) {
+/// Some tables of a level as a source up to a bound, with what they delete of older ones.
+fn run(
+    tree: &Tree,
+    level: &Level,
+    tables: Range<usize>,
+    window: Window,
+    reverse: bool,
+    bound: &Bytes,
+) -> (Source, Spans) {
     let deletes = if tree.range_deletes {
         let tables = level.get(tables.clone()).unwrap_or_default();
         Spans::union(tables.iter().flat_map(|table| table.range_deletes.iter().cloned()).collect())
     } else {
         Spans::default()
     };
-    let cursor = RunCursor::new(level.clone(), tables, window, reverse, true);
+    let cursor = RunCursor::new(level.clone(), tables, window, reverse, true).until(bound.clone());
     (Source::Tables(Box::new(cursor)), deletes)
 }
 

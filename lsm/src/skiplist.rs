@@ -12,6 +12,8 @@
 //! ```
 //! Linking is by compare-and-swap from the lowest level up (Herlihy and Shavit, "The Art of Multiprocessor Programming",
 //! chapter 14, without removal). Where the last entry went is remembered: ascending keys find their place without a search.
+//!
+//! Of each page of entries the newest timestamp is known, so that what came lately is found by when it came, too.
 
 use std::cmp::Ordering;
 use std::sync::OnceLock;
@@ -19,7 +21,7 @@ use std::sync::atomic::Ordering as Atomic;
 
 use bytes::Bytes;
 
-use crate::coding::key_head;
+use crate::coding::{KEY_HEAD_BYTES, key_head};
 use crate::options::Sequence;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64};
 
@@ -33,6 +35,9 @@ pub(crate) type Node = u32;
 
 /// None, or the head.
 pub(crate) const NONE: Node = 0;
+
+/// Pages of entries in which what came lately is looked for.
+const PAGES_RECENT_MAX: usize = 4;
 
 /// What is kept of a write. Key and value lie one behind the other in the batch that brought them, and stay there.
 #[derive(Debug)]
@@ -72,6 +77,17 @@ impl Entry {
     #[inline]
     pub(crate) fn key(&self) -> &[u8] {
         self.bytes.get(..self.key_length as usize).unwrap_or_default()
+    }
+
+    /// How its key is ordered to one with the same head.
+    #[inline]
+    fn order_of_key(&self, key: &[u8]) -> Ordering {
+        let length = self.key_length as usize;
+        if length <= KEY_HEAD_BYTES && key.len() <= KEY_HEAD_BYTES {
+            // They differ in zeros at the end at most, and the key itself, far away in its batch, is not looked at.
+            return length.cmp(&key.len());
+        }
+        self.key().cmp(key)
     }
 
     /// None: deleted.
@@ -134,12 +150,15 @@ type Tower = [AtomicU32; LEVELS - LOW];
 /// # Invariants
 /// - A node is linked on a level only after its entry is set, and on a higher one only after the lower ones.
 /// - `hints` of a level is the head or a node of that level.
+/// - `newest` of a page covers an entry before that is linked.
 #[derive(Debug)]
 pub(crate) struct SkipList {
     first: Slot,
     first_tower: Tower,
     nodes: Pages<Slot>,
     entries: Pages<OnceLock<Entry>>,
+    /// The newest timestamp of each page of entries.
+    newest: Pages<AtomicU64>,
     towers: Pages<Tower>,
     len: AtomicU32,
     towers_len: AtomicU32,
@@ -158,6 +177,7 @@ impl SkipList {
             first_tower: Tower::default(),
             nodes: Pages::new(),
             entries: Pages::new(),
+            newest: Pages::new(),
             towers: Pages::new(),
             len: AtomicU32::new(0),
             towers_len: AtomicU32::new(0),
@@ -175,6 +195,7 @@ impl SkipList {
     /// The entry of a node that this list has given out; none of [`NONE`].
     #[inline]
     pub(crate) fn entry(&self, node: Node) -> Option<&Entry> {
+        visit();
         self.entries.get(node.checked_sub(1)?)?.get()
     }
 
@@ -196,6 +217,70 @@ impl SkipList {
         self.search(place, &mut [NONE; LEVELS]).0
     }
 
+    /// The last node before a place, and the one behind it.
+    #[inline]
+    pub(crate) fn around(&self, place: &Place<'_>) -> (Node, Node) {
+        self.search(place, &mut [NONE; LEVELS])
+    }
+
+    /// The first node at or after a place behind `node`: the nearer it lies, the sooner it is found.
+    pub(crate) fn onward(&self, node: Node, place: &Place<'_>) -> Node {
+        let (mut at, mut level, mut behind) = (self.slot(node), 0, NONE);
+        // Up, as far as the nodes on the way have links that do not lead beyond the place; then down.
+        loop {
+            if let Some(next) = self.link_before(at, level + 1, place, &mut behind) {
+                (at, level) = (next, level + 1);
+            } else if let Some(next) = self.link_before(at, level, place, &mut behind) {
+                at = next;
+            } else {
+                break;
+            }
+        }
+        for level in (0..level).rev() {
+            while let Some(next) = self.link_before(at, level, place, &mut behind) {
+                at = next;
+            }
+        }
+        self.link(at, 0).load(Atomic::Acquire)
+    }
+
+    /// Where the link of a level leads to, if that lies before a place; else it is `behind`, which is known to lie there.
+    #[inline]
+    fn link_before<'a>(
+        &'a self,
+        at: &'a Slot,
+        level: usize,
+        place: &Place<'_>,
+        behind: &mut Node,
+    ) -> Option<&'a Slot> {
+        if level >= LEVELS || (level >= LOW && at.tower.load(Atomic::Relaxed) == 0) {
+            return None;
+        }
+        let next = self.link(at, level).load(Atomic::Acquire);
+        if next == NONE || next == *behind {
+            return None;
+        }
+        let slot = self.slot(next);
+        if self.is_before(next, slot, place) {
+            return Some(slot);
+        }
+        *behind = next;
+        None
+    }
+
+    /// All entries above a timestamp, among others, in the order in which they came; None if they may be many.
+    pub(crate) fn recent(&self, since: u64) -> Option<impl Iterator<Item = &Entry>> {
+        let pages = 0..self.len.load(Atomic::Relaxed).div_ceil(PAGE);
+        let is_recent =
+            |page: &u32| self.newest.get(*page).is_some_and(|at| at.load(Atomic::Relaxed) > since);
+        let recent: Vec<u32> = pages.rev().filter(is_recent).take(PAGES_RECENT_MAX + 1).collect();
+        if recent.len() > PAGES_RECENT_MAX {
+            return None;
+        }
+        let nodes = recent.into_iter().rev().flat_map(|page| page * PAGE + 1..=(page + 1) * PAGE);
+        Some(nodes.filter_map(|node| self.entry(node)))
+    }
+
     /// Adds an entry. Its place is not taken: sequences differ.
     pub(crate) fn insert(&self, entry: Entry) {
         let node = self.len.fetch_add(1, Atomic::Relaxed) + 1;
@@ -210,6 +295,7 @@ impl SkipList {
             self.towers.ensure(tower - 1);
             slot.tower.store(tower, Atomic::Relaxed);
         }
+        self.newest.ensure((node - 1) >> PAGE_BITS).fetch_max(entry.timestamp, Atomic::Relaxed);
         let entry = self.entries.ensure(node - 1).get_or_init(|| entry);
         let place = Place { head, key: entry.key(), timestamp: entry.timestamp, sequence: entry.sequence };
         self.levels.fetch_max(levels as u32, Atomic::Relaxed);
@@ -328,8 +414,8 @@ impl SkipList {
             Ordering::Less => true,
             Ordering::Greater => false,
             Ordering::Equal => self.entry(node).is_some_and(|entry| {
-                let order = entry.key().cmp(place.key);
-                order
+                entry
+                    .order_of_key(place.key)
                     .then(place.timestamp.cmp(&entry.timestamp))
                     .then(place.sequence.cmp(&entry.sequence))
                     .is_lt()
@@ -414,6 +500,35 @@ impl<T: Default> Pages<T> {
     }
 }
 
+/// Tests count what is looked at.
+#[cfg(not(test))]
+#[inline]
+fn visit() {}
+
+#[cfg(test)]
+use visited::visit;
+
+/// How many entries this thread has looked at: what a walk costs.
+#[cfg(test)]
+pub(crate) mod visited {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ENTRIES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn visit() {
+        ENTRIES.set(ENTRIES.get() + 1);
+    }
+
+    /// How many it looks at while it does something, and what comes of that.
+    pub(crate) fn during<T>(work: impl FnOnce() -> T) -> (usize, T) {
+        let before = ENTRIES.get();
+        let outcome = work();
+        (ENTRIES.get() - before, outcome)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -469,6 +584,47 @@ mod tests {
         assert_eq!(key(list.last_before(&Place::after(b"d"))).as_deref(), Some(&b"d"[..]));
         assert_eq!(key(list.last_before(&Place::before(b"a"))), None);
         assert_eq!(key(list.at_or_after(&Place::after(b"d"))), None);
+    }
+
+    #[test]
+    fn a_walk_passes_over_near_entries_and_finds_what_a_search_finds() {
+        let list = SkipList::new();
+        let keys = ["a", "a\0", "b", "b, and more than a head", "b, and more than a head\0", "c", "d"];
+        for sequence in 1..=7_000u64 {
+            // Of "c" many versions.
+            let key = if sequence % 2 == 0 { "c" } else { keys[(sequence / 2 % 7) as usize] };
+            list.insert(entry(key, sequence * 7919 % 1000, sequence));
+        }
+        for from in (1..=7_000).step_by(13) {
+            let from = list.entry(from).map(|entry| Place::new(entry.key(), entry.timestamp, entry.sequence));
+            let from = list.at_or_after(&from.unwrap());
+            let entry = list.entry(from).unwrap();
+            let of_key = [Place::after(entry.key()), Place::new(entry.key(), entry.timestamp / 2, 0)];
+            for place in of_key.into_iter().chain(keys.iter().map(|key| Place::before(key.as_bytes()))) {
+                let expected = list.at_or_after(&place);
+                let lies_behind = list.entry(expected).is_none_or(|found| {
+                    (found.key(), entry.timestamp, entry.sequence)
+                        > (entry.key(), found.timestamp, found.sequence)
+                });
+                if lies_behind {
+                    assert_eq!(list.onward(from, &place), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_came_lately_is_found_by_when_it_came() {
+        let list = SkipList::new();
+        for sequence in 1..=10_000u64 {
+            list.insert(entry(&format!("{:05}", sequence * 7919 % 10_000), sequence, sequence));
+        }
+        let (visits, recent) = visited::during(|| list.recent(9_990).map(Iterator::collect::<Vec<_>>));
+        let recent = recent.unwrap();
+        assert_eq!(recent.iter().filter(|entry| entry.timestamp > 9_990).count(), 10);
+        assert!(visits <= 2 * PAGE as usize, "{visits}");
+        assert!(list.recent(10_000).is_some_and(|mut recent| recent.next().is_none()));
+        assert!(list.recent(5_000).is_none(), "many");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Walking tables in either direction: a section's blocks, a table's keys, and a sorted run of tables.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::ahead::Ahead;
 use super::file::{Section, Table};
@@ -51,6 +54,10 @@ struct SectionCursor {
     data: Option<BlockCursor>,
     /// Blocks without anything in it are passed over.
     window: Window,
+    /// They are passed over up to the block where this place is, or would be.
+    bound: Option<(Bytes, u64)>,
+    /// Its partition and, once that is loaded, its entry of the index.
+    edge: Option<(usize, Option<usize>)>,
     /// Whether blocks that are read go into the cache.
     caching: bool,
     ahead: Ahead,
@@ -59,7 +66,32 @@ struct SectionCursor {
 impl SectionCursor {
     fn new(table: Arc<Table>, which: Which, window: Window, caching: bool) -> Self {
         let ahead = if caching { Ahead::scan() } else { Ahead::whole() };
-        Self { table, which, partition: 0, index: None, data: None, window, caching, ahead }
+        let (bound, edge) = (None, None);
+        Self { table, which, partition: 0, index: None, data: None, window, bound, edge, caching, ahead }
+    }
+
+    /// Whether all that the index stands on and what comes behind it, in this direction, lies beyond the bound.
+    fn is_beyond(&self, reverse: bool) -> bool {
+        let Some((edge, edge_at)) = self.edge else { return false };
+        let at = self.index.as_ref().filter(|_| self.partition == edge).map(|(_, at)| *at);
+        let order = self.partition.cmp(&edge).then(match (at, edge_at) {
+            // Before the first entry of the index there is none.
+            (Some(usize::MAX), _) => Ordering::Less,
+            (Some(at), Some(edge_at)) => at.cmp(&edge_at),
+            _ => Ordering::Equal,
+        });
+        order == if reverse { Ordering::Less } else { Ordering::Greater }
+    }
+
+    /// Finds the bound's partition, at the beginning of a walk.
+    fn find_edge(&mut self) -> Result<()> {
+        self.edge = match &self.bound {
+            Some((key, timestamp)) => {
+                self.table.partition_of(self.section(), key, *timestamp)?.map(|partition| (partition, None))
+            }
+            None => None,
+        };
+        Ok(())
     }
 
     fn section(&self) -> &Section {
@@ -88,6 +120,11 @@ impl SectionCursor {
         } else {
             self.table.index_block_uncached(self.section(), partition)?
         };
+        if let (Some((key, timestamp)), Some((edge, at @ None))) = (&self.bound, &mut self.edge)
+            && *edge == partition
+        {
+            *at = Some(block.position(key, *timestamp).map_err(|_| self.table.malformed())?.0);
+        }
         self.index = Some((block, usize::MAX));
         Ok(true)
     }
@@ -108,6 +145,9 @@ impl SectionCursor {
     /// Loads the block that the index stands on, or the next one in this direction that may hold something.
     fn settle(&mut self, reverse: bool) -> Result<bool> {
         loop {
+            if self.is_beyond(reverse) {
+                (self.data, self.index) = (None, None);
+            }
             let Some((index, at)) = &self.index else { return Ok(false) };
             if *at >= index.count() {
                 let next = if reverse { self.partition.checked_sub(1) } else { Some(self.partition + 1) };
@@ -158,6 +198,7 @@ impl SectionCursor {
 
     /// The first entry at or after (key, timestamp).
     fn seek(&mut self, key: &[u8], timestamp: u64) -> Result<()> {
+        self.find_edge()?;
         let Some(partition) = self.table.partition_of(self.section(), key, timestamp)? else {
             self.data = None;
             return Ok(());
@@ -181,6 +222,7 @@ impl SectionCursor {
 
     /// The last entry before (key, timestamp).
     fn seek_before(&mut self, key: &[u8], timestamp: u64) -> Result<()> {
+        self.find_edge()?;
         match self.table.partition_of(self.section(), key, timestamp)? {
             None => return self.seek_end(true),
             Some(partition) => self.load_partition(partition)?,
@@ -208,6 +250,7 @@ impl SectionCursor {
             self.data = None;
             return Ok(());
         }
+        self.find_edge()?;
         self.load_partition(if last { partitions - 1 } else { 0 })?;
         self.seek_index_end(last);
         if self.settle(last)? { self.seek_data_end(last) } else { Ok(()) }
@@ -235,8 +278,10 @@ struct TableCursor {
 }
 
 impl TableCursor {
-    fn new(table: Arc<Table>, window: Window, caching: bool) -> Self {
-        Self { current: SectionCursor::new(table, Which::Current, window, caching), history: None, window }
+    fn new(table: Arc<Table>, window: Window, caching: bool, bound: Option<&Bytes>) -> Self {
+        let mut current = SectionCursor::new(table, Which::Current, window, caching);
+        current.bound = bound.map(|bound| (bound.clone(), u64::MAX));
+        Self { current, history: None, window }
     }
 
     fn collect(&mut self, versions: &mut Vec<Versioned>) -> Result<()> {
@@ -260,6 +305,9 @@ impl TableCursor {
             .get_or_insert_with(|| SectionCursor::new(table.clone(), Which::History, window, caching));
         // In a walk the cursor often stands here already: where it left the key before.
         if history.entry().is_none_or(|entry| entry.key() != key || !self.window.all) {
+            if !window.all && window.since.is_some() {
+                history.bound = Some((Bytes::copy_from_slice(key), 0));
+            }
             history.seek(key, self.window.at)?;
         }
         while let Some(entry) = history.entry()
@@ -297,6 +345,8 @@ pub(crate) struct RunCursor {
     window: Window,
     reverse: bool,
     caching: bool,
+    /// Ascending: keys from here on are not wanted. Descending: those before it.
+    bound: Option<Bytes>,
 }
 
 impl RunCursor {
@@ -309,7 +359,13 @@ impl RunCursor {
         caching: bool,
     ) -> Self {
         let (first, last) = (tables.start, tables.end);
-        Self { level, first, last, at: first, cursor: None, window, reverse, caching }
+        Self { level, first, last, at: first, cursor: None, window, reverse, caching, bound: None }
+    }
+
+    /// Passes over nothing that lies beyond a bound: ascending from it on, descending before it. There it may stand on any
+    /// key, or on none.
+    pub(crate) fn until(self, bound: Bytes) -> Self {
+        Self { bound: Some(bound), ..self }
     }
 
     /// Over all tables of a list.
@@ -385,7 +441,8 @@ impl RunCursor {
     fn enter_table(&mut self, at: usize) {
         self.at = at;
         let table = self.level.get(at).filter(|table| at < self.last && self.is_wanted(table));
-        self.cursor = table.map(|table| TableCursor::new(table.clone(), self.window, self.caching));
+        let bound = self.bound.as_ref();
+        self.cursor = table.map(|table| TableCursor::new(table.clone(), self.window, self.caching, bound));
     }
 
     /// Whether a table may hold something in the window.

@@ -10,5 +10,6 @@ mod encryption;
 mod interleavings;
 mod model;
 mod random;
+mod refresh;
 mod stress;
 mod tables;
