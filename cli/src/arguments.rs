@@ -37,7 +37,7 @@ pub(crate) enum LogFormat {
 ///
 /// Try it: `nunatak demo` starts three nodes in this process and opens a shell.
 /// One durable node: `nunatak start-single --data DIR`. A cluster: start `nunatak node` three times, `nunatak init` once,
-/// then as many `nunatak gateway` as you like, and connect to any of them with psql.
+/// then as many `nunatak gateway` as you like (or nodes with --sql), and connect to any of them with psql.
 #[derive(Debug, Parser)]
 #[command(
     name = "nunatak",
@@ -76,7 +76,8 @@ impl Command {
     pub(crate) fn serves_sql(&self) -> bool {
         match self {
             Self::StartSingle(_) | Self::Demo(_) | Self::Gateway(_) => true,
-            Self::Node(_) | Self::Init(_) | Self::Sql(_) | Self::Admin(_) | Self::Lsm(_) => false,
+            Self::Node(node) => node.sql.is_some(),
+            Self::Init(_) | Self::Sql(_) | Self::Admin(_) | Self::Lsm(_) => false,
         }
     }
 

@@ -82,7 +82,7 @@ async fn execute(arguments: Arguments, pool: PoolHandle) -> Result<(), Failure> 
     match arguments.command {
         Command::Demo(demo) => demo.run(http::record_metrics()?, pool).await,
         Command::StartSingle(start) => start.run(http::record_metrics()?, pool).await,
-        Command::Node(node) => node.run(http::record_metrics()?).await,
+        Command::Node(node) => node.run(http::record_metrics()?, pool).await,
         Command::Gateway(gateway) => gateway.run(http::record_metrics()?, pool).await,
         Command::Init(init) => init.run().await,
         Command::Sql(sql) => sql.run().await,

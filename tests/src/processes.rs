@@ -169,6 +169,14 @@ pub fn start_single_with(folder: &Path, arguments: &[&str]) -> Listener {
     listener
 }
 
+/// Where a cluster serves SQL.
+enum Gateways {
+    /// In so many processes of their own.
+    Apart(usize),
+    /// In every node.
+    Inside,
+}
+
 /// Node processes and gateway processes.
 pub struct Cluster {
     /// The storage nodes.
@@ -177,6 +185,8 @@ pub struct Cluster {
     pub addresses: Vec<String>,
     /// The gateways.
     pub gateways: Vec<Listener>,
+    /// Where the nodes serve SQL themselves, if they do.
+    pub sql: Vec<String>,
     /// The links to the nodes, where they are slow.
     _links: Vec<SlowLink>,
 }
@@ -185,7 +195,13 @@ impl Cluster {
     /// Starts and initialises a cluster below `folder`, and waits until it is fully replicated and answers SQL.
     pub fn start(folder: &Path, nodes: usize, gateways: usize) -> Self {
         let addresses: Vec<_> = (0..nodes).map(|_| free_address()).collect();
-        Self::start_at(folder, &addresses, addresses.clone(), gateways, Vec::new())
+        Self::start_at(folder, &addresses, addresses.clone(), Gateways::Apart(gateways), Vec::new())
+    }
+
+    /// The same with a gateway inside each node and no other.
+    pub fn start_with_sql(folder: &Path, nodes: usize) -> Self {
+        let addresses: Vec<_> = (0..nodes).map(|_| free_address()).collect();
+        Self::start_at(folder, &addresses, addresses.clone(), Gateways::Inside, Vec::new())
     }
 
     /// The same, where each node is reached over a link of this speed, by the others and by the gateways.
@@ -193,43 +209,44 @@ impl Cluster {
         let listens: Vec<_> = (0..nodes).map(|_| free_address()).collect();
         let links: Vec<_> = listens.iter().map(|listen| SlowLink::start(listen, speed)).collect();
         let addresses = links.iter().map(|link| link.address.clone()).collect();
-        Self::start_at(folder, &listens, addresses, gateways, links)
+        Self::start_at(folder, &listens, addresses, Gateways::Apart(gateways), links)
     }
 
     fn start_at(
         folder: &Path,
         listens: &[String],
         addresses: Vec<String>,
-        gateways: usize,
+        gateways: Gateways,
         links: Vec<SlowLink>,
     ) -> Self {
         let nodes = listens.len();
         let join = addresses.join(",");
-        let mut cluster =
-            Self { nodes: Vec::new(), addresses: addresses.clone(), gateways: Vec::new(), _links: links };
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            addresses: addresses.clone(),
+            gateways: Vec::new(),
+            sql: Vec::new(),
+            _links: links,
+        };
         for (number, (listen, address)) in listens.iter().zip(&addresses).enumerate() {
             let data = folder.join(format!("node{number}"));
             let data = data.to_str().expect("a UTF-8 path");
-            cluster.nodes.push(Process::start(
-                &[
-                    "node",
-                    "--data",
-                    data,
-                    "--listen",
-                    listen,
-                    "--advertise",
-                    address,
-                    "--join",
-                    &join,
-                    "--http",
-                    &free_address(),
-                ],
-                &folder.join(format!("node{number}.log")),
-            ));
+            let (http, sql) = (free_address(), free_address());
+            let mut arguments = vec!["node", "--data", data, "--listen", listen, "--advertise", address];
+            arguments.extend(["--join", &join, "--http", &http]);
+            if matches!(gateways, Gateways::Inside) {
+                arguments.extend(["--sql", &sql]);
+                cluster.sql.push(sql.clone());
+            }
+            cluster.nodes.push(Process::start(&arguments, &folder.join(format!("node{number}.log"))));
         }
         let (first, process) = (addresses.first().expect("a node"), cluster.nodes.first().expect("a node"));
         await_ready("init", process, || run(&["init", "--host", first]).is_ok());
-        for number in 0..gateways {
+        let apart = match gateways {
+            Gateways::Apart(count) => count,
+            Gateways::Inside => 0,
+        };
+        for number in 0..apart {
             let (address, http) = (free_address(), free_address());
             let process = Process::start(
                 &["gateway", "--listen", &address, "--join", &join, "--http", &http],
@@ -239,6 +256,9 @@ impl Cluster {
         }
         for gateway in &cluster.gateways {
             gateway.await_sql();
+        }
+        for (address, process) in cluster.sql.iter().zip(&cluster.nodes) {
+            await_ready("SQL inside a node", process, || psql(address, "select 1").is_ok());
         }
         await_ready("full replication", process_of(&cluster), || {
             let ranges = cluster.ranges();

@@ -1,25 +1,28 @@
-//! `nunatak node`: a storage node of a cluster.
+//! `nunatak node`: a storage node of a cluster, with an SQL gateway inside if it is told to.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use env::pool::PoolHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
-use proto::grpc::ServeOptions;
+use proto::grpc::{GrpcNetwork, ServeOptions};
+use proto::inprocess::Colocated;
 
 use super::NODE_ADDRESS;
 use crate::address::{Address, Locality, listen};
 use crate::encryption::EncryptionArguments;
 use crate::failure::{Failure, chain};
 use crate::http::{self, HttpArguments};
-use crate::process::{Storage, StorageOptions, all_ready};
+use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
 use crate::shutdown::Shutdown;
 use crate::sizes::SizeArguments;
 
 /// Run a storage node of a cluster.
 ///
 /// Nodes find each other by the addresses in --join, their own may be among them. A new cluster waits for
-/// `nunatak init`; after that nodes come and go as they like.
+/// `nunatak init`; after that nodes come and go as they like. With --sql the process is a gateway, too: what it asks of
+/// this node is a function call, what it asks of others goes to them as from any other gateway.
 #[derive(Debug, Args)]
 pub(crate) struct Node {
     /// Keep the data in this directory
@@ -37,6 +40,13 @@ pub(crate) struct Node {
     /// Some of the cluster's nodes
     #[arg(long, env = "NUNATAK_JOIN", value_name = "ADDR,…", value_delimiter = ',', required = true)]
     pub(crate) join: Vec<Address>,
+
+    /// Serve SQL here, too; clients are trusted, as by `nunatak gateway`
+    #[arg(long, env = "NUNATAK_SQL", value_name = "ADDR")]
+    pub(crate) sql: Option<Address>,
+
+    #[command(flatten)]
+    pub(crate) memory: MemoryArguments,
 
     #[command(flatten)]
     pub(crate) encryption: EncryptionArguments,
@@ -60,10 +70,14 @@ pub(crate) struct Node {
 
 impl Node {
     /// Serves until asked to stop.
-    pub(crate) async fn run(self, metrics: PrometheusHandle) -> Result<(), Failure> {
+    pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
         let encryption = self.encryption.source()?;
         let mut shutdown = Shutdown::listen()?;
         let listener = listen("--listen", &self.listen).await?;
+        let sql_listener = match &self.sql {
+            Some(address) => Some(listen("--sql", address).await?),
+            None => None,
+        };
         let http_listener = http::bind(&self.http).await?;
         let local = listener.local_addr().map_err(Failure::failed)?;
         let advertise = match self.advertise {
@@ -78,11 +92,13 @@ impl Node {
             None if self.listen.port() == 0 => local.to_string(),
             None => self.listen.to_string(),
         };
+        let network = Arc::new(GrpcNetwork::new(None));
+        let join: Vec<String> = self.join.iter().map(Address::to_string).collect();
         let storage = Storage::start(StorageOptions {
             data: self.data,
-            network: Arc::new(proto::grpc::GrpcNetwork::new(None)),
+            network: network.clone(),
             address: advertise.clone(),
-            join: self.join.iter().map(Address::to_string).collect(),
+            join: join.clone(),
             locality: self.locality.into_map(),
             encryption,
             sizes: self.sizes,
@@ -98,8 +114,24 @@ impl Node {
                 let _ = stopped.await;
             },
         ));
-        let http = http::serve(http_listener, metrics, all_ready(std::slice::from_ref(&storage), None))?;
-        tracing::info!(listen = %local, %advertise, %http, "serving");
+        let sql = match sql_listener {
+            Some(sql_listener) => {
+                let network = Colocated::new(&advertise, network);
+                network.register(storage.service());
+                let seeds = [vec![advertise.clone()], join].concat();
+                let options = SqlOptions { memory: self.memory, pool };
+                Some(SqlServer::start(sql_listener, Arc::new(network), seeds, options)?)
+            }
+            None => None,
+        };
+        let ready = all_ready(std::slice::from_ref(&storage), sql.as_ref());
+        let http = http::serve(http_listener, metrics, ready)?;
+        match &sql {
+            Some(sql) => {
+                tracing::info!(listen = %local, %advertise, sql = %sql.address(), %http, "serving")
+            }
+            None => tracing::info!(listen = %local, %advertise, %http, "serving"),
+        }
         tokio::pin!(served);
         let outcome = tokio::select! {
             signal = shutdown.requested() => {
@@ -113,6 +145,10 @@ impl Node {
                 _ => Failure::failed("the gRPC listener ended"),
             }),
         };
+        // Clients first: what they finish is asked of this node, and of those that it hands over to.
+        if let Some(sql) = sql {
+            sql.shutdown().await;
+        }
         let ended = storage.shutdown().await;
         let _ = stop.send(());
         tracing::info!("stopped");
