@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// The result of a step of a benchmark.
-pub(crate) type Result<T> = std::result::Result<T, Failure>;
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Why a benchmark could not go on.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,12 @@
 //! A benchmark is not a test: it asserts nothing about speed, it prints figures, each a median of interleaved runs with
 //! its spread, so that a reader can judge them on the machine at hand.
 
+mod cluster;
 mod failure;
 mod figures;
 mod lsm;
+mod process;
+mod processor;
 mod sql;
 
 use std::process::ExitCode;
@@ -22,7 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    /// pgbench against one node and three, beside PostgreSQL alone and with two synchronous standbys.
+    /// pgbench and sysbench against one node and three, beside PostgreSQL alone and with two synchronous standbys.
     Sql(sql::Options),
     /// The storage engine beside RocksDB and fjall.
     Lsm(lsm::Options),

@@ -4,19 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::process::output;
+use super::workload::{Measured, Run};
 use crate::failure::{Failure, Result};
 use crate::figures::percentile;
+use crate::process::{output, outputs};
 
-/// What one run of pgbench measured.
-pub(crate) struct Measured {
-    pub(crate) tps: f64,
-    pub(crate) transactions: f64,
-    pub(crate) failed: f64,
-    pub(crate) p50_ms: f64,
-    pub(crate) p99_ms: f64,
-    pub(crate) p999_ms: f64,
-}
+/// A transaction that fails for want of serializability is run again so often.
+const TRIES_MAX: &str = "1000";
+
+/// One transaction in so many is logged with its latency.
+const SAMPLED: &str = "0.2";
 
 fn pgbench(port: u16) -> Command {
     let mut command = Command::new("pgbench");
@@ -29,32 +26,33 @@ pub(crate) fn load(port: u16, scale: u32) -> Result<()> {
     output(pgbench(port).args(["-i", "-q", "-s", &scale.to_string(), "postgres"])).map(drop)
 }
 
-/// Runs the script that `arguments` choose for so many seconds, after a short warm-up.
-pub(crate) fn run(
-    port: u16,
-    arguments: &[&str],
-    clients: u32,
-    seconds: u32,
-    folder: &Path,
-) -> Result<Measured> {
-    let clients = clients.to_string();
-    let load = |seconds: u32| {
-        let mut command = pgbench(port);
-        command.args(arguments).args(["-n", "-c", &clients, "-j", "2", "-T", &seconds.to_string()]);
+/// Runs the script that `arguments` choose.
+pub(crate) fn run(run: &Run<'_>, arguments: &[&str]) -> Result<Measured> {
+    let dealt = run.dealt();
+    let threads = if dealt.len() > 1 { "1" } else { "2" };
+    let printed = outputs(dealt.iter().map(|(port, clients)| {
+        let mut command = pgbench(*port);
+        command.args(arguments).args(["-n", "-c", &clients.to_string(), "-j", threads]);
+        command.args(["-T", &run.seconds.to_string(), "--max-tries", TRIES_MAX]);
+        command.args(["-l", "--sampling-rate", SAMPLED, "--log-prefix"]);
+        command.arg(run.folder.join(format!("transactions-{port}"))).arg("postgres");
+        command.env("PGOPTIONS", run.isolation.options());
         command
-    };
-    output(load(1).arg("postgres"))?;
-    let prefix = folder.join("transactions");
-    let printed = output(load(seconds).arg("-l").arg("--log-prefix").arg(&prefix).arg("postgres"))?;
-    let latencies = latencies_ms(folder)?;
-    Ok(Measured {
-        tps: number_after(&printed, "tps = ")?,
-        transactions: number_after(&printed, "number of transactions actually processed: ")?,
-        failed: number_after(&printed, "number of failed transactions: ")?,
+    }))?;
+    let latencies = latencies_ms(run.folder)?;
+    let mut measured = Measured {
         p50_ms: percentile(&latencies, 0.5),
         p99_ms: percentile(&latencies, 0.99),
-        p999_ms: percentile(&latencies, 0.999),
-    })
+        ..Measured::default()
+    };
+    for printed in &printed {
+        measured.tps += number_after(printed, "tps = ")?;
+        measured.transactions += number_after(printed, "number of transactions actually processed: ")?;
+        measured.failed += number_after(printed, "number of failed transactions: ")?;
+        measured.retried += number_after(printed, "number of transactions retried: ")?;
+    }
+    measured.mean_ms = f64::from(run.clients) / measured.tps * 1000.0;
+    Ok(measured)
 }
 
 fn number_after(printed: &str, label: &'static str) -> Result<f64> {

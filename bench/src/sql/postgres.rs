@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::process::{Process, await_sql, free_port, output, query};
-use super::{DiskWork, Server};
+use super::{DiskWork, Part, Server};
 use crate::failure::{Failure, Result};
+use crate::process::{Process, await_sql, free_port, output, query};
 
 const HOME: &str = "/usr/lib/postgresql/15/bin";
 
@@ -44,7 +44,7 @@ fn as_its_user(program: &Path) -> Command {
 pub(crate) struct Postgres {
     name: &'static str,
     port: u16,
-    _processes: Vec<Process>,
+    processes: Vec<Process>,
 }
 
 impl Postgres {
@@ -82,7 +82,7 @@ impl Postgres {
             query(port, "alter system set synchronous_standby_names = 'ANY 1 (s1, s2)'")?;
             query(port, "select pg_reload_conf()")?;
         }
-        Ok(Self { name, port, _processes: processes })
+        Ok(Self { name, port, processes })
     }
 
     fn serve(programs: &Path, data: &Path, port: u16, home: &Path) -> Result<Process> {
@@ -99,7 +99,7 @@ impl Postgres {
                     "-c",
                     "synchronous_commit=on",
                 ])
-                .args(["-c", "shared_buffers=256MB", "-k", "", "-D"])
+                .args(["-c", "shared_buffers=512MB", "-c", "max_connections=600", "-k", "", "-D"])
                 .arg(data),
             &log,
         )
@@ -111,8 +111,12 @@ impl Server for Postgres {
         self.name
     }
 
-    fn port(&self) -> u16 {
-        self.port
+    fn ports(&self) -> Result<Vec<u16>> {
+        Ok(vec![self.port])
+    }
+
+    fn processes(&self) -> Vec<(Part, u32)> {
+        self.processes.iter().map(|process| (Part::Storage, process.id())).collect()
     }
 
     /// Of the primary's write-ahead log alone; what checkpoints write comes on top.

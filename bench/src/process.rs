@@ -11,16 +11,42 @@ use crate::failure::{Failure, Result};
 
 /// Runs a program to its end; its standard output, or what it complained of.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| Failure::Start { program: program.clone(), source })?;
-    if !output.status.success() {
-        let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Failure::Program { program, output: complaint });
+    Running::start(command)?.finish()
+}
+
+/// Runs programs beside each other to their ends; their standard outputs.
+pub(crate) fn outputs(commands: impl IntoIterator<Item = Command>) -> Result<Vec<String>> {
+    let running: Vec<_> =
+        commands.into_iter().map(|mut command| Running::start(&mut command)).collect::<Result<_>>()?;
+    // All are waited for, whatever the first has to say.
+    let finished: Vec<_> = running.into_iter().map(Running::finish).collect();
+    finished.into_iter().collect()
+}
+
+/// A program that says little before it ends.
+struct Running {
+    program: String,
+    child: Child,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.map_err(|source| Failure::Start { program: program.clone(), source })?;
+        Ok(Self { program, child })
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+
+    fn finish(self) -> Result<String> {
+        let Self { program, child } = self;
+        let output =
+            child.wait_with_output().map_err(|source| Failure::Start { program: program.clone(), source })?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(Failure::Program { program, output: complaint })
+    }
 }
 
 /// A server process, killed when dropped.
@@ -40,6 +66,11 @@ impl Process {
             .spawn()
             .map_err(|source| Failure::Start { program, source })?;
         Ok(Self(child))
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
     }
 }
 
