@@ -6,6 +6,7 @@
 mod cluster;
 mod failure;
 mod figures;
+mod kv;
 mod lsm;
 mod process;
 mod processor;
@@ -27,6 +28,8 @@ struct Arguments {
 enum Benchmark {
     /// pgbench and sysbench against one node and three, beside PostgreSQL alone and with two synchronous standbys.
     Sql(sql::Options),
+    /// Single keys through three nodes, beside three members of etcd.
+    Kv(kv::Options),
     /// The storage engine beside RocksDB and fjall.
     Lsm(lsm::Options),
     /// One measurement of the storage engine, in this process.
@@ -37,6 +40,7 @@ enum Benchmark {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().benchmark {
         Benchmark::Sql(options) => sql::run(&options),
+        Benchmark::Kv(options) => kv::run(&options),
         Benchmark::Lsm(options) => lsm::run(&options),
         Benchmark::LsmTask(task) => lsm::run_task(&task),
     };
