@@ -29,6 +29,9 @@ use env::pool::{Pool, PoolHandle};
 use failure::Failure;
 use output::errln;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What is still running after a command has ended is given up after this.
 const RUNTIME_END: Duration = Duration::from_secs(2);
 
