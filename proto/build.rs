@@ -3,7 +3,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = ["proto/kv.proto", "proto/cluster.proto", "proto/raft.proto", "proto/range.proto"];
+    let files = ["kv", "cluster", "stream", "raft", "range"].map(|name| format!("proto/{name}.proto"));
     let files = protox::compile(files, ["proto"])?;
     tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(files)?;
     Ok(())

@@ -2,16 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use proto::v1::{
-    AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
-    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    GatewayHeartbeatRequest, GatewayHeartbeatResponse, Header, HelloRequest, HelloResponse, HistoryRequest,
-    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
-    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
-    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
-    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
-    WaitResponse,
-};
+use proto::v1::*;
 use proto::{NodeService, RequestStream, ResponseStream, Status};
 use std::sync::Arc;
 

@@ -10,17 +10,9 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 use tonic::Status;
 
+use crate::calls::calls;
 use crate::service::{Network, NodeService, RequestStream, ResponseStream};
-use crate::v1::{
-    AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
-    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    GatewayHeartbeatRequest, GatewayHeartbeatResponse, HelloRequest, HelloResponse, HistoryRequest,
-    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
-    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
-    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
-    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
-    WaitResponse,
-};
+use crate::v1::{self, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk, RaftSnapshotResponse};
 
 /// The nodes of this process. Clones share the registry.
 #[derive(Clone, Default)]
@@ -137,36 +129,33 @@ impl Slot {
     }
 }
 
-/// The methods of [`NodeService`] that pass one message to the service of the same name.
+/// Passes every call to the service of the slot.
 macro_rules! forward {
-    ($($name:ident($request:ty) -> $response:ty;)*) => {
+    ($($service:ident of $client:ident { $(
+        $(#[$doc:meta])*
+        $call:ident as $name:ident($request:ident) -> $response:ident, $lane:ident, $way:ident;
+    )* })*) => {
         #[async_trait]
         impl NodeService for Slot {
-            $(async fn $name(&self, request: $request) -> Result<$response, Status> {
+            $($(async fn $name(&self, request: v1::$request) -> Result<v1::$response, Status> {
                 self.service()?.$name(request).await
-            })*
+            })*)*
+
+            async fn raft_append(
+                &self,
+                requests: RequestStream<RaftAppendRequest>,
+            ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
+                self.service()?.raft_append(requests).await
+            }
+
+            async fn raft_snapshot(
+                &self,
+                chunks: RequestStream<RaftSnapshotChunk>,
+            ) -> Result<RaftSnapshotResponse, Status> {
+                self.service()?.raft_snapshot(chunks).await
+            }
         }
     };
 }
 
-forward! {
-    batch(BatchRequest) -> BatchResponse;
-    timestamp(TimestampRequest) -> TimestampResponse;
-    join(JoinRequest) -> JoinResponse;
-    node_heartbeat(NodeHeartbeatRequest) -> NodeHeartbeatResponse;
-    directory(DirectoryRequest) -> DirectoryResponse;
-    allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse;
-    wait(WaitRequest) -> WaitResponse;
-    digest(DigestRequest) -> DigestResponse;
-    hello(HelloRequest) -> HelloResponse;
-    init(InitRequest) -> InitResponse;
-    nodes(NodesRequest) -> NodesResponse;
-    ranges(RangesRequest) -> RangesResponse;
-    check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse;
-    gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse;
-    history(HistoryRequest) -> HistoryResponse;
-    raft_vote(RaftVoteRequest) -> RaftVoteResponse;
-    raft_append(RequestStream<RaftAppendRequest>) -> ResponseStream<RaftAppendResponse>;
-    raft_snapshot(RequestStream<RaftSnapshotChunk>) -> RaftSnapshotResponse;
-    raft_transfer(RaftTransferRequest) -> RaftTransferResponse;
-}
+calls!(forward);

@@ -26,9 +26,10 @@ pub(crate) enum Lane {
 pub(crate) const BULK_BYTES: usize = 64 << 10;
 
 impl Lane {
-    /// The lane on which a node is asked who it is, where `self` is that of appended entries.
-    pub(crate) fn of_hello(self) -> Self {
-        if self == Self::Urgent { self } else { Self::Control }
+    /// The lane of a call that takes `self`, over a handle whose appended entries take `appends`: whoever cannot wait
+    /// with those waits with nothing.
+    pub(crate) fn beside(self, appends: Self) -> Self {
+        if self == Self::Control && appends == Self::Urgent { appends } else { self }
     }
 
     /// The lane of a request of so many bytes, where a small one takes `self`.

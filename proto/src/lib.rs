@@ -4,6 +4,7 @@
 //! an address a handle on the node behind it: in this process ([`inprocess`]), over gRPC ([`grpc`]), or in a
 //! deterministic simulation with faults ([`simulated`]).
 
+mod calls;
 pub mod grpc;
 pub mod inprocess;
 mod lane;

@@ -95,6 +95,11 @@ impl Truth {
         }
     }
 
+    fn batch(&self, random: &mut StdRng) -> BatchRequest {
+        let operation = Some(self.operation(random));
+        BatchRequest { header: Some(self.header(random)), operations: vec![Operation { operation }] }
+    }
+
     fn operation(&self, random: &mut StdRng) -> operation::Operation {
         use operation::Operation as Op;
         let key = keys::sql::kv_key(keys::sql::TENANT_DEFAULT, &random.random::<[u8; 8]>());
@@ -126,7 +131,7 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
     let leads = RaftVote { committed: true, ..vote };
     let log_id = RaftLogId { term, index: 1000 };
     let sender = Truth::pick(&truth.greetings, random).clone();
-    match random.random_range(0..17) {
+    match random.random_range(0..18) {
         0 => {
             let request = RaftVoteRequest {
                 target: Some(target),
@@ -256,23 +261,53 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
             1 => drop(node.check_consistency(CheckConsistencyRequest {}).await),
             _ => drop(node.ranges(RangesRequest {}).await),
         },
+        14 => bother_stream(&truth.greetings[to].address, truth, random).await,
         _ => {
-            let operation = Some(truth.operation(random));
-            let request = BatchRequest {
-                header: Some(truth.header(random)),
-                operations: vec![Operation { operation }],
-            };
-            let mut request = mutate(&request, random);
-            // Gateways may write where they like: what they write must not be somebody's table.
-            for operation in &mut request.operations {
-                if let Some(operation::Operation::Commit(commit)) = &mut operation.operation {
-                    for (write, number) in commit.writes.iter_mut().zip(0u8..) {
-                        write.key = keys::sql::kv_key(keys::sql::TENANT_DEFAULT, &[number]);
-                    }
-                }
-            }
+            let mut request = mutate(&truth.batch(random), random);
+            harmless(&mut request);
             drop(node.batch(request).await);
         }
+    }
+}
+
+/// Gateways may write where they like: what they write must not be somebody's table.
+fn harmless(request: &mut BatchRequest) {
+    for operation in &mut request.operations {
+        if let Some(operation::Operation::Commit(commit)) = &mut operation.operation {
+            for (write, number) in commit.writes.iter_mut().zip(0u8..) {
+                write.key = keys::sql::kv_key(keys::sql::TENANT_DEFAULT, &[number]);
+            }
+        }
+    }
+}
+
+/// Sends mutated messages on a stream of calls.
+async fn bother_stream(address: &str, truth: &Truth, random: &mut StdRng) {
+    use stream_request::Call;
+    let mut requests = Vec::new();
+    for id in 1..random.random_range(2..9) {
+        let cluster_id = truth.cluster_id();
+        let call = match random.random_range(0..4) {
+            0 => Some(Call::Timestamp(TimestampRequest { cluster_id, count: 1, forward: true })),
+            1 => Some(Call::Wait(WaitRequest {
+                cluster_id,
+                waiter: vec![1; 16].into(),
+                ..WaitRequest::default()
+            })),
+            _ => Some(Call::Batch(truth.batch(random))),
+        };
+        let request = StreamRequest { id, cancel: random.random_bool(0.1), call };
+        let mut request = mutate(&request, random);
+        if let Some(Call::Batch(batch)) = &mut request.call {
+            harmless(batch);
+        }
+        requests.push(request);
+    }
+    let client = calls_client::CallsClient::connect(format!("http://{address}")).await;
+    let asked = client.expect("a node that listens").stream(futures::stream::iter(requests)).await;
+    if let Ok(answers) = asked {
+        let mut answers = answers.into_inner();
+        while answers.message().await.is_ok_and(|answer| answer.is_some()) {}
     }
 }
 

@@ -13,7 +13,7 @@ use proto::inprocess::InProcess;
 use proto::v1::operation::Operation as Ask;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::*;
-use proto::{Network, NodeService, RequestStream, ResponseStream, Status};
+use proto::{Network, NodeService, Status};
 
 use crate::{Client, ClientOptions};
 
@@ -230,85 +230,46 @@ impl Node {
     }
 }
 
-macro_rules! unimplemented_calls {
-    ($($name:ident($request:ty) -> $response:ty;)*) => {
-        #[async_trait]
-        impl NodeService for Node {
-            $(async fn $name(&self, _: $request) -> Result<$response, Status> {
-                Err(Status::unimplemented(stringify!($name)))
-            })*
-
-            async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
-                self.lives().await;
-                let header = request.header.unwrap();
-                let Some(operation) = request.operations.into_iter().next() else {
-                    return Ok(self.probed(header.forward));
-                };
-                let ask = operation.operation.unwrap();
-                self.script.asked.lock().push(Asked { node: self.id, header, ask: ask.clone() });
-                let quiet = match ask {
-                    Ask::Heartbeat(_) => Some(Answer::Heartbeat(HeartbeatResult::default())),
-                    Ask::Release(_) => Some(Answer::Release(ReleaseResult {})),
-                    _ => None,
-                };
-                if let Some(answer) = quiet {
-                    let results = vec![OperationResult { result: Some(answer) }];
-                    return Ok(BatchResponse { results, error: None });
-                }
-                let answer = self.script.answers.lock().pop_front();
-                let (delay, answer) =
-                    answer.unwrap_or_else(|| (Duration::ZERO, Err(Status::unavailable("the script has ended"))));
-                env::clock::sleep(delay).await;
-                answer
-            }
-
-            async fn timestamp(&self, request: TimestampRequest) -> Result<TimestampResponse, Status> {
-                self.lives().await;
-                if !self.serves(request.forward) {
-                    return Err(Status::failed_precondition(format!("n{}:1", self.leader())));
-                }
-                let mut last = self.script.timestamps.lock();
-                let first = *last + 1;
-                *last += u64::from(request.count);
-                Ok(TimestampResponse { first, catalog_version: 1 })
-            }
-
-            async fn directory(&self, _: DirectoryRequest) -> Result<DirectoryResponse, Status> {
-                self.lives().await;
-                let ranges = self.script.ranges.lock().clone();
-                Ok(DirectoryResponse { cluster_id: Bytes::from_static(&[1; 16]), ranges, nodes: Vec::new() })
-            }
-
-            async fn raft_append(
-                &self,
-                _: RequestStream<RaftAppendRequest>,
-            ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
-                Err(Status::unimplemented("raft_append"))
-            }
-
-            async fn raft_snapshot(
-                &self,
-                _: RequestStream<RaftSnapshotChunk>,
-            ) -> Result<RaftSnapshotResponse, Status> {
-                Err(Status::unimplemented("raft_snapshot"))
-            }
+#[async_trait]
+impl NodeService for Node {
+    async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
+        self.lives().await;
+        let header = request.header.unwrap();
+        let Some(operation) = request.operations.into_iter().next() else {
+            return Ok(self.probed(header.forward));
+        };
+        let ask = operation.operation.unwrap();
+        self.script.asked.lock().push(Asked { node: self.id, header, ask: ask.clone() });
+        let quiet = match ask {
+            Ask::Heartbeat(_) => Some(Answer::Heartbeat(HeartbeatResult::default())),
+            Ask::Release(_) => Some(Answer::Release(ReleaseResult {})),
+            _ => None,
+        };
+        if let Some(answer) = quiet {
+            let results = vec![OperationResult { result: Some(answer) }];
+            return Ok(BatchResponse { results, error: None });
         }
-    };
-}
+        let answer = self.script.answers.lock().pop_front();
+        let (delay, answer) =
+            answer.unwrap_or_else(|| (Duration::ZERO, Err(Status::unavailable("the script has ended"))));
+        env::clock::sleep(delay).await;
+        answer
+    }
 
-unimplemented_calls! {
-    join(JoinRequest) -> JoinResponse;
-    node_heartbeat(NodeHeartbeatRequest) -> NodeHeartbeatResponse;
-    allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse;
-    wait(WaitRequest) -> WaitResponse;
-    digest(DigestRequest) -> DigestResponse;
-    hello(HelloRequest) -> HelloResponse;
-    init(InitRequest) -> InitResponse;
-    nodes(NodesRequest) -> NodesResponse;
-    ranges(RangesRequest) -> RangesResponse;
-    check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse;
-    gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse;
-    history(HistoryRequest) -> HistoryResponse;
-    raft_vote(RaftVoteRequest) -> RaftVoteResponse;
-    raft_transfer(RaftTransferRequest) -> RaftTransferResponse;
+    async fn timestamp(&self, request: TimestampRequest) -> Result<TimestampResponse, Status> {
+        self.lives().await;
+        if !self.serves(request.forward) {
+            return Err(Status::failed_precondition(format!("n{}:1", self.leader())));
+        }
+        let mut last = self.script.timestamps.lock();
+        let first = *last + 1;
+        *last += u64::from(request.count);
+        Ok(TimestampResponse { first, catalog_version: 1 })
+    }
+
+    async fn directory(&self, _: DirectoryRequest) -> Result<DirectoryResponse, Status> {
+        self.lives().await;
+        let ranges = self.script.ranges.lock().clone();
+        Ok(DirectoryResponse { cluster_id: Bytes::from_static(&[1; 16]), ranges, nodes: Vec::new() })
+    }
 }

@@ -1,19 +1,39 @@
 //! A port on threads of its own: replication's messages are taken and answered whatever the node's queries do.
 //!
 //! The connections, and all that is short, live on those threads. Batches of reads and writes, which may read the disk
-//! for long, are answered on the caller's runtime.
+//! for long, are answered on the caller's runtime. Connections that carry nothing else are [marked](mark), and live there
+//! as a whole: then no request wakes a thread of the other kind.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::net::TcpListener;
+use env::{clock, task, watch};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::aborting::Aborting;
-use super::serve::{ServeError, ServeOptions, serve};
+use super::mark;
+use super::serve::{ServeError, ServeOptions, serve_connections};
 use crate::service::NodeService;
 
-/// As [`serve`], with connections on threads of their own, as many as there are cores.
+/// How many accepted connections wait to be served.
+const BACKLOG: usize = 128;
+
+/// How long a connection may take to say what it is.
+const MARK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often it is looked at until then.
+const MARK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How long nothing is accepted where that has failed: for want of descriptors, mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// As [`serve`](super::serve), with connections on threads of their own, as many as there are cores.
 pub async fn serve_apart(
     service: Arc<dyn NodeService>,
     listener: TcpListener,
@@ -22,15 +42,115 @@ pub async fn serve_apart(
 ) -> Result<(), ServeError> {
     let runtime = Builder::new_multi_thread().thread_name("rpc").enable_all().build();
     let runtime = Apart(Some(runtime.map_err(ServeError::Start)?));
-    let options = ServeOptions { batches: Some(Handle::current()), ..options };
+    let Some(threads) = runtime.0.as_ref().map(Runtime::handle) else { return Ok(()) };
+    let (closing, closed) = watch::channel(false);
+    let (to_apart, apart) = mpsc::channel(BACKLOG);
+    let (to_here, here) = mpsc::channel(BACKLOG);
     let listener = listener.into_std().map_err(ServeError::Start)?;
-    let serving = async move {
-        // Here, so that its readiness too is watched by these threads.
-        let listener = TcpListener::from_std(listener).map_err(ServeError::Start)?;
-        serve(service, listener, options, shutdown).await
+    let accepting = Aborting::spawn_on(threads, accept(listener, until(closed.clone()), to_apart, to_here));
+    let apart = Aborting::spawn_on(
+        threads,
+        serve_connections(
+            service.clone(),
+            ReceiverStream::new(apart).map(Ok),
+            ServeOptions { batches: Some(Handle::current()), ..options.clone() },
+            until(closed.clone()),
+        ),
+    );
+    let here = ReceiverStream::new(here).map(TcpStream::from_std);
+    let here = serve_connections(service, here, options, until(closed));
+    let served = async {
+        let close = async {
+            shutdown.await;
+            closing.send_replace(true);
+        };
+        let ((), here, apart) = futures::join!(close, here, apart.join());
+        here.and(apart.unwrap_or(Ok(())))
     };
-    let Some(handle) = runtime.0.as_ref().map(Runtime::handle) else { return Ok(()) };
-    Aborting::spawn_on(handle, serving).join().await.unwrap_or(Ok(()))
+    tokio::select! {
+        biased;
+        served = served => served,
+        error = async {
+            match accepting.join().await {
+                Some(Err(error)) => error,
+                Some(Ok(())) => std::future::pending().await,
+                None => io::Error::other("the port's threads have ended"),
+            }
+        } => Err(ServeError::Start(error)),
+    }
+}
+
+async fn until(mut closed: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it the server.
+    let _ = closed.wait_for(|closed| *closed).await;
+}
+
+/// Takes connections and passes each on to those who serve it, until `closed`.
+async fn accept(
+    listener: std::net::TcpListener,
+    closed: impl Future<Output = ()>,
+    apart: mpsc::Sender<TcpStream>,
+    here: mpsc::Sender<std::net::TcpStream>,
+) -> io::Result<()> {
+    // Here, so that its readiness is watched by these threads.
+    let listener = TcpListener::from_std(listener)?;
+    let mut closed = std::pin::pin!(closed);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = closed.as_mut() => return Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((connection, _)) => {
+                let (apart, here) = (apart.clone(), here.clone());
+                drop(task::spawn(async move {
+                    if let Err(error) = pass_on(connection, apart, here).await {
+                        tracing::debug!(%error, "a connection broke before it was served");
+                    }
+                }));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                clock::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn pass_on(
+    connection: TcpStream,
+    apart: mpsc::Sender<TcpStream>,
+    here: mpsc::Sender<std::net::TcpStream>,
+) -> io::Result<()> {
+    connection.set_nodelay(true)?;
+    let is_key_value = clock::timeout(MARK_TIMEOUT, is_key_value(&connection)).await;
+    // Where nobody takes it any more the server is stopping.
+    if is_key_value.unwrap_or(Ok(false))? {
+        let _ = here.send(connection.into_std()?).await;
+    } else {
+        let _ = apart.send(connection).await;
+    }
+    Ok(())
+}
+
+/// Whether the connection is marked as one of key-value requests. What it has sent stays to be read.
+async fn is_key_value(connection: &TcpStream) -> io::Result<bool> {
+    let mut begin = [0; mark::BYTES_MAX];
+    let mut seen = 0;
+    loop {
+        let length = connection.peek(&mut begin).await?;
+        if let Some(known) = begin.get(..length).and_then(mark::is_key_value) {
+            return Ok(known);
+        }
+        if length == 0 {
+            return Ok(false);
+        }
+        if length == seen {
+            clock::sleep(MARK_INTERVAL).await;
+        }
+        seen = length;
+    }
 }
 
 /// The threads; they end with it.

@@ -12,26 +12,19 @@ use prost::Message as _;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
+use super::stream::Calls;
 use super::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, KEEPALIVE_TIMEOUT_BULK,
-    MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES, Tls,
+    MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES, Tls, mark,
 };
+use crate::calls::calls;
 use crate::lane::Lane;
 use crate::service::{Network, NodeService, RequestStream, ResponseStream};
 use crate::v1::admin_client::AdminClient;
 use crate::v1::cluster_client::ClusterClient;
 use crate::v1::kv_client::KvClient;
 use crate::v1::raft_client::RaftClient;
-use crate::v1::{
-    AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
-    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    GatewayHeartbeatRequest, GatewayHeartbeatResponse, HelloRequest, HelloResponse, HistoryRequest,
-    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
-    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
-    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
-    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
-    WaitResponse,
-};
+use crate::v1::{self, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk, RaftSnapshotResponse};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -97,6 +90,9 @@ struct Channels {
     replication: OnceLock<Channel>,
     urgent: OnceLock<Channel>,
     snapshots: OnceLock<Channel>,
+    /// What goes together on [`Lane::Control`] and [`Lane::Requests`].
+    control_calls: Calls,
+    request_calls: Calls,
 }
 
 impl Channels {
@@ -110,6 +106,17 @@ impl Channels {
             replication: OnceLock::new(),
             urgent: OnceLock::new(),
             snapshots: OnceLock::new(),
+            control_calls: Calls::default(),
+            request_calls: Calls::default(),
+        }
+    }
+
+    /// The calls that go together on `lane`, if it has such.
+    fn calls(&self, lane: Lane) -> Option<&Calls> {
+        match lane {
+            Lane::Control => Some(&self.control_calls),
+            Lane::Requests => Some(&self.request_calls),
+            Lane::Bulk | Lane::Replication | Lane::Urgent | Lane::Snapshots => None,
         }
     }
 
@@ -143,7 +150,8 @@ impl Channels {
             })
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_max_header_list_size(mark::of(lane));
         if let Some(tls) = &self.tls {
             endpoint = endpoint.tls_config(tls.client())?;
         }
@@ -154,7 +162,7 @@ impl Channels {
 /// A handle on a remote node.
 struct GrpcNode {
     channels: Arc<Channels>,
-    /// The lane of appended entries, and of [`NodeService::hello`] if it is the urgent one.
+    /// The lane of appended entries.
     appends: Lane,
 }
 
@@ -164,12 +172,12 @@ impl GrpcNode {
         Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
-    fn cluster(&self) -> Result<ClusterClient<Channel>, Status> {
-        Ok(ClusterClient::new(self.channels.get(Lane::Control)?))
+    fn cluster(&self, lane: Lane) -> Result<ClusterClient<Channel>, Status> {
+        Ok(ClusterClient::new(self.channels.get(lane)?))
     }
 
-    fn admin(&self) -> Result<AdminClient<Channel>, Status> {
-        Ok(AdminClient::new(self.channels.get(Lane::Control)?))
+    fn admin(&self, lane: Lane) -> Result<AdminClient<Channel>, Status> {
+        Ok(AdminClient::new(self.channels.get(lane)?))
     }
 
     fn raft(&self, lane: Lane) -> Result<RaftClient<Channel>, Status> {
@@ -178,100 +186,57 @@ impl GrpcNode {
     }
 }
 
-#[async_trait]
-impl NodeService for GrpcNode {
-    async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
-        let lane = Lane::Requests.for_bytes(request.encoded_len());
-        Ok(self.kv(lane)?.batch(request).await?.into_inner())
-    }
-
-    async fn timestamp(&self, request: TimestampRequest) -> Result<TimestampResponse, Status> {
-        Ok(self.cluster()?.timestamp(request).await?.into_inner())
-    }
-
-    async fn join(&self, request: JoinRequest) -> Result<JoinResponse, Status> {
-        Ok(self.cluster()?.join(request).await?.into_inner())
-    }
-
-    async fn node_heartbeat(&self, request: NodeHeartbeatRequest) -> Result<NodeHeartbeatResponse, Status> {
-        Ok(self.cluster()?.node_heartbeat(request).await?.into_inner())
-    }
-
-    async fn directory(&self, request: DirectoryRequest) -> Result<DirectoryResponse, Status> {
-        Ok(self.cluster()?.directory(request).await?.into_inner())
-    }
-
-    async fn allocate_ids(&self, request: AllocateIdsRequest) -> Result<AllocateIdsResponse, Status> {
-        Ok(self.cluster()?.allocate_ids(request).await?.into_inner())
-    }
-
-    async fn wait(&self, request: WaitRequest) -> Result<WaitResponse, Status> {
-        Ok(self.cluster()?.wait(request).await?.into_inner())
-    }
-
-    async fn digest(&self, request: DigestRequest) -> Result<DigestResponse, Status> {
-        Ok(self.cluster()?.digest(request).await?.into_inner())
-    }
-
-    async fn hello(&self, request: HelloRequest) -> Result<HelloResponse, Status> {
-        let mut cluster = ClusterClient::new(self.channels.get(self.appends.of_hello())?);
-        Ok(cluster.hello(request).await?.into_inner())
-    }
-
-    async fn gateway_heartbeat(
-        &self,
-        request: GatewayHeartbeatRequest,
-    ) -> Result<GatewayHeartbeatResponse, Status> {
-        Ok(self.cluster()?.gateway_heartbeat(request).await?.into_inner())
-    }
-
-    async fn init(&self, request: InitRequest) -> Result<InitResponse, Status> {
-        Ok(self.admin()?.init(request).await?.into_inner())
-    }
-
-    async fn nodes(&self, request: NodesRequest) -> Result<NodesResponse, Status> {
-        Ok(self.admin()?.nodes(request).await?.into_inner())
-    }
-
-    async fn ranges(&self, request: RangesRequest) -> Result<RangesResponse, Status> {
-        Ok(self.admin()?.ranges(request).await?.into_inner())
-    }
-
-    async fn check_consistency(
-        &self,
-        request: CheckConsistencyRequest,
-    ) -> Result<CheckConsistencyResponse, Status> {
-        Ok(self.admin()?.check_consistency(request).await?.into_inner())
-    }
-
-    async fn history(&self, request: HistoryRequest) -> Result<HistoryResponse, Status> {
-        Ok(self.admin()?.history(request).await?.into_inner())
-    }
-
-    async fn raft_vote(&self, request: RaftVoteRequest) -> Result<RaftVoteResponse, Status> {
-        Ok(self.raft(Lane::Urgent)?.vote(request).await?.into_inner())
-    }
-
-    async fn raft_append(
-        &self,
-        requests: RequestStream<RaftAppendRequest>,
-    ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
-        let mut raft = self.raft(self.appends)?;
-        // Boxed here: the compiler cannot prove the inner future's lifetimes through the trait's own box.
-        let answered: BoxFuture<'_, _> = Box::pin(raft.append(Request::new(requests)));
-        Ok(answered.await?.into_inner().boxed())
-    }
-
-    async fn raft_snapshot(
-        &self,
-        chunks: RequestStream<RaftSnapshotChunk>,
-    ) -> Result<RaftSnapshotResponse, Status> {
-        let mut raft = self.raft(Lane::Snapshots)?;
-        let answered: BoxFuture<'_, _> = Box::pin(raft.snapshot(Request::new(chunks)));
-        Ok(answered.await?.into_inner())
-    }
-
-    async fn raft_transfer(&self, request: RaftTransferRequest) -> Result<RaftTransferResponse, Status> {
-        Ok(self.raft(Lane::Urgent)?.transfer(request).await?.into_inner())
-    }
+/// What a call comes to: by itself, or on the lane's stream if it goes there.
+macro_rules! ask {
+    (alone $node:ident $client:ident $call:ident $lane:ident $request:ident) => {
+        Ok($node.$client($lane)?.$call($request).await?.into_inner())
+    };
+    (together $node:ident $client:ident $call:ident $lane:ident $request:ident) => {{
+        let bytes = $request.encoded_len();
+        let lane = $lane.for_bytes(bytes);
+        let request = match $node.channels.calls(lane) {
+            Some(calls) => match calls.ask($request, bytes, || $node.channels.get(lane)).await {
+                Ok(answer) => return answer,
+                Err(request) => request,
+            },
+            None => $request,
+        };
+        ask!(alone $node $client $call lane request)
+    }};
 }
+
+macro_rules! grpc_node {
+    ($($service:ident of $client:ident { $(
+        $(#[$doc:meta])*
+        $call:ident as $name:ident($request:ident) -> $response:ident, $lane:ident, $way:ident;
+    )* })*) => {
+        #[async_trait]
+        impl NodeService for GrpcNode {
+            $($(async fn $name(&self, request: v1::$request) -> Result<v1::$response, Status> {
+                let (node, lane) = (self, Lane::$lane.beside(self.appends));
+                ask!($way node $client $call lane request)
+            })*)*
+
+            async fn raft_append(
+                &self,
+                requests: RequestStream<RaftAppendRequest>,
+            ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
+                let mut raft = self.raft(self.appends)?;
+                // Boxed here: the compiler cannot prove the inner future's lifetimes through the trait's own box.
+                let answered: BoxFuture<'_, _> = Box::pin(raft.append(Request::new(requests)));
+                Ok(answered.await?.into_inner().boxed())
+            }
+
+            async fn raft_snapshot(
+                &self,
+                chunks: RequestStream<RaftSnapshotChunk>,
+            ) -> Result<RaftSnapshotResponse, Status> {
+                let mut raft = self.raft(Lane::Snapshots)?;
+                let answered: BoxFuture<'_, _> = Box::pin(raft.snapshot(Request::new(chunks)));
+                Ok(answered.await?.into_inner())
+            }
+        }
+    };
+}
+
+calls!(grpc_node);

@@ -8,7 +8,9 @@
 mod aborting;
 mod apart;
 mod connect;
+mod mark;
 mod serve;
+mod stream;
 mod tls;
 
 use std::time::Duration;

@@ -10,32 +10,30 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use env::watch;
-use futures::StreamExt as _;
-use tokio::net::TcpListener;
+use futures::{Stream, StreamExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::aborting::run_on;
+use super::stream::{Answers, Runtimes, STREAM_MESSAGE_BYTES_MAX};
 use super::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT_BULK, MESSAGE_BYTES_MAX,
     STREAM_WINDOW_BYTES, Tls,
 };
+use crate::calls::calls;
+use crate::lane::Lane;
 use crate::service::{NodeService, RequestStream, ResponseStream};
 use crate::v1::admin_server::{Admin, AdminServer};
+use crate::v1::calls_server::{Calls, CallsServer};
 use crate::v1::cluster_server::{Cluster, ClusterServer};
 use crate::v1::kv_server::{Kv, KvServer};
 use crate::v1::raft_server::{Raft, RaftServer};
 use crate::v1::{
-    AllocateIdsRequest, AllocateIdsResponse, BatchRequest, BatchResponse, CheckConsistencyRequest,
-    CheckConsistencyResponse, DigestRequest, DigestResponse, DirectoryRequest, DirectoryResponse,
-    GatewayHeartbeatRequest, GatewayHeartbeatResponse, HelloRequest, HelloResponse, HistoryRequest,
-    HistoryResponse, InitRequest, InitResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
-    NodeHeartbeatResponse, NodesRequest, NodesResponse, RaftAppendRequest, RaftAppendResponse,
-    RaftSnapshotChunk, RaftSnapshotResponse, RaftTransferRequest, RaftTransferResponse, RaftVoteRequest,
-    RaftVoteResponse, RangesRequest, RangesResponse, TimestampRequest, TimestampResponse, WaitRequest,
-    WaitResponse,
+    self, RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk, RaftSnapshotResponse, StreamRequest,
+    StreamResponse,
 };
 
 /// How long requests under way may take after the shutdown began.
@@ -74,6 +72,16 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    serve_connections(service, TcpIncoming::from(listener).with_nodelay(Some(true)), options, shutdown).await
+}
+
+/// As [`serve`], over connections that somebody else accepts.
+pub(super) async fn serve_connections(
+    service: Arc<dyn NodeService>,
+    connections: impl Stream<Item = std::io::Result<TcpStream>> + Send,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
     let (closing, closed) = watch::channel(false);
     let port = Port { service, closed: closed.clone(), batches: options.batches.clone() };
     let mut server = Server::builder()
@@ -86,12 +94,12 @@ pub async fn serve(
         server = server.tls_config(tls.server()).map_err(ServeError::Tls)?;
     }
     let router = server
+        .add_service(CallsServer::new(port.clone()).max_decoding_message_size(STREAM_MESSAGE_BYTES_MAX))
         .add_service(KvServer::new(port.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(ClusterServer::new(port.clone()))
         .add_service(AdminServer::new(port.clone()))
         .add_service(RaftServer::new(port).max_decoding_message_size(MESSAGE_BYTES_MAX));
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let serving = router.serve_with_incoming_shutdown(incoming, async move {
+    let serving = router.serve_with_incoming_shutdown(connections, async move {
         shutdown.await;
         closing.send_replace(true);
     });
@@ -129,108 +137,73 @@ impl Port {
 
 type Answer<T> = Result<Response<T>, Status>;
 
-#[async_trait]
-impl Kv for Port {
-    async fn batch(&self, request: Request<BatchRequest>) -> Answer<BatchResponse> {
-        let request = request.into_inner();
+impl Port {
+    /// Carries out a call: where batches are answered if it is one.
+    async fn answer<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl Future<Output = Result<T, Status>> + Send + 'static,
+    ) -> Answer<T> {
         let answered = match &self.batches {
-            None => self.service.batch(request).await,
-            Some(runtime) => {
-                let service = self.service.clone();
-                run_on(runtime, async move { service.batch(request).await }).await
-            }
+            Some(runtime) if lane == Lane::Requests => run_on(runtime, work).await,
+            _ => work.await,
         };
         answered.map(Response::new)
     }
 }
 
-#[async_trait]
-impl Cluster for Port {
-    async fn timestamp(&self, request: Request<TimestampRequest>) -> Answer<TimestampResponse> {
-        self.service.timestamp(request.into_inner()).await.map(Response::new)
-    }
+/// The gRPC services, from the table of calls; `Raft` has the streams as well.
+macro_rules! port {
+    ($($service:ident of $client:ident { $($rows:tt)* })*) => {
+        $(port! { @service $service { $($rows)* } })*
+    };
+    (@service Raft { $($rows:tt)* }) => {
+        port! { @answer Raft { $($rows)* } {
+            type AppendStream = ResponseStream<RaftAppendResponse>;
 
-    async fn join(&self, request: Request<JoinRequest>) -> Answer<JoinResponse> {
-        self.service.join(request.into_inner()).await.map(Response::new)
-    }
+            async fn append(&self, request: Request<Streaming<RaftAppendRequest>>) -> Answer<Self::AppendStream> {
+                let requests = self.requests(request.into_inner());
+                self.service.raft_append(requests).await.map(Response::new)
+            }
 
-    async fn node_heartbeat(&self, request: Request<NodeHeartbeatRequest>) -> Answer<NodeHeartbeatResponse> {
-        self.service.node_heartbeat(request.into_inner()).await.map(Response::new)
-    }
+            async fn snapshot(
+                &self,
+                request: Request<Streaming<RaftSnapshotChunk>>,
+            ) -> Answer<RaftSnapshotResponse> {
+                let chunks = self.requests(request.into_inner());
+                self.service.raft_snapshot(chunks).await.map(Response::new)
+            }
+        } }
+    };
+    (@service $service:ident { $($rows:tt)* }) => {
+        port! { @answer $service { $($rows)* } {} }
+    };
+    (@answer $service:ident { $(
+        $(#[$doc:meta])*
+        $call:ident as $name:ident($request:ident) -> $response:ident, $lane:ident, $way:ident;
+    )* } { $($streams:tt)* }) => {
+        #[async_trait]
+        impl $service for Port {
+            $(async fn $call(&self, request: Request<v1::$request>) -> Answer<v1::$response> {
+                let service = self.service.clone();
+                self.answer(Lane::$lane, async move { service.$name(request.into_inner()).await }).await
+            })*
 
-    async fn directory(&self, request: Request<DirectoryRequest>) -> Answer<DirectoryResponse> {
-        self.service.directory(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn allocate_ids(&self, request: Request<AllocateIdsRequest>) -> Answer<AllocateIdsResponse> {
-        self.service.allocate_ids(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn wait(&self, request: Request<WaitRequest>) -> Answer<WaitResponse> {
-        self.service.wait(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn digest(&self, request: Request<DigestRequest>) -> Answer<DigestResponse> {
-        self.service.digest(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn hello(&self, request: Request<HelloRequest>) -> Answer<HelloResponse> {
-        self.service.hello(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn gateway_heartbeat(
-        &self,
-        request: Request<GatewayHeartbeatRequest>,
-    ) -> Answer<GatewayHeartbeatResponse> {
-        self.service.gateway_heartbeat(request.into_inner()).await.map(Response::new)
-    }
+            $($streams)*
+        }
+    };
 }
 
-#[async_trait]
-impl Admin for Port {
-    async fn init(&self, request: Request<InitRequest>) -> Answer<InitResponse> {
-        self.service.init(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn nodes(&self, request: Request<NodesRequest>) -> Answer<NodesResponse> {
-        self.service.nodes(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn ranges(&self, request: Request<RangesRequest>) -> Answer<RangesResponse> {
-        self.service.ranges(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn check_consistency(
-        &self,
-        request: Request<CheckConsistencyRequest>,
-    ) -> Answer<CheckConsistencyResponse> {
-        self.service.check_consistency(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn history(&self, request: Request<HistoryRequest>) -> Answer<HistoryResponse> {
-        self.service.history(request.into_inner()).await.map(Response::new)
-    }
-}
+calls!(port);
 
 #[async_trait]
-impl Raft for Port {
-    type AppendStream = ResponseStream<RaftAppendResponse>;
+impl Calls for Port {
+    type StreamStream = ResponseStream<StreamResponse>;
 
-    async fn vote(&self, request: Request<RaftVoteRequest>) -> Answer<RaftVoteResponse> {
-        self.service.raft_vote(request.into_inner()).await.map(Response::new)
-    }
-
-    async fn append(&self, request: Request<Streaming<RaftAppendRequest>>) -> Answer<Self::AppendStream> {
-        let requests = self.requests(request.into_inner());
-        self.service.raft_append(requests).await.map(Response::new)
-    }
-
-    async fn snapshot(&self, request: Request<Streaming<RaftSnapshotChunk>>) -> Answer<RaftSnapshotResponse> {
-        let chunks = self.requests(request.into_inner());
-        self.service.raft_snapshot(chunks).await.map(Response::new)
-    }
-
-    async fn transfer(&self, request: Request<RaftTransferRequest>) -> Answer<RaftTransferResponse> {
-        self.service.raft_transfer(request.into_inner()).await.map(Response::new)
+    async fn stream(&self, request: Request<Streaming<StreamRequest>>) -> Answer<Self::StreamStream> {
+        let requests = request.into_inner().take_until(Box::pin(wait(self.closed.clone())));
+        let runtimes = Runtimes { batches: self.batches.clone(), own: Handle::current() };
+        let answers = Answers::new(self.service.clone(), runtimes, Box::pin(requests));
+        Ok(Response::new(Box::pin(answers)))
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Remote {
     pub(super) wire: Arc<Wire>,
     pub(super) from: Arc<str>,
     pub(super) to: Arc<str>,
-    /// The lane of appended entries, and of [`NodeService::hello`] if it is the urgent one.
+    /// The lane of appended entries.
     pub(super) appends: Lane,
 }
 

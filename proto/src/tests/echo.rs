@@ -18,75 +18,48 @@ pub(super) struct Echo {
     pub(super) spins: Duration,
 }
 
-macro_rules! unimplemented_calls {
-    ($($name:ident($request:ty) -> $response:ty;)*) => {
-        #[async_trait]
-        impl NodeService for Echo {
-            $(async fn $name(&self, _: $request) -> Result<$response, Status> {
-                Err(Status::unimplemented(stringify!($name)))
-            })*
+#[async_trait]
+impl NodeService for Echo {
+    async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        let begun = env::clock::now();
+        while begun.elapsed() < self.spins {
+            std::hint::spin_loop();
+        }
+        let keys = request.operations.into_iter().flat_map(|operation| match operation.operation {
+            Some(operation::Operation::Get(get)) => get.keys,
+            _ => Vec::new(),
+        });
+        let versions = keys.map(|key| Version { value: Some(key), timestamp: 1 }).collect();
+        let result = OperationResult { result: Some(operation_result::Result::Get(GetResult { versions })) };
+        Ok(BatchResponse { results: vec![result], error: None })
+    }
 
-            async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
-                self.batches.fetch_add(1, Ordering::Relaxed);
-                let begun = env::clock::now();
-                while begun.elapsed() < self.spins {
-                    std::hint::spin_loop();
-                }
-                let keys = request.operations.into_iter().flat_map(|operation| match operation.operation {
-                    Some(operation::Operation::Get(get)) => get.keys,
-                    _ => Vec::new(),
-                });
-                let versions = keys.map(|key| Version { value: Some(key), timestamp: 1 }).collect();
-                let result = OperationResult { result: Some(operation_result::Result::Get(GetResult { versions })) };
-                Ok(BatchResponse { results: vec![result], error: None })
-            }
+    async fn raft_append(
+        &self,
+        requests: RequestStream<RaftAppendRequest>,
+    ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
+        let answers = requests.map(|request| {
+            let matched = request.prev_log_id.unwrap_or_default();
+            Ok(RaftAppendResponse {
+                result: Some(raft_append_response::Result::Matched(matched)),
+                conflict_at: None,
+            })
+        });
+        Ok(answers.boxed())
+    }
 
-            async fn raft_append(
-                &self,
-                requests: RequestStream<RaftAppendRequest>,
-            ) -> Result<ResponseStream<RaftAppendResponse>, Status> {
-                let answers = requests.map(|request| {
-                    let matched = request.prev_log_id.unwrap_or_default();
-                    Ok(RaftAppendResponse {
-                        result: Some(raft_append_response::Result::Matched(matched)),
-                        conflict_at: None,
-                    })
-                });
-                Ok(answers.boxed())
-            }
-
-            async fn raft_snapshot(
-                &self,
-                mut chunks: RequestStream<RaftSnapshotChunk>,
-            ) -> Result<RaftSnapshotResponse, Status> {
-                while let Some(chunk) = chunks.next().await {
-                    if chunk.end.is_some() {
-                        return Ok(RaftSnapshotResponse { vote: chunk.vote });
-                    }
-                }
-                Err(Status::aborted("the snapshot broke off"))
+    async fn raft_snapshot(
+        &self,
+        mut chunks: RequestStream<RaftSnapshotChunk>,
+    ) -> Result<RaftSnapshotResponse, Status> {
+        while let Some(chunk) = chunks.next().await {
+            if chunk.end.is_some() {
+                return Ok(RaftSnapshotResponse { vote: chunk.vote });
             }
         }
-    };
-}
-
-unimplemented_calls! {
-    timestamp(TimestampRequest) -> TimestampResponse;
-    join(JoinRequest) -> JoinResponse;
-    node_heartbeat(NodeHeartbeatRequest) -> NodeHeartbeatResponse;
-    directory(DirectoryRequest) -> DirectoryResponse;
-    allocate_ids(AllocateIdsRequest) -> AllocateIdsResponse;
-    wait(WaitRequest) -> WaitResponse;
-    digest(DigestRequest) -> DigestResponse;
-    hello(HelloRequest) -> HelloResponse;
-    init(InitRequest) -> InitResponse;
-    nodes(NodesRequest) -> NodesResponse;
-    ranges(RangesRequest) -> RangesResponse;
-    check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse;
-    gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse;
-    history(HistoryRequest) -> HistoryResponse;
-    raft_vote(RaftVoteRequest) -> RaftVoteResponse;
-    raft_transfer(RaftTransferRequest) -> RaftTransferResponse;
+        Err(Status::aborted("the snapshot broke off"))
+    }
 }
 
 /// A request for one key.

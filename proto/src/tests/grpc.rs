@@ -139,23 +139,28 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_whose_message_is_garbage_or_claims_gigabytes_is_answered_with_a_status() {
     let server = start("127.0.0.1:0").await;
-    let headers = [
-        header(":method", "POST"),
-        header(":scheme", "http"),
-        header(":path", "/nunatak.v1.Kv/Batch"),
-        header(":authority", "x"),
-        header("content-type", "application/grpc"),
-        header("te", "trailers"),
-    ]
-    .concat();
+    let headers = |path| {
+        [
+            header(":method", "POST"),
+            header(":scheme", "http"),
+            header(":path", path),
+            header(":authority", "x"),
+            header("content-type", "application/grpc"),
+            header("te", "trailers"),
+        ]
+        .concat()
+    };
     // A message is a flag, its length, and its bytes.
     let garbage = [&[0, 0, 0, 0, 5][..], &[0xff; 5]].concat();
     let gigabytes = [&[0, 0xff, 0xff, 0xff, 0xff][..], &[0; 5]].concat();
     let truncated = vec![0, 0, 0, 1, 0, 7, 7];
-    for message in [garbage, gigabytes, truncated] {
+    let messages = [garbage, gigabytes, truncated];
+    let paths = ["/nunatak.v1.Kv/Batch", "/nunatak.v1.Calls/Stream"];
+    for (path, message) in paths.iter().flat_map(|path| messages.iter().map(move |message| (path, message))) {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         let request =
-            [PREFACE, &frame(4, 0, 0, &[]), &frame(1, 4, 1, &headers), &frame(0, 1, 1, &message)].concat();
+            [PREFACE, &frame(4, 0, 0, &[]), &frame(1, 4, 1, &headers(path)), &frame(0, 1, 1, message)]
+                .concat();
         stream.write_all(&request).await.unwrap();
         let mut answer = Vec::new();
         let mut part = [0; 4096];

@@ -4,3 +4,4 @@ mod echo;
 mod grpc;
 mod inprocess;
 mod simulated;
+mod stream;

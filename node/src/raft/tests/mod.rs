@@ -131,77 +131,52 @@ impl Service {
     }
 }
 
-macro_rules! nothing_else {
-    ($($name:ident($request:ty) -> $response:ty;)*) => {
-        #[async_trait]
-        impl NodeService for Service {
-            $(async fn $name(&self, _request: $request) -> Result<$response, Status> {
-                Err(Status::unimplemented(stringify!($name)))
-            })*
+#[async_trait]
+impl NodeService for Service {
+    async fn hello(&self, request: v1::HelloRequest) -> Result<v1::HelloResponse, Status> {
+        let host = self.host()?;
+        env::clock::sleep(Duration::from_millis(self.hello_ms.load(Ordering::Relaxed))).await;
+        let own = host.addresses.own();
+        Ok(v1::HelloResponse {
+            cluster_id: host.cluster_id.clone(),
+            node_id: own.node_id,
+            generation: own.generation,
+            address: own.address,
+            held: host.held(request.range_id),
+            ..v1::HelloResponse::default()
+        })
+    }
 
-            async fn hello(&self, request: v1::HelloRequest) -> Result<v1::HelloResponse, Status> {
-                let host = self.host()?;
-                env::clock::sleep(Duration::from_millis(self.hello_ms.load(Ordering::Relaxed))).await;
-                let own = host.addresses.own();
-                Ok(v1::HelloResponse {
-                    cluster_id: host.cluster_id.clone(),
-                    node_id: own.node_id,
-                    generation: own.generation,
-                    address: own.address,
-                    held: host.held(request.range_id),
-                    ..v1::HelloResponse::default()
-                })
-            }
+    async fn raft_vote(&self, request: v1::RaftVoteRequest) -> Result<v1::RaftVoteResponse, Status> {
+        self.host()?.on_vote(request).await
+    }
 
-            async fn raft_vote(&self, request: v1::RaftVoteRequest) -> Result<v1::RaftVoteResponse, Status> {
-                self.host()?.on_vote(request).await
-            }
+    async fn raft_append(
+        &self,
+        requests: RequestStream<v1::RaftAppendRequest>,
+    ) -> Result<ResponseStream<v1::RaftAppendResponse>, Status> {
+        self.host()?.on_append(requests).await
+    }
 
-            async fn raft_append(
-                &self,
-                requests: RequestStream<v1::RaftAppendRequest>,
-            ) -> Result<ResponseStream<v1::RaftAppendResponse>, Status> {
-                self.host()?.on_append(requests).await
-            }
+    async fn raft_snapshot(
+        &self,
+        chunks: RequestStream<v1::RaftSnapshotChunk>,
+    ) -> Result<v1::RaftSnapshotResponse, Status> {
+        self.host()?.on_snapshot(chunks).await
+    }
 
-            async fn raft_snapshot(
-                &self,
-                chunks: RequestStream<v1::RaftSnapshotChunk>,
-            ) -> Result<v1::RaftSnapshotResponse, Status> {
-                self.host()?.on_snapshot(chunks).await
-            }
-
-            async fn raft_transfer(
-                &self,
-                request: v1::RaftTransferRequest,
-            ) -> Result<v1::RaftTransferResponse, Status> {
-                let host = self.host()?;
-                if self.damaged_by_transfer.load(Ordering::Relaxed) {
-                    for group in host.groups() {
-                        group.report_damage("a block does not check");
-                    }
-                }
-                host.on_transfer(request).await
+    async fn raft_transfer(
+        &self,
+        request: v1::RaftTransferRequest,
+    ) -> Result<v1::RaftTransferResponse, Status> {
+        let host = self.host()?;
+        if self.damaged_by_transfer.load(Ordering::Relaxed) {
+            for group in host.groups() {
+                group.report_damage("a block does not check");
             }
         }
-    };
-}
-
-nothing_else! {
-    batch(v1::BatchRequest) -> v1::BatchResponse;
-    timestamp(v1::TimestampRequest) -> v1::TimestampResponse;
-    join(v1::JoinRequest) -> v1::JoinResponse;
-    node_heartbeat(v1::NodeHeartbeatRequest) -> v1::NodeHeartbeatResponse;
-    directory(v1::DirectoryRequest) -> v1::DirectoryResponse;
-    allocate_ids(v1::AllocateIdsRequest) -> v1::AllocateIdsResponse;
-    wait(v1::WaitRequest) -> v1::WaitResponse;
-    digest(v1::DigestRequest) -> v1::DigestResponse;
-    init(v1::InitRequest) -> v1::InitResponse;
-    nodes(v1::NodesRequest) -> v1::NodesResponse;
-    ranges(v1::RangesRequest) -> v1::RangesResponse;
-    check_consistency(v1::CheckConsistencyRequest) -> v1::CheckConsistencyResponse;
-    gateway_heartbeat(v1::GatewayHeartbeatRequest) -> v1::GatewayHeartbeatResponse;
-    history(v1::HistoryRequest) -> v1::HistoryResponse;
+        host.on_transfer(request).await
+    }
 }
 
 /// One store in a simulation.
