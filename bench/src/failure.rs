@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     NotBuilt(&'static str),
     #[error("{engine}: {source}")]
     Engine { engine: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("a call failed: {0}")]
+    Rpc(String),
     #[error("the engine is wrong: {0}")]
     Wrong(&'static str),
 }

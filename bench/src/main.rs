@@ -10,6 +10,7 @@ mod kv;
 mod lsm;
 mod process;
 mod processor;
+mod rpc;
 mod sql;
 
 use std::process::ExitCode;
@@ -32,6 +33,11 @@ enum Benchmark {
     Kv(kv::Options),
     /// The storage engine beside RocksDB and fjall.
     Lsm(lsm::Options),
+    /// What a call between two processes costs.
+    Rpc(rpc::Options),
+    /// The node that `rpc` asks.
+    #[command(hide = true)]
+    RpcTask(rpc::Task),
     /// One measurement of the storage engine, in this process.
     #[command(hide = true)]
     LsmTask(lsm::Task),
@@ -42,6 +48,8 @@ fn main() -> ExitCode {
         Benchmark::Sql(options) => sql::run(&options),
         Benchmark::Kv(options) => kv::run(&options),
         Benchmark::Lsm(options) => lsm::run(&options),
+        Benchmark::Rpc(options) => rpc::run(&options),
+        Benchmark::RpcTask(task) => rpc::run_task(&task),
         Benchmark::LsmTask(task) => lsm::run_task(&task),
     };
     match outcome {
