@@ -13,10 +13,10 @@ use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::RaftError as ApiError;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError};
-use openraft::impls::OneshotResponder;
-use openraft::raft::Precondition;
+use openraft::raft::{ClientWriteResult, Precondition};
 use openraft::{ChangeMembers, Instant as _, Raft, RaftMetrics, ReadPolicy, ServerState};
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::apply::{LogPoint, Membership, Replica, Store};
 use super::fitness::Fitness;
@@ -26,6 +26,7 @@ use super::machine::{Machine, Tenure};
 use super::neighbours::Neighbours;
 use super::options::RaftTiming;
 use super::progress::Progress;
+use super::responder::Settler;
 use super::role::{ChangeError, ProposeError, Proposed, Role};
 use super::sending::Sending;
 use super::types::{Command, Types, log_id, membership, point};
@@ -107,23 +108,28 @@ impl Group {
     }
 
     async fn write(&self, term: Option<u64>, command: Bytes) -> Result<Proposed, ProposeError> {
-        let (responder, response) = OneshotResponder::new_pair();
-        let mut request = self.raft.write(Command(command)).responder(responder);
+        let (answer, answered) = oneshot::channel();
+        // Whoever has gone away needs no answer.
+        self.propose_with(term, command, |proposed| drop(answer.send(proposed))).await?;
+        answered.await.unwrap_or_else(|_| Err(unknown()))
+    }
+
+    /// Hands a command on, to be logged by a quorum and applied here; refused as by [`Group::propose_in`] if a term is named.
+    /// Once this has returned without an error, `settle` is called exactly once with what became of it, whoever has gone
+    /// away meanwhile: on threads that it must not hold up, and after its effects can be read here. If it returns an error,
+    /// or is dropped before, nothing was proposed.
+    pub async fn propose_with(
+        &self,
+        term: Option<u64>,
+        command: Bytes,
+        settle: impl FnOnce(Result<Proposed, ProposeError>) + Send + 'static,
+    ) -> Result<(), ProposeError> {
+        let settler = Settler::new(move |written| settle(written.map_or_else(|| Err(unknown()), outcome)));
+        let mut request = self.raft.write(Command(command)).responder(settler);
         if let Some(term) = term {
             request = request.with_leader(term);
         }
-        request.await.map_err(fatal)?;
-        match response.await {
-            Ok(Ok(written)) => Ok(Proposed {
-                index: written.log_id.index(),
-                term: **written.log_id.committed_leader_id(),
-                reply: written.data,
-            }),
-            Ok(Err(ClientWriteError::ForwardToLeader(to))) => Err(self.not_leader(&to)),
-            Ok(Err(ClientWriteError::LogEntryDiscarded(_))) => Err(ProposeError::Ambiguous),
-            Ok(Err(error)) => Err(ProposeError::Fatal(error.to_string())),
-            Err(_) => Err(ProposeError::Fatal("stopped with the command on its way".to_owned())),
-        }
+        request.await.map_err(fatal)
     }
 
     /// The replica's place in the group now.
@@ -520,6 +526,25 @@ impl Group {
     fn not_leader(&self, to: &ForwardToLeader<Types>) -> ProposeError {
         ProposeError::NotLeader { leader: leader_of(to) }
     }
+}
+
+/// What became of a write.
+fn outcome(written: ClientWriteResult<Types>) -> Result<Proposed, ProposeError> {
+    match written {
+        Ok(written) => Ok(Proposed {
+            index: written.log_id.index(),
+            term: **written.log_id.committed_leader_id(),
+            reply: written.data,
+        }),
+        Err(ClientWriteError::ForwardToLeader(to)) => Err(ProposeError::NotLeader { leader: leader_of(&to) }),
+        Err(ClientWriteError::LogEntryDiscarded(_)) => Err(ProposeError::Ambiguous),
+        Err(error) => Err(ProposeError::Fatal(error.to_string())),
+    }
+}
+
+/// The group has ended, and nobody knows.
+fn unknown() -> ProposeError {
+    ProposeError::Fatal("stopped with the command on its way".to_owned())
 }
 
 fn unchanged(error: ApiError<Types, ClientWriteError<Types>>) -> ChangeError {

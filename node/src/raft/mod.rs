@@ -3,7 +3,7 @@
 //! This is the only module that names openraft. What the range layer sees of it:
 //!
 //! 1. [`RaftHost`] is one store's side of replication: the shared log, all groups, the handlers of the `raft_*` calls.
-//! 2. A [`Group`] is one replica of one range. A leader proposes a command with [`Group::propose_in`]; it is logged
+//! 2. A [`Group`] is one replica of one range. A leader proposes a command with [`Group::propose_with`]; it is logged
 //!    on a quorum, then handed to [`Apply`] on every replica in the order of the log.
 //! 3. Reads are served by the leader while [`Group::lease_valid`]; [`Group::read_index`] is the way round by a quorum.
 //!
@@ -29,6 +29,7 @@ mod peer;
 mod progress;
 mod record;
 mod requests;
+mod responder;
 mod role;
 mod runtime;
 mod send_snapshot;

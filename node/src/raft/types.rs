@@ -7,6 +7,7 @@ use openraft::RaftTypeConfig;
 use openraft::alias::{EntryOf, LogIdOf, SnapshotMetaOf, StoredMembershipOf};
 
 use super::apply::{LogPoint, Membership, Store};
+use super::responder::Settler;
 use super::runtime::EnvRuntime;
 
 /// The type parameters of every group.
@@ -26,7 +27,7 @@ impl RaftTypeConfig for Types {
     type Entry = openraft::Entry<openraft::alias::CommittedLeaderIdOf<Self>, Self::Payload>;
     type AsyncRuntime = EnvRuntime;
     type Responder<T>
-        = openraft::impls::OneshotResponder<Self, T>
+        = Settler<T>
     where
         T: openraft::OptionalSend + 'static;
     type Batch<T>

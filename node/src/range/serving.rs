@@ -174,7 +174,7 @@ impl std::fmt::Debug for Serving {
     }
 }
 
-/// A commit that stands and is not proposed yet.
+/// A commit that stands and is not proposed yet: taken back when this is dropped.
 pub(crate) struct ProposalGuard {
     serving: Arc<Serving>,
     sequence: u64,
@@ -182,10 +182,14 @@ pub(crate) struct ProposalGuard {
 }
 
 impl ProposalGuard {
-    /// The commit is about to be proposed: from now on it stands by itself.
-    pub(crate) fn disarm(mut self) -> u64 {
-        self.armed = false;
+    /// The commit's number within the term.
+    pub(crate) fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The commit was proposed: from now on it stands by itself.
+    pub(crate) fn disarm(mut self) {
+        self.armed = false;
     }
 }
 

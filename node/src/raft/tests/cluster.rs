@@ -70,6 +70,69 @@ fn proposals_at_once_share_syncs() {
 }
 
 #[test]
+fn whatever_becomes_of_a_proposal_it_is_settled_once() {
+    simulate(3, || async {
+        let cluster = TestCluster::replicated(3).await;
+        cluster.put("a", "0").await;
+        let leader = cluster.leader().await;
+        let (id, group, term) = (leader.id, leader.group(), leader.group().role().term);
+        let settled = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let propose = |group: &Arc<Group>, term: u64, n: u64| {
+            let (group, settled) = (group.clone(), settled.clone());
+            async move {
+                let settle = move |outcome: Result<Proposed, ProposeError>| {
+                    let what = match outcome {
+                        Ok(_) => "applied",
+                        Err(ProposeError::NotLeader { .. }) => "not leader",
+                        Err(ProposeError::Ambiguous) => "ambiguous",
+                        Err(ProposeError::Fatal(_)) => "fatal",
+                    };
+                    settled.lock().push((n, what));
+                };
+                // Nobody waits any more once it is proposed.
+                group.propose_with(Some(term), Bytes::from(format!("key {n}=value")), settle).await.unwrap();
+            }
+        };
+        let until = |count: usize| {
+            let settled = settled.clone();
+            async move {
+                while settled.lock().len() < count {
+                    env::clock::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        };
+        propose(&group, term, 1).await;
+        until(1).await;
+        propose(&group, term - 1, 2).await;
+        let follower = cluster.stores.values().find(|store| store.id != id).unwrap();
+        propose(&follower.group(), term, 3).await;
+        until(3).await;
+        for store in cluster.stores.values().filter(|store| store.id != id) {
+            cluster.network.cut_both(&address(id), &address(store.id));
+        }
+        propose(&group, term, 4).await;
+        while !cluster.stores.values().any(|store| store.id != id && store.group().role().is_leader) {
+            env::clock::sleep(Duration::from_millis(1)).await;
+        }
+        cluster.network.heal_all();
+        until(4).await;
+        let leader = cluster.leader().await;
+        let (term, group) = (leader.group().role().term, leader.group());
+        for store in cluster.stores.values().filter(|store| store.id != leader.id) {
+            cluster.network.cut_both(&address(leader.id), &address(store.id));
+        }
+        propose(&group, term, 5).await;
+        env::clock::sleep(Duration::from_millis(20)).await;
+        leader.host.shutdown().await;
+        until(5).await;
+        env::clock::sleep(Duration::from_secs(5)).await;
+        let expected = [(1, "applied"), (2, "not leader"), (3, "not leader"), (4, "ambiguous"), (5, "fatal")];
+        assert_eq!(*settled.lock(), expected);
+        assert_eq!(cluster.stores[&id].content()["key 1"], "value");
+    });
+}
+
+#[test]
 fn leadership_is_transferred_and_the_lease_ends_before() {
     simulate(4, || async {
         let cluster = TestCluster::replicated(3).await;

@@ -5,8 +5,9 @@
 //! marks its keys and decides. Until then its latches keep other writers off its keys and off what it relied on, while
 //! reads go on, for nothing is decided yet.
 //!
-//! What is proposed goes on if the caller goes away, so that its next attempt finds the outcome; but a commit in pieces
-//! that has not decided by the caller's deadline is taken back, and its pieces are forgotten.
+//! What is proposed goes on if the caller goes away, so that its next attempt finds the outcome: no task waits for it, what
+//! it leaves behind is settled where its outcome is known first. A commit in pieces is a task of its own; one that has not
+//! decided by the caller's deadline is taken back, and its pieces are forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use proto::v1::range_command::Kind;
 use proto::v1::{Check, Commit, CommitCommand, ForgetCommand, RangeCommand, StageCommand, Staged, Write};
+use tokio::sync::oneshot;
 
 use super::Evaluation;
 use crate::raft::{Group, ProposeError, Proposed};
@@ -79,18 +81,18 @@ impl Proposer {
         deadline: Option<Instant>,
     ) -> Result<u64, Refusal> {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let tasks = self.context.tasks.clone();
-        let (proposed, deadline) = if bytes > PIECE_BYTES {
-            let proposed = tasks.spawn(self.commit_in_pieces(commit, known, latch, admitted, deadline));
-            (proposed, deadline.map(|deadline| deadline + TAKING_BACK))
-        } else {
-            let room = within(deadline, self.serving.room.take(bytes), taken_back).await??;
-            let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
-            let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch, admitted).await?;
-            (tasks.spawn(self.propose(commit_timestamp, commit.writes, None, guard, room)), deadline)
-        };
         let unknown = || Refusal::Ambiguous("the deadline passed before the commit was applied".to_owned());
-        within(deadline, joined(proposed), unknown).await??
+        if bytes > PIECE_BYTES {
+            let tasks = self.context.tasks.clone();
+            let proposed = tasks.spawn(self.commit_in_pieces(commit, known, latch, admitted, deadline));
+            let deadline = deadline.map(|deadline| deadline + TAKING_BACK);
+            return within(deadline, joined(proposed), unknown).await??;
+        }
+        let room = within(deadline, self.serving.room.take(bytes), taken_back).await??;
+        let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
+        let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch, admitted).await?;
+        let proposed = self.propose(commit_timestamp, commit.writes, None, guard, room);
+        within(deadline, proposed, unknown).await?
     }
 
     async fn commit_in_pieces(
@@ -174,16 +176,17 @@ impl Proposer {
         }
     }
 
-    /// Proposes the effect and waits until it is applied here; the commit's timestamp.
+    /// Proposes the effect and waits until it is applied here; the commit's timestamp. Once proposed it is settled by
+    /// whoever hears of it first, whether anybody waits here still or not: apply, the end of the term, or its refusal.
     async fn propose(
-        self,
+        &self,
         commit_timestamp: u64,
         writes: Vec<Write>,
         staged: Option<Staged>,
         guard: ProposalGuard,
-        _room: Taken,
+        room: Taken,
     ) -> Result<u64, Refusal> {
-        let sequence = guard.disarm();
+        let sequence = guard.sequence();
         let kind = Kind::Commit(CommitCommand {
             commit_timestamp,
             start_timestamp: self.start_timestamp,
@@ -191,19 +194,28 @@ impl Proposer {
             writes,
             staged,
         });
-        let proposed = self.log(sequence, kind).await;
-        if let Err(ProposeError::NotLeader { .. }) = proposed {
-            self.serving.abandon(sequence);
-        }
-        let reply = proposed?.reply;
+        let (answer, answered) = oneshot::channel();
+        let serving = self.serving.clone();
+        let settle = move |proposed: Result<Proposed, ProposeError>| {
+            if let Err(ProposeError::NotLeader { .. }) = proposed {
+                serving.abandon(sequence);
+            }
+            drop(room);
+            // Whoever has gone away needs no answer.
+            let _ = answer.send(proposed);
+        };
+        self.group.propose_with(Some(self.serving.term), self.command(sequence, kind), settle).await?;
+        guard.disarm();
+        let stopping = |_| Refusal::Ambiguous("the node is stopping".to_owned());
+        let reply = answered.await.map_err(stopping)??.reply;
         if reply != APPLIED {
             return Err(refused(&reply));
         }
         Ok(commit_timestamp)
     }
 
-    /// Has a command logged and applied, unless the term is over.
-    async fn log(&self, sequence: u64, kind: Kind) -> Result<Proposed, ProposeError> {
+    /// A command as it is logged.
+    fn command(&self, sequence: u64, kind: Kind) -> Bytes {
         let command = RangeCommand {
             format: FORMAT,
             span_epoch: self.span_epoch,
@@ -211,14 +223,19 @@ impl Proposer {
             sequence,
             kind: Some(kind),
         };
-        self.group.propose_in(self.serving.term, command.encode_to_vec().into()).await
+        command.encode_to_vec().into()
+    }
+
+    /// Has a command logged and applied for which no commit stands, unless the term is over.
+    async fn log(&self, kind: Kind) -> Result<Proposed, ProposeError> {
+        self.group.propose_in(self.serving.term, self.command(0, kind)).await
     }
 
     /// Has one piece put aside. A piece whose fate is unknown is as good as one that was not proposed: its term is over,
     /// and the next one forgets it.
     async fn stage(&self, number: u64, piece: u32, bytes: Bytes) -> Result<(), Refusal> {
         let _room = self.serving.room.take(bytes.len()).await?;
-        match self.log(0, Kind::Stage(StageCommand { number, piece, bytes })).await {
+        match self.log(Kind::Stage(StageCommand { number, piece, bytes })).await {
             Ok(staged) if staged.reply == APPLIED => Ok(()),
             Ok(staged) => Err(refused(&staged.reply)),
             Err(ProposeError::NotLeader { leader }) => Err(Refusal::NotLeader(leader)),
@@ -263,7 +280,7 @@ impl Drop for Staging {
         let Some(proposer) = self.proposer.take() else { return };
         let (number, tasks) = (self.number, proposer.context.tasks.clone());
         drop(tasks.spawn(async move {
-            let forget = || proposer.log(0, Kind::Forget(ForgetCommand { number }));
+            let forget = || proposer.log(Kind::Forget(ForgetCommand { number }));
             let forgotten = until_the_term_ends(&proposer.serving, forget).await;
             tracing::debug!(number, ?forgotten, "the pieces of a commit that was given up");
         }));
