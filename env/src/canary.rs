@@ -15,6 +15,8 @@ pub enum Canary {
     SkipSafePoint,
     /// A replica votes as soon as its process has started, and so breaks leases that it granted.
     LeaseWithoutFence,
+    /// A leader's lease ends neither with time nor with its leadership.
+    LeaseForEver,
     /// Nobody ends a change of voters that was left half done.
     JointForEver,
     /// A transaction that goes back to a savepoint forgets what it has read.
@@ -30,6 +32,7 @@ impl Canary {
         Canary::SkipValidation,
         Canary::SkipSafePoint,
         Canary::LeaseWithoutFence,
+        Canary::LeaseForEver,
         Canary::JointForEver,
         Canary::ForgetReadsOnRollbackTo,
         Canary::SkipUnreadable,
@@ -42,6 +45,7 @@ impl Canary {
             Canary::SkipValidation => "skip-validation",
             Canary::SkipSafePoint => "skip-safe-point",
             Canary::LeaseWithoutFence => "lease-without-fence",
+            Canary::LeaseForEver => "lease-for-ever",
             Canary::JointForEver => "joint-for-ever",
             Canary::ForgetReadsOnRollbackTo => "forget-reads-on-rollback-to",
             Canary::SkipUnreadable => "skip-unreadable",

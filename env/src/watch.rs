@@ -6,8 +6,8 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -26,15 +26,20 @@ pub struct Closed;
 
 /// # Invariants
 /// - The version changes under the value's write lock: who reads value and version under the read lock has a pair.
+/// - The witness sees every value, in their order: it is called under the write lock.
 /// - A waiter looks at the version once more when it is registered: no change is missed.
 struct Shared<T> {
     value: RwLock<T>,
     version: AtomicU64,
+    witness: OnceLock<Witness<T>>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
     changes: Waiters,
     departures: Waiters,
 }
+
+/// Sees each value.
+type Witness<T> = Box<dyn Fn(&T) + Send + Sync>;
 
 #[derive(Default)]
 struct Waiters(Mutex<Waiting>);
@@ -106,6 +111,7 @@ impl<T> Sender<T> {
         Self(Arc::new(Shared {
             value: RwLock::new(value),
             version: AtomicU64::new(0),
+            witness: OnceLock::new(),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(0),
             changes: Waiters::default(),
@@ -143,6 +149,9 @@ impl<T> Sender<T> {
             let mut value = self.0.value.write();
             let modified = modify(&mut value);
             if modified {
+                if let Some(witness) = self.0.witness.get() {
+                    witness(&value);
+                }
                 self.0.version.fetch_add(1, Ordering::Release);
             }
             modified
@@ -224,6 +233,15 @@ impl<T> Receiver<T> {
         let value = self.shared.value.read();
         self.seen = self.shared.version.load(Ordering::Acquire);
         Ref(value)
+    }
+
+    /// From now on `witness` is shown every value, the one there is at first, in their order and before anybody else can see
+    /// it; it must not wait. Only the first witness is let in: whether this one was.
+    pub fn let_witness(&self, witness: impl Fn(&T) + Send + Sync + 'static) -> bool {
+        // No value comes meanwhile.
+        let value = self.shared.value.read();
+        witness(&value);
+        self.shared.witness.set(Box::new(witness)).is_ok()
     }
 
     /// Whether there is a value that was not seen.
@@ -366,6 +384,20 @@ mod tests {
             }
             assert_eq!(*order.lock(), (0..20).collect::<Vec<_>>());
         });
+    }
+
+    #[test]
+    fn the_witness_sees_every_value_before_anybody_else() {
+        let (sender, receiver) = channel(1);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&seen);
+        assert!(receiver.let_witness(move |value| all.lock().push(*value)));
+        for value in 2..5 {
+            sender.send_replace(value);
+            assert_eq!(seen.lock().last(), Some(&*receiver.borrow()));
+        }
+        assert!(!receiver.let_witness(|_| {}));
+        assert_eq!(*seen.lock(), [1, 2, 3, 4]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ fn shows_in(canary: Canary) -> Option<&'static str> {
     match canary {
         Canary::SkipValidation => None,
         Canary::NoFsync => Some("crashes"),
-        Canary::LeaseWithoutFence => Some("leases"),
+        Canary::LeaseWithoutFence | Canary::LeaseForEver => Some("leases"),
         Canary::ForgetReadsOnRollbackTo => Some("sessions"),
         Canary::SkipUnreadable => Some("disks"),
         Canary::JointForEver => Some("moves"),

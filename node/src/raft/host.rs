@@ -365,7 +365,7 @@ impl RaftHost {
         let group = Arc::new(Group {
             range_id,
             replica_id,
-            lease: Lease::new(replica_id, self.timing.lease(), raft.metrics()),
+            lease: Lease::new(replica_id, self.timing.lease(), &raft.metrics())?,
             role: follow_role(&raft, replica_id),
             applied: progress.subscribe(),
             raft,

@@ -134,6 +134,13 @@ impl<T: OptionalSend + OptionalSync> WatchSender<EnvWatch, T> for EnvSender<T> {
 /// The receiving end of an [`EnvWatch`].
 pub(super) struct EnvReceiver<T>(watch::Receiver<T>);
 
+impl<T> EnvReceiver<T> {
+    /// See [`watch::Receiver::let_witness`].
+    pub(super) fn let_witness(&self, witness: impl Fn(&T) + Send + Sync + 'static) -> bool {
+        self.0.let_witness(witness)
+    }
+}
+
 impl<T> Clone for EnvReceiver<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
