@@ -7,19 +7,27 @@
 //!   1 put          rest := value length varint | value
 //!   2 delete       rest :=
 //!   3 put_at       rest := timestamp u64 LE | value length varint | value
-//!   4 delete_at    rest := timestamp u64 LE
+//!   4 delete_at    rest := timestamp u64 LE | note length u8, at most 15 | note
 //!   5 delete_range rest := end length varint | end        the key is the first one deleted, the end is not deleted
 //! ```
 //! `sequence` is that of the first operation, each later one has the next. Only records of the write-ahead log say one, and
 //! of those only they that do not follow the record before.
+//!
+//! A batch that somebody else has encoded ([`EncodedBatch`]) becomes a part of another without being taken apart.
+
+mod encoded;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::coding::{put_varint, u64_at, varint, varint_of};
-use crate::error::{Error, Result};
+use crate::coding::{put_varint, varint_of};
+use crate::entry::Note;
+use crate::error::Result;
 use crate::options::Sequence;
 
-const VERSION: u8 = 4;
+pub(crate) use encoded::head;
+pub use encoded::{EncodedBatch, OperationRef, Operations};
+
+const VERSION: u8 = 5;
 /// The bit of the head that says that a sequence follows.
 const SEQUENCE: u8 = 1 << 3;
 /// A number of operations that is not in the head.
@@ -30,6 +38,8 @@ const LONG: u8 = 31;
 const KIND_SHIFT: u32 = 5;
 /// Room for the longest header.
 const HEADER_BYTES: usize = 1 + 10 + 5;
+/// What somebody else has encoded is copied up to this size: a copy costs less than a place of its own.
+const COPIED_BYTES_MAX: usize = if cfg!(test) { 64 } else { 4 << 10 };
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
@@ -40,9 +50,27 @@ const DELETE_RANGE: u8 = 5;
 /// Writes that happen together or not at all, over any keyspaces. Of two operations on one key the later one holds.
 #[derive(Clone, Debug)]
 pub struct WriteBatch {
-    /// Room for the header, which ends where the operations begin, then those.
+    /// The first operations, where they were encoded elsewhere, or much of them was.
+    parts: Vec<EncodedBatch>,
+    /// Room for the header, and for what the caller puts before it, which end where the last operations begin; then those.
     buffer: Vec<u8>,
+    room: usize,
+    /// Of the last operations.
     count: u32,
+}
+
+/// All operations of a batch, where they lie.
+#[derive(Debug)]
+pub(crate) struct Laid {
+    parts: Vec<EncodedBatch>,
+    last: EncodedBatch,
+}
+
+impl Laid {
+    /// They in order.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &EncodedBatch> {
+        self.parts.iter().chain(std::iter::once(&self.last))
+    }
 }
 
 /// One operation of a batch.
@@ -75,6 +103,8 @@ pub enum Operation {
         key: Bytes,
         /// The version's timestamp.
         timestamp: u64,
+        /// What is kept with it.
+        note: Note,
     },
     /// Removes all keys from `start` up to and without `end`, with all versions.
     DeleteRange {
@@ -99,9 +129,15 @@ impl WriteBatch {
 
     /// An empty batch with room for that many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut buffer = Vec::with_capacity(HEADER_BYTES + bytes);
-        buffer.resize(HEADER_BYTES, 0);
-        Self { buffer, count: 0 }
+        Self::with_room(0, bytes)
+    }
+
+    /// The same with room for so many bytes before the encoded batch ([`Self::encode_behind`]).
+    pub fn with_room(before: usize, bytes: usize) -> Self {
+        let room = before + HEADER_BYTES;
+        let mut buffer = Vec::with_capacity(room + bytes);
+        buffer.resize(room, 0);
+        Self { parts: Vec::new(), buffer, room, count: 0 }
     }
 
     /// Sets a key of an unversioned keyspace.
@@ -117,15 +153,28 @@ impl WriteBatch {
 
     /// Adds a version to a key of a versioned keyspace; one of the same timestamp is replaced.
     pub fn put_at(&mut self, key: &[u8], timestamp: u64, value: &[u8]) {
+        self.put_at_with(key, timestamp, &[], value);
+    }
+
+    /// The same for a value that lies in two places.
+    pub fn put_at_with(&mut self, key: &[u8], timestamp: u64, start: &[u8], rest: &[u8]) {
         self.begin(PUT_AT, key);
         self.buffer.extend_from_slice(&timestamp.to_le_bytes());
-        self.bytes(value);
+        put_varint(&mut self.buffer, (start.len() + rest.len()) as u64);
+        self.buffer.extend_from_slice(start);
+        self.buffer.extend_from_slice(rest);
     }
 
     /// Adds a version that says 'deleted' to a key of a versioned keyspace.
     pub fn delete_at(&mut self, key: &[u8], timestamp: u64) {
+        self.delete_at_with(key, timestamp, Note::default());
+    }
+
+    /// The same with a note, which is kept as long as the deletion is.
+    pub fn delete_at_with(&mut self, key: &[u8], timestamp: u64, note: Note) {
         self.begin(DELETE_AT, key);
         self.buffer.extend_from_slice(&timestamp.to_le_bytes());
+        self.bytes(note.as_bytes());
     }
 
     /// Removes every key from `start` up to and without `end`, in a versioned keyspace with all versions. Both lie in
@@ -137,28 +186,47 @@ impl WriteBatch {
 
     /// Adds all operations of `other` after those of this batch.
     pub fn append(&mut self, other: &WriteBatch) {
-        self.buffer.extend_from_slice(other.buffer.get(HEADER_BYTES..).unwrap_or_default());
+        for part in &other.parts {
+            self.append_encoded(part.clone());
+        }
+        self.buffer.extend_from_slice(other.last_operations());
         self.count += other.count;
+    }
+
+    /// Adds all operations of an encoded batch after those of this batch. Unless they are few, they stay where they lie.
+    pub fn append_encoded(&mut self, encoded: EncodedBatch) {
+        if encoded.operations.len() <= COPIED_BYTES_MAX {
+            self.buffer.extend_from_slice(&encoded.operations);
+            self.count += encoded.count;
+            return;
+        }
+        if self.count > 0 {
+            let before = std::mem::replace(self, Self::new());
+            self.parts = before.into_parts();
+        }
+        self.parts.push(encoded);
     }
 
     /// Number of operations.
     pub fn len(&self) -> usize {
-        self.count as usize
+        self.parts.iter().map(EncodedBatch::len).sum::<usize>() + self.count as usize
     }
 
     /// Whether there are no operations.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.count == 0 && self.parts.iter().all(EncodedBatch::is_empty)
     }
 
-    /// Bytes of the encoded batch.
+    /// Bytes of the operations, encoded, and of a header.
     pub fn byte_len(&self) -> usize {
-        self.buffer.len()
+        let parts: usize = self.parts.iter().map(|part| part.operations.len()).sum();
+        parts + self.last_operations().len() + HEADER_BYTES
     }
 
     /// Removes all operations and keeps the memory.
     pub fn clear(&mut self) {
-        self.buffer.truncate(HEADER_BYTES);
+        self.parts.clear();
+        self.buffer.truncate(self.room);
         self.count = 0;
     }
 
@@ -167,42 +235,118 @@ impl WriteBatch {
         self.into_bytes(None)
     }
 
+    /// The batch as bytes, with `before` in front of it: without a copy, where there is room.
+    pub fn encode_behind(self, before: &[u8]) -> Bytes {
+        let mut batch = self.flat();
+        let header_at = batch.put_header(None);
+        let Some(start) = header_at.checked_sub(before.len()) else {
+            let encoded = batch.buffer.get(header_at..).unwrap_or_default();
+            return [before, encoded].concat().into();
+        };
+        let room = batch.buffer.iter_mut().take(header_at).skip(start);
+        room.zip(before).for_each(|(to, from)| *to = *from);
+        Bytes::from(batch.buffer).slice(start..)
+    }
+
+    /// How many bytes [`Self::encode`] makes.
+    pub fn encoded_len(&self) -> usize {
+        let count = self.len() as u64;
+        let header = if count < u64::from(MANY) { 1 } else { 1 + varint_of(count).1 };
+        self.byte_len() - HEADER_BYTES + header
+    }
+
     /// A batch from what [`Self::encode`] has made; what is cut off, too long or says what no batch says is an error.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let (Head { sequence, count }, operations) = decode(bytes)?;
-        if sequence.is_some() {
-            return Err(malformed("a sequence outside of the log"));
-        }
-        let mut batch = Self::with_capacity(operations.len());
-        batch.buffer.extend_from_slice(operations);
-        batch.count = count;
-        batch.for_each(|_| Ok(()))?;
+        let encoded = EncodedBatch::decode(Bytes::copy_from_slice(bytes))?;
+        let mut batch = Self::with_capacity(encoded.operations.len());
+        batch.buffer.extend_from_slice(&encoded.operations);
+        batch.count = encoded.count;
         Ok(batch)
     }
 
     /// The operations in order. Copies the batch once; its keys and values are slices of that copy.
     pub fn operations(&self) -> Operations {
-        let mut buffer = Bytes::copy_from_slice(&self.buffer);
-        bytes::Buf::advance(&mut buffer, HEADER_BYTES);
-        Operations { rest: buffer }
+        let mut all = BytesMut::with_capacity(self.byte_len());
+        self.parts.iter().for_each(|part| all.extend_from_slice(&part.operations));
+        all.extend_from_slice(self.last_operations());
+        Operations::of(all.freeze())
     }
 
     /// Calls `check` with each operation, without copying or counting references.
-    pub(crate) fn for_each(&self, mut check: impl FnMut(Borrowed<'_>) -> Result<()>) -> Result<()> {
-        let operations = self.buffer.get(HEADER_BYTES..).unwrap_or_default();
-        each(operations, self.count, |_, operation| check(operation))
+    pub(crate) fn for_each(&self, mut check: impl FnMut(OperationRef<'_>) -> Result<()>) -> Result<()> {
+        for part in &self.parts {
+            part.for_each(&mut check)?;
+        }
+        encoded::each(self.last_operations(), self.count, |_, operation| check(operation))
     }
 
     /// The encoded batch, which says its sequence if one is given.
-    pub(crate) fn into_bytes(mut self, sequence: Option<Sequence>) -> Bytes {
-        let start = self.put_header(sequence);
-        Bytes::from(self.buffer).slice(start..)
+    pub(crate) fn into_bytes(self, sequence: Option<Sequence>) -> Bytes {
+        let mut batch = self.flat();
+        let start = batch.put_header(sequence);
+        Bytes::from(batch.buffer).slice(start..)
     }
 
-    /// Appends the same to a buffer.
-    pub(crate) fn put_into(mut self, sequence: Option<Sequence>, buffer: &mut BytesMut) {
-        let start = self.put_header(sequence);
-        buffer.extend_from_slice(self.buffer.get(start..).unwrap_or_default());
+    /// The operations as they lie. Few go into `chunk`, side by side with those of other batches.
+    pub(crate) fn lay(mut self, chunk: &mut BytesMut, chunk_bytes: usize) -> Laid {
+        let (parts, room, count) = (std::mem::take(&mut self.parts), self.room, self.count);
+        Laid { parts, last: EncodedBatch { operations: self.keep(room, chunk, chunk_bytes), count } }
+    }
+
+    /// The batch as a record of the write-ahead log, and its operations as they lie there; the same of `chunk`.
+    pub(crate) fn into_record(
+        self,
+        sequence: Option<Sequence>,
+        chunk: &mut BytesMut,
+        chunk_bytes: usize,
+    ) -> (Bytes, Laid) {
+        let mut batch = self.flat();
+        let start = batch.put_header(sequence);
+        let (header, count) = (batch.room - start, batch.count);
+        let record = batch.keep(start, chunk, chunk_bytes);
+        let last = EncodedBatch { operations: record.slice(header..), count };
+        (record, Laid { parts: Vec::new(), last })
+    }
+
+    fn keep(self, from: usize, chunk: &mut BytesMut, chunk_bytes: usize) -> Bytes {
+        let bytes = self.buffer.get(from..).unwrap_or_default();
+        if bytes.len() > COPIED_BYTES_MAX {
+            return Bytes::from(self.buffer).slice(from..);
+        }
+        if chunk.capacity() < bytes.len() {
+            *chunk = BytesMut::with_capacity(chunk_bytes);
+        }
+        chunk.extend_from_slice(bytes);
+        chunk.split().freeze()
+    }
+
+    /// The operations as they lie, in order.
+    fn into_parts(mut self) -> Vec<EncodedBatch> {
+        if self.count > 0 {
+            let operations = Bytes::from(self.buffer).slice(self.room..);
+            self.parts.push(EncodedBatch { operations, count: self.count });
+        }
+        self.parts
+    }
+
+    /// The same batch, all of it in the buffer.
+    fn flat(self) -> Self {
+        if self.parts.is_empty() {
+            return self;
+        }
+        let mut flat = Self::with_room(self.room - HEADER_BYTES, self.byte_len());
+        for part in &self.parts {
+            flat.buffer.extend_from_slice(&part.operations);
+            flat.count += part.count;
+        }
+        flat.buffer.extend_from_slice(self.last_operations());
+        flat.count += self.count;
+        flat
+    }
+
+    /// The operations in the buffer.
+    fn last_operations(&self) -> &[u8] {
+        self.buffer.get(self.room..).unwrap_or_default()
     }
 
     /// Writes the header into the end of its room; returns where it begins.
@@ -214,11 +358,11 @@ impl WriteBatch {
             Some(_) => Default::default(),
             None => varint_of(u64::from(self.count)),
         };
-        let start = HEADER_BYTES - 1 - sequence_bytes - count_bytes;
+        let start = self.room - 1 - sequence_bytes - count_bytes;
         let header = std::iter::once(VERSION << 4 | says | few.unwrap_or(MANY))
             .chain(sequence.into_iter().take(sequence_bytes))
             .chain(count.into_iter().take(count_bytes));
-        let room = self.buffer.iter_mut().take(HEADER_BYTES).skip(start);
+        let room = self.buffer.iter_mut().take(self.room).skip(start);
         room.zip(header).for_each(|(to, from)| *to = from);
         start
     }
@@ -243,160 +387,9 @@ impl WriteBatch {
     }
 }
 
-/// One operation, where it lies.
-pub(crate) enum Borrowed<'a> {
-    Put { key: &'a [u8], value: &'a [u8] },
-    Delete { key: &'a [u8] },
-    PutAt { key: &'a [u8], timestamp: u64, value: &'a [u8] },
-    DeleteAt { key: &'a [u8], timestamp: u64 },
-    DeleteRange { start: &'a [u8], end: &'a [u8] },
-}
-
-impl Borrowed<'_> {
-    /// The same as slices of the bytes that it lies in.
-    fn share(&self, bytes: &Bytes) -> Operation {
-        let part = |part: &[u8]| bytes.slice_ref(part);
-        match *self {
-            Self::Put { key, value } => Operation::Put { key: part(key), value: part(value) },
-            Self::Delete { key } => Operation::Delete { key: part(key) },
-            Self::PutAt { key, timestamp, value } => {
-                Operation::PutAt { key: part(key), timestamp, value: part(value) }
-            }
-            Self::DeleteAt { key, timestamp } => Operation::DeleteAt { key: part(key), timestamp },
-            Self::DeleteRange { start, end } => Operation::DeleteRange { start: part(start), end: part(end) },
-        }
-    }
-}
-
-/// Calls `take` with each operation of an encoded batch, and its sequence; `first` is that of the first one.
-pub(crate) fn for_each_in(
-    bytes: &Bytes,
-    first: Sequence,
-    mut take: impl FnMut(Sequence, Borrowed<'_>) -> Result<()>,
-) -> Result<()> {
-    let (head, operations) = decode(bytes)?;
-    each(operations, head.count, |number, operation| take(first + u64::from(number), operation))
-}
-
-/// Calls `take` with each of so many operations, which must be all, and its number.
-fn each<'a>(
-    mut rest: &'a [u8],
-    count: u32,
-    mut take: impl FnMut(u32, Borrowed<'a>) -> Result<()>,
-) -> Result<()> {
-    for number in 0..count {
-        take(number, next(&mut rest)?)?;
-    }
-    if rest.is_empty() { Ok(()) } else { Err(malformed("more operations than it says")) }
-}
-
-/// The next operation of an encoded batch; `rest` moves past it.
-fn next<'a>(rest: &mut &'a [u8]) -> Result<Borrowed<'a>> {
-    borrow(rest).ok_or_else(|| malformed("an operation is cut off or unknown"))
-}
-
-fn borrow<'a>(rest: &mut &'a [u8]) -> Option<Borrowed<'a>> {
-    fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-        let (taken, left) = rest.split_at_checked(length)?;
-        *rest = left;
-        Some(taken)
-    }
-    fn prefixed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-        let length = usize::try_from(take_varint(rest)?).ok()?;
-        take(rest, length)
-    }
-    let head = *take(rest, 1)?.first()?;
-    let key = match head & LONG {
-        LONG => prefixed(rest).filter(|key| key.len() >= usize::from(LONG))?,
-        length => take(rest, usize::from(length))?,
-    };
-    Some(match head >> KIND_SHIFT {
-        PUT => Borrowed::Put { key, value: prefixed(rest)? },
-        DELETE => Borrowed::Delete { key },
-        PUT_AT => {
-            let timestamp = u64_at(take(rest, 8)?, 0)?;
-            Borrowed::PutAt { key, timestamp, value: prefixed(rest)? }
-        }
-        DELETE_AT => {
-            let timestamp = u64_at(take(rest, 8)?, 0)?;
-            Borrowed::DeleteAt { key, timestamp }
-        }
-        DELETE_RANGE => Borrowed::DeleteRange { start: key, end: prefixed(rest)? },
-        _ => return None,
-    })
-}
-
-fn take_varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut at = 0;
-    let value = varint(rest, &mut at)?;
-    *rest = rest.get(at..)?;
-    Some(value)
-}
-
-/// What an encoded batch says before its operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// Of its first operation; None: it follows that of the record before, if it is one of a log.
-    pub(crate) sequence: Option<Sequence>,
-    pub(crate) count: u32,
-}
-
-/// The head of an encoded batch.
-pub(crate) fn head(bytes: &[u8]) -> Result<Head> {
-    decode(bytes).map(|(head, _)| head)
-}
-
-/// The head of an encoded batch, and its operations.
-fn decode(bytes: &[u8]) -> Result<(Head, &[u8])> {
-    let short = || malformed("shorter than its header");
-    let (&head, mut rest) = bytes.split_first().ok_or_else(short)?;
-    if head >> 4 != VERSION {
-        return Err(Error::Invalid(format!("write batch of unknown version {}", head >> 4)));
-    }
-    let sequence = match head & SEQUENCE {
-        0 => None,
-        _ => Some(take_varint(&mut rest).ok_or_else(short)?),
-    };
-    let count = match head & MANY {
-        MANY => {
-            let count = take_varint(&mut rest).and_then(|count| u32::try_from(count).ok());
-            count.filter(|count| *count >= u32::from(MANY)).ok_or_else(short)?
-        }
-        few => u32::from(few),
-    };
-    Ok((Head { sequence, count }, rest))
-}
-
-/// Iterator over the operations of a batch.
-#[derive(Clone, Debug)]
-pub struct Operations {
-    rest: Bytes,
-}
-
-impl Iterator for Operations {
-    type Item = Result<Operation>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let bytes = std::mem::take(&mut self.rest);
-        let mut rest = &bytes[..];
-        // After an error there is nothing more.
-        let operation = next(&mut rest).map(|operation| operation.share(&bytes));
-        if operation.is_ok() {
-            self.rest = bytes.slice_ref(rest);
-        }
-        Some(operation)
-    }
-}
-
-fn malformed(what: &str) -> Error {
-    Error::Invalid(format!("malformed write batch: {what}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::encoded::Head;
     use super::*;
 
     fn sample() -> WriteBatch {
@@ -405,6 +398,7 @@ mod tests {
         batch.delete(b"al");
         batch.put_at(b"dk", 7, &[3; 300]);
         batch.delete_at(b"dk", 8);
+        batch.delete_at_with(b"dl", 8, Note::new(b"note").unwrap());
         batch.delete_range(b"da", b"db");
         batch
     }
@@ -415,7 +409,7 @@ mod tests {
         let decoded = WriteBatch::decode(&bytes).unwrap();
         let expected: Vec<_> = sample().operations().map(|o| o.unwrap()).collect();
         assert_eq!(decoded.operations().map(|o| o.unwrap()).collect::<Vec<_>>(), expected);
-        assert_eq!(expected.len(), 5);
+        assert_eq!(expected.len(), 6);
     }
 
     #[test]
@@ -424,11 +418,11 @@ mod tests {
             let mut batch = WriteBatch::new();
             (0..count).for_each(|_| batch.delete(b"k"));
             let bytes = batch.encode();
-            assert_eq!(decode(&bytes).unwrap().0, Head { sequence: None, count });
+            assert_eq!(head(&bytes).unwrap(), Head { sequence: None, count });
             assert_eq!(WriteBatch::decode(&bytes).unwrap().encode(), bytes);
             for sequence in [0, 127, 128, u64::MAX].map(Some) {
                 let written = WriteBatch::decode(&bytes).unwrap().into_bytes(sequence);
-                assert_eq!(decode(&written).unwrap().0, Head { sequence, count });
+                assert_eq!(head(&written).unwrap(), Head { sequence, count });
             }
         }
     }
@@ -449,7 +443,7 @@ mod tests {
     fn appended_batches_count_as_one() {
         let mut batch = sample();
         batch.append(&sample());
-        assert_eq!((batch.len(), batch.operations().count()), (10, 10));
+        assert_eq!((batch.len(), batch.operations().count()), (12, 12));
         assert!(WriteBatch::decode(&batch.encode()).is_ok());
     }
 
@@ -464,7 +458,7 @@ mod tests {
         refused(&[&bytes[..], &bytes[1..]].concat(), "more operations than it says");
         refused(&[VERSION << 4 | 1, DELETE << KIND_SHIFT | LONG, 1, b'k'], "cut off or unknown");
         refused(&[VERSION << 4 | MANY, 1, DELETE << KIND_SHIFT | 1, b'k'], "shorter than its header");
-        refused(&[(VERSION - 1) << 4], "unknown version 3");
+        refused(&[(VERSION - 1) << 4], "unknown version 4");
         assert!(WriteBatch::decode(&[VERSION << 4 | 1, DELETE << KIND_SHIFT | 1, b'k']).is_ok());
     }
 
@@ -474,5 +468,87 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(WriteBatch::decode(&bytes[..length]).is_err(), "{length}");
         }
+    }
+
+    /// What a batch does, one operation after the other.
+    fn all(batch: &WriteBatch) -> Vec<Operation> {
+        batch.operations().map(|operation| operation.unwrap()).collect()
+    }
+
+    #[test]
+    fn an_encoded_batch_becomes_a_part_of_another_and_stays_where_it_lies() {
+        let mut large = WriteBatch::new();
+        large.put_at(b"large", 3, &[7; 2 * COPIED_BYTES_MAX]);
+        large.delete_at(b"large", 4);
+        let large = large.encode();
+        let mut expected = WriteBatch::new();
+        let mut batch = WriteBatch::new();
+        for bytes in [sample().encode(), large.clone(), large.clone(), sample().encode()] {
+            expected.append(&WriteBatch::decode(&bytes).unwrap());
+            batch.append_encoded(EncodedBatch::decode(bytes).unwrap());
+            expected.put(b"own", b"value");
+            batch.put(b"own", b"value");
+        }
+        assert_eq!((batch.len(), batch.encoded_len()), (expected.len(), expected.clone().encode().len()));
+        assert_eq!(all(&batch), all(&expected));
+        assert_eq!(batch.clone().encode(), expected.clone().encode());
+        let mut checked = 0;
+        batch.for_each(|_| Ok(checked += 1)).unwrap();
+        assert_eq!(checked, expected.len());
+        let mut twice = batch.clone();
+        twice.append(&batch);
+        assert_eq!(twice.len(), 2 * batch.len());
+        let within = |part: &EncodedBatch| large.as_ptr_range().contains(&part.operations.as_ptr());
+        let laid = batch.clone().lay(&mut BytesMut::new(), 64 << 10);
+        assert_eq!(laid.parts().filter(|part| within(part)).count(), 2, "the large ones are not copied");
+        assert_eq!(laid.parts().map(EncodedBatch::len).sum::<usize>(), expected.len());
+        let (record, laid) = batch.into_record(Some(7), &mut BytesMut::new(), 64 << 10);
+        assert_eq!(head(&record).unwrap(), Head { sequence: Some(7), count: expected.len() as u32 });
+        assert_eq!(laid.parts().map(EncodedBatch::len).sum::<usize>(), expected.len());
+    }
+
+    #[test]
+    fn what_stands_before_a_batch_needs_no_copy_where_there_is_room() {
+        for (room, before) in [(0, &b""[..]), (5, b"12345"), (9, b"12345"), (2, b"12345"), (0, &[1; 99])] {
+            for count in [1, 7, 300] {
+                let mut batch = WriteBatch::with_room(room, 0);
+                (0..count).for_each(|n| batch.put_at(b"key", n, b"value"));
+                let bytes = batch.clone().encode_behind(before);
+                let (start, encoded) = bytes.split_at(before.len());
+                assert_eq!((start, encoded.len()), (before, batch.encoded_len()));
+                assert_eq!(all(&WriteBatch::decode(encoded).unwrap()), all(&batch));
+            }
+        }
+    }
+
+    #[test]
+    fn versions_move_to_another_time_where_they_lie() {
+        let mut batch = sample();
+        batch.append(&sample());
+        let moved = EncodedBatch::decode_at(BytesMut::from(&batch.encode()[..]), 99).unwrap();
+        let mut timestamps = Vec::new();
+        let note = |operation: OperationRef<'_>| {
+            if let OperationRef::PutAt { timestamp, .. } | OperationRef::DeleteAt { timestamp, .. } =
+                operation
+            {
+                timestamps.push(timestamp);
+            }
+            Ok::<_, crate::Error>(())
+        };
+        moved.for_each(note).unwrap();
+        assert_eq!((timestamps, moved.len()), (vec![99; 6], 12));
+    }
+
+    #[test]
+    fn a_note_that_is_too_long_is_refused() {
+        let bytes = |length: u8| {
+            let mut bytes = vec![VERSION << 4 | 1, DELETE_AT << KIND_SHIFT | 1, b'k'];
+            bytes.extend([0; 8]);
+            bytes.push(length);
+            bytes.resize(bytes.len() + usize::from(length), 1);
+            bytes
+        };
+        assert!(WriteBatch::decode(&bytes(15)).is_ok());
+        assert!(WriteBatch::decode(&bytes(16)).is_err());
     }
 }

@@ -6,7 +6,7 @@
 //! marks    := bit 31: entries have timestamps | bit 30: offsets are u32 LE, else u16 LE
 //! mark     := suffix length << 2 | flags     length 63: the data begins with it, as a varint
 //! data     := suffix bytes from the ninth on | value bytes
-//! flags    := 1 the entry deletes (no value), or in an index: no key behind it has history | 2 the key has history in
+//! flags    := 1 the entry deletes (a note in place of a value), or in an index: no key behind it has history | 2 the key has history in
 //!             this table
 //! index value := offset varint | length varint | min timestamp u64 LE | max timestamp u64 LE
 //! ```

@@ -1,5 +1,6 @@
 //! Keys, versions and ranges as they are given out.
 
+use std::fmt;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -10,6 +11,44 @@ use crate::error::{Error, Result};
 /// the keyspace.
 pub type KeyRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
+/// What is kept with a deletion: a few bytes of whoever deletes, into which the engine does not look.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Note {
+    length: u8,
+    bytes: [u8; Self::BYTES_MAX],
+}
+
+impl Note {
+    /// It is at most this long.
+    pub const BYTES_MAX: usize = 15;
+
+    /// A note of these bytes, unless they are too many.
+    pub fn new(note: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::BYTES_MAX];
+        bytes.get_mut(..note.len())?.copy_from_slice(note);
+        Some(Self { length: note.len() as u8, bytes })
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().fmt(f)
+    }
+}
+
+/// What a version says, where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content<'a> {
+    Value(&'a [u8]),
+    /// Deleted, with a note.
+    Deletion(&'a [u8]),
+}
+
 /// A version of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versioned {
@@ -17,6 +56,26 @@ pub struct Versioned {
     pub timestamp: u64,
     /// Its value; `None` says 'deleted'.
     pub value: Option<Bytes>,
+    /// What is kept with a deletion; empty with a value.
+    pub note: Note,
+}
+
+impl Versioned {
+    pub(crate) fn value(timestamp: u64, value: Bytes) -> Self {
+        Self { timestamp, value: Some(value), note: Note::default() }
+    }
+
+    /// A deletion with a note; nobody writes one that is too long.
+    pub(crate) fn deletion(timestamp: u64, note: &[u8]) -> Self {
+        Self { timestamp, value: None, note: Note::new(note).unwrap_or_default() }
+    }
+
+    pub(crate) fn content(&self) -> Content<'_> {
+        match &self.value {
+            Some(value) => Content::Value(value),
+            None => Content::Deletion(self.note.as_bytes()),
+        }
+    }
 }
 
 /// A version of a key, with the key.
@@ -28,6 +87,8 @@ pub struct VersionedEntry {
     pub timestamp: u64,
     /// Its value; `None` says 'deleted'.
     pub value: Option<Bytes>,
+    /// What is kept with a deletion; empty with a value.
+    pub note: Note,
 }
 
 /// The first key after `key`.

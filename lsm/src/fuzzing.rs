@@ -10,12 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::disk::{Disk, MemoryDisk};
 
-use crate::batch::WriteBatch;
+use crate::batch::{EncodedBatch, WriteBatch};
 use crate::block::{Block, BlockBuilder, BlockCursor};
 use crate::cache::BlockCache;
 use crate::coding::{Reader, put_prefixed, put_varint, u32_at};
 use crate::encryption::{Envelope, Keys};
-use crate::entry::Versioned;
+use crate::entry::{Note, Versioned};
 use crate::error::Result;
 use crate::log::{Log, LogOptions};
 use crate::manifest::{Manifest, expected_tables};
@@ -248,6 +248,7 @@ fn table_seed(compression: Compression) -> Option<Vec<u8>> {
         let version = |back: u64| Versioned {
             timestamp: 20 + n % 5 - back * 4,
             value: (n % 4 > 0).then(|| Bytes::from(vec![b'a'; n as usize])),
+            note: if n % 4 > 0 { Note::default() } else { Note::new(b"note").unwrap_or_default() },
         };
         let versions: Vec<_> = (0..1 + n % 4).map(version).collect();
         writer.add(format!("v{n:04}").as_bytes(), &versions).ok()?;
@@ -379,7 +380,18 @@ fn keys_seed() -> Vec<u8> {
 }
 
 fn batch(data: &[u8]) {
-    let Ok(batch) = WriteBatch::decode(data) else { return };
+    let shared = EncodedBatch::decode(Bytes::copy_from_slice(data));
+    let Ok(batch) = WriteBatch::decode(data) else {
+        assert!(shared.is_err(), "refused where it is copied alone");
+        return;
+    };
+    if let Ok(shared) = shared {
+        let mut appended = WriteBatch::new();
+        appended.append_encoded(shared);
+        assert_eq!(appended.encode(), batch.clone().encode(), "the same where it lies");
+    }
+    let moved = EncodedBatch::decode_at(BytesMut::from(data), 77);
+    assert!(moved.is_ok_and(|moved| moved.len() == batch.len()), "the same at another time");
     let operations: Vec<_> = batch.operations().collect();
     assert_eq!(operations.len(), batch.len(), "as many operations as it says");
     let again = batch.encode();
@@ -394,6 +406,7 @@ fn batch_seed() -> WriteBatch {
     batch.delete(b"pl");
     batch.put_at(b"vk", 7, &[3; 200]);
     batch.delete_at(b"vk", 8);
+    batch.delete_at_with(b"vl", 8, Note::new(b"note").unwrap_or_default());
     batch.delete_range(b"va", b"vb");
     batch
 }

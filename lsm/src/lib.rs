@@ -29,11 +29,11 @@ mod sync;
 mod table;
 mod tree;
 
-pub use batch::{Operation, Operations, WriteBatch};
+pub use batch::{EncodedBatch, Operation, OperationRef, Operations, WriteBatch};
 pub use compaction::retention::Retention;
 pub use db::{BlockInfo, Db, KeyspaceStats, LevelStats, Snapshot, Stats, TableBuilder, TableFile, TableInfo};
 pub use encryption::{EncryptionStatus, KeySource, KeyUse, Keys, MasterKey};
-pub use entry::{KeyRange, Versioned, VersionedEntry};
+pub use entry::{KeyRange, Note, Versioned, VersionedEntry};
 pub use error::{Error, Result};
 pub use options::{Background, Compression, Keyspace, Options, ScanOptions, Sequence, WriteOptions};
 pub use read::{Scan, ScanAt};

@@ -83,7 +83,7 @@ impl Memtable {
 
     pub(crate) fn put(&self, keyspace: usize, entry: Entry) {
         let Some(part) = self.parts.get(keyspace) else { return };
-        let bytes = entry.key().len() + entry.value().map_or(0, <[u8]>::len) + ENTRY_BYTES;
+        let bytes = entry.key().len() + entry.content_bytes() + ENTRY_BYTES;
         part.timestamp_min.fetch_min(entry.timestamp, Atomic::Relaxed);
         part.timestamp_max.fetch_max(entry.timestamp, Atomic::Release);
         part.entries.insert(entry);
@@ -160,7 +160,7 @@ impl Memtable {
         {
             let (timestamp, written) = (found.timestamp, found.sequence);
             if written <= sequence && written > deleted {
-                let version = Versioned { timestamp, value: found.shared_value() };
+                let version = found.version();
                 return if deleted > 0 { Known::Last(version) } else { Known::Version(version) };
             }
             steps += 1;
@@ -231,7 +231,7 @@ impl MemCursor {
         {
             if previous != Some(entry.timestamp) && self.is_visible(entry) {
                 previous = Some(entry.timestamp);
-                versions.push(Versioned { timestamp: entry.timestamp, value: entry.shared_value() });
+                versions.push(entry.version());
                 if !self.window.all {
                     return;
                 }

@@ -366,12 +366,12 @@ impl Iterator for ScanAt {
             while let Some(version) = self.walk.versions.get_mut(self.next) {
                 self.next += 1;
                 let value = version.value.take();
-                let timestamp = version.timestamp;
+                let (timestamp, note) = (version.timestamp, version.note);
                 if value.is_some() || self.tombstones {
                     if self.key.is_empty() {
                         self.key = self.walk.key();
                     }
-                    return Some(Ok(VersionedEntry { key: self.key.clone(), timestamp, value }));
+                    return Some(Ok(VersionedEntry { key: self.key.clone(), timestamp, value, note }));
                 }
             }
             self.key = Bytes::new();

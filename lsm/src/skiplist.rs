@@ -22,6 +22,7 @@ use std::sync::atomic::Ordering as Atomic;
 use bytes::Bytes;
 
 use crate::coding::{KEY_HEAD_BYTES, key_head};
+use crate::entry::{Content, Versioned};
 use crate::options::Sequence;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64};
 
@@ -42,33 +43,37 @@ const PAGES_RECENT_MAX: usize = 4;
 /// What is kept of a write. Key and value lie one behind the other in the batch that brought them, and stay there.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// From the key to the end of the value.
+    /// From the key to the end of the value, or of a deletion's note.
     bytes: Bytes,
     key_length: u32,
-    /// Where the value begins; [`DELETED`] if there is none.
-    value_at: u32,
+    /// Where the value or the note begins, and [`DELETED`].
+    content_at: u32,
     pub(crate) timestamp: u64,
     pub(crate) sequence: Sequence,
 }
 
-const DELETED: u32 = u32::MAX;
+/// The bit that says that it is a note: keys are far shorter.
+const DELETED: u32 = 1 << 31;
 
 impl Entry {
-    /// Of a key and a value (None: deleted) that are slices of `batch`, the key first.
+    /// Of a key and what it says, which are slices of `batch`, the key first.
     pub(crate) fn new(
         batch: &Bytes,
         key: &[u8],
-        value: Option<&[u8]>,
+        content: Content<'_>,
         timestamp: u64,
         sequence: Sequence,
     ) -> Self {
         let at = |slice: &[u8]| slice.as_ptr().addr() - batch.as_ptr().addr();
         let start = at(key);
-        let end = value.map_or(start + key.len(), |value| at(value) + value.len());
+        let (slice, mark) = match content {
+            Content::Value(value) => (value, 0),
+            Content::Deletion(note) => (note, DELETED),
+        };
         Self {
-            bytes: batch.slice(start..end),
+            bytes: batch.slice(start..at(slice) + slice.len()),
             key_length: key.len() as u32,
-            value_at: value.map_or(DELETED, |value| (at(value) - start) as u32),
+            content_at: (at(slice) - start) as u32 | mark,
             timestamp,
             sequence,
         }
@@ -93,13 +98,30 @@ impl Entry {
     /// None: deleted.
     #[inline]
     pub(crate) fn value(&self) -> Option<&[u8]> {
-        self.bytes.get(self.value_at as usize..)
+        self.bytes.get(self.content_at as usize..)
     }
 
     /// The same, to be kept.
     #[inline]
     pub(crate) fn shared_value(&self) -> Option<Bytes> {
-        (self.value_at != DELETED).then(|| self.bytes.slice(self.value_at as usize..))
+        (self.content_at & DELETED == 0).then(|| self.bytes.slice(self.content_at as usize..))
+    }
+
+    /// Bytes of its value or note.
+    pub(crate) fn content_bytes(&self) -> usize {
+        self.bytes.len() - (self.content_at & !DELETED) as usize
+    }
+
+    /// As it is given out.
+    #[inline]
+    pub(crate) fn version(&self) -> Versioned {
+        match self.shared_value() {
+            Some(value) => Versioned::value(self.timestamp, value),
+            None => {
+                let note = self.bytes.get((self.content_at & !DELETED) as usize..);
+                Versioned::deletion(self.timestamp, note.unwrap_or_default())
+            }
+        }
     }
 }
 
@@ -535,7 +557,7 @@ mod tests {
 
     fn entry(key: &str, timestamp: u64, sequence: u64) -> Entry {
         let key = Bytes::copy_from_slice(key.as_bytes());
-        Entry::new(&key, &key, None, timestamp, sequence)
+        Entry::new(&key, &key, Content::Deletion(&key[key.len()..]), timestamp, sequence)
     }
 
     fn walk(list: &SkipList) -> Vec<(String, u64, u64)> {

@@ -171,6 +171,7 @@ mod tests {
             .map(|version| Versioned {
                 timestamp: version.trim_end_matches('x').parse().unwrap(),
                 value: (!version.ends_with('x')).then(Bytes::new),
+                note: Default::default(),
             })
             .collect();
         retain(&mut list, retention, |_| nothing_under);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::engine::Engine;
 use super::flush::added;
@@ -10,7 +10,7 @@ use super::write::{insert, validate};
 use crate::batch::WriteBatch;
 use crate::compaction::retention::Retentions;
 use crate::compaction::run::Sorted;
-use crate::entry::Versioned;
+use crate::entry::{Note, Versioned};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::options::Sequence;
@@ -68,19 +68,31 @@ impl TableBuilder {
                 "a value without a timestamp for a keyspace with versions".to_owned(),
             ));
         }
-        self.add(key, 0, Some(value))
+        self.add(key, Versioned::value(0, Bytes::copy_from_slice(value)))
     }
 
-    /// Adds a version or, without a value, a deletion; keys ascend, timestamps of one key descend strictly.
-    pub fn put_at(&mut self, key: &[u8], timestamp: u64, value: Option<&[u8]>) -> Result<()> {
-        if !self.versioned {
-            return Err(Error::Invalid("a version for a keyspace without".to_owned()));
+    /// Adds a version; keys ascend, timestamps of one key descend strictly.
+    pub fn put_at(&mut self, key: &[u8], timestamp: u64, value: &[u8]) -> Result<()> {
+        self.check_versioned()?;
+        self.add(key, Versioned::value(timestamp, Bytes::copy_from_slice(value)))
+    }
+
+    /// The same for a version that says 'deleted', with a note.
+    pub fn delete_at(&mut self, key: &[u8], timestamp: u64, note: Note) -> Result<()> {
+        self.check_versioned()?;
+        self.add(key, Versioned { timestamp, value: None, note })
+    }
+
+    fn check_versioned(&self) -> Result<()> {
+        if self.versioned {
+            return Ok(());
         }
-        self.add(key, timestamp, value)
+        Err(Error::Invalid("a version for a keyspace without".to_owned()))
     }
 
-    fn add(&mut self, key: &[u8], timestamp: u64, value: Option<&[u8]>) -> Result<()> {
-        let found = self.engine.keyspaces.check(key, self.versioned, value.map_or(0, <[u8]>::len))?;
+    fn add(&mut self, key: &[u8], version: Versioned) -> Result<()> {
+        let (timestamp, bytes) = (version.timestamp, version.value.as_ref().map_or(0, Bytes::len));
+        let found = self.engine.keyspaces.check(key, self.versioned, bytes)?;
         if found != self.keyspace {
             return Err(Error::Invalid("a key of another keyspace".to_owned()));
         }
@@ -97,7 +109,7 @@ impl TableBuilder {
             self.key.clear();
             self.key.extend_from_slice(key);
         }
-        self.versions.push(Versioned { timestamp, value: value.map(Bytes::copy_from_slice) });
+        self.versions.push(version);
         Ok(())
     }
 
@@ -132,7 +144,7 @@ impl Engine {
         new.extend(tables.into_iter().map(|file| file.table));
         // The batch goes through a memtable of its own; its writes are newer than the tables.
         let memtable = Arc::new(Memtable::new(self.keyspaces.all().len(), self.wal.end()));
-        insert(&self.keyspaces, &memtable, &batch.encode(), first)?;
+        insert(&self.keyspaces, &memtable, &batch.lay(&mut BytesMut::new(), 0), first)?;
         new.extend(self.write_memtable(&memtable, last, &Retentions::default())?);
         let removed = self.claim_covered(spans);
         let ids: Vec<u64> = removed.iter().map(|removed| removed.id).collect();

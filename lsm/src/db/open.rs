@@ -13,8 +13,8 @@ use env::disk::{DirectoryLock, Disk};
 use super::checkpoint::refuse_incomplete;
 use super::engine::{Compacting, Counters, Engine, Signal};
 use super::figures::Figures;
-use super::write::{Published, Writing, insert};
-use crate::batch;
+use super::write::{Published, Writing, insert_part};
+use crate::batch::{self, EncodedBatch};
 use crate::cache::BlockCache;
 use crate::compaction::pace::Pace;
 use crate::compaction::run::Tables;
@@ -259,7 +259,8 @@ impl Replay {
         let last = next.saturating_sub(1);
         if last > self.flushed {
             // A copy: the memtable must not hold the whole segment in memory.
-            insert(keyspaces, memtable, &Bytes::copy_from_slice(record), first)?;
+            let (_, batch) = EncodedBatch::of_record(Bytes::copy_from_slice(record))?;
+            insert_part(keyspaces, memtable, &batch, first)?;
         }
         self.newest = self.newest.max(last);
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::engine::Engine;
 use crate::block::BlockCursor;
+use crate::entry::{Content, Versioned};
 use crate::error::{Error, Result};
 use crate::memtable::{MemCursor, Memtable};
 use crate::options::Sequence;
@@ -78,8 +79,12 @@ fn memory_bytes(memtable: &Arc<Memtable>, keyspace: usize, start: &[u8], end: &[
     {
         let key = entry.key().len();
         cursor.collect(&mut versions);
-        let values = versions.drain(..).map(|version| key + version.value.map_or(0, |value| value.len()));
+        let content = |version: &Versioned| match version.content() {
+            Content::Value(bytes) | Content::Deletion(bytes) => bytes.len(),
+        };
+        let values = versions.iter().map(|version| key + content(version));
         bytes += values.sum::<usize>() as u64;
+        versions.clear();
         cursor.advance();
     }
     bytes

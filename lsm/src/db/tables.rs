@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::engine::Engine;
 use super::inspect::verify_table;
 use crate::block::BlockCursor;
-use crate::entry::VersionedEntry;
+use crate::entry::{Versioned, VersionedEntry};
 use crate::error::{Error, Result};
 use crate::table::ahead::Ahead;
 use crate::table::cursor::{RunCursor, Window};
@@ -125,8 +125,8 @@ impl Engine {
             versions.clear();
             cursor.collect(&mut versions)?;
             for version in versions.drain(..) {
-                let entry =
-                    VersionedEntry { key: key.clone(), timestamp: version.timestamp, value: version.value };
+                let Versioned { timestamp, value, note } = version;
+                let entry = VersionedEntry { key: key.clone(), timestamp, value, note };
                 if !take(entry) {
                     return Ok(());
                 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::engine::Engine;
-use crate::batch::{self, Borrowed, WriteBatch};
+use crate::batch::{EncodedBatch, Laid, OperationRef, WriteBatch};
+use crate::entry::Content;
 use crate::error::{Error, Result};
 use crate::keyspaces::Keyspaces;
 use crate::log::RECORD_BYTES_MAX;
@@ -39,31 +40,30 @@ impl Engine {
             return Ok(self.visible.load(Ordering::Acquire));
         }
         self.slow_down(batch.byte_len(), options.paced);
-        let count = batch.len() as u64;
+        let (count, bytes) = (batch.len() as u64, batch.encoded_len() as u64);
         let logged = options.wal || options.sync;
         if logged && batch.byte_len() > RECORD_BYTES_MAX {
             return Err(Error::Invalid(format!("a logged batch of {} bytes", batch.byte_len())));
         }
-        let (bytes, first, position, memtable) = {
+        let (laid, first, position, memtable) = {
             let mut writing = self.write.lock();
             self.check()?;
             self.make_room(&mut writing);
             let first = writing.next;
-            let bytes = writing.keep(batch, logged);
-            let position = if logged {
-                Some(self.wal.append(&bytes).map_err(|error| self.poison(error))?)
-            } else {
-                None
+            let (record, laid) = writing.keep(batch, logged);
+            let position = match record {
+                Some(record) => Some(self.wal.append(&record).map_err(|error| self.poison(error))?),
+                None => None,
             };
             let memtable = self.view.load().active.clone();
             if !logged {
                 memtable.note_unlogged(first);
             }
-            (bytes, first, position, memtable)
+            (laid, first, position, memtable)
         };
         let last = first + count - 1;
-        self.counters.written_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        if let Err(error) = insert(&self.keyspaces, &memtable, &bytes, first) {
+        self.counters.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Err(error) = insert(&self.keyspaces, &memtable, &laid, first) {
             return Err(self.poison(error));
         }
         self.publish(first, last)?;
@@ -227,22 +227,17 @@ impl Writing {
         Self { next, logged: None, chunk: BytesMut::new() }
     }
 
-    /// The next batch, encoded, as the memtable and the log will share it.
-    fn keep(&mut self, batch: WriteBatch, logged: bool) -> Bytes {
-        let says = logged && self.logged != Some(self.next);
+    /// The next batch as the log has it, if it is logged, and as the memtable has it.
+    fn keep(&mut self, batch: WriteBatch, logged: bool) -> (Option<Bytes>, Laid) {
+        let says = self.logged != Some(self.next);
         let sequence = says.then_some(self.next);
         self.next += batch.len() as u64;
-        if logged {
-            self.logged = Some(self.next);
+        if !logged {
+            return (None, batch.lay(&mut self.chunk, CHUNK_BYTES));
         }
-        if batch.byte_len() > CHUNK_BYTES / 16 {
-            return batch.into_bytes(sequence);
-        }
-        if self.chunk.capacity() < batch.byte_len() {
-            self.chunk = BytesMut::with_capacity(CHUNK_BYTES);
-        }
-        batch.put_into(sequence, &mut self.chunk);
-        self.chunk.split().freeze()
+        self.logged = Some(self.next);
+        let (record, laid) = batch.into_record(sequence, &mut self.chunk, CHUNK_BYTES);
+        (Some(record), laid)
     }
 }
 
@@ -255,31 +250,49 @@ fn pressure(value: usize, from: usize, to: usize) -> f64 {
 pub(crate) fn validate(keyspaces: &Keyspaces, batch: &WriteBatch) -> Result<()> {
     batch.for_each(|operation| {
         match operation {
-            Borrowed::Put { key, value } => keyspaces.check(key, false, value.len())?,
-            Borrowed::Delete { key } => keyspaces.check(key, false, 0)?,
-            Borrowed::PutAt { key, value, .. } => keyspaces.check(key, true, value.len())?,
-            Borrowed::DeleteAt { key, .. } => keyspaces.check(key, true, 0)?,
-            Borrowed::DeleteRange { start, end } => keyspaces.check_span(start, end)?,
+            OperationRef::Put { key, value } => keyspaces.check(key, false, value.len())?,
+            OperationRef::Delete { key } => keyspaces.check(key, false, 0)?,
+            OperationRef::PutAt { key, value, .. } => keyspaces.check(key, true, value.len())?,
+            OperationRef::DeleteAt { key, .. } => keyspaces.check(key, true, 0)?,
+            OperationRef::DeleteRange { start, end } => keyspaces.check_span(start, end)?,
         };
         Ok(())
     })
 }
 
-/// Puts the operations of an encoded batch into a memtable, with sequences from `first`; its keys and values share the
-/// batch's bytes.
+/// Puts the operations of a batch into a memtable, with sequences from `first`; its keys and values share their bytes.
 pub(crate) fn insert(
     keyspaces: &Keyspaces,
     memtable: &Memtable,
-    bytes: &Bytes,
+    laid: &Laid,
+    mut first: Sequence,
+) -> Result<()> {
+    for part in laid.parts() {
+        insert_part(keyspaces, memtable, part, first)?;
+        first += part.len() as u64;
+    }
+    Ok(())
+}
+
+/// The same for a part of one.
+pub(crate) fn insert_part(
+    keyspaces: &Keyspaces,
+    memtable: &Memtable,
+    part: &EncodedBatch,
     first: Sequence,
 ) -> Result<()> {
-    batch::for_each_in(bytes, first, |sequence, operation| {
-        let (versioned, key, value, timestamp) = match operation {
-            Borrowed::Put { key, value } => (false, key, Some(value), 0),
-            Borrowed::Delete { key } => (false, key, None, 0),
-            Borrowed::PutAt { key, timestamp, value } => (true, key, Some(value), timestamp),
-            Borrowed::DeleteAt { key, timestamp } => (true, key, None, timestamp),
-            Borrowed::DeleteRange { start, end } => {
+    part.for_each_in(|bytes, number, operation| {
+        let sequence = first + u64::from(number);
+        let (versioned, key, content, timestamp) = match operation {
+            OperationRef::Put { key, value } => (false, key, Content::Value(value), 0),
+            OperationRef::Delete { key } => {
+                (false, key, Content::Deletion(key.get(key.len()..).unwrap_or_default()), 0)
+            }
+            OperationRef::PutAt { key, timestamp, value } => (true, key, Content::Value(value), timestamp),
+            OperationRef::DeleteAt { key, timestamp, note } => {
+                (true, key, Content::Deletion(note), timestamp)
+            }
+            OperationRef::DeleteRange { start, end } => {
                 let keyspace = keyspaces.check_span(start, end)?;
                 let span = Span { start: bytes.slice_ref(start), end: bytes.slice_ref(end) };
                 memtable.delete_range(keyspace, span, sequence);
@@ -287,7 +300,7 @@ pub(crate) fn insert(
             }
         };
         let keyspace = keyspaces.of_key(key, versioned)?;
-        memtable.put(keyspace, Entry::new(bytes, key, value, timestamp, sequence));
+        memtable.put(keyspace, Entry::new(bytes, key, content, timestamp, sequence));
         Ok(())
     })
 }

@@ -41,7 +41,7 @@ mod recover;
 mod segment;
 mod writer;
 
-pub use options::{LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
+pub use options::{LogOptions, LogRecord, LogStats, OnDurable, Position, SegmentInfo, Writer};
 pub(crate) use segment::PLACEMENT;
 pub use segment::RECORD_BYTES_MAX;
 pub use writer::Log;

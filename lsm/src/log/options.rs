@@ -66,3 +66,15 @@ pub struct LogStats {
     /// Bytes appended, framing included.
     pub bytes: u64,
 }
+
+/// What is appended: bytes that may lie in two places.
+pub trait LogRecord {
+    /// The record is the one behind the other.
+    fn parts(&self) -> [&[u8]; 2];
+}
+
+impl<T: AsRef<[u8]>> LogRecord for T {
+    fn parts(&self) -> [&[u8]; 2] {
+        [self.as_ref(), &[]]
+    }
+}

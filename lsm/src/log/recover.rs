@@ -134,10 +134,10 @@ impl Segment {
         self.for_each(path, |offset, synced, payload| {
             let at = content.len() as u64;
             let synced = if synced > 0 { synced + at.saturating_sub(offset) as u32 } else { 0 };
-            segment::put_record(&mut content, self.number, at, synced, &payload, Some(&cipher))
+            segment::put_record(&mut content, self.number, at, synced, [&payload, &[]], Some(&cipher))
         })?;
         let at = content.len() as u64;
-        segment::put_record(&mut content, self.number, at, at as u32, &[], Some(&cipher))?;
+        segment::put_record(&mut content, self.number, at, at as u32, [&[], &[]], Some(&cipher))?;
         let end = content.len();
         Ok(Self { number: self.number, content: Bytes::from(content), cipher: Some(cipher), end })
     }

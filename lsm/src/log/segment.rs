@@ -96,11 +96,12 @@ pub(super) fn put_record(
     number: u64,
     offset: u64,
     synced: u32,
-    payload: &[u8],
+    payload: [&[u8]; 2],
     cipher: Option<&FileCipher>,
 ) -> Result<()> {
     let start = buffer.len();
-    let length = (payload.len() + if cipher.is_some() { TAG_BYTES } else { 0 }) as u64;
+    let [first, rest] = payload;
+    let length = (first.len() + rest.len() + if cipher.is_some() { TAG_BYTES } else { 0 }) as u64;
     buffer.extend_from_slice(&[0; CRC_BYTES]);
     put_varint(buffer, length << 1 | u64::from(synced > 0));
     if synced > 0 {
@@ -109,7 +110,8 @@ pub(super) fn put_record(
         buffer.extend_from_slice(&check.to_le_bytes());
     }
     let payload_at = buffer.len();
-    buffer.extend_from_slice(payload);
+    buffer.extend_from_slice(first);
+    buffer.extend_from_slice(rest);
     if let Some(cipher) = cipher
         && let Err(error) = cipher.seal(Part::Record, offset, synced, buffer, payload_at)
     {

@@ -606,7 +606,7 @@ fn a_torn_tail_that_looks_like_many_long_records_is_cut_in_time() {
         while content.len() + 100 < end {
             let at = content.len();
             let payload = vec![0; end - at - 100];
-            super::segment::put_record(content, 1, at as u64, at as u32, &payload, None).unwrap();
+            super::segment::put_record(content, 1, at as u64, at as u32, [&payload, &[]], None).unwrap();
             content.truncate(at + 20);
             content.resize(at + 100, 1);
         }

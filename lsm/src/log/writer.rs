@@ -13,7 +13,7 @@ use env::disk::Disk;
 
 use super::group::Group;
 use super::open_segment::OpenSegment;
-use super::options::{LogOptions, LogStats, OnDurable, Position, SegmentInfo, Writer};
+use super::options::{LogOptions, LogRecord, LogStats, OnDurable, Position, SegmentInfo, Writer};
 use super::queue::{Chunk, Queue, Told};
 use super::reader::Readers;
 use super::recover::{Place, recover, reseal};
@@ -136,7 +136,7 @@ impl Log {
         let shared = &self.handle.shared;
         let mut queue = shared.queue.lock();
         shared.check(&queue, &[record])?;
-        let position = shared.frame(&mut queue, record)?;
+        let position = shared.frame(&mut queue, record.parts())?;
         if std::mem::take(&mut queue.idle) {
             shared.wake.notify_one();
         }
@@ -145,11 +145,11 @@ impl Log {
 
     /// Queues records that become durable together, and has `on_durable` called when they are or cannot be. Callbacks
     /// come in order, on the thread that writes. If this returns an error the callback was dropped uncalled.
-    pub fn append_with<R: AsRef<[u8]>>(&self, records: &[R], on_durable: OnDurable) -> Result<Vec<Position>> {
+    pub fn append_with<R: LogRecord>(&self, records: &[R], on_durable: OnDurable) -> Result<Vec<Position>> {
         let shared = &self.handle.shared;
         let mut queue = shared.queue.lock();
         shared.check(&queue, records)?;
-        let framed = records.iter().map(|record| shared.frame(&mut queue, record.as_ref()));
+        let framed = records.iter().map(|record| shared.frame(&mut queue, record.parts()));
         let positions = framed.collect::<Result<_>>()?;
         queue.callbacks.push(on_durable);
         if queue.callbacks.len() == 1 {
@@ -284,7 +284,7 @@ impl Shared {
         self.dir.join(segment::file_name(number))
     }
 
-    fn check<R: AsRef<[u8]>>(&self, queue: &Queue, records: &[R]) -> Result<()> {
+    fn check<R: LogRecord>(&self, queue: &Queue, records: &[R]) -> Result<()> {
         if let Some(error) = &queue.failed {
             return Err(Error::Poisoned(Arc::new(error.clone())));
         }
@@ -292,16 +292,18 @@ impl Shared {
             return Err(Error::Closed);
         }
         for record in records {
-            if record.as_ref().is_empty() || record.as_ref().len() > RECORD_BYTES_MAX {
-                return Err(Error::Invalid(format!("log record of {} bytes", record.as_ref().len())));
+            let bytes: usize = record.parts().iter().map(|part| part.len()).sum();
+            if bytes == 0 || bytes > RECORD_BYTES_MAX {
+                return Err(Error::Invalid(format!("log record of {bytes} bytes")));
             }
         }
         Ok(())
     }
 
-    fn frame(&self, queue: &mut Queue, payload: &[u8]) -> Result<Position> {
+    fn frame(&self, queue: &mut Queue, payload: [&[u8]; 2]) -> Result<Position> {
         let sealed = self.options.keys.is_some();
-        let needed = (RECORD_HEADER_BYTES_MAX + payload.len() + TAG_BYTES) as u64;
+        let bytes: usize = payload.iter().map(|part| part.len()).sum();
+        let needed = (RECORD_HEADER_BYTES_MAX + bytes + TAG_BYTES) as u64;
         let header = segment::header_bytes(sealed) as u64;
         let full = queue.offset > header && queue.offset + needed > self.options.segment_bytes;
         if full || queue.offset > 0 && self.is_stale(queue.cipher.as_ref().map(data_key_of)) {
@@ -316,10 +318,10 @@ impl Shared {
             let before = chunk.bytes.len();
             let tells = told.tell(synced, at);
             segment::put_record(&mut chunk.bytes, *segment, at, tells, payload, cipher.as_ref())?;
-            let bytes = (chunk.bytes.len() - before) as u64;
-            *offset = at + bytes;
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
-            self.queued.fetch_add(bytes, Ordering::Relaxed);
+            let framed = (chunk.bytes.len() - before) as u64;
+            *offset = at + framed;
+            self.bytes.fetch_add(framed, Ordering::Relaxed);
+            self.queued.fetch_add(framed, Ordering::Relaxed);
         }
         self.records.fetch_add(1, Ordering::Relaxed);
         Ok(Position { segment: *segment, offset: at })
@@ -573,7 +575,7 @@ impl Shared {
             let mut bytes = Vec::with_capacity(RECORD_HEADER_BYTES_MAX + TAG_BYTES);
             let cipher = queue.cipher.as_ref();
             let tells = end.offset as u32;
-            segment::put_record(&mut bytes, end.segment, end.offset, tells, &[], cipher)?;
+            segment::put_record(&mut bytes, end.segment, end.offset, tells, [&[], &[]], cipher)?;
             let data_key = cipher.map(data_key_of);
             queue.offset += bytes.len() as u64;
             queue.told = Told { synced: tells, at: end.offset };

@@ -13,7 +13,7 @@ use super::fit::{self, Fit};
 use super::properties::{Handle, Properties, Summary};
 use crate::block::{ALONE, BlockBuilder, DELETES, HAS_HISTORY, common_prefix};
 use crate::encryption::{FileCipher, Part};
-use crate::entry::{Versioned, successor};
+use crate::entry::{Content, Versioned, successor};
 use crate::error::{Error, Result};
 use crate::options::Compression;
 use crate::spans::Spans;
@@ -85,9 +85,9 @@ impl TableWriter {
         let Some((newest, older)) = versions.split_first() else { return Ok(()) };
         self.check_order(key)?;
         let history = if older.is_empty() { 0 } else { HAS_HISTORY };
-        self.add_entry(key, newest.timestamp, newest.value.as_deref(), history, false)?;
+        self.add_entry(key, newest.timestamp, newest.content(), history, false)?;
         for (newer, version) in versions.iter().zip(older) {
-            self.add_entry(key, version.timestamp, version.value.as_deref(), 0, true)?;
+            self.add_entry(key, version.timestamp, version.content(), 0, true)?;
             self.superseded.push(newer.timestamp);
         }
         self.note_key(key);
@@ -97,7 +97,7 @@ impl TableWriter {
     /// Adds a key without versions above all before it, or its deletion.
     pub(crate) fn add_plain(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         self.check_order(key)?;
-        self.add_entry(key, 0, value, 0, false)?;
+        self.add_entry(key, 0, value.map_or(Content::Deletion(&[]), Content::Value), 0, false)?;
         self.note_key(key);
         Ok(())
     }
@@ -122,17 +122,21 @@ impl TableWriter {
         &mut self,
         key: &[u8],
         timestamp: u64,
-        value: Option<&[u8]>,
+        content: Content<'_>,
         flag: u8,
         history: bool,
     ) -> Result<()> {
-        let flags = flag | if value.is_none() { DELETES } else { 0 };
+        let (bytes, deletes) = match content {
+            Content::Value(value) => (value, false),
+            Content::Deletion(note) => (note, true),
+        };
+        let flags = flag | if deletes { DELETES } else { 0 };
         let section = if history { &mut self.history } else { &mut self.current };
         let block_bytes = self.options.block_bytes;
-        section.add(&mut self.output, key, timestamp, flags, value.unwrap_or_default(), block_bytes)?;
+        section.add(&mut self.output, key, timestamp, flags, bytes, block_bytes)?;
         self.summary.entries += 1;
         self.summary.history += u64::from(history);
-        if value.is_none() {
+        if deletes {
             self.summary.deletes += 1;
             self.deleted.push(timestamp);
         }

@@ -329,8 +329,11 @@ impl TableCursor {
 }
 
 fn version(entry: &BlockCursor) -> Versioned {
-    let value = if entry.flags() & DELETES != 0 { None } else { Some(entry.value()) };
-    Versioned { timestamp: entry.timestamp(), value }
+    let (timestamp, content) = (entry.timestamp(), entry.value());
+    if entry.flags() & DELETES != 0 {
+        return Versioned::deletion(timestamp, &content);
+    }
+    Versioned::value(timestamp, content)
 }
 
 /// Walks the keys of tables that lie one after another: a level, a part of one, or a single table.

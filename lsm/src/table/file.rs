@@ -350,8 +350,11 @@ impl Table {
 }
 
 fn versioned(block: &Block, found: &Found) -> Versioned {
-    let value = if found.flags & DELETES != 0 { None } else { Some(block.value(found)) };
-    Versioned { timestamp: found.timestamp, value }
+    let content = block.value(found);
+    if found.flags & DELETES != 0 {
+        return Versioned::deletion(found.timestamp, &content);
+    }
+    Versioned::value(found.timestamp, content)
 }
 
 impl Section {

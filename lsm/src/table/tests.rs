@@ -20,9 +20,12 @@ type Model = BTreeMap<Vec<u8>, Vec<Versioned>>;
 
 /// Keys with one to five versions, the newest at different times.
 fn model(keys: std::ops::Range<u64>) -> Model {
-    let version = |n: u64, back: u64| Versioned {
-        timestamp: 1000 + n % 7 * 10 - back * 10,
-        value: ((back + n) % 6 != 5).then(|| Bytes::from(vec![n as u8; (n % 50) as usize])),
+    let version = |n: u64, back: u64| {
+        let timestamp = 1000 + n % 7 * 10 - back * 10;
+        if (back + n) % 6 == 5 {
+            return Versioned::deletion(timestamp, &[n as u8; 15][..(n % 16) as usize]);
+        }
+        Versioned::value(timestamp, Bytes::from(vec![n as u8; (n % 50) as usize]))
     };
     let key = |n: u64| format!("v{:05}{}", n * 2, "k".repeat((n % 4) as usize)).into_bytes();
     keys.map(|n| (key(n), (0..1 + n % 5).map(|back| version(n, back)).collect())).collect()
@@ -167,7 +170,7 @@ fn keys_that_do_not_ascend_are_refused() {
         block_bytes: 100,
     };
     let mut writer = TableWriter::create(&disk(), Path::new("/t/1").to_owned(), options, None).unwrap();
-    let version = [Versioned { timestamp: 1, value: None }];
+    let version = [Versioned::deletion(1, b"")];
     writer.add(b"vb", &version).unwrap();
     assert!(writer.add(b"vb", &version).is_err());
     assert!(writer.add(b"va", &version).is_err());

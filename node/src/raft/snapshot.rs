@@ -5,7 +5,7 @@
 //! row  := kind u8 | key length u32 LE | key | rest
 //!   1 plain     rest := value length u32 LE | value
 //!   2 version   rest := timestamp u64 LE | value length u32 LE | value
-//!   3 deletion  rest := timestamp u64 LE
+//!   3 deletion  rest := timestamp u64 LE | note length u32 LE | note
 //! ```
 //!
 //! # Invariants
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use lsm::{Db, Scan, ScanAt, ScanOptions, Snapshot, TableBuilder, TableFile};
+use lsm::{Db, Note, Scan, ScanAt, ScanOptions, Snapshot, TableBuilder, TableFile};
 
 use super::apply::SnapshotSpan;
 
@@ -96,9 +96,7 @@ impl Outgoing {
                         let kind = if entry.value.is_some() { VERSION } else { DELETION };
                         put_key(&mut rows, kind, &entry.key);
                         rows.put_u64_le(entry.timestamp);
-                        if let Some(value) = &entry.value {
-                            put_bytes(&mut rows, value);
-                        }
+                        put_bytes(&mut rows, entry.value.as_deref().unwrap_or(entry.note.as_bytes()));
                         true
                     }
                 },
@@ -202,7 +200,7 @@ impl Receiver {
                 return Err(ReceiveError::Malformed("a row is of another kind than its span"));
             }
             let timestamp = if kind == PLAIN { 0 } else { take_u64(&mut rows)? };
-            let value = if kind == DELETION { None } else { Some(take_bytes(&mut rows)?) };
+            let value = take_bytes(&mut rows)?;
             let builder = match &mut self.builder {
                 Some(builder) => builder,
                 None => {
@@ -210,12 +208,16 @@ impl Receiver {
                     self.builder.insert(self.db.table_builder(keyspace)?)
                 }
             };
-            match (kind, value) {
-                (PLAIN, Some(value)) => {
+            match kind {
+                PLAIN => {
                     (self.check_row)(&key, &value).map_err(ReceiveError::Unreadable)?;
                     builder.put(&key, &value)?
                 }
-                (VERSION | DELETION, value) => builder.put_at(&key, timestamp, value.as_deref())?,
+                VERSION => builder.put_at(&key, timestamp, &value)?,
+                DELETION => {
+                    let note = Note::new(&value).ok_or(ReceiveError::Malformed("a note is too long"))?;
+                    builder.delete_at(&key, timestamp, note)?
+                }
                 _ => return Err(ReceiveError::Malformed("a row of unknown kind")),
             }
             self.rows += 1;

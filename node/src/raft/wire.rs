@@ -9,7 +9,7 @@ use super::apply::Store;
 use super::types::{Command, Entry, LogId, RaftMembership, StoredMembership, Vote};
 
 /// The version of entries, records, applied states and snapshots that this code writes, and the newest it reads.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// A message that does not say what it must, or says what this version does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

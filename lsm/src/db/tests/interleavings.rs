@@ -9,6 +9,7 @@ use shuttle::thread;
 
 use super::model::{Dice, options, seeds};
 use super::stress::{check_whole_batches, numbered_batch};
+use crate::entry::Content;
 use crate::skiplist::{Entry, NONE, Place, SkipList, levels_of};
 use crate::{Db, Options, WriteOptions};
 
@@ -127,7 +128,8 @@ fn insertions_into_one_list() {
             thread::spawn(move || {
                 for (key, sequence) in keys {
                     let batch = Bytes::from(key.clone());
-                    let entry = Entry::new(&batch, &batch, None, 0, sequence);
+                    let entry =
+                        Entry::new(&batch, &batch, Content::Deletion(&batch[batch.len()..]), 0, sequence);
                     list.insert(entry);
                     let found = list.entry(list.at_or_after(&Place::before(&key)));
                     assert!(found.is_some_and(|entry| entry.key() == key), "what was inserted is found");

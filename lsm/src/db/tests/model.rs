@@ -8,8 +8,8 @@ use bytes::Bytes;
 use env::disk::MemoryDisk;
 
 use crate::{
-    Background, Compression, Db, KeySource, Keyspace, MasterKey, Options, Result, ScanOptions, Snapshot,
-    Versioned, VersionedEntry, WriteBatch,
+    Background, Compression, Db, KeySource, Keyspace, MasterKey, Note, Options, Result, ScanOptions,
+    Snapshot, Versioned, VersionedEntry, WriteBatch,
 };
 
 /// A small random generator, so that a failing seed repeats itself.
@@ -69,10 +69,20 @@ impl Op {
             Self::Put(key, value) => batch.put(key, value),
             Self::Delete(key) => batch.delete(key),
             Self::PutAt(key, timestamp, value) => batch.put_at(key, *timestamp, value),
-            Self::DeleteAt(key, timestamp) => batch.delete_at(key, *timestamp),
+            Self::DeleteAt(key, timestamp) => batch.delete_at_with(key, *timestamp, note(*timestamp)),
             Self::DeleteRange(start, end) => batch.delete_range(start, end),
         }
     }
+}
+
+/// The note of a deletion at a timestamp: none, or up to the longest.
+pub(super) fn note(timestamp: u64) -> Note {
+    let length = timestamp as usize % (Note::BYTES_MAX + 1);
+    Note::new(&[timestamp as u8; Note::BYTES_MAX][..length]).unwrap()
+}
+
+fn note_of(timestamp: u64, value: &Option<Vec<u8>>) -> Note {
+    if value.is_none() { note(timestamp) } else { Note::default() }
 }
 
 impl Model {
@@ -95,7 +105,8 @@ impl Model {
 
     pub(super) fn get_at(&self, key: &[u8], at: u64) -> Option<Versioned> {
         let (timestamp, value) = self.versioned.get(key)?.range(..=at).next_back()?;
-        Some(Versioned { timestamp: *timestamp, value: value.clone().map(Bytes::from) })
+        let (timestamp, note) = (*timestamp, note_of(*timestamp, value));
+        Some(Versioned { timestamp, value: value.clone().map(Bytes::from), note })
     }
 
     pub(super) fn scan(&self, start: &[u8], end: &[u8], reverse: bool) -> Vec<(Bytes, Bytes)> {
@@ -125,6 +136,7 @@ impl Model {
                     key: Bytes::copy_from_slice(key),
                     timestamp: *timestamp,
                     value: value.clone().map(Bytes::from),
+                    note: note_of(*timestamp, value),
                 })
                 .collect();
             if !options.all_versions {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use env::disk::MemoryDisk;
 
-use super::model::{Dice, Model, Op, Readable, compare, contents, key, op, options, seeds, tidy};
-use crate::{Db, Retention, ScanOptions, Snapshot, WriteBatch, WriteOptions};
+use super::model::{Dice, Model, Op, Readable, compare, contents, key, note, op, options, seeds, tidy};
+use crate::{Db, EncodedBatch, Retention, ScanOptions, Snapshot, TableBuilder, WriteBatch, WriteOptions};
 
 struct Run {
     dice: Dice,
@@ -19,6 +19,14 @@ struct Run {
     floor: u64,
     /// Timestamps below the floor at which reads stay exact.
     protected: Vec<u64>,
+}
+
+/// Adds a version, or a deletion with the model's note.
+fn add(builder: &mut TableBuilder, key: &[u8], timestamp: u64, value: Option<&[u8]>) {
+    match value {
+        Some(value) => builder.put_at(key, timestamp, value).unwrap(),
+        None => builder.delete_at(key, timestamp, note(timestamp)).unwrap(),
+    }
 }
 
 impl Run {
@@ -70,7 +78,7 @@ impl Run {
                     break;
                 }
                 let value = if self.dice.one_in(4) { None } else { Some(vec![back as u8; 30]) };
-                builder.put_at(&key, timestamp, value.as_deref()).unwrap();
+                add(&mut builder, &key, timestamp, value.as_deref());
                 match value {
                     Some(value) => self.model.apply(&Op::PutAt(key.clone(), timestamp, value)),
                     None => self.model.apply(&Op::DeleteAt(key.clone(), timestamp)),
@@ -99,7 +107,7 @@ impl Run {
             for key in keys {
                 let timestamp = self.now.saturating_sub(self.dice.below(9)).max(self.floor + 1);
                 let value = (!self.dice.one_in(4)).then(|| vec![timestamp as u8; 30]);
-                builder.put_at(&key, timestamp, value.as_deref()).unwrap();
+                add(&mut builder, &key, timestamp, value.as_deref());
                 self.model.apply(&match value {
                     Some(value) => Op::PutAt(key, timestamp, value),
                     None => Op::DeleteAt(key, timestamp),

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     fn stored(bytes: usize) -> Option<lsm::Versioned> {
-        Some(lsm::Versioned { timestamp: 5, value: Some(version::encode(4, &vec![7; bytes]).into()) })
+        Some(lsm::Versioned { timestamp: 5, value: Some(version::encode(4, &vec![7; bytes]).into()), note: lsm::Note::default() })
     }
 
     fn commit(values: &[Option<usize>]) -> Commit {
@@ -77,7 +77,7 @@ mod tests {
         assert!(frees_space(&commit(&[Some(9), None]), &[stored(10), stored(1)]));
         assert!(!frees_space(&commit(&[Some(10)]), &[stored(10)]));
         assert!(!frees_space(&commit(&[Some(1)]), &[None]));
-        let deleted = Some(lsm::Versioned { timestamp: 5, value: None });
+        let deleted = Some(lsm::Versioned { timestamp: 5, value: None, note: lsm::Note::default() });
         assert!(!frees_space(&commit(&[Some(1)]), &[deleted]));
     }
 
