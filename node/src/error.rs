@@ -34,6 +34,16 @@ pub enum NodeError {
         /// The newest known version.
         known: u32,
     },
+    /// The data directory was written before what this program reads.
+    #[error("{} has format version {found}, older than {known}, the oldest this program reads", path.display())]
+    TooOld {
+        /// The identity file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The oldest known version.
+        known: u32,
+    },
     /// There is no node's data where some was to be looked at.
     #[error("{} {what}", path.display())]
     NotANode {

@@ -21,7 +21,7 @@ use crate::error::NodeError;
 use crate::options::NodeOptions;
 
 /// The newest format of a data directory that this program knows, and the one it writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// The file that says whose a data directory is.
 pub(crate) const IDENTITY: &str = "IDENTITY";
@@ -164,6 +164,9 @@ pub(crate) fn read_identity(disk: &dyn Disk, path: &Path) -> Result<StoreIdentit
     if identity.format > FORMAT {
         return Err(NodeError::TooNew { path: path.to_owned(), found: identity.format, known: FORMAT });
     }
+    if identity.format < FORMAT {
+        return Err(NodeError::TooOld { path: path.to_owned(), found: identity.format, known: FORMAT });
+    }
     if identity.store_id.len() != 16 {
         return Err(damaged("its store id has not 16 bytes"));
     }
@@ -194,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_or_newer_identity_is_refused() {
+    fn an_identity_that_is_damaged_or_of_another_format_is_refused() {
         let disk = MemoryDisk::new();
         let dir = Path::new("/store");
         disk.create_dir_all(dir).unwrap();
@@ -207,7 +210,9 @@ mod tests {
         content[10] ^= 1;
         disk.replace(&path, &content).unwrap();
         assert!(matches!(read_identity(&disk, &path), Err(NodeError::Damaged { .. })));
-        write_identity(&disk, &path, &StoreIdentity { format: FORMAT + 1, ..identity }).unwrap();
+        write_identity(&disk, &path, &StoreIdentity { format: FORMAT + 1, ..identity.clone() }).unwrap();
         assert!(matches!(read_identity(&disk, &path), Err(NodeError::TooNew { .. })));
+        write_identity(&disk, &path, &StoreIdentity { format: FORMAT - 1, ..identity }).unwrap();
+        assert!(matches!(read_identity(&disk, &path), Err(NodeError::TooOld { .. })));
     }
 }

@@ -114,7 +114,7 @@ impl Truth {
             }
             2 => Op::Lock(Lock { keys: vec![key], wait_ms_max: 50, ..Lock::default() }),
             3 | 4 => {
-                let write = Write { key, value: Some(Bytes::from_static(b"value")) };
+                let write = Write { key, value: Some(Bytes::from_static(b"value")), changes_key: None };
                 Op::Commit(Commit { checks: vec![check], writes: vec![write], frees_space: false })
             }
             5 => Op::Validate(Validate { checks: vec![check], at, reserve: vec![key] }),

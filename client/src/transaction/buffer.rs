@@ -116,7 +116,10 @@ impl WriteBuffer {
 
     /// All writes as the protocol has them.
     pub(crate) fn to_writes(&self) -> Vec<Write> {
-        self.writes.iter().map(|(key, value)| Write { key: key.clone(), value: value.clone() }).collect()
+        self.writes
+            .iter()
+            .map(|(key, value)| Write { key: key.clone(), value: value.clone(), changes_key: None })
+            .collect()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -149,7 +152,7 @@ mod tests {
         buffer.write(key("c"), None);
         buffer.release(inner);
         buffer.rollback_to(outer);
-        assert_eq!(buffer.to_writes(), [Write { key: key("a"), value: Some(key("1")) }]);
+        assert_eq!(buffer.to_writes(), [Write { key: key("a"), value: Some(key("1")), changes_key: None }]);
         assert_eq!(buffer.bytes(), 2);
         buffer.release(outer);
         assert_eq!(buffer.memory_bytes(), 2 + ENTRY_BYTES);

@@ -1,16 +1,18 @@
 //! Applies a range's log: effects that its leader has evaluated become versions and rows. Deterministic.
+//!
+//! A commit's effect is a batch of the engine already: it is checked, and handed on as it lies in the entry.
 
 use bytes::Bytes;
 use env::canary::{self, Canary};
-use lsm::WriteBatch;
+use lsm::{EncodedBatch, WriteBatch};
 use prost::Message;
 use proto::v1::range_command::Kind;
-use proto::v1::{CommitCommand, RangeCommand, RangeState, RootCommand, Write};
+use proto::v1::{CommitCommand, RangeCommand, RangeState, RootCommand};
 
+use super::effect;
 use super::garbage;
 use super::pieces::{Aside, PiecesError};
-use super::state::{RangeCell, replicas, state_key, transaction_key};
-use super::version;
+use super::state::{FORMAT_MIN, RangeCell, replicas, state_key};
 use crate::raft::{ApplyEntry, ApplyError};
 
 /// The reply to a command that was applied.
@@ -57,7 +59,7 @@ pub(crate) fn apply(
             state.joint = membership.is_joint();
             state.config_epoch = entry.index;
         }
-        let Some((RangeCommand { span_epoch, proposer_term, sequence, .. }, kind)) = command else {
+        let Some(Readable { span_epoch, proposer_term, sequence, kind, batch: effect }) = command else {
             replies.push(Bytes::new());
             continue;
         };
@@ -68,9 +70,10 @@ pub(crate) fn apply(
             serving.applying(sequence);
         }
         let RangeState { span_epoch: epoch, forgotten, .. } = *state.as_ref().unwrap_or(&before);
+        let unreadable = |what: String| ApplyError::Command { index: entry.index, what };
         let damaged = |error: PiecesError| match error {
             PiecesError::Engine(error) => ApplyError::Engine(error),
-            PiecesError::Damaged(what) => ApplyError::Command { index: entry.index, what },
+            PiecesError::Damaged(what) => unreadable(what),
         };
         replies.push(match kind {
             Kind::Commit(commit) if span_epoch != epoch || commit.start_timestamp <= forgotten => {
@@ -79,12 +82,18 @@ pub(crate) fn apply(
                 }
                 Bytes::from_static(if span_epoch != epoch { STALE_EPOCH } else { FORGOTTEN })
             }
-            Kind::Commit(mut commit) => {
-                let writes = match &commit.staged {
-                    Some(staged) => aside.take(entry.term, staged, batch).map_err(damaged)?,
-                    None => std::mem::take(&mut commit.writes),
+            Kind::Commit(CommitCommand { commit_timestamp, start_timestamp, staged, .. }) => {
+                let effect = match &staged {
+                    Some(staged) => {
+                        aside.take(entry.term, staged, commit_timestamp, batch).map_err(damaged)?
+                    }
+                    None => effect,
                 };
-                apply_commit(cell.range_id(), &commit, &writes, batch);
+                let span = state.as_ref().unwrap_or(&before).span.as_ref();
+                let span = span.ok_or_else(|| unreadable("the range has no span".to_owned()))?;
+                effect::check(&effect, start_timestamp, commit_timestamp, span)
+                    .map_err(|error| unreadable(error.to_string()))?;
+                batch.append_encoded(effect);
                 Bytes::from_static(APPLIED)
             }
             Kind::Stage(stage) => {
@@ -100,7 +109,7 @@ pub(crate) fn apply(
             }
             Kind::RaiseSafePoint(raise) => {
                 let state = state.get_or_insert_with(|| RangeState::clone(&before));
-                garbage::raise(state, &raise, batch);
+                garbage::raise(state, &raise);
                 Bytes::from_static(APPLIED)
             }
             Kind::Reclaim(_) if span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
@@ -127,52 +136,46 @@ pub(crate) fn apply(
     Ok(replies)
 }
 
-/// The command of an entry, apart from its kind, which it certainly has.
-fn read(
-    entry: &ApplyEntry,
-    newest_format: u32,
-    is_root: bool,
-) -> Result<Option<(RangeCommand, Kind)>, ApplyError> {
-    match read_command(entry, newest_format, is_root) {
-        Err(_) if canary::sings(Canary::SkipUnreadable) => Ok(None),
-        read => read,
-    }
+/// A command that this program can read.
+struct Readable {
+    span_epoch: u64,
+    proposer_term: u64,
+    sequence: u64,
+    kind: Kind,
+    batch: EncodedBatch,
 }
 
-fn read_command(
-    entry: &ApplyEntry,
-    newest_format: u32,
-    is_root: bool,
-) -> Result<Option<(RangeCommand, Kind)>, ApplyError> {
+/// The command of an entry, if it has one.
+fn read(entry: &ApplyEntry, newest_format: u32, is_root: bool) -> Result<Option<Readable>, ApplyError> {
     let Some(command) = &entry.command else { return Ok(None) };
-    let unreadable = |what: String| ApplyError::Command { index: entry.index, what };
-    let mut command = RangeCommand::decode(command.clone()).map_err(|error| unreadable(error.to_string()))?;
-    if command.format > newest_format {
-        let found = command.format;
-        return Err(unreadable(format!("its format is {found}, the newest known here is {newest_format}")));
-    }
-    match command.kind.take() {
-        None => Err(unreadable("its kind is not known here".to_owned())),
-        Some(Kind::Root(root)) if !is_root || root.kind.is_none() => {
-            Err(unreadable("its kind is not known in this range".to_owned()))
-        }
-        Some(kind) => Ok(Some((command, kind))),
+    match read_command(command, newest_format, is_root) {
+        Ok(command) => Ok(Some(command)),
+        Err(_) if canary::sings(Canary::SkipUnreadable) => Ok(None),
+        Err(what) => Err(ApplyError::Command { index: entry.index, what }),
     }
 }
 
-fn apply_commit(range_id: u64, commit: &CommitCommand, writes: &[Write], batch: &mut WriteBatch) {
-    let at = commit.commit_timestamp;
-    let mut leaves_trace = false;
-    for write in writes {
-        match &write.value {
-            Some(value) => {
-                batch.put_at(&write.key, at, &version::encode(commit.start_timestamp, value));
-                leaves_trace = true;
-            }
-            None => batch.delete_at(&write.key, at),
-        }
+fn read_command(command: &Bytes, newest_format: u32, is_root: bool) -> Result<Readable, String> {
+    let command = RangeCommand::decode(command.clone()).map_err(|error| error.to_string())?;
+    let RangeCommand { format, span_epoch, proposer_term, sequence, kind, batch } = command;
+    if format > newest_format {
+        return Err(format!("its format is {format}, the newest known here is {newest_format}"));
     }
-    if !leaves_trace {
-        batch.put(&transaction_key(range_id, commit.start_timestamp), &at.to_be_bytes());
+    if format < FORMAT_MIN {
+        return Err(format!("its format is {format}, the oldest known here is {FORMAT_MIN}"));
     }
+    let kind = kind.ok_or("its kind is not known here")?;
+    if matches!(&kind, Kind::Root(root) if !is_root || root.kind.is_none()) {
+        return Err("its kind is not known in this range".to_owned());
+    }
+    let has_batch = matches!(&kind, Kind::Commit(commit) if commit.staged.is_none());
+    if has_batch == batch.is_empty() {
+        return Err("it has a batch that it should not, or none that it should".to_owned());
+    }
+    let batch = if has_batch {
+        EncodedBatch::decode(batch).map_err(|error| error.to_string())?
+    } else {
+        EncodedBatch::default()
+    };
+    Ok(Readable { span_epoch, proposer_term, sequence, kind, batch })
 }

@@ -10,17 +10,12 @@
 use lsm::WriteBatch;
 use proto::v1::{RaiseSafePointCommand, RangeState, ReclaimCommand};
 
-use super::state::{covers, transaction_key};
+use super::state::covers;
 
 /// Raises the safe point, and forgets transactions.
-pub(crate) fn raise(state: &mut RangeState, command: &RaiseSafePointCommand, batch: &mut WriteBatch) {
+pub(crate) fn raise(state: &mut RangeState, command: &RaiseSafePointCommand) {
     state.safe_point = state.safe_point.max(command.safe_point);
-    let forgotten = state.forgotten.max(command.forgotten).max(state.safe_point);
-    if forgotten > state.forgotten {
-        state.forgotten = forgotten;
-        let kept = forgotten.saturating_add(1);
-        batch.delete_range(&transaction_key(state.range_id, 0), &transaction_key(state.range_id, kept));
-    }
+    state.forgotten = state.forgotten.max(command.forgotten).max(state.safe_point);
 }
 
 /// Deletes a span that was given up; whether that was allowed.

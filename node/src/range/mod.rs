@@ -8,14 +8,17 @@
 //!    engine.
 //! 3. Locks queue in the lock table; what they return is the newest version.
 //! 4. A commit is let in where the disk keeps up (`admission`), latches what it touches, checks that what it relied on is
-//!    unchanged, picks its timestamp, marks its keys, and proposes its effect to the range's replicas: in one entry of the
-//!    log, or in several (`pieces`).
+//!    unchanged, picks its timestamp, marks its keys, and proposes its effect to the range's replicas (`effect`): in one
+//!    entry of the log, or in several (`pieces`).
 //! 5. Every replica applies the effect ([`apply`]); on the leader the marks, latches and locks go, and the
 //!    transaction's client is answered.
 
 mod admission;
 pub(crate) mod apply;
+#[cfg(test)]
+mod apply_tests;
 mod batch;
+mod effect;
 mod evaluate;
 mod garbage;
 mod gate;
@@ -25,8 +28,6 @@ mod latches;
 mod locks;
 mod memory;
 mod pieces;
-#[cfg(test)]
-mod pieces_tests;
 mod refusal;
 mod replica;
 mod room;

@@ -1,12 +1,13 @@
 //! Large commits, piece by piece: what is too large for one entry of the log goes into several.
 //!
-//! The leader cuts a transaction's encoded writes into pieces and proposes them one after the other. Every replica puts
+//! The leader cuts a transaction's encoded batch into pieces and proposes them one after the other. Every replica puts
 //! them aside in the engine, beside the range's state, so that restarts, replay and snapshots have them. The last entry, a
-//! commit like any other but for naming the pieces in place of writes, makes versions of them all at once.
+//! commit like any other but for naming the pieces in place of a batch, makes versions of them all at once: it says when they
+//! were committed, which nobody knew when they were cut.
 //!
 //! ```text
 //! key   := range state, kind | term u64 BE | number u64 BE | piece u32 BE      number: of the commit within the term
-//! value := the piece: consecutive ones make an encoded StagedWrites
+//! value := the piece: consecutive ones make an encoded batch, all of it at timestamp 0
 //! ```
 //!
 //! # Invariants
@@ -19,10 +20,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::{Bytes, BytesMut};
-use lsm::WriteBatch;
-use prost::Message;
-use proto::v1::{Staged, StagedWrites, Write};
+use lsm::{EncodedBatch, WriteBatch};
+use proto::v1::{Staged, Write};
 
+use super::effect;
 use super::state::{staged_key, staged_span};
 
 /// What of one command goes into one entry of the log, at most; whatever is larger is cut into pieces of this size. Small
@@ -35,9 +36,9 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Cuts `writes`.
-    pub(crate) fn cut(writes: Vec<Write>) -> Self {
-        Self { encoded: StagedWrites { writes }.encode_to_vec().into() }
+    /// Cuts the writes of a transaction that began at `start_timestamp`.
+    pub(crate) fn cut(writes: &[Write], start_timestamp: u64) -> Self {
+        Self { encoded: effect::of_writes(writes, start_timestamp, 0).encode() }
     }
 
     /// The pieces in their order, with their places.
@@ -88,13 +89,14 @@ impl<'a> Aside<'a> {
         self.added.insert((term, number, piece), bytes);
     }
 
-    /// The writes that a commit of `term` has put aside.
+    /// What a commit of `term` has put aside, at the time of the commit.
     pub(crate) fn take(
         &mut self,
         term: u64,
         staged: &Staged,
+        commit_timestamp: u64,
         batch: &mut WriteBatch,
-    ) -> Result<Vec<Write>, PiecesError> {
+    ) -> Result<EncodedBatch, PiecesError> {
         let mut found = BTreeMap::new();
         let (start, end) = staged_span(self.range_id, term, staged.number);
         let within = (Bound::Included(start.as_ref()), Bound::Excluded(end.as_ref()));
@@ -117,10 +119,7 @@ impl<'a> Aside<'a> {
         if bytes as u64 != staged.bytes || crc32c::crc32c(&encoded) != staged.crc32c {
             return damaged(format!("{bytes} bytes in place of {}, or others", staged.bytes));
         }
-        match StagedWrites::decode(encoded.freeze()) {
-            Ok(staged) => Ok(staged.writes),
-            Err(error) => damaged(error.to_string()),
-        }
+        EncodedBatch::decode_at(encoded, commit_timestamp).or_else(|error| damaged(error.to_string()))
     }
 
     /// Forgets a commit's pieces.

@@ -13,13 +13,13 @@ use super::serving::Serving;
 use crate::raft::Membership;
 
 /// The format of commands and rows that this program writes, and the newest that it reads.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+
+/// The oldest format of commands that it reads.
+pub(crate) const FORMAT_MIN: u32 = 2;
 
 /// The kind of the row that holds a [`RangeState`] ([`keys::range::state`]); 0 is replication's own.
 const KIND_STATE: u8 = 1;
-
-/// The kind of the rows that remember transactions which only deleted: start timestamp → commit timestamp.
-const KIND_TRANSACTIONS: u8 = 2;
 
 /// The kind of the rows that hold the pieces of large commits, aside until the last one decides.
 const KIND_STAGED: u8 = 9;
@@ -32,11 +32,6 @@ pub(crate) fn state_key(range_id: u64) -> Bytes {
 /// All state keys of a range but replication's own: start, end.
 pub(crate) fn state_span(range_id: u64) -> (Bytes, Bytes) {
     (state_key(range_id), keys::range::states(range_id).end)
-}
-
-/// The key that remembers a transaction which left no version with its start timestamp behind.
-pub(crate) fn transaction_key(range_id: u64, start_timestamp: u64) -> Bytes {
-    keys::range::state_of(range_id, KIND_TRANSACTIONS, &start_timestamp.to_be_bytes())
 }
 
 /// The key of one piece of a large commit: the commit's number within its term, and the piece's place.

@@ -1,43 +1,88 @@
-//! How a version's value is stored: the start timestamp of the transaction that wrote it, 8 bytes big-endian, then the
-//! value that was written. The start timestamp lets a retried commit be recognised.
+//! How a version is stored: a header, then the value that was written. A version that says 'deleted' has the header as the
+//! note that the engine keeps with it.
+//!
+//! ```text
+//! stored := header | value          of a deletion: header
+//! header := start timestamp u64 BE | flags u8
+//! flags  := 1 columns of a unique key were changed, or the row was moved or deleted
+//! ```
+//! The start timestamp is that of the transaction that wrote the version: a retried commit is recognised by it, whatever it
+//! wrote and wherever its keys are by then.
 
 use bytes::{Buf, Bytes};
+use lsm::Note;
 
 use super::refusal::Refusal;
 
-/// Bytes before the value.
-const PREFIX_BYTES: usize = 8;
+/// Bytes of a header.
+pub(crate) const HEADER_BYTES: usize = 9;
 
-/// What is stored for a value.
-pub(crate) fn encode(start_timestamp: u64, value: &[u8]) -> Vec<u8> {
-    let mut stored = Vec::with_capacity(PREFIX_BYTES + value.len());
-    stored.extend_from_slice(&start_timestamp.to_be_bytes());
-    stored.extend_from_slice(value);
-    stored
+const CHANGES_KEY: u8 = 1;
+
+/// What a version says of the write that it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// When its transaction began.
+    pub(crate) start_timestamp: u64,
+    /// Whether it may have changed columns of a unique key, moved the row, or deleted it.
+    pub(crate) changes_key: bool,
 }
 
-/// The start timestamp and the value of what is stored.
-pub(crate) fn decode(mut stored: Bytes) -> Result<(u64, Bytes), Refusal> {
-    if stored.len() < PREFIX_BYTES {
-        return Err(Refusal::Unavailable("a stored version is shorter than its prefix".to_owned()));
+impl Header {
+    /// As it is stored.
+    pub(crate) fn encode(self) -> [u8; HEADER_BYTES] {
+        let [a, b, c, d, e, f, g, h] = self.start_timestamp.to_be_bytes();
+        [a, b, c, d, e, f, g, h, if self.changes_key { CHANGES_KEY } else { 0 }]
     }
-    let start_timestamp = stored.get_u64();
-    Ok((start_timestamp, stored))
+
+    /// What is stored, with or without a value behind it; nothing if it is too short, or says what is not known here.
+    pub(crate) fn decode(mut stored: &[u8]) -> Option<Self> {
+        let start_timestamp = stored.try_get_u64().ok()?;
+        let flags = stored.try_get_u8().ok().filter(|flags| flags & !CHANGES_KEY == 0)?;
+        Some(Self { start_timestamp, changes_key: flags & CHANGES_KEY != 0 })
+    }
+}
+
+/// The header of a version, be it a value or a deletion.
+pub(crate) fn header(stored: Option<&[u8]>, note: &Note) -> Result<Header, Refusal> {
+    Header::decode(stored.unwrap_or(note.as_bytes())).ok_or_else(unreadable)
+}
+
+/// The header and the value of what is stored.
+pub(crate) fn decode(mut stored: Bytes) -> Result<(Header, Bytes), Refusal> {
+    let header = Header::decode(&stored).ok_or_else(unreadable)?;
+    stored.advance(HEADER_BYTES);
+    Ok((header, stored))
+}
+
+fn unreadable() -> Refusal {
+    Refusal::Unavailable("the header of a stored version cannot be read".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_value_comes_back_with_its_start_timestamp() {
-        let stored = Bytes::from(encode(77, b"value"));
-        assert_eq!(decode(stored).unwrap(), (77, Bytes::from_static(b"value")));
-        assert_eq!(decode(Bytes::from(encode(1, b""))).unwrap(), (1, Bytes::new()));
+    fn stored(header: Header, value: &[u8]) -> Bytes {
+        [&header.encode(), value].concat().into()
     }
 
     #[test]
-    fn a_stored_value_without_its_prefix_is_an_error() {
-        assert!(matches!(decode(Bytes::from_static(b"1234567")), Err(Refusal::Unavailable(_))));
+    fn a_value_comes_back_with_its_header() {
+        for changes_key in [false, true] {
+            let first = Header { start_timestamp: 77, changes_key };
+            assert_eq!(decode(stored(first, b"value")).unwrap(), (first, Bytes::from_static(b"value")));
+            assert_eq!(decode(stored(first, b"")).unwrap(), (first, Bytes::new()));
+            assert_eq!(header(Some(&stored(first, b"value")), &Note::default()).unwrap(), first);
+            assert_eq!(header(None, &Note::new(&first.encode()).unwrap()).unwrap(), first);
+        }
+    }
+
+    #[test]
+    fn what_is_no_header_is_an_error() {
+        for wrong in [&b"12345678"[..], b"", b"12345678\x02value"] {
+            assert!(matches!(decode(Bytes::from(wrong)), Err(Refusal::Unavailable(_))));
+        }
+        assert!(header(None, &Note::default()).is_err());
     }
 }

@@ -354,8 +354,11 @@ impl Txn {
     }
 
     pub(crate) fn commit_request(&self) -> Commit {
-        let writes =
-            self.writes.iter().map(|(key, value)| Write { key: key.clone(), value: value.clone() }).collect();
+        let writes = self
+            .writes
+            .iter()
+            .map(|(key, value)| Write { key: key.clone(), value: value.clone(), changes_key: None })
+            .collect();
         Commit { checks: self.checks.clone(), writes, frees_space: false }
     }
 

@@ -21,7 +21,7 @@ fn nonsense_is_refused_with_a_clear_error() {
         let txn = client.begin().await;
         let at = txn.start;
         let span = |start: &str, end: &str| Some(Span { start: key(start), end: key(end) });
-        let write = |key: Bytes| Write { key, value: Some(Bytes::new()) };
+        let write = |key: Bytes| Write { key, value: Some(Bytes::new()), changes_key: None };
         let elsewhere = Bytes::from_static(b"r-root");
         let get = |keys, at| Op::Get(Get { keys, at });
         let scan = |span| Op::Scan(Scan { span, at, ..Scan::default() });

@@ -104,6 +104,11 @@ fn a_repeated_commit_that_only_deletes_is_recognised_too() {
         client.put("x", "1").await;
         assert_eq!(txn.commit().await.unwrap(), first);
         assert_eq!(client.read("x").await.as_deref(), Some("1"));
+        let mut other = client.begin().await;
+        other.get("x").await;
+        other.delete("x");
+        assert!(other.commit().await.unwrap() > first);
+        assert_eq!(txn.commit().await.unwrap(), first, "another's deletion is not its own");
     });
 }
 

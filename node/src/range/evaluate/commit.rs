@@ -5,7 +5,7 @@
 //! than a timestamp the oracle has handed out, a transaction that begins after the answer could get a smaller
 //! timestamp and not see the commit; then a fresh timestamp takes part in the comparison.
 //!
-//! A retry is recognised by its start timestamp, which every version carries: it is answered with the commit timestamp
+//! A retry is recognised by its start timestamp, which every version carries, be it a deletion: it is answered with the commit timestamp
 //! of the attempt that was applied, whether its checks would hold now or not.
 
 use bytes::Bytes;
@@ -18,7 +18,6 @@ use super::propose::Proposer;
 use crate::range::latches::{Footprint, LatchGuard};
 use crate::range::locks::TxnId;
 use crate::range::refusal::Refusal;
-use crate::range::state::transaction_key;
 use crate::range::version;
 
 /// The largest transaction: keys and values written.
@@ -133,25 +132,23 @@ impl Evaluation<'_> {
         newest: &[Option<lsm::Versioned>],
         start: u64,
     ) -> Result<Option<u64>, Refusal> {
-        if !newest.iter().flatten().any(|newest| newest.timestamp > start) {
+        // One key is enough: a transaction's versions, deletions among them, come together.
+        let (Some(write), Some(Some(newest))) = (commit.writes.first(), newest.first()) else {
             return Ok(None);
-        }
-        // One key is enough: a transaction's versions come together.
-        let put = commit.writes.iter().position(|write| write.value.is_some());
-        let Some((write, newest)) = put.and_then(|put| Some((commit.writes.get(put)?, newest.get(put)?)))
-        else {
-            let remembered = self.db().get(&transaction_key(self.replica.cell.range_id(), start))?;
-            return Ok(remembered.and_then(|row| Some(u64::from_be_bytes(row.as_ref().try_into().ok()?))));
         };
-        if newest.as_ref().is_none_or(|newest| newest.timestamp <= start) {
+        if newest.timestamp <= start {
             return Ok(None);
         }
-        let options = lsm::ScanOptions { since: Some(start), all_versions: true, ..Default::default() };
+        let options = lsm::ScanOptions {
+            since: Some(start),
+            all_versions: true,
+            tombstones: true,
+            ..Default::default()
+        };
         let next = keys::span::successor(&write.key);
         for version in self.db().scan_at(super::read::bounds(&write.key, &next), u64::MAX, options)? {
             let version = version?;
-            let Some(stored) = version.value else { continue };
-            if version::decode(stored)?.0 == start {
+            if version::header(version.value.as_deref(), &version.note)?.start_timestamp == start {
                 return Ok(Some(version.timestamp));
             }
         }

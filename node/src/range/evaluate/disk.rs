@@ -60,13 +60,16 @@ mod tests {
     use super::*;
 
     fn stored(bytes: usize) -> Option<lsm::Versioned> {
-        Some(lsm::Versioned { timestamp: 5, value: Some(version::encode(4, &vec![7; bytes]).into()), note: lsm::Note::default() })
+        let header = version::Header { start_timestamp: 4, changes_key: true }.encode();
+        let value = [&header[..], &vec![7; bytes]].concat().into();
+        Some(lsm::Versioned { timestamp: 5, value: Some(value), note: lsm::Note::default() })
     }
 
     fn commit(values: &[Option<usize>]) -> Commit {
         let write = |bytes: &Option<usize>| Write {
             key: Bytes::from_static(b"dk"),
             value: bytes.map(|bytes| Bytes::from(vec![1; bytes])),
+            changes_key: None,
         };
         Commit { writes: values.iter().map(write).collect(), ..Commit::default() }
     }

@@ -17,14 +17,12 @@ use std::sync::Arc;
 use env::clock::Instant;
 use proto::v1::{Check, Header, HeartbeatResult, RangeState, Release, ReleaseResult, Span};
 
+use super::effect::KEY_BYTES_MAX;
 use super::locks::{Owner, TxnId};
 use super::refusal::Refusal;
 use super::replica::Replica;
 use super::serving::Serving;
 use super::state::{contains, covers, descriptor};
-
-/// The longest key.
-pub(crate) const KEY_BYTES_MAX: usize = 64 << 10;
 
 /// A request being evaluated.
 pub(crate) struct Evaluation<'a> {

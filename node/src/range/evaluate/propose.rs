@@ -25,6 +25,7 @@ use super::Evaluation;
 use crate::raft::{Group, ProposeError, Proposed};
 use crate::range::admission::Admitted;
 use crate::range::apply::{APPLIED, FORGOTTEN, STALE_EPOCH};
+use crate::range::effect;
 use crate::range::latches::LatchGuard;
 use crate::range::locks::TxnId;
 use crate::range::memory::Slot;
@@ -91,7 +92,7 @@ impl Proposer {
         let room = within(deadline, self.serving.room.take(bytes), taken_back).await??;
         let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
         let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch, admitted).await?;
-        let proposed = self.propose(commit_timestamp, commit.writes, None, guard, room);
+        let proposed = self.propose(commit_timestamp, Effect::Whole(commit.writes), guard, room);
         within(deadline, proposed, unknown).await?
     }
 
@@ -106,13 +107,13 @@ impl Proposer {
         let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
         let staging = Staging { number: self.serving.number_staged(), proposer: Some(self.clone()) };
         let stopping = |_| Refusal::Unavailable("the node is stopping; nothing was done".to_owned());
-        let writes = commit.writes;
+        let (writes, start_timestamp) = (commit.writes, self.start_timestamp);
         // Up to 64 MiB to encode and to sum up.
-        let pieces = env::task::blocking(move || Pieces::cut(writes)).await.map_err(stopping)?;
+        let cutting = move || Pieces::cut(&writes, start_timestamp);
+        let pieces = env::task::blocking(cutting).await.map_err(stopping)?;
         let staged = staging.stage(self.clone(), pieces, deadline).await?;
         let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch, admitted).await?;
-        let proposed =
-            self.propose(commit_timestamp, Vec::new(), Some(staged), guard, Taken::nothing()).await;
+        let proposed = self.propose(commit_timestamp, Effect::Aside(staged), guard, Taken::nothing()).await;
         // Who does not lead has logged nothing that takes the pieces.
         if !matches!(proposed, Err(Refusal::NotLeader(_))) {
             staging.proposed();
@@ -181,19 +182,26 @@ impl Proposer {
     async fn propose(
         &self,
         commit_timestamp: u64,
-        writes: Vec<Write>,
-        staged: Option<Staged>,
+        effect: Effect,
         guard: ProposalGuard,
         room: Taken,
     ) -> Result<u64, Refusal> {
         let sequence = guard.sequence();
-        let kind = Kind::Commit(CommitCommand {
-            commit_timestamp,
-            start_timestamp: self.start_timestamp,
-            txn_id: Bytes::copy_from_slice(&self.txn),
-            writes,
-            staged,
-        });
+        let commit = |staged| {
+            Kind::Commit(CommitCommand {
+                commit_timestamp,
+                start_timestamp: self.start_timestamp,
+                txn_id: Bytes::copy_from_slice(&self.txn),
+                staged,
+            })
+        };
+        let entry = match effect {
+            Effect::Whole(writes) => {
+                let batch = effect::of_writes(&writes, self.start_timestamp, commit_timestamp);
+                effect::entry(&self.command(sequence, commit(None)), batch)
+            }
+            Effect::Aside(staged) => self.command(sequence, commit(Some(staged))).encode_to_vec().into(),
+        };
         let (answer, answered) = oneshot::channel();
         let serving = self.serving.clone();
         let settle = move |proposed: Result<Proposed, ProposeError>| {
@@ -204,7 +212,7 @@ impl Proposer {
             // Whoever has gone away needs no answer.
             let _ = answer.send(proposed);
         };
-        self.group.propose_with(Some(self.serving.term), self.command(sequence, kind), settle).await?;
+        self.group.propose_with(Some(self.serving.term), entry, settle).await?;
         guard.disarm();
         let stopping = |_| Refusal::Ambiguous("the node is stopping".to_owned());
         let reply = answered.await.map_err(stopping)??.reply;
@@ -214,21 +222,21 @@ impl Proposer {
         Ok(commit_timestamp)
     }
 
-    /// A command as it is logged.
-    fn command(&self, sequence: u64, kind: Kind) -> Bytes {
-        let command = RangeCommand {
+    /// A command of this term, without a batch.
+    fn command(&self, sequence: u64, kind: Kind) -> RangeCommand {
+        RangeCommand {
             format: FORMAT,
             span_epoch: self.span_epoch,
             proposer_term: self.serving.term,
             sequence,
             kind: Some(kind),
-        };
-        command.encode_to_vec().into()
+            ..RangeCommand::default()
+        }
     }
 
     /// Has a command logged and applied for which no commit stands, unless the term is over.
     async fn log(&self, kind: Kind) -> Result<Proposed, ProposeError> {
-        self.group.propose_in(self.serving.term, self.command(0, kind)).await
+        self.group.propose_in(self.serving.term, self.command(0, kind).encode_to_vec().into()).await
     }
 
     /// Has one piece put aside. A piece whose fate is unknown is as good as one that was not proposed: its term is over,
@@ -245,6 +253,14 @@ impl Proposer {
             }
         }
     }
+}
+
+/// What the last entry of a commit carries.
+enum Effect {
+    /// All that it writes.
+    Whole(Vec<Write>),
+    /// The name of what was put aside.
+    Aside(Staged),
 }
 
 /// Pieces that are aside or on their way there. Unless the commit that takes them is proposed, they are forgotten.
