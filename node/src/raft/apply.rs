@@ -118,7 +118,7 @@ pub enum ApplyError {
 /// - After a crash entries are applied again to the engine as it was before them.
 pub trait Apply: Send + Sync + 'static {
     /// Turns entries into writes; one reply per entry (empty where there is nothing to say), each handed to whoever
-    /// proposed it here. Replication adds the applied id and the membership to the same batch and writes it without WAL.
+    /// proposed it here. Replication adds the applied id, and a membership that has changed, to the same batch and writes it without WAL.
     ///
     /// The replies are sent after [`Apply::applied`]. An error stops the replica; nothing of the batch is written.
     fn apply(
@@ -131,8 +131,8 @@ pub trait Apply: Send + Sync + 'static {
     /// The batch that `entries` went into can be read.
     fn applied(&self, range_id: u64, entries: &[ApplyEntry]);
 
-    /// The engine spans that make up the range's state on this store. They must not contain replication's own key
-    /// ([`state_key`]). Empty for a replica that has no state yet.
+    /// The engine spans that make up the range's state on this store. They must not contain replication's own keys
+    /// ([`state_key`], and what begins with it). Empty for a replica that has no state yet.
     fn snapshot_spans(&self, range_id: u64) -> Vec<SnapshotSpan>;
 
     /// Which spans a snapshot for this range may replace, judged by the sender's list before anything is written;
@@ -150,11 +150,20 @@ pub trait Apply: Send + Sync + 'static {
     fn replica_added(&self, range_id: u64, replica_id: u64);
 }
 
-/// The engine key under which replication keeps a range's applied id and membership: `s`, the range id (8 bytes, big
-/// endian), 0. The range's other state keys follow it with a larger last byte.
+/// The engine key under which replication keeps what has been applied to a range: `s`, the range id (8 bytes, big endian),
+/// 0. The range's other state keys follow it with a larger last byte.
 pub fn state_key(range_id: u64) -> [u8; 10] {
     let mut key = [b's', 0, 0, 0, 0, 0, 0, 0, 0, 0];
     for (slot, byte) in key.iter_mut().skip(1).zip(range_id.to_be_bytes()) {
+        *slot = byte;
+    }
+    key
+}
+
+/// The key beside it, of whose state it is and who replicates the range: the same, then 1.
+pub(super) fn replica_key(range_id: u64) -> [u8; 11] {
+    let mut key = [1; 11];
+    for (slot, byte) in key.iter_mut().zip(state_key(range_id)) {
         *slot = byte;
     }
     key

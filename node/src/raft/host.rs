@@ -18,7 +18,7 @@ use proto::Network;
 use proto::v1::raft_record::Record;
 use tokio::runtime::Handle;
 
-use super::apply::{Apply, Replica, Store, state_key};
+use super::apply::{Apply, Replica, Store};
 use super::fitness::Fitness;
 use super::group::Group;
 use super::group_log::{GroupLog, LogStore};
@@ -281,9 +281,9 @@ impl RaftHost {
     fn forget_removed(&self, replay: &Replay) -> Result<(), RaftError> {
         let all = (Bound::Included([b's'].as_slice()), Bound::Excluded([b's' + 1].as_slice()));
         for row in self.db.scan(all, false)? {
-            let (key, value) = row?;
+            let (key, _) = row?;
             let Some(range_id) = range_of(&key) else { continue };
-            let (replica_id, _) = Applied::decode(&value).map_err(RaftError::Corrupt)?;
+            let Some((replica_id, _)) = Applied::load(range_id, &self.db)? else { continue };
             if replay.groups.get(&range_id).is_some_and(|group| group.replica_id == replica_id) {
                 continue;
             }
@@ -302,7 +302,7 @@ impl RaftHost {
     /// too. Blocks.
     fn drop_state(&self, range_id: u64) -> Result<(), RaftError> {
         let mut batch = WriteBatch::new();
-        batch.delete(&state_key(range_id));
+        Applied::delete(range_id, &mut batch);
         let spans = self.apply.snapshot_spans(range_id);
         let spans: Vec<(Bytes, Bytes)> = spans.into_iter().map(|span| (span.start, span.end)).collect();
         self.db.flush()?;
@@ -401,7 +401,7 @@ impl RaftHost {
     }
 }
 
-/// The range of a [`state_key`]; nothing for other keys.
+/// The range of a [`state_key`](super::state_key); nothing for other keys.
 fn range_of(key: &[u8]) -> Option<u64> {
     match key {
         [b's', id @ .., 0] => Some(u64::from_be_bytes(id.try_into().ok()?)),

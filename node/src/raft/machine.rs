@@ -20,7 +20,7 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 
-use super::apply::{Apply, ApplyEntry, LogPoint, state_key};
+use super::apply::{Apply, ApplyEntry, LogPoint};
 use super::group_log::GroupLog;
 use super::progress::{Applied, Progress};
 use super::snapshot::{Incoming, Outgoing, SnapshotData};
@@ -69,13 +69,14 @@ struct Applier {
 }
 
 impl Applier {
-    /// Applies what follows on `applied`; what is applied then.
+    /// Applies what follows on `before`; what is applied then.
     fn apply(
         &self,
-        mut applied: Applied,
+        before: &Applied,
         entries: Vec<Entry>,
         responders: Vec<Option<ApplyResponder<Types>>>,
     ) -> io::Result<Applied> {
+        let mut applied = before.clone();
         let entries: Vec<ApplyEntry> =
             entries.into_iter().map(|entry| observe(&mut applied, entry)).collect();
         let Some(last) = applied.id else { return Ok(applied) };
@@ -86,7 +87,7 @@ impl Applier {
                 let what = format!("{} replies to {} entries", replies.len(), entries.len());
                 return Err(io::Error::other(what));
             }
-            batch.put(&state_key(self.range_id), &applied.encode(self.replica_id));
+            applied.put(self.range_id, self.replica_id, before, &mut batch);
             let sequence = self.db.write(batch, WriteOptions::UNLOGGED_UNPACED).map_err(io::Error::other)?;
             self.apply.applied(self.range_id, &entries);
             self.progress.advance(sequence, applied.clone());
@@ -104,7 +105,7 @@ impl Applier {
     /// Replaces the range's state.
     fn install(&self, applied: &Applied, incoming: Incoming) -> io::Result<()> {
         let mut batch = WriteBatch::new();
-        batch.put(&state_key(self.range_id), &applied.encode(self.replica_id));
+        applied.put(self.range_id, self.replica_id, &Applied::default(), &mut batch);
         let (spans, tables) = incoming.into_parts();
         let spans: Vec<(Bytes, Bytes)> = spans.into_iter().map(|span| (span.start, span.end)).collect();
         self.tenure.write(|| {
@@ -143,14 +144,12 @@ impl Machine {
     /// The state machine of the replica that owns `log`, as the engine holds it.
     pub(super) fn open(db: Db, apply: Arc<dyn Apply>, log: Arc<GroupLog>) -> Result<Self, String> {
         let (range_id, replica_id) = (log.range_id(), log.replica_id());
-        let applied = match db.get(&state_key(range_id)).map_err(|error| error.to_string())? {
+        let applied = match Applied::load(range_id, &db).map_err(|error| error.to_string())? {
             None => Applied::default(),
-            Some(stored) => match Applied::decode(&stored)? {
-                (owner, applied) if owner == replica_id => applied,
-                (owner, _) => {
-                    return Err(format!("the engine holds state of replica {owner}, not of {replica_id}"));
-                }
-            },
+            Some((owner, applied)) if owner == replica_id => applied,
+            Some((owner, _)) => {
+                return Err(format!("the engine holds state of replica {owner}, not of {replica_id}"));
+            }
         };
         let progress = Arc::new(Progress::new(applied.clone()));
         let tenure = Arc::default();
@@ -180,7 +179,7 @@ impl Machine {
         responders: Vec<Option<ApplyResponder<Types>>>,
     ) -> io::Result<()> {
         let (applier, applied) = (Arc::clone(&self.applier), self.applied.clone());
-        let applying = env::task::blocking(move || applier.apply(applied, entries, responders));
+        let applying = env::task::blocking(move || applier.apply(&applied, entries, responders));
         self.applied = applying.await.map_err(io::Error::other)??;
         Ok(())
     }

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use env::watch;
-use lsm::Sequence;
+use lsm::{Db, Sequence, WriteBatch};
 use parking_lot::Mutex;
 use prost::Message;
 use proto::v1;
 
-use super::apply::LogPoint;
+use super::apply::{LogPoint, replica_key, state_key};
+use super::role::RaftError;
 use super::types::{LogId, SnapshotMeta, StoredMembership, point};
 use super::wire::{
     FORMAT, log_id_from_wire, log_id_to_wire, membership_to_wire, stored_membership_from_wire,
@@ -26,32 +27,54 @@ pub(super) struct Applied {
 }
 
 impl Applied {
-    /// The value under [`state_key`].
-    pub(super) fn encode(&self, replica_id: u64) -> Vec<u8> {
-        v1::RaftApplied {
+    /// Adds to a batch what the engine holds of it: `before` is what it holds already. The membership is written with the
+    /// first entry that was applied, and with each that changes it.
+    pub(super) fn put(&self, range_id: u64, replica_id: u64, before: &Applied, batch: &mut WriteBatch) {
+        let applied = v1::RaftApplied { format: FORMAT, applied: self.id.as_ref().map(log_id_to_wire) };
+        batch.put(&state_key(range_id), &applied.encode_to_vec());
+        if before.id.is_some() && before.membership.log_id() == self.membership.log_id() {
+            return;
+        }
+        let replica = v1::RaftReplica {
             format: FORMAT,
             replica_id,
-            applied: self.id.as_ref().map(log_id_to_wire),
             membership_log_id: self.membership.log_id().as_ref().map(log_id_to_wire),
             membership: Some(membership_to_wire(self.membership.membership())),
-        }
-        .encode_to_vec()
+        };
+        batch.put(&replica_key(range_id), &replica.encode_to_vec());
     }
 
-    /// The replica id and the state of a value under [`state_key`].
-    pub(super) fn decode(bytes: &[u8]) -> Result<(u64, Self), String> {
-        let stored = v1::RaftApplied::decode(bytes).map_err(|error| format!("applied state: {error}"))?;
-        if stored.format > FORMAT {
-            return Err(format!(
-                "applied state has format {}, the newest known here is {FORMAT}",
-                stored.format
-            ));
+    /// Adds to a batch that the engine shall hold nothing of it.
+    pub(super) fn delete(range_id: u64, batch: &mut WriteBatch) {
+        batch.delete(&state_key(range_id));
+        batch.delete(&replica_key(range_id));
+    }
+
+    /// What the engine holds of a range's state, and of which replica it is.
+    pub(super) fn load(range_id: u64, db: &Db) -> Result<Option<(u64, Self)>, RaftError> {
+        let Some(applied) = db.get(&state_key(range_id))? else { return Ok(None) };
+        let Some(replica) = db.get(&replica_key(range_id))? else {
+            return Err(RaftError::Corrupt(format!(
+                "the engine does not say whose state it holds of range {range_id}"
+            )));
+        };
+        let unreadable =
+            |what: String| RaftError::Corrupt(format!("the applied state of range {range_id}: {what}"));
+        Self::decode(&applied, &replica).map(Some).map_err(unreadable)
+    }
+
+    fn decode(applied: &[u8], replica: &[u8]) -> Result<(u64, Self), String> {
+        let applied = v1::RaftApplied::decode(applied).map_err(|error| error.to_string())?;
+        let replica = v1::RaftReplica::decode(replica).map_err(|error| error.to_string())?;
+        let format = applied.format.max(replica.format);
+        if format > FORMAT {
+            return Err(format!("it has format {format}, the newest known here is {FORMAT}"));
         }
         let membership =
-            stored_membership_from_wire(stored.membership_log_id.as_ref(), stored.membership.as_ref())
-                .map_err(|error| format!("applied state: {error}"))?;
-        let id = stored.applied.as_ref().map(log_id_from_wire);
-        Ok((stored.replica_id, Self { id, membership: Arc::new(membership) }))
+            stored_membership_from_wire(replica.membership_log_id.as_ref(), replica.membership.as_ref())
+                .map_err(|error| error.to_string())?;
+        let id = applied.applied.as_ref().map(log_id_from_wire);
+        Ok((replica.replica_id, Self { id, membership: Arc::new(membership) }))
     }
 
     pub(super) fn meta(&self) -> SnapshotMeta {

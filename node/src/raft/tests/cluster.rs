@@ -70,6 +70,36 @@ fn proposals_at_once_share_syncs() {
 }
 
 #[test]
+fn a_commit_writes_its_effect_and_how_far_it_was_applied() {
+    simulate(3, || async {
+        let cluster = TestCluster::replicated(3).await;
+        cluster.put("a", "0").await;
+        cluster.settle().await;
+        let rows = |store: &TestStore| {
+            let row = |key: &[u8]| store.db.get(key).unwrap().unwrap();
+            (row(&state_key(RANGE)), row(&apply::replica_key(RANGE)))
+        };
+        for store in cluster.stores.values() {
+            let (sequence, (_, replica)) = (store.db.sequence(), rows(store));
+            for _ in 0..10 {
+                cluster.put("a", "1").await;
+                cluster.settle().await;
+            }
+            assert_eq!(store.db.sequence() - sequence, 20, "two entries each");
+            let (applied, unchanged) = rows(store);
+            assert!(applied.len() <= 16, "{} bytes", applied.len());
+            assert_eq!(unchanged, replica);
+        }
+        let leader = cluster.leader().await;
+        let gone = if leader.id == 3 { 2 } else { 3 };
+        let (group, before) = (leader.group(), rows(leader).1);
+        let left = [1, 2, 3].into_iter().filter(|id| *id != gone).collect();
+        group.change_voters(left, group.membership_point()).await.unwrap();
+        assert_ne!(rows(leader).1, before, "it changes with the membership");
+    });
+}
+
+#[test]
 fn whatever_becomes_of_a_proposal_it_is_settled_once() {
     simulate(3, || async {
         let cluster = TestCluster::replicated(3).await;
