@@ -26,10 +26,10 @@ use proto::v1::raft_record::Record;
 use tokio::sync::oneshot;
 
 use super::apply::LogPoint;
-use super::record::{Placed, Replayed, decode, encode};
+use super::record::{EncodedEntry, Placed, Replayed, decode, encode};
 use super::shared_log::SharedLog;
 use super::types::{Entry, LogId, Types, Vote, log_id};
-use super::wire::{entry_from_wire, entry_to_wire, log_id_to_wire, vote_to_wire};
+use super::wire::{entry_from_wire, log_id_to_wire, vote_to_wire};
 
 /// Applied entries that stay in memory for followers a little behind, in bytes per group.
 const CACHE_BYTES: u64 = 1 << 20;
@@ -499,8 +499,8 @@ impl RaftLogStorage<Types> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
-        let records: Vec<Vec<u8>> =
-            entries.iter().map(|entry| self.0.encode(Record::Entry(entry_to_wire(entry)))).collect();
+        let encode = |entry| EncodedEntry::new(self.0.range_id, self.0.replica_id, entry);
+        let records: Vec<EncodedEntry> = entries.iter().map(encode).collect();
         let mut state = self.0.state.lock();
         if let Some(first) = entries.first() {
             let index = first.log_id.index();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::disk::Disk;
-use lsm::log::{Log, LogOptions, LogStats, Position, SegmentInfo, Writer};
+use lsm::log::{Log, LogOptions, LogRecord, LogStats, Position, SegmentInfo, Writer};
 use tokio::sync::{Notify, oneshot};
 
 /// See the module.
@@ -53,7 +53,7 @@ impl SharedLog {
     /// that all earlier records are durable too. After a failure nothing is appended any more.
     pub(super) fn append(
         &self,
-        records: &[Vec<u8>],
+        records: &[impl LogRecord],
         done: impl FnOnce(io::Result<()>) + Send + 'static,
     ) -> io::Result<Vec<Position>> {
         let count = Arc::clone(&self.done);
