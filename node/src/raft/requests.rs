@@ -5,8 +5,12 @@
 //! that the following stream needs. So what the transport holds is a [`Requests`] that is cut off, at once, when the
 //! answers are dropped.
 //!
+//! A request whose only news is that more is committed is held back for a moment: the next one with entries says it too, and
+//! under load there always is one. Followers apply that much later, which nobody waits for but who takes over from a leader.
+//!
 //! # Invariants
 //!
+//! - What is committed is on its way at most [`COMMIT_HELD_MAX`] after openraft has said so, where there is room.
 //! - No more than `IN_FLIGHT_MAX` requests wait for an answer, and none is sent while those that wait have
 //!   `BYTES_IN_FLIGHT_MAX` or more: what is proposed next stands behind no more than about that.
 //! - Answers come in the order of the requests.
@@ -14,7 +18,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use env::clock::Instant;
@@ -38,6 +42,9 @@ const BYTES_IN_FLIGHT_MAX: usize = 2 << 20;
 /// The slowest link over which a range is replicated: 1 Mbit/s. Patience grows with what is on its way.
 const BYTES_PER_SECOND_MIN: u64 = 125_000;
 
+/// How long a request that only says what is committed waits for one that has more to say.
+const COMMIT_HELD_MAX: Duration = Duration::from_millis(15);
+
 /// What an entry takes beside its command, about.
 const ENTRY_BYTES: usize = 64;
 
@@ -51,8 +58,17 @@ pub(super) struct InFlight {
     bytes_ahead: usize,
 }
 
+/// A request that is held back, and until when.
+struct Held {
+    request: AppendEntriesRequest<Types>,
+    due: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
 struct State<S> {
     input: Option<S>,
+    /// The last entry that the receiver has once all requests have come to it; none before the first.
+    sent_up_to: Option<Option<LogId>>,
+    held: Option<Held>,
     in_flight: VecDeque<InFlight>,
     bytes_in_flight: usize,
     /// When the newest answer came.
@@ -78,6 +94,8 @@ pub(super) struct Answers<S>(Arc<Shared<S>>);
 pub(super) fn requests<S>(input: S, target: v1::RaftTarget) -> (Requests<S>, Answers<S>) {
     let state = State {
         input: Some(input),
+        sent_up_to: None,
+        held: None,
         in_flight: VecDeque::new(),
         bytes_in_flight: 0,
         answered: None,
@@ -92,34 +110,69 @@ impl<S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Stream for Requests<
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut state = self.shared.state.lock();
-        let full = state.in_flight.len() >= IN_FLIGHT_MAX || state.bytes_in_flight >= BYTES_IN_FLIGHT_MAX;
-        let Some(input) = &mut state.input else { return Poll::Ready(None) };
-        let polled = if full { Poll::Pending } else { Pin::new(input).poll_next(cx) };
-        match polled {
-            Poll::Pending => {
-                state.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            Poll::Ready(None) => {
-                state.input = None;
-                self.shared.sent.notify_one();
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(request)) => {
-                let bytes = bytes(&request);
-                state.bytes_in_flight += bytes;
-                let in_flight = InFlight {
-                    prev: request.prev_log_id,
-                    sent: env::clock::now(),
-                    bytes,
-                    bytes_ahead: state.bytes_in_flight,
-                };
-                state.in_flight.push_back(in_flight);
-                drop(state);
-                self.shared.sent.notify_one();
-                Poll::Ready(Some(to_wire(self.target.clone(), request)))
+        if state.in_flight.len() >= IN_FLIGHT_MAX || state.bytes_in_flight >= BYTES_IN_FLIGHT_MAX {
+            state.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let Some(request) = ready!(state.poll_request(cx)) else {
+            self.shared.sent.notify_one();
+            return Poll::Ready(None);
+        };
+        state.note_sent(&request);
+        drop(state);
+        self.shared.sent.notify_one();
+        Poll::Ready(Some(to_wire(self.target.clone(), request)))
+    }
+}
+
+impl<S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> State<S> {
+    /// The next request to send.
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Option<AppendEntriesRequest<Types>>> {
+        while let Some(input) = &mut self.input {
+            match Pin::new(input).poll_next(cx) {
+                Poll::Ready(Some(request)) if self.may_wait(&request) => self.hold(request),
+                Poll::Ready(Some(request)) => {
+                    // It says all that the one held back says.
+                    self.held = None;
+                    return Poll::Ready(Some(request));
+                }
+                Poll::Ready(None) => self.input = None,
+                Poll::Pending => {
+                    self.waker = Some(cx.waker().clone());
+                    let Some(held) = &mut self.held else { return Poll::Pending };
+                    ready!(held.due.as_mut().poll(cx));
+                    break;
+                }
             }
         }
+        Poll::Ready(self.held.take().map(|held| held.request))
+    }
+
+    /// Whether a request says nothing but what is committed.
+    fn may_wait(&self, request: &AppendEntriesRequest<Types>) -> bool {
+        request.entries.is_empty() && self.sent_up_to == Some(request.prev_log_id)
+    }
+
+    /// Holds a request back; one that is held already says less.
+    fn hold(&mut self, request: AppendEntriesRequest<Types>) {
+        let due = self.held.take().map(|held| held.due);
+        let due = due.unwrap_or_else(|| Box::pin(env::clock::sleep(COMMIT_HELD_MAX)));
+        self.held = Some(Held { request, due });
+    }
+}
+
+impl<S> State<S> {
+    fn note_sent(&mut self, request: &AppendEntriesRequest<Types>) {
+        let bytes = bytes(request);
+        self.bytes_in_flight += bytes;
+        let in_flight = InFlight {
+            prev: request.prev_log_id,
+            sent: env::clock::now(),
+            bytes,
+            bytes_ahead: self.bytes_in_flight,
+        };
+        self.in_flight.push_back(in_flight);
+        self.sent_up_to = Some(request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id));
     }
 }
 
@@ -137,7 +190,7 @@ impl<S> Answers<S> {
     /// Whether there will be no more answers, since no more requests come and all are answered.
     pub(super) fn is_over(&self) -> bool {
         let state = self.0.state.lock();
-        state.input.is_none() && state.in_flight.is_empty()
+        state.input.is_none() && state.held.is_none() && state.in_flight.is_empty()
     }
 
     /// The next answer has come: the request it belongs to.
@@ -167,7 +220,7 @@ impl<S> Drop for Answers<S> {
     fn drop(&mut self) {
         let (input, waker) = {
             let mut state = self.0.state.lock();
-            (state.input.take(), state.waker.take())
+            ((state.input.take(), state.held.take()), state.waker.take())
         };
         drop(input);
         if let Some(waker) = waker {
@@ -192,5 +245,65 @@ fn to_wire(target: v1::RaftTarget, request: AppendEntriesRequest<Types>) -> v1::
         prev_log_id: request.prev_log_id.as_ref().map(log_id_to_wire),
         entries: request.entries.iter().map(entry_to_wire).collect(),
         leader_commit: request.leader_commit.as_ref().map(log_id_to_wire),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::channel::mpsc;
+    use futures::{FutureExt, StreamExt};
+
+    use super::super::types::{Command, Vote, log_id};
+    use super::*;
+    use crate::raft::LogPoint;
+
+    fn at(index: u64) -> LogId {
+        log_id(LogPoint { term: 1, index })
+    }
+
+    /// Entries after `prev`, up to `last`.
+    fn request(prev: u64, last: u64, committed: u64) -> AppendEntriesRequest<Types> {
+        let entry = |index| Entry { log_id: at(index), payload: EntryPayload::Normal(Command("c".into())) };
+        AppendEntriesRequest {
+            vote: Vote::new_committed(1, 1),
+            prev_log_id: Some(at(prev)),
+            entries: (prev + 1..=last).map(entry).collect(),
+            leader_commit: Some(at(committed)),
+        }
+    }
+
+    fn said(request: &v1::RaftAppendRequest) -> (usize, u64) {
+        (request.entries.len(), request.leader_commit.as_ref().unwrap().index)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_only_says_what_is_committed_waits_a_moment_for_what_says_more() {
+        let (input, requested) = mpsc::unbounded();
+        let (mut sent, answers) = requests(requested, v1::RaftTarget::default());
+        let give = |request| input.unbounded_send(request).unwrap();
+        // The first of a stream asks where the receiver stands.
+        give(request(7, 7, 5));
+        assert_eq!(said(&sent.next().now_or_never().unwrap().unwrap()), (0, 5));
+        give(request(7, 8, 5));
+        assert_eq!(said(&sent.next().now_or_never().unwrap().unwrap()), (1, 5));
+        give(request(8, 8, 7));
+        assert!(sent.next().now_or_never().is_none());
+        give(request(8, 8, 8));
+        give(request(8, 10, 8));
+        assert_eq!(said(&sent.next().now_or_never().unwrap().unwrap()), (2, 8), "it says both");
+        let begun = env::clock::now();
+        give(request(10, 10, 9));
+        assert!(sent.next().now_or_never().is_none());
+        tokio::time::advance(COMMIT_HELD_MAX / 2).await;
+        give(request(10, 10, 10));
+        assert_eq!(said(&sent.next().await.unwrap()), (0, 10), "the newest, in the time of the first");
+        assert!(begun.elapsed() < COMMIT_HELD_MAX + Duration::from_millis(2));
+        give(request(10, 10, 10));
+        drop(input);
+        assert_eq!(said(&sent.next().now_or_never().unwrap().unwrap()), (0, 10), "at the end at once");
+        assert!(sent.next().now_or_never().unwrap().is_none());
+        assert!(!answers.is_over());
+        (0..5).for_each(|_| assert!(answers.answered().is_some()));
+        assert!(answers.is_over());
     }
 }

@@ -70,6 +70,30 @@ fn proposals_at_once_share_syncs() {
 }
 
 #[test]
+fn a_commit_takes_one_message_to_each_follower_and_one_back() {
+    simulate(3, || async {
+        let cluster = TestCluster::replicated(3).await;
+        cluster.put("a", "0").await;
+        let group = cluster.leader().await.group();
+        let (commits, before) = (300, cluster.network.counts().messages);
+        for n in 0..commits {
+            group.propose(Bytes::from(format!("key {n}=value"))).await.unwrap();
+        }
+        let messages = cluster.network.counts().messages - before;
+        let followers = 2;
+        // What is left are heartbeats.
+        assert!(messages * 10 <= commits * followers * 22, "{messages} messages for {commits} commits");
+        // The last one is told without another that would say it, too.
+        let index = group.applied_index();
+        for store in cluster.stores.values() {
+            let group = store.group();
+            let applied = env::clock::timeout(Duration::from_millis(100), group.wait_applied(index)).await;
+            applied.expect("in time").unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_commit_writes_its_effect_and_how_far_it_was_applied() {
     simulate(3, || async {
         let cluster = TestCluster::replicated(3).await;
