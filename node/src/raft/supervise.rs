@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use openraft::RaftMetrics;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
+use openraft::metrics::RaftServerMetrics;
 
 use super::group::Group;
 use super::host::RaftHost;
@@ -45,8 +46,9 @@ impl RaftHost {
     /// Waits for the end of a group and does what is to be done then. It keeps neither the store nor the group.
     pub(super) fn supervise(host: Weak<Self>, group: Weak<Group>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            let Some(metrics) = group.upgrade().map(|group| group.metrics()) else { return };
-            let why = ended(metrics).await;
+            let known = |group: Arc<Group>| (group.raft.server_metrics(), group.metrics());
+            let Some((changes, metrics)) = group.upgrade().map(known) else { return };
+            let why = ended(changes, metrics).await;
             if let (Some(host), Some(group)) = (host.upgrade(), group.upgrade()) {
                 host.stopped(&group, why).await;
             }
@@ -111,13 +113,18 @@ impl RaftHost {
     }
 }
 
-/// Completes when a group has ended, with the reason.
-async fn ended(mut metrics: WatchReceiverOf<Types, RaftMetrics<Types>>) -> String {
+/// Completes when a group has ended, with the reason. What changes with every entry wakes nobody here: its end closes what
+/// changes seldom.
+async fn ended(
+    mut changes: WatchReceiverOf<Types, RaftServerMetrics<Types>>,
+    metrics: WatchReceiverOf<Types, RaftMetrics<Types>>,
+) -> String {
     loop {
+        let closed = changes.changed().await.is_err();
         if let Err(fatal) = &metrics.borrow_watched().running_state {
             return fatal.to_string();
         }
-        if metrics.changed().await.is_err() {
+        if closed {
             return "it ended".to_owned();
         }
     }
