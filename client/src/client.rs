@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use env::clock;
 use proto::Network;
+use proto::oracle::Oracle;
 use proto::v1::AllocateIdsRequest;
 
 use crate::heartbeat::Heartbeats;
 use crate::horizon::Horizon;
-use crate::oracle::Oracle;
 use crate::router::Router;
 use crate::sender::Sender;
 use crate::{Error, Result, Timestamp};
@@ -33,7 +33,7 @@ pub struct Client {
     pub(crate) sender: Arc<Sender>,
     pub(crate) heartbeats: Arc<Heartbeats>,
     pub(crate) horizon: Arc<Horizon>,
-    oracle: Arc<Oracle>,
+    oracle: Arc<Oracle<Error>>,
     options: ClientOptions,
 }
 
@@ -73,11 +73,12 @@ impl Client {
 
     async fn fresh_timestamp(&self, timeout: Duration) -> Result<Timestamp> {
         if self.sender.router.root_is_in_process() {
-            return self.sender.timestamps(1, timeout).await;
+            // Everybody makes their own call.
+            return self.sender.timestamps(1, timeout).await.map(Timestamp::from);
         }
         let batched = self.oracle.timestamp(|count| self.sender.timestamps(count, timeout));
         match clock::timeout(timeout, batched).await {
-            Ok(answer) => answer,
+            Ok(answer) => answer.map(Timestamp::from),
             Err(_) => Err(Error::Unavailable { message: "no timestamp in time".to_owned(), source: None }),
         }
     }

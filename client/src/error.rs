@@ -1,6 +1,7 @@
 //! What can go wrong, as the caller has to treat it.
 
 use bytes::Bytes;
+use proto::oracle::Dropped;
 
 /// An error of the client. [`Error::sqlstate`] is its one translation for PostgreSQL's clients.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -103,6 +104,12 @@ pub enum Error {
         /// Its reason.
         message: String,
     },
+}
+
+impl From<Dropped> for Error {
+    fn from(dropped: Dropped) -> Self {
+        Self::Unavailable { message: dropped.to_string(), source: None }
+    }
 }
 
 impl Error {

@@ -1,4 +1,7 @@
 //! Keeps the locks of open transactions alive: a range forgets those of a transaction it has not heard of for 5 s.
+//!
+//! Most transactions are over before anybody need be told that they live. One that asks for locks leaves word of itself
+//! (a [`Holding`], held weakly), and takes nothing back when it ends; once a second whatever is still there is reported.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,45 +14,106 @@ use parking_lot::Mutex;
 use proto::v1::{Heartbeat, operation};
 
 use crate::router::Route;
-use crate::sender::{Call, Kind, Sender};
+use crate::sender::{Call, Sender};
 
-/// How often a transaction is reported.
+/// How often open transactions are reported.
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// With fewer fresh transactions nobody looks which of them are over.
+const FRESH_MIN: usize = 1 << 12;
 
 /// How long a report may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The open transactions that hold locks.
-#[derive(Default)]
-pub(crate) struct Heartbeats {
-    /// By transaction id: one key in each range that it holds locks in.
-    open: Mutex<BTreeMap<Bytes, Vec<Bytes>>>,
-    running: AtomicBool,
+/// The ranges that a transaction has asked for locks, and one key in each. It is kept alive there as long as this is.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    txn_id: Bytes,
+    ranges: Mutex<Vec<(u64, Bytes)>>,
 }
 
-impl Heartbeats {
-    /// The transaction holds, or is about to hold, a lock in the range of `key`. `sender` must be the one that owns
-    /// this.
-    pub(crate) fn add(self: &Arc<Self>, sender: &Arc<Sender>, txn_id: &Bytes, key: &Bytes) {
-        self.open.lock().entry(txn_id.clone()).or_default().push(key.clone());
-        if !self.running.swap(true, Ordering::Relaxed) {
-            drop(task::spawn(run(Arc::downgrade(self), Arc::downgrade(sender))));
+impl Holding {
+    /// Before the range is asked for locks: from now on they may exist.
+    pub(crate) fn expect(&self, range_id: u64, key: &Bytes) {
+        let mut ranges = self.ranges.lock();
+        if !ranges.iter().any(|(known, _)| *known == range_id) {
+            ranges.push((range_id, key.clone()));
         }
     }
 
-    /// The transaction is over.
-    pub(crate) fn remove(&self, txn_id: &Bytes) {
-        self.open.lock().remove(txn_id);
+    /// The range has let go of them.
+    pub(crate) fn forget(&self, range_id: u64) {
+        self.ranges.lock().retain(|(known, _)| *known != range_id);
     }
 
-    /// What to report: by range, a route to it and its transactions.
-    fn due(&self, sender: &Sender) -> BTreeMap<u64, (Arc<Route>, Vec<Bytes>)> {
+    /// A key in each of the ranges.
+    pub(crate) fn keys(&self) -> Vec<Bytes> {
+        self.ranges.lock().iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranges.lock().is_empty()
+    }
+}
+
+/// The open transactions that hold locks.
+#[derive(Default)]
+pub(crate) struct Heartbeats {
+    fresh: Mutex<Fresh>,
+    running: AtomicBool,
+}
+
+/// Transactions that have begun since the last report, many of them over by now.
+#[derive(Default)]
+struct Fresh {
+    holdings: Vec<Weak<Holding>>,
+    /// So many remain once those that were over then are left out.
+    remained: usize,
+}
+
+impl Fresh {
+    fn push(&mut self, holding: Weak<Holding>) {
+        if self.holdings.len() >= FRESH_MIN.max(2 * self.remained) {
+            self.holdings.retain(is_open);
+            self.remained = self.holdings.len();
+        }
+        self.holdings.push(holding);
+    }
+
+    fn take(&mut self) -> Vec<Weak<Holding>> {
+        self.remained = 0;
+        std::mem::take(&mut self.holdings)
+    }
+}
+
+fn is_open(holding: &Weak<Holding>) -> bool {
+    holding.strong_count() > 0
+}
+
+impl Heartbeats {
+    /// What a transaction that is about to ask for its first lock keeps until it is over. `sender` must be the one that
+    /// owns this.
+    pub(crate) fn begin(self: &Arc<Self>, sender: &Arc<Sender>, txn_id: Bytes) -> Arc<Holding> {
+        let holding = Arc::new(Holding { txn_id, ranges: Mutex::default() });
+        self.fresh.lock().push(Arc::downgrade(&holding));
+        if !self.running.load(Ordering::Relaxed) && !self.running.swap(true, Ordering::Relaxed) {
+            drop(task::spawn(run(Arc::downgrade(self), Arc::downgrade(sender))));
+        }
+        holding
+    }
+
+    /// What to report of those that are open still, by range: a route to it and its transactions.
+    fn due(&self, sender: &Sender, open: &mut Vec<Weak<Holding>>) -> BTreeMap<u64, (Arc<Route>, Vec<Bytes>)> {
+        let mut fresh = self.fresh.lock().take();
+        open.append(&mut fresh);
+        open.retain(is_open);
         let mut due: BTreeMap<u64, (Arc<Route>, Vec<Bytes>)> = BTreeMap::new();
-        for (txn_id, keys) in &*self.open.lock() {
-            for route in keys.iter().filter_map(|key| sender.router.route(key)) {
+        for holding in open.iter().filter_map(Weak::upgrade) {
+            for key in holding.keys() {
+                let Some(route) = sender.router.route(&key) else { continue };
                 let (_, ids) = due.entry(route.range_id()).or_insert_with(|| (route.clone(), Vec::new()));
-                if ids.last() != Some(txn_id) {
-                    ids.push(txn_id.clone());
+                if ids.last() != Some(&holding.txn_id) {
+                    ids.push(holding.txn_id.clone());
                 }
             }
         }
@@ -59,20 +123,14 @@ impl Heartbeats {
 
 /// Reports until the client is gone.
 async fn run(heartbeats: Weak<Heartbeats>, sender: Weak<Sender>) {
+    let mut open = Vec::new();
     loop {
         clock::sleep(PERIOD).await;
         let (Some(heartbeats), Some(sender)) = (heartbeats.upgrade(), sender.upgrade()) else { return };
-        let reports = heartbeats.due(&sender).into_values().map(|(route, txn_ids)| {
+        let reports = heartbeats.due(&sender, &mut open).into_values().map(|(route, txn_ids)| {
             let sender = sender.clone();
             async move {
-                let call = Call {
-                    txn_id: Bytes::new(),
-                    start_timestamp: 0,
-                    priority: 0,
-                    catalog_version: 0,
-                    timeout: TIMEOUT,
-                    kind: Kind::Read,
-                };
+                let call = Call::of_nobody(TIMEOUT);
                 let build = || operation::Operation::Heartbeat(Heartbeat { txn_ids: txn_ids.clone() });
                 if let Err(failure) = sender.send(&route, &call, build).await {
                     // The locks may expire; commit checks what they protected.

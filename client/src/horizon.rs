@@ -80,6 +80,11 @@ impl Horizon {
         generation
     }
 
+    /// The newest timestamp that is known to have been handed out; 0 = none is.
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest.load(Ordering::Relaxed)
+    }
+
     /// The timestamp was handed out.
     pub(crate) fn observe(&self, timestamp: u64) {
         self.newest.fetch_max(timestamp, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! The transaction as its coordinator sees it: write buffer, routing, commit.
 //!
-//! A [`Client`] knows the cluster. It gathers requests for timestamps into batches (`oracle`), keeps the range
+//! A [`Client`] knows the cluster. It gathers requests for timestamps into batches ([`proto::oracle`]), keeps the range
 //! directory and a handle on each range's leader (`router`), sends requests to ranges and tries again until the
 //! deadline (`sender`), and keeps open transactions' locks (`heartbeat`) and history (`horizon`) alive. A [`Transaction`] reads at one
 //! timestamp, buffers its writes, locks what it is about to change, remembers what it relied on, and hands all of it
@@ -14,7 +14,6 @@ mod types;
 
 mod router;
 
-mod oracle;
 mod sender;
 mod sizes;
 

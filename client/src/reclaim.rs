@@ -8,7 +8,7 @@ use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Get, Reclaim, Version, operation};
 
 use crate::router::Route;
-use crate::sender::{Call, Failure, Kind};
+use crate::sender::{Call, Failure};
 use crate::{Client, Error, Result, TransactionOptions};
 
 /// So many times in a row may ranges answer one request with new bounds.
@@ -80,24 +80,16 @@ impl Client {
         key: &Bytes,
         build: impl Fn(&Route) -> operation::Operation,
     ) -> Result<(Answer, operation::Operation)> {
-        let call = Call {
-            txn_id: Bytes::new(),
-            start_timestamp: 0,
-            priority: 0,
-            catalog_version: 0,
-            timeout: self.options().timeout,
-            kind: Kind::Read,
-        };
+        let call = Call::of_nobody(self.options().timeout);
         for _ in 0..REROUTES_MAX {
             let route = self.sender.route(key, call.timeout).await?;
             match self.sender.send(&route, &call, || build(&route)).await {
                 Ok(answer) => return Ok((answer, build(&route))),
                 Err(Failure::Rerouted) => {}
-                Err(Failure::Error(error)) => return Err(error),
-                Err(Failure::Conflict { key, .. }) => return Err(Error::Serialization { key }),
+                Err(failure) => return Err(failure.into_error()),
             }
         }
-        Err(Error::Unavailable { message: "the ranges keep moving".to_owned(), source: None })
+        Err(Failure::Rerouted.into_error())
     }
 }
 

@@ -5,7 +5,7 @@ use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Measure, operation};
 
 use crate::router::Route;
-use crate::sender::{Call, Failure, Kind};
+use crate::sender::{Call, Failure};
 use crate::{Client, Error, Result};
 
 /// So many times in a row may ranges answer one request with new bounds.
@@ -17,14 +17,7 @@ type Part = (usize, Span);
 impl Client {
     /// About how many bytes each span takes at the leaders of its ranges, history included.
     pub async fn sizes(&self, spans: &[Span]) -> Result<Vec<u64>> {
-        let call = Call {
-            txn_id: bytes::Bytes::new(),
-            start_timestamp: 0,
-            priority: 0,
-            catalog_version: 0,
-            timeout: self.options().timeout,
-            kind: Kind::Read,
-        };
+        let call = Call::of_nobody(self.options().timeout);
         let mut sizes = vec![0; spans.len()];
         let spans = spans.iter().cloned().enumerate();
         let mut left: Vec<Part> = spans.filter(|(_, span)| !span.is_empty()).collect();
@@ -53,14 +46,7 @@ impl Client {
                     return Err(Error::Invalid { message });
                 }
                 Err(Failure::Rerouted) if reroutes < REROUTES_MAX => reroutes += 1,
-                Err(Failure::Rerouted) => {
-                    return Err(Error::Unavailable {
-                        message: "the ranges keep moving".to_owned(),
-                        source: None,
-                    });
-                }
-                Err(Failure::Error(error)) => return Err(error),
-                Err(Failure::Conflict { key, .. }) => return Err(Error::Serialization { key }),
+                Err(failure) => return Err(failure.into_error()),
             }
         }
         Ok(sizes)

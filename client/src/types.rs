@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use keys::Span;
+use proto::v1::TimestampResponse;
 pub use proto::v1::{Strength, WaitPolicy};
 
 /// A timestamp of the cluster's oracle: 46 bits of milliseconds since the Unix epoch, then 18 bits logical.
@@ -16,6 +17,12 @@ pub struct Timestamp {
     pub timestamp: u64,
     /// The catalog version in force at it; 0 = not known to the oracle.
     pub catalog_version: u64,
+}
+
+impl From<TimestampResponse> for Timestamp {
+    fn from(answer: TimestampResponse) -> Self {
+        Self { timestamp: answer.first, catalog_version: answer.catalog_version }
+    }
 }
 
 /// How far a transaction is kept apart from the others.

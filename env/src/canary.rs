@@ -23,6 +23,14 @@ pub enum Canary {
     ForgetReadsOnRollbackTo,
     /// A replica goes on without what it cannot read.
     SkipUnreadable,
+    /// A leader that is to take a timestamp takes the newest that it knows, without asking the oracle.
+    OracleUnasked,
+    /// What a leader reads at a timestamp that it has asked for does not get into its read memory.
+    AskedUnremembered,
+    /// A leader that has waited for the oracle does not prove afterwards that it is still the leader.
+    AskedUnproven,
+    /// The value of a locked key is what every read sees, even one at an earlier timestamp.
+    HeldFromTheFuture,
 }
 
 impl Canary {
@@ -36,6 +44,10 @@ impl Canary {
         Canary::JointForEver,
         Canary::ForgetReadsOnRollbackTo,
         Canary::SkipUnreadable,
+        Canary::OracleUnasked,
+        Canary::AskedUnremembered,
+        Canary::AskedUnproven,
+        Canary::HeldFromTheFuture,
     ];
 
     /// Its name, as `NUNATAK_CANARY` has it.
@@ -49,6 +61,10 @@ impl Canary {
             Canary::JointForEver => "joint-for-ever",
             Canary::ForgetReadsOnRollbackTo => "forget-reads-on-rollback-to",
             Canary::SkipUnreadable => "skip-unreadable",
+            Canary::OracleUnasked => "oracle-unasked",
+            Canary::AskedUnremembered => "asked-unremembered",
+            Canary::AskedUnproven => "asked-unproven",
+            Canary::HeldFromTheFuture => "held-from-the-future",
         }
     }
 

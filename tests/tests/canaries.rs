@@ -19,6 +19,10 @@ fn shows_in(canary: Canary) -> Option<&'static str> {
         Canary::SkipUnreadable => Some("disks"),
         Canary::JointForEver => Some("moves"),
         Canary::SkipSafePoint => Some("history"),
+        Canary::OracleUnasked => None,
+        Canary::AskedUnremembered => None,
+        Canary::AskedUnproven => Some("oracle"),
+        Canary::HeldFromTheFuture => None,
     }
 }
 

@@ -24,7 +24,9 @@ impl NodeService for Echo {
             _ => Vec::new(),
         });
         let versions = keys.map(|key| Version { value: Some(key), timestamp: 1 }).collect();
-        let result = OperationResult { result: Some(operation_result::Result::Get(GetResult { versions })) };
+        let result = OperationResult {
+            result: Some(operation_result::Result::Get(GetResult { versions, read_at: 0 })),
+        };
         Ok(BatchResponse { results: vec![result], error: None })
     }
 }

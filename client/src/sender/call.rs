@@ -45,6 +45,20 @@ pub(crate) struct Call {
     pub(crate) kind: Kind,
 }
 
+impl Call {
+    /// Of a request that no transaction makes.
+    pub(crate) fn of_nobody(timeout: Duration) -> Self {
+        Self {
+            txn_id: Bytes::new(),
+            start_timestamp: 0,
+            priority: 0,
+            catalog_version: 0,
+            timeout,
+            kind: Kind::Read,
+        }
+    }
+}
+
 /// Why a request was not carried out.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -57,8 +71,23 @@ pub(crate) enum Failure {
         /// failed keeps it from it.
         ambiguous: bool,
     },
+    /// The leader could not take a timestamp for a request that carries none.
+    NoTimestamp,
     /// Anything else.
     Error(Error),
+}
+
+impl Failure {
+    /// What it comes to for who can do nothing about it.
+    pub(crate) fn into_error(self) -> Error {
+        let unavailable = |message: &str| Error::Unavailable { message: message.to_owned(), source: None };
+        match self {
+            Self::Rerouted => unavailable("the ranges keep moving"),
+            Self::Conflict { key, .. } => Error::Serialization { key },
+            Self::NoTimestamp => unavailable("the range's leader gets no timestamp"),
+            Self::Error(error) => error,
+        }
+    }
 }
 
 impl From<Error> for Failure {

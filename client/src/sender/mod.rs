@@ -204,6 +204,7 @@ impl Sender {
             Some(Refused::Conflict(conflict)) => {
                 return Err(Failure::Conflict { key: conflict.key, ambiguous: attempts.ambiguous });
             }
+            Some(Refused::NoTimestamp(_)) => return Err(Failure::NoTimestamp),
             Some(Refused::StaleCatalog(stale)) => Error::StaleCatalog { current: stale.current },
             Some(Refused::LockNotAvailable(lock)) => Error::LockNotAvailable { key: lock.key },
             Some(Refused::Deadlock(deadlock)) => Error::Deadlock { cycle: deadlock.cycle },

@@ -13,14 +13,14 @@ use bytes::Bytes;
 use env::clock;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use proto::v1::TimestampRequest;
+use proto::v1::{TimestampRequest, TimestampResponse};
 use proto::{Code, NodeService, Status};
 
 use super::Sender;
 use super::attempts::Attempts;
 use super::call::definite;
+use crate::Result;
 use crate::router::{Peer, RootLead};
-use crate::{Result, Timestamp};
 
 /// How long the node that is taken for the leader is waited for before the others are asked as well.
 const HEDGE: Duration = Duration::from_millis(500);
@@ -33,13 +33,11 @@ const FORWARD_PATIENCE: Duration = Duration::from_millis(600);
 
 impl Sender {
     /// `count` consecutive timestamps.
-    pub(crate) async fn timestamps(&self, count: u32, timeout: Duration) -> Result<Timestamp> {
-        let answer = self
-            .ask_root(timeout, |node, cluster_id, forward| async move {
-                node.timestamp(TimestampRequest { cluster_id, count, forward }).await
-            })
-            .await?;
-        Ok(Timestamp { timestamp: answer.first, catalog_version: answer.catalog_version })
+    pub(crate) async fn timestamps(&self, count: u32, timeout: Duration) -> Result<TimestampResponse> {
+        self.ask_root(timeout, |node, cluster_id, forward| async move {
+            node.timestamp(TimestampRequest { cluster_id, count, forward }).await
+        })
+        .await
     }
 
     /// Asks the root's leader, wherever it is, until it answers. `ask` is given a node, the cluster, and whether a node

@@ -173,7 +173,7 @@ fn a_range_may_answer_for_the_first_of_many_keys_only() {
     with_cluster(async |cluster: Cluster| {
         let answers = |values: &[&'static str]| {
             let versions = values.iter().map(|value| version(value, 5)).collect();
-            Answer::Get(GetResult { versions })
+            Answer::Get(GetResult { versions, ..GetResult::default() })
         };
         cluster.answer(answers(&["1", "2"])).answer(answers(&["3"]));
         let mut transaction = cluster.client.begin(TransactionOptions::default());

@@ -1,5 +1,6 @@
 //! The client's own logic against nodes that answer by a script. What real nodes answer is the end-to-end tests' part.
 
+mod allocations;
 mod failover;
 mod routing;
 mod scripted;

@@ -37,6 +37,8 @@ struct Script {
     /// Empty batches.
     probes: AtomicU64,
     timestamps: Mutex<u64>,
+    /// Requests for timestamps by the client itself.
+    timestamps_asked: AtomicU64,
     ranges: Mutex<Vec<RangeDescriptor>>,
 }
 
@@ -159,6 +161,11 @@ impl Cluster {
         self.script.probes.load(Ordering::Relaxed)
     }
 
+    /// How often the client itself has asked for timestamps.
+    pub(super) fn timestamps_asked(&self) -> u64 {
+        self.script.timestamps_asked.load(Ordering::Relaxed)
+    }
+
     /// Later on, in the background.
     pub(super) fn later(&self, delay: Duration, act: impl FnOnce(&Self) + Send + 'static) {
         let cluster = Self { client: self.client.clone(), script: self.script.clone() };
@@ -192,12 +199,12 @@ pub(super) fn version(value: &'static str, timestamp: u64) -> Version {
 }
 
 pub(super) fn got(value: &'static str, timestamp: u64) -> Answer {
-    Answer::Get(GetResult { versions: vec![version(value, timestamp)] })
+    Answer::Get(GetResult { versions: vec![version(value, timestamp)], read_at: 0 })
 }
 
 pub(super) fn locked(value: &'static str, timestamp: u64, locked_at: u64) -> Answer {
     let keys = vec![LockedKey { newest: Some(version(value, timestamp)), skipped: false }];
-    Answer::Lock(LockResult { keys, locked_at, waited: false })
+    Answer::Lock(LockResult { keys, locked_at, ..LockResult::default() })
 }
 
 pub(super) fn committed(commit_timestamp: u64) -> Answer {
@@ -220,6 +227,25 @@ impl Node {
         self.script.leader.load(Ordering::Relaxed)
     }
 
+    fn next_timestamp(&self, count: u32) -> u64 {
+        let mut last = self.script.timestamps.lock();
+        let first = *last + 1;
+        *last += u64::from(count);
+        first
+    }
+
+    /// Where a request has no timestamp, the answer has one.
+    fn ask_oracle(&self, header: &Header, ask: &Ask, response: &mut BatchResponse) {
+        let result = response.results.first_mut().and_then(|result| result.result.as_mut());
+        let read_at = match (ask, result) {
+            (Ask::Get(Get { at: 0, .. }), Some(Answer::Get(got))) => &mut got.read_at,
+            (Ask::Scan(Scan { at: 0, .. }), Some(Answer::Scan(scanned))) => &mut scanned.read_at,
+            (Ask::Lock(_), Some(Answer::Lock(locked))) if header.start_timestamp == 0 => &mut locked.read_at,
+            _ => return,
+        };
+        *read_at = self.next_timestamp(1);
+    }
+
     /// Whether it serves the ranges; where it is to pass things on, whether it reaches who does.
     fn probed(&self, forward: bool) -> BatchResponse {
         self.script.probes.fetch_add(1, Ordering::Relaxed);
@@ -234,13 +260,15 @@ impl Node {
 impl NodeService for Node {
     async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
         self.lives().await;
+        let uncounted = super::allocations::pause();
         let header = request.header.unwrap();
         let Some(operation) = request.operations.into_iter().next() else {
             return Ok(self.probed(header.forward));
         };
         let ask = operation.operation.unwrap();
-        self.script.asked.lock().push(Asked { node: self.id, header, ask: ask.clone() });
-        let quiet = match ask {
+        let asked = Asked { node: self.id, header: header.clone(), ask: ask.clone() };
+        self.script.asked.lock().push(asked);
+        let quiet = match &ask {
             Ask::Heartbeat(_) => Some(Answer::Heartbeat(HeartbeatResult::default())),
             Ask::Release(_) => Some(Answer::Release(ReleaseResult {})),
             _ => None,
@@ -250,9 +278,16 @@ impl NodeService for Node {
             return Ok(BatchResponse { results, error: None });
         }
         let answer = self.script.answers.lock().pop_front();
-        let (delay, answer) =
+        let (delay, mut answer) =
             answer.unwrap_or_else(|| (Duration::ZERO, Err(Status::unavailable("the script has ended"))));
-        env::clock::sleep(delay).await;
+        // Others go on while this sleeps.
+        drop(uncounted);
+        if !delay.is_zero() {
+            env::clock::sleep(delay).await;
+        }
+        if let Ok(response) = &mut answer {
+            self.ask_oracle(&header, &ask, response);
+        }
         answer
     }
 
@@ -261,10 +296,8 @@ impl NodeService for Node {
         if !self.serves(request.forward) {
             return Err(Status::failed_precondition(format!("n{}:1", self.leader())));
         }
-        let mut last = self.script.timestamps.lock();
-        let first = *last + 1;
-        *last += u64::from(request.count);
-        Ok(TimestampResponse { first, catalog_version: 1 })
+        self.script.timestamps_asked.fetch_add(1, Ordering::Relaxed);
+        Ok(TimestampResponse { first: self.next_timestamp(request.count), catalog_version: 1 })
     }
 
     async fn directory(&self, _: DirectoryRequest) -> Result<DirectoryResponse, Status> {

@@ -7,7 +7,8 @@ use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Ask;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{
-    Check, Conflict, KeyValue, LockResult, LockedKey, ScanResult, Span, StaleRange, ValidateResult,
+    Check, Conflict, KeyValue, LockResult, LockedKey, NoTimestamp, ScanResult, Span, StaleRange,
+    ValidateResult,
 };
 
 use super::scripted::{Asked, Cluster, committed, got, key, locked, range, with_cluster};
@@ -105,9 +106,130 @@ fn read_committed_locks_the_newest_version_and_commits_above_it() {
         transaction.commit().await.unwrap();
         let asked = cluster.asked();
         let starts: Vec<u64> = asked.iter().map(|asked| asked.header.start_timestamp).collect();
-        assert_eq!(starts, [101, 102, 103]);
+        // Each statement's timestamp came with its first answer; a commit says at what its transaction began.
+        assert_eq!((starts, cluster.timestamps_asked()), (vec![0, 0, 103], 1));
         let Ask::Commit(commit) = &asked[2].ask else { panic!("{asked:?}") };
         assert_eq!(commit.checks, [point("da", 160)]);
+    });
+}
+
+#[test]
+fn the_first_request_brings_the_timestamp_along() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(got("1", 50)).answer(got("2", 50)).answer(committed(200));
+        let mut transaction = cluster.client.begin(at(Isolation::Serializable));
+        transaction.get(key("da")).await.unwrap();
+        transaction.get(key("db")).await.unwrap();
+        transaction.put(key("db"), key("3"));
+        transaction.commit().await.unwrap();
+        let asked = cluster.asked();
+        let ats = asked.iter().map(|asked| match &asked.ask {
+            Ask::Get(get) => get.at,
+            _ => asked.header.start_timestamp,
+        });
+        assert_eq!((ats.collect::<Vec<_>>(), cluster.timestamps_asked()), (vec![0, 101, 101], 0));
+    });
+}
+
+#[test]
+fn a_first_request_whose_answer_is_lost_is_asked_again_without_a_timestamp() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.lose().answer(locked("1", 50, 101)).answer(committed(200));
+        let mut transaction = cluster.client.begin(at(Isolation::Serializable));
+        transaction.lock(vec![key("da")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        transaction.put(key("da"), key("2"));
+        transaction.commit().await.unwrap();
+        let starts: Vec<u64> = cluster.asked().iter().map(|asked| asked.header.start_timestamp).collect();
+        assert_eq!((starts, cluster.timestamps_asked()), (vec![0, 0, 101], 0));
+    });
+}
+
+#[test]
+fn where_the_leader_gets_no_timestamp_the_client_asks_for_one() {
+    with_cluster(async |cluster: Cluster| {
+        let no_timestamp = || Kind::NoTimestamp(NoTimestamp {});
+        cluster.refuse(no_timestamp()).answer(got("1", 50)).answer(got("2", 50));
+        let mut transaction = cluster.client.begin(at(Isolation::Serializable));
+        assert_eq!(transaction.get(key("da")).await.unwrap(), Some(key("1")));
+        assert_eq!(transaction.read_timestamp().await.unwrap(), 101);
+        let mut transaction = cluster.client.begin(at(Isolation::ReadCommitted));
+        cluster.refuse(no_timestamp()).answer(locked("2", 50, 60));
+        transaction.get(key("db")).await.unwrap();
+        transaction.begin_statement();
+        transaction.lock(vec![key("db")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        let starts: Vec<u64> = cluster.asked().iter().map(|asked| asked.header.start_timestamp).collect();
+        assert_eq!((starts, cluster.timestamps_asked()), (vec![0, 101, 0, 0, 103], 2));
+    });
+}
+
+#[test]
+fn requests_to_several_ranges_carry_one_timestamp() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.set_ranges(vec![range(1, 1, "r", "s"), range(2, 1, "d", "dm"), range(3, 1, "dm", "e")]);
+        cluster.answer(got("1", 50)).answer(got("2", 50));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        transaction.get_many(vec![key("da"), key("dz")]).await.unwrap();
+        let asked = cluster.asked();
+        let ats = asked.iter().map(|asked| match &asked.ask {
+            Ask::Get(get) => get.at,
+            ask => panic!("{ask:?}"),
+        });
+        assert_eq!((ats.collect::<Vec<_>>(), cluster.timestamps_asked()), (vec![101, 101], 1));
+    });
+}
+
+#[test]
+fn what_is_locked_is_read_without_asking() {
+    for isolation in [Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable] {
+        with_cluster(async |cluster: Cluster| {
+            cluster.answer(locked("1", 60, 101));
+            let mut transaction = cluster.client.begin(at(isolation));
+            transaction.lock(vec![key("da")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+            for _ in 0..2 {
+                transaction.begin_statement();
+                assert_eq!(transaction.get(key("da")).await.unwrap(), Some(key("1")));
+                assert_eq!(transaction.get_many(vec![key("da")]).await.unwrap(), [Some(key("1"))]);
+            }
+            assert_eq!((cluster.asked().len(), cluster.timestamps_asked()), (1, 0));
+        });
+    }
+}
+
+#[test]
+fn a_statement_does_not_read_a_locked_value_that_is_newer_than_itself() {
+    with_cluster(async |cluster: Cluster| {
+        cluster
+            .answer(got("1", 50))
+            .answer(locked("new", 150, 160))
+            .answer(got("old", 60))
+            .answer(got("old", 60));
+        let mut transaction = cluster.client.begin(at(Isolation::ReadCommitted));
+        transaction.begin_statement();
+        transaction.get(key("da")).await.unwrap();
+        let rows = transaction.lock(vec![key("db")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        assert_eq!((rows[0].changed, rows[0].value.clone()), (true, Some(key("new"))));
+        // Beside what else this statement has read, that is from the future.
+        assert_eq!(transaction.get(key("db")).await.unwrap(), Some(key("old")));
+        assert_eq!(transaction.get_many(vec![key("db")]).await.unwrap(), [Some(key("old"))]);
+        // The next one sees it, whatever its timestamp will be.
+        transaction.begin_statement();
+        assert_eq!(transaction.get(key("db")).await.unwrap(), Some(key("new")));
+        assert_eq!(cluster.asked().len(), 4);
+    });
+}
+
+#[test]
+fn values_of_locks_that_are_given_back_are_read_again() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(locked("1", 60, 101)).answer(got("1", 60));
+        let mut transaction = cluster.client.begin(at(Isolation::Serializable));
+        let savepoint = transaction.savepoint();
+        transaction.lock(vec![key("da")], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        let held = transaction.memory_bytes();
+        transaction.rollback_to(&savepoint).await.unwrap();
+        assert!(held > 0 && transaction.memory_bytes() == 0);
+        assert_eq!(transaction.get(key("da")).await.unwrap(), Some(key("1")));
+        assert_eq!(cluster.asked().len(), 2);
     });
 }
 
@@ -218,7 +340,7 @@ fn locks_in_several_ranges_are_checked_in_each_and_follow_new_bounds() {
 fn where_every_lock_was_passed_over_there_is_nothing_to_check() {
     with_cluster(async |cluster: Cluster| {
         let keys = vec![LockedKey { newest: None, skipped: true }];
-        cluster.answer(Answer::Lock(LockResult { keys, locked_at: 90, waited: false }));
+        cluster.answer(Answer::Lock(LockResult { keys, locked_at: 90, ..LockResult::default() }));
         let mut transaction = cluster.client.begin(TransactionOptions::default());
         transaction.lock(vec![key("da")], Strength::Exclusive, WaitPolicy::SkipLocked).await.unwrap();
         cluster.asked_raw();
@@ -233,8 +355,12 @@ fn pages_of_a_scan_show_own_writes_and_say_what_is_left() {
         let row = |k| KeyValue { key: key(k), value: key("old"), timestamp: 1 };
         let left = Span { start: key("dc"), end: key("dz") };
         cluster
-            .answer(Answer::Scan(ScanResult { rows: vec![row("da"), row("dbb")], resume: Some(left) }))
-            .answer(Answer::Scan(ScanResult { rows: vec![row("dd")], resume: None }));
+            .answer(Answer::Scan(ScanResult {
+                rows: vec![row("da"), row("dbb")],
+                resume: Some(left),
+                read_at: 0,
+            }))
+            .answer(Answer::Scan(ScanResult { rows: vec![row("dd")], ..ScanResult::default() }));
         let mut transaction = cluster.client.begin(TransactionOptions::default());
         transaction.delete(key("da"));
         transaction.put(key("dbc"), key("new"));

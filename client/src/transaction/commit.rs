@@ -33,9 +33,6 @@ impl Transaction {
         }
         let committed =
             if self.buffer.is_empty() { self.commit_locks().await } else { self.commit_writes().await };
-        if committed.is_ok() {
-            self.client.heartbeats.remove(&self.id);
-        }
         self.end_and_release().await;
         committed
     }
@@ -74,19 +71,20 @@ impl Transaction {
             for ((route, places), answer) in requests.into_iter().zip(answers) {
                 match answer {
                     Ok(Answer::Commit(_)) => {
-                        self.locked.remove(&route.range_id());
+                        if let Some(holding) = &self.holding {
+                            holding.forget(route.range_id());
+                        }
                     }
                     Ok(_) => return Err(mismatch()),
                     Err(Failure::Rerouted) => unchecked.extend(places),
-                    Err(Failure::Conflict { key, .. }) => return Err(Error::Serialization { key }),
-                    Err(Failure::Error(error)) => return Err(error),
+                    Err(failure) => return Err(failure.into_error()),
                 }
             }
             if unchecked.is_empty() {
                 return Ok(self.timestamp);
             }
         }
-        Err(Error::Unavailable { message: "the ranges keep moving".to_owned(), source: None })
+        Err(Failure::Rerouted.into_error())
     }
 
     /// That the key is as it was when it was locked.
@@ -104,15 +102,14 @@ impl Transaction {
         // READ COMMITTED may have locked versions that are newer than its own timestamp; none of the others has.
         let newest = self.held.values().map(|held| held.newest).max().unwrap_or(0);
         let reads_since = self.timestamp;
-        let mut checks = self.checks(reads_since);
         if self.timestamp == 0 || newest > self.timestamp {
             self.take_timestamp().await?;
         }
         for _ in 0..REROUTES_MAX {
-            let route = self.one_range(&checks).await?;
+            let route = self.one_range().await?;
             let build = || {
                 operation::Operation::Commit(Commit {
-                    checks: checks.clone(),
+                    checks: self.checks(reads_since),
                     writes: self.buffer.to_writes(),
                     frees_space: self.frees_space,
                 })
@@ -121,13 +118,13 @@ impl Transaction {
             match self.client.sender.send(&route, &call, build).await {
                 Ok(Answer::Commit(committed)) => {
                     // The range has let go of the locks together with the commit.
-                    self.locked.clear();
+                    self.holding = None;
                     return Ok(committed.commit_timestamp);
                 }
                 Ok(_) => return Err(mismatch()),
                 Err(Failure::Rerouted) => {}
                 Err(Failure::Conflict { key, ambiguous }) => {
-                    if checks.iter().any(|check| covers(check, &key)) {
+                    if self.checks(reads_since).iter().any(|check| covers(check, &key)) {
                         return Err(Error::Serialization { key });
                     }
                     // Written without a look at it, and committed by another at or above what would be our timestamp.
@@ -137,12 +134,11 @@ impl Transaction {
                         });
                     }
                     self.take_timestamp().await?;
-                    checks = self.checks(reads_since);
                 }
-                Err(Failure::Error(error)) => return Err(error),
+                Err(failure) => return Err(failure.into_error()),
             }
         }
-        Err(Error::Unavailable { message: "the ranges keep moving".to_owned(), source: None })
+        Err(Failure::Rerouted.into_error())
     }
 
     /// Whether what is buffered may still be committed.
@@ -169,11 +165,14 @@ impl Transaction {
     }
 
     /// The range that holds all writes and checks.
-    async fn one_range(&self, checks: &[Check]) -> Result<Arc<Route>> {
+    async fn one_range(&self) -> Result<Arc<Route>> {
         let Some((least, greatest)) = self.buffer.ends() else { return Err(mismatch()) };
         let route = self.client.sender.route(least, self.options.timeout).await?;
-        let within = |check: &Check| route.holds(&check.start) && route.holds_span(&check.start, &check.end);
-        if route.holds(greatest) && checks.iter().all(within) {
+        let relies_on_reads = self.options.isolation == Isolation::Serializable;
+        if route.holds(greatest)
+            && self.held.keys().all(|key| route.holds(key))
+            && (!relies_on_reads || self.reads.is_within(&route))
+        {
             return Ok(route);
         }
         Err(Error::Unsupported { message: "a transaction that touches several ranges".to_owned() })

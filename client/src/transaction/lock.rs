@@ -1,14 +1,15 @@
 //! Locks, and moving the transaction past what they have found.
 
-use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use env::clock;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{Lock, LockResult, Validate, operation};
+use proto::v1::{Lock, LockResult, LockedKey, Validate, operation};
 
 use super::read::mismatch;
 use super::{REROUTES_MAX, Transaction};
+use crate::router::Route;
 use crate::sender::{Call, Failure, Kind};
 use crate::{Error, Isolation, Locked, Result, Strength, WaitPolicy};
 
@@ -56,17 +57,17 @@ impl Transaction {
         strength: Strength,
         wait: WaitPolicy,
     ) -> Result<Vec<Locked>> {
-        self.open()?;
-        if self.options.read_only {
-            return Err(Error::ReadOnly);
+        if keys.len() == 1
+            && let Some(key) = keys.first()
+        {
+            return Ok(vec![self.lock_key(key, strength, wait).await?]);
         }
-        self.pristine = false;
-        let read_at = self.read_timestamp().await?;
+        self.may_lock()?;
+        let mut at = self.timestamp_or_ask();
         let mut skipped = vec![false; keys.len()];
         let mut missing: Vec<usize> = Vec::new();
         for (place, key) in keys.iter().enumerate() {
-            let suffices = |held: &Held| held.strength == Strength::Exclusive || strength == Strength::Shared;
-            if !self.held.get(key).is_some_and(suffices) {
+            if !self.holds(key, strength) {
                 missing.push(place);
             }
         }
@@ -75,48 +76,36 @@ impl Transaction {
         while !missing.is_empty() {
             let mut left = Vec::new();
             let mut rerouted = false;
-            for (route, places) in self.by_range(&keys, &missing).await? {
+            let ranges = self.by_range(&keys, &missing).await?;
+            if at == 0 && ranges.len() > 1 {
+                at = self.take_timestamp().await?;
+            }
+            for (route, places) in ranges {
                 let wanted: Vec<Bytes> =
                     places.iter().filter_map(|place| keys.get(*place)).cloned().collect();
-                if let Some(key) = wanted.first() {
-                    self.expect_locks(route.range_id(), key);
-                }
-                if self.asked.is_watching() {
-                    for key in wanted.iter().filter(|key| !self.held.contains_key(*key)) {
-                        self.asked.add(key.clone());
-                    }
-                }
-                let until = self.options.lock_timeout.map(|limit| clock::now() + limit);
-                let build = || {
-                    let wait_ms = |until: clock::Instant| {
-                        (until.saturating_duration_since(clock::now()).as_millis() as u64).max(1)
-                    };
-                    operation::Operation::Lock(Lock {
-                        keys: wanted.clone(),
-                        strength: strength.into(),
-                        wait: wait.into(),
-                        wait_ms_max: until.map_or(0, wait_ms),
-                    })
-                };
-                let call = Call { kind: Kind::Wait, ..self.call() };
-                match self.client.sender.send(&route, &call, build).await {
-                    Ok(Answer::Lock(answer)) if (1..=wanted.len()).contains(&answer.keys.len()) => {
+                match self.ask_locks(&route, &wanted, strength, wait, at).await {
+                    Ok(answer) => {
+                        at = self.took(at, answer.read_at)?;
                         // The range may have answered for the first of them only.
-                        let (answered, rest) = places.split_at(answer.keys.len());
+                        let (answered, rest) = places.split_at(answer.keys.len().min(places.len()));
                         left.extend_from_slice(rest);
-                        let taken = self.take(wanted, answer, strength)?;
-                        for (place, (passed_over, value)) in answered.iter().zip(taken) {
+                        let taken = wanted.into_iter().zip(answer.keys);
+                        for (place, (key, locked)) in answered.iter().zip(taken) {
+                            let taken = self.take(key, locked, answer.locked_at, strength)?;
                             if let (Some(skipped), Some(known)) =
                                 (skipped.get_mut(*place), values.get_mut(*place))
                             {
-                                *skipped = passed_over;
-                                *known = Some(value);
+                                *skipped = taken.is_none();
+                                *known = Some(taken.flatten());
                             }
                         }
                     }
-                    Ok(_) => return Err(mismatch()),
                     Err(Failure::Rerouted) => {
                         rerouted = true;
+                        left.extend(places);
+                    }
+                    Err(Failure::NoTimestamp) => {
+                        at = self.take_timestamp().await?;
                         left.extend(places);
                     }
                     Err(failure) => return Err(self.fail(failure)),
@@ -128,84 +117,164 @@ impl Transaction {
             }
             missing = left;
         }
-        self.locked(&keys, &skipped, values, read_at).await
+        let newest = keys.iter().filter_map(|key| self.held.get(key)).map(|held| held.newest).max();
+        self.move_past(newest).await?;
+        let mut locked = Vec::with_capacity(keys.len());
+        for ((key, skipped), known) in keys.iter().zip(skipped).zip(values) {
+            locked.push(self.locked(key, skipped, known, at).await?);
+        }
+        Ok(locked)
+    }
+
+    /// As [`Transaction::lock`], one key.
+    pub async fn lock_key(&mut self, key: &Bytes, strength: Strength, wait: WaitPolicy) -> Result<Locked> {
+        self.may_lock()?;
+        let mut at = self.timestamp_or_ask();
+        if self.holds(key, strength) {
+            return self.locked(key, false, None, at).await;
+        }
+        for _ in 0..REROUTES_MAX {
+            let route = self.client.sender.route(key, self.options.timeout).await?;
+            match self.ask_locks(&route, std::slice::from_ref(key), strength, wait, at).await {
+                Ok(answer) => {
+                    at = self.took(at, answer.read_at)?;
+                    let Some(locked) = answer.keys.into_iter().next() else { return Err(mismatch()) };
+                    let taken = self.take(key.clone(), locked, answer.locked_at, strength)?;
+                    let newest = self.held.get(key).map(|held| held.newest);
+                    self.move_past(newest).await?;
+                    return self.locked(key, taken.is_none(), Some(taken.flatten()), at).await;
+                }
+                Err(Failure::Rerouted) => {}
+                Err(Failure::NoTimestamp) => at = self.take_timestamp().await?,
+                Err(failure) => return Err(self.fail(failure)),
+            }
+        }
+        Err(self.fail(Failure::Rerouted))
+    }
+
+    fn may_lock(&mut self) -> Result<()> {
+        self.open()?;
+        if self.options.read_only {
+            return Err(Error::ReadOnly);
+        }
+        self.pristine = false;
+        Ok(())
+    }
+
+    /// Whether the key is locked at least so.
+    fn holds(&self, key: &Bytes, strength: Strength) -> bool {
+        let suffices = |held: &Held| held.strength == Strength::Exclusive || strength == Strength::Shared;
+        self.held.get(key).is_some_and(suffices)
+    }
+
+    /// Asks a range for locks on keys of it, of which it answers for one at least.
+    async fn ask_locks(
+        &mut self,
+        route: &Arc<Route>,
+        wanted: &[Bytes],
+        strength: Strength,
+        wait: WaitPolicy,
+        at: u64,
+    ) -> Result<LockResult, Failure> {
+        if let Some(key) = wanted.first() {
+            self.expect_locks(route.range_id(), key);
+        }
+        if self.asked.is_watching() {
+            for key in wanted.iter().filter(|key| !self.held.contains_key(*key)) {
+                self.asked.add(key.clone());
+            }
+        }
+        let until = self.options.lock_timeout.map(|limit| clock::now() + limit);
+        let build = || {
+            let wait_ms = |until: clock::Instant| {
+                (until.saturating_duration_since(clock::now()).as_millis() as u64).max(1)
+            };
+            operation::Operation::Lock(Lock {
+                keys: wanted.to_vec(),
+                strength: strength.into(),
+                wait: wait.into(),
+                wait_ms_max: until.map_or(0, wait_ms),
+            })
+        };
+        let call = Call { kind: Kind::Wait, start_timestamp: at, ..self.call() };
+        match self.client.sender.send(route, &call, build).await? {
+            Answer::Lock(answer) if (1..=wanted.len()).contains(&answer.keys.len()) => Ok(answer),
+            _ => Err(mismatch().into()),
+        }
     }
 
     /// Before the range is asked for locks: from now on they may exist.
     fn expect_locks(&mut self, range_id: u64, key: &Bytes) {
         let id = self.id();
-        if let Entry::Vacant(entry) = self.locked.entry(range_id) {
-            entry.insert(key.clone());
-            self.client.heartbeats.add(&self.client.sender, &id, key);
-        }
+        let Self { client, holding, .. } = self;
+        let holding = holding.get_or_insert_with(|| client.heartbeats.begin(&client.sender, id));
+        holding.expect(range_id, key);
     }
 
-    /// Takes a range's answer in; which of the keys were skipped, and the others' values.
+    /// Takes a range's answer in: the value of the key, or `None` if it was skipped.
     fn take(
         &mut self,
-        keys: Vec<Bytes>,
-        answer: LockResult,
+        key: Bytes,
+        locked: LockedKey,
+        locked_at: u64,
         strength: Strength,
-    ) -> Result<Vec<(bool, Option<Bytes>)>> {
-        let mut taken = Vec::with_capacity(keys.len());
-        for (key, locked) in keys.into_iter().zip(answer.keys) {
-            let newest = locked.newest.unwrap_or_default();
-            taken.push((locked.skipped, newest.value.clone()));
-            if locked.skipped {
-                continue;
-            }
-            if let Some(held) = self.held.get_mut(&key) {
-                if newest.timestamp > held.locked_at {
-                    // The lock was lost meanwhile, and the key changed: no savepoint brings it back.
-                    let _in_background = self.end();
-                    return Err(Error::Serialization { key });
-                }
-                held.strength = strength;
-                continue;
-            }
-            let bytes = newest.value.as_ref().map_or(0, Bytes::len);
-            let keeps = self.held_values_bytes + bytes <= VALUES_BYTES_MAX;
-            let held = Held {
-                value: keeps.then_some(newest.value),
-                newest: newest.timestamp,
-                locked_at: answer.locked_at.max(newest.timestamp),
-                strength,
-            };
-            self.held_values_bytes += held.value_bytes();
-            self.held_bytes += held.bytes(&key);
-            self.held.insert(key, held);
-            if self.held_bytes > LOCKS_BYTES_MAX {
-                return Err(Error::TooManyLocks { bytes_max: LOCKS_BYTES_MAX as u64 });
-            }
+    ) -> Result<Option<Option<Bytes>>> {
+        if locked.skipped {
+            return Ok(None);
         }
-        Ok(taken)
+        let newest = locked.newest.unwrap_or_default();
+        if let Some(held) = self.held.get_mut(&key) {
+            if newest.timestamp > held.locked_at {
+                // The lock was lost meanwhile, and the key changed: no savepoint brings it back.
+                let _in_background = self.end();
+                return Err(Error::Serialization { key });
+            }
+            held.strength = strength;
+            return Ok(Some(newest.value));
+        }
+        let bytes = newest.value.as_ref().map_or(0, Bytes::len);
+        let keeps = self.held_values_bytes + bytes <= VALUES_BYTES_MAX;
+        let held = Held {
+            value: keeps.then(|| newest.value.clone()),
+            newest: newest.timestamp,
+            locked_at: locked_at.max(newest.timestamp),
+            strength,
+        };
+        self.held_values_bytes += held.value_bytes();
+        self.held_bytes += held.bytes(&key);
+        self.held.insert(key, held);
+        if self.held_bytes > LOCKS_BYTES_MAX {
+            return Err(Error::TooManyLocks { bytes_max: LOCKS_BYTES_MAX as u64 });
+        }
+        Ok(Some(newest.value))
     }
 
-    /// The answer to the caller, after the transaction has moved past what the locks have found.
-    async fn locked(
-        &mut self,
-        keys: &[Bytes],
-        skipped: &[bool],
-        values: Vec<Option<Option<Bytes>>>,
-        read_at: u64,
-    ) -> Result<Vec<Locked>> {
-        let newest = keys.iter().filter_map(|key| self.held.get(key)).map(|held| held.newest).max();
+    /// Moves the transaction past the newest version that its locks have found.
+    async fn move_past(&mut self, newest: Option<u64>) -> Result<()> {
         if newest.is_some_and(|newest| newest > self.timestamp)
             && self.options.isolation != Isolation::ReadCommitted
         {
             self.refresh().await?;
         }
-        let mut locked = Vec::with_capacity(keys.len());
-        for ((key, skipped), known) in keys.iter().zip(skipped).zip(values) {
-            let changed = self.held.get(key).is_some_and(|held| held.newest > read_at);
-            let value = match (self.buffer.get(key), known) {
-                (Some(written), _) => written.clone(),
-                (None, Some(known)) => known,
-                (None, None) => self.held_value(key).await?,
-            };
-            locked.push(Locked { value, skipped: *skipped, changed });
-        }
-        Ok(locked)
+        Ok(())
+    }
+
+    /// The answer to the caller about a key whose value is known, if a range was asked for it. The statement read at `at`
+    /// until then; 0: no range was asked, and whatever timestamp is yet to come is above all that is held.
+    async fn locked(
+        &mut self,
+        key: &Bytes,
+        skipped: bool,
+        known: Option<Option<Bytes>>,
+        at: u64,
+    ) -> Result<Locked> {
+        let changed = at != 0 && self.held.get(key).is_some_and(|held| held.newest > at);
+        let value = match (self.buffer.get(key), known) {
+            (Some(written), _) => written.clone(),
+            (None, Some(known)) => known,
+            (None, None) => self.held_value(key).await?,
+        };
+        Ok(Locked { value, skipped, changed })
     }
 
     /// The value that `key` had when it was locked.
@@ -234,8 +303,7 @@ impl Transaction {
         if !checks.is_empty() {
             self.validate(checks, fresh.timestamp).await?;
         }
-        self.timestamp = fresh.timestamp;
-        self.oracle_catalog_version = fresh.catalog_version;
+        self.start_at(fresh);
         Ok(())
     }
 

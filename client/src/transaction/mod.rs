@@ -1,7 +1,8 @@
 //! A transaction: reads at one timestamp, a buffer of writes, locks, and what it relied on.
 //!
-//! 1. The first use takes a timestamp S from the oracle. Plain reads (`read`) see what was committed up to it, and the
-//!    transaction's own buffered writes.
+//! 1. The first use takes a timestamp S (`start`): the leader of the range that it goes to asks the oracle for it, so that
+//!    it costs no round trip of its own. Plain reads (`read`) see what was committed up to S, and the transaction's own
+//!    buffered writes; what it has locked they see without asking.
 //! 2. `lock` locks keys at their range's leader and reads their newest versions. If one of them is newer than S, the
 //!    transaction moves to a fresh timestamp by proving that nothing it has read has changed since (`refresh`); it
 //!    fails if something has. READ COMMITTED does not move: each of its statements has a timestamp of its own.
@@ -16,6 +17,7 @@ mod merge;
 mod read;
 mod read_set;
 mod savepoint;
+mod start;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use self::lock::Held;
 use self::read_set::ReadSet;
 use self::savepoint::AskedLocks;
 pub use self::savepoint::Savepoint;
+use crate::heartbeat::Holding;
 use crate::horizon::Generation;
 use crate::sender::{Call, Failure, Kind};
 use crate::{Client, Error, Isolation, Result, TransactionOptions};
@@ -48,8 +51,8 @@ const REROUTES_MAX: u32 = 50;
 /// answers [`Error::Finished`]; while savepoints are open it may outlive such an error, see [`Transaction::is_over`]. Dropping it rolls it back in the background.
 ///
 /// Invariants: every key in `reads` was read at `timestamp` (or has been proven unchanged up to it); every key in
-/// `held` had no version newer than its own between that version and `locked_at`; a range is in `locked` before the
-/// first lock is asked of it.
+/// `held` had no version newer than its own between that version and `locked_at`; a range is in `holding` before the
+/// first lock is asked of it; `holds` is there before a timestamp is asked for, by whomever.
 pub struct Transaction {
     client: Client,
     options: TransactionOptions,
@@ -75,8 +78,8 @@ pub struct Transaction {
     held_bytes: usize,
     /// How many of those are values.
     held_values_bytes: usize,
-    /// One key of each range that was asked for locks, by range id.
-    locked: BTreeMap<u64, Bytes>,
+    /// The ranges that were asked for locks.
+    holding: Option<Arc<Holding>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +114,7 @@ impl Transaction {
             asked: AskedLocks::default(),
             held_bytes: 0,
             held_values_bytes: 0,
-            locked: BTreeMap::new(),
+            holding: None,
         }
     }
 
@@ -125,29 +128,6 @@ impl Transaction {
         self.options.lock_timeout = timeout;
     }
 
-    /// The timestamp that plain reads see; taken from the oracle on first use.
-    pub async fn read_timestamp(&mut self) -> Result<u64> {
-        self.open()?;
-        if self.timestamp == 0 || self.stale {
-            self.take_timestamp().await?;
-        }
-        Ok(self.timestamp)
-    }
-
-    async fn take_timestamp(&mut self) -> Result<u64> {
-        if self.holds.is_none() {
-            self.holds = Some(self.client.horizon.join(&self.client.sender));
-        }
-        let fresh = self.client.timestamp_within(self.options.timeout).await?;
-        self.timestamp = fresh.timestamp;
-        self.oracle_catalog_version = fresh.catalog_version;
-        self.stale = false;
-        if self.options.priority == 0 {
-            self.options.priority = fresh.timestamp;
-        }
-        Ok(fresh.timestamp)
-    }
-
     /// The catalog version that came with the read timestamp; 0 = not known.
     pub fn oracle_catalog_version(&self) -> u64 {
         self.oracle_catalog_version
@@ -159,7 +139,7 @@ impl Transaction {
         self.options.catalog_version = version;
     }
 
-    /// The start timestamp of the first attempt, see [`TransactionOptions::priority`]; 0 = none taken yet.
+    /// About when the first attempt began, see [`TransactionOptions::priority`]; 0 = none taken yet.
     pub fn priority(&self) -> u64 {
         self.options.priority
     }
@@ -204,7 +184,7 @@ impl Transaction {
 
     /// Whether the transaction holds locks or has buffered writes.
     pub fn has_effects(&self) -> bool {
-        !self.buffer.is_empty() || !self.locked.is_empty()
+        !self.buffer.is_empty() || self.holding.as_ref().is_some_and(|holding| !holding.is_empty())
     }
 
     /// Gives everything up; its locks are given back in the background.
@@ -223,7 +203,7 @@ impl Transaction {
 
     fn id(&mut self) -> Bytes {
         if self.id.is_empty() {
-            self.id = Bytes::copy_from_slice(&random::id());
+            self.id = Bytes::from_owner(random::id());
         }
         self.id.clone()
     }
@@ -242,13 +222,7 @@ impl Transaction {
 
     /// The error of a request that was no check. One that ends the transaction does so here.
     fn fail(&mut self, failure: Failure) -> Error {
-        let error = match failure {
-            Failure::Error(error) => error,
-            Failure::Conflict { key, .. } => Error::Serialization { key },
-            Failure::Rerouted => {
-                Error::Unavailable { message: "the ranges keep moving".to_owned(), source: None }
-            }
-        };
+        let error = failure.into_error();
         if error.is_retryable() && !self.survives(&error) {
             let _in_background = self.end();
         }
@@ -264,11 +238,8 @@ impl Transaction {
         self.asked.clear();
         (self.held_bytes, self.held_values_bytes) = (0, 0);
         self.holds = None;
-        if self.locked.is_empty() {
-            return None;
-        }
-        self.client.heartbeats.remove(&self.id);
-        self.give_back()
+        let locked = self.holding.take()?.keys();
+        if locked.is_empty() { None } else { self.give_back(locked) }
     }
 
     /// The transaction is over; waits until others can have its locks, as long as that does not take long.
@@ -280,8 +251,8 @@ impl Transaction {
         }
     }
 
-    fn give_back(&mut self) -> Option<task::JoinHandle<()>> {
-        let locked = std::mem::take(&mut self.locked);
+    /// Gives back all locks in the ranges of these keys.
+    fn give_back(&self, locked: Vec<Bytes>) -> Option<task::JoinHandle<()>> {
         // Outside of a runtime, as when a process ends, the locks expire.
         if tokio::runtime::Handle::try_current().is_err() {
             return None;
@@ -289,7 +260,7 @@ impl Transaction {
         let sender = self.client.sender.clone();
         let call = Call { timeout: RELEASE_TIMEOUT, catalog_version: 0, ..self.call() };
         Some(task::spawn(async move {
-            for key in locked.into_values() {
+            for key in locked {
                 let Some(route) = sender.router.route(&key) else { continue };
                 let build = || operation::Operation::Release(Release { keys: Vec::new() });
                 if let Err(failure) = sender.send(&route, &call, build).await {

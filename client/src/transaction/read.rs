@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use env::canary::{self, Canary};
 use keys::{Span, span::successor};
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Get, KeyValue, Scan, operation};
@@ -22,10 +23,10 @@ impl Transaction {
         if let Some(own) = self.buffer.get(&key) {
             return Ok(own.clone());
         }
-        if self.held.contains_key(&key) {
+        if self.sees_held(&key) {
             return self.held_value(&key).await;
         }
-        let at = self.read_timestamp().await?;
+        let at = self.timestamp_or_ask();
         let value = self.get_committed(&key, at).await?;
         if self.tracks_reads() {
             self.reads.add_key(key);
@@ -33,16 +34,27 @@ impl Transaction {
         Ok(value)
     }
 
-    pub(super) async fn get_committed(&mut self, key: &Bytes, at: u64) -> Result<Option<Bytes>> {
+    /// Whether the key is locked, and its newest value is what a read sees: it was committed at or below the timestamp that
+    /// there is, or that is yet to come. Under READ COMMITTED a lock may have found a newer one than its statement reads at.
+    fn sees_held(&self, key: &Bytes) -> bool {
+        self.held.get(key).is_some_and(|held| {
+            !self.has_timestamp() || held.newest <= self.timestamp || canary::sings(Canary::HeldFromTheFuture)
+        })
+    }
+
+    /// What was committed to `key` up to `at`; 0: up to a timestamp that its range's leader takes.
+    pub(super) async fn get_committed(&mut self, key: &Bytes, mut at: u64) -> Result<Option<Bytes>> {
         for _ in 0..REROUTES_MAX {
             let route = self.client.sender.route(key, self.options.timeout).await?;
             let build = || operation::Operation::Get(Get { keys: vec![key.clone()], at });
             match self.client.sender.send(&route, &self.call(), build).await {
                 Ok(Answer::Get(got)) => {
+                    self.took(at, got.read_at)?;
                     return Ok(got.versions.into_iter().next().and_then(|version| version.value));
                 }
                 Ok(_) => return Err(mismatch()),
                 Err(Failure::Rerouted) => {}
+                Err(Failure::NoTimestamp) => at = self.take_timestamp().await?,
                 Err(failure) => return Err(self.fail(failure)),
             }
         }
@@ -58,7 +70,7 @@ impl Transaction {
         for (place, (key, value)) in keys.iter().zip(&mut values).enumerate() {
             if let Some(own) = self.buffer.get(key) {
                 value.clone_from(own);
-            } else if self.held.contains_key(key) {
+            } else if self.sees_held(key) {
                 *value = self.held_value(key).await?;
             } else {
                 missing.push(place);
@@ -67,16 +79,21 @@ impl Transaction {
         if missing.is_empty() {
             return Ok(values);
         }
-        let at = self.read_timestamp().await?;
+        let mut at = self.timestamp_or_ask();
         let mut reroutes = 0;
         while !missing.is_empty() {
             let mut left = Vec::new();
             let mut rerouted = false;
-            for (route, places) in self.by_range(&keys, &missing).await? {
+            let ranges = self.by_range(&keys, &missing).await?;
+            if at == 0 && ranges.len() > 1 {
+                at = self.take_timestamp().await?;
+            }
+            for (route, places) in ranges {
                 let wanted = || places.iter().filter_map(|place| keys.get(*place)).cloned().collect();
                 let build = || operation::Operation::Get(Get { keys: wanted(), at });
                 match self.client.sender.send(&route, &self.call(), build).await {
                     Ok(Answer::Get(got)) if (1..=places.len()).contains(&got.versions.len()) => {
+                        at = self.took(at, got.read_at)?;
                         // The range may have answered for the first of them only.
                         let (answered, rest) = places.split_at(got.versions.len());
                         left.extend_from_slice(rest);
@@ -93,6 +110,10 @@ impl Transaction {
                     Ok(_) => return Err(mismatch()),
                     Err(Failure::Rerouted) => {
                         rerouted = true;
+                        left.extend(places);
+                    }
+                    Err(Failure::NoTimestamp) => {
+                        at = self.take_timestamp().await?;
                         left.extend(places);
                     }
                     Err(failure) => return Err(self.fail(failure)),
@@ -134,7 +155,7 @@ impl Transaction {
         if span.is_empty() {
             return Ok(ScanPage::default());
         }
-        let at = self.read_timestamp().await?;
+        let at = self.timestamp_or_ask();
         let (rows, covered) = self.scan_committed(&span, at, options).await?;
         let writes = self.buffer.span(&covered);
         let merged = if options.reverse {
@@ -158,15 +179,16 @@ impl Transaction {
         Ok(ScanPage { rows: merged.rows, resume: (!rest.is_empty()).then_some(rest) })
     }
 
-    /// Committed rows from one end of `span`, and the part of it that they are all rows of.
+    /// Committed rows from one end of `span`, and the part of it that they are all rows of. `at` as for
+    /// [`Transaction::get_committed`].
     async fn scan_committed(
         &mut self,
         span: &Span,
-        at: u64,
+        mut at: u64,
         options: ScanOptions,
     ) -> Result<(Vec<KeyValue>, Span)> {
         for _ in 0..REROUTES_MAX {
-            let sender = &self.client.sender;
+            let sender = self.client.sender.clone();
             let route = if options.reverse {
                 sender.route_below(&span.end, self.options.timeout).await?
             } else {
@@ -184,6 +206,7 @@ impl Transaction {
             };
             match sender.send(&route, &self.call(), build).await {
                 Ok(Answer::Scan(scanned)) => {
+                    self.took(at, scanned.read_at)?;
                     match scanned.resume {
                         Some(left) if options.reverse => clipped.start = left.end,
                         Some(left) => clipped.end = left.start,
@@ -193,6 +216,7 @@ impl Transaction {
                 }
                 Ok(_) => return Err(mismatch()),
                 Err(Failure::Rerouted) => {}
+                Err(Failure::NoTimestamp) => at = self.take_timestamp().await?,
                 Err(failure) => return Err(self.fail(failure)),
             }
         }

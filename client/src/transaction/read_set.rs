@@ -4,6 +4,8 @@ use bytes::Bytes;
 use keys::Span;
 use proto::v1::Check;
 
+use crate::router::Route;
+
 /// More keys or spans than this are gathered into wider spans, which may find conflicts where there are none.
 const PARTS_MAX: usize = 4096;
 
@@ -58,6 +60,12 @@ impl ReadSet {
     /// Whether `key` was read.
     pub(crate) fn covers(&self, key: &[u8]) -> bool {
         self.keys.iter().any(|read| read == key) || self.spans.iter().any(|span| span.contains(key))
+    }
+
+    /// Whether the range holds all of it.
+    pub(crate) fn is_within(&self, route: &Route) -> bool {
+        let holds = |span: &Span| route.holds(&span.start) && route.holds_span(&span.start, &span.end);
+        self.keys.iter().all(|key| route.holds(key)) && self.spans.iter().all(holds)
     }
 
     /// What has to be unchanged since `since`, without the keys for which `is_held`.

@@ -37,7 +37,7 @@ impl CatalogGate {
         &self.key
     }
 
-    /// Refuses what was planned under another version than the one at `at`; 0 depends on none.
+    /// Refuses what was planned under another version than the one at `at`; 0 depends on none. Whether it had to wait.
     pub(crate) async fn check_at(
         &self,
         planned: u64,
@@ -45,15 +45,16 @@ impl CatalogGate {
         memory: &ReadMemory,
         inflight: &InFlight,
         db: &lsm::Db,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         if planned == 0 {
-            return Ok(());
+            return Ok(false);
         }
         memory.raise_slot(self.slot, at);
-        inflight.settle_key(self.slot, &self.key, at).await?;
+        let waited = inflight.settle_key(self.slot, &self.key, at).await?;
         let (timestamp, newest) = self.newest(db)?;
         let current = if at >= timestamp { newest } else { read(db, &self.key, at)?.1 };
-        compare(planned, current)
+        compare(planned, current)?;
+        Ok(waited)
     }
 
     /// Refuses what was planned under another version than the newest one; 0 depends on none.

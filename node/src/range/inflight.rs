@@ -114,25 +114,25 @@ impl InFlight {
         mark.finish();
     }
 
-    /// Waits until no commit at or below `at` is under way on `key`, whose slot is `slot`. The read memory was raised
-    /// before.
-    pub(crate) async fn settle_key(&self, slot: Slot, key: &[u8], at: u64) -> Result<(), TermEnded> {
+    /// Waits until no commit at or below `at` is under way on `key`, whose slot is `slot`; whether it had to. The read
+    /// memory was raised before.
+    pub(crate) async fn settle_key(&self, slot: Slot, key: &[u8], at: u64) -> Result<bool, TermEnded> {
         if self.counts.get(slot.index()).is_none_or(|count| count.load(Ordering::SeqCst) == 0) {
-            return Ok(());
+            return Ok(false);
         }
         let mark = self.marks.lock().get(key).cloned();
         match mark {
             Some(mark) => self.settled(&mark, at).await,
-            None => Ok(()),
+            None => Ok(false),
         }
     }
 
-    /// Waits until no commit at or below `at` is under way within `start <= key < end` (an empty end: without end).
-    /// The read memory was raised before.
-    pub(crate) async fn settle_span(&self, start: &[u8], end: &[u8], at: u64) -> Result<(), TermEnded> {
+    /// Waits until no commit at or below `at` is under way within `start <= key < end` (an empty end: without end);
+    /// whether it had to. The read memory was raised before.
+    pub(crate) async fn settle_span(&self, start: &[u8], end: &[u8], at: u64) -> Result<bool, TermEnded> {
         let upper = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(end) };
         if !end.is_empty() && start >= end {
-            return Ok(());
+            return Ok(false);
         }
         let mut waited_for: Vec<Arc<Mark>> = Vec::new();
         for (_, mark) in self.marks.lock().range::<[u8], _>((Bound::Included(start), upper)) {
@@ -140,13 +140,15 @@ impl InFlight {
                 waited_for.push(mark.clone());
             }
         }
+        let mut waited = false;
         for mark in waited_for {
-            self.settled(&mark, at).await?;
+            waited |= self.settled(&mark, at).await?;
         }
-        Ok(())
+        Ok(waited)
     }
 
-    async fn settled(&self, mark: &Mark, at: u64) -> Result<(), TermEnded> {
+    async fn settled(&self, mark: &Mark, at: u64) -> Result<bool, TermEnded> {
+        let mut waited = false;
         loop {
             let mut changed = pin!(mark.changed.notified());
             changed.as_mut().enable();
@@ -154,8 +156,9 @@ impl InFlight {
                 return Err(TermEnded);
             }
             if mark.is_past(at) {
-                return Ok(());
+                return Ok(waited);
             }
+            waited = true;
             changed.await;
         }
     }
@@ -193,10 +196,10 @@ mod tests {
         let slot = Slot::of(b"a");
         assert!(inflight.settle_key(slot, b"a", 10).now_or_never().is_none());
         mark.decide(11);
-        assert_eq!(inflight.settle_key(slot, b"a", 10).now_or_never(), Some(Ok(())));
+        assert_eq!(inflight.settle_key(slot, b"a", 10).now_or_never(), Some(Ok(false)));
         assert!(inflight.settle_key(slot, b"a", 11).now_or_never().is_none());
         inflight.leave(keys.iter(), &mark);
-        assert_eq!(inflight.settle_key(slot, b"a", 11).now_or_never(), Some(Ok(())));
+        assert_eq!(inflight.settle_key(slot, b"a", 11).now_or_never(), Some(Ok(false)));
     }
 
     #[test]
@@ -205,10 +208,10 @@ mod tests {
         let keys = keys(&["b", "d"]);
         let mark = inflight.enter(keys.iter());
         mark.decide(5);
-        assert_eq!(inflight.settle_span(b"c", b"d", 9).now_or_never(), Some(Ok(())));
+        assert_eq!(inflight.settle_span(b"c", b"d", 9).now_or_never(), Some(Ok(false)));
         assert!(inflight.settle_span(b"c", b"", 9).now_or_never().is_none());
         assert!(inflight.settle_span(b"a", b"c", 9).now_or_never().is_none());
-        assert_eq!(inflight.settle_span(b"a", b"c", 4).now_or_never(), Some(Ok(())));
+        assert_eq!(inflight.settle_span(b"a", b"c", 4).now_or_never(), Some(Ok(false)));
     }
 
     #[test]
@@ -221,7 +224,7 @@ mod tests {
         inflight.leave(keys.iter(), &second);
         assert!(inflight.settle_key(Slot::of(b"a"), b"a", 10).now_or_never().is_none());
         inflight.leave(keys.iter(), &first);
-        assert_eq!(inflight.settle_key(Slot::of(b"a"), b"a", 10).now_or_never(), Some(Ok(())));
+        assert_eq!(inflight.settle_key(Slot::of(b"a"), b"a", 10).now_or_never(), Some(Ok(false)));
     }
 
     #[tokio::test]

@@ -82,6 +82,9 @@ pub(crate) enum Refusal {
     /// The range cannot serve now.
     #[error("{0}")]
     Unavailable(String),
+    /// The oracle did not answer this leader; the request may come with a timestamp of its own.
+    #[error("{0}")]
+    NoTimestamp(String),
     /// This replica's data cannot be read.
     #[error("{0}")]
     Damaged(String),
@@ -118,6 +121,7 @@ impl Refusal {
             Self::Invalid(_) => Kind::Invalid(v1::Invalid {}),
             Self::Unsupported(_) => Kind::Unsupported(v1::Unsupported {}),
             Self::TooLarge { bytes, bytes_max, .. } => Kind::TooLarge(v1::TooLarge { bytes, bytes_max }),
+            Self::NoTimestamp(_) => Kind::NoTimestamp(v1::NoTimestamp {}),
             Self::Damaged(_) => Kind::Damaged(v1::Damaged {}),
             Self::Unavailable(_) | Self::Unread(_) => Kind::Unavailable(v1::Unavailable {}),
             Self::DiskFull(full) => Kind::DiskFull(v1::DiskFull {

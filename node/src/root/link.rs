@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use proto::v1::{TimestampRequest, WaitRequest, WaitResponse};
+use proto::oracle::Oracle;
+use proto::v1::{TimestampRequest, TimestampResponse, WaitRequest, WaitResponse};
 use proto::{Code, Network, NodeService, Status};
 use tokio::sync::Notify;
 
@@ -43,6 +44,8 @@ pub(crate) struct RootLink {
     cluster_id: RwLock<Bytes>,
     local: RwLock<Option<Arc<RootTerm>>>,
     observed: AtomicU64,
+    /// Gathers what this node asks a leader elsewhere.
+    oracle: Arc<Oracle<Status>>,
     guesses: Mutex<Guesses>,
     /// Another leader has become known.
     changed: Notify,
@@ -64,6 +67,7 @@ impl RootLink {
             cluster_id: RwLock::default(),
             local: RwLock::default(),
             observed: AtomicU64::new(0),
+            oracle: Arc::default(),
             guesses: Mutex::default(),
             changed: Notify::new(),
         }
@@ -227,7 +231,16 @@ impl TimeSource for RootLink {
     async fn fresh(&self) -> Result<u64, Refusal> {
         let unavailable =
             |status: Status| Refusal::Unavailable(format!("no timestamp: {}", status.message()));
-        self.timestamp(1).await.map_err(unavailable)
+        if self.local().is_some() {
+            return self.timestamp(1).await.map_err(unavailable);
+        }
+        // All that this node asks meanwhile shares the next request.
+        let ask = |count| async move {
+            let first = self.timestamp(count).await?;
+            Ok(TimestampResponse { first, catalog_version: 0 })
+        };
+        let answer = self.oracle.timestamp(ask).await.map_err(unavailable)?;
+        Ok(answer.first)
     }
 
     /// The oracle's own node knows what it has handed out. Elsewhere a timestamp is believed while it is not ahead of

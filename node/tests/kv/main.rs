@@ -8,6 +8,7 @@
 
 mod addresses;
 mod anomalies;
+mod asked;
 mod clocks;
 mod damage;
 mod disks;

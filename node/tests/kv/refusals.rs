@@ -28,7 +28,6 @@ fn nonsense_is_refused_with_a_clear_error() {
         let lock = |strength, wait| Op::Lock(Lock { keys: vec![key("x")], strength, wait, wait_ms_max: 0 });
         let commit = |writes| Op::Commit(Commit { writes, ..Commit::default() });
         let invalid: Vec<Op> = vec![
-            get(vec![key("x")], 0),
             get(vec![key("x")], u64::MAX),
             scan(span("b", "a")),
             lock(7, 0),
@@ -40,11 +39,16 @@ fn nonsense_is_refused_with_a_clear_error() {
                 ..Commit::default()
             }),
             Op::Validate(Validate { checks: vec![], at: u64::MAX, reserve: vec![] }),
+            Op::Validate(Validate { checks: vec![], at: 0, reserve: vec![] }),
         ];
         for operation in invalid {
             let answer = client.send(txn.header(), operation.clone()).await;
             assert!(matches!(answer, Err(Kind::Invalid(_))), "{operation:?}: {answer:?}");
         }
+        // Reads and locks may leave their timestamp to the leader, a commit may not.
+        let blank = Header { start_timestamp: 0, ..txn.header() };
+        let answer = client.send(blank, commit(vec![write(key("x"))])).await;
+        assert!(matches!(answer, Err(Kind::Invalid(_))), "{answer:?}");
         let stale: Vec<Op> = vec![
             get(vec![elsewhere.clone()], at),
             get(vec![Bytes::new()], at),

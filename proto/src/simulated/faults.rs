@@ -15,6 +15,10 @@ pub struct Faults {
     pub slow_per_mille: u64,
     /// The longest way of a slow message.
     pub slow_us_max: u64,
+    /// Requests for timestamps of a thousand that take up to `slow_oracle_us_max` longer.
+    pub slow_oracle_per_mille: u64,
+    /// The longest that such a request is late.
+    pub slow_oracle_us_max: u64,
     /// Messages of ten thousand that are lost, and their connection with them.
     pub loss_per_10_000: u64,
     /// Unary requests of a thousand that arrive twice.
@@ -33,6 +37,8 @@ impl Faults {
             delay_us_max: 500,
             slow_per_mille: 0,
             slow_us_max: 0,
+            slow_oracle_per_mille: 0,
+            slow_oracle_us_max: 0,
             loss_per_10_000: 0,
             duplicates_per_mille: 0,
             notice_ms_max: 100,
@@ -47,6 +53,8 @@ impl Faults {
             delay_us_max: 3_000,
             slow_per_mille: 10,
             slow_us_max: 200_000,
+            slow_oracle_per_mille: 0,
+            slow_oracle_us_max: 0,
             loss_per_10_000: 20,
             duplicates_per_mille: 10,
             notice_ms_max: 2_000,
@@ -68,6 +76,14 @@ impl Faults {
         let most = if slow { self.slow_us_max } else { self.delay_us_max };
         let spread = most.saturating_sub(self.delay_us_min) + 1;
         (Duration::from_micros(self.delay_us_min + random::below(spread)), slow)
+    }
+
+    /// How late a request for timestamps is beside others.
+    pub(super) fn oracle_delay(&self) -> Duration {
+        if self.slow_oracle_per_mille == 0 || random::below(1000) >= self.slow_oracle_per_mille {
+            return Duration::ZERO;
+        }
+        Duration::from_micros(random::below(self.slow_oracle_us_max + 1))
     }
 
     pub(super) fn notice(&self) -> Duration {

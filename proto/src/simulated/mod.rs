@@ -44,6 +44,7 @@ impl SimulatedNetwork {
             cuts: BTreeSet::new(),
             links: Links::default(),
             counts: Counts::default(),
+            requests: BTreeMap::new(),
         };
         Self { wire: Arc::new(Wire { state: Mutex::new(state) }) }
     }
@@ -102,6 +103,11 @@ impl SimulatedNetwork {
         self.wire.state.lock().cuts.clear();
     }
 
+    /// How many requests of that name (`batch`, `timestamp`) have arrived from an endpoint.
+    pub fn requests(&self, from: &str, name: &'static str) -> u64 {
+        self.wire.state.lock().requests.get(&(Arc::from(from), name)).copied().unwrap_or(0)
+    }
+
     /// What has happened so far.
     pub fn counts(&self) -> Counts {
         self.wire.state.lock().counts
@@ -155,6 +161,8 @@ struct State {
     cuts: BTreeSet<(String, String)>,
     links: Links,
     counts: Counts,
+    /// Calls with one message each way that have arrived, by who made them and their name.
+    requests: BTreeMap<(Arc<str>, &'static str), u64>,
 }
 
 #[derive(Clone)]
@@ -195,6 +203,15 @@ impl Wire {
         state.counts.slow += u64::from(slow);
         let bytes_per_second = state.faults.bytes_per_second;
         Fate::Arrives(delay + state.links.transmit(bytes_per_second, from, to, lane, bytes))
+    }
+
+    /// A request for timestamps may have its own way of being late.
+    fn oracle_delay(&self) -> Duration {
+        self.state.lock().faults.oracle_delay()
+    }
+
+    fn note(&self, from: &Arc<str>, name: &'static str) {
+        *self.state.lock().requests.entry((from.clone(), name)).or_default() += 1;
     }
 
     fn duplicates(&self) -> bool {

@@ -112,7 +112,12 @@ impl Remote {
         if self.wire.duplicates() {
             self.duplicate(kind, lane, &request, &handler);
         }
+        let late = if kind == "timestamp" { self.wire.oracle_delay() } else { Duration::ZERO };
+        if !late.is_zero() {
+            clock::sleep(late).await;
+        }
         let (node, request) = self.request(kind, lane, &request).await?;
+        self.wire.note(&self.from, kind);
         let handling = node.scope.spawn_on(&Handle::current(), handler(node.service, request));
         let answer = self.handled(handling).await?;
         self.answer(kind, lane, answer).await

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{Client, Error, Isolation, Span, Strength, Transaction, TransactionOptions, WaitPolicy};
+use client::{
+    Client, CommitTimestamp, Error, Isolation, Span, Strength, Transaction, TransactionOptions, WaitPolicy,
+};
 use env::random;
 
 use super::bank::scan_all;
@@ -15,6 +17,7 @@ use super::history::History;
 use super::report::{Failure, Tally};
 use super::scenario::Scenario;
 use super::signals::Signals;
+use super::snapshots::Snapshots;
 
 const TENANT: u8 = 1;
 
@@ -26,6 +29,7 @@ pub(super) struct Lists {
     lists: u32,
     pause_ms_max: u64,
     history: History,
+    snapshots: Snapshots,
 }
 
 fn key(list: u32) -> Bytes {
@@ -49,7 +53,7 @@ fn encode(list: &[u64]) -> Bytes {
 impl Lists {
     pub(super) fn new(scenario: &Scenario, tally: Tally) -> Self {
         let (lists, pause_ms_max) = (scenario.lists, scenario.pause_ms_max);
-        Self { lists, pause_ms_max, history: History::new(tally) }
+        Self { lists, pause_ms_max, history: History::new(tally), snapshots: Snapshots::default() }
     }
 
     /// Reads and appends until told to stop.
@@ -66,6 +70,9 @@ impl Lists {
             let mut transaction = client.begin(options);
             let mut operations = Vec::new();
             let outcome = self.transact(&mut transaction, read_only, &mut operations).await;
+            if let Ok(at) = &outcome {
+                self.snapshots.note(*at, &operations);
+            }
             let failure = outcome.err().map(|error| Failure::from(&error));
             self.history.record(invoked, operations, failure);
         }
@@ -76,7 +83,7 @@ impl Lists {
         transaction: &mut Transaction,
         read_only: bool,
         operations: &mut Vec<Operation>,
-    ) -> Result<(), Error> {
+    ) -> Result<CommitTimestamp, Error> {
         let first = random::below(u64::from(self.lists)) as u32;
         for turn in 0..1 + random::below(3) as u32 {
             let list = (first + turn) % self.lists;
@@ -96,7 +103,7 @@ impl Lists {
             }
             operations.push(Operation { list, seen, appended });
         }
-        transaction.commit().await.map(drop)
+        transaction.commit().await
     }
 
     /// Reads the lists as they are in the end and judges the history.
@@ -114,6 +121,8 @@ impl Lists {
                 Some((list, decode(Some(value))))
             })
             .collect();
-        self.history.judge(&finals)
+        let mut violations = self.history.judge(&finals);
+        violations.extend(self.snapshots.judge());
+        violations
     }
 }

@@ -19,10 +19,12 @@ mod hoard;
 mod lists;
 mod nemesis;
 mod panics;
+mod quiet;
 mod report;
 mod scenario;
 mod sessions;
 mod signals;
+mod snapshots;
 mod workload;
 
 use std::cell::Cell;
@@ -33,6 +35,7 @@ use env::{clock, simulation};
 
 use self::cluster::Cluster;
 use self::gateway::Gateway;
+pub use self::quiet::{Quiet, RoundTrips, quiet};
 pub use self::report::{Report, Tally};
 pub use self::scenario::Scenario;
 use self::signals::Signals;

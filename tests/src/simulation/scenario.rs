@@ -94,6 +94,10 @@ pub struct NetworkOdds {
     pub delay_us_max: u64,
     pub slow_per_mille: u64,
     pub slow_us_max: u64,
+    #[serde(default)]
+    pub slow_oracle_per_mille: u64,
+    #[serde(default)]
+    pub slow_oracle_us_max: u64,
     pub loss_per_10_000: u64,
     pub duplicates_per_mille: u64,
     pub notice_ms_max: u64,
@@ -169,6 +173,7 @@ impl Scenario {
             include_str!("../../simulation/routes.toml"),
             include_str!("../../simulation/contention.toml"),
             include_str!("../../simulation/stops.toml"),
+            include_str!("../../simulation/oracle.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }
@@ -185,6 +190,8 @@ impl Scenario {
             delay_us_max: self.network.delay_us_max,
             slow_per_mille: self.network.slow_per_mille,
             slow_us_max: self.network.slow_us_max,
+            slow_oracle_per_mille: self.network.slow_oracle_per_mille,
+            slow_oracle_us_max: self.network.slow_oracle_us_max,
             loss_per_10_000: self.network.loss_per_10_000,
             duplicates_per_mille: self.network.duplicates_per_mille,
             notice_ms_max: self.network.notice_ms_max,

@@ -28,10 +28,17 @@ enum Taken {
 }
 
 impl Evaluation<'_> {
-    /// Locks keys for the transaction and reads their newest versions.
+    /// Locks keys for the transaction and reads their newest versions. A transaction that has no timestamp gets one once it
+    /// holds the locks, so that no version that it finds is newer.
+    ///
+    /// Such a request may be sent again when its answer was lost, or arrive twice: the locks are the transaction's, which
+    /// gets them again at once, and each answer is right by itself. The one that its client takes gives it its timestamp; the
+    /// others have left but entries in the read memory, which only make commits come later.
     pub(crate) async fn lock(&self, lock: Lock) -> Result<LockResult, Refusal> {
         let owner = self.owner()?;
-        self.admit(self.header.start_timestamp).await?;
+        if self.header.start_timestamp != 0 {
+            self.admit(self.header.start_timestamp).await?;
+        }
         self.serving.gate.check_newest(self.header.catalog_version, self.db())?;
         for key in &lock.keys {
             self.check_key(key)?;
@@ -40,7 +47,7 @@ impl Evaluation<'_> {
         let (taken, waited) = self.take(&lock, owner, &mut acquired).await?;
         let result = self.read_newest(&lock.keys, &taken, waited).await?;
         // What was promised up to `locked_at` holds only if no other leader has begun meanwhile.
-        self.replica.prove_leadership(self.serving.term).await?;
+        self.prove().await?;
         acquired.keep = true;
         Ok(result)
     }
@@ -118,7 +125,8 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Reads the newest versions, and finds a timestamp up to which they are that.
+    /// Reads the newest versions, and finds a timestamp up to which they are that: a fresh one for a transaction that has
+    /// none, else the newest that is known here if it will do.
     async fn read_newest(
         &self,
         keys: &[Bytes],
@@ -127,8 +135,15 @@ impl Evaluation<'_> {
     ) -> Result<LockResult, Refusal> {
         let time = &self.replica.context.time;
         let serving = &self.serving;
-        let mut locked_at = time.observed().max(self.header.start_timestamp);
+        let asked = self.header.start_timestamp == 0;
+        let mut locked_at = match self.header.start_timestamp {
+            0 => self.ask_oracle().await?,
+            start => time.observed().max(start),
+        };
         loop {
+            if asked {
+                self.check_catalog(locked_at).await?;
+            }
             let mut newest = 0;
             let mut bytes = 0;
             let mut pace = Pace::new();
@@ -155,9 +170,10 @@ impl Evaluation<'_> {
                 locked.push(LockedKey { newest: Some(version), skipped: false });
             }
             if newest <= locked_at {
-                return Ok(LockResult { keys: locked, locked_at, waited });
+                let read_at = if asked { locked_at } else { 0 };
+                return Ok(LockResult { keys: locked, locked_at, waited, read_at });
             }
-            locked_at = time.fresh().await?;
+            locked_at = if asked { self.ask_oracle().await? } else { time.fresh().await? };
         }
     }
 }
@@ -205,6 +221,8 @@ impl Reported<'_> {
                 return self.ticket.give_up();
             }
             report_at = now + REPORT_AGAIN;
+            // A request that waits is a sign of life: what its transaction holds does not expire meanwhile.
+            self.evaluation.serving.locks.heartbeat(&self.owner.id);
             if self.report(until).await? {
                 return Ok(());
             }

@@ -1,5 +1,6 @@
 //! Evaluation of operations on the range's leader, within one term.
 
+mod asked;
 mod commit;
 mod disk;
 mod lock;
@@ -43,10 +44,10 @@ impl Evaluation<'_> {
     fn owner(&self) -> Result<Owner, Refusal> {
         let id = self.header.txn_id.as_ref().try_into();
         let id = id.map_err(|_| Refusal::Invalid("a transaction id has 16 bytes".to_owned()))?;
-        let priority = match self.header.txn_priority {
-            0 => self.header.start_timestamp,
-            priority => priority,
-        };
+        // A transaction that has no timestamp yet is about as young as the newest that is known here.
+        let known = [self.header.txn_priority, self.header.start_timestamp];
+        let priority = known.into_iter().find(|known| *known != 0);
+        let priority = priority.unwrap_or_else(|| self.replica.context.time.observed());
         Ok(Owner { id, priority })
     }
 

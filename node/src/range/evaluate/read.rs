@@ -2,9 +2,11 @@
 
 use std::ops::Bound;
 
+use env::canary::{self, Canary};
 use proto::v1::{Get, GetResult, KeyValue, Scan, ScanResult, Span, Version};
 
 use super::Evaluation;
+use super::asked::ReadAt;
 use super::pace::Pace;
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
@@ -25,8 +27,9 @@ const SCAN_BYTES_MAX: u64 = 8 << 20;
 impl Evaluation<'_> {
     /// The values of keys at a timestamp.
     pub(crate) async fn get(&self, get: Get) -> Result<GetResult, Refusal> {
-        self.admit(get.at).await?;
-        self.check_catalog(get.at).await?;
+        let read = self.read_at(get.at).await?;
+        let mut unproven = read.asked;
+        unproven |= self.check_catalog(read.at).await?;
         let mut versions: Vec<Version> = Vec::with_capacity(get.keys.len());
         let mut bytes = 0;
         let mut pace = Pace::new();
@@ -37,30 +40,36 @@ impl Evaluation<'_> {
             pace.step().await;
             self.check_key(key)?;
             let slot = Slot::of(key);
-            self.serving.memory.raise_slot(slot, get.at);
-            self.serving.inflight.settle_key(slot, key, get.at).await?;
-            let found = self.db().get_at(key, get.at)?;
+            self.remember_key(slot, read);
+            unproven |= self.serving.inflight.settle_key(slot, key, read.at).await?;
+            let found = self.db().get_at(key, read.at)?;
             let version = found.map_or_else(|| Ok(Version::default()), to_version)?;
             bytes += version.value.as_ref().map_or(0, bytes::Bytes::len);
             versions.push(version);
         }
-        self.check_safe_point(get.at)?;
-        Ok(GetResult { versions })
+        self.check_safe_point(read.at)?;
+        self.prove_if(unproven).await?;
+        Ok(GetResult { versions, read_at: read.answered() })
     }
 
     /// The rows of a span at a timestamp.
     pub(crate) async fn scan(&self, scan: Scan) -> Result<ScanResult, Refusal> {
-        self.admit(scan.at).await?;
-        self.check_catalog(scan.at).await?;
         let span = scan.span.unwrap_or_default();
         self.check_span(&span.start, &span.end)?;
-        self.serving.memory.raise_span(&span.start, &span.end, scan.at);
-        self.serving.inflight.settle_span(&span.start, &span.end, scan.at).await?;
+        let read = self.read_at(scan.at).await?;
+        let mut unproven = read.asked;
+        unproven |= self.check_catalog(read.at).await?;
+        if !(read.asked && canary::sings(Canary::AskedUnremembered)) {
+            self.serving.memory.raise_span(&span.start, &span.end, read.at);
+        }
+        unproven |= self.serving.inflight.settle_span(&span.start, &span.end, read.at).await?;
         let rows_max = if scan.rows_max == 0 { u64::MAX } else { scan.rows_max };
         let bytes_max =
             if scan.bytes_max == 0 { SCAN_BYTES_DEFAULT } else { scan.bytes_max.min(SCAN_BYTES_MAX) };
-        let result = self.rows(&span, scan.at, scan.reverse, rows_max, bytes_max).await?;
-        self.check_safe_point(scan.at)?;
+        let mut result = self.rows(&span, read.at, scan.reverse, rows_max, bytes_max).await?;
+        self.check_safe_point(read.at)?;
+        self.prove_if(unproven).await?;
+        result.read_at = read.answered();
         self.replica.context.metrics.scan_rows.increment(result.rows.len() as u64);
         Ok(result)
     }
@@ -87,25 +96,39 @@ impl Evaluation<'_> {
                 } else {
                     Span { start: bytes::Bytes::copy_from_slice(&entry.key), end: span.end.clone() }
                 };
-                return Ok(ScanResult { rows, resume: Some(resume) });
+                return Ok(ScanResult { rows, resume: Some(resume), read_at: 0 });
             }
             pace.step().await;
             let Some(stored) = entry.value else { continue };
             if rows.len() as u64 >= rows_max || read >= bytes_max {
                 let resume = rows.last().map(|last| rest(span, &last.key, reverse));
-                return Ok(ScanResult { rows, resume });
+                return Ok(ScanResult { rows, resume, read_at: 0 });
             }
             let (_, value) = version::decode(stored)?;
             read += (entry.key.len() + value.len()) as u64;
             rows.push(KeyValue { key: entry.key, value, timestamp: entry.timestamp });
         }
-        Ok(ScanResult { rows, resume: None })
+        Ok(ScanResult { rows, resume: None, read_at: 0 })
     }
 
-    async fn check_catalog(&self, at: u64) -> Result<(), Refusal> {
+    /// That the request was planned under the schema in force at `at`; whether that took a wait.
+    pub(super) async fn check_catalog(&self, at: u64) -> Result<bool, Refusal> {
         let serving = &self.serving;
         let planned = self.header.catalog_version;
         serving.gate.check_at(planned, at, &serving.memory, &serving.inflight, self.db()).await
+    }
+}
+
+impl Evaluation<'_> {
+    fn remember_key(&self, slot: Slot, read: ReadAt) {
+        if !(read.asked && canary::sings(Canary::AskedUnremembered)) {
+            self.serving.memory.raise_slot(slot, read.at);
+        }
+    }
+
+    /// Proves what a read rests on, if it took a timestamp or had to wait.
+    async fn prove_if(&self, unproven: bool) -> Result<(), Refusal> {
+        if unproven && !canary::sings(Canary::AskedUnproven) { self.prove().await } else { Ok(()) }
     }
 }
 

@@ -12,11 +12,11 @@ struct Script {
 }
 
 impl Script {
-    async fn ask(self: Rc<Self>, count: u32) -> Result<Timestamp> {
+    async fn ask(self: Rc<Self>, count: u32) -> Result<TimestampResponse, Dropped> {
         let (sender, receiver) = oneshot::channel();
         self.asked.borrow_mut().push((count, sender));
-        let timestamp = receiver.await.unwrap();
-        Ok(Timestamp { timestamp, catalog_version: 7 })
+        let first = receiver.await.unwrap();
+        Ok(TimestampResponse { first, catalog_version: 7 })
     }
 
     fn answer(&self, count: u32, first: u64) {
@@ -26,11 +26,9 @@ impl Script {
     }
 }
 
-fn call(oracle: &Arc<Oracle>, script: &Rc<Script>) -> tokio::task::JoinHandle<u64> {
+fn call(oracle: &Arc<Oracle<Dropped>>, script: &Rc<Script>) -> tokio::task::JoinHandle<u64> {
     let (oracle, script) = (oracle.clone(), script.clone());
-    tokio::task::spawn_local(
-        async move { oracle.timestamp(|count| script.ask(count)).await.unwrap().timestamp },
-    )
+    tokio::task::spawn_local(async move { oracle.timestamp(|count| script.ask(count)).await.unwrap().first })
 }
 
 async fn settle() {

@@ -1,0 +1,61 @@
+//! A cluster to which nothing happens, and a session on it: what do statements cost in requests?
+
+use env::{clock, simulation};
+use proto::simulated::SimulatedNetwork;
+
+use super::cluster::Cluster;
+use super::gateway::{Gateway, name};
+use super::scenario::Scenario;
+
+/// The cluster, three nodes of it, and a driver's connection to a gateway's session.
+pub struct Quiet {
+    /// The connection.
+    pub session: tokio_postgres::Client,
+    network: SimulatedNetwork,
+}
+
+/// Requests of the gateway, each of them a round trip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoundTrips {
+    /// To ranges.
+    pub ranges: u64,
+    /// To the oracle.
+    pub oracle: u64,
+}
+
+impl Quiet {
+    /// What the gateway asks while `work` is done.
+    pub async fn count<T>(&self, work: impl Future<Output = T>) -> (T, RoundTrips) {
+        let before = self.asked();
+        let done = work.await;
+        let after = self.asked();
+        let trips = RoundTrips { ranges: after.ranges - before.ranges, oracle: after.oracle - before.oracle };
+        (done, trips)
+    }
+
+    fn asked(&self) -> RoundTrips {
+        let asked = |what| self.network.requests(&name(1), what);
+        RoundTrips { ranges: asked("batch"), oracle: asked("timestamp") }
+    }
+}
+
+/// Runs `test` with such a cluster.
+pub fn quiet(test: impl AsyncFnOnce(&Quiet)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime of one thread").block_on(async {
+        let _simulation = simulation::enter(1);
+        let scenario = Scenario::all().into_iter().find(|scenario| scenario.name == "calm");
+        let mut scenario = scenario.expect("the scenario");
+        scenario.network.slow_per_mille = 0;
+        scenario.network.duplicates_per_mille = 0;
+        let mut cluster = Cluster::new(&scenario);
+        cluster.form().await.expect("a cluster");
+        let gateway = Gateway::new(1, &cluster);
+        cluster.wait_serving(gateway.client()).await;
+        clock::sleep(std::time::Duration::from_secs(3)).await;
+        let quiet = Quiet { session: gateway.connect().await, network: cluster.network().clone() };
+        test(&quiet).await;
+        drop(quiet);
+        cluster.end();
+    });
+}
