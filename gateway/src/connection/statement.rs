@@ -131,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Buffers what ends a run.
     pub(super) fn complete(&mut self, completion: Completion) {
         match completion {
-            Completion::Done(tag) => backend::command_complete(self.wire.output(), tag.to_string()),
+            Completion::Done(tag) => backend::command_complete(self.wire.output(), &tag),
             Completion::Empty => backend::bare(self.wire.output(), b'I'),
             Completion::Suspended => backend::bare(self.wire.output(), b's'),
         }

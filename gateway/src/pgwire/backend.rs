@@ -1,21 +1,22 @@
 //! What the server says, encoded into a connection's output buffer.
 
+use std::fmt::Write as _;
+
 use bytes::{BufMut, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::copy::{CopyInResponse, CopyOutResponse};
-use pgwire::messages::data::{FieldDescription, ParameterDescription, RowDescription};
-use pgwire::messages::response::{
-    CommandComplete, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus as WireStatus,
-};
+use pgwire::messages::data::ParameterDescription;
+use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
-use sql::{ColumnFormats, Format, OutputColumn, Report, Severity, TransactionStatus};
+use sql::{ColumnFormats, CommandTag, Format, OutputColumn, Report, Severity, TransactionStatus};
 
 /// The newest protocol that is spoken: 3.0.
 const PROTOCOL_VERSION: i32 = 3 << 16;
 
-/// CommandComplete's tag and the like are far below the protocol's bound; what is not is cut before it gets here.
+/// The messages that come with a statement are written as they are; the others are built first. All are far below the
+/// protocol's bound; what is not is cut before it gets here.
 fn put(output: &mut BytesMut, message: &impl Message) {
     if let Err(error) = message.encode(output) {
         tracing::error!(%error, "a message could not be encoded");
@@ -45,11 +46,11 @@ pub(crate) fn parameter_status(output: &mut BytesMut, name: &str, value: &str) {
 /// ReadyForQuery
 pub(crate) fn ready_for_query(output: &mut BytesMut, status: TransactionStatus) {
     let status = match status {
-        TransactionStatus::Idle => WireStatus::Idle,
-        TransactionStatus::InBlock => WireStatus::Transaction,
-        TransactionStatus::Failed => WireStatus::Error,
+        TransactionStatus::Idle => b'I',
+        TransactionStatus::InBlock => b'T',
+        TransactionStatus::Failed => b'E',
     };
-    put(output, &ReadyForQuery::new(status));
+    output.put_slice(&[b'Z', 0, 0, 0, 5, status]);
 }
 
 /// A message without a body: ParseComplete `1`, BindComplete `2`, CloseComplete `3`, EmptyQueryResponse `I`,
@@ -59,8 +60,12 @@ pub(crate) fn bare(output: &mut BytesMut, kind: u8) {
 }
 
 /// CommandComplete
-pub(crate) fn command_complete(output: &mut BytesMut, tag: String) {
-    put(output, &CommandComplete::new(tag));
+pub(crate) fn command_complete(output: &mut BytesMut, tag: &CommandTag) {
+    with_length(output, b'C', |output| {
+        // Writing to a buffer that grows does not fail.
+        let _ = write!(output, "{tag}");
+        output.put_u8(0);
+    });
 }
 
 /// ParameterDescription
@@ -70,22 +75,22 @@ pub(crate) fn parameter_description(output: &mut BytesMut, types: &[expr::Type])
 
 /// RowDescription
 pub(crate) fn row_description(output: &mut BytesMut, columns: &[OutputColumn], formats: &ColumnFormats) {
-    let fields = columns.iter().enumerate().map(|(index, column)| {
-        let format = match formats.of(index) {
-            Format::Text => 0,
-            Format::Binary => 1,
-        };
-        FieldDescription::new(
-            column.name.clone(),
-            column.table_oid.cast_signed(),
-            column.column_number,
-            column.ty.kind as u32,
-            column.ty.kind.length(),
-            column.ty.modifier,
-            format,
-        )
+    with_length(output, b'T', |output| {
+        output.put_i16(column_count(columns.len()));
+        for (index, column) in columns.iter().enumerate() {
+            output.put_slice(column.name.as_bytes());
+            output.put_u8(0);
+            output.put_u32(column.table_oid);
+            output.put_i16(column.column_number);
+            output.put_u32(column.ty.kind as u32);
+            output.put_i16(column.ty.kind.length());
+            output.put_i32(column.ty.modifier);
+            output.put_i16(match formats.of(index) {
+                Format::Text => 0,
+                Format::Binary => 1,
+            });
+        }
     });
-    put(output, &RowDescription::new(fields.collect()));
 }
 
 /// CopyInResponse, of text columns.
@@ -193,6 +198,15 @@ impl<'a> DataRow<'a> {
     }
 }
 
+/// A message whose length is filled in once its body is there.
+fn with_length(output: &mut BytesMut, kind: u8, write: impl FnOnce(&mut BytesMut)) {
+    let start = output.len();
+    output.put_slice(&[kind, 0, 0, 0, 0]);
+    write(output);
+    let length = output.len() - start - 1;
+    patch_u32(output, start + 1, length);
+}
+
 fn patch_u32(output: &mut BytesMut, at: usize, value: usize) {
     if let Some(place) = output.get_mut(at..at + 4) {
         place.copy_from_slice(&u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes());
@@ -223,6 +237,31 @@ mod tests {
         let PgWireBackendMessage::DataRow(row) = decoded(&mut output) else { panic!("no row") };
         assert_eq!(row.field_count, 3);
         assert_eq!(&row.data[..], b"\xff\xff\xff\xff\0\0\0\x02ab\0\0\0\x03xyz");
+        assert!(output.is_empty());
+    }
+
+    #[test]
+    fn the_messages_of_a_statement_read_back() {
+        let mut output = BytesMut::new();
+        let column = OutputColumn {
+            name: "größe".to_owned(),
+            ty: expr::Type::numeric(10, 2),
+            table_oid: 70_000,
+            column_number: 3,
+        };
+        let formats = ColumnFormats::Each(vec![Format::Text, Format::Binary]);
+        row_description(&mut output, &[column.clone(), column], &formats);
+        command_complete(&mut output, &CommandTag::Insert(12));
+        ready_for_query(&mut output, TransactionStatus::Failed);
+        let PgWireBackendMessage::RowDescription(rows) = decoded(&mut output) else { panic!("no columns") };
+        let [first, second] = &rows.fields[..] else { panic!("not two columns") };
+        assert_eq!((&*first.name, first.table_id, first.column_id), ("größe", 70_000, 3));
+        assert_eq!((first.type_id, first.type_size), (1700, -1));
+        assert_eq!((first.type_modifier, first.format_code, second.format_code), (10 << 16 | 6, 0, 1));
+        let PgWireBackendMessage::CommandComplete(done) = decoded(&mut output) else { panic!("no tag") };
+        assert_eq!(done.tag, "INSERT 0 12");
+        let PgWireBackendMessage::ReadyForQuery(ready) = decoded(&mut output) else { panic!("not ready") };
+        assert_eq!(ready.status, pgwire::messages::response::TransactionStatus::Error);
         assert!(output.is_empty());
     }
 

@@ -16,8 +16,9 @@ const SMALL_MESSAGE_BYTES_MAX: usize = 10_000;
 /// So many Closes are looked behind.
 const CLOSES_MAX: usize = 2;
 
-/// How much room is made for one read.
+/// How much room is made for one read, where there is less than the least.
 const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES_MIN: usize = 1024;
 
 /// How much input is read ahead while a statement runs.
 const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
@@ -173,7 +174,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if self.input.is_empty() && self.input.capacity() > BUFFER_BYTES_KEPT {
             self.input = BytesMut::new();
         }
-        self.input.reserve(READ_BYTES);
+        // As long as a message is looked at its buffer is shared, and to make room is to have another.
+        if self.input.capacity() - self.input.len() < READ_BYTES_MIN {
+            self.input.reserve(READ_BYTES);
+        }
         match self.stream.read_buf(&mut self.input).await {
             Ok(0) => Err(ProtocolError::Closed),
             Ok(_) => Ok(()),
