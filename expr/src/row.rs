@@ -26,6 +26,8 @@
 //! - Ids ascend; the first previous id is 0, and no column has id 0.
 //! - A NULL that is stored is NULL; a column that is not stored is what its place held: a default, or a key's value.
 
+mod patch;
+
 use std::sync::Arc;
 
 use bigdecimal::ToPrimitive;
@@ -34,6 +36,8 @@ use bytes::Bytes;
 
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
+
+pub use patch::patch_row;
 
 /// The format that [`encode_row`] writes.
 const FORMAT: u8 = 1;
@@ -321,6 +325,13 @@ impl<'a> Input<'a> {
     }
 }
 
+fn check_format(input: &mut Input<'_>) -> Result<()> {
+    match input.byte()? {
+        FORMAT => Ok(()),
+        newer => Err(Error::new("XX001", format!("row format {newer} is newer than this program"))),
+    }
+}
+
 /// Decodes the wanted columns of rows.
 #[derive(Debug, Clone)]
 pub struct RowDecoder {
@@ -340,12 +351,7 @@ impl RowDecoder {
     /// stored is NULL, unless the place already holds a key's value or a default. Returns the schema version.
     pub fn decode_into(&self, bytes: &[u8], row: &mut [Datum]) -> Result<u32> {
         let mut input = Input(bytes);
-        match input.byte()? {
-            FORMAT => {}
-            newer => {
-                return Err(Error::new("XX001", format!("row format {newer} is newer than this program")));
-            }
-        }
+        check_format(&mut input)?;
         let schema_version = u32::try_from(input.varint()?).map_err(|_| malformed())?;
         let mut wanted = self.wanted.iter().peekable();
         let mut id = 0u32;

@@ -12,7 +12,8 @@
 //!    statement is planned and run again.
 //! 5. [`execute`] pulls rows in batches through operators whose leaves read pages or single rows by key from the
 //!    transaction ([`client::Transaction`]), which merges what it has written itself. Reads of the system views come from
-//!    [`system`], which makes them up from the catalog.
+//!    [`system`], which makes them up from the catalog. A statement over one row named by its key bypasses the operators:
+//!    one request, and [`Fetched::Whole`] answers row and tag at once.
 //! 6. INSERT, UPDATE, DELETE and COPY lock the keys that they are about to write, which reads their newest values, check
 //!    constraints, and put rows and index entries into the transaction's buffer. DDL writes the catalog's rows in the
 //!    same way, and raises the catalog version.

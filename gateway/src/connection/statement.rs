@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use expr::Datum;
 use futures::future::{Either, select};
 use sql::{ColumnFormats, CommandTag, Fetched, Portal};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -61,15 +62,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             match fetched {
                 Fetched::Rows(rows) => {
-                    let columns = portal.columns().unwrap_or_default();
                     for row in &rows {
-                        self.encoder.encode(
-                            self.session.context(),
-                            columns,
-                            output.formats,
-                            row,
-                            self.wire.output(),
-                        )?;
+                        self.encode(portal, output, row)?;
                         self.wire.flush_if_large().await?;
                     }
                     sent += rows.len();
@@ -77,6 +71,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         self.report_notices();
                         return Ok(Completion::Suspended);
                     }
+                }
+                Fetched::Whole(row, tag) => {
+                    if let Some(row) = &row {
+                        self.encode(portal, output, row)?;
+                    }
+                    self.report_notices();
+                    return Ok(Completion::Done(tag));
                 }
                 Fetched::Done(tag) => {
                     if copying_out {
@@ -108,6 +109,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
         }
+    }
+
+    /// Buffers a row.
+    fn encode(&mut self, portal: &Portal, output: &Output<'_>, row: &[Datum]) -> Result<(), sql::Error> {
+        let columns = portal.columns().unwrap_or_default();
+        self.encoder.encode(self.session.context(), columns, output.formats, row, self.wire.output())
     }
 
     /// The next rows of a portal, unless the client hangs up meanwhile: then its statement is cancelled.

@@ -19,7 +19,8 @@ pub struct CancelHandle(Arc<State>);
 struct State {
     cancelled: AtomicBool,
     waker: AtomicWaker,
-    /// When the work under way is to end.
+    /// When the work under way is to end; of the two, the first tells whether there is one.
+    is_bounded: AtomicBool,
     deadline: Mutex<Option<Instant>>,
 }
 
@@ -27,6 +28,9 @@ impl State {
     fn ended_by(&self) -> Option<&'static str> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Some(USER_REQUEST);
+        }
+        if !self.is_bounded.load(Ordering::Relaxed) {
+            return None;
         }
         let deadline = (*self.deadline.lock())?;
         (env::clock::now() >= deadline).then_some(TIMEOUT)
@@ -60,7 +64,10 @@ impl CancelHandle {
 
     /// Says when the work that begins now is to end.
     pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
-        *self.0.deadline.lock() = deadline;
+        if deadline.is_some() || self.0.is_bounded.load(Ordering::Relaxed) {
+            *self.0.deadline.lock() = deadline;
+            self.0.is_bounded.store(deadline.is_some(), Ordering::Relaxed);
+        }
     }
 
     /// 57014 if a request stands, or the deadline has passed.

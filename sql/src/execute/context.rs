@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use client::Transaction;
+use client::{Client, Transaction};
 use expr::{Datum, EvalContext, Expr, Row, SessionContext};
 
 use super::cancel::CancelHandle;
@@ -20,6 +20,8 @@ const REST_TURNS: u64 = 4;
 
 /// What a running statement works with.
 pub(crate) struct Context<'a> {
+    /// The cluster's client, for what is in no transaction.
+    pub(crate) client: &'a Client,
     /// The transaction it runs in.
     pub(crate) transaction: &'a mut Transaction,
     /// Parameters, then the slots of outer rows: what `Expr::Parameter` names.

@@ -1,25 +1,28 @@
 //! Runs plans: operators that make rows, writers that change them, COPY, DDL.
 //!
 //! An [`Execution`] is a plan made ready to run. It is kept with the prepared statement and rewound for the next run,
-//! so that running a statement again costs neither binding nor building.
+//! so that running a statement again costs neither binding nor building. A statement over one row named by its key is a
+//! [`PointExecution`] instead, which bypasses the operators.
 
 pub(crate) mod cancel;
 pub(crate) mod context;
 mod copy;
 pub(crate) mod ddl;
 mod explain;
+mod lock;
 pub(crate) mod memory;
 mod operators;
+mod point;
 pub(crate) mod row_ids;
 mod rows;
 mod walk;
 mod write;
 
-use client::Client;
 use expr::{Expr, Row};
 
 pub(crate) use copy::{CopyFromExecution, CopyToExecution};
 pub(crate) use explain::explain;
+pub(crate) use point::{PointExecution, PointOutcome};
 
 use crate::error::Result;
 use crate::plan::{Modify, Node, Plan};
@@ -77,9 +80,9 @@ impl Execution {
     }
 
     /// Runs INSERT, UPDATE or DELETE to its end.
-    pub(crate) async fn write(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<Written> {
+    pub(crate) async fn write(&mut self, cx: &mut Context<'_>) -> Result<Written> {
         let outcome = match self {
-            Self::Insert(insert) => insert.run(cx, client).await?,
+            Self::Insert(insert) => insert.run(cx).await?,
             Self::Update(update) => update.run(cx).await?,
             Self::Delete(delete) => delete.run(cx).await?,
             Self::Query(_) | Self::CopyFrom(_) | Self::CopyTo(_) => write::Outcome::default(),

@@ -100,6 +100,12 @@ impl IndexFormat {
         key.into()
     }
 
+    /// The bytes of the columns in the key of a row, or of an exclusive entry.
+    pub(crate) fn columns_of<'a>(&self, key: &'a [u8]) -> Result<&'a [u8]> {
+        let behind = key.get(self.prefix.len()..).and_then(<[u8]>::split_last);
+        behind.map(|(_, columns)| columns).ok_or_else(damaged_entry)
+    }
+
     /// The bytes of the primary key in an entry of this secondary index.
     pub(crate) fn primary_columns<'a>(&self, key: &'a [u8], value: &'a [u8]) -> Result<&'a [u8]> {
         if self.unique {
@@ -214,35 +220,47 @@ pub(crate) struct RowReader {
 impl RowReader {
     /// Reads these columns (places among the table's), in this order.
     pub(crate) fn new(format: &IndexFormat, table: &TableDescriptor, columns: &[usize]) -> Self {
-        let mut wanted = Vec::with_capacity(columns.len());
+        let mut read: Vec<(usize, usize)> = Vec::with_capacity(columns.len());
         let mut copies = Vec::new();
         for (output, place) in columns.iter().enumerate() {
             match columns.iter().position(|earlier| earlier == place) {
                 Some(first) if first < output => copies.push((first, output)),
-                _ => wanted.extend(table.columns.get(*place).map(|column| (column.id, output))),
+                _ => read.push((*place, output)),
             }
         }
-        let mut key: Vec<_> = format
-            .columns
-            .iter()
-            .map(|column| (*column, columns.iter().position(|place| *place == column.place)))
-            .collect();
+        Self { copies, ..Self::of(format, table, &read, columns.len()) }
+    }
+
+    /// Reads columns (places among the table's), each into its place of a row of this width.
+    fn of(format: &IndexFormat, table: &TableDescriptor, read: &[(usize, usize)], width: usize) -> Self {
+        let output_of =
+            |wanted: usize| read.iter().find(|(place, _)| *place == wanted).map(|(_, output)| *output);
+        let mut key: Vec<_> =
+            format.columns.iter().map(|column| (*column, output_of(column.place))).collect();
         while key.last().is_some_and(|(_, output)| output.is_none()) {
             key.pop();
         }
+        let stored = read.iter().filter_map(|(place, output)| Some((table.columns.get(*place)?.id, *output)));
         Self {
             prefix_bytes: format.prefix.len(),
             key,
-            decoder: RowDecoder::new(wanted),
-            copies,
-            width: columns.len(),
+            decoder: RowDecoder::new(stored),
+            copies: Vec::new(),
+            width,
         }
+    }
+
+    /// Those of the table's columns that are wanted, each at its place; the others are NULL, whatever they hold.
+    pub(crate) fn some(format: &TableFormat, wanted: impl Fn(usize) -> bool) -> Self {
+        let width = format.table.columns.len();
+        let read: Vec<(usize, usize)> =
+            (0..width).filter(|place| wanted(*place)).map(|place| (place, place)).collect();
+        Self::of(&format.primary, &format.table, &read, width)
     }
 
     /// All columns of the table.
     pub(crate) fn whole(format: &TableFormat) -> Self {
-        let places: Vec<usize> = (0..format.table.columns.len()).collect();
-        Self::new(&format.primary, &format.table, &places)
+        Self::some(format, |_| true)
     }
 
     /// The wanted columns of a row.

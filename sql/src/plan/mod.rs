@@ -15,6 +15,7 @@ pub(crate) mod budget;
 mod ddl;
 mod modify;
 mod node;
+mod point;
 mod session;
 mod span;
 pub mod walk;
@@ -29,7 +30,9 @@ pub use node::{
     JoinStrategy, Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, Subquery, TableFunction,
     Values, VirtualScan,
 };
+pub(crate) use point::{Point, PointScan};
 pub use session::SessionCommand;
+pub(crate) use span::{Fit, fit};
 pub use span::{KeyBound, KeySpan};
 
 pub use crate::parse::ast::{

@@ -128,15 +128,19 @@ impl Edges {
 }
 
 /// A value beside the range of a column's type.
-enum Fit {
+pub(crate) enum Fit {
+    /// It is one of them.
     Value(Datum),
+    /// It is NULL.
     Null,
+    /// It is less than all of them.
     Below,
+    /// It is greater than all of them.
     Above,
 }
 
 /// The value as one of the column's type: integers may be of another width.
-fn fit(value: Datum, kind: TypeKind) -> Fit {
+pub(crate) fn fit(value: Datum, kind: TypeKind) -> Fit {
     let wide = match (&value, kind) {
         (Datum::Null, _) => return Fit::Null,
         (Datum::Int2(narrow), TypeKind::Int4 | TypeKind::Int8) => i64::from(*narrow),

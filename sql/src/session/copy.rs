@@ -20,11 +20,10 @@ impl Session {
     async fn take_copy_data(&mut self, portal: &mut Portal, data: &[u8]) -> Result<()> {
         let deadline = portal.deadline;
         let State::CopyIn(running) = &mut portal.state else { return Err(no_copy()) };
-        let engine = self.engine.clone();
         let (execution, mut cx) = self.context_for(running)?;
         let Execution::CopyFrom(copy) = execution else { return Err(no_copy()) };
         let cancel = cx.cancel.clone();
-        guard(&cancel, deadline, copy.data(&mut cx, engine.client(), data)).await
+        guard(&cancel, deadline, copy.data(&mut cx, data)).await
     }
 
     /// CopyDone from the client: the last rows are written.
@@ -40,11 +39,10 @@ impl Session {
     async fn finish_copy(&mut self, portal: &mut Portal) -> Result<CommandTag> {
         let deadline = portal.deadline;
         let State::CopyIn(running) = &mut portal.state else { return Err(no_copy()) };
-        let engine = self.engine.clone();
         let (execution, mut cx) = self.context_for(running)?;
         let Execution::CopyFrom(copy) = execution else { return Err(no_copy()) };
         let cancel = cx.cancel.clone();
-        let count = guard(&cancel, deadline, copy.done(&mut cx, engine.client())).await?;
+        let count = guard(&cancel, deadline, copy.done(&mut cx)).await?;
         self.complete_statement().await?;
         Ok(CommandTag::Copy(count))
     }

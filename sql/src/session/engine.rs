@@ -1,6 +1,7 @@
 //! What all sessions of a gateway share: the cluster's client, the cached catalog, the store of row ids.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use client::{Client, TransactionOptions};
 use parking_lot::Mutex;
@@ -26,6 +27,8 @@ pub struct EngineOptions {
     pub retries_max: u32,
     /// Bytes of prepared statements and portals that one session may hold by name; beyond: 53200.
     pub session_bytes_max: usize,
+    /// Whether statements over one row, named by its key, bypass the operators. Their answers are the same either way.
+    pub bypasses_operators: bool,
 }
 
 impl Default for EngineOptions {
@@ -36,6 +39,7 @@ impl Default for EngineOptions {
             memory_bytes_max: 2 << 30,
             retries_max: 10,
             session_bytes_max: 64 << 20,
+            bypasses_operators: true,
         }
     }
 }
@@ -50,7 +54,13 @@ pub struct Engine {
     system: Vec<Arc<TableDescriptor>>,
     /// The newest catalog that was seen. Ranges refuse what was planned under an older one.
     catalog: Mutex<Option<Arc<CatalogSnapshot>>>,
+    /// Rises with each: who has seen this one has seen the newest.
+    generation: AtomicU64,
 }
+
+/// The newest catalog as a session has last seen it, and its generation.
+#[derive(Default)]
+pub(super) struct SeenCatalog(Option<(u64, Arc<CatalogSnapshot>)>);
 
 impl Engine {
     /// An engine over a cluster's client.
@@ -62,6 +72,7 @@ impl Engine {
             row_ids: RowIds::default(),
             system: system::tables(),
             catalog: Mutex::new(None),
+            generation: AtomicU64::new(0),
         })
     }
 
@@ -109,12 +120,22 @@ impl Engine {
     }
 
     /// The cached catalog, which may be out of date; read if there is none yet.
-    pub(crate) async fn catalog(&self) -> Result<Arc<CatalogSnapshot>> {
-        let cached = self.catalog.lock().clone();
-        match cached {
+    pub(super) async fn catalog(&self, seen: &mut SeenCatalog) -> Result<Arc<CatalogSnapshot>> {
+        match self.cached_catalog(seen) {
             Some(catalog) => Ok(catalog),
             None => self.refresh_catalog().await,
         }
+    }
+
+    /// The cached catalog, if there is one. Sessions share no lock as long as nothing changes.
+    pub(super) fn cached_catalog(&self, seen: &mut SeenCatalog) -> Option<Arc<CatalogSnapshot>> {
+        let is_newest = |generation| generation == self.generation.load(Ordering::Acquire);
+        if !seen.0.as_ref().is_some_and(|(generation, _)| is_newest(*generation)) {
+            let cached = self.catalog.lock();
+            let generation = self.generation.load(Ordering::Relaxed);
+            seen.0 = cached.clone().map(|catalog| (generation, catalog));
+        }
+        seen.0.as_ref().map(|(_, catalog)| catalog.clone())
     }
 
     /// The catalog of now: one read if the cached one is still in force.
@@ -139,6 +160,7 @@ impl Engine {
             Some(newer) if newer.version() >= catalog.version() => newer.clone(),
             _ => {
                 *cached = Some(catalog.clone());
+                self.generation.fetch_add(1, Ordering::Release);
                 catalog
             }
         }

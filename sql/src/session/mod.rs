@@ -7,8 +7,10 @@ mod commands;
 mod copy;
 mod engine;
 mod format;
+mod named;
 mod names;
 mod planning;
+mod point;
 mod portal;
 mod prepared;
 mod registry;
@@ -35,6 +37,7 @@ use crate::error::{Error, Notice, Result, Severity};
 use crate::parse;
 use crate::settings::{SERVER_VERSION, Settings};
 use crate::system::Sizes;
+use engine::SeenCatalog;
 use portal::State;
 use registry::Registry;
 use transaction::{Block, TransactionState};
@@ -59,6 +62,8 @@ pub enum TransactionStatus {
 pub struct Session {
     engine: Arc<Engine>,
     settings: Settings,
+    /// The newest catalog, as far as this session knows.
+    newest: SeenCatalog,
     context: SessionContext,
     /// The catalog and the search path's generation that `context.catalog` answers for.
     context_of: Option<(Arc<CatalogSnapshot>, u64)>,
@@ -90,6 +95,7 @@ impl Session {
         Ok(Self {
             engine,
             settings,
+            newest: SeenCatalog::default(),
             context,
             context_of: None,
             sizes: Arc::default(),

@@ -16,7 +16,7 @@ use super::{Session, prepared};
 use crate::bind;
 use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Result};
-use crate::execute::traits_of;
+use crate::execute::{PointExecution, traits_of};
 use crate::optimise;
 use crate::plan::budget::PlanSize;
 use crate::plan::{Plan, SessionCommand};
@@ -33,10 +33,10 @@ fn is_over(error: &Error) -> bool {
 impl Session {
     /// The catalog that the next statement is planned under: the one that the transaction has pinned, else the newest
     /// that was seen.
-    async fn planning_catalog(&self) -> Result<Arc<CatalogSnapshot>> {
+    async fn planning_catalog(&mut self) -> Result<Arc<CatalogSnapshot>> {
         match &self.transaction.open {
             Some(open) => Ok(open.catalog.clone()),
-            None => self.engine.catalog().await,
+            None => self.engine.catalog(&mut self.newest).await,
         }
     }
 
@@ -74,6 +74,7 @@ impl Session {
             parameters: planned.bound.parameters.clone(),
             columns,
             kind,
+            is_command: matches!(planned.bound.plan, Plan::Session(_) | Plan::Empty),
             is_described,
             plan_bytes: planned.plan_bytes,
             planned: Mutex::new(Arc::new(planned)),
@@ -113,24 +114,22 @@ impl Session {
         Ok(())
     }
 
-    /// The plan of a prepared statement under the open transaction's catalog; made anew if that, or the search path,
-    /// is not the one that it was made under.
+    /// The plan of a prepared statement under the open transaction's catalog: the one that it has, or another if that
+    /// was made under another catalog or search path.
     pub(super) async fn planned(
         &mut self,
         prepared: &Prepared,
+        planned: Arc<Planned>,
         deadline: Option<Instant>,
     ) -> Result<Arc<Planned>> {
-        let planned = prepared.planned.lock().clone();
+        if self.is_current(&planned) {
+            self.enter_catalog(&planned.catalog);
+            return Ok(planned);
+        }
         let catalog = match &self.transaction.open {
             Some(open) => open.catalog.clone(),
             None => planned.catalog.clone(),
         };
-        let fits = Arc::ptr_eq(&planned.catalog, &catalog)
-            && planned.search_path_generation == self.settings.search_path_generation();
-        if fits {
-            self.enter_catalog(&catalog);
-            return Ok(planned);
-        }
         let anew =
             Arc::new(self.plan(&prepared.statement, prepared.declared.as_deref(), &catalog, deadline).await?);
         let told = prepared.is_described;
@@ -141,6 +140,13 @@ impl Session {
         }
         *prepared.planned.lock() = anew.clone();
         Ok(anew)
+    }
+
+    /// Whether a plan was made under the open transaction's catalog, and the search path of now.
+    fn is_current(&self, planned: &Planned) -> bool {
+        let open = self.transaction.open.as_ref();
+        open.is_none_or(|open| Arc::ptr_eq(&planned.catalog, &open.catalog))
+            && planned.search_path_generation == self.settings.search_path_generation()
     }
 
     /// Plans a statement: here and now if that is short, else in the pool. Its deadline and a request to cancel it are
@@ -177,8 +183,12 @@ impl Session {
                 bound
             }
         };
+        let traits = traits_of(&mut bound.plan);
+        let is_plain = !(traits.reads_catalog || traits.makes_long_values || traits.tells_sizes);
+        let bypasses = is_plain && self.engine.options().bypasses_operators;
         Ok(prepared::Planned {
-            traits: traits_of(&mut bound.plan),
+            traits,
+            point: if bypasses { PointExecution::new(&bound)? } else { None },
             plan_bytes: PlanSize::of_plan(&mut bound.plan).bytes(),
             _memory: memory,
             bound,

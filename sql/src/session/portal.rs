@@ -69,6 +69,8 @@ pub(super) struct Running {
 pub enum Fetched {
     /// Rows, at most as many as were asked for. More may follow.
     Rows(Vec<Row>),
+    /// All rows, one at most, and the statement is done.
+    Whole(Option<Row>, CommandTag),
     /// The statement is done.
     Done(CommandTag),
     /// COPY FROM STDIN: the client is to send data now ([`super::Session::copy_data`]).

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::catalog::CatalogSnapshot;
 use crate::error::Error;
 use crate::execute::memory::Memory;
-use crate::execute::{Execution, Traits};
+use crate::execute::{Execution, PointExecution, Traits};
 use crate::parse;
 use crate::plan::{Bound, Discard, Modify, Plan, SessionCommand};
 
@@ -41,6 +41,8 @@ pub struct Prepared {
     pub(super) parameters: Vec<Type>,
     pub(super) columns: Option<Vec<OutputColumn>>,
     pub(super) kind: StatementKind,
+    /// Whether it is for the session alone: it opens no transaction of its own.
+    pub(super) is_command: bool,
     /// Whether the client may have been told its columns: then they must stay.
     pub(super) is_described: bool,
     /// What its plan took when it was first made.
@@ -58,6 +60,8 @@ pub(super) struct Planned {
     pub(super) plan_bytes: usize,
     /// That much of the gateway's memory.
     pub(super) _memory: Memory,
+    /// How it runs if it is over one row.
+    pub(super) point: Option<PointExecution>,
     /// The operators of the last run, ready for the next.
     pub(super) idle: Mutex<Option<Execution>>,
 }

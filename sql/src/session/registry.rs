@@ -2,13 +2,13 @@
 //!
 //! The name "" is the protocol's unnamed statement and portal, which their successors replace.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use expr::Datum;
 
 use super::format::ColumnFormats;
+use super::named::Named;
 use super::portal::Portal;
 use super::prepared::Prepared;
 use crate::error::{Error, Result};
@@ -54,8 +54,8 @@ pub enum PortalState {
 /// - `bytes` is the sum of what its members were charged, and at most `bytes_max` but for the unnamed ones;
 /// - no portal outlives the transaction that it was made in, nor the savepoint that it was made behind.
 pub(super) struct Registry {
-    statements: HashMap<String, Source>,
-    portals: HashMap<String, BoundPortal>,
+    statements: Named<Source>,
+    portals: Named<BoundPortal>,
     bytes: usize,
     bytes_max: usize,
     next_age: u64,
@@ -68,8 +68,8 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) fn new(bytes_max: usize) -> Self {
         Self {
-            statements: HashMap::new(),
-            portals: HashMap::new(),
+            statements: Named::default(),
+            portals: Named::default(),
             bytes: 0,
             bytes_max,
             next_age: 0,
@@ -91,13 +91,13 @@ impl Registry {
             self.check_room(bytes, "prepared statements", "Deallocate those that are no longer used.")?;
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        self.statements.insert(name.to_owned(), source);
+        self.statements.insert(name, source);
         Ok(())
     }
 
     /// 42P05 if a statement of this name exists.
     pub(super) fn check_statement_name(&self, name: &str) -> Result<()> {
-        if !name.is_empty() && self.statements.contains_key(name) {
+        if !name.is_empty() && self.statements.contains(name) {
             return Err(Error::new("42P05", format!("prepared statement \"{name}\" already exists")));
         }
         Ok(())
@@ -126,9 +126,7 @@ impl Registry {
 
     /// Forgets all statements but the unnamed one.
     pub(super) fn clear_statements(&mut self) {
-        let unnamed = self.statements.remove("");
-        self.statements.clear();
-        self.statements.extend(unnamed.map(|source| (String::new(), source)));
+        self.statements.clear_named();
         self.count_anew();
     }
 
@@ -148,7 +146,7 @@ impl Registry {
         if name.is_empty() {
             self.remove_portal(name);
         } else {
-            if self.portals.contains_key(name) {
+            if self.portals.contains(name) {
                 return Err(Error::new("42P03", format!("cursor \"{name}\" already exists")));
             }
             self.check_room(bytes, "portals", "Close those that are no longer used.")?;
@@ -156,8 +154,7 @@ impl Registry {
         self.next_age += 1;
         self.bytes = self.bytes.saturating_add(bytes);
         let state = PortalState::Ready(parameters);
-        self.portals
-            .insert(name.to_owned(), BoundPortal { source, formats, state, age: self.next_age, bytes });
+        self.portals.insert(name, BoundPortal { source, formats, state, age: self.next_age, bytes });
         Ok(())
     }
 
@@ -178,15 +175,17 @@ impl Registry {
         if portal.age <= self.oldest {
             return;
         }
-        if let Entry::Vacant(place) = self.portals.entry(name.to_owned()) {
+        if !self.portals.contains(name) {
             self.bytes = self.bytes.saturating_add(portal.bytes);
-            place.insert(portal);
+            self.portals.insert(name, portal);
         }
     }
 
     /// Forgets a portal.
     pub(super) fn remove_portal(&mut self, name: &str) {
-        self.ended.remove(name);
+        if !self.ended.is_empty() {
+            self.ended.remove(name);
+        }
         if let Some(portal) = self.portals.remove(name) {
             self.bytes = self.bytes.saturating_sub(portal.bytes);
         }
@@ -207,7 +206,7 @@ impl Registry {
     pub(super) fn end_portals(&mut self, in_failed_block: bool) {
         self.oldest = self.next_age;
         if in_failed_block {
-            self.ended.extend(self.portals.keys().cloned());
+            self.ended.extend(self.portals.iter().map(|(name, _)| name.to_owned()));
         } else {
             self.ended.clear();
         }
@@ -229,7 +228,7 @@ impl Registry {
 
     /// A savepoint was gone back to: the portals made behind it end.
     pub(super) fn end_portals_since(&mut self, mark: u64) {
-        self.portals.retain(|_, portal| portal.age <= mark);
+        self.portals.retain(|portal| portal.age <= mark);
         self.count_anew();
     }
 
@@ -247,7 +246,7 @@ impl Registry {
 
     fn count_anew(&mut self) {
         let statements = self.statements.iter().map(|(name, source)| charge_of(name, source));
-        let portals = self.portals.values().map(|portal| portal.bytes);
+        let portals = self.portals.iter().map(|(_, portal)| portal.bytes);
         self.bytes = statements.chain(portals).fold(0, usize::saturating_add);
     }
 }

@@ -6,18 +6,19 @@
 //! conflicts with nothing.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use client::Isolation;
 use env::clock::Instant;
 use expr::{Datum, Row};
-use futures::future::{Either, select};
 
+use super::Session;
 use super::portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal, Running, State};
 use super::prepared::Planned;
 use super::transaction::{Block, Modes};
-use super::{Prepared, Session};
 use crate::error::{Cause, Error, Result};
 use crate::execute::cancel::{cancelled, timed_out};
 use crate::execute::context::Context;
@@ -48,9 +49,7 @@ impl Session {
     }
 
     async fn start(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
-        let prepared = portal.prepared.clone();
-        let is_session = matches!(prepared.planned.lock().bound.plan, Plan::Session(_) | Plan::Empty);
-        if is_session {
+        if portal.prepared.is_command {
             return self.start_command(portal, rows_max).await;
         }
         if self.transaction.block == Block::Idle && self.transaction.open.is_some() {
@@ -60,7 +59,7 @@ impl Session {
         let mut attempt = 0u32;
         let notices = self.notices.len();
         loop {
-            let error = match self.attempt(portal, &prepared, rows_max).await {
+            let error = match self.attempt(portal, rows_max).await {
                 Ok(fetched) => return Ok(fetched),
                 Err(error) => error,
             };
@@ -113,32 +112,30 @@ impl Session {
         modes
     }
 
-    async fn attempt(
-        &mut self,
-        portal: &mut Portal,
-        prepared: &Arc<Prepared>,
-        rows_max: usize,
-    ) -> Result<Fetched> {
-        let mut planned = prepared.planned.lock().clone();
+    async fn attempt(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
+        let mut planned = portal.prepared.planned.lock().clone();
         if let Some(command) = execute::refused_when_read_only(&planned.bound.plan)
             && self.modes().read_only
         {
             return Err(Error::new("25006", format!("cannot execute {command} in a read-only transaction")));
         }
-        let reads_catalog = planned.traits.reads_catalog;
         let (cancel, deadline) = (self.cancel.clone(), portal.deadline);
         let modes = self.modes_for(&planned);
         if self.transaction.open.is_none() {
-            guard(&cancel, deadline, self.open(modes, 0)).await?;
+            let catalog = match self.engine.cached_catalog(&mut self.newest) {
+                Some(catalog) => catalog,
+                None => guard(&cancel, deadline, self.engine.refresh_catalog()).await?,
+            };
+            self.open_under(catalog, modes, 0);
         }
         if let Some(open) = &mut self.transaction.open {
             open.has_effects = open.kv.has_effects();
         }
-        if reads_catalog {
+        if planned.traits.reads_catalog {
             guard(&cancel, deadline, self.refresh_pinned()).await?;
         }
-        planned = self.planned(prepared, deadline).await?;
-        if !prepared.is_described {
+        planned = self.planned(&portal.prepared, planned, deadline).await?;
+        if !portal.prepared.is_described {
             portal.undescribed = Some(planned.clone());
         }
         if planned.traits.tells_sizes {
@@ -147,11 +144,15 @@ impl Session {
         if planned.traits.makes_long_values {
             env::pool::go_to_pool().await;
         }
-        for notice in planned.bound.notices.clone() {
-            self.notify(notice);
+        for notice in &planned.bound.notices {
+            self.notify(notice.clone());
         }
         if let Some(open) = &mut self.transaction.open {
             open.kv.begin_statement();
+        }
+        // A row limit of one makes a portal wait behind its row.
+        if let Some(point) = planned.point.as_ref().filter(|_| rows_max != 1) {
+            return self.run_point(portal, point).await;
         }
         let mut values = portal.parameters.clone();
         values.resize(planned.bound.slots.max(values.len()), Datum::Null);
@@ -224,11 +225,10 @@ impl Session {
                 return Err(Error::internal("a COPY was made ready as something else"));
             }
         };
-        let engine = self.engine.clone();
         let (execution, mut cx) = self.context_for(&mut running)?;
         let deadline = portal.deadline;
         let cancel = cx.cancel.clone();
-        let written = guard(&cancel, deadline, execution.write(&mut cx, engine.client())).await?;
+        let written = guard(&cancel, deadline, execution.write(&mut cx)).await?;
         let memory = self.keep(running);
         self.complete_statement().await?;
         Ok(hold(portal, written.returned.into(), tag(written.count), memory, rows_max))
@@ -303,12 +303,11 @@ impl Session {
         ddl: &plan::Ddl,
         mut values: Vec<Datum>,
     ) -> Result<&'static str> {
-        let engine = self.engine.clone();
-        let mut memory = engine.statement_memory();
+        let mut memory = self.engine.statement_memory();
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
         let mut cx = self.make_context(&mut values, &mut memory)?;
         let cancel = cx.cancel.clone();
-        let run = execute::ddl::run(&mut cx, engine.client(), ddl, raised);
+        let run = execute::ddl::run(&mut cx, ddl, raised);
         let outcome = guard(&cancel, portal.deadline, run).await?;
         if let Some(open) = &mut self.transaction.open
             && !matches!(ddl, plan::Ddl::Nothing { .. })
@@ -355,12 +354,11 @@ impl Session {
             ready: VecDeque::new(),
             count: 0,
         });
-        let engine = self.engine.clone();
         let (execution, mut cx) = self.context_for(&mut running)?;
         let cancel = cx.cancel.clone();
         let work = async {
             if !matches!(execution, Execution::Query(_)) {
-                return Ok(execution.write(&mut cx, engine.client()).await?.count);
+                return Ok(execution.write(&mut cx).await?.count);
             }
             let mut count = 0u64;
             while let Some(rows) = execution.next(&mut cx).await? {
@@ -418,7 +416,7 @@ impl Session {
         Ok((&mut running.execution, cx))
     }
 
-    fn make_context<'a>(
+    pub(super) fn make_context<'a>(
         &'a mut self,
         values: &'a mut Vec<Datum>,
         memory: &'a mut Memory,
@@ -429,6 +427,7 @@ impl Session {
             .as_mut()
             .ok_or_else(|| Error::new("34000", "the transaction of the statement has ended"))?;
         Ok(Context {
+            client: self.engine.client(),
             transaction: &mut open.kv,
             values,
             session: &self.context,
@@ -459,24 +458,35 @@ pub(super) async fn guard<T>(
     cancel.check()?;
     let mut work = std::pin::pin!(work);
     // Functions that take long ask, too.
-    let work = std::future::poll_fn(|cx| {
+    let mut step = |cx: &mut TaskContext<'_>| {
         // Nothing that others have counted on this thread.
         expr::work::take();
         expr::work::under(cancel.interrupt(), || work.as_mut().poll(cx))
-    });
-    let cancellation = std::pin::pin!(cancel.cancelled());
-    let Some(deadline) = deadline else {
-        return match select(work, cancellation).await {
-            Either::Left((done, _)) => done,
-            Either::Right(_) => Err(cancelled()),
-        };
     };
-    let timer = std::pin::pin!(env::clock::sleep_until(deadline));
-    match select(work, select(cancellation, timer)).await {
-        Either::Left((done, _)) => done,
-        Either::Right((Either::Left(_), _)) => Err(cancelled()),
-        Either::Right((Either::Right(_), _)) => Err(timed_out()),
+    // What never waits is neither woken nor timed.
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(step(cx))).await {
+        return done;
     }
+    let mut is_begun = false;
+    let mut cancellation = std::pin::pin!(cancel.cancelled());
+    let mut timer = std::pin::pin!(async {
+        match deadline {
+            Some(deadline) => env::clock::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    });
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_begun, true)
+            && let Poll::Ready(done) = step(cx)
+        {
+            return Poll::Ready(done);
+        }
+        if cancellation.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(cancelled()));
+        }
+        timer.as_mut().poll(cx).map(|()| Err(timed_out()))
+    })
+    .await
 }
 
 fn take_front(rows: &mut VecDeque<Row>, rows_max: usize) -> Vec<Row> {

@@ -1,9 +1,12 @@
 //! Beginning and ending the session's transaction.
 
+use std::sync::Arc;
+
 use client::{Isolation, TransactionOptions};
 
 use super::Session;
 use super::transaction::{Block, Modes, NamedSavepoint, Open};
+use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Notice, Result};
 use crate::execute::context::FreshIndexes;
 use crate::plan;
@@ -27,10 +30,15 @@ impl Session {
     /// Opens a transaction in the cluster, unless one is. `wanted`: the modes for this statement alone, where it is
     /// not in a block. `priority` is that of the attempt before, after a conflict.
     pub(super) async fn open(&mut self, wanted: Modes, priority: u64) -> Result<()> {
-        if self.transaction.open.is_some() {
-            return Ok(());
+        if self.transaction.open.is_none() {
+            let catalog = self.engine.catalog(&mut self.newest).await?;
+            self.open_under(catalog, wanted, priority);
         }
-        let catalog = self.engine.catalog().await?;
+        Ok(())
+    }
+
+    /// The same under this catalog; none is open.
+    pub(super) fn open_under(&mut self, catalog: Arc<CatalogSnapshot>, wanted: Modes, priority: u64) {
         let options = TransactionOptions {
             isolation: wanted.isolation,
             read_only: wanted.read_only,
@@ -54,7 +62,6 @@ impl Session {
             savepoint.open = Some(open.mark());
         }
         self.transaction.open = Some(open);
-        Ok(())
     }
 
     /// Opens the transaction anew for another attempt at its first statement. What has run in it is gone.
@@ -92,7 +99,7 @@ impl Session {
                 self.settings.commit(&mut self.context);
                 if open.raised {
                     let version = open.catalog.version().saturating_add(1);
-                    self.engine.publish_catalog(std::sync::Arc::new(open.catalog.with_version(version)));
+                    self.engine.publish_catalog(Arc::new(open.catalog.with_version(version)));
                 }
                 Ok(())
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
@@ -16,6 +17,8 @@ pub struct SharedSettings {
     /// What the names that clients made up hold, once what was asked for is done.
     made_up: Mutex<BTreeMap<String, MadeUp>>,
     requests: Mutex<Vec<Request>>,
+    /// Whether there may be any.
+    has_requests: AtomicBool,
     /// The modes of the transaction under way, where they are not the defaults.
     transaction: Mutex<Option<Modes>>,
 }
@@ -90,11 +93,15 @@ impl SharedSettings {
         }
         self.values.lock().insert(key, shown.clone());
         self.requests.lock().push(request);
+        self.has_requests.store(true, Ordering::Release);
         Ok(shown)
     }
 
     /// The changes that were asked for since the last call.
     pub(crate) fn take_requests(&self) -> Vec<Request> {
+        if !self.has_requests.swap(false, Ordering::Acquire) {
+            return Vec::new();
+        }
         std::mem::take(&mut *self.requests.lock())
     }
 

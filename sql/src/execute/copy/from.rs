@@ -1,6 +1,5 @@
 //! COPY FROM STDIN: data in, rows written batch by batch.
 
-use client::Client;
 use expr::{Datum, Row, Type};
 
 use super::lines::{Field, Lines};
@@ -56,7 +55,7 @@ impl CopyFromExecution {
     }
 
     /// Takes data, and writes the rows that are complete.
-    pub(crate) async fn data(&mut self, cx: &mut Context<'_>, client: &Client, data: &[u8]) -> Result<()> {
+    pub(crate) async fn data(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Result<()> {
         self.lines.push(data)?;
         self.account_lines(cx)?;
         let mut from = 0;
@@ -66,7 +65,7 @@ impl CopyFromExecution {
             self.take_line(cx, from, end)?;
             from = next;
             if self.rows.len() >= WRITE_BATCH_ROWS || self.rows_bytes >= BATCH_BYTES {
-                self.flush(cx, client).await?;
+                self.flush(cx).await?;
             }
             cx.tick(1).await?;
         }
@@ -87,23 +86,23 @@ impl CopyFromExecution {
     }
 
     /// The data has ended: writes what is left and answers how many rows there were.
-    pub(crate) async fn done(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<u64> {
+    pub(crate) async fn done(&mut self, cx: &mut Context<'_>) -> Result<u64> {
         let rest = self.lines.rest();
         if rest > 0 && !self.lines.is_ended() {
             self.take_line(cx, 0, rest)?;
         }
-        self.flush(cx, client).await?;
+        self.flush(cx).await?;
         Ok(self.outcome.count)
     }
 
-    async fn flush(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<()> {
+    async fn flush(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
         self.rows_bytes = 0;
         let count = rows.len() as u64;
         let first = self.line.saturating_sub(count).saturating_add(1);
         let context = format!("COPY {}, lines {first} to {}", self.sink.format.table.name, self.line);
         self.sink
-            .write(cx, client, rows, &mut self.outcome)
+            .write(cx, rows, &mut self.outcome)
             .await
             .map_err(|error| if error.context.is_none() { error.context(context) } else { error })
     }

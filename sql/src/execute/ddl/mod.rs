@@ -12,8 +12,6 @@ mod store;
 
 use std::sync::Arc;
 
-use client::Client;
-
 use super::context::{Context, FreshIndexes};
 use super::rows::TableFormat;
 use crate::catalog::{
@@ -36,12 +34,7 @@ pub(crate) struct DdlOutcome {
 }
 
 /// Runs a DDL statement. `raised`: whether this transaction has raised the catalog version already.
-pub(crate) async fn run(
-    cx: &mut Context<'_>,
-    client: &Client,
-    ddl: &Ddl,
-    raised: bool,
-) -> Result<DdlOutcome> {
+pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result<DdlOutcome> {
     if let Ddl::Nothing { tag } = ddl {
         let catalog = CatalogSnapshot::clone(cx.catalog);
         return Ok(DdlOutcome { catalog, fresh: cx.fresh_indexes.clone(), tag });
@@ -53,7 +46,7 @@ pub(crate) async fn run(
         cx.transaction.frees_space();
     }
     let mut change =
-        Change { catalog: CatalogSnapshot::clone(cx.catalog), fresh: cx.fresh_indexes.clone(), cx, client };
+        Change { catalog: CatalogSnapshot::clone(cx.catalog), fresh: cx.fresh_indexes.clone(), cx };
     let tag = match ddl {
         Ddl::Nothing { tag } => tag,
         Ddl::CreateTable(create) => change.create_table(create).await?,
@@ -79,7 +72,6 @@ struct Change<'a, 'b> {
     catalog: CatalogSnapshot,
     fresh: FreshIndexes,
     cx: &'a mut Context<'b>,
-    client: &'a Client,
 }
 
 impl Change<'_, '_> {
@@ -205,12 +197,12 @@ impl Change<'_, '_> {
     }
 
     async fn oid(&mut self) -> Result<Oid> {
-        let id = self.client.allocate_ids("oid", 1).await?;
+        let id = self.cx.client.allocate_ids("oid", 1).await?;
         u32::try_from(id).map_err(|_| Error::new("54000", "oids are exhausted"))
     }
 
     async fn index_id(&mut self) -> Result<u64> {
-        let id = self.client.allocate_ids("index", 1).await?;
+        let id = self.cx.client.allocate_ids("index", 1).await?;
         let id = id.saturating_add(keys::sql::SYSTEM_INDEX_IDS);
         self.fresh.insert(id);
         Ok(id)

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use client::{ScanOptions, Span, Strength, WaitPolicy};
+use client::{ScanOptions, Span};
 use expr::{EvalContext, Row};
 use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
@@ -17,8 +17,9 @@ use super::basic::count;
 use super::group::ENTRY_BYTES;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
+use crate::execute::lock::lock_rows;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
-use crate::plan::{LockStrength, LockWait, RowLock, Scan};
+use crate::plan::{RowLock, Scan};
 
 /// Rows of the first page of a scan of which nothing is known.
 const PAGE_ROWS_FIRST: usize = 128;
@@ -269,25 +270,7 @@ impl ScanOperator {
         lock: RowLock,
         keys: Vec<Bytes>,
     ) -> Result<Vec<client::Locked>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let strength = match lock.strength {
-            LockStrength::Exclusive => Strength::Exclusive,
-            LockStrength::Shared => Strength::Shared,
-        };
-        let wait = match lock.wait {
-            LockWait::Block => WaitPolicy::Block,
-            LockWait::Error => WaitPolicy::Nowait,
-            LockWait::Skip => WaitPolicy::SkipLocked,
-        };
-        match cx.transaction.lock(keys, strength, wait).await {
-            Err(client::Error::LockNotAvailable { .. }) if lock.wait == LockWait::Error => Err(Error::new(
-                "55P03",
-                format!("could not obtain lock on row in relation \"{}\"", self.scan.table.name),
-            )),
-            locked => Ok(locked?),
-        }
+        lock_rows(cx, lock, &self.scan.table.name, keys).await
     }
 }
 

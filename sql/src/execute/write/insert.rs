@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use client::Client;
 use expr::{Datum, Expr, Row};
 
 use super::constraint::{check_not_null, duplicate};
@@ -38,11 +37,11 @@ impl InsertExecution {
     }
 
     /// Writes all rows.
-    pub(crate) async fn run(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<Outcome> {
+    pub(crate) async fn run(&mut self, cx: &mut Context<'_>) -> Result<Outcome> {
         self.sink.touched.clear();
         let mut outcome = Outcome::default();
         while let Some(rows) = self.source.next(cx).await? {
-            self.sink.write(cx, client, rows, &mut outcome).await?;
+            self.sink.write(cx, rows, &mut outcome).await?;
         }
         Ok(outcome)
     }
@@ -83,7 +82,6 @@ impl InsertSink {
     pub(crate) async fn write(
         &mut self,
         cx: &mut Context<'_>,
-        client: &Client,
         rows: Vec<Row>,
         outcome: &mut Outcome,
     ) -> Result<()> {
@@ -93,19 +91,18 @@ impl InsertSink {
             if batch.is_empty() {
                 return Ok(());
             }
-            self.write_batch(cx, client, batch, outcome).await?;
+            self.write_batch(cx, batch, outcome).await?;
         }
     }
 
     async fn write_batch(
         &mut self,
         cx: &mut Context<'_>,
-        client: &Client,
         mut rows: Vec<Row>,
         outcome: &mut Outcome,
     ) -> Result<()> {
         if let Some(place) = self.row_id {
-            let first = cx.row_ids.take(client, rows.len() as u64).await?;
+            let first = cx.row_ids.take(cx.client, rows.len() as u64).await?;
             for (id, row) in (first..).zip(&mut rows) {
                 *row.get_mut(place).ok_or_else(misfit)? = Datum::Int8(id);
             }

@@ -24,10 +24,10 @@ use crate::catalog::TableDescriptor;
 use crate::error::{Error, Result};
 use crate::plan::Node;
 
-pub(crate) use constraint::duplicate_in_index;
+pub(crate) use constraint::{check_not_null, duplicate, duplicate_in_index};
 pub(crate) use delete::DeleteExecution;
 pub(crate) use insert::{InsertExecution, InsertSink};
-use state::KeyState;
+pub(crate) use state::KeyState;
 pub(crate) use update::UpdateExecution;
 
 /// How many rows are written per request for locks.
@@ -126,6 +126,6 @@ fn note_seen(cx: &mut Context<'_>, seen: &mut HashSet<Bytes>, key: &Bytes) -> Re
 }
 
 /// A statement's own error for a plan that does not fit its table.
-fn misfit() -> Error {
+pub(crate) fn misfit() -> Error {
     Error::internal("a plan's rows do not fit its table")
 }

@@ -1,0 +1,76 @@
+//! INSERT of one row.
+
+use expr::{Datum, Expr};
+
+use super::PointOutcome;
+use crate::error::Result;
+use crate::execute::context::Context;
+use crate::execute::rows::{IndexFormat, TableFormat};
+use crate::execute::write::{KeyState, check_not_null, duplicate, misfit};
+use crate::plan::Insert;
+
+/// An INSERT of one row.
+pub(crate) struct PointInsert {
+    format: TableFormat,
+    /// The place of a hidden row id.
+    row_id: Option<usize>,
+    row: Vec<Expr>,
+    returning: Option<Vec<Expr>>,
+}
+
+impl PointInsert {
+    pub(super) fn new(insert: &Insert, row: &[Expr]) -> Result<Self> {
+        Ok(Self {
+            format: TableFormat::new(&insert.table)?,
+            row_id: insert.table.row_id(),
+            row: row.to_vec(),
+            returning: insert.returning.clone(),
+        })
+    }
+
+    /// Writes the row, unless a unique index has its key already.
+    pub(super) async fn run(&self, cx: &mut Context<'_>) -> Result<PointOutcome> {
+        let mut row = cx.evaluate_all(&self.row, &[])?;
+        if let Some(place) = self.row_id {
+            let id = cx.row_ids.take(cx.client, 1).await?;
+            *row.get_mut(place).ok_or_else(misfit)? = Datum::Int8(id);
+        }
+        check_not_null(cx, &self.format.table, &row)?;
+        let columns = self.format.primary_columns(&row)?;
+        let key = self.format.primary.row_key(&columns);
+        let entries = self
+            .format
+            .secondary
+            .iter()
+            .map(|index| Ok((index, self.format.entry(index, &row, &columns)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let mut locks = Vec::new();
+        if self.row_id.is_none() {
+            locks.push((&self.format.primary, key.clone()));
+        }
+        let exclusive = entries.iter().filter(|(_, entry)| entry.exclusive);
+        locks.extend(exclusive.map(|(index, entry)| (*index, entry.key.clone())));
+        if let Some(taken) = first_taken(cx, &locks).await? {
+            return Err(duplicate(cx, &self.format.table, taken, &row));
+        }
+        cx.transaction.put(key, self.format.value(&row)?);
+        for (_, entry) in entries {
+            cx.transaction.put(entry.key, entry.value);
+        }
+        cx.account_writes()?;
+        PointOutcome::written(cx, self.returning.as_deref(), &row)
+    }
+}
+
+/// Locks the keys and tells the first under which something stands.
+async fn first_taken<'a>(
+    cx: &mut Context<'_>,
+    keys: &[(&'a IndexFormat, bytes::Bytes)],
+) -> Result<Option<&'a IndexFormat>> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let mut state = KeyState::default();
+    state.lock(cx, keys.iter().map(|(_, key)| key.clone()).collect()).await?;
+    Ok(keys.iter().find(|(_, key)| state.get(key).is_some()).map(|(index, _)| *index))
+}

@@ -1,0 +1,171 @@
+//! UPDATE of one row by its primary key: the encoded row is patched, index entries follow where their columns changed.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use expr::{Datum, Expr, Row};
+
+use super::PointOutcome;
+use super::key::PointKey;
+use crate::error::Result;
+use crate::execute::context::Context;
+use crate::execute::lock::lock_row;
+use crate::execute::rows::{RowReader, TableFormat};
+use crate::execute::write::{KeyState, check_not_null, duplicate, misfit};
+use crate::plan::{Assignment, PointScan, RowLock, Update};
+
+/// An UPDATE of one row.
+pub(crate) struct PointUpdate {
+    key: PointKey,
+    format: TableFormat,
+    /// Reads the columns that somebody looks at; the others of the table stay NULL.
+    reader: RowReader,
+    filter: Option<Expr>,
+    lock: RowLock,
+    assignments: Vec<Assigned>,
+    /// Which secondary indexes name assigned columns.
+    indexes: Vec<usize>,
+    returning: Option<Vec<Expr>>,
+}
+
+/// A column that gets a new value.
+struct Assigned {
+    place: usize,
+    id: u32,
+    not_null: bool,
+    value: Expr,
+}
+
+impl PointUpdate {
+    pub(super) fn new(point: &PointScan<'_>, update: &Update) -> Result<Self> {
+        let format = TableFormat::new(&update.table)?;
+        let lock = point.scan.lock.ok_or_else(misfit)?;
+        let assigned = |place: usize| update.assignments.iter().any(|assignment| assignment.column == place);
+        let indexes: Vec<usize> = (0..)
+            .zip(&format.secondary)
+            .filter(|(_, index)| index.columns.iter().any(|key| assigned(key.place)))
+            .map(|(which, _)| which)
+            .collect();
+        let values = update.assignments.iter().map(|assignment| &assignment.value);
+        let readers = values.chain(&point.scan.filter).chain(update.returning.iter().flatten());
+        let mut needed: BTreeSet<usize> = readers.flat_map(Expr::columns).collect();
+        let entries = indexes.iter().filter_map(|which| format.secondary.get(*which));
+        needed.extend(entries.flat_map(|index| index.columns.iter().map(|key| key.place)));
+        let assignments = update
+            .assignments
+            .iter()
+            .map(|Assignment { column, value }| {
+                let described = update.table.columns.get(*column).ok_or_else(misfit)?;
+                let (id, not_null) = (described.id, described.not_null);
+                Ok(Assigned { place: *column, id, not_null, value: value.clone() })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            key: PointKey::new(format.primary.clone(), point.key),
+            reader: RowReader::some(&format, |place| needed.contains(&place)),
+            filter: point.scan.filter.clone(),
+            lock,
+            assignments,
+            indexes,
+            returning: update.returning.clone(),
+            format,
+        })
+    }
+
+    /// Changes the row, if there is one.
+    pub(super) async fn run(&self, cx: &mut Context<'_>) -> Result<PointOutcome> {
+        let none = PointOutcome::default();
+        let Some(key) = self.key.of(cx)? else { return Ok(none) };
+        let stored = lock_row(cx, self.lock, &self.format.table.name, &key).await?;
+        let Some(stored) = stored else { return Ok(none) };
+        let old = self.reader.read(&key, &stored)?;
+        if !cx.holds_if_any(self.filter.as_ref(), &old)? {
+            cx.account_writes()?;
+            return Ok(none);
+        }
+        let values = self
+            .assignments
+            .iter()
+            .map(|assigned| cx.evaluate(&assigned.value, &old))
+            .collect::<Result<Vec<_>>>()?;
+        self.check_not_null(cx, &key, &stored, &values)?;
+        let mut changes: Vec<(u32, &Datum)> =
+            self.assignments.iter().zip(&values).map(|(assigned, value)| (assigned.id, value)).collect();
+        changes.sort_unstable_by_key(|(id, _)| *id);
+        let patched = expr::row::patch_row(&stored, self.format.table.schema_version, &changes)?;
+        let new = match self.indexes.is_empty() && self.returning.is_none() {
+            true => Row::new(),
+            false => self.assign(old.clone(), values)?,
+        };
+        self.change_entries(cx, &key, &stored, &old, &new).await?;
+        cx.transaction.put(key, patched.into());
+        cx.account_writes()?;
+        PointOutcome::written(cx, self.returning.as_deref(), &new)
+    }
+
+    fn assign(&self, mut row: Row, values: Vec<Datum>) -> Result<Row> {
+        for (assigned, value) in self.assignments.iter().zip(values) {
+            *row.get_mut(assigned.place).ok_or_else(misfit)? = value;
+        }
+        Ok(row)
+    }
+
+    /// 23502 if a column is to become NULL that must not; the message tells the whole row.
+    fn check_not_null(&self, cx: &Context<'_>, key: &Bytes, stored: &Bytes, values: &[Datum]) -> Result<()> {
+        let refused = |(assigned, value): (&Assigned, &Datum)| assigned.not_null && value.is_null();
+        if !self.assignments.iter().zip(values).any(refused) {
+            return Ok(());
+        }
+        let row = RowReader::whole(&self.format).read(key, stored)?;
+        check_not_null(cx, &self.format.table, &self.assign(row, values.to_vec())?)
+    }
+
+    /// Moves the entries of indexes whose columns changed.
+    async fn change_entries(
+        &self,
+        cx: &mut Context<'_>,
+        key: &Bytes,
+        stored: &Bytes,
+        old: &[Datum],
+        new: &[Datum],
+    ) -> Result<()> {
+        let mut moved = Vec::new();
+        let mut locks = Vec::new();
+        for which in &self.indexes {
+            let index = self.format.secondary.get(*which).ok_or_else(misfit)?;
+            if !index.differs(old, new) {
+                continue;
+            }
+            let columns = self.format.primary.columns_of(key)?;
+            let (gone, come) =
+                (self.format.entry(index, old, columns)?, self.format.entry(index, new, columns)?);
+            if gone.key != come.key {
+                let exclusive = [&gone, &come].into_iter().filter(|entry| entry.exclusive);
+                locks.extend(exclusive.map(|entry| entry.key.clone()));
+            }
+            moved.push((index, gone, come));
+        }
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let mut state = KeyState::default();
+        state.lock(cx, locks).await?;
+        for (_, gone, come) in &moved {
+            if gone.key != come.key {
+                state.delete(cx, gone.key.clone());
+            }
+        }
+        for (index, gone, come) in moved {
+            if come.exclusive && gone.key != come.key && state.get(&come.key).is_some() {
+                let mut whole = RowReader::whole(&self.format).read(key, stored)?;
+                for assigned in &self.assignments {
+                    let value = new.get(assigned.place).ok_or_else(misfit)?;
+                    whole.get_mut(assigned.place).ok_or_else(misfit)?.clone_from(value);
+                }
+                return Err(duplicate(cx, &self.format.table, index, &whole));
+            }
+            state.put(cx, come.key, come.value);
+        }
+        Ok(())
+    }
+}

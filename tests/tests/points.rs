@@ -1,0 +1,221 @@
+//! Statements over one row bypass the operators, and nobody can tell: the same random statements through a gateway
+//! that lets them and through one that does not have the same answers, and leave the same bytes behind.
+
+use std::fmt::Write as _;
+
+use client::{ScanOptions, TransactionOptions};
+use nunatak_tests::embedded::Embedded;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sql::EngineOptions;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+const STATEMENTS: usize = 1500;
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
+}
+
+/// What a statement answers, errors with all their fields included, in words that name no table.
+async fn answer(client: &Client, sql: &str, table: &str) -> String {
+    let mut told = String::new();
+    match client.simple_query(sql).await {
+        Ok(messages) => {
+            for message in messages {
+                match message {
+                    SimpleQueryMessage::Row(row) => {
+                        let values: Vec<_> = (0..row.len()).map(|place| row.get(place)).collect();
+                        let _ = writeln!(told, "{values:?}");
+                    }
+                    SimpleQueryMessage::CommandComplete(count) => {
+                        let _ = writeln!(told, "count {count}");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Err(error) => {
+            let error = error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error:?}"));
+            let _ = writeln!(
+                told,
+                "{} {} {:?} {:?} {:?} {:?} {:?}",
+                error.code().code(),
+                error.message(),
+                error.detail(),
+                error.hint(),
+                error.position(),
+                error.column(),
+                error.constraint(),
+            );
+        }
+    }
+    told.replace(table, "t")
+}
+
+/// The pieces that statements are made of.
+struct Script(StdRng);
+
+impl Script {
+    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.0.random_range(0..of.len())]
+    }
+
+    fn number(&mut self, below: i32) -> i32 {
+        self.0.random_range(-1..below)
+    }
+
+    fn a(&mut self) -> String {
+        match self.number(12) {
+            0 => self.pick(&["null", "1.5", "5000000000", "'3'", "2 + 1", "-2147483648"]).to_owned(),
+            number => number.to_string(),
+        }
+    }
+
+    fn b(&mut self) -> &'static str {
+        self.pick(&["'x'", "'y'", "''", "'ü'", "null", "lower('X')"])
+    }
+
+    /// The condition of one row by its key, often with more than that.
+    fn condition(&mut self) -> String {
+        let key = format!("a = {} and b = {}", self.a(), self.b());
+        match self.number(8) {
+            0 => format!("{key} and c > {}", self.number(5)),
+            1 => format!("{} = a and b = {} and g in (7, 8)", self.a(), self.b()),
+            2 => format!("d = {}", self.number(30)),
+            3 => format!("{key} and e like 'e%' and 10 / (g - 7) > 0"),
+            4 => format!("{key} and f is not null and a = 1"),
+            5 => format!("d = {} and c is not null", self.number(30)),
+            _ => key,
+        }
+    }
+
+    fn value(&mut self, column: &str) -> String {
+        match column {
+            "c" => self.pick(&["1", "1.00", "1.0", "null", "c + 0.10", "'NaN'", "-1.50"]).to_owned(),
+            "d" => match self.number(4) {
+                0 => "null".to_owned(),
+                1 => "d + 1".to_owned(),
+                _ => self.number(30).to_string(),
+            },
+            "e" => self.pick(&["'e1'", "'e2'", "null", "'too long'", "upper(e)", "default"]).to_owned(),
+            "f" => self.pick(&["null", "'2020-01-01 00:00:00+01'", "f + '1 day'"]).to_owned(),
+            "g" => self.pick(&["7", "8", "g + 1", "null", "default", "g / (g - 8)"]).to_owned(),
+            _ => self.pick(&["'long long long long long text'", "null", "h || e", "b"]).to_owned(),
+        }
+    }
+
+    fn returning(&mut self) -> &'static str {
+        self.pick(&["", "", "returning *", "returning a, g + 1 as more", "returning c, e, h"])
+    }
+
+    fn statement(&mut self, table: &str) -> String {
+        match self.number(14) {
+            -1..=1 => {
+                let list = self.pick(&["*", "c", "h, a", "g + a as sum, e, e", "1", "count(*)", "f, b, d"]);
+                let tail =
+                    self.pick(&["", "", "", "for update", "for share", "limit 1", "for update nowait"]);
+                let tail = if list == "count(*)" { "" } else { tail };
+                format!("select {list} from {table} where {} {tail}", self.condition())
+            }
+            2..=6 => {
+                let columns = ["c", "d", "e", "f", "g", "h"];
+                let first = self.0.random_range(0..columns.len());
+                let count = self.0.random_range(1..4);
+                let assigned: Vec<String> = (0..count)
+                    .map(|place| columns[(first + place * 5) % columns.len()])
+                    .map(|column| format!("{column} = {}", self.value(column)))
+                    .collect();
+                let condition = self.condition();
+                format!("update {table} set {} where {condition} {}", assigned.join(", "), self.returning())
+            }
+            7 => format!("update {table} set a = a + 1 where {}", self.condition()),
+            8 => format!("delete from {table} where {} {}", self.condition(), self.returning()),
+            9 => self.pick(&["begin", "begin isolation level read committed", "savepoint s"]).to_owned(),
+            10 => self.pick(&["commit", "rollback", "rollback to s"]).to_owned(),
+            _ => {
+                let (a, b, d) = (self.a(), self.b(), self.number(30));
+                let (c, e) =
+                    (self.pick(&["1", "1.00", "null", "'2.5'"]), self.pick(&["'e3'", "null", "default"]));
+                let tail = match self.number(5) {
+                    0 => "on conflict do nothing",
+                    1 => "on conflict (a, b) do update set g = excluded.g + 1",
+                    _ => "",
+                };
+                format!(
+                    "insert into {table} (a, b, c, d, e) values ({a}, {b}, {c}, {d}, {e}) {tail} {}",
+                    self.returning()
+                )
+            }
+        }
+    }
+}
+
+/// The bytes under every index of tables, an index after the other, without what tells the indexes apart.
+async fn stored(client: &client::Client) -> Vec<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut transaction =
+        client.begin(TransactionOptions { read_only: true, ..TransactionOptions::default() });
+    let mut span = keys::sql::data_span();
+    span.start = keys::sql::index_prefix(keys::sql::TENANT_DEFAULT, keys::sql::SYSTEM_INDEX_IDS);
+    let mut indexes: Vec<Vec<(Vec<u8>, Vec<u8>)>> = Vec::new();
+    let mut last = None;
+    let mut next = Some(span);
+    while let Some(span) = next {
+        let page = transaction.scan(span, ScanOptions::default()).await.expect("a page");
+        for (key, value) in page.rows {
+            let Ok((_, index, columns)) = keys::sql::split_index_key(&key) else { continue };
+            if last != Some(index) {
+                last = Some(index);
+                indexes.push(Vec::new());
+            }
+            indexes.last_mut().expect("an index").push((columns.to_vec(), value.to_vec()));
+        }
+        next = page.resume;
+    }
+    indexes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_over_one_row_do_what_the_operators_do() {
+    let mut cluster = Embedded::start().await;
+    let apart = EngineOptions { bypasses_operators: false, ..EngineOptions::default() };
+    let other = cluster.add_gateway(apart).await;
+    let (short, long) = (connect(&cluster.url()).await, connect(&other).await);
+    let tables = ["tshort", "tother"];
+    for (client, table) in [(&short, tables[0]), (&long, tables[1])] {
+        client
+            .batch_execute(&format!(
+                "create table {table} (a int, b text, c numeric, d int unique, e varchar(5) default 'e0',
+                   f timestamptz, g bigint not null default 7, h text, primary key (a, b));
+                 create index on {table} (e, c desc);
+                 create index on {table} (g)"
+            ))
+            .await
+            .expect("the table");
+    }
+    let mut script = Script(StdRng::seed_from_u64(7));
+    let mut outcomes = std::collections::BTreeMap::<String, usize>::new();
+    for step in 0..STATEMENTS {
+        let seed = script.0.random::<u64>();
+        let statement = |table: &str| Script(StdRng::seed_from_u64(seed)).statement(table);
+        let (first, second) = (statement(tables[0]), statement(tables[1]));
+        let (one, two) = (answer(&short, &first, tables[0]).await, answer(&long, &second, tables[1]).await);
+        assert_eq!(one, two, "step {step}: {first}");
+        *outcomes.entry(one.chars().take(5).collect()).or_default() += 1;
+    }
+    for (client, table) in [(&short, tables[0]), (&long, tables[1])] {
+        client.batch_execute("rollback").await.expect("no block");
+        let rows = answer(client, &format!("select * from {table} order by a, b"), table).await;
+        assert!(rows.lines().count() > 5, "{rows}");
+    }
+    // Enough of all that can happen did happen.
+    for wanted in ["count", "23505", "23502", "22012", "25P02"] {
+        assert!(outcomes.get(wanted).is_some_and(|times| *times > 5), "{wanted}: {outcomes:?}");
+    }
+    let indexes = stored(&cluster.client().await).await;
+    let (first, second) = indexes.split_at(indexes.len() / 2);
+    assert_eq!(first.len(), 4);
+    assert_eq!(first, second);
+    cluster.stop().await;
+}
