@@ -3,7 +3,8 @@
 //! The life of a statement:
 //!
 //! 1. The gateway hands a client's query string to [`Session::split`]; [`parse`] makes a syntax tree of each statement,
-//!    of exactly what is understood: everything else is an error that names it.
+//!    of exactly what is understood: everything else is an error that names it. A string that has come before goes from
+//!    [`Session::recall`] to step 4: its plan is there, whatever its literals are now.
 //! 2. [`Session::prepare`] binds it under the [`catalog`] that the gateway has cached: names become columns, literals get
 //!    types, operators become functions. The result is a typed [`plan`], free of names, made quick by index selection.
 //! 3. [`Session::execute`] opens a [`Portal`] over the plan and the parameters' values.

@@ -1,5 +1,6 @@
-//! Statements over one row bypass the operators, and nobody can tell: the same random statements through a gateway
-//! that lets them and through one that does not have the same answers, and leave the same bytes behind.
+//! Statements over one row bypass the operators, and strings that come again the parser, and nobody can tell: the same
+//! random statements through a gateway that lets them and through one that does not have the same answers, and leave the
+//! same bytes behind.
 
 use std::fmt::Write as _;
 
@@ -179,7 +180,7 @@ async fn stored(client: &client::Client) -> Vec<Vec<(Vec<u8>, Vec<u8>)>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_over_one_row_do_what_the_operators_do() {
     let mut cluster = Embedded::start().await;
-    let apart = EngineOptions { bypasses_operators: false, ..EngineOptions::default() };
+    let apart = EngineOptions { bypasses_operators: false, texts_bytes_max: 0, ..EngineOptions::default() };
     let other = cluster.add_gateway(apart).await;
     let (short, long) = (connect(&cluster.url()).await, connect(&other).await);
     let tables = ["tshort", "tother"];
@@ -217,5 +218,57 @@ async fn statements_over_one_row_do_what_the_operators_do() {
     let (first, second) = indexes.split_at(indexes.len() / 2);
     assert_eq!(first.len(), 4);
     assert_eq!(first, second);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strings_that_come_again_mean_what_they_mean_now() {
+    let mut cluster = Embedded::start().await;
+    let other = cluster.add_gateway(EngineOptions::default()).await;
+    let (one, two) = (connect(&cluster.url()).await, connect(&other).await);
+    let ask = async |sql: &str| answer(&one, sql, "t").await;
+    two.batch_execute("create table t (a int primary key, b int); insert into t values (1, 10)")
+        .await
+        .expect("t");
+    for a in 1..5 {
+        let expected = if a == 1 { "[Some(\"10\")]\ncount 1\n" } else { "count 0\n" };
+        assert_eq!(ask(&format!("select b from t where a = {a}")).await, expected);
+        assert_eq!(ask(&format!("select b from t where a = '{a}'")).await, expected);
+    }
+    // A literal that is none is told where it stands.
+    let wrong = ask("select b from t where a = 'x'").await;
+    assert!(wrong.starts_with("22P02") && wrong.contains("Original(27)"), "{wrong}");
+    // Numbers of other classes are other types.
+    assert_eq!(ask("select b from t where a = 1.0").await, "[Some(\"10\")]\ncount 1\n");
+    assert_eq!(ask("select b from t where a = 3000000000").await, "count 0\n");
+    // Positions in lists of columns are no values.
+    for (column, row) in [(1, "[Some(\"1\"), Some(\"10\")]"), (2, "[Some(\"1\"), Some(\"10\")]")] {
+        for _ in 0..3 {
+            let sorted = ask(&format!("select a, b from t order by {column}")).await;
+            assert_eq!(sorted, format!("{row}\ncount 1\n"));
+        }
+    }
+    let beyond = ask("select a, b from t order by 3").await;
+    assert!(beyond.starts_with("42P10"), "{beyond}");
+    // Another gateway makes another table of that name.
+    two.batch_execute(
+        "drop table t; create table t (a text primary key, b text); insert into t values ('1', 'x')",
+    )
+    .await
+    .expect("another t");
+    let untyped = ask("select b from t where a = 1").await;
+    assert!(untyped.starts_with("42883") && untyped.contains("Original(25)"), "{untyped}");
+    assert_eq!(ask("select b from t where a = '1'").await, "[Some(\"x\")]\ncount 1\n");
+    // What a transaction makes is its own.
+    for (kind, value) in [("int", "7"), ("text", "seven")] {
+        one.batch_execute(&format!("begin; create table u (a int primary key, b {kind})")).await.expect("u");
+        for a in 0..3 {
+            assert_eq!(ask(&format!("insert into u values ({a}, '{value}')")).await, "count 1\n");
+            let row = format!("[Some(\"{value}\")]\ncount 1\n");
+            assert_eq!(ask(&format!("select b from u where a = {a}")).await, row);
+        }
+        one.batch_execute("rollback").await.expect("nothing");
+        assert!(ask("select b from u where a = 1").await.starts_with("42P01"));
+    }
     cluster.stop().await;
 }

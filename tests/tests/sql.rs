@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nunatak_tests::embedded::Embedded;
 use nunatak_tests::golden::transcript;
+use sql::EngineOptions;
 
 fn scripts() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
@@ -65,9 +66,23 @@ async fn scripts_answer_as_postgresql_does() {
         }
         return;
     }
+    let broken = unlike_recorded(&EngineOptions::default()).await;
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Every statement that can be is run with parameters for its literals.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_whose_literals_are_parameters_answer_the_same() {
+    let options = EngineOptions { keeps_texts_at_once: true, ..EngineOptions::default() };
+    let broken = unlike_recorded(&options).await;
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// What is answered differently from what was recorded, by script.
+async fn unlike_recorded(options: &EngineOptions) -> Vec<String> {
     let mut broken = Vec::new();
     for script in scripts() {
-        let cluster = Embedded::start().await;
+        let cluster = Embedded::start_with(options.clone()).await;
         let text = fs::read_to_string(&script).expect("the script");
         let recorded = fs::read_to_string(script.with_extension("out")).expect("the recording");
         let answer = transcript(&cluster.url(), &text).await;
@@ -77,5 +92,5 @@ async fn scripts_answer_as_postgresql_does() {
         }
         cluster.stop().await;
     }
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    broken
 }

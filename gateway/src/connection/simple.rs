@@ -1,6 +1,6 @@
 //! The simple protocol: a string of statements, answered in text.
 
-use sql::{ColumnFormats, Format, Session, Statement};
+use sql::{ColumnFormats, Format, Portal, Session, Statement};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::statement::{Completion, Output};
@@ -25,6 +25,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn run_query(&mut self, sql: &str, in_transaction: bool) -> Result<(), Failure> {
+        if let Some(portal) = self.session.recall(sql).await {
+            if in_transaction {
+                self.session.begin_implicit().await;
+            }
+            return self.run_recalled(portal).await;
+        }
         let statements = match self.session.split(sql).await {
             Ok(statements) => statements,
             Err(error) => {
@@ -60,9 +66,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
+    /// Runs a string of one statement that is known.
+    async fn run_recalled(&mut self, portal: Portal) -> Result<(), Failure> {
+        match self.run_alone(portal).await {
+            Ok(completion) => {
+                self.session.finish_implicit(false).await?;
+                self.complete(completion);
+                Ok(self.wire.flush_if_large().await?)
+            }
+            Err(failure) => {
+                finish_failed(&mut self.session).await;
+                Err(failure)
+            }
+        }
+    }
+
     async fn run_one(&mut self, statement: Statement) -> Result<Completion, Failure> {
         let prepared = self.session.prepare_once(statement).await?;
-        let mut portal = self.session.execute(&prepared, Vec::new()).await?;
+        let portal = self.session.execute(&prepared, Vec::new()).await?;
+        self.run_alone(portal).await
+    }
+
+    async fn run_alone(&mut self, mut portal: Portal) -> Result<Completion, Failure> {
         let formats = ColumnFormats::Uniform(Format::Text);
         let output = Output { describes: true, formats: &formats, rows_max: 0 };
         self.run_portal(&mut portal, &output).await

@@ -15,6 +15,7 @@ mod cursor;
 mod grammar;
 mod keyword;
 mod lexer;
+mod normalise;
 mod option;
 mod setting;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 mod transaction;
 
 pub use ast::Statement;
+pub(crate) use normalise::{Literal, Normalised};
 
 use std::sync::Arc;
 

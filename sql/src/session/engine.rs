@@ -27,6 +27,10 @@ pub struct EngineOptions {
     pub retries_max: u32,
     /// Bytes of prepared statements and portals that one session may hold by name; beyond: 53200.
     pub session_bytes_max: usize,
+    /// Bytes of plans of query strings that one session keeps, in case that they come again; 0: none.
+    pub texts_bytes_max: usize,
+    /// Whether a query string's plan is kept when it comes for the first time, not the second.
+    pub keeps_texts_at_once: bool,
     /// Whether statements over one row, named by its key, bypass the operators. Their answers are the same either way.
     pub bypasses_operators: bool,
 }
@@ -39,6 +43,8 @@ impl Default for EngineOptions {
             memory_bytes_max: 2 << 30,
             retries_max: 10,
             session_bytes_max: 64 << 20,
+            texts_bytes_max: 1 << 20,
+            keeps_texts_at_once: false,
             bypasses_operators: true,
         }
     }

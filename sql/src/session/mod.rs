@@ -15,6 +15,7 @@ mod portal;
 mod prepared;
 mod registry;
 mod run;
+mod texts;
 mod transact;
 mod transaction;
 
@@ -40,6 +41,7 @@ use crate::system::Sizes;
 use engine::SeenCatalog;
 use portal::State;
 use registry::Registry;
+use texts::Texts;
 use transaction::{Block, TransactionState};
 
 /// What ReadyForQuery says.
@@ -73,6 +75,7 @@ pub struct Session {
     notices: Vec<Notice>,
     transaction: TransactionState,
     registry: Registry,
+    texts: Texts,
     /// `now()` has been read for the string or series of messages under way.
     clock_stands: bool,
 }
@@ -92,6 +95,7 @@ impl Session {
             format!("PostgreSQL {SERVER_VERSION} (Nunatak {})", env!("CARGO_PKG_VERSION")).into();
         let settings = Settings::new(&parameters, &mut context)?;
         let registry = Registry::new(engine.options().session_bytes_max);
+        let texts = Texts::new(engine.options());
         Ok(Self {
             engine,
             settings,
@@ -103,6 +107,7 @@ impl Session {
             notices: Vec::new(),
             transaction: TransactionState::default(),
             registry,
+            texts,
             clock_stands: false,
         })
     }
@@ -154,6 +159,7 @@ impl Session {
             deadline,
             state: State::Pending,
             undescribed: None,
+            text: None,
         })
     }
 

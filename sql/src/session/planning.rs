@@ -143,7 +143,7 @@ impl Session {
     }
 
     /// Whether a plan was made under the open transaction's catalog, and the search path of now.
-    fn is_current(&self, planned: &Planned) -> bool {
+    pub(super) fn is_current(&self, planned: &Planned) -> bool {
         let open = self.transaction.open.as_ref();
         open.is_none_or(|open| Arc::ptr_eq(&planned.catalog, &open.catalog))
             && planned.search_path_generation == self.settings.search_path_generation()
@@ -151,7 +151,7 @@ impl Session {
 
     /// Plans a statement: here and now if that is short, else in the pool. Its deadline and a request to cancel it are
     /// heard meanwhile.
-    async fn plan(
+    pub(super) async fn plan(
         &mut self,
         statement: &Statement,
         declared: Option<&[Option<TypeKind>]>,

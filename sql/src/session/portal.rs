@@ -19,6 +19,8 @@ pub struct Portal {
     pub(super) state: State,
     /// The plan that it runs, where that is not bound to what the client was told before.
     pub(super) undescribed: Option<Arc<Planned>>,
+    /// The query string whose literals `parameters` are: it is bound by itself if what is prepared does not fit any more.
+    pub(super) text: Option<Box<str>>,
 }
 
 impl Portal {

@@ -251,7 +251,8 @@ impl Registry {
     }
 }
 
-fn charge_of(name: &str, source: &Source) -> usize {
+/// What a statement by a name is charged.
+pub(super) fn charge_of(name: &str, source: &Source) -> usize {
     let held = source.as_ref().map_or(0, |prepared| {
         let text = prepared.statement.0.text.len();
         text.saturating_mul(STATEMENT_BYTES_PER_BYTE).saturating_add(prepared.plan_bytes)

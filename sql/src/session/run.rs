@@ -134,6 +134,9 @@ impl Session {
         if planned.traits.reads_catalog {
             guard(&cancel, deadline, self.refresh_pinned()).await?;
         }
+        if portal.text.is_some() && !self.is_current(&planned) {
+            planned = self.bind_text(portal).await?;
+        }
         planned = self.planned(&portal.prepared, planned, deadline).await?;
         if !portal.prepared.is_described {
             portal.undescribed = Some(planned.clone());

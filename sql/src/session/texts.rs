@@ -1,0 +1,353 @@
+//! Plans of query strings: one that has come before is neither parsed nor bound again, whatever its literals are now.
+//!
+//! A string enters when it comes for the second time. It is then planned twice: as it stands, and with parameters for
+//! its literals. Only if the two are the same plan once the values stand in their places are they taken to mean the
+//! same; from then on strings with other literals of the same classes (int4, int8, numeric, string) run the second.
+//!
+//! # Invariants
+//! - What is run was planned under the catalog and the search path that are in force, and never over what the
+//!   transaction under way has itself created.
+//! - The answer is that of the string run by itself, the places of errors included: where a literal does not stand for
+//!   a value of its parameter's type, the string is run by itself.
+//! - All that a session keeps takes no more than a bound.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use expr::casts::CastContext;
+use expr::{Datum, Expr, SessionContext, Type, TypeKind, resolve};
+use parking_lot::Mutex;
+
+use super::portal::{Portal, State};
+use super::prepared::{Planned, Prepared, Statement, kind_of};
+use super::registry::charge_of;
+use super::transaction::Block;
+use super::{EngineOptions, Session};
+use crate::catalog::CatalogSnapshot;
+use crate::error::{Error, Result};
+use crate::parse::{self, Literal, Normalised};
+use crate::plan::{Bound, Modify, Node, Plan, walk};
+
+/// So many strings that have come once are remembered.
+const ONCE_MAX: usize = 64;
+
+/// What a session knows of the query strings that it was sent.
+pub(super) struct Texts {
+    known: HashMap<String, Known>,
+    /// The catalog, and the search path's generation, that all of them are true under.
+    under: Option<(Arc<CatalogSnapshot>, u64)>,
+    bytes: usize,
+    bytes_max: usize,
+    at_once: bool,
+    /// Hashes of what has come once, the oldest first.
+    once: VecDeque<u64>,
+    /// Counts the uses of all.
+    uses: u64,
+}
+
+/// What is known of strings that differ in their literals alone.
+struct Known {
+    /// The statement with parameters; `None`: it does not mean the same.
+    prepared: Option<Arc<Prepared>>,
+    bytes: usize,
+    used: u64,
+}
+
+/// How well a string is known.
+enum Found {
+    /// It is run with parameters.
+    Known(Arc<Prepared>),
+    /// It has come before.
+    Again,
+    /// It is run by itself.
+    No,
+}
+
+impl Texts {
+    pub(super) fn new(options: &EngineOptions) -> Self {
+        Self {
+            known: HashMap::new(),
+            under: None,
+            bytes: 0,
+            bytes_max: options.texts_bytes_max,
+            at_once: options.keeps_texts_at_once,
+            once: VecDeque::new(),
+            uses: 0,
+        }
+    }
+
+    fn find(&mut self, key: &str, catalog: &Arc<CatalogSnapshot>, search_path_generation: u64) -> Found {
+        self.uses = self.uses.wrapping_add(1);
+        let is_under = |(seen, generation): &(Arc<CatalogSnapshot>, u64)| {
+            Arc::ptr_eq(seen, catalog) && *generation == search_path_generation
+        };
+        if !self.under.as_ref().is_some_and(is_under) {
+            self.known.clear();
+            self.bytes = 0;
+            self.under = Some((catalog.clone(), search_path_generation));
+        }
+        if let Some(known) = self.known.get_mut(key) {
+            known.used = self.uses;
+            return known.prepared.clone().map_or(Found::No, Found::Known);
+        }
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.at_once || self.once.contains(&hash) {
+            return Found::Again;
+        }
+        if self.once.len() >= ONCE_MAX {
+            self.once.pop_front();
+        }
+        self.once.push_back(hash);
+        Found::No
+    }
+
+    fn keep(&mut self, key: &str, known: Known) {
+        self.forget(key);
+        if known.bytes > self.bytes_max {
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(known.bytes);
+        self.known.insert(key.to_owned(), known);
+        while self.bytes > self.bytes_max {
+            let oldest = self.known.iter().min_by_key(|(_, known)| known.used).map(|(key, _)| key.clone());
+            let Some(oldest) = oldest else { return };
+            self.forget(&oldest);
+        }
+    }
+
+    fn forget(&mut self, key: &str) {
+        if let Some(known) = self.known.remove(key) {
+            self.bytes = self.bytes.saturating_sub(known.bytes);
+        }
+    }
+}
+
+impl Session {
+    /// A portal over a query string that has come before, to be fetched as any other. `None`: it is to be split and
+    /// prepared, which also tells what is wrong with it.
+    pub async fn recall(&mut self, sql: &str) -> Option<Portal> {
+        if self.texts.bytes_max == 0 || self.transaction.block == Block::Failed {
+            return None;
+        }
+        let normalised = Normalised::of(sql)?;
+        self.cancel.check_request().ok()?;
+        let catalog = match &self.transaction.open {
+            Some(open) if open.raised => return None,
+            Some(open) => open.catalog.clone(),
+            None => self.engine.cached_catalog(&mut self.newest)?,
+        };
+        let generation = self.settings.search_path_generation();
+        let prepared = match self.texts.find(normalised.key(), &catalog, generation) {
+            Found::Known(prepared) => prepared,
+            Found::Again => self.learn(&normalised, sql, &catalog).await?,
+            Found::No => return None,
+        };
+        let parameters = values(&normalised.literals, &prepared.parameters, &self.context)?;
+        Some(Portal {
+            prepared,
+            parameters,
+            deadline: self.statement_deadline(),
+            state: State::Pending,
+            undescribed: None,
+            text: Some(sql.into()),
+        })
+    }
+
+    /// Finds out whether the string can be run with parameters for its literals.
+    async fn learn(
+        &mut self,
+        normalised: &Normalised,
+        sql: &str,
+        catalog: &Arc<CatalogSnapshot>,
+    ) -> Option<Arc<Prepared>> {
+        // What cannot be planned now may be another time.
+        let plain = self.plan_text(sql, None, catalog).await.ok()?.1;
+        let declared: Vec<Option<TypeKind>> = normalised.literals.iter().map(kind_of_literal).collect();
+        let general = self.plan_text(normalised.text(), Some(declared), catalog).await.ok();
+        let prepared = general.and_then(|(statement, general)| {
+            let values = values(&normalised.literals, &general.bound.parameters, &self.context)?;
+            means_the_same(&general.bound, &plain.bound, &values, &self.context)
+                .then(|| Arc::new(prepared_of(statement, general)))
+        });
+        let known = Known {
+            bytes: charge_of(normalised.key(), &prepared),
+            prepared: prepared.clone(),
+            used: self.texts.uses,
+        };
+        self.texts.keep(normalised.key(), known);
+        prepared
+    }
+
+    async fn plan_text(
+        &mut self,
+        sql: &str,
+        declared: Option<Vec<Option<TypeKind>>>,
+        catalog: &Arc<CatalogSnapshot>,
+    ) -> Result<(Statement, Planned)> {
+        let statement = only_statement(sql)?;
+        let deadline = self.statement_deadline();
+        let planned = self.plan(&statement, declared.as_deref(), catalog, deadline).await?;
+        Ok((statement, planned))
+    }
+
+    /// Binds a portal's query string by itself, for what was known of it is out of date.
+    pub(super) async fn bind_text(&mut self, portal: &mut Portal) -> Result<Arc<Planned>> {
+        let text = portal.text.take().unwrap_or_default();
+        portal.prepared = self.plan_first(only_statement(&text)?, None, false).await?;
+        portal.parameters.clear();
+        let planned = portal.prepared.planned.lock().clone();
+        Ok(planned)
+    }
+}
+
+fn only_statement(sql: &str) -> Result<Statement> {
+    let statement = parse::parse(sql)?.pop();
+    statement
+        .map(|statement| Statement(Arc::new(statement)))
+        .ok_or_else(|| Error::internal("a query string without a statement was planned"))
+}
+
+fn prepared_of(statement: Statement, planned: Planned) -> Prepared {
+    Prepared {
+        statement,
+        declared: Some(planned.bound.parameters.iter().map(|ty| Some(ty.kind)).collect()),
+        parameters: planned.bound.parameters.clone(),
+        columns: planned.bound.columns.clone(),
+        kind: kind_of(&planned.bound),
+        is_command: false,
+        is_described: false,
+        plan_bytes: planned.plan_bytes,
+        planned: Mutex::new(Arc::new(planned)),
+    }
+}
+
+fn kind_of_literal(literal: &Literal) -> Option<TypeKind> {
+    match literal {
+        Literal::Int4(_) => Some(TypeKind::Int4),
+        Literal::Int8(_) => Some(TypeKind::Int8),
+        Literal::Numeric(_) => Some(TypeKind::Numeric),
+        Literal::String(_) => None,
+    }
+}
+
+/// Literals as values of their parameters' types; `None` if one of them is none, or if what it is depends on more than
+/// the session's settings.
+fn values(literals: &[Literal], types: &[Type], context: &SessionContext) -> Option<Vec<Datum>> {
+    if literals.len() != types.len() {
+        return None;
+    }
+    let value = |(literal, ty): (&Literal, &Type)| match (literal, ty.kind) {
+        (Literal::Int4(value), TypeKind::Int4) => Some(Datum::Int4(*value)),
+        (Literal::Int8(value), TypeKind::Int8) => Some(Datum::Int8(*value)),
+        (Literal::Numeric(text), TypeKind::Numeric) => expr::text::input(text, *ty, context).ok(),
+        (Literal::String(text), kind) if !kind.is_reg() => expr::text::input(text, *ty, context).ok(),
+        _ => None,
+    };
+    literals.iter().zip(types).map(value).collect()
+}
+
+/// Whether a plan with parameters is the other, which has none, once these values stand in their places.
+fn means_the_same(general: &Bound, plain: &Bound, values: &[Datum], context: &SessionContext) -> bool {
+    let is_plain = |bound: &Bound| bound.notices.is_empty() && bound.slots == bound.parameters.len();
+    if !is_plain(general) || !is_plain(plain) || general.columns != plain.columns || !is_simple(&general.plan)
+    {
+        return false;
+    }
+    let mut special = general.plan.clone();
+    let mut is_timeless = true;
+    walk::expressions_mut(&mut special, &mut |expression| {
+        expression.walk(&mut |part| {
+            if let Expr::Literal { value, ty } = part {
+                is_timeless &= value.is_null() || !reads_the_clock(ty.kind);
+            }
+        });
+        expression.rewrite(&mut |part| put_values(part, values, context));
+    });
+    is_timeless && format!("{special:?}") == format!("{:?}", plain.plan)
+}
+
+/// Puts a value in a parameter's place, and computes the casts of constants that binding would have.
+fn put_values(part: &mut Expr, values: &[Datum], context: &SessionContext) {
+    match part {
+        Expr::Parameter { index, ty } => {
+            if let Some(value) = values.get(*index) {
+                *part = Expr::Literal { value: value.clone(), ty: *ty };
+            }
+        }
+        Expr::Cast { operand, to, explicit } if matches!(**operand, Expr::Literal { .. }) => {
+            let cast = if *explicit { CastContext::Explicit } else { CastContext::Assignment };
+            if let Ok(folded) = resolve::coerce(operand.as_ref().clone(), *to, cast, context) {
+                *part = folded;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a literal of the type may have been read at the moment of binding, or in its time zone.
+fn reads_the_clock(kind: TypeKind) -> bool {
+    kind.is_reg()
+        || matches!(kind, TypeKind::Date | TypeKind::Timestamp | TypeKind::Timestamptz | TypeKind::Interval)
+}
+
+/// Whether a plan reads one stored table at most, by operators whose meaning no literal changes.
+fn is_simple(plan: &Plan) -> bool {
+    let source = match plan {
+        Plan::Query(node) => node.as_ref(),
+        Plan::Modify(modify) => match modify.as_ref() {
+            Modify::Insert(insert) => &insert.source,
+            Modify::Update(update) => &update.source,
+            Modify::Delete(delete) => &delete.source,
+            Modify::CopyFrom(_) | Modify::CopyTo(_) => return false,
+        },
+        Plan::Empty | Plan::Ddl(_) | Plan::Explain { .. } | Plan::Session(_) => return false,
+    };
+    let mut node = source;
+    loop {
+        node = match node {
+            Node::Scan(_) | Node::Values(_) => return true,
+            Node::Filter(filter) => &filter.input,
+            Node::Project(project) => &project.input,
+            Node::Sort(sort) => &sort.input,
+            Node::Limit(limit) => &limit.input,
+            Node::Aggregate(aggregate) => &aggregate.input,
+            Node::Distinct(distinct) => &distinct.input,
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(bytes: usize, used: u64) -> Known {
+        Known { prepared: None, bytes, used }
+    }
+
+    #[test]
+    fn strings_enter_at_their_second_use_and_the_least_used_leave() {
+        let options = EngineOptions { texts_bytes_max: 100, ..EngineOptions::default() };
+        let mut texts = Texts::new(&options);
+        let catalog = Arc::new(CatalogSnapshot::default());
+        assert!(matches!(texts.find("a", &catalog, 0), Found::No));
+        assert!(matches!(texts.find("a", &catalog, 0), Found::Again));
+        for (key, bytes) in [("a", 40), ("b", 40)] {
+            texts.keep(key, known(bytes, texts.uses));
+        }
+        assert!(matches!(texts.find("a", &catalog, 0), Found::No));
+        texts.keep("c", known(60, texts.uses));
+        assert_eq!((texts.bytes, texts.known.contains_key("b")), (100, false));
+        texts.keep("d", known(101, texts.uses));
+        assert_eq!(texts.known.len(), 2);
+        // Under another catalog, or another search path, it is to be found out again.
+        assert!(matches!(texts.find("a", &catalog, 1), Found::Again));
+        assert_eq!((texts.bytes, texts.known.len()), (0, 0));
+        texts.keep("a", known(10, texts.uses));
+        assert!(matches!(texts.find("a", &Arc::new(CatalogSnapshot::default()), 1), Found::Again));
+        assert_eq!((texts.bytes, texts.known.len()), (0, 0));
+    }
+}
