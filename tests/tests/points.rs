@@ -8,7 +8,7 @@ use client::{ScanOptions, TransactionOptions};
 use nunatak_tests::embedded::Embedded;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sql::EngineOptions;
+use sql::{Engine, EngineOptions, Fetched, Session, SessionParameters};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 const STATEMENTS: usize = 1500;
@@ -270,5 +270,71 @@ async fn strings_that_come_again_mean_what_they_mean_now() {
         one.batch_execute("rollback").await.expect("nothing");
         assert!(ask("select b from u where a = 1").await.starts_with("42P01"));
     }
+    cluster.stop().await;
+}
+
+/// Runs a string as the simple protocol does; whether it was known.
+async fn run(session: &mut Session, sql: &str) -> bool {
+    session.message_arrived();
+    let recalled = session.recall(sql).await;
+    let is_known = recalled.is_some();
+    let mut portal = match recalled {
+        Some(portal) => portal,
+        None => {
+            let statement = session.split(sql).await.expect(sql).pop().expect("a statement");
+            let prepared = session.prepare_once(statement).await.expect(sql);
+            session.execute(&prepared, Vec::new()).await.expect(sql)
+        }
+    };
+    while !matches!(session.fetch(&mut portal, 0).await.expect(sql), Fetched::Whole(..) | Fetched::Done(_)) {}
+    session.finish_implicit(false).await.expect(sql);
+    is_known
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_benchmarks_send_is_known_when_it_comes_again() {
+    let cluster = Embedded::start().await;
+    let engine = Engine::new(cluster.client().await, EngineOptions::default());
+    let user = "postgres".to_owned();
+    let parameters = SessionParameters { user, ..SessionParameters::default() };
+    let mut session = engine.session(parameters).expect("a session");
+    for sql in [
+        "create table accounts (aid int primary key, bid int, abalance int, filler char(84))",
+        "create table history (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22))",
+        "create table sbtest (id int primary key, k int not null default 0, c char(120) default '' not null)",
+        "create index on sbtest (k)",
+    ] {
+        run(&mut session, sql).await;
+    }
+    let known = [
+        "SELECT abalance FROM accounts WHERE aid = {};",
+        "UPDATE accounts SET abalance = abalance + {} WHERE aid = {};",
+        "INSERT INTO history (tid, bid, aid, delta, mtime) VALUES ({}, 1, {}, -{}, CURRENT_TIMESTAMP);",
+        "INSERT INTO sbtest (id, k, c) VALUES ({}, {}, 'text {}')",
+        "UPDATE sbtest SET c = 'other {}' WHERE id = {}",
+        "UPDATE sbtest SET k = k + 1 WHERE id = {}",
+        "SELECT c FROM sbtest WHERE id = {}",
+        "SELECT c FROM sbtest WHERE id BETWEEN {} AND {}",
+        "SELECT SUM(k) FROM sbtest WHERE id BETWEEN {} AND {}",
+        "SELECT c FROM sbtest WHERE id BETWEEN {} AND {} ORDER BY c",
+        "SELECT DISTINCT c FROM sbtest WHERE id BETWEEN {} AND {} ORDER BY c",
+        "SELECT id FROM sbtest WHERE k > {} ORDER BY id LIMIT {}",
+        "DELETE FROM sbtest WHERE id = {}",
+    ];
+    for pattern in known {
+        for (time, expected) in [(1, false), (2, true), (3, true)] {
+            let sql = pattern.replace("{}", &time.to_string());
+            assert_eq!(run(&mut session, &sql).await, expected, "{sql}");
+        }
+    }
+    assert!(run(&mut session, "UPDATE accounts SET abalance = abalance + -7 WHERE aid = 1;").await);
+    let refused =
+        ["SELECT id, k FROM sbtest ORDER BY {}", "SELECT k + {}, count(*) FROM sbtest GROUP BY k + {}"];
+    for pattern in refused {
+        for _ in 0..3 {
+            assert!(!run(&mut session, &pattern.replace("{}", "1")).await, "{pattern}");
+        }
+    }
+    session.close().await;
     cluster.stop().await;
 }

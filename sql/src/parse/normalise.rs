@@ -8,6 +8,7 @@
 //! the grammar (a type's modifier, the position of a column in ORDER BY). A string beside a type is read as that type
 //! while it is bound, at that moment and in that session; a text that has one is left alone.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::keyword::Category;
@@ -71,6 +72,8 @@ impl Normalised {
         let mut classes = String::new();
         // Up to here the text has been taken over.
         let mut taken = before.start;
+        // Whether what stands before the last token, or that itself, may be the left side of an operator.
+        let (mut had_operand, mut has_operand) = (false, false);
         let mut token = lexer.token();
         loop {
             let next = lexer.token();
@@ -91,16 +94,23 @@ impl Normalised {
                     if normalised.literals.len() >= LITERALS_MAX {
                         return None;
                     }
-                    let (literal, class) = literal(&token).ok()?;
+                    // The sign belongs to the number, unless something binds the number closer.
+                    let is_signed = token.kind == Kind::Number
+                        && before.is_symbol("-")
+                        && !had_operand
+                        && !next.is_symbol("::");
+                    let (literal, class) = literal(&token, is_signed).ok()?;
                     normalised.literals.push(literal);
                     classes.push(class);
-                    normalised.key.push_str(sql.get(taken..token.start)?);
+                    let start = if is_signed { before.start } else { token.start };
+                    normalised.key.push_str(sql.get(taken..start)?);
                     // Writing to a string does not fail.
                     let _ = write!(normalised.key, "${}", normalised.literals.len());
                     taken = token.end();
                 }
                 _ => {}
             }
+            (had_operand, has_operand) = (has_operand, may_be_operand(&token));
             before = token;
             token = next;
         }
@@ -125,16 +135,31 @@ fn is_typed(before: &Token<'_>, token: &Token<'_>, next: &Token<'_>) -> bool {
     !may_stand_before || next.is_symbol("::") || token.text.starts_with(['n', 'N', 'u', 'U'])
 }
 
-fn literal(token: &Token<'_>) -> Result<(Literal, char)> {
+/// Whether an operator behind the token may have it on its left.
+fn may_be_operand(token: &Token<'_>) -> bool {
+    match token.kind {
+        Kind::Word => {
+            token.category != Category::Reserved
+                || matches!(token.keyword, "" | "null" | "true" | "false" | "end")
+                || token.keyword.starts_with("current_")
+        }
+        Kind::Symbol => matches!(token.text, ")" | "]"),
+        Kind::Operator => false,
+        _ => true,
+    }
+}
+
+fn literal(token: &Token<'_>, is_signed: bool) -> Result<(Literal, char)> {
     if token.kind == Kind::String {
         return Ok((Literal::String(token.string()?), 's'));
     }
-    Ok(if let Ok(value) = token.text.parse() {
+    let text = if is_signed { Cow::Owned(format!("-{}", token.text)) } else { Cow::Borrowed(token.text) };
+    Ok(if let Ok(value) = text.parse() {
         (Literal::Int4(value), 'i')
-    } else if let Ok(value) = token.text.parse() {
+    } else if let Ok(value) = text.parse() {
         (Literal::Int8(value), 'l')
     } else {
-        (Literal::Numeric(token.text.to_owned()), 'n')
+        (Literal::Numeric(text.into_owned()), 'n')
     })
 }
 
@@ -163,6 +188,23 @@ mod tests {
         assert_ne!(key("select 1"), key("select 3000000000"));
         assert_ne!(key("select 1"), key("select '1'"));
         assert_eq!(key("select 1"), key("  select 7;"));
+    }
+
+    #[test]
+    fn a_sign_belongs_to_its_number() {
+        let (text, classes, literals) =
+            parts("update t set a = a + -5, b = a -6, c = -2147483648 where (1) - 7 > - 8 and a = -9::int")
+                .unwrap();
+        assert_eq!(text, "update t set a = a + $1, b = a -$2, c = $3 where ($4) - $5 > $6 and a = -$7::int");
+        assert_eq!(classes, "iiiiiii");
+        let values: Vec<i32> = literals
+            .iter()
+            .map(|literal| match literal {
+                Literal::Int4(value) => *value,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(values, [-5, 6, i32::MIN, 1, 7, -8, 9]);
     }
 
     #[test]
