@@ -5,9 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::failure::{Failure, Result};
-
-/// A ticking of the processor's clock, as /proc counts.
-const TICK_US: f64 = 10_000.0;
+use crate::processor;
 
 /// The node, killed when dropped.
 pub(crate) struct Node {
@@ -31,7 +29,8 @@ impl Node {
 
     /// What the node has used so far.
     pub(crate) fn used(&self) -> Used {
-        used(&self.child.id().to_string())
+        let process = self.child.id();
+        Used { cpu_us: processor::tree_us(process), switches: switches(&process.to_string()) }
     }
 }
 
@@ -60,19 +59,16 @@ impl Used {
 
 /// What this process has used so far.
 pub(crate) fn own() -> Used {
-    used("self")
+    Used { cpu_us: processor::own_us(), switches: switches("self") }
 }
 
-fn used(process: &str) -> Used {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // The name of the program stands in parentheses and may hold anything.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: f64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+/// How often the threads of a process have slept so far.
+fn switches(process: &str) -> f64 {
     let mut switches = 0.0;
     for thread in fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten() {
         let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
         switches += line.and_then(|count| count.trim().parse::<f64>().ok()).unwrap_or(0.0);
     }
-    Used { cpu_us: ticks * TICK_US, switches }
+    switches
 }
