@@ -54,20 +54,10 @@ mod tests {
     fn a_safe_point_never_goes_back() {
         let mut state = state(10);
         for (safe_point, forgotten) in [(5, 7), (10, 10), (20, 15), (12, 30)] {
-            raise(&mut state, &RaiseSafePointCommand { safe_point, forgotten }, &mut WriteBatch::new());
+            raise(&mut state, &RaiseSafePointCommand { safe_point, forgotten });
             assert!(state.forgotten >= state.safe_point);
         }
         assert_eq!((state.safe_point, state.forgotten), (20, 30));
-    }
-
-    #[test]
-    fn transactions_are_forgotten_once() {
-        let mut state = state(10);
-        let mut batch = WriteBatch::new();
-        raise(&mut state, &RaiseSafePointCommand { safe_point: 10, forgotten: 10 }, &mut batch);
-        assert!(batch.is_empty());
-        raise(&mut state, &RaiseSafePointCommand { safe_point: 11, forgotten: 11 }, &mut batch);
-        assert_eq!(batch.len(), 1);
     }
 
     #[test]
