@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use env::disk::{Disk, MemoryDisk};
 
 use crate::batch::{EncodedBatch, WriteBatch};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use env::disk::MemoryDisk;
 
 use super::model::{Dice, Model, Op, Readable, compare, contents, key, note, op, options, seeds, tidy};
-use crate::{Db, EncodedBatch, Retention, ScanOptions, Snapshot, TableBuilder, WriteBatch, WriteOptions};
+use crate::{Db, Retention, ScanOptions, Snapshot, TableBuilder, WriteBatch, WriteOptions};
 
 struct Run {
     dice: Dice,
