@@ -201,7 +201,7 @@ impl WriteBatch {
             return;
         }
         if self.count > 0 {
-            let before = std::mem::replace(self, Self::new());
+            let before = std::mem::take(self);
             self.parts = before.into_parts();
         }
         self.parts.push(encoded);

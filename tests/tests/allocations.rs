@@ -102,7 +102,7 @@ async fn prepared_statements_over_one_row_allocate_little() {
     let bounds = [
         ("select b from t where a = $1", 16),
         ("update t set b = b + $2 where a = $1", 62),
-        ("insert into h (a, b) values ($1, $2)", 32),
+        ("insert into h (a, b) values ($1, $2)", 36),
     ];
     for (sql, most) in bounds {
         let count = usual(&mut session, sql).await;

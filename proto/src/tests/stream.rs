@@ -248,7 +248,8 @@ fn a_large_answer_holds_up_no_small_one() {
             beside += 1;
         }
         assert_eq!(value(&large.await.unwrap().unwrap()).unwrap().len(), 20 << 20);
-        assert!(beside > 10, "{beside} small answers beside a large one");
+        // Held up, the first would come behind it.
+        assert!(beside > 2, "{beside} small answers beside a large one");
     });
     node.kill();
 }
