@@ -27,8 +27,6 @@ pub enum Canary {
     OracleUnasked,
     /// What a leader reads at a timestamp that it has asked for does not get into its read memory.
     AskedUnremembered,
-    /// A leader that has waited for the oracle does not prove afterwards that it is still the leader.
-    AskedUnproven,
     /// The value of a locked key is what every read sees, even one at an earlier timestamp.
     HeldFromTheFuture,
 }
@@ -46,7 +44,6 @@ impl Canary {
         Canary::SkipUnreadable,
         Canary::OracleUnasked,
         Canary::AskedUnremembered,
-        Canary::AskedUnproven,
         Canary::HeldFromTheFuture,
     ];
 
@@ -63,7 +60,6 @@ impl Canary {
             Canary::SkipUnreadable => "skip-unreadable",
             Canary::OracleUnasked => "oracle-unasked",
             Canary::AskedUnremembered => "asked-unremembered",
-            Canary::AskedUnproven => "asked-unproven",
             Canary::HeldFromTheFuture => "held-from-the-future",
         }
     }

@@ -21,7 +21,6 @@ fn shows_in(canary: Canary) -> Option<&'static str> {
         Canary::SkipSafePoint => Some("history"),
         Canary::OracleUnasked => None,
         Canary::AskedUnremembered => None,
-        Canary::AskedUnproven => Some("oracle"),
         Canary::HeldFromTheFuture => None,
     }
 }
