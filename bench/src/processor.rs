@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn this_process_has_worked() {
-        let begun = std::time::Instant::now();
+        let begun = env::clock::now();
         let mut sum = 0u64;
         while own_us() == 0.0 && begun.elapsed().as_secs() < 10 {
             sum = (0..1_000_000u64).fold(sum, u64::wrapping_add);

@@ -493,7 +493,12 @@ mod tests {
         assert_eq!(all(&batch), all(&expected));
         assert_eq!(batch.clone().encode(), expected.clone().encode());
         let mut checked = 0;
-        batch.for_each(|_| Ok(checked += 1)).unwrap();
+        batch
+            .for_each(|_| {
+                checked += 1;
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(checked, expected.len());
         let mut twice = batch.clone();
         twice.append(&batch);
