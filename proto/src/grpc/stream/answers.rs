@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::clock;
-use futures::Stream;
+use futures::{FutureExt as _, Stream};
 use prost::Message as _;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -59,13 +60,16 @@ type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// The answers to a stream of calls. Dropped, it ends the calls that are under way.
 ///
-/// Invariants: an id stands in `under_way` as long as its task may still tell its answer; `bytes` is the sum of theirs.
+/// Invariants: an id stands in `under_way` as long as its task may still tell its answer; `bytes` is the sum of theirs and of
+/// those held back.
 pub(in crate::grpc) struct Answers {
     service: Arc<dyn NodeService>,
     runtimes: Runtimes,
     /// `None`: no more will come.
     requests: Option<Requests>,
     under_way: HashMap<u64, UnderWay>,
+    /// Calls that may have large answers, with their bytes, while answers pile up.
+    held_back: VecDeque<(StreamRequest, usize)>,
     bytes: usize,
     told: mpsc::UnboundedReceiver<(u64, Answer)>,
     tell: mpsc::UnboundedSender<(u64, Answer)>,
@@ -95,6 +99,7 @@ impl Answers {
             runtimes,
             requests: Some(requests),
             under_way: HashMap::new(),
+            held_back: VecDeque::new(),
             bytes: 0,
             told,
             tell,
@@ -137,15 +142,21 @@ impl Answers {
         }
         match self.part() {
             Some(part) => Poll::Ready(Some(Ok(part))),
-            None if self.requests.is_none() && self.under_way.is_empty() => Poll::Ready(None),
+            None if self.requests.is_none() && self.under_way.is_empty() && self.held_back.is_empty() => {
+                Poll::Ready(None)
+            }
             None => Poll::Pending,
         }
     }
 
-    /// The next request. After an error there is none; while answers pile up, none is taken.
+    /// The next request: one that was held back once there is room for its answer, or one that arrives. After an error there
+    /// is none.
     fn request(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<StreamRequest, Status>>> {
-        if self.large_bytes > BYTES_UNDER_WAY_MAX {
-            return Poll::Pending;
+        if self.large_bytes <= BYTES_UNDER_WAY_MAX
+            && let Some((request, bytes)) = self.held_back.pop_front()
+        {
+            self.bytes -= bytes;
+            return Poll::Ready(Some(Ok(request)));
         }
         let Some(requests) = &mut self.requests else { return Poll::Ready(None) };
         let request = std::task::ready!(requests.as_mut().poll_next(cx));
@@ -166,6 +177,11 @@ impl Answers {
             if let Some(cancelled) = self.under_way.remove(&id) {
                 self.bytes -= cancelled.bytes;
             }
+            if let Some(place) = self.held_back.iter().position(|(held, _)| held.id == id)
+                && let Some((_, bytes)) = self.held_back.remove(place)
+            {
+                self.bytes -= bytes;
+            }
             self.large.retain(|(large, _)| *large != id);
             self.large_bytes = self.large.iter().map(|(_, left)| left.len()).sum();
             return Ok(None);
@@ -174,8 +190,22 @@ impl Answers {
             // A call that a later version knows.
             return Ok(Some((id, failure(&Status::unimplemented("the node does not know the call")))));
         };
-        if self.under_way.contains_key(&id) {
+        if self.under_way.contains_key(&id) || self.held_back.iter().any(|(held, _)| held.id == id) {
             return Err(self.refuse(Status::invalid_argument("two calls of one id")));
+        }
+        let bytes = call.encoded_len();
+        if self.under_way.len() + self.held_back.len() >= CALLS_MAX
+            || self.bytes + bytes > 2 * BYTES_UNDER_WAY_MAX
+        {
+            return Err(self.refuse(Status::resource_exhausted("too many calls are under way")));
+        }
+        if self.large_bytes > BYTES_UNDER_WAY_MAX
+            && matches!(&call, Call::Batch(batch) if is_long(&batch.operations))
+        {
+            // Answers pile up: what may make more of them waits, and nothing else does.
+            self.bytes += bytes;
+            self.held_back.push_back((StreamRequest { id, cancel, call: Some(call) }, bytes));
+            return Ok(None);
         }
         let apart = match (&call, &self.runtimes.batches) {
             (Call::Batch(_), Some(batches)) => Some(batches.clone()),
@@ -185,10 +215,14 @@ impl Answers {
             }
             _ => None,
         };
-        let bytes = call.encoded_len();
         let service = self.service.clone();
-        let mut work: Work =
-            Box::pin(async move { answer(&*service, call).await.unwrap_or_else(|status| failure(&status)) });
+        let mut work: Work = Box::pin(async move {
+            // A defect of one call is its own: the others on the stream go on.
+            let answered = AssertUnwindSafe(answer(&*service, call)).catch_unwind().await;
+            let answered =
+                answered.unwrap_or_else(|_| Err(Status::internal("the call ended in a defect of the node")));
+            answered.unwrap_or_else(|status| failure(&status))
+        });
         let runtime = match apart {
             Some(runtime) => runtime,
             None => {
@@ -202,9 +236,6 @@ impl Answers {
                 self.runtimes.own.clone()
             }
         };
-        if self.under_way.len() >= CALLS_MAX || self.bytes + bytes > 2 * BYTES_UNDER_WAY_MAX {
-            return Err(self.refuse(Status::resource_exhausted("too many calls are under way")));
-        }
         let tell = self.tell.clone();
         let task = Aborting::spawn_on(&runtime, async move {
             // The stream may end in this moment.
@@ -220,6 +251,7 @@ impl Answers {
         tracing::warn!(%status, "a stream of calls was ended");
         self.requests = None;
         self.under_way.clear();
+        self.held_back.clear();
         self.large.clear();
         self.large_bytes = 0;
         self.bytes = 0;

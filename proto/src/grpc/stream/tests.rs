@@ -9,15 +9,17 @@ use futures::{Stream, StreamExt as _};
 use tokio::runtime::Handle;
 use tonic::{Code, Status};
 
-use super::{Answers, PART_BYTES, Runtimes, cancel};
+use super::{Answers, BYTES_UNDER_WAY_MAX, PART_BYTES, Runtimes, cancel};
 use crate::service::NodeService;
 use crate::v1::stream_request::Call;
 use crate::v1::stream_response::Answer;
 use crate::v1::{
-    StreamRequest, StreamResponse, TimestampRequest, TimestampResponse, WaitRequest, WaitResponse,
+    BatchRequest, BatchResponse, Operation, Scan, StreamRequest, StreamResponse, TimestampRequest,
+    TimestampResponse, WaitRequest, WaitResponse, operation,
 };
 
-/// Answers timestamps at once, a wait with a cycle of as many bytes as its number, or never if that is 0.
+/// Answers timestamps at once, a wait with a cycle of as many bytes as its number, or never if that is 0. A batch of nothing
+/// meets a defect.
 struct Node;
 
 #[async_trait]
@@ -33,6 +35,20 @@ impl NodeService for Node {
         let cycle = "c".repeat(request.wait_number as usize);
         Ok(WaitResponse { cycle, ..WaitResponse::default() })
     }
+
+    async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
+        assert!(!request.operations.is_empty(), "a defect");
+        Ok(BatchResponse::default())
+    }
+}
+
+fn batch(id: u64, operations: Vec<Operation>) -> StreamRequest {
+    let call = Call::Batch(BatchRequest { header: None, operations });
+    StreamRequest { id, cancel: false, call: Some(call) }
+}
+
+fn scan(id: u64) -> StreamRequest {
+    batch(id, vec![Operation { operation: Some(operation::Operation::Scan(Scan::default())) }])
 }
 
 fn timestamp(id: u64) -> StreamRequest {
@@ -122,4 +138,40 @@ async fn after_the_last_request_what_is_under_way_is_answered_still() {
     let runtimes = Runtimes { batches: None, own: Handle::current() };
     let answers: Vec<_> = Answers::new(Arc::new(Node), runtimes, Box::pin(requests)).collect().await;
     assert_eq!(answers.len(), 2);
+}
+
+#[tokio::test]
+async fn while_answers_pile_up_only_what_may_add_to_them_waits() {
+    let large = BYTES_UNDER_WAY_MAX as u64 / 4 * 3;
+    let mut answers =
+        answers([wait(1, large, 0), wait(2, large, 0), scan(3), scan(4), cancel(4), timestamp(5)]);
+    let (mut bytes, mut in_time, mut scanned) = (0, false, false);
+    while !scanned {
+        let message = next(&mut answers).await.unwrap();
+        match message.answer.unwrap() {
+            Answer::Timestamp(_) => in_time = true,
+            Answer::Part(part) => bytes += part.bytes.len(),
+            Answer::Batch(_) => {
+                assert_eq!(message.id, 3);
+                assert!(in_time && bytes >= BYTES_UNDER_WAY_MAX / 2, "after {bytes} bytes");
+                scanned = true;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let rest = answers.by_ref().take_while(|message| {
+        let is_part = matches!(message.as_ref().unwrap().answer, Some(Answer::Part(_)));
+        futures::future::ready(is_part)
+    });
+    let rest = clock::timeout(Duration::from_secs(5), async { rest.count().await }).await;
+    assert!(rest.is_err(), "nothing comes but parts, and what was cancelled never");
+}
+
+#[tokio::test]
+async fn a_defect_ends_one_call_alone() {
+    let mut answers = answers([wait(1, 0, 0), batch(2, Vec::new()), timestamp(3)]);
+    let failed = next(&mut answers).await.unwrap();
+    let Some(Answer::Failure(failure)) = failed.answer else { panic!("{failed:?}") };
+    assert_eq!((failed.id, failure.code), (2, Code::Internal as u32));
+    assert_eq!(next(&mut answers).await.unwrap().id, 3);
 }
