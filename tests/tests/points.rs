@@ -238,6 +238,19 @@ async fn strings_that_come_again_mean_what_they_mean_now() {
     // A literal that is none is told where it stands.
     let wrong = ask("select b from t where a = 'x'").await;
     assert!(wrong.starts_with("22P02") && wrong.contains("Original(27)"), "{wrong}");
+    // What is too long is told, whether there is a row for it or not.
+    two.batch_execute("create table limits (a int primary key, v varchar(3), c char(3), n numeric(4, 2))")
+        .await
+        .expect("limits");
+    for (column, fits, exceeds) in
+        [("v", "'ab'", "'abcd'"), ("c", "'ab'", "'abcd'"), ("n", "'1.5'", "'12345'")]
+    {
+        for _ in 0..3 {
+            assert_eq!(ask(&format!("update limits set {column} = {fits} where a = 1")).await, "count 0\n");
+        }
+        let refused = ask(&format!("update limits set {column} = {exceeds} where a = 1")).await;
+        assert!(refused.starts_with("22"), "{column} = {exceeds}: {refused}");
+    }
     // Numbers of other classes are other types.
     assert_eq!(ask("select b from t where a = 1.0").await, "[Some(\"10\")]\ncount 1\n");
     assert_eq!(ask("select b from t where a = 3000000000").await, "count 0\n");

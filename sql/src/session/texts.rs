@@ -16,7 +16,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use expr::casts::CastContext;
-use expr::{Datum, Expr, SessionContext, Type, TypeKind, resolve};
+use expr::{Datum, Expr, SessionContext, Type, TypeKind, length, resolve};
 use parking_lot::Mutex;
 
 use super::portal::{Portal, State};
@@ -50,14 +50,18 @@ pub(super) struct Texts {
 struct Known {
     /// The statement with parameters; `None`: it does not mean the same.
     prepared: Option<Arc<Prepared>>,
+    limits: Limits,
     bytes: usize,
     used: u64,
 }
 
+/// What binding asks of string literals, whether there are rows or not, by the literal's place: to fit a column's modifier.
+type Limits = Arc<[(usize, Type)]>;
+
 /// How well a string is known.
 enum Found {
     /// It is run with parameters.
-    Known(Arc<Prepared>),
+    Known(Arc<Prepared>, Limits),
     /// It has come before.
     Again,
     /// It is run by itself.
@@ -89,7 +93,8 @@ impl Texts {
         }
         if let Some(known) = self.known.get_mut(key) {
             known.used = self.uses;
-            return known.prepared.clone().map_or(Found::No, Found::Known);
+            let limits = known.limits.clone();
+            return known.prepared.clone().map_or(Found::No, |prepared| Found::Known(prepared, limits));
         }
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
@@ -140,12 +145,15 @@ impl Session {
             None => self.engine.cached_catalog(&mut self.newest)?,
         };
         let generation = self.settings.search_path_generation();
-        let prepared = match self.texts.find(normalised.key(), &catalog, generation) {
-            Found::Known(prepared) => prepared,
+        let (prepared, limits) = match self.texts.find(normalised.key(), &catalog, generation) {
+            Found::Known(prepared, limits) => (prepared, limits),
             Found::Again => self.learn(&normalised, sql, &catalog).await?,
             Found::No => return None,
         };
         let parameters = values(&normalised.literals, &prepared.parameters, &self.context)?;
+        if !fit(&normalised.literals, &parameters, &limits) {
+            return None;
+        }
         Some(Portal {
             prepared,
             parameters,
@@ -162,23 +170,21 @@ impl Session {
         normalised: &Normalised,
         sql: &str,
         catalog: &Arc<CatalogSnapshot>,
-    ) -> Option<Arc<Prepared>> {
+    ) -> Option<(Arc<Prepared>, Limits)> {
         // What cannot be planned now may be another time.
         let plain = self.plan_text(sql, None, catalog).await.ok()?.1;
         let declared: Vec<Option<TypeKind>> = normalised.literals.iter().map(kind_of_literal).collect();
         let general = self.plan_text(normalised.text(), Some(declared), catalog).await.ok();
-        let prepared = general.and_then(|(statement, general)| {
+        let known = general.and_then(|(statement, general)| {
             let values = values(&normalised.literals, &general.bound.parameters, &self.context)?;
-            means_the_same(&general.bound, &plain.bound, &values, &self.context)
-                .then(|| Arc::new(prepared_of(statement, general)))
+            let limits = same_within(&general.bound, &plain.bound, &values, &self.context)?;
+            Some((Arc::new(prepared_of(statement, general)), limits))
         });
-        let known = Known {
-            bytes: charge_of(normalised.key(), &prepared),
-            prepared: prepared.clone(),
-            used: self.texts.uses,
-        };
-        self.texts.keep(normalised.key(), known);
-        prepared
+        let prepared = known.as_ref().map(|(prepared, _)| prepared.clone());
+        let limits = known.as_ref().map(|(_, limits)| limits.clone()).unwrap_or_default();
+        let bytes = charge_of(normalised.key(), &prepared).saturating_add(size_of_val(&*limits));
+        self.texts.keep(normalised.key(), Known { prepared, limits, bytes, used: self.texts.uses });
+        known
     }
 
     async fn plan_text(
@@ -249,24 +255,44 @@ fn values(literals: &[Literal], types: &[Type], context: &SessionContext) -> Opt
     literals.iter().zip(types).map(value).collect()
 }
 
-/// Whether a plan with parameters is the other, which has none, once these values stand in their places.
-fn means_the_same(general: &Bound, plain: &Bound, values: &[Datum], context: &SessionContext) -> bool {
+/// Whether string literals fit what binding asks of them.
+fn fit(literals: &[Literal], values: &[Datum], limits: &Limits) -> bool {
+    limits.iter().all(|(place, to)| match (literals.get(*place), values.get(*place)) {
+        (Some(Literal::String(_)), Some(value)) => length::coerce(value.clone(), *to, false).is_ok(),
+        _ => true,
+    })
+}
+
+/// Whether a plan with parameters is the other, which has none, once these values stand in their places; what its literals
+/// have to fit then.
+fn same_within(general: &Bound, plain: &Bound, values: &[Datum], context: &SessionContext) -> Option<Limits> {
     let is_plain = |bound: &Bound| bound.notices.is_empty() && bound.slots == bound.parameters.len();
     if !is_plain(general) || !is_plain(plain) || general.columns != plain.columns || !is_simple(&general.plan)
     {
-        return false;
+        return None;
     }
     let mut special = general.plan.clone();
-    let mut is_timeless = true;
+    let (mut is_timeless, mut is_free, mut limits) = (true, true, Vec::new());
     walk::expressions_mut(&mut special, &mut |expression| {
-        expression.walk(&mut |part| {
-            if let Expr::Literal { value, ty } = part {
-                is_timeless &= value.is_null() || !reads_the_clock(ty.kind);
-            }
+        expression.walk(&mut |part| match part {
+            Expr::Literal { value, ty } => is_timeless &= value.is_null() || !reads_the_clock(ty.kind),
+            Expr::Cast { operand, to, explicit } if to.modifier >= 0 => match &**operand {
+                Expr::Parameter { index, .. } if !explicit => limits.push((*index, *to)),
+                operand => is_free &= !holds_a_parameter(operand),
+            },
+            _ => {}
         });
         expression.rewrite(&mut |part| put_values(part, values, context));
     });
-    is_timeless && format!("{special:?}") == format!("{:?}", plain.plan)
+    let is_same = is_timeless && is_free && format!("{special:?}") == format!("{:?}", plain.plan);
+    is_same.then(|| limits.into())
+}
+
+/// Whether a value is still to come.
+fn holds_a_parameter(expression: &Expr) -> bool {
+    let mut found = false;
+    expression.walk(&mut |part| found |= matches!(part, Expr::Parameter { .. }));
+    found
 }
 
 /// Puts a value in a parameter's place, and computes the casts of constants that binding would have.
@@ -325,7 +351,7 @@ mod tests {
     use super::*;
 
     fn known(bytes: usize, used: u64) -> Known {
-        Known { prepared: None, bytes, used }
+        Known { prepared: None, limits: Limits::default(), bytes, used }
     }
 
     #[test]
