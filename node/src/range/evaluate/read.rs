@@ -28,8 +28,7 @@ impl Evaluation<'_> {
     /// The values of keys at a timestamp.
     pub(crate) async fn get(&self, get: Get) -> Result<GetResult, Refusal> {
         let read = self.read_at(get.at).await?;
-        let mut unproven = read.asked;
-        unproven |= self.check_catalog(read.at).await?;
+        let mut unproven = self.is_late(read) | self.check_catalog(read.at).await?;
         let mut versions: Vec<Version> = Vec::with_capacity(get.keys.len());
         let mut bytes = 0;
         let mut pace = Pace::new();
@@ -52,13 +51,18 @@ impl Evaluation<'_> {
         Ok(GetResult { versions, read_at: read.answered() })
     }
 
+    /// Whether a timestamp may have been handed out after the request had arrived: the oracle is asked by the leader, or to
+    /// find that what somebody has chosen is not ahead of it.
+    fn is_late(&self, read: ReadAt) -> bool {
+        read.asked || self.header.chosen_timestamp
+    }
+
     /// The rows of a span at a timestamp.
     pub(crate) async fn scan(&self, scan: Scan) -> Result<ScanResult, Refusal> {
         let span = scan.span.unwrap_or_default();
         self.check_span(&span.start, &span.end)?;
         let read = self.read_at(scan.at).await?;
-        let mut unproven = read.asked;
-        unproven |= self.check_catalog(read.at).await?;
+        let mut unproven = self.is_late(read) | self.check_catalog(read.at).await?;
         if !(read.asked && canary::sings(Canary::AskedUnremembered)) {
             self.serving.memory.raise_span(&span.start, &span.end, read.at);
         }
