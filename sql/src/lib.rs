@@ -6,7 +6,7 @@
 //!    of exactly what is understood: everything else is an error that names it. A string that has come before goes from
 //!    [`Session::recall`] to step 4: its plan is there, whatever its literals are now.
 //! 2. [`Session::prepare`] binds it under the [`catalog`] that the gateway has cached: names become columns, literals get
-//!    types, operators become functions. The result is a typed [`plan`], free of names, made quick by index selection.
+//!    types, operators become functions. The result is a typed [`plan`], free of names, which [`optimise`] makes quick.
 //! 3. [`Session::execute`] opens a [`Portal`] over the plan and the parameters' values.
 //! 4. [`Session::fetch`] opens a transaction, unless the session has one, and pins the catalog version in it: every
 //!    request says under which schema it was planned, and a range where another is in force refuses it. Then the
@@ -28,6 +28,7 @@ pub mod bind;
 pub mod catalog;
 pub mod error;
 pub mod execute;
+mod logical;
 pub mod optimise;
 pub mod parse;
 pub mod plan;

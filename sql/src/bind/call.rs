@@ -10,11 +10,11 @@ use super::Binder;
 use super::coerce::placed;
 use super::level::{Aggregates, Clause, PutAside};
 use super::placeholder::AGGREGATE;
-use super::same::same;
 use super::select::check_columns;
 use crate::catalog::schema;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
+use crate::plan::same::same;
 use crate::plan::{AggregateCall, FunctionScan, SortKey, TableFunction};
 
 impl Binder<'_> {

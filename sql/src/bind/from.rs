@@ -12,9 +12,9 @@ use super::level::{Clause, Level};
 use super::scope::{Relation, Scope, ScopeColumn};
 use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, JoinCondition, JoinKind, Name, QualifiedName, TableExpr};
+use crate::parse::ast::{self, JoinCondition, Name, QualifiedName, TableExpr};
 use crate::plan::{
-    Binding, Filter, FunctionScan, Join, JoinStrategy, Node, RowLock, Scan, TableFunction, Values,
+    Binding, Filter, FunctionScan, Join, JoinKind, JoinStrategy, Node, RowLock, Scan, TableFunction, Values,
     VirtualScan, budget,
 };
 
@@ -90,7 +90,7 @@ impl Binder<'_> {
                 self.table_function(call, *ordinality, alias.as_ref(), *at)
             }
             TableExpr::Join { left, right, kind, condition, at } => {
-                self.join(left, right, *kind, condition, *at)
+                self.join(left, right, join_kind(*kind), condition, *at)
             }
         }
     }
@@ -317,7 +317,7 @@ impl Binder<'_> {
             let (value, origin) = match kind {
                 JoinKind::Inner | JoinKind::Left => (left_value, l.origin),
                 JoinKind::Right => (right_value, r.origin),
-                JoinKind::Full => (Expr::Coalesce { args: vec![left_value, right_value], ty }, None),
+                _ => (Expr::Coalesce { args: vec![left_value, right_value], ty }, None),
             };
             merged.push(ScopeColumn { name: name.value.clone(), value, origin });
         }
@@ -336,6 +336,16 @@ pub(super) fn shown(name: &QualifiedName) -> String {
     match &name.schema {
         Some(schema) => format!("{}.{}", schema.value, name.name.value),
         None => name.name.value.clone(),
+    }
+}
+
+/// What a join answers that is written so.
+fn join_kind(written: ast::JoinKind) -> JoinKind {
+    match written {
+        ast::JoinKind::Inner => JoinKind::Inner,
+        ast::JoinKind::Left => JoinKind::Left,
+        ast::JoinKind::Right => JoinKind::Right,
+        ast::JoinKind::Full => JoinKind::Full,
     }
 }
 

@@ -5,12 +5,12 @@ use expr::{Expr, Type};
 use super::Binder;
 use super::level::{Clause, PutAside};
 use super::placeholder::Stands;
-use super::same::same;
 use super::scope::Scope;
 use super::select::check_columns;
 use super::select::{Grouped, Item};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
+use crate::plan::same::same;
 use crate::plan::{Aggregate, Node};
 
 impl Binder<'_> {

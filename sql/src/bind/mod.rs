@@ -27,7 +27,6 @@ mod modify;
 mod names;
 mod placeholder;
 mod query;
-mod same;
 mod scope;
 mod select;
 mod session;

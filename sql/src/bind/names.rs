@@ -3,12 +3,12 @@
 use expr::Expr;
 
 use super::level::{Aggregates, Clause, Level, LevelKind};
-use super::same::same;
 use super::scope::ScopeColumn;
 use super::{Binder, placeholder, suggest};
 use crate::error::{Error, Result};
 use crate::parse::ast::{Name, QualifiedName};
 use crate::plan::Binding;
+use crate::plan::same::same;
 
 /// So many names are compared as quickly as anything else is looked at.
 const NAMES_PER_LOOK: usize = 16;

@@ -11,10 +11,10 @@ use super::Binder;
 use super::label::label;
 use super::level::{Clause, Level};
 use super::query::{BoundQuery, QueryColumn, lock_verb, sort_key};
-use super::same::same;
 use super::scope::{Scope, ScopeColumn};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, SelectItem};
+use crate::plan::same::same;
 use crate::plan::{Distinct, Filter, Node, Project, RowLock, Sort, SortKey, walk};
 
 /// How many columns a query may answer, as in PostgreSQL.

@@ -34,9 +34,21 @@ pub(super) fn may_move(expression: &Expr) -> bool {
     expression.volatility() != Volatility::Volatile
 }
 
-/// Whether every column that it reads satisfies `belongs`.
-pub(super) fn reads_only(expression: &Expr, belongs: impl Fn(usize) -> bool) -> bool {
-    expression.columns().into_iter().all(belongs)
+/// Whether it may end in an error, as far as can be told: then it is not computed of rows that nobody asks for.
+pub(super) fn may_fail(expression: &Expr) -> bool {
+    let mut may_fail = false;
+    expression.walk(&mut |part| {
+        may_fail |= match part {
+            Expr::Call { function, .. } => {
+                let never = ["numeric_add", "numeric_sub", "numeric_mul", "textlike", "textnlike"];
+                expr::operators::comparison(*function).is_none() && !never.contains(&function.name)
+            }
+            Expr::Cast { explicit, .. } => *explicit,
+            Expr::Subscript { .. } => true,
+            _ => false,
+        };
+    });
+    may_fail
 }
 
 /// Whether it names no column: its value is known before any row is.

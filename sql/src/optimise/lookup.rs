@@ -6,9 +6,9 @@
 use expr::Expr;
 
 use super::access::choose;
-use super::condition::add;
+use super::condition::{add, substitute};
 use crate::plan::walk::children_mut;
-use crate::plan::{Binding, Join, JoinKind, JoinStrategy, Node, Scan};
+use crate::plan::{Binding, Join, JoinKind, JoinStrategy, Node, Project, Scan};
 
 /// Up to so many left rows are looked up one by one.
 const LOOKUPS_MAX: usize = 256;
@@ -24,24 +24,36 @@ pub(super) fn look_up(node: &mut Node, slots: &mut usize) {
 }
 
 fn convert(join: &mut Join, slots: &mut usize) {
-    if !matches!(join.kind, JoinKind::Inner | JoinKind::Left)
+    if !matches!(join.kind, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
         || rows_max(&join.left).is_none_or(|rows| rows > LOOKUPS_MAX)
     {
         return;
     }
     let JoinStrategy::Hash { left_keys, right_keys } = &join.strategy else { return };
-    let Node::Scan(scan) = join.right.as_ref() else { return };
+    let (scan, chosen) = match join.right.as_ref() {
+        Node::Scan(scan) => (scan, None),
+        // A hash table would keep only these of the scan's columns.
+        Node::Project(project) => match project.input.as_ref() {
+            Node::Scan(scan) => (scan, Some(&project.expressions)),
+            _ => return,
+        },
+        _ => return,
+    };
     if scan.spans.is_some() || scan.lock.is_some() {
         return;
     }
     let mut bindings = Vec::with_capacity(left_keys.len());
     let mut conditions = Vec::with_capacity(left_keys.len());
     for (left, right) in left_keys.iter().zip(right_keys) {
+        let right = match chosen {
+            None => right.clone(),
+            Some(chosen) => substitute(right.clone(), chosen),
+        };
         let slot = slots.saturating_add(bindings.len());
         let ty = left.ty();
         // The comparison of the join itself, with the left side's value in a slot.
         let Some(equals) = expr::operators::equality(ty.kind) else { return };
-        let args = vec![narrowed(right), Expr::Parameter { index: slot, ty }];
+        let args = vec![narrowed(&right), Expr::Parameter { index: slot, ty }];
         conditions.push(match args.first().map(|right| right.ty().kind) {
             Some(kind) if kind == ty.kind => Expr::call(equals, args, expr::TypeKind::Bool),
             Some(kind) => match expr::operators::find("=", Some(kind), ty.kind) {
@@ -59,7 +71,13 @@ fn convert(join: &mut Join, slots: &mut usize) {
     let few = bound.is_some_and(|(_, spans)| spans.iter().all(|span| !span.prefix.is_empty()));
     if few {
         *slots = slots.saturating_add(bindings.len());
-        *join.right = Node::Scan(looked_up);
+        let project = chosen.map(|chosen| chosen.to_vec());
+        *join.right = match project {
+            None => Node::Scan(looked_up),
+            Some(expressions) => {
+                Node::Project(Project { input: Box::new(Node::Scan(looked_up)), expressions })
+            }
+        };
         join.strategy = JoinStrategy::Dependent { bindings };
     }
 }
@@ -97,6 +115,7 @@ fn rows_max(node: &Node) -> Option<usize> {
         },
         Node::Aggregate(aggregate) if aggregate.keys.is_empty() => Some(1),
         Node::Aggregate(aggregate) => rows_max(&aggregate.input),
+        Node::Join(join) if matches!(join.kind, JoinKind::Semi | JoinKind::Anti) => rows_max(&join.left),
         Node::Join(join) => match join.strategy {
             JoinStrategy::Dependent { .. } if is_point_scan(&join.right) => rows_max(&join.left),
             _ => rows_max(&join.left)?.checked_mul(rows_max(&join.right)?),

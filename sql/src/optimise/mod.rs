@@ -1,49 +1,115 @@
 //! Optimising: from the naive plan that `bind` makes to one that reads as little as it can.
 //!
-//! Rules, in this order, each of which keeps the answer as it is:
-//! 1. [`pushdown`]: conditions move down to the scans, and joins find their pairs by hashing equal keys.
-//! 2. [`access`]: a scan's condition becomes spans of the index that leaves the least of the table.
-//! 3. [`lookup`]: a join whose left side is known to be small looks each row up in an index of the right side.
-//! 4. [`order`]: what an index delivers in order is not sorted; what nobody asks for beyond a LIMIT is not read.
-//! 5. [`columns`]: scans decode only the columns that are used.
+//! ```text
+//! bound tree ─ number ▶ logical plan ─ rules ▶ logical plan ─ place ▶ physical plan ─ rules ▶ physical plan
+//! ```
+//!
+//! [`number`] gives every column a number of its own ([`crate::logical`]). Rules over the logical plan, in this order,
+//! each of which keeps the answer as it is:
+//! 1. [`fold`]: calls of constants become constants.
+//! 2. [`factor`]: what all arms of an OR have in common is asked once.
+//! 3. [`pushdown`]: conditions move down to the scans and into the joins; outer joins become inner ones where rows that they
+//!    have filled with NULLs do not survive.
+//! 4. [`unnest`]: subqueries that are run once per row become semi, anti and outer joins with groups.
+//! 5. [`joins`]: what leaves the fewest rows is joined first, and the smaller side is kept, by [`estimate`]s.
+//!
+//! [`place`] decides where columns stand in rows, leaves out those that nobody reads, and lets joins find their pairs by
+//! hashing equal keys. Rules over the physical plan:
+//! 1. [`access`]: a scan's condition becomes spans of the index that leaves the least of the table.
+//! 2. [`lookup`]: a join whose left side is known to be small looks each row up in an index of the right side.
+//! 3. [`order`]: what an index delivers in order is not sorted; what nobody asks for beyond a LIMIT is not read.
 //!
 //! The rules need no values: spans hold expressions over parameters, so one plan serves every execution.
 
 mod access;
-mod columns;
 mod condition;
+mod equality;
+mod estimate;
+mod factor;
+mod fold;
+mod joins;
+mod lift;
 mod lookup;
+mod nulls;
+mod number;
 mod order;
+mod place;
 mod pushdown;
+mod rules;
+mod unnest;
 
-use crate::plan::{Bound, Modify, Node, Plan};
+pub use estimate::TableSizes;
+pub use rules::{Rule, Rules};
 
-/// Makes the plan of a bound statement quick.
-pub fn optimise(bound: &mut Bound) {
-    optimise_plan(&mut bound.plan, &mut bound.slots);
-}
+use crate::catalog::IndexId;
+use crate::error::Result;
+use crate::logical::Columns;
+use crate::plan::{Bound, Node, Plan, walk};
+use estimate::Estimates;
 
-fn optimise_plan(plan: &mut Plan, slots: &mut usize) {
-    match plan {
-        Plan::Query(node) => optimise_node(node, slots),
-        Plan::Modify(modify) => match modify.as_mut() {
-            Modify::Insert(insert) => optimise_node(&mut insert.source, slots),
-            Modify::Update(update) => optimise_node(&mut update.source, slots),
-            Modify::Delete(delete) => optimise_node(&mut delete.source, slots),
-            Modify::CopyTo(copy) => optimise_node(&mut copy.source, slots),
-            Modify::CopyFrom(_) => {}
-        },
-        Plan::Explain { plan, .. } => optimise_plan(plan, slots),
-        Plan::Empty | Plan::Ddl(_) | Plan::Session(_) => {}
+/// Makes the plan of a bound statement quick, by these rules.
+///
+/// # Errors
+/// XX000 if a rule has made a plan that is none.
+pub fn optimise(bound: &mut Bound, sizes: &TableSizes, rules: Rules) -> Result<()> {
+    // What the binder has numbered is numbered anew.
+    bound.slots = bound.parameters.len();
+    for root in walk::roots_mut(&mut bound.plan) {
+        let node = optimise_node(take(root), &mut bound.slots, sizes, rules)?;
+        *root = node;
     }
+    Ok(())
 }
 
-fn optimise_node(node: &mut Node, slots: &mut usize) {
-    pushdown::push_down(node);
-    access::choose_indexes(node);
-    lookup::look_up(node, slots);
-    order::use_order(node);
-    columns::prune(node);
+fn optimise_node(node: Node, slots: &mut usize, sizes: &TableSizes, rules: Rules) -> Result<Node> {
+    let mut columns = Columns::default();
+    let mut logical = number::number(&mut columns, node);
+    if rules.has(Rule::Fold) {
+        fold::fold(&mut logical.node);
+    }
+    if rules.has(Rule::Factor) {
+        factor::factor(&mut logical.node);
+    }
+    let pushes = rules.has(Rule::PushDown);
+    if pushes {
+        pushdown::push_down(&mut logical.node);
+    }
+    let estimates = Estimates::new(sizes);
+    if rules.has(Rule::Unnest) && unnest::unnest(&mut logical, &mut columns, &estimates) && pushes {
+        pushdown::push_down(&mut logical.node);
+    }
+    if rules.has(Rule::Joins) {
+        joins::order(&mut logical.node, &estimates);
+    }
+    let mut node = place::place(&columns, logical, slots)?;
+    if rules.has(Rule::Access) {
+        access::choose_indexes(&mut node);
+    }
+    if rules.has(Rule::LookUp) {
+        lookup::look_up(&mut node, slots);
+    }
+    if rules.has(Rule::Order) {
+        order::use_order(&mut node);
+    }
+    Ok(node)
+}
+
+/// The tables whose sizes it depends on how a statement is best planned, by their primary indexes: those of a statement
+/// that reads several.
+pub fn tables_to_weigh(plan: &mut Plan) -> Vec<IndexId> {
+    let mut tables = Vec::new();
+    let mut scans = 0_usize;
+    for root in walk::roots_mut(plan) {
+        walk::nodes_mut(root, &mut |node| {
+            if let Node::Scan(scan) = node {
+                scans = scans.saturating_add(1);
+                tables.extend(scan.table.primary().map(|primary| primary.id));
+            }
+        });
+    }
+    tables.sort_unstable();
+    tables.dedup();
+    if scans > 1 { tables } else { Vec::new() }
 }
 
 /// The node, with one row without columns left in its place.

@@ -3,13 +3,15 @@
 //! A condition stays where it is if evaluating it earlier could change the answer: it is volatile, it reads a column
 //! that exists only above, or it would take rows away from the side of an outer join that is kept whole.
 
-use expr::operators::Comparison;
-use expr::{Expr, TypeKind};
+use std::collections::HashMap;
 
-use super::condition::{add, all, conjuncts, may_move, reads_only, substitute};
-use super::take;
-use crate::plan::walk::children_mut;
-use crate::plan::{Aggregate, Apply, Filter, Join, JoinKind, JoinStrategy, Node, budget};
+use expr::Expr;
+
+use super::condition::may_move;
+use super::nulls::rejects;
+use crate::logical::walk::{children_mut, columns_free, columns_made};
+use crate::logical::{Aggregate, Apply, ColumnId, ColumnSet, DistinctKind, Filter, Join, Node, Output};
+use crate::plan::{JoinKind, budget};
 
 /// How many filters may be put between the subqueries of one [`Apply`]; each makes the plan two nodes deeper.
 const SPLITS_MAX: usize = 8;
@@ -22,17 +24,32 @@ const COPIES_MAX: usize = 500_000;
 
 /// Moves every condition of the tree as far down as it can go. If the statement is to end meanwhile, it stops.
 pub(super) fn push_down(node: &mut Node) {
-    push(node, Vec::new(), &mut Room { parts: COPIES_MAX, is_wanted: true });
+    let mut pushing = Pushing { parts: COPIES_MAX, is_wanted: true, outer: ColumnSet::default() };
+    pushing.push(node, Vec::new());
 }
 
-/// What may still be added.
-struct Room {
+struct Pushing {
+    /// How many parts may still be added.
     parts: usize,
     /// Nobody has said that the statement is to end.
     is_wanted: bool,
+    /// Columns of rows around the node at hand that it reads.
+    outer: ColumnSet,
 }
 
-impl Room {
+fn size(conditions: &[Expr]) -> usize {
+    conditions.iter().map(budget::parts).fold(0, usize::saturating_add)
+}
+
+/// Which inputs of a join a condition reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+    Both,
+}
+
+impl Pushing {
     /// Takes room for copies, if there is any.
     fn take(&mut self, parts: usize) -> bool {
         let left = self.parts.checked_sub(parts);
@@ -45,258 +62,281 @@ impl Room {
         self.is_wanted = self.is_wanted && expr::work::parts(size(conditions).saturating_add(1)).is_ok();
         self.is_wanted
     }
-}
 
-fn size(conditions: &[Expr]) -> usize {
-    conditions.iter().map(budget::parts).fold(0, usize::saturating_add)
-}
-
-/// Applies `conditions`, over the node's output, as deep as possible.
-fn push(node: &mut Node, mut conditions: Vec<Expr>, room: &mut Room) {
-    if !room.look(&conditions) {
-        return above(node, conditions);
-    }
-    match node {
-        Node::Filter(filter) => {
-            let predicate = std::mem::replace(&mut filter.predicate, Expr::literal(true, TypeKind::Bool));
-            let (movable, fixed): (Vec<_>, Vec<_>) = conjuncts(predicate).into_iter().partition(may_move);
-            *node = take(&mut filter.input);
-            if fixed.is_empty() {
-                conditions.extend(movable);
-                return push(node, conditions, room);
-            }
-            // What is volatile sees the rows that it saw before: nothing passes it from above.
-            push(node, movable, room);
-            above(node, fixed);
-            above(node, conditions);
+    /// Applies `conditions`, over the node's output, as deep as possible.
+    fn push(&mut self, node: &mut Node, conditions: Vec<Expr>) {
+        if !self.look(&conditions) {
+            return above(node, conditions);
         }
-        Node::Project(project) => {
-            let (mut through, mut stay) = (Vec::new(), Vec::new());
-            for condition in conditions {
-                match over_input(&condition, &project.expressions, room) {
-                    Some(over) => through.push(over),
-                    None => stay.push(condition),
+        match node {
+            Node::Filter(_) => self.push_filter(node, conditions),
+            Node::Compute(compute) => {
+                let (mut through, mut stay) = (Vec::new(), Vec::new());
+                let computed = by_column(&compute.computed, &conditions);
+                for condition in conditions {
+                    match self.over_input(condition, &computed) {
+                        Ok(over) => through.push(over),
+                        Err(condition) => stay.push(condition),
+                    }
                 }
+                self.push(&mut compute.input, through);
+                above(node, stay);
             }
-            push(&mut project.input, through, room);
-            above(node, stay);
-        }
-        Node::Join(join) => {
-            let stay = push_join(join, conditions, room);
-            above(node, stay);
-        }
-        Node::Apply(_) => push_apply(node, conditions, room),
-        Node::Aggregate(aggregate) => {
-            let stay = push_aggregate(aggregate, conditions, room);
-            above(node, stay);
-        }
-        Node::Sort(sort) if sort.limit.is_none() => push(&mut sort.input, conditions, room),
-        Node::Distinct(distinct) if distinct.on.is_none() => push(&mut distinct.input, conditions, room),
-        Node::Append(_) | Node::SetOperation(_) => {
-            let inputs = children_mut(node);
-            let copies = inputs.len().saturating_sub(1).saturating_mul(size(&conditions));
-            let (copied, stay) =
-                if room.take(copies) { (conditions, Vec::new()) } else { (Vec::new(), conditions) };
-            for input in inputs {
-                push(input, copied.clone(), room);
+            Node::Join(join) => {
+                let stay = self.push_join(join, conditions);
+                above(node, stay);
             }
-            above(node, stay);
-        }
-        Node::VirtualScan(scan) => add(&mut scan.filter, conditions),
-        Node::Scan(scan) if scan.limit.is_none() => {
-            if scan.lock.is_some() {
-                add(&mut scan.recheck, conditions.clone());
+            Node::Apply(_) => self.push_apply(node, conditions),
+            Node::Aggregate(aggregate) => {
+                let stay = self.push_aggregate(aggregate, conditions);
+                above(node, stay);
             }
-            add(&mut scan.filter, conditions);
+            Node::Sort(sort) => self.push(&mut sort.input, conditions),
+            Node::Distinct(distinct) if matches!(distinct.kind, DistinctKind::All(_)) => {
+                self.push(&mut distinct.input, conditions);
+            }
+            Node::Append(_) | Node::SetOperation(_) => self.push_inputs(node, conditions),
+            Node::Get(get) => get.filter.extend(conditions),
+            Node::Distinct(_) | Node::Limit(_) | Node::Function(_) | Node::Values(_) => {
+                children_mut(node).into_iter().for_each(|child| self.push(child, Vec::new()));
+                above(node, conditions);
+            }
         }
-        Node::Sort(_)
-        | Node::Distinct(_)
-        | Node::Limit(_)
-        | Node::Scan(_)
-        | Node::FunctionScan(_)
-        | Node::Values(_) => {
-            children_mut(node).into_iter().for_each(|child| push(child, Vec::new(), room));
-            above(node, conditions);
+    }
+
+    fn push_filter(&mut self, node: &mut Node, mut conditions: Vec<Expr>) {
+        let Node::Filter(Filter { input, conditions: own }) = node else { return };
+        let (movable, fixed): (Vec<_>, Vec<_>) = std::mem::take(own).into_iter().partition(may_move);
+        *node = input.take();
+        if fixed.is_empty() {
+            conditions.extend(movable);
+            return self.push(node, conditions);
+        }
+        // What is volatile sees the rows that it saw before: nothing passes it from above.
+        self.push(node, movable);
+        above(node, fixed);
+        above(node, conditions);
+    }
+
+    /// A condition over what is computed as one over the input; the condition itself if it has to stay.
+    fn over_input(&mut self, condition: Expr, computed: &HashMap<ColumnId, &Expr>) -> Result<Expr, Expr> {
+        if self.parts == 0 {
+            return Err(condition);
+        }
+        let own = budget::parts(&condition);
+        let mut parts = own;
+        for column in condition.columns() {
+            match computed.get(&column) {
+                Some(expression) if may_move(expression) => {
+                    parts = parts.saturating_add(budget::parts(expression));
+                }
+                Some(_) => return Err(condition),
+                None => {}
+            }
+        }
+        if parts > PARTS_MAX {
+            return Err(condition);
+        }
+        if !self.take(parts.saturating_sub(own)) {
+            // Nor is it looked for any more how large the others would become.
+            self.parts = 0;
+            return Err(condition);
+        }
+        Ok(substitute(condition, |column| computed.get(&column).map(|expression| (*expression).clone())))
+    }
+
+    /// Conditions that read only the input, or only the answers of the first subqueries, are met before the others run.
+    fn push_apply(&mut self, node: &mut Node, conditions: Vec<Expr>) {
+        let Node::Apply(apply) = node else { return };
+        let mut unknown: ColumnSet = apply.subqueries.iter().map(|subquery| subquery.column).collect();
+        let is_met = |condition: &Expr, unknown: &ColumnSet| {
+            !condition.columns().into_iter().any(|column| unknown.contains(column))
+        };
+        let (below, mut rest): (Vec<_>, Vec<_>) =
+            conditions.into_iter().partition(|condition| is_met(condition, &unknown));
+        self.push(&mut apply.input, below);
+        for subquery in &mut apply.subqueries {
+            self.within(&mut subquery.rows.node, Vec::new());
+        }
+        let mut subqueries = std::mem::take(&mut apply.subqueries).into_iter().peekable();
+        let mut splits = 0;
+        *node = apply.input.take();
+        let mut together = Vec::new();
+        while let Some(subquery) = subqueries.next() {
+            unknown.remove(subquery.column);
+            together.push(subquery);
+            let splits_here = splits < SPLITS_MAX && rest.iter().any(|condition| is_met(condition, &unknown));
+            if splits_here || subqueries.peek().is_none() {
+                let input = Box::new(node.take());
+                *node = Node::Apply(Apply { input, subqueries: std::mem::take(&mut together) });
+                let (now, later): (Vec<_>, Vec<_>) =
+                    rest.into_iter().partition(|condition| is_met(condition, &unknown));
+                above(node, now);
+                rest = later;
+                splits += 1;
+            }
+        }
+        above(node, rest);
+    }
+
+    /// Pushes into what reads the rows around it.
+    fn within(&mut self, node: &mut Node, conditions: Vec<Expr>) {
+        let mut free = columns_free(node);
+        free.subtract(&self.outer);
+        self.outer.extend(free.iter());
+        self.push(node, conditions);
+        self.outer.subtract(&free);
+    }
+
+    /// Conditions on the keys of groups hold of each of their rows.
+    fn push_aggregate(&mut self, aggregate: &mut Aggregate, conditions: Vec<Expr>) -> Vec<Expr> {
+        let (mut through, mut stay) = (Vec::new(), Vec::new());
+        let calls: ColumnSet = aggregate.calls.iter().map(|(column, _)| *column).collect();
+        let keys = by_column(&aggregate.keys, &conditions);
+        for condition in conditions {
+            if aggregate.keys.is_empty()
+                || condition.columns().into_iter().any(|column| calls.contains(column))
+            {
+                stay.push(condition);
+                continue;
+            }
+            match self.over_input(condition, &keys) {
+                Ok(over) => through.push(over),
+                Err(condition) => stay.push(condition),
+            }
+        }
+        self.push(&mut aggregate.input, through);
+        stay
+    }
+
+    /// Each input of a UNION and its like gets the conditions, over its own columns.
+    fn push_inputs(&mut self, node: &mut Node, conditions: Vec<Expr>) {
+        let count = children_mut(node).len();
+        let copies = count.saturating_sub(1).saturating_mul(size(&conditions));
+        let (copied, stay) =
+            if self.take(copies) { (conditions, Vec::new()) } else { (Vec::new(), conditions) };
+        let (inputs, columns): (Vec<&mut Output>, &Vec<ColumnId>) = match node {
+            Node::Append(append) => (append.inputs.iter_mut().collect(), &append.columns),
+            Node::SetOperation(operation) => {
+                let operation = operation.as_mut();
+                (vec![&mut operation.left, &mut operation.right], &operation.columns)
+            }
+            _ => return,
+        };
+        for input in inputs {
+            let own: HashMap<ColumnId, ColumnId> = if copied.is_empty() {
+                HashMap::new()
+            } else {
+                columns.iter().copied().zip(input.columns.iter().copied()).collect()
+            };
+            let over = |condition: &Expr| {
+                condition.clone().map_columns(&|column| own.get(&column).copied().unwrap_or(column))
+            };
+            self.push(&mut input.node, copied.iter().map(over).collect());
+        }
+        above(node, stay);
+    }
+
+    /// The conditions that have to stay above the join.
+    fn push_join(&mut self, join: &mut Join, conditions: Vec<Expr>) -> Vec<Expr> {
+        let own = std::mem::take(&mut join.conditions);
+        if conditions.is_empty() && own.is_empty() {
+            self.push(&mut join.left, Vec::new());
+            self.push_right(join, Vec::new());
+            return Vec::new();
+        }
+        let made = columns_made(&join.right);
+        let outer = &self.outer;
+        let side = |condition: &Expr| {
+            let read = condition.columns();
+            if !read.iter().any(|column| made.contains(*column)) {
+                Side::Left
+            } else if read.iter().all(|column| made.contains(*column) || outer.contains(*column)) {
+                Side::Right
+            } else {
+                Side::Both
+            }
+        };
+        let is_right = |column: ColumnId| made.contains(column);
+        let is_left = |column: ColumnId| !made.contains(column) && !outer.contains(column);
+        let (left_counts, right_counts) = (
+            conditions.iter().any(|condition| rejects(condition, &is_left)),
+            conditions.iter().any(|condition| rejects(condition, &is_right)),
+        );
+        // Rows that a join has filled with NULLs do not survive what rejects NULLs.
+        join.kind = match (join.kind, left_counts, right_counts) {
+            (JoinKind::Left, _, true) | (JoinKind::Right, true, _) | (JoinKind::Full, true, true) => {
+                JoinKind::Inner
+            }
+            (JoinKind::Full, true, false) => JoinKind::Left,
+            (JoinKind::Full, false, true) => JoinKind::Right,
+            (kind, ..) => kind,
+        };
+        let (keeps_left, keeps_right) = match join.kind {
+            JoinKind::Inner | JoinKind::Semi | JoinKind::RightSemi => (false, false),
+            JoinKind::Left | JoinKind::Anti => (true, false),
+            JoinKind::Right | JoinKind::RightAnti => (false, true),
+            JoinKind::Full => (true, true),
+        };
+        let (mut left, mut right, mut pairs, mut stay) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // From above: a row that an outer join fills with NULLs must still meet the condition as such.
+        for condition in conditions {
+            match side(&condition) {
+                Side::Left if !keeps_right => left.push(condition),
+                Side::Right if !keeps_left => right.push(condition),
+                _ if join.kind == JoinKind::Inner && may_move(&condition) => pairs.push(condition),
+                _ => stay.push(condition),
+            }
+        }
+        // Its own: a row of the side that is kept whole stays, matched or not.
+        for condition in own {
+            match side(&condition) {
+                _ if !may_move(&condition) => pairs.push(condition),
+                Side::Left if !keeps_left => left.push(condition),
+                Side::Right if !keeps_right => right.push(condition),
+                _ => pairs.push(condition),
+            }
+        }
+        self.push(&mut join.left, left);
+        self.push_right(join, right);
+        join.conditions = pairs;
+        stay
+    }
+
+    fn push_right(&mut self, join: &mut Join, conditions: Vec<Expr>) {
+        if join.lateral {
+            self.within(&mut join.right, conditions);
+        } else {
+            self.push(&mut join.right, conditions);
         }
     }
 }
 
 /// Puts the node under a filter, if there is anything to filter by.
 fn above(node: &mut Node, conditions: Vec<Expr>) {
-    if let Some(predicate) = all(conditions) {
-        let input = Box::new(take(node));
-        *node = Node::Filter(Filter { input, predicate });
+    if !conditions.is_empty() {
+        *node = node.take().filtered(conditions);
     }
 }
 
-/// A condition over what a projection computes as one over its input.
-fn over_input(condition: &Expr, expressions: &[Expr], room: &mut Room) -> Option<Expr> {
-    if room.parts == 0 {
-        return None;
+/// What is computed, by its column; nothing if nobody asks.
+fn by_column<'e>(computed: &'e [(ColumnId, Expr)], conditions: &[Expr]) -> HashMap<ColumnId, &'e Expr> {
+    if conditions.is_empty() {
+        return HashMap::new();
     }
-    let own = budget::parts(condition);
-    let mut parts = own;
-    for column in condition.columns() {
-        let expression = expressions.get(column).filter(|expression| may_move(expression))?;
-        parts = parts.saturating_add(budget::parts(expression));
-    }
-    let fits = parts <= PARTS_MAX;
-    if fits && !room.take(parts.saturating_sub(own)) {
-        // Nor is it looked for any more how large the others would become.
-        room.parts = 0;
-        return None;
-    }
-    fits.then(|| substitute(condition.clone(), expressions))
+    computed.iter().map(|(column, expression)| (*column, expression)).collect()
 }
 
-/// Conditions that read only the input, or only the answers of the first subqueries, are met before the others run.
-fn push_apply(node: &mut Node, conditions: Vec<Expr>, room: &mut Room) {
-    let Node::Apply(apply) = node else { return };
-    let width = apply.input.width();
-    let (below, mut rest): (Vec<_>, Vec<_>) =
-        conditions.into_iter().partition(|condition| reads_only(condition, |column| column < width));
-    push(&mut apply.input, below, room);
-    apply.subqueries.iter_mut().for_each(|subquery| push(&mut subquery.node, Vec::new(), room));
-    let mut subqueries = std::mem::take(&mut apply.subqueries).into_iter().peekable();
-    let mut known = width;
-    let mut splits = 0;
-    *node = take(&mut apply.input);
-    let mut together = Vec::new();
-    while let Some(subquery) = subqueries.next() {
-        together.push(subquery);
-        known = known.saturating_add(1);
-        let met = |condition: &Expr| reads_only(condition, |column| column < known);
-        let splits_here = splits < SPLITS_MAX && rest.iter().any(met);
-        if splits_here || subqueries.peek().is_none() {
-            let input = Box::new(take(node));
-            *node = Node::Apply(Apply { input, subqueries: std::mem::take(&mut together) });
-            let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(met);
-            above(node, now);
-            rest = later;
-            splits += 1;
+/// The condition with columns replaced.
+fn substitute(mut condition: Expr, replacement: impl Fn(ColumnId) -> Option<Expr>) -> Expr {
+    condition.rewrite(&mut |part| {
+        if let Expr::Column { index, .. } = part
+            && let Some(replacement) = replacement(*index)
+        {
+            *part = replacement;
         }
-    }
-    above(node, rest);
-}
-
-/// Conditions on the keys of groups hold of each of their rows.
-fn push_aggregate(aggregate: &mut Aggregate, conditions: Vec<Expr>, room: &mut Room) -> Vec<Expr> {
-    let (mut through, mut stay) = (Vec::new(), Vec::new());
-    for condition in conditions {
-        match over_input(&condition, &aggregate.keys, room) {
-            Some(over) if !aggregate.keys.is_empty() => through.push(over),
-            _ => stay.push(condition),
-        }
-    }
-    push(&mut aggregate.input, through, room);
-    stay
-}
-
-/// The conditions that have to stay above the join.
-fn push_join(join: &mut Join, conditions: Vec<Expr>, room: &mut Room) -> Vec<Expr> {
-    let width = join.left.width();
-    let of_left = |condition: &Expr| reads_only(condition, |column| column < width);
-    let of_right = |condition: &Expr| {
-        let read = condition.columns();
-        !read.is_empty() && read.iter().all(|column| *column >= width)
-    };
-    let (keeps_left, keeps_right) = match join.kind {
-        JoinKind::Inner => (false, false),
-        JoinKind::Left => (true, false),
-        JoinKind::Right => (false, true),
-        JoinKind::Full => (true, true),
-    };
-    let (mut left, mut right, mut pairs, mut stay) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    // From above: a row that an outer join fills with NULLs must still meet the condition as such.
-    for condition in conditions {
-        if of_left(&condition) && !keeps_right {
-            left.push(condition);
-        } else if of_right(&condition) && !keeps_left {
-            right.push(condition);
-        } else if join.kind == JoinKind::Inner && may_move(&condition) {
-            pairs.push(condition);
-        } else {
-            stay.push(condition);
-        }
-    }
-    // Its own: a row of the side that is kept whole stays, matched or not.
-    for condition in join.condition.take().map_or_else(Vec::new, conjuncts) {
-        if !may_move(&condition) {
-            pairs.push(condition);
-        } else if of_left(&condition) && !keeps_left {
-            left.push(condition);
-        } else if of_right(&condition) && !keeps_right {
-            right.push(condition);
-        } else {
-            pairs.push(condition);
-        }
-    }
-    let right: Vec<_> = right
-        .into_iter()
-        .map(|condition| condition.map_columns(&|column| column.saturating_sub(width)))
-        .collect();
-    push(&mut join.left, left, room);
-    push(&mut join.right, right, room);
-    if matches!(join.strategy, JoinStrategy::NestedLoop) {
-        pairs = hash_equal_keys(join, pairs, width);
-    }
-    join.condition = all(pairs);
-    stay
-}
-
-/// Turns `left = right` conditions into keys to hash; what remains is checked of each pair.
-fn hash_equal_keys(join: &mut Join, pairs: Vec<Expr>, width: usize) -> Vec<Expr> {
-    let (mut left_keys, mut right_keys, mut remaining) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in pairs {
-        match equal_sides(&pair, width) {
-            Some((left, right)) => {
-                left_keys.push(left);
-                right_keys.push(right);
-            }
-            None => remaining.push(pair),
-        }
-    }
-    if !left_keys.is_empty() {
-        join.strategy = JoinStrategy::Hash { left_keys, right_keys };
-    }
-    remaining
-}
-
-/// The sides of an equality between the two inputs of a join, each over its own input.
-fn equal_sides(pair: &Expr, width: usize) -> Option<(Expr, Expr)> {
-    let Expr::Call { function, args, .. } = pair else { return None };
-    let [first, second] = args.as_slice() else { return None };
-    if expr::operators::comparison(*function) != Some(Comparison::Equal) || !may_move(pair) {
-        return None;
-    }
-    let side = |expression: &Expr, left: bool| {
-        let read = expression.columns();
-        !read.is_empty() && read.iter().all(|column| (*column < width) == left)
-    };
-    let (left, right) = match () {
-        () if side(first, true) && side(second, false) => (first, second),
-        () if side(second, true) && side(first, false) => (second, first),
-        () => return None,
-    };
-    let right = right.clone().map_columns(&|column| column.saturating_sub(width));
-    widen(left.clone(), right)
-}
-
-/// Both sides in one type: equal already, or integers of different widths.
-fn widen(left: Expr, right: Expr) -> Option<(Expr, Expr)> {
-    let (a, b) = (left.ty().kind, right.ty().kind);
-    if a == b {
-        return Some((left, right));
-    }
-    let is_integer = |kind| matches!(kind, TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8);
-    if !is_integer(a) || !is_integer(b) {
-        return None;
-    }
-    let wide = |operand: Expr| match operand.ty().kind {
-        TypeKind::Int8 => operand,
-        _ => Expr::Cast { operand: Box::new(operand), to: TypeKind::Int8.into(), explicit: false },
-    };
-    Some((wide(left), wide(right)))
+    });
+    condition
 }
 
 #[cfg(test)]
@@ -305,6 +345,7 @@ mod tests {
 
     use crate::bind::{SessionSettings, bind};
     use crate::catalog::{CatalogSnapshot, SearchPath};
+    use crate::optimise::{Rules, TableSizes};
     use crate::plan::budget::PlanSize;
     use crate::plan::{Bound, Node, Plan};
 
@@ -314,7 +355,7 @@ mod tests {
             SessionSettings { search_path: &SearchPath::default(), context: &SessionContext::default() };
         let catalog = CatalogSnapshot::new(1, [], []);
         let mut bound = bind(&statements[0], &catalog, &settings, Some(&[])).unwrap();
-        crate::optimise::optimise(&mut bound);
+        crate::optimise::optimise(&mut bound, &TableSizes::default(), Rules::ALL).unwrap();
         bound
     }
 
@@ -331,8 +372,7 @@ mod tests {
             else {
                 panic!()
             };
-            let Node::Project(project) = *node else { panic!("{node:?}") };
-            assert!(matches!(*project.input, Node::Append(_) | Node::SetOperation(_)), "{project:?}");
+            assert!(matches!(*node, Node::Append(_) | Node::SetOperation(_)), "{node:?}");
         }
     }
 

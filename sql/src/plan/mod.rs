@@ -16,6 +16,7 @@ mod ddl;
 mod modify;
 mod node;
 mod point;
+pub(crate) mod same;
 mod session;
 mod span;
 pub mod walk;
@@ -27,8 +28,8 @@ pub use ddl::{
 pub use modify::{Assignment, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Modify, OnConflict, Update};
 pub use node::{
     Aggregate, AggregateCall, Append, Apply, ApplyKind, Binding, Distinct, Filter, FunctionScan, Join,
-    JoinStrategy, Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, Subquery, TableFunction,
-    Values, VirtualScan,
+    JoinKind, JoinStrategy, Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, Subquery,
+    TableFunction, Values, VirtualScan,
 };
 pub(crate) use point::{Point, PointScan};
 pub use session::SessionCommand;
@@ -36,7 +37,7 @@ pub(crate) use span::{Fit, fit};
 pub use span::{KeyBound, KeySpan};
 
 pub use crate::parse::ast::{
-    AccessMode, CopyFormat, CopyOptions, Discard, Isolation, JoinKind, LockStrength, LockWait, SettingValue,
+    AccessMode, CopyFormat, CopyOptions, Discard, Isolation, LockStrength, LockWait, SettingValue,
     TransactionModes,
 };
 

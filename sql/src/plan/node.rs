@@ -6,7 +6,7 @@ use expr::FunctionId;
 use expr::aggregate::Aggregate as AggregateFunction;
 use expr::{Expr, Type};
 
-use super::{JoinKind, KeySpan, LockStrength, LockWait};
+use super::{KeySpan, LockStrength, LockWait};
 use crate::catalog::{IndexId, TableDescriptor};
 
 /// Makes rows. [`Node::types`] tells their shape.
@@ -147,7 +147,39 @@ pub struct Project {
     pub expressions: Vec<Expr>,
 }
 
-/// Pairs of rows: the left row's columns followed by the right row's.
+/// What a join answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    /// The pairs that match.
+    Inner,
+    /// And each left row without match, with NULLs for the right.
+    Left,
+    /// And each right row without match, with NULLs for the left.
+    Right,
+    /// Both.
+    Full,
+    /// The left rows that have a match, each once.
+    Semi,
+    /// The left rows that have none.
+    Anti,
+    /// The right rows that have a match, each once.
+    RightSemi,
+    /// The right rows that have none.
+    RightAnti,
+}
+
+impl JoinKind {
+    /// Which sides' columns the rows have that are answered.
+    pub fn answers(self) -> (bool, bool) {
+        match self {
+            Self::Inner | Self::Left | Self::Right | Self::Full => (true, true),
+            Self::Semi | Self::Anti => (true, false),
+            Self::RightSemi | Self::RightAnti => (false, true),
+        }
+    }
+}
+
+/// Pairs of rows: the left row's columns followed by the right row's, or those of the side that is answered.
 #[derive(Debug, Clone)]
 pub struct Join {
     /// Which pairs.
@@ -336,8 +368,11 @@ impl Node {
             Self::Filter(filter) => filter.input.types(),
             Self::Project(project) => project.expressions.iter().map(Expr::ty).collect(),
             Self::Join(join) => {
-                let mut types = join.left.types();
-                types.extend(join.right.types());
+                let (left, right) = join.kind.answers();
+                let mut types = if left { join.left.types() } else { Vec::new() };
+                if right {
+                    types.extend(join.right.types());
+                }
                 types
             }
             Self::Apply(apply) => {
@@ -366,7 +401,11 @@ impl Node {
             Self::Values(values) => values.types.len(),
             Self::Filter(filter) => filter.input.width(),
             Self::Project(project) => project.expressions.len(),
-            Self::Join(join) => join.left.width().saturating_add(join.right.width()),
+            Self::Join(join) => {
+                let (left, right) = join.kind.answers();
+                let width = if left { join.left.width() } else { 0 };
+                width.saturating_add(if right { join.right.width() } else { 0 })
+            }
             Self::Apply(apply) => apply.input.width().saturating_add(apply.subqueries.len()),
             Self::Aggregate(aggregate) => aggregate.keys.len().saturating_add(aggregate.calls.len()),
             Self::Sort(sort) => sort.input.width(),

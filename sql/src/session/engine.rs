@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use client::{Client, TransactionOptions};
 use parking_lot::Mutex;
 
-use crate::catalog::{CatalogSnapshot, TableDescriptor};
+use super::table_sizes::{MeasuredSizes, pretended};
+use crate::catalog::{CatalogSnapshot, IndexId, TableDescriptor};
 use crate::error::Result;
 use crate::execute::ddl::{load_catalog, reclaim_dropped};
 use crate::execute::memory::{Memory, MemoryPool};
 use crate::execute::row_ids::RowIds;
+use crate::optimise::{Rules, TableSizes};
 use crate::session::{Session, SessionParameters};
 use crate::system;
 
@@ -33,6 +35,10 @@ pub struct EngineOptions {
     pub keeps_texts_at_once: bool,
     /// Whether statements over one row, named by its key, bypass the operators. Their answers are the same either way.
     pub bypasses_operators: bool,
+    /// The rules by which plans are made.
+    pub rules: Rules,
+    /// For tests: tables are taken for as large as this number and their ids make them, whatever they are.
+    pub pretended_sizes: Option<u64>,
 }
 
 impl Default for EngineOptions {
@@ -46,6 +52,8 @@ impl Default for EngineOptions {
             texts_bytes_max: 1 << 20,
             keeps_texts_at_once: false,
             bypasses_operators: true,
+            rules: Rules::ALL,
+            pretended_sizes: None,
         }
     }
 }
@@ -62,6 +70,7 @@ pub struct Engine {
     catalog: Mutex<Option<Arc<CatalogSnapshot>>>,
     /// Rises with each: who has seen this one has seen the newest.
     generation: AtomicU64,
+    sizes: MeasuredSizes,
 }
 
 /// The newest catalog as a session has last seen it, and its generation.
@@ -79,6 +88,7 @@ impl Engine {
             system: system::tables(),
             catalog: Mutex::new(None),
             generation: AtomicU64::new(0),
+            sizes: MeasuredSizes::default(),
         })
     }
 
@@ -119,6 +129,14 @@ impl Engine {
     /// An empty account for a transaction.
     pub(crate) fn transaction_memory(&self) -> Memory {
         Memory::new(self.options.transaction_bytes_max, &self.memory)
+    }
+
+    /// About how large tables are, by their primary indexes.
+    pub(super) async fn table_sizes(&self, tables: &[IndexId]) -> TableSizes {
+        match self.options.pretended_sizes {
+            None => self.sizes.of(&self.client, tables).await,
+            Some(seed) => pretended(seed, tables),
+        }
     }
 
     pub(crate) fn row_ids(&self) -> &RowIds {

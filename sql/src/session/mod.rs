@@ -15,6 +15,7 @@ mod portal;
 mod prepared;
 mod registry;
 mod run;
+mod table_sizes;
 mod texts;
 mod transact;
 mod transaction;

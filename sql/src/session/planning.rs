@@ -17,7 +17,7 @@ use crate::bind;
 use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Result};
 use crate::execute::{PointExecution, traits_of};
-use crate::optimise;
+use crate::optimise::{self, TableSizes};
 use crate::plan::budget::PlanSize;
 use crate::plan::{Plan, SessionCommand};
 use crate::system;
@@ -160,15 +160,17 @@ impl Session {
     ) -> Result<Planned> {
         self.enter_catalog(catalog);
         self.cancel.set_deadline(deadline);
+        let rules = self.engine.options().rules;
         let mut memory = self.engine.plan_memory();
         memory.reserve(statement.0.text.len().saturating_mul(TREE_BYTES_PER_BYTE))?;
-        let short = self.under_interrupt(|settings| {
-            let mut bound = bind::bind_if_short(&statement.0, catalog, settings, declared)?;
-            bound.iter_mut().for_each(optimise::optimise);
-            Ok(bound)
-        })?;
+        let short =
+            self.under_interrupt(|settings| bind::bind_if_short(&statement.0, catalog, settings, declared))?;
         let mut bound = match short {
-            Some(bound) => bound,
+            Some(mut bound) => {
+                let sizes = self.sizes_for(&mut bound.plan, deadline).await?;
+                self.under_interrupt(|_| optimise::optimise(&mut bound, &sizes, rules))?;
+                bound
+            }
             None => {
                 env::pool::go_to_pool().await;
                 let mut bound =
@@ -176,10 +178,8 @@ impl Session {
                 let size = PlanSize::of_plan(&mut bound.plan);
                 // What pushing down adds is little beside that.
                 memory.reserve(size.bytes())?;
-                self.under_interrupt(|_| {
-                    optimise::optimise(&mut bound);
-                    Ok(())
-                })?;
+                let sizes = self.sizes_for(&mut bound.plan, deadline).await?;
+                self.under_interrupt(|_| optimise::optimise(&mut bound, &sizes, rules))?;
                 bound
             }
         };
@@ -196,6 +196,16 @@ impl Session {
             search_path_generation: self.settings.search_path_generation(),
             idle: Mutex::new(None),
         })
+    }
+
+    /// The sizes of the tables that it depends on how a plan is best made.
+    async fn sizes_for(&self, plan: &mut Plan, deadline: Option<Instant>) -> Result<TableSizes> {
+        let tables = optimise::tables_to_weigh(plan);
+        if tables.is_empty() {
+            return Ok(TableSizes::default());
+        }
+        let sizes = async { Ok(self.engine.table_sizes(&tables).await) };
+        guard(&self.cancel, deadline, sizes).await
     }
 
     /// Runs a step of planning that asks now and then whether the statement is still wanted.

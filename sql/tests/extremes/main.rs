@@ -13,6 +13,7 @@ mod shapes;
 use expr::SessionContext;
 use nunatak_sql::bind::{SessionSettings, bind};
 use nunatak_sql::catalog::{CatalogSnapshot, SearchPath};
+use nunatak_sql::optimise::{Rules, TableSizes};
 
 /// How many random statements are tried; `NUNATAK_EXTREMES` sets another number.
 const STATEMENTS: u64 = 300;
@@ -27,7 +28,7 @@ fn plan(sql: &str) -> Result<usize, String> {
     for statement in &statements {
         let mut bound = bind(statement, &catalog, &settings, Some(&[]))
             .map_err(|error| error.report().sqlstate.to_string())?;
-        nunatak_sql::optimise::optimise(&mut bound);
+        nunatak_sql::optimise::optimise(&mut bound, &TableSizes::default(), Rules::ALL).unwrap();
         drop(bound.clone());
     }
     Ok(statements.len())

@@ -180,6 +180,10 @@ impl Lines<'_> {
             JoinKind::Left => " Left",
             JoinKind::Right => " Right",
             JoinKind::Full => " Full",
+            JoinKind::Semi => " Semi",
+            JoinKind::Anti => " Anti",
+            JoinKind::RightSemi => " Right Semi",
+            JoinKind::RightAnti => " Right Anti",
         };
         self.line(depth, &format!("{name}{kind}"));
         let left = names(&join.left, self.qualified);

@@ -35,9 +35,12 @@ pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
             keys.chain(calls).collect()
         }
         Node::Join(join) => {
-            let mut left = names(&join.left, qualified);
-            left.extend(names(&join.right, qualified));
-            left
+            let (left, right) = join.kind.answers();
+            let mut all = if left { names(&join.left, qualified) } else { Vec::new() };
+            if right {
+                all.extend(names(&join.right, qualified));
+            }
+            all
         }
         Node::Apply(apply) => {
             let mut names = names(&apply.input, qualified);

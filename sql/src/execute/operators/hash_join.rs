@@ -70,9 +70,14 @@ impl HashJoinOperator {
         while let Some(rows) = self.right.next(cx).await? {
             for row in rows {
                 let key = GroupKey::of(&self.right_keys, cx.evaluate_all(&self.right_keys, &row)?);
-                let place = table.held.rows.len();
-                table.held.push(row, cx.memory)?;
                 cx.tick(1).await?;
+                // Where only one partner is asked for, and any will do, the first is enough.
+                let is_enough = self.shape.asks_left() && self.shape.condition.is_none();
+                if is_enough && (key.has_null() || table.places.contains_key(&key)) {
+                    continue;
+                }
+                let place = table.held.rows.len();
+                table.held.push(if is_enough { Row::new() } else { row }, cx.memory)?;
                 if key.has_null() {
                     continue;
                 }
@@ -89,7 +94,7 @@ impl HashJoinOperator {
                 places.push(place);
             }
         }
-        if self.shape.keeps_right() {
+        if self.shape.marks_right() {
             table.matched = vec![false; table.held.rows.len()];
         }
         self.table = Some(table);
@@ -122,6 +127,21 @@ impl HashJoinOperator {
             probe.next += 1;
             cx.tick(1).await?;
             let Some(right) = table.held.rows.get(*place) else { continue };
+            if self.shape.asks_left() {
+                probe.found = self.shape.fits(cx, &probe.left, right)?;
+                if probe.found {
+                    break;
+                }
+                continue;
+            }
+            if self.shape.asks_right() {
+                if let Some(matched) = table.matched.get_mut(*place)
+                    && !*matched
+                {
+                    *matched = self.shape.fits(cx, &probe.left, right)?;
+                }
+                continue;
+            }
             if let Some(pair) = self.shape.pair(cx, &probe.left, right)? {
                 probe.found = true;
                 if let Some(matched) = table.matched.get_mut(*place) {
@@ -130,8 +150,8 @@ impl HashJoinOperator {
                 out.push(pair);
             }
         }
-        if !probe.found && self.shape.keeps_left() {
-            out.push(self.shape.left_alone(probe.left));
+        if let Some(row) = self.shape.left_done(probe.left, probe.found) {
+            out.push(row);
         }
         Ok(())
     }
@@ -144,9 +164,7 @@ impl HashJoinOperator {
                 (table.matched.get(self.given_alone), table.held.rows.get(self.given_alone))
         {
             self.given_alone += 1;
-            if !matched {
-                batch.push(self.shape.right_alone(row));
-            }
+            batch.extend(self.shape.right_done(row, *matched));
             cx.tick(1).await?;
         }
         Ok(batch)

@@ -55,7 +55,7 @@ impl NestedLoopOperator {
                     cx.tick(1).await?;
                 }
             }
-            if self.shape.keeps_right() {
+            if self.shape.marks_right() {
                 self.matched = vec![false; held.rows.len()];
             }
             self.held = Some(held);
@@ -86,9 +86,7 @@ impl NestedLoopOperator {
                 (self.matched.get(self.given_alone), held.rows.get(self.given_alone))
         {
             self.given_alone += 1;
-            if !matched {
-                batch.push(self.shape.right_alone(row));
-            }
+            batch.extend(self.shape.right_done(row, *matched));
             cx.tick(1).await?;
         }
         Ok(batch)
@@ -110,12 +108,18 @@ impl Operator for NestedLoopOperator {
             };
             let held = self.held.as_ref().map_or(&[][..], |held| &held.rows);
             for right in held.iter().skip(current.next) {
+                if self.shape.asks_left() && current.matched {
+                    current.next = held.len();
+                    break;
+                }
                 if let Some(pair) = self.shape.pair(cx, &current.row, right)? {
                     current.matched = true;
                     if let Some(matched) = self.matched.get_mut(current.next) {
                         *matched = true;
                     }
-                    out.push(pair);
+                    if !self.shape.asks_left() && !self.shape.asks_right() {
+                        out.push(pair);
+                    }
                 }
                 current.next += 1;
                 cx.tick(1).await?;
@@ -127,8 +131,8 @@ impl Operator for NestedLoopOperator {
                 self.current = Some(current);
                 break;
             }
-            if !current.matched && self.shape.keeps_left() {
-                out.push(self.shape.left_alone(current.row));
+            if let Some(row) = self.shape.left_done(current.row, current.matched) {
+                out.push(row);
             }
             cx.tick(1).await?;
         }
@@ -198,14 +202,21 @@ impl Operator for DependentOperator {
                     for right in &rows {
                         if let Some(pair) = self.shape.pair(cx, &left, right)? {
                             matched = true;
+                            if self.shape.asks_left() {
+                                break;
+                            }
                             out.push(pair);
                         }
                         cx.tick(1).await?;
                     }
+                    if matched && self.shape.asks_left() {
+                        // No other partner is asked for.
+                        self.shape.left_done(left, matched).into_iter().for_each(|row| out.push(row));
+                        continue;
+                    }
                     self.current = Some((left, matched));
                 }
-                None if !matched && self.shape.keeps_left() => out.push(self.shape.left_alone(left)),
-                None => {}
+                None => self.shape.left_done(left, matched).into_iter().for_each(|row| out.push(row)),
             }
         }
         Ok(out.into_rows())

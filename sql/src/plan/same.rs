@@ -3,7 +3,7 @@
 use expr::{Datum, Expr};
 
 /// Whether both are written alike, so that they always have the same value (unless volatile).
-pub(super) fn same(left: &Expr, right: &Expr) -> bool {
+pub(crate) fn same(left: &Expr, right: &Expr) -> bool {
     if !alike(left, right) {
         return false;
     }

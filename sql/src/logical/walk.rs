@@ -1,0 +1,203 @@
+//! Walking logical plans: their nodes, their expressions, the columns that they make and read.
+
+use expr::Expr;
+use expr::functions::Volatility;
+
+use super::{ColumnId, ColumnSet, DistinctKind, Node, Output};
+use crate::plan::ApplyKind;
+
+/// The nodes directly below.
+pub(crate) fn children(node: &Node) -> Vec<&Node> {
+    match node {
+        Node::Get(_) | Node::Function(_) | Node::Values(_) => Vec::new(),
+        Node::Filter(filter) => vec![&filter.input],
+        Node::Compute(compute) => vec![&compute.input],
+        Node::Join(join) => vec![&join.left, &join.right],
+        Node::Apply(apply) => {
+            let subqueries = apply.subqueries.iter().map(|subquery| &subquery.rows.node);
+            std::iter::once(apply.input.as_ref()).chain(subqueries).collect()
+        }
+        Node::Aggregate(aggregate) => vec![&aggregate.input],
+        Node::Sort(sort) => vec![&sort.input],
+        Node::Limit(limit) => vec![&limit.input],
+        Node::Distinct(distinct) => vec![&distinct.input],
+        Node::Append(append) => append.inputs.iter().map(|input| &input.node).collect(),
+        Node::SetOperation(operation) => vec![&operation.left.node, &operation.right.node],
+    }
+}
+
+/// The same, to be changed in place.
+pub(crate) fn children_mut(node: &mut Node) -> Vec<&mut Node> {
+    match node {
+        Node::Get(_) | Node::Function(_) | Node::Values(_) => Vec::new(),
+        Node::Filter(filter) => vec![&mut filter.input],
+        Node::Compute(compute) => vec![&mut compute.input],
+        Node::Join(join) => {
+            let join = join.as_mut();
+            vec![&mut join.left, &mut join.right]
+        }
+        Node::Apply(apply) => {
+            let subqueries = apply.subqueries.iter_mut().map(|subquery| &mut subquery.rows.node);
+            std::iter::once(apply.input.as_mut()).chain(subqueries).collect()
+        }
+        Node::Aggregate(aggregate) => vec![&mut aggregate.input],
+        Node::Sort(sort) => vec![&mut sort.input],
+        Node::Limit(limit) => vec![&mut limit.input],
+        Node::Distinct(distinct) => vec![&mut distinct.input],
+        Node::Append(append) => append.inputs.iter_mut().map(|input| &mut input.node).collect(),
+        Node::SetOperation(operation) => {
+            let operation = operation.as_mut();
+            vec![&mut operation.left.node, &mut operation.right.node]
+        }
+    }
+}
+
+/// The expressions of one node.
+pub(crate) fn expressions(node: &Node) -> Vec<&Expr> {
+    match node {
+        Node::Get(get) => get.filter.iter().collect(),
+        Node::Function(function) => function.arguments.iter().collect(),
+        Node::Values(values) => values.rows.iter().flatten().collect(),
+        Node::Filter(filter) => filter.conditions.iter().collect(),
+        Node::Compute(compute) => compute.computed.iter().map(|(_, expression)| expression).collect(),
+        Node::Join(join) => join.conditions.iter().collect(),
+        Node::Apply(apply) => {
+            let tests = apply.subqueries.iter().filter_map(|subquery| match &subquery.kind {
+                ApplyKind::Any { test } => Some(test),
+                ApplyKind::Scalar(_) | ApplyKind::Exists | ApplyKind::Array(_) => None,
+            });
+            tests.collect()
+        }
+        Node::Aggregate(aggregate) => {
+            let mut expressions: Vec<&Expr> = aggregate.keys.iter().map(|(_, key)| key).collect();
+            for (_, call) in &aggregate.calls {
+                expressions.extend(call.arguments.iter());
+                expressions.extend(call.filter.iter());
+                expressions.extend(call.order_by.iter().map(|key| &key.expression));
+            }
+            expressions
+        }
+        Node::Sort(sort) => sort.keys.iter().map(|key| &key.expression).collect(),
+        Node::Limit(limit) => limit.limit.iter().chain(&limit.offset).collect(),
+        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) => Vec::new(),
+    }
+}
+
+/// The same, to be changed in place.
+pub(crate) fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
+    match node {
+        Node::Get(get) => get.filter.iter_mut().collect(),
+        Node::Function(function) => function.arguments.iter_mut().collect(),
+        Node::Values(values) => values.rows.iter_mut().flatten().collect(),
+        Node::Filter(filter) => filter.conditions.iter_mut().collect(),
+        Node::Compute(compute) => compute.computed.iter_mut().map(|(_, expression)| expression).collect(),
+        Node::Join(join) => join.conditions.iter_mut().collect(),
+        Node::Apply(apply) => {
+            let tests = apply.subqueries.iter_mut().filter_map(|subquery| match &mut subquery.kind {
+                ApplyKind::Any { test } => Some(test),
+                ApplyKind::Scalar(_) | ApplyKind::Exists | ApplyKind::Array(_) => None,
+            });
+            tests.collect()
+        }
+        Node::Aggregate(aggregate) => {
+            let aggregate = aggregate.as_mut();
+            let mut expressions: Vec<&mut Expr> = aggregate.keys.iter_mut().map(|(_, key)| key).collect();
+            for (_, call) in &mut aggregate.calls {
+                expressions.extend(call.arguments.iter_mut());
+                expressions.extend(call.filter.iter_mut());
+                expressions.extend(call.order_by.iter_mut().map(|key| &mut key.expression));
+            }
+            expressions
+        }
+        Node::Sort(sort) => sort.keys.iter_mut().map(|key| &mut key.expression).collect(),
+        Node::Limit(limit) => {
+            let limit = limit.as_mut();
+            limit.limit.iter_mut().chain(&mut limit.offset).collect()
+        }
+        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) => Vec::new(),
+    }
+}
+
+/// Calls `look` on a node and all below.
+pub(crate) fn walk<'n>(node: &'n Node, look: &mut impl FnMut(&'n Node)) {
+    look(node);
+    for child in children(node) {
+        walk(child, look);
+    }
+}
+
+/// The columns that expressions read, as often as they do.
+pub(crate) fn columns_read<'e>(expressions: impl IntoIterator<Item = &'e Expr>) -> Vec<ColumnId> {
+    let mut read = Vec::new();
+    for expression in expressions {
+        expression.walk(&mut |part| {
+            if let Expr::Column { index, .. } = part {
+                read.push(*index);
+            }
+        });
+    }
+    read
+}
+
+/// The columns that are made anywhere in a tree.
+pub(crate) fn columns_made(node: &Node) -> ColumnSet {
+    let mut made = ColumnSet::default();
+    walk(node, &mut |node| match node {
+        Node::Get(get) => made.extend(get.columns.iter().map(|(column, _)| *column)),
+        Node::Function(function) => made.extend(function.columns.iter().copied()),
+        Node::Values(values) => made.extend(values.columns.iter().copied()),
+        Node::Compute(compute) => made.extend(compute.computed.iter().map(|(column, _)| *column)),
+        Node::Apply(apply) => made.extend(apply.subqueries.iter().map(|subquery| subquery.column)),
+        Node::Aggregate(aggregate) => {
+            made.extend(aggregate.keys.iter().map(|(column, _)| *column));
+            made.extend(aggregate.calls.iter().map(|(column, _)| *column));
+        }
+        Node::Append(append) => made.extend(append.columns.iter().copied()),
+        Node::SetOperation(operation) => made.extend(operation.columns.iter().copied()),
+        Node::Filter(_) | Node::Join(_) | Node::Sort(_) | Node::Limit(_) | Node::Distinct(_) => {}
+    });
+    made
+}
+
+/// The columns that a tree reads and does not make: those of outer rows.
+pub(crate) fn columns_free(node: &Node) -> ColumnSet {
+    let mut read = ColumnSet::default();
+    let output = |output: &Output, read: &mut ColumnSet| read.extend(output.columns.iter().copied());
+    walk(node, &mut |node| {
+        for expression in expressions(node) {
+            expression.walk(&mut |part| {
+                if let Expr::Column { index, .. } = part {
+                    read.insert(*index);
+                }
+            });
+        }
+        match node {
+            Node::Append(append) => append.inputs.iter().for_each(|input| output(input, &mut read)),
+            Node::SetOperation(operation) => {
+                output(&operation.left, &mut read);
+                output(&operation.right, &mut read);
+            }
+            Node::Distinct(distinct) => match &distinct.kind {
+                DistinctKind::All(columns) | DistinctKind::On(columns) => {
+                    read.extend(columns.iter().copied())
+                }
+            },
+            Node::Apply(apply) => {
+                apply.subqueries.iter().for_each(|subquery| output(&subquery.rows, &mut read));
+            }
+            _ => {}
+        }
+    });
+    read.subtract(&columns_made(node));
+    read
+}
+
+/// Whether it makes no difference how often, and whether at all, a tree is run.
+pub(crate) fn is_pure(node: &Node) -> bool {
+    let mut pure = true;
+    walk(node, &mut |node| {
+        pure &= !matches!(node, Node::Get(get) if get.lock.is_some());
+        pure &= expressions(node).into_iter().all(|part| part.volatility() != Volatility::Volatile);
+    });
+    pure
+}

@@ -1,0 +1,420 @@
+//! About how many rows a node makes.
+//!
+//! What is known is how many bytes each table takes ([`TableSizes`]); the rest are rules of thumb, PostgreSQL's where it
+//! has any. They are right in order of magnitude at best: enough to tell the large side of a join from the small one.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+
+use expr::operators::{Comparison, comparison};
+use expr::{Datum, Expr, Type, TypeKind};
+
+use crate::catalog::{IndexId, IndexState, TableDescriptor, TableKind};
+use crate::logical::walk::{children, walk};
+use crate::logical::{Aggregate, ColumnId, Get, Join, Node};
+use crate::plan::JoinKind;
+
+/// How many bytes tables take, by their primary indexes.
+#[derive(Debug, Clone, Default)]
+pub struct TableSizes {
+    bytes: HashMap<IndexId, u64>,
+}
+
+impl TableSizes {
+    /// The sizes of these primary indexes.
+    pub fn new(bytes: HashMap<IndexId, u64>) -> Self {
+        Self { bytes }
+    }
+}
+
+/// So many nodes are looked at.
+const LOOKS_MAX: usize = 200_000;
+/// What a table holds at least, so that one which has just been made is not taken for empty.
+const ROWS_MIN: f64 = 1000.0;
+/// What a row takes beside its columns.
+const ROW_BYTES: f64 = 16.0;
+/// How many values a column has of which nothing is known.
+const VALUES: f64 = 200.0;
+/// The part of rows for which a condition holds of which nothing is known.
+const SOME: f64 = 1.0 / 3.0;
+/// The part that lies in one end of an order.
+const RANGE: f64 = 1.0 / 3.0;
+/// The part that a pattern finds.
+const PATTERN: f64 = 0.05;
+
+/// Tells about how many rows nodes make.
+///
+/// Only so many looks are taken: what is asked for beyond them is as if nothing was known.
+pub(super) struct Estimates<'s> {
+    sizes: &'s TableSizes,
+    looks: Cell<usize>,
+}
+
+impl<'s> Estimates<'s> {
+    pub(super) fn new(sizes: &'s TableSizes) -> Self {
+        Self { sizes, looks: Cell::new(LOOKS_MAX) }
+    }
+
+    /// Takes a look, if there is one left.
+    fn look(&self) -> bool {
+        let left = self.looks.get().checked_sub(1);
+        self.looks.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// The rows of a node.
+    pub(super) fn rows(&self, node: &Node) -> f64 {
+        if !self.look() {
+            return ROWS_MIN;
+        }
+        let rows = match node {
+            Node::Get(get) => {
+                let rows = self.table_rows(&get.table);
+                match points(get) {
+                    Some(points) => rows.min(points as f64),
+                    None => rows * self.part(&get.filter, node),
+                }
+            }
+            Node::Function(_) => ROWS_MIN,
+            Node::Values(values) => values.rows.len() as f64,
+            Node::Filter(filter) => self.rows(&filter.input) * self.part(&filter.conditions, &filter.input),
+            Node::Compute(compute) => self.rows(&compute.input),
+            Node::Apply(apply) => self.rows(&apply.input),
+            Node::Sort(sort) => self.rows(&sort.input),
+            Node::Limit(limit) => {
+                let rows = self.rows(&limit.input);
+                match limit.limit.as_ref() {
+                    Some(Expr::Literal { value: Datum::Int8(most), .. }) => rows.min(*most as f64),
+                    _ => rows,
+                }
+            }
+            Node::Distinct(distinct) => self.rows(&distinct.input),
+            Node::Append(append) => append.inputs.iter().map(|input| self.rows(&input.node)).sum(),
+            Node::SetOperation(operation) => self.rows(&operation.left.node),
+            Node::Aggregate(aggregate) => self.groups(aggregate),
+            Node::Join(join) => self.join(join),
+        };
+        rows.max(1.0)
+    }
+
+    /// The rows that an input has if no condition leaves any out.
+    pub(super) fn whole(&self, node: &Node) -> f64 {
+        match node {
+            Node::Get(get) => self.table_rows(&get.table),
+            node => self.rows(node),
+        }
+    }
+
+    /// The rows of all tables that are read.
+    pub(super) fn read(&self, node: &Node) -> f64 {
+        let mut rows = 0.0;
+        walk(node, &mut |node| {
+            if let Node::Get(get) = node {
+                rows += self.table_rows(&get.table);
+            }
+        });
+        rows
+    }
+
+    /// The rows of a stored table.
+    fn table_rows(&self, table: &TableDescriptor) -> f64 {
+        if table.kind == TableKind::Virtual {
+            return ROWS_MIN;
+        }
+        let bytes = table.primary().and_then(|primary| self.sizes.bytes.get(&primary.id)).copied();
+        let row = table.columns.iter().map(|column| width(column.ty)).sum::<f64>() + ROW_BYTES;
+        (bytes.unwrap_or(0) as f64 / row).max(ROWS_MIN)
+    }
+
+    fn groups(&self, aggregate: &Aggregate) -> f64 {
+        if aggregate.keys.is_empty() {
+            return 1.0;
+        }
+        let rows = self.rows(&aggregate.input);
+        let mut groups = 1.0;
+        for (_, key) in &aggregate.keys {
+            let values = match key {
+                Expr::Column { index, .. } => self.known(*index, &aggregate.input),
+                _ => None,
+            };
+            groups *= values.unwrap_or(VALUES);
+        }
+        groups.min(rows)
+    }
+
+    fn join(&self, join: &Join) -> f64 {
+        let (left, right) = (self.rows(&join.left), self.rows(&join.right));
+        match join.kind {
+            JoinKind::Inner => self.pairs((&join.left, left), (&join.right, right), &join.conditions),
+            JoinKind::Left => {
+                self.pairs((&join.left, left), (&join.right, right), &join.conditions).max(left)
+            }
+            JoinKind::Right => {
+                self.pairs((&join.left, left), (&join.right, right), &join.conditions).max(right)
+            }
+            JoinKind::Full => left + right,
+            JoinKind::Semi => left * self.met(join),
+            JoinKind::Anti => left * (1.0 - self.met(join)).max(0.1),
+            JoinKind::RightSemi | JoinKind::RightAnti => right * SOME,
+        }
+    }
+
+    /// How many pairs of two inputs meet conditions.
+    pub(super) fn pairs<'c>(
+        &self,
+        (left, left_rows): (&Node, f64),
+        (right, right_rows): (&Node, f64),
+        conditions: impl IntoIterator<Item = &'c Expr>,
+    ) -> f64 {
+        let mut rows = left_rows * right_rows;
+        for condition in conditions {
+            rows *= match equal_columns(condition) {
+                Some((one, other)) => {
+                    let known = |column| self.known(column, left).or_else(|| self.known(column, right));
+                    let values = [known(one), known(other)];
+                    1.0 / values.into_iter().flatten().fold(1.0, f64::max)
+                }
+                None => self.part_of(condition, &[left, right]),
+            };
+        }
+        rows
+    }
+
+    /// The part of the left rows of a semi join that has a partner.
+    pub(super) fn met(&self, join: &Join) -> f64 {
+        let right = self.rows(&join.right);
+        let mut met: f64 = 1.0;
+        for condition in &join.conditions {
+            if let Some((one, other)) = equal_columns(condition) {
+                let known = |column| self.known(column, &join.left);
+                let values = known(one).or_else(|| known(other)).unwrap_or(VALUES);
+                let there = [one, other].into_iter().find_map(|column| self.known(column, &join.right));
+                let there = there.map_or(right, |values| right.min(values));
+                met = met.min(there / values);
+            }
+        }
+        met.min(1.0)
+    }
+
+    /// The part of a node's rows of which conditions hold.
+    fn part(&self, conditions: &[Expr], input: &Node) -> f64 {
+        // Two ends of one range leave less than each by itself.
+        let ranges = conditions.iter().filter(|condition| is_range(condition)).count();
+        let part: f64 = conditions.iter().map(|condition| self.part_of(condition, &[input])).product();
+        if ranges >= 2 { part * 0.5 } else { part }
+    }
+
+    fn part_of(&self, condition: &Expr, inputs: &[&Node]) -> f64 {
+        let values = |operand: &Expr| -> f64 {
+            let column = match operand {
+                Expr::Column { index, .. } => Some(*index),
+                Expr::Cast { operand, .. } => match operand.as_ref() {
+                    Expr::Column { index, .. } => Some(*index),
+                    _ => None,
+                },
+                operand if operand.columns().is_empty() => return 1.0,
+                _ => None,
+            };
+            let known = column.and_then(|column| inputs.iter().find_map(|input| self.known(column, input)));
+            known.unwrap_or(VALUES)
+        };
+        match condition {
+            Expr::And(parts) => parts.iter().map(|part| self.part_of(part, inputs)).product(),
+            Expr::Or(parts) => parts.iter().map(|part| self.part_of(part, inputs)).sum::<f64>().min(1.0),
+            Expr::Not(operand) => (1.0 - self.part_of(operand, inputs)).max(0.1),
+            Expr::IsNull { negated, .. } => {
+                if *negated {
+                    0.99
+                } else {
+                    0.01
+                }
+            }
+            Expr::In { operand, items, negated, .. } => {
+                let part = (items.len() as f64 / values(operand)).min(1.0);
+                if *negated { 1.0 - part } else { part }
+            }
+            Expr::Call { function, args, .. } => match (comparison(*function), args.as_slice()) {
+                (Some(Comparison::Equal), [left, right]) => 1.0 / values(left).max(values(right)),
+                (Some(Comparison::NotEqual), _) => 0.99,
+                (Some(_), _) => RANGE,
+                (None, _) if function.name.contains("like") => {
+                    if function.name.contains("nlike") {
+                        1.0 - PATTERN
+                    } else {
+                        PATTERN
+                    }
+                }
+                (None, _) => SOME,
+            },
+            _ => SOME,
+        }
+    }
+
+    /// How many values a column of a node has, if anything is known of it.
+    fn known(&self, column: ColumnId, node: &Node) -> Option<f64> {
+        if !self.look() {
+            return None;
+        }
+        match node {
+            Node::Get(get) => {
+                let (_, place) = get.columns.iter().find(|(own, _)| *own == column)?;
+                Some(self.values_of_column(&get.table, *place))
+            }
+            Node::Aggregate(aggregate) => {
+                if let Some((_, key)) = aggregate.keys.iter().find(|(own, _)| *own == column) {
+                    let rows = self.rows(node);
+                    if aggregate.keys.len() == 1 {
+                        return Some(rows);
+                    }
+                    return match key {
+                        Expr::Column { index, .. } => self.known(*index, &aggregate.input),
+                        _ => None,
+                    };
+                }
+                None
+            }
+            Node::Compute(compute) => match compute.computed.iter().find(|(own, _)| *own == column) {
+                Some((_, Expr::Column { index, .. })) => self.known(*index, &compute.input),
+                Some(_) => None,
+                None => self.known(column, &compute.input),
+            },
+            Node::Append(_) | Node::SetOperation(_) | Node::Function(_) | Node::Values(_) => None,
+            node => children(node).into_iter().find_map(|child| self.known(column, child)),
+        }
+    }
+
+    fn values_of_column(&self, table: &TableDescriptor, place: usize) -> f64 {
+        let rows = self.table_rows(table);
+        let kind = table.columns.get(place).map_or(TypeKind::Text, |column| column.ty.kind);
+        let key = table.indexes.iter().filter(|index| index.unique && index.state == IndexState::Public);
+        let mut values = match kind {
+            TypeKind::Bool => 2.0,
+            // What looks like a reference has many values, but fewer than there are rows.
+            TypeKind::Int4 | TypeKind::Int8 | TypeKind::Uuid => (rows / 10.0).max(VALUES),
+            TypeKind::Date | TypeKind::Timestamp | TypeKind::Timestamptz => (rows / 100.0).max(VALUES),
+            _ => VALUES,
+        };
+        for index in key {
+            let mut columns = table.key_columns(index);
+            match (columns.next(), columns.next()) {
+                (Some(first), None) if first == place => values = rows,
+                (Some(first), Some(_)) if first == place => values = values.max(rows / 4.0),
+                _ => {}
+            }
+        }
+        values.min(rows)
+    }
+}
+
+/// Up to so many rows are looked up one by one.
+pub(super) const LOOKUPS_MAX: usize = 256;
+
+/// A bound on the rows of a node that needs no statistics; `None` if there is none.
+pub(super) fn rows_max(node: &Node) -> Option<usize> {
+    match node {
+        Node::Get(get) => points(get),
+        Node::Values(values) => Some(values.rows.len()),
+        Node::Filter(filter) => rows_max(&filter.input),
+        Node::Compute(compute) => rows_max(&compute.input),
+        Node::Apply(apply) => rows_max(&apply.input),
+        Node::Sort(sort) => rows_max(&sort.input),
+        Node::Distinct(distinct) => rows_max(&distinct.input),
+        Node::Limit(limit) => match &limit.limit {
+            Some(Expr::Literal { value: Datum::Int8(rows), .. }) => {
+                usize::try_from(*rows).ok().into_iter().chain(rows_max(&limit.input)).min()
+            }
+            _ => rows_max(&limit.input),
+        },
+        Node::Aggregate(aggregate) if aggregate.keys.is_empty() => Some(1),
+        Node::Aggregate(aggregate) => rows_max(&aggregate.input),
+        Node::Join(join) => match join.kind {
+            JoinKind::Semi | JoinKind::Anti => rows_max(&join.left),
+            JoinKind::RightSemi | JoinKind::RightAnti => rows_max(&join.right),
+            _ => rows_max(&join.left)?.checked_mul(rows_max(&join.right)?),
+        },
+        Node::Function(_) | Node::Append(_) | Node::SetOperation(_) => None,
+    }
+}
+
+/// How many rows conditions on the whole of a unique key leave.
+fn points(get: &Get) -> Option<usize> {
+    let given = |place: usize| {
+        let (column, _) = get.columns.iter().find(|(_, own)| *own == place)?;
+        let is_own = |part: &Expr| matches!(part, Expr::Column { index, .. } if index == column);
+        get.filter.iter().find_map(|condition| match condition {
+            Expr::Call { function, args, .. } if comparison(*function) == Some(Comparison::Equal) => {
+                let [left, right] = args.as_slice() else { return None };
+                let is_given =
+                    is_own(left) && right.columns().is_empty() || is_own(right) && left.columns().is_empty();
+                is_given.then_some(1)
+            }
+            Expr::In { operand, items, negated: false, .. } => {
+                let is_given = is_own(operand) && items.iter().all(|item| item.columns().is_empty());
+                is_given.then_some(items.len())
+            }
+            _ => None,
+        })
+    };
+    let indexes = get.table.indexes.iter();
+    let unique = indexes.filter(|index| index.unique && index.state == IndexState::Public);
+    let mut points = unique.filter_map(|index| {
+        get.table.key_columns(index).try_fold(1_usize, |rows, place| rows.checked_mul(given(place)?))
+    });
+    points.next()
+}
+
+/// Whether an equality gives the first column of an index that leads to rows of a tree.
+pub(super) fn has_index(node: &Node, conditions: &[&Expr]) -> bool {
+    let mut has_index = false;
+    walk(node, &mut |node| {
+        let Node::Get(get) = node else { return };
+        for condition in conditions {
+            let Some((one, other)) = equal_columns(condition) else { continue };
+            let place = get.columns.iter().find(|(column, _)| *column == one || *column == other);
+            let Some((_, place)) = place else { continue };
+            let mut indexes = get.table.indexes.iter().filter(|index| index.state == IndexState::Public);
+            has_index |= indexes.any(|index| get.table.key_columns(index).next() == Some(*place));
+        }
+    });
+    has_index
+}
+
+/// The columns of `a = b`.
+pub(super) fn equal_columns(condition: &Expr) -> Option<(ColumnId, ColumnId)> {
+    let Expr::Call { function, args, .. } = condition else { return None };
+    if comparison(*function) != Some(Comparison::Equal) {
+        return None;
+    }
+    let column = |part: &Expr| match part {
+        Expr::Column { index, .. } => Some(*index),
+        Expr::Cast { operand, .. } => match operand.as_ref() {
+            Expr::Column { index, .. } => Some(*index),
+            _ => None,
+        },
+        _ => None,
+    };
+    match args.as_slice() {
+        [left, right] => column(left).zip(column(right)),
+        _ => None,
+    }
+}
+
+fn is_range(condition: &Expr) -> bool {
+    let Expr::Call { function, .. } = condition else { return false };
+    matches!(
+        comparison(*function),
+        Some(Comparison::Less | Comparison::LessOrEqual | Comparison::Greater | Comparison::GreaterOrEqual)
+    )
+}
+
+/// About how many bytes a value of a type takes where it is stored.
+fn width(ty: Type) -> f64 {
+    match ty.kind {
+        TypeKind::Bool => 1.0,
+        TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8 | TypeKind::Date => 4.0,
+        TypeKind::Float4 | TypeKind::Float8 | TypeKind::Timestamp | TypeKind::Timestamptz => 8.0,
+        TypeKind::Numeric => 6.0,
+        TypeKind::Uuid => 16.0,
+        _ => 20.0,
+    }
+}

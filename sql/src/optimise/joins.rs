@@ -1,0 +1,300 @@
+//! The order of joins, and which side of each is kept in memory.
+//!
+//! Inner joins beside each other are one group of inputs and conditions. Of the pairs that a condition connects, the one
+//! with the fewest rows is joined first, until one is left (greedy operator ordering; Fegaras, "A New Heuristic for
+//! Optimizing Large Queries"). Semi and anti joins above a group leave rows of it out: they are met by the input that
+//! alone is asked, where that leaves much out, else at the end.
+//!
+//! The right side of a join is kept: it is the smaller one, but for a left side of so few rows that each is looked up.
+//! Where nothing is known, all stays as it was written. So it does where rows are locked.
+
+use expr::Expr;
+
+use super::condition::may_move;
+use super::equality::equal_sides;
+use super::estimate::{Estimates, LOOKUPS_MAX, equal_columns, has_index, rows_max};
+use crate::logical::walk::{children_mut, columns_made, walk};
+use crate::logical::{ColumnSet, Join, Node};
+use crate::plan::JoinKind;
+
+/// More inputs than this stay in their order.
+const INPUTS_MAX: usize = 64;
+
+/// A group of more conditions than this stays in its order.
+const CONDITIONS_MAX: usize = 1000;
+
+/// A side that is so many times smaller is worth changing a join over.
+const SMALLER: f64 = 1.5;
+
+/// A semi join that leaves less than this is done first.
+const REDUCING: f64 = 0.5;
+
+/// Orders the joins of a tree.
+pub(super) fn order(node: &mut Node, estimates: &Estimates<'_>) {
+    if is_group(node) {
+        let (inputs, conditions) = extent(node);
+        if (2..=INPUTS_MAX).contains(&inputs) && conditions <= CONDITIONS_MAX && !locks(node) {
+            let mut group = Group::default();
+            group.collect(node.take());
+            for input in &mut group.inputs {
+                order(input, estimates);
+            }
+            for reducer in &mut group.reducers {
+                order(&mut reducer.right, estimates);
+            }
+            *node = group.joined(estimates);
+            return;
+        }
+    }
+    for child in children_mut(node) {
+        order(child, estimates);
+    }
+    if let Node::Join(join) = node {
+        turn(join, estimates);
+    }
+}
+
+/// Whether a node is a join that belongs to a group.
+fn is_group(node: &Node) -> bool {
+    let Node::Join(join) = node else { return false };
+    matches!(join.kind, JoinKind::Inner | JoinKind::Semi | JoinKind::Anti)
+        && !join.lateral
+        && join.conditions.iter().all(may_move)
+}
+
+/// How many inputs and conditions a group has.
+fn extent(node: &Node) -> (usize, usize) {
+    let (mut inputs, mut conditions) = (0_usize, 0_usize);
+    let mut open = vec![node];
+    while let Some(node) = open.pop() {
+        match node {
+            Node::Join(join) if is_group(node) => {
+                conditions = conditions.saturating_add(join.conditions.len());
+                open.push(&join.left);
+                if join.kind == JoinKind::Inner {
+                    open.push(&join.right);
+                }
+            }
+            _ => inputs = inputs.saturating_add(1),
+        }
+    }
+    (inputs, conditions)
+}
+
+fn locks(node: &Node) -> bool {
+    let mut locks = false;
+    walk(node, &mut |node| locks |= matches!(node, Node::Get(get) if get.lock.is_some()));
+    locks
+}
+
+/// Inner joins beside each other.
+#[derive(Default)]
+struct Group {
+    inputs: Vec<Node>,
+    conditions: Vec<Expr>,
+    /// The semi and anti joins, the outermost first.
+    reducers: Vec<Join>,
+}
+
+/// Some of a group's inputs, joined.
+struct Part {
+    node: Node,
+    rows: f64,
+    /// A bit for each input.
+    inputs: u64,
+}
+
+/// Conditions between the same inputs.
+struct Edge {
+    conditions: Vec<Expr>,
+    inputs: u64,
+    /// The part of all pairs that meets them.
+    part: f64,
+}
+
+impl Group {
+    fn collect(&mut self, node: Node) {
+        if !is_group(&node) {
+            return self.inputs.push(node);
+        }
+        let Node::Join(join) = node else { return };
+        let mut join = *join;
+        if join.kind == JoinKind::Inner {
+            self.collect(join.left);
+            self.collect(join.right);
+            self.conditions.extend(join.conditions);
+            return;
+        }
+        let left = join.left.take();
+        self.reducers.push(join);
+        self.collect(left);
+    }
+
+    fn joined(self, estimates: &Estimates<'_>) -> Node {
+        let Self { inputs, conditions, reducers } = self;
+        let made: Vec<ColumnSet> = inputs.iter().map(columns_made).collect();
+        let edges = edges(conditions, &inputs, &made, estimates);
+        let mut parts: Vec<Part> = Vec::with_capacity(inputs.len());
+        for (bit, node) in inputs.into_iter().enumerate() {
+            let rows = estimates.rows(&node);
+            parts.push(Part { node, rows, inputs: 1 << bit });
+        }
+        let mut late = Vec::new();
+        for reducer in reducers.into_iter().rev() {
+            let inputs = asked(&reducer.conditions, &made);
+            match parts.iter_mut().find(|part| part.inputs == inputs) {
+                Some(part) => late.extend(reduced(reducer, part, estimates)),
+                None => late.push(reducer),
+            }
+        }
+        let mut node = greedy(parts, edges);
+        for reducer in late {
+            let mut reducer = Join { left: node, ..reducer };
+            turn(&mut reducer, estimates);
+            node = Node::Join(Box::new(reducer));
+        }
+        node
+    }
+}
+
+/// Lets a semi join leave rows of one input out, if that makes it much smaller; else it is given back.
+fn reduced(reducer: Join, part: &mut Part, estimates: &Estimates<'_>) -> Option<Join> {
+    let mut reducer = Join { left: part.node.take(), ..reducer };
+    let met = estimates.met(&reducer);
+    let left = if reducer.kind == JoinKind::Semi { met } else { 1.0 - met };
+    if left > REDUCING {
+        part.node = reducer.left.take();
+        return Some(reducer);
+    }
+    turn(&mut reducer, estimates);
+    part.rows = (part.rows * left).max(1.0);
+    part.node = Node::Join(Box::new(reducer));
+    None
+}
+
+/// The inputs that conditions ask, a bit for each.
+fn asked<'e>(conditions: impl IntoIterator<Item = &'e Expr>, made: &[ColumnSet]) -> u64 {
+    let mut asked = 0_u64;
+    for condition in conditions {
+        for column in condition.columns() {
+            let input = made.iter().position(|made| made.contains(column));
+            asked |= input.map_or(0, |bit| 1 << bit);
+        }
+    }
+    asked
+}
+
+/// The conditions of a group by the inputs that they ask.
+fn edges(conditions: Vec<Expr>, inputs: &[Node], made: &[ColumnSet], estimates: &Estimates<'_>) -> Vec<Edge> {
+    let mut edges: Vec<Edge> = Vec::new();
+    for condition in conditions {
+        let of = asked([&condition], made);
+        match edges.iter_mut().find(|edge| edge.inputs == of) {
+            Some(edge) => edge.conditions.push(condition),
+            None => edges.push(Edge { conditions: vec![condition], inputs: of, part: 1.0 }),
+        }
+    }
+    for edge in &mut edges {
+        let asked =
+            (0..).zip(inputs).filter(|(bit, _)| edge.inputs & (1 << bit) != 0).map(|(_, input)| input);
+        let asked: Vec<&Node> = asked.collect();
+        let (equal, other): (Vec<_>, Vec<_>) =
+            edge.conditions.iter().partition(|condition| equal_columns(condition).is_some());
+        if let [left, right] = *asked.as_slice() {
+            // All columns of a key together have no more values than there are rows.
+            let rows = estimates.whole(left).max(estimates.whole(right));
+            edge.part = estimates.pairs((left, 1.0), (right, 1.0), equal).max(1.0 / rows);
+            edge.part *= estimates.pairs((left, 1.0), (right, 1.0), other);
+        }
+    }
+    edges
+}
+
+/// Joins what has the fewest rows, until one is left.
+fn greedy(mut parts: Vec<Part>, mut edges: Vec<Edge>) -> Node {
+    while parts.len() > 1 {
+        let Some((left, right)) = cheapest(&parts, &edges) else { break };
+        let second = parts.remove(right);
+        let first = parts.remove(left);
+        let inputs = first.inputs | second.inputs;
+        let (met, later): (Vec<_>, Vec<_>) = edges.into_iter().partition(|edge| edge.inputs & !inputs == 0);
+        edges = later;
+        let rows = met.iter().map(|edge| edge.part).product::<f64>() * first.rows * second.rows;
+        let conditions: Vec<Expr> = met.into_iter().flat_map(|edge| edge.conditions).collect();
+        let (kept, streamed) =
+            if is_streamed(&first, &second, &conditions) { (second, first) } else { (first, second) };
+        let join =
+            Join { kind: JoinKind::Inner, left: streamed.node, right: kept.node, lateral: false, conditions };
+        parts.insert(left, Part { node: Node::Join(Box::new(join)), rows: rows.max(1.0), inputs });
+    }
+    let rest: Vec<Expr> = edges.into_iter().flat_map(|edge| edge.conditions).collect();
+    let joined = parts.pop().map_or_else(Node::one_row, |part| part.node);
+    joined.filtered(rest)
+}
+
+/// The pair to be joined next.
+fn cheapest(parts: &[Part], edges: &[Edge]) -> Option<(usize, usize)> {
+    let mut best: Option<(bool, f64, usize, usize)> = None;
+    for (left, first) in parts.iter().enumerate() {
+        for (right, second) in parts.iter().enumerate().skip(left.saturating_add(1)) {
+            let inputs = first.inputs | second.inputs;
+            let mut rows = first.rows * second.rows;
+            let mut apart = true;
+            for edge in edges.iter().filter(|edge| edge.inputs & !inputs == 0) {
+                apart &= edge.inputs & first.inputs == 0 || edge.inputs & second.inputs == 0;
+                rows *= edge.part;
+            }
+            let is_better = best.is_none_or(|(others_apart, fewest, ..)| match (apart, others_apart) {
+                (false, true) => true,
+                (true, false) => false,
+                _ => rows < fewest,
+            });
+            if is_better {
+                best = Some((apart, rows, left, right));
+            }
+        }
+    }
+    best.map(|(_, _, left, right)| (left, right))
+}
+
+/// Whether the first of two inputs goes past the second, which is kept.
+fn is_streamed(first: &Part, second: &Part, conditions: &[Expr]) -> bool {
+    match (looks_up(&first.node, &second.node, conditions), looks_up(&second.node, &first.node, conditions)) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => first.rows * SMALLER >= second.rows,
+    }
+}
+
+/// Whether the rows of a node, few as they are, will be looked up in a table.
+fn looks_up(node: &Node, table: &Node, conditions: &[Expr]) -> bool {
+    let conditions: Vec<&Expr> = conditions.iter().collect();
+    matches!(table, Node::Get(_))
+        && has_index(table, &conditions)
+        && rows_max(node).is_some_and(|rows| rows <= LOOKUPS_MAX)
+}
+
+/// Makes the smaller side of a join the one that is kept.
+fn turn(join: &mut Join, estimates: &Estimates<'_>) {
+    let turned = match join.kind {
+        JoinKind::Left => JoinKind::Right,
+        JoinKind::Semi => JoinKind::RightSemi,
+        JoinKind::Anti => JoinKind::RightAnti,
+        _ => return,
+    };
+    if join.lateral
+        || looks_up(&join.left, &join.right, &join.conditions)
+        || locks(&join.left)
+        || locks(&join.right)
+    {
+        return;
+    }
+    if estimates.rows(&join.left) * SMALLER >= estimates.rows(&join.right) {
+        return;
+    }
+    let (left, right) = (columns_made(&join.left), columns_made(&join.right));
+    if join.conditions.iter().any(|condition| equal_sides(condition, &left, &right).is_some()) {
+        std::mem::swap(&mut join.left, &mut join.right);
+        join.kind = turned;
+    }
+}

@@ -1,0 +1,341 @@
+//! Subqueries that are run once per row become joins.
+//!
+//! ```text
+//! WHERE EXISTS (… WHERE b = outer.a)       semi join on b = outer.a; NOT EXISTS: anti join
+//! WHERE x IN (SELECT y …)                  semi join on x = y
+//! (SELECT sum(z) … WHERE b = outer.a)      left join on b = outer.a with the sums of all b
+//! ```
+//!
+//! What a subquery asks of the outer row moves up into the join's conditions (Neumann and Kemper, "Unnesting Arbitrary
+//! Queries", for the forms that occur most). A subquery stays as it is if it is volatile, takes locks, asks in another
+//! form, or has nothing that can be hashed; and where so few rows ask that looking each up reads less.
+
+use expr::{Datum, Expr, TypeKind};
+
+use super::condition::{conjuncts, may_fail, may_move};
+use super::equality::equal_sides;
+use super::estimate::{Estimates, LOOKUPS_MAX, has_index, rows_max};
+use super::lift::{Lift, Matters};
+use crate::logical::walk::{
+    children_mut, columns_free, columns_made, columns_read, expressions, is_pure, walk,
+};
+use crate::logical::{
+    Apply, ColumnId, ColumnSet, Columns, Compute, DistinctKind, Join, Node, Output, Subquery,
+};
+use crate::plan::{AggregateCall, ApplyKind, JoinKind};
+
+/// So many subqueries of a statement are tried; each that becomes a join makes the plan a node deeper.
+const TRIES_MAX: usize = 128;
+/// A subquery that asks more than this of the outer row stays one.
+const ASKING_MAX: usize = 1000;
+/// How much of a table may be read instead of looking one row up.
+const LOOKUP_ROWS: f64 = 20.0;
+
+/// Turns what subqueries of a tree it can into joins; whether it has.
+pub(super) fn unnest(output: &mut Output, columns: &mut Columns, estimates: &Estimates<'_>) -> bool {
+    let mut has_subqueries = false;
+    walk(&output.node, &mut |node| has_subqueries |= matches!(node, Node::Apply(_)));
+    if !has_subqueries {
+        return false;
+    }
+    let mut unnesting =
+        Unnesting { columns, estimates, readers: Vec::new(), tries: TRIES_MAX, has_changed: false };
+    unnesting.count(output);
+    unnesting.node(&mut output.node);
+    unnesting.has_changed
+}
+
+struct Unnesting<'u> {
+    columns: &'u mut Columns,
+    estimates: &'u Estimates<'u>,
+    /// How often each column is read.
+    readers: Vec<usize>,
+    /// How many subqueries may still be tried.
+    tries: usize,
+    has_changed: bool,
+}
+
+impl Unnesting<'_> {
+    fn count(&mut self, output: &Output) {
+        let mut read = output.columns.clone();
+        walk(&output.node, &mut |node| {
+            read.extend(columns_read(expressions(node)));
+            match node {
+                Node::Append(append) => append.inputs.iter().for_each(|input| read.extend(&input.columns)),
+                Node::SetOperation(operation) => {
+                    read.extend(operation.left.columns.iter().chain(&operation.right.columns));
+                }
+                Node::Distinct(distinct) => match &distinct.kind {
+                    DistinctKind::All(columns) | DistinctKind::On(columns) => read.extend(columns),
+                },
+                Node::Apply(apply) => {
+                    apply.subqueries.iter().for_each(|subquery| read.extend(&subquery.rows.columns));
+                }
+                _ => {}
+            }
+        });
+        self.readers = vec![0; self.columns.len()];
+        for column in read {
+            if let Some(readers) = self.readers.get_mut(column) {
+                *readers = readers.saturating_add(1);
+            }
+        }
+    }
+
+    /// What is deeper first.
+    fn node(&mut self, node: &mut Node) {
+        for child in children_mut(node) {
+            self.node(child);
+        }
+        match node {
+            Node::Filter(_) => self.filter(node),
+            Node::Apply(_) => self.scalars(node),
+            _ => {}
+        }
+    }
+
+    /// Conditions that are subqueries' answers.
+    fn filter(&mut self, node: &mut Node) {
+        let Node::Filter(filter) = node else { return };
+        let Node::Apply(apply) = filter.input.as_mut() else { return };
+        let mut input = apply.input.take();
+        let mut kept = Vec::with_capacity(apply.subqueries.len());
+        let answers: ColumnSet = apply.subqueries.iter().map(|subquery| subquery.column).collect();
+        for subquery in std::mem::take(&mut apply.subqueries) {
+            let kind = self.asked_by(&filter.conditions, subquery.column);
+            let joined = match kind {
+                Some(kind) => self.existence(input, subquery, kind, &answers),
+                None => Err((input, subquery)),
+            };
+            input = match joined {
+                Ok((joined, answer)) => {
+                    filter.conditions.retain(|condition| !is_answer(condition, answer));
+                    self.has_changed = true;
+                    joined
+                }
+                Err((input, subquery)) => {
+                    kept.push(subquery);
+                    input
+                }
+            };
+        }
+        let conditions = std::mem::take(&mut filter.conditions);
+        if !kept.is_empty() {
+            input = Node::Apply(Apply { input: Box::new(input), subqueries: kept });
+        }
+        *node = input.filtered(conditions);
+    }
+
+    /// The join that a condition asks for by being an answer, or its opposite, which nobody else reads.
+    fn asked_by(&self, conditions: &[Expr], answer: ColumnId) -> Option<JoinKind> {
+        if self.tries == 0 || self.readers.get(answer) != Some(&1) {
+            return None;
+        }
+        conditions.iter().find(|condition| is_answer(condition, answer)).map(|condition| match condition {
+            Expr::Not(_) => JoinKind::Anti,
+            _ => JoinKind::Semi,
+        })
+    }
+
+    /// A subquery of which it only counts whether it has a fitting row, as a join.
+    #[expect(clippy::result_large_err, reason = "what cannot be joined is given back")]
+    fn existence(
+        &mut self,
+        input: Node,
+        subquery: Subquery,
+        kind: JoinKind,
+        answers: &ColumnSet,
+    ) -> Result<(Node, ColumnId), (Node, Subquery)> {
+        let test = match &subquery.kind {
+            ApplyKind::Exists => None,
+            // NULL is not true, but NOT NULL is not true either.
+            ApplyKind::Any { test } if kind == JoinKind::Semi => Some(test.clone()),
+            ApplyKind::Any { .. } | ApplyKind::Scalar(_) | ApplyKind::Array(_) => {
+                return Err((input, subquery));
+            }
+        };
+        self.tries = self.tries.saturating_sub(1);
+        let free = columns_free(&subquery.rows.node);
+        let asked = free.iter().chain(columns_read(&test));
+        let asks_answers = asked.into_iter().any(|column| answers.contains(column));
+        let is_still = is_pure(&subquery.rows.node) && test.iter().all(may_move);
+        if asks_answers || !is_still {
+            return Err((input, subquery));
+        }
+        let made = columns_made(&input);
+        let outer: ColumnSet = free.iter().filter(|column| made.contains(*column)).collect();
+        let matters = if test.is_none() { Matters::Existence } else { Matters::Values };
+        let lift = Lift { outer: &outer, matters };
+        let inner = columns_made(&subquery.rows.node);
+        let mut asking = Vec::new();
+        lift.asking(&subquery.rows.node, &mut asking);
+        let mut conditions: Vec<Expr> = test.into_iter().flat_map(conjuncts).collect();
+        let hashed = |condition: &Expr| equal_sides(condition, &made, &inner).is_some();
+        // A value is not computed of rows that the subquery would not have looked at, if that may end the statement.
+        let mut may_err = false;
+        if !asking.is_empty() {
+            walk(&subquery.rows.node, &mut |node| {
+                if let Node::Compute(compute) = node {
+                    may_err |= compute.computed.iter().any(|(_, expression)| may_fail(expression));
+                }
+            });
+        }
+        if may_err
+            || asking.len() > ASKING_MAX
+            || !lift.can(&subquery.rows.node)
+            || !conditions.iter().chain(asking.iter().copied()).any(hashed)
+            || self.is_looked_up(&input, &subquery.rows.node, &asking)
+        {
+            return Err((input, subquery));
+        }
+        let Subquery { rows, column, .. } = subquery;
+        let right = lift.lift(rows.node, &mut conditions);
+        let join = Join { kind, left: input, right, lateral: false, conditions };
+        Ok((Node::Join(Box::new(join)), column))
+    }
+
+    /// Whether running the subquery for each row reads less than joining all of its rows: through an index, or because
+    /// there is but one row.
+    fn is_looked_up(&self, input: &Node, rows: &Node, asking: &[&Expr]) -> bool {
+        if asking.is_empty() {
+            return false;
+        }
+        if rows_max(input).is_some_and(|rows| rows <= 1) {
+            return true;
+        }
+        has_index(rows, asking)
+            && (rows_max(input).is_some_and(|rows| rows <= LOOKUPS_MAX)
+                || self.estimates.rows(input) * LOOKUP_ROWS < self.estimates.read(rows))
+    }
+
+    /// Subqueries that answer an aggregate over the rows that belong to the outer one.
+    fn scalars(&mut self, node: &mut Node) {
+        let Node::Apply(apply) = node else { return };
+        let mut input = apply.input.take();
+        let mut kept = Vec::with_capacity(apply.subqueries.len());
+        let answers: ColumnSet = apply.subqueries.iter().map(|subquery| subquery.column).collect();
+        for subquery in std::mem::take(&mut apply.subqueries) {
+            input = match self.aggregate(input, subquery, &answers) {
+                Ok(joined) => {
+                    self.has_changed = true;
+                    joined
+                }
+                Err((input, subquery)) => {
+                    kept.push(subquery);
+                    input
+                }
+            };
+        }
+        *node = if kept.is_empty() {
+            input
+        } else {
+            Node::Apply(Apply { input: Box::new(input), subqueries: kept })
+        };
+    }
+
+    #[expect(clippy::result_large_err, reason = "what cannot be joined is given back")]
+    fn aggregate(
+        &mut self,
+        input: Node,
+        subquery: Subquery,
+        answers: &ColumnSet,
+    ) -> Result<Node, (Node, Subquery)> {
+        if self.tries == 0 || !matches!(subquery.kind, ApplyKind::Scalar(_)) {
+            return Err((input, subquery));
+        }
+        self.tries = self.tries.saturating_sub(1);
+        let free = columns_free(&subquery.rows.node);
+        let made = columns_made(&input);
+        let outer: ColumnSet = free.iter().filter(|column| made.contains(*column)).collect();
+        let asks_answers = free.iter().any(|column| answers.contains(column));
+        if asks_answers || outer.iter().next().is_none() || !is_pure(&subquery.rows.node) {
+            return Err((input, subquery));
+        }
+        // What is computed of the aggregates is computed above the join, of NULLs where there are no rows.
+        let mut below = &subquery.rows.node;
+        while let Node::Compute(compute) = below {
+            below = &compute.input;
+        }
+        let Node::Aggregate(aggregate) = below else { return Err((input, subquery)) };
+        let asks_outside = columns_read(expressions(below)).into_iter().any(|column| outer.contains(column));
+        if !aggregate.keys.is_empty() || asks_outside {
+            return Err((input, subquery));
+        }
+        // What is computed of rows that belong to no outer row must not end the statement.
+        let mut may_err = false;
+        walk(below, &mut |node| may_err |= expressions(node).into_iter().any(may_fail));
+        may_err |= aggregate.calls.iter().any(|(_, call)| may_overflow(call));
+        if may_err {
+            return Err((input, subquery));
+        }
+        let lift = Lift { outer: &outer, matters: Matters::Rows };
+        let inner = columns_made(&aggregate.input);
+        let mut asking = Vec::new();
+        lift.asking(&aggregate.input, &mut asking);
+        let sides: Option<Vec<(Expr, Expr)>> =
+            asking.iter().map(|condition| equal_sides(condition, &made, &inner)).collect();
+        let sides = sides.filter(|sides| {
+            (1..=ASKING_MAX).contains(&sides.len()) && sides.iter().all(|(_, right)| groups(right))
+        });
+        let Some(sides) = sides else { return Err((input, subquery)) };
+        if !lift.can(&aggregate.input) || self.is_looked_up(&input, &aggregate.input, &asking) {
+            return Err((input, subquery));
+        }
+        let Subquery { rows: Output { node, columns }, column, .. } = subquery;
+        let mut computed = Vec::new();
+        let mut below = node;
+        while let Node::Compute(Compute { input, computed: own }) = below {
+            computed.push(own);
+            below = *input;
+        }
+        let Node::Aggregate(mut aggregate) = below else { return Ok(input) };
+        aggregate.input = lift.lift(aggregate.input, &mut Vec::new());
+        let mut conditions = Vec::with_capacity(sides.len());
+        for (left, right) in sides {
+            let ty = right.ty();
+            let key = self.columns.add(ty);
+            aggregate.keys.push((key, right));
+            let Some(equals) = expr::operators::equality(ty.kind) else { continue };
+            conditions.push(Expr::call(equals, vec![left, self.columns.read(key)], TypeKind::Bool));
+        }
+        // No rows are counted as none, everything else is NULL of them.
+        let mut counts = Vec::new();
+        for (count, call) in &mut aggregate.calls {
+            if call.function.function().name == "count" {
+                let counted = self.columns.add(call.ty);
+                let args = vec![self.columns.read(counted), Expr::literal(Datum::Int8(0), TypeKind::Int8)];
+                counts.push((*count, Expr::Coalesce { args, ty: call.ty }));
+                *count = counted;
+            }
+        }
+        let right = Node::Aggregate(aggregate);
+        let join = Join { kind: JoinKind::Left, left: input, right, lateral: false, conditions };
+        let mut node = Node::Join(Box::new(join));
+        let answer = columns.first().map(|first| (column, self.columns.read(*first)));
+        let above =
+            std::iter::once(counts).chain(computed.into_iter().rev()).chain([answer.into_iter().collect()]);
+        for computed in above.filter(|computed| !computed.is_empty()) {
+            node = Node::Compute(Compute { input: Box::new(node), computed });
+        }
+        Ok(node)
+    }
+}
+
+/// Whether a condition is an answer, or its opposite.
+fn is_answer(condition: &Expr, answer: ColumnId) -> bool {
+    match condition {
+        Expr::Not(operand) => matches!(operand.as_ref(), Expr::Column { index, .. } if *index == answer),
+        condition => matches!(condition, Expr::Column { index, .. } if *index == answer),
+    }
+}
+
+/// Whether an aggregate may end in an error of its own: sums of floating-point numbers are those that get there.
+fn may_overflow(call: &AggregateCall) -> bool {
+    call.arguments.iter().any(|argument| matches!(argument.ty().kind, TypeKind::Float4 | TypeKind::Float8))
+        && matches!(call.function.function().name, "sum" | "avg")
+}
+
+/// Whether rows with equal values of a key fall into one group, and those of one group are equal.
+fn groups(key: &Expr) -> bool {
+    expr::operators::equality(key.ty().kind).is_some()
+}
