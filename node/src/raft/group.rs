@@ -18,6 +18,7 @@ use openraft::{ChangeMembers, Instant as _, Raft, RaftMetrics, ReadPolicy, Serve
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::acks::{Acks, Moment};
 use super::apply::{LogPoint, Membership, Replica, Store};
 use super::fitness::Fitness;
 use super::group_log::GroupLog;
@@ -51,6 +52,7 @@ pub struct Group {
     pub(super) log: Arc<GroupLog>,
     pub(super) neighbours: Arc<Neighbours>,
     pub(super) progress: Arc<Progress>,
+    pub(super) acks: Arc<Acks>,
     /// Whether the state machine still writes to the engine.
     pub(super) tenure: Arc<Tenure>,
     pub(super) lease: Lease,
@@ -150,10 +152,12 @@ impl Group {
     /// Proves by a round to a quorum that this replica leads still, and waits until all that was committed before the
     /// call is applied here. The term in which it was proven to lead.
     pub async fn read_index(&self) -> Result<u64, ProposeError> {
+        let asked = self.acks.now();
         match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(read) => {
                 // A leader reads at the blank of its term or later.
                 let at = point(read.read_log_id().log_id());
+                self.proven_since(asked, at.term).await?;
                 self.wait_applied(at.index).await.map(|()| at.term)
             }
             Err(ApiError::APIError(LinearizableReadError::ForwardToLeader(to))) => Err(self.not_leader(&to)),
@@ -162,6 +166,38 @@ impl Group {
             }
             Err(ApiError::Fatal(error)) => Err(fatal(error)),
         }
+    }
+
+    /// Waits until a quorum has acknowledged this replica as the leader of `term` by what left after `asked`. For openraft what
+    /// was made after it is enough, though a quorum may have answered to what left before: see [`Acks`].
+    async fn proven_since(&self, asked: Moment, term: u64) -> Result<(), ProposeError> {
+        let mut role = self.role.clone();
+        let proven = async {
+            loop {
+                let noted = self.acks.noted();
+                let now = role.borrow_and_update().clone();
+                if now.term > term {
+                    return Err(ProposeError::NotLeader { leader: now.leader });
+                }
+                if self.is_proven(asked, term) {
+                    return Ok(());
+                }
+                tokio::select! {
+                    biased;
+                    () = noted => {}
+                    changed = role.changed() => changed.map_err(|_| stopped())?,
+                }
+            }
+        };
+        let in_time = env::clock::timeout(self.timing.election_max, proven).await;
+        in_time.unwrap_or(Err(ProposeError::NotLeader { leader: None }))
+    }
+
+    fn is_proven(&self, asked: Moment, term: u64) -> bool {
+        let metrics = self.metrics();
+        let now = metrics.borrow_watched();
+        let configs = now.membership_config.membership().get_joint_config();
+        self.acks.is_proven(term, self.replica_id, configs, asked)
     }
 
     /// Waits until an entry of `term` is applied here, its blank at first: all earlier terms' entries are then too.

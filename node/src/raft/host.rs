@@ -18,6 +18,7 @@ use proto::Network;
 use proto::v1::raft_record::Record;
 use tokio::runtime::Handle;
 
+use super::acks::Acks;
 use super::apply::{Apply, Replica, Store};
 use super::fitness::Fitness;
 use super::group::Group;
@@ -349,13 +350,14 @@ impl RaftHost {
         reconcile(&log, &machine)?;
         let logged = log.bounds().1.map_or(0, |last| last.index());
         let (progress, tenure) = (machine.progress(), machine.tenure());
-        let sending = Arc::new(Sending::default());
+        let (sending, acks) = (Arc::new(Sending::default()), Arc::new(Acks::default()));
         let peers = Peers {
             cluster_id: self.cluster_id.clone(),
             range_id,
             replica_id,
             network: Arc::clone(&self.network),
             addresses: Arc::clone(&self.addresses),
+            acks: Arc::clone(&acks),
             sending: Arc::clone(&sending),
         };
         let config = Arc::new(config(range_id, &self.timing, fence.is_none())?);
@@ -365,13 +367,14 @@ impl RaftHost {
         let group = Arc::new(Group {
             range_id,
             replica_id,
-            lease: Lease::new(replica_id, self.timing.lease(), &raft.metrics())?,
+            lease: Lease::new(replica_id, self.timing.lease(), Arc::clone(&acks), &raft.metrics())?,
             role: follow_role(&raft, replica_id),
             applied: progress.subscribe(),
             raft,
             log,
             neighbours: Arc::clone(&self.neighbours),
             progress,
+            acks,
             tenure,
             timing: self.timing,
             fenced_until: fence,

@@ -1,7 +1,7 @@
 //! The leader's lease: may this replica answer reads now, without asking the others?
 //!
 //! A follower that has heard from a leader votes for nobody else for `election_max`; so a leader that a quorum
-//! acknowledged less than that ago is the only one. We use 0.8 of it, because clocks drift. What openraft publishes
+//! acknowledged less than that ago, by what was [sent](super::acks) since, is the only one. We use 0.8 of it, because clocks drift. What openraft publishes
 //! (state, term, membership, last acknowledgement by a quorum) is boiled down to two numbers where it is sent, so that who
 //! asks takes no lock that replication's threads want, and they wait for nobody who asks:
 //!
@@ -25,8 +25,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use env::canary::{self, Canary};
-use openraft::{Instant, RaftMetrics, ServerState, TokioInstant};
+use env::clock::Instant;
+use openraft::{Instant as _, RaftMetrics, ServerState, TokioInstant};
 
+use super::acks::Acks;
 use super::runtime::EnvReceiver;
 use super::types::Types;
 
@@ -44,7 +46,14 @@ pub(super) struct Lease {
     revoked_term: AtomicU64,
     /// Acknowledgements count from here on, in nanoseconds after `base`.
     floor_ns: AtomicU64,
-    base: TokioInstant,
+    base: Base,
+}
+
+/// When the counting of nanoseconds begins: one moment, by the two clocks' types.
+#[derive(Debug, Clone, Copy)]
+struct Base {
+    own: Instant,
+    openraft: TokioInstant,
 }
 
 /// What replication says.
@@ -80,12 +89,13 @@ impl Lease {
     pub(super) fn new(
         replica_id: u64,
         duration: Duration,
+        acks: Arc<Acks>,
         metrics: &EnvReceiver<RaftMetrics<Types>>,
     ) -> Result<Self, String> {
         let lease = Self::unpublished(duration);
         let (published, base) = (Arc::clone(&lease.published), lease.base);
         let publish = move |metrics: &RaftMetrics<Types>| {
-            let acked_ns = acked_ns(replica_id, base, metrics);
+            let acked_ns = acked_ns(replica_id, base, &acks, metrics);
             if acked_ns != NEVER || !canary::sings(Canary::LeaseForEver) {
                 published.publish(metrics.current_term, acked_ns);
             }
@@ -103,7 +113,7 @@ impl Lease {
             published: Arc::default(),
             revoked_term: AtomicU64::new(0),
             floor_ns: AtomicU64::new(0),
-            base: TokioInstant::now(),
+            base: Base { own: env::clock::now(), openraft: TokioInstant::now() },
         }
     }
 
@@ -134,7 +144,7 @@ impl Lease {
     }
 
     fn now_ns(&self) -> u64 {
-        nanoseconds(TokioInstant::now() - self.base)
+        nanoseconds(env::clock::now().saturating_duration_since(self.base.own))
     }
 }
 
@@ -143,7 +153,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 /// When a quorum last acknowledged `replica_id` as the leader of the current term, in nanoseconds after `base`.
-fn acked_ns(replica_id: u64, base: TokioInstant, metrics: &RaftMetrics<Types>) -> u64 {
+fn acked_ns(replica_id: u64, base: Base, acks: &Acks, metrics: &RaftMetrics<Types>) -> u64 {
     let configs = metrics.membership_config.membership().get_joint_config();
     // Whether it votes once a change that is under way has come to its end.
     let stays = configs.last().is_some_and(|voters| voters.contains(&replica_id));
@@ -155,8 +165,11 @@ fn acked_ns(replica_id: u64, base: TokioInstant, metrics: &RaftMetrics<Types>) -
         _ => {}
     }
     let Some(acked) = metrics.last_quorum_acked else { return NEVER };
-    let acked = acked.into_inner();
-    if acked > base { nanoseconds(acked - base) } else { NEVER }
+    let made = acked.into_inner();
+    let made_ns = if made > base.openraft { nanoseconds(made - base.openraft) } else { NEVER };
+    let sent = acks.quorum_at(metrics.current_term, replica_id, configs);
+    let sent_ns = sent.map(|sent| nanoseconds(sent.saturating_duration_since(base.own)));
+    sent_ns.map_or(NEVER, |sent_ns| sent_ns.min(made_ns))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 //! After a crash the engine is a consistent prefix of what was applied; each group replays its log from the applied
 //! id found there. So the log is purged only behind what the engine has flushed.
 
+mod acks;
 mod apply;
 mod fitness;
 mod group;

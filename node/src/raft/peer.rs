@@ -19,6 +19,7 @@ use openraft::raft::{
 };
 use proto::{Code, Network, NodeService, ResponseStream, Status, v1};
 
+use super::acks::Acks;
 use super::apply::Store;
 use super::requests::{Answers, InFlight, requests};
 use super::send_snapshot::{INSTALL_MAX, send_snapshot};
@@ -39,6 +40,8 @@ pub(super) struct Peers {
     pub(super) replica_id: u64,
     pub(super) network: Arc<dyn Network>,
     pub(super) addresses: Arc<Addresses>,
+    /// What the others have acknowledged.
+    pub(super) acks: Arc<Acks>,
     /// The snapshots being sent.
     pub(super) sending: Arc<Sending>,
 }
@@ -72,6 +75,7 @@ impl Peers {
             is_urgent,
             network: Arc::clone(&self.network),
             addresses: Arc::clone(&self.addresses),
+            acks: Arc::clone(&self.acks),
             sending: Arc::clone(&self.sending),
         }
     }
@@ -86,6 +90,7 @@ pub(super) struct Peer {
     is_urgent: bool,
     network: Arc<dyn Network>,
     addresses: Arc<Addresses>,
+    acks: Arc<Acks>,
     sending: Arc<Sending>,
 }
 
@@ -261,7 +266,7 @@ impl NetStreamAppend<Types> for Peer {
             let Some(first) = input.next().await else { return Ok(futures::stream::empty().boxed()) };
             let input = futures::stream::once(std::future::ready(first)).chain(input);
             let (service, header) = self.reach()?;
-            let (requests, answers) = requests(input, header);
+            let (requests, answers) = requests(input, header, Arc::clone(&self.acks));
             let opened = service.raft_append(Box::pin(requests));
             let responses = match in_time(opened, &answers, patience).await {
                 Some(opened) => opened.map_err(refused)?,
@@ -308,7 +313,12 @@ impl Peer {
         response: v1::RaftAppendResponse,
     ) -> Result<StreamAppendResult<Types>, RPCError<Types>> {
         use v1::raft_append_response::Result as Answer;
-        Ok(match response.result.ok_or_else(|| malformed("an answer without a result"))? {
+        let answer = response.result.ok_or_else(|| malformed("an answer without a result"))?;
+        if !matches!(answer, Answer::HigherVote(_)) {
+            // Before openraft knows of it: what it publishes then finds it.
+            self.acks.note(self.target, request.sent);
+        }
+        Ok(match answer {
             Answer::Matched(id) => Ok(Some(log_id_from_wire(&id))),
             Answer::MatchedNone(_) => Ok(None),
             Answer::HigherVote(vote) => Err(StreamAppendError::HigherVote(self.vote_answered(&vote, 0))),

@@ -14,6 +14,7 @@
 //! - No more than `IN_FLIGHT_MAX` requests wait for an answer, and none is sent while those that wait have
 //!   `BYTES_IN_FLIGHT_MAX` or more: what is proposed next stands behind no more than about that.
 //! - Answers come in the order of the requests.
+//! - A request is [sent](Acks::sent) when it leaves this stream, and was held by nobody here afterwards.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -29,6 +30,7 @@ use parking_lot::Mutex;
 use proto::v1;
 use tokio::sync::Notify;
 
+use super::acks::{Acks, Sent};
 use super::types::{Entry, LogId, Types};
 use super::wire::{entry_to_wire, log_id_to_wire, vote_to_wire};
 
@@ -52,7 +54,7 @@ const ENTRY_BYTES: usize = 64;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InFlight {
     pub(super) prev: Option<LogId>,
-    sent: Instant,
+    pub(super) sent: Sent,
     bytes: usize,
     /// Its own bytes, and those that were on their way before it.
     bytes_ahead: usize,
@@ -71,6 +73,7 @@ struct State<S> {
     held: Option<Held>,
     in_flight: VecDeque<InFlight>,
     bytes_in_flight: usize,
+    acks: Arc<Acks>,
     /// When the newest answer came.
     answered: Option<Instant>,
     waker: Option<Waker>,
@@ -91,13 +94,14 @@ pub(super) struct Requests<S> {
 pub(super) struct Answers<S>(Arc<Shared<S>>);
 
 /// The two ends of one stream.
-pub(super) fn requests<S>(input: S, target: v1::RaftTarget) -> (Requests<S>, Answers<S>) {
+pub(super) fn requests<S>(input: S, target: v1::RaftTarget, acks: Arc<Acks>) -> (Requests<S>, Answers<S>) {
     let state = State {
         input: Some(input),
         sent_up_to: None,
         held: None,
         in_flight: VecDeque::new(),
         bytes_in_flight: 0,
+        acks,
         answered: None,
         waker: None,
     };
@@ -167,7 +171,7 @@ impl<S> State<S> {
         self.bytes_in_flight += bytes;
         let in_flight = InFlight {
             prev: request.prev_log_id,
-            sent: env::clock::now(),
+            sent: self.acks.sent(request.vote.leader_id.term),
             bytes,
             bytes_ahead: self.bytes_in_flight,
         };
@@ -182,7 +186,7 @@ impl<S> Answers<S> {
     pub(super) fn due(&self, patience: Duration) -> Option<Instant> {
         let state = self.0.state.lock();
         let oldest = state.in_flight.front()?;
-        let since = state.answered.map_or(oldest.sent, |answered| answered.max(oldest.sent));
+        let since = state.answered.map_or(oldest.sent.at, |answered| answered.max(oldest.sent.at));
         let transfer = oldest.bytes_ahead as u64 * 1_000_000 / BYTES_PER_SECOND_MIN;
         Some(since + patience + Duration::from_micros(transfer))
     }
@@ -279,7 +283,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_only_says_what_is_committed_waits_a_moment_for_what_says_more() {
         let (input, requested) = mpsc::unbounded();
-        let (mut sent, answers) = requests(requested, v1::RaftTarget::default());
+        let (mut sent, answers) = requests(requested, v1::RaftTarget::default(), Arc::default());
         let give = |request| input.unbounded_send(request).unwrap();
         // The first of a stream asks where the receiver stands.
         give(request(7, 7, 5));

@@ -2,9 +2,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::clock::{self, Instant};
-use env::watch;
+use env::{random, watch};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use tokio::runtime::Handle;
@@ -19,6 +20,12 @@ use crate::v1::{RaftAppendRequest, RaftAppendResponse, RaftSnapshotChunk, RaftSn
 
 /// How many messages are under way in one direction before the sender waits.
 const WINDOW: usize = 256;
+
+/// Who reads a message so much later than it arrived was stopped meanwhile.
+const STOPPED: Duration = Duration::from_millis(100);
+
+/// The longest that a message waits for its turn where much has arrived meanwhile.
+const TURN_US_MAX: u64 = 3_000;
 
 /// A connection that carries a stream; both ends learn when it broke.
 #[derive(Clone)]
@@ -93,6 +100,7 @@ fn arrivals<T: Carried>(
         };
         if let Some((at, item)) = arrived {
             clock::sleep_until(at).await;
+            take_turn(at).await;
             if !remote.wire.is_cut(&remote.from, &remote.to) {
                 let item = item?;
                 let item =
@@ -106,6 +114,13 @@ fn arrivals<T: Carried>(
         Some((Err(broken(&remote.from, &remote.to)), None))
     })
     .boxed()
+}
+
+/// Whoever was stopped finds messages on all its connections, and reads them in any order, with other work in between.
+async fn take_turn(arrived: Instant) {
+    if clock::now() > arrived + STOPPED && random::below(2) == 0 {
+        clock::sleep(Duration::from_micros(random::below(TURN_US_MAX))).await;
+    }
 }
 
 /// Starts the caller's half of a stream; gives the callee's end of it.

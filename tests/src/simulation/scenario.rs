@@ -174,6 +174,7 @@ impl Scenario {
             include_str!("../../simulation/contention.toml"),
             include_str!("../../simulation/stops.toml"),
             include_str!("../../simulation/oracle.toml"),
+            include_str!("../../simulation/freezes.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }

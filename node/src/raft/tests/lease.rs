@@ -64,6 +64,65 @@ fn a_leader_that_is_cut_off_loses_its_lease_before_another_leads() {
     });
 }
 
+/// What a leader still says after it was stopped, while another one was elected and has committed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Stale {
+    /// It held its lease.
+    lease: bool,
+    /// It was proven to lead.
+    index: bool,
+}
+
+/// Stops the leader while the others' answers are on their way to it, and lets it go on once another one has committed
+/// something. Then the clock moves with everything that it does.
+async fn wake_a_leader_with_answers_on_their_way(seed: u64) -> Stale {
+    let cluster = TestCluster::replicated(3).await;
+    cluster.put("a", "old").await;
+    let (old, scope) = {
+        let store = cluster.leader().await;
+        (store.group(), store.scope.clone())
+    };
+    let (id, term) = (old.replica_id(), old.role().term);
+    // An answer is waited for the longer the more there is to send.
+    for n in 0..6 {
+        let (old, command) = (old.clone(), Bytes::from(format!("{n}={}", "x".repeat(300_000))));
+        env::task::spawn(async move { old.propose(command).await });
+        env::clock::sleep(Duration::from_millis(1)).await;
+    }
+    env::clock::sleep(Duration::from_millis(seed % 4)).await;
+    scope.freeze();
+    let others: Vec<_> =
+        cluster.stores.values().filter(|store| store.id != id).map(TestStore::group).collect();
+    let mut turn = 0;
+    while others[turn % 2].propose(Bytes::from_static(b"a=new")).await.is_err() {
+        env::clock::sleep(Duration::from_millis(1)).await;
+        turn += 1;
+    }
+    let mut stale = Stale::default();
+    let read = env::task::spawn({
+        let old = old.clone();
+        async move { old.read_index().await }
+    });
+    scope.thaw();
+    for _ in 0..5_000 {
+        env::task::yield_now().await;
+        tokio::time::advance(Duration::from_micros(10)).await;
+        stale.lease |= old.lease_valid(term);
+    }
+    stale.index = matches!(read.await.unwrap(), Ok(proven) if proven == term);
+    cluster.put("b", "1").await;
+    assert_eq!(cluster.settle().await["a"], "new");
+    stale
+}
+
+#[test]
+fn a_leader_that_was_stopped_is_not_led_astray_by_answers_to_what_it_sent_before() {
+    let wake = |seed| simulate(seed, || wake_a_leader_with_answers_on_their_way(seed));
+    let woken: Vec<Stale> = (0..24).map(wake).collect();
+    let (lease, index) = (woken.iter().any(|stale| stale.lease), woken.iter().any(|stale| stale.index));
+    assert_eq!((lease, index), (false, false), "by its lease, by a quorum: {woken:?}");
+}
+
 #[test]
 fn a_follower_holds_no_lease() {
     simulate(4, || async {
