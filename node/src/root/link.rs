@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use env::clock::Instant;
 use parking_lot::{Mutex, RwLock};
 use proto::oracle::Oracle;
 use proto::v1::{TimestampRequest, TimestampResponse, WaitRequest, WaitResponse};
@@ -21,6 +22,10 @@ use crate::timestamp;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(2);
+
+/// Who has said nothing for so long may be frozen: somebody who waits for less than a call may take is better served by asking
+/// another one. A timestamp that comes later is no loss.
+const SILENCE: Duration = Duration::from_millis(150);
 
 /// How long all calls for one request may take together.
 const ASKING: Duration = Duration::from_secs(5);
@@ -136,12 +141,11 @@ impl RootLink {
             None => {
                 let request =
                     TimestampRequest { cluster_id: self.cluster_id.read().clone(), count, forward: false };
-                self.ask(|leader| {
+                let ask = |leader: Arc<dyn NodeService>| {
                     let request = request.clone();
                     async move { leader.timestamp(request).await }
-                })
-                .await?
-                .first
+                };
+                self.ask_for(SILENCE, ask).await?.first
             }
         };
         self.observe(first + u64::from(count) - 1);
@@ -153,6 +157,19 @@ impl RootLink {
     where
         F: Future<Output = Result<T, Status>>,
     {
+        self.ask_for(CALL, call).await
+    }
+
+    /// As [`RootLink::ask`], where a call is given up after `patience`; one to the same node again after twice as long.
+    async fn ask_for<T, F>(
+        &self,
+        patience: Duration,
+        call: impl Fn(Arc<dyn NodeService>) -> F,
+    ) -> Result<T, Status>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let mut silent: Vec<String> = Vec::new();
         let mut last = Status::unavailable("the root range's leader is not known");
         let until = env::clock::now() + ASKING;
         for asked in 0..TRIES {
@@ -161,23 +178,31 @@ impl RootLink {
                 env::clock::sleep(BREATH).await;
             }
             let left = until.saturating_duration_since(env::clock::now());
-            let Some(address) = self.guess().filter(|_| !left.is_zero()) else { break };
+            let Some(address) = self.guess(&silent).filter(|_| !left.is_zero()) else { break };
             let node = self.network.connect(&address);
-            let asked = env::clock::timeout(CALL.min(left), call(node));
+            let again = silent.iter().filter(|other| **other == address).count() as u32;
+            let patience = patience.saturating_mul(1 << again).min(CALL).min(left);
+            let mut asking =
+                Asking { link: self, address: &address, began: env::clock::now(), answered: false };
+            let asked = env::clock::timeout(patience, call(node));
             let answer = tokio::select! {
                 biased;
                 answer = asked => answer,
                 // The one that was asked may be frozen, and another one lead.
                 () = self.changed.notified() => continue,
             };
+            asking.answered = answer.is_ok();
             let status = match answer {
                 Ok(Ok(answer)) => {
-                    self.guesses.lock().leader = Some(address);
+                    self.guesses.lock().leader = Some(address.clone());
                     return Ok(answer);
                 }
                 Ok(Err(status)) if is_answer(status.code()) => return Err(status),
                 Ok(Err(status)) => status,
-                Err(_) => Status::unavailable(format!("no answer from {address}")),
+                Err(_) => {
+                    silent.push(address.clone());
+                    Status::unavailable(format!("no answer from {address}"))
+                }
             };
             // Whatever went wrong: who is asked next is somebody else, the one that this one names if it does.
             self.forget(&address);
@@ -191,13 +216,17 @@ impl RootLink {
         Err(last)
     }
 
-    fn guess(&self) -> Option<String> {
+    /// Whom to ask: who is taken for the leader, else one after the other, first those that are not `silent`.
+    fn guess(&self, silent: &[String]) -> Option<String> {
         if let Some(leader) = &self.guesses.lock().leader {
             return Some(leader.clone());
         }
         let candidates = self.candidates();
         let mut guesses = self.guesses.lock();
-        let place = guesses.next.checked_rem(candidates.len())?;
+        let next = guesses.next.checked_rem(candidates.len())?;
+        let places = (0..candidates.len()).map(|turn| (next + turn) % candidates.len());
+        let speaks = |place: &usize| candidates.get(*place).is_some_and(|address| !silent.contains(address));
+        let place = places.into_iter().find(speaks).unwrap_or(next);
         guesses.next = place + 1;
         candidates.get(place).cloned()
     }
@@ -206,6 +235,22 @@ impl RootLink {
         let mut guesses = self.guesses.lock();
         if guesses.leader.as_deref() == Some(address) {
             guesses.leader = None;
+        }
+    }
+}
+
+/// A call under way. One that is dropped after [`SILENCE`] was to somebody who had better not be asked next.
+struct Asking<'a> {
+    link: &'a RootLink,
+    address: &'a str,
+    began: Instant,
+    answered: bool,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.answered && env::clock::now().duration_since(self.began) >= SILENCE {
+            self.link.forget(self.address);
         }
     }
 }
@@ -288,6 +333,86 @@ mod tests {
     use proto::inprocess::InProcess;
 
     use super::*;
+
+    /// What stands at an address.
+    enum Node {
+        Frozen,
+        /// Knows who leads.
+        Follows(&'static str),
+        Leads,
+        /// Leads, and takes its time.
+        Slow(Duration),
+    }
+
+    #[async_trait]
+    impl NodeService for Node {
+        async fn timestamp(&self, _: TimestampRequest) -> Result<TimestampResponse, Status> {
+            match self {
+                Node::Frozen => std::future::pending().await,
+                Node::Follows(leader) => Err(Status::failed_precondition(*leader)),
+                Node::Leads => Ok(TimestampResponse { first: 7, catalog_version: 0 }),
+                Node::Slow(time) => {
+                    env::clock::sleep(*time).await;
+                    Ok(TimestampResponse { first: 7, catalog_version: 0 })
+                }
+            }
+        }
+    }
+
+    /// The way of a node that has taken the first of `nodes` for the leader.
+    fn link<const N: usize>(nodes: [(&str, Node); N]) -> RootLink {
+        let network = InProcess::new();
+        let seeds: Vec<String> = nodes.iter().map(|(address, _)| (*address).to_owned()).collect();
+        for (address, node) in nodes {
+            network.register(address, Arc::new(node));
+        }
+        let addresses = Arc::new(Addresses::new("here:1".to_owned()));
+        let link = RootLink::new(Arc::new(network), addresses, &seeds);
+        link.suggest(&seeds[0]);
+        link
+    }
+
+    /// How long whoever waits for the oracle on behalf of a client does.
+    const PATIENCE: Duration = Duration::from_millis(500);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frozen_leader_does_not_use_up_the_patience_of_who_waits_for_a_timestamp() {
+        for stale in [false, true] {
+            // Whoever knows nothing better yet names the frozen one again.
+            let third = if stale { Node::Follows("a:1") } else { Node::Follows("c:1") };
+            let link = link([("a:1", Node::Frozen), ("b:1", third), ("c:1", Node::Leads)]);
+            let began = env::clock::now();
+            let mut asked = 0;
+            while env::clock::timeout(PATIENCE, link.fresh()).await.is_err() {
+                asked += 1;
+                assert!(stale && asked < 3, "stale: {stale}");
+            }
+            assert_eq!(link.leader_address(), "c:1", "after {:?}", began.elapsed());
+            let began = env::clock::now();
+            assert_eq!(link.fresh().await.unwrap(), 7);
+            assert!(began.elapsed() < Duration::from_millis(10));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_that_takes_its_time_is_waited_for() {
+        let slow = Node::Slow(Duration::from_millis(400));
+        let link = link([("a:1", slow), ("b:1", Node::Follows("a:1"))]);
+        let answered = env::clock::timeout(Duration::from_secs(2), link.timestamp(1)).await;
+        assert_eq!(answered.unwrap().unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_was_given_up_on_is_not_asked_next() {
+        let link = link([("a:1", Node::Frozen), ("b:1", Node::Leads)]);
+        let call =
+            |node: Arc<dyn NodeService>| async move { node.timestamp(TimestampRequest::default()).await };
+        // A caller that just goes away says nothing about whom it asked.
+        env::clock::timeout(SILENCE / 2, link.ask(call)).await.unwrap_err();
+        assert_eq!(link.leader_address(), "a:1");
+        env::clock::timeout(PATIENCE, link.ask(call)).await.unwrap_err();
+        assert_eq!(link.leader_address(), "");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn nodes_that_are_of_no_use_are_not_asked_at_full_speed() {
