@@ -114,11 +114,7 @@ async fn read(open: Ends, mut client: CallsClient<Channel>) {
 async fn hand_out(open: &Open, mut answers: Streaming<StreamResponse>) -> Status {
     loop {
         match answers.message().await {
-            Ok(Some(message)) => {
-                if let Err(status) = open.arrived(message) {
-                    return broken(&status);
-                }
-            }
+            Ok(Some(message)) => open.arrived(message),
             Ok(None) => return Status::unavailable("the node has ended the stream"),
             Err(status) => return broken(&status),
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -13,8 +13,12 @@ use tonic::{Code, Status};
 
 use super::{BYTES_UNDER_WAY_MAX, CALLS_MAX, Together, cancel};
 use crate::grpc::MESSAGE_BYTES_MAX;
+use crate::v1::stream_request::Call as Request;
 use crate::v1::stream_response::Answer;
 use crate::v1::{StreamPart, StreamRequest, StreamResponse};
+
+/// So many places of the queue may have nothing to say.
+const IDLE_MAX: usize = 64;
 
 /// Why calls come to nothing.
 #[derive(Clone)]
@@ -37,7 +41,13 @@ impl End {
 
 /// A stream that is open, or was.
 ///
-/// Invariants: a call in `waiting` was queued before; once `ended`, nothing is queued and nobody waits.
+/// # Invariants
+///
+/// - A call's request is kept with it until it is written: what is cancelled before is never written, and its bytes are
+///   counted as long as they are kept.
+/// - The queue names each call in `calls` whose request is kept once. It is no longer than twice what has to be said, and
+///   [`IDLE_MAX`].
+/// - Once `ended`, nothing is queued and nobody waits.
 #[derive(Default)]
 pub(super) struct Open {
     state: Mutex<Waiting>,
@@ -47,7 +57,9 @@ pub(super) struct Open {
 
 #[derive(Default)]
 struct Waiting {
-    queue: VecDeque<StreamRequest>,
+    queue: VecDeque<Queued>,
+    /// Requests that are queued and not cancelled, and cancellations.
+    to_say: usize,
     /// Who writes, if there was nothing to write.
     writer: Option<Waker>,
     calls: HashMap<u64, Waiter>,
@@ -56,8 +68,19 @@ struct Waiting {
     ended: Option<End>,
 }
 
+/// What is to be written.
+#[derive(Debug, Clone, Copy)]
+enum Queued {
+    /// The request of the call with this id; nothing, if it was cancelled.
+    Request(u64),
+    /// That nobody waits any more for the call with this id.
+    Cancel(u64),
+}
+
 /// A call under way.
 struct Waiter {
+    /// Until it is written.
+    request: Option<Request>,
     answer: oneshot::Sender<Result<Answer, End>>,
     bytes: usize,
     /// What has arrived of an answer that comes in pieces.
@@ -93,9 +116,9 @@ impl Open {
         state.last_id += 1;
         let id = state.last_id;
         state.bytes += bytes;
-        state.calls.insert(id, Waiter { answer, bytes, parts: BytesMut::new() });
-        state.queue.push_back(StreamRequest { id, cancel: false, call: Some(request.into_call()) });
-        let writer = state.writer.take();
+        let request = Some(request.into_call());
+        state.calls.insert(id, Waiter { request, answer, bytes, parts: BytesMut::new() });
+        let writer = state.queue(Queued::Request(id));
         drop(state);
         if let Some(writer) = writer {
             writer.wake();
@@ -103,52 +126,54 @@ impl Open {
         Ok(Call { open: self.clone(), id, receiver })
     }
 
-    /// What is to be written, put into `to`; `false`: the stream has ended. If there is nothing, `writer` is woken when
-    /// there is.
-    pub(super) fn take(&self, to: &mut VecDeque<StreamRequest>, writer: &Waker) -> bool {
+    /// What is to be written next; nothing more once the stream has ended.
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<StreamRequest>> {
         let mut state = self.state.lock();
-        std::mem::swap(&mut state.queue, to);
-        if to.is_empty() {
-            state.writer = Some(writer.clone());
+        if state.ended.is_some() {
+            return Poll::Ready(None);
         }
-        state.ended.is_none()
+        match state.next() {
+            Some(request) => Poll::Ready(Some(request)),
+            None => {
+                state.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
     }
 
     /// Nobody waits for the call any more.
     fn cancel(&self, id: u64) {
-        let mut state = self.state.lock();
-        let Some(waiter) = state.calls.remove(&id) else { return };
-        state.bytes -= waiter.bytes;
-        state.queue.push_back(cancel(id));
-        let writer = state.writer.take();
-        drop(state);
+        let writer = {
+            let mut state = self.state.lock();
+            state.remove(id).and_then(|waiter| state.take_back(id, &waiter))
+        };
         if let Some(writer) = writer {
             writer.wake();
         }
     }
 
-    /// A message came; an error ends the stream.
-    pub(super) fn arrived(&self, message: StreamResponse) -> Result<(), Status> {
+    /// A message came. One that makes no sense ends the call that it answers, and no other.
+    pub(super) fn arrived(&self, message: StreamResponse) {
         let StreamResponse { id, answer } = message;
-        let Some(answer) = answer else { return Err(Status::internal("an answer without content")) };
         let answer = match answer {
-            Answer::Part(part) => match self.part(id, part)? {
-                Some(whole) => whole,
-                None => return Ok(()),
-            },
-            answer => answer,
+            Some(Answer::Part(part)) => self.part(id, part).transpose(),
+            Some(answer) => Some(Ok(answer)),
+            None => Some(Err(Status::internal("an answer without content"))),
         };
-        let waiter = {
+        let Some(answer) = answer else { return };
+        let (waiter, writer) = {
             let mut state = self.state.lock();
-            let waiter = state.calls.remove(&id);
-            state.bytes -= waiter.as_ref().map_or(0, |waiter| waiter.bytes);
-            waiter
+            // Who cancelled the call has left.
+            let Some(waiter) = state.remove(id) else { return };
+            // The node may have more to say to it.
+            let writer = if answer.is_err() { state.take_back(id, &waiter) } else { None };
+            (waiter, writer)
         };
-        // Who cancelled the call has left, and may leave in this moment.
-        if let Some(waiter) = waiter {
-            let _ = waiter.answer.send(Ok(answer));
+        if let Some(writer) = writer {
+            writer.wake();
         }
-        Ok(())
+        // Who waits may leave in this moment.
+        let _ = waiter.answer.send(answer.map_err(End::Broken));
     }
 
     /// A piece of an answer; the answer, if it was the last one.
@@ -182,7 +207,7 @@ impl Open {
             }
             state.ended = Some(end.clone());
             state.queue.clear();
-            state.bytes = 0;
+            (state.to_say, state.bytes) = (0, 0);
             (std::mem::take(&mut state.calls), state.writer.take())
         };
         if let Some(writer) = writer {
@@ -191,6 +216,54 @@ impl Open {
         for waiter in calls.into_values() {
             let _ = waiter.answer.send(Err(end.clone()));
         }
+    }
+}
+
+impl Waiting {
+    /// Queues what has to be said; who is to be woken for it.
+    fn queue(&mut self, queued: Queued) -> Option<Waker> {
+        self.queue.push_back(queued);
+        self.to_say += 1;
+        if self.queue.len() > 2 * self.to_say + IDLE_MAX {
+            let calls = &self.calls;
+            let is_kept = |id: &u64| calls.get(id).is_some_and(|waiter| waiter.request.is_some());
+            self.queue.retain(|queued| match queued {
+                Queued::Request(id) => is_kept(id),
+                Queued::Cancel(_) => true,
+            });
+        }
+        self.writer.take()
+    }
+
+    /// What is to be said next.
+    fn next(&mut self) -> Option<StreamRequest> {
+        while let Some(queued) = self.queue.pop_front() {
+            let request = match queued {
+                Queued::Cancel(id) => cancel(id),
+                Queued::Request(id) => {
+                    let Some(call) = self.calls.get_mut(&id).and_then(|waiter| waiter.request.take()) else {
+                        continue;
+                    };
+                    StreamRequest { id, cancel: false, call: Some(call) }
+                }
+            };
+            self.to_say -= 1;
+            return Some(request);
+        }
+        None
+    }
+
+    /// Nobody waits for a call any more, as far as this end is concerned.
+    fn remove(&mut self, id: u64) -> Option<Waiter> {
+        let waiter = self.calls.remove(&id)?;
+        self.bytes -= waiter.bytes;
+        self.to_say -= usize::from(waiter.request.is_some());
+        Some(waiter)
+    }
+
+    /// The node is told that nobody waits for a call that was removed, if it knows of it; who is to be woken for that.
+    fn take_back(&mut self, id: u64, removed: &Waiter) -> Option<Waker> {
+        if removed.request.is_some() { None } else { self.queue(Queued::Cancel(id)) }
     }
 }
 
@@ -221,5 +294,105 @@ impl Drop for Call {
     fn drop(&mut self) {
         // Answered, it is not known any more.
         self.open.cancel(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::task::noop_waker_ref;
+
+    use super::*;
+    use crate::v1::{TimestampRequest, TimestampResponse};
+
+    fn open() -> Arc<Open> {
+        Arc::default()
+    }
+
+    fn enter(open: &Arc<Open>, bytes: usize) -> Option<Call> {
+        open.enter(TimestampRequest::default(), bytes).ok()
+    }
+
+    /// What is written now: each request by its id, each cancellation by its id below zero.
+    fn written(open: &Open) -> Vec<i64> {
+        let cx = Context::from_waker(noop_waker_ref());
+        let mut written = Vec::new();
+        while let Poll::Ready(Some(request)) = open.poll_next(&cx) {
+            written.push(if request.cancel { -(request.id as i64) } else { request.id as i64 });
+        }
+        written
+    }
+
+    fn part(id: u64, bytes: Vec<u8>, last: bool) -> StreamResponse {
+        StreamResponse { id, answer: Some(Answer::Part(StreamPart { bytes: bytes.into(), last })) }
+    }
+
+    fn timestamp(id: u64) -> StreamResponse {
+        StreamResponse { id, answer: Some(Answer::Timestamp(TimestampResponse::default())) }
+    }
+
+    #[test]
+    fn a_call_that_is_cancelled_before_it_is_written_never_is() {
+        let open = open();
+        let (first, second, third) = (enter(&open, 1), enter(&open, 1), enter(&open, 1));
+        drop(second);
+        assert_eq!(written(&open), [1, 3]);
+        drop(first);
+        assert_eq!(written(&open), [-1]);
+        drop(third);
+        assert_eq!(written(&open), [-3]);
+    }
+
+    #[test]
+    fn what_is_kept_is_counted_and_what_is_cancelled_is_not_kept() {
+        let open = open();
+        let half = BYTES_UNDER_WAY_MAX / 2;
+        for _ in 0..10_000 {
+            let (first, second) = (enter(&open, half), enter(&open, half));
+            assert!(first.is_some() && second.is_some() && enter(&open, 1).is_none());
+            let state = open.state.lock();
+            let kept: usize = state.calls.values().map(|waiter| waiter.bytes).sum();
+            assert_eq!((kept, state.calls.len()), (state.bytes, 2));
+            assert!(state.queue.len() <= 2 * state.to_say + IDLE_MAX, "{} in the queue", state.queue.len());
+            // `state` goes before the calls do.
+            drop(state);
+        }
+        assert_eq!(written(&open), [] as [i64; 0]);
+        assert_eq!((open.state.lock().bytes, open.state.lock().to_say), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_makes_no_sense_ends_its_own_call_alone() {
+        let senseless = [
+            vec![StreamResponse { id: 1, answer: None }],
+            vec![part(1, vec![0xff; 9], true)],
+            vec![part(1, part(1, vec![1], true).encode_to_vec(), true)],
+            vec![part(1, vec![0; MESSAGE_BYTES_MAX], false), part(1, vec![0], false), part(1, vec![0], true)],
+        ];
+        for messages in senseless {
+            let open = open();
+            let (Some(wrong), Some(other)) = (enter(&open, 1), enter(&open, 1)) else { panic!("no room") };
+            assert_eq!(written(&open), [1, 2]);
+            let what = format!("{:?}", messages[0].answer.as_ref().map(|answer| answer.encoded_len()));
+            messages.into_iter().for_each(|message| open.arrived(message));
+            assert!(!open.has_ended(), "{what}");
+            let Err(End::Broken(status)) = wrong.answer().await else { panic!("{what}") };
+            assert!(matches!(status.code(), Code::Internal | Code::OutOfRange), "{status:?}");
+            assert_eq!(written(&open), [-1], "the node need not go on with it");
+            open.arrived(timestamp(2));
+            assert!(other.answer().await.is_ok(), "{what}");
+            assert_eq!(open.state.lock().bytes, 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn once_it_has_ended_nothing_is_written() {
+        let open = open();
+        let Some(call) = enter(&open, 1) else { panic!("no room") };
+        open.end(End::Unknown);
+        assert_eq!(written(&open), [] as [i64; 0]);
+        assert!(matches!(call.answer().await, Err(End::Unknown)));
+        let Some(late) = enter(&open, 1) else { panic!("no room") };
+        assert!(matches!(late.answer().await, Err(End::Unknown)));
+        assert_eq!(open.state.lock().queue.len(), 0);
     }
 }
