@@ -10,6 +10,7 @@ mod apart;
 mod connect;
 mod mark;
 mod serve;
+mod served;
 mod stream;
 mod tls;
 

@@ -2,7 +2,7 @@
 //!
 //! A peer that sends what is not HTTP/2 loses its connection; one whose message is too large or cannot be decoded is
 //! answered with a status. On shutdown no new connection is taken, replication streams end, requests under way are
-//! given [`DRAIN`] to finish.
+//! given [`DRAIN`] to finish; then the connections end.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use env::watch;
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tonic::transport::Server;
@@ -18,6 +18,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::aborting::run_on;
+use super::served;
 use super::stream::{Answers, Runtimes, STREAM_MESSAGE_BYTES_MAX};
 use super::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT_BULK, MESSAGE_BYTES_MAX,
@@ -75,7 +76,7 @@ pub async fn serve(
     serve_connections(service, TcpIncoming::from(listener).with_nodelay(Some(true)), options, shutdown).await
 }
 
-/// As [`serve`], over connections that somebody else accepts.
+/// As [`serve`], over connections that somebody else accepts. None of them outlives it.
 pub(super) async fn serve_connections(
     service: Arc<dyn NodeService>,
     connections: impl Stream<Item = std::io::Result<TcpStream>> + Send,
@@ -99,6 +100,9 @@ pub(super) async fn serve_connections(
         .add_service(ClusterServer::new(port.clone()))
         .add_service(AdminServer::new(port.clone()))
         .add_service(RaftServer::new(port).max_decoding_message_size(MESSAGE_BYTES_MAX));
+    let serves = served::Server::default();
+    let admission = serves.admission();
+    let connections = connections.map_ok(move |connection| admission.admit(connection));
     let serving = router.serve_with_incoming_shutdown(connections, async move {
         shutdown.await;
         closing.send_replace(true);

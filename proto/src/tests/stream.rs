@@ -304,3 +304,43 @@ async fn a_node_that_knows_no_streams_is_asked_without() {
     client.batch(get("later")).await.unwrap();
     assert!(!serving.is_finished());
 }
+
+#[test]
+fn no_connection_outlives_its_server() {
+    for apart in [false, true] {
+        run(async || {
+            let service = Arc::new(Waits::default());
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let shutdown = async move { drop(stopped.await) };
+            let (serves, options) = (service.clone() as Arc<dyn NodeService>, ServeOptions::default());
+            let serving = task::spawn(async move {
+                match apart {
+                    true => serve_apart(serves, listener, options, shutdown).await,
+                    false => serve(serves, listener, options, shutdown).await,
+                }
+            });
+            // One on the stream of small calls, one as a call of its own.
+            let client = GrpcNetwork::new(None).connect(&address);
+            let large = [b"wait".to_vec(), vec![0; 1 << 20]].concat();
+            let calls: Vec<_> = [b"wait".to_vec(), large]
+                .into_iter()
+                .map(|key| {
+                    let client = client.clone();
+                    task::spawn(async move { client.batch(get(key)).await })
+                })
+                .collect();
+            reaches(&service.waiting, 2).await;
+            stop.send(()).unwrap();
+            let served = clock::timeout(Duration::from_secs(10), serving).await;
+            served.expect("it stops").unwrap().unwrap();
+            reaches(&service.ended, 2).await;
+            for call in calls {
+                let answered = clock::timeout(Duration::from_secs(5), call).await;
+                let answered = answered.expect("its caller hears of it").unwrap();
+                assert!(answered.is_err(), "{answered:?}");
+            }
+        });
+    }
+}
