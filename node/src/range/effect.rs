@@ -12,7 +12,7 @@
 use bytes::Bytes;
 use lsm::{EncodedBatch, Note, OperationRef, WriteBatch};
 use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use proto::v1::{RangeCommand, Span, Write};
 
 use super::state::contains;
@@ -27,8 +27,11 @@ const BATCH_FIELD: u32 = 50;
 /// What a command takes beside its batch, at most, about.
 const COMMAND_BYTES: usize = 96;
 
-/// What a write takes beside key and value, at most, about.
-const WRITE_BYTES: usize = 32;
+/// What the engine's batch takes for a write beside the lengths of key and value, and them: its kind and its timestamp.
+const OPERATION_BYTES: usize = 1 + 8;
+
+/// From this length on a key's length stands for itself.
+const LONG_KEY: usize = 31;
 
 /// Why a batch is none that a commit makes.
 #[derive(Debug, thiserror::Error)]
@@ -41,10 +44,23 @@ pub(crate) enum NoEffect {
     Wrong(&'static str),
 }
 
+/// What a commit's entry takes in the log, at most: its writes as they are encoded, and the command around them.
+pub(crate) fn bytes(writes: &[Write]) -> usize {
+    COMMAND_BYTES + writes.iter().map(write_bytes).sum::<usize>()
+}
+
+/// What a write takes in the batch.
+fn write_bytes(write: &Write) -> usize {
+    let length_bytes = |length: usize| encoded_len_varint(length as u64);
+    let key = write.key.len();
+    let key = key + if key < LONG_KEY { 0 } else { length_bytes(key) };
+    let stored = HEADER_BYTES + write.value.as_ref().map_or(0, Bytes::len);
+    OPERATION_BYTES + key + length_bytes(stored) + stored
+}
+
 /// The versions of a transaction that began at `start_timestamp`, at the time of its commit.
 pub(crate) fn of_writes(writes: &[Write], start_timestamp: u64, commit_timestamp: u64) -> WriteBatch {
-    let value_bytes = |write: &Write| write.value.as_ref().map_or(0, Bytes::len);
-    let bytes = writes.iter().map(|write| write.key.len() + value_bytes(write) + WRITE_BYTES).sum();
+    let bytes = writes.iter().map(write_bytes).sum();
     let mut batch = WriteBatch::with_room(COMMAND_BYTES, bytes);
     for write in writes {
         // Who does not say may have.
@@ -132,6 +148,44 @@ mod tests {
         let read = RangeCommand::decode(entry(&head, of_writes(&writes, 10, 20))).unwrap();
         assert_eq!(read.batch, batch);
         check(&EncodedBatch::decode(read.batch).unwrap(), 10, 20, &span()).unwrap();
+    }
+
+    #[test]
+    fn an_entry_takes_no_more_than_was_said_and_not_much_less() {
+        let kind = Kind::Commit(CommitCommand {
+            commit_timestamp: u64::MAX,
+            start_timestamp: u64::MAX,
+            txn_id: vec![7; 16].into(),
+            staged: None,
+        });
+        let head = RangeCommand {
+            format: u32::MAX,
+            span_epoch: u64::MAX,
+            proposer_term: u64::MAX,
+            sequence: u64::MAX,
+            kind: Some(kind),
+            ..Default::default()
+        };
+        let lengths = [1, 30, 31, 32, 127, 128, 200, 20_000];
+        for count in [0, 1, 2, 100, 10_000] {
+            for (key, value) in lengths.iter().flat_map(|key| lengths.iter().map(move |value| (*key, *value)))
+            {
+                if (key + value) * count > 1 << 20 {
+                    continue;
+                }
+                let write = |number: usize| Write {
+                    key: vec![b'd'; key].into(),
+                    value: (number % 3 > 0).then(|| vec![b'v'; value].into()),
+                    changes_key: None,
+                };
+                let writes: Vec<Write> = (0..count).map(write).collect();
+                let (said, takes) = (bytes(&writes), entry(&head, of_writes(&writes, 1, u64::MAX)).len());
+                assert!(
+                    (takes..=takes + COMMAND_BYTES).contains(&said),
+                    "{said} of {takes}: {count} {key} {value}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use proto::v1::{Commit, CommitResult};
 use super::Evaluation;
 use super::pace::Pace;
 use super::propose::Proposer;
+use crate::range::effect;
 use crate::range::latches::{Footprint, LatchGuard};
 use crate::range::locks::TxnId;
 use crate::range::refusal::Refusal;
@@ -63,7 +64,7 @@ impl Evaluation<'_> {
         Ok(CommitResult { commit_timestamp })
     }
 
-    /// Sorts the writes and refuses what cannot be written; how many bytes they are.
+    /// Sorts the writes and refuses what cannot be written; how many bytes they are in the log.
     fn check_writes(&self, commit: &mut Commit) -> Result<u64, Refusal> {
         let mut total = 0u64;
         for write in &commit.writes {
@@ -84,7 +85,7 @@ impl Evaluation<'_> {
                 return Err(Refusal::Invalid("a transaction writes a key twice".to_owned()));
             }
         }
-        Ok(total)
+        Ok(effect::bytes(&commit.writes) as u64)
     }
 
     /// Latches what is written and what is relied on, the catalog version included.

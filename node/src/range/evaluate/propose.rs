@@ -71,7 +71,8 @@ impl Proposer {
         }
     }
 
-    /// Commits above `known` what was found to be right under `latch`; the timestamp. `bytes` is what the writes take.
+    /// Commits above `known` what was found to be right under `latch`; the timestamp. `bytes` is what the writes take in the log: headers and all, so that
+    /// no entry is larger than a piece.
     pub(super) async fn commit(
         self,
         commit: Commit,
