@@ -2,14 +2,16 @@
 //!
 //! A range's leader chooses a timestamp and makes sure that nothing will commit at or below it any more; then the
 //! index it has applied stands for all of it. Every replica that has applied that index digests what is visible at the
-//! timestamp. The root range has no versions: there a log entry has every replica take its digest at that very place.
+//! timestamp, deletions among it. A deletion may be dropped once the safe point has passed it, and every replica does that in
+//! its own time: so the leader also chooses from when on deletions count, well above the safe point. The root range has no versions: there a log entry has every replica take its digest at that very place.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use proto::Status;
 use proto::v1::{
-    CheckConsistencyResponse, DigestRequest, DigestResponse, RangeConsistency, RangeDescriptor, ReplicaDigest,
+    CheckConsistencyResponse, DigestRequest, DigestResponse, RangeConsistency, RangeDescriptor,
+    ReplicaDigest, Span,
 };
 use xxhash_rust::xxh3::Xxh3;
 
@@ -24,14 +26,29 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a replica may take to read all it has.
 const READING: Duration = Duration::from_secs(600);
 
+/// What the replicas of a range are to be compared by.
+#[derive(Clone, Copy, Debug)]
+struct Agreed {
+    /// What is visible at this timestamp,
+    at: u64,
+    /// and deletions only if they are above this one,
+    deletions_since: u64,
+    /// where this index is applied.
+    index: u64,
+}
+
 /// Answers for one replica of this node.
 pub(crate) async fn digest(member: &Member, request: DigestRequest) -> Result<DigestResponse, Status> {
     let replica = member.replica(request.range_id);
     let replica = replica.ok_or_else(|| Status::not_found("this node holds no replica of the range"))?;
-    let (at, index) = match request.at {
+    let agreed = match request.at {
         0 => agree(member, &replica).await?,
-        at => (at, request.applied_index),
+        at => {
+            let DigestRequest { deletions_since, applied_index: index, .. } = request;
+            Agreed { at, deletions_since, index }
+        }
     };
+    let Agreed { at, deletions_since, index } = agreed;
     let applied = env::clock::timeout(PATIENCE, replica.group.wait_applied(index)).await;
     match applied {
         Ok(Ok(())) => {}
@@ -43,7 +60,7 @@ pub(crate) async fn digest(member: &Member, request: DigestRequest) -> Result<Di
         found.ok_or_else(|| Status::unavailable("the replica came by this state in a snapshot; ask again"))?
     } else {
         let replica = replica.clone();
-        let read = env::task::blocking(move || digest_visible(&replica, at)).await;
+        let read = env::task::blocking(move || digest_visible(&replica, agreed)).await;
         let read = read.map_err(|_| Status::unavailable("the node is stopping"))?;
         read.map_err(|error| Status::unavailable(error.to_string()))?
     };
@@ -55,16 +72,17 @@ pub(crate) async fn digest(member: &Member, request: DigestRequest) -> Result<Di
         keys,
         error: String::new(),
     };
-    Ok(DigestResponse { digest: Some(digest), at })
+    Ok(DigestResponse { digest: Some(digest), at, deletions_since })
 }
 
 /// As the range's leader: a timestamp, and an index at which all at or below it is applied.
-async fn agree(member: &Member, replica: &Arc<Replica>) -> Result<(u64, u64), Status> {
+async fn agree(member: &Member, replica: &Arc<Replica>) -> Result<Agreed, Status> {
     let not_leading = || Status::unavailable("this node does not lead the range");
     if replica.cell.range_id() == ROOT_RANGE {
         let number = env::random::next_u64().max(1);
         let root = member.link.local().ok_or_else(not_leading)?;
-        return Ok((number, root.take_digest(number).await?));
+        let index = root.take_digest(number).await?;
+        return Ok(Agreed { at: number, deletions_since: 0, index });
     }
     let serving = replica.cell.serving().ok_or_else(not_leading)?;
     let state = replica.cell.state();
@@ -73,33 +91,60 @@ async fn agree(member: &Member, replica: &Arc<Replica>) -> Result<(u64, u64), St
     let at = replica.context.time.fresh().await.map_err(refused)?;
     replica.close_at(&serving, &span, at).await.map_err(refused)?;
     replica.group.read_index().await.map_err(|error| refused(error.into()))?;
-    Ok((at, replica.group.applied_index()))
+    // The safe point may rise while the replicas read what they have.
+    let kept = at.saturating_sub(state.safe_point);
+    Ok(Agreed { at, deletions_since: at.saturating_sub(kept / 4), index: replica.group.applied_index() })
 }
 
-fn digest_visible(replica: &Replica, at: u64) -> Result<(u128, u64), lsm::Error> {
+fn digest_visible(replica: &Replica, agreed: Agreed) -> Result<(u128, u64), lsm::Error> {
     let state = replica.cell.state();
-    let mut hash = Xxh3::new();
-    let mut keys = 0;
     let Some(span) = &state.span else { return Ok((0, 0)) };
-    hash.update(&state.span_epoch.to_be_bytes());
-    let range = crate::range::bounds(&span.start, &span.end);
-    let entries = replica.context.db.scan_at(range, at, lsm::ScanOptions::default())?;
+    let visible = Visible::read(&replica.context.db, span, agreed)?;
     // After the snapshot was taken: what it holds from there on is whole.
     let safe_point = replica.cell.state().safe_point;
-    if at < safe_point {
+    if agreed.deletions_since < safe_point {
         return Err(lsm::Error::Invalid(format!("history is kept from timestamp {safe_point} on")));
     }
-    for entry in entries {
-        let entry = entry?;
-        debug_assert!(contains(span, &entry.key));
-        let Some(value) = entry.value else { continue };
-        for part in [entry.key.as_ref(), &entry.timestamp.to_be_bytes(), value.as_ref()] {
-            hash.update(&(part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        keys += 1;
+    visible.digest(state.span_epoch)
+}
+
+/// What is to be digested, as the engine had it at one moment.
+struct Visible<'a> {
+    span: &'a Span,
+    agreed: Agreed,
+    entries: lsm::ScanAt,
+}
+
+impl<'a> Visible<'a> {
+    fn read(db: &lsm::Db, span: &'a Span, agreed: Agreed) -> Result<Self, lsm::Error> {
+        let range = crate::range::bounds(&span.start, &span.end);
+        let options = lsm::ScanOptions { tombstones: true, ..lsm::ScanOptions::default() };
+        let entries = db.scan_at(range, agreed.at, options)?;
+        Ok(Self { span, agreed, entries })
     }
-    Ok((hash.digest128(), keys))
+
+    /// The digest, and how many keys have a value.
+    fn digest(self, span_epoch: u64) -> Result<(u128, u64), lsm::Error> {
+        let mut hash = Xxh3::new();
+        let mut keys = 0;
+        hash.update(&span_epoch.to_be_bytes());
+        for entry in self.entries {
+            let entry = entry?;
+            debug_assert!(contains(self.span, &entry.key));
+            let (kind, stored) = match &entry.value {
+                Some(value) => (1, value.as_ref()),
+                None if entry.timestamp > self.agreed.deletions_since => (2, entry.note.as_bytes()),
+                None => continue,
+            };
+            hash.update(&[kind]);
+            for part in [entry.key.as_ref(), &entry.timestamp.to_be_bytes(), stored] {
+                hash.update(&(part.len() as u64).to_be_bytes());
+                hash.update(part);
+            }
+            keys += u64::from(kind == 1);
+        }
+        Ok((hash.digest128(), keys))
+    }
 }
 
 /// Compares all replicas of all ranges.
@@ -139,8 +184,12 @@ async fn check_range(member: &Member, range: &RangeDescriptor) -> RangeConsisten
     let of_leader = agreed.digest.unwrap_or_default();
     found.at = agreed.at;
     for replica in range.replicas.iter().filter(|replica| replica.node_id != range.leader_node_id) {
-        let request =
-            DigestRequest { at: agreed.at, applied_index: of_leader.applied_index, ..request.clone() };
+        let request = DigestRequest {
+            at: agreed.at,
+            applied_index: of_leader.applied_index,
+            deletions_since: agreed.deletions_since,
+            ..request.clone()
+        };
         let answer = ask(member, replica.node_id, &replica.address, request).await;
         found.replicas.push(match answer {
             Ok(answer) => answer.digest.unwrap_or_default(),
@@ -165,4 +214,57 @@ async fn ask(
     let node = member.network.connect(address);
     let answer = env::clock::timeout(READING, node.digest(request)).await;
     answer.unwrap_or_else(|_| Err(Status::unavailable("no answer in time")))
+}
+
+#[cfg(test)]
+mod tests {
+    use env::disk::MemoryDisk;
+    use lsm::{Db, Keyspace, Note, WriteBatch};
+
+    use super::*;
+
+    const AGREED: Agreed = Agreed { at: 100, deletions_since: 50, index: 1 };
+
+    /// What a replica that has applied `writes` says.
+    fn digest(writes: impl FnOnce(&mut WriteBatch)) -> (u128, u64) {
+        let keyspaces = vec![Keyspace::versioned(b'd', "data")];
+        let disk = Arc::new(MemoryDisk::new());
+        let background = lsm::Background::Manual;
+        let db = Db::open(lsm::Options { background, ..lsm::Options::new(disk, "/db", keyspaces) }).unwrap();
+        let mut batch = WriteBatch::new();
+        batch.put_at(b"da", 10, b"a");
+        batch.put_at(b"db", 20, b"b");
+        writes(&mut batch);
+        db.write(batch, lsm::WriteOptions::UNLOGGED).unwrap();
+        let span = Span { start: "d".into(), end: "e".into() };
+        Visible::read(&db, &span, AGREED).unwrap().digest(7).unwrap()
+    }
+
+    fn delete(batch: &mut WriteBatch, key: &str, at: u64, note: &[u8]) {
+        batch.delete_at_with(key.as_bytes(), at, Note::new(note).unwrap());
+    }
+
+    #[test]
+    fn deletions_and_what_they_say_are_a_part_of_it() {
+        let unlike = [
+            digest(|_| ()),
+            digest(|batch| batch.put_at(b"db", 60, b"")),
+            digest(|batch| delete(batch, "db", 60, b"")),
+            digest(|batch| delete(batch, "db", 61, b"")),
+            digest(|batch| delete(batch, "db", 60, b"note")),
+            digest(|batch| delete(batch, "dc", 60, b"")),
+        ];
+        for (place, one) in unlike.iter().enumerate() {
+            assert!(unlike.iter().skip(place + 1).all(|other| one.0 != other.0), "{place}");
+        }
+        assert_eq!(unlike.map(|(_, keys)| keys), [2, 2, 1, 1, 1, 2]);
+    }
+
+    #[test]
+    fn what_compaction_may_have_dropped_or_nobody_agreed_upon_is_not() {
+        let expected = digest(|_| ());
+        assert_eq!(digest(|batch| delete(batch, "dc", 50, b"note")), expected);
+        assert_eq!(digest(|batch| delete(batch, "db", 101, b"note")), expected);
+        assert_eq!(digest(|batch| batch.put_at(b"da", 5, b"older")), expected);
+    }
 }

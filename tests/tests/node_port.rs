@@ -239,7 +239,8 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
             drop(node.wait(mutate(&request, random)).await);
         }
         9 => {
-            let request = DigestRequest { cluster_id, range_id: 2, at: truth.timestamp, applied_index: 1 };
+            let (at, deletions_since) = (truth.timestamp, truth.timestamp / 2);
+            let request = DigestRequest { cluster_id, range_id: 2, at, applied_index: 1, deletions_since };
             drop(node.digest(mutate(&request, random)).await);
         }
         10 => {
