@@ -5,52 +5,36 @@ use std::collections::BTreeSet;
 use expr::Expr;
 
 use super::PointOutcome;
-use super::key::PointKey;
+use super::target::{LockedRow, Target};
 use crate::error::Result;
 use crate::execute::context::Context;
-use crate::execute::lock::lock_row;
-use crate::execute::rows::{RowReader, TableFormat};
-use crate::execute::write::{KeyState, misfit};
-use crate::plan::{Delete, PointScan, RowLock};
+use crate::execute::rows::TableFormat;
+use crate::execute::write::KeyState;
+use crate::plan::{Delete, PointScan};
 
 /// A DELETE of one row.
 pub(crate) struct PointDelete {
-    key: PointKey,
+    target: Target,
     format: TableFormat,
-    /// Reads the columns that somebody looks at; the others of the table stay NULL.
-    reader: RowReader,
-    filter: Option<Expr>,
-    lock: RowLock,
     returning: Option<Vec<Expr>>,
 }
 
 impl PointDelete {
     pub(super) fn new(point: &PointScan<'_>, delete: &Delete) -> Result<Self> {
         let format = TableFormat::new(&delete.table)?;
-        let readers = point.scan.filter.iter().chain(delete.returning.iter().flatten());
-        let mut needed: BTreeSet<usize> = readers.flat_map(Expr::columns).collect();
+        let returning = delete.returning.iter().flatten();
+        let mut needed: BTreeSet<usize> = returning.flat_map(Expr::columns).collect();
         needed.extend(format.secondary.iter().flat_map(|index| index.columns.iter().map(|key| key.place)));
-        Ok(Self {
-            key: PointKey::new(format.primary.clone(), point.key),
-            reader: RowReader::some(&format, |place| needed.contains(&place)),
-            filter: point.scan.filter.clone(),
-            lock: point.scan.lock.ok_or_else(misfit)?,
-            returning: delete.returning.clone(),
-            format,
-        })
+        let target = Target::new(point, &format, needed)?;
+        Ok(Self { target, returning: delete.returning.clone(), format })
     }
 
     /// Removes the row, if there is one.
     pub(super) async fn run(&self, cx: &mut Context<'_>) -> Result<PointOutcome> {
-        let none = PointOutcome::default();
-        let Some(key) = self.key.of(cx)? else { return Ok(none) };
-        let stored = lock_row(cx, self.lock, &self.format.table.name, &key).await?;
-        let Some(stored) = stored else { return Ok(none) };
-        let row = self.reader.read(&key, &stored)?;
-        if !cx.holds_if_any(self.filter.as_ref(), &row)? {
-            cx.account_writes()?;
-            return Ok(none);
-        }
+        let Some(locked) = self.target.lock(cx, &self.format).await? else {
+            return Ok(PointOutcome::default());
+        };
+        let LockedRow { key, row, .. } = locked;
         if !self.format.secondary.is_empty() {
             let columns = self.format.primary.columns_of(&key)?;
             let entries = self.format.secondary.iter().map(|index| self.format.entry(index, &row, columns));

@@ -12,6 +12,7 @@ mod delete;
 mod insert;
 mod key;
 mod read;
+mod target;
 mod update;
 
 use expr::{Datum, Expr, Row};

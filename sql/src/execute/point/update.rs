@@ -6,22 +6,17 @@ use bytes::Bytes;
 use expr::{Datum, Expr, Row};
 
 use super::PointOutcome;
-use super::key::PointKey;
+use super::target::{LockedRow, Target};
 use crate::error::Result;
 use crate::execute::context::Context;
-use crate::execute::lock::lock_row;
 use crate::execute::rows::{RowReader, TableFormat};
 use crate::execute::write::{KeyState, check_not_null, duplicate, misfit};
-use crate::plan::{Assignment, PointScan, RowLock, Update};
+use crate::plan::{Assignment, PointScan, Update};
 
 /// An UPDATE of one row.
 pub(crate) struct PointUpdate {
-    key: PointKey,
+    target: Target,
     format: TableFormat,
-    /// Reads the columns that somebody looks at; the others of the table stay NULL.
-    reader: RowReader,
-    filter: Option<Expr>,
-    lock: RowLock,
     assignments: Vec<Assigned>,
     /// Which secondary indexes name assigned columns.
     indexes: Vec<usize>,
@@ -39,7 +34,6 @@ struct Assigned {
 impl PointUpdate {
     pub(super) fn new(point: &PointScan<'_>, update: &Update) -> Result<Self> {
         let format = TableFormat::new(&update.table)?;
-        let lock = point.scan.lock.ok_or_else(misfit)?;
         let assigned = |place: usize| update.assignments.iter().any(|assignment| assignment.column == place);
         let indexes: Vec<usize> = (0..)
             .zip(&format.secondary)
@@ -47,7 +41,7 @@ impl PointUpdate {
             .map(|(which, _)| which)
             .collect();
         let values = update.assignments.iter().map(|assignment| &assignment.value);
-        let readers = values.chain(&point.scan.filter).chain(update.returning.iter().flatten());
+        let readers = values.chain(update.returning.iter().flatten());
         let mut needed: BTreeSet<usize> = readers.flat_map(Expr::columns).collect();
         let entries = indexes.iter().filter_map(|which| format.secondary.get(*which));
         needed.extend(entries.flat_map(|index| index.columns.iter().map(|key| key.place)));
@@ -61,10 +55,7 @@ impl PointUpdate {
             })
             .collect::<Result<_>>()?;
         Ok(Self {
-            key: PointKey::new(format.primary.clone(), point.key),
-            reader: RowReader::some(&format, |place| needed.contains(&place)),
-            filter: point.scan.filter.clone(),
-            lock,
+            target: Target::new(point, &format, needed)?,
             assignments,
             indexes,
             returning: update.returning.clone(),
@@ -74,15 +65,10 @@ impl PointUpdate {
 
     /// Changes the row, if there is one.
     pub(super) async fn run(&self, cx: &mut Context<'_>) -> Result<PointOutcome> {
-        let none = PointOutcome::default();
-        let Some(key) = self.key.of(cx)? else { return Ok(none) };
-        let stored = lock_row(cx, self.lock, &self.format.table.name, &key).await?;
-        let Some(stored) = stored else { return Ok(none) };
-        let old = self.reader.read(&key, &stored)?;
-        if !cx.holds_if_any(self.filter.as_ref(), &old)? {
-            cx.account_writes()?;
-            return Ok(none);
-        }
+        let Some(locked) = self.target.lock(cx, &self.format).await? else {
+            return Ok(PointOutcome::default());
+        };
+        let LockedRow { key, stored, row: old } = locked;
         let values = self
             .assignments
             .iter()
