@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use env::disk::RealDisk;
 use gateway::{Gateway, GatewayOptions};
-use node::{Node, NodeOptions};
+use node::{Node, NodeOptions, OfflineStore};
 use proto::inprocess::InProcess;
 use sql::EngineOptions;
 use tokio::net::TcpListener;
@@ -17,7 +17,7 @@ pub struct Embedded {
     gateways: Vec<Gateway>,
     network: Arc<InProcess>,
     node: Arc<Node>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Embedded {
@@ -36,7 +36,7 @@ impl Embedded {
         network.register(ADDRESS, node.clone());
         node.init(None).await.expect("the cluster is initialised");
         node.wait_ready(Duration::from_secs(60)).await.expect("the node serves");
-        let mut cluster = Self { gateways: Vec::new(), network, node, _directory: directory };
+        let mut cluster = Self { gateways: Vec::new(), network, node, directory };
         cluster.add_gateway(options).await;
         cluster
     }
@@ -73,6 +73,17 @@ impl Embedded {
     /// Stops in order.
     pub async fn stop(self) {
         self.node.shutdown().await.expect("the node ends in order");
+    }
+
+    /// Stops in order and hands `look` what the node has left behind.
+    pub async fn look_behind<T>(self, look: impl FnOnce(&OfflineStore) -> T) -> T {
+        let Self { gateways, network, node, directory } = self;
+        node.shutdown().await.expect("the node ends in order");
+        network.unregister(ADDRESS);
+        drop((gateways, network, node));
+        let disk = Arc::new(RealDisk::new());
+        let store = OfflineStore::open(disk, directory.path().join("data"), None);
+        look(&store.expect("the directory of a node"))
     }
 }
 

@@ -10,17 +10,28 @@ use proto::v1::Write;
 /// About what an entry takes beside the bytes of its key and value: handles, counts of references, its part of a node.
 const ENTRY_BYTES: usize = 160;
 
-fn value_bytes(write: &Option<Option<Bytes>>) -> usize {
-    write.as_ref().and_then(Option::as_ref).map_or(0, Bytes::len)
+/// A buffered write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Buffered {
+    /// `None` deletes.
+    value: Option<Bytes>,
+    /// Against what stood there before the transaction, the row is where it was and its unique keys are what they were.
+    keeps_key: bool,
 }
 
-/// Buffered writes by key; `None` deletes. With a log that takes them back to a savepoint.
+impl Buffered {
+    fn value_bytes(&self) -> usize {
+        self.value.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+/// Buffered writes by key. With a log that takes them back to a savepoint.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
-    writes: BTreeMap<Bytes, Option<Bytes>>,
+    writes: BTreeMap<Bytes, Buffered>,
     bytes: usize,
     /// What each write since the oldest savepoint replaced.
-    undo: Vec<(Bytes, Option<Option<Bytes>>)>,
+    undo: Vec<(Bytes, Option<Buffered>)>,
     /// The bytes of the values in `undo`.
     undo_bytes: usize,
     /// The length of `undo` at each open savepoint.
@@ -45,26 +56,38 @@ impl WriteBuffer {
 
     /// The buffered write of `key`, if there is one.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Option<Bytes>> {
-        self.writes.get(key)
+        self.writes.get(key).map(|write| &write.value)
     }
 
+    /// Buffers a write that may do anything to the row's unique keys.
     pub(crate) fn write(&mut self, key: Bytes, value: Option<Bytes>) {
-        let replaced = self.set(key.clone(), Some(value));
+        self.add(key, Buffered { value, keeps_key: false });
+    }
+
+    /// Buffers a write of a row that leaves all its unique keys as they stand there.
+    pub(crate) fn write_keeping_key(&mut self, key: Bytes, value: Bytes) {
+        // What an earlier write has changed stays changed.
+        let keeps_key = self.writes.get(&key).is_none_or(|earlier| earlier.keeps_key);
+        self.add(key, Buffered { value: Some(value), keeps_key });
+    }
+
+    fn add(&mut self, key: Bytes, write: Buffered) {
+        let replaced = self.set(key.clone(), Some(write));
         if !self.savepoints.is_empty() {
-            self.undo_bytes += value_bytes(&replaced);
+            self.undo_bytes += replaced.as_ref().map_or(0, Buffered::value_bytes);
             self.undo.push((key, replaced));
         }
     }
 
-    fn set(&mut self, key: Bytes, write: Option<Option<Bytes>>) -> Option<Option<Bytes>> {
-        let size = |write: &Option<Bytes>| key.len() + write.as_ref().map_or(0, Bytes::len);
-        let added = write.as_ref().map_or(0, size);
+    fn set(&mut self, key: Bytes, write: Option<Buffered>) -> Option<Buffered> {
         let length = key.len();
+        let size = |write: &Option<Buffered>| write.as_ref().map_or(0, |write| length + write.value_bytes());
+        let added = size(&write);
         let replaced = match write {
-            Some(value) => self.writes.insert(key, value),
+            Some(write) => self.writes.insert(key, write),
             None => self.writes.remove(&key),
         };
-        let removed = replaced.as_ref().map_or(0, |value| length + value.as_ref().map_or(0, Bytes::len));
+        let removed = size(&replaced);
         self.bytes = self.bytes + added - removed;
         replaced
     }
@@ -81,7 +104,7 @@ impl WriteBuffer {
         self.savepoints.truncate(savepoint + 1);
         while self.undo.len() > length {
             if let Some((key, replaced)) = self.undo.pop() {
-                self.undo_bytes -= value_bytes(&replaced);
+                self.undo_bytes -= replaced.as_ref().map_or(0, Buffered::value_bytes);
                 self.set(key, replaced);
             }
         }
@@ -106,7 +129,7 @@ impl WriteBuffer {
         } else {
             (Bound::Included(span.start.clone()), Bound::Excluded(span.end.clone()))
         };
-        self.writes.range(bounds)
+        self.writes.range(bounds).map(|(key, write)| (key, &write.value))
     }
 
     /// The least and the greatest key.
@@ -118,7 +141,10 @@ impl WriteBuffer {
     pub(crate) fn to_writes(&self) -> Vec<Write> {
         self.writes
             .iter()
-            .map(|(key, value)| Write { key: key.clone(), value: value.clone(), changes_key: None })
+            .map(|(key, write)| {
+                let Buffered { value, keeps_key } = write.clone();
+                Write { key: key.clone(), value, changes_key: keeps_key.then_some(false) }
+            })
             .collect()
     }
 
@@ -133,6 +159,24 @@ mod tests {
 
     fn key(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())
+    }
+
+    #[test]
+    fn a_key_is_kept_by_a_transaction_if_all_its_writes_keep_it() {
+        let mut buffer = WriteBuffer::default();
+        let changes = |buffer: &WriteBuffer| buffer.to_writes()[0].changes_key;
+        buffer.write_keeping_key(key("a"), key("1"));
+        buffer.write_keeping_key(key("a"), key("2"));
+        assert_eq!(changes(&buffer), Some(false));
+        let savepoint = buffer.savepoint();
+        buffer.write(key("a"), Some(key("3")));
+        buffer.write_keeping_key(key("a"), key("4"));
+        assert_eq!(changes(&buffer), None);
+        buffer.rollback_to(savepoint);
+        assert_eq!(changes(&buffer), Some(false));
+        buffer.write(key("a"), None);
+        buffer.write_keeping_key(key("a"), key("5"));
+        assert_eq!(changes(&buffer), None, "it was gone in between");
     }
 
     #[test]

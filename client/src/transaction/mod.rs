@@ -150,6 +150,13 @@ impl Transaction {
         self.buffer.write(key, Some(value));
     }
 
+    /// Buffers a write of a row that stays where it is, with every column of its unique keys as it stands there now. Who
+    /// relies on the row's keys alone need not heed it.
+    pub fn put_keeping_key(&mut self, key: Bytes, value: Bytes) {
+        self.pristine = false;
+        self.buffer.write_keeping_key(key, value);
+    }
+
     /// Buffers a deletion.
     pub fn delete(&mut self, key: Bytes) {
         self.pristine = false;

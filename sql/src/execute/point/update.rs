@@ -83,8 +83,11 @@ impl PointUpdate {
             true => Row::new(),
             false => self.assign(old.clone(), values)?,
         };
-        self.change_entries(cx, &key, &stored, &old, &new).await?;
-        cx.transaction.put(key, patched.into());
+        if self.change_entries(cx, &key, &stored, &old, &new).await? {
+            cx.transaction.put(key, patched.into());
+        } else {
+            cx.transaction.put_keeping_key(key, patched.into());
+        }
         cx.account_writes()?;
         PointOutcome::written(cx, self.returning.as_deref(), &new)
     }
@@ -106,7 +109,7 @@ impl PointUpdate {
         check_not_null(cx, &self.format.table, &self.assign(row, values.to_vec())?)
     }
 
-    /// Moves the entries of indexes whose columns changed.
+    /// Moves the entries of indexes whose columns changed; whether a unique one's did.
     async fn change_entries(
         &self,
         cx: &mut Context<'_>,
@@ -114,7 +117,7 @@ impl PointUpdate {
         stored: &Bytes,
         old: &[Datum],
         new: &[Datum],
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let mut moved = Vec::new();
         let mut locks = Vec::new();
         for which in &self.indexes {
@@ -132,8 +135,9 @@ impl PointUpdate {
             moved.push((index, gone, come));
         }
         if moved.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        let changes_key = moved.iter().any(|(index, ..)| index.unique);
         let mut state = KeyState::default();
         state.lock(cx, locks).await?;
         for (_, gone, come) in &moved {
@@ -152,6 +156,6 @@ impl PointUpdate {
             }
             state.put(cx, come.key, come.value);
         }
-        Ok(())
+        Ok(changes_key)
     }
 }

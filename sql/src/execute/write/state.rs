@@ -47,6 +47,12 @@ impl KeyState {
         cx.transaction.put(key, value);
     }
 
+    /// Writes a row that stays where it is, with its unique keys as they are.
+    pub(crate) fn put_keeping_key(&mut self, cx: &mut Context<'_>, key: Bytes, value: Bytes) {
+        self.values.insert(key.clone(), Some(value.clone()));
+        cx.transaction.put_keeping_key(key, value);
+    }
+
     /// Deletes a key.
     pub(crate) fn delete(&mut self, cx: &mut Context<'_>, key: Bytes) {
         self.values.insert(key.clone(), None);

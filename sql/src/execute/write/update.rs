@@ -132,6 +132,8 @@ impl UpdateExecution {
 /// What one change does to keys.
 #[derive(Default)]
 struct KeyChanges {
+    /// The row's key and value, if it stays where it is and its unique keys are what they were.
+    kept: Option<(Bytes, Bytes)>,
     deletes: Vec<Bytes>,
     /// Key, value, and the index (0 = primary, from 1 the secondary ones) in which it must not be taken.
     puts: Vec<(Bytes, Bytes, Option<usize>)>,
@@ -144,7 +146,11 @@ impl KeyChanges {
         const KEY_BYTES: usize = 160;
         let deletes = self.deletes.iter().map(Bytes::len);
         let puts = self.puts.iter().map(|(key, value, _)| key.len().saturating_add(value.len()));
-        deletes.chain(puts).fold(0, |sum, bytes| sum.saturating_add(KEY_BYTES).saturating_add(bytes))
+        let kept = self.kept.iter().map(|(key, value)| key.len().saturating_add(value.len()));
+        deletes
+            .chain(puts)
+            .chain(kept)
+            .fold(0, |sum, bytes| sum.saturating_add(KEY_BYTES).saturating_add(bytes))
     }
 }
 
@@ -179,6 +185,10 @@ pub(crate) async fn write_changes(
         }
     }
     for (change, keys) in changes.iter().zip(planned) {
+        if let Some((key, value)) = keys.kept {
+            state.put_keeping_key(cx, key, value);
+            cx.tick(1).await?;
+        }
         for (key, value, exclusive) in keys.puts {
             if let Some(index) = exclusive
                 && state.get(&key).is_some()
@@ -211,7 +221,13 @@ fn key_changes(format: &TableFormat, change: &Change, locks: &mut Vec<Bytes>) ->
         keys.deletes.push(format.primary.row_key(&old_columns));
         locks.push(new_key.clone());
     }
-    keys.puts.push((new_key, format.value(&change.new)?, moved.then_some(0)));
+    let value = format.value(&change.new)?;
+    let changes = |index: &IndexFormat| index.unique && index.differs(&change.old, &change.new);
+    if moved || format.secondary.iter().any(changes) {
+        keys.puts.push((new_key, value, moved.then_some(0)));
+    } else {
+        keys.kept = Some((new_key, value));
+    }
     for (place, index) in format.secondary.iter().enumerate() {
         if !moved && !index.differs(&change.old, &change.new) {
             continue;
