@@ -5,6 +5,11 @@ use std::fmt;
 /// How many bits of a timestamp count within a millisecond.
 const LOGICAL_BITS: u32 = 18;
 
+/// About the timestamp that the oracle would hand out now, as far as this process's clock can tell.
+pub(crate) fn about_now() -> u64 {
+    env::clock::wall_ms() << LOGICAL_BITS
+}
+
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// Shows a timestamp of the oracle as `2024-01-31 12:00:00.000 UTC`.

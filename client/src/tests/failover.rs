@@ -114,6 +114,20 @@ fn a_leader_that_only_the_client_cannot_reach_is_asked_through_another_node() {
 }
 
 #[test]
+fn a_transaction_has_one_priority_though_its_gateway_has_heard_of_no_timestamp_yet() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(locked("v", 5, 110)).answer(locked("w", 5, 110));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        for row in ["da", "db"] {
+            transaction.lock(vec![key(row)], Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+        }
+        let said: Vec<u64> = cluster.asked().iter().map(|asked| asked.header.txn_priority).collect();
+        assert_eq!(said, [transaction.priority(); 2]);
+        assert_ne!(said, [0, 0]);
+    });
+}
+
+#[test]
 fn a_wait_for_a_lock_lasts_as_long_as_its_leader_lives() {
     with_cluster(async |cluster: Cluster| {
         cluster.answer(locked("v", 5, 110)).after(Duration::from_secs(300));

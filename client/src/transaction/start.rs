@@ -34,8 +34,11 @@ impl Transaction {
         }
         self.hold_history();
         if self.options.priority == 0 {
-            // Where that is not known, the leader knows something of the kind.
-            self.options.priority = self.client.horizon.newest();
+            // Once and for all, before any range hears of the transaction: waits in a deadlock are compared wherever they are.
+            self.options.priority = match self.client.horizon.newest() {
+                0 => crate::moment::about_now(),
+                newest => newest,
+            };
         }
         0
     }
