@@ -139,7 +139,8 @@ fn is_typed(before: &Token<'_>, token: &Token<'_>, next: &Token<'_>) -> bool {
 fn may_be_operand(token: &Token<'_>) -> bool {
     match token.kind {
         Kind::Word => {
-            token.category != Category::Reserved
+            // A column may be called so; then nothing is found out to mean the same.
+            token.category != Category::Reserved && token.keyword != "between"
                 || matches!(token.keyword, "" | "null" | "true" | "false" | "end")
                 || token.keyword.starts_with("current_")
         }
@@ -205,6 +206,15 @@ mod tests {
             })
             .collect();
         assert_eq!(values, [-5, 6, i32::MIN, 1, 7, -8, 9]);
+    }
+
+    #[test]
+    fn between_is_no_operand() {
+        let (text, classes, literals) =
+            parts("select 1 where a between -5 and -3 and b between 1 and 2").unwrap();
+        assert_eq!(text, "select $1 where a between $2 and $3 and b between $4 and $5");
+        assert_eq!(classes, "iiiii");
+        assert_eq!(literals[1..3], [Literal::Int4(-5), Literal::Int4(-3)]);
     }
 
     #[test]
