@@ -239,21 +239,71 @@ async fn strings_that_come_again_mean_what_they_mean_now() {
     let wrong = ask("select b from t where a = 'x'").await;
     assert!(wrong.starts_with("22P02") && wrong.contains("Original(27)"), "{wrong}");
     // What is too long is told, whether there is a row for it or not.
-    two.batch_execute("create table limits (a int primary key, v varchar(3), c char(3), n numeric(4, 2))")
-        .await
-        .expect("limits");
-    for (column, fits, exceeds) in
-        [("v", "'ab'", "'abcd'"), ("c", "'ab'", "'abcd'"), ("n", "'1.5'", "'12345'")]
-    {
+    two.batch_execute(
+        "create table limits (a int primary key, v varchar(3), c char(3), n numeric(4, 2), s smallint, i int,
+                              f double precision, r real)",
+    )
+    .await
+    .expect("limits");
+    for (column, fits, exceeds, state) in [
+        ("v", "'ab'", "'abcd'", "22001"),
+        ("c", "'ab'", "'abcd'", "22001"),
+        ("n", "'1.5'", "'12345'", "22003"),
+        ("n", "1.5", "12345.5", "22003"),
+        ("n", "15", "12345", "22003"),
+        ("n", "-15", "-12345", "22003"),
+        ("s", "15", "70000", "22003"),
+        ("s", "1.5", "70000.5", "22003"),
+        ("i", "15", "3000000000", "22003"),
+        ("i", "1.5", "3000000000.5", "22003"),
+        ("f", "1.5", "1e400", "22003"),
+        ("r", "1.5", "1e40", "22003"),
+    ] {
         for _ in 0..3 {
             assert_eq!(ask(&format!("update limits set {column} = {fits} where a = 1")).await, "count 0\n");
         }
-        let refused = ask(&format!("update limits set {column} = {exceeds} where a = 1")).await;
-        assert!(refused.starts_with("22"), "{column} = {exceeds}: {refused}");
+        for _ in 0..3 {
+            let refused = ask(&format!("update limits set {column} = {exceeds} where a = 1")).await;
+            assert!(refused.starts_with(state), "{column} = {exceeds}: {refused}");
+        }
+    }
+    for (condition, exceeds) in [("f = ", "1e400"), ("r < ", "-1e400"), ("f between -5.5 and ", "1e999")] {
+        for _ in 0..3 {
+            assert_eq!(ask(&format!("select a from limits where {condition}1.5")).await, "count 0\n");
+        }
+        for _ in 0..3 {
+            let refused = ask(&format!("select a from limits where {condition}{exceeds}")).await;
+            assert!(refused.starts_with("22003"), "{condition}{exceeds}: {refused}");
+        }
     }
     // Numbers of other classes are other types.
     assert_eq!(ask("select b from t where a = 1.0").await, "[Some(\"10\")]\ncount 1\n");
     assert_eq!(ask("select b from t where a = 3000000000").await, "count 0\n");
+    // Pages of a list, whatever their places.
+    two.batch_execute("create table pages (a int primary key, b int); insert into pages select n, -n from generate_series(1, 9) n")
+        .await
+        .expect("pages");
+    for order in ["a", "b desc"] {
+        let page = |limit: &str, offset: &str| {
+            format!("select a from pages order by {order} limit {limit} offset {offset}")
+        };
+        for first in 0..12 {
+            let expected: Vec<i32> = (first + 1..first + 4).filter(|number| *number <= 9).collect();
+            let rows: String = expected.iter().map(|number| format!("[Some(\"{number}\")]\n")).collect();
+            let told = ask(&page("3", &first.to_string())).await;
+            assert_eq!(told, format!("{rows}count {}\n", expected.len()), "{order} {first}");
+        }
+        for (limit, offset, state) in [("-1", "5", "2201W"), ("5", "-1", "2201X"), ("-1", "-1", "2201")] {
+            for _ in 0..3 {
+                assert!(ask(&page(limit, offset)).await.starts_with(state), "{order} {limit} {offset}");
+            }
+        }
+        let all = i64::MAX.to_string();
+        for _ in 0..3 {
+            assert!(ask(&page(&all, "5000000000")).await.starts_with("count 0"), "{order}");
+            assert!(ask(&page(&all, &all)).await.starts_with("count 0"), "{order}");
+        }
+    }
     // Positions in lists of columns are no values.
     for (column, row) in [(1, "[Some(\"1\"), Some(\"10\")]"), (2, "[Some(\"1\"), Some(\"10\")]")] {
         for _ in 0..3 {
@@ -332,6 +382,10 @@ async fn what_benchmarks_send_is_known_when_it_comes_again() {
         "SELECT c FROM sbtest WHERE id BETWEEN {} AND {} ORDER BY c",
         "SELECT DISTINCT c FROM sbtest WHERE id BETWEEN {} AND {} ORDER BY c",
         "SELECT id FROM sbtest WHERE k > {} ORDER BY id LIMIT {}",
+        "SELECT id FROM sbtest ORDER BY id LIMIT {} OFFSET {}",
+        "SELECT id FROM sbtest ORDER BY c LIMIT {} OFFSET {}",
+        "SELECT id FROM sbtest OFFSET {} LIMIT {}",
+        "SELECT id FROM sbtest WHERE k BETWEEN -{} AND -{} LIMIT {}",
         "DELETE FROM sbtest WHERE id = {}",
     ];
     for pattern in known {

@@ -10,6 +10,9 @@ use crate::text;
 use crate::tree::Expr;
 use crate::types::{Type, TypeKind};
 
+/// The SQLSTATE of a number that its type has no room for.
+const OUT_OF_RANGE: &str = "22003";
+
 /// Whether a value of one type may become the other in a context. Everything may be "any" or polymorphic.
 pub fn can_coerce(from: TypeKind, to: TypeKind, context: CastContext) -> bool {
     from == to
@@ -24,7 +27,7 @@ pub fn can_coerce(from: TypeKind, to: TypeKind, context: CastContext) -> bool {
 }
 
 /// The expression as a value of the type: unchanged, an unknown literal read as that type, or a cast.
-/// 42846 if there is no cast in this context (the caller words column assignments itself: 42804).
+/// 22003 for a number that the type has no room for, unless the cast is explicit; 42846 if there is no cast in this context (the caller words column assignments itself: 42804).
 pub fn coerce(expr: Expr, to: Type, context: CastContext, session: &SessionContext) -> Result<Expr> {
     let from = expr.ty();
     let explicit = context == CastContext::Explicit;
@@ -45,9 +48,14 @@ pub fn coerce(expr: Expr, to: Type, context: CastContext, session: &SessionConte
     }
     if let Expr::Literal { value, .. } = &expr
         && casts::volatility(from.kind, to.kind) == Volatility::Immutable
-        && let Ok(value) = casts::apply(value.clone(), from, to, explicit, session)
     {
-        return Ok(Expr::Literal { value, ty: to });
+        match casts::apply(value.clone(), from, to, explicit, session) {
+            Ok(value) => return Ok(Expr::Literal { value, ty: to }),
+            // A number that its place has no room for is none, whether there are rows or not. What was asked for in so many
+            // words may stand where it is never computed.
+            Err(error) if !explicit && error.sqlstate == OUT_OF_RANGE => return Err(error),
+            Err(_) => {}
+        }
     }
     Ok(Expr::Cast { operand: Box::new(expr), to, explicit })
 }

@@ -9,6 +9,7 @@ mod engine;
 mod format;
 mod named;
 mod names;
+mod paging;
 mod planning;
 mod point;
 mod portal;

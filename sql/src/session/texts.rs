@@ -19,6 +19,7 @@ use expr::casts::CastContext;
 use expr::{Datum, Expr, SessionContext, Type, TypeKind, length, resolve};
 use parking_lot::Mutex;
 
+use super::paging::{self, Page};
 use super::portal::{Portal, State};
 use super::prepared::{Planned, Prepared, Statement, kind_of};
 use super::registry::charge_of;
@@ -55,8 +56,19 @@ struct Known {
     used: u64,
 }
 
-/// What binding asks of string literals, whether there are rows or not, by the literal's place: to fit a column's modifier.
-type Limits = Arc<[(usize, Type)]>;
+/// What binding asks of literals, whether there are rows or not, by the literal's place.
+type Limits = Arc<[(usize, Limit)]>;
+
+/// What a literal has to be.
+#[derive(Debug, Clone, PartialEq)]
+enum Limit {
+    /// It has to fit a column's modifier.
+    Modifier(Type),
+    /// It can be cast, step by step; explicitly or not.
+    Casts(Vec<(Type, bool)>),
+    /// With another it makes a number of rows.
+    Page(Page),
+}
 
 /// How well a string is known.
 enum Found {
@@ -151,7 +163,7 @@ impl Session {
             Found::No => return None,
         };
         let parameters = values(&normalised.literals, &prepared.parameters, &self.context)?;
-        if !fit(&normalised.literals, &parameters, &limits) {
+        if !fit(&normalised.literals, &parameters, &limits, &prepared.parameters, &self.context) {
             return None;
         }
         Some(Portal {
@@ -175,9 +187,12 @@ impl Session {
         let plain = self.plan_text(sql, None, catalog).await.ok()?.1;
         let declared: Vec<Option<TypeKind>> = normalised.literals.iter().map(kind_of_literal).collect();
         let general = self.plan_text(normalised.text(), Some(declared), catalog).await.ok();
-        let known = general.and_then(|(statement, general)| {
+        let known = general.and_then(|(statement, mut general)| {
             let values = values(&normalised.literals, &general.bound.parameters, &self.context)?;
-            let limits = same_within(&general.bound, &plain.bound, &values, &self.context)?;
+            let pages = paging::bound_by_parameters(&mut general.bound.plan, &self.context);
+            let mut limits = same_within(&general.bound, &plain.bound, &values, &self.context)?;
+            limits.extend(pages.into_iter().map(|page| (page.limit, Limit::Page(page))));
+            let limits: Limits = limits.into();
             Some((Arc::new(prepared_of(statement, general)), limits))
         });
         let prepared = known.as_ref().map(|(prepared, _)| prepared.clone());
@@ -255,17 +270,76 @@ fn values(literals: &[Literal], types: &[Type], context: &SessionContext) -> Opt
     literals.iter().zip(types).map(value).collect()
 }
 
-/// Whether string literals fit what binding asks of them.
-fn fit(literals: &[Literal], values: &[Datum], limits: &Limits) -> bool {
-    limits.iter().all(|(place, to)| match (literals.get(*place), values.get(*place)) {
-        (Some(Literal::String(_)), Some(value)) => length::coerce(value.clone(), *to, false).is_ok(),
-        _ => true,
+/// Whether literals, values of these types by now, are what binding asks of them.
+fn fit(
+    literals: &[Literal],
+    values: &[Datum],
+    limits: &Limits,
+    types: &[Type],
+    context: &SessionContext,
+) -> bool {
+    limits.iter().all(|(place, limit)| {
+        let (Some(literal), Some(value), Some(ty)) =
+            (literals.get(*place), values.get(*place), types.get(*place))
+        else {
+            return false;
+        };
+        let constant = || Expr::Literal { value: value.clone(), ty: *ty };
+        let cast = |constant, (to, explicit): &(Type, bool)| {
+            resolve::coerce(constant, *to, cast_context(*explicit), context)
+        };
+        match limit {
+            Limit::Modifier(to) if matches!(literal, Literal::String(_)) => {
+                length::coerce(value.clone(), *to, false).is_ok()
+            }
+            Limit::Modifier(to) => cast(constant(), &(*to, false)).is_ok(),
+            Limit::Casts(steps) => steps.iter().try_fold(constant(), cast).is_ok(),
+            Limit::Page(page) => page.has_sum(values),
+        }
     })
+}
+
+/// The parameter that casts, and nothing else, are applied to, and those that may fail.
+fn casts_of_a_parameter(expression: &Expr) -> Option<(usize, Limit)> {
+    let (mut inner, mut steps) = (expression, Vec::new());
+    while let Expr::Cast { operand, to, explicit } = inner {
+        steps.push((*to, *explicit));
+        inner = operand;
+    }
+    let Expr::Parameter { index, ty } = inner else { return None };
+    steps.reverse();
+    let from = std::iter::once(*ty).chain(steps.iter().map(|(to, _)| *to));
+    let may_fail = from.zip(&steps).any(|(from, (to, _))| !widens(from.kind, to.kind));
+    may_fail.then_some((*index, Limit::Casts(steps)))
+}
+
+/// Whether every value of a type is one of the other.
+fn widens(from: TypeKind, to: TypeKind) -> bool {
+    match from {
+        TypeKind::Int2 => {
+            matches!(
+                to,
+                TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8 | TypeKind::Float4 | TypeKind::Float8
+            )
+        }
+        TypeKind::Int4 => matches!(to, TypeKind::Int4 | TypeKind::Int8 | TypeKind::Float4 | TypeKind::Float8),
+        TypeKind::Int8 => matches!(to, TypeKind::Int8 | TypeKind::Float4 | TypeKind::Float8),
+        _ => false,
+    }
+}
+
+fn cast_context(explicit: bool) -> CastContext {
+    if explicit { CastContext::Explicit } else { CastContext::Assignment }
 }
 
 /// Whether a plan with parameters is the other, which has none, once these values stand in their places; what its literals
 /// have to fit then.
-fn same_within(general: &Bound, plain: &Bound, values: &[Datum], context: &SessionContext) -> Option<Limits> {
+fn same_within(
+    general: &Bound,
+    plain: &Bound,
+    values: &[Datum],
+    context: &SessionContext,
+) -> Option<Vec<(usize, Limit)>> {
     let is_plain = |bound: &Bound| bound.notices.is_empty() && bound.slots == bound.parameters.len();
     if !is_plain(general) || !is_plain(plain) || general.columns != plain.columns || !is_simple(&general.plan)
     {
@@ -277,15 +351,17 @@ fn same_within(general: &Bound, plain: &Bound, values: &[Datum], context: &Sessi
         expression.walk(&mut |part| match part {
             Expr::Literal { value, ty } => is_timeless &= value.is_null() || !reads_the_clock(ty.kind),
             Expr::Cast { operand, to, explicit } if to.modifier >= 0 => match &**operand {
-                Expr::Parameter { index, .. } if !explicit => limits.push((*index, *to)),
+                Expr::Parameter { index, .. } if !explicit => limits.push((*index, Limit::Modifier(*to))),
                 operand => is_free &= !holds_a_parameter(operand),
             },
+            cast @ Expr::Cast { .. } => limits.extend(casts_of_a_parameter(cast)),
             _ => {}
         });
         expression.rewrite(&mut |part| put_values(part, values, context));
     });
+    paging::compute(&mut special);
     let is_same = is_timeless && is_free && format!("{special:?}") == format!("{:?}", plain.plan);
-    is_same.then(|| limits.into())
+    is_same.then_some(limits)
 }
 
 /// Whether a value is still to come.
@@ -304,7 +380,7 @@ fn put_values(part: &mut Expr, values: &[Datum], context: &SessionContext) {
             }
         }
         Expr::Cast { operand, to, explicit } if matches!(**operand, Expr::Literal { .. }) => {
-            let cast = if *explicit { CastContext::Explicit } else { CastContext::Assignment };
+            let cast = cast_context(*explicit);
             if let Ok(folded) = resolve::coerce(operand.as_ref().clone(), *to, cast, context) {
                 *part = folded;
             }
