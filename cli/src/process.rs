@@ -92,6 +92,11 @@ impl Storage {
         Arc::clone(&self.node) as Arc<dyn NodeService>
     }
 
+    /// The threads that its replication runs on.
+    pub(crate) fn replication(&self) -> Option<tokio::runtime::Handle> {
+        self.node.replication()
+    }
+
     /// Makes a cluster of the node, unless it belongs to one.
     pub(crate) async fn init(&self) -> Result<(), Failure> {
         self.node.init(None).await.map(drop).map_err(|error| Failure::failed(chain(&error)))

@@ -117,6 +117,10 @@ impl Apply for Machine {
         }
     }
 
+    fn is_prompt(&self, command: &Bytes) -> bool {
+        apply::is_prompt(command)
+    }
+
     fn applied(&self, range_id: u64, _entries: &[ApplyEntry]) {
         let Some(cell) = self.cells.read().get(&range_id).cloned() else { return };
         if cell.take_raised() {

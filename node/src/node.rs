@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use proto::v1::{HelloRequest, HelloResponse, NodeDescriptor, StoreIdentity};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use crate::addresses::{Addresses, Whereabouts};
 use crate::bootstrap::{found, founder, try_join};
@@ -92,6 +92,11 @@ impl Node {
             inner.become_member(identity).await?;
         }
         Ok(node)
+    }
+
+    /// The threads that replication runs on, where it has its own: the place for connections that carry nothing else.
+    pub fn replication(&self) -> Option<Handle> {
+        self.inner.replication()
     }
 
     /// Makes a cluster of this node alone; `false` if it belongs to one already. `history_ms`: how long it keeps history
@@ -193,7 +198,7 @@ impl Inner {
         if identity != self.store.identity() {
             self.store.set_identity(identity.clone())?;
         }
-        let raft_runtime = self.raft_runtime.lock().as_ref().map(|runtime| runtime.handle().clone());
+        let raft_runtime = self.replication();
         let (link, tasks, metrics) = (self.link.clone(), self.tasks.clone(), self.metrics.clone());
         let vitals = self.vitals.clone();
         let member =
@@ -290,6 +295,10 @@ impl Inner {
             answer.held = self.member().and_then(|member| member.held(request.range_id));
         }
         answer
+    }
+
+    fn replication(&self) -> Option<Handle> {
+        self.raft_runtime.lock().as_ref().map(|runtime| runtime.handle().clone())
     }
 
     fn stop_runtime(&self) {

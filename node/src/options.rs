@@ -37,8 +37,9 @@ pub struct NodeOptions {
     pub disk_reserve_bytes: u64,
     /// Heartbeats, elections, leases.
     pub timing: RaftTiming,
-    /// Threads of the runtime that replication runs on, by default as many as there are cores; 0 = the caller's runtime. A
-    /// simulation always runs on its own.
+    /// Threads of the runtime that replication runs on, by default one for every two cores: what it does is short, and a
+    /// group's tasks that are all on one thread need not wake another. 0 = the caller's runtime. A simulation always runs on
+    /// its own.
     pub raft_threads: usize,
     /// Commands of a newer format than this stop a replica: with less than what this program knows it is as an older one.
     pub newest_command_format: u32,
@@ -67,7 +68,7 @@ impl NodeOptions {
             raft_log_bytes_max: 256 << 20,
             disk_reserve_bytes: 256 << 20,
             timing: RaftTiming::default(),
-            raft_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            raft_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
             newest_command_format: crate::range::state::FORMAT,
             dead_after: Duration::from_secs(300),
         }

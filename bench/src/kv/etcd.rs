@@ -143,6 +143,7 @@ impl Members {
             processes.push(Process::start(&mut command, &folder.join(format!("etcd-{name}.log")))?);
         }
         let leader = runtime.block_on(leader(&ports))?;
+        let _entered = runtime.enter();
         let channels = (0..CONNECTIONS).map(|_| connect(leader)).collect::<Result<_>>()?;
         let store = Arc::new(Connections { channels, next: AtomicUsize::new(0) });
         Ok(Self { ports, processes, store })

@@ -109,7 +109,7 @@ impl Node {
         let served = env::task::spawn(proto::grpc::serve_apart(
             service,
             listener,
-            ServeOptions::default(),
+            ServeOptions { replication: storage.replication(), ..ServeOptions::default() },
             async move {
                 let _ = stopped.await;
             },

@@ -109,6 +109,12 @@ impl Db {
         self.engine().write_delay(bytes)
     }
 
+    /// Whether flushes and compactions keep up with what is written: then no writer is slowed, and a write that is not
+    /// synced waits for memory alone.
+    pub fn keeps_up(&self) -> bool {
+        self.engine().keeps_up()
+    }
+
     /// The value of a key of an unversioned keyspace.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.engine().get(key)

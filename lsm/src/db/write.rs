@@ -185,6 +185,11 @@ impl Engine {
         Duration::from_micros(owed)
     }
 
+    /// Whether background work is behind nowhere.
+    pub(crate) fn keeps_up(&self) -> bool {
+        self.pressure() <= 0.0
+    }
+
     fn pressure(&self) -> f64 {
         f64::from(f32::from_bits(self.pressure.load(Ordering::Relaxed)))
     }

@@ -109,7 +109,7 @@ pub enum ApplyError {
 /// The state machine of all ranges of a store, as replication sees it.
 ///
 /// Calls for one range come one at a time and in the order of its log; calls for different ranges may overlap. They come
-/// on threads that may block.
+/// on threads that may block, except those of [`Apply::apply`] with few bytes of commands that are all prompt.
 ///
 /// # Invariants
 ///
@@ -127,6 +127,9 @@ pub trait Apply: Send + Sync + 'static {
         entries: &[ApplyEntry],
         batch: &mut WriteBatch,
     ) -> Result<Vec<Bytes>, ApplyError>;
+
+    /// Whether a command is applied without reading the disk, in a time that its own bytes bound.
+    fn is_prompt(&self, command: &Bytes) -> bool;
 
     /// The batch that `entries` went into can be read.
     fn applied(&self, range_id: u64, entries: &[ApplyEntry]);

@@ -1,6 +1,7 @@
 //! The state machine of one group: entries go through [`Apply`] into the engine, in one batch with the applied id.
 //!
-//! openraft drives it from a task of the raft runtime, which only waits: applying and installing read and write the
+//! openraft drives it from a task of the raft runtime, which waits for no disk: what is small and prompt is applied there,
+//! to the engine's memory, while the engine keeps up with what is written. All else, and installing, reads and writes the
 //! engine on threads that may block ([`env::task::blocking`]).
 //!
 //! # Invariants
@@ -28,6 +29,10 @@ use super::types::{Entry, LogId, SnapshotMeta, StoredMembership, Types, membersh
 
 /// Entries are applied in batches of about this many bytes of commands.
 const BATCH_BYTES: usize = 4 << 20;
+
+/// So many bytes of commands, in so many entries, are applied where openraft's task runs: two wake-ups cost more.
+const PROMPT_BYTES: usize = 16 << 10;
+const PROMPT_ENTRIES: usize = 64;
 
 /// Whether a replica still writes to the engine. openraft's worker goes on for a while after its group was stopped.
 #[derive(Default)]
@@ -102,6 +107,22 @@ impl Applier {
         Ok(applied)
     }
 
+    /// Whether applying these waits for no disk and is soon done. A simulation takes either way, so that it sees both.
+    fn is_prompt(&self, entries: &[Entry]) -> bool {
+        let mut bytes = 0;
+        let mut prompt = |entry: &Entry| match &entry.payload {
+            EntryPayload::Normal(command) => {
+                bytes += command.0.len();
+                bytes <= PROMPT_BYTES && self.apply.is_prompt(&command.0)
+            }
+            EntryPayload::Blank | EntryPayload::Membership(_) => false,
+        };
+        entries.len() <= PROMPT_ENTRIES
+            && entries.iter().all(&mut prompt)
+            && self.db.keeps_up()
+            && !(env::simulation::is_active() && env::random::below(2) == 0)
+    }
+
     /// Replaces the range's state.
     fn install(&self, applied: &Applied, incoming: Incoming) -> io::Result<()> {
         let mut batch = WriteBatch::new();
@@ -172,12 +193,16 @@ impl Machine {
         self.applied.id
     }
 
-    /// Applies on a thread that may block. The replies come from there, without a way back through the raft runtime.
+    /// Applies, and tells the replies: here if that is prompt, or on a thread that may block.
     async fn apply_batch(
         &mut self,
         entries: Vec<Entry>,
         responders: Vec<Option<ApplyResponder<Types>>>,
     ) -> io::Result<()> {
+        if self.applier.is_prompt(&entries) {
+            self.applied = self.applier.apply(&self.applied, entries, responders)?;
+            return Ok(());
+        }
         let (applier, applied) = (Arc::clone(&self.applier), self.applied.clone());
         let applying = env::task::blocking(move || applier.apply(&applied, entries, responders));
         self.applied = applying.await.map_err(io::Error::other)??;

@@ -136,6 +136,12 @@ pub(crate) fn apply(
     Ok(replies)
 }
 
+/// Whether a command is a commit whose whole effect lies in its entry: what else there is may read the engine.
+pub(crate) fn is_prompt(command: &Bytes) -> bool {
+    let command = RangeCommand::decode(command.clone()).ok().and_then(|command| command.kind);
+    matches!(command, Some(Kind::Commit(CommitCommand { staged: None, .. })))
+}
+
 /// A command that this program can read.
 struct Readable {
     span_epoch: u64,

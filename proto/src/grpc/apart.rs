@@ -2,7 +2,8 @@
 //!
 //! The connections, and all that is short, live on those threads. Batches of reads and writes, which may read the disk
 //! for long, are answered on the caller's runtime. Connections that carry nothing else are [marked](mark), and live there
-//! as a whole: then no request wakes a thread of the other kind.
+//! as a whole: then no request wakes a thread of the other kind. Likewise those that carry replication alone, which live on
+//! the threads that replicate.
 
 use std::future::Future;
 use std::io;
@@ -17,7 +18,7 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::aborting::Aborting;
-use super::mark;
+use super::mark::{self, Carries};
 use super::serve::{ServeError, ServeOptions, serve_connections};
 use crate::service::NodeService;
 
@@ -45,27 +46,28 @@ pub async fn serve_apart(
     let Some(threads) = runtime.0.as_ref().map(Runtime::handle) else { return Ok(()) };
     let (closing, closed) = watch::channel(false);
     let (to_apart, apart) = mpsc::channel(BACKLOG);
+    let (to_replication, replication) = mpsc::channel(BACKLOG);
     let (to_here, here) = mpsc::channel(BACKLOG);
     let listener = listener.into_std().map_err(ServeError::Start)?;
-    let accepting = Aborting::spawn_on(threads, accept(listener, until(closed.clone()), to_apart, to_here));
-    let apart = Aborting::spawn_on(
-        threads,
-        serve_connections(
-            service.clone(),
-            ReceiverStream::new(apart).map(Ok),
-            ServeOptions { batches: Some(Handle::current()), ..options.clone() },
-            until(closed.clone()),
-        ),
-    );
+    let ways = Ways { apart: to_apart, replication: to_replication, here: to_here };
+    let accepting = Aborting::spawn_on(threads, accept(listener, until(closed.clone()), ways));
+    let batches = ServeOptions { batches: Some(Handle::current()), ..options.clone() };
+    let serve_on = |threads: &Handle, connections| {
+        let connections = ReceiverStream::new(connections).map(TcpStream::from_std);
+        let (service, closed) = (service.clone(), until(closed.clone()));
+        Aborting::spawn_on(threads, serve_connections(service, connections, batches.clone(), closed))
+    };
+    let replication = serve_on(options.replication.as_ref().unwrap_or(threads), replication);
+    let apart = serve_on(threads, apart);
     let here = ReceiverStream::new(here).map(TcpStream::from_std);
-    let here = serve_connections(service, here, options, until(closed));
+    let here = serve_connections(service.clone(), here, options.clone(), until(closed.clone()));
     let served = async {
         let close = async {
             shutdown.await;
             closing.send_replace(true);
         };
-        let ((), here, apart) = futures::join!(close, here, apart.join());
-        here.and(apart.unwrap_or(Ok(())))
+        let ((), here, apart, replication) = futures::join!(close, here, apart.join(), replication.join());
+        here.and(apart.unwrap_or(Ok(()))).and(replication.unwrap_or(Ok(())))
     };
     tokio::select! {
         biased;
@@ -80,6 +82,14 @@ pub async fn serve_apart(
     }
 }
 
+/// To whom connections are passed on.
+#[derive(Clone)]
+struct Ways {
+    apart: mpsc::Sender<std::net::TcpStream>,
+    replication: mpsc::Sender<std::net::TcpStream>,
+    here: mpsc::Sender<std::net::TcpStream>,
+}
+
 async fn until(mut closed: watch::Receiver<bool>) {
     // An error means that the sender is gone, and with it the server.
     let _ = closed.wait_for(|closed| *closed).await;
@@ -89,8 +99,7 @@ async fn until(mut closed: watch::Receiver<bool>) {
 async fn accept(
     listener: std::net::TcpListener,
     closed: impl Future<Output = ()>,
-    apart: mpsc::Sender<TcpStream>,
-    here: mpsc::Sender<std::net::TcpStream>,
+    ways: Ways,
 ) -> io::Result<()> {
     // Here, so that its readiness is watched by these threads.
     let listener = TcpListener::from_std(listener)?;
@@ -103,9 +112,9 @@ async fn accept(
         };
         match accepted {
             Ok((connection, _)) => {
-                let (apart, here) = (apart.clone(), here.clone());
+                let ways = ways.clone();
                 drop(task::spawn(async move {
-                    if let Err(error) = pass_on(connection, apart, here).await {
+                    if let Err(error) = pass_on(connection, ways).await {
                         tracing::debug!(%error, "a connection broke before it was served");
                     }
                 }));
@@ -118,33 +127,30 @@ async fn accept(
     }
 }
 
-async fn pass_on(
-    connection: TcpStream,
-    apart: mpsc::Sender<TcpStream>,
-    here: mpsc::Sender<std::net::TcpStream>,
-) -> io::Result<()> {
+async fn pass_on(connection: TcpStream, ways: Ways) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    let is_key_value = clock::timeout(MARK_TIMEOUT, is_key_value(&connection)).await;
+    let carries = clock::timeout(MARK_TIMEOUT, carries(&connection)).await;
+    let way = match carries.unwrap_or(Ok(Carries::Anything))? {
+        Carries::KeyValue => ways.here,
+        Carries::Replication => ways.replication,
+        Carries::Anything => ways.apart,
+    };
     // Where nobody takes it any more the server is stopping.
-    if is_key_value.unwrap_or(Ok(false))? {
-        let _ = here.send(connection.into_std()?).await;
-    } else {
-        let _ = apart.send(connection).await;
-    }
+    let _ = way.send(connection.into_std()?).await;
     Ok(())
 }
 
-/// Whether the connection is marked as one of key-value requests. What it has sent stays to be read.
-async fn is_key_value(connection: &TcpStream) -> io::Result<bool> {
+/// What the connection carries. What it has sent stays to be read.
+async fn carries(connection: &TcpStream) -> io::Result<Carries> {
     let mut begin = [0; mark::BYTES_MAX];
     let mut seen = 0;
     loop {
         let length = connection.peek(&mut begin).await?;
-        if let Some(known) = begin.get(..length).and_then(mark::is_key_value) {
+        if let Some(known) = begin.get(..length).and_then(mark::carries) {
             return Ok(known);
         }
         if length == 0 {
-            return Ok(false);
+            return Ok(Carries::Anything);
         }
         if length == seen {
             clock::sleep(MARK_INTERVAL).await;

@@ -50,6 +50,9 @@ pub struct ServeOptions {
     pub tls: Option<Tls>,
     /// Where batches of reads and writes are answered; `None`: where the connections are served.
     pub batches: Option<Handle>,
+    /// Where connections that carry replication alone are served, by [`serve_apart`](super::serve_apart); `None`: with all
+    /// others that are not key-value requests.
+    pub replication: Option<Handle>,
 }
 
 /// The port could not be served.

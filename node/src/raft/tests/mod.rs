@@ -73,6 +73,10 @@ impl Apply for KeyValue {
         Ok(entries.iter().map(apply).collect())
     }
 
+    fn is_prompt(&self, _command: &Bytes) -> bool {
+        true
+    }
+
     fn applied(&self, _range_id: u64, _entries: &[ApplyEntry]) {}
 
     fn snapshot_spans(&self, range_id: u64) -> Vec<SnapshotSpan> {
