@@ -147,6 +147,12 @@ pub fn is_relabel(from: TypeKind, to: TypeKind) -> bool {
 
 /// How much a cast's result depends on the session: on its time zone and the names in its catalog.
 pub fn volatility(from: TypeKind, to: TypeKind) -> Volatility {
+    match (from.element(), to.element()) {
+        (Some(from), Some(to)) => return volatility(from, to),
+        (Some(from), None) if to.is_string() => return volatility(from, to),
+        (None, Some(to)) if from.is_string() || from == TypeKind::Unknown => return volatility(from, to),
+        _ => {}
+    }
     let zoned = |kind: TypeKind| matches!(kind, TypeKind::Timestamptz | TypeKind::TimestamptzArray);
     let from_text = from.is_string() || from == TypeKind::Unknown;
     let depends = from != to

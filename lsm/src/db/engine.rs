@@ -40,6 +40,8 @@ pub(crate) struct Engine {
     /// How far background work is behind, as the bits of an f32: 0 is not at all, 1 and above very far.
     pub(crate) pressure: AtomicU32,
     pub(crate) write: Mutex<Writing>,
+    /// How many hold `write`, or wait for it, who write to the disk under it.
+    pub(crate) ingesting: AtomicU32,
     pub(crate) published: Mutex<Published>,
     pub(crate) published_changed: Condvar,
     pub(crate) visible: AtomicU64,

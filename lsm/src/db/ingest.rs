@@ -1,6 +1,7 @@
 //! Adding finished tables, as a bulk load does, and replacing spans by them, as an installed snapshot does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
@@ -120,6 +121,22 @@ impl TableBuilder {
     }
 }
 
+/// While it lives, writers may have to wait for the disk.
+struct Ingesting<'e>(&'e AtomicU32);
+
+impl<'e> Ingesting<'e> {
+    fn begin(count: &'e AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Ingesting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Engine {
     /// In one durable step: removes all keys of the spans, adds the tables, and writes the batch. Other writers wait.
     pub(crate) fn excise_and_ingest(
@@ -133,6 +150,7 @@ impl Engine {
         if tables.iter().any(|file| file.table.path().parent() != Some(&self.tables.dir)) {
             return Err(Error::Invalid("a table that was built for another database".to_owned()));
         }
+        let _ingesting = Ingesting::begin(&self.ingesting);
         let mut writing = self.write.lock();
         self.seal(&mut writing);
         while !self.view().sealed.is_empty() {

@@ -109,8 +109,8 @@ impl Db {
         self.engine().write_delay(bytes)
     }
 
-    /// Whether flushes and compactions keep up with what is written: then no writer is slowed, and a write that is not
-    /// synced waits for memory alone.
+    /// Whether flushes and compactions keep up with what is written, and no tables are being taken in: then no writer is
+    /// slowed, and one that does not sync waits for memory alone. It may be different in the next moment.
     pub fn keeps_up(&self) -> bool {
         self.engine().keeps_up()
     }

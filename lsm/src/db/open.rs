@@ -113,6 +113,7 @@ impl Engine {
             view_change: Mutex::new(()),
             pressure: AtomicU32::new(0),
             write: Mutex::new(Writing::new(newest + 1)),
+            ingesting: AtomicU32::new(0),
             published: Mutex::new(Published::new(newest)),
             published_changed: Condvar::new(),
             visible: AtomicU64::new(newest),

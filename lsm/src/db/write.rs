@@ -185,9 +185,9 @@ impl Engine {
         Duration::from_micros(owed)
     }
 
-    /// Whether background work is behind nowhere.
+    /// Whether background work is behind nowhere, and nobody writes to the disk while others wait to write.
     pub(crate) fn keeps_up(&self) -> bool {
-        self.pressure() <= 0.0
+        self.pressure() <= 0.0 && self.ingesting.load(Ordering::Acquire) == 0
     }
 
     fn pressure(&self) -> f64 {

@@ -91,7 +91,8 @@ fn all_nodes_may_move_at_once_while_one_is_where_others_look() {
 /// Another disk with the files of a node's directory.
 fn copy_of(disk: &MemoryDisk) -> MemoryDisk {
     let copy = MemoryDisk::new();
-    for folder in ["/data", "/data/engine", "/data/raft"].map(Path::new) {
+    let engine = ["/data/engine", "/data/engine/manifest", "/data/engine/tables", "/data/engine/wal"];
+    for folder in ["/data", "/data/raft"].into_iter().chain(engine).map(Path::new) {
         copy.create_dir_all(folder).unwrap();
         for name in disk.list(folder).unwrap() {
             let path = folder.join(name);

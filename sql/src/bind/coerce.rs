@@ -10,8 +10,10 @@ use crate::error::{Error, Result};
 pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
     move |error| {
         let error = Error::from(error);
-        // What is too long or too large for a modifier is found out later than where it stands.
-        let late = error.sqlstate == "22001" || error.message == "numeric field overflow";
+        // What is too long or too large is found out later than where it stands.
+        let late = error.sqlstate == "22001"
+            || error.message == "numeric field overflow"
+            || error.sqlstate == "22003" && error.message.ends_with(" out of range");
         if error.position.is_none() && at > 0 && !late { error.at(at) } else { error }
     }
 }

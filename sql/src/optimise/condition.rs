@@ -39,10 +39,15 @@ pub(super) fn may_fail(expression: &Expr) -> bool {
     let mut may_fail = false;
     expression.walk(&mut |part| {
         may_fail |= match part {
-            Expr::Call { function, .. } => {
-                let never = ["numeric_add", "numeric_sub", "numeric_mul", "textlike", "textnlike"];
-                expr::operators::comparison(*function).is_none() && !never.contains(&function.name)
+            Expr::Call { function, args, .. } => {
+                let never = ["numeric_add", "numeric_sub", "numeric_mul"];
+                let has_good_pattern = matches!(function.name, "textlike" | "textnlike")
+                    && matches!(args.get(1), Some(Expr::Literal { .. }));
+                expr::operators::comparison(*function).is_none()
+                    && !never.contains(&function.name)
+                    && !has_good_pattern
             }
+            Expr::AnyAll { operator, .. } => expr::operators::comparison(*operator).is_none(),
             Expr::Cast { explicit, .. } => *explicit,
             Expr::Subscript { .. } => true,
             _ => false,

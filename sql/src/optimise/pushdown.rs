@@ -104,13 +104,14 @@ impl Pushing {
         }
     }
 
-    fn push_filter(&mut self, node: &mut Node, mut conditions: Vec<Expr>) {
+    /// Its own conditions first: what is asked from above may count on them.
+    fn push_filter(&mut self, node: &mut Node, conditions: Vec<Expr>) {
         let Node::Filter(Filter { input, conditions: own }) = node else { return };
-        let (movable, fixed): (Vec<_>, Vec<_>) = std::mem::take(own).into_iter().partition(may_move);
+        let (mut movable, fixed): (Vec<_>, Vec<_>) = std::mem::take(own).into_iter().partition(may_move);
         *node = input.take();
         if fixed.is_empty() {
-            conditions.extend(movable);
-            return self.push(node, conditions);
+            movable.extend(conditions);
+            return self.push(node, movable);
         }
         // What is volatile sees the rows that it saw before: nothing passes it from above.
         self.push(node, movable);
@@ -210,7 +211,11 @@ impl Pushing {
     }
 
     /// Each input of a UNION and its like gets the conditions, over its own columns.
+    /// Into every input. Not into those of EXCEPT: of equal values that look different a condition may tell the one from the
+    /// other, and the one that it leaves out takes the other away.
     fn push_inputs(&mut self, node: &mut Node, conditions: Vec<Expr>) {
+        let is_except = matches!(node, Node::SetOperation(operation) if !operation.intersect);
+        let (conditions, kept) = if is_except { (Vec::new(), conditions) } else { (conditions, Vec::new()) };
         let count = children_mut(node).len();
         let copies = count.saturating_sub(1).saturating_mul(size(&conditions));
         let (copied, stay) =
@@ -235,6 +240,7 @@ impl Pushing {
             self.push(&mut input.node, copied.iter().map(over).collect());
         }
         above(node, stay);
+        above(node, kept);
     }
 
     /// The conditions that have to stay above the join.
@@ -279,6 +285,15 @@ impl Pushing {
             JoinKind::Full => (true, true),
         };
         let (mut left, mut right, mut pairs, mut stay) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // Its own, first: a row of the side that is kept whole stays, matched or not.
+        for condition in own {
+            match side(&condition) {
+                _ if !may_move(&condition) => pairs.push(condition),
+                Side::Left if !keeps_left => left.push(condition),
+                Side::Right if !keeps_right => right.push(condition),
+                _ => pairs.push(condition),
+            }
+        }
         // From above: a row that an outer join fills with NULLs must still meet the condition as such.
         for condition in conditions {
             match side(&condition) {
@@ -286,15 +301,6 @@ impl Pushing {
                 Side::Right if !keeps_left => right.push(condition),
                 _ if join.kind == JoinKind::Inner && may_move(&condition) => pairs.push(condition),
                 _ => stay.push(condition),
-            }
-        }
-        // Its own: a row of the side that is kept whole stays, matched or not.
-        for condition in own {
-            match side(&condition) {
-                _ if !may_move(&condition) => pairs.push(condition),
-                Side::Left if !keeps_left => left.push(condition),
-                Side::Right if !keeps_right => right.push(condition),
-                _ => pairs.push(condition),
             }
         }
         self.push(&mut join.left, left);

@@ -28,6 +28,8 @@ use crate::plan::{AggregateCall, ApplyKind, JoinKind};
 const TRIES_MAX: usize = 128;
 /// A subquery that asks more than this of the outer row stays one.
 const ASKING_MAX: usize = 1000;
+/// So many rows may be held where an index leads to those that are asked for: about a quarter of what a statement may hold.
+const HELD_ROWS_MAX: f64 = 250_000.0;
 /// How much of a table may be read instead of looking one row up.
 const LOOKUP_ROWS: f64 = 20.0;
 
@@ -194,8 +196,8 @@ impl Unnesting<'_> {
         Ok((Node::Join(Box::new(join)), column))
     }
 
-    /// Whether running the subquery for each row reads less than joining all of its rows: through an index, or because
-    /// there is but one row.
+    /// Whether running the subquery for each row reads less than joining all of its rows, or holds less: through an index, or
+    /// because there is but one row.
     fn is_looked_up(&self, input: &Node, rows: &Node, asking: &[&Expr]) -> bool {
         if asking.is_empty() {
             return false;
@@ -205,7 +207,8 @@ impl Unnesting<'_> {
         }
         has_index(rows, asking)
             && (rows_max(input).is_some_and(|rows| rows <= LOOKUPS_MAX)
-                || self.estimates.rows(input) * LOOKUP_ROWS < self.estimates.read(rows))
+                || self.estimates.rows(input) * LOOKUP_ROWS < self.estimates.read(rows)
+                || self.estimates.rows(input).min(self.estimates.read(rows)) > HELD_ROWS_MAX)
     }
 
     /// Subqueries that answer an aggregate over the rows that belong to the outer one.
@@ -329,10 +332,17 @@ fn is_answer(condition: &Expr, answer: ColumnId) -> bool {
     }
 }
 
-/// Whether an aggregate may end in an error of its own: sums of floating-point numbers are those that get there.
+/// Whether an aggregate may end in an error of its own: sums of floating-point numbers and of intervals get there, and what
+/// gathers whole values, of which a group that nobody asks for may have more than there is memory.
 fn may_overflow(call: &AggregateCall) -> bool {
-    call.arguments.iter().any(|argument| matches!(argument.ty().kind, TypeKind::Float4 | TypeKind::Float8))
-        && matches!(call.function.function().name, "sum" | "avg")
+    let is_float_or_interval = |argument: &Expr| {
+        matches!(argument.ty().kind, TypeKind::Float4 | TypeKind::Float8 | TypeKind::Interval)
+    };
+    match call.function.function().name {
+        "sum" | "avg" => call.arguments.iter().any(is_float_or_interval),
+        "string_agg" | "array_agg" => true,
+        _ => false,
+    }
 }
 
 /// Whether rows with equal values of a key fall into one group, and those of one group are equal.

@@ -357,7 +357,8 @@ mod tests {
             drop(state);
         }
         assert_eq!(written(&open), [] as [i64; 0]);
-        assert_eq!((open.state.lock().bytes, open.state.lock().to_say), (0, 0));
+        let state = open.state.lock();
+        assert_eq!((state.bytes, state.to_say), (0, 0));
     }
 
     #[tokio::test]
