@@ -175,7 +175,7 @@ mod tests {
                 }
                 let write = |number: usize| Write {
                     key: vec![b'd'; key].into(),
-                    value: (number % 3 > 0).then(|| vec![b'v'; value].into()),
+                    value: (!number.is_multiple_of(3)).then(|| vec![b'v'; value].into()),
                     changes_key: None,
                 };
                 let writes: Vec<Write> = (0..count).map(write).collect();
