@@ -10,7 +10,7 @@
 //! ```text
 //! propose ─▶ openraft core ─┬▶ group_log ─▶ shared_log ─▶ lsm::log  (one write, one fdatasync for all groups)
 //!                           ├▶ peer ─▶ NodeService::raft_append ─▶ followers (serve)
-//!                           └▶ machine ─▶ Apply ─▶ lsm::Db    (one batch without WAL: effects + applied state; on threads that may block)
+//!                           └▶ machine ─▶ Apply ─▶ lsm::Db    (one batch without WAL: effects + applied state; small ones here, others on threads that may block)
 //! ```
 //!
 //! After a crash the engine is a consistent prefix of what was applied; each group replays its log from the applied
