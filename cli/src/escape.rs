@@ -2,6 +2,15 @@
 
 use std::fmt::Write;
 
+/// A key as given on the command line.
+#[derive(Debug, Clone)]
+pub(crate) struct Key(pub(crate) Vec<u8>);
+
+/// The key that a text stands for.
+pub(crate) fn parse_key(text: &str) -> Result<Key, String> {
+    unescape(text).map(Key)
+}
+
 /// Bytes as text.
 pub(crate) fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -17,7 +26,7 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
 }
 
 /// The bytes that a text stands for.
-pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, String> {
+fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let wrong = || format!("'{text}' is no key: a backslash begins \\xNN or \\\\");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -13,6 +13,10 @@ pub(crate) struct SizeArguments {
     #[arg(long, env = "NUNATAK_RAFT_LOG_BYTES", value_name = "BYTES", hide = true)]
     pub(crate) raft_log_bytes: Option<u64>,
 
+    /// Divide a range that takes more than so many bytes; 0: none
+    #[arg(long, env = "NUNATAK_RANGE_BYTES", value_name = "BYTES", hide = true)]
+    pub(crate) range_bytes: Option<u64>,
+
     /// With less than so many bytes left on the disk, write only what frees room
     #[arg(long, env = "NUNATAK_DISK_RESERVE_BYTES", value_name = "BYTES", hide = true)]
     pub(crate) disk_reserve_bytes: Option<u64>,
@@ -26,6 +30,9 @@ impl SizeArguments {
         }
         if let Some(bytes) = self.raft_log_bytes {
             options.raft_log_bytes_max = bytes;
+        }
+        if let Some(bytes) = self.range_bytes {
+            options.range_bytes_max = bytes;
         }
         if let Some(bytes) = self.disk_reserve_bytes {
             options.disk_reserve_bytes = bytes;

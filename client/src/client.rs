@@ -7,6 +7,7 @@ use env::clock;
 use proto::Network;
 use proto::oracle::Oracle;
 use proto::v1::AllocateIdsRequest;
+use tokio::sync::Semaphore;
 
 use crate::heartbeat::Heartbeats;
 use crate::horizon::Horizon;
@@ -14,16 +15,21 @@ use crate::router::Router;
 use crate::sender::Sender;
 use crate::{Error, Result, Timestamp};
 
+/// So many transactions over several ranges are resolved at a time before those that commit wait for them.
+const RESOLVING_MAX: usize = 256;
+
 /// How a client behaves.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// How long calls of the client itself (not of its transactions) go on trying to reach the cluster.
     pub timeout: Duration,
+    /// Transactions that have more bytes of keys and values buffered let them go to their ranges before they commit.
+    pub flush_bytes: usize,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30) }
+        Self { timeout: Duration::from_secs(30), flush_bytes: 32 << 20 }
     }
 }
 
@@ -33,17 +39,24 @@ pub struct Client {
     pub(crate) sender: Arc<Sender>,
     pub(crate) heartbeats: Arc<Heartbeats>,
     pub(crate) horizon: Arc<Horizon>,
+    /// How many transactions are resolved at a time.
+    pub(crate) resolving: Arc<Semaphore>,
     oracle: Arc<Oracle<Error>>,
     options: ClientOptions,
 }
 
 impl Client {
+    pub(crate) fn flush_bytes(&self) -> usize {
+        self.options.flush_bytes
+    }
+
     /// A client that finds the cluster through the nodes at `seeds` (host:port). Connects lazily.
     pub fn new(network: Arc<dyn Network>, seeds: Vec<String>, options: ClientOptions) -> Self {
         Self {
             sender: Arc::new(Sender { router: Router::new(network, seeds) }),
             heartbeats: Arc::default(),
             horizon: Arc::default(),
+            resolving: Arc::new(Semaphore::new(RESOLVING_MAX)),
             oracle: Arc::default(),
             options,
         }

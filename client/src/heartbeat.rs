@@ -25,30 +25,49 @@ const FRESH_MIN: usize = 1 << 12;
 /// How long a report may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The ranges that a transaction has asked for locks, and one key in each. It is kept alive there as long as this is.
+/// The ranges that a transaction has asked for locks, and the least and the greatest key in each: where one is divided
+/// meanwhile, both of its parts are told. It is kept alive there as long as this is.
 #[derive(Debug)]
 pub(crate) struct Holding {
     txn_id: Bytes,
-    ranges: Mutex<Vec<(u64, Bytes)>>,
+    ranges: Mutex<Vec<HeldRange>>,
+}
+
+#[derive(Debug)]
+struct HeldRange {
+    range_id: u64,
+    least: Bytes,
+    greatest: Bytes,
 }
 
 impl Holding {
     /// Before the range is asked for locks: from now on they may exist.
     pub(crate) fn expect(&self, range_id: u64, key: &Bytes) {
         let mut ranges = self.ranges.lock();
-        if !ranges.iter().any(|(known, _)| *known == range_id) {
-            ranges.push((range_id, key.clone()));
+        match ranges.iter_mut().find(|held| held.range_id == range_id) {
+            Some(held) if *key < held.least => held.least = key.clone(),
+            Some(held) if *key > held.greatest => held.greatest = key.clone(),
+            Some(_) => {}
+            None => ranges.push(HeldRange { range_id, least: key.clone(), greatest: key.clone() }),
         }
     }
 
     /// The range has let go of them.
     pub(crate) fn forget(&self, range_id: u64) {
-        self.ranges.lock().retain(|(known, _)| *known != range_id);
+        self.ranges.lock().retain(|held| held.range_id != range_id);
     }
 
-    /// A key in each of the ranges.
+    /// Keys in each of the ranges.
     pub(crate) fn keys(&self) -> Vec<Bytes> {
-        self.ranges.lock().iter().map(|(_, key)| key.clone()).collect()
+        let ranges = self.ranges.lock();
+        let mut keys = Vec::with_capacity(ranges.len());
+        for held in ranges.iter() {
+            keys.push(held.least.clone());
+            if held.greatest != held.least {
+                keys.push(held.greatest.clone());
+            }
+        }
+        keys
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -21,10 +21,12 @@ mod heartbeat;
 mod horizon;
 
 mod client;
+mod cluster;
 mod reclaim;
 mod transaction;
 
 pub use client::{Client, ClientOptions};
+pub use cluster::{NodeInfo, RangeInfo};
 pub use error::Error;
 pub use keys::Span;
 pub use transaction::{Savepoint, Transaction};

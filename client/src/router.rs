@@ -174,7 +174,7 @@ impl Router {
     }
 
     /// Every node that may answer, those that do first, beginning with another one each time.
-    fn directory_peers(&self) -> Vec<Arc<Peer>> {
+    pub(crate) fn directory_peers(&self) -> Vec<Arc<Peer>> {
         let mut peers: Vec<Arc<Peer>> = self.addresses().iter().map(|address| self.peer(address)).collect();
         let mut state = self.state.write();
         let first = state.next.checked_rem(peers.len()).unwrap_or(0);

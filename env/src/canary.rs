@@ -27,8 +27,16 @@ pub enum Canary {
     OracleUnasked,
     /// What a leader reads at a timestamp that it has asked for does not get into its read memory.
     AskedUnremembered,
+    /// What waited for a timestamp proves its lease and not its span.
+    AskedUnproven,
+    /// A range that gives keys away goes on serving them.
+    ServesGivenAway,
     /// The value of a locked key is what every read sees, even one at an earlier timestamp.
     HeldFromTheFuture,
+    /// A commit ignores up to when the keys that it writes were read.
+    CommitBelowRead,
+    /// Where a prewrite is missing its transaction is said to be aborted, and nothing bars it.
+    NoRollbackMarker,
 }
 
 impl Canary {
@@ -44,7 +52,11 @@ impl Canary {
         Canary::SkipUnreadable,
         Canary::OracleUnasked,
         Canary::AskedUnremembered,
+        Canary::AskedUnproven,
+        Canary::ServesGivenAway,
         Canary::HeldFromTheFuture,
+        Canary::CommitBelowRead,
+        Canary::NoRollbackMarker,
     ];
 
     /// Its name, as `NUNATAK_CANARY` has it.
@@ -60,7 +72,11 @@ impl Canary {
             Canary::SkipUnreadable => "skip-unreadable",
             Canary::OracleUnasked => "oracle-unasked",
             Canary::AskedUnremembered => "asked-unremembered",
+            Canary::AskedUnproven => "asked-unproven",
+            Canary::ServesGivenAway => "serves-given-away",
             Canary::HeldFromTheFuture => "held-from-the-future",
+            Canary::CommitBelowRead => "commit-below-read",
+            Canary::NoRollbackMarker => "no-rollback-marker",
         }
     }
 

@@ -58,6 +58,14 @@ pub fn split_index_key(key: &[u8]) -> Result<(u8, u64, &[u8]), Malformed> {
     }
 }
 
+/// Where a span may be cut at about a key, or a separator between two, so that no row's groups of columns come apart: at the
+/// front of the row. It does not lie behind the key.
+pub fn row_border(key: Bytes) -> Bytes {
+    let is_row = matches!(split_index_key(&key), Ok((_, _, [_, ..])));
+    // The suffix is one byte, and no separator is longer than the keys on its sides.
+    if is_row { key.slice(..key.len() - 1) } else { key }
+}
+
 /// A plain key.
 pub fn kv_key(tenant: u8, key: &[u8]) -> Bytes {
     [&[DATA, tenant, AREA_KV], key].concat().into()
@@ -83,6 +91,19 @@ mod tests {
             assert!(data_span().contains(&key));
         }
         assert!(split_index_key(b"r").is_err());
+    }
+
+    #[test]
+    fn no_row_is_cut_between_its_groups_of_columns() {
+        let table = index_prefix(TENANT_DEFAULT, SYSTEM_INDEX_IDS);
+        let row = |columns: &[u8]| Bytes::from([table.as_ref(), columns].concat());
+        assert_eq!(row_border(row(b"ab\0")), row(b"ab"));
+        assert_eq!(row_border(row(b"ab\x07")), row(b"ab"));
+        assert_eq!(row_border(row(b"a")), table);
+        assert_eq!(row_border(table.clone()), table);
+        for plain in [kv_key(TENANT_DEFAULT, b"ab\0"), catalog_version_key(), Bytes::from_static(b"d")] {
+            assert_eq!(row_border(plain.clone()), plain);
+        }
     }
 
     #[test]

@@ -46,12 +46,15 @@ pub(crate) async fn found(
     identity: &StoreIdentity,
 ) -> Result<(), NodeError> {
     let root = member.host.create(GroupSeed { range_id: ROOT_RANGE, replica_id: FIRST }).await?;
-    let data = member.host.create(GroupSeed { range_id: FIRST_DATA_RANGE, replica_id: FIRST }).await?;
-    let spans = [(&root, keys::root::span()), (&data, keys::sql::data_span())];
+    let mut founded = vec![(root.clone(), keys::root::span())];
+    for (range_id, span) in (FIRST_DATA_RANGE..).zip(cut(keys::sql::data_span(), &options.borders)?) {
+        founded.push((member.host.create(GroupSeed { range_id, replica_id: FIRST }).await?, span));
+    }
+    let next_range = FIRST_DATA_RANGE + founded.len() as u64 - 1;
     let mut ranges = Vec::new();
-    for (group, span) in spans {
+    for (group, span) in founded {
         let span = Span { start: span.start, end: span.end };
-        propose(group, initialise(span.clone())).await?;
+        propose(&group, initialise(span.clone())).await?;
         ranges.push(RangeDescriptor {
             range_id: group.range_id(),
             span: Some(span),
@@ -75,8 +78,12 @@ pub(crate) async fn found(
         locality: options.locality.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let counters =
-        [(COUNTER_NODE, FIRST + 1), (COUNTER_REPLICA, FIRST + 1), (COUNTER_RANGE, 3), (COUNTER_OID, 16384)];
+    let counters = [
+        (COUNTER_NODE, FIRST + 1),
+        (COUNTER_REPLICA, FIRST + 1),
+        (COUNTER_RANGE, next_range),
+        (COUNTER_OID, 16384),
+    ];
     let command = BootstrapCommand {
         cluster_id: member.cluster_id.clone(),
         created_ms: env::clock::wall_ms(),
@@ -87,6 +94,22 @@ pub(crate) async fn found(
     };
     propose(&root, root_command(Kind::Bootstrap(command))).await?;
     member.adopt()
+}
+
+/// A span, cut at the borders.
+fn cut(span: keys::Span, borders: &[Bytes]) -> Result<Vec<keys::Span>, NodeError> {
+    let mut spans = Vec::with_capacity(borders.len() + 1);
+    let mut left = span;
+    for border in borders {
+        if *border <= left.start || *border >= left.end {
+            let wrong = format!("{border:?} is no border of ranges: ascending keys within the data are");
+            return Err(NodeError::Unavailable(wrong));
+        }
+        spans.push(keys::Span::new(left.start, border.clone()));
+        left.start = border.clone();
+    }
+    spans.push(left);
+    Ok(spans)
 }
 
 async fn propose(group: &Group, command: Bytes) -> Result<(), NodeError> {
@@ -135,4 +158,24 @@ async fn ask(
     let node = network.connect(address);
     let answer = env::clock::timeout(JOIN_CALL, node.join(request.clone())).await;
     answer.unwrap_or_else(|_| Err(proto::Status::unavailable("no answer in time")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn borders_cut_the_data_into_spans_without_gaps() {
+        let span = || keys::Span::new(&b"d"[..], &b"e"[..]);
+        let cut = |borders: &[&'static [u8]]| {
+            cut(span(), &borders.iter().map(|border| Bytes::from_static(border)).collect::<Vec<_>>())
+        };
+        assert_eq!(cut(&[]).unwrap(), [span()]);
+        let spans = cut(&[b"da", b"db"]).unwrap();
+        assert_eq!(spans.len(), 3);
+        assert!(spans.windows(2).all(|pair| pair[0].end == pair[1].start));
+        for wrong in [&[&b"d"[..]][..], &[b"e"], &[b"c"], &[b"db", b"da"], &[b"da", b"da"]] {
+            assert!(cut(wrong).is_err());
+        }
+    }
 }

@@ -2,15 +2,16 @@
 //!
 //! A range's leader chooses a timestamp and makes sure that nothing will commit at or below it any more; then the
 //! index it has applied stands for all of it. Every replica that has applied that index digests what is visible at the
-//! timestamp, deletions among it. A deletion may be dropped once the safe point has passed it, and every replica does that in
+//! timestamp, deletions among it, and that no intent is left that could still become visible there. A deletion may be dropped once the safe point has passed it, and every replica does that in
 //! its own time: so the leader also chooses from when on deletions count, well above the safe point. The root range has no versions: there a log entry has every replica take its digest at that very place.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message;
 use proto::Status;
 use proto::v1::{
-    CheckConsistencyResponse, DigestRequest, DigestResponse, RangeConsistency, RangeDescriptor,
+    CheckConsistencyResponse, DigestRequest, DigestResponse, IntentRow, RangeConsistency, RangeDescriptor,
     ReplicaDigest, Span,
 };
 use xxhash_rust::xxh3::Xxh3;
@@ -55,6 +56,8 @@ pub(crate) async fn digest(member: &Member, request: DigestRequest) -> Result<Di
         Ok(Err(error)) => return Err(Status::unavailable(error.to_string())),
         Err(_) => return Err(Status::unavailable("the replica has not caught up in time")),
     }
+    let span_epoch = replica.cell.state().span_epoch;
+    let is_another = |epoch: u64| request.span_epoch != 0 && epoch != request.span_epoch;
     let (digest, keys) = if request.range_id == ROOT_RANGE {
         let found = member.machine.root().lock().digest(at);
         found.ok_or_else(|| Status::unavailable("the replica came by this state in a snapshot; ask again"))?
@@ -64,6 +67,9 @@ pub(crate) async fn digest(member: &Member, request: DigestRequest) -> Result<Di
         let read = read.map_err(|_| Status::unavailable("the node is stopping"))?;
         read.map_err(|error| Status::unavailable(error.to_string()))?
     };
+    if is_another(span_epoch) || replica.cell.state().span_epoch != span_epoch {
+        return Err(Status::unavailable("the range was divided meanwhile; ask again"));
+    }
     let digest = ReplicaDigest {
         node_id: member.node_id,
         replica_id: replica.group.replica_id(),
@@ -72,7 +78,7 @@ pub(crate) async fn digest(member: &Member, request: DigestRequest) -> Result<Di
         keys,
         error: String::new(),
     };
-    Ok(DigestResponse { digest: Some(digest), at, deletions_since })
+    Ok(DigestResponse { digest: Some(digest), at, deletions_since, span_epoch })
 }
 
 /// As the range's leader: a timestamp, and an index at which all at or below it is applied.
@@ -110,17 +116,18 @@ fn digest_visible(replica: &Replica, agreed: Agreed) -> Result<(u128, u64), lsm:
 
 /// What is to be digested, as the engine had it at one moment.
 struct Visible<'a> {
+    db: &'a lsm::Db,
     span: &'a Span,
     agreed: Agreed,
     entries: lsm::ScanAt,
 }
 
 impl<'a> Visible<'a> {
-    fn read(db: &lsm::Db, span: &'a Span, agreed: Agreed) -> Result<Self, lsm::Error> {
+    fn read(db: &'a lsm::Db, span: &'a Span, agreed: Agreed) -> Result<Self, lsm::Error> {
         let range = crate::range::bounds(&span.start, &span.end);
         let options = lsm::ScanOptions { tombstones: true, ..lsm::ScanOptions::default() };
         let entries = db.scan_at(range, agreed.at, options)?;
-        Ok(Self { span, agreed, entries })
+        Ok(Self { db, span, agreed, entries })
     }
 
     /// The digest, and how many keys have a value.
@@ -143,8 +150,26 @@ impl<'a> Visible<'a> {
             }
             keys += u64::from(kind == 1);
         }
-        Ok((hash.digest128(), keys))
+        let left = digest_intents(self.db, self.span, self.agreed.at, &mut hash)?;
+        Ok((hash.digest128(), keys + left))
     }
+}
+
+/// The intents that could become visible at `at`: the leader has seen to it that there are none.
+fn digest_intents(db: &lsm::Db, span: &Span, at: u64, hash: &mut Xxh3) -> Result<u64, lsm::Error> {
+    let rows = keys::range::intents(&keys::Span::new(span.start.clone(), span.end.clone()));
+    let mut found = 0;
+    for row in db.scan(crate::range::bounds(&rows.start, &rows.end), false)? {
+        let (key, row) = row?;
+        if let Some((_, keys::range::IntentRow::Intent)) = keys::range::intent_row(&key) {
+            let intent = IntentRow::decode(row).map_err(|error| lsm::Error::Invalid(error.to_string()))?;
+            if intent.minimum <= at {
+                hash.update(&key);
+                found += 1;
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Compares all replicas of all ranges.
@@ -188,6 +213,7 @@ async fn check_range(member: &Member, range: &RangeDescriptor) -> RangeConsisten
             at: agreed.at,
             applied_index: of_leader.applied_index,
             deletions_since: agreed.deletions_since,
+            span_epoch: agreed.span_epoch,
             ..request.clone()
         };
         let answer = ask(member, replica.node_id, &replica.address, request).await;
@@ -227,7 +253,7 @@ mod tests {
 
     /// What a replica that has applied `writes` says.
     fn digest(writes: impl FnOnce(&mut WriteBatch)) -> (u128, u64) {
-        let keyspaces = vec![Keyspace::versioned(b'd', "data")];
+        let keyspaces = vec![Keyspace::versioned(b'd', "data"), Keyspace::plain(b'i', "intents")];
         let disk = Arc::new(MemoryDisk::new());
         let background = lsm::Background::Manual;
         let db = Db::open(lsm::Options { background, ..lsm::Options::new(disk, "/db", keyspaces) }).unwrap();
@@ -266,5 +292,22 @@ mod tests {
         assert_eq!(digest(|batch| delete(batch, "dc", 50, b"note")), expected);
         assert_eq!(digest(|batch| delete(batch, "db", 101, b"note")), expected);
         assert_eq!(digest(|batch| batch.put_at(b"da", 5, b"older")), expected);
+    }
+
+    #[test]
+    fn an_intent_counts_that_could_become_visible() {
+        let with = |minimum| {
+            let row = IntentRow { minimum, ..IntentRow::default() }.encode_to_vec();
+            digest(|batch| batch.put(&keys::range::intent(b"dc"), &row))
+        };
+        let expected = digest(|_| ());
+        assert_eq!(with(101), expected);
+        assert_eq!(with(100).1, 3);
+        assert!(with(100).0 != expected.0);
+        let record = |batch: &mut WriteBatch| {
+            batch.put(&keys::range::decision(b"dc", 10), b"");
+            batch.put(&keys::range::rollback(b"dc", 10), b"");
+        };
+        assert_eq!(digest(record), expected);
     }
 }

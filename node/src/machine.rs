@@ -6,11 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lsm::{Retention, WriteBatch};
 use parking_lot::{Mutex, RwLock};
+use prost::Message;
+use proto::v1::RangeState;
 use tokio::sync::Notify;
 
 use crate::error::chain;
-use crate::raft::{Apply, ApplyEntry, ApplyError, SnapshotSpan};
-use crate::range::state::{read_state, state_key, state_span};
+use crate::raft::{Apply, ApplyEntry, ApplyError, Membership, Outcome, SnapshotSpan};
+use crate::range::state::{FORMAT, read_state, replicas, state_key, state_span};
 use crate::range::{RangeCell, apply};
 use crate::root::{ROOT_RANGE, RootState};
 
@@ -73,18 +75,22 @@ impl Machine {
     /// already: the engine waits until it is durable.
     fn retain(&self, cell: &RangeCell) {
         let state = cell.state();
-        let Some(span) = state.span.clone().filter(|_| state.safe_point > 0) else { return };
-        let retention = Retention {
+        let span = state.span.clone().filter(|_| state.safe_point > 0);
+        let retention = span.map(|span| Retention {
             start: span.start,
             end: span.end,
             safe_point: state.safe_point,
             protected: Vec::new(),
-        };
+        });
         let mut retained = self.retained.lock();
-        if retained.get(&state.range_id) == Some(&retention) {
+        if retained.get(&state.range_id) == retention.as_ref() {
             return;
         }
-        let before = retained.insert(state.range_id, retention);
+        // That of a replica that was removed would stand in the way of whoever gets its keys.
+        let before = match retention {
+            Some(retention) => retained.insert(state.range_id, retention),
+            None => retained.remove(&state.range_id),
+        };
         *self.retained_at.lock() = self.db.sequence();
         if let Err(error) = self.db.set_retention(retained.values().cloned().collect()) {
             tracing::error!(range = state.range_id, %error, "the engine does not take what it may drop");
@@ -108,7 +114,7 @@ impl Apply for Machine {
         range_id: u64,
         entries: &[ApplyEntry],
         batch: &mut WriteBatch,
-    ) -> Result<Vec<Bytes>, ApplyError> {
+    ) -> Result<Outcome, ApplyError> {
         let cell = self.cell(range_id)?;
         if range_id == ROOT_RANGE {
             apply::apply(&cell, &self.db, entries, self.newest_format, Some(&mut *self.root.lock()), batch)
@@ -121,8 +127,20 @@ impl Apply for Machine {
         apply::is_prompt(command)
     }
 
+    fn first_rows(&self, range_id: u64, membership: &Membership, index: u64) -> Vec<(Bytes, Bytes)> {
+        let state = RangeState {
+            format: FORMAT,
+            range_id,
+            config_epoch: index,
+            replicas: replicas(membership),
+            ..RangeState::default()
+        };
+        vec![(state_key(range_id), state.encode_to_vec().into())]
+    }
+
     fn applied(&self, range_id: u64, _entries: &[ApplyEntry]) {
         let Some(cell) = self.cells.read().get(&range_id).cloned() else { return };
+        cell.publish();
         if cell.take_raised() {
             self.retain(&cell);
         }
@@ -201,5 +219,92 @@ impl Apply for Machine {
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Machine").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use env::disk::MemoryDisk;
+    use lsm::{Background, Keyspace, Options, WriteOptions};
+    use proto::v1::range_command::Kind;
+    use proto::v1::{RangeCommand, ReplicaDescriptor, Span, SplitCommand};
+
+    use super::*;
+
+    const PARENT: u64 = 2;
+    const CHILD: u64 = 8;
+
+    fn machine() -> Machine {
+        let keyspaces = vec![
+            Keyspace::versioned(b'd', "data"),
+            Keyspace::plain(b'i', "intents"),
+            Keyspace::plain(b'r', "root"),
+            Keyspace::plain(b's', "state"),
+        ];
+        let disk = Arc::new(MemoryDisk::new());
+        let options = Options { background: Background::Manual, ..Options::new(disk, "/db", keyspaces) };
+        Machine::open(lsm::Db::open(options).unwrap(), FORMAT).unwrap()
+    }
+
+    /// Writes what the engine holds of a range; without a span, nothing.
+    fn replace(machine: &Machine, range_id: u64, span: Option<(&'static str, &'static str)>) {
+        let mut batch = WriteBatch::new();
+        match span {
+            None => batch.delete(&state_key(range_id)),
+            Some((start, end)) => {
+                let state = RangeState {
+                    format: FORMAT,
+                    range_id,
+                    span: Some(Span { start: start.into(), end: end.into() }),
+                    span_epoch: 1,
+                    safe_point: 100,
+                    forgotten: 100,
+                    replicas: vec![ReplicaDescriptor { replica_id: 1, ..ReplicaDescriptor::default() }],
+                    ..RangeState::default()
+                };
+                batch.put(&state_key(range_id), &state.encode_to_vec());
+            }
+        }
+        machine.db.write(batch, WriteOptions::UNLOGGED).unwrap();
+        machine.state_replaced(range_id).unwrap();
+    }
+
+    fn retained(machine: &Machine) -> Vec<(u64, Bytes, Bytes)> {
+        let retained = machine.retained.lock();
+        retained.iter().map(|(id, of)| (*id, of.start.clone(), of.end.clone())).collect()
+    }
+
+    #[test]
+    fn a_split_is_said_once_it_is_written() {
+        let machine = machine();
+        replace(&machine, PARENT, Some(("d", "e")));
+        let replicas = [(1, 11)].into_iter().collect();
+        let split = SplitCommand { key: "dm".into(), range_id: CHILD, config_epoch: 0, replicas };
+        let command = RangeCommand {
+            format: FORMAT,
+            span_epoch: 1,
+            kind: Some(Kind::Split(split)),
+            ..RangeCommand::default()
+        };
+        let command = Some(Bytes::from(command.encode_to_vec()));
+        let entries = [ApplyEntry { index: 20, term: 1, command, membership: None }];
+        let mut batch = WriteBatch::new();
+        assert_eq!(machine.apply(PARENT, &entries, &mut batch).unwrap().children.len(), 1);
+        let spans = [SnapshotSpan { start: "dm".into(), end: "e".into(), versioned: true }];
+        assert!(machine.check_snapshot(CHILD, &spans).is_err(), "the keys are the old range's still");
+        machine.db.write(batch, WriteOptions::UNLOGGED).unwrap();
+        machine.applied(PARENT, &entries);
+        machine.check_snapshot(CHILD, &spans).unwrap();
+        assert_eq!(retained(&machine), [(PARENT, Bytes::from("d"), Bytes::from("dm"))]);
+    }
+
+    #[test]
+    fn who_gets_the_keys_of_a_replica_that_was_removed_may_drop_its_history() {
+        let machine = machine();
+        replace(&machine, PARENT, Some(("d", "e")));
+        replace(&machine, PARENT, None);
+        assert!(retained(&machine).is_empty());
+        replace(&machine, CHILD, Some(("dm", "e")));
+        assert_eq!(retained(&machine), [(CHILD, Bytes::from("dm"), Bytes::from("e"))]);
     }
 }

@@ -29,6 +29,10 @@ pub(crate) struct Metrics {
     pub(crate) commit_seconds: Histogram,
     /// Commits that took no effect because they were retries of an applied one.
     pub(crate) commits_repeated: Counter,
+    /// Requests of transactions over several ranges that wrote intents.
+    pub(crate) prewrites: Counter,
+    /// Transactions that others than their coordinators settled, or tried to.
+    pub(crate) intents_chased: Counter,
     /// Timestamps handed out.
     pub(crate) timestamps: Counter,
     /// Requests refused because a check failed.
@@ -57,6 +61,8 @@ impl Metrics {
             commits: counter!("nunatak_kv_commits_total"),
             commit_seconds: histogram!("nunatak_kv_commit_seconds"),
             commits_repeated: counter!("nunatak_kv_commits_repeated_total"),
+            prewrites: counter!("nunatak_kv_prewrites_total"),
+            intents_chased: counter!("nunatak_kv_intents_chased_total"),
             timestamps: counter!("nunatak_timestamps_total"),
             conflicts: counter!("nunatak_kv_conflicts_total"),
             deadlocks: counter!("nunatak_kv_deadlocks_total"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use env::disk::Disk;
 use proto::Network;
 
@@ -33,6 +34,8 @@ pub struct NodeOptions {
     pub encryption: Option<lsm::KeySource>,
     /// The raft log's bound: past it followers that lag are sent snapshots.
     pub raft_log_bytes_max: u64,
+    /// A range that takes more than so many bytes is divided; 0: none is.
+    pub range_bytes_max: u64,
     /// What the disk shall keep free: with less, a leader takes no more writes.
     pub disk_reserve_bytes: u64,
     /// Heartbeats, elections, leases.
@@ -41,6 +44,9 @@ pub struct NodeOptions {
     /// group's tasks that are all on one thread need not wake another. 0 = the caller's runtime. A simulation always runs on
     /// its own.
     pub raft_threads: usize,
+    /// Where the data of a cluster that this node makes is cut into ranges from the start, ascending; none: it is one range.
+    /// Meant for tests, and for who knows beforehand how much will come.
+    pub borders: Vec<Bytes>,
     /// Commands of a newer format than this stop a replica: with less than what this program knows it is as an older one.
     pub newest_command_format: u32,
     /// After how long without a sign of life a node's replicas are replaced, where a spare node lives.
@@ -66,9 +72,11 @@ impl NodeOptions {
             cache_bytes: 256 << 20,
             encryption: None,
             raft_log_bytes_max: 256 << 20,
+            range_bytes_max: 0,
             disk_reserve_bytes: 256 << 20,
             timing: RaftTiming::default(),
             raft_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+            borders: Vec::new(),
             newest_command_format: crate::range::state::FORMAT,
             dead_after: Duration::from_secs(300),
         }

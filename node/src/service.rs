@@ -62,7 +62,7 @@ impl NodeService for Node {
         }
         let replica = match member.replica(header.range_id) {
             Some(replica) if header.range_id != ROOT_RANGE => replica,
-            _ => return Ok(refuse(Refusal::StaleRange(member.directory().ranges))),
+            _ => return Ok(refuse(Refusal::StaleRange(member.relevant(&request)))),
         };
         let mut response = match elsewhere(&replica, header) {
             Some(leader) => member.forward_batch(&replica, &leader, request).await,
@@ -162,6 +162,10 @@ impl NodeService for Node {
         let member = self.inner().a_member()?;
         let _permit = member.permit_check()?;
         Ok(consistency::check(&member).await)
+    }
+
+    async fn split(&self, request: SplitRequest) -> Result<SplitResponse, Status> {
+        self.inner().a_member()?.split(request).await
     }
 
     async fn history(&self, request: HistoryRequest) -> Result<HistoryResponse, Status> {

@@ -41,6 +41,8 @@ macro_rules! calls {
                 ranges as ranges(RangesRequest) -> RangesResponse, Control, alone;
                 /// Compares the replicas of every range.
                 check_consistency as check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse, Control, alone;
+                /// Divides a range.
+                split as split(SplitRequest) -> SplitResponse, Control, alone;
                 /// How long history is kept, and for how long from now on.
                 history as history(HistoryRequest) -> HistoryResponse, Control, alone;
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::ClientOptions;
 use env::disk::RealDisk;
 use gateway::{Gateway, GatewayOptions};
 use node::{Node, NodeOptions, OfflineStore};
@@ -14,6 +15,7 @@ const ADDRESS: &str = "node-1:1";
 
 /// The cluster. Everything is gone when it is dropped.
 pub struct Embedded {
+    client_options: ClientOptions,
     gateways: Vec<Gateway>,
     network: Arc<InProcess>,
     node: Arc<Node>,
@@ -26,8 +28,18 @@ impl Embedded {
         Self::start_with(EngineOptions::default()).await
     }
 
+    /// The same, its transactions leaving memory once they have written so many bytes.
+    pub async fn start_flushing(flush_bytes: usize) -> Self {
+        let client_options = ClientOptions { flush_bytes, ..ClientOptions::default() };
+        Self::start_as(EngineOptions::default(), client_options).await
+    }
+
     /// The same with other bounds.
     pub async fn start_with(options: EngineOptions) -> Self {
+        Self::start_as(options, ClientOptions::default()).await
+    }
+
+    async fn start_as(options: EngineOptions, client_options: ClientOptions) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let network = Arc::new(InProcess::new());
         let disk = Arc::new(RealDisk::new());
@@ -36,7 +48,7 @@ impl Embedded {
         network.register(ADDRESS, node.clone());
         node.init(None).await.expect("the cluster is initialised");
         node.wait_ready(Duration::from_secs(60)).await.expect("the node serves");
-        let mut cluster = Self { gateways: Vec::new(), network, node, directory };
+        let mut cluster = Self { client_options, gateways: Vec::new(), network, node, directory };
         cluster.add_gateway(options).await;
         cluster
     }
@@ -44,7 +56,7 @@ impl Embedded {
     /// A client of the cluster, beside the gateways' sessions.
     pub async fn client(&self) -> client::Client {
         let network = self.network.clone();
-        let client = client::Client::new(network, vec![ADDRESS.to_owned()], client::ClientOptions::default());
+        let client = client::Client::new(network, vec![ADDRESS.to_owned()], self.client_options.clone());
         client.ready().await.expect("the client finds the cluster");
         client
     }
@@ -77,7 +89,7 @@ impl Embedded {
 
     /// Stops in order and hands `look` what the node has left behind.
     pub async fn look_behind<T>(self, look: impl FnOnce(&OfflineStore) -> T) -> T {
-        let Self { gateways, network, node, directory } = self;
+        let Self { gateways, network, node, directory, .. } = self;
         node.shutdown().await.expect("the node ends in order");
         network.unregister(ADDRESS);
         drop((gateways, network, node));

@@ -21,7 +21,10 @@ fn shows_in(canary: Canary) -> Option<&'static str> {
         Canary::SkipSafePoint => Some("history"),
         Canary::OracleUnasked => None,
         Canary::AskedUnremembered => None,
+        Canary::AskedUnproven | Canary::ServesGivenAway => Some("divisions"),
         Canary::HeldFromTheFuture => None,
+        Canary::CommitBelowRead => None,
+        Canary::NoRollbackMarker => Some("coordinators"),
     }
 }
 

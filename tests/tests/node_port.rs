@@ -105,7 +105,8 @@ impl Truth {
         let key = keys::sql::kv_key(keys::sql::TENANT_DEFAULT, &random.random::<[u8; 8]>());
         let at = self.timestamp;
         let check = Check { start: key.clone(), end: Bytes::new(), since: at };
-        match random.random_range(0..7) {
+        let (keys, txn_id) = (vec![key.clone()], Bytes::from(random.random::<[u8; 16]>().to_vec()));
+        match random.random_range(0..11) {
             0 => Op::Get(Get { keys: vec![key], at }),
             1 => {
                 let span = keys::sql::data_span();
@@ -115,9 +116,29 @@ impl Truth {
             2 => Op::Lock(Lock { keys: vec![key], wait_ms_max: 50, ..Lock::default() }),
             3 | 4 => {
                 let write = Write { key, value: Some(Bytes::from_static(b"value")), changes_key: None };
-                Op::Commit(Commit { checks: vec![check], writes: vec![write], frees_space: false })
+                Op::Commit(Commit { checks: vec![check], writes: vec![write], ..Commit::default() })
             }
-            5 => Op::Validate(Validate { checks: vec![check], at, reserve: vec![key] }),
+            5 => Op::Validate(Validate { checks: vec![check], at, reserve: vec![key], reserve_ms: 50 }),
+            6 => {
+                let writes = vec![Write { key: key.clone(), value: None, changes_key: None }];
+                Op::Prewrite(Prewrite { writes, checks: vec![check], primary: key, ..Prewrite::default() })
+            }
+            7 => Op::Decide(Decide {
+                primary: key,
+                txn_id,
+                start_timestamp: at,
+                outcome: Outcome::Aborted.into(),
+                ..Decide::default()
+            }),
+            8 => Op::Resolve(Resolve {
+                keys,
+                txn_id,
+                start_timestamp: at,
+                outcome: Outcome::Committed.into(),
+                commit_timestamp: at,
+                forget: key,
+            }),
+            9 => Op::Recover(Recover { keys, txn_id, start_timestamp: at, abort: random.random_bool(0.5) }),
             _ => Op::Heartbeat(Heartbeat::default()),
         }
     }
@@ -239,8 +260,14 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
             drop(node.wait(mutate(&request, random)).await);
         }
         9 => {
-            let (at, deletions_since) = (truth.timestamp, truth.timestamp / 2);
-            let request = DigestRequest { cluster_id, range_id: 2, at, applied_index: 1, deletions_since };
+            let request = DigestRequest {
+                cluster_id,
+                range_id: 2,
+                at: truth.timestamp,
+                applied_index: 1,
+                deletions_since: truth.timestamp / 2,
+                ..DigestRequest::default()
+            };
             drop(node.digest(mutate(&request, random)).await);
         }
         10 => {

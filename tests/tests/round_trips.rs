@@ -2,9 +2,11 @@
 //!
 //! An autocommit read by key costs one: its leader asks the oracle for the timestamp. An autocommit write by key costs two, a
 //! lock that reads the row and a commit. A transaction's first statement brings its timestamp along, under READ COMMITTED
-//! every statement does, and what is locked or written is read without asking.
+//! every statement does, and what is locked or written is read without asking. A transaction over several ranges costs one
+//! request to each for its locks, and one to each for its intents.
 
-use nunatak_tests::simulation::{Quiet, RoundTrips, quiet};
+use client::{Strength, TransactionOptions, WaitPolicy};
+use nunatak_tests::simulation::{Quiet, RoundTrips, quiet, quiet_over};
 use tokio_postgres::types::ToSql;
 
 const SCHEMA: &str = "
@@ -117,5 +119,47 @@ fn under_read_committed_each_statement_brings_its_own_timestamp() {
             let ((), cost) = cluster.count(transaction).await;
             assert_eq!(cost, trips(reads as u64), "at {level}");
         }
+    });
+}
+
+#[test]
+fn a_transaction_over_ranges_costs_its_locks_and_its_intents() {
+    quiet_over("borders", async |cluster| {
+        let key = |name: &[u8]| keys::sql::kv_key(1, name);
+        let wanted = [key(b"account/"), key(b"list/"), key(b"list/z"), key(b"transfer/")];
+        for ranges in [2, 4] {
+            let keys = wanted[..ranges].to_vec();
+            let transaction = async || {
+                let mut transaction = cluster.client.begin(TransactionOptions::default());
+                transaction.lock(keys.clone(), Strength::Exclusive, WaitPolicy::Block).await.unwrap();
+                keys.iter().for_each(|key| transaction.put(key.clone(), "value".into()));
+                transaction.commit().await.unwrap();
+            };
+            transaction().await;
+            env::clock::sleep(std::time::Duration::from_secs(1)).await;
+            let ((), cost) = cluster.count(transaction()).await;
+            assert_eq!(cost, RoundTrips { ranges: 2 * ranges as u64, oracle: 1 }, "over {ranges} ranges");
+            env::clock::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    });
+}
+
+#[test]
+fn what_has_read_elsewhere_costs_one_more_of_each() {
+    quiet_over("borders", async |cluster| {
+        let key = |name: &[u8]| keys::sql::kv_key(1, name);
+        let transaction = async || {
+            let mut transaction = cluster.client.begin(TransactionOptions::default());
+            transaction.get(key(b"list/z")).await.unwrap();
+            for written in [key(b"account/"), key(b"list/")] {
+                transaction.put(written, "value".into());
+            }
+            transaction.commit().await.unwrap();
+        };
+        transaction().await;
+        env::clock::sleep(std::time::Duration::from_secs(1)).await;
+        let ((), cost) = cluster.count(transaction()).await;
+        // Its read brings the first timestamp along; then the one to commit at, three validations, and two prewrites.
+        assert_eq!(cost, RoundTrips { ranges: 1 + 3 + 2, oracle: 1 });
     });
 }

@@ -4,13 +4,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use proto::Network;
 use proto::v1::{
     CheckConsistencyRequest, CheckConsistencyResponse, HistoryRequest, HistoryResponse, NodesRequest,
-    NodesResponse, RangesRequest, RangesResponse,
+    NodesResponse, RangeStatus, RangesRequest, RangesResponse, SplitRequest, SplitResponse,
 };
 use serde_json::{Value, json};
 
 use super::NODE_ADDRESS;
 use super::refusal::refused;
 use crate::address::Address;
+use crate::escape::{Key, parse_key};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::output::{out, outln};
@@ -40,6 +41,12 @@ pub(crate) enum Question {
     Ranges,
     /// Compare the replicas of every range; exit status 1 if any differ
     CheckConsistency,
+    /// Have a range begin at a key: what the range that holds it has from there on becomes another range's
+    Split {
+        /// The key, as `admin ranges` shows it: text, other bytes as \xNN, a backslash as \\
+        #[arg(value_name = "KEY", value_parser = parse_key)]
+        key: Key,
+    },
     /// Show how long history is kept, or change it
     History {
         /// From now on keep it for so long: 90s, 10min, 1h, 7d, forever
@@ -77,6 +84,10 @@ impl Admin {
             Question::Ranges => node.ranges(RangesRequest {}).await.map(ranges),
             Question::CheckConsistency => {
                 node.check_consistency(CheckConsistencyRequest {}).await.map(consistency)
+            }
+            Question::Split { key } => {
+                let request = SplitRequest { key: key.0.into(), passed_on: false };
+                node.split(request).await.map(split)
             }
             Question::History { set, short_history } => {
                 let set_ms = set.map(|history| history.0);
@@ -211,6 +222,29 @@ fn consistency(response: CheckConsistencyResponse) -> Answer {
         }));
     }
     Answer { table, json: Value::Array(list), healthy }
+}
+
+fn split(response: SplitResponse) -> Answer {
+    let halves = [response.left, response.right].into_iter().flatten();
+    let status = |descriptor| RangeStatus { descriptor: Some(descriptor), ..RangeStatus::default() };
+    let Answer { json, .. } = ranges(RangesResponse { ranges: halves.clone().map(status).collect() });
+    let mut table = Table::new(&[
+        ("range", Alignment::Right),
+        ("start", Alignment::Left),
+        ("end", Alignment::Left),
+        ("divided", Alignment::Left),
+    ]);
+    let divided = if response.already { "before" } else { "now" };
+    for half in halves {
+        let span = half.span.unwrap_or_default();
+        table.row([
+            half.range_id.to_string(),
+            printable(&span.start),
+            printable(&span.end),
+            divided.to_owned(),
+        ]);
+    }
+    Answer { table, json: json!({ "already": response.already, "ranges": json }), healthy: true }
 }
 
 fn history(response: HistoryResponse) -> Answer {

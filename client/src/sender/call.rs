@@ -38,6 +38,8 @@ impl Kind {
 pub(crate) struct Call {
     pub(crate) txn_id: Bytes,
     pub(crate) start_timestamp: u64,
+    /// Reads see the intents that it has flushed.
+    pub(crate) sees_intents: bool,
     pub(crate) priority: u64,
     pub(crate) catalog_version: u64,
     /// How long the cluster may be unreachable; what its bytes take comes on top of that.
@@ -51,6 +53,7 @@ impl Call {
         Self {
             txn_id: Bytes::new(),
             start_timestamp: 0,
+            sees_intents: false,
             priority: 0,
             catalog_version: 0,
             timeout,
@@ -71,6 +74,10 @@ pub(crate) enum Failure {
         /// failed keeps it from it.
         ambiguous: bool,
     },
+    /// It cannot be committed at the timestamp that was asked for, then or ever.
+    Pushed,
+    /// Somebody has rolled the attempt back.
+    Aborted,
     /// The leader could not take a timestamp for a request that carries none.
     NoTimestamp,
     /// Anything else.
@@ -84,6 +91,7 @@ impl Failure {
         match self {
             Self::Rerouted => unavailable("the ranges keep moving"),
             Self::Conflict { key, .. } => Error::Serialization { key },
+            Self::Pushed | Self::Aborted => Error::Serialization { key: Bytes::new() },
             Self::NoTimestamp => unavailable("the range's leader gets no timestamp"),
             Self::Error(error) => error,
         }
@@ -97,7 +105,7 @@ impl From<Error> for Failure {
 }
 
 /// The error to give up with at once, if trying again is senseless; the request was not carried out.
-pub(super) fn definite(status: &Status) -> Option<Error> {
+pub(crate) fn definite(status: &Status) -> Option<Error> {
     let message = || status.message().to_owned();
     match status.code() {
         Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated | Code::NotFound => {

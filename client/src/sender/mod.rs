@@ -24,8 +24,7 @@ use proto::v1::operation_result::Result as Answer;
 use proto::v1::{BatchRequest, Header, Operation, StaleRange, operation};
 
 use self::attempts::Attempts;
-use self::call::definite;
-pub(crate) use self::call::{Call, Failure, Kind};
+pub(crate) use self::call::{Call, Failure, Kind, definite};
 use self::search::Found;
 use crate::router::{Lead, Route, Router};
 use crate::{Error, Result};
@@ -153,6 +152,7 @@ impl Sender {
             txn_priority: call.priority,
             forward: lead.forwards,
             chosen_timestamp: false,
+            sees_intents: call.sees_intents,
         }
     }
 
@@ -204,6 +204,8 @@ impl Sender {
             Some(Refused::Conflict(conflict)) => {
                 return Err(Failure::Conflict { key: conflict.key, ambiguous: attempts.ambiguous });
             }
+            Some(Refused::Pushed(_)) => return Err(Failure::Pushed),
+            Some(Refused::Aborted(_)) => return Err(Failure::Aborted),
             Some(Refused::NoTimestamp(_)) => return Err(Failure::NoTimestamp),
             Some(Refused::StaleCatalog(stale)) => Error::StaleCatalog { current: stale.current },
             Some(Refused::LockNotAvailable(lock)) => Error::LockNotAvailable { key: lock.key },

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use proto::v1::error::Kind;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{MeasureResult, NotLeader, RangeDescriptor, StaleRange, Unavailable};
+use proto::v1::{
+    DecideResult, MeasureResult, NotLeader, Outcome, PrewriteResult, RangeDescriptor, ResolveResult,
+    StaleRange, Unavailable, operation,
+};
 
 use super::scripted::{Cluster, committed, got, key, range, with_cluster};
 use crate::{Error, TransactionOptions};
@@ -37,16 +40,37 @@ fn a_range_that_was_split_is_asked_in_its_parts() {
 }
 
 #[test]
-fn writes_to_several_ranges_are_not_supported() {
+fn writes_to_several_ranges_are_committed_once_all_stand_and_settled_afterwards() {
     with_cluster(async |cluster: Cluster| {
         cluster.set_ranges(vec![range(1, 1, "r", "s"), range(2, 2, "d", "dm"), range(3, 2, "dm", "e")]);
+        let prewritten = |commit_timestamp_min| Answer::Prewrite(PrewriteResult { commit_timestamp_min });
+        let resolved = || Answer::Resolve(ResolveResult {});
+        let decided = DecideResult { outcome: Outcome::Committed.into(), commit_timestamp: 205 };
+        cluster.answer(prewritten(205)).answer(prewritten(203));
+        cluster.answer(Answer::Decide(decided)).answer(resolved()).answer(resolved());
         let mut transaction = cluster.client.begin(TransactionOptions::default());
         transaction.put(key("da"), key("1"));
         transaction.put(key("dz"), key("1"));
-        let error = transaction.commit().await.unwrap_err();
-        assert_eq!(error.sqlstate(), "0A000");
-        assert!(cluster.asked().is_empty());
+        assert_eq!(transaction.commit().await.unwrap(), 205);
+        env::clock::sleep(Duration::from_secs(1)).await;
+        let seen: Vec<(&str, u64)> =
+            cluster.asked().iter().map(|asked| (name(&asked.ask), asked.header.range_id)).collect();
+        // The primary's record goes last.
+        let settled = [("decide", 2), ("resolve", 3), ("resolve", 2)];
+        assert_eq!(seen.get(2..), Some(&settled[..]));
+        let mut prewrites = seen[..2].to_vec();
+        prewrites.sort_unstable();
+        assert_eq!(prewrites, [("prewrite", 2), ("prewrite", 3)]);
     });
+}
+
+fn name(ask: &operation::Operation) -> &'static str {
+    match ask {
+        operation::Operation::Prewrite(_) => "prewrite",
+        operation::Operation::Decide(_) => "decide",
+        operation::Operation::Resolve(_) => "resolve",
+        _ => "another",
+    }
 }
 
 #[test]

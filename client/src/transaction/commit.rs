@@ -1,4 +1,5 @@
-//! Commit: everything that was written, and everything it relied on, in one request to the one range that holds it.
+//! Commit: everything that was written, and everything it relied on, in one request to the one range that holds it. Where
+//! several do, see [`super::many`].
 //!
 //! Where nothing was written but keys were locked, each range with such keys is asked whether they are as they were.
 
@@ -8,6 +9,8 @@ use bytes::Bytes;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Check, Commit, operation};
 
+use super::many::Attempted;
+use super::ranges::{CATALOG_VERSION, covers};
 use super::read::mismatch;
 use super::{REROUTES_MAX, State, Transaction};
 use crate::router::Route;
@@ -16,6 +19,10 @@ use crate::{CommitTimestamp, Error, Isolation, Result};
 
 /// The most bytes of keys and values that one transaction may write.
 const BYTES_MAX: usize = 64 << 20;
+
+/// With more bytes of keys and values a transaction over several ranges is a large one: its primary would have to name too
+/// many keys.
+const PARALLEL_BYTES_MAX: usize = 2 << 20;
 
 /// About how many bytes of keys one request asks about, where nothing is written.
 const CHECKED_BYTES_MAX: usize = 16 << 20;
@@ -26,13 +33,18 @@ impl Transaction {
     /// written, but for [`Error::Ambiguous`].
     pub async fn commit(&mut self) -> Result<CommitTimestamp> {
         self.open()?;
-        if self.buffer.is_empty() && self.held.is_empty() {
+        if self.buffer.is_empty() && self.held.is_empty() && self.flushed.is_none() {
             let timestamp = self.timestamp;
             self.end_and_release().await;
             return Ok(timestamp);
         }
-        let committed =
-            if self.buffer.is_empty() { self.commit_locks().await } else { self.commit_writes().await };
+        let committed = if self.flushed.is_some() {
+            self.commit_large(self.timestamp).await
+        } else if self.buffer.is_empty() {
+            self.commit_locks().await
+        } else {
+            self.commit_writes().await
+        };
         self.end_and_release().await;
         committed
     }
@@ -88,7 +100,7 @@ impl Transaction {
     }
 
     /// That the key is as it was when it was locked.
-    fn held_check(&self, key: &Bytes) -> Option<Check> {
+    pub(super) fn held_check(&self, key: &Bytes) -> Option<Check> {
         let held = self.held.get(key)?;
         Some(Check { start: key.clone(), end: Bytes::new(), since: held.locked_at })
     }
@@ -105,13 +117,23 @@ impl Transaction {
         if self.timestamp == 0 || newest > self.timestamp {
             self.take_timestamp().await?;
         }
-        for _ in 0..REROUTES_MAX {
-            let route = self.one_range().await?;
+        for attempt in 0..REROUTES_MAX {
+            let Some(route) = self.one_range().await? else {
+                if self.buffer.bytes() > PARALLEL_BYTES_MAX.min(self.client.flush_bytes()) {
+                    return self.commit_large(reads_since).await;
+                }
+                match self.commit_many(reads_since, attempt).await? {
+                    Attempted::Committed(commit_timestamp) => return Ok(commit_timestamp),
+                    Attempted::Again => self.take_timestamp().await?,
+                };
+                continue;
+            };
             let build = || {
                 operation::Operation::Commit(Commit {
                     checks: self.checks(reads_since),
                     writes: self.buffer.to_writes(),
                     frees_space: self.frees_space,
+                    commit_at: 0,
                 })
             };
             let call = Call { kind: Kind::Commit { bytes: self.buffer.bytes() }, ..self.call() };
@@ -155,7 +177,7 @@ impl Transaction {
     }
 
     /// What the writes rely on.
-    fn checks(&self, reads_since: u64) -> Vec<Check> {
+    pub(super) fn checks(&self, reads_since: u64) -> Vec<Check> {
         let mut checks = match self.options.isolation {
             Isolation::Serializable => self.reads.checks(reads_since, |key| self.held.contains_key(key)),
             Isolation::RepeatableRead | Isolation::ReadCommitted => Vec::new(),
@@ -164,18 +186,20 @@ impl Transaction {
         checks
     }
 
-    /// The range that holds all writes and checks.
-    async fn one_range(&self) -> Result<Arc<Route>> {
+    /// The range that holds all writes and checks, if one does.
+    async fn one_range(&self) -> Result<Option<Arc<Route>>> {
         let Some((least, greatest)) = self.buffer.ends() else { return Err(mismatch()) };
         let route = self.client.sender.route(least, self.options.timeout).await?;
         let relies_on_reads = self.options.isolation == Isolation::Serializable;
+        let relies_on_catalog = self.options.catalog_version != 0;
         if route.holds(greatest)
             && self.held.keys().all(|key| route.holds(key))
             && (!relies_on_reads || self.reads.is_within(&route))
+            && (!relies_on_catalog || route.holds(&CATALOG_VERSION))
         {
-            return Ok(route);
+            return Ok(Some(route));
         }
-        Err(Error::Unsupported { message: "a transaction that touches several ranges".to_owned() })
+        Ok(None)
     }
 
     /// Whether the transaction is over.
@@ -200,8 +224,4 @@ fn pieces(keys: &[Bytes], places: &[usize]) -> Vec<Vec<usize>> {
         }
     }
     pieces
-}
-
-fn covers(check: &Check, key: &Bytes) -> bool {
-    if check.end.is_empty() { check.start == key } else { check.start <= key && *key < check.end }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::clock;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{Lock, LockResult, LockedKey, Validate, operation};
+use proto::v1::{Check, Lock, LockResult, LockedKey, Validate, operation};
 
 use super::read::mismatch;
 use super::{REROUTES_MAX, Transaction};
@@ -63,7 +63,7 @@ impl Transaction {
             return Ok(vec![self.lock_key(key, strength, wait).await?]);
         }
         self.may_lock()?;
-        let mut at = self.timestamp_or_ask();
+        let mut at = self.lock_timestamp().await?;
         let mut skipped = vec![false; keys.len()];
         let mut missing: Vec<usize> = Vec::new();
         for (place, key) in keys.iter().enumerate() {
@@ -80,10 +80,26 @@ impl Transaction {
             if at == 0 && ranges.len() > 1 {
                 at = self.take_timestamp().await?;
             }
+            let wanted = |places: &[usize]| -> Vec<Bytes> {
+                places.iter().filter_map(|place| keys.get(*place)).cloned().collect()
+            };
+            for (route, _) in &ranges {
+                at = self.gated(route, at).await?;
+            }
+            let mut requests = Vec::with_capacity(ranges.len());
             for (route, places) in ranges {
-                let wanted: Vec<Bytes> =
-                    places.iter().filter_map(|place| keys.get(*place)).cloned().collect();
-                match self.ask_locks(&route, &wanted, strength, wait, at).await {
+                let wanted = wanted(&places);
+                self.expect_all(&route, &wanted);
+                requests.push((route, places, wanted));
+            }
+            let (this, until) = (&*self, self.lock_deadline());
+            let asked = requests
+                .iter()
+                .map(|(route, _, wanted)| this.ask_locks(route, wanted, strength, wait, at, until));
+            let answers = futures::future::join_all(asked).await;
+            let mut failed = None;
+            for ((_, places, wanted), answer) in requests.into_iter().zip(answers) {
+                match answer {
                     Ok(answer) => {
                         at = self.took(at, answer.read_at)?;
                         // The range may have answered for the first of them only.
@@ -108,8 +124,12 @@ impl Transaction {
                         at = self.take_timestamp().await?;
                         left.extend(places);
                     }
-                    Err(failure) => return Err(self.fail(failure)),
+                    // What the others have locked is known first: a savepoint may give it back.
+                    Err(failure) => failed = failed.or(Some(failure)),
                 }
+            }
+            if let Some(failure) = failed {
+                return Err(self.fail(failure));
             }
             reroutes += u32::from(rerouted);
             if reroutes > REROUTES_MAX {
@@ -129,13 +149,16 @@ impl Transaction {
     /// As [`Transaction::lock`], one key.
     pub async fn lock_key(&mut self, key: &Bytes, strength: Strength, wait: WaitPolicy) -> Result<Locked> {
         self.may_lock()?;
-        let mut at = self.timestamp_or_ask();
+        let mut at = self.lock_timestamp().await?;
         if self.holds(key, strength) {
             return self.locked(key, false, None, at).await;
         }
         for _ in 0..REROUTES_MAX {
             let route = self.client.sender.route(key, self.options.timeout).await?;
-            match self.ask_locks(&route, std::slice::from_ref(key), strength, wait, at).await {
+            at = self.gated(&route, at).await?;
+            let (wanted, until) = (std::slice::from_ref(key), self.lock_deadline());
+            self.expect_all(&route, wanted);
+            match self.ask_locks(&route, wanted, strength, wait, at, until).await {
                 Ok(answer) => {
                     at = self.took(at, answer.read_at)?;
                     let Some(locked) = answer.keys.into_iter().next() else { return Err(mismatch()) };
@@ -161,21 +184,28 @@ impl Transaction {
         Ok(())
     }
 
+    /// What a request for locks is made at; 0: whoever leads the range takes a timestamp. Requests of a transaction that has
+    /// flushed carry the one that it is known by, and are answered none.
+    async fn lock_timestamp(&mut self) -> Result<u64> {
+        match self.timestamp_or_ask() {
+            0 if self.flushed.is_some() => self.take_timestamp().await,
+            at => Ok(at),
+        }
+    }
+
     /// Whether the key is locked at least so.
     fn holds(&self, key: &Bytes, strength: Strength) -> bool {
         let suffices = |held: &Held| held.strength == Strength::Exclusive || strength == Strength::Shared;
         self.held.get(key).is_some_and(suffices)
     }
 
-    /// Asks a range for locks on keys of it, of which it answers for one at least.
-    async fn ask_locks(
-        &mut self,
-        route: &Arc<Route>,
-        wanted: &[Bytes],
-        strength: Strength,
-        wait: WaitPolicy,
-        at: u64,
-    ) -> Result<LockResult, Failure> {
+    /// Until when a lock may be waited for that is asked for now.
+    fn lock_deadline(&self) -> Option<clock::Instant> {
+        self.options.lock_timeout.map(|limit| clock::now() + limit)
+    }
+
+    /// Before a range is asked for locks on keys of it.
+    fn expect_all(&mut self, route: &Route, wanted: &[Bytes]) {
         if let Some(key) = wanted.first() {
             self.expect_locks(route.range_id(), key);
         }
@@ -184,7 +214,18 @@ impl Transaction {
                 self.asked.add(key.clone());
             }
         }
-        let until = self.options.lock_timeout.map(|limit| clock::now() + limit);
+    }
+
+    /// Asks a range for locks on keys of it, of which it answers for one at least. They were expected.
+    async fn ask_locks(
+        &self,
+        route: &Arc<Route>,
+        wanted: &[Bytes],
+        strength: Strength,
+        wait: WaitPolicy,
+        at: u64,
+        until: Option<clock::Instant>,
+    ) -> Result<LockResult, Failure> {
         let build = || {
             let wait_ms = |until: clock::Instant| {
                 (until.saturating_duration_since(clock::now()).as_millis() as u64).max(1)
@@ -196,7 +237,8 @@ impl Transaction {
                 wait_ms_max: until.map_or(0, wait_ms),
             })
         };
-        let call = Call { kind: Kind::Wait, start_timestamp: at, ..self.call() };
+        let start_timestamp = self.flushed.as_ref().map_or(at, |flushed| flushed.start_timestamp);
+        let call = Call { kind: Kind::Wait, start_timestamp, ..self.call() };
         match self.client.sender.send(route, &call, build).await? {
             Answer::Lock(answer) if (1..=wanted.len()).contains(&answer.keys.len()) => Ok(answer),
             _ => Err(mismatch().into()),
@@ -204,7 +246,7 @@ impl Transaction {
     }
 
     /// Before the range is asked for locks: from now on they may exist.
-    fn expect_locks(&mut self, range_id: u64, key: &Bytes) {
+    pub(super) fn expect_locks(&mut self, range_id: u64, key: &Bytes) {
         let id = self.id();
         let Self { client, holding, .. } = self;
         let holding = holding.get_or_insert_with(|| client.heartbeats.begin(&client.sender, id));
@@ -307,25 +349,33 @@ impl Transaction {
         Ok(())
     }
 
-    /// Proves that `checks` hold up to `at`.
-    async fn validate(&mut self, mut checks: Vec<proto::v1::Check>, at: u64) -> Result<()> {
+    /// Proves that `checks` hold up to `at`, in all ranges at once.
+    async fn validate(&mut self, mut checks: Vec<Check>, at: u64) -> Result<()> {
         for _ in 0..REROUTES_MAX {
-            let Some(first) = checks.first() else { return Ok(()) };
-            let route = self.client.sender.route(&first.start, self.options.timeout).await?;
-            let (here, elsewhere): (Vec<_>, Vec<_>) = checks
-                .iter()
-                .cloned()
-                .partition(|check| route.holds(&check.start) && route.holds_span(&check.start, &check.end));
-            if here.is_empty() {
-                return Err(Error::Unsupported { message: "reads across the bounds of ranges".to_owned() });
+            let ranges = self.checks_by_range(checks).await?;
+            let call = self.call();
+            let asked = ranges.iter().map(|(route, checks)| {
+                let build = move || {
+                    operation::Operation::Validate(Validate {
+                        checks: checks.clone(),
+                        at,
+                        ..Validate::default()
+                    })
+                };
+                self.client.sender.send(route, &call, build)
+            });
+            let answers = futures::future::join_all(asked).await;
+            checks = Vec::new();
+            for ((_, here), answer) in ranges.into_iter().zip(answers) {
+                match answer {
+                    Ok(Answer::Validate(_)) => {}
+                    Ok(_) => return Err(mismatch()),
+                    Err(Failure::Rerouted) => checks.extend(here),
+                    Err(failure) => return Err(self.fail(failure)),
+                }
             }
-            let build =
-                || operation::Operation::Validate(Validate { checks: here.clone(), at, reserve: Vec::new() });
-            match self.client.sender.send(&route, &self.call(), build).await {
-                Ok(Answer::Validate(_)) => checks = elsewhere,
-                Ok(_) => return Err(mismatch()),
-                Err(Failure::Rerouted) => {}
-                Err(failure) => return Err(self.fail(failure)),
+            if checks.is_empty() {
+                return Ok(());
             }
         }
         Err(self.fail(Failure::Rerouted))

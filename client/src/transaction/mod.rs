@@ -8,18 +8,24 @@
 //!    fails if something has. READ COMMITTED does not move: each of its statements has a timestamp of its own.
 //! 3. `commit` sends the writes together with what they rely on: at every level that no locked key has changed since
 //!    it was locked (the lock may have been lost with its leader), and under SERIALIZABLE that nothing read has changed
-//!    since S.
+//!    since S. Where all of that lies in one range this is one request; where it does not, see `many`; where it is too much
+//!    to be held in memory, see `large`.
 
 mod buffer;
 mod commit;
+mod large;
 mod lock;
+mod many;
 mod merge;
+mod ranges;
 mod read;
 mod read_set;
+mod resolve;
 mod savepoint;
+mod scan;
 mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +35,12 @@ use keys::Span;
 use proto::v1::{Release, operation};
 
 use self::buffer::WriteBuffer;
+use self::large::Flushed;
 use self::lock::Held;
 use self::read_set::ReadSet;
 use self::savepoint::AskedLocks;
 pub use self::savepoint::Savepoint;
+use self::scan::Ahead;
 use crate::heartbeat::Holding;
 use crate::horizon::Generation;
 use crate::sender::{Call, Failure, Kind};
@@ -71,7 +79,13 @@ pub struct Transaction {
     oracle_catalog_version: u64,
     pristine: bool,
     buffer: WriteBuffer,
+    /// What left the buffer before the commit.
+    flushed: Option<Flushed>,
     reads: ReadSet,
+    /// Pages that a scan will come to.
+    ahead: Ahead,
+    /// The timestamp and the catalog version that were found to go together last, by the range that keeps the latter.
+    gated: (u64, u64),
     held: BTreeMap<Bytes, Held>,
     asked: AskedLocks,
     /// About how many bytes of memory `held` takes.
@@ -109,7 +123,10 @@ impl Transaction {
             oracle_catalog_version: 0,
             pristine: true,
             buffer: WriteBuffer::default(),
+            flushed: None,
             reads: ReadSet::default(),
+            ahead: Ahead::default(),
+            gated: (0, 0),
             held: BTreeMap::new(),
             asked: AskedLocks::default(),
             held_bytes: 0,
@@ -191,7 +208,9 @@ impl Transaction {
 
     /// Whether the transaction holds locks or has buffered writes.
     pub fn has_effects(&self) -> bool {
-        !self.buffer.is_empty() || self.holding.as_ref().is_some_and(|holding| !holding.is_empty())
+        !self.buffer.is_empty()
+            || self.flushed.is_some()
+            || self.holding.as_ref().is_some_and(|holding| !holding.is_empty())
     }
 
     /// Gives everything up; its locks are given back in the background.
@@ -219,7 +238,8 @@ impl Transaction {
     fn call(&self) -> Call {
         Call {
             txn_id: self.id.clone(),
-            start_timestamp: self.timestamp,
+            start_timestamp: self.flushed.as_ref().map_or(self.timestamp, |flushed| flushed.start_timestamp),
+            sees_intents: self.flushed.is_some(),
             priority: self.options.priority,
             catalog_version: self.options.catalog_version,
             timeout: self.options.timeout,
@@ -239,8 +259,13 @@ impl Transaction {
     /// The transaction is over: forgets everything and gives its locks back, in a task of its own.
     fn end(&mut self) -> Option<task::JoinHandle<()>> {
         self.state = State::Over;
+        if let Some(settlement) = self.settlement() {
+            self.flushed = None;
+            settlement.roll_back();
+        }
         self.buffer.clear();
         self.reads = ReadSet::default();
+        self.ahead = Ahead::default();
         self.held.clear();
         self.asked.clear();
         (self.held_bytes, self.held_values_bytes) = (0, 0);
@@ -267,11 +292,21 @@ impl Transaction {
         let sender = self.client.sender.clone();
         let call = Call { timeout: RELEASE_TIMEOUT, catalog_version: 0, ..self.call() };
         Some(task::spawn(async move {
-            for key in locked {
-                let Some(route) = sender.router.route(&key) else { continue };
+            let mut told: Vec<u64> = Vec::new();
+            // Of those whose range is divided meanwhile each is asked for once more.
+            let mut left: VecDeque<(Bytes, bool)> = locked.into_iter().map(|key| (key, true)).collect();
+            while let Some((key, again)) = left.pop_front() {
+                let Some(route) = sender.router.route(&key).filter(|route| !told.contains(&route.range_id()))
+                else {
+                    continue;
+                };
                 let build = || operation::Operation::Release(Release { keys: Vec::new() });
-                if let Err(failure) = sender.send(&route, &call, build).await {
-                    tracing::debug!(range = route.range_id(), ?failure, "locks are left to expire");
+                match sender.send(&route, &call, build).await {
+                    Ok(_) => told.push(route.range_id()),
+                    Err(Failure::Rerouted) if again => left.push_back((key, false)),
+                    Err(failure) => {
+                        tracing::debug!(range = route.range_id(), ?failure, "locks are left to expire");
+                    }
                 }
             }
         }))

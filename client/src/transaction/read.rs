@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use env::canary::{self, Canary};
-use keys::{Span, span::successor};
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{Get, KeyValue, Scan, operation};
+use proto::v1::{Get, operation};
 
-use super::merge::merge;
-use super::{REROUTES_MAX, Transaction, to_wire};
+use super::{REROUTES_MAX, Transaction};
 use crate::router::Route;
 use crate::sender::Failure;
-use crate::{Error, Result, ScanOptions, ScanPage};
+use crate::{Error, Result};
 
 impl Transaction {
     /// The value of `key`; `None`: no such key.
@@ -46,6 +44,7 @@ impl Transaction {
     pub(super) async fn get_committed(&mut self, key: &Bytes, mut at: u64) -> Result<Option<Bytes>> {
         for _ in 0..REROUTES_MAX {
             let route = self.client.sender.route(key, self.options.timeout).await?;
+            at = self.gated(&route, at).await?;
             let build = || operation::Operation::Get(Get { keys: vec![key.clone()], at });
             match self.client.sender.send(&route, &self.call(), build).await {
                 Ok(Answer::Get(got)) => {
@@ -88,10 +87,19 @@ impl Transaction {
             if at == 0 && ranges.len() > 1 {
                 at = self.take_timestamp().await?;
             }
-            for (route, places) in ranges {
-                let wanted = || places.iter().filter_map(|place| keys.get(*place)).cloned().collect();
-                let build = || operation::Operation::Get(Get { keys: wanted(), at });
-                match self.client.sender.send(&route, &self.call(), build).await {
+            for (route, _) in &ranges {
+                at = self.gated(route, at).await?;
+            }
+            let call = self.call();
+            let all = &keys;
+            let asked = ranges.iter().map(|(route, places)| {
+                let wanted = move || places.iter().filter_map(|place| all.get(*place)).cloned().collect();
+                let build = move || operation::Operation::Get(Get { keys: wanted(), at });
+                self.client.sender.send(route, &call, build)
+            });
+            let answers = futures::future::join_all(asked).await;
+            for ((_, places), answer) in ranges.into_iter().zip(answers) {
+                match answer {
                     Ok(Answer::Get(got)) if (1..=places.len()).contains(&got.versions.len()) => {
                         at = self.took(at, got.read_at)?;
                         // The range may have answered for the first of them only.
@@ -147,96 +155,6 @@ impl Transaction {
         }
         Ok(ranges.into_values().collect())
     }
-
-    /// One page of the rows of `span`, own writes included.
-    pub async fn scan(&mut self, span: Span, options: ScanOptions) -> Result<ScanPage> {
-        self.open()?;
-        self.pristine = false;
-        if span.is_empty() {
-            return Ok(ScanPage::default());
-        }
-        let at = self.timestamp_or_ask();
-        let (rows, covered) = self.scan_committed(&span, at, options).await?;
-        let writes = self.buffer.span(&covered);
-        let merged = if options.reverse {
-            merge(rows, writes.rev(), options.rows_max, true)
-        } else {
-            merge(rows, writes, options.rows_max, false)
-        };
-        let seen = match merged.full_at {
-            None => covered,
-            Some(last) if options.reverse => Span { start: last, end: covered.end },
-            Some(last) => Span { start: covered.start, end: successor(&last) },
-        };
-        let rest = if options.reverse {
-            Span { start: span.start, end: seen.start.clone() }
-        } else {
-            Span { start: seen.end.clone(), end: span.end }
-        };
-        if self.tracks_reads() {
-            self.reads.add_span(seen);
-        }
-        Ok(ScanPage { rows: merged.rows, resume: (!rest.is_empty()).then_some(rest) })
-    }
-
-    /// Committed rows from one end of `span`, and the part of it that they are all rows of. `at` as for
-    /// [`Transaction::get_committed`].
-    async fn scan_committed(
-        &mut self,
-        span: &Span,
-        mut at: u64,
-        options: ScanOptions,
-    ) -> Result<(Vec<KeyValue>, Span)> {
-        for _ in 0..REROUTES_MAX {
-            let sender = self.client.sender.clone();
-            let route = if options.reverse {
-                sender.route_below(&span.end, self.options.timeout).await?
-            } else {
-                sender.route(&span.start, self.options.timeout).await?
-            };
-            let mut clipped = clip(span, &route);
-            let build = || {
-                operation::Operation::Scan(Scan {
-                    span: Some(to_wire(&clipped)),
-                    at,
-                    rows_max: options.rows_max as u64,
-                    bytes_max: options.bytes_max as u64,
-                    reverse: options.reverse,
-                })
-            };
-            match sender.send(&route, &self.call(), build).await {
-                Ok(Answer::Scan(scanned)) => {
-                    self.took(at, scanned.read_at)?;
-                    match scanned.resume {
-                        Some(left) if options.reverse => clipped.start = left.end,
-                        Some(left) => clipped.end = left.start,
-                        None => {}
-                    }
-                    return Ok((scanned.rows, clipped));
-                }
-                Ok(_) => return Err(mismatch()),
-                Err(Failure::Rerouted) => {}
-                Err(Failure::NoTimestamp) => at = self.take_timestamp().await?,
-                Err(failure) => return Err(self.fail(failure)),
-            }
-        }
-        Err(self.fail(Failure::Rerouted))
-    }
-}
-
-/// What of `span` lies in the range.
-fn clip(span: &Span, route: &Route) -> Span {
-    let start = if route.start() > span.start.as_ref() {
-        Bytes::copy_from_slice(route.start())
-    } else {
-        span.start.clone()
-    };
-    let end = if !route.end().is_empty() && route.end() < span.end.as_ref() {
-        Bytes::copy_from_slice(route.end())
-    } else {
-        span.end.clone()
-    };
-    Span { start, end }
 }
 
 pub(super) fn mismatch() -> Error {

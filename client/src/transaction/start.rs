@@ -8,8 +8,13 @@
 //! Where requests go to several ranges, where nothing is read (a commit always carries its timestamp), and where a leader does
 //! not reach the oracle, the transaction asks for itself.
 
-use super::Transaction;
+use proto::v1::{Validate, operation};
+
+use super::ranges::CATALOG_VERSION;
 use super::read::mismatch;
+use super::{REROUTES_MAX, Transaction};
+use crate::router::Route;
+use crate::sender::Failure;
 use crate::{Result, Timestamp};
 
 impl Transaction {
@@ -54,6 +59,32 @@ impl Transaction {
         self.client.horizon.observe(read_at);
         self.start_at(Timestamp { timestamp: read_at, catalog_version: 0 });
         Ok(read_at)
+    }
+
+    /// Makes sure that a request at `at` to a range that does not keep the catalog version was planned under the one in force
+    /// then: whoever keeps it is asked, once for each timestamp. The timestamp to go on with, which such a request needs.
+    pub(super) async fn gated(&mut self, route: &Route, at: u64) -> Result<u64> {
+        let version = self.options.catalog_version;
+        if version == 0 || route.holds(&CATALOG_VERSION) {
+            return Ok(at);
+        }
+        let at = if at == 0 { self.take_timestamp().await? } else { at };
+        if self.gated != (at, version) {
+            for _ in 0..REROUTES_MAX {
+                let keeper = self.client.sender.route(&CATALOG_VERSION, self.options.timeout).await?;
+                let build = || operation::Operation::Validate(Validate { at, ..Validate::default() });
+                match self.client.sender.send(&keeper, &self.call(), build).await {
+                    Ok(_) => {
+                        self.gated = (at, version);
+                        return Ok(at);
+                    }
+                    Err(Failure::Rerouted) => {}
+                    Err(failure) => return Err(self.fail(failure)),
+                }
+            }
+            return Err(self.fail(Failure::Rerouted));
+        }
+        Ok(at)
     }
 
     pub(super) async fn take_timestamp(&mut self) -> Result<u64> {

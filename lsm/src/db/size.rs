@@ -2,8 +2,13 @@
 //!
 //! A table that lies within is its file; of one that sticks out, the index tells which blocks lie within. Blocks that two
 //! spans share count for both. History, and what was deleted and not yet compacted away, takes room and counts.
+//!
+//! From the same parts follows where a span's middle is: as much of it lies on either side as the parts are fine. Where there are
+//! many, some that follow each other count as one ([`Parts`]).
 
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::engine::Engine;
 use crate::block::BlockCursor;
@@ -33,6 +38,80 @@ impl Engine {
         }
         Ok(bytes)
     }
+
+    /// See [`crate::Db::span_middle`].
+    pub(crate) fn span_middle(&self, start: &[u8], end: &[u8]) -> Result<Option<Bytes>> {
+        self.check()?;
+        let Some(keyspace) = start.first().and_then(|prefix| self.keyspaces.index(*prefix)) else {
+            return Err(Error::Invalid("a span outside of all keyspaces".to_owned()));
+        };
+        let mut parts = Parts::of(self.span_bytes(start, end)?);
+        let view = self.view();
+        let levels = view.version.trees.get(keyspace).into_iter().flat_map(|tree| &tree.levels);
+        for table in levels.flat_map(|level| level.iter()) {
+            if *table.summary.end > *start && *table.summary.start < *end {
+                for section in [&table.current, &table.history] {
+                    blocks(table, section, start, end, &mut |key: &[u8], bytes| parts.add(key, bytes))?;
+                    parts.next_source();
+                }
+            }
+        }
+        for memtable in view.memtables() {
+            entries(memtable, keyspace, start, end, &mut |key: &[u8], bytes| parts.add(key, bytes));
+            parts.next_source();
+        }
+        Ok(parts.middle().filter(|key| **key > *start && **key < *end))
+    }
+}
+
+/// What a span's middle is found from: keys, each with how much lies right before it. What follows each other in one source, a
+/// section of a table or a memtable, is one part as long as it is less than [`PARTS`] of the whole.
+struct Parts {
+    /// Of so many bytes a part is at least, but for the last of a source.
+    bytes_min: u64,
+    parts: Vec<(Bytes, u64)>,
+    open: Vec<u8>,
+    open_bytes: u64,
+}
+
+/// About how many parts a span is looked at in, and one more for each source.
+const PARTS: u64 = 1024;
+
+impl Parts {
+    /// Nothing yet of about so many bytes.
+    fn of(bytes: u64) -> Self {
+        Self { bytes_min: bytes / PARTS, parts: Vec::new(), open: Vec::new(), open_bytes: 0 }
+    }
+
+    /// Adds what lies before a key, behind what was added before.
+    fn add(&mut self, key: &[u8], bytes: u64) {
+        self.open_bytes += bytes;
+        self.open.clear();
+        self.open.extend_from_slice(key);
+        if self.open_bytes >= self.bytes_min {
+            self.next_source();
+        }
+    }
+
+    /// What is added from now on does not lie behind what was before.
+    fn next_source(&mut self) {
+        if self.open_bytes > 0 {
+            self.parts.push((Bytes::copy_from_slice(&self.open), self.open_bytes));
+            self.open_bytes = 0;
+        }
+    }
+
+    /// The key that half of it all lies before.
+    fn middle(mut self) -> Option<Bytes> {
+        self.parts.sort_unstable();
+        let half = self.parts.iter().map(|(_, bytes)| bytes).sum::<u64>() / 2;
+        let mut before = 0;
+        let middle = self.parts.into_iter().find(|(_, bytes)| {
+            before += bytes;
+            before >= half
+        });
+        middle.map(|(key, _)| key)
+    }
 }
 
 fn table_bytes(table: &Table, start: &[u8], end: &[u8]) -> Result<u64> {
@@ -48,8 +127,20 @@ fn table_bytes(table: &Table, start: &[u8], end: &[u8]) -> Result<u64> {
 
 /// The bytes of the blocks that may hold keys of the span.
 fn section_bytes(table: &Table, section: &Section, start: &[u8], end: &[u8]) -> Result<u64> {
-    let mut bytes = 0;
-    let Some(first) = table.partition_of(section, start, u64::MAX)? else { return Ok(0) };
+    let mut all = 0;
+    blocks(table, section, start, end, &mut |_, bytes| all += bytes)?;
+    Ok(all)
+}
+
+/// Gives `take` the blocks that may hold keys of the span: a key that none of the block lies behind, and its bytes.
+fn blocks(
+    table: &Table,
+    section: &Section,
+    start: &[u8],
+    end: &[u8],
+    take: &mut impl FnMut(&[u8], u64),
+) -> Result<()> {
+    let Some(first) = table.partition_of(section, start, u64::MAX)? else { return Ok(()) };
     for partition in first..section.partitions() {
         let index = table.index_block(section, partition)?;
         let mut cursor = BlockCursor::new(index.clone());
@@ -59,33 +150,68 @@ fn section_bytes(table: &Table, section: &Section, start: &[u8], end: &[u8]) -> 
             let ends_before = cursor.key() < start;
             let ends_behind = cursor.key() >= end;
             if !ends_before {
-                bytes += table.index_value(&index, at)?.handle.length;
+                take(cursor.key(), table.index_value(&index, at)?.handle.length);
             }
             if ends_behind {
-                return Ok(bytes);
+                return Ok(());
             }
             cursor.next().map_err(|_| table.malformed())?;
         }
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn memory_bytes(memtable: &Arc<Memtable>, keyspace: usize, start: &[u8], end: &[u8]) -> u64 {
+    let mut all = 0;
+    entries(memtable, keyspace, start, end, &mut |_, bytes| all += bytes);
+    all
+}
+
+/// Gives `take` the keys of the span, each with the bytes of all its versions.
+fn entries(
+    memtable: &Arc<Memtable>,
+    keyspace: usize,
+    start: &[u8],
+    end: &[u8],
+    take: &mut impl FnMut(&[u8], u64),
+) {
     let mut cursor = MemCursor::new(memtable.clone(), keyspace, Sequence::MAX, Window::ALL, false);
-    let (mut bytes, mut versions) = (0, Vec::new());
+    let mut versions = Vec::new();
     cursor.seek(start);
     while let Some(entry) = cursor.entry()
         && entry.key() < end
     {
-        let key = entry.key().len();
+        let key = entry.key().to_vec();
         cursor.collect(&mut versions);
         let content = |version: &Versioned| match version.content() {
             Content::Value(bytes) | Content::Deletion(bytes) => bytes.len(),
         };
-        let values = versions.iter().map(|version| key + content(version));
-        bytes += values.sum::<usize>() as u64;
+        let values = versions.iter().map(|version| key.len() + content(version));
+        take(&key, values.sum::<usize>() as u64);
         versions.clear();
         cursor.advance();
     }
-    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_middle_is_found_from_few_parts_of_several_sources() {
+        let keys_per_source = 100_000u32;
+        let mut parts = Parts::of(3 * u64::from(keys_per_source) * 10);
+        for source in 0..3 {
+            for number in 0..keys_per_source {
+                parts.add(&(number * 3 + source).to_be_bytes(), 10);
+            }
+            parts.next_source();
+        }
+        assert!(parts.parts.len() as u64 <= PARTS + 3, "{}", parts.parts.len());
+        let middle = parts.middle().unwrap();
+        let middle = u32::from_be_bytes(middle.as_ref().try_into().unwrap());
+        let half = keys_per_source * 3 / 2;
+        assert!(middle.abs_diff(half) < keys_per_source * 3 / 100, "{middle} of {half}");
+        assert_eq!(Parts::of(0).middle(), None);
+    }
 }

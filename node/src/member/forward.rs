@@ -18,10 +18,10 @@ impl Member {
         leader: &raft::Replica,
         mut request: BatchRequest,
     ) -> BatchResponse {
-        let commits = request
-            .operations
-            .iter()
-            .any(|operation| matches!(operation.operation, Some(Operation::Commit(_))));
+        let commits = request.operations.iter().any(|operation| {
+            use Operation::{Commit, Decide, Prewrite};
+            matches!(operation.operation, Some(Commit(_) | Prewrite(_) | Decide(_)))
+        });
         if let Some(header) = &mut request.header {
             header.forward = false;
         }

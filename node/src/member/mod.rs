@@ -1,9 +1,13 @@
 //! A node as a member of its cluster: the replicas it holds, and its life with the root range's leader.
 
+mod ask;
 mod collect;
 mod find;
 mod forward;
+mod grow;
 mod moves;
+mod relevant;
+mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +18,7 @@ use parking_lot::{Mutex, RwLock};
 use proto::v1::error::Kind;
 use proto::v1::{
     BatchResponse, DirectoryRequest, DirectoryResponse, Horizon, JoinRequest, NodeHeartbeatRequest,
-    NodeHeartbeatResponse, RangeDescriptor, RangeStatus, ReplicaFailure,
+    NodeHeartbeatResponse, RangeDescriptor, RangeStatus, ReplicaFailure, Unfinished,
 };
 use proto::{Code, Network, Status};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
@@ -63,6 +67,7 @@ pub(crate) struct Member {
     context: Arc<Context>,
     introduction: JoinRequest,
     dead_after: Duration,
+    range_bytes_max: u64,
     replicas: RwLock<BTreeMap<u64, Arc<Replica>>>,
     directory: RwLock<DirectoryResponse>,
     moving: Mutex<BTreeSet<u64>>,
@@ -101,11 +106,13 @@ impl Member {
             runtime: raft_runtime,
         };
         let host = RaftHost::open(raft, machine.clone()).await?;
+        let asker = Arc::new(ask::Asker::default());
         let context = Context {
             db: store.db().clone(),
             cluster_id: identity.cluster_id.clone(),
             time: link.clone(),
             detector: link.clone(),
+            elsewhere: asker.clone(),
             tasks,
             metrics,
             vitals,
@@ -122,6 +129,7 @@ impl Member {
             addresses,
             context: Arc::new(context),
             dead_after: options.dead_after,
+            range_bytes_max: options.range_bytes_max,
             replicas: RwLock::default(),
             directory: RwLock::default(),
             moving: Mutex::default(),
@@ -130,6 +138,7 @@ impl Member {
             checks: Semaphore::new(CHECKS_MAX),
             horizon: Mutex::default(),
         });
+        asker.serve(&member);
         // Where the others were when the root range last said so, as far as it is replicated here: a place to ask first.
         for node in member.machine.root().lock().nodes() {
             let (node_id, generation, address) = (node.node_id, node.generation, node.address.clone());
@@ -142,6 +151,7 @@ impl Member {
         tasks.spawn_loop(member.clone().find());
         tasks.spawn_loop(member.clone().finish_changes());
         tasks.spawn_loop(member.clone().collect());
+        tasks.spawn_loop(member.clone().divide_large());
         Ok(member)
     }
 
@@ -383,6 +393,14 @@ impl Member {
             None => self.directory.read().clone(),
         };
         directory.cluster_id = self.cluster_id.clone();
+        let known: BTreeSet<u64> = directory.ranges.iter().map(|range| range.range_id).collect();
+        for replica in self.replicas() {
+            let state = replica.cell.state();
+            // The root range hears of a new range from its leader, which it may not have yet.
+            if state.span.is_some() && !known.contains(&state.range_id) && !directory.ranges.is_empty() {
+                directory.ranges.push(descriptor(&state, 0));
+            }
+        }
         directory.ranges.iter_mut().for_each(|range| self.refine(range));
         for node in &mut directory.nodes {
             // Whoever has moved is found by its peers before the root range hears of it.
@@ -430,6 +448,7 @@ impl Member {
                 not_leader.leader_address = address.unwrap_or_default();
             }
             Some(Kind::StaleRange(stale)) => {
+                self.add_heirs(stale);
                 stale.current.iter_mut().for_each(|range| self.addresses.describe(range));
             }
             _ => {}
@@ -441,14 +460,16 @@ impl Member {
         let replica = self.replica(range_id)?;
         let leader = if self.serves(&replica) { self.node_id } else { 0 };
         let descriptor = Some(descriptor(&replica.cell.state(), leader));
-        Some(RangeStatus { descriptor, ..self.host.held(range_id)? })
+        let unfinished = unfinished(&replica);
+        Some(RangeStatus { descriptor, unfinished, ..self.host.held(range_id)? })
     }
 
     /// All ranges, and what this node knows of each.
     pub(crate) fn ranges(&self) -> Vec<RangeStatus> {
         let describe = |range: RangeDescriptor| {
             let held = self.host.held(range.range_id).unwrap_or_default();
-            RangeStatus { descriptor: Some(range), ..held }
+            let unfinished = self.replica(range.range_id).and_then(|replica| unfinished(&replica));
+            RangeStatus { descriptor: Some(range), unfinished, ..held }
         };
         self.directory().ranges.into_iter().map(describe).collect()
     }
@@ -461,6 +482,13 @@ impl Member {
         }
         self.host.shutdown().await;
     }
+}
+
+fn unfinished(replica: &Replica) -> Option<Unfinished> {
+    let serving = replica.cell.serving()?;
+    let (intents, decisions) = serving.intents.counts();
+    let lockers = serving.locks.transactions();
+    Some(Unfinished { intents: intents as u64, decisions: decisions as u64, lockers: lockers as u64 })
 }
 
 fn leads(now: &Role, then: &Role) -> bool {

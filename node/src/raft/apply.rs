@@ -86,6 +86,31 @@ pub struct SnapshotSpan {
     pub versioned: bool,
 }
 
+/// What entries come to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// One for each entry (empty where there is nothing to say), handed to whoever proposed it here.
+    pub replies: Vec<Bytes>,
+    /// The ranges that they have made, in their order.
+    pub children: Vec<Child>,
+}
+
+/// A range that an entry of another one's log has made: its replicas stand beside those of that range, and take over the data
+/// that lies there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// The new range.
+    pub range_id: u64,
+    /// Its first replicas.
+    pub membership: Membership,
+    /// By a replica of the range that was divided the new replica that stands beside it.
+    pub heirs: BTreeMap<u64, u64>,
+    /// The rows without versions that its state begins with, replication's own apart.
+    pub rows: Vec<(Bytes, Bytes)>,
+    /// The spans of the engine that it takes over. A store without an heir drops what it has of them.
+    pub spans: Vec<(Bytes, Bytes)>,
+}
+
 /// Why a replica cannot go on: what it should apply, or the state that it has, cannot be read here.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -117,8 +142,8 @@ pub enum ApplyError {
 ///   for this range, on nothing else.
 /// - After a crash entries are applied again to the engine as it was before them.
 pub trait Apply: Send + Sync + 'static {
-    /// Turns entries into writes; one reply per entry (empty where there is nothing to say), each handed to whoever
-    /// proposed it here. Replication adds the applied id, and a membership that has changed, to the same batch and writes it without WAL.
+    /// Turns entries into writes. Replication adds the applied id, a membership that has changed, and the first state of new
+    /// ranges to the same batch and writes it without WAL.
     ///
     /// The replies are sent after [`Apply::applied`]. An error stops the replica; nothing of the batch is written.
     fn apply(
@@ -126,15 +151,20 @@ pub trait Apply: Send + Sync + 'static {
         range_id: u64,
         entries: &[ApplyEntry],
         batch: &mut WriteBatch,
-    ) -> Result<Vec<Bytes>, ApplyError>;
+    ) -> Result<Outcome, ApplyError>;
+
+    /// The rows without versions, replication's own apart, that the state of a range begins with that nobody has divided
+    /// from another: its first replicas are `membership`, by an entry that counts as the one at `index`.
+    fn first_rows(&self, range_id: u64, membership: &Membership, index: u64) -> Vec<(Bytes, Bytes)>;
 
     /// Whether a command is applied without reading the disk, in a time that its own bytes bound.
     fn is_prompt(&self, command: &Bytes) -> bool;
 
-    /// The batch that `entries` went into can be read.
+    /// The batch that `entries` went into can be read. Only from now on [`Apply::snapshot_spans`] and
+    /// [`Apply::check_snapshot`] go by what they made of the range.
     fn applied(&self, range_id: u64, entries: &[ApplyEntry]);
 
-    /// The engine spans that make up the range's state on this store. They must not contain replication's own keys
+    /// The engine spans that make up the range's state on this store, as it is now. They must not contain replication's own keys
     /// ([`state_key`], and what begins with it). Empty for a replica that has no state yet.
     fn snapshot_spans(&self, range_id: u64) -> Vec<SnapshotSpan>;
 

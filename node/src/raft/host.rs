@@ -19,7 +19,8 @@ use proto::v1::raft_record::Record;
 use tokio::runtime::Handle;
 
 use super::acks::Acks;
-use super::apply::{Apply, Replica, Store};
+use super::apply::{Apply, Replica};
+use super::claims::Claims;
 use super::fitness::Fitness;
 use super::group::Group;
 use super::group_log::{GroupLog, LogStore};
@@ -30,6 +31,7 @@ use super::options::{GroupSeed, RaftOptions, RaftTiming};
 use super::peer::Peers;
 use super::progress::Applied;
 use super::record::{Replay, encode};
+use super::reserved::Reserved;
 use super::role::{RaftError, Role};
 use super::sending::Sending;
 use super::shared_log::SharedLog;
@@ -53,8 +55,10 @@ pub struct RaftHost {
     runtime: Handle,
     scope: Scope,
     groups: RwLock<BTreeMap<u64, Arc<Group>>>,
-    /// By range the newest replica id that was given up.
-    removed: Mutex<BTreeMap<u64, u64>>,
+    /// Which replica of each range is here, or was.
+    pub(super) claims: Arc<Claims>,
+    /// What snapshots on their way will replace.
+    pub(super) reserved: Arc<Reserved>,
     /// The store ends: no group comes any more.
     stopping: AtomicBool,
     /// Held while a group comes or goes.
@@ -103,6 +107,7 @@ impl RaftHost {
             network: Arc::clone(&options.network),
             addresses: Arc::clone(&options.addresses),
         };
+        let (claims, births) = Claims::new(replay.removed.clone());
         let host = Arc::new(Self {
             db: options.db,
             apply,
@@ -118,17 +123,27 @@ impl RaftHost {
             runtime: options.runtime.unwrap_or_else(Handle::current),
             scope: Scope::current().unwrap_or_default(),
             groups: RwLock::default(),
-            removed: Mutex::new(replay.removed.clone()),
+            claims: Arc::new(claims),
+            reserved: Arc::default(),
             stopping: AtomicBool::new(false),
             changing: tokio::sync::Mutex::new(()),
             restarted: Mutex::default(),
         });
-        host.forget_removed(&replay)?;
+        let unlogged = host.forget_removed(&replay)?;
         let fence = env::clock::now() + timing.election_max + timing.restart_margin;
-        for (range_id, replayed) in replay.groups {
-            let log = GroupLog::replayed(range_id, replayed, Arc::clone(&host.log));
-            host.start(Arc::new(log), Some(fence)).await?;
+        let replayed = replay.groups.into_iter();
+        let replayed = replayed.map(|(id, found)| GroupLog::replayed(id, found, Arc::clone(&host.log)));
+        let unlogged = unlogged.into_iter();
+        let unlogged = unlogged.map(|(range, replica)| GroupLog::new(range, replica, Arc::clone(&host.log)));
+        // A group that is started may divide its range at once: the others must be known by then.
+        let logs: Vec<GroupLog> = replayed.chain(unlogged).collect();
+        for log in &logs {
+            host.claims.claim(log.range_id(), log.replica_id())?;
         }
+        for log in logs {
+            host.start(Arc::new(log), Start::Again(fence)).await?;
+        }
+        host.spawn(Self::raise_children(Arc::downgrade(&host), births));
         host.spawn(Self::tidy(Arc::downgrade(&host)));
         host.spawn(Self::watch_fitness(Arc::downgrade(&host)));
         Ok(host)
@@ -137,13 +152,8 @@ impl RaftHost {
     /// The first replica of a brand-new range, its only voter. Returns once it leads and has
     /// applied its first entries. Repeated after a crash it returns the group that is there.
     pub async fn create(self: &Arc<Self>, seed: GroupSeed) -> Result<Arc<Group>, RaftError> {
-        let group = self.add_empty(seed.range_id, seed.replica_id).await?;
         let failed = |message: String| RaftError::Group { range_id: seed.range_id, message };
-        if !group.raft.is_initialized().await.map_err(|error| failed(error.to_string()))? {
-            let members =
-                BTreeMap::from([(seed.replica_id, Store { node_id: self.addresses.own().node_id })]);
-            group.raft.initialize(members).await.map_err(|error| failed(error.to_string()))?;
-        }
+        let group = self.seed(seed).await?;
         let mut role = group.watch();
         let term = async { role.wait_for(|role| role.is_leader).await.map(|role| role.term) };
         let term = term.await.map_err(|_| failed("stopped".to_owned()))?;
@@ -163,11 +173,13 @@ impl RaftHost {
             Some(group) => return Err(RaftError::Exists { range_id, replica_id: group.replica_id() }),
             None => {}
         }
-        if self.removed.lock().get(&range_id).is_some_and(|removed| replica_id <= *removed) {
-            return Err(RaftError::Removed { range_id, replica_id });
-        }
+        let is_new = self.claims.claim(range_id, replica_id)?;
         let log = GroupLog::new(range_id, replica_id, Arc::clone(&self.log));
-        self.start(Arc::new(log), None).await
+        let started = self.start(Arc::new(log), Start::Empty).await;
+        if started.is_err() && is_new {
+            self.claims.give_up(range_id, replica_id);
+        }
+        started
     }
 
     /// Stops the replica of `range_id`, drops its log and its state, and never again takes a replica id up to its own.
@@ -182,11 +194,12 @@ impl RaftHost {
         let _ = group.raft.shutdown().await;
         let record = encode(range_id, replica_id, false, Record::Removed(true));
         self.log.append_durably(record).await.map_err(RaftError::Log)?;
-        self.removed.lock().insert(range_id, replica_id);
         let host = Arc::clone(self);
         let dropping = env::task::blocking(move || {
             // openraft's worker may be at work still, and has more to do.
             group.tenure.end();
+            // A split that would bring the replica back has done so before its state is dropped, or finds that it is gone.
+            host.claims.remove(range_id, replica_id);
             host.drop_state(range_id)
         });
         dropping.await.map_err(|error| RaftError::Group { range_id, message: error.to_string() })?
@@ -273,18 +286,15 @@ impl RaftHost {
         self.scope.spawn_on(&self.runtime, work)
     }
 
-    /// The replicas that are gone, newest replica id by range.
-    pub(super) fn removed(&self) -> Vec<(u64, u64)> {
-        self.removed.lock().iter().map(|(range, replica)| (*range, *replica)).collect()
-    }
-
-    /// Removes state of replicas whose removal was recorded before it was done, and finds state without a log.
-    fn forget_removed(&self, replay: &Replay) -> Result<(), RaftError> {
+    /// Removes state of replicas whose removal was recorded before it was done. What has state and no log, by range and
+    /// replica: the process ended between the two, when the replica had done nothing yet.
+    fn forget_removed(&self, replay: &Replay) -> Result<Vec<(u64, u64)>, RaftError> {
+        let mut unlogged = Vec::new();
         let all = (Bound::Included([b's'].as_slice()), Bound::Excluded([b's' + 1].as_slice()));
         for row in self.db.scan(all, false)? {
             let (key, _) = row?;
             let Some(range_id) = range_of(&key) else { continue };
-            let Some((replica_id, _)) = Applied::load(range_id, &self.db)? else { continue };
+            let Some((replica_id, applied)) = Applied::load(range_id, &self.db)? else { continue };
             if replay.groups.get(&range_id).is_some_and(|group| group.replica_id == replica_id) {
                 continue;
             }
@@ -292,11 +302,15 @@ impl RaftHost {
                 self.drop_state(range_id)?;
                 continue;
             }
+            if applied.is_seed() && !replay.groups.contains_key(&range_id) {
+                unlogged.push((range_id, replica_id));
+                continue;
+            }
             return Err(RaftError::Corrupt(format!(
                 "the engine holds replica {replica_id} of range {range_id}, of which the log knows nothing"
             )));
         }
-        Ok(())
+        Ok(unlogged)
     }
 
     /// Drops what the engine holds of a range, with the tables that hold nothing else: whatever is wrong with them goes
@@ -304,27 +318,27 @@ impl RaftHost {
     fn drop_state(&self, range_id: u64) -> Result<(), RaftError> {
         let mut batch = WriteBatch::new();
         Applied::delete(range_id, &mut batch);
+        self.db.flush()?;
+        let _replacing = self.claims.replacing();
         let spans = self.apply.snapshot_spans(range_id);
         let spans: Vec<(Bytes, Bytes)> = spans.into_iter().map(|span| (span.start, span.end)).collect();
-        self.db.flush()?;
         self.db.excise_and_ingest(&spans, Vec::new(), batch)?;
         let replaced = self.apply.state_replaced(range_id);
         replaced.map_err(|error| RaftError::Group { range_id, message: error.to_string() })
     }
 
-    /// Starts a replica from what its log and the engine hold; one that was here before neither votes nor campaigns before
-    /// `fence`. `changing` is held, or nobody else knows the host yet.
+    /// Starts a replica from what its log and the engine hold. `changing` is held, or nobody else knows the host yet.
     pub(super) async fn start(
         self: &Arc<Self>,
         log: Arc<GroupLog>,
-        fence: Option<Instant>,
+        start: Start,
     ) -> Result<Arc<Group>, RaftError> {
         let range_id = log.range_id();
         if self.is_stopping() {
             return Err(RaftError::Group { range_id, message: "the store is stopping".to_owned() });
         }
         let host = Arc::clone(self);
-        let started = self.spawn(async move { host.start_here(log, fence).await });
+        let started = self.spawn(async move { host.start_here(log, start).await });
         let group = started
             .await
             .map_err(|error| RaftError::Group { range_id, message: error.to_string() })?
@@ -334,19 +348,23 @@ impl RaftHost {
         Ok(group)
     }
 
-    async fn start_here(
-        self: Arc<Self>,
-        log: Arc<GroupLog>,
-        fence: Option<Instant>,
-    ) -> Result<Arc<Group>, String> {
+    async fn start_here(self: Arc<Self>, log: Arc<GroupLog>, start: Start) -> Result<Arc<Group>, String> {
         let (range_id, replica_id) = (log.range_id(), log.replica_id());
         let (db, apply, own_log) = (self.db.clone(), Arc::clone(&self.apply), Arc::clone(&log));
-        let opening = env::task::blocking(move || Machine::open(db, apply, own_log));
+        let claims = Arc::clone(&self.claims);
+        let opening = env::task::blocking(move || Machine::open(db, apply, own_log, claims));
         let machine = opening.await.map_err(|error| error.to_string())??;
-        if fence.is_none() && machine.applied().is_some() {
+        let fence = match start {
+            Start::Again(fence) => Some(fence),
             // A log that begins anew beside it would forget what the replica has acknowledged.
-            return Err("the engine holds a replica that the log does not know".to_owned());
-        }
+            Start::Empty if machine.applied().is_some() => {
+                return Err("the engine holds a replica that the log does not know".to_owned());
+            }
+            Start::Seeded if !machine.is_seed() => {
+                return Err("the engine does not hold what a new replica begins with".to_owned());
+            }
+            Start::Empty | Start::Seeded => None,
+        };
         reconcile(&log, &machine)?;
         let logged = log.bounds().1.map_or(0, |last| last.index());
         let (progress, tenure) = (machine.progress(), machine.tenure());
@@ -402,6 +420,17 @@ impl RaftHost {
         }
         Ok(group)
     }
+}
+
+/// How a replica starts.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Start {
+    /// With nothing: its leader will send it all.
+    Empty,
+    /// With what its range begins with, which is durable in the engine, and a log of which nothing is.
+    Seeded,
+    /// It was here before, and neither votes nor campaigns before this moment.
+    Again(Instant),
 }
 
 /// The range of a [`state_key`](super::state_key); nothing for other keys.

@@ -10,6 +10,8 @@
 //!   are written in the same batch, and in the same edit as a snapshot.
 //! - What is reported as a snapshot to openraft is flushed, so that the log is never purged past durable state.
 //! - Once its [`Tenure`] has ended a replica writes nothing, whatever is queued for it.
+//! - What a split gives away is here either as the state of a replica of the new range, written in the same batch as the split,
+//!   or not at all.
 
 use std::io;
 use std::sync::Arc;
@@ -21,11 +23,12 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 
-use super::apply::{Apply, ApplyEntry, LogPoint};
+use super::apply::{Apply, ApplyEntry, Child, LogPoint, Outcome};
+use super::claims::{Born, Claims};
 use super::group_log::GroupLog;
 use super::progress::{Applied, Progress};
 use super::snapshot::{Incoming, Outgoing, SnapshotData};
-use super::types::{Entry, LogId, SnapshotMeta, StoredMembership, Types, membership, point};
+use super::types::{Entry, LogId, SnapshotMeta, StoredMembership, Types, membership, point, raft_membership};
 
 /// Entries are applied in batches of about this many bytes of commands.
 const BATCH_BYTES: usize = 4 << 20;
@@ -71,6 +74,7 @@ struct Applier {
     log: Arc<GroupLog>,
     progress: Arc<Progress>,
     tenure: Arc<Tenure>,
+    claims: Arc<Claims>,
 }
 
 impl Applier {
@@ -87,14 +91,26 @@ impl Applier {
         let Some(last) = applied.id else { return Ok(applied) };
         let replies = self.tenure.write(|| {
             let mut batch = WriteBatch::new();
-            let replies = self.apply.apply(self.range_id, &entries, &mut batch).map_err(io::Error::other)?;
+            let outcome = self.apply.apply(self.range_id, &entries, &mut batch).map_err(io::Error::other)?;
+            let Outcome { replies, children } = outcome;
             if replies.len() != entries.len() {
                 let what = format!("{} replies to {} entries", replies.len(), entries.len());
                 return Err(io::Error::other(what));
             }
             applied.put(self.range_id, self.replica_id, before, &mut batch);
+            let mut born = Vec::new();
+            // Who removes the new range's replica, or brings its state from elsewhere, has done so before we look, or waits
+            // until all of it is written.
+            let _replacing = (!children.is_empty()).then(|| self.claims.replacing());
+            for child in children {
+                born.extend(self.beget(child, &mut batch)?);
+            }
             let sequence = self.db.write(batch, WriteOptions::UNLOGGED_UNPACED).map_err(io::Error::other)?;
             self.apply.applied(self.range_id, &entries);
+            for born in born {
+                self.apply.state_replaced(born.range_id).map_err(io::Error::other)?;
+                self.claims.born(born);
+            }
             self.progress.advance(sequence, applied.clone());
             Ok(replies)
         })?;
@@ -123,16 +139,38 @@ impl Applier {
             && !(env::simulation::is_active() && env::random::below(2) == 0)
     }
 
-    /// Replaces the range's state.
+    /// Adds to the batch the replica of a new range that stands beside this one; else what it would have taken over goes.
+    fn beget(&self, child: Child, batch: &mut WriteBatch) -> io::Result<Option<Born>> {
+        let range_id = child.range_id;
+        if Applied::load(range_id, &self.db).map_err(io::Error::other)?.is_some() {
+            // Its leader has sent it all already, and more.
+            return Ok(None);
+        }
+        let heir = child.heirs.get(&self.replica_id).copied();
+        let Some(replica_id) = heir.filter(|heir| self.claims.claim(range_id, *heir).is_ok()) else {
+            child.spans.iter().for_each(|(start, end)| batch.delete_range(start, end));
+            return Ok(None);
+        };
+        let membership = raft_membership(&child.membership).map_err(io::Error::other)?;
+        Applied::seed(membership).put(range_id, replica_id, &Applied::default(), batch);
+        child.rows.iter().for_each(|(key, value)| batch.put(key, value));
+        Ok(Some(Born { range_id, replica_id, beside: self.range_id }))
+    }
+
+    /// Replaces the range's state. What it was may have reached further: all of that goes.
     fn install(&self, applied: &Applied, incoming: Incoming) -> io::Result<()> {
         let mut batch = WriteBatch::new();
         applied.put(self.range_id, self.replica_id, &Applied::default(), &mut batch);
-        let (spans, tables) = incoming.into_parts();
-        let spans: Vec<(Bytes, Bytes)> = spans.into_iter().map(|span| (span.start, span.end)).collect();
+        let (spans, tables, reservation) = incoming.into_parts();
         self.tenure.write(|| {
-            let installed = self.db.flush().and_then(|()| self.db.excise_and_ingest(&spans, tables, batch));
-            installed.map_err(io::Error::other)?;
+            let spans = spans.into_iter().chain(self.apply.snapshot_spans(self.range_id));
+            let spans: Vec<(Bytes, Bytes)> = spans.map(|span| (span.start, span.end)).collect();
+            self.db.flush().map_err(io::Error::other)?;
+            let _replacing = self.claims.replacing();
+            self.db.excise_and_ingest(&spans, tables, batch).map_err(io::Error::other)?;
             self.apply.state_replaced(self.range_id).map_err(io::Error::other)?;
+            // From now on the range's own state keeps others out.
+            drop(reservation);
             self.progress.replace(applied.clone());
             Ok(())
         })
@@ -163,7 +201,12 @@ pub(super) struct Machine {
 
 impl Machine {
     /// The state machine of the replica that owns `log`, as the engine holds it.
-    pub(super) fn open(db: Db, apply: Arc<dyn Apply>, log: Arc<GroupLog>) -> Result<Self, String> {
+    pub(super) fn open(
+        db: Db,
+        apply: Arc<dyn Apply>,
+        log: Arc<GroupLog>,
+        claims: Arc<Claims>,
+    ) -> Result<Self, String> {
         let (range_id, replica_id) = (log.range_id(), log.replica_id());
         let applied = match Applied::load(range_id, &db).map_err(|error| error.to_string())? {
             None => Applied::default(),
@@ -174,7 +217,7 @@ impl Machine {
         };
         let progress = Arc::new(Progress::new(applied.clone()));
         let tenure = Arc::default();
-        let applier = Applier { range_id, replica_id, db, apply, log, progress, tenure };
+        let applier = Applier { range_id, replica_id, db, apply, log, progress, tenure, claims };
         Ok(Self { applier: Arc::new(applier), applied })
     }
 
@@ -191,6 +234,11 @@ impl Machine {
     /// What it has applied.
     pub(super) fn applied(&self) -> Option<LogId> {
         self.applied.id
+    }
+
+    /// Whether it has nothing but what the range's first replicas began with.
+    pub(super) fn is_seed(&self) -> bool {
+        self.applied.is_seed()
     }
 
     /// Applies, and tells the replies: here if that is prompt, or on a thread that may block.

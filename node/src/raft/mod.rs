@@ -18,6 +18,8 @@
 
 mod acks;
 mod apply;
+mod births;
+mod claims;
 mod fitness;
 mod group;
 mod group_log;
@@ -30,6 +32,7 @@ mod peer;
 mod progress;
 mod record;
 mod requests;
+mod reserved;
 mod responder;
 mod role;
 mod runtime;
@@ -47,11 +50,13 @@ mod types;
 mod wire;
 
 pub use apply::{
-    Apply, ApplyEntry, ApplyError, LogPoint, Membership, Replica, SnapshotSpan, Store, state_key,
+    Apply, ApplyEntry, ApplyError, Child, LogPoint, Membership, Outcome, Replica, SnapshotSpan, Store,
+    state_key,
 };
 pub use group::Group;
 pub use host::RaftHost;
 pub use options::{GroupSeed, RaftOptions, RaftTiming};
+pub(crate) use progress::FIRST_INDEX;
 pub use role::{ChangeError, ProposeError, Proposed, RaftError, Role};
 pub(crate) use shared_log::raft_log_options;
 pub use supervise::ReplicaFailure;

@@ -11,7 +11,7 @@ use proto::v1;
 
 use super::apply::{LogPoint, replica_key, state_key};
 use super::role::RaftError;
-use super::types::{LogId, SnapshotMeta, StoredMembership, point};
+use super::types::{LogId, RaftMembership, SnapshotMeta, StoredMembership, log_id, point};
 use super::wire::{
     FORMAT, log_id_from_wire, log_id_to_wire, membership_to_wire, stored_membership_from_wire,
 };
@@ -26,7 +26,25 @@ pub(super) struct Applied {
     pub(super) membership: Arc<StoredMembership>,
 }
 
+/// Where the log of a range begins that was not received from another replica. It is taken for purged up to here, so that
+/// whoever is added later, and has nothing of what the first replicas began with, is sent a snapshot.
+pub(super) const SEED: LogPoint = LogPoint { term: 0, index: FIRST_INDEX };
+
+/// The index of the entry that the first replicas of a range count as come from.
+pub(crate) const FIRST_INDEX: u64 = 10;
+
 impl Applied {
+    /// What the first replicas of a range begin with.
+    pub(super) fn seed(membership: RaftMembership) -> Self {
+        let id = Some(log_id(SEED));
+        Self { id, membership: Arc::new(StoredMembership::new(id, membership)) }
+    }
+
+    /// Whether nothing has come after [`Applied::seed`].
+    pub(super) fn is_seed(&self) -> bool {
+        self.id == Some(log_id(SEED))
+    }
+
     /// Adds to a batch what the engine holds of it: `before` is what it holds already. The membership is written with the
     /// first entry that was applied, and with each that changes it.
     pub(super) fn put(&self, range_id: u64, replica_id: u64, before: &Applied, batch: &mut WriteBatch) {

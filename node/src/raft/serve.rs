@@ -149,12 +149,17 @@ impl RaftHost {
             .into_iter()
             .map(|span| SnapshotSpan { start: span.start, end: span.end, versioned: span.versioned })
             .collect();
-        self.apply.check_snapshot(group.range_id(), &spans).map_err(Status::failed_precondition)?;
         let _receiving =
             Receiving::begin(&group).ok_or_else(|| Status::aborted("a snapshot is on its way already"))?;
+        // In this order: whoever has replaced what we are sent, or is about to, is found by one or the other.
+        let reservation = self.reserved.reserve(group.range_id(), &spans).ok_or_else(|| {
+            Status::failed_precondition("another range's snapshot on its way reaches into these keys")
+        })?;
+        self.apply.check_snapshot(group.range_id(), &spans).map_err(Status::failed_precondition)?;
         let (apply, range_id) = (Arc::clone(&self.apply), group.range_id());
         let check_row = move |key: &[u8], value: &[u8]| apply.check_snapshot_row(range_id, key, value);
-        let receiver = Receiver::new(self.db.clone(), spans, Box::new(check_row)).map_err(refused)?;
+        let receiver =
+            Receiver::new(self.db.clone(), spans, reservation, Box::new(check_row)).map_err(refused)?;
         let incoming = build(receiver, chunks).await?;
         tracing::info!(range_id = group.range_id(), replica_id = group.replica_id(), ?meta.last_log_id, "installing a snapshot");
         let snapshot = openraft::Snapshot { meta, snapshot: SnapshotData::Incoming(incoming) };

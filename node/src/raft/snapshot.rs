@@ -20,6 +20,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use lsm::{Db, Note, Scan, ScanAt, ScanOptions, Snapshot, TableBuilder, TableFile};
 
 use super::apply::SnapshotSpan;
+use super::reserved::Reservation;
 
 /// Rows of a chunk, about.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -135,12 +136,13 @@ fn put_bytes(rows: &mut BytesMut, bytes: &[u8]) {
 pub(super) struct Incoming {
     spans: Vec<SnapshotSpan>,
     tables: Vec<TableFile>,
+    reservation: Reservation,
 }
 
 impl Incoming {
-    /// The spans to replace, and with what.
-    pub(super) fn into_parts(self) -> (Vec<SnapshotSpan>, Vec<TableFile>) {
-        (self.spans, self.tables)
+    /// The spans to replace, with what, and what keeps others out of them until the replica says that they are its own.
+    pub(super) fn into_parts(self) -> (Vec<SnapshotSpan>, Vec<TableFile>, Reservation) {
+        (self.spans, self.tables, self.reservation)
     }
 }
 
@@ -165,6 +167,7 @@ pub(super) type CheckRow = Box<dyn Fn(&[u8], &[u8]) -> Result<(), String> + Send
 pub(super) struct Receiver {
     db: Db,
     spans: Vec<SnapshotSpan>,
+    reservation: Reservation,
     /// The span that rows go to, as an index into `spans`.
     at: usize,
     builder: Option<TableBuilder>,
@@ -174,8 +177,14 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// Takes a snapshot that consists of `spans` and whose rows without versions `check_row` can read.
-    pub(super) fn new(db: Db, spans: Vec<SnapshotSpan>, check_row: CheckRow) -> Result<Self, ReceiveError> {
+    /// Takes a snapshot that consists of `spans`, which are reserved for it, and whose rows without versions `check_row` can
+    /// read.
+    pub(super) fn new(
+        db: Db,
+        spans: Vec<SnapshotSpan>,
+        reservation: Reservation,
+        check_row: CheckRow,
+    ) -> Result<Self, ReceiveError> {
         for span in &spans {
             if span.start >= span.end || !within_keyspace(span) {
                 return Err(ReceiveError::Malformed("a span is empty or reaches over keyspaces"));
@@ -186,7 +195,7 @@ impl Receiver {
                 return Err(ReceiveError::Malformed("spans overlap"));
             }
         }
-        Ok(Self { db, spans, at: 0, builder: None, tables: Vec::new(), rows: 0, check_row })
+        Ok(Self { db, spans, reservation, at: 0, builder: None, tables: Vec::new(), rows: 0, check_row })
     }
 
     /// Adds a chunk's rows. Writes to the disk.
@@ -231,7 +240,7 @@ impl Receiver {
             return Err(ReceiveError::Malformed("rows are missing"));
         }
         self.close()?;
-        Ok(Incoming { spans: self.spans, tables: self.tables })
+        Ok(Incoming { spans: self.spans, tables: self.tables, reservation: self.reservation })
     }
 
     /// Moves on to the span that holds `key`: never back.

@@ -15,7 +15,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
 
 use super::group::Group;
-use super::host::RaftHost;
+use super::host::{RaftHost, Start};
 use super::role::RaftError;
 use super::types::Types;
 
@@ -92,7 +92,7 @@ impl RaftHost {
     }
 
     /// Starts the replica anew from what is on disk. `changing` is held.
-    async fn restart(self: &Arc<Self>, group: &Arc<Group>) -> Result<(), RaftError> {
+    pub(super) async fn restart(self: &Arc<Self>, group: &Arc<Group>) -> Result<(), RaftError> {
         let (range_id, replica_id) = (group.range_id, group.replica_id);
         // An error means that it has stopped already.
         let _ = group.raft.shutdown().await;
@@ -106,7 +106,7 @@ impl RaftHost {
         });
         ended.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
         let fence = env::clock::now() + self.timing.election_max + self.timing.restart_margin;
-        let started = self.start(Arc::clone(&group.log), Some(fence)).await?;
+        let started = self.start(Arc::clone(&group.log), Start::Again(fence)).await?;
         started.fitness.lock().damage = group.damage();
         self.apply.replica_added(range_id, replica_id);
         Ok(())

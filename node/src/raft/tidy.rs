@@ -122,7 +122,7 @@ impl RaftHost {
             let log = Arc::clone(&group.log);
             env::task::blocking(move || log.rewrite_before(cutoff)).await.map_err(io::Error::other)??;
         }
-        for (range_id, replica_id) in self.removed() {
+        for (range_id, replica_id) in self.claims.removed() {
             self.log.append_quietly(&encode(range_id, replica_id, true, Record::Removed(true)))?;
         }
         self.log.barrier().await?;

@@ -76,6 +76,12 @@ pub(super) fn log_id(point: LogPoint) -> LogId {
     LogId::new_term_index(point.term, point.index)
 }
 
+/// The membership that the range layer names.
+pub(super) fn raft_membership(of: &Membership) -> Result<RaftMembership, String> {
+    let membership = RaftMembership::new(of.configs.clone(), of.replicas.clone());
+    membership.map_err(|error| error.to_string())
+}
+
 /// The membership as the range layer knows it.
 pub(super) fn membership(of: &RaftMembership) -> Membership {
     Membership {

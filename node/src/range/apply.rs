@@ -12,8 +12,9 @@ use proto::v1::{CommitCommand, RangeCommand, RangeState, RootCommand};
 use super::effect;
 use super::garbage;
 use super::pieces::{Aside, PiecesError};
+use super::split;
 use super::state::{FORMAT_MIN, RangeCell, replicas, state_key};
-use crate::raft::{ApplyEntry, ApplyError};
+use crate::raft::{ApplyEntry, ApplyError, Outcome};
 
 /// The reply to a command that was applied.
 pub(crate) const APPLIED: &[u8] = &[0];
@@ -30,6 +31,9 @@ pub(crate) trait ApplyRoot {
     fn apply(&mut self, command: RootCommand, batch: &mut WriteBatch) -> Bytes;
 }
 
+/// The reply to a split whose range is not what it was decided for: it did nothing.
+pub(crate) const NOT_SPLIT: &[u8] = &[5];
+
 /// Turns entries into writes; one reply each. `root` is there for the root range alone. An error if one of them cannot
 /// be read, or is of a newer format than `newest_format`: the replica must not go on.
 pub(crate) fn apply(
@@ -39,7 +43,7 @@ pub(crate) fn apply(
     newest_format: u32,
     mut root: Option<&mut dyn ApplyRoot>,
     batch: &mut WriteBatch,
-) -> Result<Vec<Bytes>, ApplyError> {
+) -> Result<Outcome, ApplyError> {
     let readable = |entry| read(entry, newest_format, root.is_some());
     let commands = entries.iter().map(readable).collect::<Result<Vec<_>, _>>()?;
     let serving = cell.serving();
@@ -47,6 +51,7 @@ pub(crate) fn apply(
     let mut aside = Aside::new(cell.range_id(), db);
     let mut state: Option<RangeState> = None;
     let mut replies = Vec::with_capacity(entries.len());
+    let mut children = Vec::new();
     for (entry, command) in entries.iter().zip(commands) {
         let staged_term = state.as_ref().unwrap_or(&before).staged_term;
         if staged_term != 0 && staged_term < entry.term {
@@ -63,19 +68,14 @@ pub(crate) fn apply(
             replies.push(Bytes::new());
             continue;
         };
-        if let Some(serving) = &serving
-            && serving.term == proposer_term
-            && matches!(kind, Kind::Commit(_))
-        {
-            serving.applying(sequence);
-        }
+        let waits = matches!(kind, Kind::Commit(_) | Kind::Intents(_));
         let RangeState { span_epoch: epoch, forgotten, .. } = *state.as_ref().unwrap_or(&before);
         let unreadable = |what: String| ApplyError::Command { index: entry.index, what };
         let damaged = |error: PiecesError| match error {
             PiecesError::Engine(error) => ApplyError::Engine(error),
             PiecesError::Damaged(what) => unreadable(what),
         };
-        replies.push(match kind {
+        let reply = match kind {
             Kind::Commit(commit) if span_epoch != epoch || commit.start_timestamp <= forgotten => {
                 if let Some(staged) = &commit.staged {
                     aside.forget(entry.term, staged.number, batch);
@@ -92,6 +92,18 @@ pub(crate) fn apply(
                 let span = state.as_ref().unwrap_or(&before).span.as_ref();
                 let span = span.ok_or_else(|| unreadable("the range has no span".to_owned()))?;
                 effect::check(&effect, start_timestamp, commit_timestamp, span)
+                    .map_err(|error| unreadable(error.to_string()))?;
+                batch.append_encoded(effect);
+                Bytes::from_static(APPLIED)
+            }
+            Kind::Intents(_) if span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
+            Kind::Intents(intents) if intents.begins && intents.start_timestamp <= forgotten => {
+                Bytes::from_static(FORGOTTEN)
+            }
+            Kind::Intents(intents) => {
+                let span = state.as_ref().unwrap_or(&before).span.as_ref();
+                let span = span.ok_or_else(|| unreadable("the range has no span".to_owned()))?;
+                effect::check_intents(&effect, &intents, span)
                     .map_err(|error| unreadable(error.to_string()))?;
                 batch.append_encoded(effect);
                 Bytes::from_static(APPLIED)
@@ -117,6 +129,15 @@ pub(crate) fn apply(
                 let done = garbage::reclaim(state.as_ref().unwrap_or(&before), &reclaim, batch);
                 Bytes::from_static(if done { APPLIED } else { TOO_EARLY })
             }
+            Kind::Split(_) if span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
+            Kind::Split(split) => match split::halves(state.as_ref().unwrap_or(&before), &split) {
+                Some((left, right)) => {
+                    children.push(split::child(&right, &split));
+                    state = Some(left);
+                    Bytes::from_static(APPLIED)
+                }
+                None => Bytes::from_static(NOT_SPLIT),
+            },
             Kind::Initialise(initialise) => {
                 let state = state.get_or_insert_with(|| RangeState::clone(&before));
                 if state.span.is_none() {
@@ -126,14 +147,22 @@ pub(crate) fn apply(
                 Bytes::from_static(APPLIED)
             }
             Kind::Root(command) => root.as_mut().map_or_else(Bytes::new, |root| root.apply(command, batch)),
-        });
+        };
+        if let Some(serving) = &serving
+            && serving.term == proposer_term
+            && waits
+        {
+            serving.applying(sequence, reply == APPLIED);
+        }
+        replies.push(reply);
     }
     aside.finish(batch);
-    if let Some(state) = state {
+    if let Some(state) = &state {
         batch.put(&state_key(cell.range_id()), &state.encode_to_vec());
-        cell.set_state(state);
     }
-    Ok(replies)
+    let gives_away = |state: &RangeState| state.span_epoch != before.span_epoch && serving.is_some();
+    cell.prepare(state.filter(|state| !(gives_away(state) && canary::sings(Canary::ServesGivenAway))));
+    Ok(Outcome { replies, children })
 }
 
 /// Whether a command is a commit whose whole effect lies in its entry: what else there is may read the engine.
@@ -174,7 +203,11 @@ fn read_command(command: &Bytes, newest_format: u32, is_root: bool) -> Result<Re
     if matches!(&kind, Kind::Root(root) if !is_root || root.kind.is_none()) {
         return Err("its kind is not known in this range".to_owned());
     }
-    let has_batch = matches!(&kind, Kind::Commit(commit) if commit.staged.is_none());
+    let has_batch = match &kind {
+        Kind::Commit(commit) => commit.staged.is_none(),
+        Kind::Intents(_) => true,
+        _ => false,
+    };
     if has_batch == batch.is_empty() {
         return Err("it has a batch that it should not, or none that it should".to_owned());
     }

@@ -7,7 +7,8 @@ use lsm::{Background, Db, Keyspace, Options, ScanOptions, WriteBatch, WriteOptio
 use prost::Message;
 use proto::v1::range_command::Kind;
 use proto::v1::{
-    CommitCommand, ForgetCommand, InitialiseCommand, RangeCommand, Span, StageCommand, Staged, Write,
+    CommitCommand, ForgetCommand, InitialiseCommand, RangeCommand, Span, SplitCommand, StageCommand, Staged,
+    Write,
 };
 
 use super::apply::{APPLIED, STALE_EPOCH, apply};
@@ -85,10 +86,13 @@ impl Replica {
         };
         let entries: Vec<ApplyEntry> = commands.into_iter().map(numbered).collect();
         let mut batch = WriteBatch::new();
+        let before = self.cell.state();
         let replies = apply(&self.cell, &self.db, &entries, FORMAT, None, &mut batch);
         let replies = replies.map_err(|error| error.to_string())?;
         self.db.write(batch, WriteOptions::UNLOGGED).unwrap();
-        Ok(replies)
+        assert!(Arc::ptr_eq(&self.cell.state(), &before), "what is not written is not said");
+        self.cell.publish();
+        Ok(replies.replies)
     }
 
     /// How many pieces are aside.
@@ -147,6 +151,29 @@ fn the_last_entry_makes_versions_of_all_pieces() {
     assert_eq!(replica.aside(), 0);
     assert_eq!(replica.value("d/large"), Some(large(8 * PIECE_BYTES)));
     assert_eq!(replica.value("d/small").as_deref(), Some(b"small".as_slice()));
+}
+
+#[test]
+fn what_was_decided_before_a_split_does_nothing_behind_it() {
+    let mut replica = Replica::new();
+    let state = proto::v1::RangeState {
+        replicas: vec![proto::v1::ReplicaDescriptor { replica_id: 1, node_id: 1, ..Default::default() }],
+        ..proto::v1::RangeState::clone(&replica.cell.state())
+    };
+    replica.cell.prepare(Some(state));
+    replica.cell.publish();
+    let (stages, staged) = transaction(0);
+    replica.apply(1, &stages);
+    let split = |range_id| {
+        let replicas = [(1, range_id * 10)].into_iter().collect();
+        Some(Kind::Split(SplitCommand { key: "d/m".into(), range_id, config_epoch: 0, replicas }))
+    };
+    // In one batch: both were proposed under the old epoch, and so was the commit.
+    let replies = replica.apply(1, &[split(8), split(9), last(staged)]);
+    assert_eq!(replies, [APPLIED, STALE_EPOCH, STALE_EPOCH]);
+    assert_eq!((replica.aside(), replica.value("d/small")), (0, None));
+    let state = replica.cell.state();
+    assert_eq!((state.span_epoch, state.span.clone().unwrap().end), (2, "d/m".into()));
 }
 
 #[test]

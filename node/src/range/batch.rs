@@ -47,7 +47,10 @@ impl Replica {
         let header = request.header.unwrap_or_default();
         let state = self.cell.state();
         let serving = self.serving(&header, &state).await?;
-        let commits = |operation: &v1::Operation| matches!(operation.operation, Some(Operation::Commit(_)));
+        let commits = |operation: &v1::Operation| {
+            use Operation::{Commit, Decide, Prewrite};
+            matches!(operation.operation, Some(Commit(_) | Prewrite(_) | Decide(_)))
+        };
         let locks = |operation: &v1::Operation| matches!(operation.operation, Some(Operation::Lock(_)));
         let may_commit = request.operations.iter().any(commits);
         let may_wait = request.operations.iter().any(locks);
@@ -129,9 +132,10 @@ impl Evaluation<'_> {
             Operation::Heartbeat(heartbeat) => OperationResult::Heartbeat(self.heartbeat(heartbeat)),
             Operation::Reclaim(reclaim) => OperationResult::Reclaim(self.reclaim(reclaim).await?),
             Operation::Measure(measure) => OperationResult::Measure(self.measure(measure).await?),
-            Operation::Prewrite(_) | Operation::Resolve(_) | Operation::Recover(_) => {
-                return Err(Refusal::Unsupported("transactions over several ranges".to_owned()));
-            }
+            Operation::Prewrite(prewrite) => OperationResult::Prewrite(self.prewrite(prewrite).await?),
+            Operation::Decide(decide) => OperationResult::Decide(self.decide(decide).await?),
+            Operation::Resolve(resolve) => OperationResult::Resolve(self.resolve(resolve).await?),
+            Operation::Recover(recover) => OperationResult::Recover(self.recover(recover).await?),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! entry  := RangeCommand, its field `batch` last
 //! batch  := an engine's batch: for each key written, ascending, one version at the commit's timestamp ([`version`])
+//!           of intents: rows of the intents' keyspace, and versions of the transaction they are of
 //! ```
 //! Whoever applies it checks it first: what is in no commit is in none that this program has made, and the replica stops.
 //!
@@ -13,13 +14,10 @@ use bytes::Bytes;
 use lsm::{EncodedBatch, Note, OperationRef, WriteBatch};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
-use proto::v1::{RangeCommand, Span, Write};
+use proto::v1::{IntentsCommand, RangeCommand, Span, Write};
 
 use super::state::contains;
-use super::version::{HEADER_BYTES, Header};
-
-/// The longest key.
-pub(crate) const KEY_BYTES_MAX: usize = 64 << 10;
+use super::version::{HEADER_BYTES, Header, KEY_BYTES_MAX};
 
 /// The number of the field `batch` of a [`RangeCommand`].
 const BATCH_FIELD: u32 = 50;
@@ -63,18 +61,33 @@ pub(crate) fn of_writes(writes: &[Write], start_timestamp: u64, commit_timestamp
     let bytes = writes.iter().map(write_bytes).sum();
     let mut batch = WriteBatch::with_room(COMMAND_BYTES, bytes);
     for write in writes {
-        // Who does not say may have.
-        let changes_key = write.value.is_none() || write.changes_key.unwrap_or(true);
-        let header = Header { start_timestamp, changes_key }.encode();
-        match &write.value {
-            Some(value) => batch.put_at_with(&write.key, commit_timestamp, &header, value),
-            None => {
-                let note = Note::new(&header).unwrap_or_default();
-                batch.delete_at_with(&write.key, commit_timestamp, note);
-            }
-        }
+        let header = Header { start_timestamp, changes_key: changes_key(write) };
+        add_version(&mut batch, &write.key, write.value.as_ref(), header, commit_timestamp);
     }
     batch
+}
+
+/// Whether a write may have changed a unique key. Who does not say may have.
+pub(crate) fn changes_key(write: &Write) -> bool {
+    write.value.is_none() || write.changes_key.unwrap_or(true)
+}
+
+/// Adds a version to a batch.
+pub(crate) fn add_version(
+    batch: &mut WriteBatch,
+    key: &[u8],
+    value: Option<&Bytes>,
+    header: Header,
+    commit_timestamp: u64,
+) {
+    let header = header.encode();
+    match value {
+        Some(value) => batch.put_at_with(key, commit_timestamp, &header, value),
+        None => {
+            let note = Note::new(&header).unwrap_or_default();
+            batch.delete_at_with(key, commit_timestamp, note);
+        }
+    }
 }
 
 /// A command as it is logged, with its batch.
@@ -114,6 +127,49 @@ pub(crate) fn check(
             Some(before) if key <= before => Err(NoEffect::Wrong("is not in the order of its keys")),
             _ => Ok(()),
         }
+    })
+}
+
+/// Checks that a batch is what a command about intents within `span` does.
+pub(crate) fn check_intents(
+    batch: &EncodedBatch,
+    command: &IntentsCommand,
+    span: &Span,
+) -> Result<(), NoEffect> {
+    let start = command.start_timestamp;
+    let inside = |key: &[u8]| key.len() <= KEY_BYTES_MAX && contains(span, key);
+    let row =
+        |key: &[u8]| keys::range::intent_row(key).ok_or(NoEffect::Wrong("writes a row of another kind"));
+    batch.for_each(|operation| {
+        let (key, stored, timestamp) = match operation {
+            OperationRef::Put { key, .. } => {
+                let (key, kind) = row(key)?;
+                let of = match kind {
+                    keys::range::IntentRow::Intent => start,
+                    keys::range::IntentRow::Decision(of) | keys::range::IntentRow::Rollback(of) => of,
+                };
+                if of != start {
+                    return Err(NoEffect::Wrong("is of another transaction than its command"));
+                }
+                return if inside(&key) { Ok(()) } else { Err(NoEffect::Wrong("reaches out of the range")) };
+            }
+            OperationRef::Delete { key } => {
+                let (key, _) = row(key)?;
+                return if inside(&key) { Ok(()) } else { Err(NoEffect::Wrong("reaches out of the range")) };
+            }
+            OperationRef::PutAt { key, timestamp, value } => (key, value, timestamp),
+            OperationRef::DeleteAt { key, timestamp, note } if note.len() == HEADER_BYTES => {
+                (key, note, timestamp)
+            }
+            _ => return Err(NoEffect::Wrong("does what no intent does")),
+        };
+        if timestamp != command.commit_timestamp || timestamp == 0 {
+            return Err(NoEffect::Wrong("is of another time than its command"));
+        }
+        if Header::decode(stored).is_none_or(|header| header.start_timestamp != start) {
+            return Err(NoEffect::Wrong("is of another transaction than its command"));
+        }
+        if inside(key) { Ok(()) } else { Err(NoEffect::Wrong("reaches out of the range")) }
     })
 }
 

@@ -7,8 +7,7 @@
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-use super::inflight::InFlight;
-use super::memory::{ReadMemory, Slot};
+use super::memory::Slot;
 use super::refusal::Refusal;
 use super::version;
 
@@ -37,24 +36,19 @@ impl CatalogGate {
         &self.key
     }
 
-    /// Refuses what was planned under another version than the one at `at`; 0 depends on none. Whether it had to wait.
-    pub(crate) async fn check_at(
-        &self,
-        planned: u64,
-        at: u64,
-        memory: &ReadMemory,
-        inflight: &InFlight,
-        db: &lsm::Db,
-    ) -> Result<bool, Refusal> {
+    /// That key's slot.
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Refuses what was planned under another version than the one at `at`; 0 depends on none. That counts as a read of the
+    /// key: it is remembered, and what is under way on it at or below `at` was waited for.
+    pub(crate) fn check_at(&self, planned: u64, at: u64, db: &lsm::Db) -> Result<(), Refusal> {
         if planned == 0 {
-            return Ok(false);
+            return Ok(());
         }
-        memory.raise_slot(self.slot, at);
-        let waited = inflight.settle_key(self.slot, &self.key, at).await?;
         let (timestamp, newest) = self.newest(db)?;
-        let current = if at >= timestamp { newest } else { read(db, &self.key, at)?.1 };
-        compare(planned, current)?;
-        Ok(waited)
+        compare(planned, if at >= timestamp { newest } else { read(db, &self.key, at)?.1 })
     }
 
     /// Refuses what was planned under another version than the newest one; 0 depends on none.

@@ -25,6 +25,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::locks::TxnId;
 use super::memory::{SLOTS, Slot};
 
 /// The term is over; what was in flight will be decided by another.
@@ -38,6 +39,8 @@ pub(crate) struct Mark {
     timestamp: AtomicU64,
     finished: AtomicBool,
     changed: Notify,
+    /// The transaction that has reserved the keys, and does not wait for itself.
+    owner: Option<TxnId>,
 }
 
 impl Mark {
@@ -45,6 +48,11 @@ impl Mark {
     pub(crate) fn decide(&self, timestamp: u64) {
         self.timestamp.store(timestamp, Ordering::SeqCst);
         self.changed.notify_waiters();
+    }
+
+    /// Of keys that a transaction has reserved.
+    pub(crate) fn owned(owner: TxnId) -> Self {
+        Self { owner: Some(owner), ..Self::default() }
     }
 
     fn finish(&self) {
@@ -83,7 +91,12 @@ impl InFlight {
 
     /// Marks `keys`, their timestamp undecided.
     pub(crate) fn enter<'a>(&self, keys: impl Iterator<Item = &'a Bytes>) -> Arc<Mark> {
-        let mark = Arc::new(Mark::default());
+        self.enter_as(Mark::default(), keys)
+    }
+
+    /// The same with a mark of the caller's.
+    pub(crate) fn enter_as<'a>(&self, mark: Mark, keys: impl Iterator<Item = &'a Bytes>) -> Arc<Mark> {
+        let mark = Arc::new(mark);
         let mut marks = self.marks.lock();
         for key in keys {
             // One that stands (of a commit that the end of the term has left undecided) hides nothing by staying.
@@ -114,29 +127,53 @@ impl InFlight {
         mark.finish();
     }
 
-    /// Waits until no commit at or below `at` is under way on `key`, whose slot is `slot`; whether it had to. The read
-    /// memory was raised before.
+    /// As [`InFlight::settle_key_but`], whoever has reserved the key.
+    #[cfg(test)]
     pub(crate) async fn settle_key(&self, slot: Slot, key: &[u8], at: u64) -> Result<bool, TermEnded> {
+        self.settle_key_but(slot, key, at, None).await
+    }
+
+    /// Waits until no commit at or below `at` is under way on `key`, whose slot is `slot`, unless the transaction itself has
+    /// reserved the key; whether it had to. The read memory was raised before.
+    pub(crate) async fn settle_key_but(
+        &self,
+        slot: Slot,
+        key: &[u8],
+        at: u64,
+        own: Option<&TxnId>,
+    ) -> Result<bool, TermEnded> {
         if self.counts.get(slot.index()).is_none_or(|count| count.load(Ordering::SeqCst) == 0) {
             return Ok(false);
         }
         let mark = self.marks.lock().get(key).cloned();
         match mark {
-            Some(mark) => self.settled(&mark, at).await,
-            None => Ok(false),
+            Some(mark) if own.is_none() || mark.owner.as_ref() != own => self.settled(&mark, at).await,
+            _ => Ok(false),
         }
     }
 
     /// Waits until no commit at or below `at` is under way within `start <= key < end` (an empty end: without end);
     /// whether it had to. The read memory was raised before.
     pub(crate) async fn settle_span(&self, start: &[u8], end: &[u8], at: u64) -> Result<bool, TermEnded> {
+        self.settle_span_but(start, end, at, None).await
+    }
+
+    /// As [`InFlight::settle_span`], without what the transaction itself has reserved.
+    pub(crate) async fn settle_span_but(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        at: u64,
+        own: Option<&TxnId>,
+    ) -> Result<bool, TermEnded> {
         let upper = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(end) };
         if !end.is_empty() && start >= end {
             return Ok(false);
         }
         let mut waited_for: Vec<Arc<Mark>> = Vec::new();
         for (_, mark) in self.marks.lock().range::<[u8], _>((Bound::Included(start), upper)) {
-            if !mark.is_past(at) && waited_for.last().is_none_or(|last| !Arc::ptr_eq(last, mark)) {
+            let is_own = own.is_some() && mark.owner.as_ref() == own;
+            if !is_own && !mark.is_past(at) && waited_for.last().is_none_or(|last| !Arc::ptr_eq(last, mark)) {
                 waited_for.push(mark.clone());
             }
         }

@@ -57,6 +57,11 @@ impl Locks {
         }
     }
 
+    /// A number for a wait that is in no queue, unique within the term.
+    pub(crate) fn number_wait(&self) -> u64 {
+        self.table.lock().number_wait()
+    }
+
     /// See [`Table::end_wait`].
     pub(crate) fn end_wait(&self, txn: &TxnId, number: u64, end: WaitEnd) -> bool {
         self.table.lock().end_wait(env::clock::now(), txn, number, end)
@@ -85,6 +90,16 @@ impl Locks {
     /// See [`Table::expire`].
     pub(crate) fn expire(&self) -> usize {
         self.table.lock().expire(env::clock::now())
+    }
+
+    /// See [`Table::give_away`].
+    pub(crate) fn give_away(&self, from: &[u8]) {
+        self.table.lock().give_away(env::clock::now(), from);
+    }
+
+    /// How many transactions hold locks or wait for some.
+    pub(crate) fn transactions(&self) -> usize {
+        self.table.lock().transactions()
     }
 
     /// Ends the term: whoever waits is told, and nothing is held any more.

@@ -10,6 +10,8 @@
 //! 4. A commit is let in where the disk keeps up (`admission`), latches what it touches, checks that what it relied on is
 //!    unchanged, picks its timestamp, marks its keys, and proposes its effect to the range's replicas (`effect`): in one
 //!    entry of the log, or in several (`pieces`).
+//!    Of a transaction over several ranges it writes `intents`, which are made versions of later; what its coordinator has
+//!    left undone is settled by the ranges themselves (`recovery`).
 //! 5. Every replica applies the effect ([`apply`]); on the leader the marks, latches and locks go, and the
 //!    transaction's client is answered.
 
@@ -18,26 +20,33 @@ pub(crate) mod apply;
 #[cfg(test)]
 mod apply_tests;
 mod batch;
+mod divide;
 mod effect;
 mod evaluate;
 mod garbage;
 mod gate;
 mod horizon;
 mod inflight;
+mod intents;
 mod latches;
 mod locks;
 mod memory;
 mod pieces;
+mod recovery;
 mod refusal;
 mod replica;
+mod reservations;
 mod room;
 mod serving;
+mod split;
 pub(crate) mod state;
 mod version;
 
 pub(crate) use admission::Admission;
+pub(crate) use divide::{NewRange, reaches_over};
 pub(crate) use evaluate::bounds;
+pub(crate) use intents::has_room;
 pub(crate) use locks::TxnId;
 pub(crate) use refusal::Refusal;
-pub(crate) use replica::{Context, DeadlockDetector, Replica, TimeSource};
+pub(crate) use replica::{Context, DeadlockDetector, Elsewhere, Inquiry, Replica, TimeSource};
 pub(crate) use state::RangeCell;

@@ -57,6 +57,12 @@ pub(crate) enum Refusal {
     /// commit was carried out.
     #[error("the transaction is older than the history that is kept")]
     Forgotten,
+    /// A rollback marker bars the transaction.
+    #[error("the transaction was rolled back")]
+    Aborted,
+    /// The transaction cannot be committed at the timestamp that it asks for.
+    #[error("the transaction would have to be committed above {0}")]
+    Pushed(u64),
     /// History is not kept that far back.
     #[error("history is kept from timestamp {0} on")]
     BelowSafePoint(u64),
@@ -116,6 +122,8 @@ impl Refusal {
             Self::Deadlock { cycle } => Kind::Deadlock(v1::Deadlock { cycle }),
             Self::Ambiguous(_) => Kind::Ambiguous(v1::Ambiguous { settled: false }),
             Self::Forgotten => Kind::Ambiguous(v1::Ambiguous { settled: true }),
+            Self::Aborted => Kind::Aborted(v1::Aborted {}),
+            Self::Pushed(timestamp) => Kind::Pushed(v1::Pushed { timestamp }),
             Self::BelowSafePoint(safe_point) => Kind::BelowSafePoint(v1::BelowSafePoint { safe_point }),
             Self::Retry(_) => Kind::Retry(v1::Retry { after_ms: 1 }),
             Self::Invalid(_) => Kind::Invalid(v1::Invalid {}),

@@ -6,9 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use env::watch;
+use proto::v1::operation::Operation;
+use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Span, WaitRequest, WaitResponse};
 
 use super::admission::Admission;
+use super::intents::{Intents, Look};
 use super::refusal::Refusal;
 use super::serving::Serving;
 use super::state::RangeCell;
@@ -57,6 +60,21 @@ pub(crate) trait DeadlockDetector: Send + Sync + 'static {
     async fn report(&self, wait: WaitRequest) -> Option<WaitResponse>;
 }
 
+/// What is asked of the ranges of some keys.
+pub(crate) struct Inquiry {
+    /// The keys.
+    pub(crate) keys: Vec<Bytes>,
+    /// What is asked of one range about its keys among them.
+    pub(crate) operation: Box<dyn Fn(Vec<Bytes>) -> Operation + Send + Sync>,
+}
+
+/// Reaches other ranges.
+#[async_trait]
+pub(crate) trait Elsewhere: Send + Sync + 'static {
+    /// Asks the leaders of the ranges that hold the keys; all their answers, in no order.
+    async fn ask(&self, inquiry: Inquiry) -> Result<Vec<Answer>, Refusal>;
+}
+
 /// What all replicas of a node share.
 pub(crate) struct Context {
     /// The engine.
@@ -67,6 +85,8 @@ pub(crate) struct Context {
     pub(crate) time: Arc<dyn TimeSource>,
     /// Finds deadlocks.
     pub(crate) detector: Arc<dyn DeadlockDetector>,
+    /// Reaches other ranges.
+    pub(crate) elsewhere: Arc<dyn Elsewhere>,
     /// Runs what must go on when its caller goes away.
     pub(crate) tasks: crate::tasks::Tasks,
     /// What is counted.
@@ -78,6 +98,7 @@ pub(crate) struct Context {
 }
 
 /// One replica of a range.
+#[derive(Clone)]
 pub(crate) struct Replica {
     /// What all parts of the store know the replica by.
     pub(crate) cell: Arc<RangeCell>,
@@ -120,9 +141,10 @@ impl Replica {
         }
     }
 
-    async fn sweep_locks(&self, serving: &Serving) {
+    async fn sweep_locks(&self, serving: &Arc<Serving>) {
         loop {
             env::clock::sleep(SWEEP).await;
+            self.sweep_intents(serving);
             let expired = serving.locks.expire();
             if expired > 0 {
                 self.context.metrics.locks_expired.increment(expired as u64);
@@ -144,13 +166,23 @@ impl Replica {
         }
     }
 
-    /// A term may serve once its blank entry is applied, its lease holds, and a timestamp requested after that has
-    /// arrived.
+    /// What a term begins with once its blank entry is applied: nothing of other terms is applied any more.
+    async fn floor_and_intents(&self) -> Result<(u64, Intents), Refusal> {
+        let floor = self.context.time.fresh().await?;
+        let Some(span) = self.cell.state().span.clone() else { return Ok((floor, Intents::default())) };
+        let db = self.context.db.clone();
+        let loading = move || Intents::load(&db, &keys::Span::new(span.start, span.end));
+        let stopping = |_| Refusal::Unavailable("the node is stopping".to_owned());
+        Ok((floor, env::task::blocking(loading).await.map_err(stopping)??))
+    }
+
+    /// A term may serve once its blank entry is applied, its lease holds, a timestamp requested after that has arrived, and
+    /// it knows the intents.
     async fn begin_term(&self, term: u64) -> Arc<Serving> {
         loop {
             if self.group.wait_term_applied(term).await.is_ok() && self.group.lease_valid(term) {
-                match self.context.time.fresh().await {
-                    Ok(floor) => return Arc::new(Serving::new(term, floor)),
+                match self.floor_and_intents().await {
+                    Ok((floor, intents)) => return Arc::new(Serving::with_intents(term, floor, intents)),
                     Err(error) => {
                         tracing::debug!(range = self.cell.range_id(), term, %error, "no timestamp yet")
                     }
@@ -180,9 +212,13 @@ impl Replica {
     }
 
     /// Makes sure that nothing will commit at or below `at` within the span, and that what has is applied here.
-    pub(crate) async fn close_at(&self, serving: &Serving, span: &Span, at: u64) -> Result<(), Refusal> {
+    pub(crate) async fn close_at(&self, serving: &Arc<Serving>, span: &Span, at: u64) -> Result<(), Refusal> {
         serving.memory.raise_span(&span.start, &span.end, at);
         serving.inflight.settle_span(&span.start, &span.end, at).await?;
+        let look = Look::Check { since: 0, at };
+        while let Some(standing) = serving.intents.in_the_way_within(&span.start, &span.end, look, 0)? {
+            self.outlast(serving, &standing, look).await?;
+        }
         Ok(())
     }
 }

@@ -11,9 +11,11 @@ use tokio::sync::Notify;
 use super::admission::Admitted;
 use super::gate::CatalogGate;
 use super::inflight::{InFlight, Mark, TermEnded};
+use super::intents::{Change, Intents};
 use super::latches::{LatchGuard, Latches};
 use super::locks::{Locks, TxnId};
 use super::memory::ReadMemory;
+use super::reservations::Reservations;
 use super::room::Room;
 
 /// One term of a range's leader.
@@ -30,20 +32,35 @@ pub(crate) struct Serving {
     /// What was read.
     pub(crate) memory: ReadMemory,
     /// What is being committed.
-    pub(crate) inflight: InFlight,
+    pub(crate) inflight: Arc<InFlight>,
     /// Who evaluates.
     pub(crate) latches: Arc<Latches>,
     /// Who locks.
     pub(crate) locks: Arc<Locks>,
+    /// What others have written provisionally.
+    pub(crate) intents: Intents,
+    /// Keys that are about to be prewritten.
+    pub(crate) reservations: Reservations,
     /// The schema in force.
     pub(crate) gate: CatalogGate,
     /// Room in the log.
     pub(crate) room: Room,
+    /// What is being given away to a new range.
+    giving: Giving,
     staged: AtomicU64,
     /// The safe point is being raised.
     pub(crate) raising: AtomicBool,
+    /// Nothing of transactions that began at or below this is prewritten any more: they are about to be forgotten.
+    barred: AtomicU64,
     proposals: Mutex<Proposals>,
     lapse: Notify,
+}
+
+/// The keys that a split gives away, from when it is about to be proposed until it is applied, or certain never to be.
+#[derive(Default)]
+struct Giving {
+    active: AtomicBool,
+    from: Mutex<Option<Bytes>>,
 }
 
 #[derive(Default)]
@@ -51,7 +68,7 @@ struct Proposals {
     next: u64,
     standing: BTreeMap<u64, Proposal>,
     /// Taken by apply, readable soon.
-    applying: Vec<u64>,
+    applying: Vec<(u64, bool)>,
     ended: bool,
 }
 
@@ -62,28 +79,44 @@ pub(crate) struct Proposal {
     /// Their mark.
     pub(crate) mark: Arc<Mark>,
     /// Their latches, held by being here.
-    pub(crate) _latch: LatchGuard,
+    pub(crate) _latch: Option<LatchGuard>,
     /// The transaction, whose locks go when the commit is applied.
     pub(crate) txn: TxnId,
+    /// Whether those go.
+    pub(crate) releases: bool,
     /// Whether it writes the catalog version.
     pub(crate) changes_catalog: bool,
+    /// The start of the transaction whose intents it writes.
+    pub(crate) begins: Option<u64>,
+    /// What becomes of intents when it is applied.
+    pub(crate) changes: Vec<Change>,
     /// Its share of what may be under way, held by being here.
-    pub(crate) _admitted: Admitted,
+    pub(crate) _admitted: Option<Admitted>,
 }
 
 impl Serving {
-    /// A term that starts with everything read at `floor`.
+    /// A term that starts with everything read at `floor`, and without intents.
+    #[cfg(test)]
     pub(crate) fn new(term: u64, floor: u64) -> Self {
+        Self::with_intents(term, floor, Intents::default())
+    }
+
+    /// A term that starts with everything read at `floor`.
+    pub(crate) fn with_intents(term: u64, floor: u64, intents: Intents) -> Self {
         Self {
             term,
             memory: ReadMemory::new(floor),
-            inflight: InFlight::new(),
+            inflight: Arc::new(InFlight::new()),
             latches: Arc::default(),
             locks: Arc::default(),
+            intents,
+            reservations: Reservations::default(),
             gate: CatalogGate::new(),
             room: Room::default(),
+            giving: Giving::default(),
             staged: AtomicU64::new(0),
             raising: AtomicBool::new(false),
+            barred: AtomicU64::new(0),
             proposals: Mutex::default(),
             lapse: Notify::new(),
         }
@@ -100,6 +133,38 @@ impl Serving {
         self.lapse.notified().await;
     }
 
+    /// Serves nothing from the key `from` on any more: false if a split is under way already. Locks there are lost, as with a
+    /// leader: what they protected, commit checks. Whoever waits for one asks the new range.
+    pub(crate) fn give_away(&self, from: &Bytes) -> bool {
+        let mut giving = self.giving.from.lock();
+        if giving.is_some() {
+            return false;
+        }
+        *giving = Some(from.clone());
+        self.giving.active.store(true, Ordering::SeqCst);
+        drop(giving);
+        self.locks.give_away(from);
+        true
+    }
+
+    /// Forgets what stands on keys from `from` on, which another range serves by now: whoever waits for it finds that out.
+    pub(crate) fn forget_from(&self, from: &[u8]) {
+        self.intents.give_away(from);
+        self.reservations.give_away(from);
+    }
+
+    /// The split is applied, and the range's state says what is left; or it is certain not to be.
+    pub(crate) fn given_away(&self) {
+        let mut giving = self.giving.from.lock();
+        *giving = None;
+        self.giving.active.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether what reaches up to a key that `reaches` speaks of is being given away.
+    pub(crate) fn gives_away(&self, reaches: impl FnOnce(&[u8]) -> bool) -> bool {
+        self.giving.active.load(Ordering::SeqCst) && self.giving.from.lock().as_deref().is_some_and(reaches)
+    }
+
     /// Lets a commit stand. Until the guard is disarmed, dropping it takes the commit back.
     pub(crate) fn stand(self: &Arc<Self>, proposal: Proposal) -> Result<ProposalGuard, TermEnded> {
         let mut proposals = self.proposals.lock();
@@ -114,6 +179,13 @@ impl Serving {
         Ok(ProposalGuard { serving: self.clone(), sequence, armed: true })
     }
 
+    /// What the commit, which is not proposed yet, does to intents.
+    pub(crate) fn will_change(&self, sequence: u64, changes: Vec<Change>) {
+        if let Some(proposal) = self.proposals.lock().standing.get_mut(&sequence) {
+            proposal.changes = changes;
+        }
+    }
+
     /// A number for a commit that goes into the log in pieces.
     pub(crate) fn number_staged(&self) -> u64 {
         self.staged.fetch_add(1, Ordering::Relaxed)
@@ -126,21 +198,39 @@ impl Serving {
         }
     }
 
-    /// Apply has taken the commit.
-    pub(crate) fn applying(&self, sequence: u64) {
-        self.proposals.lock().applying.push(sequence);
+    /// Apply has taken the commit, which had an effect or none.
+    pub(crate) fn applying(&self, sequence: u64, took_effect: bool) {
+        self.proposals.lock().applying.push((sequence, took_effect));
+    }
+
+    /// From now on no transaction that began at or below `start` is prewritten; false: one is being prewritten.
+    pub(crate) fn bar(&self, start: u64) -> bool {
+        self.barred.fetch_max(start, Ordering::SeqCst);
+        let proposals = self.proposals.lock();
+        !proposals.standing.values().any(|proposal| proposal.begins.is_some_and(|begins| begins <= start))
+    }
+
+    /// Whether a transaction that began then may not be prewritten. Asked once its proposal stands.
+    pub(crate) fn is_barred(&self, start: u64) -> bool {
+        start <= self.barred.load(Ordering::SeqCst)
     }
 
     /// All that apply has taken so far can be read.
     pub(crate) fn applied(&self) {
         let finished = std::mem::take(&mut self.proposals.lock().applying);
-        for sequence in finished {
-            let Some(proposal) = self.take(sequence) else { continue };
-            if proposal.changes_catalog {
+        for (sequence, took_effect) in finished {
+            let (changes, changes_catalog) = self.take_changes(sequence);
+            // Before its mark and its intents go, for who finds none looks at what the gate knows.
+            if changes_catalog {
                 self.gate.forget();
             }
+            // Before the proposal goes, for one of the two holds the safe point back.
+            changes.into_iter().filter(|_| took_effect).for_each(|change| self.intents.change(change));
+            let Some(proposal) = self.take(sequence) else { continue };
             self.inflight.leave(proposal.keys.iter(), &proposal.mark);
-            self.locks.release_all(&proposal.txn);
+            if proposal.releases {
+                self.locks.release_all(&proposal.txn);
+            }
         }
     }
 
@@ -152,6 +242,8 @@ impl Serving {
             std::mem::take(&mut proposals.standing)
         };
         self.inflight.end();
+        self.intents.end();
+        self.reservations.end();
         self.latches.end();
         self.locks.end();
         self.room.end();
@@ -161,6 +253,13 @@ impl Serving {
     /// Whether the term has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.proposals.lock().ended
+    }
+
+    /// What a commit does to intents, and whether it changes the catalog version.
+    fn take_changes(&self, sequence: u64) -> (Vec<Change>, bool) {
+        let mut proposals = self.proposals.lock();
+        let found = proposals.standing.get_mut(&sequence);
+        found.map(|found| (std::mem::take(&mut found.changes), found.changes_catalog)).unwrap_or_default()
     }
 
     fn take(&self, sequence: u64) -> Option<Proposal> {
@@ -198,5 +297,23 @@ impl Drop for ProposalGuard {
         if self.armed {
             self.serving.abandon(self.sequence);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_away_is_so_until_that_is_over() {
+        let serving = Serving::new(7, 1);
+        let reaches = |key: &'static [u8]| serving.gives_away(|from| key >= from);
+        assert!(!reaches(b"z"));
+        assert!(serving.give_away(&Bytes::from_static(b"m")));
+        assert!(!serving.give_away(&Bytes::from_static(b"a")), "one at a time");
+        assert!(reaches(b"m") && reaches(b"z") && !reaches(b"l"));
+        serving.given_away();
+        assert!(!reaches(b"z"));
+        assert!(serving.give_away(&Bytes::from_static(b"a")));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use prost::Message;
 use proto::v1::{RangeDescriptor, RangeState, ReplicaDescriptor, Span};
 
@@ -48,12 +48,19 @@ pub(crate) fn staged_span(range_id: u64, term: u64, number: u64) -> (Bytes, Byte
 }
 
 /// One replica of a range: what all parts of the store know it by.
+///
+/// # Invariants
+///
+/// - The state that it says is in the engine: what apply makes of it is said once that is written. So the keys that a split
+///   gives away are this range's until those of the new one's state can be read.
 #[derive(Debug)]
 pub(crate) struct RangeCell {
     range_id: u64,
     state: RwLock<Arc<RangeState>>,
+    /// What the state is once the batch that apply is making is written.
+    coming: Mutex<Option<RangeState>>,
     serving: RwLock<Option<Arc<Serving>>>,
-    /// The safe point has moved, and the engine was not told.
+    /// The safe point or the span has moved, and the engine was not told.
     raised: AtomicBool,
 }
 
@@ -62,11 +69,13 @@ impl RangeCell {
     pub(crate) fn load(range_id: u64, db: &lsm::Db) -> Result<Self, lsm::Error> {
         let state = load_state(range_id, db)?;
         let state = RwLock::new(Arc::new(state));
-        Ok(Self { range_id, state, serving: RwLock::new(None), raised: AtomicBool::new(false) })
+        let (coming, serving, raised) = (Mutex::default(), RwLock::new(None), AtomicBool::new(false));
+        Ok(Self { range_id, state, coming, serving, raised })
     }
 
     /// Reads the state anew.
     pub(crate) fn reload(&self, db: &lsm::Db) -> Result<(), lsm::Error> {
+        *self.coming.lock() = None;
         *self.state.write() = Arc::new(load_state(self.range_id, db)?);
         Ok(())
     }
@@ -81,16 +90,22 @@ impl RangeCell {
         self.state.read().clone()
     }
 
-    /// Replaces what is replicated; apply alone does.
-    pub(crate) fn set_state(&self, state: RangeState) {
+    /// What the state is once the batch is written that apply has made; none: it stays as it is.
+    pub(crate) fn prepare(&self, state: Option<RangeState>) {
+        *self.coming.lock() = state;
+    }
+
+    /// That batch can be read.
+    pub(crate) fn publish(&self) {
+        let Some(state) = self.coming.lock().take() else { return };
         let mut current = self.state.write();
-        if state.safe_point != current.safe_point {
+        if state.safe_point != current.safe_point || state.span != current.span {
             self.raised.store(true, Ordering::Release);
         }
         *current = Arc::new(state);
     }
 
-    /// Whether the safe point has moved since this was asked.
+    /// Whether the safe point or the span has moved since this was asked.
     pub(crate) fn take_raised(&self) -> bool {
         self.raised.load(Ordering::Acquire) && self.raised.swap(false, Ordering::AcqRel)
     }

@@ -14,6 +14,9 @@ use lsm::Note;
 
 use super::refusal::Refusal;
 
+/// The longest key.
+pub(crate) const KEY_BYTES_MAX: usize = 64 << 10;
+
 /// Bytes of a header.
 pub(crate) const HEADER_BYTES: usize = 9;
 

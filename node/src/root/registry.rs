@@ -14,11 +14,12 @@ use proto::v1::root_command::Kind;
 use proto::v1::{
     HelloRequest, HelloResponse, JoinCommand, JoinRequest, JoinResponse, NodeDescriptor,
     NodeHeartbeatRequest, NodeHeartbeatResponse, NodeRow, PutRangeCommand, RangeDescriptor, ReplicaMove,
+    Span,
 };
 
 use super::ROOT_RANGE;
 use super::placement::{NodeView, RangeView, pick};
-use super::state::{COUNTER_REPLICA, RootState};
+use super::state::{COUNTER_RANGE, COUNTER_REPLICA, RootState};
 use super::term::RootTerm;
 use super::view::Seen;
 use crate::addresses::is_address;
@@ -306,9 +307,13 @@ fn check_introduction(request: &JoinRequest) -> Result<(), Status> {
 
 /// Whether a range can be like that.
 fn check_range(state: &RootState, range: &RangeDescriptor) -> Result<(), &'static str> {
-    let known = state.range(range.range_id).ok_or("there is no such range")?;
-    if range.span_epoch == known.span_epoch && range.span != known.span {
-        return Err("its span has changed, but not the epoch of its span");
+    match state.range(range.range_id) {
+        Some(known) if range.span_epoch == known.span_epoch && range.span != known.span => {
+            return Err("its span has changed, but not the epoch of its span");
+        }
+        Some(_) => {}
+        // Divided from another: its leader is the first to say so.
+        None => check_new(state, range)?,
     }
     if range.replicas.is_empty() || range.replicas.len() > REPLICAS_MAX {
         return Err("it has no replicas, or too many");
@@ -324,4 +329,56 @@ fn check_range(state: &RootState, range: &RangeDescriptor) -> Result<(), &'stati
         }
     }
     Ok(())
+}
+
+/// Whether a range may be one that another was divided into.
+fn check_new(state: &RootState, range: &RangeDescriptor) -> Result<(), &'static str> {
+    if range.range_id == 0 || range.range_id >= state.counter(COUNTER_RANGE) {
+        return Err("its id was never given");
+    }
+    let data = keys::sql::data_span();
+    let is_data = |span: &Span| data.start < span.start && span.start < span.end && span.end <= data.end;
+    // The first range of data has been there from the beginning, and every split raises the epoch of both halves.
+    if range.span_epoch < 2 || !range.span.as_ref().is_some_and(is_data) {
+        return Err("it is no part of a range of data");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use lsm::WriteBatch;
+    use proto::v1::{AllocateCommand, JoinCommand, ReplicaDescriptor, RootCommand};
+
+    use super::*;
+    use crate::range::apply::ApplyRoot;
+
+    #[test]
+    fn a_range_that_was_divided_from_another_is_taken_in_and_no_other() {
+        let mut state = RootState::default();
+        let mut run = |kind| drop(state.apply(RootCommand { kind: Some(kind) }, &mut WriteBatch::new()));
+        run(Kind::Join(JoinCommand { store_id: vec![1; 16].into(), ..JoinCommand::default() }));
+        for counter in [COUNTER_RANGE, COUNTER_REPLICA] {
+            run(Kind::Allocate(AllocateCommand { counter: counter.to_owned(), count: 9 }));
+        }
+        let range = |range_id, span_epoch, start: &'static str, end: &'static str| RangeDescriptor {
+            range_id,
+            span_epoch,
+            span: Some(Span { start: start.into(), end: end.into() }),
+            replicas: vec![ReplicaDescriptor { replica_id: 3, node_id: 1, ..ReplicaDescriptor::default() }],
+            ..RangeDescriptor::default()
+        };
+        assert_eq!(check_range(&state, &range(5, 2, "dm", "e")), Ok(()));
+        for wrong in [
+            range(10, 2, "dm", "e"),
+            range(0, 2, "dm", "e"),
+            range(5, 1, "dm", "e"),
+            range(5, 2, "dm", "da"),
+            range(5, 2, "r", "s"),
+            range(5, 2, "dm", ""),
+            RangeDescriptor { span: None, ..range(5, 2, "dm", "e") },
+        ] {
+            assert!(check_range(&state, &wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

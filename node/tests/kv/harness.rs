@@ -53,6 +53,8 @@ pub(crate) struct Cluster {
     pub(crate) places: BTreeMap<u64, String>,
     /// What nodes that are started from now on keep free on their disks, if not as much as usual.
     pub(crate) disk_reserve_bytes: Option<u64>,
+    /// Where the data is cut.
+    pub(crate) borders: Vec<Bytes>,
 }
 
 pub(crate) fn address(number: u64) -> String {
@@ -69,12 +71,19 @@ impl Cluster {
             disks: BTreeMap::new(),
             places: BTreeMap::new(),
             disk_reserve_bytes: None,
+            borders: Vec::new(),
         }
     }
 
     /// One node that is a cluster.
     pub(crate) async fn single() -> Self {
+        Self::single_cut(&[]).await
+    }
+
+    /// One node, its data cut into ranges at these keys.
+    pub(crate) async fn single_cut(borders: &[&str]) -> Self {
         let mut cluster = Self::empty();
+        cluster.borders = borders.iter().map(|border| key(border)).collect();
         let node = cluster.start(1).await;
         assert!(node.init(None).await.unwrap());
         node.wait_ready(Duration::from_secs(20)).await.unwrap();
@@ -105,6 +114,7 @@ impl Cluster {
         let network: Arc<dyn Network> = Arc::new(self.network.clone());
         let mut options = NodeOptions::new(disk, PathBuf::from("/data"), network, place.to_owned());
         options.join = (1..=3).map(address).collect();
+        options.borders = self.borders.clone();
         options.cache_bytes = 4 << 20;
         options.disk_reserve_bytes = self.disk_reserve_bytes.unwrap_or(options.disk_reserve_bytes);
         options.dead_after = Duration::from_secs(10);
@@ -176,9 +186,10 @@ impl Cluster {
                     data: self.network.connect(&data),
                     cluster_id: directory.cluster_id.clone(),
                 };
+                // The first key there is: it lies in the first range with data, however that was cut.
                 let probe = client.begin_opt().await;
                 if let Some(probe) = probe
-                    && probe.try_get("probe").await.is_ok()
+                    && probe.try_get("0").await.is_ok()
                 {
                     return client;
                 }
@@ -349,7 +360,7 @@ impl Txn {
     }
 
     pub(crate) async fn validate(&self, at: u64) -> Result<(), Kind> {
-        let validate = Validate { checks: self.checks.clone(), at, reserve: Vec::new() };
+        let validate = Validate { checks: self.checks.clone(), at, ..Validate::default() };
         self.client.send(self.header(), Op::Validate(validate)).await.map(|_| ())
     }
 
@@ -359,7 +370,7 @@ impl Txn {
             .iter()
             .map(|(key, value)| Write { key: key.clone(), value: value.clone(), changes_key: None })
             .collect();
-        Commit { checks: self.checks.clone(), writes, frees_space: false }
+        Commit { checks: self.checks.clone(), writes, frees_space: false, commit_at: 0 }
     }
 
     pub(crate) async fn commit(&self) -> Result<u64, Kind> {

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Op;
 use proto::v1::{
-    AllocateIdsRequest, BatchRequest, Check, Commit, DigestRequest, DirectoryRequest, Get, Header, Heartbeat,
-    JoinRequest, Lock, NodeHeartbeatRequest, Operation, Prewrite, RangeDescriptor, ReplicaFailure, Scan,
-    Span, TimestampRequest, Validate, WaitRequest, Write,
+    AllocateIdsRequest, BatchRequest, Check, Commit, Decide, DigestRequest, DirectoryRequest, Get, Header,
+    Heartbeat, JoinRequest, Lock, NodeHeartbeatRequest, Operation, Prewrite, RangeDescriptor, Recover,
+    ReplicaFailure, Resolve, Scan, Span, TimestampRequest, Validate, WaitRequest, Write,
 };
 use proto::{Code, NodeService};
 
@@ -27,6 +27,12 @@ fn nonsense_is_refused_with_a_clear_error() {
         let scan = |span| Op::Scan(Scan { span, at, ..Scan::default() });
         let lock = |strength, wait| Op::Lock(Lock { keys: vec![key("x")], strength, wait, wait_ms_max: 0 });
         let commit = |writes| Op::Commit(Commit { writes, ..Commit::default() });
+        let decide = || Decide {
+            primary: key("x"),
+            txn_id: txn.id.clone(),
+            start_timestamp: txn.start,
+            ..Decide::default()
+        };
         let invalid: Vec<Op> = vec![
             get(vec![key("x")], u64::MAX),
             scan(span("b", "a")),
@@ -38,8 +44,16 @@ fn nonsense_is_refused_with_a_clear_error() {
                 writes: vec![write(key("y"))],
                 ..Commit::default()
             }),
-            Op::Validate(Validate { checks: vec![], at: u64::MAX, reserve: vec![] }),
-            Op::Validate(Validate { checks: vec![], at: 0, reserve: vec![] }),
+            Op::Validate(Validate { checks: vec![], at: u64::MAX, ..Validate::default() }),
+            Op::Validate(Validate { checks: vec![], at: 0, ..Validate::default() }),
+            Op::Prewrite(Prewrite::default()),
+            Op::Prewrite(Prewrite { writes: vec![write(key("x"))], ..Prewrite::default() }),
+            Op::Decide(Decide { outcome: 1, commit_timestamp: at, ..decide() }),
+            Op::Decide(Decide { outcome: 1, commit_timestamp: u64::MAX, ..decide() }),
+            Op::Decide(Decide { outcome: 3, ..decide() }),
+            Op::Decide(Decide { txn_id: Bytes::new(), ..decide() }),
+            Op::Resolve(Resolve { keys: vec![key("x")], ..Resolve::default() }),
+            Op::Recover(Recover { keys: vec![key("x")], ..Recover::default() }),
         ];
         for operation in invalid {
             let answer = client.send(txn.header(), operation.clone()).await;
@@ -60,8 +74,6 @@ fn nonsense_is_refused_with_a_clear_error() {
             let answer = client.send(txn.header(), operation.clone()).await;
             assert!(matches!(answer, Err(Kind::StaleRange(_))), "{operation:?}: {answer:?}");
         }
-        let unsupported = client.send(txn.header(), Op::Prewrite(Prewrite::default())).await;
-        assert!(matches!(unsupported, Err(Kind::Unsupported(_))));
         let heartbeat = Op::Heartbeat(Heartbeat { txn_ids: vec![Bytes::from_static(b"short")] });
         assert!(client.send(txn.header(), heartbeat).await.is_ok());
         client.put("x", "still here").await;

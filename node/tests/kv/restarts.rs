@@ -114,6 +114,7 @@ async fn a_real_node_on_a_real_disk_serves_stops_and_serves_again() {
             nodes: [(1, node.clone())].into(),
             places: [(1, "node1:1".to_owned())].into(),
             disk_reserve_bytes: None,
+            borders: Vec::new(),
             scopes: [].into(),
             disks: [].into(),
         };

@@ -7,16 +7,31 @@ use super::level::{Clause, Level};
 use super::query::output_column;
 use super::scope::Scope;
 use crate::error::{Error, Result};
-use crate::parse::ast::{Body, QualifiedName};
+use crate::parse::ast::{self, Body, QualifiedName};
 use crate::plan::{OutputColumn, Plan, SessionCommand};
 
 impl Binder<'_> {
     /// A command of the session.
     pub(super) fn session_command(&mut self, body: &Body) -> Result<(Plan, Option<Vec<OutputColumn>>)> {
         let text = |name: &str| output_column(name, TypeKind::Text.into(), None);
+        let number = |name: &str| output_column(name, TypeKind::Int8.into(), None);
         let columns = match body {
             Body::Show(name) => Some(vec![text(shown_name(name))]),
             Body::ShowAll => Some(vec![text("name"), text("setting"), text("description")]),
+            Body::ShowNodes => Some(vec![
+                number("node_id"),
+                text("address"),
+                output_column("live", TypeKind::Bool.into(), None),
+                text("locality"),
+                text("version"),
+            ]),
+            Body::ShowRanges(_) => Some(vec![
+                number("range_id"),
+                text("start_key"),
+                text("end_key"),
+                number("leader"),
+                text("replicas"),
+            ]),
             _ => None,
         };
         let command = match body {
@@ -34,6 +49,11 @@ impl Binder<'_> {
             Body::Reset(name) => SessionCommand::Reset(name.clone()),
             Body::Show(name) => SessionCommand::Show(name.clone()),
             Body::ShowAll => SessionCommand::ShowAll,
+            Body::ShowNodes => SessionCommand::ShowNodes,
+            Body::ShowRanges(table) => {
+                SessionCommand::ShowRanges(table.as_ref().map(|name| self.table(name)).transpose()?)
+            }
+            Body::SplitAt { table, rows } => self.split_at(table, rows)?,
             Body::Prepare { name, types, statement } => SessionCommand::Prepare {
                 name: name.clone(),
                 types: types.iter().map(|ty| self.type_of(ty)).collect::<Result<_>>()?,
@@ -64,6 +84,37 @@ impl Binder<'_> {
             _ => return Err(Error::internal("a statement that the session does not know")),
         };
         Ok((Plan::Session(Box::new(command)), columns))
+    }
+
+    /// ALTER TABLE … SPLIT AT VALUES
+    fn split_at(&mut self, name: &QualifiedName, rows: &[Vec<ast::Expr>]) -> Result<SessionCommand> {
+        let table = self.table(name)?;
+        let Some(key) = table.primary_key() else {
+            return Err(Error::unsupported("SPLIT AT of a table without a primary key").at(name.name.at));
+        };
+        let mut places = Vec::with_capacity(key.columns.len());
+        for column in &key.columns {
+            let place = table.column_by_id(column.column).and_then(|place| table.columns.get(place));
+            places.push(place.ok_or_else(|| Error::internal("a key names a column that is not there"))?);
+        }
+        let mut bound = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(beyond) = row.get(places.len()) {
+                let message = format!("the primary key of \"{}\" has {} columns", table.name, places.len());
+                return Err(Error::new("42601", message).at(beyond.at));
+            }
+            let level = Level::query(Scope::default(), Clause::plain("SPLIT AT"), false);
+            let (values, level) =
+                self.without_parameters(|binder| binder.at_level(level, |binder| binder.arguments(row)))?;
+            self.without_subqueries(&level, "SPLIT AT")?;
+            let values = values.into_iter().zip(&places);
+            bound.push(
+                values
+                    .map(|((value, at), column)| self.assign(value, column.ty, &column.name, at))
+                    .collect::<Result<_>>()?,
+            );
+        }
+        Ok(SessionCommand::SplitAt { table, rows: bound })
     }
 
     fn check_tables(&self, names: &[QualifiedName]) -> Result<()> {

@@ -136,12 +136,12 @@ impl Context<'_> {
         if self.spend(rows) { self.rest().await } else { Ok(()) }
     }
 
-    /// Accounts for what the transaction holds by now.
+    /// Accounts for what the transaction holds by now. What takes too much memory goes to its ranges before the commit.
     ///
     /// # Errors
-    /// 54000 if that is more than may be committed, 53200 if there is no memory for it.
-    pub(crate) fn account_writes(&mut self) -> Result<()> {
-        self.transaction.check_size()?;
+    /// 54000 if that is more than may be committed and a savepoint keeps it here, 53200 if there is no memory for it.
+    pub(crate) async fn account_writes(&mut self) -> Result<()> {
+        self.transaction.flush_if_large().await?;
         self.transaction_memory.hold(self.transaction.memory_bytes())
     }
 }

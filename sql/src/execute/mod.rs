@@ -23,6 +23,7 @@ use expr::{Expr, Row};
 pub(crate) use copy::{CopyFromExecution, CopyToExecution};
 pub(crate) use explain::explain;
 pub(crate) use point::{PointExecution, PointOutcome};
+pub(crate) use rows::IndexFormat;
 
 use crate::error::Result;
 use crate::plan::{Modify, Node, Plan};

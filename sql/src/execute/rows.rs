@@ -100,6 +100,15 @@ impl IndexFormat {
         key.into()
     }
 
+    /// The least key of those that begin with the values, of as many of the columns as there are values.
+    pub(crate) fn first_key(&self, values: &[Datum]) -> Result<Bytes> {
+        let mut key = self.prefix.to_vec();
+        for (value, column) in values.iter().zip(&self.columns) {
+            expr::key::encode_datum(value, column.ty, column.direction, &mut key)?;
+        }
+        Ok(key.into())
+    }
+
     /// The bytes of the columns in the key of a row, or of an exclusive entry.
     pub(crate) fn columns_of<'a>(&self, key: &'a [u8]) -> Result<&'a [u8]> {
         let behind = key.get(self.prefix.len()..).and_then(<[u8]>::split_last);

@@ -114,6 +114,17 @@ pub enum Body {
     Show(String),
     /// SHOW ALL
     ShowAll,
+    /// SHOW NODES
+    ShowNodes,
+    /// SHOW RANGES; FROM TABLE.
+    ShowRanges(Option<QualifiedName>),
+    /// ALTER TABLE … SPLIT AT VALUES
+    SplitAt {
+        /// The table.
+        table: QualifiedName,
+        /// The first columns of primary keys.
+        rows: Vec<Vec<Expr>>,
+    },
     /// PREPARE
     Prepare {
         /// Its name.

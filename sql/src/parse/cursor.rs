@@ -118,6 +118,16 @@ impl<'a> Cursor<'a> {
         accepted
     }
 
+    /// Reads a word that is no keyword of PostgreSQL's if it is next.
+    pub(super) fn accept_word(&mut self, word: &str) -> bool {
+        let token = self.peek();
+        let accepted = token.kind == Kind::Word && token.text.eq_ignore_ascii_case(word);
+        if accepted {
+            self.advance();
+        }
+        accepted
+    }
+
     /// Reads the keywords if they are next, all of them.
     pub(super) fn accept_all(&mut self, keywords: &[&str]) -> bool {
         let accepted = self.are(keywords);

@@ -125,6 +125,19 @@ pub(super) fn show(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.accept("all") {
         return Ok(Body::ShowAll);
     }
+    if cursor.accept_word("nodes") {
+        return Ok(Body::ShowNodes);
+    }
+    if cursor.accept_word("ranges") {
+        let table = match cursor.accept("from") {
+            true => {
+                cursor.expect("table")?;
+                Some(cursor.qualified_name()?)
+            }
+            false => None,
+        };
+        return Ok(Body::ShowRanges(table));
+    }
     let name = if cursor.accept_all(&["time", "zone"]) {
         "timezone".to_owned()
     } else if cursor.accept_all(&["transaction", "isolation", "level"]) {

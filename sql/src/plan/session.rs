@@ -1,8 +1,11 @@
 //! What a session does by itself: transactions, settings, prepared statements, and what is accepted without effect.
 
+use std::sync::Arc;
+
 use expr::{Expr, Type};
 
 use super::{Discard, SettingValue, TransactionModes};
+use crate::catalog::TableDescriptor;
 use crate::parse::Statement;
 
 /// A statement that reads and writes no rows.
@@ -45,6 +48,17 @@ pub enum SessionCommand {
     Show(String),
     /// SHOW ALL: rows (name, setting, description), text.
     ShowAll,
+    /// SHOW NODES
+    ShowNodes,
+    /// SHOW RANGES: those of a table, or all.
+    ShowRanges(Option<Arc<TableDescriptor>>),
+    /// ALTER TABLE … SPLIT AT VALUES: the first columns of primary keys, of the columns' types.
+    SplitAt {
+        /// The table.
+        table: Arc<TableDescriptor>,
+        /// The rows; they name no columns and no parameters.
+        rows: Vec<Vec<Expr>>,
+    },
     /// PREPARE
     Prepare {
         /// The statement's name.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use expr::{Datum, EvalContext, Expr, Row};
 
 use super::Session;
+use super::cluster;
 use super::portal::{CommandTag, Fetched, Portal};
 use super::prepared::{Prepared, Statement, changed_columns, same_columns};
 use super::run::{guard, hold};
@@ -98,6 +99,16 @@ impl Session {
                 return Ok((VecDeque::from([vec![text(&value)]]), "SHOW"));
             }
             SessionCommand::ShowAll => return Ok((self.show_all()?, "SHOW")),
+            SessionCommand::ShowNodes => return Ok((cluster::nodes(self.engine.client()).await?, "SHOW")),
+            SessionCommand::ShowRanges(table) => {
+                return Ok((cluster::ranges(self.engine.client(), table.as_deref()).await?, "SHOW"));
+            }
+            SessionCommand::SplitAt { table, rows } => {
+                let context = EvalContext::new(&[], &[], &self.context);
+                let keys = cluster::split_keys(table, rows, &context)?;
+                cluster::split(self.engine.client(), keys).await?;
+                "ALTER TABLE"
+            }
             SessionCommand::Prepare { name, types, statement } => {
                 self.registry.check_statement_name(name)?;
                 let declared = Some(types.iter().map(|ty| Some(ty.kind)).collect());

@@ -3,6 +3,7 @@
 //! The gateway drives it: [`Session::split`] a query string, [`Session::prepare`] each statement,
 //! [`Session::execute`] it into a [`Portal`], [`Session::fetch`] until [`Fetched::Done`].
 
+mod cluster;
 mod commands;
 mod copy;
 mod engine;

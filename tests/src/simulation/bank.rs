@@ -145,6 +145,8 @@ impl Bank {
             if transfer.from == transfer.to {
                 continue;
             }
+            // Whoever dies meanwhile does not know.
+            self.ledger.lock().insert(transfer.number, Known::Ambiguous);
             let outcome = match random::below(4) {
                 0 => self.transfer_optimistically(&client, transfer).await,
                 1 => self.transfer_locked(&client, transfer, Isolation::ReadCommitted).await,
@@ -180,7 +182,7 @@ impl Bank {
                 [transfer.from, transfer.to].map(|number| rows.get(&account(number)).cloned()).to_vec()
             }
         };
-        self.move_money(&mut transaction, transfer, values);
+        self.move_money(&mut transaction, transfer, values).await?;
         transaction.commit().await.map(drop)
     }
 
@@ -211,18 +213,61 @@ impl Bank {
             transaction.put(account(transfer.from), Bytes::from_static(b"nonsense"));
             transaction.rollback_to(&savepoint).await?;
         }
-        self.move_money(&mut transaction, transfer, values);
+        self.move_money(&mut transaction, transfer, values).await?;
         transaction.commit().await.map(drop)
     }
 
-    fn move_money(&self, transaction: &mut Transaction, transfer: Transfer, values: Vec<Option<Bytes>>) {
+    async fn move_money(
+        &self,
+        transaction: &mut Transaction,
+        transfer: Transfer,
+        values: Vec<Option<Bytes>>,
+    ) -> Result<(), Error> {
         let balances: Vec<Option<i64>> = values.into_iter().map(balance).collect();
         let [Some(from), Some(to)] = balances[..] else {
-            return self.tally.violation(format!("{transfer:?} found {balances:?}"));
+            self.tally.violation(format!("{transfer:?} found {balances:?}"));
+            return Ok(());
         };
+        if random::below(8) == 0 {
+            // What is written twice is what was written last.
+            transaction.put(account(transfer.from), Bytes::from_static(b"nonsense"));
+            transaction.flush_if_large().await?;
+        }
         transaction.put(account(transfer.from), (from - transfer.amount).to_be_bytes().to_vec().into());
+        transaction.flush_if_large().await?;
         transaction.put(account(transfer.to), (to + transfer.amount).to_be_bytes().to_vec().into());
+        transaction.flush_if_large().await?;
         transaction.put(record(transfer.number), transfer.encode());
+        if random::below(8) == 0 {
+            self.look_at_own(transaction, transfer, from - transfer.amount).await?;
+        }
+        Ok(())
+    }
+
+    /// A transaction sees what it has written itself, wherever that is by now.
+    async fn look_at_own(
+        &self,
+        transaction: &mut Transaction,
+        transfer: Transfer,
+        expected: i64,
+    ) -> Result<(), Error> {
+        let seen = match random::below(3) {
+            0 => transaction.get(account(transfer.from)).await?,
+            1 => {
+                let keys = vec![account(transfer.from)];
+                let locked = transaction.lock(keys, Strength::Exclusive, WaitPolicy::Block).await?;
+                locked.into_iter().next().and_then(|locked| locked.value)
+            }
+            _ => {
+                let rows = scan_all(transaction, accounts()).await?;
+                let own = rows.into_iter().find(|(key, _)| *key == account(transfer.from));
+                own.map(|(_, value)| value)
+            }
+        };
+        if balance(seen.clone()) != Some(expected) {
+            self.tally.violation(format!("{transfer:?} wrote {expected} and then read {seen:?}"));
+        }
+        Ok(())
     }
 
     /// Until told to stop: the sum at any moment is what it was, and what was acknowledged is there.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client::{Client, TransactionOptions};
 use env::disk::{CrashMode, MemoryDisk};
-use env::task::Scope;
+use env::task::{JoinHandle, Scope};
 use env::{clock, random};
 use lsm::{KeySource, MasterKey};
 use node::{Node, NodeOptions};
@@ -13,10 +13,12 @@ use proto::NodeService;
 use proto::simulated::{Counts, SimulatedNetwork};
 use proto::v1::{
     CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, HelloRequest, HistoryRequest,
-    RangeDescriptor, RangesRequest,
+    RangeDescriptor, RangesRequest, SplitRequest, Unfinished,
 };
 use tokio::runtime::Handle;
 
+use super::borders::borders;
+use super::coverage;
 use super::scenario::Scenario;
 
 /// How many replicas a range has.
@@ -69,6 +71,10 @@ impl Cluster {
             .collect();
         let network = SimulatedNetwork::new(scenario.wire());
         Self { network, scenario: scenario.clone(), slots, greeting: HelloRequest::default() }
+    }
+
+    pub(super) fn scenario(&self) -> &Scenario {
+        &self.scenario
     }
 
     pub(super) fn network(&self) -> &SimulatedNetwork {
@@ -138,6 +144,57 @@ impl Cluster {
         self.slots.iter().position(|slot| slot.address == leader.address)
     }
 
+    /// The place of the node that leads the range that holds `key`.
+    pub(super) async fn leader_at(&self, key: &[u8]) -> Option<usize> {
+        let directory = self.directory().await?;
+        let holds = |range: &&RangeDescriptor| {
+            range.span.as_ref().is_some_and(|span| *span.start <= *key && *key < *span.end)
+        };
+        let holding = directory.ranges.iter().filter(holds).max_by_key(|range| range.span_epoch);
+        let range_id = holding?.range_id;
+        self.leader(range_id).await
+    }
+
+    /// Has some node divide a range at `key`; whether it is known to have been divided now. It goes on by itself.
+    pub(super) fn start_division(&self, key: bytes::Bytes) -> JoinHandle<bool> {
+        let operator = self.network.for_endpoint("operator");
+        let asked = random::below(self.slots.len() as u64) as usize;
+        let node = operator.connect(&self.slots[asked].address);
+        env::task::spawn(async move {
+            let asked = node.split(SplitRequest { key, passed_on: false });
+            match clock::timeout(Duration::from_secs(3), asked).await {
+                Ok(Ok(answer)) => !answer.already,
+                Ok(Err(status)) => {
+                    tracing::info!(%status, "a range was not divided");
+                    false
+                }
+                Err(_) => false,
+            }
+        })
+    }
+
+    /// Waits until every key has one range, in the directory and on each store; what is wrong if that takes too long.
+    pub(super) async fn settle_coverage(&self) -> Vec<String> {
+        let until = clock::now() + SETTLING;
+        loop {
+            let ranges = self.directory().await.map(|directory| directory.ranges).unwrap_or_default();
+            let mut violations = coverage::judge(&ranges, 1);
+            for running in self.slots.iter().filter_map(|slot| slot.running.as_ref()) {
+                let mut held = Vec::new();
+                for range in &ranges {
+                    let request = HelloRequest { range_id: range.range_id, ..self.greeting.clone() };
+                    let answer = running.node.hello(request).await.ok().and_then(|answer| answer.held);
+                    held.extend(answer.and_then(|held| held.descriptor));
+                }
+                violations.extend(coverage::judge_store(&held));
+            }
+            if violations.is_empty() || clock::now() >= until {
+                return violations;
+            }
+            clock::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Starts the node at `place` on what its disk holds; at any start its data may become encrypted.
     pub(super) async fn start(&mut self, place: usize) -> Result<(), String> {
         self.start_with(place, |_| {}).await
@@ -167,7 +224,9 @@ impl Cluster {
             memtable_bytes_max: self.scenario.memtable_bytes_max,
             cache_bytes: 1 << 20,
             raft_log_bytes_max: self.scenario.raft_log_bytes_max,
+            range_bytes_max: self.scenario.range_bytes_max,
             dead_after: Duration::from_secs(self.scenario.dead_after_s),
+            borders: borders(&self.scenario),
             ..NodeOptions::new(Arc::new(slot.disk.clone()), "/data", network, slot.address.clone())
         };
         change(&mut options);
@@ -206,9 +265,10 @@ impl Cluster {
 
     /// The place of a node that leads a range whose voters are being changed, in its log if not yet in effect.
     pub(super) async fn changing(&self) -> Option<usize> {
+        let ranges = self.directory().await.map(|directory| directory.ranges).unwrap_or_default();
         for (place, slot) in self.slots.iter().enumerate() {
             let Some(running) = &slot.running else { continue };
-            for range_id in 1..=2 {
+            for range_id in ranges.iter().map(|range| range.range_id) {
                 let request = HelloRequest { range_id, ..self.greeting.clone() };
                 let held = running.node.hello(request).await.ok().and_then(|answer| answer.held);
                 if held.is_some_and(|held| {
@@ -364,6 +424,29 @@ impl Cluster {
             }
         }
         false
+    }
+
+    /// Waits until no transaction has anything left in any range; what is left if that takes too long.
+    pub(super) async fn unfinished(&self) -> Vec<String> {
+        let until = clock::now() + SETTLING;
+        loop {
+            let mut left = Vec::new();
+            for running in self.slots.iter().filter_map(|slot| slot.running.as_ref()) {
+                let Ok(ranges) = running.node.ranges(RangesRequest::default()).await else { continue };
+                let unfinished = ranges.ranges.into_iter().filter_map(|range| {
+                    let unfinished = range.unfinished.filter(|left| *left != Unfinished::default())?;
+                    Some(format!("range {}: {unfinished:?}", range.descriptor?.range_id))
+                });
+                left.extend(unfinished);
+            }
+            if left.is_empty() {
+                return left;
+            }
+            if clock::now() >= until {
+                return vec![format!("transactions that are over have left something: {left:?}")];
+            }
+            clock::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// The sum of the terms of all ranges.

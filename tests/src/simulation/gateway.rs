@@ -26,7 +26,9 @@ pub(super) struct Gateway {
 impl Gateway {
     pub(super) fn new(number: u32, cluster: &Cluster) -> Self {
         let network = cluster.network().for_endpoint(&name(number));
-        let client = Client::new(network, cluster.addresses(), ClientOptions::default());
+        let mut options = ClientOptions::default();
+        options.flush_bytes = cluster.scenario().flush_bytes.unwrap_or(options.flush_bytes);
+        let client = Client::new(network, cluster.addresses(), options);
         let engine = Engine::new(client.clone(), EngineOptions::default());
         let sessions = Arc::new(Sessions::new(engine, GatewayOptions::default()));
         Self { client, sessions, scope: Scope::new() }
@@ -47,6 +49,21 @@ impl Gateway {
         // Its error is the client's, too.
         drop(self.spawn(async move { drop(connection.await) }));
         client
+    }
+
+    /// It does nothing until it is thawed.
+    pub(super) fn freeze(&self) {
+        self.scope.freeze();
+    }
+
+    /// It goes on.
+    pub(super) fn thaw(&self) {
+        self.scope.thaw();
+    }
+
+    /// It ends with whatever it does.
+    pub(super) fn end(&self) {
+        self.scope.end();
     }
 
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {

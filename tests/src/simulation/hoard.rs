@@ -105,6 +105,7 @@ impl Hoard {
             let spread = self.large.bytes_max - self.large.bytes_min + 1;
             let bytes = (self.large.bytes_min + random::below(spread)) as usize;
             transaction.put(row(pair, half), content(number, half, bytes));
+            transaction.flush_if_large().await?;
         }
         transaction.put(record(number), Bytes::copy_from_slice(&pair.to_be_bytes()));
         transaction.commit().await.map(drop)

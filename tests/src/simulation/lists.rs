@@ -100,6 +100,7 @@ impl Lists {
             if let Some(element) = appended {
                 let longer: Vec<u64> = seen.iter().copied().chain([element]).collect();
                 transaction.put(key(list), encode(&longer));
+                transaction.flush_if_large().await?;
             }
             operations.push(Operation { list, seen, appended });
         }

@@ -8,11 +8,14 @@
 //! A run: start the nodes and join them (`cluster`), write the first state, let workers of each gateway transfer money
 //! (`bank`), append to lists (`lists`) and write rows of megabytes (`hoard`), by keys and values or by SQL (`sessions`),
 //! while the scenario's faults come and go (`nemesis`), heal everything, wait for the cluster to serve again, and check: sums, acknowledged writes,
-//! dependency cycles (`cycles`) in the lists' `history`, that the replicas are alike, that nothing panicked.
+//! dependency cycles (`cycles`) in the lists' `history`, that every key has one range (`coverage`), that the replicas are alike, that nothing panicked.
 
 mod bank;
+mod borders;
 mod cluster;
+mod coverage;
 mod cycles;
+mod faults;
 mod gateway;
 mod history;
 mod hoard;
@@ -35,7 +38,7 @@ use env::{clock, simulation};
 
 use self::cluster::Cluster;
 use self::gateway::Gateway;
-pub use self::quiet::{Quiet, RoundTrips, quiet};
+pub use self::quiet::{Quiet, RoundTrips, quiet, quiet_over};
 pub use self::report::{Report, Tally};
 pub use self::scenario::Scenario;
 use self::signals::Signals;
@@ -90,8 +93,10 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
     for (gateway, signals) in gateways.iter().zip(&signals) {
         workers.extend(workload.start(scenario, gateway, signals));
     }
-    let faults = Rc::new(Cell::new(nemesis::Faults::default()));
-    violations.extend(nemesis::torment(&mut cluster, scenario, &signals, &faults).await);
+    let faults = Rc::new(Cell::new(faults::Faults::default()));
+    let tormented = nemesis::torment(&mut cluster, scenario, &gateways, &workload, &signals, &faults);
+    violations.extend(tormented.await);
+    gateways.iter().for_each(Gateway::thaw);
 
     violations.extend(cluster.heal().await);
     let served = clock::timeout(RECOVERY, cluster.wait_serving(gateways[0].client())).await;
@@ -107,9 +112,11 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
     if served.is_ok() {
         violations.extend(workload.settle(&gateways[1]).await);
         violations.extend(cluster.settle_replicas().await);
+        violations.extend(cluster.settle_coverage().await);
         if !cluster.collects().await {
             violations.push("the safe point does not move".to_owned());
         }
+        violations.extend(cluster.unfinished().await);
         violations.extend(cluster.compare_replicas().await);
     }
     violations.extend(tally.take_violations());

@@ -6,9 +6,11 @@ use std::time::Duration;
 use env::{clock, random};
 
 use super::cluster::Cluster;
-use super::gateway;
+use super::faults::Faults;
+use super::gateway::{self, Gateway};
 use super::scenario::{Odds, Scenario};
 use super::signals::Signals;
+use super::workload::Workload;
 
 /// The range that hands out timestamps.
 const ROOT_RANGE: u64 = 1;
@@ -18,30 +20,6 @@ const DATA_RANGE: u64 = 2;
 
 /// How long it may take until a node's replicas are replaced.
 const REPLACING: Duration = Duration::from_secs(20);
-
-/// What a nemesis did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// Nodes crashed.
-    pub crashes: u64,
-    /// Nodes ended in order.
-    pub stops: u64,
-    /// Cuts made, each of one or more directions.
-    pub cuts: u64,
-    /// Jumps of a wall clock.
-    pub clocks: u64,
-    /// Disks that answered nothing for a while.
-    pub hangs: u64,
-    /// Nodes stopped for a while.
-    pub freezes: u64,
-}
-
-impl Faults {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.crashes + self.stops + self.cuts + self.clocks + self.hangs + self.freezes
-    }
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {
@@ -61,12 +39,17 @@ enum Fault {
     Outdate,
     Freeze,
     Unreachable,
+    Divide,
+    Pause,
+    Perish,
 }
 
 /// Torments the cluster for as long as the scenario says; what kept a node from coming back.
 pub(super) async fn torment(
     cluster: &mut Cluster,
     scenario: &Scenario,
+    gateways: &[Gateway],
+    workload: &Workload,
     signals: &[Signals],
     faults: &Cell<Faults>,
 ) -> Vec<String> {
@@ -75,7 +58,8 @@ pub(super) async fn torment(
     while clock::now() < end {
         pause(500, 3_000).await;
         let Some(fault) = draw(&scenario.faults) else { continue };
-        let mut nemesis = Nemesis { cluster, signals, faults, violations: &mut violations };
+        let violations = &mut violations;
+        let mut nemesis = Nemesis { cluster, scenario, gateways, workload, signals, faults, violations };
         nemesis.inflict(fault).await;
         // Sometimes the next fault comes while this one lasts.
         if random::below(3) > 0 {
@@ -108,6 +92,9 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::Outdate, odds.outdate),
         (Fault::Freeze, odds.freeze),
         (Fault::Unreachable, odds.unreachable),
+        (Fault::Divide, odds.divide),
+        (Fault::Pause, odds.pause),
+        (Fault::Perish, odds.perish),
     ];
     let mut ticket = random::below(faults.iter().map(|(_, odds)| odds).sum());
     faults.into_iter().find_map(|(fault, odds)| {
@@ -121,6 +108,9 @@ fn draw(odds: &Odds) -> Option<Fault> {
 
 struct Nemesis<'a> {
     cluster: &'a mut Cluster,
+    scenario: &'a Scenario,
+    gateways: &'a [Gateway],
+    workload: &'a Workload,
     signals: &'a [Signals],
     faults: &'a Cell<Faults>,
     violations: &'a mut Vec<String>,
@@ -149,6 +139,14 @@ impl Nemesis<'_> {
             Fault::Outdate => self.outdate().await,
             Fault::Freeze => self.freeze().await,
             Fault::Unreachable => self.unreachable().await,
+            Fault::Divide => {
+                for _ in 0..1 + random::below(3) {
+                    self.divide().await;
+                    pause(50, 900).await;
+                }
+            }
+            Fault::Pause => self.pause_gateway().await,
+            Fault::Perish => self.perish().await,
         }
     }
 
@@ -290,6 +288,29 @@ impl Nemesis<'_> {
         self.count(|faults| faults.cuts += 1);
     }
 
+    /// A gateway stops for so long, mostly, that its transactions are taken for dead.
+    async fn pause_gateway(&mut self) {
+        let Some(gateway) = self.gateways.get(random::below(self.gateways.len() as u64) as usize) else {
+            return;
+        };
+        gateway.freeze();
+        self.count(|faults| faults.gateways += 1);
+        pause(2_000, 9_000).await;
+        gateway.thaw();
+    }
+
+    /// A gateway of its own transfers money for a while, and dies with what it has begun.
+    async fn perish(&mut self) {
+        let doomed = Gateway::new(3, self.cluster);
+        let mut scenario = self.scenario.clone();
+        (scenario.auditors, scenario.appenders, scenario.historians) = (0, 0, 0);
+        scenario.pause_ms_max = 5;
+        drop(self.workload.start(&scenario, &doomed, &Signals::default()));
+        pause(300, 2_000).await;
+        doomed.end();
+        self.count(|faults| faults.gateways += 1);
+    }
+
     /// The leader L of the data holds its lease by the word of one follower, F; the other one, C, leads the root, has
     /// missed nothing, and has not heard of L for so long that it may campaign. F crashes, comes back at once, and L is
     /// cut off from both. If F has forgotten its word, C is elected, and one gateway writes there while the other goes on
@@ -331,6 +352,51 @@ impl Nemesis<'_> {
             self.cluster.move_away(place);
         }
         self.start(place).await;
+    }
+
+    /// A range is divided where one of the workers' keys is, or right behind it; sometimes its leader dies meanwhile, or the
+    /// new range's is sent away soon after.
+    async fn divide(&mut self) {
+        let (prefix, keys) = match random::below(5) {
+            0 => ("transfer/", 300),
+            1 | 2 => ("account/", 24),
+            _ => ("list/", 16),
+        };
+        let mut name = [prefix.as_bytes(), &(random::below(keys) as u32).to_be_bytes()].concat();
+        if prefix == "transfer/" {
+            name = [prefix.as_bytes(), &random::below(keys).to_be_bytes()].concat();
+        }
+        let key = keys::sql::kv_key(1, &name);
+        match random::below(4) {
+            0 => {
+                // Whoever leads the range that holds the key dies while it is divided.
+                let leader = self.cluster.leader_at(&key).await;
+                let dividing = self.cluster.start_division(key);
+                clock::sleep(Duration::from_micros(random::below(8_000))).await;
+                if let Some(leader) = leader {
+                    self.crash(leader);
+                }
+                if dividing.await.unwrap_or(false) {
+                    self.count(|faults| faults.divisions += 1);
+                }
+                pause(1, 3_000).await;
+                if let Some(leader) = leader {
+                    self.start(leader).await;
+                }
+            }
+            turn => {
+                if self.cluster.start_division(key.clone()).await.unwrap_or(false) {
+                    self.count(|faults| faults.divisions += 1);
+                }
+                if turn == 1
+                    && let Some(leader) = self.cluster.leader_at(&key).await
+                {
+                    self.crash(leader);
+                    pause(1, 3_000).await;
+                    self.start(leader).await;
+                }
+            }
+        }
     }
 
     /// Two nodes come back with each other's address.

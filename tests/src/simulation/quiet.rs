@@ -11,6 +11,8 @@ use super::scenario::Scenario;
 pub struct Quiet {
     /// The connection.
     pub session: tokio_postgres::Client,
+    /// The gateway's client.
+    pub client: client::Client,
     network: SimulatedNetwork,
 }
 
@@ -41,11 +43,17 @@ impl Quiet {
 
 /// Runs `test` with such a cluster.
 pub fn quiet(test: impl AsyncFnOnce(&Quiet)) {
+    quiet_over("calm", test);
+}
+
+/// The same, its ranges cut as a scenario has them.
+pub fn quiet_over(scenario: &str, test: impl AsyncFnOnce(&Quiet)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime of one thread").block_on(async {
         let _simulation = simulation::enter(1);
-        let scenario = Scenario::all().into_iter().find(|scenario| scenario.name == "calm");
+        let scenario = Scenario::all().into_iter().find(|known| known.name == scenario);
         let mut scenario = scenario.expect("the scenario");
+        scenario.network.loss_per_10_000 = 0;
         scenario.network.slow_per_mille = 0;
         scenario.network.duplicates_per_mille = 0;
         let mut cluster = Cluster::new(&scenario);
@@ -53,7 +61,8 @@ pub fn quiet(test: impl AsyncFnOnce(&Quiet)) {
         let gateway = Gateway::new(1, &cluster);
         cluster.wait_serving(gateway.client()).await;
         clock::sleep(std::time::Duration::from_secs(3)).await;
-        let quiet = Quiet { session: gateway.connect().await, network: cluster.network().clone() };
+        let (session, client) = (gateway.connect().await, gateway.client());
+        let quiet = Quiet { session, client, network: cluster.network().clone() };
         test(&quiet).await;
         drop(quiet);
         cluster.end();

@@ -7,7 +7,7 @@ use client::Error;
 use parking_lot::Mutex;
 use proto::simulated::Counts;
 
-use super::nemesis::Faults;
+use super::faults::Faults;
 use super::scenario::Scenario;
 
 /// More violations than this of one run are not written down.
@@ -26,6 +26,7 @@ struct Seen {
     ambiguous: u64,
     unavailable: u64,
     too_old: u64,
+    divided: u64,
     violations: Vec<String>,
 }
 
@@ -40,6 +41,8 @@ pub(super) enum Failure {
     Unavailable,
     /// It read a snapshot that is older than the history that is kept.
     TooOld,
+    /// It did not take place, for its keys are in several ranges by now.
+    Divided,
     /// For a reason that no fault explains.
     Unexpected(String),
 }
@@ -53,6 +56,7 @@ impl From<&Error> for Failure {
             Error::Ambiguous { .. } => Self::Ambiguous,
             Error::Unavailable { .. } | Error::Timeout { .. } => Self::Unavailable,
             Error::SnapshotTooOld { .. } => Self::TooOld,
+            Error::Unsupported { message } if message.contains("several ranges") => Self::Divided,
             unexpected => Self::Unexpected(format!("{unexpected:?}")),
         }
     }
@@ -82,6 +86,7 @@ impl Tally {
             Failure::Ambiguous => seen.ambiguous += 1,
             Failure::Unavailable => seen.unavailable += 1,
             Failure::TooOld => seen.too_old += 1,
+            Failure::Divided => seen.divided += 1,
             Failure::Unexpected(error) => note(&mut seen, format!("unexpected error: {error}")),
         }
     }
@@ -125,6 +130,8 @@ pub struct Report {
     pub unavailable: u64,
     /// Reads that were refused because history is not kept that long.
     pub too_old: u64,
+    /// Transactions that were refused because their keys are in several ranges.
+    pub divided: u64,
     /// What the nemesis did.
     pub faults: Faults,
     /// Changes of leaders after the start, over all ranges.
@@ -152,6 +159,7 @@ impl Report {
             ambiguous: seen.ambiguous,
             unavailable: seen.unavailable,
             too_old: seen.too_old,
+            divided: seen.divided,
             faults: Faults::default(),
             failovers: 0,
             network: Counts::default(),
@@ -167,9 +175,11 @@ impl Report {
         ];
         let spurious = (scenario.history_ms.is_none() && self.too_old > 0)
             .then(|| format!("{} snapshots were too old, and history is kept for long", self.too_old));
+        let undivided = (scenario.faults.divide == 0 && self.divided > 0)
+            .then(|| format!("{} transactions found several ranges, and none was divided", self.divided));
         let missed = floors.into_iter().filter(|(_, reached, floor)| reached < floor);
         let missed = missed.map(|(what, reached, floor)| format!("{reached} {what}, the floor is {floor}"));
-        missed.chain(spurious).collect()
+        missed.chain(spurious).chain(undivided).collect()
     }
 }
 
@@ -177,8 +187,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old; \
-             {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
+            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old {:>3} divided; \
+             {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes {:>2} divisions {:>2} gateways, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
             self.seed,
             self.scenario,
             self.seconds,
@@ -189,12 +199,15 @@ impl fmt::Display for Report {
             self.ambiguous,
             self.unavailable,
             self.too_old,
+            self.divided,
             self.faults.crashes,
             self.faults.stops,
             self.faults.cuts,
             self.faults.clocks,
             self.faults.hangs,
             self.faults.freezes,
+            self.faults.divisions,
+            self.faults.gateways,
             self.network.lost,
             self.network.slow,
             self.network.duplicated,

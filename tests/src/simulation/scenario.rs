@@ -20,6 +20,9 @@ pub struct Scenario {
     pub dead_after_s: u64,
     /// How long faults come and go.
     pub seconds: u64,
+    /// Whether the data is many ranges from the start, so that most transactions go over several.
+    #[serde(default)]
+    pub cut: bool,
     /// Accounts of the bank.
     pub accounts: u32,
     /// Lists that are appended to.
@@ -42,6 +45,12 @@ pub struct Scenario {
     pub memtable_bytes_max: usize,
     /// The shared raft log's bound: with a small one those who fell behind are sent snapshots.
     pub raft_log_bytes_max: u64,
+    /// A range that takes more bytes is divided; none is if nothing is said.
+    #[serde(default)]
+    pub range_bytes_max: u64,
+    /// Transactions that have written more leave intents before they commit; the client's own bound if nothing is said.
+    #[serde(default)]
+    pub flush_bytes: Option<usize>,
     /// How far a node's wall clock may be from that of the others, ahead or behind.
     #[serde(default)]
     pub clock_ms_max: u64,
@@ -142,6 +151,12 @@ pub struct Odds {
     pub freeze: u64,
     /// A leader is cut off from the gateways, and from no other node.
     pub unreachable: u64,
+    /// A range is divided in two.
+    pub divide: u64,
+    /// A gateway stops for a while, with what it has begun, and goes on.
+    pub pause: u64,
+    /// A gateway of its own works for a while and dies with what it has begun.
+    pub perish: u64,
 }
 
 /// What a run must have reached, or the scenario tests nothing.
@@ -175,6 +190,13 @@ impl Scenario {
             include_str!("../../simulation/stops.toml"),
             include_str!("../../simulation/oracle.toml"),
             include_str!("../../simulation/freezes.toml"),
+            include_str!("../../simulation/divisions.toml"),
+            include_str!("../../simulation/growth.toml"),
+            include_str!("../../simulation/borders.toml"),
+            include_str!("../../simulation/coordinators.toml"),
+            include_str!("../../simulation/tables.toml"),
+            include_str!("../../simulation/flushes.toml"),
+            include_str!("../../simulation/loads.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }

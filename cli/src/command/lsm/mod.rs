@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use super::admin::OutputFormat;
 use crate::encryption::EncryptionArguments;
-use crate::escape::unescape;
+use crate::escape::{Key, parse_key};
 use crate::failure::{Failure, chain};
 use crate::process::refused;
 
@@ -67,14 +67,6 @@ pub(crate) struct Span {
     /// Up to this key, without it
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     to: Option<Key>,
-}
-
-/// A key as given on the command line.
-#[derive(Debug, Clone)]
-struct Key(Vec<u8>);
-
-fn parse_key(text: &str) -> Result<Key, String> {
-    unescape(text).map(Key)
 }
 
 /// Above every key: keys are shorter.

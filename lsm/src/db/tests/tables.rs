@@ -135,6 +135,8 @@ fn a_span_takes_what_its_keys_take_in_memory_and_on_disk() {
     }
     assert_eq!(db.span_bytes(b"v", b"w").unwrap(), payload);
     assert_eq!(db.span_bytes(&key(10), &key(11)).unwrap(), payload / 4000);
+    assert_eq!(db.span_middle(b"v", b"w").unwrap().unwrap(), key(1999));
+    assert_eq!(db.span_middle(&key(1000), &key(2000)).unwrap().unwrap(), key(1499));
     for compacted in [false, true] {
         if compacted {
             db.compact().unwrap();
@@ -147,6 +149,10 @@ fn a_span_takes_what_its_keys_take_in_memory_and_on_disk() {
         assert!((whole / 5..whole / 3).contains(&quarter), "{quarter} of {whole}");
         let one = db.span_bytes(&key(10), &key(11)).unwrap();
         assert!(one > 0 && one < whole / 20, "{one} of {whole}");
+        let middle = db.span_middle(b"v", b"w").unwrap().unwrap();
+        let left = db.span_bytes(b"v", &middle).unwrap();
+        assert!((whole * 2 / 5..whole * 3 / 5).contains(&left), "{left} of {whole} before {middle:?}");
+        assert_eq!(db.span_middle(b"v9", b"w").unwrap(), None);
         assert_eq!(db.span_bytes(b"v9", b"w").unwrap(), 0);
         assert_eq!(db.span_bytes(b"p", b"q").unwrap(), 0);
     }

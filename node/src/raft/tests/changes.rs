@@ -23,11 +23,15 @@ async fn half_done(gone: u64) -> TestCluster {
     cluster
 }
 
+/// Has whoever leads bring the change to its end, with a lease or without: one that is to vote no more has none, and goes by
+/// itself once the change is made.
 async fn finish(cluster: &TestCluster) -> Membership {
     for _ in 0..200 {
-        let group = cluster.leader().await.group();
-        if group.finish_change().await.is_ok() && !group.membership().is_joint() {
-            return group.membership();
+        for group in cluster.stores.values().filter_map(|store| store.host.group(RANGE)) {
+            if group.role().is_leader && group.finish_change().await.is_ok() && !group.membership().is_joint()
+            {
+                return group.membership();
+            }
         }
         env::clock::sleep(Duration::from_millis(100)).await;
     }
@@ -44,6 +48,20 @@ fn a_change_that_was_left_half_done_is_finished_by_whoever_leads_next() {
         assert_eq!(membership.configs, [BTreeSet::from([1, 2, 4])]);
         assert!(!membership.replicas.contains_key(&3));
         cluster.put("key", "after").await;
+    });
+}
+
+#[test]
+fn a_leader_that_is_to_go_has_no_lease_and_finishes_the_change_before_it_does() {
+    simulate(6, || async {
+        let cluster = half_done(1).await;
+        let leader = cluster.stores[&1].group();
+        let role = leader.role();
+        assert!(role.is_leader && !leader.lease_valid(role.term));
+        let membership = finish(&cluster).await;
+        assert_eq!(membership.configs, [BTreeSet::from([2, 3, 4])]);
+        cluster.put("key", "after").await;
+        assert_ne!(cluster.leader().await.id, 1);
     });
 }
 

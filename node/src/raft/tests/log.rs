@@ -11,9 +11,11 @@ use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{OptionalSend, RaftSnapshotBuilder, StorageError};
 use proto::v1::raft_record::Record;
 
+use super::super::claims::Claims;
 use super::super::group_log::{GroupLog, LogStore};
 use super::super::machine::Machine;
 use super::super::record::{Replay, encode};
+use super::super::reserved::Reserved;
 use super::super::shared_log::SharedLog;
 use super::super::snapshot::{Receiver, SnapshotData};
 use super::super::types::{LogId, SnapshotMeta, StoredMembership, Types};
@@ -29,7 +31,13 @@ impl StoreBuilder<Types, LogStore, Eager> for Builder {
         let shared =
             SharedLog::open(Arc::new(disk), PathBuf::from("/raft"), 1 << 20, None, |_, _| Ok(())).unwrap();
         let log = Arc::new(GroupLog::new(RANGE, 1, shared));
-        let machine = Machine::open(db.clone(), Arc::new(KeyValue::default()), log.clone()).unwrap();
+        let machine = Machine::open(
+            db.clone(),
+            Arc::new(KeyValue::default()),
+            log.clone(),
+            Arc::new(Claims::new(BTreeMap::new()).0),
+        )
+        .unwrap();
         Ok(((), LogStore(log), Eager { machine, db }))
     }
 }
@@ -78,8 +86,10 @@ impl RaftStateMachine<Types> for Eager {
         snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
         let SnapshotData::Outgoing(mut outgoing) = snapshot else { panic!("nothing to install") };
+        let spans = outgoing.spans().to_vec();
+        let reservation = Arc::<Reserved>::default().reserve(RANGE, &spans).unwrap();
         let mut receiver =
-            Receiver::new(self.db.clone(), outgoing.spans().to_vec(), Box::new(|_, _| Ok(()))).unwrap();
+            Receiver::new(self.db.clone(), spans, reservation, Box::new(|_, _| Ok(()))).unwrap();
         let mut rows = 0;
         while let Some(chunk) = outgoing.next_chunk().unwrap() {
             rows += chunk.count;

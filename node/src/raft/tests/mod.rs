@@ -10,6 +10,7 @@ mod fitness;
 mod lease;
 mod log;
 mod snapshots;
+mod splits;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -41,7 +42,9 @@ fn simulate<F: Future>(seed: u64, work: impl FnOnce() -> F) -> F::Output {
     })
 }
 
-/// A state machine whose commands are `key=value`, kept as versions by log index. The reply is the command.
+/// A state machine whose commands are `key=value`, kept as versions by log index, and `split>range:id:id…`, which divides
+/// the range in two: the new one's replicas stand beside the first ones, in this order, and inherit one key. The reply is the
+/// command.
 #[derive(Default)]
 struct KeyValue {
     installed: AtomicU64,
@@ -56,21 +59,33 @@ impl Apply for KeyValue {
         range_id: u64,
         entries: &[ApplyEntry],
         batch: &mut WriteBatch,
-    ) -> Result<Vec<Bytes>, ApplyError> {
+    ) -> Result<Outcome, ApplyError> {
         if self.old.load(Ordering::Relaxed) {
             let is_new = |entry: &&ApplyEntry| entry.command.as_ref().is_some_and(|c| c.starts_with(b"new"));
             if let Some(entry) = entries.iter().find(is_new) {
                 return Err(ApplyError::Command { index: entry.index, what: "it is new".to_owned() });
             }
         }
+        let mut children = Vec::new();
         let apply = |entry: &ApplyEntry| {
             let Some(command) = &entry.command else { return Bytes::new() };
             let text = std::str::from_utf8(command).unwrap();
+            if let Some(split) = text.strip_prefix("split>") {
+                children.push(splits::child(split));
+                let range_id = splits::child(split).range_id;
+                batch.put_at(&data_key(range_id, "inherited"), entry.index, b"yes");
+                return command.clone();
+            }
             let (key, value) = text.split_once('=').unwrap();
             batch.put_at(&data_key(range_id, key), entry.index, value.as_bytes());
             command.clone()
         };
-        Ok(entries.iter().map(apply).collect())
+        let replies = entries.iter().map(apply).collect();
+        Ok(Outcome { replies, children })
+    }
+
+    fn first_rows(&self, _range_id: u64, _membership: &Membership, _index: u64) -> Vec<(Bytes, Bytes)> {
+        Vec::new()
     }
 
     fn is_prompt(&self, _command: &Bytes) -> bool {
@@ -201,7 +216,11 @@ impl TestStore {
 
     /// The newest value of every key.
     fn content(&self) -> BTreeMap<String, String> {
-        let (start, end) = (data_key(RANGE, ""), data_key(RANGE + 1, ""));
+        self.content_of(RANGE)
+    }
+
+    fn content_of(&self, range_id: u64) -> BTreeMap<String, String> {
+        let (start, end) = (data_key(range_id, ""), data_key(range_id + 1, ""));
         let range = (std::ops::Bound::Included(start.as_slice()), std::ops::Bound::Excluded(end.as_slice()));
         let rows = self.db.scan_at(range, u64::MAX, ScanOptions::default()).unwrap().map(|row| row.unwrap());
         let mut content = BTreeMap::new();

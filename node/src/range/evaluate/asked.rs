@@ -67,14 +67,19 @@ impl Evaluation<'_> {
     }
 
     /// Proves, at some moment after the call began, all that an answer rests on: that this replica serves the same term of
-    /// the same span still, and that nobody else serves any of its keys.
-    pub(super) async fn prove(&self) -> Result<(), Refusal> {
+    /// the same span still, and that nobody else serves any of its keys: `reaches` says whether one of them is at or behind
+    /// the key that it is given.
+    pub(super) async fn prove(&self, reaches: impl FnOnce(&[u8]) -> bool) -> Result<(), Refusal> {
         // This may wait for a quorum. The rest does not, and what has not changed after it had not changed before.
         self.replica.prove_leadership(self.serving.term).await?;
         if !self.replica.cell.serving().is_some_and(|serving| Arc::ptr_eq(&serving, &self.serving)) {
             return Err(Refusal::NotLeader(self.replica.group.role().leader));
         }
-        // A range's keys go to others only with a new epoch: it is never split.
+        if sings(Canary::AskedUnproven) {
+            return Ok(());
+        }
+        // In this order: what is given away is so until the epoch says it, too.
+        self.check_kept(reaches)?;
         if self.replica.cell.state().span_epoch != self.state.span_epoch {
             return Err(self.stale_range());
         }

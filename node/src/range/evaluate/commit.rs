@@ -5,20 +5,27 @@
 //! than a timestamp the oracle has handed out, a transaction that begins after the answer could get a smaller
 //! timestamp and not see the commit; then a fresh timestamp takes part in the comparison.
 //!
+//! One that has validated elsewhere what it has read commits at exactly the timestamp that it has validated at.
+//!
 //! A retry is recognised by its start timestamp, which every version carries, be it a deletion: it is answered with the commit timestamp
 //! of the attempt that was applied, whether its checks would hold now or not.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use env::canary::{self, Canary};
-use proto::v1::{Commit, CommitResult};
+use proto::v1::{Check, Commit, CommitResult, Write};
 
 use super::Evaluation;
 use super::pace::Pace;
-use super::propose::Proposer;
+use super::propose::{Latched, Proposer};
+use crate::range::admission::Admitted;
 use crate::range::effect;
+use crate::range::intents::{Look, Standing};
 use crate::range::latches::{Footprint, LatchGuard};
 use crate::range::locks::TxnId;
 use crate::range::refusal::Refusal;
+use crate::range::reservations::Reserved;
 use crate::range::version;
 
 /// The largest transaction: keys and values written.
@@ -33,11 +40,13 @@ impl Evaluation<'_> {
         let arrived = env::clock::now();
         let owner = self.owner()?;
         self.admit(self.header.start_timestamp).await?;
+        if commit.commit_at != 0 {
+            self.admit(commit.commit_at).await?;
+        }
         let bytes = self.check_writes(&mut commit)?;
         self.check_checks(&commit.checks)?;
         self.serving.locks.heartbeat(&owner.id);
-        let admitted = self.replica.context.admission.admit(bytes, self.deadline).await?;
-        let latch = self.latch(&commit).await?;
+        let (latch, admitted) = self.enter(&commit, bytes).await?;
         let newest = self.newest(&commit).await?;
         // What has written nothing cannot have been applied, and may be asked again.
         if !commit.writes.is_empty()
@@ -47,7 +56,7 @@ impl Evaluation<'_> {
             self.replica.context.metrics.commits_repeated.increment(1);
             return Ok(CommitResult { commit_timestamp });
         }
-        self.serving.gate.check_newest(self.header.catalog_version, self.db())?;
+        self.check_newest_catalog()?;
         if !canary::sings(Canary::SkipValidation) {
             self.validate_commit(&commit, &newest).await?;
         }
@@ -65,7 +74,7 @@ impl Evaluation<'_> {
     }
 
     /// Sorts the writes and refuses what cannot be written; how many bytes they are in the log.
-    fn check_writes(&self, commit: &mut Commit) -> Result<u64, Refusal> {
+    pub(super) fn check_writes(&self, commit: &mut Commit) -> Result<u64, Refusal> {
         let mut total = 0u64;
         for write in &commit.writes {
             self.check_key(&write.key)?;
@@ -88,8 +97,73 @@ impl Evaluation<'_> {
         Ok(effect::bytes(&commit.writes) as u64)
     }
 
+    /// Lets the commit in and latches what it touches, once no other transaction's intents stand there. Those are waited for
+    /// while it holds neither, for what takes them away may need both.
+    async fn enter(&self, commit: &Commit, bytes: u64) -> Result<(Latched, Admitted), Refusal> {
+        loop {
+            self.outlast_all(commit).await?;
+            let admitted = self.replica.context.admission.admit(bytes, self.deadline).await?;
+            let latched = match self.reserved(commit) {
+                Some(reserved) => Latched::Reserved(reserved),
+                None => Latched::Anew(self.latch(commit).await?),
+            };
+            if self.in_the_way(commit, u64::MAX)?.is_none() {
+                return Ok((latched, admitted));
+            }
+        }
+    }
+
+    async fn outlast_all(&self, commit: &Commit) -> Result<(), Refusal> {
+        while let Some((standing, look)) = self.in_the_way(commit, u64::MAX)? {
+            self.outlast(&standing, look).await?;
+        }
+        Ok(())
+    }
+
+    /// An intent of another transaction on what is written, or, if it may be committed at or below `at`, on what is relied
+    /// on; and for what it is in the way.
+    pub(super) fn in_the_way(
+        &self,
+        commit: &Commit,
+        at: u64,
+    ) -> Result<Option<(Arc<Standing>, Look)>, Refusal> {
+        let (intents, own) = (&self.serving.intents, self.header.start_timestamp);
+        if intents.is_empty() {
+            return Ok(None);
+        }
+        for write in &commit.writes {
+            if let Some(found) = intents.in_the_way(&write.key, Look::Write, own)? {
+                return Ok(Some((found, Look::Write)));
+            }
+        }
+        for check in &commit.checks {
+            let look = Look::Check { since: check.since, at };
+            let found = match check.end.is_empty() {
+                true => intents.in_the_way(&check.start, look, own)?,
+                false => intents.in_the_way_within(&check.start, &check.end, look, own)?,
+            };
+            if let Some(found) = found {
+                return Ok(Some((found, look)));
+            }
+        }
+        if self.header.catalog_version == 0 || !self.holds_catalog() {
+            return Ok(None);
+        }
+        let look = Look::Check { since: 0, at };
+        Ok(intents.in_the_way(self.serving.gate.key(), look, own)?.map(|found| (found, look)))
+    }
+
+    /// What is reserved for this commit, if that is all that it writes.
+    pub(super) fn reserved(&self, commit: &Commit) -> Option<Reserved> {
+        let owner = self.owner().ok().filter(|_| commit.commit_at != 0)?;
+        let first = &commit.writes.first()?.key;
+        let reserved = self.serving.reservations.take(owner.id, commit.commit_at, first)?;
+        let is_reserved = |write: &Write| reserved.keys().binary_search(&write.key).is_ok();
+        commit.writes.iter().all(is_reserved).then_some(reserved)
+    }
+
     /// Latches what is written and what is relied on, the catalog version included.
-    async fn latch(&self, commit: &Commit) -> Result<LatchGuard, Refusal> {
+    pub(super) async fn latch(&self, commit: &Commit) -> Result<LatchGuard, Refusal> {
         let writes: Vec<Bytes> = commit.writes.iter().map(|write| write.key.clone()).collect();
         let is_written = |key: &Bytes| writes.binary_search(key).is_ok();
         let mut reads: Vec<(Bytes, Bytes)> = Vec::with_capacity(commit.checks.len() + 1);
@@ -99,14 +173,14 @@ impl Evaluation<'_> {
             }
         }
         let catalog = self.serving.gate.key();
-        if self.header.catalog_version != 0 && !is_written(catalog) {
+        if self.header.catalog_version != 0 && self.holds_catalog() && !is_written(catalog) {
             reads.push((catalog.clone(), Bytes::new()));
         }
         Ok(self.serving.latches.acquire(Footprint { writes, reads }).await?)
     }
 
     /// The newest version of each key written.
-    async fn newest(&self, commit: &Commit) -> Result<Vec<Option<lsm::Versioned>>, Refusal> {
+    pub(super) async fn newest(&self, commit: &Commit) -> Result<Vec<Option<lsm::Versioned>>, Refusal> {
         let mut pace = Pace::new();
         let mut newest = Vec::with_capacity(commit.writes.len());
         for write in &commit.writes {
@@ -117,7 +191,11 @@ impl Evaluation<'_> {
     }
 
     /// The commit timestamp of this very transaction, if an earlier attempt was applied.
-    fn recognise(&self, commit: &Commit, newest: &[Option<lsm::Versioned>]) -> Result<Option<u64>, Refusal> {
+    pub(super) fn recognise(
+        &self,
+        commit: &Commit,
+        newest: &[Option<lsm::Versioned>],
+    ) -> Result<Option<u64>, Refusal> {
         let start = self.header.start_timestamp;
         let recognised = self.find_commit(commit, newest, start)?;
         // After what was read: the range may have forgotten transactions meanwhile.
@@ -134,20 +212,24 @@ impl Evaluation<'_> {
         start: u64,
     ) -> Result<Option<u64>, Refusal> {
         // One key is enough: a transaction's versions, deletions among them, come together.
-        let (Some(write), Some(Some(newest))) = (commit.writes.first(), newest.first()) else {
-            return Ok(None);
-        };
-        if newest.timestamp <= start {
-            return Ok(None);
+        match (commit.writes.first(), newest.first()) {
+            (Some(write), Some(Some(newest))) if newest.timestamp > start => {
+                self.find_version(&write.key, start)
+            }
+            _ => Ok(None),
         }
+    }
+
+    /// When the transaction that began at `start` was committed, if it has a version of the key.
+    pub(super) fn find_version(&self, key: &[u8], start: u64) -> Result<Option<u64>, Refusal> {
         let options = lsm::ScanOptions {
             since: Some(start),
             all_versions: true,
             tombstones: true,
             ..Default::default()
         };
-        let next = keys::span::successor(&write.key);
-        for version in self.db().scan_at(super::read::bounds(&write.key, &next), u64::MAX, options)? {
+        let next = keys::span::successor(key);
+        for version in self.db().scan_at(super::read::bounds(key, &next), u64::MAX, options)? {
             let version = version?;
             if version::header(version.value.as_deref(), &version.note)?.start_timestamp == start {
                 return Ok(Some(version.timestamp));
@@ -157,7 +239,7 @@ impl Evaluation<'_> {
     }
 
     /// That everything the transaction relied on is unchanged; what is in flight is kept out by the latches.
-    async fn validate_commit(
+    pub(super) async fn validate_commit(
         &self,
         commit: &Commit,
         newest: &[Option<lsm::Versioned>],
@@ -185,7 +267,7 @@ impl Evaluation<'_> {
     }
 
     /// What the commit must come after, as far as the request and the engine know.
-    fn known_timestamp(&self, commit: &Commit, newest: &[Option<lsm::Versioned>]) -> u64 {
+    pub(super) fn known_timestamp(&self, commit: &Commit, newest: &[Option<lsm::Versioned>]) -> u64 {
         let since = commit.checks.iter().map(|check| check.since);
         let versions = newest.iter().flatten().map(|newest| newest.timestamp);
         since.chain(versions).max().unwrap_or(0).max(self.header.start_timestamp)
@@ -196,7 +278,10 @@ impl Evaluation<'_> {
         let proposer = Proposer::new(self, *txn);
         let commit_timestamp = proposer.handed_out(known).await?;
         proposer.remember(&commit.checks, commit_timestamp);
-        self.replica.prove_leadership(self.serving.term).await?;
+        let reaches = |check: &Check, from: &[u8]| {
+            if check.end.is_empty() { check.start.as_ref() >= from } else { check.end.as_ref() > from }
+        };
+        self.prove(|from| commit.checks.iter().any(|check| reaches(check, from))).await?;
         self.serving.locks.release_all(txn);
         Ok(CommitResult { commit_timestamp })
     }

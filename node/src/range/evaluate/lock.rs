@@ -1,5 +1,6 @@
 //! Locking keys and reading their newest versions.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use proto::v1::{Lock, LockResult, LockedKey, Strength, Version, WaitPolicy, Wait
 
 use super::Evaluation;
 use super::pace::Pace;
-use super::read::{VALUES_BYTES_MAX, to_version};
-use crate::range::locks::{Asked, LOCKS_BYTES_MAX, Locks, Owner, Requested, Ticket, WaitEnd};
+use super::read::VALUES_BYTES_MAX;
+use super::seen::to_version;
+use crate::range::intents::Look;
+use crate::range::locks::{Asked, LOCKS_BYTES_MAX, Locks, Owner, Requested, Ticket, TxnId, WaitEnd};
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
 
@@ -39,7 +42,7 @@ impl Evaluation<'_> {
         if self.header.start_timestamp != 0 {
             self.admit(self.header.start_timestamp).await?;
         }
-        self.serving.gate.check_newest(self.header.catalog_version, self.db())?;
+        self.check_newest_catalog()?;
         for key in &lock.keys {
             self.check_key(key)?;
         }
@@ -47,7 +50,7 @@ impl Evaluation<'_> {
         let (taken, waited) = self.take(&lock, owner, &mut acquired).await?;
         let result = self.read_newest(&lock.keys, &taken, waited).await?;
         // What was promised up to `locked_at` holds only if no other leader has begun meanwhile.
-        self.prove().await?;
+        self.prove(|from| lock.keys.iter().any(|key| key.as_ref() >= from)).await?;
         acquired.keep = true;
         Ok(result)
     }
@@ -69,7 +72,20 @@ impl Evaluation<'_> {
         let mut waited = false;
         for (place, key) in order {
             let locks = &self.serving.locks;
+            // A transaction that has left an intent may have lost its lock with another leader.
+            let own = self.header.start_timestamp;
+            let is_written = policy != WaitPolicy::Block
+                && self.serving.intents.in_the_way(key, Look::Write, own)?.is_some();
             match policy {
+                WaitPolicy::Nowait if is_written => {
+                    return Err(Refusal::LockNotAvailable { key: key.clone() });
+                }
+                WaitPolicy::SkipLocked if is_written => {
+                    if let Some(taken) = taken.get_mut(place) {
+                        *taken = Taken::Skipped;
+                    }
+                    continue;
+                }
                 WaitPolicy::Block => match locks.request_or_queue(owner, key, strength) {
                     Asked::Granted => {}
                     Asked::Full => return Err(full()),
@@ -160,11 +176,8 @@ impl Evaluation<'_> {
                 }
                 let slot = Slot::of(key);
                 serving.memory.raise_slot(slot, locked_at);
-                serving.inflight.settle_key(slot, key, u64::MAX).await?;
-                let version = match self.db().get_at(key, u64::MAX)? {
-                    Some(found) => to_version(found)?,
-                    None => Version::default(),
-                };
+                self.settle_key(slot, key, Look::Write).await?;
+                let version = self.newest_version(key)?;
                 newest = newest.max(version.timestamp);
                 bytes += version.value.as_ref().map_or(0, Bytes::len);
                 locked.push(LockedKey { newest: Some(version), skipped: false });
@@ -175,6 +188,66 @@ impl Evaluation<'_> {
             }
             locked_at = if asked { self.ask_oracle().await? } else { time.fresh().await? };
         }
+    }
+}
+
+impl Evaluation<'_> {
+    /// A wait as the deadlock detector is told of it; without holders: its end.
+    fn wait_request(&self, owner: Owner, wait_number: u64, holders: Vec<Bytes>) -> WaitRequest {
+        WaitRequest {
+            cluster_id: self.replica.context.cluster_id.clone(),
+            waiter: Bytes::copy_from_slice(&owner.id),
+            waiter_priority: owner.priority,
+            wait_number,
+            range_id: self.replica.cell.range_id(),
+            term: self.serving.term,
+            holders,
+        }
+    }
+
+    /// Waits for another transaction, none of whose locks was asked for, as the deadlock detector is told.
+    pub(super) async fn reported(
+        &self,
+        owner: Owner,
+        holder: TxnId,
+        wait: impl Future<Output = Result<(), Refusal>>,
+    ) -> Result<(), Refusal> {
+        let (mut wait, mut patience) = (pin!(wait), REPORT_AFTER);
+        let mut withdrawn =
+            Withdrawn { evaluation: self, owner, number: self.serving.locks.number_wait(), sent: false };
+        loop {
+            if let Ok(ended) = env::clock::timeout(patience, &mut wait).await {
+                return ended;
+            }
+            patience = REPORT_AGAIN;
+            self.serving.locks.heartbeat(&owner.id);
+            withdrawn.sent = true;
+            let request = self.wait_request(owner, withdrawn.number, vec![Bytes::copy_from_slice(&holder)]);
+            let term = request.term;
+            let answer = tokio::select! {
+                biased;
+                ended = &mut wait => return ended,
+                answer = env::clock::timeout(patience, self.replica.context.detector.report(request)) => answer,
+            };
+            if let Ok(Some(answer)) = answer
+                && *answer.victim == owner.id
+                && (answer.range_id, answer.term) == (self.replica.cell.range_id(), term)
+                && answer.wait_number == withdrawn.number
+            {
+                return Err(Refusal::Deadlock { cycle: answer.cycle });
+            }
+        }
+    }
+
+    /// The newest version of a key that no other transaction has an intent on. What the transaction itself has flushed there
+    /// is its value, of which nobody else knows.
+    fn newest_version(&self, key: &Bytes) -> Result<Version, Refusal> {
+        let flushed = self.seen_intent(key, 0)?;
+        let version = self.db().get_at(key, u64::MAX)?.map_or_else(|| Ok(Version::default()), to_version)?;
+        Ok(match flushed {
+            Some((_, intent)) => Version { value: intent.value, ..version },
+            None => version,
+        })
     }
 }
 
@@ -260,14 +333,25 @@ impl Reported<'_> {
     }
 
     fn request(&self, holders: Vec<Bytes>) -> WaitRequest {
-        WaitRequest {
-            cluster_id: self.evaluation.replica.context.cluster_id.clone(),
-            waiter: Bytes::copy_from_slice(&self.owner.id),
-            waiter_priority: self.owner.priority,
-            wait_number: self.ticket.number(),
-            range_id: self.evaluation.replica.cell.range_id(),
-            term: self.evaluation.serving.term,
-            holders,
+        self.evaluation.wait_request(self.owner, self.ticket.number(), holders)
+    }
+}
+
+/// A wait of which the deadlock detector is told that it has ended.
+struct Withdrawn<'a> {
+    evaluation: &'a Evaluation<'a>,
+    owner: Owner,
+    number: u64,
+    sent: bool,
+}
+
+impl Drop for Withdrawn<'_> {
+    fn drop(&mut self) {
+        if self.sent {
+            let context = &self.evaluation.replica.context;
+            let detector = context.detector.clone();
+            let request = self.evaluation.wait_request(self.owner, self.number, Vec::new());
+            context.tasks.spawn(async move { detector.report(request).await });
         }
     }
 }

@@ -2,28 +2,34 @@
 
 mod asked;
 mod commit;
+mod decide;
 mod disk;
 mod lock;
 mod measure;
 mod pace;
+mod prewrite;
 mod propose;
 mod read;
 mod reclaim;
+mod recover;
+mod seen;
+mod settle;
 mod validate;
 
 pub(crate) use read::bounds;
 
 use std::sync::Arc;
 
+use env::canary::{Canary, sings};
 use env::clock::Instant;
 use proto::v1::{Check, Header, HeartbeatResult, RangeState, Release, ReleaseResult, Span};
 
-use super::effect::KEY_BYTES_MAX;
 use super::locks::{Owner, TxnId};
 use super::refusal::Refusal;
 use super::replica::Replica;
 use super::serving::Serving;
 use super::state::{contains, covers, descriptor};
+use super::version::KEY_BYTES_MAX;
 
 /// A request being evaluated.
 pub(crate) struct Evaluation<'a> {
@@ -66,7 +72,7 @@ impl Evaluation<'_> {
     pub(crate) fn heartbeat(&self, heartbeat: proto::v1::Heartbeat) -> HeartbeatResult {
         let unknown = heartbeat.txn_ids.into_iter().filter(|txn| {
             let id = TxnId::try_from(txn.as_ref());
-            !id.is_ok_and(|id| self.serving.locks.heartbeat(&id))
+            !id.is_ok_and(|id| self.serving.locks.heartbeat(&id) | self.serving.intents.heartbeat(&id))
         });
         HeartbeatResult { unknown: unknown.collect() }
     }
@@ -80,24 +86,51 @@ impl Evaluation<'_> {
         self.state.span.as_ref().ok_or_else(starting)
     }
 
+    /// Whether the catalog version is kept in this range. Where it is not, whoever plans has it checked where it is.
+    fn holds_catalog(&self) -> bool {
+        self.state.span.as_ref().is_some_and(|span| contains(span, self.serving.gate.key()))
+    }
+
+    /// That the request was planned under the newest schema, as far as this range knows.
+    fn check_newest_catalog(&self) -> Result<(), Refusal> {
+        if self.holds_catalog() {
+            self.serving.gate.check_newest(self.header.catalog_version, self.db())?;
+        }
+        Ok(())
+    }
+
     fn check_key(&self, key: &[u8]) -> Result<(), Refusal> {
         if key.len() > KEY_BYTES_MAX {
             let bytes = key.len() as u64;
             return Err(Refusal::TooLarge { what: "a key", bytes, bytes_max: KEY_BYTES_MAX as u64 });
         }
-        if contains(self.span()?, key) { Ok(()) } else { Err(self.stale_range()) }
+        if !contains(self.span()?, key) {
+            return Err(self.stale_range());
+        }
+        self.check_kept(|from| key >= from)
     }
 
     fn check_span(&self, start: &[u8], end: &[u8]) -> Result<(), Refusal> {
         if !end.is_empty() && start > end {
             return Err(Refusal::Invalid("a span ends before it starts".to_owned()));
         }
-        if covers(self.span()?, start, end) { Ok(()) } else { Err(self.stale_range()) }
+        if !covers(self.span()?, start, end) {
+            return Err(self.stale_range());
+        }
+        self.check_kept(|from| end.is_empty() || end > from)
+    }
+
+    /// That what `reaches` speaks of is not being given away to a new range.
+    fn check_kept(&self, reaches: impl FnOnce(&[u8]) -> bool) -> Result<(), Refusal> {
+        if self.serving.gives_away(reaches) && !sings(Canary::ServesGivenAway) {
+            return Err(Refusal::Retry("the range is being divided".to_owned()));
+        }
+        Ok(())
     }
 
     fn stale_range(&self) -> Refusal {
         let leader = self.replica.group.role().leader.map_or(0, |leader| leader.store.node_id);
-        Refusal::StaleRange(vec![descriptor(&self.state, leader)])
+        Refusal::StaleRange(vec![descriptor(&self.replica.cell.state(), leader)])
     }
 
     /// Takes a request's timestamp only if the oracle has handed it out.
@@ -116,9 +149,14 @@ impl Evaluation<'_> {
     }
 
     fn check_safe_point(&self, at: u64) -> Result<(), Refusal> {
-        // Read anew, after what was read: the safe point may have moved since the request came, and compaction with it.
-        let safe_point = self.replica.cell.state().safe_point;
-        if at >= safe_point || env::canary::sings(env::canary::Canary::SkipSafePoint) {
+        // Read anew, after what was read: the safe point may have moved since the request came, and compaction with it. Where
+        // the span is another by now, others decide what is kept of the rest.
+        let state = self.replica.cell.state();
+        if state.span_epoch != self.state.span_epoch && !sings(Canary::AskedUnproven) {
+            return Err(self.stale_range());
+        }
+        let safe_point = state.safe_point;
+        if at >= safe_point || sings(Canary::SkipSafePoint) {
             return Ok(());
         }
         Err(Refusal::BelowSafePoint(safe_point))
@@ -159,4 +197,9 @@ impl Evaluation<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a check is about a key at or behind `from`.
+fn reaches(check: &Check, from: &[u8]) -> bool {
+    if check.end.is_empty() { check.start.as_ref() >= from } else { check.end.as_ref() > from }
 }

@@ -13,12 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use env::canary::{Canary, sings};
 use env::clock::Instant;
 use env::task::JoinHandle;
 use futures::{StreamExt, TryStreamExt};
+use lsm::WriteBatch;
 use prost::Message;
 use proto::v1::range_command::Kind;
-use proto::v1::{Check, Commit, CommitCommand, ForgetCommand, RangeCommand, StageCommand, Staged, Write};
+use proto::v1::{
+    Check, Commit, CommitCommand, ForgetCommand, IntentsCommand, RangeCommand, StageCommand, Staged, Write,
+};
 use tokio::sync::oneshot;
 
 use super::Evaluation;
@@ -26,12 +30,15 @@ use crate::raft::{Group, ProposeError, Proposed};
 use crate::range::admission::Admitted;
 use crate::range::apply::{APPLIED, FORGOTTEN, STALE_EPOCH};
 use crate::range::effect;
+use crate::range::inflight::Mark;
+use crate::range::intents::Change;
 use crate::range::latches::LatchGuard;
 use crate::range::locks::TxnId;
 use crate::range::memory::Slot;
 use crate::range::pieces::{PIECE_BYTES, Pieces};
 use crate::range::refusal::Refusal;
 use crate::range::replica::Context;
+use crate::range::reservations::Reserved;
 use crate::range::room::Taken;
 use crate::range::serving::{Proposal, ProposalGuard, Serving};
 use crate::range::state::FORMAT;
@@ -44,6 +51,14 @@ const TAKING_BACK: Duration = Duration::from_millis(100);
 
 /// How long after a refusal the pieces of a commit that was given up are forgotten again.
 const FORGET_AGAIN: Duration = Duration::from_millis(200);
+
+/// The latches of what a commit touches.
+pub(super) enum Latched {
+    /// Taken for it.
+    Anew(LatchGuard),
+    /// What was reserved for it, with the mark.
+    Reserved(Reserved),
+}
 
 /// All that a commit needs once its checks hold; its own, so that it can go on without its caller.
 #[derive(Clone)]
@@ -78,7 +93,7 @@ impl Proposer {
         commit: Commit,
         bytes: u64,
         known: u64,
-        latch: LatchGuard,
+        latch: Latched,
         admitted: Admitted,
         deadline: Option<Instant>,
     ) -> Result<u64, Refusal> {
@@ -91,8 +106,7 @@ impl Proposer {
             return within(deadline, joined(proposed), unknown).await??;
         }
         let room = within(deadline, self.serving.room.take(bytes), taken_back).await??;
-        let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
-        let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch, admitted).await?;
+        let (commit_timestamp, guard) = self.decide(&commit, known, latch, admitted).await?;
         let proposed = self.propose(commit_timestamp, Effect::Whole(commit.writes), guard, room);
         within(deadline, proposed, unknown).await?
     }
@@ -101,19 +115,21 @@ impl Proposer {
         self,
         commit: Commit,
         known: u64,
-        latch: LatchGuard,
+        latch: Latched,
         admitted: Admitted,
         deadline: Option<Instant>,
     ) -> Result<u64, Refusal> {
-        let keys = commit.writes.iter().map(|write| write.key.clone()).collect();
         let staging = Staging { number: self.serving.number_staged(), proposer: Some(self.clone()) };
         let stopping = |_| Refusal::Unavailable("the node is stopping; nothing was done".to_owned());
-        let (writes, start_timestamp) = (commit.writes, self.start_timestamp);
+        let start_timestamp = self.start_timestamp;
         // Up to 64 MiB to encode and to sum up.
-        let cutting = move || Pieces::cut(&writes, start_timestamp);
-        let pieces = env::task::blocking(cutting).await.map_err(stopping)?;
+        let cutting = move || {
+            let pieces = Pieces::cut(&commit.writes, start_timestamp);
+            (pieces, commit)
+        };
+        let (pieces, commit) = env::task::blocking(cutting).await.map_err(stopping)?;
         let staged = staging.stage(self.clone(), pieces, deadline).await?;
-        let (commit_timestamp, guard) = self.decide(keys, &commit.checks, known, latch, admitted).await?;
+        let (commit_timestamp, guard) = self.decide(&commit, known, latch, admitted).await?;
         let proposed = self.propose(commit_timestamp, Effect::Aside(staged), guard, Taken::nothing()).await;
         // Who does not lead has logged nothing that takes the pieces.
         if !matches!(proposed, Err(Refusal::NotLeader(_))) {
@@ -125,29 +141,169 @@ impl Proposer {
     /// Marks the keys, so that from now on reads of them wait for the commit's timestamp, and decides it.
     async fn decide(
         &self,
-        keys: Vec<Bytes>,
-        checks: &[Check],
+        commit: &Commit,
         known: u64,
-        latch: LatchGuard,
+        latch: Latched,
         admitted: Admitted,
     ) -> Result<(u64, ProposalGuard), Refusal> {
+        let keys: Vec<Bytes> = commit.writes.iter().map(|write| write.key.clone()).collect();
         let changes_catalog = keys.binary_search(self.serving.gate.key()).is_ok();
-        let mark = self.serving.inflight.enter(keys.iter());
-        // What was read until then; whoever reads later waits.
-        let memory = keys.iter().map(|key| self.serving.memory.newest(key)).max().unwrap_or(0);
+        let (mark, latch, read_at) = self.mark(keys, latch);
         let proposal = Proposal {
-            keys,
-            mark: mark.clone(),
+            keys: mark.keys,
+            mark: mark.mark.clone(),
             _latch: latch,
             txn: self.txn,
+            releases: true,
             changes_catalog,
-            _admitted: admitted,
+            begins: None,
+            changes: Vec::new(),
+            _admitted: Some(admitted),
         };
         let guard = self.serving.stand(proposal)?;
-        let base = self.handed_out(known.max(memory)).await?;
+        let at = self.choose(&commit.checks, commit.commit_at, known, read_at).await?;
+        mark.mark.decide(at);
+        Ok((at, guard))
+    }
+
+    /// Marks `keys`, unless they are reserved and so marked already; up to when they may have been read by whoever has not
+    /// waited for the mark. Whoever reads later waits.
+    fn mark(&self, keys: Vec<Bytes>, latch: Latched) -> (Marked, Option<LatchGuard>, u64) {
+        match latch {
+            Latched::Reserved(reserved) => {
+                let (keys, mark, latch) = reserved.into_parts();
+                (Marked { keys, mark }, latch, 0)
+            }
+            Latched::Anew(latch) => {
+                let mark = self.serving.inflight.enter(keys.iter());
+                let read_at = keys.iter().map(|key| self.serving.memory.newest(key)).max().unwrap_or(0);
+                let read_at = if sings(Canary::CommitBelowRead) { 0 } else { read_at };
+                (Marked { keys, mark }, Some(latch), read_at)
+            }
+        }
+    }
+
+    /// When to commit what must come after `known`, and after `read_at`: at exactly `commit_at`, or one above what was
+    /// handed out. What was checked counts as read until then.
+    async fn choose(
+        &self,
+        checks: &[Check],
+        commit_at: u64,
+        known: u64,
+        read_at: u64,
+    ) -> Result<u64, Refusal> {
+        let least = known.max(read_at);
+        if commit_at != 0 {
+            if least >= commit_at {
+                return Err(Refusal::Pushed(least));
+            }
+            self.remember(checks, commit_at);
+            return Ok(commit_at);
+        }
+        let base = self.handed_out(least).await?;
         self.remember(checks, base);
-        mark.decide(base + 1);
-        Ok((base + 1, guard))
+        Ok(base + 1)
+    }
+
+    /// Writes the intents of `rows` and reports the least timestamp that they can be committed at: `rows` makes them once
+    /// that is known, and says how memory changes.
+    pub(super) async fn prewrite(
+        self,
+        commit: &Commit,
+        known: u64,
+        latch: Latched,
+        admitted: Admitted,
+        rows: impl FnOnce(u64) -> (WriteBatch, Vec<Change>),
+    ) -> Result<u64, Refusal> {
+        let keys: Vec<Bytes> = commit.writes.iter().map(|write| write.key.clone()).collect();
+        let (mark, latch, read_at) = self.mark(keys, latch);
+        let proposal = Proposal {
+            keys: mark.keys,
+            mark: mark.mark.clone(),
+            _latch: latch,
+            txn: self.txn,
+            releases: false,
+            changes_catalog: false,
+            begins: Some(self.start_timestamp),
+            changes: Vec::new(),
+            _admitted: Some(admitted),
+        };
+        let guard = self.serving.stand(proposal)?;
+        if self.serving.is_barred(self.start_timestamp) {
+            return Err(Refusal::Forgotten);
+        }
+        let minimum = self.choose(&commit.checks, commit.commit_at, known, read_at).await?;
+        mark.mark.decide(minimum);
+        let (batch, changes) = rows(minimum);
+        self.serving.will_change(guard.sequence(), changes);
+        let command =
+            IntentsCommand { start_timestamp: self.start_timestamp, commit_timestamp: 0, begins: true };
+        self.propose_intents(command, batch, guard).await?;
+        Ok(minimum)
+    }
+
+    /// Commits a large transaction at its command's time, by what is written down on its primary.
+    pub(super) async fn commit_large(
+        self,
+        primary: &Bytes,
+        command: IntentsCommand,
+        batch: WriteBatch,
+        changes: Vec<Change>,
+        changes_catalog: bool,
+        latch: Latched,
+    ) -> Result<(), Refusal> {
+        let (mark, latch, read_at) = self.mark(vec![primary.clone()], latch);
+        let proposal = Proposal {
+            keys: mark.keys,
+            mark: mark.mark.clone(),
+            _latch: latch,
+            txn: self.txn,
+            releases: true,
+            changes_catalog,
+            begins: None,
+            changes,
+            _admitted: None,
+        };
+        let guard = self.serving.stand(proposal)?;
+        if read_at >= command.commit_timestamp {
+            return Err(Refusal::Pushed(read_at));
+        }
+        mark.mark.decide(command.commit_timestamp);
+        self.propose_intents(command, batch, guard).await
+    }
+
+    /// Has something about intents applied that is right under `latch`, whatever the transaction that it is about.
+    pub(super) async fn settle(
+        self,
+        command: IntentsCommand,
+        batch: WriteBatch,
+        changes: Vec<Change>,
+        changes_catalog: bool,
+        latch: LatchGuard,
+    ) -> Result<(), Refusal> {
+        let proposal = Proposal {
+            keys: Vec::new(),
+            mark: Arc::new(Mark::default()),
+            _latch: Some(latch),
+            txn: self.txn,
+            releases: command.start_timestamp != 0,
+            changes_catalog,
+            begins: None,
+            changes,
+            _admitted: None,
+        };
+        let guard = self.serving.stand(proposal)?;
+        self.propose_intents(command, batch, guard).await
+    }
+
+    async fn propose_intents(
+        &self,
+        command: IntentsCommand,
+        batch: WriteBatch,
+        guard: ProposalGuard,
+    ) -> Result<(), Refusal> {
+        let entry = effect::entry(&self.command(guard.sequence(), Kind::Intents(command)), batch);
+        self.propose_entry(entry, guard, Taken::nothing()).await
     }
 
     /// A timestamp that was handed out and is at least `timestamp`.
@@ -203,6 +359,12 @@ impl Proposer {
             }
             Effect::Aside(staged) => self.command(sequence, commit(Some(staged))).encode_to_vec().into(),
         };
+        self.propose_entry(entry, guard, room).await?;
+        Ok(commit_timestamp)
+    }
+
+    async fn propose_entry(&self, entry: Bytes, guard: ProposalGuard, room: Taken) -> Result<(), Refusal> {
+        let sequence = guard.sequence();
         let (answer, answered) = oneshot::channel();
         let serving = self.serving.clone();
         let settle = move |proposed: Result<Proposed, ProposeError>| {
@@ -220,7 +382,7 @@ impl Proposer {
         if reply != APPLIED {
             return Err(refused(&reply));
         }
-        Ok(commit_timestamp)
+        Ok(())
     }
 
     /// A command of this term, without a batch.
@@ -254,6 +416,12 @@ impl Proposer {
             }
         }
     }
+}
+
+/// Keys with their mark.
+struct Marked {
+    keys: Vec<Bytes>,
+    mark: Arc<Mark>,
 }
 
 /// What the last entry of a commit carries.

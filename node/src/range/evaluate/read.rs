@@ -8,9 +8,10 @@ use proto::v1::{Get, GetResult, KeyValue, Scan, ScanResult, Span, Version};
 use super::Evaluation;
 use super::asked::ReadAt;
 use super::pace::Pace;
+use super::seen::{Seen, next};
+use crate::range::intents::Look;
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
-use crate::range::version;
 
 /// How many bytes of values one request for keys is answered with, its last value apart.
 pub(crate) const VALUES_BYTES_MAX: usize = 8 << 20;
@@ -40,14 +41,15 @@ impl Evaluation<'_> {
             self.check_key(key)?;
             let slot = Slot::of(key);
             self.remember_key(slot, read);
-            unproven |= self.serving.inflight.settle_key(slot, key, read.at).await?;
-            let found = self.db().get_at(key, read.at)?;
-            let version = found.map_or_else(|| Ok(Version::default()), to_version)?;
+            unproven |= self.settle_key(slot, key, Look::Read(read.at)).await?;
+            let version = self.version_at(key, read.at)?;
             bytes += version.value.as_ref().map_or(0, bytes::Bytes::len);
             versions.push(version);
         }
         self.check_safe_point(read.at)?;
-        self.prove_if(unproven).await?;
+        if unproven {
+            self.prove(|from| get.keys.iter().any(|key| key.as_ref() >= from)).await?;
+        }
         Ok(GetResult { versions, read_at: read.answered() })
     }
 
@@ -66,13 +68,15 @@ impl Evaluation<'_> {
         if !(read.asked && canary::sings(Canary::AskedUnremembered)) {
             self.serving.memory.raise_span(&span.start, &span.end, read.at);
         }
-        unproven |= self.serving.inflight.settle_span(&span.start, &span.end, read.at).await?;
+        unproven |= self.settle_span(&span.start, &span.end, Look::Read(read.at), None).await?;
         let rows_max = if scan.rows_max == 0 { u64::MAX } else { scan.rows_max };
         let bytes_max =
             if scan.bytes_max == 0 { SCAN_BYTES_DEFAULT } else { scan.bytes_max.min(SCAN_BYTES_MAX) };
         let mut result = self.rows(&span, read.at, scan.reverse, rows_max, bytes_max).await?;
         self.check_safe_point(read.at)?;
-        self.prove_if(unproven).await?;
+        if unproven {
+            self.prove(|from| span.end.is_empty() || span.end.as_ref() > from).await?;
+        }
         result.read_at = read.answered();
         self.replica.context.metrics.scan_rows.increment(result.rows.len() as u64);
         Ok(result)
@@ -86,14 +90,18 @@ impl Evaluation<'_> {
         rows_max: u64,
         bytes_max: u64,
     ) -> Result<ScanResult, Refusal> {
+        // Before the versions: one that is resolved meanwhile is seen twice, not never.
+        let mut intents = self.seen_intents(span, at, reverse)?;
         // Deletions count: a span of nothing else must end somewhere too.
         let options = lsm::ScanOptions { reverse, tombstones: true, ..Default::default() };
-        let entries = self.db().scan_at(bounds(&span.start, &span.end), at, options)?;
+        let versions = self.db().scan_at(bounds(&span.start, &span.end), at, options)?;
+        let mut versions =
+            versions.map(|entry| entry.map_err(Refusal::from).and_then(Seen::version)).peekable();
         let mut rows: Vec<KeyValue> = Vec::new();
         let mut read = 0u64;
         let mut pace = Pace::new();
-        for (seen, entry) in (0u64..).zip(entries) {
-            let entry = entry?;
+        for seen in 0u64.. {
+            let Some(entry) = next(&mut versions, &mut intents, reverse)? else { break };
             if seen >= SCAN_ENTRIES_MAX {
                 let resume = if reverse {
                     Span { start: span.start.clone(), end: keys::span::successor(&entry.key) }
@@ -103,12 +111,11 @@ impl Evaluation<'_> {
                 return Ok(ScanResult { rows, resume: Some(resume), read_at: 0 });
             }
             pace.step().await;
-            let Some(stored) = entry.value else { continue };
+            let Some(value) = entry.value else { continue };
             if rows.len() as u64 >= rows_max || read >= bytes_max {
                 let resume = rows.last().map(|last| rest(span, &last.key, reverse));
                 return Ok(ScanResult { rows, resume, read_at: 0 });
             }
-            let (_, value) = version::decode(stored)?;
             read += (entry.key.len() + value.len()) as u64;
             rows.push(KeyValue { key: entry.key, value, timestamp: entry.timestamp });
         }
@@ -117,9 +124,18 @@ impl Evaluation<'_> {
 
     /// That the request was planned under the schema in force at `at`; whether that took a wait.
     pub(super) async fn check_catalog(&self, at: u64) -> Result<bool, Refusal> {
-        let serving = &self.serving;
         let planned = self.header.catalog_version;
-        serving.gate.check_at(planned, at, &serving.memory, &serving.inflight, self.db()).await
+        if planned == 0 || !self.holds_catalog() {
+            return Ok(false);
+        }
+        let gate = &self.serving.gate;
+        self.serving.memory.raise_slot(gate.slot(), at);
+        // Who is about to change the schema has reserved the version that it was planned under.
+        let own = self.owner().ok().map(|owner| owner.id);
+        let look = Look::Check { since: 0, at };
+        let waited = self.settle_key_but(gate.slot(), gate.key(), look, own.as_ref()).await?;
+        gate.check_at(planned, at, self.db())?;
+        Ok(waited)
     }
 }
 
@@ -129,20 +145,6 @@ impl Evaluation<'_> {
             self.serving.memory.raise_slot(slot, read.at);
         }
     }
-
-    /// Proves what a read rests on, if it took a timestamp or had to wait.
-    async fn prove_if(&self, unproven: bool) -> Result<(), Refusal> {
-        if unproven { self.prove().await } else { Ok(()) }
-    }
-}
-
-/// A version as it travels.
-pub(crate) fn to_version(found: lsm::Versioned) -> Result<Version, Refusal> {
-    let value = match found.value {
-        Some(stored) => Some(version::decode(stored)?.1),
-        None => None,
-    };
-    Ok(Version { value, timestamp: found.timestamp })
 }
 
 /// A span as the engine takes it; an empty end is the end of the data.

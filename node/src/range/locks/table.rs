@@ -4,6 +4,7 @@
 //! maps each, and a release what it wakes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -209,8 +210,7 @@ impl Table {
         strength: Strength,
     ) -> (u64, oneshot::Receiver<Result<(), WaitEnd>>) {
         let (outcome, ended) = oneshot::channel();
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.number_wait();
         let key = self.own_key(key);
         let entry = self.entries.entry(key.clone()).or_default();
         let turn = Turn { ordinary: !entry.holders.contains_key(&owner.id), number };
@@ -220,6 +220,12 @@ impl Table {
         txn.seen = now;
         txn.waits.insert(number);
         (number, ended)
+    }
+
+    /// The number of the next wait.
+    pub(crate) fn number_wait(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
     }
 
     /// Takes a waiter out of its queue; false if it is there no more.
@@ -313,6 +319,22 @@ impl Table {
             self.release_all(now, txn);
         }
         dead.len()
+    }
+
+    /// Another range takes over the keys from `from` on: nothing is held there any more, and whoever waits is told.
+    pub(crate) fn give_away(&mut self, now: Instant, from: &[u8]) {
+        let waits = self.waits.iter().filter(|(_, wait)| wait.key.as_ref() >= from);
+        for number in waits.map(|(number, _)| *number).collect::<Vec<_>>() {
+            if let Some(waiter) = self.take_waiter(now, number) {
+                // Who has gone away need not be told.
+                let _ = waiter.outcome.send(Err(WaitEnd::TermEnded));
+            }
+        }
+        let gone = self.entries.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
+        let held = gone.flat_map(|(key, entry)| entry.holders.keys().map(|holder| (*holder, key.clone())));
+        for (holder, key) in held.collect::<Vec<_>>() {
+            self.release(now, &holder, std::slice::from_ref(&key));
+        }
     }
 
     /// Tells all who wait that the term is over.
@@ -420,6 +442,11 @@ impl Table {
                 self.forget_if_idle(&waiter.owner.id);
             }
         }
+    }
+
+    /// How many transactions hold or wait.
+    pub(crate) fn transactions(&self) -> usize {
+        self.txns.len()
     }
 
     /// How many transactions hold or wait, how many keys are locked or waited for, how many waits there are.

@@ -42,6 +42,29 @@ fn an_exclusive_lock_excludes_and_is_reentrant() {
 }
 
 #[test]
+fn what_is_given_away_is_held_by_nobody_and_the_rest_stays() {
+    let now = env::clock::now();
+    let mut table = Table::default();
+    for name in ["k", "m", "z"] {
+        assert_eq!(request(&mut table, A, name, Strength::Exclusive), GRANTED);
+    }
+    let (_, mut before) = wait(&mut table, B, "k", Strength::Exclusive);
+    let (_, mut gone) = wait(&mut table, B, "m", Strength::Exclusive);
+    let (_, mut behind) = wait(&mut table, C, "m", Strength::Shared);
+    table.give_away(now, b"m");
+    for wait in [&mut gone, &mut behind] {
+        assert_eq!(wait.try_recv().unwrap(), Err(WaitEnd::TermEnded));
+    }
+    assert!(before.try_recv().is_err());
+    assert_eq!(request(&mut table, C, "z", Strength::Exclusive), GRANTED);
+    table.release_all(now, &A.id);
+    assert!(is_granted(&mut before));
+    table.release_all(now, &B.id);
+    table.release_all(now, &C.id);
+    assert_eq!(table.counts(), (0, 0, 0));
+}
+
+#[test]
 fn waiters_are_served_in_order_and_readers_together() {
     let now = env::clock::now();
     let mut table = Table::default();

@@ -36,7 +36,7 @@ pub(super) async fn fill_index(cx: &mut Context<'_>, format: &TableFormat, index
             put_entry(cx, format, index, &row, &mut seen)?;
             cx.tick(1).await?;
         }
-        cx.account_writes()?;
+        cx.account_writes().await?;
     }
     seen.release(cx);
     Ok(())
@@ -87,7 +87,7 @@ pub(super) async fn move_rows(
             }
             cx.tick(1).await?;
         }
-        cx.account_writes()?;
+        cx.account_writes().await?;
     }
     seen.release(cx);
     Ok(())

@@ -242,7 +242,7 @@ impl ScanOperator {
             }
             let (keys, candidates): (Vec<_>, Vec<_>) = rows.by_ref().take(wanted.min(KEYS_MAX)).unzip();
             let locked = self.lock(cx, lock, keys.clone()).await?;
-            cx.account_writes()?;
+            cx.account_writes().await?;
             for ((key, row), locked) in keys.into_iter().zip(candidates).zip(locked) {
                 if locked.skipped {
                     continue;

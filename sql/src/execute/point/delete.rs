@@ -47,7 +47,7 @@ impl PointDelete {
             }
         }
         cx.transaction.delete(key);
-        cx.account_writes()?;
+        cx.account_writes().await?;
         PointOutcome::written(cx, self.returning.as_deref(), &row)
     }
 }

@@ -57,7 +57,7 @@ impl PointInsert {
         for (_, entry) in entries {
             cx.transaction.put(entry.key, entry.value);
         }
-        cx.account_writes()?;
+        cx.account_writes().await?;
         PointOutcome::written(cx, self.returning.as_deref(), &row)
     }
 }

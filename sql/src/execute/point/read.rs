@@ -80,7 +80,7 @@ impl PointRead {
     async fn value(&self, cx: &mut Context<'_>, key: &Bytes) -> Result<Option<Bytes>> {
         let Some(lock) = self.lock else { return Ok(cx.transaction.get(key.clone()).await?) };
         let value = lock_row(cx, lock, &self.relation, key).await?;
-        cx.account_writes()?;
+        cx.account_writes().await?;
         Ok(value)
     }
 }

@@ -53,7 +53,7 @@ impl Target {
         let row = self.reader.read(&key, &stored)?;
         if !cx.holds_if_any(self.filter.as_ref(), &row)? {
             // The lock stays.
-            cx.account_writes()?;
+            cx.account_writes().await?;
             return Ok(None);
         }
         Ok(Some(LockedRow { key, stored, row }))

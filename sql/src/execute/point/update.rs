@@ -88,7 +88,7 @@ impl PointUpdate {
         } else {
             cx.transaction.put_keeping_key(key, patched.into());
         }
-        cx.account_writes()?;
+        cx.account_writes().await?;
         PointOutcome::written(cx, self.returning.as_deref(), &new)
     }
 

@@ -63,7 +63,7 @@ impl DeleteExecution {
                 state.delete(cx, key);
                 cx.tick(1).await?;
             }
-            cx.account_writes()?;
+            cx.account_writes().await?;
         }
         Ok(outcome)
     }

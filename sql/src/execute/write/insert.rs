@@ -125,7 +125,7 @@ impl InsertSink {
             self.write_row(cx, &mut state, row, outcome).await?;
             cx.tick(1).await?;
         }
-        cx.account_writes()
+        cx.account_writes().await
     }
 
     fn new_row(&self, row: Row) -> Result<NewRow> {

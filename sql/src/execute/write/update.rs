@@ -111,7 +111,7 @@ impl UpdateExecution {
     ) -> Result<()> {
         let mut state = KeyState::default();
         write_changes(cx, &self.format, &mut state, &changes).await?;
-        cx.account_writes()?;
+        cx.account_writes().await?;
         if self.returning.is_none() {
             outcome.count = outcome.count.saturating_add(changes.len() as u64);
             return Ok(());
@@ -181,7 +181,7 @@ pub(crate) async fn write_changes(
         }
         written = written.saturating_add(1);
         if written.is_multiple_of(WRITE_BATCH_ROWS) {
-            cx.account_writes()?;
+            cx.account_writes().await?;
         }
     }
     for (change, keys) in changes.iter().zip(planned) {
@@ -204,7 +204,7 @@ pub(crate) async fn write_changes(
         }
         written = written.saturating_add(1);
         if written.is_multiple_of(WRITE_BATCH_ROWS) {
-            cx.account_writes()?;
+            cx.account_writes().await?;
         }
     }
     cx.memory.release(bytes);

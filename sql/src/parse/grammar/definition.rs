@@ -1,13 +1,13 @@
 //! CREATE TABLE, CREATE INDEX, ALTER TABLE, DROP, TRUNCATE.
 
 use super::super::ast::{
-    AddKey, Body, ColumnDefinition, CreateIndex, CreateTable, DefaultDefinition, Drop, IndexColumn,
+    AddKey, Body, ColumnDefinition, CreateIndex, CreateTable, DefaultDefinition, Drop, Expr, IndexColumn,
     KeyDefinition, Name, QualifiedName,
 };
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
 use super::super::option::option_value;
-use super::expression::{any_name, restricted};
+use super::expression::{any_name, expressions, restricted};
 use super::query::direction;
 use super::types::type_name;
 use crate::error::{Error, Result};
@@ -373,6 +373,11 @@ pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
     cursor.accept("only");
     let table = cursor.qualified_name()?;
     cursor.accept_symbol("*");
+    if cursor.accept_word("split") {
+        cursor.expect("at")?;
+        cursor.expect("values")?;
+        return Ok(Body::SplitAt { table, rows: cursor.list(split_row)? });
+    }
     if !cursor.is("add") || !begins_constraint(cursor, 1) {
         return Err(unsupported_action(cursor));
     }
@@ -383,6 +388,14 @@ pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
         return Err(cursor.unsupported("ALTER TABLE with several actions"));
     }
     Ok(Body::AddKey(Box::new(AddKey { table, if_exists, key })))
+}
+
+/// A row of SPLIT AT VALUES.
+fn split_row(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+    cursor.expect_symbol("(")?;
+    let row = expressions(cursor)?;
+    cursor.expect_symbol(")")?;
+    Ok(row)
 }
 
 /// An action of ALTER TABLE by its first words.

@@ -121,7 +121,9 @@ impl Bank {
             match failure {
                 Failure::Conflict => {}
                 Failure::Ambiguous => return Known::Ambiguous,
-                Failure::Unavailable | Failure::TooOld | Failure::Unexpected(_) => return Known::Failed,
+                Failure::Unavailable | Failure::TooOld | Failure::Divided | Failure::Unexpected(_) => {
+                    return Known::Failed;
+                }
             }
         }
         Known::Failed

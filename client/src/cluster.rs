@@ -1,0 +1,137 @@
+//! What people ask about the cluster through a client: its nodes and ranges, and to divide a range.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use env::clock;
+use keys::Span;
+use proto::v1::{
+    NodeDescriptor, NodesRequest, RangeDescriptor, RangesRequest, ReplicaDescriptor, SplitRequest,
+};
+use proto::{NodeService, Status};
+
+use crate::sender::definite;
+use crate::{Client, Error, Result};
+
+/// How long one node may take to answer.
+const CALL: Duration = Duration::from_secs(5);
+
+/// How long before all are asked again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// A node, as the cluster knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Its id.
+    pub node_id: u64,
+    /// Where others reach it.
+    pub address: String,
+    /// Whether it has shown a sign of life lately.
+    pub live: bool,
+    /// Where it is: tier and value, ascending.
+    pub locality: Vec<(String, String)>,
+    /// Its version.
+    pub version: String,
+}
+
+/// A range, as the cluster knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeInfo {
+    /// Its id.
+    pub range_id: u64,
+    /// Its keys; an empty end is the end of the key space.
+    pub span: Span,
+    /// The node that leads it, if that is known.
+    pub leader: Option<u64>,
+    /// The nodes of its replicas that vote.
+    pub voters: Vec<u64>,
+    /// The nodes of those that do not yet.
+    pub learners: Vec<u64>,
+}
+
+impl Client {
+    /// The nodes of the cluster, by id.
+    pub async fn nodes(&self) -> Result<Vec<NodeInfo>> {
+        let ask = |node: Arc<dyn NodeService>| async move { Ok(node.nodes(NodesRequest {}).await?.nodes) };
+        let mut nodes: Vec<NodeInfo> = self.ask_any(ask).await?.into_iter().map(node).collect();
+        nodes.sort_by_key(|node| node.node_id);
+        Ok(nodes)
+    }
+
+    /// The ranges that hold keys of the span, in the order of their keys.
+    pub async fn ranges(&self, span: &Span) -> Result<Vec<RangeInfo>> {
+        let ask = |node: Arc<dyn NodeService>| async move { Ok(node.ranges(RangesRequest {}).await?.ranges) };
+        let mut ranges: Vec<RangeInfo> = self
+            .ask_any(ask)
+            .await?
+            .into_iter()
+            .filter_map(|range| range.descriptor.map(self::range))
+            .collect();
+        ranges.retain(|range| {
+            (span.end.is_empty() || range.span.start < span.end)
+                && (range.span.end.is_empty() || span.start < range.span.end)
+        });
+        ranges.sort_by(|a, b| a.span.start.cmp(&b.span.start));
+        Ok(ranges)
+    }
+
+    /// Has a range begin at `key`; false: one did.
+    pub async fn split(&self, key: Bytes) -> Result<bool> {
+        self.ask_any(|node| {
+            let request = SplitRequest { key: key.clone(), passed_on: false };
+            async move { Ok(!node.split(request).await?.already) }
+        })
+        .await
+    }
+
+    /// Asks one node after the other, again and again, until one answers.
+    async fn ask_any<T, F>(&self, ask: impl Fn(Arc<dyn NodeService>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let until = clock::now() + self.options().timeout;
+        loop {
+            let mut last = Status::unavailable("no node is known");
+            for peer in self.sender.router.directory_peers() {
+                match clock::timeout(CALL, ask(peer.handle.clone())).await {
+                    Ok(Ok(answer)) => return Ok(answer),
+                    Ok(Err(status)) => {
+                        if let Some(error) = definite(&status) {
+                            return Err(error);
+                        }
+                        last = status;
+                    }
+                    Err(_) => last = Status::deadline_exceeded(format!("{} did not answer", peer.address)),
+                }
+            }
+            if clock::now() >= until {
+                return Err(Error::Unavailable {
+                    message: last.message().to_owned(),
+                    source: Some(Box::new(last)),
+                });
+            }
+            clock::sleep(AGAIN).await;
+        }
+    }
+}
+
+fn node(node: NodeDescriptor) -> NodeInfo {
+    let NodeDescriptor { node_id, address, live, locality, version, .. } = node;
+    let mut locality: Vec<(String, String)> = locality.into_iter().collect();
+    locality.sort();
+    NodeInfo { node_id, address, live, locality, version }
+}
+
+fn range(range: RangeDescriptor) -> RangeInfo {
+    let (learners, voters): (Vec<_>, Vec<_>) = range.replicas.iter().partition(|replica| replica.learner);
+    let nodes = |replicas: Vec<&ReplicaDescriptor>| replicas.iter().map(|replica| replica.node_id).collect();
+    let span = range.span.unwrap_or_default();
+    RangeInfo {
+        range_id: range.range_id,
+        span: Span { start: span.start, end: span.end },
+        leader: Some(range.leader_node_id).filter(|leader| *leader != 0),
+        voters: nodes(voters),
+        learners: nodes(learners),
+    }
+}

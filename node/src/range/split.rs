@@ -1,0 +1,151 @@
+//! How a range is divided in two: pure, and deterministic.
+//!
+//! ```text
+//!             span [a, z), epoch e, replicas 1 2 3
+//!                    │  split at m, the new range 9 with replicas 11 12 13
+//!      ┌─────────────┴──────────────┐
+//! span [a, m), epoch e + 1,    span [m, z), epoch e + 1,
+//! the same range               range 9, replica 11 beside 1, …
+//! ```
+//!
+//! # Invariants
+//!
+//! - The halves are not empty, and together they are what the range was.
+//! - Each replica has an heir beside it, on the same store: that is judged by the replicas as they are at the entry, and not
+//!   while two sets of voters decide.
+//! - What the range does not keep any more the new one does not keep either: neither history nor transactions.
+//! - Nothing that recognises a transaction has to be handed over: it stands in the versions under the keys themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use prost::Message;
+use proto::v1::{RangeState, ReplicaDescriptor, Span, SplitCommand};
+
+use super::state::{FORMAT, contains, state_key};
+use crate::raft::{Child, FIRST_INDEX, Membership, Store};
+
+/// Both halves of the range; nothing if it is not what the split was decided for.
+pub(crate) fn halves(state: &RangeState, split: &SplitCommand) -> Option<(RangeState, RangeState)> {
+    let span = state.span.as_ref()?;
+    let known: BTreeSet<u64> = state.replicas.iter().map(|replica| replica.replica_id).collect();
+    let is_divisible = contains(span, &split.key)
+        && span.start < split.key
+        && split.range_id != state.range_id
+        && state.config_epoch == split.config_epoch
+        && !state.joint
+        && !known.is_empty()
+        && known.iter().eq(split.replicas.keys().collect::<BTreeSet<_>>());
+    if !is_divisible {
+        return None;
+    }
+    let heir = |replica: &ReplicaDescriptor| {
+        let replica_id = *split.replicas.get(&replica.replica_id)?;
+        Some(ReplicaDescriptor { replica_id, ..replica.clone() })
+    };
+    let left = RangeState {
+        span: Some(Span { start: span.start.clone(), end: split.key.clone() }),
+        span_epoch: state.span_epoch + 1,
+        ..state.clone()
+    };
+    let right = RangeState {
+        format: FORMAT,
+        range_id: split.range_id,
+        span: Some(Span { start: split.key.clone(), end: span.end.clone() }),
+        span_epoch: state.span_epoch + 1,
+        config_epoch: FIRST_INDEX,
+        replicas: state.replicas.iter().filter_map(heir).collect(),
+        safe_point: state.safe_point,
+        forgotten: state.forgotten,
+        joint: false,
+        staged_term: 0,
+    };
+    Some((left, right))
+}
+
+/// The new range as replication makes it.
+pub(crate) fn child(right: &RangeState, split: &SplitCommand) -> Child {
+    let voters = right.replicas.iter().filter(|replica| !replica.learner);
+    let place = |replica: &ReplicaDescriptor| (replica.replica_id, Store { node_id: replica.node_id });
+    let Span { start, end } = right.span.clone().unwrap_or_default();
+    let intents = keys::range::intents(&keys::Span::new(start.clone(), end.clone()));
+    Child {
+        range_id: right.range_id,
+        membership: Membership {
+            configs: vec![voters.map(|replica| replica.replica_id).collect()],
+            replicas: right.replicas.iter().map(place).collect(),
+        },
+        heirs: split.replicas.iter().map(|(of, heir)| (*of, *heir)).collect::<BTreeMap<_, _>>(),
+        rows: vec![(state_key(right.range_id), Bytes::from(right.encode_to_vec()))],
+        spans: vec![(start, end), (intents.start, intents.end)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> RangeState {
+        let replica = |replica_id, node_id, learner| ReplicaDescriptor {
+            replica_id,
+            node_id,
+            learner,
+            ..ReplicaDescriptor::default()
+        };
+        RangeState {
+            format: FORMAT,
+            range_id: 2,
+            span: Some(Span { start: "d".into(), end: "e".into() }),
+            span_epoch: 4,
+            config_epoch: 77,
+            replicas: vec![replica(5, 1, false), replica(6, 2, false), replica(9, 3, true)],
+            safe_point: 100,
+            forgotten: 120,
+            joint: false,
+            staged_term: 3,
+        }
+    }
+
+    fn split(key: &'static str) -> SplitCommand {
+        let replicas = [(5, 21), (6, 22), (9, 23)].into_iter().collect();
+        SplitCommand { key: key.into(), range_id: 8, config_epoch: 77, replicas }
+    }
+
+    #[test]
+    fn the_halves_are_the_whole() {
+        let before = state();
+        let (left, right) = halves(&before, &split("dm")).unwrap();
+        let span = |state: &RangeState| state.span.clone().unwrap();
+        assert_eq!((span(&left).start, span(&left).end), ("d".into(), "dm".into()));
+        assert_eq!((span(&right).start, span(&right).end), ("dm".into(), "e".into()));
+        assert_eq!((left.span_epoch, right.span_epoch), (5, 5));
+        assert_eq!(RangeState { span: before.span.clone(), span_epoch: 4, ..left }, before);
+        assert_eq!((right.safe_point, right.forgotten, right.staged_term), (100, 120, 0));
+    }
+
+    #[test]
+    fn each_replica_has_an_heir_on_its_store() {
+        let (_, right) = halves(&state(), &split("dm")).unwrap();
+        let child = child(&right, &split("dm"));
+        assert_eq!(child.membership.configs, [BTreeSet::from([21, 22])]);
+        let stores: Vec<(u64, u64)> =
+            child.membership.replicas.iter().map(|(id, store)| (*id, store.node_id)).collect();
+        assert_eq!(stores, [(21, 1), (22, 2), (23, 3)]);
+        assert_eq!(child.heirs, BTreeMap::from([(5, 21), (6, 22), (9, 23)]));
+        assert_eq!(right.config_epoch, FIRST_INDEX);
+    }
+
+    #[test]
+    fn a_range_that_is_another_by_now_is_not_divided() {
+        let refused = |state: RangeState, split: SplitCommand| halves(&state, &split).is_none();
+        for key in ["d", "e", "c", ""] {
+            assert!(refused(state(), split(key)), "{key}");
+        }
+        assert!(refused(RangeState { joint: true, ..state() }, split("dm")));
+        assert!(refused(RangeState { config_epoch: 78, ..state() }, split("dm")));
+        assert!(refused(RangeState { span: None, ..state() }, split("dm")));
+        assert!(refused(state(), SplitCommand { range_id: 2, ..split("dm") }));
+        let replicas = [(5, 21), (6, 22)].into_iter().collect();
+        assert!(refused(state(), SplitCommand { replicas, ..split("dm") }));
+    }
+}

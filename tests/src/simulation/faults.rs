@@ -1,0 +1,36 @@
+//! What went wrong in a run, counted.
+
+/// What a nemesis did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Nodes crashed.
+    pub crashes: u64,
+    /// Nodes ended in order.
+    pub stops: u64,
+    /// Cuts made, each of one or more directions.
+    pub cuts: u64,
+    /// Jumps of a wall clock.
+    pub clocks: u64,
+    /// Disks that answered nothing for a while.
+    pub hangs: u64,
+    /// Nodes stopped for a while.
+    pub freezes: u64,
+    /// Ranges divided.
+    pub divisions: u64,
+    /// Gateways stopped for a while, or for ever.
+    pub gateways: u64,
+}
+
+impl Faults {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.crashes
+            + self.stops
+            + self.cuts
+            + self.clocks
+            + self.hangs
+            + self.freezes
+            + self.divisions
+            + self.gateways
+    }
+}
