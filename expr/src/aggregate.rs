@@ -1,119 +1,45 @@
-//! Aggregates: count, sum, avg, min, max, bool_and, bool_or, array_agg, string_agg, with PostgreSQL's result types;
-//! each in three steps, so that a part may be computed beside the data: accumulate into a [`State`], merge states,
-//! finish. DISTINCT is the caller's.
+//! Aggregates: functions whose row names an [`Accumulator`]. DISTINCT is the caller's.
 
-use crate::calendar::interval;
-use crate::compare::compare;
-use crate::datum::{Datum, Interval, Numeric};
+use crate::accumulate::Accumulator;
+use crate::datum::{Datum, Numeric};
 use crate::error::{Error, Result};
 use crate::functions::{Body, FunctionId};
-use crate::numeric;
 use crate::types::TypeKind;
 
+pub use crate::accumulate::{Prepared, State};
+
 /// Which aggregate, over which type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Aggregate {
     function: FunctionId,
-    step: Step,
+    accumulator: &'static Accumulator,
 }
 
-/// What is done with a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// `count(*)`
-    CountRows,
-    /// `count(x)`
-    CountValues,
-    SumIntegers,
-    SumSingles,
-    SumDoubles,
-    SumNumerics,
-    SumIntervals,
-    Average,
-    AverageFloats,
-    AverageIntervals,
-    Least,
-    Greatest,
-    And,
-    Or,
-    Collect,
-    /// `string_agg`: the list holds delimiters and values by turns.
-    Join,
+impl PartialEq for Aggregate {
+    fn eq(&self, other: &Self) -> bool {
+        self.function == other.function
+    }
 }
 
-/// What an aggregate has seen so far.
-#[derive(Debug, Clone, Default)]
-pub enum State {
-    /// Nothing yet.
-    #[default]
-    Empty,
-    /// So many.
-    Count(i64),
-    /// Integers.
-    Integers {
-        /// Their sum: 2^64 of them could not exceed it.
-        sum: i128,
-        /// How many.
-        count: i64,
-    },
-    /// Floats.
-    Floats {
-        /// Their sum.
-        sum: f64,
-        /// How many.
-        count: i64,
-    },
-    /// Numerics.
-    Numerics {
-        /// Their sum.
-        sum: Numeric,
-        /// How many.
-        count: i64,
-    },
-    /// Intervals.
-    Intervals {
-        /// Their sum.
-        sum: Interval,
-        /// How many.
-        count: i64,
-    },
-    /// The least or greatest, or the truth so far.
-    Value(Datum),
-    /// All values in order.
-    List(Vec<Datum>),
-}
+impl Eq for Aggregate {}
 
 impl Aggregate {
     /// The aggregate that this function is; 0A000 if it is none that is supported.
     pub fn from_function(function: FunctionId) -> Result<Self> {
-        let argument = function.args.first().copied();
-        let step = match (function.body, function.name, argument) {
-            (Body::Aggregate, "count", None) => Step::CountRows,
-            (Body::Aggregate, "count", Some(_)) => Step::CountValues,
-            (Body::Aggregate, "sum", Some(TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8)) => {
-                Step::SumIntegers
-            }
-            (Body::Aggregate, "sum", Some(TypeKind::Float4)) => Step::SumSingles,
-            (Body::Aggregate, "sum", Some(TypeKind::Float8)) => Step::SumDoubles,
-            (Body::Aggregate, "sum", Some(TypeKind::Numeric)) => Step::SumNumerics,
-            (Body::Aggregate, "sum", Some(TypeKind::Interval)) => Step::SumIntervals,
-            (Body::Aggregate, "avg", Some(TypeKind::Float4 | TypeKind::Float8)) => Step::AverageFloats,
-            (Body::Aggregate, "avg", Some(TypeKind::Interval)) => Step::AverageIntervals,
-            (Body::Aggregate, "avg", Some(_)) => Step::Average,
-            (Body::Aggregate, "min", Some(_)) => Step::Least,
-            (Body::Aggregate, "max", Some(_)) => Step::Greatest,
-            (Body::Aggregate, "bool_and" | "every", Some(_)) => Step::And,
-            (Body::Aggregate, "bool_or", Some(_)) => Step::Or,
-            (Body::Aggregate, "array_agg", Some(_)) => Step::Collect,
-            (Body::Aggregate, "string_agg", Some(_)) => Step::Join,
-            _ => return Err(Error::unsupported(format!("aggregate {}", function.name))),
-        };
-        Ok(Self { function, step })
+        match function.body {
+            Body::Aggregate(accumulator) => Ok(Self { function, accumulator }),
+            _ => Err(Error::unsupported(format!("aggregate {}", function.name))),
+        }
     }
 
     /// The function.
     pub fn function(&self) -> FunctionId {
         self.function
+    }
+
+    /// What is to be made of its arguments before they are added, in their order; of further ones nothing.
+    pub fn prepared(&self) -> &'static [Prepared] {
+        self.accumulator.prepared
     }
 
     /// The state before the first row.
@@ -123,179 +49,78 @@ impl Aggregate {
 
     /// Adds a row's argument: the only one, or NULL of `count(*)`, which counts every row.
     pub fn add(&self, state: &mut State, value: &Datum) -> Result<()> {
-        if value.is_null() && !matches!(self.step, Step::CountRows | Step::Collect) {
-            return Ok(());
-        }
-        match self.step {
-            Step::CountRows | Step::CountValues => self.merge(state, State::Count(1)),
-            Step::SumIntegers => add_integer(state, value),
-            Step::Average if value.as_i64().is_some() => add_integer(state, value),
-            Step::SumNumerics | Step::Average => match value {
-                Datum::Numeric(number) => {
-                    self.merge(state, State::Numerics { sum: number.clone(), count: 1 })
-                }
-                _ => Err(mismatch()),
-            },
-            Step::SumSingles | Step::SumDoubles | Step::AverageFloats => {
-                let value = match value {
-                    Datum::Float4(v) => f64::from(*v),
-                    Datum::Float8(v) => *v,
-                    _ => return Err(mismatch()),
-                };
-                self.merge(state, State::Floats { sum: value, count: 1 })
-            }
-            Step::SumIntervals | Step::AverageIntervals => match value {
-                Datum::Interval(interval) => self.merge(state, State::Intervals { sum: *interval, count: 1 }),
-                _ => Err(mismatch()),
-            },
-            Step::Least | Step::Greatest => {
-                if self.replaces(state, value) {
-                    *state = State::Value(value.clone());
-                }
-                Ok(())
-            }
-            Step::And | Step::Or => self.merge(state, State::Value(value.clone())),
-            Step::Collect => self.merge(state, State::List(vec![value.clone()])),
-            Step::Join => self.add_delimited(state, value, &Datum::Null),
-        }
+        self.add_pair(state, value, &Datum::Null)
     }
 
-    /// Adds a row's arguments to `string_agg`: the value and what stands before it unless it is the first.
-    pub fn add_delimited(&self, state: &mut State, value: &Datum, delimiter: &Datum) -> Result<()> {
-        if value.is_null() {
+    /// Adds a row's two arguments: to `string_agg` the value and what stands before it unless it is the first.
+    pub fn add_pair(&self, state: &mut State, value: &Datum, second: &Datum) -> Result<()> {
+        if value.is_null() && self.accumulator.is_strict {
             return Ok(());
         }
-        self.merge(state, State::List(vec![delimiter.clone(), value.clone()]))
-    }
-
-    /// Whether a value is less, or greater, than the one seen.
-    fn replaces(&self, state: &State, value: &Datum) -> bool {
-        let State::Value(seen) = state else { return true };
-        let order = match (self.function.result, value, seen) {
-            (TypeKind::Bpchar, Datum::Text(value), Datum::Text(seen)) => {
-                value.trim_end_matches(' ').cmp(seen.trim_end_matches(' '))
-            }
-            _ => compare(value, seen),
-        };
-        if self.step == Step::Least { order.is_lt() } else { order.is_gt() }
+        (self.accumulator.add)(state, value, second)
     }
 
     /// Adds what another state has seen, later rows than this one's.
     pub fn merge(&self, state: &mut State, other: State) -> Result<()> {
-        match (&mut *state, other) {
-            (_, State::Empty) => {}
-            (State::Empty, other) => *state = other,
-            (State::Count(count), State::Count(more)) => {
-                *count = count.checked_add(more).ok_or_else(|| Error::out_of_range("bigint"))?;
+        match (&*state, other) {
+            (_, State::Empty) => Ok(()),
+            (State::Empty, other) => {
+                *state = other;
+                Ok(())
             }
-            (State::Integers { sum, count }, State::Integers { sum: more, count: others }) => {
-                *sum += more;
-                *count += others;
-            }
-            (State::Floats { sum, count }, State::Floats { sum: more, count: others }) => {
-                let total = match self.step {
-                    Step::SumSingles => f64::from((*sum + more) as f32),
-                    _ => *sum + more,
-                };
-                if total.is_infinite() && !sum.is_infinite() && !more.is_infinite() {
-                    return Err(Error::new("22003", "value out of range: overflow"));
-                }
-                *sum = total;
-                *count += others;
-            }
-            (State::Numerics { sum, count }, State::Numerics { sum: more, count: others }) => {
-                *sum = numeric::add(sum, &more)?;
-                *count += others;
-            }
-            (State::Intervals { sum, count }, State::Intervals { sum: more, count: others }) => {
-                *sum = interval::add(*sum, more)?;
-                *count += others;
-            }
-            (State::Value(seen), State::Value(value)) => match self.step {
-                Step::And => *seen = Datum::Bool(seen.is_true() && value.is_true()),
-                Step::Or => *seen = Datum::Bool(seen.is_true() || value.is_true()),
-                _ => {
-                    if self.replaces(state, &value) {
-                        *state = State::Value(value);
-                    }
-                }
-            },
-            (State::List(items), State::List(more)) => items.extend(more),
-            _ => return Err(mismatch()),
+            (_, other) => (self.accumulator.merge)(state, other),
         }
-        Ok(())
     }
 
     /// The result.
     pub fn finish(&self, state: State) -> Result<Datum> {
-        Ok(match (self.step, state) {
-            (Step::CountRows | Step::CountValues, State::Empty) => Datum::Int8(0),
-            (_, State::Empty) => Datum::Null,
-            (_, State::Count(count)) => Datum::Int8(count),
-            (Step::Average, State::Integers { sum, count }) => {
-                Datum::Numeric(numeric::divide(&Numeric::finite(sum, 0), &Numeric::from(count))?)
-            }
-            (_, State::Integers { sum, .. }) if self.function.result == TypeKind::Numeric => {
-                Datum::Numeric(Numeric::finite(sum, 0))
-            }
-            (_, State::Integers { sum, .. }) => {
-                Datum::Int8(i64::try_from(sum).map_err(|_| Error::out_of_range("bigint"))?)
-            }
-            (Step::AverageFloats, State::Floats { sum, count }) => Datum::Float8(sum / count as f64),
-            (Step::SumSingles, State::Floats { sum, .. }) => Datum::Float4(sum as f32),
-            (_, State::Floats { sum, .. }) => Datum::Float8(sum),
-            (Step::Average, State::Numerics { sum, count }) => {
-                Datum::Numeric(numeric::divide(&sum, &Numeric::from(count))?)
-            }
-            (_, State::Numerics { sum, .. }) => Datum::Numeric(sum),
-            (Step::AverageIntervals, State::Intervals { sum, count }) => {
-                Datum::Interval(interval::divide(sum, count as f64)?)
-            }
-            (_, State::Intervals { sum, .. }) => Datum::Interval(sum),
-            (_, State::Value(value)) => value,
-            (Step::Join, State::List(items)) => {
-                Datum::text(items.iter().skip(1).filter_map(Datum::as_str).collect::<String>())
-            }
-            (_, State::List(items)) => Datum::Array(items.into()),
-        })
+        match state {
+            State::Empty if self.accumulator.counts => Ok(Datum::Int8(0)),
+            State::Empty => Ok(Datum::Null),
+            state => (self.accumulator.finish)(state),
+        }
     }
 
-    /// The state as values that a row can carry, to be read back by [`Aggregate::state_from_datums`].
+    /// The state as values that a row can carry, to be read back by [`Aggregate::state_from_datums`]: the number of its
+    /// shape and what it holds.
     pub fn state_to_datums(&self, state: &State) -> Vec<Datum> {
         match state {
             State::Empty => Vec::new(),
-            State::Count(count) => vec![Datum::Int8(*count)],
+            State::Count(count) => vec![Datum::Int2(1), Datum::Int8(*count)],
             State::Integers { sum, count } => {
-                vec![Datum::Int8(*count), Datum::Numeric(Numeric::finite(*sum, 0))]
+                vec![Datum::Int2(2), Datum::Int8(*count), Datum::Numeric(Numeric::finite(*sum, 0))]
             }
-            State::Floats { sum, count } => vec![Datum::Int8(*count), Datum::Float8(*sum)],
-            State::Numerics { sum, count } => vec![Datum::Int8(*count), Datum::Numeric(sum.clone())],
-            State::Intervals { sum, count } => vec![Datum::Int8(*count), Datum::Interval(*sum)],
-            State::Value(value) => vec![value.clone()],
-            State::List(items) => vec![Datum::Array(items.clone().into())],
+            State::Floats { sum, count } => vec![Datum::Int2(3), Datum::Int8(*count), Datum::Float8(*sum)],
+            State::Numerics { sum, count } => {
+                vec![Datum::Int2(4), Datum::Int8(*count), Datum::Numeric(sum.clone())]
+            }
+            State::Intervals { sum, count } => {
+                vec![Datum::Int2(5), Datum::Int8(*count), Datum::Interval(*sum)]
+            }
+            State::Value(value) => vec![Datum::Int2(6), value.clone()],
+            State::List(items) => std::iter::once(Datum::Int2(7)).chain(items.iter().cloned()).collect(),
         }
     }
 
     /// Reads what [`Aggregate::state_to_datums`] made. XX000 if these are none of this aggregate's.
     pub fn state_from_datums(&self, datums: &[Datum]) -> Result<State> {
-        let integers = matches!(
-            (self.step, self.function.args.first()),
-            (Step::SumIntegers, _) | (Step::Average, Some(TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8))
-        );
-        Ok(match (self.step, datums) {
-            (_, []) => State::Empty,
-            (Step::CountRows | Step::CountValues, [Datum::Int8(count)]) => State::Count(*count),
-            (_, [Datum::Int8(count), Datum::Numeric(Numeric::Finite(sum))]) if integers => {
+        let mismatch = || Error::internal("no state of an aggregate");
+        let Some((Datum::Int2(shape), held)) = datums.split_first() else {
+            return if datums.is_empty() { Ok(State::Empty) } else { Err(mismatch()) };
+        };
+        Ok(match (shape, held) {
+            (1, [Datum::Int8(count)]) => State::Count(*count),
+            (2, [Datum::Int8(count), Datum::Numeric(Numeric::Finite(sum))]) => {
                 let sum = i128::try_from(sum.as_bigint_and_scale().0.into_owned()).map_err(|_| mismatch())?;
                 State::Integers { sum, count: *count }
             }
-            (_, [Datum::Int8(count), Datum::Numeric(sum)]) => {
+            (3, [Datum::Int8(count), Datum::Float8(sum)]) => State::Floats { sum: *sum, count: *count },
+            (4, [Datum::Int8(count), Datum::Numeric(sum)]) => {
                 State::Numerics { sum: sum.clone(), count: *count }
             }
-            (_, [Datum::Int8(count), Datum::Float8(sum)]) => State::Floats { sum: *sum, count: *count },
-            (_, [Datum::Int8(count), Datum::Interval(sum)]) => State::Intervals { sum: *sum, count: *count },
-            (Step::Collect | Step::Join, [Datum::Array(items)]) => State::List(items.to_vec()),
-            (Step::Least | Step::Greatest | Step::And | Step::Or, [value]) => State::Value(value.clone()),
+            (5, [Datum::Int8(count), Datum::Interval(sum)]) => State::Intervals { sum: *sum, count: *count },
+            (6, [value]) => State::Value(value.clone()),
+            (7, items) => State::List(items.to_vec()),
             _ => return Err(mismatch()),
         })
     }
@@ -304,22 +129,6 @@ impl Aggregate {
     pub fn result(&self) -> TypeKind {
         self.function.result
     }
-}
-
-fn mismatch() -> Error {
-    Error::internal("aggregate over values of another type")
-}
-
-fn add_integer(state: &mut State, value: &Datum) -> Result<()> {
-    let value = value.as_i64().ok_or_else(mismatch)?;
-    match state {
-        State::Integers { sum, count } => {
-            *sum += i128::from(value);
-            *count += 1;
-        }
-        _ => *state = State::Integers { sum: i128::from(value), count: 1 },
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -347,7 +156,7 @@ mod tests {
         };
         let shown = |state| {
             let value = aggregate.finish(state).unwrap();
-            let text = crate::text::output(&value, TypeKind::Text.into(), &SessionContext::default());
+            let text = crate::codec::output(&value, TypeKind::Text.into(), &SessionContext::default());
             if value.is_null() { "NULL".to_owned() } else { text }
         };
         let whole = shown(part(values));

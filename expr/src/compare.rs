@@ -5,8 +5,10 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use crate::calendar;
+use crate::datum::array::Array;
 use crate::datum::{Datum, Numeric};
 use crate::numeric;
+use crate::types::{Order, TypeKind};
 
 /// The order of two values of comparable types (numbers with numbers, dates with timestamps of the same kind).
 /// NULL counts as greater than everything and equal to itself, which is NULLS LAST. char(n) values of unequal length
@@ -34,16 +36,43 @@ pub fn compare(left: &Datum, right: &Datum) -> Ordering {
         (Interval(l), Interval(r)) => l.span_micros().cmp(&r.span_micros()),
         (Uuid(l), Uuid(r)) => l.cmp(r),
         (Array(l), Array(r)) => compare_all(l, r),
+        (Json(l), Json(r)) => l.compare(r),
         _ => compare_mixed(left, right),
     }
 }
 
-fn compare_all(left: &[Datum], right: &[Datum]) -> Ordering {
+/// The order of two values of one type: that of its default operator class.
+#[inline]
+pub fn compare_of(kind: TypeKind, left: &Datum, right: &Datum) -> Ordering {
+    match (left, right) {
+        (Datum::Text(_), Datum::Text(_)) if kind.order() == Order::BlankPadded => compare_padded(left, right),
+        _ => compare(left, right),
+    }
+}
+
+/// The order of two char(n) values: blanks at the end do not count.
+pub fn compare_padded(left: &Datum, right: &Datum) -> Ordering {
+    match (left, right) {
+        (Datum::Text(l), Datum::Text(r)) => l.trim_end_matches(' ').cmp(r.trim_end_matches(' ')),
+        _ => compare(left, right),
+    }
+}
+
+/// By the elements, and then by their number, that of the dimensions, their lengths, their bounds.
+fn compare_all(left: &Array, right: &Array) -> Ordering {
+    let shape = |array: &Array| {
+        let lengths = array.dimensions().map(|dimension| dimension.length).collect::<Vec<_>>();
+        (lengths.len(), lengths, array.dimensions().map(|dimension| dimension.lower).collect::<Vec<_>>())
+    };
     left.iter()
-        .zip(right)
+        .zip(right.iter())
         .map(|(left, right)| compare(left, right))
         .find(|order| order.is_ne())
         .unwrap_or_else(|| left.len().cmp(&right.len()))
+        .then_with(|| match left.is_plain() && right.is_plain() {
+            true => Ordering::Equal,
+            false => shape(left).cmp(&shape(right)),
+        })
 }
 
 /// A number as a double, if it is one of the kinds that convert to one without an operator.
@@ -103,7 +132,8 @@ fn kind(value: &Datum) -> u8 {
         Datum::Interval(_) => 8,
         Datum::Uuid(_) => 9,
         Datum::Array(_) => 10,
-        Datum::Null => 11,
+        Datum::Json(_) => 11,
+        Datum::Null => 12,
     }
 }
 
@@ -132,6 +162,9 @@ pub fn group_hash(value: &Datum, hasher: &mut impl Hasher) {
         Datum::Timestamp(v) | Datum::Timestamptz(v) => hasher.write_i64(*v),
         Datum::Interval(v) => v.span_micros().hash(hasher),
         Datum::Uuid(v) => v.hash(hasher),
+        Datum::Json(json) => json.hash_with(hasher, &|number: &Numeric, mut hasher: &mut dyn Hasher| {
+            hash_numeric(number, &mut hasher);
+        }),
         Datum::Array(items) => {
             for item in items.iter() {
                 group_hash(item, hasher);

@@ -1,9 +1,15 @@
 //! A value of a PostgreSQL type, or NULL.
 
+pub mod array;
+pub mod json;
+
 use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
 use bytes::Bytes;
+
+use array::Array;
+use json::Json;
 
 /// A value. Its [`crate::Type`] is known from its place (column, expression, parameter) and not stored.
 #[derive(Debug, Clone, Default)]
@@ -41,14 +47,21 @@ pub enum Datum {
     Interval(Interval),
     /// uuid
     Uuid([u8; 16]),
-    /// An array of one dimension; what its elements are is known from its type.
-    Array(Arc<[Datum]>),
+    /// An array; what its elements are is known from its type.
+    Array(Array),
+    /// jsonb
+    Json(Arc<Json>),
 }
 
 impl Datum {
     /// A text value.
     pub fn text(text: impl Into<Arc<str>>) -> Self {
         Datum::Text(text.into())
+    }
+
+    /// A jsonb value.
+    pub fn json(json: Json) -> Self {
+        Datum::Json(Arc::new(json))
     }
 
     /// Whether this is NULL.
@@ -88,6 +101,7 @@ impl Datum {
             Datum::Numeric(Numeric::Finite(decimal)) => {
                 (decimal.as_bigint_and_scale().0.bits() / 8) as usize + 48
             }
+            Datum::Json(json) => json.size_bytes(),
             Datum::Array(items) => items.iter().map(Datum::size_bytes).sum::<usize>() + 16,
             _ => 0,
         };
@@ -175,6 +189,7 @@ pub type Row = Vec<Datum>;
 pub(crate) mod arbitrary {
     use proptest::prelude::*;
 
+    use super::array::Dimension;
     use super::*;
     use crate::types::TypeKind;
 
@@ -221,6 +236,21 @@ pub(crate) mod arbitrary {
                 })
                 .boxed(),
             TypeKind::Uuid => any::<[u8; 16]>().prop_map(Datum::Uuid).boxed(),
+            TypeKind::Time => (0i64..=86_400_000_000).prop_map(Datum::Int8).boxed(),
+            TypeKind::Jsonb => (any::<bool>(), "[a-c]{0,3}", -3i64..4)
+                .prop_map(|(truth, text, number)| {
+                    let items = vec![Json::Bool(truth), Json::Number(Numeric::finite(number, 0))];
+                    let members = vec![("b".into(), Json::Array(items)), ("a".into(), Json::String(text.into()))];
+                    Datum::json(Json::object(members))
+                })
+                .boxed(),
+            TypeKind::Int4Array | TypeKind::TextArray => {
+                let element = kind.element().unwrap_or(TypeKind::Text);
+                let item = prop_oneof![1 => Just(Datum::Null), 4 => datum_of(element)];
+                (prop::collection::vec(item, 0..3), prop_oneof![3 => Just(1), 1 => -1i32..3])
+                    .prop_map(|(items, lower)| Datum::Array(Array::from_lower(items, lower)))
+                    .boxed()
+            }
             _ => prop_oneof!["[a-c]{0,4}", "[\\x01-\\u{2ff}]{0,8}"].prop_map(Datum::from).boxed(),
         }
     }
@@ -237,6 +267,15 @@ pub(crate) mod arbitrary {
             .prop_flat_map(datum_of),
             1 => prop::collection::vec(prop_oneof![Just(Datum::Null), datum_of(TypeKind::Int4)], 0..4)
                 .prop_map(|items| Datum::Array(items.into())),
+            1 => (datum_of(TypeKind::Text), 1i32..3, 1i32..3, -2i32..3).prop_map(|(item, rows, columns, lower)| {
+                let dimensions = [Dimension { length: rows, lower: 1 }, Dimension { length: columns, lower }];
+                Datum::Array(Array::shaped(vec![item; (rows * columns) as usize], &dimensions).unwrap())
+            }),
+            1 => (any::<bool>(), "[a-c]{0,3}", numeric()).prop_map(|(truth, text, number)| {
+                let number = if number.is_finite() { Json::Number(number) } else { Json::Null };
+                let members = vec![("b".into(), number), (text.into(), Json::Array(vec![Json::Bool(truth)]))];
+                Datum::json(Json::object(members))
+            }),
         ]
     }
 }

@@ -6,12 +6,13 @@
 use std::borrow::Cow;
 
 use crate::casts;
-use crate::compare::compare;
+use crate::compare::compare_of;
 use crate::datum::Datum;
+use crate::datum::array::{Array, DIMENSIONS_MAX};
 use crate::error::{Error, Result};
 use crate::functions::{Body, FunctionId};
 use crate::session::SessionContext;
-use crate::tree::Expr;
+use crate::tree::{Expr, Subscript};
 use crate::types::Type;
 use crate::work;
 
@@ -89,7 +90,7 @@ impl Expr {
     /// The value of the kinds whose values never stand ready.
     fn evaluate_owned(&self, context: &EvalContext<'_>) -> Result<Datum> {
         match self {
-            Expr::Extreme { args, greatest, .. } => extreme(args, *greatest, context),
+            Expr::Extreme { args, greatest, ty } => extreme(args, *greatest, *ty, context),
             Expr::And(items) => junction(items, false, context),
             Expr::Or(items) => junction(items, true, context),
             Expr::Not(operand) => not(operand, context),
@@ -102,12 +103,8 @@ impl Expr {
             Expr::AnyAll { operand, array, operator, all } => {
                 any_all(operand, array, *operator, *all, context)
             }
-            Expr::Array { items, .. } => {
-                work::spend(items.len().saturating_mul(size_of::<Datum>()))?;
-                let items: Result<Vec<_>> = items.iter().map(|item| item.evaluate(context)).collect();
-                Ok(Datum::Array(items?.into()))
-            }
-            Expr::Subscript { array, index, .. } => subscript(array, index, context),
+            Expr::Array { items, ty } => array(items, *ty, context),
+            Expr::Subscript { array, subscripts, .. } => subscript(array, subscripts, context),
             _ => Err(Error::internal("an expression whose value stands ready")),
         }
     }
@@ -277,7 +274,7 @@ fn case<'a>(
     otherwise.map_or(Ok(Cow::Owned(Datum::Null)), |otherwise| otherwise.evaluate_ref(context))
 }
 
-fn extreme(args: &[Expr], greatest: bool, context: &EvalContext<'_>) -> Result<Datum> {
+fn extreme(args: &[Expr], greatest: bool, ty: Type, context: &EvalContext<'_>) -> Result<Datum> {
     let mut best: Option<Datum> = None;
     for arg in args {
         let value = arg.evaluate_ref(context)?;
@@ -285,7 +282,7 @@ fn extreme(args: &[Expr], greatest: bool, context: &EvalContext<'_>) -> Result<D
             continue;
         }
         let better = best.as_ref().is_none_or(|best| {
-            let order = compare(&value, best);
+            let order = compare_of(ty.kind, &value, best);
             if greatest { order.is_gt() } else { order.is_lt() }
         });
         if better {
@@ -295,12 +292,60 @@ fn extreme(args: &[Expr], greatest: bool, context: &EvalContext<'_>) -> Result<D
     Ok(best.unwrap_or_default())
 }
 
-fn subscript(array: &Expr, index: &Expr, context: &EvalContext<'_>) -> Result<Datum> {
-    let first = i64::from(array.ty().kind.first_subscript());
-    let (array, index) = (array.evaluate_ref(context)?, index.evaluate_ref(context)?);
-    let (Datum::Array(items), Some(index)) = (&*array, index.as_i64()) else { return Ok(Datum::Null) };
-    let item = usize::try_from(index - first).ok().and_then(|place| items.get(place));
+fn array(items: &[Expr], ty: Type, context: &EvalContext<'_>) -> Result<Datum> {
+    work::spend(items.len().saturating_mul(size_of::<Datum>()))?;
+    let nested = items.first().is_some_and(|item| item.ty().kind == ty.kind);
+    let items: Result<Vec<_>> = items.iter().map(|item| item.evaluate(context)).collect();
+    Ok(Datum::Array(if nested { Array::stacked(&items?)? } else { items?.into() }))
+}
+
+fn subscript(array: &Expr, subscripts: &[Subscript], context: &EvalContext<'_>) -> Result<Datum> {
+    let array = array.evaluate_ref(context)?;
+    let Datum::Array(items) = &*array else { return Ok(Datum::Null) };
+    if subscripts.iter().any(|subscript| matches!(subscript, Subscript::Slice(..))) {
+        return slice(items, subscripts, context);
+    }
+    let mut places = [0; DIMENSIONS_MAX];
+    let given = places.get_mut(..subscripts.len());
+    for (subscript, place) in subscripts.iter().zip(given.into_iter().flatten()) {
+        for bound in subscript.bounds() {
+            match int4(bound, context)? {
+                Some(number) => *place = number,
+                None => return Ok(Datum::Null),
+            }
+        }
+    }
+    let item = places.get(..subscripts.len()).and_then(|places| items.get_at(places));
     Ok(item.cloned().unwrap_or_default())
+}
+
+fn slice(items: &Array, subscripts: &[Subscript], context: &EvalContext<'_>) -> Result<Datum> {
+    let mut bounds = Vec::with_capacity(subscripts.len());
+    for (number, subscript) in subscripts.iter().enumerate() {
+        let whole = items.dimension(number).map_or((1, 0), |dimension| (dimension.lower, dimension.upper()));
+        let bound = |expr: Option<&Expr>, otherwise: i32| match expr {
+            Some(expr) => int4(expr, context),
+            None => Ok(Some(otherwise)),
+        };
+        let (lower, upper) = match subscript {
+            Subscript::Index(index) => (Some(1), int4(index, context)?),
+            Subscript::Slice(lower, upper) => {
+                (bound(lower.as_ref(), whole.0)?, bound(upper.as_ref(), whole.1)?)
+            }
+        };
+        let (Some(lower), Some(upper)) = (lower, upper) else { return Ok(Datum::Null) };
+        bounds.push((lower, upper));
+    }
+    work::spend(size_of_val(items.items().as_ref()))?;
+    Ok(Datum::Array(items.slice(&bounds).unwrap_or_default()))
+}
+
+fn int4(expr: &Expr, context: &EvalContext<'_>) -> Result<Option<i32>> {
+    match &*expr.evaluate_ref(context)? {
+        Datum::Int4(number) => Ok(Some(*number)),
+        Datum::Null => Ok(None),
+        _ => Err(Error::internal("subscript is not an integer")),
+    }
 }
 
 /// A function of two arguments that are at hand.

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use keys::encode::decimal::{self, Decimal};
 use keys::encode::{self, Direction, Malformed};
 
+use crate::datum::array::{Array, DIMENSIONS_MAX, Dimension};
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
-use crate::types::{Category, Type, TypeKind};
+use crate::types::{Form, Order, Type, TypeKind};
 
 impl From<Malformed> for Error {
     fn from(malformed: Malformed) -> Self {
@@ -22,69 +23,108 @@ fn mismatch(ty: Type) -> Error {
     Error::internal(format!("value in a key is not of type {}", ty.display_name()))
 }
 
+fn no_key(ty: Type) -> Error {
+    Error::unsupported(format!("keys of type {}", ty.display_name()))
+}
+
+/// Whether values of a type can stand in a key.
+pub fn is_possible(kind: TypeKind) -> bool {
+    let row = kind.row();
+    match (row.form, row.element) {
+        (Form::None | Form::Json, _) => false,
+        (Form::Array, Some(element)) => is_possible(element),
+        _ => row.order != Order::None,
+    }
+}
+
 /// Appends the value as one column of a key. The value must be of the type (0A000 for types that cannot stand in a
 /// key, XX000 for another type's value).
 pub fn encode_datum(value: &Datum, ty: Type, direction: Direction, out: &mut Vec<u8>) -> Result<()> {
-    match (value, ty.kind) {
+    let row = ty.kind.row();
+    match (value, row.form) {
         (Datum::Null, _) => encode::put_null(direction, out),
-        (Datum::Int4(v), TypeKind::Int4) => {
-            encode::put_column(direction, out, |out| encode::put_i32(*v, out))
+        (Datum::Int4(v), Form::Int4) => encode::put_column(direction, out, |out| encode::put_i32(*v, out)),
+        (Datum::Int8(v), Form::Int8) => encode::put_column(direction, out, |out| encode::put_i64(*v, out)),
+        (Datum::Int2(v), Form::Int2) => encode::put_column(direction, out, |out| encode::put_i16(*v, out)),
+        (Datum::Text(v), Form::Text) => {
+            let text = if row.order == Order::BlankPadded { v.trim_end_matches(' ') } else { v };
+            encode::put_column(direction, out, |out| encode::put_bytes(text.as_bytes(), out));
         }
-        (Datum::Int8(v), TypeKind::Int8) => {
-            encode::put_column(direction, out, |out| encode::put_i64(*v, out))
-        }
-        (Datum::Int2(v), TypeKind::Int2) => {
-            encode::put_column(direction, out, |out| encode::put_i16(*v, out))
-        }
-        (Datum::Text(v), TypeKind::Bpchar) => {
-            encode::put_column(direction, out, |out| {
-                encode::put_bytes(v.trim_end_matches(' ').as_bytes(), out)
-            });
-        }
-        (Datum::Text(v), kind) if is_text(kind) => {
-            encode::put_column(direction, out, |out| encode::put_bytes(v.as_bytes(), out));
-        }
-        (Datum::Bool(v), TypeKind::Bool) => {
-            encode::put_column(direction, out, |out| encode::put_bool(*v, out))
-        }
-        (Datum::Oid(v), kind) if kind == TypeKind::Oid || kind.is_reg() => {
-            encode::put_column(direction, out, |out| encode::put_u32(*v, out));
-        }
-        (Datum::Float4(v), TypeKind::Float4) => {
+        (Datum::Bool(v), Form::Bool) => encode::put_column(direction, out, |out| encode::put_bool(*v, out)),
+        (Datum::Oid(v), Form::Oid) => encode::put_column(direction, out, |out| encode::put_u32(*v, out)),
+        (Datum::Float4(v), Form::Float4) => {
             encode::put_column(direction, out, |out| encode::put_f32(*v, out))
         }
-        (Datum::Float8(v), TypeKind::Float8) => {
+        (Datum::Float8(v), Form::Float8) => {
             encode::put_column(direction, out, |out| encode::put_f64(*v, out))
         }
-        (Datum::Numeric(v), TypeKind::Numeric) => {
+        (Datum::Numeric(v), Form::Numeric) => {
             let number = to_decimal(v);
             encode::put_column(direction, out, |out| decimal::put(&number, out));
         }
-        (Datum::Bytea(v), TypeKind::Bytea) => {
-            encode::put_column(direction, out, |out| encode::put_bytes(v, out))
-        }
-        (Datum::Date(v), TypeKind::Date) => {
-            encode::put_column(direction, out, |out| encode::put_i32(*v, out))
-        }
-        (Datum::Timestamp(v), TypeKind::Timestamp) | (Datum::Timestamptz(v), TypeKind::Timestamptz) => {
+        (Datum::Bytea(v), Form::Bytea) => encode::put_column(direction, out, |out| encode::put_bytes(v, out)),
+        (Datum::Date(v), Form::Date) => encode::put_column(direction, out, |out| encode::put_i32(*v, out)),
+        (Datum::Timestamp(v), Form::Timestamp) | (Datum::Timestamptz(v), Form::Timestamptz) => {
             encode::put_column(direction, out, |out| encode::put_i64(*v, out));
         }
-        (Datum::Interval(v), TypeKind::Interval) => {
+        (Datum::Interval(v), Form::Interval) => {
             encode::put_column(direction, out, |out| encode::put_i128(v.span_micros(), out));
         }
-        (Datum::Uuid(v), TypeKind::Uuid) => {
-            encode::put_column(direction, out, |out| out.extend_from_slice(v))
+        (Datum::Uuid(v), Form::Uuid) => encode::put_column(direction, out, |out| out.extend_from_slice(v)),
+        (Datum::Array(items), Form::Array) => {
+            let mut body = Vec::new();
+            put_array(items, ty.element().ok_or_else(|| mismatch(ty))?, &mut body)?;
+            encode::put_column(direction, out, |out| out.extend_from_slice(&body));
         }
-        (_, kind) if kind.category() == Category::Array => {
-            return Err(Error::unsupported(format!("keys of type {}", ty.display_name())));
-        }
+        (Datum::Json(_), Form::Json) => return Err(no_key(ty)),
         _ => return Err(mismatch(ty)),
     }
     Ok(())
 }
 
-fn is_text(kind: TypeKind) -> bool {
-    kind.is_string() || matches!(kind, TypeKind::QuotedChar | TypeKind::Unknown)
+/// Appends an array in ascending form:
+///
+/// ```text
+/// (1 element | 2 of a NULL)… 0   number of dimensions (i32)   lengths (i32)…   lower bounds (i32)…
+/// ```
+fn put_array(items: &Array, element: Type, out: &mut Vec<u8>) -> Result<()> {
+    for item in items.iter() {
+        if item.is_null() {
+            out.push(2);
+            continue;
+        }
+        out.push(1);
+        encode_datum(item, element, Direction::Ascending, out)?;
+    }
+    out.push(0);
+    encode::put_i32(items.dimension_count() as i32, out);
+    items.dimensions().for_each(|dimension| encode::put_i32(dimension.length, out));
+    items.dimensions().for_each(|dimension| encode::put_i32(dimension.lower, out));
+    Ok(())
+}
+
+/// Reads what [`put_array`] wrote. A descending one is its complement.
+fn take_array(input: &mut &[u8], element: Type, descending: bool) -> Result<Array> {
+    let direction = if descending { Direction::Descending } else { Direction::Ascending };
+    let mut items = Vec::new();
+    loop {
+        match encode::take_array(input, descending)? {
+            [0] => break,
+            [1] => items.push(decode_datum(input, element, direction)?),
+            [2] => items.push(Datum::Null),
+            _ => return Err(Malformed("array").into()),
+        }
+    }
+    let count = usize::try_from(encode::take_i32(input, descending)?).unwrap_or(usize::MAX);
+    if count > DIMENSIONS_MAX {
+        return Err(Malformed("array").into());
+    }
+    let mut numbers =
+        || -> Result<Vec<i32>> { (0..count).map(|_| Ok(encode::take_i32(input, descending)?)).collect() };
+    let (lengths, lowers) = (numbers()?, numbers()?);
+    let dimensions: Vec<_> =
+        lengths.into_iter().zip(lowers).map(|(length, lower)| Dimension { length, lower }).collect();
+    Array::shaped(items, &dimensions).map_err(|_| Malformed("array").into())
 }
 
 /// Reads one column from the front of `input` and moves it on. XX001 if it is no such encoding.
@@ -93,35 +133,44 @@ pub fn decode_datum(input: &mut &[u8], ty: Type, direction: Direction) -> Result
         return Ok(Datum::Null);
     }
     let descending = direction.is_descending();
-    Ok(match ty.kind {
-        TypeKind::Int4 => Datum::Int4(encode::take_i32(input, descending)?),
-        TypeKind::Int8 => Datum::Int8(encode::take_i64(input, descending)?),
-        TypeKind::Int2 => Datum::Int2(encode::take_i16(input, descending)?),
-        TypeKind::Bool => Datum::Bool(encode::take_bool(input, descending)?),
-        TypeKind::Float4 => Datum::Float4(encode::take_f32(input, descending)?),
-        TypeKind::Float8 => Datum::Float8(encode::take_f64(input, descending)?),
-        TypeKind::Numeric => Datum::Numeric(from_decimal(decimal::take(input, descending)?, ty)),
-        TypeKind::Bytea => Datum::Bytea(Bytes::from(encode::take_bytes(input, descending)?)),
-        TypeKind::Date => Datum::Date(encode::take_i32(input, descending)?),
-        TypeKind::Timestamp => Datum::Timestamp(encode::take_i64(input, descending)?),
-        TypeKind::Timestamptz => Datum::Timestamptz(encode::take_i64(input, descending)?),
-        TypeKind::Interval => {
+    Ok(match ty.kind.form() {
+        Form::Int4 => Datum::Int4(encode::take_i32(input, descending)?),
+        Form::Int8 => Datum::Int8(encode::take_i64(input, descending)?),
+        Form::Int2 => Datum::Int2(encode::take_i16(input, descending)?),
+        Form::Bool => Datum::Bool(encode::take_bool(input, descending)?),
+        Form::Oid => Datum::Oid(encode::take_u32(input, descending)?),
+        Form::Float4 => Datum::Float4(encode::take_f32(input, descending)?),
+        Form::Float8 => Datum::Float8(encode::take_f64(input, descending)?),
+        Form::Numeric => Datum::Numeric(from_decimal(decimal::take(input, descending)?, ty)),
+        Form::Bytea => Datum::Bytea(Bytes::from(encode::take_bytes(input, descending)?)),
+        Form::Date => Datum::Date(encode::take_i32(input, descending)?),
+        Form::Timestamp => Datum::Timestamp(encode::take_i64(input, descending)?),
+        Form::Timestamptz => Datum::Timestamptz(encode::take_i64(input, descending)?),
+        Form::Interval => {
             // Only a stand-in: the row holds every interval that is not of this form.
             let span = encode::take_i128(input, descending)?;
             Datum::Interval(Interval { months: 0, days: 0, micros: i64::try_from(span).unwrap_or(i64::MAX) })
         }
-        TypeKind::Uuid => Datum::Uuid(encode::take_array(input, descending)?),
-        TypeKind::Bpchar => {
-            let mut text = take_text(input, descending)?;
-            if let Some(missing) = ty.length().and_then(|length| length.checked_sub(text.chars().count())) {
-                text.extend(std::iter::repeat_n(' ', missing));
-            }
-            Datum::from(text)
+        Form::Uuid => Datum::Uuid(encode::take_array(input, descending)?),
+        Form::Text => Datum::from(take_padded(input, ty, descending)?),
+        Form::Array => {
+            let element = ty.element().ok_or_else(|| mismatch(ty))?;
+            Datum::Array(take_array(input, element, descending)?)
         }
-        kind if kind == TypeKind::Oid || kind.is_reg() => Datum::Oid(encode::take_u32(input, descending)?),
-        kind if is_text(kind) => Datum::from(take_text(input, descending)?),
-        _ => return Err(Error::unsupported(format!("keys of type {}", ty.display_name()))),
+        Form::Json => return Err(no_key(ty)),
+        Form::None => return Err(mismatch(ty)),
     })
+}
+
+/// Text, which of char(n) has lost the blanks at its end.
+fn take_padded(input: &mut &[u8], ty: Type, descending: bool) -> Result<String> {
+    let mut text = take_text(input, descending)?;
+    if ty.kind.order() == Order::BlankPadded
+        && let Some(missing) = ty.length().and_then(|length| length.checked_sub(text.chars().count()))
+    {
+        text.extend(std::iter::repeat_n(' ', missing));
+    }
+    Ok(text)
 }
 
 fn take_text(input: &mut &[u8], descending: bool) -> Result<String> {
@@ -130,9 +179,8 @@ fn take_text(input: &mut &[u8], descending: bool) -> Result<String> {
 
 /// Moves `input` past one column without decoding it.
 pub fn skip_datum(input: &mut &[u8], ty: Type, direction: Direction) -> Result<()> {
-    match ty.kind {
-        TypeKind::Bytea => skip_string(input, direction),
-        kind if is_text(kind) => skip_string(input, direction),
+    match ty.kind.form() {
+        Form::Bytea | Form::Text => skip_string(input, direction),
         _ => decode_datum(input, ty, direction).map(|_| ()),
     }
 }
@@ -153,10 +201,13 @@ pub fn restores(value: &Datum, ty: Type) -> bool {
             Numeric::Finite(decoded) => decoded.fractional_digit_count() == stored.fractional_digit_count(),
             _ => false,
         },
-        Datum::Text(text) if ty.kind == TypeKind::Bpchar => {
+        Datum::Text(text) if ty.kind.order() == Order::BlankPadded => {
             ty.length().map_or(!text.ends_with(' '), |length| text.chars().count() == length)
         }
         Datum::Interval(v) => v.months == 0 && v.days == 0,
+        Datum::Array(items) => {
+            ty.element().is_some_and(|element| items.iter().all(|item| restores(item, element)))
+        }
         _ => true,
     }
 }
@@ -210,7 +261,7 @@ mod tests {
     use crate::compare::compare;
     use crate::datum::arbitrary::datum_of;
 
-    const KINDS: [TypeKind; 16] = [
+    const KINDS: [TypeKind; 18] = [
         TypeKind::Bool,
         TypeKind::Int2,
         TypeKind::Int4,
@@ -227,6 +278,8 @@ mod tests {
         TypeKind::Timestamptz,
         TypeKind::Interval,
         TypeKind::Uuid,
+        TypeKind::Int4Array,
+        TypeKind::TextArray,
     ];
 
     const DIRECTIONS: [Direction; 4] = [

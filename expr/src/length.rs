@@ -4,7 +4,7 @@ use crate::calendar;
 use crate::datum::{Datum, Interval};
 use crate::error::{Error, Result};
 use crate::numeric;
-use crate::types::{Type, TypeKind};
+use crate::types::{Modifiers, Order, Type, TypeKind};
 
 /// The most bytes of a name.
 const NAME_BYTES_MAX: usize = 63;
@@ -15,35 +15,44 @@ pub fn coerce(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
     if ty.modifier < 0 && ty.kind != TypeKind::Name {
         return Ok(value);
     }
-    match (ty.kind, value) {
-        (TypeKind::Varchar, Datum::Text(text)) => match ty.length() {
-            Some(length) if exceeds(&text, length) => cut(&text, length, explicit, "character varying"),
-            _ => Ok(Datum::Text(text)),
+    let modifiers = ty.kind.row().modifiers;
+    match (modifiers, value) {
+        (_, Datum::Array(array)) => match ty.element() {
+            Some(element) => array.map(|item| coerce(item.clone(), element, explicit)).map(Datum::Array),
+            None => Ok(Datum::Array(array)),
         },
-        (TypeKind::Bpchar, Datum::Text(text)) => match ty.length() {
-            Some(length) if exceeds(&text, length) => cut(&text, length, explicit, "character"),
-            Some(length) => Ok(pad(text, length)),
-            None => Ok(Datum::Text(text)),
-        },
-        (TypeKind::Name, Datum::Text(text)) if text.len() > NAME_BYTES_MAX => {
-            Ok(Datum::text(text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()))
+        (Modifiers::Length(_), Datum::Text(text)) => {
+            let padded = ty.kind.order() == Order::BlankPadded;
+            match ty.length() {
+                Some(length) if exceeds(&text, length) => {
+                    cut(&text, length, explicit, ty.kind.display_name())
+                }
+                Some(length) if padded => Ok(pad(text, length)),
+                _ => Ok(Datum::Text(text)),
+            }
         }
-        (TypeKind::Numeric, Datum::Numeric(number)) => match ty.precision_and_scale() {
+        (Modifiers::Decimal, Datum::Numeric(number)) => match ty.precision_and_scale() {
             Some((precision, scale)) => numeric::fit(number, precision, scale).map(Datum::Numeric),
             None => Ok(Datum::Numeric(number)),
         },
-        (TypeKind::Timestamp, Datum::Timestamp(micros)) => {
+        (Modifiers::Precision(..), Datum::Int8(micros)) => {
+            Ok(Datum::Int8(calendar::round_micros(micros, ty.modifier)))
+        }
+        (Modifiers::Precision(..), Datum::Timestamp(micros)) => {
             Ok(Datum::Timestamp(calendar::round_micros(micros, ty.modifier)))
         }
-        (TypeKind::Timestamptz, Datum::Timestamptz(micros)) => {
+        (Modifiers::Precision(..), Datum::Timestamptz(micros)) => {
             Ok(Datum::Timestamptz(calendar::round_micros(micros, ty.modifier)))
         }
-        (TypeKind::Interval, Datum::Interval(interval)) => {
-            let micros = match ty.modifier & 0xffff {
-                precision @ 0..=6 => calendar::round_micros(interval.micros, precision),
-                _ => interval.micros,
+        (Modifiers::Interval, Datum::Interval(interval)) => {
+            let micros = match ty.precision() {
+                Some(precision) => calendar::round_micros(interval.micros, precision),
+                None => interval.micros,
             };
             Ok(Datum::Interval(Interval { micros, ..interval }))
+        }
+        (_, Datum::Text(text)) if ty.kind == TypeKind::Name && text.len() > NAME_BYTES_MAX => {
+            Ok(Datum::text(text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()))
         }
         (_, value) => Ok(value),
     }

@@ -3,26 +3,29 @@
 //!
 //! # Map, from the bottom up
 //!
-//! 1. [`types`], [`datum`], [`error`]: what a value is. [`numeric`], [`calendar`]: arithmetic on the two kinds
-//!    of value that need some.
+//! 1. [`types`], [`datum`], [`error`], [`volatility`]: what a value is. [`numeric`], [`calendar`], [`json`]: what the kinds of
+//!    value that need some arithmetic, or reading, are given.
 //! 2. [`session`]: what of a session a value's meaning may depend on (time zone, the transaction's `now`, names).
-//! 3. [`text`], [`binary`]: values as PostgreSQL's clients see them. [`mod@compare`]: order, equality, hash.
-//!    [`length`]: what a type's modifier does to values.
+//! 3. [`mod@compare`]: order, equality, hash. [`length`]: what a type's modifier does to values. [`text`], [`binary`]:
+//!    the formats of PostgreSQL's clients; [`codec`]: which of them a type takes.
 //! 4. [`key`], [`row`]: values as the key space stores them.
-//! 5. [`functions`], [`operators`], [`casts`], [`aggregate`], [`series`]: what can be done with values, found
+//! 5. [`functions`], [`operators`], [`casts`], [`accumulate`], [`aggregate`], [`series`]: what can be done with values, found
 //!    by name and types. [`work`]: what they cost, counted.
 //! 6. [`tree`]: the typed expression, [`evaluate`]: its value for a row.
 //! 7. [`resolve`]: PostgreSQL's rules (manual, chapter 10) that choose functions, operators and casts.
 
+pub mod accumulate;
 pub mod aggregate;
-pub mod binary;
+mod binary;
 pub mod calendar;
 pub mod casts;
+pub mod codec;
 pub mod compare;
 pub mod datum;
 pub mod error;
 pub mod evaluate;
 pub mod functions;
+pub mod json;
 pub mod key;
 pub mod length;
 pub mod numeric;
@@ -35,9 +38,11 @@ pub mod session;
 pub mod text;
 pub mod tree;
 pub mod types;
+pub mod volatility;
 pub mod work;
 
 pub use compare::{compare, group_eq, group_hash};
+pub use datum::array::Array;
 pub use datum::{Datum, Interval, Numeric, Row};
 pub use error::{Error, Result};
 pub use evaluate::EvalContext;

@@ -4,12 +4,12 @@
 //! Every constant says its type unless its form does, so that what is printed means the same wherever it is read. A cast
 //! that nobody wrote is shown only where it decides which operator or function is meant.
 
+use crate::codec;
 use crate::datum::Datum;
 use crate::functions::{FunctionId, quote};
 use crate::operators;
 use crate::session::SessionContext;
-use crate::text;
-use crate::tree::Expr;
+use crate::tree::{Expr, Subscript};
 use crate::types::{Type, TypeKind};
 
 /// How many spaces a line within another construct is set in by.
@@ -155,7 +155,7 @@ impl Writer<'_> {
                     self.push(&format!("::{}", ty.display_name()));
                 }
             }
-            Expr::Subscript { array, index, .. } => {
+            Expr::Subscript { array, subscripts, .. } => {
                 if matches!(**array, Expr::Column { .. }) {
                     self.expression(array, implicit);
                 } else {
@@ -163,9 +163,18 @@ impl Writer<'_> {
                     self.expression(array, implicit);
                     self.push(")");
                 }
-                self.push("[");
-                self.expression(index, false);
-                self.push("]");
+                for subscript in subscripts {
+                    self.push("[");
+                    match subscript {
+                        Subscript::Index(index) => self.expression(index, false),
+                        Subscript::Slice(lower, upper) => {
+                            lower.iter().for_each(|lower| self.expression(lower, false));
+                            self.push(":");
+                            upper.iter().for_each(|upper| self.expression(upper, false));
+                        }
+                    }
+                    self.push("]");
+                }
             }
             Expr::Cast { operand, explicit: false, .. } if !implicit => {
                 self.operand(operand, Parent::Cast, false);
@@ -292,7 +301,7 @@ impl Writer<'_> {
         let shown = match value {
             Datum::Null => "NULL".to_owned(),
             Datum::Bool(value) => value.to_string(),
-            value => text::output(value, ty, self.printer.session),
+            value => codec::output(value, ty, self.printer.session),
         };
         let starts_with_digit = shown.starts_with(|c: char| c.is_ascii_digit());
         let (bare, labelled) = match (value, ty.kind) {
@@ -396,9 +405,8 @@ fn is_simple(operand: &Expr, parent: Parent<'_>) -> bool {
         Expr::And(_) | Expr::Not(_) => matches!(parent, Parent::Expr(Expr::And(_) | Expr::Or(_))),
         Expr::Or(_) => matches!(parent, Parent::Expr(Expr::Or(_))),
         Expr::Cast { operand: inner, to, .. } => {
-            use crate::casts::{CastMethod, find};
-            let calls = to.modifier >= 0
-                || find(inner.ty().kind, to.kind).is_some_and(|cast| cast.method == CastMethod::Function);
+            use crate::casts::find;
+            let calls = to.modifier >= 0 || find(inner.ty().kind, to.kind).is_some_and(|cast| cast.is_call);
             calls || is_simple(inner, Parent::Cast)
         }
         _ => true,

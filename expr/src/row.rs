@@ -14,7 +14,10 @@
 //!  6   oid: varint                               14   timestamptz: 8 bytes, little-endian
 //!  7   float4: 4 bytes, little-endian            15   another byte says: 0 interval (months, days: zigzag
 //!                                                     varints, 8 bytes), 1 uuid (16 bytes), 2 array (length of
-//!                                                     the rest (varint), columns numbered from 1)
+//!                                                     the rest (varint), columns numbered from 1), 3 the same
+//!                                                     behind dimensions (their number (varint), of each length
+//!                                                     and lower bound (zigzag varints)), 4 document
+//!                                                     (length (varint), see [`json::binary`])
 //! numeric   0 NaN, 1 Infinity, 2 -Infinity, 3 small: scale (varint), unscaled (zigzag varint),
 //!           4 large: scale (varint), length (varint), unscaled (two's complement, little-endian)
 //! ```
@@ -28,14 +31,14 @@
 
 mod patch;
 
-use std::sync::Arc;
-
 use bigdecimal::ToPrimitive;
 use bigdecimal::num_bigint::BigInt;
 use bytes::Bytes;
 
+use crate::datum::array::{Array, DIMENSIONS_MAX, Dimension};
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
+use crate::json;
 
 pub use patch::patch_row;
 
@@ -64,6 +67,8 @@ mod tag {
     pub(super) const OTHER_INTERVAL: u8 = 0;
     pub(super) const OTHER_UUID: u8 = 1;
     pub(super) const OTHER_ARRAY: u8 = 2;
+    pub(super) const OTHER_SHAPED_ARRAY: u8 = 3;
+    pub(super) const OTHER_JSON: u8 = 4;
 }
 
 fn malformed() -> Error {
@@ -161,9 +166,25 @@ fn put_column(delta: u32, value: &Datum, out: &mut Vec<u8>) {
             out.push(tag::OTHER_UUID);
             out.extend_from_slice(v);
         }
+        Datum::Json(json) => {
+            head(tag::OTHER, out);
+            out.push(tag::OTHER_JSON);
+            let mut body = Vec::new();
+            json::binary::put(json, &mut body);
+            put_bytes(&body, out);
+        }
         Datum::Array(items) => {
             head(tag::OTHER, out);
-            out.push(tag::OTHER_ARRAY);
+            if items.is_plain() {
+                out.push(tag::OTHER_ARRAY);
+            } else {
+                out.push(tag::OTHER_SHAPED_ARRAY);
+                put_varint(items.dimension_count() as u64, out);
+                for dimension in items.dimensions() {
+                    put_zigzag(i64::from(dimension.length), out);
+                    put_zigzag(i64::from(dimension.lower), out);
+                }
+            }
             let mut body = Vec::new();
             for item in items.iter() {
                 put_column(1, item, &mut body);
@@ -277,18 +298,36 @@ impl<'a> Input<'a> {
                     micros: i64::from_le_bytes(self.array()?),
                 }),
                 tag::OTHER_UUID => Datum::Uuid(self.array()?),
-                tag::OTHER_ARRAY if depth < DEPTH_MAX => {
-                    let mut body = Input(self.bytes()?);
-                    let mut items = Vec::new();
-                    while !body.0.is_empty() {
-                        let (_, tag) = body.head()?;
-                        items.push(body.value(tag, depth + 1)?);
+                tag::OTHER_JSON => Datum::json(json::binary::take(self.bytes()?).ok_or_else(malformed)?),
+                tag::OTHER_ARRAY if depth < DEPTH_MAX => Datum::Array(self.items(depth)?.into()),
+                tag::OTHER_SHAPED_ARRAY if depth < DEPTH_MAX => {
+                    let count = usize::try_from(self.varint()?).map_err(|_| malformed())?;
+                    if count > DIMENSIONS_MAX {
+                        return Err(malformed());
                     }
-                    Datum::Array(Arc::from(items))
+                    let dimensions: Result<Vec<_>> = (0..count).map(|_| self.dimension()).collect();
+                    let items = dimensions.and_then(|dimensions| Ok((self.items(depth)?, dimensions)));
+                    let (items, dimensions) = items?;
+                    Datum::Array(Array::shaped(items, &dimensions).map_err(|_| malformed())?)
                 }
                 _ => return Err(malformed()),
             },
         })
+    }
+
+    fn dimension(&mut self) -> Result<Dimension> {
+        let mut number = || i32::try_from(self.zigzag()?).map_err(|_| malformed());
+        Ok(Dimension { length: number()?, lower: number()? })
+    }
+
+    fn items(&mut self, depth: usize) -> Result<Vec<Datum>> {
+        let mut body = Input(self.bytes()?);
+        let mut items = Vec::new();
+        while !body.0.is_empty() {
+            let (_, tag) = body.head()?;
+            items.push(body.value(tag, depth + 1)?);
+        }
+        Ok(items)
     }
 
     fn numeric(&mut self) -> Result<Numeric> {

@@ -8,7 +8,7 @@ use crate::calendar::interval;
 use crate::compare::compare;
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
-use crate::functions::FunctionId;
+use crate::functions::{Body, FunctionId};
 use crate::numeric;
 use crate::session::SessionContext;
 use crate::types::{Type, TypeKind};
@@ -83,23 +83,24 @@ impl Step {
 impl Series {
     /// Starts the function over arguments of these types; 22023 if the step is zero, 0A000 if it is no such function.
     /// NULL arguments give no rows.
-    pub fn start(
-        function: FunctionId,
-        args: &[Datum],
-        types: &[Type],
-        session: &SessionContext,
-    ) -> Result<Self> {
+    pub fn start(function: FunctionId, args: &[Datum], _: &[Type], session: &SessionContext) -> Result<Self> {
         let empty = || Self { source: Source::Items { items: Arc::from([]), next: 0 } };
         if args.iter().any(Datum::is_null) {
             return Ok(empty());
         }
+        if let Body::Rows(rows) = function.body {
+            return Ok(Self { source: Source::Items { items: rows(args)?.into(), next: 0 } });
+        }
         match (function.name, args) {
             ("unnest", [Datum::Array(items)]) => {
-                Ok(Self { source: Source::Items { items: items.clone(), next: 0 } })
+                Ok(Self { source: Source::Items { items: items.items().clone(), next: 0 } })
             }
-            ("generate_subscripts", [Datum::Array(items), Datum::Int4(1), rest @ ..]) => {
-                let first = types.first().map_or(1, |ty| ty.kind.first_subscript());
-                let left = first..first.saturating_add(items.len() as i32);
+            ("generate_subscripts", [Datum::Array(items), Datum::Int4(number), rest @ ..]) => {
+                let number = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
+                let Some(dimension) = number.and_then(|number| items.dimension(number)) else {
+                    return Ok(empty());
+                };
+                let left = dimension.lower..dimension.lower.saturating_add(dimension.length);
                 let reverse = rest.first().is_some_and(Datum::is_true);
                 Ok(Self { source: Source::Subscripts { left, reverse } })
             }
@@ -174,6 +175,7 @@ impl Iterator for Series {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datum::array::Array;
     use crate::resolve::{Callee, function};
 
     fn rows(args: &[(TypeKind, Datum)]) -> Result<Vec<String>> {
@@ -181,7 +183,7 @@ mod tests {
         let values: Vec<_> = args.iter().map(|(_, value)| value.clone()).collect();
         let Callee::Function(resolved) = function("generate_series", &kinds)? else { panic!("a cast") };
         let session = SessionContext::default();
-        let shown = |value: Datum| crate::text::output(&value, resolved.result.into(), &session);
+        let shown = |value: Datum| crate::codec::output(&value, resolved.result.into(), &session);
         let types: Vec<_> = kinds.iter().copied().map(Type::plain).collect();
         Series::start(resolved.function, &values, &types, &session)?.map(|value| value.map(shown)).collect()
     }
@@ -192,15 +194,15 @@ mod tests {
 
     #[test]
     fn subscripts_begin_where_the_type_does() {
-        let subscripts = |kind, reverse: bool| {
+        let subscripts = |kind: TypeKind, reverse: bool| {
             let Callee::Function(resolved) =
                 function("generate_subscripts", &[kind, TypeKind::Int4, TypeKind::Bool]).unwrap()
             else {
                 panic!("a cast")
             };
-            let items = Datum::Array([Datum::Int2(7), Datum::Int2(9)].into());
+            let items = Array::from_lower([Datum::Int2(7), Datum::Int2(9)], i32::from(!kind.is_vector()));
             let types = [kind, TypeKind::Int4, TypeKind::Bool].map(Type::plain);
-            let values = [items, Datum::Int4(1), Datum::Bool(reverse)];
+            let values = [Datum::Array(items), Datum::Int4(1), Datum::Bool(reverse)];
             let series =
                 Series::start(resolved.function, &values, &types, &SessionContext::default()).unwrap();
             series.map(|value| value.unwrap().as_i64().unwrap()).collect::<Vec<_>>()

@@ -127,6 +127,7 @@ pub(crate) fn note(value: &Datum) -> Result<()> {
         Datum::Text(text) => text.len(),
         Datum::Bytea(bytes) => bytes.len(),
         Datum::Array(items) => items.len().saturating_mul(size_of::<Datum>()),
+        Datum::Json(json) => json.size_bytes(),
         Datum::Numeric(number) => return product(number.bits()),
         _ => return Ok(()),
     };
@@ -150,6 +151,14 @@ pub(crate) fn fits(bytes: usize) -> Result<usize> {
 /// # Errors
 /// 54000: it is longer than any value may be. The statement is to end.
 pub(crate) fn array(items: impl Iterator<Item = Datum>) -> Result<Datum> {
+    self::items(items).map(|items| Datum::Array(items.into()))
+}
+
+/// The items of an array, counted as they grow.
+///
+/// # Errors
+/// 54000: they are more than any value may hold. The statement is to end.
+pub(crate) fn items(items: impl Iterator<Item = Datum>) -> Result<Vec<Datum>> {
     let mut collected = Vec::new();
     for item in items {
         if collected.len() == collected.capacity() {
@@ -157,7 +166,7 @@ pub(crate) fn array(items: impl Iterator<Item = Datum>) -> Result<Datum> {
         }
         collected.push(item);
     }
-    Ok(Datum::Array(collected.into()))
+    Ok(collected)
 }
 
 /// The work since the last call, in rows' worth.

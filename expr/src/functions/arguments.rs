@@ -1,6 +1,8 @@
 //! Arguments taken out of their datums. The type rules make a mismatch impossible; if one happens nevertheless it is
 //! an error (XX000) and not a panic.
 
+use crate::datum::array::Array;
+use crate::datum::json::Json;
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
 
@@ -67,9 +69,23 @@ pub(super) fn interval(value: &Datum) -> Result<Interval> {
     }
 }
 
-pub(super) fn array(value: &Datum) -> Result<&[Datum]> {
+pub(super) fn array(value: &Datum) -> Result<&Array> {
     match value {
         Datum::Array(v) => Ok(v),
+        _ => Err(mismatch()),
+    }
+}
+
+pub(super) fn json(value: &Datum) -> Result<&Json> {
+    match value {
+        Datum::Json(v) => Ok(v),
+        _ => Err(mismatch()),
+    }
+}
+
+pub(super) fn boolean(value: &Datum) -> Result<bool> {
+    match value {
+        Datum::Bool(v) => Ok(*v),
         _ => Err(mismatch()),
     }
 }

@@ -1,70 +1,141 @@
-//! Functions and operators of arrays, which have one dimension.
-
-use std::sync::Arc;
+//! Functions and operators of arrays.
 
 use super::arguments::{array, exactly, integer, mismatch};
+use crate::codec;
 use crate::compare::compare;
 use crate::datum::Datum;
+use crate::datum::array::{self as shape, Array, DIMENSIONS_MAX, Dimension};
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
-use crate::text as text_format;
 use crate::types::{Type, TypeKind};
 use crate::work;
 
-fn of_dimension(args: &[Datum], of_items: impl FnOnce(&[Datum]) -> i32) -> Result<Datum> {
-    let [value, dimension] = exactly(args)?;
-    let items = array(value)?;
-    match integer(dimension)? == 1 && !items.is_empty() {
-        true => Ok(Datum::Int4(of_items(items))),
-        false => Ok(Datum::Null),
-    }
-}
-
-/// The index of the first element, which is 0 in the vectors of the catalogs.
-fn first(types: &[Type]) -> i32 {
-    types.first().map_or(1, |ty| ty.kind.first_subscript())
+/// What is asked of one dimension, by its number from 1.
+fn of_dimension(args: &[Datum], answer: impl FnOnce(Dimension) -> i32) -> Result<Datum> {
+    let [value, number] = exactly(args)?;
+    let number = usize::try_from(integer(number)?).ok().and_then(|number| number.checked_sub(1));
+    let dimension = match number {
+        Some(number) => array(value)?.dimension(number),
+        None => None,
+    };
+    Ok(dimension.map(answer).into())
 }
 
 pub(super) fn length(args: &[Datum]) -> Result<Datum> {
-    of_dimension(args, |items| items.len() as i32)
+    of_dimension(args, |dimension| dimension.length)
 }
 
-pub(super) fn lower(args: &[Datum], types: &[Type], _: &SessionContext) -> Result<Datum> {
-    of_dimension(args, |_| first(types))
+pub(super) fn lower(args: &[Datum]) -> Result<Datum> {
+    of_dimension(args, |dimension| dimension.lower)
 }
 
-pub(super) fn upper(args: &[Datum], types: &[Type], _: &SessionContext) -> Result<Datum> {
-    of_dimension(args, |items| items.len() as i32 - 1 + first(types))
+pub(super) fn upper(args: &[Datum]) -> Result<Datum> {
+    of_dimension(args, |dimension| dimension.upper())
 }
 
 pub(super) fn dimensions(value: &Datum) -> Result<Datum> {
-    Ok((!array(value)?.is_empty()).then_some(1i32).into())
+    let count = array(value)?.dimension_count();
+    Ok((count > 0).then_some(count as i32).into())
+}
+
+pub(super) fn dimensions_text(value: &Datum) -> Result<Datum> {
+    let array = array(value)?;
+    if array.is_empty() {
+        return Ok(Datum::Null);
+    }
+    let mut text = String::new();
+    codec::write_bounds(array, &mut text);
+    Ok(Datum::from(text))
 }
 
 pub(super) fn cardinality(value: &Datum) -> Result<Datum> {
     Ok(Datum::Int4(array(value)?.len() as i32))
 }
 
-/// The items; none of NULL, which appending and prepending treat as an empty array.
-fn items_or_none(value: &Datum) -> Result<&[Datum]> {
-    if value.is_null() { Ok(&[]) } else { array(value) }
+/// The array; an empty one for NULL, which appending and prepending take for it.
+fn one_dimension(value: &Datum) -> Result<Array> {
+    if value.is_null() {
+        return Ok(Array::default());
+    }
+    let array = array(value)?;
+    match array.dimension_count() {
+        0 | 1 => Ok(array.clone()),
+        _ => Err(Error::new("22000", "argument must be empty or one-dimensional array")),
+    }
+}
+
+fn lower_of(array: &Array) -> i32 {
+    array.dimension(0).map_or(1, |dimension| dimension.lower)
 }
 
 pub(super) fn append(args: &[Datum]) -> Result<Datum> {
     let [value, item] = exactly(args)?;
-    work::array(items_or_none(value)?.iter().chain([item]).cloned())
+    let array = one_dimension(value)?;
+    joined(array.iter().chain([item]), lower_of(&array))
 }
 
 pub(super) fn prepend(args: &[Datum]) -> Result<Datum> {
     let [item, value] = exactly(args)?;
-    work::array([item].into_iter().chain(items_or_none(value)?).cloned())
+    let array = one_dimension(value)?;
+    joined([item].into_iter().chain(array.iter()), lower_of(&array))
+}
+
+fn joined<'a>(items: impl Iterator<Item = &'a Datum>, lower: i32) -> Result<Datum> {
+    let dimension = |length: usize| Dimension { length: i32::try_from(length).unwrap_or(i32::MAX), lower };
+    let items = work::items(items.cloned())?;
+    let length = items.len();
+    Array::shaped(items, &[dimension(length)]).map(Datum::Array)
 }
 
 pub(super) fn concatenate(args: &[Datum]) -> Result<Datum> {
-    match exactly(args)? {
-        [Datum::Null, other] | [other, Datum::Null] => Ok(other.clone()),
-        [left, right] => work::array(array(left)?.iter().chain(array(right)?).cloned()),
+    let [left, right] = exactly(args)?;
+    match (left, right) {
+        (Datum::Null, other) | (other, Datum::Null) => return Ok(other.clone()),
+        _ => {}
     }
+    let (left, right) = (array(left)?, array(right)?);
+    if left.is_empty() || right.is_empty() {
+        return Ok(Datum::Array(if left.is_empty() { right } else { left }.clone()));
+    }
+    let refused = |what: &str| {
+        Error::new("2202E", "cannot concatenate incompatible arrays")
+            .with_detail(format!("Arrays with {what} are not compatible for concatenation."))
+    };
+    let (mut first, second): (Vec<_>, Vec<_>) = (left.dimensions().collect(), right.dimensions().collect());
+    let lengths =
+        |dimensions: &[Dimension]| dimensions.iter().map(|d| (d.length, d.lower)).collect::<Vec<_>>();
+    let inner = |dimensions: &[Dimension]| lengths(dimensions.get(1..).unwrap_or_default());
+    let added = |dimension: Option<&mut Dimension>, length: i32| {
+        if let Some(dimension) = dimension {
+            dimension.length = dimension.length.saturating_add(length);
+        }
+    };
+    if first.len() == second.len() {
+        if inner(&first) != inner(&second) {
+            return Err(refused("differing element dimensions"));
+        }
+        added(first.first_mut(), second.first().map_or(0, |dimension| dimension.length));
+    } else if first.len() == second.len() + 1 {
+        if inner(&first) != lengths(&second) {
+            return Err(refused("differing dimensions"));
+        }
+        added(first.first_mut(), 1);
+    } else if second.len() == first.len() + 1 {
+        if lengths(&first) != inner(&second) {
+            return Err(refused("differing dimensions"));
+        }
+        first = second;
+        added(first.first_mut(), 1);
+    } else {
+        let detail = format!(
+            "Arrays of {} and {} dimensions are not compatible for concatenation.",
+            first.len(),
+            second.len()
+        );
+        return Err(Error::new("2202E", "cannot concatenate incompatible arrays").with_detail(detail));
+    }
+    let items = work::items(left.iter().chain(right.iter()).cloned())?;
+    Array::shaped(items, &first).map(Datum::Array)
 }
 
 pub(super) fn remove(args: &[Datum]) -> Result<Datum> {
@@ -72,7 +143,12 @@ pub(super) fn remove(args: &[Datum]) -> Result<Datum> {
     if value.is_null() {
         return Ok(Datum::Null);
     }
-    Ok(Datum::Array(array(value)?.iter().filter(|item| compare(item, unwanted).is_ne()).cloned().collect()))
+    let array = array(value)?;
+    if array.dimension_count() > 1 {
+        return Err(Error::unsupported("removing elements from multidimensional arrays is not supported"));
+    }
+    let kept: Vec<Datum> = array.iter().filter(|item| compare(item, unwanted).is_ne()).cloned().collect();
+    Ok(Datum::Array(Array::from_lower(kept, lower_of(array))))
 }
 
 pub(super) fn replace(args: &[Datum]) -> Result<Datum> {
@@ -80,11 +156,19 @@ pub(super) fn replace(args: &[Datum]) -> Result<Datum> {
     if value.is_null() {
         return Ok(Datum::Null);
     }
-    let replaced = array(value)?.iter().map(|item| if compare(item, from).is_eq() { to } else { item });
-    Ok(Datum::Array(replaced.cloned().collect()))
+    let replaced = |item: &Datum| Ok(if compare(item, from).is_eq() { to } else { item }.clone());
+    array(value)?.map(replaced).map(Datum::Array)
 }
 
-pub(super) fn position(args: &[Datum], types: &[Type], _: &SessionContext) -> Result<Datum> {
+fn searched(value: &Datum) -> Result<&Array> {
+    let array = array(value)?;
+    match array.dimension_count() {
+        0 | 1 => Ok(array),
+        _ => Err(Error::unsupported("searching for elements in multidimensional arrays is not supported")),
+    }
+}
+
+pub(super) fn position(args: &[Datum]) -> Result<Datum> {
     let (value, wanted, start) = match args {
         [value, wanted] => (value, wanted, None),
         _ => {
@@ -98,19 +182,21 @@ pub(super) fn position(args: &[Datum], types: &[Type], _: &SessionContext) -> Re
     if value.is_null() {
         return Ok(Datum::Null);
     }
-    let first = i64::from(first(types));
+    let array = searched(value)?;
+    let first = i64::from(lower_of(array));
     let skip = usize::try_from(start.unwrap_or(first) - first).unwrap_or(0);
-    let found = array(value)?.iter().skip(skip).position(|item| compare(item, wanted).is_eq());
-    Ok(found.map(|at| (at + skip) as i32 + first as i32).into())
+    let found = array.iter().skip(skip).position(|item| compare(item, wanted).is_eq());
+    Ok(found.map(|at| ((at + skip) as i64 + first) as i32).into())
 }
 
-pub(super) fn positions(args: &[Datum], types: &[Type], _: &SessionContext) -> Result<Datum> {
+pub(super) fn positions(args: &[Datum]) -> Result<Datum> {
     let [value, wanted] = exactly(args)?;
     if value.is_null() {
         return Ok(Datum::Null);
     }
-    let found = array(value)?.iter().enumerate().filter(|(_, item)| compare(item, wanted).is_eq());
-    Ok(Datum::Array(found.map(|(at, _)| Datum::Int4(at as i32 + first(types))).collect()))
+    let array = searched(value)?;
+    let found = array.iter().enumerate().filter(|(_, item)| compare(item, wanted).is_eq());
+    Ok(Datum::Array(found.map(|(at, _)| Datum::Int4(at as i32 + lower_of(array))).collect()))
 }
 
 /// array_to_string(array, delimiter [, text of NULL])
@@ -122,14 +208,14 @@ pub(super) fn to_string(args: &[Datum], types: &[Type], session: &SessionContext
         return Ok(Datum::Null);
     }
     let null = args.get(2).and_then(Datum::as_str);
-    let element = types.first().and_then(|ty| ty.kind.element()).unwrap_or(TypeKind::Text);
+    let element = types.first().and_then(Type::element).unwrap_or(Type::plain(TypeKind::Text));
     let mut out = String::new();
     let mut first = true;
-    for item in array(value)? {
+    for item in array(value)?.iter() {
         let shown = match (item.is_null(), null) {
             (true, None) => continue,
             (true, Some(null)) => null.to_owned(),
-            (false, _) => text_format::output(item, element.into(), session),
+            (false, _) => codec::output(item, element, session),
         };
         let added = shown.len().saturating_add(delimiter.len());
         work::step(added)?;
@@ -166,7 +252,7 @@ pub(super) fn contained(left: &Datum, right: &Datum) -> Result<Datum> {
 
 pub(super) fn overlaps(left: &Datum, right: &Datum) -> Result<Datum> {
     let (left, right) = (array(left)?, array(right)?);
-    for wanted in left {
+    for wanted in left.iter() {
         if holds(right, wanted)? {
             return Ok(Datum::Bool(true));
         }
@@ -174,49 +260,74 @@ pub(super) fn overlaps(left: &Datum, right: &Datum) -> Result<Datum> {
     Ok(Datum::Bool(false))
 }
 
-pub(super) fn dimensions_text(args: &[Datum], types: &[Type], _: &SessionContext) -> Result<Datum> {
-    let items = array(args.first().ok_or_else(mismatch)?)?;
-    let first = first(types);
-    match items.is_empty() {
-        true => Ok(Datum::Null),
-        false => Ok(Datum::from(format!("[{first}:{}]", items.len() as i32 - 1 + first))),
+/// The numbers of an array of integers that says something of dimensions.
+fn numbers(value: &Datum, null: &str) -> Result<Vec<i32>> {
+    let array = array(value)?;
+    if array.dimension_count() > 1 {
+        return Err(Error::new("2202E", "wrong number of array subscripts")
+            .with_detail("Dimension array must be one dimensional."));
     }
+    let number = |item: &Datum| match item {
+        Datum::Int4(number) => Ok(*number),
+        Datum::Null => Err(Error::new("22004", null)),
+        _ => Err(mismatch()),
+    };
+    array.iter().map(number).collect()
 }
 
+/// array_fill(value, lengths [, lower bounds])
 pub(super) fn fill(args: &[Datum]) -> Result<Datum> {
-    let [value, lengths] = exactly(args)?;
-    match array(lengths)? {
-        [Datum::Null, ..] => Err(Error::new("22004", "dimension values cannot be null")),
-        [] => Ok(Datum::Array([].into())),
-        [length] => {
-            let length = usize::try_from(integer(length)?).unwrap_or(0);
-            if length > (1 << 27) {
-                return Err(Error::new("54000", "array size exceeds the maximum allowed (134217727)"));
-            }
-            work::fits(length.saturating_mul(size_of::<Datum>()))?;
-            Ok(Datum::Array(Arc::from(vec![value.clone(); length])))
-        }
-        _ => Err(Error::unsupported("arrays of more than one dimension")),
+    const NULL: &str = "dimension values cannot be null";
+    let [value, lengths, rest @ ..] = args else { return Err(mismatch()) };
+    if lengths.is_null() || rest.iter().any(Datum::is_null) {
+        return Err(Error::new("22004", "dimension array or low bound array cannot be null"));
     }
+    let lengths = numbers(lengths, NULL)?;
+    if lengths.len() > DIMENSIONS_MAX {
+        return Err(shape::too_many_dimensions(lengths.len()));
+    }
+    let lowers = match rest.first() {
+        Some(lowers) => numbers(lowers, NULL)?,
+        None => vec![1; lengths.len()],
+    };
+    if lowers.len() != lengths.len() {
+        return Err(Error::new("2202E", "wrong number of array subscripts")
+            .with_detail("Low bound array has different size than dimensions array."));
+    }
+    let mut count = usize::from(!lengths.is_empty());
+    for length in &lengths {
+        let length = usize::try_from(*length).unwrap_or(0);
+        count = count
+            .checked_mul(length)
+            .filter(|count| *count <= shape::ELEMENTS_MAX)
+            .ok_or_else(shape::too_large)?;
+    }
+    work::fits(count.saturating_mul(size_of::<Datum>()))?;
+    let dimensions: Vec<Dimension> =
+        lengths.into_iter().zip(lowers).map(|(length, lower)| Dimension { length, lower }).collect();
+    Array::shaped(vec![value.clone(); count], &dimensions).map(Datum::Array)
 }
 
 /// The names of argument types, of an oidvector: `oidvectortypes`.
 pub(super) fn type_names(args: &[Datum], _: &[Type], session: &SessionContext) -> Result<Datum> {
     let items = array(args.first().ok_or_else(mismatch)?)?;
     let names: Vec<String> =
-        items.iter().map(|item| text_format::output(item, TypeKind::Regtype.into(), session)).collect();
+        items.iter().map(|item| codec::output(item, TypeKind::Regtype.into(), session)).collect();
     Ok(Datum::from(names.join(", ")))
 }
 
 pub(super) fn trim(args: &[Datum]) -> Result<Datum> {
     let [value, count] = exactly(args)?;
-    let items = array(value)?;
-    let kept = usize::try_from(integer(count)?).ok().and_then(|count| items.len().checked_sub(count));
-    match kept.and_then(|kept| items.get(..kept)) {
-        Some(kept) => Ok(Datum::Array(kept.into())),
+    let array = array(value)?;
+    let first = array.dimension(0).unwrap_or(Dimension { length: 0, lower: 1 });
+    match i32::try_from(integer(count)?).ok().filter(|count| (0..=first.length).contains(count)) {
+        Some(count) => {
+            let kept = array.slice(&[(first.lower, first.upper() - count)]);
+            Ok(Datum::Array(kept.unwrap_or_default()))
+        }
         None => Err(Error::new(
             "2202E",
-            format!("number of elements to trim must be between 0 and {}", items.len()),
+            format!("number of elements to trim must be between 0 and {}", first.length),
         )),
     }
 }

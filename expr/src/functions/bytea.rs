@@ -186,7 +186,7 @@ fn check_utf8(name: &str) -> Result<()> {
 
 pub(super) fn convert_from(value: &Datum, encoding: &Datum) -> Result<Datum> {
     check_utf8(text(encoding)?)?;
-    crate::binary::recv(bytes(value)?, crate::types::TypeKind::Text.into())
+    crate::codec::receive(bytes(value)?, crate::types::TypeKind::Text.into())
 }
 
 pub(super) fn convert_to(value: &Datum, encoding: &Datum) -> Result<Datum> {

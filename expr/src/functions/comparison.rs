@@ -2,17 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::arguments::{mismatch, text};
+use super::arguments::mismatch;
 use crate::calendar::{date_to_timestamp, zone};
-use crate::compare::compare;
+use crate::compare::{compare, compare_padded};
 use crate::datum::Datum;
 use crate::error::Result;
 use crate::session::SessionContext;
-
-/// The order of two char(n) values: blanks at the end do not count.
-fn compare_blank(left: &Datum, right: &Datum) -> Result<Ordering> {
-    Ok(text(left)?.trim_end_matches(' ').cmp(text(right)?.trim_end_matches(' ')))
-}
 
 /// The order of times of which one has a zone: the other counts in the session's.
 fn compare_zoned(args: &[Datum], session: &SessionContext) -> Result<Ordering> {
@@ -35,7 +30,7 @@ macro_rules! comparisons {
         }
 
         pub(super) fn $blank(left: &Datum, right: &Datum) -> Result<Datum> {
-            Ok(Datum::Bool(compare_blank(left, right)?.$test()))
+            Ok(Datum::Bool(compare_padded(left, right).$test()))
         }
 
         pub(super) fn $zoned(args: &[Datum], session: &SessionContext) -> Result<Datum> {

@@ -7,6 +7,9 @@ mod comparison;
 mod decimal;
 mod float;
 mod integer;
+mod json_make;
+mod json_text;
+mod jsonb;
 mod like;
 mod md5;
 mod missing;
@@ -18,17 +21,20 @@ mod table;
 mod time;
 mod time_field;
 mod time_format;
+mod time_of_day;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::LazyLock;
 
+use crate::accumulate::Accumulator;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::types::{Type, TypeKind};
 
+pub use crate::volatility::Volatility;
 pub use missing::is_missing;
 
 /// A function of the registry. Copied freely; its OID is stable and may be stored and sent.
@@ -88,6 +94,8 @@ pub struct Function {
     pub variadic: bool,
     /// `prorettype`; of a set-returning function that of a row.
     pub result: TypeKind,
+    /// The name of its only output, if that is not its own.
+    pub output: Option<&'static str>,
     /// What it is.
     pub kind: FunctionKind,
     /// `provolatile`.
@@ -109,28 +117,6 @@ pub enum FunctionKind {
     Set,
 }
 
-/// How often the same arguments give the same result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Volatility {
-    /// Always.
-    Immutable,
-    /// Within a statement.
-    Stable,
-    /// Never.
-    Volatile,
-}
-
-impl Volatility {
-    /// The letter in `pg_proc.provolatile`.
-    pub fn letter(self) -> char {
-        match self {
-            Volatility::Immutable => 'i',
-            Volatility::Stable => 's',
-            Volatility::Volatile => 'v',
-        }
-    }
-}
-
 /// How a function is computed. The evaluator takes care of strictness first.
 #[derive(Clone, Copy)]
 pub enum Body {
@@ -146,10 +132,12 @@ pub enum Body {
     Typed(fn(&[Datum], &[Type], &SessionContext) -> Result<Datum>),
     /// The session's [`crate::session::CatalogFunctions`] answers by name.
     Catalog,
-    /// An aggregate: [`crate::aggregate::Aggregate`].
-    Aggregate,
-    /// Returns rows: [`crate::series`].
+    /// An aggregate, by its accumulator.
+    Aggregate(&'static Accumulator),
+    /// Returns rows, made as they are asked for: [`crate::series`].
     Set,
+    /// Returns rows, made at once.
+    Rows(fn(&[Datum]) -> Result<Vec<Datum>>),
 }
 
 impl fmt::Debug for Body {
@@ -157,8 +145,8 @@ impl fmt::Debug for Body {
         formatter.write_str(match self {
             Body::One(_) | Body::Two(_) | Body::Many(_) | Body::Session(_) | Body::Typed(_) => "computed",
             Body::Catalog => "catalog",
-            Body::Aggregate => "aggregate",
-            Body::Set => "set",
+            Body::Aggregate(_) => "aggregate",
+            Body::Set | Body::Rows(_) => "set",
         })
     }
 }

@@ -1,10 +1,10 @@
 //! Quoting and formatting: quote_ident, quote_literal, format, concat.
 
 use super::arguments::{mismatch, text};
+use crate::codec;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
-use crate::text as text_format;
 use crate::types::{Type, TypeKind};
 use crate::work;
 
@@ -196,7 +196,7 @@ pub(super) fn quote_nullable(args: &[Datum], types: &[Type], session: &SessionCo
 fn shown(args: &[Datum], types: &[Type], session: &SessionContext, place: usize) -> Option<String> {
     let value = args.get(place).filter(|value| !value.is_null())?;
     let ty = types.get(place).copied().unwrap_or(Type::plain(TypeKind::Text));
-    Some(text_format::output(value, ty, session))
+    Some(codec::output(value, ty, session))
 }
 
 pub(super) fn concat(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {

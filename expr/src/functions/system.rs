@@ -1,10 +1,10 @@
 //! What the session and the server say of themselves.
 
 use super::arguments::{exactly, integer, text};
+use crate::codec;
 use crate::datum::Datum;
 use crate::error::Result;
 use crate::session::SessionContext;
-use crate::text as text_format;
 use crate::types::{Type, TypeKind};
 
 pub(super) fn version(_: &[Datum], session: &SessionContext) -> Result<Datum> {
@@ -82,7 +82,7 @@ pub(super) fn column_size(args: &[Datum], types: &[Type], session: &SessionConte
     Ok(Datum::Int4(match (value, ty.kind.length()) {
         (_, length @ 1..) => i32::from(length),
         (Datum::Bytea(bytes), _) => bytes.len() as i32 + 4,
-        (value, _) => text_format::output(value, ty, session).len() as i32 + 4,
+        (value, _) => codec::output(value, ty, session).len() as i32 + 4,
     }))
 }
 

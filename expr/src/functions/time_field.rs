@@ -51,7 +51,7 @@ fn of_interval(name: &str, value: &Datum) -> Result<Value> {
     field::of_interval(wanted, interval(value)?).ok_or_else(|| field::not_supported(name, INTERVAL))
 }
 
-fn to_numeric(value: Value) -> Result<Datum> {
+pub(super) fn to_numeric(value: Value) -> Result<Datum> {
     Ok(Datum::Numeric(match value {
         Value::Decimal { unscaled, scale } => Numeric::finite(unscaled, i64::from(scale)),
         Value::Days { days, micros } => {
@@ -64,7 +64,7 @@ fn to_numeric(value: Value) -> Result<Datum> {
     }))
 }
 
-fn to_float(value: Value) -> Datum {
+pub(super) fn to_float(value: Value) -> Datum {
     Datum::Float8(match value {
         Value::Decimal { unscaled, scale } => unscaled as f64 / 10_f64.powi(i32::from(scale)),
         Value::Days { days, micros } => days as f64 + micros as f64 / MICROS_PER_DAY as f64,

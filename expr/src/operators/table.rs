@@ -1,10 +1,10 @@
 //! Rows of PostgreSQL 15's `pg_operator`, by its OIDs; each names its function by OID.
 
 use super::{Row, row};
-use crate::types::TypeKind::{
+use crate::types::kinds::{
     AnyArray, AnyCompatible, AnyCompatibleArray, AnyNonArray, Bool, Bpchar, Bytea, Date, Float4, Float8,
-    Int2, Int4, Int8, Interval, Name, Numeric, Oid, OidVector, QuotedChar, Text, Timestamp, Timestamptz,
-    Uuid,
+    Int2, Int4, Int8, Interval, Json, Jsonb, Name, Numeric, Oid, OidVector, QuotedChar, Text, TextArray,
+    Time, Timestamp, Timestamptz, Uuid,
 };
 
 pub(super) const OPERATORS: &[Row] = &[
@@ -390,4 +390,44 @@ pub(super) const OPERATORS: &[Row] = &[
     row(2976, "<=", Some(Uuid), Uuid, Bool, 2955),
     row(2977, ">=", Some(Uuid), Uuid, Bool, 2957),
     row(3877, "^@", Some(Text), Text, Bool, 3696),
+    row(3206, "#>>", Some(Jsonb), TextArray, Text, 3940),
+    row(3211, "->", Some(Jsonb), Text, Jsonb, 3478),
+    row(3212, "->", Some(Jsonb), Int4, Jsonb, 3215),
+    row(3213, "#>", Some(Jsonb), TextArray, Jsonb, 3217),
+    row(3240, "=", Some(Jsonb), Jsonb, Bool, 4043),
+    row(3241, "<>", Some(Jsonb), Jsonb, Bool, 4038),
+    row(3242, "<", Some(Jsonb), Jsonb, Bool, 4039),
+    row(3243, ">", Some(Jsonb), Jsonb, Bool, 4040),
+    row(3244, "<=", Some(Jsonb), Jsonb, Bool, 4041),
+    row(3245, ">=", Some(Jsonb), Jsonb, Bool, 4042),
+    row(3246, "@>", Some(Jsonb), Jsonb, Bool, 4046),
+    row(3247, "?", Some(Jsonb), Text, Bool, 4047),
+    row(3248, "?|", Some(Jsonb), TextArray, Bool, 4048),
+    row(3249, "?&", Some(Jsonb), TextArray, Bool, 4049),
+    row(3250, "<@", Some(Jsonb), Jsonb, Bool, 4050),
+    row(3284, "||", Some(Jsonb), Jsonb, Jsonb, 3301),
+    row(3285, "-", Some(Jsonb), Text, Jsonb, 3302),
+    row(3286, "-", Some(Jsonb), Int4, Jsonb, 3303),
+    row(3287, "#-", Some(Jsonb), TextArray, Jsonb, 3304),
+    row(3398, "-", Some(Jsonb), TextArray, Jsonb, 3343),
+    row(3477, "->>", Some(Jsonb), Text, Text, 3214),
+    row(3481, "->>", Some(Jsonb), Int4, Text, 3216),
+    row(3962, "->", Some(Json), Text, Json, 3947),
+    row(3963, "->>", Some(Json), Text, Text, 3948),
+    row(3964, "->", Some(Json), Int4, Json, 3949),
+    row(3965, "->>", Some(Json), Int4, Text, 3950),
+    row(3966, "#>", Some(Json), TextArray, Json, 3951),
+    row(3967, "#>>", Some(Json), TextArray, Text, 3953),
+    row(1108, "=", Some(Time), Time, Bool, 1145),
+    row(1109, "<>", Some(Time), Time, Bool, 1106),
+    row(1110, "<", Some(Time), Time, Bool, 1102),
+    row(1111, "<=", Some(Time), Time, Bool, 1103),
+    row(1112, ">", Some(Time), Time, Bool, 1104),
+    row(1113, ">=", Some(Time), Time, Bool, 1105),
+    row(1360, "+", Some(Date), Time, Timestamp, 1272),
+    row(1363, "+", Some(Time), Date, Timestamp, 1296),
+    row(1399, "-", Some(Time), Time, Interval, 1690),
+    row(1800, "+", Some(Time), Interval, Time, 1747),
+    row(1801, "-", Some(Time), Interval, Time, 1748),
+    row(1849, "+", Some(Interval), Time, Time, 1848),
 ];

@@ -1,12 +1,12 @@
 //! Whether, and how, an expression becomes one of another type.
 
 use crate::casts::{self, CastContext};
+use crate::codec;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::functions::Volatility;
 use crate::length;
 use crate::session::SessionContext;
-use crate::text;
 use crate::tree::Expr;
 use crate::types::{Type, TypeKind};
 
@@ -107,7 +107,7 @@ pub fn coerce_boolean(expr: Expr, construct: &str, session: &SessionContext) -> 
 /// An unknown literal read as the type, and cut off to its length only if the cast is explicit.
 pub fn coerce_literal(value: &Datum, to: Type, explicit: bool, session: &SessionContext) -> Result<Datum> {
     match value {
-        Datum::Text(literal) => length::coerce(text::input(literal, to.kind.into(), session)?, to, explicit),
+        Datum::Text(literal) => length::coerce(codec::input(literal, to.kind.into(), session)?, to, explicit),
         other => Ok(other.clone()),
     }
 }

@@ -50,8 +50,7 @@ pub fn function(name: &str, args: &[TypeKind]) -> Result<Callee> {
         return polymorphic::settle(*function, types, function.result, args).map(Callee::Function);
     }
     if let [from] = args
-        && let Some(to) =
-            TypeKind::ALL.iter().copied().find(|kind| kind.name() == name && !kind.is_polymorphic())
+        && let Some(to) = TypeKind::all().find(|kind| kind.name() == name && !kind.is_polymorphic())
         && (*from == TypeKind::Unknown || can_coerce(*from, to, crate::casts::CastContext::Explicit))
     {
         return Ok(Callee::Cast(to));
@@ -174,9 +173,9 @@ pub fn common_type_of(
 pub fn coerce_arguments(args: Vec<Expr>, resolved: &Resolved, session: &SessionContext) -> Result<Vec<Expr>> {
     args.into_iter()
         .zip(&resolved.args)
-        .map(|(arg, kind)| match kind {
+        .map(|(arg, kind)| match *kind {
             TypeKind::Any => Ok(arg),
-            kind => coercion::implicit(arg, *kind, session),
+            kind => coercion::implicit(arg, kind, session),
         })
         .collect()
 }
@@ -208,7 +207,7 @@ pub fn function_call(name: &str, args: Vec<Expr>, session: &SessionContext) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use TypeKind::*;
+    use crate::types::kinds::*;
 
     fn result(name: &str, left: TypeKind, right: TypeKind) -> Result<TypeKind> {
         operator(name, Some(left), right).map(|(_, resolved)| resolved.result)

@@ -30,7 +30,7 @@ fn bind(declared: &[TypeKind], actual: &[TypeKind]) -> Option<Bindings> {
     };
     for (declared, actual) in declared.iter().zip(actual) {
         let unknown = *actual == TypeKind::Unknown;
-        let fits = match declared {
+        let fits = match *declared {
             TypeKind::AnyElement | TypeKind::AnyNonArray if unknown => true,
             TypeKind::AnyNonArray if actual.element().is_some() => false,
             TypeKind::AnyElement | TypeKind::AnyNonArray => agree(*actual),

@@ -1,5 +1,7 @@
 //! bytea and uuid as text.
 
+use std::fmt::Write;
+
 use crate::error::{Error, Result};
 
 /// Reads a bytea in hex (`\x…`) or escape form.
@@ -71,6 +73,12 @@ pub fn write_escape(bytes: &[u8], out: &mut String) {
             _ => out.push_str(&format!("\\{byte:03o}")),
         }
     }
+}
+
+/// Appends a uuid: lower-case digits, with hyphens.
+pub fn write_uuid(value: [u8; 16], out: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{}", uuid::Uuid::from_bytes(value).hyphenated());
 }
 
 /// Reads a uuid: 32 hexadecimal digits, hyphens allowed after every fourth, braces around allowed.

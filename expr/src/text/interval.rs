@@ -12,7 +12,7 @@ enum Failure {
 }
 
 /// Reads an interval. 22007, 22015.
-pub(super) fn parse(text: &str) -> Result<Interval> {
+pub fn parse(text: &str) -> Result<Interval> {
     let sums = match super::number::trim(text).strip_prefix(['P', 'p']) {
         Some(iso) => parse_iso(iso),
         None => parse_words(text),

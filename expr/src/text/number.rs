@@ -1,5 +1,6 @@
 //! Booleans, integers and floats as text.
 
+use std::fmt::Write;
 use std::num::IntErrorKind;
 use std::str::FromStr;
 
@@ -35,13 +36,19 @@ pub fn parse_i64(text: &str) -> Result<i64> {
 }
 
 /// Reads an oid; negative numbers count down from 2^32.
-pub(super) fn parse_oid(text: &str) -> Result<u32> {
+pub fn parse_oid(text: &str) -> Result<u32> {
     let value: i64 = parse_integer(text, "oid")?;
     match value < 0 {
         true => i32::try_from(value).map(|negative| negative as u32).ok(),
         false => u32::try_from(value).ok(),
     }
     .ok_or_else(|| Error::new("22003", format!("value \"{text}\" is out of range for type oid")))
+}
+
+/// Appends an integer.
+pub fn write_integer(value: i64, out: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{value}");
 }
 
 /// Reads a bool: an unambiguous beginning of true, false, yes, no, on, off, or 1 or 0.

@@ -51,6 +51,13 @@ pub fn write_date(days: i32, out: &mut String) {
     }
 }
 
+/// Appends a time of day.
+pub fn write_time(micros: i64, out: &mut String) {
+    let civil = time_fields(micros);
+    let _ = write!(out, "{:02}:{:02}:", civil.hour, civil.minute);
+    write_seconds(civil.second, civil.micros, out);
+}
+
 fn write_civil(civil: &Civil, out: &mut String) {
     write_day(civil.year, civil.month, civil.day, out);
     let _ = write!(out, " {:02}:{:02}:", civil.hour, civil.minute);

@@ -46,7 +46,7 @@ impl Failure {
 }
 
 /// Reads a date.
-pub(super) fn parse_date(text: &str, session: &SessionContext) -> Result<i32> {
+pub fn parse_date(text: &str, session: &SessionContext) -> Result<i32> {
     let parsed = parse(text, session).map_err(|failure| failure.into_error(text, "date"))?;
     match parsed {
         Parsed::Infinity => Ok(DATE_INFINITY),
@@ -60,8 +60,28 @@ pub(super) fn parse_date(text: &str, session: &SessionContext) -> Result<i32> {
     }
 }
 
+/// Reads a time of day; a zone and a date before it are read and ignored.
+pub fn parse_time(text: &str, session: &SessionContext) -> Result<i64> {
+    const TYPE: &str = "time";
+    // As if a date had been read; what has one is read again.
+    let without_date = Fields { relative: Some(0), ..Fields::default() };
+    let (parsed, has_time) = match parse_after(without_date, text, session) {
+        Err(Failure::Syntax) => parse_after(Fields::default(), text, session),
+        read => read,
+    }
+    .map_err(|failure| failure.into_error(text, TYPE))?;
+    let local = match parsed {
+        Parsed::Instant(micros) => Some(zone::to_local(micros, &session.time_zone)),
+        Parsed::Local { civil, .. } if has_time => civil.to_micros(),
+        _ => None,
+    };
+    let local = local.ok_or_else(|| Failure::Syntax.into_error(text, TYPE))?;
+    // Midnight may be the end of the day that was given.
+    Ok(if local == MICROS_PER_DAY { MICROS_PER_DAY } else { local.rem_euclid(MICROS_PER_DAY) })
+}
+
 /// Reads a timestamp; a zone is read and ignored.
-pub(super) fn parse_timestamp(text: &str, session: &SessionContext) -> Result<i64> {
+pub fn parse_timestamp(text: &str, session: &SessionContext) -> Result<i64> {
     let parsed = parse(text, session).map_err(|failure| failure.into_error(text, "timestamp"))?;
     match parsed {
         Parsed::Infinity => Ok(TIMESTAMP_INFINITY),
@@ -73,7 +93,7 @@ pub(super) fn parse_timestamp(text: &str, session: &SessionContext) -> Result<i6
 }
 
 /// Reads a timestamptz; without a zone it is in the session's.
-pub(super) fn parse_timestamptz(text: &str, session: &SessionContext) -> Result<i64> {
+pub fn parse_timestamptz(text: &str, session: &SessionContext) -> Result<i64> {
     let parsed =
         parse(text, session).map_err(|failure| failure.into_error(text, "timestamp with time zone"))?;
     match parsed {
@@ -145,8 +165,13 @@ struct Fields {
 }
 
 fn parse(text: &str, session: &SessionContext) -> Result<Parsed, Failure> {
+    parse_after(Fields::default(), text, session).map(|(parsed, _)| parsed)
+}
+
+/// What text stands for behind fields that were read before; and whether a time was among what was read.
+fn parse_after(fields: Fields, text: &str, session: &SessionContext) -> Result<(Parsed, bool), Failure> {
     let tokens = tokenize(text).ok_or(Failure::Syntax)?;
-    let mut fields = Fields::default();
+    let mut fields = fields;
     let mut special = None;
     let mut julian = false;
     let mut iso_time = false;
@@ -185,9 +210,10 @@ fn parse(text: &str, session: &SessionContext) -> Result<Parsed, Failure> {
             },
         }
     }
+    let has_time = fields.time.is_some();
     match special {
-        Some(special) => Ok(special),
-        None => fields.finish(),
+        Some(special) => Ok((special, has_time)),
+        None => Ok((fields.finish()?, has_time)),
     }
 }
 

@@ -140,18 +140,18 @@ pub enum Expr {
     },
     /// ARRAY[…].
     Array {
-        /// Of the element type.
+        /// Of the element type, or arrays of the same type, which become one with a dimension more.
         items: Vec<Expr>,
         /// The array's type.
         ty: Type,
     },
-    /// `array[index]`.
+    /// `array[i][j]`, `array[i:j]`.
     Subscript {
         /// An array expression.
         array: Box<Expr>,
-        /// An int4 expression.
-        index: Box<Expr>,
-        /// The element's type.
+        /// One for each dimension, or for each of the first ones of a slice.
+        subscripts: Vec<Subscript>,
+        /// The element's type, or the array's if this is a slice.
         ty: Type,
     },
     /// A cast.
@@ -163,6 +163,46 @@ pub enum Expr {
         /// `CAST` or `::`, which may cut off what does not fit, rather than an assignment or an implicit cast.
         explicit: bool,
     },
+}
+
+/// What stands between brackets behind an array: int4 expressions.
+#[derive(Debug, Clone)]
+pub enum Subscript {
+    /// `[i]`; beside a slice it stands for `[1:i]`.
+    Index(Expr),
+    /// `[i:j]`, where either may be left out.
+    Slice(Option<Expr>, Option<Expr>),
+}
+
+impl Subscript {
+    /// The expressions.
+    pub fn bounds(&self) -> impl Iterator<Item = &Expr> {
+        let (first, second) = match self {
+            Subscript::Index(index) => (Some(index), None),
+            Subscript::Slice(lower, upper) => (lower.as_ref(), upper.as_ref()),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// The expressions, to be changed in place.
+    pub fn bounds_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let (first, second) = match self {
+            Subscript::Index(index) => (Some(index), None),
+            Subscript::Slice(lower, upper) => (lower.as_mut(), upper.as_mut()),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// Whether the same bounds of both are given.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Subscript::Index(_), Subscript::Index(_)) => true,
+            (Subscript::Slice(a, b), Subscript::Slice(c, d)) => {
+                a.is_some() == c.is_some() && b.is_some() == d.is_some()
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Expr {

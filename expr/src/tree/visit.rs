@@ -1,6 +1,6 @@
 //! Walking and rewriting expressions.
 
-use super::Expr;
+use super::{Expr, Subscript};
 use crate::functions::Volatility;
 
 impl Expr {
@@ -28,7 +28,9 @@ impl Expr {
                 .collect(),
             Expr::In { operand, items, .. } => std::iter::once(operand.as_ref()).chain(items).collect(),
             Expr::AnyAll { operand, array, .. } => vec![operand, array],
-            Expr::Subscript { array, index, .. } => vec![array, index],
+            Expr::Subscript { array, subscripts, .. } => {
+                std::iter::once(array.as_ref()).chain(subscripts.iter().flat_map(Subscript::bounds)).collect()
+            }
         }
     }
 
@@ -56,7 +58,9 @@ impl Expr {
                 .collect(),
             Expr::In { operand, items, .. } => std::iter::once(operand.as_mut()).chain(items).collect(),
             Expr::AnyAll { operand, array, .. } => vec![operand, array],
-            Expr::Subscript { array, index, .. } => vec![array, index],
+            Expr::Subscript { array, subscripts, .. } => std::iter::once(array.as_mut())
+                .chain(subscripts.iter_mut().flat_map(Subscript::bounds_mut))
+                .collect(),
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) fn decode_parameters(
             None => Datum::Null,
             Some(bytes) => match formats.of(index) {
                 Format::Text => decode_text(context, bytes, *ty)?,
-                Format::Binary => expr::binary::recv(bytes, *ty).map_err(Error::from)?,
+                Format::Binary => expr::codec::receive(bytes, *ty).map_err(Error::from)?,
             },
         };
         values.push(value);
@@ -72,7 +72,7 @@ fn decode_text(context: &SessionContext, bytes: &[u8], ty: Type) -> Result<Datum
     {
         return Ok(Datum::Int4(value));
     }
-    Ok(expr::text::input(text, ty, context).map_err(Error::from)?)
+    Ok(expr::codec::input(text, ty, context).map_err(Error::from)?)
 }
 
 /// How much room for the text or bytes of a value is kept from row to row.
@@ -102,7 +102,7 @@ impl RowEncoder {
                 (value, Format::Text) => self.text(context, value, column.ty, &mut data),
                 (value, Format::Binary) => {
                     self.binary.clear();
-                    if let Err(error) = expr::binary::send(value, column.ty, &mut self.binary) {
+                    if let Err(error) = expr::codec::send(value, column.ty, &mut self.binary) {
                         data.abandon();
                         return Err(error.into());
                     }
@@ -122,17 +122,23 @@ impl RowEncoder {
 
     fn text(&mut self, context: &SessionContext, value: &Datum, ty: Type, data: &mut DataRow<'_>) {
         match value {
-            Datum::Int2(value) => data.with(|buffer| put_integer(buffer, i64::from(*value))),
-            Datum::Int4(value) => data.with(|buffer| put_integer(buffer, i64::from(*value))),
-            Datum::Int8(value) => data.with(|buffer| put_integer(buffer, *value)),
-            Datum::Oid(value) if !ty.kind.is_reg() => {
+            Datum::Int2(value) if ty.kind == TypeKind::Int2 => {
+                data.with(|buffer| put_integer(buffer, i64::from(*value)))
+            }
+            Datum::Int4(value) if ty.kind == TypeKind::Int4 => {
+                data.with(|buffer| put_integer(buffer, i64::from(*value)))
+            }
+            Datum::Int8(value) if ty.kind == TypeKind::Int8 => {
+                data.with(|buffer| put_integer(buffer, *value))
+            }
+            Datum::Oid(value) if ty.kind == TypeKind::Oid => {
                 data.with(|buffer| put_integer(buffer, i64::from(*value)));
             }
             Datum::Bool(value) => data.bytes(if *value { b"t" } else { b"f" }),
-            Datum::Text(value) => data.bytes(value.as_bytes()),
+            Datum::Text(value) if ty.kind.is_string() => data.bytes(value.as_bytes()),
             other => {
                 self.text.clear();
-                expr::text::write(other, ty.kind, context, &mut self.text);
+                expr::codec::write(other, ty.kind, context, &mut self.text);
                 data.bytes(self.text.as_bytes());
             }
         }

@@ -70,7 +70,7 @@ pub(crate) fn command_complete(output: &mut BytesMut, tag: &CommandTag) {
 
 /// ParameterDescription
 pub(crate) fn parameter_description(output: &mut BytesMut, types: &[expr::Type]) {
-    put(output, &ParameterDescription::new(types.iter().map(|ty| ty.kind as u32).collect()));
+    put(output, &ParameterDescription::new(types.iter().map(|ty| ty.kind.oid()).collect()));
 }
 
 /// RowDescription
@@ -82,7 +82,7 @@ pub(crate) fn row_description(output: &mut BytesMut, columns: &[OutputColumn], f
             output.put_u8(0);
             output.put_u32(column.table_oid);
             output.put_i16(column.column_number);
-            output.put_u32(column.ty.kind as u32);
+            output.put_u32(column.ty.kind.oid());
             output.put_i16(column.ty.kind.length());
             output.put_i32(column.ty.modifier);
             output.put_i16(match formats.of(index) {

@@ -1,8 +1,8 @@
 //! Calls: functions, aggregates, and what the SQL standard writes like one.
 
-use expr::aggregate::Aggregate;
+use expr::aggregate::{Aggregate, Prepared};
 use expr::casts::CastContext;
-use expr::functions::{self, FunctionKind};
+use expr::functions::{self, FunctionId, FunctionKind};
 use expr::resolve::{Callee, Resolved};
 use expr::{Expr, TypeKind, resolve};
 
@@ -11,6 +11,7 @@ use super::coerce::placed;
 use super::level::{Aggregates, Clause, PutAside};
 use super::placeholder::AGGREGATE;
 use super::select::check_columns;
+use super::types::comparable;
 use crate::catalog::schema;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
@@ -172,6 +173,7 @@ impl Binder<'_> {
             for order in &call.order_by {
                 let expression = binder.settled_expression(&order.expr)?;
                 let nulls_first = order.nulls_first.unwrap_or(order.descending);
+                comparable(expression.ty(), "an ordering", order.expr.at)?;
                 order_by.push(SortKey { expression, descending: order.descending, nulls_first });
             }
             Ok((arguments, filter, order_by))
@@ -191,6 +193,12 @@ impl Binder<'_> {
         };
         let arguments = self.fit(&resolved, arguments)?;
         let function = Aggregate::from_function(resolved.function).map_err(placed(at))?;
+        let arguments = self.prepared(&function, arguments, at)?;
+        if call.distinct {
+            for argument in &arguments {
+                comparable(argument.ty(), "an equality", at)?;
+            }
+        }
         let ty = resolved.result.into();
         let call = AggregateCall { function, arguments, distinct: call.distinct, filter, order_by, ty };
         let calls = &mut self.level()?.aggregates;
@@ -201,6 +209,27 @@ impl Binder<'_> {
             calls.push(call);
         }
         Ok(Expr::Column { index: AGGREGATE.saturating_add(place), ty })
+    }
+
+    /// Arguments as the aggregate adds them.
+    fn prepared(&mut self, function: &Aggregate, arguments: Vec<Expr>, at: usize) -> Result<Vec<Expr>> {
+        let mut prepared = Vec::with_capacity(arguments.len());
+        for (place, argument) in arguments.into_iter().enumerate() {
+            let Some(wanted) = function.prepared().get(place) else {
+                prepared.push(argument);
+                continue;
+            };
+            let argument = self.settle(argument, at)?;
+            prepared.push(match wanted {
+                Prepared::Text => self.coerce(argument, TypeKind::Text.into(), CastContext::Explicit, at)?,
+                Prepared::Called(oid) => {
+                    let function = FunctionId::from_oid(*oid)
+                        .ok_or_else(|| Error::internal("an aggregate over a function that is not there"))?;
+                    Expr::call(function, vec![argument], function.result)
+                }
+            });
+        }
+        Ok(prepared)
     }
 
     /// Binds what is computed of rows before they are grouped.

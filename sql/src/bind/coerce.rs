@@ -166,6 +166,6 @@ pub(super) fn number(text: &str, at: usize) -> Result<Expr> {
         return Ok(Expr::literal(Datum::Int8(value), TypeKind::Int8));
     }
     let ty = TypeKind::Numeric;
-    let value = expr::text::input(text, ty.into(), &expr::SessionContext::default()).map_err(placed(at))?;
+    let value = expr::codec::input(text, ty.into(), &expr::SessionContext::default()).map_err(placed(at))?;
     Ok(Expr::literal(value, ty))
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use expr::TypeKind;
+use expr::types::Order;
+use expr::{Type, TypeKind};
 
 use super::Binder;
 use super::from::shown;
@@ -249,6 +250,7 @@ impl Binder<'_> {
                 let message = format!("column \"{}\" does not exist", column.name.value);
                 return Err(Error::new("42703", message));
             };
+            check_key(found.1.ty, create.table.name.at)?;
             columns.push(IndexColumn {
                 column: found.1.id,
                 descending: column.descending,
@@ -296,6 +298,20 @@ impl Binder<'_> {
     }
 }
 
+/// Whether a column of the type may be part of an index.
+fn check_key(ty: Type, at: usize) -> Result<()> {
+    let shown = ty.kind.display_name();
+    if ty.kind.order() == Order::None {
+        let message = format!("data type {shown} has no default operator class for access method \"btree\"");
+        return Err(Error::new("42704", message)
+            .hint("You must specify an operator class for the index or define a default operator class for the data type."));
+    }
+    if expr::key::is_possible(ty.kind) {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!("an index over a column of type {shown}")).at(at))
+}
+
 fn index_columns(columns: &[ast::IndexColumn]) -> Vec<String> {
     columns.iter().map(|column| column.name.value.clone()).collect()
 }
@@ -337,6 +353,7 @@ impl NewNames<'_, '_> {
                 let message = format!("column \"{}\" appears twice in {what} constraint", name.value);
                 return Err(Error::new("42701", message).at(key.at));
             }
+            check_key(column.ty, key.at)?;
             own.push(IndexColumn::ascending(column.id));
         }
         let name = match &key.name {

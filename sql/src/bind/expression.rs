@@ -1,6 +1,7 @@
 //! Expressions.
 
 use expr::casts::CastContext;
+use expr::tree::Subscript;
 use expr::{Datum, Expr, Type, TypeKind, resolve};
 
 use super::Binder;
@@ -84,7 +85,7 @@ impl Binder<'_> {
             ExprKind::Subquery(query) => self.scalar_subquery(query, at),
             ExprKind::ArrayQuery(query) => self.array_subquery(query, at),
             ExprKind::Array(items) => self.array(items, at),
-            ExprKind::Subscript { array, index } => self.subscript(array, index),
+            ExprKind::Subscript { array, subscripts } => self.subscript(array, subscripts),
             ExprKind::Row(_) => Err(Error::unsupported("a row as a value").at(at)),
             ExprKind::Collate { operator_at: collate_at, operand, collation } => {
                 let known = collation.schema.as_ref().is_none_or(|schema| schema.value == "pg_catalog");
@@ -124,16 +125,26 @@ impl Binder<'_> {
         self.call_by_name(function, args, at)
     }
 
+    /// `ARRAY[…]::t[]`: the elements are cast one by one, so that its own type need not be known.
+    fn array_as(&mut self, items: &[ast::Expr], element: Type, to: Type) -> Result<Expr> {
+        let mut cast = Vec::with_capacity(items.len());
+        for item in items {
+            if let ExprKind::Array(inner) = &item.kind {
+                cast.push(self.array_as(inner, element, to)?);
+                continue;
+            }
+            let bound = self.expression(item)?;
+            let is_array = bound.ty().kind.element().is_some();
+            let wanted = if is_array { to } else { element };
+            cast.push(self.coerce(bound, wanted, CastContext::Explicit, item.at)?);
+        }
+        Ok(Expr::Array { items: cast, ty: to })
+    }
+
     fn cast(&mut self, operand: &ast::Expr, ty: &ast::TypeName, at: usize) -> Result<Expr> {
         let to = self.type_of(ty)?;
-        // The elements of ARRAY[…] are cast one by one, so that its own type need not be known.
-        if let (ExprKind::Array(items), Some(element)) = (&operand.kind, to.kind.element()) {
-            let mut cast = Vec::with_capacity(items.len());
-            for item in items {
-                let bound = self.expression(item)?;
-                cast.push(self.coerce(bound, element.into(), CastContext::Explicit, item.at)?);
-            }
-            return Ok(Expr::Array { items: cast, ty: to });
+        if let (ExprKind::Array(items), Some(element)) = (&operand.kind, to.element()) {
+            return self.array_as(items, element, to);
         }
         let bound = self.expression(operand)?;
         let at = if bound.is_unknown() { operand.at } else { at };
@@ -392,28 +403,75 @@ impl Binder<'_> {
                 .at(at));
         }
         let (items, element) = self.unify("ARRAY", bound)?;
+        if element.kind.element().is_some() {
+            return Ok(Expr::Array { items, ty: element });
+        }
         let kind = element.kind.array().ok_or_else(|| {
             let message = format!("could not find array type for data type {}", element.kind.display_name());
             Error::new("42704", message).at(at)
         })?;
-        Ok(Expr::Array { items, ty: kind.into() })
+        Ok(Expr::Array { items, ty: Type { kind, modifier: element.modifier } })
     }
 
-    fn subscript(&mut self, array: &ast::Expr, index: &ast::Expr) -> Result<Expr> {
+    fn subscript(&mut self, array: &ast::Expr, subscripts: &[ast::Subscript]) -> Result<Expr> {
+        /// More than an array has dimensions are none of its.
+        const SUBSCRIPTS_MAX: usize = expr::datum::array::DIMENSIONS_MAX;
         let bound = self.expression(array)?;
-        let kind = bound.ty().kind;
-        let Some(element) = kind.element() else {
+        let ty = bound.ty();
+        if ty.kind == TypeKind::Jsonb {
+            return self.json_subscript(bound, subscripts, array.at);
+        }
+        let Some(element) = ty.element() else {
             let message = format!(
                 "cannot subscript type {} because it does not support subscripting",
-                kind.display_name()
+                ty.kind.display_name()
             );
             return Err(Error::new("42804", message).at(array.at));
         };
+        if subscripts.len() > SUBSCRIPTS_MAX {
+            let message = format!(
+                "number of array dimensions ({}) exceeds the maximum allowed ({SUBSCRIPTS_MAX})",
+                subscripts.len()
+            );
+            return Err(Error::new("54000", message).at(array.at));
+        }
+        let mut is_slice = false;
+        let mut places = Vec::with_capacity(subscripts.len());
+        for subscript in subscripts {
+            places.push(match subscript {
+                ast::Subscript::Index(index) => Subscript::Index(self.array_place(index)?),
+                ast::Subscript::Slice(lower, upper) => {
+                    is_slice = true;
+                    let mut place = |bound: &Option<ast::Expr>| {
+                        bound.as_ref().map(|bound| self.array_place(bound)).transpose()
+                    };
+                    Subscript::Slice(place(lower)?, place(upper)?)
+                }
+            });
+        }
+        let ty = if is_slice { ty } else { element };
+        Ok(Expr::Subscript { array: Box::new(bound), subscripts: places, ty })
+    }
+
+    /// `document['key'][0]`: an integer leads to an element, and, as everything else, to the key of its text.
+    fn json_subscript(&mut self, document: Expr, subscripts: &[ast::Subscript], at: usize) -> Result<Expr> {
+        let mut bound = document;
+        for subscript in subscripts {
+            let ast::Subscript::Index(index) = subscript else {
+                return Err(Error::new("42804", "jsonb subscript does not support slices").at(at));
+            };
+            let key = self.expression(index)?;
+            let kind = if key.ty().kind == TypeKind::Int4 { TypeKind::Int4 } else { TypeKind::Text };
+            let key = self.coerce(key, kind.into(), CastContext::Assignment, index.at)?;
+            bound = self.operator("->", Some((bound, at)), (key, index.at), at)?;
+        }
+        Ok(bound)
+    }
+
+    fn array_place(&mut self, index: &ast::Expr) -> Result<Expr> {
         let position = self.expression(index)?;
-        let position = self
-            .coerce(position, TypeKind::Int4.into(), CastContext::Assignment, index.at)
-            .map_err(|_| Error::new("42804", "array subscript must have type integer").at(index.at))?;
-        Ok(Expr::Subscript { array: Box::new(bound), index: Box::new(position), ty: element.into() })
+        self.coerce(position, TypeKind::Int4.into(), CastContext::Assignment, index.at)
+            .map_err(|_| Error::new("42804", "array subscript must have type integer").at(index.at))
     }
 
     /// An expression without columns, parameters and queries, as a default is.

@@ -211,10 +211,15 @@ impl Binder<'_> {
             }
         };
         let called = alias.map_or(name, |alias| &alias.name.value);
+        let output = match &scan.function {
+            TableFunction::Series(function) => function.output,
+            TableFunction::Scalar => None,
+        };
         let mut columns = Vec::new();
         for (index, ty) in scan.types.iter().enumerate() {
             let value = Expr::Column { index, ty: *ty };
-            columns.push(ScopeColumn { name: called.clone(), value, origin: None });
+            let name = output.map_or_else(|| called.clone(), str::to_owned);
+            columns.push(ScopeColumn { name, value, origin: None });
         }
         if ordinality {
             let value = Expr::Column { index: columns.len(), ty: TypeKind::Int8.into() };

@@ -8,6 +8,7 @@ use super::placeholder::Stands;
 use super::scope::Scope;
 use super::select::check_columns;
 use super::select::{Grouped, Item};
+use super::types::comparable;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
 use crate::plan::same::same;
@@ -31,6 +32,7 @@ impl Binder<'_> {
                 }
             };
             if !bound.iter().any(|known| same(known, &expr)) {
+                comparable(expr.ty(), "an equality", key.at)?;
                 bound.push(expr);
                 check_columns(bound.len())?;
             }

@@ -12,6 +12,7 @@ use super::label::label;
 use super::level::{Clause, Level};
 use super::query::{BoundQuery, QueryColumn, lock_verb, sort_key};
 use super::scope::{Scope, ScopeColumn};
+use super::types::comparable;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, SelectItem};
 use crate::plan::same::same;
@@ -98,6 +99,9 @@ impl Binder<'_> {
         }
         node = Node::Project(Project { input: Box::new(node), expressions });
         if is_distinct {
+            for (ty, column) in node.types().into_iter().zip(&columns) {
+                comparable(ty, "an equality", column.at)?;
+            }
             node = Node::Distinct(Distinct { input: Box::new(node), on: None });
         }
         node = self.sorted(node, order)?;
@@ -200,6 +204,7 @@ impl Binder<'_> {
                 return Err(not_listed(one.expr.at));
             }
             let ty = items.get(place).map_or(TypeKind::Text.into(), |item| item.expr.ty());
+            comparable(ty, "an ordering", one.expr.at)?;
             order.push((place, sort_key(Expr::Column { index: place, ty }, one)));
         }
         Ok(order)

@@ -16,6 +16,7 @@ use expr::{Type, resolve};
 use super::Binder;
 use super::coerce::placed;
 use super::query::{BoundQuery, QueryColumn, Retyped};
+use super::types::comparable;
 use crate::error::{Error, Result};
 use crate::parse::ast::{QueryBody, SetBranch, SetOperationKind};
 use crate::plan::{Append, Distinct, Node, SetOperation, budget};
@@ -34,6 +35,10 @@ impl Binder<'_> {
         for branch in rest {
             let right = self.query_body(&branch.body, lateral)?;
             let types = run.common_types(branch.kind, &right)?;
+            if !branch.all || branch.kind != SetOperationKind::Union {
+                let columns = types.iter().zip(&run.left.columns);
+                columns.into_iter().try_for_each(|(ty, column)| comparable(*ty, "an equality", column.at))?;
+            }
             if !run.takes(branch, &types) {
                 // Each run adds at most two nodes above its inputs, or as many as a balanced tree has levels.
                 depth = depth.saturating_add(2);

@@ -1,11 +1,25 @@
 //! Names of types.
 
+use expr::types::{Form, Order};
 use expr::{Type, TypeKind};
 
 use super::Binder;
 use crate::catalog::schema;
 use crate::error::{Error, Result};
 use crate::parse::ast::TypeName;
+
+/// 42883 if values of the type cannot be compared: `an equality` or `an ordering` is what is asked for.
+pub(super) fn comparable(ty: Type, operator: &str, at: usize) -> Result<()> {
+    if ty.kind.order() != Order::None || ty.kind.form() == Form::None {
+        return Ok(());
+    }
+    let message = format!("could not identify {operator} operator for type {}", ty.kind.display_name());
+    let error = Error::new("42883", message).at(at);
+    Err(match operator {
+        "an ordering" => error.hint("Use an explicit ordering operator or modify the query."),
+        _ => error,
+    })
+}
 
 impl Binder<'_> {
     /// The type of this name.
@@ -22,11 +36,7 @@ impl Binder<'_> {
         let kind = if name.array { kind.array().ok_or_else(missing)? } else { kind };
         let element = kind.element().unwrap_or(kind);
         let modifier = element.modifier(&name.modifiers).map_err(|error| Error::from(error).at(name.at))?;
-        // An array's elements are not cut to length: 0A000 rather than a wrong value.
-        if name.array && modifier != -1 && !(element == TypeKind::Bpchar && name.modifiers == [1]) {
-            return Err(Error::unsupported("an array of a type with a modifier").at(name.at));
-        }
-        Ok(Type { kind, modifier: if name.array { -1 } else { modifier } })
+        Ok(Type { kind, modifier })
     }
 
     /// The type of this name, if a table's column may have it.
@@ -36,9 +46,6 @@ impl Binder<'_> {
             return Ok(ty);
         }
         let shown = ty.display_name();
-        match ty.kind.element() {
-            Some(_) => Err(Error::unsupported(format!("a column of type {shown}")).at(name.at)),
-            None => Err(Error::new("42P16", format!("column \"{column}\" has pseudo-type {shown}"))),
-        }
+        Err(Error::new("42P16", format!("column \"{column}\" has pseudo-type {shown}")))
     }
 }

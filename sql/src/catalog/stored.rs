@@ -165,7 +165,7 @@ fn column_record(column: &Column) -> ColumnRecord {
     ColumnRecord {
         id: column.id,
         name: column.name.clone(),
-        type_oid: column.ty.kind as u32,
+        type_oid: column.ty.kind.oid(),
         type_modifier: column.ty.modifier,
         not_null: column.not_null,
         hidden: column.hidden,

@@ -28,7 +28,7 @@ fn is_null(expression: &Expr, missing: &impl Fn(ColumnId) -> bool) -> bool {
         Expr::Coalesce { args, .. } | Expr::Extreme { args, .. } => args.iter().all(is_null),
         Expr::NullIf { left, .. } => is_null(left),
         Expr::In { operand, items, .. } => !items.is_empty() && is_null(operand),
-        Expr::Subscript { array, index, .. } => is_null(array) || is_null(index),
+        Expr::Subscript { .. } => expression.children().into_iter().any(is_null),
         _ => false,
     }
 }

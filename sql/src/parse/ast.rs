@@ -437,6 +437,15 @@ pub struct Operator {
     pub at: usize,
 }
 
+/// What stands in a pair of brackets behind an expression.
+#[derive(Debug, Clone)]
+pub enum Subscript {
+    /// `[i]`
+    Index(Expr),
+    /// `[i:j]`
+    Slice(Option<Expr>, Option<Expr>),
+}
+
 /// Kinds of expressions.
 #[derive(Debug, Clone)]
 pub enum ExprKind {
@@ -593,12 +602,12 @@ pub enum ExprKind {
     ArrayQuery(Box<Query>),
     /// `ARRAY[a, b]`
     Array(Vec<Expr>),
-    /// `x[i]`
+    /// `x[i]`, `x[i][j]`, `x[i:j]`
     Subscript {
         /// x
         array: Box<Expr>,
-        /// i
-        index: Box<Expr>,
+        /// What stands in each pair of brackets.
+        subscripts: Vec<Subscript>,
     },
     /// `(a, b)`, `ROW(a, b)`
     Row(Vec<Expr>),

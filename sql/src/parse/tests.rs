@@ -178,7 +178,7 @@ fn expressions_know_their_places() {
 fn what_is_refused_is_shown_with_its_place() {
     assert_eq!(error("create table t (a int, b int references u)"), "0A000 REFERENCES is not supported @30");
     assert_eq!(error("create table t (a int check (a > 0))"), "0A000 CHECK is not supported @23");
-    assert_eq!(error("create table t (a time)"), "0A000 type time is not supported @19");
+    assert_eq!(error("create table t (a timetz)"), "0A000 type timetz is not supported @19");
     assert_eq!(
         error("select 1 limit 5 fetch first 3 rows only"),
         "42601 syntax error at or near \"fetch\" @18"

@@ -37,7 +37,9 @@ fn alike(left: &Expr, right: &Expr) -> bool {
         (Expr::NullIf { equals: f, .. }, Expr::NullIf { equals: g, .. }) => f == g,
         (Expr::Extreme { greatest: a, .. }, Expr::Extreme { greatest: b, .. }) => a == b,
         (Expr::Array { ty: s, .. }, Expr::Array { ty: t, .. }) => s == t,
-        (Expr::Subscript { .. }, Expr::Subscript { .. }) => true,
+        (Expr::Subscript { subscripts: a, .. }, Expr::Subscript { subscripts: b, .. }) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_alike(b))
+        }
         (Expr::Cast { to: s, explicit: a, .. }, Expr::Cast { to: t, explicit: b, .. }) => s == t && a == b,
         _ => false,
     }

@@ -263,8 +263,8 @@ fn values(literals: &[Literal], types: &[Type], context: &SessionContext) -> Opt
     let value = |(literal, ty): (&Literal, &Type)| match (literal, ty.kind) {
         (Literal::Int4(value), TypeKind::Int4) => Some(Datum::Int4(*value)),
         (Literal::Int8(value), TypeKind::Int8) => Some(Datum::Int8(*value)),
-        (Literal::Numeric(text), TypeKind::Numeric) => expr::text::input(text, *ty, context).ok(),
-        (Literal::String(text), kind) if !kind.is_reg() => expr::text::input(text, *ty, context).ok(),
+        (Literal::Numeric(text), TypeKind::Numeric) => expr::codec::input(text, *ty, context).ok(),
+        (Literal::String(text), kind) if !kind.is_reg() => expr::codec::input(text, *ty, context).ok(),
         _ => None,
     };
     literals.iter().zip(types).map(value).collect()

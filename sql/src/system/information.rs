@@ -1,6 +1,7 @@
 //! `information_schema`: the catalog in the words of the SQL standard.
 
 use expr::TypeKind;
+use expr::types::Modifiers;
 
 use super::record::{Records, Value};
 use super::{World, columns as views};
@@ -56,9 +57,11 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
     };
     let datetime_precision = match kind {
         TypeKind::Date => Some(0),
-        TypeKind::Timestamp | TypeKind::Timestamptz if column.ty.modifier >= 0 => Some(column.ty.modifier),
-        TypeKind::Timestamp | TypeKind::Timestamptz | TypeKind::Interval => Some(6),
-        _ => None,
+        kind => match kind.row().modifiers {
+            Modifiers::Precision(..) if kind.element().is_none() => Some(column.ty.precision().unwrap_or(6)),
+            Modifiers::Interval if kind.element().is_none() => Some(column.ty.precision().unwrap_or(6)),
+            _ => None,
+        },
     };
     let data_type = if kind.element().is_some() { "ARRAY" } else { kind.display_name() };
     let database = &*world.session.database;

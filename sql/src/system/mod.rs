@@ -65,6 +65,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_tables") => relations::pg_tables(world, &mut records),
         ("pg_catalog", "pg_indexes") => relations::pg_indexes(world, &mut records),
         ("pg_catalog", "pg_type") => types::pg_type(&mut records),
+        ("pg_catalog", "pg_cast") => types::pg_cast(&mut records),
         ("pg_catalog", "pg_proc") => types::pg_proc(&mut records),
         ("pg_catalog", "pg_database") => cluster::pg_database(world, &mut records),
         ("pg_catalog", "pg_roles" | "pg_authid") => cluster::pg_roles(world, &mut records),

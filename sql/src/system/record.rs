@@ -1,6 +1,7 @@
 //! Rows of a view, written by the names of their columns.
 
-use expr::{Datum, Row, TypeKind};
+use expr::types::Form;
+use expr::{Array, Datum, Row, TypeKind};
 
 use crate::catalog::TableDescriptor;
 use crate::error::{Error, Result};
@@ -67,7 +68,8 @@ impl Value {
             Self::Text(text) => Datum::Text(text.as_str().into()),
             Self::Ints(values) => {
                 let element = kind.element().unwrap_or(TypeKind::Int2);
-                Datum::Array(values.iter().map(|value| integer(*value, element)).collect::<Vec<_>>().into())
+                let items: Vec<_> = values.iter().map(|value| integer(*value, element)).collect();
+                Datum::Array(Array::from_lower(items, i32::from(!kind.is_vector())))
             }
         }
     }
@@ -85,13 +87,13 @@ fn integer(value: i64, kind: TypeKind) -> Datum {
 }
 
 fn zero(kind: TypeKind) -> Datum {
-    match kind {
-        TypeKind::Bool => Datum::Bool(false),
-        TypeKind::Text | TypeKind::Name | TypeKind::Varchar | TypeKind::QuotedChar => Datum::Text("".into()),
-        kind if kind.element().is_some() => Datum::Array(Vec::new().into()),
-        TypeKind::Bytea => Datum::Bytea(bytes::Bytes::new()),
-        TypeKind::Timestamptz => Datum::Timestamptz(0),
-        kind => integer(0, kind),
+    match kind.form() {
+        Form::Bool => Datum::Bool(false),
+        Form::Text => Datum::Text("".into()),
+        Form::Array => Datum::Array(Vec::new().into()),
+        Form::Bytea => Datum::Bytea(bytes::Bytes::new()),
+        Form::Timestamptz => Datum::Timestamptz(0),
+        _ => integer(0, kind),
     }
 }
 

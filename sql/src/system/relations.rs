@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use super::record::{Records, Value};
-use super::{
-    AM_BTREE_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, OWNER_OID, World, columns, deparse,
-    is_base,
-};
+use super::{AM_BTREE_OID, AM_HEAP_OID, OWNER_OID, World, columns, deparse, is_base};
 use crate::catalog::{IndexDescriptor, TableDescriptor, schema};
 
 /// The indexes that users can know of: those with a name.
@@ -94,11 +91,6 @@ fn push_attribute(
     not_null: bool,
 ) {
     let kind = column.ty.kind;
-    let collation = match kind {
-        expr::TypeKind::Name => COLLATION_C_OID,
-        kind if kind.is_string() => COLLATION_DEFAULT_OID,
-        _ => 0,
-    };
     let length = kind.length();
     records.push(&[
         ("attrelid", relation.into()),
@@ -115,7 +107,7 @@ fn push_attribute(
         ("attnotnull", not_null.into()),
         ("atthasdef", column.default.is_some().into()),
         ("attislocal", true.into()),
-        ("attcollation", collation.into()),
+        ("attcollation", super::types::collation(kind).into()),
     ]);
 }
 

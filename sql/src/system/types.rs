@@ -1,6 +1,7 @@
-//! `pg_type` and `pg_proc`.
+//! `pg_type`, `pg_cast` and `pg_proc`.
 
 use expr::TypeKind;
+use expr::casts::{self, CastContext, CastMethod};
 use expr::functions::{self, FunctionKind};
 use expr::types::Category;
 
@@ -9,36 +10,32 @@ use super::{COLLATION_C_OID, COLLATION_DEFAULT_OID, OWNER_OID};
 use crate::catalog::PG_CATALOG_OID;
 
 /// `typalign`
-pub(super) fn alignment(kind: TypeKind) -> &'static str {
-    match kind {
-        TypeKind::Bool | TypeKind::QuotedChar | TypeKind::Name | TypeKind::Uuid => "c",
-        TypeKind::Int2 => "s",
-        TypeKind::Int8
-        | TypeKind::Float8
-        | TypeKind::Timestamp
-        | TypeKind::Timestamptz
-        | TypeKind::Interval => "d",
-        _ => "i",
-    }
+pub(super) fn alignment(kind: TypeKind) -> String {
+    kind.row().alignment.letter().to_string()
 }
 
 /// `typstorage`
 pub(super) fn storage(kind: TypeKind) -> &'static str {
     match kind {
         TypeKind::Numeric => "m",
+        kind if kind.is_vector() => "p",
         kind if kind.length() == -1 => "x",
         _ => "p",
     }
 }
 
+/// `typcollation`
+pub(super) fn collation(kind: TypeKind) -> u32 {
+    match kind.element().unwrap_or(kind) {
+        TypeKind::Name => COLLATION_C_OID,
+        kind if kind.is_string() => COLLATION_DEFAULT_OID,
+        _ => 0,
+    }
+}
+
 pub(super) fn pg_type(records: &mut Records<'_>) {
-    for kind in TypeKind::ALL.iter().copied() {
+    for kind in TypeKind::all() {
         let is_pseudo = kind.category() == Category::Pseudo;
-        let collation = match kind {
-            TypeKind::Name => COLLATION_C_OID,
-            kind if kind.is_string() => COLLATION_DEFAULT_OID,
-            _ => 0,
-        };
         let length = kind.length();
         records.push(&[
             ("oid", kind.oid().into()),
@@ -57,7 +54,30 @@ pub(super) fn pg_type(records: &mut Records<'_>) {
             ("typalign", alignment(kind).into()),
             ("typstorage", storage(kind).into()),
             ("typtypmod", (-1).into()),
-            ("typcollation", collation.into()),
+            ("typcollation", collation(kind).into()),
+        ]);
+    }
+}
+
+pub(super) fn pg_cast(records: &mut Records<'_>) {
+    for cast in casts::all() {
+        let context = match cast.context {
+            CastContext::Implicit => "i",
+            CastContext::Assignment => "a",
+            CastContext::Explicit => "e",
+        };
+        let method = match (cast.function, cast.method) {
+            (0, CastMethod::ThroughText) => "i",
+            (0, _) => "b",
+            _ => "f",
+        };
+        records.push(&[
+            ("oid", cast.oid.into()),
+            ("castsource", cast.from.oid().into()),
+            ("casttarget", cast.to.oid().into()),
+            ("castfunc", cast.function.into()),
+            ("castcontext", context.into()),
+            ("castmethod", method.into()),
         ]);
     }
 }
@@ -69,7 +89,12 @@ pub(super) fn pg_proc(records: &mut Records<'_>) {
             FunctionKind::Scalar | FunctionKind::Set => "f",
         };
         let variadic = function.args.last().filter(|_| function.variadic).map_or(0, |last| last.oid());
-        let arguments = function.args.iter().map(|argument| i64::from(argument.oid())).collect();
+        let last = function.args.len().saturating_sub(1);
+        let argument = |(place, argument): (usize, &TypeKind)| {
+            let repeated = function.variadic && place == last;
+            i64::from(argument.array().filter(|_| repeated).unwrap_or(*argument).oid())
+        };
+        let arguments = function.args.iter().enumerate().map(argument).collect();
         records.push(&[
             ("oid", function.oid().into()),
             ("proname", function.name.into()),

@@ -4,7 +4,7 @@ use super::super::comparison;
 use super::function;
 use crate::functions::Body::{Session, Two};
 use crate::functions::Function;
-use crate::types::TypeKind::{
+use crate::types::kinds::{
     AnyArray, Bool, Bpchar, Bytea, Date, Float4, Float8, Int2, Int4, Int8, Interval, Name, Numeric, Oid,
     OidVector, QuotedChar, Text, Timestamp, Timestamptz, Uuid,
 };

@@ -3,11 +3,13 @@
 mod aggregate;
 mod array;
 mod comparison;
+mod json;
 mod number;
 mod set;
 mod string;
 mod system;
 mod time;
+mod time_of_day;
 
 use super::{Body, Function, FunctionKind, Volatility};
 use crate::types::TypeKind;
@@ -17,11 +19,13 @@ pub(super) const TABLES: &[&[Function]] = &[
     aggregate::FUNCTIONS,
     array::FUNCTIONS,
     comparison::FUNCTIONS,
+    json::FUNCTIONS,
     number::FUNCTIONS,
     set::FUNCTIONS,
     string::FUNCTIONS,
     system::FUNCTIONS,
     time::FUNCTIONS,
+    time_of_day::FUNCTIONS,
 ];
 
 /// An immutable, strict function.
@@ -33,12 +37,24 @@ const fn function(
     body: Body,
 ) -> Function {
     let (kind, strict) = match body {
-        Body::Aggregate => (FunctionKind::Aggregate, false),
-        Body::Set => (FunctionKind::Set, true),
+        Body::Aggregate(_) => (FunctionKind::Aggregate, false),
+        Body::Set | Body::Rows(_) => (FunctionKind::Set, true),
         _ => (FunctionKind::Scalar, true),
     };
     let volatility = Volatility::Immutable;
-    Function { oid, name, args, defaults: 0, variadic: false, result, kind, volatility, strict, body }
+    Function {
+        oid,
+        name,
+        args,
+        defaults: 0,
+        variadic: false,
+        result,
+        output: None,
+        kind,
+        volatility,
+        strict,
+        body,
+    }
 }
 
 impl Function {
@@ -55,6 +71,12 @@ impl Function {
     /// It is called with NULLs.
     const fn lenient(mut self) -> Self {
         self.strict = false;
+        self
+    }
+
+    /// The name of its only output.
+    const fn naming(mut self, output: &'static str) -> Self {
+        self.output = Some(output);
         self
     }
 

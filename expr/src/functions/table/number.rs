@@ -4,7 +4,7 @@ use super::super::{decimal, float, integer};
 use super::function;
 use crate::functions::Body::{Many, One, Two};
 use crate::functions::Function;
-use crate::types::TypeKind::{Float4, Float8, Int2, Int4, Int8, Numeric, Text};
+use crate::types::kinds::{Float4, Float8, Int2, Int4, Int8, Numeric, Text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(141, "int4mul", &[Int4, Int4], Int4, Two(integer::multiply_i32)),

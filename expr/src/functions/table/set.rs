@@ -3,7 +3,7 @@
 use super::function;
 use crate::functions::Body::Set;
 use crate::functions::Function;
-use crate::types::TypeKind::{
+use crate::types::kinds::{
     AnyArray, AnyElement, Bool, Int4, Int8, Interval, Numeric, Timestamp, Timestamptz,
 };
 

@@ -4,9 +4,7 @@ use super::super::{bytea, like, pattern, quote, string};
 use super::function;
 use crate::functions::Body::{Many, One, Two, Typed};
 use crate::functions::Function;
-use crate::types::TypeKind::{
-    Any, AnyElement, AnyNonArray, Bool, Bpchar, Bytea, Int4, Name, Text, TextArray,
-};
+use crate::types::kinds::{Any, AnyElement, AnyNonArray, Bool, Bpchar, Bytea, Int4, Name, Text, TextArray};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(79, "nameregexeq", &[Name, Text], Bool, Two(pattern::regex_match)),

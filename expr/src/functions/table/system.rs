@@ -4,7 +4,7 @@ use super::super::system;
 use super::function;
 use crate::functions::Body::{Catalog, Many, One, Session, Typed};
 use crate::functions::Function;
-use crate::types::TypeKind::{
+use crate::types::kinds::{
     Any, Bool, Int2, Int4, Int4Array, Int8, Name, NameArray, Oid, Regclass, Regnamespace, Regproc, Regrole,
     Regtype, Text, TextArray, Timestamptz, Uuid, Void,
 };

@@ -4,7 +4,7 @@ use super::super::{time, time_field, time_format};
 use super::function;
 use crate::functions::Body::{Many, One, Session, Two};
 use crate::functions::Function;
-use crate::types::TypeKind::{Bool, Date, Float8, Int4, Interval, Numeric, Text, Timestamp, Timestamptz};
+use crate::types::kinds::{Bool, Date, Float8, Int4, Interval, Numeric, Text, Timestamp, Timestamptz};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(274, "timeofday", &[], Text, Session(time::timeofday)).volatile(),

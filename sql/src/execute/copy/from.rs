@@ -163,7 +163,7 @@ impl CopyFromExecution {
             return Err(Error::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
                 .context(format!("COPY {}, line {}", self.sink.format.table.name, self.line)));
         }
-        expr::text::input(&text, ty, cx.session).map_err(|error| {
+        expr::codec::input(&text, ty, cx.session).map_err(|error| {
             let name = self.names.get(place).map_or("", String::as_str);
             Error::from(error).context(format!(
                 "COPY {}, line {}, column {name}: \"{text}\"",

@@ -60,7 +60,7 @@ impl CopyToExecution {
                     .zip(&self.types)
                     .map(|(value, ty)| match value {
                         Datum::Null => None,
-                        value => Some(expr::text::output(value, *ty, cx.session)),
+                        value => Some(expr::codec::output(value, *ty, cx.session)),
                     })
                     .collect();
                 self.ready.push_back(line(&fields, &self.options));

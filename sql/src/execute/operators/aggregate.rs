@@ -136,7 +136,7 @@ fn feed(cx: &Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row
 /// Adds a row's arguments: of one argument, or the value and the delimiter of two.
 fn add(call: &AggregateCall, state: &mut State, value: &Datum, delimiter: Option<&Datum>) -> Result<()> {
     match delimiter {
-        Some(delimiter) => call.function.add_delimited(state, value, delimiter)?,
+        Some(delimiter) => call.function.add_pair(state, value, delimiter)?,
         None => call.function.add(state, value)?,
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use std::hash::{Hash, Hasher};
 
-use expr::{Datum, Expr, Row, TypeKind};
+use expr::types::Order;
+use expr::{Datum, Expr, Row};
 
 /// About what an entry of a hash table takes beside its key's row.
 pub(crate) const ENTRY_BYTES: usize = 64;
@@ -32,7 +33,7 @@ impl GroupKey {
     /// The values of these expressions as a key. Blanks at the end of char(n) do not count.
     pub(crate) fn of(expressions: &[Expr], mut values: Row) -> Self {
         for (expression, value) in expressions.iter().zip(&mut values) {
-            if expression.ty().kind == TypeKind::Bpchar
+            if expression.ty().kind.order() == Order::BlankPadded
                 && let Datum::Text(text) = value
                 && text.ends_with(' ')
             {

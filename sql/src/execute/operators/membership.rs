@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use expr::operators::{Comparison, comparison};
-use expr::{Datum, Expr, Row, TypeKind};
+use expr::types::Order;
+use expr::{Datum, Expr, Row};
 
 use super::group::{ENTRY_BYTES, GroupKey};
 use crate::error::Result;
@@ -18,7 +19,7 @@ pub(super) fn hashable(test: &Expr, outer_width: usize) -> Option<&Expr> {
     let is_equality = comparison(*function) == Some(Comparison::Equal) && left.ty().kind == ty.kind;
     let is_over_outer = left.columns().iter().all(|column| *column < outer_width);
     // Blanks at the end of char(n) do not count for equality; they would for the hash.
-    let is_hashable = ty.kind != TypeKind::Bpchar;
+    let is_hashable = ty.kind.order() == Order::Natural;
     (is_equality && is_hashable && is_over_outer && *index == outer_width).then_some(left)
 }
 

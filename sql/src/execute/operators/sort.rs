@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use async_trait::async_trait;
+use expr::compare::compare_of;
 use expr::{Datum, Expr, Row};
 
 use super::basic::count;
@@ -109,8 +110,8 @@ pub(crate) fn compare_keys(keys: &[SortKey], left: &[Datum], right: &[Datum]) ->
             (true, false) => Ordering::Greater,
             (false, true) if key.nulls_first => Ordering::Greater,
             (false, true) => Ordering::Less,
-            (false, false) if key.descending => expr::compare(right, left),
-            (false, false) => expr::compare(left, right),
+            (false, false) if key.descending => compare_of(key.expression.ty().kind, right, left),
+            (false, false) => compare_of(key.expression.ty().kind, left, right),
         };
         if order != Ordering::Equal {
             return order;

@@ -42,7 +42,7 @@ fn texts(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> String {
         .map(|(column, value)| match value {
             Datum::Null => "null".to_owned(),
             value => {
-                let mut text = expr::text::output(value, column.ty, cx.session);
+                let mut text = expr::codec::output(value, column.ty, cx.session);
                 if text.len() > VALUE_BYTES_MAX {
                     let cut = (0..=VALUE_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
                     text.truncate(cut);
@@ -101,7 +101,7 @@ fn key_text(cx: &Context<'_>, table: &TableDescriptor, index: &IndexFormat, row:
         .iter()
         .map(|key| match row.get(key.place) {
             None | Some(Datum::Null) => "null".to_owned(),
-            Some(value) => expr::text::output(value, key.ty, cx.session),
+            Some(value) => expr::codec::output(value, key.ty, cx.session),
         })
         .collect();
     format!("Key ({})=({})", columns.join(", "), values.join(", "))

@@ -1,6 +1,6 @@
 //! What operators stand between: names, literals, parentheses, CASE, ARRAY, subqueries.
 
-use super::super::ast::{Expr, ExprKind, Name, QualifiedName, Query, TypeName};
+use super::super::ast::{Expr, ExprKind, Name, QualifiedName, Query, Subscript, TypeName};
 use super::super::cursor::Cursor;
 use super::super::keyword::Category;
 use super::super::lexer::{Kind, Token};
@@ -132,9 +132,12 @@ fn indirected(cursor: &mut Cursor<'_>, operand: Expr) -> Result<Expr> {
     loop {
         let at = operand.at;
         if cursor.is_symbol("[") {
-            let index = Box::new(subscript(cursor)?);
-            cursor.higher()?;
-            operand = ExprKind::Subscript { array: Box::new(operand), index }.at(at);
+            let mut subscripts = Vec::new();
+            while cursor.is_symbol("[") {
+                subscripts.push(subscript(cursor)?);
+                cursor.higher()?;
+            }
+            operand = ExprKind::Subscript { array: Box::new(operand), subscripts }.at(at);
         } else if cursor.is_symbol(".") {
             let what = if cursor.peek_at(1).is_symbol("*") {
                 "(expression).*"
@@ -148,17 +151,16 @@ fn indirected(cursor: &mut Cursor<'_>, operand: Expr) -> Result<Expr> {
     }
 }
 
-fn subscript(cursor: &mut Cursor<'_>) -> Result<Expr> {
+fn subscript(cursor: &mut Cursor<'_>) -> Result<Subscript> {
     cursor.expect_symbol("[")?;
-    if cursor.is_symbol(":") {
-        return Err(cursor.unsupported("a slice of an array"));
-    }
-    let index = expression(cursor)?;
-    if cursor.is_symbol(":") {
-        return Err(cursor.unsupported("a slice of an array"));
+    let lower = if cursor.is_symbol(":") { None } else { Some(expression(cursor)?) };
+    if cursor.accept_symbol(":") {
+        let upper = if cursor.is_symbol("]") { None } else { Some(expression(cursor)?) };
+        cursor.expect_symbol("]")?;
+        return Ok(Subscript::Slice(lower, upper));
     }
     cursor.expect_symbol("]")?;
-    Ok(index)
+    lower.map(Subscript::Index).ok_or_else(|| cursor.error())
 }
 
 /// What begins with a word without quotes.
@@ -298,13 +300,27 @@ fn array(cursor: &mut Cursor<'_>) -> Result<Expr> {
         return Ok(ExprKind::ArrayQuery(query_between(cursor)?).at(at));
     }
     cursor.advance();
-    cursor.expect_symbol("[")?;
-    if cursor.is_symbol("[") {
-        return Err(cursor.unsupported("an array of arrays"));
-    }
-    let items = if cursor.is_symbol("]") { Vec::new() } else { expressions(cursor)? };
-    cursor.expect_symbol("]")?;
+    let items = between_brackets(cursor)?;
     Ok(ExprKind::Array(items).at(at))
+}
+
+/// `[a, b]`, or `[[a, b], [c, d]]`: arrays whose ARRAY is left out.
+fn between_brackets(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+    cursor.expect_symbol("[")?;
+    let mut items = Vec::new();
+    if cursor.is_symbol("[") {
+        loop {
+            let at = cursor.at();
+            items.push(cursor.level(|cursor| Ok(ExprKind::Array(between_brackets(cursor)?).at(at)))?);
+            if !cursor.accept_symbol(",") {
+                break;
+            }
+        }
+    } else if !cursor.is_symbol("]") {
+        items = expressions(cursor)?;
+    }
+    cursor.expect_symbol("]")?;
+    Ok(items)
 }
 
 /// `ROW(…)`

@@ -7,7 +7,7 @@ use super::super::lexer::Kind;
 use crate::error::{Error, Result};
 
 /// PostgreSQL's types that are not supported, by the names that are written.
-const UNSUPPORTED: [&str; 47] = [
+const UNSUPPORTED: [&str; 44] = [
     "bigserial",
     "bit",
     "box",
@@ -22,8 +22,6 @@ const UNSUPPORTED: [&str; 47] = [
     "int4range",
     "int8multirange",
     "int8range",
-    "json",
-    "jsonb",
     "jsonpath",
     "line",
     "lseg",
@@ -43,7 +41,6 @@ const UNSUPPORTED: [&str; 47] = [
     "serial4",
     "serial8",
     "smallserial",
-    "time",
     "timetz",
     "tsmultirange",
     "tsquery",
@@ -167,11 +164,12 @@ fn element(cursor: &mut Cursor<'_>, at: usize) -> Result<TypeName> {
             if !zoned {
                 cursor.accept_all(&["without", "time", "zone"]);
             }
-            if keyword == "time" {
-                let shown = if zoned { "type time with time zone" } else { "type time" };
-                return Err(Error::unsupported(shown).at(at));
+            match (keyword, zoned) {
+                ("time", true) => Err(Error::unsupported("type time with time zone").at(at)),
+                ("time", false) => Ok(plain("time", precision)),
+                (_, true) => Ok(plain("timestamptz", precision)),
+                (_, false) => Ok(plain("timestamp", precision)),
             }
-            Ok(plain(if zoned { "timestamptz" } else { "timestamp" }, precision))
         }
         "interval" => {
             cursor.advance();

@@ -1,0 +1,191 @@
+//! How the values of each type are read and written: the second half of `pg_type`. Arrays are not listed: they are read
+//! and written as their elements are.
+
+use crate::binary::{self, Input};
+use crate::calendar::MICROS_PER_DAY;
+use crate::datum::Datum;
+use crate::error::{Error, Result};
+use crate::json;
+use crate::numeric;
+use crate::session::SessionContext;
+use crate::text;
+use crate::types::TypeKind;
+
+use super::reg;
+
+/// Reads text. Errors: 22P02, 22003, 22007, 22008 in PostgreSQL's words.
+type ReadText = fn(&str, TypeKind, &SessionContext) -> Result<Datum>;
+/// Writes text.
+type WriteText = fn(&Datum, TypeKind, &SessionContext, &mut String);
+/// Reads all that is left of the input. Errors: 22P03, 08P01, 22021.
+type ReadBinary = fn(&mut Input<'_>) -> Result<Datum>;
+/// Appends the binary format.
+type WriteBinary = fn(&Datum, &mut Vec<u8>);
+
+/// One row.
+#[derive(Clone, Copy)]
+pub(super) struct Codec {
+    kind: TypeKind,
+    /// `typinput`
+    pub(super) input: ReadText,
+    /// `typoutput`; None = as every value of the type's form is written.
+    pub(super) output: Option<WriteText>,
+    /// `typreceive`; None = as every value of the type's form is read.
+    pub(super) receive: Option<ReadBinary>,
+    /// `typsend`; None = as every value of the type's form is written.
+    pub(super) send: Option<WriteBinary>,
+    /// Whether what text means depends on the session.
+    pub(super) input_depends: bool,
+    /// Whether the text of a value depends on the session.
+    pub(super) output_depends: bool,
+}
+
+/// A type whose values are written as all of their form are.
+const fn row(kind: TypeKind, input: ReadText) -> Codec {
+    Codec {
+        kind,
+        input,
+        output: None,
+        receive: None,
+        send: None,
+        input_depends: false,
+        output_depends: false,
+    }
+}
+
+impl Codec {
+    const fn written(mut self, output: WriteText) -> Self {
+        self.output = Some(output);
+        self
+    }
+
+    /// Its text is read by the session's settings or catalog.
+    const fn input_depends(mut self) -> Self {
+        self.input_depends = true;
+        self
+    }
+
+    /// Its text is written by the session's settings or catalog.
+    const fn output_depends(mut self) -> Self {
+        self.output_depends = true;
+        self
+    }
+
+    const fn binary(mut self, receive: ReadBinary, send: WriteBinary) -> Self {
+        self.receive = Some(receive);
+        self.send = Some(send);
+        self
+    }
+}
+
+const CODECS: &[Codec] = &[
+    row(TypeKind::Bool, |text, _, _| text::parse_bool(text).map(Datum::Bool)),
+    row(TypeKind::Bytea, |text, _, _| Ok(Datum::Bytea(text::parse_bytea(text)?.into()))).output_depends(),
+    row(TypeKind::QuotedChar, |text, _, _| Ok(first_character(text)))
+        .binary(binary::receive_text, binary::send_first_byte),
+    row(TypeKind::Name, as_it_is),
+    row(TypeKind::Int8, |text, _, _| text::parse_i64(text).map(Datum::Int8)),
+    row(TypeKind::Int2, |text, _, _| text::parse_i16(text).map(Datum::Int2)),
+    row(TypeKind::Int4, |text, _, _| text::parse_i32(text).map(Datum::Int4)),
+    row(TypeKind::Regproc, reg::parse).written(reg::write).input_depends().output_depends(),
+    row(TypeKind::Text, as_it_is),
+    row(TypeKind::Oid, |text, _, _| text::parse_oid(text).map(Datum::Oid)),
+    row(TypeKind::Float4, |text, _, _| text::parse_f32(text).map(Datum::Float4)).output_depends(),
+    row(TypeKind::Float8, |text, _, _| text::parse_f64(text).map(Datum::Float8)).output_depends(),
+    row(TypeKind::Unknown, as_it_is),
+    row(TypeKind::Bpchar, as_it_is),
+    row(TypeKind::Varchar, as_it_is),
+    row(TypeKind::Date, |text, _, session| text::parse_date(text, session).map(Datum::Date)).input_depends(),
+    row(TypeKind::Time, |text, _, session| text::parse_time(text, session).map(Datum::Int8))
+        .written(|value, _, _, out| text::write_time(value.as_i64().unwrap_or_default(), out))
+        .binary(
+            |input| match input.i64()? {
+                micros @ 0..=MICROS_PER_DAY => Ok(Datum::Int8(micros)),
+                _ => Err(Error::new("22008", "time out of range")),
+            },
+            binary::send,
+        )
+        .input_depends(),
+    row(TypeKind::Timestamp, |text, _, session| text::parse_timestamp(text, session).map(Datum::Timestamp))
+        .input_depends(),
+    row(TypeKind::Timestamptz, |text, _, session| {
+        text::parse_timestamptz(text, session).map(Datum::Timestamptz)
+    })
+    .input_depends()
+    .output_depends(),
+    row(TypeKind::Interval, |text, _, _| text::parse_interval(text).map(Datum::Interval)).output_depends(),
+    row(TypeKind::Numeric, |text, _, _| numeric::parse(text).map(Datum::Numeric)),
+    row(TypeKind::Regclass, reg::parse).written(reg::write).input_depends().output_depends(),
+    row(TypeKind::Regtype, reg::parse).written(reg::write).input_depends().output_depends(),
+    row(TypeKind::Void, |_, _, _| Ok(Datum::text(""))).binary(
+        |input| {
+            input.rest();
+            Ok(Datum::text(""))
+        },
+        |_, _| {},
+    ),
+    row(TypeKind::Json, |text, _, _| {
+        json::parse::check(text)?;
+        Ok(Datum::from(text))
+    })
+    .binary(
+        |input| {
+            let text = binary::receive_text(input)?;
+            json::parse::check(text.as_str().unwrap_or_default())?;
+            Ok(text)
+        },
+        binary::send,
+    ),
+    row(TypeKind::Jsonb, |text, _, _| json::parse(text).map(Datum::json)),
+    row(TypeKind::Uuid, |text, _, _| text::parse_uuid(text).map(Datum::Uuid)),
+    row(TypeKind::Regnamespace, reg::parse).written(reg::write).input_depends().output_depends(),
+    row(TypeKind::Regrole, reg::parse).written(reg::write).input_depends().output_depends(),
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "as every function that reads text")]
+fn as_it_is(text: &str, _: TypeKind, _: &SessionContext) -> Result<Datum> {
+    Ok(Datum::from(text))
+}
+
+fn first_character(text: &str) -> Datum {
+    Datum::text(text.get(..text.ceil_char_boundary(1)).unwrap_or_default())
+}
+
+/// Above the OIDs of all types.
+const OIDS: usize = 5120;
+
+/// Where the row of an OID stands, counted from 1.
+static PLACES: [u8; OIDS] = places();
+
+#[expect(clippy::indexing_slicing, reason = "computed while compiling, where a wrong index is an error")]
+const fn places() -> [u8; OIDS] {
+    let mut places = [0; OIDS];
+    let mut at = 0;
+    while at < CODECS.len() {
+        places[CODECS[at].kind.oid() as usize] = at as u8 + 1;
+        at += 1;
+    }
+    places
+}
+
+/// The row of a type; None of arrays and of types that have no values.
+#[inline]
+pub(super) fn find(kind: TypeKind) -> Option<&'static Codec> {
+    let place = usize::from(*PLACES.get(kind.oid() as usize)?);
+    CODECS.get(place.wrapping_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Category, Form};
+
+    #[test]
+    fn every_type_with_values_of_its_own_has_a_row() {
+        for kind in TypeKind::all().filter(|kind| kind.element().is_none()) {
+            let has_values = kind.form() != Form::None || kind == TypeKind::Void;
+            assert_eq!(find(kind).is_some(), has_values, "{kind:?}");
+            assert_eq!(kind.category() == Category::Pseudo, kind.form() == Form::None, "{kind:?}");
+        }
+    }
+}

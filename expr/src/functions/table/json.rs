@@ -1,0 +1,82 @@
+//! JSON. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
+
+use super::super::{comparison, json_make, json_text, jsonb};
+use super::function;
+use crate::functions::Body::{Many, One, Rows, Two, Typed};
+use crate::functions::Function;
+use crate::types::kinds::{Any, AnyElement, Bool, Int4, Json, Jsonb, Text, TextArray};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    function(3176, "to_json", &[AnyElement], Json, Typed(json_make::to_json)).stable(),
+    function(3198, "json_build_array", &[Any], Json, Typed(json_make::build_array))
+        .stable()
+        .lenient()
+        .variadic(),
+    function(3199, "json_build_array", &[], Json, Typed(json_make::build_array)).stable().lenient(),
+    function(3200, "json_build_object", &[Any], Json, Typed(json_make::build_object))
+        .stable()
+        .lenient()
+        .variadic(),
+    function(3201, "json_build_object", &[], Json, Typed(json_make::build_object)).stable().lenient(),
+    function(3202, "json_object", &[TextArray], Json, Many(json_text::object)),
+    function(3203, "json_object", &[TextArray, TextArray], Json, Many(json_text::object)),
+    function(3207, "jsonb_array_length", &[Jsonb], Int4, One(jsonb::array_length)),
+    function(3210, "jsonb_typeof", &[Jsonb], Text, One(jsonb::type_of)),
+    function(3214, "jsonb_object_field_text", &[Jsonb, Text], Text, Two(jsonb::field_text)),
+    function(3215, "jsonb_array_element", &[Jsonb, Int4], Jsonb, Two(jsonb::element)),
+    function(3216, "jsonb_array_element_text", &[Jsonb, Int4], Text, Two(jsonb::element_text)),
+    function(3217, "jsonb_extract_path", &[Jsonb, Text], Jsonb, Many(jsonb::extract_path)).variadic(),
+    function(3219, "jsonb_array_elements", &[Jsonb], Jsonb, Rows(jsonb::elements)).naming("value"),
+    function(3261, "json_strip_nulls", &[Json], Json, One(json_text::strip_nulls)),
+    function(3262, "jsonb_strip_nulls", &[Jsonb], Jsonb, One(jsonb::strip_nulls)),
+    function(3263, "jsonb_object", &[TextArray], Jsonb, Many(jsonb::object)),
+    function(3264, "jsonb_object", &[TextArray, TextArray], Jsonb, Many(jsonb::object)),
+    function(3271, "jsonb_build_array", &[Any], Jsonb, Typed(json_make::build_jsonb_array))
+        .stable()
+        .lenient()
+        .variadic(),
+    function(3272, "jsonb_build_array", &[], Jsonb, Typed(json_make::build_jsonb_array)).stable().lenient(),
+    function(3273, "jsonb_build_object", &[Any], Jsonb, Typed(json_make::build_jsonb_object))
+        .stable()
+        .lenient()
+        .variadic(),
+    function(3274, "jsonb_build_object", &[], Jsonb, Typed(json_make::build_jsonb_object)).stable().lenient(),
+    function(3301, "jsonb_concat", &[Jsonb, Jsonb], Jsonb, Two(jsonb::concatenate)),
+    function(3302, "jsonb_delete", &[Jsonb, Text], Jsonb, Two(jsonb::delete_key)),
+    function(3303, "jsonb_delete", &[Jsonb, Int4], Jsonb, Two(jsonb::delete_element)),
+    function(3304, "jsonb_delete_path", &[Jsonb, TextArray], Jsonb, Two(jsonb::delete_path)),
+    function(3305, "jsonb_set", &[Jsonb, TextArray, Jsonb, Bool], Jsonb, Many(jsonb::set)).with_defaults(1),
+    function(3306, "jsonb_pretty", &[Jsonb], Text, One(jsonb::pretty)),
+    function(3343, "jsonb_delete", &[Jsonb, TextArray], Jsonb, Many(jsonb::delete_keys)),
+    function(3465, "jsonb_array_elements_text", &[Jsonb], Text, Rows(jsonb::elements_text)).naming("value"),
+    function(3478, "jsonb_object_field", &[Jsonb, Text], Jsonb, Two(jsonb::field)),
+    function(3579, "jsonb_insert", &[Jsonb, TextArray, Jsonb, Bool], Jsonb, Many(jsonb::insert))
+        .with_defaults(1),
+    function(3787, "to_jsonb", &[AnyElement], Jsonb, Typed(json_make::to_jsonb)).stable(),
+    function(3931, "jsonb_object_keys", &[Jsonb], Text, Rows(jsonb::keys)),
+    function(3940, "jsonb_extract_path_text", &[Jsonb, Text], Text, Many(jsonb::extract_path_text))
+        .variadic(),
+    function(3947, "json_object_field", &[Json, Text], Json, Two(json_text::field)),
+    function(3948, "json_object_field_text", &[Json, Text], Text, Two(json_text::field_text)),
+    function(3949, "json_array_element", &[Json, Int4], Json, Two(json_text::element)),
+    function(3950, "json_array_element_text", &[Json, Int4], Text, Two(json_text::element_text)),
+    function(3951, "json_extract_path", &[Json, Text], Json, Many(json_text::extract_path)).variadic(),
+    function(3953, "json_extract_path_text", &[Json, Text], Text, Many(json_text::extract_path_text))
+        .variadic(),
+    function(3955, "json_array_elements", &[Json], Json, Rows(json_text::elements)).naming("value"),
+    function(3956, "json_array_length", &[Json], Int4, One(json_text::array_length)),
+    function(3957, "json_object_keys", &[Json], Text, Rows(json_text::keys)),
+    function(3968, "json_typeof", &[Json], Text, One(json_text::type_of)),
+    function(3969, "json_array_elements_text", &[Json], Text, Rows(json_text::elements_text)).naming("value"),
+    function(4038, "jsonb_ne", &[Jsonb, Jsonb], Bool, Two(comparison::not_equal)),
+    function(4039, "jsonb_lt", &[Jsonb, Jsonb], Bool, Two(comparison::less)),
+    function(4040, "jsonb_gt", &[Jsonb, Jsonb], Bool, Two(comparison::greater)),
+    function(4041, "jsonb_le", &[Jsonb, Jsonb], Bool, Two(comparison::less_or_equal)),
+    function(4042, "jsonb_ge", &[Jsonb, Jsonb], Bool, Two(comparison::greater_or_equal)),
+    function(4043, "jsonb_eq", &[Jsonb, Jsonb], Bool, Two(comparison::equal)),
+    function(4046, "jsonb_contains", &[Jsonb, Jsonb], Bool, Two(jsonb::contains)),
+    function(4047, "jsonb_exists", &[Jsonb, Text], Bool, Two(jsonb::exists)),
+    function(4048, "jsonb_exists_any", &[Jsonb, TextArray], Bool, Two(jsonb::exists_any)),
+    function(4049, "jsonb_exists_all", &[Jsonb, TextArray], Bool, Two(jsonb::exists_all)),
+    function(4050, "jsonb_contained", &[Jsonb, Jsonb], Bool, Two(jsonb::contained)),
+];

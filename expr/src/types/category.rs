@@ -1,0 +1,44 @@
+//! The groups of types that type resolution thinks in.
+
+/// `pg_type.typcategory`: what decides between candidates when types must be guessed (manual, table 52.65).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// `A`
+    Array,
+    /// `B`
+    Boolean,
+    /// `D`: dates and times
+    DateTime,
+    /// `N`
+    Numeric,
+    /// `P`: any, anyelement, void
+    Pseudo,
+    /// `S`
+    String,
+    /// `T`: intervals
+    Timespan,
+    /// `U`: user-defined, as bytea and uuid count
+    User,
+    /// `X`: unknown
+    Unknown,
+    /// `Z`: internal use
+    Internal,
+}
+
+impl Category {
+    /// The letter in `pg_type.typcategory`.
+    pub fn letter(self) -> char {
+        match self {
+            Category::Array => 'A',
+            Category::Boolean => 'B',
+            Category::DateTime => 'D',
+            Category::Numeric => 'N',
+            Category::Pseudo => 'P',
+            Category::String => 'S',
+            Category::Timespan => 'T',
+            Category::User => 'U',
+            Category::Unknown => 'X',
+            Category::Internal => 'Z',
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Type modifiers: what stands between the parentheses of `varchar(10)`, as `atttypmod` packs it.
+//!
+//! ```text
+//! -1                                   none
+//! varchar(n), char(n)                  n + 4
+//! numeric(p, s)                        ((p << 16) | (s & 0x7ff)) + 4
+//! timestamp(p), time(p) and with zone  p
+//! interval(p)                          (0x7fff << 16) | p
+//! ```
+
+use super::{Type, TypeKind};
+use crate::error::{Error, Result};
+
+/// Which modifiers a type takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Modifiers {
+    /// None.
+    None,
+    /// A number of characters; with what its error messages call the type.
+    Length(&'static str),
+    /// Precision and scale.
+    Decimal,
+    /// Digits of a second; with the type's first word and what follows the parentheses.
+    Precision(&'static str, &'static str),
+    /// Digits of a second, below the fields that an interval is restricted to.
+    Interval,
+}
+
+/// The most digits of a second.
+const PRECISION_MAX: i64 = 6;
+
+/// An interval that is not restricted to some fields.
+const ALL_FIELDS: i32 = 0x7fff << 16;
+
+impl Type {
+    /// `numeric(precision, scale)`.
+    pub const fn numeric(precision: i32, scale: i32) -> Self {
+        Self { kind: TypeKind::Numeric, modifier: ((precision << 16) | (scale & 0x7ff)) + 4 }
+    }
+
+    /// varchar(n) or char(n): `n`, if there is one.
+    pub fn length(&self) -> Option<usize> {
+        match self.kind.row().modifiers {
+            Modifiers::Length(_) if self.modifier >= 4 => usize::try_from(self.modifier - 4).ok(),
+            _ => None,
+        }
+    }
+
+    /// numeric(precision, scale): both, if there are any.
+    pub fn precision_and_scale(&self) -> Option<(i32, i32)> {
+        if self.modifier < 4 || self.kind.row().modifiers != Modifiers::Decimal {
+            return None;
+        }
+        let packed = self.modifier - 4;
+        Some(((packed >> 16) & 0xffff, ((packed & 0x7ff) ^ 1024) - 1024))
+    }
+
+    /// timestamp(p), time(p), interval(p): the digits of a second that are kept, if not all are.
+    pub fn precision(&self) -> Option<i32> {
+        match self.kind.row().modifiers {
+            Modifiers::Precision(..) if self.modifier >= 0 => Some(self.modifier),
+            Modifiers::Interval if self.modifier >= 0 && self.modifier & 0xffff != 0xffff => {
+                Some(self.modifier & 0xffff)
+            }
+            _ => None,
+        }
+    }
+
+    /// The type as `format_type` prints it: `character varying(10)`, `timestamp(3) without time zone`.
+    pub fn display_name(&self) -> String {
+        let row = self.kind.row();
+        let name = row.display_name;
+        if let Some(element) = row.element
+            && self.modifier >= 0
+        {
+            return format!("{}[]", Type { kind: element, modifier: self.modifier }.display_name());
+        }
+        if self.kind == TypeKind::Bpchar && self.length().is_none() {
+            return "bpchar".to_owned();
+        }
+        match (row.modifiers, self.precision()) {
+            (Modifiers::Length(_), _) => self.length().map(|n| format!("{name}({n})")),
+            (Modifiers::Decimal, _) => self.precision_and_scale().map(|(p, s)| format!("{name}({p},{s})")),
+            (Modifiers::Precision(word, rest), Some(p)) => Some(format!("{word}({p}) {rest}")),
+            (Modifiers::Interval, Some(p)) => Some(format!("{name}({p})")),
+            _ => None,
+        }
+        .unwrap_or_else(|| name.to_owned())
+    }
+}
+
+impl TypeKind {
+    /// The `atttypmod` that the modifiers between parentheses stand for: `[10]` of `varchar(10)`,
+    /// `[10, 2]` of `numeric(10, 2)`. 22023 if they are out of range, 42601 if the type takes none.
+    pub fn modifier(self, arguments: &[i64]) -> Result<i32> {
+        let invalid = |message: String| Err(Error::new("22023", message));
+        match (self.row().modifiers, arguments) {
+            (_, []) => Ok(-1),
+            (Modifiers::None, _) => {
+                Err(Error::new("42601", format!("type modifier is not allowed for type \"{}\"", self.name())))
+            }
+            (Modifiers::Length(name), [n]) => match *n {
+                n if n < 1 => invalid(format!("length for type {name} must be at least 1")),
+                n if n > 10_485_760 => invalid(format!("length for type {name} cannot exceed 10485760")),
+                n => Ok(n as i32 + 4),
+            },
+            (Modifiers::Decimal, [p]) => self.modifier(&[*p, 0]),
+            (Modifiers::Decimal, [p, s]) => {
+                if !(1..=1000).contains(p) {
+                    return invalid(format!("NUMERIC precision {p} must be between 1 and 1000"));
+                }
+                if !(-1000..=1000).contains(s) {
+                    return invalid(format!("NUMERIC scale {s} must be between -1000 and 1000"));
+                }
+                Ok(Type::numeric(*p as i32, *s as i32).modifier)
+            }
+            (Modifiers::Precision(word, rest), [p]) if *p < 0 => {
+                let zone = if rest.starts_with("with ") { " WITH TIME ZONE" } else { "" };
+                invalid(format!("{}({p}){zone} precision must not be negative", word.to_uppercase()))
+            }
+            (Modifiers::Interval, [p]) if *p < 0 => {
+                invalid(format!("INTERVAL({p}) precision must not be negative"))
+            }
+            (Modifiers::Precision(..), [p]) => Ok((*p).min(PRECISION_MAX) as i32),
+            (Modifiers::Interval, [p]) => Ok(ALL_FIELDS | (*p).min(PRECISION_MAX) as i32),
+            (Modifiers::Decimal, _) => invalid("invalid NUMERIC type modifier".to_owned()),
+            (Modifiers::Interval, _) => invalid("invalid INTERVAL type modifier".to_owned()),
+            _ => invalid("invalid type modifier".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The types that are built in: rows of PostgreSQL 15's `pg_type`, by its OIDs. One row is all that a new one costs, and
+//! one in [`crate::codec`] that reads and writes its values; the type of its arrays comes with it.
+
+use super::Alignment::{self, Char, Double, Int, Short};
+use super::Category::{
+    self, Array, Boolean, DateTime, Internal, Numeric, Pseudo, String, Timespan, Unknown, User,
+};
+use super::{Form, Modifiers, Order, TypeKind, TypeRow};
+
+/// What stands for an OID that no type has.
+pub(super) const UNDEFINED: TypeRow = TypeRow {
+    id: TypeKind(0),
+    name: "-",
+    display_name: "???",
+    category: Unknown,
+    is_preferred: false,
+    length: -1,
+    alignment: Int,
+    form: Form::None,
+    order: Order::None,
+    modifiers: Modifiers::None,
+    array: None,
+    element: None,
+};
+
+/// Further names, of SQL's grammar.
+pub(super) const SPELLINGS: &[(&str, TypeKind)] = &[
+    ("char", TypeKind::Bpchar),
+    ("\"char\"", TypeKind::QuotedChar),
+    ("int", TypeKind::Int4),
+    ("decimal", TypeKind::Numeric),
+    ("dec", TypeKind::Numeric),
+    ("float", TypeKind::Float8),
+];
+
+const fn row(id: TypeKind, name: &'static str, display_name: &'static str, category: Category) -> TypeRow {
+    TypeRow {
+        id,
+        name,
+        display_name,
+        category,
+        is_preferred: false,
+        length: -1,
+        alignment: Int,
+        form: Form::None,
+        order: Order::None,
+        modifiers: Modifiers::None,
+        array: None,
+        element: None,
+    }
+}
+
+impl TypeRow {
+    /// Values of this form, with their natural order.
+    const fn of(mut self, form: Form) -> Self {
+        self.form = form;
+        self.order = Order::Natural;
+        self
+    }
+
+    const fn ordered(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    const fn fixed(mut self, length: i16, alignment: Alignment) -> Self {
+        self.length = length;
+        self.alignment = alignment;
+        self
+    }
+
+    const fn aligned(mut self, alignment: Alignment) -> Self {
+        self.alignment = alignment;
+        self
+    }
+
+    const fn preferred(mut self) -> Self {
+        self.is_preferred = true;
+        self
+    }
+
+    /// It is an array of these.
+    const fn holding(mut self, element: TypeKind) -> Self {
+        self.element = Some(element);
+        self
+    }
+
+    const fn modified(mut self, modifiers: Modifiers) -> Self {
+        self.modifiers = modifiers;
+        self
+    }
+}
+
+/// A type as it is written below, with the type of its arrays.
+struct Entry {
+    row: TypeRow,
+    array: Option<TypeRow>,
+}
+
+impl Entry {
+    const fn with_array(self, id: TypeKind, name: &'static str, display_name: &'static str) -> Self {
+        let mut element = self.row;
+        element.array = Some(id);
+        let alignment = match element.alignment {
+            Double => Double,
+            _ => Int,
+        };
+        let mut array = row(id, name, display_name, Array).of(Form::Array).aligned(alignment);
+        array.element = Some(element.id);
+        array.modifiers = element.modifiers;
+        array.order = match element.order {
+            Order::None => Order::None,
+            _ => Order::Natural,
+        };
+        Self { row: element, array: Some(array) }
+    }
+}
+
+/// The constants of types, and the rows: `Name [NameArray] = oid [array's oid], names, category, columns`.
+macro_rules! types {
+    ($($(#[$doc:meta])* $kind:ident $([$array:ident])? = $oid:literal $([$array_oid:literal])?,
+       $name:literal, $display:literal, $category:ident $(, $column:ident($($value:expr),*))*;)*) => {
+        #[allow(non_upper_case_globals, reason = "they are spelled as what they are: names of types")]
+        impl TypeKind {
+            $($(#[$doc])* pub const $kind: TypeKind = TypeKind($oid);
+              $(#[doc = concat!("Arrays of ", $display, ".")] pub const $array: TypeKind = TypeKind($array_oid);)?)*
+        }
+
+        /// The types by their bare names, for tables that name many.
+        #[allow(non_upper_case_globals, reason = "they are spelled as what they are: names of types")]
+        pub mod kinds {
+            use super::TypeKind;
+            $($(#[$doc])* pub const $kind: TypeKind = TypeKind::$kind;
+              $(#[doc = concat!("Arrays of ", $display, ".")] pub const $array: TypeKind = TypeKind::$array;)?)*
+        }
+
+        const ENTRIES: &[Entry] = &[$(
+            Entry { row: row(TypeKind::$kind, $name, $display, $category)$(.$column($($value),*))*, array: None }
+                $(.with_array(TypeKind::$array, concat!("_", $name), concat!($display, "[]")))?,
+        )*];
+    };
+}
+
+types! {
+    /// boolean
+    Bool [BoolArray] = 16 [1000], "bool", "boolean", Boolean, of(Form::Bool), fixed(1, Char), preferred();
+    /// bytea
+    Bytea [ByteaArray] = 17 [1001], "bytea", "bytea", User, of(Form::Bytea);
+    /// "char", one byte, of system catalogs
+    QuotedChar [QuotedCharArray] = 18 [1002], "char", "\"char\"", Internal, of(Form::Text), fixed(1, Char);
+    /// name, of system catalogs
+    Name [NameArray] = 19 [1003], "name", "name", String, of(Form::Text), fixed(64, Char);
+    /// bigint
+    Int8 [Int8Array] = 20 [1016], "int8", "bigint", Numeric, of(Form::Int8), fixed(8, Double);
+    /// smallint
+    Int2 [Int2Array] = 21 [1005], "int2", "smallint", Numeric, of(Form::Int2), fixed(2, Short);
+    /// int2vector, of system catalogs: an array that counts from 0
+    Int2Vector = 22, "int2vector", "int2vector", Array, of(Form::Array), holding(TypeKind::Int2);
+    /// integer
+    Int4 [Int4Array] = 23 [1007], "int4", "integer", Numeric, of(Form::Int4), fixed(4, Int);
+    /// regproc: the OID of a function, printed as its name
+    Regproc = 24, "regproc", "regproc", Numeric, of(Form::Oid), fixed(4, Int);
+    /// text
+    Text [TextArray] = 25 [1009], "text", "text", String, of(Form::Text), preferred();
+    /// oid, of system catalogs
+    Oid [OidArray] = 26 [1028], "oid", "oid", Numeric, of(Form::Oid), fixed(4, Int), preferred();
+    /// oidvector, of system catalogs: an array that counts from 0
+    OidVector = 30, "oidvector", "oidvector", Array, of(Form::Array), holding(TypeKind::Oid);
+    /// json: text that is a document
+    Json [JsonArray] = 114 [199], "json", "json", User, of(Form::Text), ordered(Order::None);
+    /// real
+    Float4 [Float4Array] = 700 [1021], "float4", "real", Numeric, of(Form::Float4), fixed(4, Int);
+    /// double precision
+    Float8 [Float8Array] = 701 [1022], "float8", "double precision", Numeric, of(Form::Float8), fixed(8, Double), preferred();
+    /// An untyped literal or NULL before it is resolved.
+    Unknown = 705, "unknown", "unknown", Unknown, of(Form::Text), fixed(-2, Char);
+    /// character(n)
+    Bpchar [BpcharArray] = 1042 [1014], "bpchar", "character", String, of(Form::Text), ordered(Order::BlankPadded),
+        modified(Modifiers::Length("char"));
+    /// character varying(n)
+    Varchar [VarcharArray] = 1043 [1015], "varchar", "character varying", String, of(Form::Text),
+        modified(Modifiers::Length("varchar"));
+    /// date
+    Date [DateArray] = 1082 [1182], "date", "date", DateTime, of(Form::Date), fixed(4, Int);
+    /// time without time zone: microseconds since midnight
+    Time [TimeArray] = 1083 [1183], "time", "time without time zone", DateTime, of(Form::Int8), fixed(8, Double),
+        modified(Modifiers::Precision("time", "without time zone"));
+    /// timestamp without time zone
+    Timestamp [TimestampArray] = 1114 [1115], "timestamp", "timestamp without time zone", DateTime, of(Form::Timestamp),
+        fixed(8, Double), modified(Modifiers::Precision("timestamp", "without time zone"));
+    /// timestamp with time zone
+    Timestamptz [TimestamptzArray] = 1184 [1185], "timestamptz", "timestamp with time zone", DateTime, of(Form::Timestamptz),
+        fixed(8, Double), preferred(), modified(Modifiers::Precision("timestamp", "with time zone"));
+    /// interval
+    Interval [IntervalArray] = 1186 [1187], "interval", "interval", Timespan, of(Form::Interval), fixed(16, Double),
+        preferred(), modified(Modifiers::Interval);
+    /// numeric(p, s)
+    Numeric [NumericArray] = 1700 [1231], "numeric", "numeric", Numeric, of(Form::Numeric), modified(Modifiers::Decimal);
+    /// regclass: the OID of a relation, printed as its name
+    Regclass = 2205, "regclass", "regclass", Numeric, of(Form::Oid), fixed(4, Int);
+    /// regtype: the OID of a type, printed as its name
+    Regtype = 2206, "regtype", "regtype", Numeric, of(Form::Oid), fixed(4, Int);
+    /// "any": a parameter that takes every type as it is
+    Any = 2276, "any", "\"any\"", Pseudo, fixed(4, Int);
+    /// anyarray
+    AnyArray = 2277, "anyarray", "anyarray", Pseudo, aligned(Double);
+    /// What a function without a result returns.
+    Void = 2278, "void", "void", Pseudo, fixed(4, Int);
+    /// anyelement
+    AnyElement = 2283, "anyelement", "anyelement", Pseudo, fixed(4, Int);
+    /// anynonarray
+    AnyNonArray = 2776, "anynonarray", "anynonarray", Pseudo, fixed(4, Int);
+    /// uuid
+    Uuid [UuidArray] = 2950 [2951], "uuid", "uuid", User, of(Form::Uuid), fixed(16, Char);
+    /// jsonb: a document
+    Jsonb [JsonbArray] = 3802 [3807], "jsonb", "jsonb", User, of(Form::Json);
+    /// regnamespace: the OID of a schema, printed as its name
+    Regnamespace = 4089, "regnamespace", "regnamespace", Numeric, of(Form::Oid), fixed(4, Int);
+    /// regrole: the OID of a role, printed as its name
+    Regrole = 4096, "regrole", "regrole", Numeric, of(Form::Oid), fixed(4, Int);
+    /// anycompatible
+    AnyCompatible = 5077, "anycompatible", "anycompatible", Pseudo, fixed(4, Int);
+    /// anycompatiblearray
+    AnyCompatibleArray = 5078, "anycompatiblearray", "anycompatiblearray", Pseudo, aligned(Double);
+}
+
+pub(super) const COUNT: usize = {
+    let mut count = 0;
+    let mut at = 0;
+    while at < ENTRIES.len() {
+        count += if ENTRIES[at].array.is_some() { 2 } else { 1 };
+        at += 1;
+    }
+    count
+};
+
+/// All types by ascending OID.
+pub(super) static ROWS: [TypeRow; COUNT] = sorted();
+
+#[expect(clippy::indexing_slicing, reason = "computed while compiling, where a wrong index is an error")]
+const fn sorted() -> [TypeRow; COUNT] {
+    let mut rows = [UNDEFINED; COUNT];
+    let mut filled = 0;
+    let mut at = 0;
+    while at < ENTRIES.len() {
+        filled = insert(&mut rows, filled, ENTRIES[at].row);
+        if let Some(array) = ENTRIES[at].array {
+            filled = insert(&mut rows, filled, array);
+        }
+        at += 1;
+    }
+    rows
+}
+
+#[expect(clippy::indexing_slicing, reason = "computed while compiling, where a wrong index is an error")]
+const fn insert(rows: &mut [TypeRow; COUNT], filled: usize, row: TypeRow) -> usize {
+    let mut at = filled;
+    while at > 0 && rows[at - 1].id.0 > row.id.0 {
+        rows[at] = rows[at - 1];
+        at -= 1;
+    }
+    rows[at] = row;
+    filled + 1
+}
+
+/// Above the OIDs of all types.
+const OIDS: usize = 5120;
+
+/// Where the row of an OID stands, counted from 1.
+static PLACES: [u8; OIDS] = places();
+
+#[expect(clippy::indexing_slicing, reason = "computed while compiling, where a wrong index is an error")]
+const fn places() -> [u8; OIDS] {
+    let rows = sorted();
+    let mut places = [0; OIDS];
+    let mut at = 0;
+    while at < COUNT {
+        places[rows[at].id.0 as usize] = at as u8 + 1;
+        at += 1;
+    }
+    places
+}
+
+/// Where the row of the type of this OID stands.
+#[inline]
+pub(super) fn place(oid: u32) -> Option<usize> {
+    PLACES.get(oid as usize).and_then(|place| usize::from(*place).checked_sub(1))
+}
+
+/// The row of the type of this OID.
+#[inline]
+pub(super) fn find(oid: u32) -> Option<&'static TypeRow> {
+    place(oid).and_then(|place| ROWS.get(place))
+}
