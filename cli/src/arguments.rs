@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::{admin, demo, gateway, init, lsm, node, sql, start_single};
+use crate::command::{admin, cert, demo, gateway, init, lsm, node, password, sql, start_single};
 
 /// What every command takes.
 #[derive(Debug, Args)]
@@ -22,6 +22,10 @@ pub(crate) struct Global {
     /// [default: info for servers, warn for tools]
     #[arg(long, global = true, env = "NUNATAK_LOG", value_name = "FILTER", help_heading = "Settings")]
     pub(crate) log: Option<String>,
+
+    /// Append failed logins and changes of roles and rights to this file, too: one JSON object per line
+    #[arg(long, global = true, env = "NUNATAK_AUDIT_LOG", value_name = "FILE", help_heading = "Settings")]
+    pub(crate) audit_log: Option<PathBuf>,
 }
 
 /// How log lines look.
@@ -68,6 +72,8 @@ pub(crate) enum Command {
     Gateway(gateway::Gateway),
     Sql(sql::Sql),
     Admin(admin::Admin),
+    Cert(cert::Cert),
+    GenPasswordHash(password::GenPasswordHash),
     Lsm(lsm::Lsm),
 }
 
@@ -77,7 +83,12 @@ impl Command {
         match self {
             Self::StartSingle(_) | Self::Demo(_) | Self::Gateway(_) => true,
             Self::Node(node) => node.sql.is_some(),
-            Self::Init(_) | Self::Sql(_) | Self::Admin(_) | Self::Lsm(_) => false,
+            Self::Init(_)
+            | Self::Sql(_)
+            | Self::Admin(_)
+            | Self::Cert(_)
+            | Self::GenPasswordHash(_)
+            | Self::Lsm(_) => false,
         }
     }
 
@@ -85,7 +96,13 @@ impl Command {
     pub(crate) fn default_log(&self) -> &'static str {
         match self {
             Self::StartSingle(_) | Self::Node(_) | Self::Gateway(_) => "info",
-            Self::Demo(_) | Self::Init(_) | Self::Sql(_) | Self::Admin(_) | Self::Lsm(_) => "warn",
+            Self::Demo(_)
+            | Self::Init(_)
+            | Self::Sql(_)
+            | Self::Admin(_)
+            | Self::Cert(_)
+            | Self::GenPasswordHash(_)
+            | Self::Lsm(_) => "warn",
         }
     }
 }

@@ -15,6 +15,7 @@ mod http;
 mod logging;
 mod output;
 mod process;
+mod security;
 mod shell;
 mod shutdown;
 mod sizes;
@@ -90,6 +91,8 @@ async fn execute(arguments: Arguments, pool: PoolHandle) -> Result<(), Failure> 
         Command::Init(init) => init.run().await,
         Command::Sql(sql) => sql.run().await,
         Command::Admin(admin) => admin.run().await,
+        Command::Cert(cert) => cert.run(),
+        Command::GenPasswordHash(password) => password.run(),
         Command::Lsm(lsm) => lsm.run(),
     }
 }

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use crate::failure::{Failure, chain};
 use crate::history::History;
 use crate::http::Readiness;
+use crate::security::SqlSecurity;
 use crate::sizes::SizeArguments;
 
 /// How long sessions may take to finish their transaction blocks when the process is to stop.
@@ -137,6 +138,8 @@ pub(crate) struct SqlOptions {
     pub(crate) memory: MemoryArguments,
     /// Where statements go on that take long.
     pub(crate) pool: PoolHandle,
+    /// How it is kept safe.
+    pub(crate) security: SqlSecurity,
 }
 
 /// An SQL gateway of this process.
@@ -157,7 +160,10 @@ impl SqlServer {
         let memory_bytes_max = usize::try_from(options.memory.mebibytes << 20).unwrap_or(usize::MAX);
         let engine =
             Engine::new(client.clone(), EngineOptions { memory_bytes_max, ..EngineOptions::default() });
-        let gateway = GatewayOptions { pool: options.pool, ..GatewayOptions::default() };
+        let SqlSecurity { tls, access } = options.security.clone();
+        env::task::spawn(options.security.reload_on_hangup());
+        let gateway =
+            GatewayOptions { pool: options.pool, tls, access: Some(access), ..GatewayOptions::default() };
         let gateway = Gateway::start(listener, engine, gateway)
             .map_err(|error| Failure::failed(format!("cannot serve SQL: {error}")))?;
         Ok(Self { gateway, client })

@@ -12,9 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
 use crate::connection::{self, Shared};
-use crate::metrics::GatewayMetrics;
 use crate::options::GatewayOptions;
-use crate::registry::{Phase, Registry};
+use crate::registry::Phase;
 
 /// Pause after an accept that failed, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -43,9 +42,6 @@ impl Gateway {
         options: GatewayOptions,
     ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "listening beyond loopback: whoever reaches this address is trusted, unencrypted");
-        }
         let sessions = Arc::new(Sessions::new(engine, options));
         let (accepting, serving) = (Scope::new(), Arc::clone(&sessions));
         accepting.spawn_on(&Handle::current(), async move {
@@ -111,8 +107,10 @@ impl Sessions {
     pub fn new(engine: Arc<Engine>, options: GatewayOptions) -> Self {
         let scope = Scope::new();
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).reclaim());
-        let shared = Shared { engine, registry: Registry::new(), metrics: GatewayMetrics::new(), options };
-        Self { shared: Arc::new(shared), scope }
+        if let Some(tls) = &options.tls {
+            scope.spawn_on(&Handle::current(), Arc::clone(tls).watch());
+        }
+        Self { shared: Arc::new(Shared::new(engine, options)), scope }
     }
 
     /// Serves the client at the other end of `stream`, on the current runtime, until it leaves.

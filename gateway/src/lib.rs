@@ -5,15 +5,19 @@
 //! a task shares with the others is little: the engine, the table of sessions that cancel requests are looked up in
 //! (`registry`), and the phase of the gateway's life.
 //!
-//! Every client is trusted: nobody is asked for a password, and connections are not encrypted. So a gateway listens
-//! on loopback unless told otherwise, and says so in its log when it does not.
+//! Who may connect from where, and what they have to show for it, say the rules in [`access`]; [`tls`] encrypts what is
+//! said. A gateway without rules believes everybody: that is for tests, and for whoever embeds one.
 
+mod access;
 mod connection;
 mod gateway;
 mod metrics;
 mod options;
 mod pgwire;
 mod registry;
+mod tls;
 
+pub use access::{AccessRules, Exposure, RuleError};
 pub use gateway::{Gateway, Sessions};
 pub use options::GatewayOptions;
+pub use tls::{ServerTls, TlsError, TlsFiles};

@@ -11,6 +11,8 @@ pub(crate) struct GatewayMetrics {
     accepted: Counter,
     /// Connections that were refused for there being too many.
     pub(crate) refused: Counter,
+    /// Logins that failed for want of a proof.
+    pub(crate) login_failures: Counter,
     /// Statements run.
     pub(crate) statements: Counter,
     /// Errors sent to clients.
@@ -48,6 +50,15 @@ impl GatewayMetrics {
             "nunatak_sql_connections_refused_total",
             "Connections that were refused because there were too many"
         );
+        metrics::describe_counter!(
+            "nunatak_sql_login_failures_total",
+            "Logins that failed for want of a proof"
+        );
+        metrics::describe_gauge!(
+            "nunatak_sql_certificate_expiry_seconds",
+            metrics::Unit::Seconds,
+            "When the certificate that clients are shown ends to hold, in seconds since 1970"
+        );
         metrics::describe_counter!("nunatak_sql_statements_total", "Statements that were run");
         metrics::describe_counter!("nunatak_sql_errors_total", "Errors that were sent to clients");
         metrics::describe_counter!("nunatak_sql_cancelled_total", "Cancel requests that named a session");
@@ -60,6 +71,7 @@ impl GatewayMetrics {
             connections: metrics::gauge!("nunatak_sql_connections"),
             accepted: metrics::counter!("nunatak_sql_connections_accepted_total"),
             refused: metrics::counter!("nunatak_sql_connections_refused_total"),
+            login_failures: metrics::counter!("nunatak_sql_login_failures_total"),
             statements: metrics::counter!("nunatak_sql_statements_total"),
             errors: metrics::counter!("nunatak_sql_errors_total"),
             cancelled: metrics::counter!("nunatak_sql_cancelled_total"),

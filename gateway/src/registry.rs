@@ -28,6 +28,10 @@ pub(crate) struct Registry {
     connections: watch::Sender<usize>,
     /// Connections beyond the bound that are being told so.
     turned_away: AtomicUsize,
+    /// Connections whose clients have not yet proved who they are.
+    handshakes: AtomicUsize,
+    /// Connections by role.
+    roles: Mutex<HashMap<u32, usize>>,
     phase: watch::Sender<Phase>,
 }
 
@@ -42,6 +46,8 @@ impl Registry {
             sessions: Mutex::default(),
             connections: watch::Sender::new(0),
             turned_away: AtomicUsize::new(0),
+            handshakes: AtomicUsize::new(0),
+            roles: Mutex::default(),
             phase: watch::Sender::new(Phase::Running),
         })
     }
@@ -68,6 +74,26 @@ impl Registry {
             admit
         });
         admitted.then(|| Connected { registry: Arc::clone(self) })
+    }
+
+    /// A client begins to prove who it is. None: so many do already.
+    pub(crate) fn shake_hands(self: &Arc<Self>, handshakes_max: usize) -> Option<Handshake> {
+        let registry = Arc::clone(self);
+        let begun = registry.handshakes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            (count < handshakes_max).then_some(count + 1)
+        });
+        begun.is_ok().then_some(Handshake { registry })
+    }
+
+    /// One more connection of a role. None: it has `limit` already; below zero there is no limit.
+    pub(crate) fn take_seat(self: &Arc<Self>, role: u32, limit: i32) -> Option<RoleSeat> {
+        let mut roles = self.roles.lock();
+        let taken = roles.entry(role).or_default();
+        if usize::try_from(limit).is_ok_and(|limit| *taken >= limit) {
+            return None;
+        }
+        *taken = taken.saturating_add(1);
+        Some(RoleSeat { registry: Arc::clone(self), role })
     }
 
     /// Gives a session the id and the secret that cancel it.
@@ -153,6 +179,35 @@ impl Drop for Connected {
     }
 }
 
+/// A client that has not yet proved who it is, until dropped.
+pub(crate) struct Handshake {
+    registry: Arc<Registry>,
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.registry.handshakes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection that counts for its role, until dropped.
+pub(crate) struct RoleSeat {
+    registry: Arc<Registry>,
+    role: u32,
+}
+
+impl Drop for RoleSeat {
+    fn drop(&mut self) {
+        let mut roles = self.registry.roles.lock();
+        if let Some(taken) = roles.get_mut(&self.role) {
+            *taken = taken.saturating_sub(1);
+            if *taken == 0 {
+                roles.remove(&self.role);
+            }
+        }
+    }
+}
+
 /// A session that can be cancelled, until dropped.
 pub(crate) struct Registered {
     registry: Arc<Registry>,
@@ -197,6 +252,27 @@ mod tests {
         assert!(matches!(registry.arrive(2), Some(Place::Door(_))));
         drop(places);
         assert!(matches!(registry.arrive(2), Some(Place::Seat(_))));
+    }
+
+    #[test]
+    fn a_role_has_as_many_connections_as_it_may() {
+        let registry = Registry::new();
+        let first = registry.take_seat(7, 1);
+        assert!(first.is_some() && registry.take_seat(7, 1).is_none());
+        assert!(registry.take_seat(8, 1).is_some() && registry.take_seat(8, 0).is_none());
+        drop(first);
+        assert!(registry.take_seat(7, 1).is_some());
+        let unlimited: Vec<_> = (0..100).map(|_| registry.take_seat(9, -1)).collect();
+        assert!(unlimited.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn so_many_prove_who_they_are_at_once_and_no_more() {
+        let registry = Registry::new();
+        let first = registry.shake_hands(1);
+        assert!(first.is_some() && registry.shake_hands(1).is_none());
+        drop(first);
+        assert!(registry.shake_hands(1).is_some());
     }
 
     #[test]

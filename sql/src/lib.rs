@@ -40,6 +40,6 @@ pub use error::{Error, Notice, ObjectNames, Report, Result, Severity};
 pub use plan::STACK_BYTES;
 pub use session::{
     BoundPortal, CancelHandle, ColumnFormats, CommandTag, CopyFormat, CopyHeader, Engine, EngineOptions,
-    Fetched, Format, OutputColumn, Portal, PortalState, Prepared, Session, SessionParameters, Source,
+    Fetched, Format, Login, OutputColumn, Portal, PortalState, Prepared, Session, SessionParameters, Source,
     Statement, StatementKind, TransactionStatus,
 };

@@ -40,7 +40,7 @@ SELECT r.rolname, r.rolsuper, r.rolinherit,
 , r.rolreplication
 , r.rolbypassrls
 FROM pg_catalog.pg_roles r
-WHERE r.rolname !~ '^pg_'
+WHERE r.rolname !~ '^pg_' AND r.rolname <> 'nunatak'
 ORDER BY 1;
 select o.n, p.partstrat, pg_catalog.count(i.inhparent) from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on (n.oid = c.relnamespace) cross join lateral (select pg_catalog.array_position(pg_catalog.current_schemas(true), n.nspname)) as o(n) left join pg_catalog.pg_partitioned_table as p on (p.partrelid = c.oid) left join pg_catalog.pg_inherits as i on (c.oid = i.inhparent) where c.relname = 't' and o.n is not null group by 1, 2 order by 1 asc limit 1;
 select table_schema, table_name, table_type from information_schema.tables where table_schema = 'public' order by 2;

@@ -13,6 +13,7 @@ pub mod plot;
 pub mod postgres;
 pub mod processes;
 pub mod queries;
+pub mod secured;
 pub mod seeds;
 pub mod simulation;
 pub mod throttle;

@@ -386,7 +386,8 @@ pub fn pgbench(address: &str, arguments: &[&str]) -> Result<String, String> {
     )
 }
 
-fn output(command: &mut Command) -> Result<String, String> {
+/// Runs a command: what it printed, or its complaint.
+pub fn output(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {

@@ -159,7 +159,7 @@ fn number(variable: &str, default: f64) -> f64 {
 
 async fn connect(server: &Listener) -> Client {
     let (host, port) = server.address.rsplit_once(':').expect("host:port");
-    let config = format!("host={host} port={port} user=test dbname=postgres");
+    let config = format!("host={host} port={port} user=postgres dbname=postgres");
     let (client, connection) = tokio_postgres::connect(&config, NoTls).await.expect("a connection");
     tokio::spawn(connection);
     client
@@ -302,7 +302,7 @@ async fn clients_that_hang_up(server: &Listener, statements: &[&(&str, String)])
     for (kind, sql) in statements {
         let before = connections(server);
         let (host, port) = server.address.rsplit_once(':').expect("host:port");
-        let config = format!("host={host} port={port} user=test dbname=postgres");
+        let config = format!("host={host} port={port} user=postgres dbname=postgres");
         let (client, connection) = tokio_postgres::connect(&config, NoTls).await.expect("a connection");
         let connection = tokio::spawn(connection);
         let sql = sql.clone();

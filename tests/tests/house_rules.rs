@@ -11,13 +11,15 @@ const EDGES: &[(&str, &[&str])] = &[
     ("env", &[]),
     ("keys", &[]),
     ("expr", &["keys"]),
+    ("scram", &[]),
+    ("cert", &[]),
     ("lsm", &[]),
-    ("proto", &[]),
+    ("proto", &["cert"]),
     ("node", &["lsm", "proto", "expr", "keys"]),
     ("client", &["proto", "keys"]),
-    ("sql", &["expr", "keys", "client"]),
-    ("gateway", &["sql", "expr", "client"]),
-    ("cli", &["gateway", "node", "sql", "client", "proto", "lsm", "expr", "keys"]),
+    ("sql", &["expr", "keys", "client", "scram"]),
+    ("gateway", &["sql", "expr", "client", "scram", "cert"]),
+    ("cli", &["gateway", "node", "sql", "client", "proto", "lsm", "expr", "keys", "scram", "cert"]),
 ];
 
 /// Crates whose name may stand in one place only.

@@ -87,6 +87,8 @@ impl Cluster {
             let name = format!("{kind}-{}", host.address);
             let data = folder.join(&name).to_str().expect("a UTF-8 path").to_owned();
             let mut arguments = vec![kind, "--listen", &listen, "--join", &join, "--http", "127.0.0.1:8080"];
+            // The network is the test's own.
+            arguments.push("--insecure");
             if kind == "node" {
                 arguments.extend(["--data", &data]);
             }

@@ -15,6 +15,7 @@ use crate::escape::{Key, parse_key};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::output::{out, outln};
+use crate::security::PeerArguments;
 use crate::table::{Alignment, Table};
 
 /// Look after a cluster.
@@ -26,6 +27,9 @@ pub(crate) struct Admin {
     /// A node of the cluster
     #[arg(long, global = true, env = "NUNATAK_HOST", value_name = "ADDR", default_value = NODE_ADDRESS)]
     pub(crate) host: Address,
+
+    #[command(flatten)]
+    pub(crate) security: PeerArguments,
 
     /// How the answer is printed
     #[arg(long, global = true, env = "NUNATAK_FORMAT", value_name = "FORMAT", default_value = "table")]
@@ -78,7 +82,7 @@ struct Answer {
 impl Admin {
     /// Asks and prints the answer.
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let node = proto::grpc::GrpcNetwork::new(None).connect(self.host.as_str());
+        let node = proto::grpc::GrpcNetwork::new(self.security.for_nodes()?).connect(self.host.as_str());
         let answer = match self.question {
             Question::Nodes => node.nodes(NodesRequest {}).await.map(nodes),
             Question::Ranges => node.ranges(RangesRequest {}).await.map(ranges),

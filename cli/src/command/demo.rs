@@ -14,7 +14,8 @@ use crate::failure::Failure;
 use crate::http::{self, HttpArguments};
 use crate::output::outln;
 use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
-use crate::shell::{self, Script};
+use crate::security::{AccessArguments, SecurityArguments};
+use crate::shell::{self, Script, Server};
 use crate::shutdown::Shutdown;
 
 /// Try Nunatak: a cluster in this process, on a temporary directory.
@@ -31,6 +32,12 @@ pub(crate) struct Demo {
     /// Serve SQL here
     #[arg(long, env = "NUNATAK_LISTEN", value_name = "ADDR", default_value = SQL_ADDRESS)]
     pub(crate) listen: Address,
+
+    #[command(flatten)]
+    pub(crate) security: SecurityArguments,
+
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
 
     #[command(flatten)]
     pub(crate) memory: MemoryArguments,
@@ -56,6 +63,8 @@ impl Demo {
             .tempdir()
             .map_err(|error| Failure::usage(format!("cannot make a temporary directory: {error}")))?;
         let sql_listener = listen("--listen", &self.listen).await?;
+        let local = sql_listener.local_addr().map_err(Failure::failed)?;
+        let security = self.security.for_sql("--listen", local, &self.access)?;
         let http_listener = http::bind(&self.http).await?;
 
         let network = Arc::new(InProcess::new());
@@ -79,8 +88,12 @@ impl Demo {
             }
             storages.push(storage);
         }
-        let sql =
-            SqlServer::start(sql_listener, network, addresses, SqlOptions { memory: self.memory, pool })?;
+        let sql = SqlServer::start(
+            sql_listener,
+            network,
+            addresses,
+            SqlOptions { memory: self.memory, pool, security },
+        )?;
         let http_address = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;
         let outcome = tokio::select! {
             ready = sql.wait_until_ready() => match ready {
@@ -101,8 +114,10 @@ impl Demo {
         shutdown: &mut Shutdown,
     ) -> Result<(), Failure> {
         let url = format!("postgresql://nunatak@{}/nunatak", sql.address());
+        let server = Server { url: url.clone(), tls: None };
         if !self.execute.is_empty() {
-            return shell::run_script(&url, self.execute.iter().cloned().map(Script::Text).collect()).await;
+            return shell::run_script(&server, self.execute.iter().cloned().map(Script::Text).collect())
+                .await;
         }
         outln!(
             "Nunatak {} with {} nodes in this process, on a temporary directory.",
@@ -116,6 +131,6 @@ impl Demo {
             shutdown.requested().await;
             return Ok(());
         }
-        shell::run_interactive(&url).await
+        shell::run_interactive(&server).await
     }
 }

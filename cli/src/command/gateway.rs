@@ -11,12 +11,13 @@ use crate::address::{Address, listen};
 use crate::failure::Failure;
 use crate::http::{self, HttpArguments};
 use crate::process::{MemoryArguments, SqlOptions, SqlServer, all_ready};
+use crate::security::{AccessArguments, SecurityArguments};
 use crate::shutdown::Shutdown;
 
 /// Run an SQL gateway of a cluster.
 ///
 /// Gateways keep nothing: start as many as you like, and connect to any of them with psql or a PostgreSQL driver.
-/// Clients are trusted: keep the address to yourself, or behind something that asks who they are.
+/// On loopback whoever connects is believed; an address that others reach takes TLS and proof (--tls-cert, --hba).
 #[derive(Debug, Args)]
 pub(crate) struct Gateway {
     /// Serve SQL here
@@ -26,6 +27,12 @@ pub(crate) struct Gateway {
     /// Some of the cluster's nodes
     #[arg(long, env = "NUNATAK_JOIN", value_name = "ADDR,…", value_delimiter = ',', required = true)]
     pub(crate) join: Vec<Address>,
+
+    #[command(flatten)]
+    pub(crate) security: SecurityArguments,
+
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
 
     #[command(flatten)]
     pub(crate) memory: MemoryArguments,
@@ -39,13 +46,15 @@ impl Gateway {
     pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
+        let local = sql_listener.local_addr().map_err(Failure::failed)?;
+        let security = self.security.for_sql("--listen", local, &self.access)?;
         let http_listener = http::bind(&self.http).await?;
-        let network = Arc::new(proto::grpc::GrpcNetwork::new(None));
+        let network = Arc::new(proto::grpc::GrpcNetwork::new(self.security.for_nodes()?));
         let sql = SqlServer::start(
             sql_listener,
             network,
             self.join.iter().map(Address::to_string).collect(),
-            SqlOptions { memory: self.memory, pool },
+            SqlOptions { memory: self.memory, pool, security },
         )?;
         let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)))?;
         tracing::info!(sql = %sql.address(), %http, "serving");

@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::output::outln;
+use crate::security::PeerArguments;
 
 /// Initialise a cluster, once.
 ///
@@ -22,6 +23,9 @@ pub(crate) struct Init {
     /// A node of the cluster
     #[arg(long, env = "NUNATAK_HOST", value_name = "ADDR", default_value = NODE_ADDRESS)]
     pub(crate) host: Address,
+
+    #[command(flatten)]
+    pub(crate) security: PeerArguments,
 
     /// Wait this long for the node to answer
     #[arg(long, env = "NUNATAK_WAIT", value_name = "SECONDS", default_value_t = 30)]
@@ -45,7 +49,7 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 impl Init {
     /// Asks and says what came of it.
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let node = proto::grpc::GrpcNetwork::new(None).connect(self.host.as_str());
+        let node = proto::grpc::GrpcNetwork::new(self.security.for_nodes()?).connect(self.host.as_str());
         let request = InitRequest {
             history_ms: self.history.map(|history| history.0),
             short_history: self.short_history,

@@ -1,11 +1,13 @@
 //! One module per command: its flags and what it does.
 
 pub(crate) mod admin;
+pub(crate) mod cert;
 pub(crate) mod demo;
 pub(crate) mod gateway;
 pub(crate) mod init;
 pub(crate) mod lsm;
 pub(crate) mod node;
+pub(crate) mod password;
 mod refusal;
 pub(crate) mod sql;
 pub(crate) mod start_single;

@@ -15,6 +15,7 @@ use crate::encryption::EncryptionArguments;
 use crate::failure::{Failure, chain};
 use crate::http::{self, HttpArguments};
 use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
+use crate::security::{AccessArguments, SecurityArguments};
 use crate::shutdown::Shutdown;
 use crate::sizes::SizeArguments;
 
@@ -41,9 +42,15 @@ pub(crate) struct Node {
     #[arg(long, env = "NUNATAK_JOIN", value_name = "ADDR,…", value_delimiter = ',', required = true)]
     pub(crate) join: Vec<Address>,
 
-    /// Serve SQL here, too; clients are trusted, as by `nunatak gateway`
+    /// Serve SQL here, too, as `nunatak gateway` does
     #[arg(long, env = "NUNATAK_SQL", value_name = "ADDR")]
     pub(crate) sql: Option<Address>,
+
+    #[command(flatten)]
+    pub(crate) security: SecurityArguments,
+
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
 
     #[command(flatten)]
     pub(crate) memory: MemoryArguments,
@@ -75,11 +82,18 @@ impl Node {
         let mut shutdown = Shutdown::listen()?;
         let listener = listen("--listen", &self.listen).await?;
         let sql_listener = match &self.sql {
-            Some(address) => Some(listen("--sql", address).await?),
+            Some(address) => {
+                let listener = listen("--sql", address).await?;
+                let local = listener.local_addr().map_err(Failure::failed)?;
+                let security = self.security.for_sql("--sql", local, &self.access)?;
+                Some((listener, security))
+            }
             None => None,
         };
         let http_listener = http::bind(&self.http).await?;
         let local = listener.local_addr().map_err(Failure::failed)?;
+        self.security.check_node("--listen", local)?;
+        let tls = self.security.for_nodes()?;
         let advertise = match self.advertise {
             Some(address) => address.to_string(),
             None if self.listen.is_unspecified() => {
@@ -92,7 +106,7 @@ impl Node {
             None if self.listen.port() == 0 => local.to_string(),
             None => self.listen.to_string(),
         };
-        let network = Arc::new(GrpcNetwork::new(None));
+        let network = Arc::new(GrpcNetwork::new(tls.clone()));
         let join: Vec<String> = self.join.iter().map(Address::to_string).collect();
         let storage = Storage::start(StorageOptions {
             data: self.data,
@@ -109,17 +123,17 @@ impl Node {
         let served = env::task::spawn(proto::grpc::serve_apart(
             service,
             listener,
-            ServeOptions { replication: storage.replication(), ..ServeOptions::default() },
+            ServeOptions { tls, replication: storage.replication(), ..ServeOptions::default() },
             async move {
                 let _ = stopped.await;
             },
         ));
         let sql = match sql_listener {
-            Some(sql_listener) => {
+            Some((sql_listener, security)) => {
                 let network = Colocated::new(&advertise, network);
                 network.register(storage.service());
                 let seeds = [vec![advertise.clone()], join].concat();
-                let options = SqlOptions { memory: self.memory, pool };
+                let options = SqlOptions { memory: self.memory, pool, security };
                 Some(SqlServer::start(sql_listener, Arc::new(network), seeds, options)?)
             }
             None => None,

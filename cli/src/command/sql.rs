@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::shell::{self, Script};
+use crate::shell::{self, Script, Server, TlsArguments};
 
 /// Open an SQL shell.
 ///
 /// Without -e and -f it reads statements from the terminal (\? explains the rest), or from standard input.
-/// The first error ends -e and -f with exit status 1.
+/// The first error ends -e and -f with exit status 1. A password stands in the URL or in PGPASSWORD.
 #[derive(Debug, Args)]
 pub(crate) struct Sql {
     /// Where to connect; any PostgreSQL server will do
@@ -21,6 +21,9 @@ pub(crate) struct Sql {
         default_value = "postgresql://nunatak@127.0.0.1:5433/nunatak"
     )]
     pub(crate) url: String,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
 
     /// Run these statements, print their results and exit; may be given many times
     #[arg(short = 'e', long, env = "NUNATAK_EXECUTE", value_name = "SQL")]
@@ -39,9 +42,10 @@ impl Sql {
             Some("-") => Script::StandardInput,
             _ => Script::File(path),
         }));
+        let server = Server { url: self.url, tls: self.tls.connector()? };
         if scripts.is_empty() {
-            return shell::run_interactive(&self.url).await;
+            return shell::run_interactive(&server).await;
         }
-        shell::run_script(&self.url, scripts).await
+        shell::run_script(&server, scripts).await
     }
 }

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::history::History;
 use crate::http::{self, HttpArguments};
 use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
+use crate::security::{AccessArguments, SecurityArguments};
 use crate::shutdown::Shutdown;
 use crate::sizes::SizeArguments;
 
@@ -46,6 +47,12 @@ pub(crate) struct StartSingle {
     pub(crate) encryption: EncryptionArguments,
 
     #[command(flatten)]
+    pub(crate) security: SecurityArguments,
+
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
+
+    #[command(flatten)]
     pub(crate) memory: MemoryArguments,
 
     #[command(flatten)]
@@ -61,6 +68,8 @@ impl StartSingle {
         let encryption = self.encryption.source()?;
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
+        let local = sql_listener.local_addr().map_err(Failure::failed)?;
+        let security = self.security.for_sql("--listen", local, &self.access)?;
         let http_listener = http::bind(&self.http).await?;
         let network = Arc::new(InProcess::new());
         let storage = Storage::start(StorageOptions {
@@ -82,7 +91,7 @@ impl StartSingle {
             sql_listener,
             network,
             vec![NODE.to_owned()],
-            SqlOptions { memory: self.memory, pool },
+            SqlOptions { memory: self.memory, pool, security },
         )?;
         let storages = [storage];
         let http = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;

@@ -5,9 +5,13 @@ use std::io::Write;
 use std::pin::pin;
 
 use futures::{SinkExt, StreamExt, TryStreamExt};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::TlsStream;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage, Socket};
+use zeroize::Zeroizing;
 
 use super::printing::{print_error, print_notice, print_rows, print_tag};
+use super::tls::Tls;
 use crate::failure::{Failure, chain};
 use crate::output::{errln, outln};
 
@@ -19,40 +23,89 @@ pub(super) struct Connection {
     client: Client,
     database: String,
     server: String,
+    tls: Option<Tls>,
+}
+
+/// Where to connect, and how.
+#[derive(Clone)]
+pub(crate) struct Server {
+    /// A PostgreSQL URL.
+    pub(crate) url: String,
+    /// TLS, if it is to be spoken.
+    pub(crate) tls: Option<Tls>,
+}
+
+impl Server {
+    /// The URL for messages: without its password.
+    fn shown(&self) -> String {
+        match self.url.split_once("://") {
+            Some((scheme, rest)) if rest.contains('@') => {
+                let (account, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+                let user = account.split(':').next().unwrap_or_default();
+                let host = host.split('?').next().unwrap_or_default();
+                format!("{scheme}://{user}@{host}")
+            }
+            Some((scheme, rest)) => format!("{scheme}://{}", rest.split('?').next().unwrap_or_default()),
+            None => "the given parameters".to_owned(),
+        }
+    }
+}
+
+/// Has the connection work in the background; what version the server says it is.
+fn drive<T>(mut connection: tokio_postgres::Connection<Socket, T>) -> String
+where
+    T: TlsStream + Unpin + Send + 'static,
+{
+    let version = connection.parameter("server_version").unwrap_or("an unknown version").to_owned();
+    env::task::spawn(async move {
+        loop {
+            match poll_fn(|cx| connection.poll_message(cx)).await {
+                Some(Ok(AsyncMessage::Notice(notice))) => print_notice(&notice),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    tracing::debug!(error = %chain(&error), "connection lost");
+                    break;
+                }
+                None => break,
+            }
+        }
+    });
+    version
 }
 
 impl Connection {
     /// Connects to `url`.
-    pub(super) async fn open(url: &str) -> Result<Self, Failure> {
-        let mut config: Config = url
-            .parse()
-            .map_err(|error| Failure::usage(format!("'{url}' is no PostgreSQL URL: {}", chain(&error))))?;
+    pub(super) async fn open(server: &Server) -> Result<Self, Failure> {
+        let mut config: Config = server.url.parse().map_err(|error| {
+            Failure::usage(format!("'{}' is no PostgreSQL URL: {}", server.shown(), chain(&error)))
+        })?;
         if config.get_user().is_none() {
             config.user("nunatak");
         }
         if config.get_application_name().is_none() {
             config.application_name("nunatak sql");
         }
+        if config.get_password().is_none()
+            && let Ok(password) = std::env::var("PGPASSWORD")
+        {
+            config.password(Zeroizing::new(password).as_bytes());
+        }
         let database = config.get_dbname().or(config.get_user()).unwrap_or("nunatak").to_owned();
-        let (client, mut connection) = config
-            .connect(NoTls)
-            .await
-            .map_err(|error| Failure::usage(format!("cannot connect to {url}: {}", chain(&error))))?;
-        let server = connection.parameter("server_version").unwrap_or("an unknown version").to_owned();
-        env::task::spawn(async move {
-            loop {
-                match poll_fn(|cx| connection.poll_message(cx)).await {
-                    Some(Ok(AsyncMessage::Notice(notice))) => print_notice(&notice),
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => {
-                        tracing::debug!(error = %chain(&error), "connection lost");
-                        break;
-                    }
-                    None => break,
-                }
+        let failed = |error: tokio_postgres::Error| {
+            Failure::usage(format!("cannot connect to {}: {}", server.shown(), chain(&error)))
+        };
+        let (client, version) = match &server.tls {
+            Some(tls) => {
+                config.ssl_mode(SslMode::Require);
+                let (client, connection) = config.connect(tls.clone()).await.map_err(failed)?;
+                (client, drive(connection))
             }
-        });
-        Ok(Self { client, database, server })
+            None => {
+                let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+                (client, drive(connection))
+            }
+        };
+        Ok(Self { client, database, server: version, tls: server.tls.clone() })
     }
 
     /// What the server says of itself.
@@ -81,7 +134,11 @@ impl Connection {
                     outcome = &mut running => break outcome,
                     Ok(()) = tokio::signal::ctrl_c() => {
                         errln!("Cancelling.");
-                        if let Err(error) = cancel.cancel_query(NoTls).await {
+                        let cancelled = match &self.tls {
+                            Some(tls) => cancel.cancel_query(tls.clone()).await,
+                            None => cancel.cancel_query(NoTls).await,
+                        };
+                        if let Err(error) = cancelled {
                             errln!("Could not cancel: {}", chain(&error));
                         }
                     }

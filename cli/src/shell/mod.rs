@@ -8,13 +8,16 @@ mod editor;
 mod meta;
 mod printing;
 mod splitter;
+mod tls;
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
 use connection::Connection;
+pub(crate) use connection::Server;
 use editor::Editor;
 use meta::Outcome;
+pub(crate) use tls::TlsArguments;
 
 use crate::failure::Failure;
 use crate::output::{errln, outln};
@@ -32,8 +35,8 @@ pub(crate) enum Script {
 }
 
 /// Runs scripts until the first error.
-pub(crate) async fn run_script(url: &str, scripts: Vec<Script>) -> Result<(), Failure> {
-    let mut shell = Shell { connection: Connection::open(url).await?, timing: false };
+pub(crate) async fn run_script(server: &Server, scripts: Vec<Script>) -> Result<(), Failure> {
+    let mut shell = Shell { connection: Connection::open(server).await?, timing: false };
     for script in scripts {
         match script {
             Script::Text(text) if text.trim_start().starts_with('\\') => {
@@ -68,11 +71,11 @@ pub(crate) async fn run_script(url: &str, scripts: Vec<Script>) -> Result<(), Fa
 }
 
 /// Reads statements from the terminal until the person leaves; from standard input if that is no terminal.
-pub(crate) async fn run_interactive(url: &str) -> Result<(), Failure> {
+pub(crate) async fn run_interactive(server: &Server) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
-        return run_script(url, vec![Script::StandardInput]).await;
+        return run_script(server, vec![Script::StandardInput]).await;
     }
-    let mut shell = Shell { connection: Connection::open(url).await?, timing: false };
+    let mut shell = Shell { connection: Connection::open(server).await?, timing: false };
     outln!(
         "Connected to a server of version {}. Type \\? for help, \\q to leave.",
         shell.connection.server()
@@ -89,7 +92,7 @@ pub(crate) async fn run_interactive(url: &str) -> Result<(), Failure> {
         }
         if shell.connection.is_closed() {
             errln!("The connection is lost; connecting again.");
-            shell.connection = Connection::open(url).await?;
+            shell.connection = Connection::open(server).await?;
         }
     }
     editor.save();

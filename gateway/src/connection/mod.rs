@@ -7,6 +7,7 @@
 //! An error of a statement is sent and the conversation goes on, in the extended protocol after the next Sync. An error
 //! of the conversation itself ends it. Whichever way it ends, the session is closed and what it had open rolled back.
 
+mod authenticate;
 mod copy;
 mod extended;
 mod simple;
@@ -19,15 +20,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::watch;
+use scram::MockSecret;
 use sql::{Engine, Report, Session, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::access::Failures;
 use crate::metrics::GatewayMetrics;
 use crate::metrics::Opened;
 use crate::options::GatewayOptions;
 use crate::pgwire::frontend::Message;
 use crate::pgwire::{Frame, ProtocolError, Wire, backend};
-use crate::registry::{Connected, Phase, Registered, Registry};
+use crate::registry::{Connected, Phase, Registered, Registry, RoleSeat};
 use extended::Extended;
 use value::RowEncoder;
 
@@ -40,6 +43,24 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: GatewayMetrics,
     pub(crate) options: GatewayOptions,
+    pub(crate) failures: Failures,
+    /// What the salts of roles that do not exist follow from as long as the cluster has no secret for that.
+    pub(crate) mock_secret: MockSecret,
+}
+
+impl Shared {
+    pub(crate) fn new(engine: Arc<Engine>, options: GatewayOptions) -> Self {
+        let mut secret = [0; 32];
+        env::random::fill(&mut secret);
+        Self {
+            engine,
+            registry: Registry::new(),
+            metrics: GatewayMetrics::new(),
+            options,
+            failures: Failures::default(),
+            mock_secret: MockSecret::new(&secret),
+        }
+    }
 }
 
 /// Serves one client until it or the gateway ends.
@@ -53,8 +74,14 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         tracing::debug!(%peer, "closing a connection: too many are being turned away already");
         return;
     };
+    let Some(handshake) = shared.registry.shake_hands(shared.options.handshakes_max) else {
+        shared.metrics.refused.increment(1);
+        tracing::debug!(%peer, "closing a connection: too many have not proved who they are");
+        return;
+    };
     let wire = Wire::new(stream, shared.options.message_bytes_max);
     let Some(connection) = Connection::open(wire, peer, shared, place).await else { return };
+    drop(handshake);
     connection.run().await;
 }
 
@@ -97,7 +124,7 @@ impl From<ProtocolError> for Ending {
     fn from(error: ProtocolError) -> Self {
         match error {
             ProtocolError::Closed => Self::Client,
-            ProtocolError::Io(error) => {
+            ProtocolError::Io(error) | ProtocolError::Handshake(error) => {
                 tracing::debug!(%error, "connection lost");
                 Self::Client
             }
@@ -131,6 +158,7 @@ struct Connection<S> {
     phase: watch::Receiver<Phase>,
     registered: Registered,
     _connected: Connected,
+    _seat: Option<RoleSeat>,
     _opened: Opened,
 }
 

@@ -4,18 +4,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use env::watch;
-use sql::{SessionParameters, Severity};
+use sql::{Login, SessionParameters, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::authenticate::{Refusal, authenticate};
 use super::extended::Extended;
 use super::value::RowEncoder;
 use super::{Connection, Ending, Shared, fatal};
 use crate::pgwire::startup::{Refused, SessionRequest, StartupPacket, decode, split_options};
-use crate::pgwire::{ProtocolError, Wire, backend};
-use crate::registry::{Connected, Phase, Place, Registered};
+use crate::pgwire::{Wire, backend};
+use crate::registry::{Connected, Phase, Place, Registered, RoleSeat};
 
 /// A client may ask for TLS and for GSSAPI encryption, once each.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
+
+/// What a client gets once it is let in.
+type Admitted = (sql::Session, Registered, Connected, Option<RoleSeat>);
+
+/// A client that has shown who it is.
+struct Newcomer {
+    parameters: SessionParameters,
+    login: Option<Login>,
+    connected: Connected,
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Goes through the startup. None: there is no session, and the client knows.
@@ -26,33 +37,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         place: Place,
     ) -> Option<Self> {
         let mut phase = shared.registry.phase();
-        let opened = tokio::select! {
+        let introduced = tokio::select! {
             biased;
-            opened = env::clock::timeout(shared.options.startup_timeout, request(&mut wire)) => Some(opened),
+            introduced = env::clock::timeout(
+                shared.options.startup_timeout,
+                introduce(&mut wire, peer, shared, place),
+            ) => Some(introduced),
             () = stopping(&mut phase) => None,
         };
-        let Some(opened) = opened else { return goodbye(wire, &shutting_down()).await };
-        let request = match opened {
-            Ok(Ok(Some(StartupPacket::Session(request)))) => request,
-            Ok(Ok(Some(StartupPacket::Cancel { process_id, secret }))) => {
-                if shared.registry.cancel(process_id, secret) {
-                    shared.metrics.cancelled.increment(1);
+        let newcomer = match introduced {
+            None => return goodbye(wire, &shutting_down()).await,
+            Some(Ok(Ok(newcomer))) => newcomer,
+            Some(Ok(Err(Refusal::Gone))) => return None,
+            Some(Ok(Err(Refusal::Told(error)))) => {
+                if error.sqlstate.starts_with("28") {
+                    tracing::warn!(
+                        target: "audit", %peer, sqlstate = error.sqlstate, reason = %error.message, "a login was refused"
+                    );
                 }
-                return None;
+                tracing::debug!(%peer, message = %error.message, "refusing a client");
+                return goodbye(wire, &error).await;
             }
-            Ok(Ok(Some(StartupPacket::EncryptionRequest) | None)) => return None,
-            Ok(Err(refused)) => {
-                tracing::debug!(%peer, message = %refused.message, "refusing a client");
-                return goodbye(wire, &fatal(refused.sqlstate, refused.message)).await;
+            Some(Ok(Err(Refusal::Guessed(error)))) => {
+                shared.metrics.login_failures.increment(1);
+                tracing::warn!(
+                    target: "audit", %peer, sqlstate = error.sqlstate, reason = %error.message, "a login failed"
+                );
+                env::clock::sleep(shared.failures.note(peer.ip(), env::clock::now())).await;
+                return goodbye(wire, &error).await;
             }
-            Err(_elapsed) => {
+            Some(Err(_elapsed)) => {
                 tracing::debug!(%peer, "a client did not finish its startup in time");
                 return goodbye(wire, &fatal("08006", "terminating connection due to startup timeout")).await;
             }
         };
-        match Self::admit(request, peer, shared, place, &mut wire) {
-            Ok(parts) => {
-                let (session, registered, connected) = parts;
+        match Self::admit(newcomer?, peer, shared) {
+            Ok((session, registered, connected, seat)) => {
                 let mut connection = Self {
                     wire,
                     session,
@@ -62,6 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     phase: shared.registry.phase(),
                     registered,
                     _connected: connected,
+                    _seat: seat,
                     _opened: shared.metrics.opened(),
                 };
                 connection.welcome().await.ok()?;
@@ -71,30 +92,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn admit(
-        request: SessionRequest,
-        peer: SocketAddr,
-        shared: &Arc<Shared>,
-        place: Place,
-        wire: &mut Wire<S>,
-    ) -> Result<(sql::Session, Registered, Connected), sql::Error> {
+    fn admit(newcomer: Newcomer, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Admitted, sql::Error> {
+        let Newcomer { parameters, login, connected, .. } = newcomer;
         if *shared.registry.phase().borrow() != Phase::Running {
             return Err(shutting_down());
         }
-        let Place::Seat(connected) = place else {
-            shared.metrics.refused.increment(1);
-            return Err(fatal("53300", "sorry, too many clients already"));
+        let role = login.as_ref().and_then(Login::role);
+        let seat = match role {
+            Some(role) if !role.superuser => {
+                let seat = shared.registry.take_seat(role.oid, role.connection_limit);
+                let message = || format!("too many connections for role \"{}\"", role.name);
+                Some(seat.ok_or_else(|| fatal("53300", message()))?)
+            }
+            _ => None,
         };
-        if request.minor > 0 || !request.protocol_options.is_empty() {
-            backend::negotiate_version(wire.output(), request.protocol_options.clone());
-        }
-        let parameters = session_parameters(&request)?;
-        tracing::debug!(%peer, user = %parameters.user, database = %parameters.database, "client connected");
+        let (user, database) = (parameters.user.clone(), parameters.database.clone());
         let mut session =
             shared.engine.session(parameters).map_err(|error| error.severity(Severity::Fatal))?;
+        session.announce(role.is_none_or(|role| role.superuser))?;
         let registered = shared.registry.register(session.cancel_handle());
         session.set_backend_pid(registered.process_id);
-        Ok((session, registered, connected))
+        tracing::debug!(%peer, user = %user, database = %database, session = registered.process_id, "client connected");
+        Ok((session, registered, connected, seat))
     }
 
     async fn welcome(&mut self) -> Result<(), Ending> {
@@ -118,26 +137,57 @@ fn shutting_down() -> sql::Error {
     fatal("57P03", "the database system is shutting down")
 }
 
-/// The first packet that is not about encryption. None: the client is gone.
+/// The conversation up to the proof of who the client is. None: it wanted no session, or is gone.
+async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+    place: Place,
+) -> Result<Option<Newcomer>, Refusal> {
+    let request = match request(wire, shared).await? {
+        StartupPacket::Session(request) => request,
+        StartupPacket::Cancel { process_id, secret } => {
+            if shared.registry.cancel(process_id, secret) {
+                shared.metrics.cancelled.increment(1);
+            }
+            return Ok(None);
+        }
+        StartupPacket::TlsRequest | StartupPacket::GssRequest => return Ok(None),
+    };
+    if *shared.registry.phase().borrow() != Phase::Running {
+        return Err(Refusal::Told(shutting_down()));
+    }
+    let Place::Seat(connected) = place else {
+        shared.metrics.refused.increment(1);
+        return Err(Refusal::Told(fatal("53300", "sorry, too many clients already")));
+    };
+    if request.minor > 0 || !request.protocol_options.is_empty() {
+        backend::negotiate_version(wire.output(), request.protocol_options.clone());
+    }
+    let parameters = session_parameters(&request).map_err(Refusal::Told)?;
+    let login = authenticate(wire, &parameters, peer, shared).await?;
+    Ok(Some(Newcomer { parameters, login, connected }))
+}
+
+/// The first packet that is not about encryption.
 async fn request<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
-) -> Result<Option<StartupPacket>, Refused> {
+    shared: &Shared,
+) -> Result<StartupPacket, Refusal> {
     for _ in 0..=ENCRYPTION_REQUESTS_MAX {
-        let packet = match wire.startup_frame().await {
-            Ok(packet) => packet,
-            Err(ProtocolError::Closed | ProtocolError::Io(_)) => return Ok(None),
-            Err(error) => return Err(Refused { sqlstate: "08P01", message: error.to_string() }),
-        };
-        match decode(&packet)? {
-            StartupPacket::EncryptionRequest => {
-                if wire.refuse_encryption().await.is_err() {
-                    return Ok(None);
-                }
+        let packet = decode(&wire.startup_frame().await?)
+            .map_err(|Refused { sqlstate, message }| Refusal::Told(fatal(sqlstate, message)))?;
+        match (packet, &shared.options.tls) {
+            (StartupPacket::TlsRequest, Some(tls)) => {
+                wire.encrypt(&tls.current()).await.inspect_err(|error| {
+                    tracing::debug!(%error, "a connection is not encrypted");
+                })?
             }
-            other => return Ok(Some(other)),
+            (StartupPacket::TlsRequest | StartupPacket::GssRequest, _) => wire.refuse_encryption().await?,
+            (other, _) => return Ok(other),
         }
     }
-    Err(Refused { sqlstate: "08P01", message: "too many requests for encryption".to_owned() })
+    Err(Refusal::Told(fatal("08P01", "too many requests for encryption")))
 }
 
 async fn goodbye<S: AsyncRead + AsyncWrite + Unpin, T>(mut wire: Wire<S>, error: &sql::Error) -> Option<T> {

@@ -28,6 +28,22 @@ pub(crate) fn authentication_ok(output: &mut BytesMut) {
     put(output, &Authentication::Ok);
 }
 
+/// AuthenticationSASL
+pub(crate) fn authentication_sasl(output: &mut BytesMut, mechanisms: &[&str]) {
+    let mechanisms = mechanisms.iter().map(|mechanism| (*mechanism).to_owned()).collect();
+    put(output, &Authentication::SASL(mechanisms));
+}
+
+/// AuthenticationSASLContinue
+pub(crate) fn authentication_sasl_continue(output: &mut BytesMut, message: String) {
+    put(output, &Authentication::SASLContinue(message.into()));
+}
+
+/// AuthenticationSASLFinal
+pub(crate) fn authentication_sasl_final(output: &mut BytesMut, message: String) {
+    put(output, &Authentication::SASLFinal(message.into()));
+}
+
 /// NegotiateProtocolVersion: only 3.0, and none of `options`.
 pub(crate) fn negotiate_version(output: &mut BytesMut, options: Vec<String>) {
     put(output, &NegotiateProtocolVersion::new(PROTOCOL_VERSION, options));

@@ -1,7 +1,7 @@
 //! The PostgreSQL protocol 3.0 on the wire: frames in, messages out. No other module names the crate `pgwire`.
 //!
 //! A connection is a [`Wire`]: it reads bounded frames and buffers what is to be sent. [`startup`] decodes the packets
-//! before a session exists, [`frontend`] decodes those after it, [`backend`] encodes the answers.
+//! before a session exists, [`sasl`] the answers by which a client proves its password, [`frontend`] what comes after, [`backend`] encodes the answers.
 //!
 //! What is taken from the crate `pgwire` is its backend messages and their encoding. Its server loop sends each message
 //! on its own, and its decoders read past the end of a message that is shorter than its own counts and replace bytes
@@ -14,6 +14,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod frontend;
+pub(crate) mod sasl;
 pub(crate) mod startup;
 pub(crate) mod wire;
 
@@ -45,6 +46,9 @@ pub(crate) enum ProtocolError {
     /// The client is gone.
     #[error("connection closed by the client")]
     Closed,
+    /// The TLS handshake failed: nothing can be said to the client any more.
+    #[error("TLS handshake failed: {0}")]
+    Handshake(#[source] std::io::Error),
     /// The socket failed.
     #[error("connection lost: {0}")]
     Io(#[from] std::io::Error),

@@ -9,8 +9,10 @@ const GSS_CODE: u32 = 80_877_104;
 /// What a client opens a connection with.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum StartupPacket {
-    /// It asks for encryption (TLS or GSSAPI) first.
-    EncryptionRequest,
+    /// It asks for TLS first.
+    TlsRequest,
+    /// It asks for encryption by GSSAPI first.
+    GssRequest,
     /// It wants another connection's statement to end.
     Cancel {
         /// Which connection.
@@ -54,7 +56,8 @@ pub(crate) fn decode(packet: &[u8]) -> Result<StartupPacket, Refused> {
     let (code, body) =
         packet.split_first_chunk::<4>().ok_or_else(|| violation("invalid length of startup packet"))?;
     match u32::from_be_bytes(*code) {
-        SSL_CODE | GSS_CODE => Ok(StartupPacket::EncryptionRequest),
+        SSL_CODE => Ok(StartupPacket::TlsRequest),
+        GSS_CODE => Ok(StartupPacket::GssRequest),
         CANCEL_CODE => decode_cancel(body),
         version => decode_session(version, body),
     }

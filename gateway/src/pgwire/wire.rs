@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::ProtocolError;
+use crate::tls::{Channel, Loaded, Stream};
 
 /// Startup packets are at most this long, as in PostgreSQL.
 const STARTUP_BYTES_MAX: usize = 10_000;
@@ -52,7 +53,8 @@ pub(crate) struct Frame {
 /// - Memory follows the bytes that arrived, never the length that a message claims to have.
 /// - A call to [`Wire::frame`] that is dropped halfway loses nothing: what arrived stays in `input`.
 pub(crate) struct Wire<S> {
-    stream: S,
+    stream: Stream<S>,
+    channel: Option<Channel>,
     input: BytesMut,
     output: BytesMut,
     message_bytes_max: usize,
@@ -63,7 +65,14 @@ pub(crate) struct Wire<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// A connection over `stream` that refuses messages of more than `message_bytes_max` bytes.
     pub(crate) fn new(stream: S, message_bytes_max: usize) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bytes_max, refused_bytes: 0 }
+        Self {
+            stream: Stream::Plain(stream),
+            channel: None,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            message_bytes_max,
+            refused_bytes: 0,
+        }
     }
 
     /// The next startup packet, without its length.
@@ -89,6 +98,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(())
     }
 
+    /// Goes over to TLS, as the client has asked for. What it has sent already was not encrypted, and whoever stands in
+    /// between may have put it there: nothing may have been.
+    pub(crate) async fn encrypt(&mut self, tls: &Loaded) -> Result<(), ProtocolError> {
+        if !self.input.is_empty() {
+            return Err(ProtocolError::violation("received unencrypted data after SSL request"));
+        }
+        let Stream::Plain(mut stream) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(ProtocolError::violation("the connection is encrypted already"));
+        };
+        stream.write_all(b"S").await?;
+        let encrypted = tls.acceptor.accept(stream).await.map_err(ProtocolError::Handshake)?;
+        self.stream = Stream::Encrypted(Box::new(encrypted));
+        self.channel =
+            Some(Channel { certificate: self.stream.certificate(), end_point: tls.end_point.clone() });
+        Ok(())
+    }
+
+    /// What encryption tells of the client; `None`: the connection is not encrypted.
+    pub(crate) fn channel(&self) -> Option<&Channel> {
+        self.channel.as_ref()
+    }
+
     /// The kind of the next message behind those of kind 'C', if it has begun to arrive. At most [`CLOSES_MAX`] of them
     /// are passed, and none that is no message.
     pub(crate) fn kind_behind_closes(&self) -> Option<u8> {
@@ -110,6 +141,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         loop {
             if let Some(frame) = self.buffered_frame()? {
                 return Ok(frame);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The body of the client's next answer in an exchange that proves who it is. Nothing else is waited for, whatever
+    /// length it has.
+    pub(crate) async fn answer(&mut self) -> Result<Bytes, ProtocolError> {
+        loop {
+            if let Some(kind) = self.input.first().filter(|kind| **kind != b'p') {
+                return Err(ProtocolError::violation(format!(
+                    "expected SASL response, got message type {kind}"
+                )));
+            }
+            if let Some(frame) = self.buffered_frame()? {
+                return Ok(frame.body);
             }
             self.fill().await?;
         }
@@ -201,7 +248,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let written = self.stream.write_all(&self.output).await;
+        // What TLS has taken it may still hold.
+        let written = match self.stream.write_all(&self.output).await {
+            Ok(()) => self.stream.flush().await,
+            failed => failed,
+        };
         if self.output.capacity() > BUFFER_BYTES_KEPT {
             self.output = BytesMut::new();
         } else {

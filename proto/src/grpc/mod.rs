@@ -7,6 +7,7 @@
 
 mod aborting;
 mod apart;
+mod callers;
 mod connect;
 mod mark;
 mod serve;

@@ -18,12 +18,12 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::aborting::run_on;
-use super::served;
 use super::stream::{Answers, Runtimes, STREAM_MESSAGE_BYTES_MAX};
 use super::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT_BULK, MESSAGE_BYTES_MAX,
     STREAM_WINDOW_BYTES, Tls,
 };
+use super::{callers, served};
 use crate::calls::calls;
 use crate::lane::Lane;
 use crate::service::{NodeService, RequestStream, ResponseStream};
@@ -87,7 +87,12 @@ pub(super) async fn serve_connections(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (closing, closed) = watch::channel(false);
-    let port = Port { service, closed: closed.clone(), batches: options.batches.clone() };
+    let port = Port {
+        service,
+        closed: closed.clone(),
+        batches: options.batches.clone(),
+        asks_who_calls: options.tls.is_some(),
+    };
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT_BULK))
@@ -128,9 +133,16 @@ struct Port {
     service: Arc<dyn NodeService>,
     closed: watch::Receiver<bool>,
     batches: Option<Handle>,
+    /// Whether callers show certificates that say what they may.
+    asks_who_calls: bool,
 }
 
 impl Port {
+    /// PERMISSION_DENIED if the caller's certificate does not allow the call.
+    fn check<T>(&self, request: &Request<T>, call: &str) -> Result<(), Status> {
+        if self.asks_who_calls { callers::check(request, call) } else { Ok(()) }
+    }
+
     /// The messages of a stream, until its sender, an error or the shutdown ends it.
     fn requests<T: Send + 'static>(&self, stream: Streaming<T>) -> RequestStream<T> {
         let messages = stream.scan((), |(), message| {
@@ -169,6 +181,7 @@ macro_rules! port {
             type AppendStream = ResponseStream<RaftAppendResponse>;
 
             async fn append(&self, request: Request<Streaming<RaftAppendRequest>>) -> Answer<Self::AppendStream> {
+                self.check(&request, "append")?;
                 let requests = self.requests(request.into_inner());
                 self.service.raft_append(requests).await.map(Response::new)
             }
@@ -177,6 +190,7 @@ macro_rules! port {
                 &self,
                 request: Request<Streaming<RaftSnapshotChunk>>,
             ) -> Answer<RaftSnapshotResponse> {
+                self.check(&request, "snapshot")?;
                 let chunks = self.requests(request.into_inner());
                 self.service.raft_snapshot(chunks).await.map(Response::new)
             }
@@ -192,6 +206,7 @@ macro_rules! port {
         #[async_trait]
         impl $service for Port {
             $(async fn $call(&self, request: Request<v1::$request>) -> Answer<v1::$response> {
+                self.check(&request, stringify!($call))?;
                 let service = self.service.clone();
                 self.answer(Lane::$lane, async move { service.$name(request.into_inner()).await }).await
             })*
@@ -208,6 +223,7 @@ impl Calls for Port {
     type StreamStream = ResponseStream<StreamResponse>;
 
     async fn stream(&self, request: Request<Streaming<StreamRequest>>) -> Answer<Self::StreamStream> {
+        self.check(&request, "stream")?;
         let requests = request.into_inner().take_until(Box::pin(wait(self.closed.clone())));
         let runtimes = Runtimes { batches: self.batches.clone(), own: Handle::current() };
         let answers = Answers::new(self.service.clone(), runtimes, Box::pin(requests));

@@ -3,6 +3,7 @@
 use expr::Expr;
 
 use super::Binder;
+use crate::catalog::access::Right;
 use crate::error::Result;
 use crate::parse::ast::{self, Name, QualifiedName};
 use crate::plan::{Assignment, CopyFrom, CopyOptions, CopyTo, Modify, Node, OutputColumn, Plan, Project};
@@ -38,6 +39,7 @@ impl Binder<'_> {
             Some(names) => self.places(&table, names)?,
             None => table.visible().map(|(place, _)| place).collect(),
         };
+        self.needs.write(&table, Right::Insert, &columns);
         let mut defaults = Vec::new();
         for (place, column) in table.visible() {
             if column.default.is_some() && !columns.contains(&place) {
@@ -58,6 +60,8 @@ impl Binder<'_> {
             Some(names) => self.places(&table, names)?,
             None => table.visible().map(|(place, _)| place).collect(),
         };
+        self.needs.add(&table, Right::Select);
+        self.needs.read_places(&table, &places);
         let named = places.iter().filter_map(|place| table.columns.get(*place));
         let names = named.map(|column| column.name.clone()).collect();
         let source = self.scan(table, places, None, None)?.node;

@@ -111,7 +111,8 @@ impl Binder<'_> {
             let columns = vec![IndexColumn::ascending(ROW_ID_COLUMN)];
             indexes.insert(0, NewIndex { name: String::new(), kind: NewIndexKind::RowId, columns });
         }
-        ddl(Ddl::CreateTable(CreateTable { schema, name, columns, indexes }))
+        let at = create.name.schema.as_ref().unwrap_or(&create.name.name).at;
+        ddl(Ddl::CreateTable(CreateTable { schema, name, columns, indexes, at }))
     }
 
     fn new_columns(&mut self, definitions: &[ast::ColumnDefinition]) -> Result<Vec<Column>> {

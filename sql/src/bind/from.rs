@@ -10,6 +10,7 @@ use expr::{Expr, TypeKind, resolve};
 use super::Binder;
 use super::level::{Clause, Level};
 use super::scope::{Relation, Scope, ScopeColumn};
+use crate::catalog::access::Right;
 use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, JoinCondition, Name, QualifiedName, TableExpr};
@@ -106,6 +107,7 @@ impl Binder<'_> {
             return Ok(Source { node, scope: relation(called, None, columns, None, alias)?.into_scope() });
         }
         let table = self.table(name)?;
+        self.needs.add(&table, Right::Select);
         let places: Vec<usize> = table.visible().map(|(place, _)| place).collect();
         self.scan(table, places, alias.map(|alias| (&alias.name.value, Some(alias))), None)
     }
@@ -306,6 +308,8 @@ impl Binder<'_> {
         for name in shared {
             let l = shared_column(&left, name, "left")?;
             let r = shared_column(&right, name, "right")?;
+            self.needs.read(l.origin);
+            self.needs.read(r.origin);
             // Once to be compared, once to be the merged column's value.
             for value in [&l.value, &r.value] {
                 self.budget.take_copy(value)?;

@@ -14,6 +14,7 @@
 //! A subquery reads columns of outer rows through **slots**: values that its [`crate::plan::Apply`] sets. Slots are
 //! numbered behind the statement's parameters once all of those are known.
 
+mod access;
 mod call;
 mod coerce;
 mod copy;
@@ -48,7 +49,7 @@ use crate::error::{Error, Notice, Result};
 use crate::parse::Statement;
 use crate::parse::ast::Body;
 use crate::plan::budget::{self, Budget};
-use crate::plan::{Bound, OutputColumn, Plan, walk};
+use crate::plan::{Bound, Needs, OutputColumn, Plan, walk};
 
 pub(crate) use written::sparing;
 
@@ -138,6 +139,8 @@ struct Binder<'a> {
     /// The table that VALUES of INSERT go to: not visible there, but known to messages.
     target: Option<Arc<TableDescriptor>>,
     notices: Vec<Notice>,
+    /// The rights that the statement takes, as far as it is bound.
+    needs: Needs,
     budget: Budget,
     /// An expression is bound to be printed.
     written: Option<written::Written>,
@@ -156,6 +159,7 @@ impl<'a> Binder<'a> {
             common_tables: query::CommonTables::default(),
             target: None,
             notices: Vec::new(),
+            needs: Needs::default(),
             budget: Budget::of_looks(usize::MAX),
             written: None,
         }
@@ -179,6 +183,7 @@ impl<'a> Binder<'a> {
             Body::Truncate(names) => self.truncate(names),
             Body::CreateIndex(create) => self.create_index(create),
             Body::AddKey(add) => self.add_key(add),
+            Body::Access(statement) => self.access(statement),
             Body::Explain { body, analyze } => {
                 let (plan, _) = self.statement(body)?;
                 let column = OutputColumn {
@@ -208,6 +213,6 @@ impl<'a> Binder<'a> {
         }
         placeholder::number_slots(&mut plan, parameters.len());
         let slots = parameters.len().saturating_add(self.slots);
-        Ok(Bound { plan, parameters, slots, columns, notices: self.notices })
+        Ok(Bound { plan, parameters, slots, columns, notices: self.notices, needs: self.needs })
     }
 }

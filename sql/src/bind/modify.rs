@@ -10,6 +10,7 @@ use super::from::Source;
 use super::level::{Clause, Level};
 use super::query::output_column;
 use super::scope::Scope;
+use crate::catalog::access::Right;
 use crate::catalog::{IndexId, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody};
@@ -65,6 +66,7 @@ impl Binder<'_> {
             None => table.visible().map(|(place, _)| place).collect(),
         };
         let explicit = insert.columns.as_deref();
+        self.needs.write(&table, Right::Insert, if insert.source.is_some() { &targets } else { &[] });
         self.target = Some(table.clone());
         let source = match &insert.source {
             None => self.inserted_rows(&table, &[], &[Vec::new()], None)?,
@@ -222,6 +224,19 @@ impl Binder<'_> {
         is_aliased: bool,
         conflict: &ast::OnConflict,
     ) -> Result<OnConflict> {
+        match &conflict.target {
+            ConflictTarget::Any => {}
+            ConflictTarget::Columns(names) => {
+                let places = self.places(table, names)?;
+                self.needs.read_places(table, &places);
+            }
+            ConflictTarget::Constraint(name) => {
+                if let Some(index) = table.indexes.iter().find(|index| index.name == name.value) {
+                    let places: Vec<usize> = table.key_columns(index).collect();
+                    self.needs.read_places(table, &places);
+                }
+            }
+        }
         let arbiters = match &conflict.target {
             ConflictTarget::Any => None,
             ConflictTarget::Columns(names) => Some(arbiters_of_columns(table, &self.places(table, names)?)?),
@@ -253,7 +268,7 @@ impl Binder<'_> {
     /// The values of SET.
     fn assignments(
         &mut self,
-        table: &TableDescriptor,
+        table: &Arc<TableDescriptor>,
         assignments: &[ast::Assignment],
     ) -> Result<Vec<Assignment>> {
         let clause = Clause::plain("UPDATE");
@@ -272,6 +287,8 @@ impl Binder<'_> {
                 let value = binder.assigned(column, &assignment.value)?;
                 bound.push(Assignment { column: place, value });
             }
+            let places: Vec<usize> = bound.iter().map(|assignment| assignment.column).collect();
+            binder.needs.write(table, Right::Update, &places);
             Ok(bound)
         })
     }
@@ -315,6 +332,7 @@ impl Binder<'_> {
         let visible = self.common_tables.len();
         self.with(&update.with)?;
         let table = self.writable_table(&update.table)?;
+        self.needs.add(&table, Right::Update);
         let mut source = self.target_rows(&table, update.alias.as_ref())?;
         let mut depth = 1;
         for item in &update.from {
@@ -344,6 +362,7 @@ impl Binder<'_> {
         let visible = self.common_tables.len();
         self.with(&delete.with)?;
         let table = self.writable_table(&delete.table)?;
+        self.needs.add(&table, Right::Delete);
         let mut source = self.target_rows(&table, delete.alias.as_ref())?;
         let mut depth = 1;
         for item in &delete.using {

@@ -69,6 +69,7 @@ impl Binder<'_> {
             let names_there = level.scope.columns.len().saturating_add(level.scope.relations.len());
             self.budget.look(names_there / NAMES_PER_LOOK)?;
             let Some(column) = level.scope.find(names)? else { continue };
+            self.needs.read(column.origin);
             let value = column.value;
             // A column that joins have merged is computed wherever it is named.
             if !matches!(value, Expr::Column { .. }) {
@@ -165,6 +166,7 @@ impl Binder<'_> {
             let Some(relation) = found else { continue };
             let mut columns = relation.columns.clone();
             for column in &mut columns {
+                self.needs.read(column.origin);
                 self.refer(place, &column.value, name.name.at);
                 if place != own {
                     column.value = self.outer(place, column.value.clone());

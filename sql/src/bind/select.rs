@@ -5,6 +5,8 @@
 //!   ← Filter (HAVING) ← Apply* ← Aggregate ← Filter (WHERE) ← Apply* ← FROM
 //! ```
 
+use std::sync::Arc;
+
 use expr::{Expr, TypeKind};
 
 use super::Binder;
@@ -13,6 +15,8 @@ use super::level::{Clause, Level};
 use super::query::{BoundQuery, QueryColumn, lock_verb, sort_key};
 use super::scope::{Scope, ScopeColumn};
 use super::types::comparable;
+use crate::catalog::TableDescriptor;
+use crate::catalog::access::Right;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, SelectItem};
 use crate::plan::same::same;
@@ -138,6 +142,7 @@ impl Binder<'_> {
                         let columns = scope.columns.clone();
                         for column in &columns {
                             binder.budget.take_copy(&column.value)?;
+                            binder.needs.read(column.origin);
                             for index in column.value.columns() {
                                 binder.level()?.references.push((index, *at));
                             }
@@ -352,10 +357,11 @@ impl Binder<'_> {
                 return Err(Error::new("0A000", format!("{verb} is not allowed with {clash}")));
             }
             let row_lock = RowLock { strength: lock.strength, wait: lock.wait };
-            let mut found = false;
-            lock_scans(node, lock.of.as_ref().map(|name| name.value.as_str()), row_lock, &mut found);
+            let mut locked = Vec::new();
+            lock_scans(node, lock.of.as_ref().map(|name| name.value.as_str()), row_lock, &mut locked);
+            locked.iter().for_each(|table| self.needs.add(table, Right::Update));
             if let Some(of) = &lock.of
-                && !found
+                && locked.is_empty()
             {
                 let message = format!("relation \"{}\" in {verb} clause not found in FROM clause", of.value);
                 return Err(Error::new("42P01", message).at(of.at));
@@ -373,17 +379,18 @@ pub(super) fn check_columns(columns: usize) -> Result<()> {
     Err(Error::new("54011", format!("target lists can have at most {COLUMNS_MAX} entries")))
 }
 
-fn lock_scans(node: &mut Node, of: Option<&str>, lock: RowLock, found: &mut bool) {
+/// Has the scans lock what they answer; `locked` is told their tables.
+fn lock_scans(node: &mut Node, of: Option<&str>, lock: RowLock, locked: &mut Vec<Arc<TableDescriptor>>) {
     match node {
         Node::Scan(scan) if of.is_none_or(|name| name == scan.alias) => {
-            *found = true;
+            locked.push(scan.table.clone());
             scan.lock = Some(lock);
         }
         // What a subquery of an expression reads is not what the query answers.
-        Node::Apply(apply) => lock_scans(&mut apply.input, of, lock, found),
+        Node::Apply(apply) => lock_scans(&mut apply.input, of, lock, locked),
         other => {
             for child in walk::children_mut(other) {
-                lock_scans(child, of, lock, found);
+                lock_scans(child, of, lock, locked);
             }
         }
     }

@@ -46,6 +46,10 @@ impl Binder<'_> {
             Body::Set { name, value, local } => {
                 SessionCommand::Set { name: name.clone(), value: value.clone(), local: *local }
             }
+            Body::SetRole { role, local } => SessionCommand::SetRole { role: role.clone(), local: *local },
+            Body::SetSessionAuthorization { role, local } => {
+                SessionCommand::SetSessionAuthorization { role: role.clone(), local: *local }
+            }
             Body::Reset(name) => SessionCommand::Reset(name.clone()),
             Body::Show(name) => SessionCommand::Show(name.clone()),
             Body::ShowAll => SessionCommand::ShowAll,

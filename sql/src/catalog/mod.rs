@@ -3,8 +3,10 @@
 //! A [`CatalogSnapshot`] is immutable and cheap to share. Base tables are read from rows under `/sys`
 //! ([`stored`] draws their keys and values); they are ordinary transactional data, written by DDL together with
 //! the catalog version. System views (`pg_catalog`, `information_schema`) are descriptors without storage: the
-//! snapshot is told of them when it is made and finds them by name and oid like any other table.
+//! snapshot is told of them when it is made and finds them by name and oid like any other table. Roles and rights
+//! ([`access`]) are kept in the same way.
 
+pub mod access;
 mod index;
 mod snapshot;
 pub mod stored;
@@ -41,6 +43,11 @@ pub mod schema {
     pub const PUBLIC: &str = "public";
     /// The SQL standard's view of the catalog.
     pub const INFORMATION_SCHEMA: &str = "information_schema";
+
+    /// The schema of an oid.
+    pub fn name(oid: super::Oid) -> Option<&'static str> {
+        [PG_CATALOG, PUBLIC, INFORMATION_SCHEMA].into_iter().find(|name| self::oid(name) == Some(oid))
+    }
 
     /// The oid of a schema.
     pub fn oid(name: &str) -> Option<super::Oid> {

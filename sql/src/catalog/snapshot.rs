@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::access::Access;
 use super::{IndexDescriptor, Oid, TableDescriptor, schema};
 
 /// All tables, as of one catalog version.
@@ -13,6 +14,7 @@ pub struct CatalogSnapshot {
     version: u64,
     by_oid: BTreeMap<Oid, Arc<TableDescriptor>>,
     by_name: BTreeMap<String, BTreeMap<String, Relation>>,
+    access: Arc<Access>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +30,7 @@ impl CatalogSnapshot {
         system: impl IntoIterator<Item = Arc<TableDescriptor>>,
         tables: impl IntoIterator<Item = Arc<TableDescriptor>>,
     ) -> Self {
-        let mut snapshot = Self { version, ..Self::default() };
+        let mut snapshot = Self { version, access: Arc::new(Access::initial()), ..Self::default() };
         system.into_iter().chain(tables).for_each(|table| snapshot.insert(table));
         snapshot
     }
@@ -60,6 +62,17 @@ impl CatalogSnapshot {
         let mut changed = self.clone();
         changed.remove(oid);
         changed
+    }
+
+    /// The same catalog with these roles and rights.
+    #[must_use]
+    pub fn with_access(&self, access: Arc<Access>) -> Self {
+        Self { access, ..self.clone() }
+    }
+
+    /// Roles and rights.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     fn insert(&mut self, table: Arc<TableDescriptor>) {

@@ -13,6 +13,7 @@ mod lock;
 pub(crate) mod memory;
 mod operators;
 mod point;
+pub(crate) mod rights;
 pub(crate) mod row_ids;
 mod rows;
 mod walk;
@@ -189,6 +190,7 @@ pub(crate) fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
             crate::plan::Ddl::CreateIndex(create) => create.command(),
             crate::plan::Ddl::DropIndexes(_) => "DROP INDEX",
             crate::plan::Ddl::AddPrimaryKey(_) => "ALTER TABLE",
+            crate::plan::Ddl::Access(change) => change.command(),
             crate::plan::Ddl::Nothing { .. } => return None,
         }),
         Plan::Explain { plan, analyze: true } => refused_when_read_only(plan),

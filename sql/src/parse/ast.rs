@@ -3,6 +3,13 @@
 //! Every `at` is the place of the construct's first character (parentheses around it not counted) in the query string,
 //! in characters from 1, as error messages report it. Names are folded to lower case unless they were quoted.
 
+mod access;
+
+pub use access::{
+    AccessStatement, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption, RoleReference,
+    RoleStatement,
+};
+
 /// A statement of a query string.
 #[derive(Debug, Clone)]
 pub struct Statement {
@@ -95,6 +102,22 @@ pub enum Body {
     Release(String),
     /// ROLLBACK TO
     RollbackTo(String),
+    /// Roles and rights: CREATE ROLE, GRANT and the like.
+    Access(Box<AccessStatement>),
+    /// SET ROLE; NONE is `None`.
+    SetRole {
+        /// The role.
+        role: Option<String>,
+        /// SET LOCAL
+        local: bool,
+    },
+    /// SET SESSION AUTHORIZATION; DEFAULT is `None`.
+    SetSessionAuthorization {
+        /// The role.
+        role: Option<String>,
+        /// SET LOCAL
+        local: bool,
+    },
     /// SET TRANSACTION
     SetTransaction(TransactionModes),
     /// SET SESSION CHARACTERISTICS AS TRANSACTION

@@ -6,13 +6,13 @@ use super::ast::{Body, Discard, Expr, QualifiedName, Statement, TypeName};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::option::{boolean, option_value};
-use super::{copy, grammar, setting, transaction};
+use super::{access, copy, grammar, setting, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
-const UNSUPPORTED: [&str; 19] = [
-    "call", "cluster", "comment", "declare", "do", "fetch", "grant", "import", "listen", "load", "lock",
-    "merge", "move", "notify", "reassign", "refresh", "reindex", "revoke", "security",
+const UNSUPPORTED: [&str; 17] = [
+    "call", "cluster", "comment", "declare", "do", "fetch", "import", "listen", "load", "lock", "merge",
+    "move", "notify", "reassign", "refresh", "reindex", "security",
 ];
 
 /// The statement that is next.
@@ -23,6 +23,11 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
             return grammar::preparable(cursor);
         }
         "truncate" => return grammar::truncate(cursor),
+        "create" if access::is_about_roles(cursor) => access::create,
+        "alter" if access::is_about_roles(cursor) => access::alter,
+        "drop" if access::is_about_roles(cursor) => access::drop,
+        "grant" => access::grant,
+        "revoke" => access::revoke,
         "create" => return grammar::create(cursor),
         "drop" => return grammar::drop(cursor),
         "alter" => return grammar::alter(cursor),

@@ -3,11 +3,12 @@
 //! 1. The [`lexer`] finds one token after the other; nothing is kept of the text but the text.
 //! 2. A [`cursor`] reads them, and bounds how high and how large the tree may become.
 //! 3. [`command`] tells statements by their first words; [`grammar`] reads queries, statements that write and
-//!    definitions, the others are read beside it ([`copy`], [`setting`], [`transaction`]).
+//!    definitions, the others are read beside it ([`copy`], [`setting`], [`transaction`], [`access`]).
 //!
 //! The tree ([`ast`]) holds exactly what is understood: every clause that PostgreSQL has and we do not is an error
 //! (0A000) that names it and its place, never dropped.
 
+mod access;
 pub mod ast;
 mod command;
 mod copy;

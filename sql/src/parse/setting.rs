@@ -27,12 +27,28 @@ pub(super) fn set(cursor: &mut Cursor<'_>) -> Result<Body> {
         cursor.advance();
     }
     if let Some(word) = cursor.word()
-        && let "authorization" | "role" | "constraints" | "xml" = word.as_str()
+        && let "authorization" | "role" | "constraints" | "xml" | "session" = word.as_str()
         && !followed_by_assignment(cursor)
     {
-        let shown =
-            if word == "authorization" { "SESSION AUTHORIZATION".to_owned() } else { word.to_uppercase() };
-        return Err(cursor.unsupported(format!("SET {shown}")));
+        match word.as_str() {
+            "role" => {
+                cursor.advance();
+                let role = role_or(cursor, "none")?;
+                return Ok(Body::SetRole { role, local });
+            }
+            "authorization" => {
+                cursor.advance();
+                let role = role_or(cursor, "default")?;
+                return Ok(Body::SetSessionAuthorization { role, local });
+            }
+            // SET LOCAL SESSION AUTHORIZATION
+            "session" if cursor.accept_all(&["session", "authorization"]) => {
+                let role = role_or(cursor, "default")?;
+                return Ok(Body::SetSessionAuthorization { role, local });
+            }
+            "session" => {}
+            _ => return Err(cursor.unsupported(format!("SET {}", word.to_uppercase()))),
+        }
     }
     let (name, value) = if cursor.accept_all(&["time", "zone"]) {
         ("timezone".to_owned(), time_zone(cursor)?)
@@ -50,6 +66,17 @@ pub(super) fn set(cursor: &mut Cursor<'_>) -> Result<Body> {
         (name, value(cursor)?)
     };
     Ok(Body::Set { name, value, local })
+}
+
+/// A role by a name or a string; `None` for the keyword that says none.
+fn role_or(cursor: &mut Cursor<'_>, none: &str) -> Result<Option<String>> {
+    if let Some(text) = cursor.string()? {
+        return Ok(Some(text));
+    }
+    if cursor.accept(none) {
+        return Ok(None);
+    }
+    Ok(Some(cursor.name()?.value))
 }
 
 /// The modes of a transaction, at least one.
@@ -114,8 +141,11 @@ pub(super) fn reset(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.accept_all(&["time", "zone"]) {
         return Ok(Body::Reset(Some("timezone".to_owned())));
     }
-    if cursor.is("role") || cursor.are(&["session", "authorization"]) {
-        return Err(Error::unsupported("RESET of roles").at(cursor.at()));
+    if cursor.accept("role") {
+        return Ok(Body::Reset(Some("role".to_owned())));
+    }
+    if cursor.accept_all(&["session", "authorization"]) {
+        return Ok(Body::Reset(Some("session_authorization".to_owned())));
     }
     setting_name(cursor).map(|name| Body::Reset(Some(name)))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::{Column, IndexColumn, Oid, TableDescriptor};
+use crate::parse::ast::{AccessStatement, GrantObjects, RoleReference, RoleStatement};
 
 /// Changes the catalog.
 #[derive(Debug, Clone)]
@@ -19,11 +20,22 @@ pub enum Ddl {
     DropIndexes(DropIndexes),
     /// ALTER TABLE … ADD PRIMARY KEY
     AddPrimaryKey(AddPrimaryKey),
+    /// CREATE ROLE, GRANT and the like.
+    Access(AccessChange),
     /// The object is already as wished (IF EXISTS, IF NOT EXISTS); only the statement's notices are due.
     Nothing {
         /// The command tag.
         tag: &'static str,
     },
+}
+
+/// A change of roles or rights. Names of roles are looked up when it is made: under the catalog that it was planned under.
+#[derive(Debug, Clone)]
+pub struct AccessChange {
+    /// What to do.
+    pub statement: AccessStatement,
+    /// The tables that it names, in order.
+    pub tables: Vec<Arc<TableDescriptor>>,
 }
 
 /// A new table.
@@ -37,6 +49,8 @@ pub struct CreateTable {
     pub columns: Vec<Column>,
     /// Its indexes: the primary first. An index over the hidden row id has an empty name.
     pub indexes: Vec<NewIndex>,
+    /// Where its name stands, for the error that the schema takes no table of this role.
+    pub at: usize,
 }
 
 /// A new index.
@@ -130,4 +144,56 @@ pub struct AddPrimaryKey {
     pub table: Arc<TableDescriptor>,
     /// The index.
     pub index: NewIndex,
+}
+
+impl AccessChange {
+    /// The command, as its tag and errors name it.
+    pub fn command(&self) -> &'static str {
+        match &self.statement {
+            AccessStatement::Role(RoleStatement::Create { .. }) => "CREATE ROLE",
+            AccessStatement::Role(RoleStatement::Alter { .. } | RoleStatement::Rename { .. }) => "ALTER ROLE",
+            AccessStatement::Role(RoleStatement::Drop { .. }) => "DROP ROLE",
+            AccessStatement::Membership(grant) if grant.revoke => "REVOKE ROLE",
+            AccessStatement::Membership(_) => "GRANT ROLE",
+            AccessStatement::Rights(grant) if grant.revoke => "REVOKE",
+            AccessStatement::Rights(_) => "GRANT",
+            AccessStatement::Owner { .. } => "ALTER TABLE",
+        }
+    }
+
+    /// The names of the roles and objects that it is about.
+    pub fn subjects(&self) -> Vec<String> {
+        let shown = |reference: &RoleReference| match reference {
+            RoleReference::Named(name) => name.value.clone(),
+            RoleReference::Public(_) => "public".to_owned(),
+            RoleReference::CurrentUser => "current_user".to_owned(),
+            RoleReference::SessionUser => "session_user".to_owned(),
+        };
+        let mut subjects: Vec<String> = self.tables.iter().map(|table| table.name.clone()).collect();
+        match &self.statement {
+            AccessStatement::Role(RoleStatement::Create { name, .. }) => subjects.push(name.value.clone()),
+            AccessStatement::Role(RoleStatement::Alter { role, .. }) => subjects.push(shown(role)),
+            AccessStatement::Role(RoleStatement::Rename { role, to }) => {
+                subjects.extend([role.value.clone(), to.value.clone()]);
+            }
+            AccessStatement::Role(RoleStatement::Drop { roles, .. }) => {
+                subjects.extend(roles.iter().map(shown))
+            }
+            AccessStatement::Membership(grant) => {
+                subjects.extend(grant.roles.iter().map(|role| role.value.clone()));
+                subjects.extend(grant.members.iter().map(shown));
+            }
+            AccessStatement::Rights(grant) => {
+                if let GrantObjects::TablesIn(names)
+                | GrantObjects::Schemas(names)
+                | GrantObjects::Databases(names) = &grant.objects
+                {
+                    subjects.extend(names.iter().map(|name| name.value.clone()));
+                }
+                subjects.extend(grant.grantees.iter().map(shown));
+            }
+            AccessStatement::Owner { owner, .. } => subjects.push(shown(owner)),
+        }
+        subjects
+    }
 }

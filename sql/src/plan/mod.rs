@@ -14,6 +14,7 @@
 pub(crate) mod budget;
 mod ddl;
 mod modify;
+mod need;
 mod node;
 mod point;
 pub(crate) mod same;
@@ -23,9 +24,11 @@ pub mod walk;
 
 pub use budget::STACK_BYTES;
 pub use ddl::{
-    AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex, NewIndexKind, Truncate,
+    AccessChange, AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex,
+    NewIndexKind, Truncate,
 };
 pub use modify::{Assignment, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Modify, OnConflict, Update};
+pub use need::{Need, Needs};
 pub use node::{
     Aggregate, AggregateCall, Append, Apply, ApplyKind, Binding, Distinct, Filter, FunctionScan, Join,
     JoinKind, JoinStrategy, Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, Subquery,
@@ -58,6 +61,8 @@ pub struct Bound {
     pub columns: Option<Vec<OutputColumn>>,
     /// What to tell the client whenever the statement runs.
     pub notices: Vec<Notice>,
+    /// The rights that it takes.
+    pub needs: Needs,
 }
 
 /// One column of a result.

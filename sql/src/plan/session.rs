@@ -42,6 +42,20 @@ pub enum SessionCommand {
         /// SET LOCAL: until the transaction ends.
         local: bool,
     },
+    /// SET ROLE; NONE is `None`.
+    SetRole {
+        /// The role.
+        role: Option<String>,
+        /// SET LOCAL
+        local: bool,
+    },
+    /// SET SESSION AUTHORIZATION; DEFAULT is `None`.
+    SetSessionAuthorization {
+        /// The role.
+        role: Option<String>,
+        /// SET LOCAL
+        local: bool,
+    },
     /// RESET name; RESET ALL is `None`.
     Reset(Option<String>),
     /// SHOW name: one row, one column of that name, text. The name is in lower case.

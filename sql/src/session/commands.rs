@@ -13,7 +13,7 @@ use super::run::{guard, hold};
 use super::transaction::Block;
 use crate::error::{Error, Notice, Result};
 use crate::plan::{Discard, Plan, SessionCommand, SettingValue, TransactionModes};
-use crate::settings::{Request, Scope};
+use crate::settings::{NO_ROLE, Request, Scope};
 
 impl Session {
     /// Runs a statement that needs no transaction of its own.
@@ -80,9 +80,38 @@ impl Session {
                 self.set_characteristics(modes)?;
                 "SET"
             }
+            SessionCommand::Set { name, value, local }
+                if matches!(name.as_str(), "role" | "session_authorization") =>
+            {
+                let value = match value {
+                    SettingValue::Default => None,
+                    SettingValue::Values(values) => Some(join_values(name, values)?),
+                };
+                match name.as_str() {
+                    "role" => self.set_role(value.as_deref().filter(|role| *role != NO_ROLE), *local).await?,
+                    _ => self.set_session_authorization(value.as_deref(), *local).await?,
+                }
+                "SET"
+            }
             SessionCommand::Set { name, value, local } => {
                 self.set(name, value, *local)?;
                 "SET"
+            }
+            SessionCommand::SetRole { role, local } => {
+                self.set_role(role.as_deref(), *local).await?;
+                "SET"
+            }
+            SessionCommand::SetSessionAuthorization { role, local } => {
+                self.set_session_authorization(role.as_deref(), *local).await?;
+                "SET"
+            }
+            SessionCommand::Reset(Some(name)) if name == "role" => {
+                self.set_role(None, false).await?;
+                "RESET"
+            }
+            SessionCommand::Reset(Some(name)) if name == "session_authorization" => {
+                self.set_session_authorization(None, false).await?;
+                "RESET"
             }
             SessionCommand::Reset(Some(name)) => {
                 self.settings.set(name, None, Scope::Session, &mut self.context)?;
@@ -140,7 +169,7 @@ impl Session {
                 self.registry.clear_portals();
                 "CLOSE CURSOR ALL"
             }
-            SessionCommand::Discard(what) => self.discard(*what)?,
+            SessionCommand::Discard(what) => self.discard(*what).await?,
             SessionCommand::Vacuum => {
                 if self.transaction.block != Block::Idle {
                     return Err(Error::new("25001", "VACUUM cannot run inside a transaction block"));
@@ -154,7 +183,7 @@ impl Session {
     }
 
     /// Warns that a command has no effect outside of a transaction block, if that is where the session is.
-    fn outside_block(&mut self, command: &str) -> bool {
+    pub(super) fn outside_block(&mut self, command: &str) -> bool {
         let outside = !self.transaction.in_block();
         if outside {
             let message = format!("{command} can only be used in transaction blocks");
@@ -175,10 +204,6 @@ impl Session {
             "transaction_isolation" | "transaction_read_only" => {
                 return self.set_mode(name, value.as_deref());
             }
-            // There is no role but the one that connected.
-            "session_authorization" | "role" => {
-                return Err(Error::unsupported(format!("SET {name}")));
-            }
             _ => {}
         }
         let scope = if local { Scope::Local } else { Scope::Session };
@@ -195,7 +220,7 @@ impl Session {
     }
 
     /// Outside of a block what was set is set.
-    fn keep_settings(&mut self) {
+    pub(super) fn keep_settings(&mut self) {
         if self.transaction.block == Block::Idle {
             self.settings.commit(&mut self.context);
         }
@@ -291,7 +316,7 @@ impl Session {
             .collect()
     }
 
-    fn discard(&mut self, what: Discard) -> Result<&'static str> {
+    async fn discard(&mut self, what: Discard) -> Result<&'static str> {
         Ok(match what {
             Discard::All => {
                 if self.transaction.block != Block::Idle {
@@ -301,6 +326,7 @@ impl Session {
                 self.registry.clear_portals();
                 self.settings.reset_all(&mut self.context)?;
                 self.keep_settings();
+                self.set_session_authorization(None, false).await?;
                 "DISCARD ALL"
             }
             Discard::Plans => "DISCARD PLANS",

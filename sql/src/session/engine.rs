@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use client::{Client, TransactionOptions};
 use parking_lot::Mutex;
+use scram::{MockSecret, Verifier};
 
 use super::table_sizes::{MeasuredSizes, pretended};
+use crate::catalog::access::{Object, Right, Rights, RoleDescriptor};
 use crate::catalog::{CatalogSnapshot, IndexId, TableDescriptor};
 use crate::error::Result;
 use crate::execute::ddl::{load_catalog, reclaim_dropped};
@@ -188,5 +190,72 @@ impl Engine {
                 catalog
             }
         }
+    }
+}
+
+/// What a gateway has to know of a role that somebody wants to log in as.
+pub struct Login {
+    catalog: Arc<CatalogSnapshot>,
+    role: Option<Arc<RoleDescriptor>>,
+}
+
+impl Engine {
+    /// The role of this name as this gateway last heard of it, if it has; for whom is believed anyway. It takes no
+    /// answer of the cluster.
+    pub fn known_login(&self, name: &str) -> Option<Login> {
+        let catalog = self.catalog.lock().clone()?;
+        let role = catalog.access().role_named(name).cloned()?;
+        Some(Login { catalog, role: Some(role) })
+    }
+
+    /// The role of this name as of now.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub async fn login(&self, name: &str) -> Result<Login> {
+        let catalog = self.refresh_catalog().await?;
+        let role = catalog.access().role_named(name).cloned();
+        Ok(Login { catalog, role })
+    }
+}
+
+impl Login {
+    /// The role, if there is one.
+    pub fn role(&self) -> Option<&RoleDescriptor> {
+        self.role.as_deref()
+    }
+
+    /// What a password is proven against: the role's verifier, or, if it has none that is good now, one that no password
+    /// fits and that nobody can tell from a good one.
+    pub fn verifier(&self, name: &str, fallback: &MockSecret) -> Verifier {
+        let role = self.role.as_ref().filter(|role| {
+            role.valid_until.is_none_or(|until| until == i64::MAX || expr::session::now_micros() < until)
+        });
+        let kept = role.and_then(|role| role.verifier.as_ref()).and_then(|kept| kept.parse().ok());
+        kept.unwrap_or_else(|| {
+            let secret = self.catalog.access().secret().map_or_else(|| fallback.clone(), MockSecret::new);
+            Verifier::mock(&secret, name)
+        })
+    }
+
+    /// Whether a role of the first name is a member of one of the second.
+    pub fn is_member(&self, name: &str, of: &str) -> bool {
+        let access = self.catalog.access();
+        match (access.role_named(name), access.role_named(of)) {
+            (Some(role), Some(of)) => {
+                // A superuser is a member of what it has been let into alone.
+                access.memberships().reached_from(role.oid, |_| true).contains(&of.oid)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the role may connect to the database.
+    pub fn may_connect(&self) -> bool {
+        let access = self.catalog.access();
+        self.role.as_ref().is_some_and(|role| {
+            let wanted = Rights::of(Right::Connect);
+            !access.granted(&access.powers(role.oid), Object::Database, None, wanted).is_empty()
+        })
     }
 }

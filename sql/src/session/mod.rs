@@ -16,6 +16,7 @@ mod point;
 mod portal;
 mod prepared;
 mod registry;
+mod role;
 mod run;
 mod table_sizes;
 mod texts;
@@ -24,7 +25,7 @@ mod transaction;
 
 pub use crate::execute::cancel::CancelHandle;
 pub use crate::settings::SessionParameters;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, Login};
 pub use format::{ColumnFormats, Format};
 pub use portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal};
 pub use prepared::{OutputColumn, Prepared, Statement, StatementKind};
@@ -44,6 +45,7 @@ use crate::system::Sizes;
 use engine::SeenCatalog;
 use portal::State;
 use registry::Registry;
+use role::Acting;
 use texts::Texts;
 use transaction::{Block, TransactionState};
 
@@ -79,6 +81,10 @@ pub struct Session {
     transaction: TransactionState,
     registry: Registry,
     texts: Texts,
+    /// The role that logged in, whatever SET SESSION AUTHORIZATION says since.
+    authenticated: Arc<str>,
+    /// Who acts, and under which roles that was found out.
+    acting: Option<Acting>,
     /// `now()` has been read for the string or series of messages under way.
     clock_stands: bool,
 }
@@ -111,6 +117,8 @@ impl Session {
             transaction: TransactionState::default(),
             registry,
             texts,
+            authenticated: parameters.user.as_str().into(),
+            acting: None,
             clock_stands: false,
         })
     }

@@ -141,6 +141,7 @@ impl Session {
         if !portal.prepared.is_described {
             portal.undescribed = Some(planned.clone());
         }
+        self.check_rights(&planned)?;
         if planned.traits.tells_sizes {
             self.sizes.measure(self.engine.client(), &planned.catalog).await;
         }
@@ -311,13 +312,20 @@ impl Session {
         let mut cx = self.make_context(&mut values, &mut memory)?;
         let cancel = cx.cancel.clone();
         let run = execute::ddl::run(&mut cx, ddl, raised);
-        let outcome = guard(&cancel, portal.deadline, run).await?;
+        let outcome = guard(&cancel, portal.deadline, run).await;
+        if let plan::Ddl::Access(change) = ddl {
+            self.tell_audit(change, outcome.as_ref().err());
+        }
+        let outcome = outcome?;
         if let Some(open) = &mut self.transaction.open
             && !matches!(ddl, plan::Ddl::Nothing { .. })
         {
             open.catalog = Arc::new(outcome.catalog);
             open.fresh = outcome.fresh;
             open.raised = true;
+        }
+        for notice in outcome.notices {
+            self.notify(notice);
         }
         Ok(outcome.tag)
     }

@@ -218,6 +218,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     fixed("max_identifier_length", "63", "Shows the maximum identifier length."),
     fixed("max_index_keys", "32", "Shows the maximum number of index keys."),
     fixed("port", "5432", "Sets the TCP port the server listens on."),
+    fixed("role", "none", "Sets the current role."),
     user("row_security", "on", Kind::Bool, "Enable row security."),
     user(
         "search_path",

@@ -59,6 +59,9 @@ pub struct Hot {
     pub sends_warnings: bool,
 }
 
+/// `role` where no SET ROLE is in force. No role can be called so.
+pub(crate) const NO_ROLE: &str = "none";
+
 /// What the parameters that clients make up may take of a session.
 const CUSTOM_BYTES_MAX: usize = 1 << 20;
 
@@ -213,6 +216,17 @@ impl Settings {
         self.search_path_generation
     }
 
+    /// Sets what only the session itself may: `role`, `session_authorization`, `is_superuser`.
+    pub(crate) fn assign(
+        &mut self,
+        name: &str,
+        value: &str,
+        scope: Scope,
+        context: &mut SessionContext,
+    ) -> Result<()> {
+        self.put(name, Some(value), scope, context, true)
+    }
+
     /// SET and SET LOCAL; `None` is DEFAULT (and RESET).
     pub fn set(
         &mut self,
@@ -220,6 +234,17 @@ impl Settings {
         value: Option<&str>,
         scope: Scope,
         context: &mut SessionContext,
+    ) -> Result<()> {
+        self.put(name, value, scope, context, false)
+    }
+
+    fn put(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        scope: Scope,
+        context: &mut SessionContext,
+        by_session: bool,
     ) -> Result<()> {
         let key = name.to_ascii_lowercase();
         let before = self.slots.get(&key).cloned();
@@ -233,7 +258,7 @@ impl Settings {
         };
         let value: Arc<str> = match (slot.definition, value) {
             (Some(definition), Some(value)) => {
-                if definition.context == Context::Internal {
+                if definition.context == Context::Internal && !by_session {
                     return Err(Error::new(
                         "55P02",
                         format!("parameter \"{}\" cannot be changed", definition.name),
@@ -375,7 +400,8 @@ impl Settings {
         if definition.reported && changed {
             self.changed.push(definition.name);
         }
-        if definition.name == "search_path" && changed {
+        // What names mean and who asks: both decide how statements are planned.
+        if matches!(definition.name, "search_path" | "role" | "session_authorization") && changed {
             self.search_path_generation += 1;
         }
     }
@@ -398,6 +424,9 @@ impl Settings {
     }
 
     fn derive(&mut self, context: &mut SessionContext) {
+        context.session_user = self.text("session_authorization");
+        let role = self.text("role");
+        context.current_user = if &*role == NO_ROLE { context.session_user.clone() } else { role };
         let messages = self.text("client_min_messages");
         self.hot = Hot {
             statement_timeout: self.timeout("statement_timeout"),

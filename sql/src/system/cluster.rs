@@ -1,11 +1,12 @@
-//! Views of what is there once: the database, the role, settings, access methods.
+//! Views of what is there once: the database, settings, access methods.
 
 use super::record::Records;
 use super::{
     AM_BTREE_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, DATABASE_OID, LANGUAGE_INTERNAL_OID,
-    OWNER_OID, World,
+    OWNER_OID, World, roles,
 };
 use crate::catalog::PG_CATALOG_OID;
+use crate::catalog::access::Object;
 
 /// `pg_encoding_to_char(6)`
 pub(super) const ENCODING_UTF8: i32 = 6;
@@ -17,7 +18,7 @@ pub(super) fn pg_database(world: &World<'_>, records: &mut Records<'_>) {
     records.push(&[
         ("oid", DATABASE_OID.into()),
         ("datname", (&*world.session.database).into()),
-        ("datdba", OWNER_OID.into()),
+        ("datdba", world.catalog.access().object(Object::Database).owner.into()),
         ("encoding", ENCODING_UTF8.into()),
         ("datlocprovider", "c".into()),
         ("datallowconn", true.into()),
@@ -25,34 +26,7 @@ pub(super) fn pg_database(world: &World<'_>, records: &mut Records<'_>) {
         ("dattablespace", TABLESPACE_DEFAULT_OID.into()),
         ("datcollate", "C".into()),
         ("datctype", "C".into()),
-    ]);
-}
-
-/// Everybody who connects may do everything: the one role that is listed is the session's own.
-pub(super) fn pg_roles(world: &World<'_>, records: &mut Records<'_>) {
-    records.push(&[
-        ("oid", OWNER_OID.into()),
-        ("rolname", (&*world.session.current_user).into()),
-        ("rolsuper", true.into()),
-        ("rolinherit", true.into()),
-        ("rolcreaterole", true.into()),
-        ("rolcreatedb", true.into()),
-        ("rolcanlogin", true.into()),
-        ("rolreplication", true.into()),
-        ("rolconnlimit", (-1).into()),
-        ("rolbypassrls", true.into()),
-    ]);
-}
-
-pub(super) fn pg_user(world: &World<'_>, records: &mut Records<'_>) {
-    records.push(&[
-        ("usename", (&*world.session.current_user).into()),
-        ("usesysid", OWNER_OID.into()),
-        ("usecreatedb", true.into()),
-        ("usesuper", true.into()),
-        ("userepl", true.into()),
-        ("usebypassrls", true.into()),
-        ("passwd", "********".into()),
+        ("datacl", roles::acl(world.catalog, Object::Database)),
     ]);
 }
 

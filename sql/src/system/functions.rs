@@ -5,8 +5,9 @@ use std::sync::Arc;
 use expr::session::CatalogFunctions;
 use expr::{Datum, Type, TypeKind};
 
+use super::privileges::Asked;
 use super::sizes::Sizes;
-use super::{DATABASE_OID, OWNER_OID, cluster, deparse};
+use super::{DATABASE_OID, cluster, deparse};
 use crate::bind;
 use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, SearchPath, schema};
 use crate::settings::{Request, Scope, SharedSettings};
@@ -203,6 +204,11 @@ fn oid_of(argument: Option<&Datum>) -> u32 {
 
 impl CatalogFunctions for SessionCatalog {
     fn call(&self, name: &str, arguments: &[Datum]) -> expr::Result<Datum> {
+        let relation = |name: &str| self.relation_named(name);
+        let asked = Asked { catalog: &self.catalog, user: &self.user, relation: &relation };
+        if let Some(answer) = asked.answer(name, arguments) {
+            return answer;
+        }
         let first = arguments.first();
         let number = |place: usize| arguments.get(place).and_then(Datum::as_i64);
         let flag = |place: usize| matches!(arguments.get(place), Some(Datum::Bool(true)));
@@ -214,9 +220,9 @@ impl CatalogFunctions for SessionCatalog {
             "pg_function_is_visible" | "pg_operator_is_visible" | "pg_collation_is_visible" => {
                 Datum::Bool(true)
             }
-            "pg_get_userbyid" => match oid_of(first) {
-                OWNER_OID => Datum::Text(self.user.clone()),
-                other => Datum::text(format!("unknown (OID={other})")),
+            "pg_get_userbyid" => match self.catalog.access().role(oid_of(first)) {
+                Some(role) => Datum::text(role.name.clone()),
+                None => Datum::text(format!("unknown (OID={})", oid_of(first))),
             },
             "format_type" => match first {
                 None | Some(Datum::Null) => Datum::Null,
@@ -258,6 +264,7 @@ impl CatalogFunctions for SessionCatalog {
             "pg_tablespace_location" | "pg_advisory_unlock_all" => Datum::text(""),
             "pg_is_in_recovery" | "pg_is_other_temp_schema" => Datum::Bool(false),
             "pg_my_temp_schema" => Datum::Oid(0),
+            // Rights on what everybody may use: functions, languages, types and the like.
             name if name.starts_with("has_") && name.ends_with("_privilege") => Datum::Bool(true),
             "pg_relation_size" => {
                 let fork = arguments.get(1).and_then(Datum::as_str);
@@ -305,7 +312,7 @@ impl CatalogFunctions for SessionCatalog {
                 .into_iter()
                 .find(|name| schema::oid(name) == Some(oid))
                 .map(str::to_owned),
-            TypeKind::Regrole => (oid == OWNER_OID).then(|| deparse::quote_name(&self.user)),
+            TypeKind::Regrole => self.catalog.access().role(oid).map(|role| deparse::quote_name(&role.name)),
             _ => None,
         }
     }
@@ -325,8 +332,11 @@ impl CatalogFunctions for SessionCatalog {
                 (found, "3F000", "schema")
             }
             TypeKind::Regrole => {
-                let is_user = split_name(name).first().is_some_and(|name| **name == *self.user);
-                (is_user.then_some(OWNER_OID), "42704", "role")
+                let found = match split_name(name).as_slice() {
+                    [name] => self.catalog.access().role_named(name).map(|role| role.oid),
+                    _ => None,
+                };
+                (found, "42704", "role")
             }
             _ => (None, "42883", "function"),
         };

@@ -97,7 +97,7 @@ pub(super) fn schemata(world: &World<'_>, records: &mut Records<'_>) {
         records.push(&[
             ("catalog_name", (&*world.session.database).into()),
             ("schema_name", name.into()),
-            ("schema_owner", (&*world.session.current_user).into()),
+            ("schema_owner", super::roles::schema_owner(world.catalog, name).into()),
         ]);
     }
 }

@@ -9,8 +9,10 @@ mod columns;
 mod deparse;
 mod functions;
 mod information;
+mod privileges;
 mod record;
 mod relations;
+mod roles;
 mod sizes;
 mod types;
 
@@ -37,8 +39,8 @@ pub(crate) struct World<'a> {
     pub(crate) session: &'a SessionContext,
 }
 
-/// The oid of the role that owns everything: the one that is connected.
-const OWNER_OID: u32 = 10;
+/// The oid of the role that owns what nobody has made.
+const OWNER_OID: u32 = crate::catalog::access::BOOTSTRAP_OID;
 /// The oid of the database: there is one.
 const DATABASE_OID: u32 = 5;
 /// `pg_am`: tables.
@@ -57,7 +59,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
     let mut records = Records::new(view);
     match (view.schema.as_str(), view.name.as_str()) {
         ("pg_catalog", "pg_class") => relations::pg_class(world, &mut records),
-        ("pg_catalog", "pg_namespace") => relations::pg_namespace(&mut records),
+        ("pg_catalog", "pg_namespace") => relations::pg_namespace(world, &mut records),
         ("pg_catalog", "pg_attribute") => relations::pg_attribute(world, &mut records),
         ("pg_catalog", "pg_index") => relations::pg_index(world, &mut records),
         ("pg_catalog", "pg_constraint") => relations::pg_constraint(world, &mut records),
@@ -68,8 +70,10 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_cast") => types::pg_cast(&mut records),
         ("pg_catalog", "pg_proc") => types::pg_proc(&mut records),
         ("pg_catalog", "pg_database") => cluster::pg_database(world, &mut records),
-        ("pg_catalog", "pg_roles" | "pg_authid") => cluster::pg_roles(world, &mut records),
-        ("pg_catalog", "pg_user") => cluster::pg_user(world, &mut records),
+        ("pg_catalog", "pg_roles") => roles::pg_roles(world, &mut records),
+        ("pg_catalog", "pg_authid") => roles::pg_authid(world, &mut records),
+        ("pg_catalog", "pg_auth_members") => roles::pg_auth_members(world, &mut records),
+        ("pg_catalog", "pg_user") => roles::pg_user(world, &mut records),
         ("pg_catalog", "pg_am") => cluster::pg_am(&mut records),
         ("pg_catalog", "pg_tablespace") => cluster::pg_tablespace(&mut records),
         ("pg_catalog", "pg_language") => cluster::pg_language(&mut records),

@@ -56,6 +56,9 @@ pub(super) enum Value {
     Real(f32),
     Text(String),
     Ints(Vec<i64>),
+    Texts(Vec<String>),
+    /// Microseconds since 2000.
+    Moment(i64),
 }
 
 impl Value {
@@ -66,6 +69,10 @@ impl Value {
             Self::Int(value) => integer(*value, kind),
             Self::Real(value) => Datum::Float4(*value),
             Self::Text(text) => Datum::Text(text.as_str().into()),
+            Self::Texts(texts) => Datum::Array(
+                texts.iter().map(|text| Datum::Text(text.as_str().into())).collect::<Vec<_>>().into(),
+            ),
+            Self::Moment(moment) => Datum::Timestamptz(*moment),
             Self::Ints(values) => {
                 let element = kind.element().unwrap_or(TypeKind::Int2);
                 let items: Vec<_> = values.iter().map(|value| integer(*value, element)).collect();

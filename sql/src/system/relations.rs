@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::record::{Records, Value};
-use super::{AM_BTREE_OID, AM_HEAP_OID, OWNER_OID, World, columns, deparse, is_base};
+use super::{AM_BTREE_OID, AM_HEAP_OID, World, columns, deparse, is_base, roles};
+use crate::catalog::access::Object;
 use crate::catalog::{IndexDescriptor, TableDescriptor, schema};
 
 /// The indexes that users can know of: those with a name.
@@ -21,12 +22,15 @@ fn all_indexes<'a>(
     world.catalog.tables().flat_map(|table| named_indexes(table).map(move |index| (table, index)))
 }
 
-pub(super) fn pg_namespace(records: &mut Records<'_>) {
+pub(super) fn pg_namespace(world: &World<'_>, records: &mut Records<'_>) {
     for name in [schema::PG_CATALOG, schema::PUBLIC, schema::INFORMATION_SCHEMA] {
+        let oid = schema::oid(name).unwrap_or_default();
+        let object = Object::Schema(oid);
         records.push(&[
-            ("oid", schema::oid(name).into()),
+            ("oid", oid.into()),
             ("nspname", name.into()),
-            ("nspowner", OWNER_OID.into()),
+            ("nspowner", world.catalog.access().object(object).owner.into()),
+            ("nspacl", roles::acl(world.catalog, object)),
         ]);
     }
 }
@@ -39,7 +43,7 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("oid", table.oid.into()),
             ("relname", (&table.name).into()),
             ("relnamespace", schema_oid(table).into()),
-            ("relowner", OWNER_OID.into()),
+            ("relowner", roles::owner(world.catalog, table.oid).into()),
             ("relam", access.into()),
             ("relfilenode", table.oid.into()),
             ("reltuples", Value::Real(-1.0)),
@@ -49,6 +53,7 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("relnatts", table.visible().count().into()),
             ("relispopulated", true.into()),
             ("relreplident", "d".into()),
+            ("relacl", roles::acl(world.catalog, Object::Table(table.oid))),
         ]);
     }
     for (table, index) in all_indexes(world) {
@@ -56,7 +61,7 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("oid", index.oid.into()),
             ("relname", (&index.name).into()),
             ("relnamespace", schema_oid(table).into()),
-            ("relowner", OWNER_OID.into()),
+            ("relowner", roles::owner(world.catalog, table.oid).into()),
             ("relam", AM_BTREE_OID.into()),
             ("relfilenode", index.oid.into()),
             ("relpersistence", "p".into()),
@@ -71,13 +76,14 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
 pub(super) fn pg_attribute(world: &World<'_>, records: &mut Records<'_>) {
     for table in world.catalog.tables() {
         for (_, column) in table.visible() {
-            push_attribute(records, table.oid, column.id, column, column.not_null);
+            let acl = roles::column_acl(world.catalog, table.oid, column.id);
+            push_attribute(records, table.oid, column.id, column, column.not_null, acl);
         }
     }
     for (table, index) in all_indexes(world) {
         for (number, key) in (1u32..).zip(&index.columns) {
             if let Some(column) = table.column_by_id(key.column).and_then(|place| table.columns.get(place)) {
-                push_attribute(records, index.oid, number, column, false);
+                push_attribute(records, index.oid, number, column, false, Value::Null);
             }
         }
     }
@@ -89,6 +95,7 @@ fn push_attribute(
     number: u32,
     column: &crate::catalog::Column,
     not_null: bool,
+    acl: Value,
 ) {
     let kind = column.ty.kind;
     let length = kind.length();
@@ -108,6 +115,7 @@ fn push_attribute(
         ("atthasdef", column.default.is_some().into()),
         ("attislocal", true.into()),
         ("attcollation", super::types::collation(kind).into()),
+        ("attacl", acl),
     ]);
 }
 
@@ -183,10 +191,12 @@ pub(super) fn pg_constraint(world: &World<'_>, records: &mut Records<'_>) {
 
 pub(super) fn pg_tables(world: &World<'_>, records: &mut Records<'_>) {
     for table in world.catalog.tables().filter(|table| !columns::is_view(table)) {
+        let access = world.catalog.access();
+        let owner = access.role(roles::owner(world.catalog, table.oid));
         records.push(&[
             ("schemaname", (&table.schema).into()),
             ("tablename", (&table.name).into()),
-            ("tableowner", (&*world.session.current_user).into()),
+            ("tableowner", owner.map(|owner| &owner.name).into()),
             ("hasindexes", named_indexes(table).next().is_some().into()),
             ("hasrules", false.into()),
             ("hastriggers", false.into()),

@@ -6,6 +6,7 @@
 //! behind for those who still read them, and the id is listed; once nobody can read them any more, they are deleted
 //! ([`reclaim`]).
 
+mod access;
 mod build;
 mod reclaim;
 mod store;
@@ -17,7 +18,7 @@ use super::rows::TableFormat;
 use crate::catalog::{
     CatalogSnapshot, Column, IndexConstraint, IndexDescriptor, IndexState, Oid, TableDescriptor, TableKind,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Notice, Result};
 use crate::plan::{AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, NewIndex};
 
 pub(crate) use reclaim::reclaim_dropped;
@@ -31,13 +32,15 @@ pub(crate) struct DdlOutcome {
     pub(crate) fresh: FreshIndexes,
     /// The command tag.
     pub(crate) tag: &'static str,
+    /// What to tell the client.
+    pub(crate) notices: Vec<Notice>,
 }
 
 /// Runs a DDL statement. `raised`: whether this transaction has raised the catalog version already.
 pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result<DdlOutcome> {
     if let Ddl::Nothing { tag } = ddl {
         let catalog = CatalogSnapshot::clone(cx.catalog);
-        return Ok(DdlOutcome { catalog, fresh: cx.fresh_indexes.clone(), tag });
+        return Ok(DdlOutcome { catalog, fresh: cx.fresh_indexes.clone(), tag, notices: Vec::new() });
     }
     if !raised {
         store::raise_version(cx).await?;
@@ -45,8 +48,12 @@ pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result
     if matches!(ddl, Ddl::DropTables(_) | Ddl::Truncate(_) | Ddl::DropIndexes(_)) {
         cx.transaction.frees_space();
     }
-    let mut change =
-        Change { catalog: CatalogSnapshot::clone(cx.catalog), fresh: cx.fresh_indexes.clone(), cx };
+    let mut change = Change {
+        catalog: CatalogSnapshot::clone(cx.catalog),
+        fresh: cx.fresh_indexes.clone(),
+        notices: Vec::new(),
+        cx,
+    };
     let tag = match ddl {
         Ddl::Nothing { tag } => tag,
         Ddl::CreateTable(create) => change.create_table(create).await?,
@@ -63,14 +70,16 @@ pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result
         Ddl::CreateIndex(create) => change.create_index(create).await?,
         Ddl::DropIndexes(drop) => change.drop_indexes(drop)?,
         Ddl::AddPrimaryKey(add) => change.add_primary_key(add).await?,
+        Ddl::Access(access) => change.access(access).await?,
     };
-    Ok(DdlOutcome { catalog: change.catalog, fresh: change.fresh, tag })
+    Ok(DdlOutcome { catalog: change.catalog, fresh: change.fresh, tag, notices: change.notices })
 }
 
 /// A change of the catalog under way.
 struct Change<'a, 'b> {
     catalog: CatalogSnapshot,
     fresh: FreshIndexes,
+    notices: Vec<Notice>,
     cx: &'a mut Context<'b>,
 }
 
@@ -94,6 +103,7 @@ impl Change<'_, '_> {
             schema_version: 1,
         };
         self.put_table(table)?;
+        self.own_table(oid)?;
         Ok("CREATE TABLE")
     }
 
@@ -103,6 +113,7 @@ impl Change<'_, '_> {
         }
         store::delete_table(self.cx, table.oid);
         self.catalog = self.catalog.without_table(table.oid);
+        self.disown_table(table.oid);
         Ok(())
     }
 

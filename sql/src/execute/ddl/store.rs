@@ -4,6 +4,7 @@
 //! catalog version   keys::sql::catalog_version_key()      u64, big-endian
 //! table             index 1, oid (u32), suffix 0          see catalog::stored
 //! dropped index     index 2, index id (u64), suffix 0     nothing
+//! roles, rights     indexes 16 to 19                      see catalog::access::stored
 //! ```
 
 use std::sync::Arc;
@@ -12,12 +13,18 @@ use bytes::Bytes;
 use client::{ScanOptions, Span, Strength, Transaction, WaitPolicy};
 use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
+use crate::catalog::access::{self, Access};
 use crate::catalog::{CatalogSnapshot, IndexId, Oid, TableDescriptor, stored};
 use crate::error::{Cause, Error, Result};
 use crate::execute::context::Context;
 
 /// The index of dropped indexes.
 const DROPPED: u64 = 2;
+
+/// Writes a row.
+pub(super) fn put(cx: &mut Context<'_>, key: Bytes, value: Bytes) {
+    cx.transaction.put(key, value);
+}
 
 /// Writes a table's row.
 pub(super) fn put_table(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<()> {
@@ -92,5 +99,22 @@ pub(crate) async fn load_catalog(
         }
         left = page.resume;
     }
-    Ok(Some(CatalogSnapshot::new(version, system.iter().cloned(), tables)))
+    let access = load_access(transaction).await?;
+    let catalog = CatalogSnapshot::new(version, system.iter().cloned(), tables);
+    Ok(Some(catalog.with_access(Arc::new(access))))
+}
+
+/// The roles and rights as the transaction sees them.
+async fn load_access(transaction: &mut Transaction) -> Result<Access> {
+    let span = access::stored::span(TENANT_DEFAULT);
+    let mut left = Some(Span { start: span.start, end: span.end });
+    let mut reader = access::stored::Reader::default();
+    while let Some(span) = left.take() {
+        let page = transaction.scan(span, ScanOptions::default()).await?;
+        for (key, value) in page.rows {
+            reader.take(TENANT_DEFAULT, &key, &value)?;
+        }
+        left = page.resume;
+    }
+    Ok(reader.finish())
 }

@@ -31,6 +31,7 @@ fn ddl_name(ddl: &Ddl) -> &'static str {
         Ddl::CreateIndex(_) => "Create Index",
         Ddl::DropIndexes(_) => "Drop Index",
         Ddl::AddPrimaryKey(_) => "Add Primary Key",
+        Ddl::Access(_) => "Access",
         Ddl::Nothing { tag } => tag,
     }
 }

@@ -1,5 +1,6 @@
 //! CREATE TABLE, CREATE INDEX, ALTER TABLE, DROP, TRUNCATE.
 
+use super::super::access;
 use super::super::ast::{
     AddKey, Body, ColumnDefinition, CreateIndex, CreateTable, DefaultDefinition, Drop, Expr, IndexColumn,
     KeyDefinition, Name, QualifiedName,
@@ -377,6 +378,9 @@ pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
         cursor.expect("at")?;
         cursor.expect("values")?;
         return Ok(Body::SplitAt { table, rows: cursor.list(split_row)? });
+    }
+    if cursor.accept_all(&["owner", "to"]) {
+        return access::owner(cursor, table, if_exists);
     }
     if !cursor.is("add") || !begins_constraint(cursor, 1) {
         return Err(unsupported_action(cursor));

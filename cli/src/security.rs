@@ -1,0 +1,204 @@
+//! What keeps a process's listeners safe: certificates, rules of access, and what is refused without them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use gateway::{AccessRules, Exposure, ServerTls, TlsFiles};
+use proto::grpc::Tls;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::{Failure, chain};
+
+/// The flags of every command that listens.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SecurityArguments {
+    /// Show this certificate (PEM, with those between it and its authority); clients may then ask for TLS
+    #[arg(long, env = "NUNATAK_TLS_CERT", value_name = "FILE")]
+    #[arg(help_heading = "Security")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key to --tls-cert; nobody else may be able to read it
+    #[arg(long, env = "NUNATAK_TLS_KEY", value_name = "FILE")]
+    #[arg(help_heading = "Security")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// The authority that has signed the certificates of nodes, gateways and clients
+    #[arg(long, env = "NUNATAK_TLS_CA", value_name = "FILE")]
+    #[arg(help_heading = "Security")]
+    pub(crate) tls_ca: Option<PathBuf>,
+
+    /// Listen beyond loopback although nothing is encrypted there, or somebody is believed without proof
+    #[arg(long, env = "NUNATAK_INSECURE", help_heading = "Security")]
+    pub(crate) insecure: bool,
+}
+
+/// The flags of every command that asks nodes: mutual TLS, all three or none.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PeerArguments {
+    /// Show the nodes this certificate (PEM): that of a node or a gateway
+    #[arg(long, global = true, env = "NUNATAK_TLS_CERT", value_name = "FILE")]
+    #[arg(help_heading = "Security")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key to --tls-cert
+    #[arg(long, global = true, env = "NUNATAK_TLS_KEY", value_name = "FILE")]
+    #[arg(help_heading = "Security")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// The authority that has signed the nodes' certificates
+    #[arg(long, global = true, env = "NUNATAK_TLS_CA", value_name = "FILE")]
+    #[arg(help_heading = "Security")]
+    pub(crate) tls_ca: Option<PathBuf>,
+}
+
+impl PeerArguments {
+    /// Mutual TLS, if its files are given.
+    pub(crate) fn for_nodes(&self) -> Result<Option<Tls>, Failure> {
+        mutual(self.tls_cert.as_ref(), self.tls_key.as_ref(), self.tls_ca.as_ref())
+    }
+}
+
+fn mutual(
+    certificate: Option<&PathBuf>,
+    key: Option<&PathBuf>,
+    authority: Option<&PathBuf>,
+) -> Result<Option<Tls>, Failure> {
+    let (certificate, key, authority) = match (certificate, key, authority) {
+        (None, None, None) => return Ok(None),
+        (Some(certificate), Some(key), Some(authority)) => (certificate, key, authority),
+        _ => {
+            return Err(Failure::usage(
+                "--tls-cert, --tls-key and --tls-ca go together between nodes and gateways",
+            ));
+        }
+    };
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path)
+            .map(String::into_bytes)
+            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+    };
+    Ok(Some(Tls {
+        authority_pem: read(authority)?,
+        certificate_pem: read(certificate)?,
+        key_pem: read(key)?,
+        peer_name: None,
+    }))
+}
+
+/// The flag of every command that serves SQL.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AccessArguments {
+    /// Who may connect from where, and by what proof: a file of pg_hba.conf's form
+    #[arg(long, env = "NUNATAK_HBA", value_name = "FILE", help_heading = "Security")]
+    pub(crate) hba: Option<PathBuf>,
+}
+
+/// How an SQL listener is kept safe.
+#[derive(Clone)]
+pub(crate) struct SqlSecurity {
+    /// For clients that ask for it.
+    pub(crate) tls: Option<Arc<ServerTls>>,
+    /// Who has to show what.
+    pub(crate) access: Arc<AccessRules>,
+}
+
+impl SecurityArguments {
+    /// What an SQL listener needs. `flag` is what gave its address.
+    pub(crate) fn for_sql(
+        &self,
+        flag: &str,
+        address: SocketAddr,
+        access: &AccessArguments,
+    ) -> Result<SqlSecurity, Failure> {
+        let tls = match self.files()? {
+            Some(files) => Some(ServerTls::load(files).map_err(|error| Failure::usage(chain(&error)))?),
+            None => None,
+        };
+        let exposure = match (address.ip().is_loopback(), self.insecure) {
+            (true, _) => Exposure::Loopback,
+            (false, true) => Exposure::Insecure,
+            (false, false) => Exposure::Network,
+        };
+        let rules = match &access.hba {
+            Some(file) => AccessRules::load(file.clone()).map_err(|error| Failure::usage(chain(&error)))?,
+            None => AccessRules::preset(exposure, self.tls_ca.is_some()),
+        };
+        if exposure == Exposure::Network {
+            if tls.is_none() {
+                return Err(Failure::usage(format!(
+                    "{flag} {address} is reachable from elsewhere, and nothing would be encrypted: give --tls-cert and --tls-key, or say --insecure"
+                )));
+            }
+            if let Some(line) = rules.trusts_others() {
+                return Err(Failure::usage(format!(
+                    "{flag} {address} is reachable from elsewhere, and line {line} of --hba believes others without proof: change it, or say --insecure"
+                )));
+            }
+        }
+        if exposure == Exposure::Insecure && (tls.is_none() || rules.trusts_others().is_some()) {
+            tracing::warn!(%address, "--insecure: whoever reaches this address may be believed, or overheard");
+        }
+        Ok(SqlSecurity { tls, access: rules })
+    }
+
+    /// Refuses a listener of nodes that is reachable from elsewhere without mutual TLS.
+    pub(crate) fn check_node(&self, flag: &str, address: SocketAddr) -> Result<(), Failure> {
+        if address.ip().is_loopback() || self.insecure || self.is_mutual() {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "{flag} {address} is reachable from elsewhere, and whoever reaches it could read and write everything: give --tls-cert, --tls-key and --tls-ca, or say --insecure"
+        )))
+    }
+
+    fn is_mutual(&self) -> bool {
+        self.tls_ca.is_some() && self.tls_cert.is_some()
+    }
+
+    fn files(&self) -> Result<Option<TlsFiles>, Failure> {
+        match (&self.tls_cert, &self.tls_key, &self.tls_ca) {
+            (Some(certificate), Some(key), authority) => Ok(Some(TlsFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                authority: authority.clone(),
+            })),
+            (None, None, None) => Ok(None),
+            (None, None, Some(_)) => Err(Failure::usage("--tls-ca needs --tls-cert and --tls-key")),
+            _ => Err(Failure::usage("--tls-cert and --tls-key go together")),
+        }
+    }
+
+    /// Mutual TLS between nodes and gateways, if all three files are given.
+    pub(crate) fn for_nodes(&self) -> Result<Option<Tls>, Failure> {
+        // Without an authority it is clients alone that are spoken to in TLS.
+        match &self.tls_ca {
+            None => self.files().map(|_| None),
+            authority => mutual(self.tls_cert.as_ref(), self.tls_key.as_ref(), authority.as_ref()),
+        }
+    }
+}
+
+impl SqlSecurity {
+    /// Reads certificates and rules again whenever the process is told to by SIGHUP. Never completes.
+    pub(crate) async fn reload_on_hangup(self) {
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => {
+                tracing::warn!(%error, "SIGHUP cannot be waited for: certificates are read again when they change");
+                return std::future::pending().await;
+            }
+        };
+        while hangup.recv().await.is_some() {
+            if let Some(tls) = &self.tls
+                && let Err(error) = tls.reload()
+            {
+                tracing::warn!(error = %chain(&error), "the certificate cannot be used; the one before stays in force");
+            }
+            if let Err(error) = self.access.reload() {
+                tracing::warn!(error = %chain(&error), "the rules of access cannot be used; those before stay in force");
+            }
+        }
+    }
+}

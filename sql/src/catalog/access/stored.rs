@@ -1,0 +1,338 @@
+//! The durable form of roles and rights: rows of the catalog beside those of tables.
+//!
+//! ```text
+//! role         index 16, oid (u32), suffix 0                  protobuf RoleRecord
+//! membership   index 17, role (u32), member (u32), suffix 0   protobuf MembershipRecord
+//! rights       index 18, kind (u32), oid (u32), suffix 0      protobuf RightsRecord; kind 0 table, 1 schema, 2 database
+//! secret       index 19, suffix 0                             32 random bytes
+//! ```
+//!
+//! Before the first change there is no row; the first change of roles writes those that were there from the beginning.
+//! An object without a row belongs to the first of them and grants what every such object grants at first.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use keys::Span;
+use keys::sql::SUFFIX_ROW;
+use prost::Message;
+
+use super::acl::{Acl, AclItem};
+use super::rights::Rights;
+use super::role::{Membership, RoleDescriptor};
+use super::{Access, Object, ObjectRights};
+use crate::catalog::Oid;
+use crate::error::{Error, Result};
+
+const ROLES: u64 = 16;
+const MEMBERSHIPS: u64 = 17;
+const RIGHTS: u64 = 18;
+const SECRET: u64 = 19;
+
+/// The newest version of rows that this code reads, and the one it writes.
+const VERSION: u32 = 1;
+
+fn key(tenant: u8, index: u64, parts: &[u32]) -> Bytes {
+    let mut key = keys::sql::index_prefix(tenant, index).to_vec();
+    parts.iter().for_each(|part| key.extend_from_slice(&part.to_be_bytes()));
+    key.push(SUFFIX_ROW);
+    key.into()
+}
+
+/// The key of a role's row.
+pub fn role_key(tenant: u8, oid: Oid) -> Bytes {
+    key(tenant, ROLES, &[oid])
+}
+
+/// The key of a membership's row.
+pub fn membership_key(tenant: u8, role: Oid, member: Oid) -> Bytes {
+    key(tenant, MEMBERSHIPS, &[role, member])
+}
+
+/// The key of the row of an object's rights.
+pub fn rights_key(tenant: u8, object: Object) -> Bytes {
+    let (kind, oid) = match object {
+        Object::Table(oid) => (0, oid),
+        Object::Schema(oid) => (1, oid),
+        Object::Database => (2, 0),
+    };
+    key(tenant, RIGHTS, &[kind, oid])
+}
+
+/// The key of the secret.
+pub fn secret_key(tenant: u8) -> Bytes {
+    key(tenant, SECRET, &[])
+}
+
+/// The keys of all these rows.
+pub fn span(tenant: u8) -> Span {
+    Span { start: keys::sql::index_span(tenant, ROLES).start, end: keys::sql::index_span(tenant, SECRET).end }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RoleRecord {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    #[prost(uint32, tag = "2")]
+    oid: u32,
+    #[prost(string, tag = "3")]
+    name: String,
+    #[prost(bool, tag = "4")]
+    superuser: bool,
+    #[prost(bool, tag = "5")]
+    inherit: bool,
+    #[prost(bool, tag = "6")]
+    create_role: bool,
+    #[prost(bool, tag = "7")]
+    create_database: bool,
+    #[prost(bool, tag = "8")]
+    login: bool,
+    #[prost(bool, tag = "9")]
+    replication: bool,
+    #[prost(bool, tag = "10")]
+    bypass_rls: bool,
+    #[prost(sint32, tag = "11")]
+    connection_limit: i32,
+    #[prost(string, optional, tag = "12")]
+    verifier: Option<String>,
+    #[prost(sint64, optional, tag = "13")]
+    valid_until: Option<i64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MembershipRecord {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    #[prost(uint32, tag = "2")]
+    role: u32,
+    #[prost(uint32, tag = "3")]
+    member: u32,
+    #[prost(uint32, tag = "4")]
+    grantor: u32,
+    #[prost(bool, tag = "5")]
+    admin: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RightsRecord {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    #[prost(uint32, tag = "2")]
+    kind: u32,
+    #[prost(uint32, tag = "3")]
+    oid: u32,
+    #[prost(uint32, tag = "4")]
+    owner: u32,
+    #[prost(bool, tag = "5")]
+    has_acl: bool,
+    #[prost(message, repeated, tag = "6")]
+    acl: Vec<ItemRecord>,
+    #[prost(message, repeated, tag = "7")]
+    columns: Vec<ColumnRightsRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ColumnRightsRecord {
+    #[prost(uint32, tag = "1")]
+    column: u32,
+    #[prost(message, repeated, tag = "2")]
+    acl: Vec<ItemRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ItemRecord {
+    #[prost(uint32, tag = "1")]
+    grantee: u32,
+    #[prost(uint32, tag = "2")]
+    grantor: u32,
+    #[prost(uint32, tag = "3")]
+    rights: u32,
+    #[prost(uint32, tag = "4")]
+    grantable: u32,
+}
+
+/// The value of a role's row.
+pub fn encode_role(role: &RoleDescriptor) -> Bytes {
+    let record = RoleRecord {
+        version: VERSION,
+        oid: role.oid,
+        name: role.name.clone(),
+        superuser: role.superuser,
+        inherit: role.inherit,
+        create_role: role.create_role,
+        create_database: role.create_database,
+        login: role.login,
+        replication: role.replication,
+        bypass_rls: role.bypass_rls,
+        connection_limit: role.connection_limit,
+        verifier: role.verifier.as_deref().map(str::to_owned),
+        valid_until: role.valid_until,
+    };
+    record.encode_to_vec().into()
+}
+
+/// The value of a membership's row.
+pub fn encode_membership(membership: &Membership) -> Bytes {
+    let Membership { role, member, grantor, admin } = *membership;
+    MembershipRecord { version: VERSION, role, member, grantor, admin }.encode_to_vec().into()
+}
+
+/// The value of the row of an object's rights.
+pub fn encode_rights(object: Object, rights: &ObjectRights) -> Bytes {
+    let (kind, oid) = match object {
+        Object::Table(oid) => (0, oid),
+        Object::Schema(oid) => (1, oid),
+        Object::Database => (2, 0),
+    };
+    let columns =
+        rights.columns.iter().map(|(column, acl)| ColumnRightsRecord { column: *column, acl: items(acl) });
+    let record = RightsRecord {
+        version: VERSION,
+        kind,
+        oid,
+        owner: rights.owner,
+        has_acl: rights.acl.is_some(),
+        acl: rights.acl.as_ref().map(items).unwrap_or_default(),
+        columns: columns.collect(),
+    };
+    record.encode_to_vec().into()
+}
+
+fn items(acl: &Acl) -> Vec<ItemRecord> {
+    let record = |item: &AclItem| ItemRecord {
+        grantee: item.grantee,
+        grantor: item.grantor,
+        rights: item.rights.bits(),
+        grantable: item.grantable.bits(),
+    };
+    acl.items().iter().map(record).collect()
+}
+
+fn acl(items: Vec<ItemRecord>) -> Acl {
+    let item = |record: ItemRecord| AclItem {
+        grantee: record.grantee,
+        grantor: record.grantor,
+        rights: Rights::from_bits(record.rights),
+        grantable: Rights::from_bits(record.grantable),
+    };
+    Acl::of_items(items.into_iter().map(item).collect())
+}
+
+/// Reads roles and rights row by row, in any order.
+#[derive(Default)]
+pub struct Reader {
+    access: Access,
+    has_roles: bool,
+}
+
+impl Reader {
+    /// Takes one of the rows in [`span`]. XX001 if it is damaged, 0A000 if it is newer than this code.
+    pub fn take(&mut self, tenant: u8, key: &[u8], value: &[u8]) -> Result<()> {
+        let is_of = |index: u64| key.starts_with(keys::sql::index_prefix(tenant, index).as_ref());
+        if is_of(ROLES) {
+            let record = RoleRecord::decode(value).map_err(damaged)?;
+            check(record.version)?;
+            self.has_roles = true;
+            self.access.put_role(RoleDescriptor {
+                oid: record.oid,
+                name: record.name,
+                superuser: record.superuser,
+                inherit: record.inherit,
+                create_role: record.create_role,
+                create_database: record.create_database,
+                login: record.login,
+                replication: record.replication,
+                bypass_rls: record.bypass_rls,
+                connection_limit: record.connection_limit,
+                verifier: record.verifier.map(Into::into),
+                valid_until: record.valid_until,
+            });
+        } else if is_of(MEMBERSHIPS) {
+            let record = MembershipRecord::decode(value).map_err(damaged)?;
+            check(record.version)?;
+            let MembershipRecord { role, member, grantor, admin, .. } = record;
+            self.access.memberships_mut().put(Membership { role, member, grantor, admin });
+        } else if is_of(RIGHTS) {
+            let record = RightsRecord::decode(value).map_err(damaged)?;
+            check(record.version)?;
+            let object = match record.kind {
+                0 => Object::Table(record.oid),
+                1 => Object::Schema(record.oid),
+                2 => Object::Database,
+                other => return Err(damaged(format!("rights on an object of kind {other}"))),
+            };
+            let columns: BTreeMap<_, _> =
+                record.columns.into_iter().map(|column| (column.column, acl(column.acl))).collect();
+            let whole = record.has_acl.then(|| acl(record.acl));
+            self.access.put_object(object, ObjectRights { owner: record.owner, acl: whole, columns });
+        } else if is_of(SECRET) {
+            self.access.set_secret(value.to_vec());
+        }
+        Ok(())
+    }
+
+    /// All that was read.
+    pub fn finish(self) -> Access {
+        let mut access = self.access;
+        if !self.has_roles {
+            super::role::bootstrap().into_iter().for_each(|role| access.put_role(role));
+        }
+        access
+    }
+}
+
+fn check(version: u32) -> Result<()> {
+    if version > VERSION {
+        let message = format!("a row of roles or rights was written by a newer version (format {version})");
+        return Err(Error::new("0A000", message));
+    }
+    Ok(())
+}
+
+fn damaged(why: impl std::fmt::Display) -> Error {
+    Error::new("XX001", format!("the catalog's row of a role or of rights is damaged: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rights::Right;
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let mut role = RoleDescriptor::new(20000, "ann");
+        role.login = true;
+        role.connection_limit = 3;
+        role.verifier = Some("SCRAM-SHA-256$…".into());
+        role.valid_until = Some(-5);
+        let membership = Membership { role: 10, member: 20000, grantor: 10, admin: true };
+        let mut rights = ObjectRights::of_owner(20000);
+        rights.acl = Some(Acl::initial(20000, Rights::of(Right::Select), Rights::of(Right::Insert)));
+        rights.columns.insert(2, Acl::initial(10, Rights::of(Right::Update), Rights::NONE));
+        let mut reader = Reader::default();
+        let rows = [
+            (role_key(1, 20000), encode_role(&role)),
+            (membership_key(1, 10, 20000), encode_membership(&membership)),
+            (rights_key(1, Object::Table(7)), encode_rights(Object::Table(7), &rights)),
+            (secret_key(1), Bytes::from_static(b"secret")),
+        ];
+        for (key, value) in rows {
+            let span = span(1);
+            assert!(key >= span.start && key < span.end);
+            reader.take(1, &key, &value).unwrap();
+        }
+        let access = reader.finish();
+        assert_eq!(**access.role_named("ann").unwrap(), role);
+        assert_eq!(access.memberships().get(10, 20000), Some(&membership));
+        assert_eq!(*access.object(Object::Table(7)), rights);
+        assert_eq!(access.secret(), Some(b"secret".as_slice()));
+    }
+
+    #[test]
+    fn without_rows_there_are_the_roles_of_the_beginning() {
+        let access = Reader::default().finish();
+        assert!(access.role_named("postgres").is_some_and(|role| role.superuser && role.login));
+        assert!(access.role_named("nunatak").is_some());
+        assert_eq!(access.object(Object::Database).owner, 10);
+    }
+}

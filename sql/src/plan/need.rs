@@ -1,0 +1,81 @@
+//! The rights that a statement takes: judged before each of its runs, under the roles and rights of then.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::catalog::access::{Right, Rights};
+use crate::catalog::{ColumnId, Oid, TableDescriptor};
+
+/// What a statement does with one table.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// The table.
+    pub table: Arc<TableDescriptor>,
+    /// Rights on the whole, or instead on each of the columns below.
+    pub rights: Rights,
+    /// The columns that it reads; none: it reads how many rows there are.
+    pub read: BTreeSet<ColumnId>,
+    /// The columns that it inserts values into.
+    pub inserted: BTreeSet<ColumnId>,
+    /// The columns that it changes; none: it locks rows.
+    pub updated: BTreeSet<ColumnId>,
+}
+
+/// What a statement does with tables, in the order in which it names them.
+#[derive(Debug, Clone, Default)]
+pub struct Needs(Vec<Need>);
+
+impl Needs {
+    /// Each table.
+    pub fn iter(&self) -> impl Iterator<Item = &Need> {
+        self.0.iter()
+    }
+
+    /// A right on a table.
+    pub(crate) fn add(&mut self, table: &Arc<TableDescriptor>, right: Right) {
+        let need = self.of(table);
+        need.rights = need.rights.or(Rights::of(right));
+    }
+
+    /// That values of a column are read, if it is one of a table.
+    pub(crate) fn read(&mut self, origin: Option<(Oid, i16)>) {
+        let Some((oid, number)) = origin else { return };
+        if let Some(need) = self.0.iter_mut().find(|need| need.table.oid == oid) {
+            need.rights = need.rights.or(Rights::of(Right::Select));
+            need.read.extend(ColumnId::try_from(number));
+        }
+    }
+
+    /// That columns of a table are read, by their places.
+    pub(crate) fn read_places(&mut self, table: &Arc<TableDescriptor>, places: &[usize]) {
+        self.add(table, Right::Select);
+        self.of(table).read.extend(ids(table, places));
+    }
+
+    /// That columns of a table are written, by their places.
+    pub(crate) fn write(&mut self, table: &Arc<TableDescriptor>, right: Right, places: &[usize]) {
+        self.add(table, right);
+        let need = self.of(table);
+        let columns = if right == Right::Insert { &mut need.inserted } else { &mut need.updated };
+        columns.extend(ids(table, places));
+    }
+
+    fn of(&mut self, table: &Arc<TableDescriptor>) -> &mut Need {
+        let place = self.0.iter().position(|need| need.table.oid == table.oid).unwrap_or(self.0.len());
+        if place == self.0.len() {
+            self.0.push(Need {
+                table: table.clone(),
+                rights: Rights::NONE,
+                read: BTreeSet::new(),
+                inserted: BTreeSet::new(),
+                updated: BTreeSet::new(),
+            });
+        }
+        #[expect(clippy::indexing_slicing, reason = "it was pushed there if it was not there")]
+        &mut self.0[place]
+    }
+}
+
+fn ids<'a>(table: &'a TableDescriptor, places: &'a [usize]) -> impl Iterator<Item = ColumnId> + 'a {
+    places.iter().filter_map(|place| table.columns.get(*place)).map(|column| column.id)
+}

@@ -1,0 +1,150 @@
+//! Who acts: the role that logged in, and those that SET ROLE and SET SESSION AUTHORIZATION put in its place.
+//!
+//! Roles go by their names here, and are looked up in the catalog that each statement runs under: one that has been
+//! dropped meanwhile may do nothing more.
+
+use std::sync::Arc;
+
+use super::Session;
+use super::prepared::Planned;
+use crate::catalog::CatalogSnapshot;
+use crate::catalog::access::{Access, Powers, RoleDescriptor};
+use crate::error::{Error, Result};
+use crate::execute::rights;
+use crate::plan::AccessChange;
+use crate::settings::{NO_ROLE, Scope};
+
+/// What the acting role may do, and under which roles that was found out.
+pub(super) struct Acting {
+    access: Arc<Access>,
+    name: Arc<str>,
+    powers: Powers,
+}
+
+impl Session {
+    /// 42501 if the acting role may not run the statement under the catalog that it is planned under.
+    pub(super) fn check_rights(&mut self, planned: &Planned) -> Result<()> {
+        let access = planned.catalog.access();
+        let is_known = self.acting.as_ref().is_some_and(|acting| {
+            Arc::ptr_eq(&acting.access, access) && acting.name == self.context.current_user
+        });
+        if !is_known {
+            let role = find(access, &self.context.current_user)?;
+            self.acting = Some(Acting {
+                access: access.clone(),
+                name: self.context.current_user.clone(),
+                powers: access.powers(role.oid),
+            });
+        }
+        match &self.acting {
+            Some(acting) if acting.powers.is_superuser => return Ok(()),
+            Some(acting) => rights::check(&planned.bound, &planned.catalog, &acting.powers)?,
+            None => return Err(Error::internal("nobody acts")),
+        }
+        self.check_newest_rights(planned)
+    }
+
+    /// A transaction goes on reading its snapshot after rights were taken: not beyond what this gateway has heard of that.
+    fn check_newest_rights(&mut self, planned: &Planned) -> Result<()> {
+        let Some(open) = self.transaction.open.as_ref().filter(|open| !open.raised) else { return Ok(()) };
+        let version = open.catalog.version();
+        match self.engine.cached_catalog(&mut self.newest) {
+            Some(newest) if newest.version() > version => {
+                let role = find(newest.access(), &self.context.current_user)?;
+                rights::check(&planned.bound, &newest, &newest.access().powers(role.oid))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What became of a change of roles or rights, for whoever asks later; whether its transaction commits is to be seen.
+    pub(super) fn tell_audit(&self, change: &AccessChange, error: Option<&Error>) {
+        tracing::info!(
+            target: "audit",
+            session = self.context.backend_pid,
+            user = %self.context.session_user,
+            role = %self.context.current_user,
+            command = change.command(),
+            subjects = change.subjects().join(", "),
+            sqlstate = error.map_or("00000", |error| error.sqlstate),
+            "a change of roles or rights"
+        );
+    }
+
+    /// SET ROLE; `None` is NONE.
+    pub(super) async fn set_role(&mut self, role: Option<&str>, local: bool) -> Result<()> {
+        if local {
+            self.outside_block("SET LOCAL");
+        }
+        let catalog = self.roles().await?;
+        let access = catalog.access();
+        if let Some(name) = role {
+            let session = find(access, &self.context.session_user)?;
+            let role = access
+                .role_named(name)
+                .ok_or_else(|| Error::new("22023", format!("role \"{name}\" does not exist")))?;
+            if !access.is_member(session.oid, role.oid) {
+                return Err(Error::new("42501", format!("permission denied to set role \"{name}\"")));
+            }
+        }
+        self.assign("role", role.unwrap_or(NO_ROLE), local)?;
+        self.tell_superuser(access, local)
+    }
+
+    /// SET SESSION AUTHORIZATION; `None` is DEFAULT.
+    pub(super) async fn set_session_authorization(&mut self, role: Option<&str>, local: bool) -> Result<()> {
+        if local {
+            self.outside_block("SET LOCAL");
+        }
+        let name: Arc<str> = role.map_or_else(|| self.authenticated.clone(), Into::into);
+        if role.is_none() && name == self.context.current_user && name == self.context.session_user {
+            return Ok(());
+        }
+        let catalog = self.roles().await?;
+        let access = catalog.access();
+        if role.is_some() {
+            access
+                .role_named(&name)
+                .ok_or_else(|| Error::new("22023", format!("role \"{name}\" does not exist")))?;
+            let may = *name == *self.authenticated || find(access, &self.authenticated)?.superuser;
+            if !may {
+                return Err(Error::new("42501", "permission denied to set session authorization"));
+            }
+        }
+        self.assign("session_authorization", &name, local)?;
+        self.assign("role", NO_ROLE, local)?;
+        self.tell_superuser(access, local)
+    }
+
+    /// Has `is_superuser` say of the role that logged in whether it is one.
+    pub fn announce(&mut self, is_superuser: bool) -> Result<()> {
+        if !is_superuser {
+            self.assign("is_superuser", "off", false)?;
+        }
+        Ok(())
+    }
+
+    fn tell_superuser(&mut self, access: &Access, local: bool) -> Result<()> {
+        let is_superuser = access.role_named(&self.context.current_user).is_some_and(|role| role.superuser);
+        self.assign("is_superuser", if is_superuser { "on" } else { "off" }, local)
+    }
+
+    fn assign(&mut self, name: &str, value: &str, local: bool) -> Result<()> {
+        let scope = if local { Scope::Local } else { Scope::Session };
+        self.settings.assign(name, value, scope, &mut self.context)?;
+        self.keep_settings();
+        Ok(())
+    }
+
+    /// The catalog whose roles are in force: the open transaction's, or that of now.
+    async fn roles(&mut self) -> Result<Arc<CatalogSnapshot>> {
+        match &self.transaction.open {
+            Some(open) if open.raised => Ok(open.catalog.clone()),
+            _ => self.engine.refresh_catalog().await,
+        }
+    }
+}
+
+fn find<'a>(access: &'a Access, name: &str) -> Result<&'a Arc<RoleDescriptor>> {
+    access.role_named(name).ok_or_else(|| Error::new("28000", format!("role \"{name}\" does not exist")))
+}

@@ -1,0 +1,112 @@
+//! Views of roles and memberships, and lists of rights as they are shown.
+
+use super::record::{Records, Value};
+use super::{World, deparse};
+use crate::catalog::access::{Access, Acl, Object, RoleDescriptor};
+use crate::catalog::{CatalogSnapshot, ColumnId, Oid, schema};
+
+/// What is shown instead of what a password is proven against.
+const HIDDEN: &str = "********";
+
+fn valid_until(role: &RoleDescriptor) -> Value {
+    role.valid_until.map_or(Value::Null, Value::Moment)
+}
+
+pub(super) fn pg_roles(world: &World<'_>, records: &mut Records<'_>) {
+    for role in world.catalog.access().roles() {
+        records.push(&[
+            ("oid", role.oid.into()),
+            ("rolname", (&role.name).into()),
+            ("rolsuper", role.superuser.into()),
+            ("rolinherit", role.inherit.into()),
+            ("rolcreaterole", role.create_role.into()),
+            ("rolcreatedb", role.create_database.into()),
+            ("rolcanlogin", role.login.into()),
+            ("rolreplication", role.replication.into()),
+            ("rolconnlimit", role.connection_limit.into()),
+            ("rolpassword", HIDDEN.into()),
+            ("rolvaliduntil", valid_until(role)),
+            ("rolbypassrls", role.bypass_rls.into()),
+        ]);
+    }
+}
+
+pub(super) fn pg_authid(world: &World<'_>, records: &mut Records<'_>) {
+    for role in world.catalog.access().roles() {
+        records.push(&[
+            ("oid", role.oid.into()),
+            ("rolname", (&role.name).into()),
+            ("rolsuper", role.superuser.into()),
+            ("rolinherit", role.inherit.into()),
+            ("rolcreaterole", role.create_role.into()),
+            ("rolcreatedb", role.create_database.into()),
+            ("rolcanlogin", role.login.into()),
+            ("rolreplication", role.replication.into()),
+            ("rolbypassrls", role.bypass_rls.into()),
+            ("rolconnlimit", role.connection_limit.into()),
+            ("rolpassword", role.verifier.as_deref().into()),
+            ("rolvaliduntil", valid_until(role)),
+        ]);
+    }
+}
+
+pub(super) fn pg_user(world: &World<'_>, records: &mut Records<'_>) {
+    for role in world.catalog.access().roles().filter(|role| role.login) {
+        records.push(&[
+            ("usename", (&role.name).into()),
+            ("usesysid", role.oid.into()),
+            ("usecreatedb", role.create_database.into()),
+            ("usesuper", role.superuser.into()),
+            ("userepl", role.replication.into()),
+            ("usebypassrls", role.bypass_rls.into()),
+            ("passwd", HIDDEN.into()),
+            ("valuntil", valid_until(role)),
+        ]);
+    }
+}
+
+pub(super) fn pg_auth_members(world: &World<'_>, records: &mut Records<'_>) {
+    for membership in world.catalog.access().memberships().iter() {
+        records.push(&[
+            ("roleid", membership.role.into()),
+            ("member", membership.member.into()),
+            ("grantor", membership.grantor.into()),
+            ("admin_option", membership.admin.into()),
+        ]);
+    }
+}
+
+/// The name of a role in lists of rights.
+fn shown(access: &Access, role: Oid) -> String {
+    access.role(role).map_or_else(|| role.to_string(), |role| deparse::quote_name(&role.name))
+}
+
+fn texts(access: &Access, acl: Option<&Acl>) -> Value {
+    match acl {
+        Some(acl) => Value::Texts(acl.texts(|role| shown(access, role))),
+        None => Value::Null,
+    }
+}
+
+/// The list of rights on an object; NULL if nothing was granted or taken back.
+pub(super) fn acl(catalog: &CatalogSnapshot, object: Object) -> Value {
+    texts(catalog.access(), catalog.access().object(object).acl.as_ref())
+}
+
+/// The same of a column.
+pub(super) fn column_acl(catalog: &CatalogSnapshot, table: Oid, column: ColumnId) -> Value {
+    let rights = catalog.access().object(Object::Table(table));
+    texts(catalog.access(), rights.columns.get(&column))
+}
+
+/// The owner of a table.
+pub(super) fn owner(catalog: &CatalogSnapshot, table: Oid) -> Oid {
+    catalog.access().object(Object::Table(table)).owner
+}
+
+/// The name of a schema's owner.
+pub(super) fn schema_owner(catalog: &CatalogSnapshot, name: &str) -> Option<String> {
+    let object = Object::Schema(schema::oid(name)?);
+    let access = catalog.access();
+    access.role(access.object(object).owner).map(|role| role.name.clone())
+}
