@@ -1,10 +1,13 @@
 //! Compiles `proto/*.proto` with protox, so that no system protoc is needed. Maps are sorted: equal messages are equal
-//! bytes, in every process.
+//! bytes, in every process. The descriptors, comments included, are kept for whoever asks a port what it speaks.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let files = ["kv", "cluster", "stream", "raft", "range"].map(|name| format!("proto/{name}.proto"));
-    let files = protox::compile(files, ["proto"])?;
-    tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(files)?;
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_source_info(true).include_imports(true).open_files(files)?;
+    let descriptors = std::path::Path::new(&std::env::var("OUT_DIR")?).join("descriptors.bin");
+    std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -77,6 +77,7 @@ pub(crate) async fn found(
         address: options.address.clone(),
         locality: options.locality.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..NodeRow::default()
     };
     let counters = [
         (COUNTER_NODE, FIRST + 1),

@@ -134,7 +134,7 @@ impl Node {
         self.inner.draining.store(true, Ordering::Release);
         let member = self.inner.member();
         if let Some(member) = &member {
-            member.hand_over().await;
+            member.drain().await;
         }
         self.inner.tasks.stop();
         let ended = self.end(member).await;

@@ -168,6 +168,49 @@ impl NodeService for Node {
         self.inner().a_member()?.split(request).await
     }
 
+    async fn change_replicas(&self, request: ChangeReplicasRequest) -> Result<ReplicasResponse, Status> {
+        self.inner().member_of(&request.cluster_id)?.change_replicas(request).await
+    }
+
+    async fn transfer_leader(&self, request: TransferLeaderRequest) -> Result<ReplicasResponse, Status> {
+        let (range_id, lead_node_id) = (request.range_id, request.node_id);
+        let wanted = ChangeReplicasRequest { range_id, lead_node_id, ..ChangeReplicasRequest::default() };
+        self.inner().a_member()?.have_changed(wanted).await
+    }
+
+    async fn add_replica(&self, request: AddReplicaRequest) -> Result<ReplicasResponse, Status> {
+        let (range_id, add_node_id) = (request.range_id, request.node_id);
+        let wanted = ChangeReplicasRequest { range_id, add_node_id, ..ChangeReplicasRequest::default() };
+        self.inner().a_member()?.have_changed(wanted).await
+    }
+
+    async fn remove_replica(&self, request: RemoveReplicaRequest) -> Result<ReplicasResponse, Status> {
+        let (range_id, remove_node_id) = (request.range_id, request.node_id);
+        let wanted = ChangeReplicasRequest { range_id, remove_node_id, ..ChangeReplicasRequest::default() };
+        self.inner().a_member()?.have_changed(wanted).await
+    }
+
+    async fn move_replica(&self, request: MoveReplicaRequest) -> Result<ReplicasResponse, Status> {
+        let wanted = ChangeReplicasRequest {
+            range_id: request.range_id,
+            add_node_id: request.to_node_id,
+            remove_node_id: request.from_node_id,
+            ..ChangeReplicasRequest::default()
+        };
+        if wanted.add_node_id == 0 || wanted.remove_node_id == 0 {
+            return Err(Status::invalid_argument("a replica moves from one node to another"));
+        }
+        self.inner().a_member()?.have_changed(wanted).await
+    }
+
+    async fn drain(&self, request: DrainRequest) -> Result<NodeStateResponse, Status> {
+        self.inner().a_member()?.link.drain(request).await
+    }
+
+    async fn decommission(&self, request: DecommissionRequest) -> Result<NodeStateResponse, Status> {
+        self.inner().a_member()?.link.decommission(request).await
+    }
+
     async fn history(&self, request: HistoryRequest) -> Result<HistoryResponse, Status> {
         let member = self.inner().a_member()?;
         if let Some(root) = member.link.local() {

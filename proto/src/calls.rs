@@ -31,6 +31,8 @@ macro_rules! calls {
                 hello as hello(HelloRequest) -> HelloResponse, Control, alone;
                 /// A gateway says what its open transactions need; answered by the root leader alone.
                 gateway_heartbeat as gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse, Control, alone;
+                /// A change of a range's replicas or of its leader; answered by its leader alone.
+                change_replicas as change_replicas(ChangeReplicasRequest) -> ReplicasResponse, Control, alone;
             }
             Admin of admin {
                 /// Initialises the cluster.
@@ -43,6 +45,18 @@ macro_rules! calls {
                 check_consistency as check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse, Control, alone;
                 /// Divides a range.
                 split as split(SplitRequest) -> SplitResponse, Control, alone;
+                /// Has a node lead a range.
+                transfer_leader as transfer_leader(TransferLeaderRequest) -> ReplicasResponse, Control, alone;
+                /// Has a node hold a replica of a range.
+                add_replica as add_replica(AddReplicaRequest) -> ReplicasResponse, Control, alone;
+                /// Has a node hold no replica of a range.
+                remove_replica as remove_replica(RemoveReplicaRequest) -> ReplicasResponse, Control, alone;
+                /// Has one node hold the replica of a range in another one's place.
+                move_replica as move_replica(MoveReplicaRequest) -> ReplicasResponse, Control, alone;
+                /// Has a node give up what it leads.
+                drain as drain(DrainRequest) -> NodeStateResponse, Control, alone;
+                /// Has a node's replicas go elsewhere.
+                decommission as decommission(DecommissionRequest) -> NodeStateResponse, Control, alone;
                 /// How long history is kept, and for how long from now on.
                 history as history(HistoryRequest) -> HistoryResponse, Control, alone;
             }

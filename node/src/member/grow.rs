@@ -1,6 +1,7 @@
-//! Splits by size: a range that has become too large is divided in its middle, by the node that leads it.
+//! How large ranges are: those that a node leads are measured, and one that has become too large is divided in its middle.
 //!
-//! Measuring reads the indexes of all that the range holds. So one that could not be divided rests, each time for longer.
+//! Measuring reads the indexes of all that the range holds. So one that could not be divided rests, each time for longer. What
+//! was measured goes to the root range's leader, which balances by it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,16 +27,15 @@ const REST_MAX: Duration = Duration::from_secs(600);
 impl Member {
     /// Measures the ranges that this node leads, as long as it runs.
     pub(super) async fn divide_large(self: Arc<Self>) {
-        if self.range_bytes_max == 0 {
-            return;
-        }
         let mut rests = Rests::default();
         loop {
             env::clock::sleep(TICK).await;
+            self.sizes.lock().retain(|range, _| self.replica(*range).is_some());
             for replica in self.replicas() {
                 let range = replica.cell.range_id();
                 if range == ROOT_RANGE || replica.cell.serving().is_none() {
                     rests.end(range);
+                    self.sizes.lock().remove(&range);
                     continue;
                 }
                 if rests.contains(range, env::clock::now()) {
@@ -75,14 +75,18 @@ impl Member {
         let Some(span) = replica.cell.state().span.clone() else { return Ok(Measured::Small) };
         let (db, bytes_max) = (self.context.db.clone(), self.range_bytes_max);
         let measuring = move || {
-            if db.span_bytes(&span.start, &span.end)? <= bytes_max {
-                return Ok(Measured::Small);
+            let bytes = db.span_bytes(&span.start, &span.end)?;
+            if bytes_max == 0 || bytes <= bytes_max {
+                return Ok((bytes, Measured::Small));
             }
             let middle = db.span_middle(&span.start, &span.end)?.map(keys::sql::row_border);
-            Ok(Measured::Large(middle.filter(|key| *key > span.start && check_key(key).is_ok())))
+            Ok((bytes, Measured::Large(middle.filter(|key| *key > span.start && check_key(key).is_ok()))))
         };
         // It fails only where the node stops.
-        env::task::blocking(measuring).await.unwrap_or(Ok(Measured::Small))
+        let Ok(measured) = env::task::blocking(measuring).await else { return Ok(Measured::Small) };
+        let (bytes, measured) = measured?;
+        self.sizes.lock().insert(replica.cell.range_id(), bytes);
+        Ok(measured)
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod ask;
 mod collect;
+mod drain;
 mod find;
 mod forward;
 mod grow;
 mod moves;
 mod relevant;
+mod replicas;
 mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use proto::v1::error::Kind;
 use proto::v1::{
     BatchResponse, DirectoryRequest, DirectoryResponse, Horizon, JoinRequest, NodeHeartbeatRequest,
-    NodeHeartbeatResponse, RangeDescriptor, RangeStatus, ReplicaFailure, Unfinished,
+    NodeHeartbeatResponse, RangeDescriptor, RangeLoad, RangeStatus, ReplicaFailure, Unfinished,
 };
 use proto::{Code, Network, Status};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
@@ -72,6 +74,8 @@ pub(crate) struct Member {
     directory: RwLock<DirectoryResponse>,
     moving: Mutex<BTreeSet<u64>>,
     heartbeat_now: Notify,
+    draining: drain::Draining,
+    sizes: Mutex<BTreeMap<u64, u64>>,
     digests: Semaphore,
     checks: Semaphore,
     /// What the root range's leader said last of how far history may go.
@@ -134,6 +138,8 @@ impl Member {
             directory: RwLock::default(),
             moving: Mutex::default(),
             heartbeat_now: Notify::new(),
+            draining: drain::Draining::default(),
+            sizes: Mutex::default(),
             digests: Semaphore::new(DIGESTS_MAX),
             checks: Semaphore::new(CHECKS_MAX),
             horizon: Mutex::default(),
@@ -152,6 +158,7 @@ impl Member {
         tasks.spawn_loop(member.clone().finish_changes());
         tasks.spawn_loop(member.clone().collect());
         tasks.spawn_loop(member.clone().divide_large());
+        tasks.spawn_loop(member.clone().drain_while_told());
         Ok(member)
     }
 
@@ -302,6 +309,7 @@ impl Member {
             generation: own.generation,
             led: self.led(),
             failed: self.failed(),
+            loads: self.loads(),
             disk: Some(self.context.vitals.disk()),
             wall_ms: env::clock::wall_ms(),
         };
@@ -316,27 +324,21 @@ impl Member {
 
     async fn follow(self: &Arc<Self>, answer: NodeHeartbeatResponse) {
         answer.nodes.iter().for_each(|node| self.addresses.take(&Whereabouts::of(node)));
+        if let Some(own) = answer.nodes.iter().find(|node| node.node_id == self.node_id) {
+            self.draining.told(own.state());
+        }
         let others = answer.nodes.iter().filter(|node| node.node_id != self.node_id);
         self.context.vitals.learn(others.filter_map(|node| Some((node.node_id, node.disk?))));
         if let Some(horizon) = answer.horizon {
             self.follow_horizon(horizon);
         }
         for wanted in answer.moves {
-            if self.moving.lock().insert(wanted.range_id) {
-                let member = self.clone();
-                self.context.tasks.spawn(async move {
-                    let range_id = wanted.range_id;
-                    let carried_out = member.carry_out(wanted).await;
-                    member.moving.lock().remove(&range_id);
-                    match carried_out {
-                        Ok(()) => member.heartbeat_now.notify_one(),
-                        // It is wanted again with the next heartbeat, which comes in its time.
-                        Err(error) => {
-                            tracing::info!(range = range_id, %error, "a move of replicas has not come about");
-                        }
-                    }
-                });
-            }
+            let member = self.clone();
+            self.place(wanted.range_id, async move { member.carry_out(wanted).await });
+        }
+        for wanted in answer.transfers {
+            let member = self.clone();
+            self.place(wanted.range_id, async move { member.hand_to(wanted).await });
         }
         let request = DirectoryRequest { cluster_id: self.cluster_id.clone() };
         if let Ok(directory) = self.link.directory(request).await {
@@ -358,6 +360,12 @@ impl Member {
             why: failed.why,
         };
         failures.map(wire).collect()
+    }
+
+    /// What the ranges that this node leads take, as far as they were measured.
+    fn loads(&self) -> Vec<RangeLoad> {
+        let sizes = self.sizes.lock();
+        sizes.iter().map(|(range_id, bytes)| RangeLoad { range_id: *range_id, bytes: *bytes }).collect()
     }
 
     /// Has the ranges that this node leads keep no more than they must.

@@ -1,27 +1,24 @@
 //! Where a node's replicas come and go: moves that placement wants, replicas that were removed, leadership handed over.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use env::canary::Canary;
-use proto::v1::{AllocateIdsRequest, RangeDescriptor, ReplicaMove};
+use proto::v1::{AllocateIdsRequest, LeaderMove, RangeDescriptor, ReplicaMove};
 
 use super::Member;
 use crate::addresses::Whereabouts;
 use crate::error::NodeError;
 use crate::raft::{ChangeError, Store};
-use crate::range::Replica;
-use crate::root::{COUNTER_REPLICA, ROOT_RANGE};
+use crate::root::COUNTER_REPLICA;
 
 /// How often a leader looks for changes of voters that somebody has left half done.
 const FINISH_TICK: Duration = Duration::from_millis(500);
 
 /// How long that may take for one range before the others have their turn.
 const FINISHING: Duration = Duration::from_secs(5);
-
-/// How long a leadership may take to be handed over.
-const HAND_OVER: Duration = Duration::from_secs(3);
 
 impl Member {
     /// Drops the replica of a range whose committed configuration does not have it, if that is newer than one that has
@@ -54,6 +51,44 @@ impl Member {
         Ok(self.host.remove(range.range_id, replica_id).await?)
     }
 
+    /// Does in the background what placement wants of a range, unless its replicas are changing already.
+    pub(super) fn place(
+        self: &Arc<Self>,
+        range_id: u64,
+        placing: impl Future<Output = Result<(), ChangeError>> + Send + 'static,
+    ) {
+        if !self.moving.lock().insert(range_id) {
+            return;
+        }
+        let member = self.clone();
+        self.context.tasks.spawn(async move {
+            let placed = placing.await;
+            member.moving.lock().remove(&range_id);
+            match placed {
+                Ok(()) => member.heartbeat_now.notify_one(),
+                // It is wanted again with the next heartbeat, which comes in its time.
+                Err(error) => tracing::info!(range = range_id, %error, "a move has not come about"),
+            }
+        });
+    }
+
+    /// Hands a range over to the node where placement wants it to be led.
+    pub(super) async fn hand_to(&self, wanted: LeaderMove) -> Result<(), ChangeError> {
+        let refused = |what: &str| ChangeError::Refused(what.to_owned());
+        let replica = self.replica(wanted.range_id);
+        let replica = replica.ok_or_else(|| refused("this node has no such replica"))?;
+        let state = replica.cell.state();
+        let target = state.replicas.iter().find(|other| other.node_id == wanted.to_node_id);
+        match target {
+            Some(target) if state.config_epoch == wanted.config_epoch => {
+                replica.group.transfer_leader(target.replica_id).await?;
+                tracing::info!(range = wanted.range_id, to = wanted.to_node_id, "handed over for balance");
+                Ok(())
+            }
+            _ => Err(refused("the range's replicas have changed since")),
+        }
+    }
+
     /// Carries out a move of replicas as the range's leader: learners first, then the voters in one change.
     pub(super) async fn carry_out(&self, wanted: ReplicaMove) -> Result<(), ChangeError> {
         let refused = |what: &str| ChangeError::Refused(what.to_owned());
@@ -71,6 +106,13 @@ impl Member {
         let (learners, voters): (Vec<_>, Vec<_>) = state.replicas.iter().partition(|replica| replica.learner);
         let before: BTreeSet<u64> = voters.iter().map(|replica| replica.replica_id).collect();
         let mut voters = before.clone();
+        // A leader does not remove itself: it hands over first, and whoever leads then goes on.
+        let own = replica.group.replica_id();
+        let goes = wanted.remove.contains(&own);
+        if goes && voters.iter().any(|other| !wanted.remove.contains(other)) {
+            replica.group.hand_over().await?;
+            return Err(refused("its leader, which is to go, has handed over first"));
+        }
         for node in wanted.add {
             self.addresses.take(&Whereabouts::of(&node));
             let node_id = node.node_id;
@@ -92,7 +134,7 @@ impl Member {
             replica.group.wait_caught_up(replica_id).await?;
             voters.insert(replica_id);
         }
-        for removed in &wanted.remove {
+        for removed in wanted.remove.iter().filter(|removed| **removed != own) {
             voters.remove(removed);
         }
         if voters != before {
@@ -106,6 +148,10 @@ impl Member {
                 replica = learner.replica_id,
                 "removed a replica that only learnt"
             );
+        }
+        if goes {
+            replica.group.hand_over().await?;
+            return Err(refused("its leader, which is to go, has handed over to the one that was added"));
         }
         Ok(())
     }
@@ -145,27 +191,5 @@ impl Member {
         };
         let answer = self.link.allocate_ids(request).await;
         answer.map(|answer| answer.first).map_err(|status| ChangeError::Refused(status.message().to_owned()))
-    }
-
-    /// Hands over what this node leads, where another replica can lead it: the root range at last, because the next terms
-    /// of the others need its timestamps.
-    pub(crate) async fn hand_over(&self) {
-        let (root, others): (Vec<_>, Vec<_>) =
-            self.replicas().into_iter().partition(|replica| replica.cell.range_id() == ROOT_RANGE);
-        for replicas in [others, root] {
-            futures::future::join_all(replicas.iter().map(|replica| hand_over(replica))).await;
-        }
-    }
-}
-
-async fn hand_over(replica: &Replica) {
-    if !replica.group.role().is_leader || replica.group.membership().replicas.len() < 2 {
-        return;
-    }
-    let range = replica.cell.range_id();
-    match env::clock::timeout(HAND_OVER, replica.group.hand_over()).await {
-        Ok(Ok(to)) => tracing::info!(range, to, "handed over the leadership"),
-        Ok(Err(error)) => tracing::info!(range, %error, "leadership was not handed over"),
-        Err(_) => tracing::info!(range, "leadership was not handed over in time"),
     }
 }

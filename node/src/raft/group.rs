@@ -70,6 +70,8 @@ pub struct Group {
     pub(super) fitness: Mutex<Fitness>,
     /// It is not, though others could be.
     pub(super) unfit: AtomicBool,
+    /// Its node leads nothing new. What it leads it goes on leading until somebody has taken over.
+    pub(super) draining: AtomicBool,
     /// Why it was given up, once it was.
     pub(super) failure: Mutex<Option<String>>,
     /// A snapshot is being received.
@@ -320,8 +322,8 @@ impl Group {
         self.change_voters(towards.iter().copied().collect(), known).await.map(drop)
     }
 
-    /// The replicas that live and hold almost all of the log, this one among them.
-    fn near(&self) -> BTreeSet<u64> {
+    /// The replicas that live and hold almost all of the log, this one among them, as far as their leader knows.
+    pub fn near(&self) -> BTreeSet<u64> {
         let metrics = self.metrics();
         let now = metrics.borrow_watched();
         let last = now.last_log_index.unwrap_or(0);

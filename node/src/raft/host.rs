@@ -17,6 +17,7 @@ use parking_lot::{Mutex, RwLock};
 use proto::Network;
 use proto::v1::raft_record::Record;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::acks::Acks;
 use super::apply::{Apply, Replica};
@@ -38,6 +39,9 @@ use super::shared_log::SharedLog;
 use super::types::Types;
 use crate::addresses::Addresses;
 
+/// Snapshots that a store sends at a time: what they read and send is at the cost of everything else.
+const SNAPSHOTS_MAX: usize = 4;
+
 /// One store's side of replication. One per [`lsm::Db`].
 pub struct RaftHost {
     pub(super) db: Db,
@@ -57,6 +61,8 @@ pub struct RaftHost {
     groups: RwLock<BTreeMap<u64, Arc<Group>>>,
     /// Which replica of each range is here, or was.
     pub(super) claims: Arc<Claims>,
+    /// So many snapshots are sent at a time.
+    snapshot_turns: Arc<Semaphore>,
     /// What snapshots on their way will replace.
     pub(super) reserved: Arc<Reserved>,
     /// The store ends: no group comes any more.
@@ -124,6 +130,7 @@ impl RaftHost {
             scope: Scope::current().unwrap_or_default(),
             groups: RwLock::default(),
             claims: Arc::new(claims),
+            snapshot_turns: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
             reserved: Arc::default(),
             stopping: AtomicBool::new(false),
             changing: tokio::sync::Mutex::new(()),
@@ -223,7 +230,8 @@ impl RaftHost {
         let changing = group.membership().is_joint();
         let sending = group.sending.told();
         let failure = group.failure().or_else(|| group.damage()).unwrap_or_default();
-        let unfit = group.doubt().unwrap_or_default().to_owned();
+        let draining = group.is_draining().then_some("its node is draining");
+        let unfit = group.doubt().or(draining).unwrap_or_default().to_owned();
         Some(proto::v1::RangeStatus {
             term,
             applied_index: group.applied_index(),
@@ -377,6 +385,7 @@ impl RaftHost {
             addresses: Arc::clone(&self.addresses),
             acks: Arc::clone(&acks),
             sending: Arc::clone(&sending),
+            turns: Arc::clone(&self.snapshot_turns),
         };
         let config = Arc::new(config(range_id, &self.timing, fence.is_none())?);
         let raft = Raft::new(replica_id, config, peers, LogStore(Arc::clone(&log)), machine)
@@ -400,6 +409,7 @@ impl RaftHost {
             heard: Mutex::new(env::clock::now()),
             fitness: Mutex::new(Fitness::new(logged)),
             unfit: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             failure: Mutex::default(),
             receiving: AtomicBool::new(false),
             sending,

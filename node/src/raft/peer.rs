@@ -18,6 +18,7 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use proto::{Code, Network, NodeService, ResponseStream, Status, v1};
+use tokio::sync::Semaphore;
 
 use super::acks::Acks;
 use super::apply::Store;
@@ -44,6 +45,8 @@ pub(super) struct Peers {
     pub(super) acks: Arc<Acks>,
     /// The snapshots being sent.
     pub(super) sending: Arc<Sending>,
+    /// Whoever has none of these waits with its snapshot.
+    pub(super) turns: Arc<Semaphore>,
 }
 
 impl RaftNetworkFactory<Types> for Peers {
@@ -77,6 +80,7 @@ impl Peers {
             addresses: Arc::clone(&self.addresses),
             acks: Arc::clone(&self.acks),
             sending: Arc::clone(&self.sending),
+            turns: Arc::clone(&self.turns),
         }
     }
 }
@@ -92,6 +96,7 @@ pub(super) struct Peer {
     addresses: Arc<Addresses>,
     acks: Arc<Acks>,
     sending: Arc<Sending>,
+    turns: Arc<Semaphore>,
 }
 
 impl Peer {
@@ -229,6 +234,15 @@ impl NetSnapshot<Types> for Peer {
         let _sending = last.map(|last| self.sending.begin(self.target, last));
         let SnapshotData::Outgoing(outgoing) = snapshot.snapshot else {
             return Err(NetworkError::from_string("only a snapshot that was read can be sent").into());
+        };
+        let turns = Arc::clone(&self.turns);
+        let turn = turns.acquire();
+        let mut cancel = std::pin::pin!(cancel);
+        let _turn = tokio::select! {
+            biased;
+            closed = &mut cancel => return Err(closed.into()),
+            // It is never closed.
+            turn = turn => turn,
         };
         let (service, header) = self.reach().map_err(StreamingError::from)?;
         let sent = send_snapshot(service.as_ref(), header, &vote, &snapshot.meta, *outgoing);

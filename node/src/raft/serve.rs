@@ -176,7 +176,7 @@ impl RaftHost {
         let group = self.target(target)?.ok_or_else(|| Status::not_found("no such replica here"))?;
         let rpc = transfer_request(target, &request)?;
         self.check_leader(Some(&group), target, rpc.from_leader()).await?;
-        if group.is_unfit() {
+        if group.is_unfit() || group.is_draining() {
             return Err(Status::failed_precondition("the replica is not fit to lead"));
         }
         match group.raft.handle_transfer_leader(rpc).await {

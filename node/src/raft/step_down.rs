@@ -6,6 +6,9 @@
 //! hands its leadership over to one that says it is fit, and does not campaign while another can lead. Where no other is
 //! fit it does what it can.
 //!
+//! A replica whose node is draining is not taken for fit by others either, and does not campaign while another can lead; but
+//! what it leads it serves until its node has handed it over.
+//!
 //! openraft never takes back that a leadership is to be handed over: a leader whose successor was not elected stays mute.
 //! It is started anew.
 
@@ -64,6 +67,15 @@ impl Group {
             "the replica's data was not read"
         );
         self.gives_way(&fitness)
+    }
+
+    /// Whether its node leads nothing new from now on.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     fn gives_way(&self, fitness: &Fitness) -> bool {
@@ -132,12 +144,16 @@ impl Group {
         let mut heard = self.heard.lock();
         if role.is_leader {
             *heard = now;
-        } else if why.is_some() && now.duration_since(*heard) >= ALONE_MAX {
+        } else if (why.is_some() && now.duration_since(*heard) >= ALONE_MAX)
+            || (self.is_draining() && now.duration_since(*heard) >= self.timing.election_max * 3)
+        {
             fitness.needed_until = Some(now + HAND_OVER_AGAIN);
         }
-        let others = why.is_some() && !self.is_sole_voter() && !fitness.is_needed(now);
+        let is_spare = !self.is_sole_voter() && !fitness.is_needed(now);
+        let others = why.is_some() && is_spare;
         self.unfit.store(others, Ordering::Relaxed);
-        self.raft.runtime_config().elect(!others && !self.is_fenced());
+        let gives_way = others || (self.is_draining() && is_spare);
+        self.raft.runtime_config().elect(!gives_way && !self.is_fenced());
         if others && role.is_leader && !fitness.handing_over && !self.is_handing_over(&role) {
             fitness.handing_over = true;
             host.spawn(hand_over(Arc::clone(self), role.term));

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::v1::{
-    AllocateIdsRequest, AllocateIdsResponse, DirectoryRequest, DirectoryResponse, GatewayHeartbeatRequest,
-    GatewayHeartbeatResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse,
+    AllocateIdsRequest, AllocateIdsResponse, DecommissionRequest, DirectoryRequest, DirectoryResponse,
+    DrainRequest, GatewayHeartbeatRequest, GatewayHeartbeatResponse, JoinRequest, JoinResponse,
+    NodeHeartbeatRequest, NodeHeartbeatResponse, NodeStateResponse,
 };
 use proto::{NodeService, Status};
 
@@ -66,6 +67,33 @@ impl RootLink {
             async move { leader.gateway_heartbeat(request).await }
         };
         self.ask(ask).await
+    }
+
+    /// Has a node lead nothing, or lead again.
+    pub(crate) async fn drain(&self, request: DrainRequest) -> Result<NodeStateResponse, Status> {
+        if let Some(root) = self.local() {
+            return here(root.drain(request)).await;
+        }
+        if request.passed_on {
+            return Err(Status::failed_precondition(self.leader_address()));
+        }
+        let request = DrainRequest { passed_on: true, ..request };
+        self.ask(|leader: Arc<dyn NodeService>| async move { leader.drain(request).await }).await
+    }
+
+    /// Has a node's replicas go elsewhere, or has them stay.
+    pub(crate) async fn decommission(
+        &self,
+        request: DecommissionRequest,
+    ) -> Result<NodeStateResponse, Status> {
+        if let Some(root) = self.local() {
+            return here(root.decommission(request)).await;
+        }
+        if request.passed_on {
+            return Err(Status::failed_precondition(self.leader_address()));
+        }
+        let request = DecommissionRequest { passed_on: true, ..request };
+        self.ask(|leader: Arc<dyn NodeService>| async move { leader.decommission(request).await }).await
     }
 
     /// Ids that are never given twice.

@@ -3,6 +3,7 @@
 //! Its rows ([`RootState`]) are replicated like any range's. Its leader serves them, and what it keeps in memory beside
 //! them, for one term ([`RootTerm`]). [`RootLink`] is how every node reaches that leader, wherever it is.
 
+mod assign;
 mod calls;
 mod clocks;
 mod deadlock;
@@ -11,6 +12,7 @@ mod link;
 mod oracle;
 mod placement;
 mod registry;
+mod roster;
 mod state;
 mod term;
 mod view;

@@ -12,22 +12,17 @@ use std::time::Duration;
 use proto::Status;
 use proto::v1::root_command::Kind;
 use proto::v1::{
-    HelloRequest, HelloResponse, JoinCommand, JoinRequest, JoinResponse, NodeDescriptor,
-    NodeHeartbeatRequest, NodeHeartbeatResponse, NodeRow, PutRangeCommand, RangeDescriptor, ReplicaMove,
-    Span,
+    HelloRequest, HelloResponse, JoinCommand, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, NodeRow, PutRangeCommand, RangeDescriptor, Span,
 };
 
 use super::ROOT_RANGE;
-use super::placement::{NodeView, RangeView, pick};
 use super::state::{COUNTER_RANGE, COUNTER_REPLICA, RootState};
 use super::term::RootTerm;
 use super::view::Seen;
 use crate::addresses::is_address;
 use crate::range::state::descriptor;
 use crate::store;
-
-/// After how long without a sign of life a node counts as not live.
-const LIVE: Duration = Duration::from_secs(5);
 
 /// How long a node may take to say who it is, or what it holds.
 const VISIT: Duration = Duration::from_secs(1);
@@ -94,7 +89,10 @@ impl RootTerm {
         request: NodeHeartbeatRequest,
     ) -> Result<NodeHeartbeatResponse, Status> {
         self.prove_leadership().await?;
-        if request.led.len() > NAMED_MAX || request.failed.len() > NAMED_MAX {
+        if [request.led.len(), request.failed.len(), request.loads.len()]
+            .iter()
+            .any(|named| *named > NAMED_MAX)
+        {
             return Err(Status::invalid_argument("a heartbeat names too many ranges"));
         }
         let Some(known) = self.state.lock().node(request.node_id).cloned() else {
@@ -175,13 +173,17 @@ impl RootTerm {
             view.seen.insert(node_id, Seen { at, wall_ms, disk: request.disk });
             view.failed.insert(node_id, failed);
             let state = self.state.lock();
+            for load in request.loads.iter().filter(|load| state.range(load.range_id).is_some()) {
+                view.bytes.insert(load.range_id, load.bytes);
+            }
             for range in request.led {
                 if state.range(range.range_id).is_some_and(|known| epochs(known) == epochs(&range)) {
                     view.led.insert(range.range_id, RangeDescriptor { leader_node_id: node_id, ..range });
                 }
             }
         }
-        NodeHeartbeatResponse { nodes: self.nodes(), moves: self.moves_for(node_id), horizon: self.horizon() }
+        let (moves, transfers) = self.wanted_of(node_id);
+        NodeHeartbeatResponse { nodes: self.nodes(), moves, transfers, horizon: self.horizon() }
     }
 
     /// Who is at `address`, and what is held there of a range.
@@ -202,28 +204,6 @@ impl RootTerm {
         }
     }
 
-    /// The nodes as this leader sees them.
-    pub(crate) fn nodes(&self) -> Vec<NodeDescriptor> {
-        let now = env::clock::now();
-        let grace = now.duration_since(self.started) < LIVE;
-        let view = self.view.lock();
-        let state = self.state.lock();
-        let nodes = state.nodes().map(|node| {
-            let seen = view.seen.get(&node.node_id);
-            NodeDescriptor {
-                node_id: node.node_id,
-                address: node.address.clone(),
-                locality: node.locality.clone(),
-                last_seen_ms: seen.map_or(0, |seen| seen.wall_ms),
-                live: seen.map_or(grace, |seen| now.duration_since(seen.at) < LIVE),
-                version: node.version.clone(),
-                generation: node.generation,
-                disk: seen.and_then(|seen| seen.disk),
-            }
-        });
-        nodes.collect()
-    }
-
     /// The ranges as this leader sees them.
     pub(crate) fn ranges(&self) -> Vec<RangeDescriptor> {
         let view = self.view.lock();
@@ -236,54 +216,15 @@ impl RootTerm {
         ranges.collect()
     }
 
-    fn root_descriptor(&self) -> RangeDescriptor {
+    pub(super) fn root_descriptor(&self) -> RangeDescriptor {
         let leader = self.group.role().leader.map_or(0, |leader| leader.store.node_id);
         let mut range = descriptor(&self.cell.state(), leader);
         self.nodes.addresses.describe(&mut range);
         range
     }
-
-    /// What placement wants of the ranges that a node leads.
-    fn moves_for(&self, node_id: u64) -> Vec<ReplicaMove> {
-        let now = env::clock::now();
-        let nodes = self.nodes();
-        let view = self.view.lock();
-        let silent = |node_id: u64| {
-            let seen = view.seen.get(&node_id).map_or(self.started, |seen| seen.at);
-            now.duration_since(seen)
-        };
-        let node_views: Vec<NodeView> = nodes
-            .iter()
-            .map(|node| NodeView {
-                node_id: node.node_id,
-                // A new leader waits for a node's own word before it puts replicas there.
-                live: node.live && view.seen.contains_key(&node.node_id),
-                dead: silent(node.node_id) > self.nodes.dead_after,
-                full: node.disk.is_some_and(|disk| disk.bytes_available < disk.bytes_reserved),
-                locality: node.locality.clone(),
-            })
-            .collect();
-        let range_views: Vec<RangeView> = view.led.values().map(|range| view.range(range)).collect();
-        let led: BTreeSet<u64> = view
-            .led
-            .values()
-            .filter(|range| range.leader_node_id == node_id)
-            .map(|range| range.range_id)
-            .collect();
-        drop(view);
-        let moves = pick(&node_views, &range_views).into_iter();
-        let moves = moves.filter(|found| led.contains(&found.range_id));
-        let described = moves.map(|found| ReplicaMove {
-            range_id: found.range_id,
-            config_epoch: found.config_epoch,
-            add: nodes.iter().filter(|node| found.add.contains(&node.node_id)).cloned().collect(),
-            remove: found.remove,
-        });
-        described.collect()
-    }
 }
 
-fn epochs(range: &RangeDescriptor) -> (u64, u64) {
+pub(super) fn epochs(range: &RangeDescriptor) -> (u64, u64) {
     (range.span_epoch, range.config_epoch)
 }
 

@@ -11,7 +11,7 @@ use prost::Message;
 use proto::v1::root_command::Kind;
 use proto::v1::{
     BootstrapCommand, ClusterRow, CounterRow, HistoryRow, JoinCommand, NodeRow, RangeDescriptor, RangeRow,
-    RootCommand, RootReply, WindowRow,
+    RootCommand, RootReply, SetNodeCommand, WindowRow,
 };
 use xxhash_rust::xxh3::Xxh3;
 
@@ -175,10 +175,13 @@ impl RootState {
             );
             return RootReply { node_id, error, superseded: true, ..RootReply::default() };
         }
+        let known = self.nodes.get(&node_id);
         let node = NodeRow {
             format: FORMAT,
             node_id,
             generation: command.generation,
+            draining_generation: known.map_or(0, |known| known.draining_generation),
+            decommissioning: known.is_some_and(|known| known.decommissioning),
             store_id: command.store_id,
             address: command.address,
             locality: command.locality,
@@ -188,6 +191,24 @@ impl RootState {
             self.put_node(node, batch);
         }
         RootReply { node_id, ..RootReply::default() }
+    }
+
+    fn set_node(&mut self, command: SetNodeCommand, batch: &mut WriteBatch) -> RootReply {
+        let Some(known) = self.nodes.get(&command.node_id) else {
+            let error = format!("there is no node {}", command.node_id);
+            return RootReply { error, ..RootReply::default() };
+        };
+        let mut node = known.clone();
+        if let Some(draining) = command.draining {
+            node.draining_generation = if draining { node.generation } else { 0 };
+        }
+        node.decommissioning = command.decommissioning.unwrap_or(node.decommissioning);
+        let already =
+            is_draining(&node) == is_draining(known) && node.decommissioning == known.decommissioning;
+        if !already {
+            self.put_node(node, batch);
+        }
+        RootReply { already, ..RootReply::default() }
     }
 
     fn allocate(&mut self, name: &str, count: u64, batch: &mut WriteBatch) -> RootReply {
@@ -257,6 +278,11 @@ impl RootState {
     }
 }
 
+/// Whether the node's process is to lead nothing, as its operator wants: another process of it may.
+pub(crate) fn is_draining(node: &NodeRow) -> bool {
+    node.draining_generation != 0 && node.draining_generation == node.generation
+}
+
 impl ApplyRoot for RootState {
     fn apply(&mut self, command: RootCommand, batch: &mut WriteBatch) -> Bytes {
         let reply = match command.kind {
@@ -281,6 +307,7 @@ impl ApplyRoot for RootState {
                 self.put_history(command.history_ms, batch);
                 RootReply::default()
             }
+            Some(Kind::SetNode(command)) => self.set_node(command, batch),
             Some(Kind::Digest(command)) => {
                 self.take_digest(command.number);
                 RootReply::default()
@@ -334,6 +361,31 @@ mod tests {
         }
         assert_eq!(state.node(1).unwrap().address, "a:1");
         assert!(run(&mut state, join_as(7, 5, "a:1")).error.is_empty(), "it may say so again");
+    }
+
+    #[test]
+    fn a_node_drains_until_it_is_started_again_and_is_decommissioned_until_it_is_called_back() {
+        let mut state = RootState::default();
+        run(&mut state, join_as(7, 1, "a:1"));
+        let set = |draining, decommissioning| {
+            Kind::SetNode(SetNodeCommand { node_id: 1, draining, decommissioning })
+        };
+        for already in [false, true] {
+            assert_eq!(run(&mut state, set(Some(true), None)).already, already);
+        }
+        for already in [false, true] {
+            assert_eq!(run(&mut state, set(None, Some(true))).already, already);
+        }
+        let node = state.node(1).unwrap();
+        assert!(is_draining(node) && node.decommissioning);
+        run(&mut state, join_as(7, 2, "b:1"));
+        let node = state.node(1).unwrap();
+        assert!(!is_draining(node) && node.decommissioning);
+        assert!(!run(&mut state, set(Some(false), Some(false))).already);
+        assert!(!state.node(1).unwrap().decommissioning);
+        assert!(run(&mut state, set(Some(false), Some(false))).already);
+        let nobody = SetNodeCommand { node_id: 2, ..SetNodeCommand::default() };
+        assert!(!run(&mut state, Kind::SetNode(nobody)).error.is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use env::clock::Instant;
 use proto::Network;
 use proto::v1::{DiskRoom, RangeDescriptor};
 
-use super::placement::{RangeView, ReplicaView};
+use super::placement::{Move, Plan, ReplicaView};
 use crate::addresses::Addresses;
 
 /// How the root range's leader reaches the nodes.
@@ -28,6 +28,14 @@ pub(super) struct View {
     pub(super) led: BTreeMap<u64, RangeDescriptor>,
     /// By node, the (range, replica) that it cannot run any more, confirmed by itself.
     pub(super) failed: BTreeMap<u64, BTreeSet<(u64, u64)>>,
+    /// By range, what each of its replicas takes, as its leader has measured.
+    pub(super) bytes: BTreeMap<u64, u64>,
+    /// What placement has found, and when.
+    pub(super) planned: Option<(Instant, Arc<Plan>)>,
+    /// By range, what its leader was told to do for balance, and when.
+    pub(super) sent: BTreeMap<u64, (Instant, Move)>,
+    /// By range, when it was last to be led elsewhere for balance.
+    pub(super) handed_over: BTreeMap<u64, Instant>,
 }
 
 /// A node's newest heartbeat.
@@ -39,8 +47,8 @@ pub(super) struct Seen {
 }
 
 impl View {
-    /// A range as placement sees it.
-    pub(super) fn range(&self, range: &RangeDescriptor) -> RangeView {
+    /// The replicas of a range as placement sees them.
+    pub(super) fn replicas(&self, range: &RangeDescriptor) -> Vec<ReplicaView> {
         let replicas = range.replicas.iter().map(|replica| ReplicaView {
             replica_id: replica.replica_id,
             node_id: replica.node_id,
@@ -50,11 +58,6 @@ impl View {
                 .get(&replica.node_id)
                 .is_some_and(|failed| failed.contains(&(range.range_id, replica.replica_id))),
         });
-        RangeView {
-            range_id: range.range_id,
-            config_epoch: range.config_epoch,
-            joint: range.joint,
-            replicas: replicas.collect(),
-        }
+        replicas.collect()
     }
 }

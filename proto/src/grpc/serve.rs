@@ -1,7 +1,7 @@
 //! A node's service on a port.
 //!
 //! A peer that sends what is not HTTP/2 loses its connection; one whose message is too large or cannot be decoded is
-//! answered with a status. On shutdown no new connection is taken, replication streams end, requests under way are
+//! answered with a status. Whoever asks by server reflection is told all services and messages. On shutdown no new connection is taken, replication streams end, requests under way are
 //! given [`DRAIN`] to finish; then the connections end.
 
 use std::future::Future;
@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
+use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
 use super::aborting::run_on;
 use super::stream::{Answers, Runtimes, STREAM_MESSAGE_BYTES_MAX};
@@ -39,6 +40,9 @@ use crate::v1::{
 
 /// How long requests under way may take after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(3);
+
+/// What the port speaks, for a client that asks: the files in `proto/`.
+const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Requests wait for locks on their stream: a connection carries as many as there are sessions behind it.
 const STREAMS_PER_CONNECTION_MAX: u32 = 1 << 16;
@@ -64,6 +68,9 @@ pub enum ServeError {
     /// The certificates are unusable.
     #[error("TLS: {0}")]
     Tls(#[source] tonic::transport::Error),
+    /// What the port speaks cannot be described.
+    #[error("describing what the port speaks: {0}")]
+    Describe(#[source] ReflectionError),
     /// The listener failed.
     #[error("serving gRPC: {0}")]
     Serve(#[source] tonic::transport::Error),
@@ -102,7 +109,9 @@ pub(super) async fn serve_connections(
     if let Some(tls) = &options.tls {
         server = server.tls_config(tls.server()).map_err(ServeError::Tls)?;
     }
+    let reflection = Reflection::configure().register_encoded_file_descriptor_set(DESCRIPTORS).build_v1();
     let router = server
+        .add_service(reflection.map_err(ServeError::Describe)?)
         .add_service(CallsServer::new(port.clone()).max_decoding_message_size(STREAM_MESSAGE_BYTES_MAX))
         .add_service(KvServer::new(port.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(ClusterServer::new(port.clone()))

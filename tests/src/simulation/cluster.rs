@@ -48,6 +48,8 @@ struct Slot {
     disk: MemoryDisk,
     /// The node has been started with a master key, and will be from now on.
     encrypted: bool,
+    /// It has come later than the others.
+    is_new: bool,
     /// How far its wall clock is ahead of that of the others.
     clock_ahead_ms: i64,
     running: Option<Running>,
@@ -65,6 +67,7 @@ impl Cluster {
                 address: format!("n{number}:1"),
                 disk: MemoryDisk::new(),
                 encrypted: false,
+                is_new: false,
                 clock_ahead_ms: clock_ahead(scenario),
                 running: None,
             })
@@ -220,7 +223,7 @@ impl Cluster {
         let master_key = KeySource::Key(MasterKey::new([place as u8; 32]));
         let mut options = NodeOptions {
             encryption: slot.encrypted.then_some(master_key),
-            join: if place == 0 { Vec::new() } else { joins },
+            join: if place == 0 && !slot.is_new { Vec::new() } else { joins },
             memtable_bytes_max: self.scenario.memtable_bytes_max,
             cache_bytes: 1 << 20,
             raft_log_bytes_max: self.scenario.raft_log_bytes_max,
@@ -255,6 +258,15 @@ impl Cluster {
         if let Some(free) = own.into_iter().find(|address| !taken.contains(address)) {
             self.slots[place].address = free;
         }
+    }
+
+    /// The machine at `place`, whose process does not run, goes, and an empty one takes its place.
+    pub(super) fn replace_machine(&mut self, place: usize) {
+        let slot = &mut self.slots[place];
+        tracing::info!(node = slot.address, "is replaced by an empty machine");
+        slot.disk = MemoryDisk::new();
+        slot.encrypted = false;
+        slot.is_new = true;
     }
 
     /// Two machines, whose processes do not run, change addresses.

@@ -17,6 +17,14 @@ pub struct Faults {
     pub freezes: u64,
     /// Ranges divided.
     pub divisions: u64,
+    /// Leaderships handed over to a node that an operator chose.
+    pub transfers: u64,
+    /// Replicas moved from one node to another by an operator.
+    pub moves: u64,
+    /// Nodes that led nothing for a while, as an operator wanted.
+    pub drains: u64,
+    /// Nodes that were emptied.
+    pub decommissions: u64,
     /// Gateways stopped for a while, or for ever.
     pub gateways: u64,
 }
@@ -31,6 +39,12 @@ impl Faults {
             + self.hangs
             + self.freezes
             + self.divisions
+            + self.operations()
             + self.gateways
+    }
+
+    /// What an operator did.
+    pub fn operations(&self) -> u64 {
+        self.transfers + self.moves + self.drains + self.decommissions
     }
 }

@@ -21,6 +21,7 @@ mod history;
 mod hoard;
 mod lists;
 mod nemesis;
+mod operator;
 mod panics;
 mod quiet;
 mod report;
@@ -38,6 +39,7 @@ use env::{clock, simulation};
 
 use self::cluster::Cluster;
 use self::gateway::Gateway;
+use self::operator::Operator;
 pub use self::quiet::{Quiet, RoundTrips, quiet, quiet_over};
 pub use self::report::{Report, Tally};
 pub use self::scenario::Scenario;
@@ -99,6 +101,9 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
     gateways.iter().for_each(Gateway::thaw);
 
     violations.extend(cluster.heal().await);
+    if scenario.faults.operates() {
+        violations.extend(Operator::of(&cluster).restore().await);
+    }
     let served = clock::timeout(RECOVERY, cluster.wait_serving(gateways[0].client())).await;
     if served.is_err() {
         violations.push(format!("the cluster did not serve within {RECOVERY:?} after the last fault"));

@@ -8,6 +8,7 @@ use env::{clock, random};
 use super::cluster::Cluster;
 use super::faults::Faults;
 use super::gateway::{self, Gateway};
+use super::operator::Operator;
 use super::scenario::{Odds, Scenario};
 use super::signals::Signals;
 use super::workload::Workload;
@@ -42,6 +43,10 @@ enum Fault {
     Divide,
     Pause,
     Perish,
+    Transfer,
+    Shift,
+    Drain,
+    Decommission,
 }
 
 /// Torments the cluster for as long as the scenario says; what kept a node from coming back.
@@ -95,6 +100,10 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::Divide, odds.divide),
         (Fault::Pause, odds.pause),
         (Fault::Perish, odds.perish),
+        (Fault::Transfer, odds.transfer),
+        (Fault::Shift, odds.shift),
+        (Fault::Drain, odds.drain),
+        (Fault::Decommission, odds.decommission),
     ];
     let mut ticket = random::below(faults.iter().map(|(_, odds)| odds).sum());
     faults.into_iter().find_map(|(fault, odds)| {
@@ -147,6 +156,10 @@ impl Nemesis<'_> {
             }
             Fault::Pause => self.pause_gateway().await,
             Fault::Perish => self.perish().await,
+            Fault::Transfer => self.transfer().await,
+            Fault::Shift => self.shift().await,
+            Fault::Drain => self.drain().await,
+            Fault::Decommission => self.decommission().await,
         }
     }
 
@@ -395,6 +408,69 @@ impl Nemesis<'_> {
                     pause(1, 3_000).await;
                     self.start(leader).await;
                 }
+            }
+        }
+    }
+
+    /// Ranges are led elsewhere; sometimes a leader dies meanwhile.
+    async fn transfer(&mut self) {
+        for _ in 0..1 + random::below(3) {
+            let operator = Operator::of(self.cluster);
+            let (transferred, ()) = futures::join!(operator.transfer(), self.maybe_crash(6_000));
+            self.count(|faults| faults.transfers += u64::from(transferred));
+        }
+        self.start_all().await;
+    }
+
+    /// Replicas move; sometimes somebody dies meanwhile.
+    async fn shift(&mut self) {
+        for _ in 0..1 + random::below(3) {
+            let operator = Operator::of(self.cluster);
+            let (moved, ()) = futures::join!(operator.shift(), self.maybe_crash(300_000));
+            self.count(|faults| faults.moves += u64::from(moved));
+        }
+        self.start_all().await;
+    }
+
+    async fn drain(&mut self) {
+        let operator = Operator::of(self.cluster);
+        let (drained, ()) = futures::join!(operator.drain(), self.maybe_crash(3_000_000));
+        self.count(|faults| faults.drains += u64::from(drained));
+        self.start_all().await;
+    }
+
+    /// A node is emptied. It is taken back, or a new one comes where it was.
+    async fn decommission(&mut self) {
+        self.cluster.network().heal_all();
+        let operator = Operator::of(self.cluster);
+        let (emptied, ()) = futures::join!(operator.decommission(), self.maybe_crash(3_000_000));
+        self.start_all().await;
+        if let Some(address) = emptied {
+            self.count(|faults| faults.decommissions += 1);
+            let place = self.cluster.addresses().iter().position(|known| *known == address);
+            if let Some(place) = place.filter(|_| random::below(2) == 0) {
+                self.crash(place);
+                self.cluster.replace_machine(place);
+                self.start(place).await;
+            }
+        }
+        operator.restore().await;
+    }
+
+    /// In one of four cases a node crashes within so many microseconds.
+    async fn maybe_crash(&mut self, us_max: u64) {
+        if random::below(4) == 0 {
+            clock::sleep(Duration::from_micros(random::below(us_max))).await;
+            let victim = self.victim().await;
+            self.crash(victim);
+        }
+    }
+
+    async fn start_all(&mut self) {
+        for place in 0..self.cluster.nodes() {
+            if !self.cluster.is_running(place) {
+                pause(1, 3_000).await;
+                self.start(place).await;
             }
         }
     }

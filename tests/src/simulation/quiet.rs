@@ -1,6 +1,9 @@
 //! A cluster to which nothing happens, and a session on it: what do statements cost in requests?
 
+use std::sync::Arc;
+
 use env::{clock, simulation};
+use proto::NodeService;
 use proto::simulated::SimulatedNetwork;
 
 use super::cluster::Cluster;
@@ -33,6 +36,11 @@ impl Quiet {
         let after = self.asked();
         let trips = RoundTrips { ranges: after.ranges - before.ranges, oracle: after.oracle - before.oracle };
         (done, trips)
+    }
+
+    /// A node as an operator reaches it.
+    pub fn node(&self, number: u32) -> Arc<dyn NodeService> {
+        self.network.for_endpoint("operator").connect(&format!("n{number}:1"))
     }
 
     fn asked(&self) -> RoundTrips {

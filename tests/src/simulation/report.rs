@@ -168,10 +168,12 @@ impl Report {
 
     /// What of the scenario's floors was not reached.
     pub fn below_floors(&self, scenario: &Scenario) -> Vec<String> {
+        let floors = &scenario.floors;
         let floors = [
-            ("commits", self.commits, scenario.floors.commits),
-            ("large commits", self.large_commits, scenario.floors.large_commits),
-            ("faults", self.faults.total(), scenario.floors.faults),
+            ("commits", self.commits, floors.commits),
+            ("large commits", self.large_commits, floors.large_commits),
+            ("faults", self.faults.total(), floors.faults),
+            ("operations", self.faults.operations(), floors.operations),
         ];
         let spurious = (scenario.history_ms.is_none() && self.too_old > 0)
             .then(|| format!("{} snapshots were too old, and history is kept for long", self.too_old));
@@ -188,7 +190,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old {:>3} divided; \
-             {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes {:>2} divisions {:>2} gateways, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
+             {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes {:>2} divisions {:>2} transfers {:>2} moves {:>2} drains {:>2} decommissions {:>2} gateways, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
             self.seed,
             self.scenario,
             self.seconds,
@@ -207,6 +209,10 @@ impl fmt::Display for Report {
             self.faults.hangs,
             self.faults.freezes,
             self.faults.divisions,
+            self.faults.transfers,
+            self.faults.moves,
+            self.faults.drains,
+            self.faults.decommissions,
             self.faults.gateways,
             self.network.lost,
             self.network.slow,

@@ -153,6 +153,14 @@ pub struct Odds {
     pub unreachable: u64,
     /// A range is divided in two.
     pub divide: u64,
+    /// An operator has another node lead a range.
+    pub transfer: u64,
+    /// An operator has a replica move to another node.
+    pub shift: u64,
+    /// An operator has a node lead nothing for a while; sometimes it crashes meanwhile.
+    pub drain: u64,
+    /// An operator has a node emptied, and takes it back, or another one in its place.
+    pub decommission: u64,
     /// A gateway stops for a while, with what it has begun, and goes on.
     pub pause: u64,
     /// A gateway of its own works for a while and dies with what it has begun.
@@ -170,6 +178,16 @@ pub struct Floors {
     pub large_commits: u64,
     /// Faults of the nemesis.
     pub faults: u64,
+    /// Of these, what an operator did.
+    #[serde(default)]
+    pub operations: u64,
+}
+
+impl Odds {
+    /// Whether an operator moves the cluster about.
+    pub(super) fn operates(&self) -> bool {
+        self.transfer + self.shift + self.drain + self.decommission > 0
+    }
 }
 
 impl Scenario {
@@ -197,6 +215,7 @@ impl Scenario {
             include_str!("../../simulation/tables.toml"),
             include_str!("../../simulation/flushes.toml"),
             include_str!("../../simulation/loads.toml"),
+            include_str!("../../simulation/members.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }

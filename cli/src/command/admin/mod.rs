@@ -1,13 +1,18 @@
 //! `nunatak admin`: what an operator asks a cluster.
 
+mod nodes;
+mod replicas;
+
 use clap::{Args, Subcommand, ValueEnum};
 use proto::Network;
 use proto::v1::{
-    CheckConsistencyRequest, CheckConsistencyResponse, HistoryRequest, HistoryResponse, NodesRequest,
-    NodesResponse, RangeStatus, RangesRequest, RangesResponse, SplitRequest, SplitResponse,
+    AddReplicaRequest, CheckConsistencyRequest, CheckConsistencyResponse, HistoryRequest, HistoryResponse,
+    MoveReplicaRequest, NodesRequest, RangeStatus, RangesRequest, RangesResponse, RemoveReplicaRequest,
+    SplitRequest, SplitResponse, TransferLeaderRequest,
 };
 use serde_json::{Value, json};
 
+use self::nodes::{Leaving, Wait};
 use super::NODE_ADDRESS;
 use super::refusal::refused;
 use crate::address::Address;
@@ -39,7 +44,7 @@ pub(crate) struct Admin {
 /// What can be asked.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Question {
-    /// List the nodes
+    /// List the nodes: what each is for the cluster, and what it holds
     Nodes,
     /// List the ranges with their replicas
     Ranges,
@@ -50,6 +55,85 @@ pub(crate) enum Question {
         /// The key, as `admin ranges` shows it: text, other bytes as \xNN, a backslash as \\
         #[arg(value_name = "KEY", value_parser = parse_key)]
         key: Key,
+    },
+    /// Have a node lead a range
+    ///
+    /// The node holds a replica of the range. Done again it does nothing.
+    TransferLeader {
+        /// The range, as `admin ranges` numbers it
+        #[arg(value_name = "RANGE")]
+        range: u64,
+        /// The node, as `admin nodes` numbers it
+        #[arg(value_name = "NODE")]
+        node: u64,
+    },
+    /// Have one more node hold a replica of a range
+    ///
+    /// Waits until the replica has all of the range and votes. Done again it does nothing.
+    AddReplica {
+        /// The range, as `admin ranges` numbers it
+        #[arg(value_name = "RANGE")]
+        range: u64,
+        /// The node, as `admin nodes` numbers it
+        #[arg(value_name = "NODE")]
+        node: u64,
+    },
+    /// Have a node hold no replica of a range
+    ///
+    /// Refused if too few replicas would be left that answer. Where a range is left with fewer than three replicas and another node
+    /// can take one, it gets one again: to choose where, use `move`. Done again it does nothing.
+    RemoveReplica {
+        /// The range, as `admin ranges` numbers it
+        #[arg(value_name = "RANGE")]
+        range: u64,
+        /// The node, as `admin nodes` numbers it
+        #[arg(value_name = "NODE")]
+        node: u64,
+    },
+    /// Have another node hold the replica of a range that a node holds
+    ///
+    /// The new one has all of the range before the old one goes. Done again it does nothing.
+    Move {
+        /// The range, as `admin ranges` numbers it
+        #[arg(value_name = "RANGE")]
+        range: u64,
+        /// The node that holds the replica
+        #[arg(value_name = "FROM")]
+        from: u64,
+        /// The node that is to hold it
+        #[arg(value_name = "TO")]
+        to: u64,
+    },
+    /// Have a node lead nothing, as before its machine is restarted
+    ///
+    /// Waits until other nodes lead what it has led; no statement fails by that. It lasts until the node's process is started again, or until
+    /// --cancel. A process that is ended in order (SIGTERM) drains by itself.
+    Drain {
+        /// The node, as `admin nodes` numbers it
+        #[arg(value_name = "NODE")]
+        node: u64,
+        /// The node may lead again
+        #[arg(long, env = "NUNATAK_CANCEL")]
+        cancel: bool,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Have all replicas of a node go to other nodes, so that it can be taken away for good
+    ///
+    /// Waits until it holds none, and tells on standard error how many are left. Interrupted, it goes on in the cluster; given again, it
+    /// waits again. Refused if the nodes that are left could not hold what there is.
+    Decommission {
+        /// The node, as `admin nodes` numbers it
+        #[arg(value_name = "NODE")]
+        node: u64,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Have a node hold replicas again that was to be decommissioned
+    Recommission {
+        /// The node, as `admin nodes` numbers it
+        #[arg(value_name = "NODE")]
+        node: u64,
     },
     /// Show how long history is kept, or change it
     History {
@@ -75,8 +159,8 @@ pub(crate) enum OutputFormat {
 struct Answer {
     table: Table,
     json: Value,
-    /// Whether the cluster is as it should be.
-    healthy: bool,
+    /// What is not as it should be, if something is not.
+    trouble: Option<String>,
 }
 
 impl Admin {
@@ -84,7 +168,7 @@ impl Admin {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let node = proto::grpc::GrpcNetwork::new(self.security.for_nodes()?).connect(self.host.as_str());
         let answer = match self.question {
-            Question::Nodes => node.nodes(NodesRequest {}).await.map(nodes),
+            Question::Nodes => node.nodes(NodesRequest {}).await.map(|answer| nodes::list(&answer.nodes)),
             Question::Ranges => node.ranges(RangesRequest {}).await.map(ranges),
             Question::CheckConsistency => {
                 node.check_consistency(CheckConsistencyRequest {}).await.map(consistency)
@@ -92,6 +176,30 @@ impl Admin {
             Question::Split { key } => {
                 let request = SplitRequest { key: key.0.into(), passed_on: false };
                 node.split(request).await.map(split)
+            }
+            Question::TransferLeader { range: range_id, node: node_id } => {
+                let request = TransferLeaderRequest { range_id, node_id };
+                node.transfer_leader(request).await.map(replicas::answer)
+            }
+            Question::AddReplica { range: range_id, node: node_id } => {
+                node.add_replica(AddReplicaRequest { range_id, node_id }).await.map(replicas::answer)
+            }
+            Question::RemoveReplica { range: range_id, node: node_id } => {
+                node.remove_replica(RemoveReplicaRequest { range_id, node_id }).await.map(replicas::answer)
+            }
+            Question::Move { range: range_id, from: from_node_id, to: to_node_id } => {
+                let request = MoveReplicaRequest { range_id, from_node_id, to_node_id };
+                node.move_replica(request).await.map(replicas::answer)
+            }
+            Question::Drain { node: node_id, cancel, wait } => {
+                nodes::leave(node.as_ref(), Leaving::Drain { node_id, cancel }, wait).await
+            }
+            Question::Decommission { node: node_id, wait } => {
+                nodes::leave(node.as_ref(), Leaving::Decommission { node_id, cancel: false }, wait).await
+            }
+            Question::Recommission { node: node_id } => {
+                let leaving = Leaving::Decommission { node_id, cancel: true };
+                nodes::leave(node.as_ref(), leaving, Wait::default()).await
             }
             Question::History { set, short_history } => {
                 let set_ms = set.map(|history| history.0);
@@ -107,37 +215,8 @@ impl Admin {
             OutputFormat::Table => out!("{}", answer.table),
             OutputFormat::Json => outln!("{:#}", answer.json),
         }
-        if answer.healthy { Ok(()) } else { Err(Failure::failed("replicas differ or could not be asked")) }
+        answer.trouble.map_or(Ok(()), |trouble| Err(Failure::failed(trouble)))
     }
-}
-
-fn nodes(response: NodesResponse) -> Answer {
-    let mut table = Table::new(&[
-        ("node", Alignment::Right),
-        ("address", Alignment::Left),
-        ("live", Alignment::Left),
-        ("locality", Alignment::Left),
-        ("version", Alignment::Left),
-    ]);
-    let mut list = Vec::new();
-    for node in response.nodes {
-        let mut locality: Vec<String> =
-            node.locality.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        locality.sort();
-        let live = if node.live { "yes" } else { "no" };
-        table.row([
-            node.node_id.to_string(),
-            node.address.clone(),
-            live.to_owned(),
-            locality.join(","),
-            node.version.clone(),
-        ]);
-        list.push(json!({
-            "node_id": node.node_id, "address": node.address, "live": node.live,
-            "last_seen_ms": node.last_seen_ms, "locality": node.locality, "version": node.version,
-        }));
-    }
-    Answer { table, json: Value::Array(list), healthy: true }
 }
 
 fn ranges(response: RangesResponse) -> Answer {
@@ -187,7 +266,7 @@ fn ranges(response: RangesResponse) -> Answer {
             "applied_index": status.applied_index, "log_bytes": status.log_bytes, "failure": status.failure, "replicas": replicas,
         }));
     }
-    Answer { table, json: Value::Array(list), healthy: true }
+    Answer { table, json: Value::Array(list), trouble: None }
 }
 
 fn consistency(response: CheckConsistencyResponse) -> Answer {
@@ -225,7 +304,8 @@ fn consistency(response: CheckConsistencyResponse) -> Answer {
             "range_id": range.range_id, "at": range.at, "consistent": range.consistent, "replicas": replicas,
         }));
     }
-    Answer { table, json: Value::Array(list), healthy }
+    let trouble = (!healthy).then(|| "replicas differ or could not be asked".to_owned());
+    Answer { table, json: Value::Array(list), trouble }
 }
 
 fn split(response: SplitResponse) -> Answer {
@@ -248,7 +328,7 @@ fn split(response: SplitResponse) -> Answer {
             divided.to_owned(),
         ]);
     }
-    Answer { table, json: json!({ "already": response.already, "ranges": json }), healthy: true }
+    Answer { table, json: json!({ "already": response.already, "ranges": json }), trouble: None }
 }
 
 fn history(response: HistoryResponse) -> Answer {
@@ -260,7 +340,7 @@ fn history(response: HistoryResponse) -> Answer {
     let json = json!({
         "history_ms": response.history_ms, "held_by_gateways_ms": held_ms, "safe_point": response.safe_point,
     });
-    Answer { table, json, healthy: true }
+    Answer { table, json, trouble: None }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,0 +1,144 @@
+//! What placement wants, told to those who do it: the leader of each range hears of it in the answer to its heartbeat.
+//!
+//! Nothing that is told is remembered but for its pace: whoever has not heard it, or has failed, is told again by the same
+//! view of the cluster. What is done on condition of a configuration is not done to another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::v1::{LeaderMove, ReplicaMove};
+
+use super::ROOT_RANGE;
+use super::placement::{ClusterView, NodeView, Plan, RangeView, plan};
+use super::registry::epochs;
+use super::term::RootTerm;
+use super::view::View;
+
+/// How long a plan holds.
+const PLAN: Duration = Duration::from_millis(500);
+
+/// How long a leader knows too little of the cluster to balance it.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// How long a move for balance may take to begin; after that another one may be found better.
+const BEGINNING: Duration = Duration::from_secs(60);
+
+/// How long a range keeps its leader after it was changed for balance.
+const LEADER_REST: Duration = Duration::from_secs(30);
+
+/// How many leaderships one answer asks a node to hand over.
+const TRANSFERS_MAX: usize = 1;
+
+impl RootTerm {
+    /// What placement wants of the ranges that a node leads.
+    pub(super) fn wanted_of(&self, node_id: u64) -> (Vec<ReplicaMove>, Vec<LeaderMove>) {
+        let plan = self.plan();
+        let nodes = self.nodes();
+        let now = env::clock::now();
+        let mut view = self.view.lock();
+        let View { led, sent, handed_over, .. } = &mut *view;
+        let leads = |range_id: u64, config_epoch: u64| {
+            led.get(&range_id)
+                .is_some_and(|range| range.leader_node_id == node_id && range.config_epoch == config_epoch)
+        };
+        let mut moves = Vec::new();
+        for (found, is_repair) in plan
+            .repairs
+            .iter()
+            .map(|found| (found, true))
+            .chain(plan.balancing.iter().map(|found| (found, false)))
+        {
+            if !leads(found.range_id, found.config_epoch) {
+                continue;
+            }
+            if !is_repair {
+                sent.entry(found.range_id).or_insert_with(|| (now, found.clone()));
+            }
+            moves.push(ReplicaMove {
+                range_id: found.range_id,
+                config_epoch: found.config_epoch,
+                add: nodes.iter().filter(|node| found.add.contains(&node.node_id)).cloned().collect(),
+                remove: found.remove.clone(),
+            });
+        }
+        let rests = |range_id: u64| handed_over.get(&range_id).is_some_and(|at| now - *at < LEADER_REST);
+        let transfers = plan.transfers.iter();
+        let transfers =
+            transfers.filter(|found| leads(found.range_id, found.config_epoch) && !rests(found.range_id));
+        let transfers: Vec<LeaderMove> = transfers
+            .take(TRANSFERS_MAX)
+            .map(|found| LeaderMove {
+                range_id: found.range_id,
+                config_epoch: found.config_epoch,
+                to_node_id: found.to,
+            })
+            .collect();
+        handed_over.extend(transfers.iter().map(|found| (found.range_id, now)));
+        (moves, transfers)
+    }
+
+    /// What placement wants, found not long ago.
+    pub(super) fn plan(&self) -> Arc<Plan> {
+        let now = env::clock::now();
+        if let Some((at, plan)) = &self.view.lock().planned
+            && now.duration_since(*at) < PLAN
+        {
+            return plan.clone();
+        }
+        let found = Arc::new(plan(&self.cluster_view()));
+        self.view.lock().planned = Some((now, found.clone()));
+        found
+    }
+
+    /// The cluster as placement sees it.
+    fn cluster_view(&self) -> ClusterView {
+        let now = env::clock::now();
+        let nodes = self.nodes();
+        let mut view = self.view.lock();
+        view.sent.retain(|_, (at, _)| now.duration_since(*at) < BEGINNING);
+        view.handed_over.retain(|_, at| now.duration_since(*at) < LEADER_REST);
+        let state = self.state.lock();
+        let nodes: Vec<NodeView> = nodes
+            .iter()
+            .filter_map(|node| {
+                let row = state.node(node.node_id)?;
+                let disk = node.disk.as_ref();
+                Some(NodeView {
+                    node_id: node.node_id,
+                    // A new leader waits for a node's own word before it puts replicas there.
+                    live: node.live && view.seen.contains_key(&node.node_id),
+                    dead: self.is_dead(&view, node.node_id),
+                    draining: super::state::is_draining(row),
+                    leaving: row.decommissioning,
+                    // Twice what it is to keep free: nobody should have to stop writing soon after a replica came.
+                    room: disk.map_or(u64::MAX, |disk| {
+                        disk.bytes_available.saturating_sub(disk.bytes_reserved.saturating_mul(2))
+                    }),
+                    locality: node.locality.clone(),
+                })
+            })
+            .collect();
+        let mut settled = now.duration_since(self.started) > SETTLING;
+        settled &= nodes.iter().all(|node| node.live || node.dead);
+        let ranges = state.ranges().map(|row| {
+            let led = view.led.get(&row.range_id).filter(|led| epochs(led) >= epochs(row));
+            let range = led.unwrap_or(row);
+            let pending = view.sent.get(&row.range_id).map(|(_, found)| found);
+            RangeView {
+                range_id: range.range_id,
+                config_epoch: range.config_epoch,
+                joint: range.joint,
+                known: led.is_some(),
+                leader: led.map_or(0, |led| led.leader_node_id),
+                led_apart: range.range_id == ROOT_RANGE,
+                rests: view.handed_over.contains_key(&row.range_id),
+                bytes: view.bytes.get(&row.range_id).copied().unwrap_or(0),
+                replicas: view.replicas(range),
+                pending: pending.filter(|found| found.config_epoch == range.config_epoch).cloned(),
+            }
+        });
+        let ranges: Vec<RangeView> = ranges.collect();
+        settled &= ranges.iter().all(|range| range.known);
+        ClusterView { nodes, ranges, settled }
+    }
+}

@@ -1,0 +1,208 @@
+//! The nodes as the root range's leader sees them, and what an operator wants of them.
+//!
+//! What an operator wants is replicated; whether a node lives, each leader finds by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proto::Status;
+use proto::v1::root_command::Kind;
+use proto::v1::{
+    DecommissionRequest, DrainRequest, NodeDescriptor, NodeRow, NodeState, NodeStateResponse,
+    RangeDescriptor, SetNodeCommand,
+};
+
+use super::placement::REPLICAS;
+use super::state::is_draining;
+use super::term::RootTerm;
+use super::view::View;
+
+/// After how long without a sign of life a node counts as not live.
+const LIVE: Duration = Duration::from_secs(5);
+
+/// What a node holds.
+#[derive(Clone, Copy, Default)]
+struct Holding {
+    replicas: u64,
+    leaders: u64,
+    bytes: u64,
+}
+
+impl RootTerm {
+    /// The nodes as this leader sees them.
+    pub(crate) fn nodes(&self) -> Vec<NodeDescriptor> {
+        let ranges = self.ranges();
+        let now = env::clock::now();
+        let grace = now.duration_since(self.started) < LIVE;
+        let view = self.view.lock();
+        let held = holdings(&ranges, &view);
+        let state = self.state.lock();
+        let nodes = state.nodes().map(|node| {
+            let seen = view.seen.get(&node.node_id);
+            let held = held.get(&node.node_id).copied().unwrap_or_default();
+            NodeDescriptor {
+                node_id: node.node_id,
+                address: node.address.clone(),
+                locality: node.locality.clone(),
+                last_seen_ms: seen.map_or(0, |seen| seen.wall_ms),
+                live: seen.map_or(grace, |seen| now.duration_since(seen.at) < LIVE),
+                version: node.version.clone(),
+                generation: node.generation,
+                state: state_of(node, self.is_dead(&view, node.node_id), held).into(),
+                replicas: held.replicas,
+                leaders: held.leaders,
+                bytes: held.bytes,
+                disk: seen.and_then(|seen| seen.disk),
+            }
+        });
+        nodes.collect()
+    }
+
+    /// Whether a node has said nothing for so long that its replicas count as lost.
+    pub(super) fn is_dead(&self, view: &View, node_id: u64) -> bool {
+        let seen = view.seen.get(&node_id).map_or(self.started, |seen| seen.at);
+        env::clock::now().duration_since(seen) > self.nodes.dead_after
+    }
+
+    /// Has a node lead nothing, or lead again.
+    pub(crate) async fn drain(&self, request: DrainRequest) -> Result<NodeStateResponse, Status> {
+        let draining = Some(!request.cancel);
+        let node_id = request.node_id;
+        self.set_node(SetNodeCommand { node_id, draining, decommissioning: None }).await
+    }
+
+    /// Has a node's replicas go elsewhere, or has them stay.
+    pub(crate) async fn decommission(
+        &self,
+        request: DecommissionRequest,
+    ) -> Result<NodeStateResponse, Status> {
+        let node_id = request.node_id;
+        if !request.cancel {
+            self.check_left(node_id)?;
+        }
+        let decommissioning = Some(!request.cancel);
+        let mut answer = self.set_node(SetNodeCommand { node_id, draining: None, decommissioning }).await?;
+        answer.stuck = self.stuck(node_id);
+        Ok(answer)
+    }
+
+    async fn set_node(&self, command: SetNodeCommand) -> Result<NodeStateResponse, Status> {
+        let node_id = command.node_id;
+        self.prove_leadership().await?;
+        let is_so = |node: &NodeRow| {
+            command.draining.is_none_or(|draining| is_draining(node) == draining)
+                && command
+                    .decommissioning
+                    .is_none_or(|decommissioning| node.decommissioning == decommissioning)
+        };
+        // Whoever asks how far it has come writes nothing.
+        let mut already = self.state.lock().node(node_id).is_some_and(is_so);
+        if !already {
+            already = self.run(Kind::SetNode(command)).await.map_err(known_nodes)?.already;
+            // What is decided from now on is decided by the new state.
+            self.view.lock().planned = None;
+        }
+        let node = self.nodes().into_iter().find(|node| node.node_id == node_id);
+        Ok(NodeStateResponse { node, already, stuck: 0 })
+    }
+
+    /// Refuses to take away a node if those that would be left could not hold what there is.
+    fn check_left(&self, node_id: u64) -> Result<(), Status> {
+        let ranges = self.ranges();
+        let view = self.view.lock();
+        let state = self.state.lock();
+        if state.node(node_id).is_some_and(|node| node.decommissioning) {
+            return Ok(());
+        }
+        let stays = |node: &&NodeRow| {
+            node.node_id != node_id && !node.decommissioning && !self.is_dead(&view, node.node_id)
+        };
+        let left = state.nodes().filter(stays).count();
+        let voters =
+            |range: &RangeDescriptor| range.replicas.iter().filter(|replica| !replica.learner).count();
+        let needed = ranges.iter().map(voters).max().unwrap_or(0).clamp(1, REPLICAS);
+        if left >= needed {
+            return Ok(());
+        }
+        Err(Status::invalid_argument(format!(
+            "node {node_id} cannot be decommissioned: {left} other nodes would be left, and ranges have {needed} replicas; start \
+             another node first (`nunatak node --join ADDR`)"
+        )))
+    }
+
+    /// How many replicas of a node that is to be taken away have nowhere to go; 0 as long as one of them goes.
+    fn stuck(&self, node_id: u64) -> u64 {
+        let plan = self.plan();
+        let moves: BTreeSet<u64> = plan.repairs.iter().map(|found| found.range_id).collect();
+        let is_here =
+            |range: &RangeDescriptor| range.replicas.iter().any(|replica| replica.node_id == node_id);
+        let goes = |range: &RangeDescriptor| {
+            range.joint
+                || range.replicas.iter().any(|replica| replica.learner)
+                || moves.contains(&range.range_id)
+        };
+        let held: Vec<RangeDescriptor> = self.ranges().into_iter().filter(is_here).collect();
+        if held.iter().any(goes) { 0 } else { held.len() as u64 }
+    }
+}
+
+/// The refusal of a node that there is not, with what to do.
+fn known_nodes(status: Status) -> Status {
+    match status.code() {
+        proto::Code::InvalidArgument => Status::invalid_argument(format!(
+            "{}: `nunatak admin nodes` lists those there are",
+            status.message()
+        )),
+        _ => status,
+    }
+}
+
+fn holdings(ranges: &[RangeDescriptor], view: &View) -> BTreeMap<u64, Holding> {
+    let mut holdings: BTreeMap<u64, Holding> = BTreeMap::new();
+    for range in ranges {
+        let bytes = view.bytes.get(&range.range_id).copied().unwrap_or(0);
+        for replica in &range.replicas {
+            let held = holdings.entry(replica.node_id).or_default();
+            held.replicas += 1;
+            held.leaders += u64::from(range.leader_node_id == replica.node_id);
+            held.bytes += bytes;
+        }
+    }
+    holdings
+}
+
+fn state_of(node: &NodeRow, is_dead: bool, held: Holding) -> NodeState {
+    match (node.decommissioning, held.replicas, is_dead, is_draining(node)) {
+        (true, 0, ..) => NodeState::Decommissioned,
+        (true, ..) => NodeState::Decommissioning,
+        (_, _, true, _) => NodeState::Dead,
+        (.., true) => NodeState::Draining,
+        _ => NodeState::Serving,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_what_its_operator_wants_unless_it_is_dead() {
+        let node = |decommissioning, draining_generation| NodeRow {
+            generation: 3,
+            decommissioning,
+            draining_generation,
+            ..NodeRow::default()
+        };
+        let some = Holding { replicas: 1, ..Holding::default() };
+        assert_eq!(state_of(&node(false, 0), false, some), NodeState::Serving);
+        assert_eq!(state_of(&node(false, 3), false, some), NodeState::Draining);
+        assert_eq!(
+            state_of(&node(false, 2), false, some),
+            NodeState::Serving,
+            "another process of it drained"
+        );
+        assert_eq!(state_of(&node(false, 3), true, some), NodeState::Dead);
+        assert_eq!(state_of(&node(true, 0), true, some), NodeState::Decommissioning);
+        assert_eq!(state_of(&node(true, 0), true, Holding::default()), NodeState::Decommissioned);
+    }
+}

@@ -1,0 +1,185 @@
+//! An operator, who has the cluster moved about by admin calls, and finds out by asking what has become of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::{clock, random};
+use proto::NodeService;
+use proto::v1::{
+    DecommissionRequest, DirectoryRequest, DirectoryResponse, DrainRequest, MoveReplicaRequest,
+    NodeDescriptor, NodeState, NodeStateResponse, TransferLeaderRequest,
+};
+
+use super::cluster::Cluster;
+
+/// How long one call may take.
+const CALL: Duration = Duration::from_secs(8);
+
+/// How long a node may take to lead nothing.
+const DRAINING: Duration = Duration::from_secs(10);
+
+/// How long it may take until a node holds nothing.
+const EMPTYING: Duration = Duration::from_secs(40);
+
+/// How long the operator tries to have everything as it was.
+const RESTORING: Duration = Duration::from_secs(60);
+
+/// How often it is asked how far something has come.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How many nodes must be left to hold what there is, and one to spare.
+const NODES_MIN: usize = 4;
+
+/// An operator.
+pub(super) struct Operator {
+    nodes: Vec<Arc<dyn NodeService>>,
+}
+
+impl Operator {
+    pub(super) fn of(cluster: &Cluster) -> Self {
+        let network = cluster.network().for_endpoint("operator");
+        Self { nodes: cluster.addresses().iter().map(|address| network.connect(address)).collect() }
+    }
+
+    /// The node that is asked: any.
+    fn node(&self) -> &dyn NodeService {
+        let place = random::below(self.nodes.len() as u64) as usize;
+        self.nodes[place].as_ref()
+    }
+
+    async fn directory(&self) -> Option<DirectoryResponse> {
+        answered(self.node().directory(DirectoryRequest::default())).await
+    }
+
+    /// Has a range led by another of its nodes; whether that is known to have come about.
+    pub(super) async fn transfer(&self) -> bool {
+        let Some(directory) = self.directory().await else { return false };
+        let Some(range) = any(&directory.ranges) else { return false };
+        let others: Vec<u64> = range
+            .replicas
+            .iter()
+            .filter(|replica| !replica.learner && replica.node_id != range.leader_node_id)
+            .map(|replica| replica.node_id)
+            .collect();
+        let Some(node_id) = any(&others).copied() else { return false };
+        let request = TransferLeaderRequest { range_id: range.range_id, node_id };
+        answered(self.node().transfer_leader(request)).await.is_some_and(|answer| !answer.already)
+    }
+
+    /// Has a replica of a range move to another node; whether that is known to have come about.
+    pub(super) async fn shift(&self) -> bool {
+        let Some(directory) = self.directory().await else { return false };
+        let Some(range) = any(&directory.ranges) else { return false };
+        let holds =
+            |node: &&NodeDescriptor| range.replicas.iter().any(|replica| replica.node_id == node.node_id);
+        let (from, to): (Vec<_>, Vec<_>) = directory.nodes.iter().filter(is_here).partition(holds);
+        let (Some(from), Some(to)) = (any(&from), any(&to)) else { return false };
+        let (range_id, from_node_id, to_node_id) = (range.range_id, from.node_id, to.node_id);
+        let request = MoveReplicaRequest { range_id, from_node_id, to_node_id };
+        answered(self.node().move_replica(request)).await.is_some_and(|answer| !answer.already)
+    }
+
+    /// Has a node lead nothing for a while; whether it came so far.
+    pub(super) async fn drain(&self) -> bool {
+        let Some(node) = self.some_node(2).await else { return false };
+        let drained = self.until(DRAINING, |node| node.leaders == 0, || self.ask_drain(node, false)).await;
+        clock::sleep(Duration::from_millis(random::below(4_000))).await;
+        answered(self.ask_drain(node, true)).await;
+        drained
+    }
+
+    /// Has a node hold nothing for a while; whether it came so far, and where it is.
+    pub(super) async fn decommission(&self) -> Option<String> {
+        let node = self.some_node(NODES_MIN).await?;
+        let emptied = |node: &NodeDescriptor| node.state() == NodeState::Decommissioned;
+        let decommissioned = self.until(EMPTYING, emptied, || self.ask_decommission(node, false)).await;
+        let address = self.directory().await?.nodes.into_iter().find(|known| known.node_id == node)?.address;
+        decommissioned.then_some(address)
+    }
+
+    /// Has all nodes lead and hold again; what keeps one from it.
+    pub(super) async fn restore(&self) -> Vec<String> {
+        let until = clock::now() + RESTORING;
+        loop {
+            let mut left = Vec::new();
+            match self.directory().await {
+                None => left.push("the directory is not answered".to_owned()),
+                Some(directory) => {
+                    for node in directory.nodes {
+                        let (drains, leaves) = match node.state() {
+                            NodeState::Draining => (true, false),
+                            NodeState::Decommissioning | NodeState::Decommissioned => (true, true),
+                            NodeState::Serving | NodeState::Dead => continue,
+                        };
+                        left.push(format!("node {} is {:?}", node.node_id, node.state()));
+                        if leaves {
+                            answered(self.ask_decommission(node.node_id, true)).await;
+                        }
+                        if drains {
+                            answered(self.ask_drain(node.node_id, true)).await;
+                        }
+                    }
+                }
+            }
+            if left.is_empty() || clock::now() >= until {
+                return left;
+            }
+            clock::sleep(TICK).await;
+        }
+    }
+
+    /// A node of the cluster that works, if there are so many.
+    async fn some_node(&self, least: usize) -> Option<u64> {
+        let directory = self.directory().await?;
+        let here: Vec<_> = directory.nodes.iter().filter(is_here).collect();
+        any(&here).filter(|_| here.len() >= least).map(|node| node.node_id)
+    }
+
+    async fn ask_drain(&self, node_id: u64, cancel: bool) -> Result<NodeStateResponse, proto::Status> {
+        self.node().drain(DrainRequest { node_id, cancel, passed_on: false }).await
+    }
+
+    async fn ask_decommission(&self, node_id: u64, cancel: bool) -> Result<NodeStateResponse, proto::Status> {
+        self.node().decommission(DecommissionRequest { node_id, cancel, passed_on: false }).await
+    }
+
+    /// Asks again and again until a node is as it should be.
+    async fn until<F>(
+        &self,
+        patience: Duration,
+        is_so: impl Fn(&NodeDescriptor) -> bool,
+        ask: impl Fn() -> F,
+    ) -> bool
+    where
+        F: Future<Output = Result<NodeStateResponse, proto::Status>>,
+    {
+        let until = clock::now() + patience;
+        while clock::now() < until {
+            if answered(ask()).await.and_then(|answer| answer.node).is_some_and(|node| is_so(&node)) {
+                return true;
+            }
+            clock::sleep(TICK).await;
+        }
+        false
+    }
+}
+
+/// An answer, if it comes.
+async fn answered<T>(asked: impl Future<Output = Result<T, proto::Status>>) -> Option<T> {
+    match clock::timeout(CALL, asked).await {
+        Ok(Ok(answer)) => Some(answer),
+        Ok(Err(status)) => {
+            tracing::info!(%status, "the operator is refused");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn any<T>(list: &[T]) -> Option<&T> {
+    list.get(random::below(list.len().max(1) as u64) as usize)
+}
+
+fn is_here(node: &&NodeDescriptor) -> bool {
+    node.live && node.state() == NodeState::Serving
+}
