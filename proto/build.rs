@@ -1,6 +1,7 @@
 //! Compiles `proto/*.proto` with protox, so that no system protoc is needed. Maps are sorted: equal messages are equal
 //! bytes, in every process. The descriptors, comments included, are kept for whoever asks a port what it speaks.
 
+#[expect(clippy::disallowed_methods, reason = "it writes for the compiler, not for a node")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let files = ["kv", "cluster", "stream", "raft", "range"].map(|name| format!("proto/{name}.proto"));

@@ -240,7 +240,8 @@ pub(crate) mod arbitrary {
             TypeKind::Jsonb => (any::<bool>(), "[a-c]{0,3}", -3i64..4)
                 .prop_map(|(truth, text, number)| {
                     let items = vec![Json::Bool(truth), Json::Number(Numeric::finite(number, 0))];
-                    let members = vec![("b".into(), Json::Array(items)), ("a".into(), Json::String(text.into()))];
+                    let members =
+                        vec![("b".into(), Json::Array(items)), ("a".into(), Json::String(text.into()))];
                     Datum::json(Json::object(members))
                 })
                 .boxed(),

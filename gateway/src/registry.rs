@@ -63,7 +63,7 @@ impl Registry {
         let turned = registry.turned_away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
             (count < TURNED_AWAY_MAX).then_some(count + 1)
         });
-        turned.is_ok().then_some(Place::Door(TurnedAway { registry }))
+        turned.is_ok().then(|| Place::Door(TurnedAway { registry }))
     }
 
     /// Counts one more connection, unless there are `connections_max` already.
@@ -82,7 +82,7 @@ impl Registry {
         let begun = registry.handshakes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
             (count < handshakes_max).then_some(count + 1)
         });
-        begun.is_ok().then_some(Handshake { registry })
+        begun.is_ok().then(|| Handshake { registry })
     }
 
     /// One more connection of a role. None: it has `limit` already; below zero there is no limit.

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use nunatak_sql as sql;
 
-use expr::{EvalContext, SessionContext, text};
+use expr::{EvalContext, SessionContext, codec};
 use sql::bind::{SessionSettings, bind};
 use sql::catalog::{CatalogSnapshot, SearchPath};
 use sql::plan::{Node, Plan};
@@ -32,7 +32,7 @@ fn answer(expression: &str, catalog: &CatalogSnapshot, context: &SessionContext)
     let value = expression.evaluate(&EvalContext::new(&[], &[], context))?;
     let shown = match value.is_null() {
         true => "NULL".to_owned(),
-        false => text::output(&value, expression.ty(), context),
+        false => codec::output(&value, expression.ty(), context),
     };
     Ok(format!("{}: {shown}", expression.ty().kind.display_name()))
 }

@@ -121,13 +121,21 @@ impl Truth {
             5 => Op::Validate(Validate { checks: vec![check], at, reserve: vec![key], reserve_ms: 50 }),
             6 => {
                 let writes = vec![Write { key: key.clone(), value: None, changes_key: None }];
-                Op::Prewrite(Prewrite { writes, checks: vec![check], primary: key, ..Prewrite::default() })
+                let flush = random.random_range(0..3);
+                Op::Prewrite(Prewrite {
+                    writes,
+                    checks: vec![check],
+                    primary: key,
+                    flush,
+                    ..Prewrite::default()
+                })
             }
             7 => Op::Decide(Decide {
                 primary: key,
                 txn_id,
                 start_timestamp: at,
                 outcome: Outcome::Aborted.into(),
+                spans: vec![Span::default(); random.random_range(0..2)],
                 ..Decide::default()
             }),
             8 => Op::Resolve(Resolve {
@@ -136,9 +144,16 @@ impl Truth {
                 start_timestamp: at,
                 outcome: Outcome::Committed.into(),
                 commit_timestamp: at,
-                forget: key,
+                forget: key.clone(),
+                span: random.random_bool(0.5).then(|| Span { end: keys::span::successor(&key), start: key }),
             }),
-            9 => Op::Recover(Recover { keys, txn_id, start_timestamp: at, abort: random.random_bool(0.5) }),
+            9 => Op::Recover(Recover {
+                keys,
+                txn_id,
+                start_timestamp: at,
+                abort: random.random_bool(0.5),
+                push_to: if random.random_bool(0.5) { at } else { 0 },
+            }),
             _ => Op::Heartbeat(Heartbeat::default()),
         }
     }

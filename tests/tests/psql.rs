@@ -12,7 +12,7 @@ const COMMANDS: [(&str, Option<&str>); 29] = [
     (r"\d t*", None),
     (r"\d t_pkey", None),
     (r"\d+ t", None),
-    (r"\dC", Some("pg_catalog.pg_cast")),
+    (r"\dC", None),
     (r"\dD", None),
     (r"\dRp", None),
     (r"\dS", None),

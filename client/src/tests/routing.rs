@@ -44,7 +44,7 @@ fn writes_to_several_ranges_are_committed_once_all_stand_and_settled_afterwards(
     with_cluster(async |cluster: Cluster| {
         cluster.set_ranges(vec![range(1, 1, "r", "s"), range(2, 2, "d", "dm"), range(3, 2, "dm", "e")]);
         let prewritten = |commit_timestamp_min| Answer::Prewrite(PrewriteResult { commit_timestamp_min });
-        let resolved = || Answer::Resolve(ResolveResult {});
+        let resolved = || Answer::Resolve(ResolveResult::default());
         let decided = DecideResult { outcome: Outcome::Committed.into(), commit_timestamp: 205 };
         cluster.answer(prewritten(205)).answer(prewritten(203));
         cluster.answer(Answer::Decide(decided)).answer(resolved()).answer(resolved());

@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn spans_cover_what_was_added_and_stay_few() {
         let mut spans = Spans::default();
-        for number in (0..2000).map(|number| number * 7919 % 2000) {
+        for number in (0..2000_u32).map(|number| (number * 7919 % 2000) as u16) {
             spans.add(key(number * 10), key(number * 10 + 2));
             assert!(spans.0.len() <= SPANS_MAX + 1);
             let covers =

@@ -41,7 +41,7 @@ fn turns(lengths: &[usize], place: usize) -> usize {
     let mut rest = place;
     let mut turns = 0;
     for length in lengths.iter().rev().take_while(|length| **length > 0) {
-        if rest % length != 0 {
+        if !rest.is_multiple_of(*length) {
             break;
         }
         turns += 1;

@@ -137,7 +137,7 @@ fn key(value: &Datum, ty: Type, session: &SessionContext) -> String {
 }
 
 fn check_even(args: &[Datum], name: &str) -> Result<()> {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Ok(());
     }
     Err(Error::new("22023", "argument list must have even number of elements")

@@ -20,8 +20,11 @@ pub(crate) fn check(text: &str) -> Result<()> {
     reader.end()
 }
 
+/// A member of an object with its name, or an element of an array.
+pub(crate) type Member<'a> = (Option<String>, &'a str);
+
 /// The members of an object, or the elements of an array, whose text this is: each with its own text. None of a scalar.
-pub(crate) fn members(text: &str) -> Result<Option<Vec<(Option<String>, &str)>>> {
+pub(crate) fn members(text: &str) -> Result<Option<Vec<Member<'_>>>> {
     let mut reader = Reader::new(text, false);
     reader.blanks();
     let is_object = match reader.peek() {

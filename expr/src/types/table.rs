@@ -224,6 +224,7 @@ types! {
     AnyCompatibleArray = 5078, "anycompatiblearray", "anycompatiblearray", Pseudo, aligned(Double);
 }
 
+#[expect(clippy::indexing_slicing, reason = "computed while compiling, where a wrong index is an error")]
 pub(super) const COUNT: usize = {
     let mut count = 0;
     let mut at = 0;

@@ -87,6 +87,10 @@ fn fields(line: &str) -> Result<Vec<Vec<Word>>, String> {
     let mut goes_on = false;
     loop {
         while characters.next_if(|c| c.is_whitespace()).is_some() {}
+        if !goes_on && !fields.is_empty() && characters.next_if_eq(&',').is_some() {
+            goes_on = true;
+            continue;
+        }
         if characters.peek().is_none_or(|c| *c == '#') {
             return if goes_on { Err("a list ends with a comma".to_owned()) } else { Ok(fields) };
         }

@@ -359,7 +359,7 @@ mod tests {
             assert!(check_wanted(&change(1, 0), &range, &nodes).is_ok(), "that is so already");
         }
         for senseless in [change(0, 0), change(1, 1)] {
-            assert!(check_wanted(&senseless, &range, &[serving.clone()]).is_err());
+            assert!(check_wanted(&senseless, &range, std::slice::from_ref(&serving)).is_err());
         }
     }
 }

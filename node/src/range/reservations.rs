@@ -57,10 +57,13 @@ impl Drop for Reserved {
     }
 }
 
+/// What one request has reserved, with its number.
+type Numbered = (u64, Reserved);
+
 /// What is reserved in one term of a range, by transaction and timestamp, numbered.
 #[derive(Default)]
 pub(crate) struct Reservations {
-    reserved: Mutex<BTreeMap<(TxnId, u64), Vec<(u64, Reserved)>>>,
+    reserved: Mutex<BTreeMap<(TxnId, u64), Vec<Numbered>>>,
     numbers: AtomicU64,
 }
 

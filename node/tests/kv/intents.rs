@@ -320,7 +320,7 @@ fn a_commit_waits_for_the_intent_on_its_key() {
         let (refused, _) = futures::future::join(committing, deciding).await;
         // It relies on nothing newer than its start.
         assert_eq!(refused.is_err(), at > other.start, "{refused:?}");
-        assert_eq!(read(&client, "a").await.is_some(), true);
+        assert!(read(&client, "a").await.is_some());
     });
 }
 

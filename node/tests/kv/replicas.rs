@@ -62,6 +62,14 @@ fn a_dead_nodes_replicas_are_replaced_and_do_not_come_back() {
         cluster.start(4).await.wait_ready(Duration::from_secs(20)).await.unwrap();
         let client = cluster.client().await;
         client.put("x", "1").await;
+        let own = |range: &proto::v1::RangeStatus| {
+            let range_id = range.descriptor.as_ref().map(|descriptor| descriptor.range_id);
+            (range_id, range.replica_id)
+        };
+        let before: Vec<_> = {
+            let ranges = cluster.nodes[&3].ranges(RangesRequest::default()).await.unwrap().ranges;
+            ranges.iter().map(own).collect()
+        };
         cluster.kill(3).await;
         let on = |node: u64, directory: &proto::v1::DirectoryResponse| {
             let of_node = |range: &&proto::v1::RangeDescriptor| {
@@ -77,7 +85,7 @@ fn a_dead_nodes_replicas_are_replaced_and_do_not_come_back() {
         env::clock::sleep(Duration::from_secs(10)).await;
         third.wait_ready(Duration::from_secs(20)).await.unwrap();
         let ranges = third.ranges(RangesRequest {}).await.unwrap().ranges;
-        assert!(ranges.iter().all(|range| range.applied_index == 0), "{ranges:?}");
+        assert!(before.len() == 2 && ranges.iter().all(|range| !before.contains(&own(range))), "{ranges:?}");
         cluster.kill(2).await;
         env::clock::sleep(Duration::from_secs(40)).await;
         let client = cluster.client().await;

@@ -4,7 +4,7 @@
 use crate::catalog::access::{Access, Object, Powers, Right, Rights};
 use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor, schema};
 use crate::error::{Error, Result};
-use crate::plan::{Bound, Ddl, Need, Plan};
+use crate::plan::{Bound, Ddl, Need, Plan, SessionCommand};
 
 /// 42501 if the role may not do what the statement does.
 pub(crate) fn check(bound: &Bound, catalog: &CatalogSnapshot, powers: &Powers) -> Result<()> {
@@ -21,6 +21,16 @@ pub(crate) fn check(bound: &Bound, catalog: &CatalogSnapshot, powers: &Powers) -
     }
     match &bound.plan {
         Plan::Ddl(ddl) => check_ddl(access, powers, ddl),
+        Plan::Session(command) => match command.as_ref() {
+            SessionCommand::SplitAt { table, .. } | SessionCommand::ShowRanges(Some(table)) => {
+                must_own(access, powers, table, "table", &table.name)
+            }
+            // Where ranges begin tells what others' rows are.
+            SessionCommand::ShowRanges(None) | SessionCommand::ShowNodes => {
+                Err(Error::new("42501", "must be superuser to look at the whole cluster"))
+            }
+            _ => Ok(()),
+        },
         _ => Ok(()),
     }
 }
