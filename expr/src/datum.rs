@@ -93,6 +93,20 @@ impl Datum {
         }
     }
 
+    /// About how many bytes its text takes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Datum::Text(text) => text.len(),
+            Datum::Bytea(bytes) => 2 + bytes.len().saturating_mul(2),
+            Datum::Numeric(number) => number_bytes(number),
+            Datum::Json(json) => json.text_bytes(),
+            Datum::Array(items) => {
+                items.iter().fold(2, |sum, item| sum.saturating_add(item.text_bytes()).saturating_add(1))
+            }
+            _ => 24,
+        }
+    }
+
     /// About how many bytes of memory it holds, for accounting.
     pub fn size_bytes(&self) -> usize {
         let heap = match self {
@@ -107,6 +121,15 @@ impl Datum {
         };
         size_of::<Datum>() + heap
     }
+}
+
+/// About how many bytes a number's text takes: its digits, and zeros as far as its scale.
+pub(crate) fn number_bytes(number: &Numeric) -> usize {
+    let scale = match number {
+        Numeric::Finite(decimal) => decimal.as_bigint_and_scale().1.unsigned_abs(),
+        _ => 0,
+    };
+    usize::try_from((number.bits() / 3).saturating_add(scale)).unwrap_or(usize::MAX).saturating_add(4)
 }
 
 impl From<bool> for Datum {

@@ -407,6 +407,35 @@ fn taken_rights_end_with_what_was_prepared() {
 }
 
 #[test]
+fn errors_and_looks_at_the_cluster_show_nothing_that_may_not_be_read() {
+    if !installed("psql") {
+        return;
+    }
+    let server = Secured::start();
+    server.run(
+        "create table t (id int primary key, a int not null, secret text unique); insert into t values (1, 1, 'hush');
+         create user eve password 'k9-true'; grant select (id), update (a, secret), insert on t to eve",
+    );
+    let eve = |sql: &str| server.psql("user=eve sslmode=require", Some("k9-true"), sql);
+    for sql in [
+        "update t set a = null where id = 1",
+        "update t set a = null",
+        "insert into t values (2, null, 'mine')",
+        "insert into t values (2, 2, 'hush')",
+    ] {
+        let said = eve(sql).expect_err("a refusal");
+        assert!(said.contains("constraint") && !said.contains("hush") && !said.contains("DETAIL"), "{said}");
+    }
+    for sql in ["show ranges", "show ranges from table t", "show nodes", "alter table t split at values (7)"]
+    {
+        let said = eve(sql).expect_err("a refusal");
+        assert!(said.contains("must be"), "{said}");
+    }
+    server.run("show ranges; alter table t split at values (7); alter table t owner to eve");
+    eve("alter table t split at values (9)").expect("the owner's");
+}
+
+#[test]
 fn bounds_of_roles_and_databases_hold() {
     if !installed("psql") {
         return;

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::types::{Category, Type, TypeKind};
 use crate::volatility::Volatility;
+use crate::work;
 
 pub use crate::length::coerce as coerce_length;
 pub use table::CastRow;
@@ -175,6 +176,8 @@ fn impossible(from: TypeKind, to: TypeKind) -> Error {
 
 fn through_text(value: Datum, from: Type, to: TypeKind, session: &SessionContext) -> Result<Datum> {
     let plain = to.is_string() || to == TypeKind::Unknown;
+    // Elements may share what each of them is to be written as.
+    work::fits(value.text_bytes())?;
     match value {
         Datum::Text(text) if plain => Ok(Datum::Text(text)),
         Datum::Text(text) => codec::input(&text, to.into(), session),

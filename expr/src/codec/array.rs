@@ -133,7 +133,7 @@ pub(super) fn parse(text: &str, ty: Type, session: &SessionContext) -> Result<Da
             false => "Array contents must start with \"{\".",
         }));
     }
-    let mut reader = Reader { levels: Vec::new(), lengths: Vec::new(), items: Vec::new() };
+    let mut reader = Reader { levels: Vec::new(), lengths: Vec::new(), items: Vec::new(), bytes: 0 };
     reader.read(body, element, session, &malformed)?;
     let mut dimensions: Vec<Dimension> =
         reader.lengths.iter().map(|length| Dimension { length: length.unwrap_or(0), lower: 1 }).collect();
@@ -183,6 +183,8 @@ struct Reader {
     /// Of each level: how many members it has wherever it was closed.
     lengths: Vec<Option<i32>>,
     items: Vec<Datum>,
+    /// What those take: few characters may stand for many digits, or blanks.
+    bytes: usize,
 }
 
 impl Reader {
@@ -283,11 +285,13 @@ impl Reader {
         malformed: &impl Fn(&str) -> Error,
     ) -> Result<&'a str> {
         let (item, quoted, rest) = take_item(text, malformed)?;
-        self.items.push(match !quoted && item.eq_ignore_ascii_case("null") {
+        let item = match !quoted && item.eq_ignore_ascii_case("null") {
             true => Datum::Null,
             false => super::input(&item, element, session)?,
-        });
-        work::fits(self.items.len().saturating_mul(size_of::<Datum>()))?;
+        };
+        self.bytes = work::fits(self.bytes.saturating_add(item.size_bytes()))?;
+        work::step(1)?;
+        self.items.push(item);
         if let Some(members) = self.levels.last_mut() {
             *members += 1;
         }

@@ -10,6 +10,7 @@ use crate::datum::Datum;
 use crate::datum::array::{self, Array, DIMENSIONS_MAX, Dimension, ELEMENTS_MAX};
 use crate::error::{Error, Result};
 use crate::types::TypeKind;
+use crate::work;
 
 pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind) -> Result<Datum> {
     let element = kind.element().ok_or_else(|| malformed("wrong element type"))?;
@@ -32,12 +33,16 @@ pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind) -> Result<Datum> {
             count.checked_mul(length).filter(|count| *count <= ELEMENTS_MAX).ok_or_else(array::too_large)?;
     }
     let mut items = Vec::with_capacity(count.min(input.len() / 4));
+    let mut bytes = 0_usize;
     for _ in 0..count {
         let length = input.i32()?;
-        items.push(match usize::try_from(length) {
+        let item = match usize::try_from(length) {
             Ok(length) => super::receive(input.take(length)?, element.into())?,
             Err(_) => Datum::Null,
-        });
+        };
+        bytes = work::fits(bytes.saturating_add(item.size_bytes()))?;
+        work::step(1)?;
+        items.push(item);
     }
     Array::shaped(items, &shape).map(Datum::Array)
 }

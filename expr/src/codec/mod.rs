@@ -1,7 +1,7 @@
 //! Values as PostgreSQL's clients see them: the input, output, receive and send functions of every type.
 //!
 //! What a type takes stands in its row of [`table`]; a type that is written as all values of its form are needs to say
-//! only how it is read. Arrays, of whatever type, are read and written by [`array`] and [`array_binary`].
+//! only how it is read. Arrays, of whatever type, are read and written by [`mod@array`] and [`array_binary`].
 
 mod array;
 mod array_binary;

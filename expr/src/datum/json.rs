@@ -87,7 +87,7 @@ impl Json {
     pub fn step(&self, step: &str) -> Option<&Json> {
         match self {
             Json::Object(_) => self.field(step),
-            Json::Array(_) => step.trim().parse::<i64>().ok().and_then(|index| self.element(index)),
+            Json::Array(_) => step.trim_start().parse::<i64>().ok().and_then(|index| self.element(index)),
             _ => None,
         }
     }
@@ -102,11 +102,25 @@ impl Json {
         }
     }
 
+    /// About how many bytes its text takes, without escapes and line breaks.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let add = |sum: usize, bytes: usize| sum.saturating_add(bytes).saturating_add(4);
+        match self {
+            Json::Null | Json::Bool(_) => 5,
+            Json::Number(number) => super::number_bytes(number),
+            Json::String(text) => text.len() + 2,
+            Json::Array(items) => items.iter().fold(2, |sum, item| add(sum, item.text_bytes())),
+            Json::Object(members) => {
+                members.iter().fold(2, |sum, (key, value)| add(sum, key.len() + value.text_bytes()))
+            }
+        }
+    }
+
     /// About how many bytes of memory it holds.
     pub fn size_bytes(&self) -> usize {
         let below = match self {
             Json::Null | Json::Bool(_) => 0,
-            Json::Number(_) => 64,
+            Json::Number(number) => 48 + (number.bits() / 8) as usize,
             Json::String(text) => text.len(),
             Json::Array(items) => items.iter().map(Json::size_bytes).sum(),
             Json::Object(members) => {

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use crate::datum::Numeric;
-use crate::datum::json::{Json, key_order};
+use crate::datum::json::Json;
 use crate::numeric;
 
 pub use parse::parse;
@@ -77,7 +77,7 @@ impl Json {
             }),
             (Json::Object(left), Json::Object(right)) => left.len().cmp(&right.len()).then_with(|| {
                 first_unequal(left.iter().zip(right).map(|((key, value), (other_key, other))| {
-                    key_order(key, other_key).then_with(|| value.compare_nested(other))
+                    key.cmp(other_key).then_with(|| value.compare_nested(other))
                 }))
             }),
             _ => self.rank().cmp(&other.rank()),

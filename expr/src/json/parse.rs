@@ -67,11 +67,13 @@ struct Reader<'a> {
     depth: usize,
     /// Whether values are made, or only looked at.
     builds: bool,
+    /// The bytes of numbers that were made: few characters may stand for many digits.
+    made: usize,
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str, builds: bool) -> Self {
-        Self { text, at: 0, depth: 0, builds }
+        Self { text, at: 0, depth: 0, builds, made: 0 }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -98,7 +100,7 @@ impl<'a> Reader<'a> {
         let (token, known) = match first {
             '{' | '}' | '[' | ']' | ',' | ':' => (first.to_string(), true),
             '"' => {
-                let mut ahead = Reader { text: self.text, at: self.at, depth: 0, builds: false };
+                let mut ahead = Reader { at: self.at, ..Reader::new(self.text, false) };
                 let read = ahead.string().is_ok();
                 (self.text.get(self.at..ahead.at).unwrap_or_default().to_owned(), read)
             }
@@ -216,7 +218,12 @@ impl<'a> Reader<'a> {
             "false" => Json::Bool(false),
             "null" => Json::Null,
             number if is_number(number) => match self.builds {
-                true => Json::Number(numeric::parse(number)?),
+                true => {
+                    let number = numeric::parse(number)?;
+                    self.made = work::fits(self.made.saturating_add((number.bits() / 8) as usize))?;
+                    work::step(1)?;
+                    Json::Number(number)
+                }
                 false => Json::Null,
             },
             _ => return Err(self.unexpected("Expected JSON value")),

@@ -188,7 +188,7 @@ fn user(word: &Word) -> Result<User, String> {
     if word.is("all") {
         return Ok(User::All);
     }
-    match word.text.strip_prefix('+') {
+    match word.text.strip_prefix('+').filter(|_| !word.is_quoted) {
         Some(role) if !role.is_empty() => Ok(User::MemberOf(role.to_owned())),
         _ => plain(word, &word.text).map(User::Named),
     }

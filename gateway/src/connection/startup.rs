@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(Ok(Err(Refusal::Told(error)))) => {
                 if error.sqlstate.starts_with("28") {
                     tracing::warn!(
-                        target: "audit", %peer, sqlstate = error.sqlstate, reason = %error.message, "a login was refused"
+                        target: "audit", %peer, sqlstate = error.sqlstate, reason = %printable(&error.message), "a login was refused"
                     );
                 }
                 tracing::debug!(%peer, message = %error.message, "refusing a client");
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(Ok(Err(Refusal::Guessed(error)))) => {
                 shared.metrics.login_failures.increment(1);
                 tracing::warn!(
-                    target: "audit", %peer, sqlstate = error.sqlstate, reason = %error.message, "a login failed"
+                    target: "audit", %peer, sqlstate = error.sqlstate, reason = %printable(&error.message), "a login failed"
                 );
                 env::clock::sleep(shared.failures.note(peer.ip(), env::clock::now())).await;
                 return goodbye(wire, &error).await;
@@ -221,4 +221,11 @@ fn session_parameters(request: &SessionRequest) -> Result<SessionParameters, sql
         }
     }
     Ok(SessionParameters { user, database, settings })
+}
+
+/// What a client has said, fit for a line of a log.
+fn printable(text: &str) -> String {
+    /// More of it says nothing more.
+    const CHARS_MAX: usize = 300;
+    text.chars().take(CHARS_MAX).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -38,6 +38,11 @@ impl Session {
             portal.deadline = deadline;
             return Box::pin(self.advance(portal, rows_max)).await;
         }
+        if let SessionCommand::SplitAt { .. } | SessionCommand::ShowRanges(_) | SessionCommand::ShowNodes =
+            command.as_ref()
+        {
+            self.check_command(&planned).await?;
+        }
         let (rows, tag) = self.run_command(command).await?;
         let memory = self.engine.statement_memory();
         Ok(hold(portal, rows, CommandTag::Plain(tag), memory, rows_max))

@@ -2,7 +2,8 @@
 
 use expr::Datum;
 
-use crate::catalog::TableDescriptor;
+use crate::catalog::access::{Object, Right, Rights};
+use crate::catalog::{Column, TableDescriptor};
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::IndexFormat;
@@ -17,18 +18,32 @@ pub(crate) fn check_not_null(cx: &Context<'_>, table: &TableDescriptor, row: &[D
                 column: Some(column.name.clone()),
                 constraint: None,
             };
-            return Err(Error::new(
-                "23502",
-                format!(
-                    "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
-                    column.name, table.name
-                ),
-            )
-            .detail(format!("Failing row contains ({}).", texts(cx, table, row)))
-            .names(names));
+            let message = format!(
+                "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                column.name, table.name
+            );
+            let error = Error::new("23502", message).names(names);
+            return Err(match is_readable(cx, table, table.columns.iter()) {
+                true => error.detail(format!("Failing row contains ({}).", texts(cx, table, row))),
+                false => error,
+            });
         }
     }
     Ok(())
+}
+
+/// Whether the acting role may read these columns: what it may not is not told by an error either.
+fn is_readable<'a>(
+    cx: &Context<'_>,
+    table: &TableDescriptor,
+    mut columns: impl Iterator<Item = &'a Column>,
+) -> bool {
+    let access = cx.catalog.access();
+    let Some(role) = access.role_named(&cx.session.current_user) else { return false };
+    let (powers, select) = (access.powers(role.oid), Rights::of(Right::Select));
+    powers.is_superuser
+        || !access.granted(&powers, Object::Table(table.oid), Some(table.kind), select).is_empty()
+        || columns.all(|column| !access.granted_on_column(&powers, table.oid, column.id, select).is_empty())
 }
 
 fn texts(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> String {
@@ -62,9 +77,12 @@ pub(crate) fn duplicate(
     index: &IndexFormat,
     row: &[Datum],
 ) -> Error {
-    Error::new("23505", format!("duplicate key value violates unique constraint \"{}\"", index.name))
-        .detail(format!("{} already exists.", key_text(cx, table, index, row)))
-        .names(names(table, index))
+    let message = format!("duplicate key value violates unique constraint \"{}\"", index.name);
+    let error = Error::new("23505", message).names(names(table, index));
+    match is_readable(cx, table, index.columns.iter().filter_map(|key| table.columns.get(key.place))) {
+        true => error.detail(format!("{} already exists.", key_text(cx, table, index, row))),
+        false => error,
+    }
 }
 
 /// 23505: a new unique index finds equal keys.
