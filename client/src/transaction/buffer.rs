@@ -148,6 +148,14 @@ impl WriteBuffer {
             .collect()
     }
 
+    /// Forgets the writes of these keys, and every savepoint.
+    pub(crate) fn forget(&mut self, keys: &[Bytes]) {
+        for key in keys {
+            self.set(key.clone(), None);
+        }
+        (self.undo, self.undo_bytes, self.savepoints) = Default::default();
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -39,6 +39,9 @@ const PIECE_BYTES: usize = 512 << 10;
 /// So many requests of a flush are under way at a time.
 const PIECES_UNDER_WAY: usize = 8;
 
+/// The number that the primary's place among those that signs of life go to has instead of a range's.
+const PRIMARYS: u64 = 0;
+
 /// What was written is remembered in so many spans.
 const SPANS_MAX: usize = 64;
 
@@ -101,12 +104,12 @@ impl Transaction {
         if self.buffer.bytes() <= self.client.flush_bytes() || self.asked.is_watching() {
             return self.check_size();
         }
-        self.flush().await
+        self.flush(false).await
     }
 
-    /// Writes all that is buffered as intents.
-    pub(super) async fn flush(&mut self) -> Result<()> {
-        let flushed = self.flush_all().await;
+    /// Writes what is buffered as intents. The catalog version waits for the end: everybody's statements read it.
+    async fn flush(&mut self, is_last: bool) -> Result<()> {
+        let flushed = self.flush_buffered(is_last).await;
         if flushed.is_err() {
             // Of what it has written nobody knows how much stands.
             let _in_background = self.end();
@@ -114,14 +117,14 @@ impl Transaction {
         flushed
     }
 
-    async fn flush_all(&mut self) -> Result<()> {
+    async fn flush_buffered(&mut self, is_last: bool) -> Result<()> {
         self.open()?;
         if self.options.read_only {
             return Err(Error::ReadOnly);
         }
-        let Some((primary, _)) = self.buffer.ends().map(|(least, last)| (least.clone(), last)) else {
-            return Ok(());
-        };
+        let mut writes = self.buffer.to_writes();
+        writes.retain(|write| is_last || write.key != *CATALOG_VERSION);
+        let Some(primary) = writes.first().map(|write| write.key.clone()) else { return Ok(()) };
         self.id();
         if self.timestamp == 0 {
             self.take_timestamp().await?;
@@ -136,7 +139,8 @@ impl Transaction {
         });
         flushed.flushes += 1;
         let (primary, flush) = (flushed.primary.clone(), flushed.flushes);
-        let mut writes = self.buffer.to_writes();
+        // Wherever ranges are divided meanwhile, the one that judges it hears that it lives.
+        self.expect_locks(PRIMARYS, &primary);
         let keys: Vec<Bytes> = writes.iter().map(|write| write.key.clone()).collect();
         for _ in 0..REROUTES_MAX {
             let checks = writes.iter().filter_map(|write| self.held_check(&write.key)).collect();
@@ -208,7 +212,8 @@ impl Transaction {
 
     /// What was flushed is neither buffered nor locked any more.
     fn forget_flushed(&mut self, keys: &[Bytes]) {
-        self.buffer.clear();
+        // What was not flushed is the catalog version, if that was written.
+        self.buffer.forget(keys);
         // Pages that were read ahead do not have it.
         self.ahead = super::Ahead::default();
         for key in keys {
@@ -220,7 +225,7 @@ impl Transaction {
 
     /// Commits what was flushed, and what is still buffered.
     pub(super) async fn commit_large(&mut self, reads_since: u64) -> Result<CommitTimestamp> {
-        self.flush().await?;
+        self.flush(true).await?;
         let Some(settlement) = self.settlement() else { return Err(mismatch()) };
         for attempt in 0..REROUTES_MAX {
             let at = self.client.timestamp_within(self.options.timeout).await?.timestamp;

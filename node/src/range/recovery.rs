@@ -117,13 +117,19 @@ impl Replica {
                 intents::Outcome::Aborted => (Outcome::Aborted, 0),
             }
         } else if is_expired && self.holds_primary(serving, standing)? {
-            let Some(primary) = serving.intents.on(&standing.primary)? else { return Ok(Settled::NotYet) };
+            // Another's may stand there by now.
+            let primary = serving.intents.on(&standing.primary)?;
+            let Some(primary) = primary.filter(|primary| primary.start_timestamp == start) else {
+                return Ok(Settled::NotYet);
+            };
             self.judge(&primary).await?
         } else if large.is_none() && self.holds_primary(serving, standing)? {
             return Ok(Settled::NotYet);
         } else {
             let push_to = large.as_ref().map_or(0, |large| large.wanted());
-            self.recover(standing, vec![standing.primary.clone()], is_expired, push_to).await?
+            // Who is to be pushed is not barred: its primary's range knows whether it lives.
+            let abort = is_expired && push_to == 0;
+            self.recover(standing, vec![standing.primary.clone()], abort, push_to).await?
         };
         if !matches!(outcome, Outcome::Committed | Outcome::Aborted) {
             let Some(large) = large else { return Ok(Settled::NotYet) };

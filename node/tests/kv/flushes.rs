@@ -279,3 +279,46 @@ fn what_was_flushed_is_known_to_the_next_leader_and_to_both_parts_of_a_range() {
         assert_eq!(decide(&txn, "a", Outcome::Aborted, 0).await, (Outcome::Committed, at));
     });
 }
+
+#[test]
+fn a_commit_that_relies_on_what_is_flushed_waits_and_hinders_no_reader() {
+    simulate(|| async {
+        let cluster = Cluster::single_cut(&["m"]).await;
+        let client = cluster.client().await;
+        let mut other = client.begin().await;
+        assert_eq!(other.get("b").await, None);
+        other.put("c", "newer");
+        let txn = client.begin().await;
+        flush(&txn, &["a", "b"], "new", 1).await.unwrap();
+        let patience = Duration::from_millis(500);
+        assert!(env::clock::timeout(patience, other.commit()).await.is_err());
+        // It was promised nothing that could not be kept.
+        assert!(!waits(&client, "a").await && !waits(&client, "b").await);
+        let at = client.timestamp().await;
+        commit(&txn, at).await.unwrap();
+        // What it has read has changed.
+        assert!(matches!(other.commit().await, Err(Kind::Conflict(_))));
+    });
+}
+
+#[test]
+fn one_that_wants_a_key_again_does_not_wait_for_who_waits_for_it() {
+    simulate(|| async {
+        let cluster = Cluster::single_cut(&["m"]).await;
+        let client = cluster.client().await;
+        let txn = client.begin().await;
+        flush(&txn, &["a", "b"], "new", 1).await.unwrap();
+        let other = client.begin().await;
+        let wants = Lock { keys: vec![key("b")], wait_ms_max: 300, ..Lock::default() };
+        let waiting = ask(&other, "b", Op::Lock(wants));
+        let again = async {
+            env::clock::sleep(Duration::from_millis(100)).await;
+            let header = Header { sees_intents: true, ..header(&txn, "b") };
+            let lock = Lock { keys: vec![key("b")], ..Lock::default() };
+            env::clock::timeout(Duration::from_millis(50), txn.client.send(header, Op::Lock(lock))).await
+        };
+        let (waited, locked) = futures::join!(waiting, again);
+        assert!(matches!(locked, Ok(Ok(Answer::Lock(_)))), "{locked:?}");
+        assert!(matches!(waited, Err(Kind::LockNotAvailable(_))), "{waited:?}");
+    });
+}

@@ -18,7 +18,7 @@ use proto::v1::{Check, Commit, CommitResult, Write};
 
 use super::Evaluation;
 use super::pace::Pace;
-use super::propose::{Latched, Proposer};
+use super::propose::{Latched, Proposer, taken_back, within};
 use crate::range::admission::Admitted;
 use crate::range::effect;
 use crate::range::intents::{Look, Standing};
@@ -101,7 +101,8 @@ impl Evaluation<'_> {
     /// while it holds neither, for what takes them away may need both.
     async fn enter(&self, commit: &Commit, bytes: u64) -> Result<(Latched, Admitted), Refusal> {
         loop {
-            self.outlast_all(commit).await?;
+            // Nothing is proposed yet.
+            within(self.deadline, self.outlast_all(commit), taken_back).await??;
             let admitted = self.replica.context.admission.admit(bytes, self.deadline).await?;
             let latched = match self.reserved(commit) {
                 Some(reserved) => Latched::Reserved(reserved),

@@ -47,8 +47,8 @@ impl Evaluation<'_> {
             self.check_key(key)?;
         }
         let mut acquired = Acquired { locks: &self.serving.locks, owner, keys: Vec::new(), keep: false };
-        let (taken, waited) = self.take(&lock, owner, &mut acquired).await?;
-        let result = self.read_newest(&lock.keys, &taken, waited).await?;
+        let (mut taken, waited) = self.take(&lock, owner, &mut acquired).await?;
+        let result = self.read_newest(&lock, &mut taken, waited).await?;
         // What was promised up to `locked_at` holds only if no other leader has begun meanwhile.
         self.prove(|from| lock.keys.iter().any(|key| key.as_ref() >= from)).await?;
         acquired.keep = true;
@@ -76,6 +76,10 @@ impl Evaluation<'_> {
             let own = self.header.start_timestamp;
             let is_written = policy != WaitPolicy::Block
                 && self.serving.intents.in_the_way(key, Look::Write, own)?.is_some();
+            if self.has_flushed(key)? {
+                // Its intent keeps others away already; a lock is not to be had behind those who wait for that.
+                continue;
+            }
             match policy {
                 WaitPolicy::Nowait if is_written => {
                     return Err(Refusal::LockNotAvailable { key: key.clone() });
@@ -145,10 +149,12 @@ impl Evaluation<'_> {
     /// none, else the newest that is known here if it will do.
     async fn read_newest(
         &self,
-        keys: &[Bytes],
-        taken: &[Taken],
+        lock: &Lock,
+        taken: &mut [Taken],
         waited: bool,
     ) -> Result<LockResult, Refusal> {
+        let policy = WaitPolicy::try_from(lock.wait).unwrap_or(WaitPolicy::Block);
+        let patience = (lock.wait_ms_max > 0).then(|| Duration::from_millis(lock.wait_ms_max));
         let time = &self.replica.context.time;
         let serving = &self.serving;
         let asked = self.header.start_timestamp == 0;
@@ -163,8 +169,8 @@ impl Evaluation<'_> {
             let mut newest = 0;
             let mut bytes = 0;
             let mut pace = Pace::new();
-            let mut locked = Vec::with_capacity(keys.len());
-            for (key, taken) in keys.iter().zip(taken) {
+            let mut locked = Vec::with_capacity(lock.keys.len());
+            for (key, taken) in lock.keys.iter().zip(taken.iter_mut()) {
                 // All are locked; of what does not fit into the answer the value is asked for again.
                 if bytes >= VALUES_BYTES_MAX {
                     break;
@@ -176,7 +182,27 @@ impl Evaluation<'_> {
                 }
                 let slot = Slot::of(key);
                 serving.memory.raise_slot(slot, locked_at);
-                self.settle_key(slot, key, Look::Write).await?;
+                let own = self.header.start_timestamp;
+                // One that has flushed the key has let go of its lock.
+                match self.serving.intents.in_the_way(key, Look::Write, own)? {
+                    Some(_) if policy == WaitPolicy::Nowait => {
+                        return Err(Refusal::LockNotAvailable { key: key.clone() });
+                    }
+                    Some(_) if policy == WaitPolicy::SkipLocked => {
+                        self.serving.locks.give_back(&self.owner()?.id, std::slice::from_ref(key));
+                        *taken = Taken::Skipped;
+                        locked.push(LockedKey { newest: None, skipped: true });
+                        continue;
+                    }
+                    _ => {}
+                }
+                let settled = self.settle_key(slot, key, Look::Write);
+                match patience {
+                    None => settled.await?,
+                    Some(patience) => env::clock::timeout(patience, settled)
+                        .await
+                        .map_err(|_| Refusal::LockNotAvailable { key: key.clone() })??,
+                };
                 let version = self.newest_version(key)?;
                 newest = newest.max(version.timestamp);
                 bytes += version.value.as_ref().map_or(0, Bytes::len);
@@ -237,6 +263,11 @@ impl Evaluation<'_> {
                 return Err(Refusal::Deadlock { cycle: answer.cycle });
             }
         }
+    }
+
+    /// Whether the transaction itself has flushed the key.
+    fn has_flushed(&self, key: &Bytes) -> Result<bool, Refusal> {
+        Ok(self.header.sees_intents && self.seen_intent(key, 0)?.is_some())
     }
 
     /// The newest version of a key that no other transaction has an intent on. What the transaction itself has flushed there

@@ -489,7 +489,7 @@ where
 }
 
 /// The output of `work`, or what is to be said if the deadline passes before.
-async fn within<T>(
+pub(super) async fn within<T>(
     deadline: Option<Instant>,
     work: impl Future<Output = T>,
     late: impl Fn() -> Refusal,
@@ -499,7 +499,7 @@ async fn within<T>(
     env::clock::timeout(patience, work).await.map_err(|_| late())
 }
 
-fn taken_back() -> Refusal {
+pub(super) fn taken_back() -> Refusal {
     Refusal::Unavailable("the deadline passed before the commit was proposed; nothing was done".to_owned())
 }
 

@@ -67,8 +67,10 @@ impl Evaluation<'_> {
     /// victim of a deadlock.
     pub(super) async fn outlast(&self, standing: &Arc<Standing>, look: Look) -> Result<(), Refusal> {
         match &standing.met {
-            Some(met) if look == Look::Write => match met.large.outcome() {
-                Some(outcome) => self.resolve_one(standing, outcome).await,
+            Some(met) if look == Look::Write || look.until() == u64::MAX => match met.large.outcome() {
+                Some(outcome) if look == Look::Write => self.resolve_one(standing, outcome).await,
+                Some(_) => self.replica.outlast(&self.serving, standing, look).await,
+                // Nor does a commit, whose timestamp is not chosen yet, know above what it would have to commit.
                 None => self.outlast_large(standing).await,
             },
             _ => self.replica.outlast(&self.serving, standing, look).await,
@@ -130,7 +132,7 @@ impl Replica {
     ) -> Result<(), Refusal> {
         let intents = &serving.intents;
         match &standing.met {
-            Some(met) if look != Look::Write && met.large.outcome().is_none() => {
+            Some(met) if look.until() != u64::MAX && met.large.outcome().is_none() => {
                 // Those who come next shall not have to ask again.
                 met.large.want(look.until().max(self.context.time.observed()));
             }

@@ -91,6 +91,7 @@ impl Large {
     fn flush(&self, flushed: Flushed) {
         self.change(|state| {
             state.flushes += 1;
+            state.seen = env::clock::now();
             if flushed.keys.start < state.start {
                 state.start = flushed.keys.start;
             }
@@ -341,11 +342,10 @@ impl LargeTxns {
     pub(crate) fn give_away(&self, from: &[u8]) {
         let mut by_start = self.by_start.lock();
         by_start.retain(|_, large| {
-            large.change(|state| {
-                if state.end.as_ref() > from {
-                    state.end = Bytes::copy_from_slice(from);
-                }
-            });
+            let reaches = large.state.lock().end.as_ref() > from;
+            if reaches {
+                large.change(|state| state.end = Bytes::copy_from_slice(from));
+            }
             large.state.lock().start.as_ref() < from
         });
         self.any.store(!by_start.is_empty(), Ordering::SeqCst);
