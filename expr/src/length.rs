@@ -5,6 +5,7 @@ use crate::datum::{Datum, Interval};
 use crate::error::{Error, Result};
 use crate::numeric;
 use crate::types::{Modifiers, Order, Type, TypeKind};
+use crate::work;
 
 /// The most bytes of a name.
 const NAME_BYTES_MAX: usize = 63;
@@ -18,7 +19,12 @@ pub fn coerce(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
     let modifiers = ty.kind.row().modifiers;
     match (modifiers, value) {
         (_, Datum::Array(array)) => match ty.element() {
-            Some(element) => array.map(|item| coerce(item.clone(), element, explicit)).map(Datum::Array),
+            Some(element) => {
+                let mut bytes = 0;
+                let mut fit =
+                    |item: &Datum| work::grown(&mut bytes, coerce(item.clone(), element, explicit)?);
+                array.map(&mut fit).map(Datum::Array)
+            }
             None => Ok(Datum::Array(array)),
         },
         (Modifiers::Length(_), Datum::Text(text)) => {

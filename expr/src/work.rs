@@ -146,6 +146,15 @@ pub(crate) fn fits(bytes: usize) -> Result<usize> {
         .with_detail(format!("A value holds at most {} MB.", VALUE_BYTES_MAX >> 20)))
 }
 
+/// One more part of a value that is being made, whose parts took `bytes` before.
+///
+/// # Errors
+/// 54000: it is longer than any value may be.
+pub(crate) fn grown(bytes: &mut usize, part: Datum) -> Result<Datum> {
+    *bytes = fits(bytes.saturating_add(part.size_bytes()))?;
+    Ok(part)
+}
+
 /// An array of these items, counted as it grows.
 ///
 /// # Errors

@@ -196,7 +196,10 @@ fn convert_elements(
     let (Datum::Array(items), Some(from), Some(to)) = (value, from.element(), to.element()) else {
         return Err(impossible(from.kind, to.kind));
     };
-    items.map(|item| apply(item.clone(), from, to, explicit, session)).map(Datum::Array)
+    let mut bytes = 0;
+    let mut convert =
+        |item: &Datum| work::grown(&mut bytes, apply(item.clone(), from, to, explicit, session)?);
+    items.map(&mut convert).map(Datum::Array)
 }
 
 #[cfg(test)]

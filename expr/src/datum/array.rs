@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::Datum;
 use crate::error::{Error, Result};
-use crate::work;
 
 /// The most dimensions of an array.
 pub const DIMENSIONS_MAX: usize = 6;
@@ -115,14 +114,9 @@ impl Array {
     }
 
     /// The elements in the same dimensions, each replaced.
-    pub fn map(&self, mut replace: impl FnMut(&Datum) -> Result<Datum>) -> Result<Self> {
-        let (mut items, mut bytes) = (Vec::with_capacity(self.items.len()), 0_usize);
-        for item in self.items.iter() {
-            let item = replace(item)?;
-            bytes = work::fits(bytes.saturating_add(item.size_bytes()))?;
-            items.push(item);
-        }
-        Ok(Self { items: items.into(), shape: self.shape.clone() })
+    pub fn map(&self, replace: impl FnMut(&Datum) -> Result<Datum>) -> Result<Self> {
+        let items: Result<Vec<_>> = self.items.iter().map(replace).collect();
+        Ok(Self { items: items?.into(), shape: self.shape.clone() })
     }
 
     /// The elements.
