@@ -12,6 +12,7 @@ mod process;
 mod processor;
 mod rpc;
 mod sql;
+mod tpch;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ struct Arguments {
 enum Benchmark {
     /// pgbench and sysbench against one node and three, beside PostgreSQL alone and with two synchronous standbys.
     Sql(sql::Options),
+    /// The 22 queries of TPC-H beside PostgreSQL, their answers compared.
+    Tpch(tpch::Options),
     /// Single keys through three nodes, beside three members of etcd.
     Kv(kv::Options),
     /// The storage engine beside RocksDB and fjall.
@@ -46,6 +49,7 @@ enum Benchmark {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().benchmark {
         Benchmark::Sql(options) => sql::run(&options),
+        Benchmark::Tpch(options) => tpch::run(&options),
         Benchmark::Kv(options) => kv::run(&options),
         Benchmark::Lsm(options) => lsm::run(&options),
         Benchmark::Rpc(options) => rpc::run(&options),

@@ -1,6 +1,7 @@
 //! Programs that are run to their end, and servers that are ended with the benchmark.
 
 use std::fs::File;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -125,6 +126,45 @@ pub(crate) fn query(port: u16, sql: &str) -> Result<String> {
             .env("PGCONNECT_TIMEOUT", "5"),
     )
     .map(|answer| answer.trim().to_owned())
+}
+
+/// The rows that answer one statement, and how many milliseconds they took.
+pub(crate) fn timed(port: u16, sql: &str, seconds: u32) -> Result<(Vec<String>, f64)> {
+    let printed = output(
+        Command::new("psql")
+            .args(["-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-U", "postgres", "-d", "postgres"])
+            .args(["-p", &port.to_string(), "-v", "ON_ERROR_STOP=1"])
+            .args(["-c", &format!("set statement_timeout = '{seconds}s'"), "-c", "\\timing on", "-c", sql]),
+    )?;
+    let mut rows: Vec<String> = printed.lines().map(str::to_owned).collect();
+    let took = rows.pop().and_then(|line| {
+        let (_, rest) = line.split_once("Time: ")?;
+        rest.split(' ').next()?.parse().ok()
+    });
+    Ok((rows, took.ok_or(Failure::Missing { program: "psql".to_owned(), what: "time" })?))
+}
+
+/// Runs a statement that reads its rows from the client.
+pub(crate) fn feed(port: u16, sql: &str, rows: &str) -> Result<()> {
+    let mut command = Command::new("psql");
+    command
+        .args(["-X", "-q", "-h", "127.0.0.1", "-U", "postgres", "-d", "postgres", "-p", &port.to_string()])
+        .args(["-v", "ON_ERROR_STOP=1", "-c", sql])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let failed = |source| Failure::Start { program: "psql".to_owned(), source };
+    let mut child = command.spawn().map_err(failed)?;
+    if let Some(mut input) = child.stdin.take() {
+        // Where it stops reading it says why.
+        let _written = input.write_all(rows.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(failed)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Failure::Program { program: "psql".to_owned(), output: complaint })
 }
 
 /// Waits a little for another process.

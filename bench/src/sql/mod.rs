@@ -4,6 +4,7 @@
 //! the machine meets all alike. All servers sync every commit to the same disk.
 
 mod hot_row;
+mod micro;
 mod nunatak;
 mod pgbench;
 mod postgres;
@@ -19,11 +20,16 @@ use crate::cluster::{DiskWork, binary};
 use crate::failure::{Failure, Result};
 use crate::figures::Figures;
 use crate::processor;
+pub(crate) use nunatak::Single;
+pub(crate) use postgres::{Postgres, Standbys, programs as postgres_programs};
 use workload::{Isolation, Mark, Row, Run, Tool};
 
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// Single statements over a table of a million rows instead, on one node and PostgreSQL alone
+    #[arg(long)]
+    micro: bool,
     /// One round of 3 s instead of five of 10 s
     #[arg(long)]
     quick: bool,
@@ -92,6 +98,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folder =
         tempfile::tempdir().map_err(|source| Failure::File { path: std::env::temp_dir(), source })?;
     let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 5 });
+    if options.micro {
+        let table = micro::run(&binary(options.binary.as_deref())?, folder.path(), rounds)?;
+        print!("{table}");
+        return write(options.markdown.as_deref(), &table);
+    }
     let seconds = options.seconds.unwrap_or(if options.quick { 3 } else { 10 });
     let rows = chosen_rows(options);
     let servers = start(options, folder.path())?;

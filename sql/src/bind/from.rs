@@ -15,8 +15,8 @@ use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, JoinCondition, Name, QualifiedName, TableExpr};
 use crate::plan::{
-    Binding, Filter, FunctionScan, Join, JoinKind, JoinStrategy, Node, RowLock, Scan, TableFunction, Values,
-    VirtualScan, budget,
+    Binding, Common, Filter, FunctionScan, Join, JoinKind, JoinStrategy, Node, RowLock, Scan, TableFunction,
+    Values, VirtualScan, budget,
 };
 
 /// Rows and what their columns are called.
@@ -53,6 +53,7 @@ impl Binder<'_> {
             right: Box::new(right.node),
             strategy: strategy(bindings),
             condition: None,
+            left_rows: 0.0,
         });
         Ok(Source { node, scope })
     }
@@ -102,7 +103,13 @@ impl Binder<'_> {
         {
             let columns = common.bound.scope_columns();
             self.budget.take_plan(common.size)?;
-            let node = common.bound.node.clone();
+            let node = Node::Common(Common {
+                id: common.id,
+                name: common.name.clone(),
+                materialized: common.materialized,
+                is_shared: true,
+                input: Box::new(common.bound.node.clone()),
+            });
             let called = alias.map_or(&name.name.value, |alias| &alias.name.value);
             return Ok(Source { node, scope: relation(called, None, columns, None, alias)?.into_scope() });
         }
@@ -161,6 +168,7 @@ impl Binder<'_> {
                 lock,
                 recheck: None,
                 reverse: false,
+                ordered: false,
                 limit: None,
             })),
             (TableKind::Base, None) => return Err(Error::internal("a table without a primary index")),
@@ -264,6 +272,7 @@ impl Binder<'_> {
             right: Box::new(right.node),
             strategy: strategy(bindings),
             condition: None,
+            left_rows: 0.0,
         };
         let mut asides = Vec::new();
         if let JoinCondition::On(on) = condition {

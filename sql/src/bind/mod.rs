@@ -136,6 +136,8 @@ struct Binder<'a> {
     levels: Vec<level::Level>,
     /// The queries of WITH that can be seen, the innermost last.
     common_tables: query::CommonTables,
+    /// How many queries of WITH there were.
+    common_count: usize,
     /// The table that VALUES of INSERT go to: not visible there, but known to messages.
     target: Option<Arc<TableDescriptor>>,
     notices: Vec<Notice>,
@@ -157,6 +159,7 @@ impl<'a> Binder<'a> {
             slots: 0,
             levels: Vec::new(),
             common_tables: query::CommonTables::default(),
+            common_count: 0,
             target: None,
             notices: Vec::new(),
             needs: Needs::default(),

@@ -10,6 +10,7 @@ use super::from::Source;
 use super::level::{Clause, Level};
 use super::query::output_column;
 use super::scope::Scope;
+use super::select::first_columns;
 use crate::catalog::access::Right;
 use crate::catalog::{IndexId, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
@@ -342,7 +343,7 @@ impl Binder<'_> {
         let ((node, assignments), level) = self.at_level(level, |binder| {
             let mut node = source.node;
             if let Some(filter) = &update.filter {
-                node = binder.filtered(node, filter)?;
+                node = binder.affected(node, filter)?;
             }
             let mut assignments = binder.assignments(&table, &update.assignments)?;
             let asides = std::mem::take(&mut binder.level()?.subqueries);
@@ -370,13 +371,21 @@ impl Binder<'_> {
         }
         let level = Level::query(source.scope, Clause::plain("DELETE"), false);
         let (node, level) = self.at_level(level, |binder| match &delete.filter {
-            Some(filter) => binder.filtered(source.node, filter),
+            Some(filter) => binder.affected(source.node, filter),
             None => Ok(source.node),
         })?;
         let (returning, columns) = self.returning(delete.returning.as_deref(), level.scope)?;
         self.common_tables.truncate(visible);
         let delete = Delete { table, source: node, returning };
         Ok((Plan::Modify(Box::new(Modify::Delete(delete))), columns))
+    }
+}
+
+impl Binder<'_> {
+    /// The rows that WHERE leaves, without the answers of its subqueries: nobody else asks for those.
+    fn affected(&mut self, node: Node, filter: &ast::Expr) -> Result<Node> {
+        let width = node.width();
+        Ok(first_columns(self.filtered(node, filter)?, width))
     }
 }
 

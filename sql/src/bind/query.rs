@@ -39,10 +39,13 @@ pub(super) struct Retyped {
     pub(super) at: usize,
 }
 
-/// A query of WITH. Each mention of it runs it anew.
+/// A query of WITH. Each mention of it is a copy, until it is planned which of them are computed once.
 #[derive(Debug, Clone)]
 pub(super) struct CommonTable {
     pub(super) name: String,
+    /// Its number in the statement.
+    pub(super) id: usize,
+    pub(super) materialized: Option<bool>,
     pub(super) bound: BoundQuery,
     /// What a mention of it adds to the plan.
     pub(super) size: PlanSize,
@@ -159,7 +162,15 @@ impl Binder<'_> {
             }
             budget::check_depth(budget::measure(&bound.node).0)?;
             let size = PlanSize::of(&mut bound.node);
-            self.common_tables.push(CommonTable { name: common.name.value.clone(), bound, size });
+            let id = self.common_count;
+            self.common_count = id.saturating_add(1);
+            self.common_tables.push(CommonTable {
+                name: common.name.value.clone(),
+                id,
+                materialized: common.materialized,
+                bound,
+                size,
+            });
         }
         Ok(())
     }

@@ -402,14 +402,17 @@ fn expanded(column: ScopeColumn, at: usize) -> Item {
 
 /// Drops the columns that only ORDER BY and DISTINCT ON needed.
 fn trimmed(node: Node, mut columns: Vec<QueryColumn>, visible: usize) -> BoundQuery {
-    let node = if columns.len() == visible {
-        node
-    } else {
-        let types = node.types();
-        let kept = types.into_iter().enumerate().take(visible);
-        let expressions = kept.map(|(index, ty)| Expr::Column { index, ty }).collect();
-        Node::Project(Project { input: Box::new(node), expressions })
-    };
     columns.truncate(visible);
-    BoundQuery { node, columns }
+    BoundQuery { node: first_columns(node, visible), columns }
+}
+
+/// The first columns of a node, and no others.
+pub(super) fn first_columns(node: Node, count: usize) -> Node {
+    let types = node.types();
+    if types.len() <= count {
+        return node;
+    }
+    let kept = types.into_iter().enumerate().take(count);
+    let expressions = kept.map(|(index, ty)| Expr::Column { index, ty }).collect();
+    Node::Project(Project { input: Box::new(node), expressions })
 }

@@ -171,6 +171,7 @@ impl Binder<'_> {
                     right: Box::new(Node::FunctionScan(function)),
                     strategy: JoinStrategy::Dependent { bindings },
                     condition: None,
+                    left_rows: 0.0,
                 }),
             };
         }

@@ -84,6 +84,8 @@ pub(crate) enum Node {
     Append(Append),
     /// INTERSECT, EXCEPT.
     SetOperation(Box<SetOperation>),
+    /// A query of WITH that is computed once.
+    Common(Box<Common>),
 }
 
 /// The rows of a node, of which these columns are meant, in this order.
@@ -220,6 +222,20 @@ pub(crate) struct SetOperation {
     pub(crate) all: bool,
     pub(crate) left: Output,
     pub(crate) right: Output,
+    pub(crate) columns: Vec<ColumnId>,
+}
+
+/// A query of WITH that is computed once, however often it is named. Only `columns` remain.
+///
+/// Nothing of what is asked above goes into it: all its copies stay alike.
+#[derive(Debug)]
+pub(crate) struct Common {
+    /// Its number in the statement.
+    pub(crate) id: usize,
+    pub(crate) name: String,
+    /// Whether it is named more than once.
+    pub(crate) is_shared: bool,
+    pub(crate) rows: Output,
     pub(crate) columns: Vec<ColumnId>,
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn children(node: &Node) -> Vec<&Node> {
         Node::Distinct(distinct) => vec![&distinct.input],
         Node::Append(append) => append.inputs.iter().map(|input| &input.node).collect(),
         Node::SetOperation(operation) => vec![&operation.left.node, &operation.right.node],
+        Node::Common(common) => vec![&common.rows.node],
     }
 }
 
@@ -49,6 +50,7 @@ pub(crate) fn children_mut(node: &mut Node) -> Vec<&mut Node> {
             let operation = operation.as_mut();
             vec![&mut operation.left.node, &mut operation.right.node]
         }
+        Node::Common(common) => vec![&mut common.rows.node],
     }
 }
 
@@ -79,7 +81,7 @@ pub(crate) fn expressions(node: &Node) -> Vec<&Expr> {
         }
         Node::Sort(sort) => sort.keys.iter().map(|key| &key.expression).collect(),
         Node::Limit(limit) => limit.limit.iter().chain(&limit.offset).collect(),
-        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) => Vec::new(),
+        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) | Node::Common(_) => Vec::new(),
     }
 }
 
@@ -114,7 +116,7 @@ pub(crate) fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
             let limit = limit.as_mut();
             limit.limit.iter_mut().chain(&mut limit.offset).collect()
         }
-        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) => Vec::new(),
+        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) | Node::Common(_) => Vec::new(),
     }
 }
 
@@ -154,6 +156,7 @@ pub(crate) fn columns_made(node: &Node) -> ColumnSet {
         }
         Node::Append(append) => made.extend(append.columns.iter().copied()),
         Node::SetOperation(operation) => made.extend(operation.columns.iter().copied()),
+        Node::Common(common) => made.extend(common.columns.iter().copied()),
         Node::Filter(_) | Node::Join(_) | Node::Sort(_) | Node::Limit(_) | Node::Distinct(_) => {}
     });
     made
@@ -177,6 +180,7 @@ pub(crate) fn columns_free(node: &Node) -> ColumnSet {
                 output(&operation.left, &mut read);
                 output(&operation.right, &mut read);
             }
+            Node::Common(common) => output(&common.rows, &mut read),
             Node::Distinct(distinct) => match &distinct.kind {
                 DistinctKind::All(columns) | DistinctKind::On(columns) => {
                     read.extend(columns.iter().copied())

@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use expr::operators::{Comparison, comparison};
 use expr::{Datum, Expr, Type, TypeKind};
 
-use crate::catalog::{IndexId, IndexState, TableDescriptor, TableKind};
+use super::cost;
+use crate::catalog::{IndexDescriptor, IndexId, IndexState, TableDescriptor, TableKind};
 use crate::logical::walk::{children, walk};
 use crate::logical::{Aggregate, ColumnId, Get, Join, Node};
-use crate::plan::JoinKind;
+use crate::plan::{JoinKind, Scan};
 
 /// How many bytes tables take, by their primary indexes.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +26,31 @@ impl TableSizes {
     pub fn new(bytes: HashMap<IndexId, u64>) -> Self {
         Self { bytes }
     }
+
+    /// The tables.
+    pub fn tables(&self) -> Vec<IndexId> {
+        self.bytes.keys().copied().collect()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether one of the tables is by now so much larger or smaller that another plan may be better.
+    pub fn have_shifted(&self, now: &Self) -> bool {
+        self.bytes.iter().any(|(table, then)| {
+            let size = |bytes: u64| bytes.max(SHIFT_BYTES_MIN);
+            let (then, now) = (size(*then), size(now.bytes.get(table).copied().unwrap_or(0)));
+            then.max(now) / then.min(now) >= SHIFT
+        })
+    }
 }
+
+/// A table that has grown or shrunk so many times is planned for anew.
+const SHIFT: u64 = 4;
+/// Below this all tables are alike.
+const SHIFT_BYTES_MIN: u64 = 64 << 10;
 
 /// So many nodes are looked at.
 const LOOKS_MAX: usize = 200_000;
@@ -39,6 +64,8 @@ const VALUES: f64 = 200.0;
 const SOME: f64 = 1.0 / 3.0;
 /// The part that lies in one end of an order.
 const RANGE: f64 = 1.0 / 3.0;
+/// How many elements an array has of which nothing is known.
+const ELEMENTS: f64 = 10.0;
 /// The part that a pattern finds.
 const PATTERN: f64 = 0.05;
 
@@ -69,7 +96,7 @@ impl<'s> Estimates<'s> {
         }
         let rows = match node {
             Node::Get(get) => {
-                let rows = self.table_rows(&get.table);
+                let rows = self.rows_of_table(&get.table);
                 match points(get) {
                     Some(points) => rows.min(points as f64),
                     None => rows * self.part(&get.filter, node),
@@ -91,6 +118,7 @@ impl<'s> Estimates<'s> {
             Node::Distinct(distinct) => self.rows(&distinct.input),
             Node::Append(append) => append.inputs.iter().map(|input| self.rows(&input.node)).sum(),
             Node::SetOperation(operation) => self.rows(&operation.left.node),
+            Node::Common(common) => self.rows(&common.rows.node),
             Node::Aggregate(aggregate) => self.groups(aggregate),
             Node::Join(join) => self.join(join),
         };
@@ -100,7 +128,7 @@ impl<'s> Estimates<'s> {
     /// The rows that an input has if no condition leaves any out.
     pub(super) fn whole(&self, node: &Node) -> f64 {
         match node {
-            Node::Get(get) => self.table_rows(&get.table),
+            Node::Get(get) => self.rows_of_table(&get.table),
             node => self.rows(node),
         }
     }
@@ -110,14 +138,14 @@ impl<'s> Estimates<'s> {
         let mut rows = 0.0;
         walk(node, &mut |node| {
             if let Node::Get(get) = node {
-                rows += self.table_rows(&get.table);
+                rows += self.rows_of_table(&get.table);
             }
         });
         rows
     }
 
     /// The rows of a stored table.
-    fn table_rows(&self, table: &TableDescriptor) -> f64 {
+    pub(super) fn rows_of_table(&self, table: &TableDescriptor) -> f64 {
         if table.kind == TableKind::Virtual {
             return ROWS_MIN;
         }
@@ -174,7 +202,10 @@ impl<'s> Estimates<'s> {
                     let values = [known(one), known(other)];
                     1.0 / values.into_iter().flatten().fold(1.0, f64::max)
                 }
-                None => self.part_of(condition, &[left, right]),
+                None => {
+                    let known = |column| self.known(column, left).or_else(|| self.known(column, right));
+                    self.part_of(condition, &known)
+                }
             };
         }
         rows
@@ -196,15 +227,62 @@ impl<'s> Estimates<'s> {
         met.min(1.0)
     }
 
+    /// How many rows of a table have the same values in these columns.
+    pub(super) fn rows_with(&self, table: &TableDescriptor, columns: impl Iterator<Item = usize>) -> f64 {
+        let rows = self.rows_of_table(table);
+        let places: Vec<usize> = columns.collect();
+        let is_key = |index: &IndexDescriptor| {
+            index.unique && table.key_columns(index).all(|column| places.contains(&column))
+        };
+        if table.indexes.iter().any(is_key) {
+            return 1.0;
+        }
+        let values: f64 = places.iter().map(|column| self.values_of_column(table, *column)).product();
+        (rows / values).max(1.0)
+    }
+
+    /// What it costs to look up in a table, through an index, what conditions let belong to rows of a node, as a part of what
+    /// it costs to read all of the table.
+    pub(super) fn lookup(&self, (node, rows): (&Node, f64), table: &Node, conditions: &[&Expr]) -> f64 {
+        let whole = self.whole(table);
+        let part = self.pairs((node, 1.0), (table, 1.0), conditions.iter().copied());
+        rows * cost::scan(1, (whole * part).max(1.0), false) / whole
+    }
+
     /// The part of a node's rows of which conditions hold.
     fn part(&self, conditions: &[Expr], input: &Node) -> f64 {
+        self.part_by(conditions, &|column| self.known(column, input))
+    }
+
+    /// The part of a stored table's rows of which conditions over a scan's columns hold.
+    pub(super) fn part_of_scan<'c>(
+        &self,
+        scan: &Scan,
+        conditions: impl IntoIterator<Item = &'c Expr>,
+    ) -> f64 {
+        let known = |column: ColumnId| {
+            let place = scan.columns.get(column)?;
+            Some(self.values_of_column(&scan.table, *place))
+        };
+        self.part_by(conditions, &known)
+    }
+
+    fn part_by<'c>(
+        &self,
+        conditions: impl IntoIterator<Item = &'c Expr>,
+        known: &dyn Fn(ColumnId) -> Option<f64>,
+    ) -> f64 {
+        let (mut part, mut ranges) = (1.0, 0_usize);
+        for condition in conditions {
+            part *= self.part_of(condition, known);
+            ranges = ranges.saturating_add(usize::from(is_range(condition)));
+        }
         // Two ends of one range leave less than each by itself.
-        let ranges = conditions.iter().filter(|condition| is_range(condition)).count();
-        let part: f64 = conditions.iter().map(|condition| self.part_of(condition, &[input])).product();
         if ranges >= 2 { part * 0.5 } else { part }
     }
 
-    fn part_of(&self, condition: &Expr, inputs: &[&Node]) -> f64 {
+    /// `known`: how many values a column has, if anything is known of it.
+    fn part_of(&self, condition: &Expr, known: &dyn Fn(ColumnId) -> Option<f64>) -> f64 {
         let values = |operand: &Expr| -> f64 {
             let column = match operand {
                 Expr::Column { index, .. } => Some(*index),
@@ -215,13 +293,12 @@ impl<'s> Estimates<'s> {
                 operand if operand.columns().is_empty() => return 1.0,
                 _ => None,
             };
-            let known = column.and_then(|column| inputs.iter().find_map(|input| self.known(column, input)));
-            known.unwrap_or(VALUES)
+            column.and_then(known).unwrap_or(VALUES)
         };
         match condition {
-            Expr::And(parts) => parts.iter().map(|part| self.part_of(part, inputs)).product(),
-            Expr::Or(parts) => parts.iter().map(|part| self.part_of(part, inputs)).sum::<f64>().min(1.0),
-            Expr::Not(operand) => (1.0 - self.part_of(operand, inputs)).max(0.1),
+            Expr::And(parts) => parts.iter().map(|part| self.part_of(part, known)).product(),
+            Expr::Or(parts) => parts.iter().map(|part| self.part_of(part, known)).sum::<f64>().min(1.0),
+            Expr::Not(operand) => (1.0 - self.part_of(operand, known)).max(0.1),
             Expr::IsNull { negated, .. } => {
                 if *negated {
                     0.99
@@ -232,6 +309,16 @@ impl<'s> Estimates<'s> {
             Expr::In { operand, items, negated, .. } => {
                 let part = (items.len() as f64 / values(operand)).min(1.0);
                 if *negated { 1.0 - part } else { part }
+            }
+            Expr::AnyAll { operand, array, operator, all: false }
+                if comparison(*operator) == Some(Comparison::Equal) =>
+            {
+                let items = match array.as_ref() {
+                    Expr::Array { items, .. } => items.len() as f64,
+                    Expr::Literal { value: Datum::Array(items), .. } => items.len() as f64,
+                    _ => ELEMENTS,
+                };
+                (items / values(operand)).min(1.0)
             }
             Expr::Call { function, args, .. } => match (comparison(*function), args.as_slice()) {
                 (Some(Comparison::Equal), [left, right]) => 1.0 / values(left).max(values(right)),
@@ -278,13 +365,17 @@ impl<'s> Estimates<'s> {
                 Some(_) => None,
                 None => self.known(column, &compute.input),
             },
-            Node::Append(_) | Node::SetOperation(_) | Node::Function(_) | Node::Values(_) => None,
+            Node::Append(_)
+            | Node::SetOperation(_)
+            | Node::Common(_)
+            | Node::Function(_)
+            | Node::Values(_) => None,
             node => children(node).into_iter().find_map(|child| self.known(column, child)),
         }
     }
 
     fn values_of_column(&self, table: &TableDescriptor, place: usize) -> f64 {
-        let rows = self.table_rows(table);
+        let rows = self.rows_of_table(table);
         let kind = table.columns.get(place).map_or(TypeKind::Text, |column| column.ty.kind);
         let key = table.indexes.iter().filter(|index| index.unique && index.state == IndexState::Public);
         let mut values = match kind {
@@ -332,6 +423,7 @@ pub(super) fn rows_max(node: &Node) -> Option<usize> {
             JoinKind::RightSemi | JoinKind::RightAnti => rows_max(&join.right),
             _ => rows_max(&join.left)?.checked_mul(rows_max(&join.right)?),
         },
+        Node::Common(common) => rows_max(&common.rows.node),
         Node::Function(_) | Node::Append(_) | Node::SetOperation(_) => None,
     }
 }
@@ -416,5 +508,21 @@ fn width(ty: Type) -> f64 {
         TypeKind::Numeric => 6.0,
         TypeKind::Uuid => 16.0,
         _ => 20.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_shifted_once_a_table_is_four_times_another() {
+        let sizes = |bytes: [u64; 2]| TableSizes::new((1..).zip(bytes).collect());
+        let then = sizes([1 << 20, 1 << 30]);
+        assert!(!then.have_shifted(&sizes([3 << 20, 1 << 30])));
+        assert!(
+            then.have_shifted(&sizes([4 << 20, 1 << 30])) && then.have_shifted(&sizes([1 << 20, 1 << 28]))
+        );
+        assert!(!sizes([0, 0]).have_shifted(&sizes([200_000, 1])));
     }
 }

@@ -8,13 +8,13 @@
 //! The right side of a join is kept: it is the smaller one, but for a left side of so few rows that each is looked up.
 //! Where nothing is known, all stays as it was written. So it does where rows are locked.
 
-use expr::Expr;
+use expr::{Expr, TypeKind};
 
 use super::condition::may_move;
 use super::equality::equal_sides;
 use super::estimate::{Estimates, LOOKUPS_MAX, equal_columns, has_index, rows_max};
 use crate::logical::walk::{children_mut, columns_made, walk};
-use crate::logical::{ColumnSet, Join, Node};
+use crate::logical::{ColumnId, ColumnSet, Distinct, DistinctKind, Join, Node};
 use crate::plan::JoinKind;
 
 /// More inputs than this stay in their order.
@@ -147,7 +147,7 @@ impl Group {
                 None => late.push(reducer),
             }
         }
-        let mut node = greedy(parts, edges);
+        let mut node = greedy(parts, edges, estimates);
         for reducer in late {
             let mut reducer = Join { left: node, ..reducer };
             turn(&mut reducer, estimates);
@@ -211,7 +211,7 @@ fn edges(conditions: Vec<Expr>, inputs: &[Node], made: &[ColumnSet], estimates: 
 }
 
 /// Joins what has the fewest rows, until one is left.
-fn greedy(mut parts: Vec<Part>, mut edges: Vec<Edge>) -> Node {
+fn greedy(mut parts: Vec<Part>, mut edges: Vec<Edge>, estimates: &Estimates<'_>) -> Node {
     while parts.len() > 1 {
         let Some((left, right)) = cheapest(&parts, &edges) else { break };
         let second = parts.remove(right);
@@ -221,8 +221,11 @@ fn greedy(mut parts: Vec<Part>, mut edges: Vec<Edge>) -> Node {
         edges = later;
         let rows = met.iter().map(|edge| edge.part).product::<f64>() * first.rows * second.rows;
         let conditions: Vec<Expr> = met.into_iter().flat_map(|edge| edge.conditions).collect();
-        let (kept, streamed) =
-            if is_streamed(&first, &second, &conditions) { (second, first) } else { (first, second) };
+        let (kept, streamed) = if is_streamed(&first, &second, &conditions, estimates) {
+            (second, first)
+        } else {
+            (first, second)
+        };
         let join =
             Join { kind: JoinKind::Inner, left: streamed.node, right: kept.node, lateral: false, conditions };
         parts.insert(left, Part { node: Node::Join(Box::new(join)), rows: rows.max(1.0), inputs });
@@ -258,38 +261,103 @@ fn cheapest(parts: &[Part], edges: &[Edge]) -> Option<(usize, usize)> {
 }
 
 /// Whether the first of two inputs goes past the second, which is kept.
-fn is_streamed(first: &Part, second: &Part, conditions: &[Expr]) -> bool {
-    match (looks_up(&first.node, &second.node, conditions), looks_up(&second.node, &first.node, conditions)) {
+fn is_streamed(first: &Part, second: &Part, conditions: &[Expr], estimates: &Estimates<'_>) -> bool {
+    let looks_up =
+        |left: &Part, right: &Part| looks_up((&left.node, left.rows), &right.node, conditions, estimates);
+    match (looks_up(first, second), looks_up(second, first)) {
         (true, false) => true,
         (false, true) => false,
         _ => first.rows * SMALLER >= second.rows,
     }
 }
 
-/// Whether the rows of a node, few as they are, will be looked up in a table.
-fn looks_up(node: &Node, table: &Node, conditions: &[Expr]) -> bool {
+/// Whether the rows of a node will be looked up in a table: they are few, or few beside those of the table.
+fn looks_up(
+    (node, rows): (&Node, f64),
+    table: &Node,
+    conditions: &[Expr],
+    estimates: &Estimates<'_>,
+) -> bool {
     let conditions: Vec<&Expr> = conditions.iter().collect();
     matches!(table, Node::Get(_))
         && has_index(table, &conditions)
-        && rows_max(node).is_some_and(|rows| rows <= LOOKUPS_MAX)
+        && (rows_max(node).is_some_and(|rows| rows <= LOOKUPS_MAX)
+            || estimates.lookup((node, rows), table, &conditions) < 1.0)
+}
+
+/// Lets the rows of the right side of a join lead to those of the left, where they are few beside them: through an index, by
+/// which, where rows are locked, no others are. Whether it has.
+fn lead(join: &mut Join, estimates: &Estimates<'_>) -> bool {
+    let asked = match join.kind {
+        JoinKind::Inner if locks(&join.left) => Vec::new(),
+        JoinKind::Semi => match asked_values(join) {
+            Some(asked) => asked,
+            None => return false,
+        },
+        _ => return false,
+    };
+    let (left_rows, rows) = (estimates.rows(&join.left), estimates.rows(&join.right));
+    if join.lateral
+        || rows_max(&join.left).is_some()
+        || left_rows <= rows
+        || !looks_up((&join.right, rows), &join.left, &join.conditions, estimates)
+    {
+        return false;
+    }
+    std::mem::swap(&mut join.left, &mut join.right);
+    if join.kind == JoinKind::Semi {
+        join.kind = JoinKind::Inner;
+        // Each row has one partner, then.
+        if rows_max(&join.left).is_none_or(|rows| rows > 1) {
+            let (input, kind) = (join.left.take(), DistinctKind::All(asked));
+            join.left = Node::Distinct(Box::new(Distinct { input, kind }));
+        }
+    }
+    true
+}
+
+/// The columns of the right side whose values a semi join asks for, if equality with them is all that it asks.
+fn asked_values(join: &Join) -> Option<Vec<ColumnId>> {
+    let (left, right) = (columns_made(&join.left), columns_made(&join.right));
+    let mut asked = Vec::with_capacity(join.conditions.len());
+    for condition in &join.conditions {
+        let (_, value) = equal_sides(condition, &left, &right)?;
+        let column = match &value {
+            Expr::Column { index, .. } => *index,
+            // Different integers stay different in a wider type.
+            Expr::Cast { operand, to, .. } if to.kind == TypeKind::Int8 => match operand.as_ref() {
+                Expr::Column { index, ty } if matches!(ty.kind, TypeKind::Int2 | TypeKind::Int4) => *index,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        if !asked.contains(&column) {
+            asked.push(column);
+        }
+    }
+    (!asked.is_empty()).then_some(asked)
 }
 
 /// Makes the smaller side of a join the one that is kept.
 fn turn(join: &mut Join, estimates: &Estimates<'_>) {
+    if lead(join, estimates) {
+        return;
+    }
     let turned = match join.kind {
         JoinKind::Left => JoinKind::Right,
         JoinKind::Semi => JoinKind::RightSemi,
         JoinKind::Anti => JoinKind::RightAnti,
         _ => return,
     };
+    let rows = estimates.rows(&join.left);
     if join.lateral
-        || looks_up(&join.left, &join.right, &join.conditions)
+        || looks_up((&join.left, rows), &join.right, &join.conditions, estimates)
         || locks(&join.left)
         || locks(&join.right)
     {
         return;
     }
-    if estimates.rows(&join.left) * SMALLER >= estimates.rows(&join.right) {
+    if rows * SMALLER >= estimates.rows(&join.right) {
         return;
     }
     let (left, right) = (columns_made(&join.left), columns_made(&join.right));

@@ -10,21 +10,25 @@
 //! 2. [`factor`]: what all arms of an OR have in common is asked once.
 //! 3. [`pushdown`]: conditions move down to the scans and into the joins; outer joins become inner ones where rows that they
 //!    have filled with NULLs do not survive.
-//! 4. [`unnest`]: subqueries that are run once per row become semi, anti and outer joins with groups.
-//! 5. [`joins`]: what leaves the fewest rows is joined first, and the smaller side is kept, by [`estimate`]s.
+//! 4. [`unnest`]: subqueries that are run once per row become semi, anti and outer joins with groups; [`once`]: those that
+//!    are run once come first where they lead to rows.
+//! 5. [`extremes`]: `min` and `max` of what an index has in order read its first row.
+//! 6. [`joins`]: what leaves the fewest rows is joined first, and the smaller side is kept, by [`estimate`]s.
 //!
 //! [`place`] decides where columns stand in rows, leaves out those that nobody reads, and lets joins find their pairs by
 //! hashing equal keys. Rules over the physical plan:
-//! 1. [`access`]: a scan's condition becomes spans of the index that leaves the least of the table.
-//! 2. [`lookup`]: a join whose left side is known to be small looks each row up in an index of the right side.
-//! 3. [`order`]: what an index delivers in order is not sorted; what nobody asks for beyond a LIMIT is not read.
+//! 1. [`order`]: what an index delivers in order is not sorted; what nobody asks for beyond a LIMIT is not read.
+//! 2. [`access`]: a scan's condition becomes spans of the index that leaves the least of the table.
+//! 3. [`lookup`]: a join whose left side is small beside the right looks each row up in an index of that.
 //!
 //! The rules need no values: spans hold expressions over parameters, so one plan serves every execution.
 
 mod access;
 mod condition;
+mod cost;
 mod equality;
 mod estimate;
+mod extremes;
 mod factor;
 mod fold;
 mod joins;
@@ -32,6 +36,7 @@ mod lift;
 mod lookup;
 mod nulls;
 mod number;
+mod once;
 mod order;
 mod place;
 mod pushdown;
@@ -75,41 +80,50 @@ fn optimise_node(node: Node, slots: &mut usize, sizes: &TableSizes, rules: Rules
         pushdown::push_down(&mut logical.node);
     }
     let estimates = Estimates::new(sizes);
-    if rules.has(Rule::Unnest) && unnest::unnest(&mut logical, &mut columns, &estimates) && pushes {
-        pushdown::push_down(&mut logical.node);
+    if rules.has(Rule::Unnest) {
+        let mut has_changed = unnest::unnest(&mut logical, &mut columns, &estimates);
+        has_changed |= once::answer_first(&mut logical.node);
+        if has_changed && pushes {
+            pushdown::push_down(&mut logical.node);
+        }
+    }
+    if rules.has(Rule::Extremes) {
+        extremes::extremes(&mut logical.node, &mut columns);
     }
     if rules.has(Rule::Joins) {
         joins::order(&mut logical.node, &estimates);
     }
-    let mut node = place::place(&columns, logical, slots)?;
+    let mut node = place::place(&columns, logical, slots, &estimates)?;
+    if rules.has(Rule::Order) {
+        order::use_order(&mut node, rules, &estimates);
+    }
     if rules.has(Rule::Access) {
         access::choose_indexes(&mut node);
     }
     if rules.has(Rule::LookUp) {
-        lookup::look_up(&mut node, slots);
-    }
-    if rules.has(Rule::Order) {
-        order::use_order(&mut node);
+        lookup::look_up(&mut node, slots, &estimates);
     }
     Ok(node)
 }
 
 /// The tables whose sizes it depends on how a statement is best planned, by their primary indexes: those of a statement
-/// that reads several.
+/// that reads several, or sorts.
 pub fn tables_to_weigh(plan: &mut Plan) -> Vec<IndexId> {
     let mut tables = Vec::new();
-    let mut scans = 0_usize;
+    let (mut scans, mut sorts) = (0_usize, false);
     for root in walk::roots_mut(plan) {
-        walk::nodes_mut(root, &mut |node| {
-            if let Node::Scan(scan) = node {
+        walk::nodes_mut(root, &mut |node| match node {
+            Node::Scan(scan) => {
                 scans = scans.saturating_add(1);
                 tables.extend(scan.table.primary().map(|primary| primary.id));
             }
+            Node::Sort(_) => sorts = true,
+            _ => {}
         });
     }
     tables.sort_unstable();
     tables.dedup();
-    if scans > 1 { tables } else { Vec::new() }
+    if scans > 1 || sorts { tables } else { Vec::new() }
 }
 
 /// The node, with one row without columns left in its place.

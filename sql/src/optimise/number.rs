@@ -8,21 +8,37 @@ use std::collections::HashMap;
 use expr::{Expr, TypeKind};
 
 use super::condition::conjuncts;
+use crate::logical::walk::{columns_free, is_pure};
 use crate::logical::{
-    Aggregate, Append, Apply, ColumnId, Columns, Compute, Distinct, DistinctKind, Function, Get, Join, Limit,
-    Node, Output, SetOperation, Sort, Subquery, Values,
+    Aggregate, Append, Apply, ColumnId, Columns, Common, Compute, Distinct, DistinctKind, Function, Get,
+    Join, Limit, Node, Output, SetOperation, Sort, Subquery, Values,
 };
 use crate::plan::{self, AggregateCall, ApplyKind, Binding, JoinStrategy, SortKey};
 
 /// Numbers the columns of a tree.
 pub(super) fn number(columns: &mut Columns, node: plan::Node) -> Output {
-    Numbering { columns, slots: HashMap::new() }.node(node)
+    let mut mentions = HashMap::new();
+    count(&node, &mut mentions);
+    Numbering { columns, slots: HashMap::new(), mentions }.node(node)
+}
+
+/// Counts how often each query of WITH is named.
+fn count(node: &plan::Node, mentions: &mut HashMap<usize, usize>) {
+    if let plan::Node::Common(common) = node {
+        let count = mentions.entry(common.id).or_insert(0_usize);
+        *count = count.saturating_add(1);
+    }
+    for child in plan::walk::children(node) {
+        count(child, mentions);
+    }
 }
 
 struct Numbering<'c> {
     columns: &'c mut Columns,
     /// What the slots stand for that are set around the node at hand.
     slots: HashMap<usize, Expr>,
+    /// How often each query of WITH is named.
+    mentions: HashMap<usize, usize>,
 }
 
 impl Numbering<'_> {
@@ -56,6 +72,7 @@ impl Numbering<'_> {
             plan::Node::Distinct(distinct) => self.distinct(distinct),
             plan::Node::Append(append) => self.append(append),
             plan::Node::SetOperation(operation) => self.set_operation(operation),
+            plan::Node::Common(common) => self.common(common),
         }
     }
 
@@ -262,6 +279,20 @@ impl Numbering<'_> {
             columns: columns.clone(),
         };
         Output { node: Node::SetOperation(Box::new(operation)), columns }
+    }
+
+    /// A query of WITH is computed once if it is named more than once, or does more than read, unless something else was
+    /// asked for. One that reads rows around it is part of the query that names it.
+    fn common(&mut self, common: plan::Common) -> Output {
+        let rows = self.node(*common.input);
+        let is_shared = self.mentions.get(&common.id).is_some_and(|mentions| *mentions > 1);
+        let once = common.materialized.unwrap_or(is_shared);
+        if columns_free(&rows.node).iter().next().is_some() || !once && is_pure(&rows.node) {
+            return rows;
+        }
+        let columns = self.like(Some(&rows));
+        let node = Common { id: common.id, name: common.name, is_shared, rows, columns: columns.clone() };
+        Output { node: Node::Common(Box::new(node)), columns }
     }
 
     /// New columns of the types that an input has.

@@ -97,7 +97,7 @@ impl Pushing {
             }
             Node::Append(_) | Node::SetOperation(_) => self.push_inputs(node, conditions),
             Node::Get(get) => get.filter.extend(conditions),
-            Node::Distinct(_) | Node::Limit(_) | Node::Function(_) | Node::Values(_) => {
+            Node::Distinct(_) | Node::Limit(_) | Node::Function(_) | Node::Values(_) | Node::Common(_) => {
                 children_mut(node).into_iter().for_each(|child| self.push(child, Vec::new()));
                 above(node, conditions);
             }

@@ -11,6 +11,8 @@ pub enum Rule {
     PushDown,
     /// Subqueries become joins.
     Unnest,
+    /// `min` and `max` read first rows.
+    Extremes,
     /// Joins are ordered.
     Joins,
     /// Indexes are chosen.
@@ -23,11 +25,12 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fold,
         Self::Factor,
         Self::PushDown,
         Self::Unnest,
+        Self::Extremes,
         Self::Joins,
         Self::Access,
         Self::LookUp,
@@ -37,7 +40,7 @@ impl Rule {
 
 /// The rules that are applied. Whichever they are, the answers are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules(u8);
+pub struct Rules(u16);
 
 impl Default for Rules {
     fn default() -> Self {
@@ -47,7 +50,7 @@ impl Default for Rules {
 
 impl Rules {
     /// All rules.
-    pub const ALL: Self = Self(u8::MAX);
+    pub const ALL: Self = Self((1 << Rule::ALL.len()) - 1);
     /// No rule.
     pub const NONE: Self = Self(0);
 
@@ -70,7 +73,7 @@ mod tests {
     fn each_rule_can_be_left_out() {
         for rule in Rule::ALL {
             let others = Rules::ALL.without(rule);
-            assert!(!others.has(rule) && Rule::ALL.iter().filter(|other| others.has(**other)).count() == 7);
+            assert!(!others.has(rule) && Rule::ALL.iter().filter(|other| others.has(**other)).count() == 8);
         }
         assert_eq!(Rule::ALL.iter().fold(Rules::ALL, |rules, rule| rules.without(*rule)), Rules::NONE);
     }

@@ -20,7 +20,7 @@ use crate::logical::walk::{
     children_mut, columns_free, columns_made, columns_read, expressions, is_pure, walk,
 };
 use crate::logical::{
-    Apply, ColumnId, ColumnSet, Columns, Compute, DistinctKind, Join, Node, Output, Subquery,
+    Apply, ColumnId, ColumnSet, Columns, Compute, DistinctKind, Join, Limit, Node, Output, Subquery,
 };
 use crate::plan::{AggregateCall, ApplyKind, JoinKind};
 
@@ -40,10 +40,16 @@ pub(super) fn unnest(output: &mut Output, columns: &mut Columns, estimates: &Est
     if !has_subqueries {
         return false;
     }
-    let mut unnesting =
-        Unnesting { columns, estimates, readers: Vec::new(), tries: TRIES_MAX, has_changed: false };
+    let mut unnesting = Unnesting {
+        columns,
+        estimates,
+        readers: Vec::new(),
+        tries: TRIES_MAX,
+        wanted: None,
+        has_changed: false,
+    };
     unnesting.count(output);
-    unnesting.node(&mut output.node);
+    unnesting.node(&mut output.node, None);
     unnesting.has_changed
 }
 
@@ -54,6 +60,8 @@ struct Unnesting<'u> {
     readers: Vec<usize>,
     /// How many subqueries may still be tried.
     tries: usize,
+    /// No more rows of the node at hand will be asked for.
+    wanted: Option<usize>,
     has_changed: bool,
 }
 
@@ -67,6 +75,7 @@ impl Unnesting<'_> {
                 Node::SetOperation(operation) => {
                     read.extend(operation.left.columns.iter().chain(&operation.right.columns));
                 }
+                Node::Common(common) => read.extend(&common.rows.columns),
                 Node::Distinct(distinct) => match &distinct.kind {
                     DistinctKind::All(columns) | DistinctKind::On(columns) => read.extend(columns),
                 },
@@ -84,13 +93,22 @@ impl Unnesting<'_> {
         }
     }
 
-    /// What is deeper first.
-    fn node(&mut self, node: &mut Node) {
-        for child in children_mut(node) {
-            self.node(child);
+    /// What is deeper first. `wanted`: no more of the node's rows will be asked for.
+    fn node(&mut self, node: &mut Node, wanted: Option<usize>) {
+        let below = match node {
+            Node::Limit(limit) => rows_taken(limit),
+            Node::Compute(_) | Node::Apply(_) => wanted,
+            _ => None,
+        };
+        for (place, child) in children_mut(node).into_iter().enumerate() {
+            self.node(child, below.filter(|_| place == 0));
         }
+        self.wanted = wanted;
         match node {
-            Node::Filter(_) => self.filter(node),
+            Node::Filter(_) => {
+                self.wanted = None;
+                self.filter(node);
+            }
             Node::Apply(_) => self.scalars(node),
             _ => {}
         }
@@ -160,12 +178,14 @@ impl Unnesting<'_> {
         let free = columns_free(&subquery.rows.node);
         let asked = free.iter().chain(columns_read(&test));
         let asks_answers = asked.into_iter().any(|column| answers.contains(column));
-        let is_still = is_pure(&subquery.rows.node) && test.iter().all(may_move);
+        let made = columns_made(&input);
+        let outer: ColumnSet = free.iter().filter(|column| made.contains(*column)).collect();
+        // What does not depend on the row is run once either way, whatever it does.
+        let is_alone = outer.iter().next().is_none();
+        let is_still = (is_alone || is_pure(&subquery.rows.node)) && test.iter().all(may_move);
         if asks_answers || !is_still {
             return Err((input, subquery));
         }
-        let made = columns_made(&input);
-        let outer: ColumnSet = free.iter().filter(|column| made.contains(*column)).collect();
         let matters = if test.is_none() { Matters::Existence } else { Matters::Values };
         let lift = Lift { outer: &outer, matters };
         let inner = columns_made(&subquery.rows.node);
@@ -202,13 +222,15 @@ impl Unnesting<'_> {
         if asking.is_empty() {
             return false;
         }
-        if rows_max(input).is_some_and(|rows| rows <= 1) {
+        let rows_max = rows_max(input).into_iter().chain(self.wanted).min();
+        if rows_max.is_some_and(|rows| rows <= 1) {
             return true;
         }
+        let asked = self.estimates.rows(input).min(self.wanted.map_or(f64::INFINITY, |rows| rows as f64));
         has_index(rows, asking)
-            && (rows_max(input).is_some_and(|rows| rows <= LOOKUPS_MAX)
-                || self.estimates.rows(input) * LOOKUP_ROWS < self.estimates.read(rows)
-                || self.estimates.rows(input).min(self.estimates.read(rows)) > HELD_ROWS_MAX)
+            && (rows_max.is_some_and(|rows| rows <= LOOKUPS_MAX)
+                || asked * LOOKUP_ROWS < self.estimates.read(rows)
+                || asked.min(self.estimates.read(rows)) > HELD_ROWS_MAX)
     }
 
     /// Subqueries that answer an aggregate over the rows that belong to the outer one.
@@ -322,6 +344,16 @@ impl Unnesting<'_> {
         }
         Ok(node)
     }
+}
+
+/// How many rows a limit takes of its input, if that is known.
+fn rows_taken(limit: &Limit) -> Option<usize> {
+    let count = |rows: &Expr| match rows {
+        Expr::Literal { value: Datum::Int8(rows), .. } => usize::try_from(*rows).ok(),
+        _ => None,
+    };
+    let skipped = limit.offset.as_ref().map_or(Some(0), count)?;
+    count(limit.limit.as_ref()?)?.checked_add(skipped)
 }
 
 /// Whether a condition is an answer, or its opposite.

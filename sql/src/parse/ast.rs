@@ -257,6 +257,8 @@ pub struct CommonTable {
     pub name: Name,
     /// Names for its columns, from the left.
     pub columns: Vec<Name>,
+    /// MATERIALIZED, NOT MATERIALIZED.
+    pub materialized: Option<bool>,
     /// The query.
     pub query: Query,
 }

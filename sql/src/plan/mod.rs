@@ -30,14 +30,14 @@ pub use ddl::{
 pub use modify::{Assignment, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Modify, OnConflict, Update};
 pub use need::{Need, Needs};
 pub use node::{
-    Aggregate, AggregateCall, Append, Apply, ApplyKind, Binding, Distinct, Filter, FunctionScan, Join,
-    JoinKind, JoinStrategy, Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, Subquery,
+    Aggregate, AggregateCall, Append, Apply, ApplyKind, Binding, Common, Distinct, Filter, FunctionScan,
+    Join, JoinKind, JoinStrategy, Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, Subquery,
     TableFunction, Values, VirtualScan,
 };
 pub(crate) use point::{Point, PointScan};
 pub use session::SessionCommand;
 pub(crate) use span::{Fit, fit};
-pub use span::{KeyBound, KeySpan};
+pub use span::{KeyBound, KeyPart, KeySpan};
 
 pub use crate::parse::ast::{
     AccessMode, CopyFormat, CopyOptions, Discard, Isolation, LockStrength, LockWait, SettingValue,

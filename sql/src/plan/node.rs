@@ -40,6 +40,8 @@ pub enum Node {
     Append(Append),
     /// INTERSECT, EXCEPT.
     SetOperation(SetOperation),
+    /// A query of WITH.
+    Common(Common),
 }
 
 /// Reads a stored table through one index.
@@ -64,6 +66,8 @@ pub struct Scan {
     pub recheck: Option<Expr>,
     /// Against the index's order.
     pub reverse: bool,
+    /// Whether somebody counts on the rows coming in that order.
+    pub ordered: bool,
     /// Where the optimiser knows that no more rows will be asked for than this many (a literal or parameter of type
     /// int8, NULL = all; offset included).
     pub limit: Option<Expr>,
@@ -192,6 +196,8 @@ pub struct Join {
     pub strategy: JoinStrategy,
     /// What has to hold of a pair beyond what the strategy guarantees.
     pub condition: Option<Expr>,
+    /// About how many left rows there are.
+    pub left_rows: f64,
 }
 
 /// How a join finds its pairs.
@@ -351,6 +357,21 @@ pub struct SetOperation {
     pub right: Box<Node>,
 }
 
+/// A query of WITH: every mention of it has a copy, of which the first that is asked is run, once for all.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// Its number in the statement.
+    pub id: usize,
+    /// Its name; for EXPLAIN.
+    pub name: String,
+    /// MATERIALIZED, NOT MATERIALIZED.
+    pub materialized: Option<bool>,
+    /// Whether others name it, too.
+    pub is_shared: bool,
+    /// Its rows.
+    pub input: Box<Node>,
+}
+
 impl Node {
     /// The types of the columns of its rows.
     pub fn types(&self) -> Vec<Type> {
@@ -389,6 +410,7 @@ impl Node {
             Self::Distinct(distinct) => distinct.input.types(),
             Self::Append(append) => append.inputs.first().map(Self::types).unwrap_or_default(),
             Self::SetOperation(operation) => operation.left.types(),
+            Self::Common(common) => common.input.types(),
         }
     }
 
@@ -413,6 +435,7 @@ impl Node {
             Self::Distinct(distinct) => distinct.input.width(),
             Self::Append(append) => append.inputs.first().map_or(0, Self::width),
             Self::SetOperation(operation) => operation.left.width(),
+            Self::Common(common) => common.input.width(),
         }
     }
 }

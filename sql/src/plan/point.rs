@@ -9,7 +9,7 @@
 
 use expr::Expr;
 
-use super::{Delete, Insert, KeySpan, Modify, Node, Plan, Scan, Update};
+use super::{Delete, Insert, Modify, Node, Plan, Scan, Update};
 use crate::catalog::IndexDescriptor;
 
 /// A plan over one row at most.
@@ -41,7 +41,7 @@ pub(crate) struct PointScan<'a> {
     /// Its index.
     pub(crate) index: &'a IndexDescriptor,
     /// What the columns of the index are equal to.
-    pub(crate) key: &'a [Expr],
+    pub(crate) key: Vec<&'a Expr>,
 }
 
 impl<'a> Point<'a> {
@@ -93,12 +93,8 @@ impl<'a> PointScan<'a> {
     fn of(node: &'a Node) -> Option<Self> {
         let Node::Scan(scan) = node else { return None };
         let index = scan.table.index(scan.index)?;
-        match scan.spans.as_deref() {
-            Some([span @ KeySpan { prefix, .. }]) if span.is_point(index) => {
-                Some(Self { scan, index, key: prefix })
-            }
-            _ => None,
-        }
+        let [span] = scan.spans.as_deref()? else { return None };
+        Some(Self { scan, index, key: span.point(index)? })
     }
 
     /// Of the row that a statement changes: all of its columns, and those of no other table, by its primary key.

@@ -3,7 +3,7 @@
 use expr::Expr;
 
 use super::{
-    Apply, ApplyKind, Binding, ConflictAction, JoinStrategy, KeySpan, Modify, Node, Plan, Scan,
+    Apply, ApplyKind, Binding, ConflictAction, JoinStrategy, KeyPart, KeySpan, Modify, Node, Plan, Scan,
     SessionCommand, Subquery,
 };
 
@@ -24,6 +24,7 @@ pub fn children_mut(node: &mut Node) -> Vec<&mut Node> {
         Node::Distinct(distinct) => vec![&mut distinct.input],
         Node::Append(append) => append.inputs.iter_mut().collect(),
         Node::SetOperation(operation) => vec![&mut operation.left, &mut operation.right],
+        Node::Common(common) => vec![&mut common.input],
     }
 }
 
@@ -44,6 +45,7 @@ pub fn children(node: &Node) -> Vec<&Node> {
         Node::Distinct(distinct) => vec![&distinct.input],
         Node::Append(append) => append.inputs.iter().collect(),
         Node::SetOperation(operation) => vec![&operation.left, &operation.right],
+        Node::Common(common) => vec![&common.input],
     }
 }
 
@@ -162,7 +164,7 @@ pub fn node_expressions(node: &mut Node) -> Vec<&mut Expr> {
             sort.keys.iter_mut().map(|key| &mut key.expression).chain(sort.limit.iter_mut()).collect()
         }
         Node::Limit(limit) => limit.limit.iter_mut().chain(limit.offset.iter_mut()).collect(),
-        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) => Vec::new(),
+        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) | Node::Common(_) => Vec::new(),
     }
 }
 
@@ -177,9 +179,9 @@ fn subquery_expressions(subquery: &mut Subquery) -> Vec<&mut Expr> {
 
 fn scan_expressions(scan: &mut Scan) -> Vec<&mut Expr> {
     let Scan { spans, filter, recheck, limit, .. } = scan;
-    let spans = spans.iter_mut().flatten().flat_map(|KeySpan { prefix, lower, upper }| {
-        let bounds = lower.iter_mut().chain(upper).map(|bound| &mut bound.value);
-        prefix.iter_mut().chain(bounds)
+    let spans = spans.iter_mut().flatten().flat_map(|KeySpan { prefix, lower, upper, not_null: _ }| {
+        let bounds = lower.iter_mut().chain(upper).flat_map(|bound| &mut bound.values);
+        prefix.iter_mut().filter_map(KeyPart::value_mut).chain(bounds)
     });
     spans.chain(filter).chain(recheck).chain(limit).collect()
 }

@@ -5,8 +5,9 @@
 //! the catalog was read anew.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use env::clock::Instant;
+use env::clock::{self, Instant};
 use expr::TypeKind;
 use parking_lot::Mutex;
 
@@ -14,7 +15,7 @@ use super::prepared::{Planned, Prepared, Statement, changed_columns, kind_of, sa
 use super::run::guard;
 use super::{Session, prepared};
 use crate::bind;
-use crate::catalog::CatalogSnapshot;
+use crate::catalog::{CatalogSnapshot, IndexId};
 use crate::error::{Error, Result};
 use crate::execute::{PointExecution, traits_of};
 use crate::optimise::{self, TableSizes};
@@ -24,6 +25,9 @@ use crate::system;
 
 /// What the syntax tree of a statement takes for each byte of its text, about.
 const TREE_BYTES_PER_BYTE: usize = 8;
+
+/// So often is looked whether the tables of a plan have grown.
+const WEIGHED_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether the statement was cancelled or its time is up.
 fn is_over(error: &Error) -> bool {
@@ -122,7 +126,7 @@ impl Session {
         planned: Arc<Planned>,
         deadline: Option<Instant>,
     ) -> Result<Arc<Planned>> {
-        if self.is_current(&planned) {
+        if self.is_current(&planned) && !self.is_outgrown(&planned, deadline).await? {
             self.enter_catalog(&planned.catalog);
             return Ok(planned);
         }
@@ -149,6 +153,21 @@ impl Session {
             && planned.search_path_generation == self.settings.search_path_generation()
     }
 
+    /// Whether tables have become so much larger or smaller since a plan was made that another may be better. It is looked at
+    /// now and then.
+    async fn is_outgrown(&self, planned: &Planned, deadline: Option<Instant>) -> Result<bool> {
+        if planned.sizes.is_empty() {
+            return Ok(false);
+        }
+        let now = clock::now();
+        if now.saturating_duration_since(*planned.weighed.lock()) < WEIGHED_EVERY {
+            return Ok(false);
+        }
+        *planned.weighed.lock() = now;
+        let sizes = self.sizes_of(&planned.sizes.tables(), deadline).await?;
+        Ok(planned.sizes.have_shifted(&sizes))
+    }
+
     /// Plans a statement: here and now if that is short, else in the pool. Its deadline and a request to cancel it are
     /// heard meanwhile.
     pub(super) async fn plan(
@@ -165,31 +184,34 @@ impl Session {
         memory.reserve(statement.0.text.len().saturating_mul(TREE_BYTES_PER_BYTE))?;
         let short =
             self.under_interrupt(|settings| bind::bind_if_short(&statement.0, catalog, settings, declared))?;
+        let is_short = short.is_some();
         let mut bound = match short {
-            Some(mut bound) => {
-                let sizes = self.sizes_for(&mut bound.plan, deadline).await?;
-                self.under_interrupt(|_| optimise::optimise(&mut bound, &sizes, rules))?;
-                bound
-            }
+            Some(bound) => bound,
             None => {
                 env::pool::go_to_pool().await;
-                let mut bound =
-                    self.under_interrupt(|settings| bind::bind(&statement.0, catalog, settings, declared))?;
-                let size = PlanSize::of_plan(&mut bound.plan);
-                // What pushing down adds is little beside that.
-                memory.reserve(size.bytes())?;
-                let sizes = self.sizes_for(&mut bound.plan, deadline).await?;
-                self.under_interrupt(|_| optimise::optimise(&mut bound, &sizes, rules))?;
-                bound
+                self.under_interrupt(|settings| bind::bind(&statement.0, catalog, settings, declared))?
             }
         };
+        let mut held = 0;
+        if !is_short {
+            held = PlanSize::of_plan(&mut bound.plan).bytes();
+            memory.reserve(held)?;
+        }
+        let sizes = self.sizes_of(&optimise::tables_to_weigh(&mut bound.plan), deadline).await?;
+        let weighed = clock::now();
+        self.under_interrupt(|_| optimise::optimise(&mut bound, &sizes, rules))?;
+        // What was copied while conditions were pushed down.
+        let plan_bytes = PlanSize::of_plan(&mut bound.plan).bytes();
+        memory.reserve(plan_bytes.saturating_sub(held))?;
         let traits = traits_of(&mut bound.plan);
         let is_plain = !(traits.reads_catalog || traits.makes_long_values || traits.tells_sizes);
         let bypasses = is_plain && self.engine.options().bypasses_operators;
         Ok(prepared::Planned {
             traits,
             point: if bypasses { PointExecution::new(&bound)? } else { None },
-            plan_bytes: PlanSize::of_plan(&mut bound.plan).bytes(),
+            plan_bytes,
+            sizes,
+            weighed: Mutex::new(weighed),
             _memory: memory,
             bound,
             catalog: catalog.clone(),
@@ -198,13 +220,12 @@ impl Session {
         })
     }
 
-    /// The sizes of the tables that it depends on how a plan is best made.
-    async fn sizes_for(&self, plan: &mut Plan, deadline: Option<Instant>) -> Result<TableSizes> {
-        let tables = optimise::tables_to_weigh(plan);
+    /// About how large tables are.
+    async fn sizes_of(&self, tables: &[IndexId], deadline: Option<Instant>) -> Result<TableSizes> {
         if tables.is_empty() {
             return Ok(TableSizes::default());
         }
-        let sizes = async { Ok(self.engine.table_sizes(&tables).await) };
+        let sizes = async { Ok(self.engine.table_sizes(tables).await) };
         guard(&self.cancel, deadline, sizes).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use env::clock::Instant;
 use expr::{Type, TypeKind};
 use parking_lot::Mutex;
 
@@ -9,6 +10,7 @@ use crate::catalog::CatalogSnapshot;
 use crate::error::Error;
 use crate::execute::memory::Memory;
 use crate::execute::{Execution, PointExecution, Traits};
+use crate::optimise::TableSizes;
 use crate::parse;
 use crate::plan::{Bound, Discard, Modify, Plan, SessionCommand};
 
@@ -56,6 +58,10 @@ pub(super) struct Planned {
     pub(super) traits: Traits,
     pub(super) catalog: Arc<CatalogSnapshot>,
     pub(super) search_path_generation: u64,
+    /// How large the tables were that it depends on how it is best made.
+    pub(super) sizes: TableSizes,
+    /// When that was last looked at.
+    pub(super) weighed: Mutex<Instant>,
     /// About what it takes, its operators included.
     pub(super) plan_bytes: usize,
     /// That much of the gateway's memory.

@@ -159,6 +159,10 @@ impl Writer {
 
     fn bare_comparison(&mut self, levels: &Levels<'_>, depth: usize) -> String {
         let kind = if self.chance(5) { Kind::Float } else { *self.pick(&Kind::OFTEN) };
+        let own = levels.first().copied().unwrap_or(&[]);
+        if !own.is_empty() && self.chance(8) {
+            return if self.chance(50) { self.array_condition(own) } else { self.row_order(own) };
+        }
         let operand = self.expression(kind, levels, depth);
         match self.below(12) {
             0 => format!("{operand} is null"),

@@ -8,6 +8,7 @@
 //! floating-point numbers, casts that would show which of equal values stands for a group.
 
 mod expression;
+mod probe;
 mod schema;
 mod select;
 

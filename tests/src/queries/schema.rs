@@ -122,6 +122,20 @@ pub(super) fn tables(random: &mut StdRng) -> (Vec<Table>, Vec<String>) {
                 setup.push(format!("create index on {name} ({})", column.name));
             }
         }
+        if random.random_range(0..2) == 0 {
+            let mut key = || {
+                let column = &columns[random.random_range(0..columns.len())].name;
+                let order = ["", "", " desc", " nulls first", " desc nulls last"];
+                (column.clone(), order[random.random_range(0..order.len())])
+            };
+            let (first, second) = (key(), key());
+            if first.0 != second.0 {
+                setup.push(format!(
+                    "create index on {name} ({}{}, {}{})",
+                    first.0, first.1, second.0, second.1
+                ));
+            }
+        }
         setup.extend(rows(random, &name, &columns, has_key));
         let key = has_key.then(|| Column { name: "k".to_owned(), kind: Kind::Int });
         tables.push(Table { name, columns: key.into_iter().chain(columns).collect() });

@@ -9,6 +9,9 @@ const DEPTH: usize = 3;
 impl Writer {
     /// A whole statement.
     pub(super) fn statement(&mut self) -> String {
+        if self.chance(25) {
+            return self.probe();
+        }
         let kinds = self.kinds();
         let before = self.tables.len();
         let mut with = Vec::new();

@@ -2,17 +2,19 @@
 
 mod names;
 
+use std::collections::HashSet;
+
 use expr::SessionContext;
 use expr::print::{Printer, Style};
 
 use crate::plan::{
-    Ddl, Join, JoinKind, JoinStrategy, KeySpan, Modify, Node, Plan, Scan, SortKey, TableFunction,
+    Ddl, Join, JoinKind, JoinStrategy, KeyPart, KeySpan, Modify, Node, Plan, Scan, SortKey, TableFunction,
 };
 use names::names;
 
 /// The lines of QUERY PLAN.
 pub(crate) fn explain(plan: &Plan, session: &SessionContext) -> Vec<String> {
-    let mut lines = Lines { lines: Vec::new(), session, qualified: false };
+    let mut lines = Lines { lines: Vec::new(), session, qualified: false, shown: HashSet::new() };
     match plan {
         Plan::Query(node) => lines.root(node, 0),
         Plan::Modify(modify) => lines.modify(modify),
@@ -41,6 +43,8 @@ struct Lines<'a> {
     session: &'a SessionContext,
     /// Whether columns are named with their tables: there is more than one.
     qualified: bool,
+    /// The queries of WITH that were shown.
+    shown: HashSet<usize>,
 }
 
 impl Lines<'_> {
@@ -167,6 +171,12 @@ impl Lines<'_> {
                 self.node(&operation.left, depth.saturating_add(1));
                 self.node(&operation.right, depth.saturating_add(1));
             }
+            Node::Common(common) => {
+                self.line(depth, &format!("CTE Scan on {}", common.name));
+                if self.shown.insert(common.id) {
+                    self.node(&common.input, below);
+                }
+            }
         }
     }
 
@@ -214,7 +224,7 @@ impl Lines<'_> {
             None if index.is_some_and(|index| index.primary) => format!("Seq Scan{backward} on {on}"),
             None => format!("Index Scan{backward} using {name} on {on}"),
             Some(spans) => {
-                let is_point = index.is_some_and(|index| spans.iter().all(|span| span.is_point(index)));
+                let is_point = index.is_some_and(|index| spans.iter().all(|span| span.is_of_points(index)));
                 let what = if is_point { "Point Get" } else { "Index Scan" };
                 format!("{what}{backward} using {name} on {on}")
             }
@@ -240,18 +250,32 @@ impl Lines<'_> {
 }
 
 fn span_text(span: &KeySpan, columns: &[String], printer: &Printer<'_>) -> String {
-    let mut columns = columns.iter().map(String::as_str);
+    let mut names = columns.iter().map(String::as_str);
     let mut parts: Vec<String> = Vec::new();
-    for value in &span.prefix {
-        parts.push(format!("({} = {})", columns.next().unwrap_or("?"), printer.operand(value)));
+    for part in &span.prefix {
+        let name = names.next().unwrap_or("?");
+        parts.push(match part {
+            KeyPart::Equal(value) => format!("({name} = {})", printer.operand(value)),
+            KeyPart::OneOf(array) => format!("({name} = ANY ({}))", printer.print(array)),
+            KeyPart::Null => format!("({name} IS NULL)"),
+        });
     }
-    let next = columns.next().unwrap_or("?");
-    let bounds = [(&span.lower, ">"), (&span.upper, "<")];
-    for (bound, symbol) in bounds {
+    let rest: Vec<&str> = names.collect();
+    for (bound, symbol) in [(&span.lower, ">"), (&span.upper, "<")] {
         if let Some(bound) = bound {
             let equal = if bound.inclusive { "=" } else { "" };
-            parts.push(format!("({next} {symbol}{equal} {})", printer.operand(&bound.value)));
+            let part = match (bound.values.as_slice(), rest.as_slice()) {
+                ([value], [name, ..]) => format!("({name} {symbol}{equal} {})", printer.operand(value)),
+                (values, names) => {
+                    let names: Vec<&str> = names.iter().copied().take(values.len()).collect();
+                    format!("(ROW({}) {symbol}{equal} ROW({}))", names.join(", "), printer.list(values))
+                }
+            };
+            parts.push(part);
         }
+    }
+    if span.not_null && span.lower.is_none() && span.upper.is_none() {
+        parts.push(format!("({} IS NOT NULL)", rest.first().copied().unwrap_or("?")));
     }
     match parts.as_slice() {
         [part] => part.clone(),

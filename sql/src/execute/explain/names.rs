@@ -55,6 +55,7 @@ pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
             append.inputs.first().map(|input| names(input, qualified)).unwrap_or_default()
         }
         Node::SetOperation(operation) => names(&operation.left, qualified),
+        Node::Common(common) => names(&common.input, qualified),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use expr::{Datum, Expr, Row};
 
-use super::group::{ENTRY_BYTES, GroupKey};
+use super::group::{ENTRY_BYTES, GroupKey, Padded};
 use super::{BATCH_BYTES, BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
@@ -141,6 +141,8 @@ pub(super) struct DistinctOperator {
     pub(super) input: BoxOperator,
     /// DISTINCT ON: the columns to compare.
     pub(super) on: Option<Vec<usize>>,
+    /// Of what is compared.
+    pub(super) padded: Padded,
     pub(super) seen: HashSet<GroupKey>,
     pub(super) bytes: usize,
 }
@@ -158,7 +160,7 @@ impl Operator for DistinctOperator {
                     }
                 };
                 let bytes = row_bytes(&key).saturating_add(ENTRY_BYTES);
-                if self.seen.insert(GroupKey(key)) {
+                if self.seen.insert(self.padded.key(key)) {
                     cx.memory.reserve(bytes)?;
                     self.bytes = self.bytes.saturating_add(bytes);
                     kept.push(row);

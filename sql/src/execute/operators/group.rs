@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use expr::types::Order;
-use expr::{Datum, Expr, Row};
+use expr::{Datum, Expr, Row, Type};
 
 /// About what an entry of a hash table takes beside its key's row.
 pub(crate) const ENTRY_BYTES: usize = 64;
@@ -30,14 +30,11 @@ impl Hash for GroupKey {
 }
 
 impl GroupKey {
-    /// The values of these expressions as a key. Blanks at the end of char(n) do not count.
+    /// The values of these expressions as a key.
     pub(crate) fn of(expressions: &[Expr], mut values: Row) -> Self {
         for (expression, value) in expressions.iter().zip(&mut values) {
-            if expression.ty().kind.order() == Order::BlankPadded
-                && let Datum::Text(text) = value
-                && text.ends_with(' ')
-            {
-                *value = Datum::text(text.trim_end_matches(' '));
+            if is_padded(expression.ty()) {
+                unpad(value);
             }
         }
         Self(values)
@@ -46,5 +43,37 @@ impl GroupKey {
     /// Whether a NULL is among the values: then nothing equals it in a join.
     pub(crate) fn has_null(&self) -> bool {
         self.0.iter().any(|value| matches!(value, Datum::Null))
+    }
+}
+
+/// The columns of rows in which blanks at the end do not count: those of char(n).
+#[derive(Debug, Default)]
+pub(crate) struct Padded(Vec<usize>);
+
+impl Padded {
+    /// Of rows of these types.
+    pub(crate) fn of(types: &[Type]) -> Self {
+        let padded = types.iter().enumerate().filter(|(_, ty)| is_padded(**ty));
+        Self(padded.map(|(place, _)| place).collect())
+    }
+
+    /// A row as a key.
+    pub(crate) fn key(&self, mut row: Row) -> GroupKey {
+        for place in &self.0 {
+            row.get_mut(*place).into_iter().for_each(unpad);
+        }
+        GroupKey(row)
+    }
+}
+
+fn is_padded(ty: Type) -> bool {
+    ty.kind.order() == Order::BlankPadded
+}
+
+fn unpad(value: &mut Datum) {
+    if let Datum::Text(text) = value
+        && text.ends_with(' ')
+    {
+        *value = Datum::text(text.trim_end_matches(' '));
     }
 }

@@ -101,10 +101,23 @@ impl HashJoinOperator {
         Ok(())
     }
 
+    /// Whether no left row can have a partner.
+    fn is_empty(&self) -> bool {
+        self.table.as_ref().is_none_or(|table| table.places.is_empty())
+    }
+
     async fn next_probe(&mut self, cx: &mut Context<'_>) -> Result<Option<Probe>> {
+        if self.is_empty() && !self.shape.keeps_left() {
+            return Ok(None);
+        }
         loop {
             if let Some(left) = self.batch.next() {
-                let key = GroupKey::of(&self.left_keys, cx.evaluate_all(&self.left_keys, &left)?);
+                // What is compared with nothing is not computed.
+                let key = if self.is_empty() {
+                    GroupKey(Row::new())
+                } else {
+                    GroupKey::of(&self.left_keys, cx.evaluate_all(&self.left_keys, &left)?)
+                };
                 return Ok(Some(Probe { left, key, next: 0, found: false }));
             }
             match self.left.next(cx).await? {

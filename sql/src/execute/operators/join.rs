@@ -20,6 +20,11 @@ impl Shape {
         matches!(self.kind, JoinKind::Right | JoinKind::Full)
     }
 
+    /// Whether left rows without partner are answered.
+    pub(super) fn keeps_left(&self) -> bool {
+        matches!(self.kind, JoinKind::Left | JoinKind::Full | JoinKind::Anti)
+    }
+
     /// Whether it only matters for a left row whether it has a partner.
     pub(super) fn asks_left(&self) -> bool {
         matches!(self.kind, JoinKind::Semi | JoinKind::Anti)

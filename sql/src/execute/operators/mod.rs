@@ -19,6 +19,7 @@ mod scan;
 mod set_operation;
 mod sort;
 mod source;
+mod with;
 
 use async_trait::async_trait;
 use expr::Row;

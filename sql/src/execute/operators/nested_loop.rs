@@ -97,6 +97,9 @@ impl NestedLoopOperator {
 impl Operator for NestedLoopOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
         self.hold_right(cx).await?;
+        // Nothing is asked of rows that can have no partner and are not answered without one.
+        self.left_done |=
+            self.held.as_ref().is_none_or(|held| held.rows.is_empty()) && !self.shape.keeps_left();
         let mut out = Batch::default();
         while !out.is_full() {
             let mut current = match self.current.take() {

@@ -39,6 +39,7 @@ pub(super) struct ScanOperator {
     reader: RowReader,
     /// Keys of rows that were answered, where spans may overlap.
     seen: Option<HashSet<Bytes>>,
+    /// What those take, and the spans where there are many.
     seen_bytes: usize,
     state: State,
 }
@@ -89,13 +90,12 @@ impl ScanOperator {
         })
     }
 
-    fn start(&mut self, cx: &Context<'_>) -> Result<Running> {
+    fn start(&mut self, cx: &mut Context<'_>) -> Result<Running> {
         let index = self
             .scan
             .table
             .index(self.scan.index)
             .ok_or_else(|| Error::internal("a plan names an index that its table does not have"))?;
-        let context = EvalContext::new(&[], cx.values, cx.session);
         let mut pieces: Vec<Piece> = Vec::new();
         match &self.scan.spans {
             None => {
@@ -103,21 +103,30 @@ impl ScanOperator {
                 pieces.push(Piece::Range(Span { start: span.start, end: span.end }));
             }
             Some(spans) => {
+                let mut count = 0_usize;
                 for span in spans {
-                    let Some(keys) = span.keys(TENANT_DEFAULT, &self.scan.table, index, &context)? else {
-                        continue;
-                    };
-                    if !span.is_point(index) {
-                        pieces.push(Piece::Range(Span { start: keys.start, end: keys.end }));
-                        continue;
+                    let is_of_points = span.is_of_points(index);
+                    let context = EvalContext::new(&[], cx.values, cx.session);
+                    let spans = span.keys(TENANT_DEFAULT, &self.scan.table, index, &context)?;
+                    if spans.len() > 1 {
+                        let bytes = spans.iter().map(|keys| keys.start.len() + keys.end.len() + ENTRY_BYTES).sum();
+                        cx.memory.reserve(bytes)?;
+                        self.seen_bytes = self.seen_bytes.saturating_add(bytes);
                     }
-                    let key = point_key(&keys.start);
-                    match pieces.last_mut() {
-                        Some(Piece::Points(points)) if points.len() < KEYS_MAX => points.push(key),
-                        _ => pieces.push(Piece::Points(vec![key])),
+                    for keys in spans {
+                        count = count.saturating_add(1);
+                        if !is_of_points {
+                            pieces.push(Piece::Range(Span { start: keys.start, end: keys.end }));
+                            continue;
+                        }
+                        let key = point_key(&keys.start);
+                        match pieces.last_mut() {
+                            Some(Piece::Points(points)) if points.len() < KEYS_MAX => points.push(key),
+                            _ => pieces.push(Piece::Points(vec![key])),
+                        }
                     }
                 }
-                self.seen = (spans.len() > 1).then(HashSet::new);
+                self.seen = (count > 1).then(HashSet::new);
             }
         }
         pieces.reverse();
@@ -330,5 +339,9 @@ impl Operator for ScanOperator {
 /// it reads: what was written lies behind it.
 pub(crate) fn is_behind_its_writes(scan: &Scan) -> bool {
     scan.table.primary().is_some_and(|primary| primary.id == scan.index)
-        && scan.spans.as_ref().is_none_or(|spans| spans.len() <= 1)
+        && scan.spans.as_ref().is_none_or(|spans| match spans.as_slice() {
+            [] => true,
+            [span] => span.is_one_piece(),
+            _ => false,
+        })
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use expr::Row;
 
-use super::group::{ENTRY_BYTES, GroupKey};
+use super::group::{ENTRY_BYTES, GroupKey, Padded};
 use super::{BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
@@ -48,6 +48,7 @@ impl Operator for AppendOperator {
 pub(super) struct SetOperator {
     left: BoxOperator,
     right: BoxOperator,
+    padded: Padded,
     intersect: bool,
     all: bool,
     /// How often each row is on the right; without ALL: what was given (0).
@@ -57,8 +58,14 @@ pub(super) struct SetOperator {
 }
 
 impl SetOperator {
-    pub(super) fn new(left: BoxOperator, right: BoxOperator, intersect: bool, all: bool) -> Self {
-        Self { left, right, intersect, all, counts: HashMap::new(), bytes: 0, right_read: false }
+    pub(super) fn new(
+        left: BoxOperator,
+        right: BoxOperator,
+        padded: Padded,
+        intersect: bool,
+        all: bool,
+    ) -> Self {
+        Self { left, right, padded, intersect, all, counts: HashMap::new(), bytes: 0, right_read: false }
     }
 
     async fn read_right(&mut self, cx: &mut Context<'_>) -> Result<()> {
@@ -66,7 +73,7 @@ impl SetOperator {
             for row in rows {
                 cx.tick(1).await?;
                 let bytes = row_bytes(&row).saturating_add(ENTRY_BYTES);
-                let count = self.counts.entry(GroupKey(row)).or_insert(0);
+                let count = self.counts.entry(self.padded.key(row)).or_insert(0);
                 if *count == 0 {
                     cx.memory.reserve(bytes)?;
                     self.bytes = self.bytes.saturating_add(bytes);
@@ -81,7 +88,7 @@ impl SetOperator {
     /// Whether a row that was not given before is to be given now; notes that it was.
     fn is_first(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<bool> {
         let bytes = row_bytes(row).saturating_add(ENTRY_BYTES);
-        if self.counts.insert(GroupKey(row.clone()), 0).is_some() {
+        if self.counts.insert(self.padded.key(row.clone()), 0).is_some() {
             return Ok(false);
         }
         cx.memory.reserve(bytes)?;
@@ -91,7 +98,7 @@ impl SetOperator {
 
     /// INTERSECT and EXCEPT: whether a left row is given.
     fn takes(&mut self, cx: &mut Context<'_>, row: Row) -> Result<Option<Row>> {
-        let key = GroupKey(row);
+        let key = self.padded.key(row.clone());
         let count = self.counts.get_mut(&key);
         let taken = match (self.intersect, self.all, count) {
             // A row on both sides is given as often as it is on the side where it is rarer.
@@ -112,9 +119,9 @@ impl SetOperator {
             }
             (false, true, _) => true,
             (false, false, Some(_)) => false,
-            (false, false, None) => return Ok(self.is_first(cx, &key.0)?.then_some(key.0)),
+            (false, false, None) => return Ok(self.is_first(cx, &row)?.then_some(row)),
         };
-        Ok(taken.then_some(key.0))
+        Ok(taken.then_some(row))
     }
 }
 

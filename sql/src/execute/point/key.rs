@@ -19,8 +19,8 @@ pub(super) struct PointKey {
 }
 
 impl PointKey {
-    pub(super) fn new(index: IndexFormat, values: &[Expr]) -> Self {
-        Self { index, values: values.to_vec() }
+    pub(super) fn new(index: IndexFormat, values: &[&Expr]) -> Self {
+        Self { index, values: values.iter().copied().cloned().collect() }
     }
 
     /// The key for the values at hand; `None`: nothing is equal to them.

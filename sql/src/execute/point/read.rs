@@ -33,10 +33,10 @@ impl PointRead {
         let primary = IndexFormat::new(&scan.table, primary)?;
         let reader = RowReader::new(&primary, &scan.table, &scan.columns);
         let (key, entry) = if point.index.primary {
-            (PointKey::new(primary, point.key), None)
+            (PointKey::new(primary, &point.key), None)
         } else {
             let secondary = IndexFormat::new(&scan.table, point.index)?;
-            (PointKey::new(secondary.clone(), point.key), Some((primary, secondary)))
+            (PointKey::new(secondary.clone(), &point.key), Some((primary, secondary)))
         };
         let copies = |expressions: &[Expr]| {
             expressions.len() == scan.columns.len()

@@ -38,7 +38,7 @@ impl Target {
     ) -> Result<Self> {
         needed.extend(point.scan.filter.iter().flat_map(Expr::columns));
         Ok(Self {
-            key: PointKey::new(format.primary.clone(), point.key),
+            key: PointKey::new(format.primary.clone(), &point.key),
             reader: RowReader::some(format, |place| needed.contains(&place)),
             filter: point.scan.filter.clone(),
             lock: point.scan.lock.ok_or_else(misfit)?,

@@ -11,10 +11,13 @@ use expr::Expr;
 
 impl Placement<'_> {
     pub(super) fn join(&mut self, join: Join) -> Result<Placed> {
+        let left_rows = self.estimates.rows(&join.left);
         let read = columns_read(&join.conditions);
         if join.lateral {
             return self.below(&read, |placement| placement.lateral(join.left, join.right)).and_then(
-                |(left, right, strategy)| self.pairs(join.kind, left, right, strategy, join.conditions),
+                |(left, right, strategy)| {
+                    self.pairs(join.kind, (left, left_rows), right, strategy, join.conditions)
+                },
             );
         }
         let (left, right) = self.below(&read, |placement| {
@@ -23,7 +26,7 @@ impl Placement<'_> {
             Ok((left, placement.narrow(right)?))
         })?;
         let (strategy, conditions) = self.hashed(&left.row, &right.row, join.conditions)?;
-        self.pairs(join.kind, left, right, strategy, conditions)
+        self.pairs(join.kind, (left, left_rows), right, strategy, conditions)
     }
 
     fn lateral(&mut self, left: Node, right: Node) -> Result<(Placed, Placed, JoinStrategy)> {
@@ -37,7 +40,7 @@ impl Placement<'_> {
     fn pairs(
         &mut self,
         kind: JoinKind,
-        left: Placed,
+        (left, left_rows): (Placed, f64),
         right: Placed,
         strategy: JoinStrategy,
         conditions: Vec<Expr>,
@@ -57,7 +60,10 @@ impl Placement<'_> {
             (false, _) => drop(row.drain(..width)),
         }
         let (left, right) = (Box::new(left.node), Box::new(right.node));
-        Ok(Placed { node: plan::Node::Join(plan::Join { kind, left, right, strategy, condition }), row })
+        Ok(Placed {
+            node: plan::Node::Join(plan::Join { kind, left, right, strategy, condition, left_rows }),
+            row,
+        })
     }
 
     /// How to find pairs by equal keys, and what remains to be looked at of each pair.

@@ -18,6 +18,7 @@ use expr::Expr;
 
 use self::row::Frame;
 use super::condition::may_move;
+use super::estimate::Estimates;
 use crate::error::Result;
 use crate::logical::walk::columns_read;
 use crate::logical::{ColumnId, Columns, Compute, Limit, Node, Output, Sort};
@@ -25,7 +26,12 @@ use crate::plan;
 
 /// Makes the physical plan of a tree, whose rows have exactly the columns that are meant. `slots` counts the values that
 /// parameters may name.
-pub(super) fn place(columns: &Columns, output: Output, slots: &mut usize) -> Result<plan::Node> {
+pub(super) fn place(
+    columns: &Columns,
+    output: Output,
+    slots: &mut usize,
+    estimates: &Estimates<'_>,
+) -> Result<plan::Node> {
     let mut placement = Placement {
         columns,
         readers: vec![0; columns.len()],
@@ -34,6 +40,7 @@ pub(super) fn place(columns: &Columns, output: Output, slots: &mut usize) -> Res
         rows: 0,
         frames: Vec::new(),
         slots,
+        estimates,
     };
     placement.output(output)
 }
@@ -57,6 +64,7 @@ struct Placement<'p> {
     /// The rows around, the innermost last.
     frames: Vec<Frame>,
     slots: &'p mut usize,
+    estimates: &'p Estimates<'p>,
 }
 
 impl Placement<'_> {
@@ -75,6 +83,7 @@ impl Placement<'_> {
             Node::Distinct(distinct) => self.distinct(*distinct),
             Node::Append(append) => self.append(append),
             Node::SetOperation(operation) => self.set_operation(*operation),
+            Node::Common(common) => self.common(*common),
         }
     }
 

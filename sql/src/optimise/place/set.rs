@@ -2,7 +2,7 @@
 
 use super::{Placed, Placement};
 use crate::error::{Error, Result};
-use crate::logical::{Append, ColumnId, ColumnSet, Distinct, DistinctKind, Output, SetOperation};
+use crate::logical::{Append, ColumnId, ColumnSet, Common, Distinct, DistinctKind, Output, SetOperation};
 use crate::plan;
 
 impl Placement<'_> {
@@ -44,6 +44,17 @@ impl Placement<'_> {
         }
         let row = chosen(&append.columns);
         Ok(Placed { node: plan::Node::Append(plan::Append { inputs }), row })
+    }
+
+    pub(super) fn common(&mut self, common: Common) -> Result<Placed> {
+        let node = plan::Node::Common(plan::Common {
+            id: common.id,
+            name: common.name,
+            materialized: Some(true),
+            is_shared: common.is_shared,
+            input: Box::new(self.output(common.rows)?),
+        });
+        Ok(Placed { node, row: common.columns })
     }
 
     pub(super) fn set_operation(&mut self, operation: SetOperation) -> Result<Placed> {

@@ -27,6 +27,7 @@ impl Placement<'_> {
                 filter,
                 lock: get.lock,
                 reverse: false,
+                ordered: false,
                 limit: None,
                 table: get.table,
             })),

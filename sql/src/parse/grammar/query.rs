@@ -99,8 +99,11 @@ fn common_table(cursor: &mut Cursor<'_>) -> Result<CommonTable> {
     let name = cursor.name()?;
     let columns = if cursor.is_symbol("(") { cursor.name_list()? } else { Vec::new() };
     cursor.expect("as")?;
-    // Either way the answer is the same; how it is computed is the planner's business.
-    let _ = cursor.accept_all(&["not", "materialized"]) || cursor.accept("materialized");
+    let materialized = if cursor.accept_all(&["not", "materialized"]) {
+        Some(false)
+    } else {
+        cursor.accept("materialized").then_some(true)
+    };
     if cursor.is_symbol("(") && matches!(cursor.peek_at(1).keyword, "insert" | "update" | "delete" | "merge")
     {
         return Err(cursor.unsupported("a data-modifying statement in WITH"));
@@ -112,7 +115,7 @@ fn common_table(cursor: &mut Cursor<'_>) -> Result<CommonTable> {
     let Parenthesised::Query(query) = parenthesised(cursor)? else { return Err(cursor.error_at(&token)) };
     cursor.refuse(&["search"])?;
     cursor.refuse(&["cycle"])?;
-    Ok(CommonTable { name, columns, query: *query })
+    Ok(CommonTable { name, columns, materialized, query: *query })
 }
 
 /// UNION and EXCEPT, and between them INTERSECT, which binds more tightly.
