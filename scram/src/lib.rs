@@ -15,7 +15,7 @@ mod exchange;
 mod verifier;
 
 pub use exchange::{Binding, Exchange, Failure, MECHANISM, MECHANISM_PLUS};
-pub use verifier::{ITERATIONS, MockSecret, Verifier, WrongVerifier};
+pub use verifier::{ITERATIONS, ITERATIONS_MAX, MockSecret, Verifier, WrongVerifier};
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;

@@ -16,8 +16,8 @@ pub const ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(4095);
 const NAME: &str = "SCRAM-SHA-256";
 const SALT_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
-/// More rounds than this are no verifier: each login of a client would take minutes.
-const ITERATIONS_MAX: u32 = 10_000_000;
+/// More rounds than this are refused: whoever gives the role's name has a server hash so often, before any proof.
+pub const ITERATIONS_MAX: u32 = 600_000;
 
 pub(crate) type Key = [u8; KEY_BYTES];
 
@@ -34,10 +34,16 @@ pub struct Verifier {
     pub(crate) server_key: Key,
 }
 
-/// The text is no verifier.
+/// The text is no verifier that can be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a SCRAM-SHA-256 verifier")]
-pub struct WrongVerifier;
+pub enum WrongVerifier {
+    /// It is none.
+    #[error("not a SCRAM-SHA-256 verifier")]
+    Malformed,
+    /// It is one, of more than [`ITERATIONS_MAX`] rounds.
+    #[error("a SCRAM-SHA-256 verifier of more than {ITERATIONS_MAX} iterations")]
+    AsksTooMuch,
+}
 
 /// What the salts of roles that do not exist follow from: the same wherever and whenever they are asked for.
 #[derive(Clone)]
@@ -123,15 +129,18 @@ impl FromStr for Verifier {
             let (rounds, keys) = rest.split_once('$')?;
             let (iterations, salt) = rounds.split_once(':')?;
             let (stored, server) = keys.split_once(':')?;
-            let iterations: u32 = iterations.parse().ok()?;
             Some(Self {
-                iterations: NonZeroU32::new(iterations).filter(|count| count.get() <= ITERATIONS_MAX)?,
+                iterations: iterations.parse().ok()?,
                 salt: from_base64(salt).filter(|salt| !salt.is_empty())?,
                 stored_key: from_base64(stored)?.try_into().ok()?,
                 server_key: from_base64(server)?.try_into().ok()?,
             })
         };
-        parse().ok_or(WrongVerifier)
+        let verifier = parse().ok_or(WrongVerifier::Malformed)?;
+        if verifier.iterations.get() > ITERATIONS_MAX {
+            return Err(WrongVerifier::AsksTooMuch);
+        }
+        Ok(verifier)
     }
 }
 
@@ -186,8 +195,10 @@ mod tests {
         for text in
             ["", "secret", "SCRAM-SHA-256$", "SCRAM-SHA-256$0:YQ==$YQ==:YQ==", "SCRAM-SHA-1$4096:a$b:c"]
         {
-            assert_eq!(text.parse::<Verifier>(), Err(WrongVerifier), "{text}");
+            assert_eq!(text.parse::<Verifier>(), Err(WrongVerifier::Malformed), "{text}");
         }
+        let dear = KEPT.replace("4096", "600001").parse::<Verifier>();
+        assert_eq!(dear, Err(WrongVerifier::AsksTooMuch));
         for cut in 1..KEPT.len() {
             assert!(KEPT[..cut].parse::<Verifier>().is_err(), "cut at {cut}");
         }

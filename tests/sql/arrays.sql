@@ -69,3 +69,7 @@ select column_name, data_type, udt_name from information_schema.columns where ta
 drop table t;
 drop table k;
 drop table kd;
+select array[1, array[2]]::int[];
+select array[array[1], 2]::int[];
+select array[array['1'], '{2}']::int[];
+select '{\NULL}'::text[], '{\null,NULL, \N ULL}'::text[], '{"NULL"}'::text[];

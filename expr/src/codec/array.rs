@@ -303,7 +303,7 @@ fn ragged(malformed: &impl Fn(&str) -> Error) -> Error {
     malformed("Multidimensional arrays must have sub-arrays with matching dimensions.")
 }
 
-/// The item at the front, whether it was quoted, and what follows it.
+/// The item at the front, whether any of it was quoted or escaped (NULL then is a word), and what follows it.
 fn take_item<'a>(input: &'a str, malformed: &impl Fn(&str) -> Error) -> Result<(String, bool, &'a str)> {
     let end = || malformed("Unexpected end of input.");
     let mut item = String::new();
@@ -311,19 +311,21 @@ fn take_item<'a>(input: &'a str, malformed: &impl Fn(&str) -> Error) -> Result<(
     let body = if quoted { input.get(1..).unwrap_or_default() } else { input };
     // Blanks at the end do not count unless a backslash stands before them.
     let mut kept = 0;
+    let mut escaped = false;
     let mut characters = body.char_indices();
     while let Some((at, c)) = characters.next() {
         match c {
             '\\' => {
                 item.push(characters.next().ok_or_else(end)?.1);
                 kept = item.len();
+                escaped = true;
             }
             '"' if quoted => return Ok((item, true, body.get(at + 1..).unwrap_or_default())),
             '"' => return Err(malformed("Unexpected array element.")),
             '{' if !quoted => return Err(malformed("Unexpected \"{\" character.")),
             ',' | '}' if !quoted => {
                 item.truncate(kept);
-                return Ok((item, false, body.get(at..).unwrap_or_default()));
+                return Ok((item, escaped, body.get(at..).unwrap_or_default()));
             }
             c => {
                 item.push(c);

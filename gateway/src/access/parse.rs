@@ -245,8 +245,15 @@ fn masked(base: IpAddr, word: &Word) -> Result<Addresses, String> {
     Ok(network(base, number(mask)))
 }
 
+/// What clients of IPv4 are called on a socket of IPv6 (`::ffff:0:0/96`) is a network of IPv4, as those clients are compared.
 fn network(base: IpAddr, mask: u128) -> Addresses {
-    Addresses::Network { base: number(base), mask, is_v4: base.is_ipv4() }
+    let v4 = u128::from(u32::MAX);
+    match base {
+        IpAddr::V6(mapped) if mapped.to_ipv4_mapped().is_some() && mask | v4 == u128::MAX => {
+            Addresses::Network { base: number(base) & v4, mask: mask & v4, is_v4: true }
+        }
+        _ => Addresses::Network { base: number(base), mask, is_v4: base.is_ipv4() },
+    }
 }
 
 fn number(address: IpAddr) -> u128 {

@@ -193,11 +193,23 @@ mod tests {
     }
 
     #[test]
+    fn networks_of_ipv4_may_be_written_as_those_of_ipv6() {
+        let rules = "host all all ::ffff:10.0.0.0/104 reject\nhost all all ::ffff:11.0.0.1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff scram-sha-256\n";
+        assert_eq!(method(rules, "10.1.2.3", false, "ann", "a"), Some(Method::Reject));
+        assert_eq!(method(rules, "::ffff:10.1.2.3", false, "ann", "a"), Some(Method::Reject));
+        assert_eq!(method(rules, "11.0.0.1", false, "ann", "a"), Some(Method::Scram));
+        assert_eq!(method(rules, "11.0.0.2", false, "ann", "a"), None);
+        assert_eq!(method("host all all ::/0 reject", "10.1.2.3", false, "ann", "a"), None);
+    }
+
+    #[test]
     fn rules_that_trust_others_are_seen() {
         for (rules, line) in [
             ("host all all 127.0.0.1/32 trust", None),
             ("host all all 127.0.0.0/8 trust", None),
             ("host all all ::1/128 trust", None),
+            ("host all all ::ffff:127.0.0.1/128 trust", None),
+            ("host all all ::ffff:126.0.0.0/103 trust", Some(1)),
             ("local all all trust", None),
             ("host all all 0.0.0.0/0 trust", Some(1)),
             ("# none\nhost all all 126.0.0.0/7 trust", Some(2)),

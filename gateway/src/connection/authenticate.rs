@@ -53,12 +53,7 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Arc<Shared>,
 ) -> Result<Option<Login>, Refusal> {
     let Some(access) = &shared.options.access else { return Ok(None) };
-    let wait = shared.failures.wait(peer.ip(), env::clock::now());
-    if !wait.is_zero() {
-        let seconds = wait.as_secs().saturating_add(1);
-        let message = format!("too many failed logins from this address; try again in {seconds} s");
-        return Err(told("53400", message));
-    }
+    check_failures(peer, shared)?;
     let rules = access.current();
     let early = if rules.ask_memberships() { Some(login(shared, &parameters.user).await?) } else { None };
     let rule = find(&rules, wire.channel().is_some(), parameters, peer, early.as_ref())?;
@@ -82,10 +77,21 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
                 return Err(told("28000", message));
             }
         }
-        Method::Scram => prove(wire, &login, parameters, shared).await?,
+        Method::Scram => prove(wire, &login, parameters, peer, shared).await?,
     }
     check_login(&login, parameters)?;
     Ok(Some(login))
+}
+
+/// Whether the address may try at all, after its failures of late.
+fn check_failures(peer: SocketAddr, shared: &Shared) -> Result<(), Refusal> {
+    let wait = shared.failures.wait(peer.ip(), env::clock::now());
+    if wait.is_zero() {
+        return Ok(());
+    }
+    let seconds = wait.as_secs().saturating_add(1);
+    let message = format!("too many failed logins from this address; try again in {seconds} s");
+    Err(told("53400", message))
 }
 
 async fn login(shared: &Shared, user: &str) -> Result<Login, Refusal> {
@@ -150,6 +156,7 @@ async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     login: &Login,
     parameters: &SessionParameters,
+    peer: SocketAddr,
     shared: &Shared,
 ) -> Result<(), Refusal> {
     let user = parameters.user.as_str();
@@ -182,6 +189,8 @@ async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
     backend::authentication_sasl_continue(wire.output(), reply);
     wire.flush().await?;
     let answer = wire.answer().await?;
+    // Once more: of many that began at once none may be tried once too many of the others have failed.
+    check_failures(peer, shared)?;
     let signature = exchange.finish(&answer).map_err(failed)?;
     backend::authentication_sasl_final(wire.output(), signature);
     Ok(())

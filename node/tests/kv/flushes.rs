@@ -7,8 +7,8 @@ use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Op;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{
-    Decide, DecideResult, Get, Header, Heartbeat, Lock, LockedKey, Outcome, Prewrite, Resolve, Scan, Span,
-    WaitPolicy, Write,
+    Check, Decide, DecideResult, Get, Header, Heartbeat, Lock, LockedKey, Outcome, Prewrite, Resolve, Scan,
+    Span, Validate, WaitPolicy, Write,
 };
 
 use crate::harness::{Client, Cluster, Txn, key, simulate, value};
@@ -143,6 +143,30 @@ fn a_reader_has_it_commit_later_and_reads_what_is_decided_before_it_is_resolved(
         nothing_is_left(&cluster).await;
         assert_eq!(read_at(&client, "b", at).await.as_deref(), Some("new"));
         assert_eq!(read_at(&client, "b", at - 1).await.as_deref(), Some("old"));
+    });
+}
+
+#[test]
+fn a_proof_fails_at_once_on_what_is_committed_and_not_resolved() {
+    simulate(|| async {
+        let cluster = Cluster::single_cut(&["m"]).await;
+        let client = cluster.client().await;
+        let txn = client.begin().await;
+        flush(&txn, &["a", "b"], "new", 1).await.unwrap();
+        let since = client.timestamp().await;
+        let at = client.timestamp().await;
+        assert!(commit(&txn, at).await.is_ok());
+        let later = client.timestamp().await;
+        let prover = client.begin().await;
+        for (end, since) in [("", since), ("c", since)] {
+            let end = if end.is_empty() { Bytes::new() } else { key(end) };
+            let check = Check { start: key("b"), end, since };
+            let validate = Validate { checks: vec![check.clone()], at: later, ..Validate::default() };
+            let proven = ask(&prover, "b", Op::Validate(validate)).await;
+            assert!(matches!(proven, Err(Kind::Conflict(_))), "{proven:?}");
+            let before = Validate { checks: vec![check], at: at - 1, ..Validate::default() };
+            ask(&prover, "b", Op::Validate(before)).await.unwrap();
+        }
     });
 }
 

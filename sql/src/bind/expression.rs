@@ -125,20 +125,25 @@ impl Binder<'_> {
         self.call_by_name(function, args, at)
     }
 
-    /// `ARRAY[…]::t[]`: the elements are cast one by one, so that its own type need not be known.
+    /// `ARRAY[…]::t[]`: the elements are cast one by one, so that its own type need not be known. If one of them is an
+    /// array, they all have to be.
     fn array_as(&mut self, items: &[ast::Expr], element: Type, to: Type) -> Result<Expr> {
-        let mut cast = Vec::with_capacity(items.len());
+        let mut bound = Vec::with_capacity(items.len());
         for item in items {
-            if let ExprKind::Array(inner) = &item.kind {
-                cast.push(self.array_as(inner, element, to)?);
-                continue;
-            }
-            let bound = self.expression(item)?;
-            let is_array = bound.ty().kind.element().is_some();
-            let wanted = if is_array { to } else { element };
-            cast.push(self.coerce(bound, wanted, CastContext::Explicit, item.at)?);
+            bound.push(match &item.kind {
+                ExprKind::Array(inner) => self.array_as(inner, element, to)?,
+                _ => self.expression(item)?,
+            });
         }
-        Ok(Expr::Array { items: cast, ty: to })
+        let has_arrays = bound.iter().any(|item| item.ty().kind.element().is_some());
+        let wanted = if has_arrays { to } else { element };
+        let cast = bound.into_iter().zip(items);
+        let cast = cast.map(|(bound, item)| match &item.kind {
+            ExprKind::Array(_) => Ok(bound),
+            _ => self.coerce(bound, wanted, CastContext::Explicit, item.at),
+        });
+        let items = cast.collect::<Result<Vec<_>>>()?;
+        Ok(Expr::Array { items, ty: to })
     }
 
     fn cast(&mut self, operand: &ast::Expr, ty: &ast::TypeName, at: usize) -> Result<Expr> {

@@ -256,16 +256,15 @@ impl Settings {
             }
             None => return Err(unrecognised(name)),
         };
+        if let Some(definition) = slot.definition
+            && definition.context == Context::Internal
+            && !by_session
+        {
+            let message = format!("parameter \"{}\" cannot be changed", definition.name);
+            return Err(Error::new("55P02", message));
+        }
         let value: Arc<str> = match (slot.definition, value) {
-            (Some(definition), Some(value)) => {
-                if definition.context == Context::Internal && !by_session {
-                    return Err(Error::new(
-                        "55P02",
-                        format!("parameter \"{}\" cannot be changed", definition.name),
-                    ));
-                }
-                value::normalise(definition, value)?.into()
-            }
+            (Some(definition), Some(value)) => value::normalise(definition, value)?.into(),
             (None, Some(value)) => value.into(),
             (_, None) => slot.reset.clone(),
         };
@@ -381,13 +380,11 @@ impl Settings {
         }
         self.undo_mark = 0;
         for undo in std::mem::take(&mut self.undo) {
-            if let Some(slot) = self.slots.get_mut(&undo.name)
-                && let Some(local) = slot.local.take()
-                && local != slot.session
-                && let Some(definition) = slot.definition
-                && definition.reported
-            {
-                self.changed.push(definition.name);
+            let Some(slot) = self.slots.get_mut(&undo.name) else { continue };
+            let before = slot.clone();
+            if slot.local.take().is_some() {
+                let slot = slot.clone();
+                self.note_change(&slot, Some(&before));
             }
         }
         self.restore_time_zone(context);

@@ -17,6 +17,8 @@ pub(super) struct Seen {
     pub(super) value: Option<Bytes>,
     /// When it was committed; 0: it is the reader's own and is not.
     pub(super) timestamp: u64,
+    /// It is an intent that the reader does not see: it counts as looked at, no more.
+    pub(super) is_foreign: bool,
 }
 
 impl Seen {
@@ -25,7 +27,7 @@ impl Seen {
             Some(stored) => Some(version::decode(stored)?.1),
             None => None,
         };
-        Ok(Self { key: found.key, value, timestamp: found.timestamp })
+        Ok(Self { key: found.key, value, timestamp: found.timestamp, is_foreign: false })
     }
 }
 
@@ -77,12 +79,16 @@ impl Evaluation<'_> {
         }
         let within = keys::Span { start: span.start.clone(), end: span.end.clone() };
         let rows = intents.rows(&within, reverse)?;
-        let rows = rows.filter_map(move |row| match row {
-            Err(refusal) => Some(Err(refusal)),
-            Ok((key, intent)) => {
-                let (_, committed) = seen.iter().find(|(start, _)| *start == intent.start_timestamp)?;
-                Some(Ok(Seen { key, value: intent.value, timestamp: committed.unwrap_or(0) }))
-            }
+        let rows = rows.map(move |row| {
+            let (key, intent) = row?;
+            let of = seen.iter().find(|(start, _)| *start == intent.start_timestamp);
+            Ok(match of {
+                Some((_, committed)) => {
+                    let timestamp = committed.unwrap_or(0);
+                    Seen { key, value: intent.value, timestamp, is_foreign: false }
+                }
+                None => Seen { key, value: None, timestamp: 0, is_foreign: true },
+            })
         });
         let boxed: Box<dyn Iterator<Item = Result<Seen, Refusal>> + Send> = Box::new(rows);
         Ok(Some(boxed.peekable()))
@@ -104,11 +110,19 @@ pub(super) fn next(
     match if reverse { intent.cmp(version) } else { version.cmp(intent) } {
         std::cmp::Ordering::Less => versions.next().transpose(),
         std::cmp::Ordering::Greater => intents.next().transpose(),
+        std::cmp::Ordering::Equal if intents.peek().is_some_and(is_foreign) => {
+            drop(intents.next());
+            versions.next().transpose()
+        }
         std::cmp::Ordering::Equal => {
             drop(versions.next());
             intents.next().transpose()
         }
     }
+}
+
+fn is_foreign(seen: &Result<Seen, Refusal>) -> bool {
+    seen.as_ref().is_ok_and(|seen| seen.is_foreign)
 }
 
 /// A version as it travels.

@@ -66,14 +66,33 @@ impl Evaluation<'_> {
     /// Waits until an intent is in the way no more, or is another. A writer that waits for a large transaction may be the
     /// victim of a deadlock.
     pub(super) async fn outlast(&self, standing: &Arc<Standing>, look: Look) -> Result<(), Refusal> {
-        match &standing.met {
-            Some(met) if look == Look::Write || look.until() == u64::MAX => match met.large.outcome() {
-                Some(outcome) if look == Look::Write => self.resolve_one(standing, outcome).await,
-                Some(_) => self.replica.outlast(&self.serving, standing, look).await,
-                // Nor does a commit, whose timestamp is not chosen yet, know above what it would have to commit.
-                None => self.outlast_large(standing).await,
-            },
-            _ => self.replica.outlast(&self.serving, standing, look).await,
+        let Some(met) = &standing.met else {
+            return self.replica.outlast(&self.serving, standing, look).await;
+        };
+        match met.large.outcome() {
+            Some(outcome) => self.outlast_decided(standing, outcome, look).await,
+            // Nor does a commit, whose timestamp is not chosen yet, know above what it would have to commit.
+            None if look.until() == u64::MAX => self.outlast_large(standing).await,
+            None => self.replica.outlast(&self.serving, standing, look).await,
+        }
+    }
+
+    /// What is committed and not resolved yet ends a proof that nothing is; who needs it as a version has it resolved, as it may
+    /// take long until all of it is; reads see it as it stands.
+    async fn outlast_decided(
+        &self,
+        standing: &Arc<Standing>,
+        outcome: Outcome,
+        look: Look,
+    ) -> Result<(), Refusal> {
+        match (look, outcome) {
+            (Look::Check { since, at }, Outcome::Committed(timestamp))
+                if since > 0 && since < timestamp && timestamp <= at =>
+            {
+                Err(Refusal::Conflict { key: standing.key.clone(), timestamp })
+            }
+            _ if standing.key.is_empty() => self.replica.outlast(&self.serving, standing, look).await,
+            _ => self.resolve_one(standing, outcome).await,
         }
     }
 

@@ -7,7 +7,7 @@ pub(crate) enum Look {
     Read(u64),
     /// A proof that nothing is committed in `(since, at]`: the same, and what is committed then and not resolved yet.
     Check {
-        /// Nothing was committed after this.
+        /// Nothing was committed after this. 0: what was has to stand as a version.
         since: u64,
         /// Up to this.
         at: u64,

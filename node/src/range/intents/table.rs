@@ -30,7 +30,7 @@ const RESOLVING: Duration = Duration::from_secs(2);
 /// An intent that stands.
 #[derive(Debug)]
 pub(crate) struct Standing {
-    /// The key that it stands on.
+    /// The key that it stands on; empty where it is not known to stand on one.
     pub(crate) key: Bytes,
     /// Its transaction.
     pub(crate) txn: TxnId,
@@ -319,9 +319,9 @@ impl Intents {
                 return Ok(Some(Arc::new(Standing::of_large(met.clone(), key, intent.minimum))));
             }
             if looked >= LOOKED_MAX {
-                // Whether it has one here or not: to wait for it, or to push it, does no harm.
+                // Whether it has one here or not: to wait for it, or to push it, does no harm. It stands on no key.
                 let any = met.into_iter().next();
-                return Ok(any.map(|met| Arc::new(Standing::of_large(met, key, intent.minimum))));
+                return Ok(any.map(|met| Arc::new(Standing::of_large(met, Bytes::new(), intent.minimum))));
             }
         }
         Ok(None)

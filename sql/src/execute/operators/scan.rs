@@ -109,7 +109,8 @@ impl ScanOperator {
                     let context = EvalContext::new(&[], cx.values, cx.session);
                     let spans = span.keys(TENANT_DEFAULT, &self.scan.table, index, &context)?;
                     if spans.len() > 1 {
-                        let bytes = spans.iter().map(|keys| keys.start.len() + keys.end.len() + ENTRY_BYTES).sum();
+                        let bytes =
+                            spans.iter().map(|keys| keys.start.len() + keys.end.len() + ENTRY_BYTES).sum();
                         cx.memory.reserve(bytes)?;
                         self.seen_bytes = self.seen_bytes.saturating_add(bytes);
                     }

@@ -272,7 +272,13 @@ fn verifier_of(password: &Password) -> Result<Option<scram::Verifier>> {
         return Err(Error::unsupported("a password hashed by MD5")
             .hint("Give the password itself, or a SCRAM-SHA-256 verifier."));
     }
-    let verifier = text.parse().unwrap_or_else(|_| scram::Verifier::of_password(text));
+    let verifier = match text.parse() {
+        Ok(verifier) => verifier,
+        Err(scram::WrongVerifier::Malformed) => scram::Verifier::of_password(text),
+        Err(asks_too_much @ scram::WrongVerifier::AsksTooMuch) => {
+            return Err(Error::unsupported(asks_too_much));
+        }
+    };
     Ok(if verifier.fits("") { None } else { Some(verifier) })
 }
 
