@@ -5,9 +5,11 @@
 
 mod identity;
 mod issue;
+mod key_file;
 
 pub use identity::{Identity, Unreadable};
 pub use issue::{Authority, IssueError, Issued};
+pub use key_file::{KeyFileError, read_private_key};
 
 use std::fmt;
 use std::str::FromStr;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::{admin, cert, demo, gateway, init, lsm, node, password, sql, start_single};
+use crate::command::{
+    admin, cert, check_config, demo, gateway, init, lsm, manual, node, password, sql, start_single,
+};
 
 /// What every command takes.
 #[derive(Debug, Args)]
@@ -75,6 +77,9 @@ pub(crate) enum Command {
     Cert(cert::Cert),
     GenPasswordHash(password::GenPasswordHash),
     Lsm(lsm::Lsm),
+    CheckConfig(check_config::CheckConfig),
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 impl Command {
@@ -88,7 +93,10 @@ impl Command {
             | Self::Admin(_)
             | Self::Cert(_)
             | Self::GenPasswordHash(_)
-            | Self::Lsm(_) => false,
+            | Self::Lsm(_)
+            | Self::CheckConfig(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 
@@ -102,7 +110,10 @@ impl Command {
             | Self::Admin(_)
             | Self::Cert(_)
             | Self::GenPasswordHash(_)
-            | Self::Lsm(_) => "warn",
+            | Self::Lsm(_)
+            | Self::CheckConfig(_)
+            | Self::Completions(_)
+            | Self::Man(_) => "warn",
         }
     }
 }

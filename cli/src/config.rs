@@ -10,13 +10,15 @@ use clap::builder::OsStr;
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory, FromArgMatches};
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Command as Asks};
 use crate::failure::Failure;
 
 /// What the command line asks for.
 pub(crate) enum Asked {
     /// A command.
     Command(Box<Arguments>),
+    /// What is wrong with a command's settings.
+    Check(Box<Arguments>),
     /// Help or the version, printed already.
     Answered,
 }
@@ -34,6 +36,12 @@ pub(crate) fn read(words: &[String]) -> Result<Asked, Failure> {
         Err(error) => return answer(&error, &topic),
     };
     let arguments = Arguments::from_arg_matches(&matches).map_err(Failure::usage)?;
+    if let Asks::CheckConfig(check) = &arguments.command {
+        return Ok(match read(&check.checked(words)?)? {
+            Asked::Command(checked) => Asked::Check(checked),
+            other => other,
+        });
+    }
     Ok(Asked::Command(Box::new(arguments)))
 }
 
@@ -88,29 +96,32 @@ fn with_file(command: Command, path: &Path) -> Result<Command, Failure> {
 fn apply(mut command: Command, text: &str) -> Result<Command, String> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| first_error(text, &error))?;
     let commands: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let mut wrong = Vec::new();
     for (key, value) in &table {
         match value {
+            toml::Value::Table(_) if !commands.contains(key) => {
+                wrong.push(format!("unknown table [{key}]: tables are named {}", commands.join(", ")));
+            }
             toml::Value::Table(settings) => {
-                if !commands.contains(key) {
-                    return Err(format!("unknown table [{key}]: tables are named {}", commands.join(", ")));
-                }
                 for (setting, value) in settings {
-                    let place = format!("[{key}] {setting}");
-                    let values = values(&place, value)?;
-                    if !set(&mut command, Some(key), setting, &values) {
-                        return Err(format!(
+                    match values(&format!("[{key}] {setting}"), value) {
+                        Err(reason) => wrong.push(reason),
+                        Ok(values) if set(&mut command, Some(key), setting, &values) => {}
+                        Ok(_) => wrong.push(format!(
                             "unknown key '{setting}' in [{key}]: it is no flag of nunatak {key}"
-                        ));
+                        )),
                     }
                 }
             }
-            value => {
-                let values = values(key, value)?;
-                if !set(&mut command, None, key, &values) {
-                    return Err(format!("unknown key '{key}': it is no flag of any command"));
-                }
-            }
+            value => match values(key, value) {
+                Err(reason) => wrong.push(reason),
+                Ok(values) if set(&mut command, None, key, &values) => {}
+                Ok(_) => wrong.push(format!("unknown key '{key}': it is no flag of any command")),
+            },
         }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong.join("; "));
     }
     // A command's own table goes before what stands above all tables, whatever the order in the file.
     for (key, value) in &table {

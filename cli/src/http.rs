@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::address::{Address, listen};
 use crate::failure::Failure;
+use crate::security::SecurityArguments;
 
 /// Where HTTP is served unless told otherwise.
 const DEFAULT: &str = "127.0.0.1:8080";
@@ -85,9 +86,14 @@ pub(crate) fn record_disk(disk: Arc<dyn env::disk::Disk>, node: String) {
 }
 
 /// Listens where told, or at the default.
-pub(crate) async fn bind(arguments: &HttpArguments) -> Result<TcpListener, Failure> {
+pub(crate) async fn bind(
+    arguments: &HttpArguments,
+    security: &SecurityArguments,
+) -> Result<TcpListener, Failure> {
     if let Some(address) = &arguments.http {
-        return listen("--http", address).await;
+        let listener = listen("--http", address).await?;
+        security.check_http(listener.local_addr().map_err(Failure::failed)?)?;
+        return Ok(listener);
     }
     if let Ok(listener) = TcpListener::bind(DEFAULT).await {
         return Ok(listener);

@@ -32,9 +32,7 @@ const LIBRARIES: [(&str, &str); 7] = [
 
 /// Starts logging.
 pub(crate) fn start(global: &Global, default: &str) -> Result<(), Failure> {
-    let directives = global.log.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(with_quiet_libraries(directives))
-        .map_err(|error| Failure::usage(format!("'{directives}' is no log filter (--log): {error}")))?;
+    let filter = filter(global.log.as_deref().unwrap_or(default))?;
     let console = fmt::layer().with_writer(stderr());
     let console = match global.log_format {
         LogFormat::Human => {
@@ -52,6 +50,12 @@ pub(crate) fn start(global: &Global, default: &str) -> Result<(), Failure> {
     };
     tracing_subscriber::registry().with(console).with(audit).init();
     Ok(())
+}
+
+/// What is logged by these directives.
+pub(crate) fn filter(directives: &str) -> Result<EnvFilter, Failure> {
+    EnvFilter::try_new(with_quiet_libraries(directives))
+        .map_err(|error| Failure::usage(format!("'{directives}' is no log filter (--log): {error}")))
 }
 
 /// The audit log's file, which only its owner can read.

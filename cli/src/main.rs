@@ -5,6 +5,7 @@
 
 mod address;
 mod arguments;
+mod check;
 mod command;
 mod config;
 mod encryption;
@@ -25,6 +26,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use arguments::{Arguments, Command};
+use clap::CommandFactory as _;
+use command::check_config;
 use config::Asked;
 use env::pool::{Pool, PoolHandle};
 use failure::Failure;
@@ -55,6 +58,7 @@ fn run() -> Result<(), Failure> {
     }
     let arguments = match config::read(&words)? {
         Asked::Command(arguments) => *arguments,
+        Asked::Check(arguments) => return check::run(&arguments),
         Asked::Answered => return Ok(()),
     };
     logging::start(&arguments.global, arguments.command.default_log())?;
@@ -94,5 +98,8 @@ async fn execute(arguments: Arguments, pool: PoolHandle) -> Result<(), Failure> 
         Command::Cert(cert) => cert.run(),
         Command::GenPasswordHash(password) => password.run(),
         Command::Lsm(lsm) => lsm.run(),
+        Command::CheckConfig(_) => Err(check_config::CheckConfig::refused()),
+        Command::Completions(completions) => completions.run(Arguments::command()),
+        Command::Man(man) => man.run(Arguments::command()),
     }
 }

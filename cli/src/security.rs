@@ -82,7 +82,7 @@ fn mutual(
     Ok(Some(Tls {
         authority_pem: read(authority)?,
         certificate_pem: read(certificate)?,
-        key_pem: read(key)?,
+        key_pem: cert::read_private_key(key).map_err(Failure::usage)?.as_bytes().to_vec(),
         peer_name: None,
     }))
 }
@@ -150,6 +150,17 @@ impl SecurityArguments {
         }
         Err(Failure::usage(format!(
             "{flag} {address} is reachable from elsewhere, and whoever reaches it could read and write everything: give --tls-cert, --tls-key and --tls-ca, or say --insecure"
+        )))
+    }
+
+    /// Refuses HTTP that is reachable from elsewhere where nothing was set up for that. It tells no data, so that what
+    /// protects the other listeners will do.
+    pub(crate) fn check_http(&self, address: SocketAddr) -> Result<(), Failure> {
+        if address.ip().is_loopback() || self.insecure || self.tls_cert.is_some() {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "--http {address} is reachable from elsewhere, and /metrics asks nobody: protect what is served by --tls-cert and --tls-key, or say --insecure"
         )))
     }
 

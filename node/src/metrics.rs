@@ -48,6 +48,10 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Handles with the recorder that is installed.
     pub(crate) fn new() -> Self {
+        // Where they were not there before their first event, nobody would see that as a change.
+        for rare in ["nunatak_replicas_stopped_total", "nunatak_replicas_damaged_total"] {
+            counter!(rare).increment(0);
+        }
         Self {
             batches: counter!("nunatak_kv_batches_total"),
             batch_seconds: histogram!("nunatak_kv_batch_seconds"),

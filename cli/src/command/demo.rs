@@ -65,7 +65,7 @@ impl Demo {
         let sql_listener = listen("--listen", &self.listen).await?;
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
         let security = self.security.for_sql("--listen", local, &self.access)?;
-        let http_listener = http::bind(&self.http).await?;
+        let http_listener = http::bind(&self.http, &self.security).await?;
 
         let network = Arc::new(InProcess::new());
         let addresses: Vec<String> = (1..=self.nodes).map(|number| format!("demo-{number}:26257")).collect();

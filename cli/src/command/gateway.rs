@@ -48,7 +48,7 @@ impl Gateway {
         let sql_listener = listen("--listen", &self.listen).await?;
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
         let security = self.security.for_sql("--listen", local, &self.access)?;
-        let http_listener = http::bind(&self.http).await?;
+        let http_listener = http::bind(&self.http, &self.security).await?;
         let network = Arc::new(proto::grpc::GrpcNetwork::new(self.security.for_nodes()?));
         let sql = SqlServer::start(
             sql_listener,

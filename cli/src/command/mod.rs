@@ -2,10 +2,12 @@
 
 pub(crate) mod admin;
 pub(crate) mod cert;
+pub(crate) mod check_config;
 pub(crate) mod demo;
 pub(crate) mod gateway;
 pub(crate) mod init;
 pub(crate) mod lsm;
+pub(crate) mod manual;
 pub(crate) mod node;
 pub(crate) mod password;
 mod refusal;

@@ -76,6 +76,18 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// The address that others are told.
+    pub(crate) fn advertised(&self) -> Result<&Address, Failure> {
+        match &self.advertise {
+            Some(address) => Ok(address),
+            None if self.listen.is_unspecified() => Err(Failure::usage(format!(
+                "--advertise is missing: others cannot connect to {}, which names every interface",
+                self.listen
+            ))),
+            None => Ok(&self.listen),
+        }
+    }
+
     /// Serves until asked to stop.
     pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
         let encryption = self.encryption.source()?;
@@ -90,21 +102,13 @@ impl Node {
             }
             None => None,
         };
-        let http_listener = http::bind(&self.http).await?;
+        let http_listener = http::bind(&self.http, &self.security).await?;
         let local = listener.local_addr().map_err(Failure::failed)?;
         self.security.check_node("--listen", local)?;
         let tls = self.security.for_nodes()?;
-        let advertise = match self.advertise {
-            Some(address) => address.to_string(),
-            None if self.listen.is_unspecified() => {
-                let message = format!(
-                    "--advertise is missing: others cannot connect to {}, which names every interface",
-                    self.listen
-                );
-                return Err(Failure::Usage(message));
-            }
-            None if self.listen.port() == 0 => local.to_string(),
-            None => self.listen.to_string(),
+        let advertise = match self.advertised()? {
+            address if address.port() == 0 && self.advertise.is_none() => local.to_string(),
+            address => address.to_string(),
         };
         let network = Arc::new(GrpcNetwork::new(tls.clone()));
         let join: Vec<String> = self.join.iter().map(Address::to_string).collect();

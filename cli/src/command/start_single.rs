@@ -70,7 +70,7 @@ impl StartSingle {
         let sql_listener = listen("--listen", &self.listen).await?;
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
         let security = self.security.for_sql("--listen", local, &self.access)?;
-        let http_listener = http::bind(&self.http).await?;
+        let http_listener = http::bind(&self.http, &self.security).await?;
         let network = Arc::new(InProcess::new());
         let storage = Storage::start(StorageOptions {
             data: self.data,

@@ -60,7 +60,8 @@ impl TlsArguments {
                 let chain: Result<Vec<_>, _> =
                     CertificateDer::pem_slice_iter(read(certificate)?.as_bytes()).collect();
                 let chain = chain.map_err(|error| wrong(certificate, &error))?;
-                let private = PrivateKeyDer::from_pem_slice(read(key)?.as_bytes());
+                let text = cert::read_private_key(key).map_err(Failure::usage)?;
+                let private = PrivateKeyDer::from_pem_slice(text.as_bytes());
                 let private = private.map_err(|error| wrong(key, &error))?;
                 builder.with_client_auth_cert(chain, private).map_err(|error| wrong(certificate, &error))?
             }

@@ -67,6 +67,11 @@ impl AccessRules {
         self.rules.load().trusts_others()
     }
 
+    /// The lines of rules that nobody can satisfy, for want of a certificate to encrypt with or of an authority.
+    pub fn never_met(&self, encrypts: bool, has_authority: bool) -> Vec<usize> {
+        self.rules.load().never_met(encrypts, has_authority)
+    }
+
     pub(crate) fn current(&self) -> Arc<Rules> {
         self.rules.load_full()
     }

@@ -128,6 +128,19 @@ impl Rules {
         });
         trusting.map(|rule| rule.line)
     }
+
+    /// The lines of rules that nobody can satisfy, for want of a certificate to encrypt with or of an authority.
+    pub(super) fn never_met(&self, encrypts: bool, has_authority: bool) -> Vec<usize> {
+        let asks_certificate = |rule: &Rule| {
+            rule.method == Method::Certificate || rule.client_certificate != ClientCertificate::Optional
+        };
+        let lacking = self.0.iter().filter(|rule| {
+            rule.method != Method::Reject
+                && ((rule.transport == Transport::Encrypted && !encrypts)
+                    || (asks_certificate(rule) && !has_authority))
+        });
+        lacking.map(|rule| rule.line).collect()
+    }
 }
 
 impl Rule {

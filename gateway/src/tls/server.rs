@@ -47,6 +47,9 @@ pub enum TlsError {
         /// Why.
         source: std::io::Error,
     },
+    /// The private key is not taken.
+    #[error(transparent)]
+    Key(#[from] cert::KeyFileError),
     /// One of them does not hold what it should.
     #[error("{}: {what}", path.display())]
     Wrong {
@@ -187,15 +190,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if found.is_empty() { Err(wrong(path, "it holds no certificate")) } else { Ok(found) }
 }
 
-/// The key, if nobody but its owner can read it; one of root's may be readable to a group, as PostgreSQL has it.
+/// The key, if nobody but its owner can read it.
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let metadata =
-        std::fs::metadata(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })?;
-    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
-    if metadata.mode() & forbidden != 0 {
-        let what = "others can read this private key: its mode must be 0600 or less, or 0640 or less if root owns it";
-        return Err(wrong(path, what));
-    }
-    let text = read(path)?;
+    let text = cert::read_private_key(path)?;
     PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| wrong(path, "it holds no private key"))
 }

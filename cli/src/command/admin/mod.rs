@@ -109,9 +109,9 @@ pub(crate) enum Question {
     /// Waits until other nodes lead what it has led; no statement fails by that. It lasts until the node's process is started again, or until
     /// --cancel. A process that is ended in order (SIGTERM) drains by itself.
     Drain {
-        /// The node, as `admin nodes` numbers it
+        /// The node, as `admin nodes` numbers it [default: the one at --host]
         #[arg(value_name = "NODE")]
-        node: u64,
+        node: Option<u64>,
         /// The node may lead again
         #[arg(long, env = "NUNATAK_CANCEL")]
         cancel: bool,
@@ -191,8 +191,13 @@ impl Admin {
                 let request = MoveReplicaRequest { range_id, from_node_id, to_node_id };
                 node.move_replica(request).await.map(replicas::answer)
             }
-            Question::Drain { node: node_id, cancel, wait } => {
-                nodes::leave(node.as_ref(), Leaving::Drain { node_id, cancel }, wait).await
+            Question::Drain { node: given, cancel, wait } => {
+                match nodes::given_or_asked(node.as_ref(), given).await {
+                    Ok(node_id) => {
+                        nodes::leave(node.as_ref(), Leaving::Drain { node_id, cancel }, wait).await
+                    }
+                    Err(status) => Err(status),
+                }
             }
             Question::Decommission { node: node_id, wait } => {
                 nodes::leave(node.as_ref(), Leaving::Decommission { node_id, cancel: false }, wait).await

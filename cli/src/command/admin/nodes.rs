@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use proto::v1::{DecommissionRequest, DrainRequest, NodeDescriptor, NodeState, NodeStateResponse};
+use proto::v1::{
+    DecommissionRequest, DrainRequest, HelloRequest, NodeDescriptor, NodeState, NodeStateResponse,
+};
 use proto::{Code, NodeService, Status};
 use serde_json::{Value, json};
 
@@ -70,6 +72,14 @@ impl Leaving {
                  keep the node (`nunatak admin recommission {node_id}`)"
             ),
         }
+    }
+}
+
+/// The node that was given, or else the one that is asked.
+pub(super) async fn given_or_asked(node: &dyn NodeService, given: Option<u64>) -> Result<u64, Status> {
+    match given {
+        Some(node_id) => Ok(node_id),
+        None => node.hello(HelloRequest::default()).await.map(|hello| hello.node_id),
     }
 }
 

@@ -1,0 +1,188 @@
+//! What is checked of each command.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use cert::Role;
+
+use super::certificates::{self, Expected};
+use super::{Findings, files, listeners};
+use crate::address::Address;
+use crate::arguments::{Arguments, Command, Global};
+use crate::command::node::Node;
+use crate::failure::{Failure, chain};
+use crate::security::{AccessArguments, PeerArguments, SecurityArguments};
+
+pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
+    global(&arguments.global, findings);
+    match &arguments.command {
+        Command::Demo(demo) => {
+            let found = listeners::check(
+                &[("--listen", Some(&demo.listen)), ("--http", demo.http.http.as_ref())],
+                findings,
+            );
+            own_clients(&demo.security, findings);
+            sql("--listen", found.first(), &demo.security, &demo.access, findings);
+            http(found.last(), &demo.security, findings);
+        }
+        Command::StartSingle(start) => {
+            let flags = [("--listen", Some(&start.listen)), ("--http", start.http.http.as_ref())];
+            let found = listeners::check(&flags, findings);
+            files::data_directory(&start.data, findings);
+            files::master_key(&start.encryption, findings);
+            own_clients(&start.security, findings);
+            sql("--listen", found.first(), &start.security, &start.access, findings);
+            http(found.last(), &start.security, findings);
+        }
+        Command::Node(node) => storage_node(node, findings),
+        Command::Gateway(gateway) => {
+            let flags = [("--listen", Some(&gateway.listen)), ("--http", gateway.http.http.as_ref())];
+            let found = listeners::check(&flags, findings);
+            listeners::seeds(&gateway.join, findings);
+            match gateway.security.tls_ca {
+                None => own_clients(&gateway.security, findings),
+                Some(_) => peers(&gateway.security, &[Role::Gateway, Role::Node], Vec::new(), findings),
+            }
+            sql("--listen", found.first(), &gateway.security, &gateway.access, findings);
+            http(found.last(), &gateway.security, findings);
+        }
+        Command::Init(init) => asking(&init.host, &init.security, findings),
+        Command::Admin(admin) => asking(&admin.host, &admin.security, findings),
+        Command::Sql(sql) => {
+            if let Err(error) = sql.url.parse::<tokio_postgres::Config>() {
+                findings.error("--url", chain(&error), "write it as postgresql://USER@HOST:PORT/DATABASE");
+            }
+            let files = (sql.tls.tls_cert.as_ref(), sql.tls.tls_key.as_ref(), sql.tls.tls_ca.as_ref());
+            let before = findings.errors();
+            certificates::check(files, &Expected { roles: &[Role::Client], ..Expected::default() }, findings);
+            findings.refusal_unless_found(before, sql.tls.connector().map(drop));
+        }
+        Command::Lsm(lsm) => {
+            if let Some(data) = &lsm.data {
+                files::present_directory(data, findings);
+            }
+            files::master_key(&lsm.encryption, findings);
+        }
+        Command::Cert(_)
+        | Command::GenPasswordHash(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::CheckConfig(_) => {}
+    }
+}
+
+fn global(global: &Global, findings: &mut Findings) {
+    if let Some(directives) = &global.log {
+        findings.refusal(crate::logging::filter(directives).map(drop));
+    }
+    if let Some(path) = &global.audit_log {
+        files::appendable("--audit-log", path, findings);
+    }
+}
+
+fn storage_node(node: &Node, findings: &mut Findings) {
+    let flags =
+        [("--listen", Some(&node.listen)), ("--http", node.http.http.as_ref()), ("--sql", node.sql.as_ref())];
+    let found = listeners::check(&flags, findings);
+    let [listen, http_at, sql_at] = [0, 1, 2].map(|place| found.get(place).copied().flatten());
+    let advertised = findings.refusal(node.advertised());
+    if let Some(advertised) = advertised {
+        listeners::advertised(advertised, &node.join, findings);
+    }
+    listeners::seeds(&node.join, findings);
+    files::data_directory(&node.data, findings);
+    files::master_key(&node.encryption, findings);
+    let hosts = advertised.map(|address| address.host().to_owned()).into_iter().collect();
+    match node.security.tls_ca {
+        None => own_clients(&node.security, findings),
+        Some(_) => peers(&node.security, &[Role::Node], hosts, findings),
+    }
+    if let Some(listen) = listen {
+        findings.refusal(node.security.check_node("--listen", listen));
+        if node.security.insecure && !listen.ip().is_loopback() && node.security.tls_ca.is_none() {
+            let what = format!("whoever reaches --listen {listen} can read and write everything");
+            findings.warning(
+                "--insecure",
+                what,
+                "give --tls-cert, --tls-key and --tls-ca where others reach the address",
+            );
+        }
+    }
+    if node.sql.is_some() {
+        sql("--sql", sql_at.as_ref().map(|_| &sql_at), &node.security, &node.access, findings);
+    }
+    http(Some(&http_at), &node.security, findings);
+}
+
+/// Certificates that clients alone are shown.
+fn own_clients(security: &SecurityArguments, findings: &mut Findings) {
+    let expected = Expected { is_server: true, ..Expected::default() };
+    certificates::check(paths(security), &expected, findings);
+}
+
+/// Certificates that processes show each other: other roles may do nothing, and other authorities are not believed.
+fn peers(security: &SecurityArguments, roles: &[Role], hosts: Vec<String>, findings: &mut Findings) {
+    let before = findings.errors();
+    let expected = Expected { roles, hosts, is_server: true, is_peer: true };
+    certificates::check(paths(security), &expected, findings);
+    findings.refusal_unless_found(before, security.for_nodes());
+}
+
+type Paths<'a> = (Option<&'a PathBuf>, Option<&'a PathBuf>, Option<&'a PathBuf>);
+
+fn paths(security: &SecurityArguments) -> Paths<'_> {
+    (security.tls_cert.as_ref(), security.tls_key.as_ref(), security.tls_ca.as_ref())
+}
+
+/// A command that asks nodes.
+fn asking(host: &Address, security: &PeerArguments, findings: &mut Findings) {
+    listeners::reachable("--host", host, findings);
+    let paths = (security.tls_cert.as_ref(), security.tls_key.as_ref(), security.tls_ca.as_ref());
+    let roles = [Role::Node, Role::Gateway];
+    let expected = Expected { roles: &roles, is_peer: true, ..Expected::default() };
+    let before = findings.errors();
+    certificates::check(paths, &expected, findings);
+    findings.refusal_unless_found(before, security.for_nodes());
+}
+
+/// A listener of SQL; `found`: where, if that can be told.
+fn sql(
+    flag: &str,
+    found: Option<&Option<SocketAddr>>,
+    security: &SecurityArguments,
+    access: &AccessArguments,
+    findings: &mut Findings,
+) {
+    let before = findings.errors();
+    if let Some(path) = &access.hba {
+        match gateway::AccessRules::load(path.clone()) {
+            Err(error) => findings.error("--hba", chain(&error), ""),
+            Ok(rules) => {
+                for line in rules.never_met(security.tls_cert.is_some(), security.tls_ca.is_some()) {
+                    findings.warning(
+                        format!("--hba {}: line {line}", path.display()),
+                        "nobody can satisfy this rule: it takes TLS or a client's certificate",
+                        "give --tls-cert, --tls-key and --tls-ca, or take it out",
+                    );
+                }
+            }
+        }
+    }
+    if let Some(Some(address)) = found {
+        let outcome: Result<_, Failure> = security.for_sql(flag, *address, access);
+        findings.refusal_unless_found(before, outcome.map(drop));
+        if security.insecure && !address.ip().is_loopback() {
+            findings.warning(
+                "--insecure",
+                format!("whoever reaches {flag} {address} may be believed, or overheard"),
+                "leave it out where others reach the address",
+            );
+        }
+    }
+}
+
+fn http(found: Option<&Option<SocketAddr>>, security: &SecurityArguments, findings: &mut Findings) {
+    if let Some(Some(address)) = found {
+        findings.refusal(security.check_http(*address));
+    }
+}
