@@ -13,9 +13,13 @@ pub(crate) struct SizeArguments {
     #[arg(long, env = "NUNATAK_RAFT_LOG_BYTES", value_name = "BYTES", hide = true)]
     pub(crate) raft_log_bytes: Option<u64>,
 
-    /// Divide a range that takes more than so many bytes; 0: none
+    /// Divide a range that takes more than so many bytes; 0: none, and none are merged either
     #[arg(long, env = "NUNATAK_RANGE_BYTES", value_name = "BYTES", hide = true)]
     pub(crate) range_bytes: Option<u64>,
+
+    /// Divide a range that is asked so much in a second, about one key or another; 0: none
+    #[arg(long, env = "NUNATAK_RANGE_REQUESTS", value_name = "COUNT", hide = true)]
+    pub(crate) range_requests: Option<u64>,
 
     /// With less than so many bytes left on the disk, write only what frees room
     #[arg(long, env = "NUNATAK_DISK_RESERVE_BYTES", value_name = "BYTES", hide = true)]
@@ -33,6 +37,9 @@ impl SizeArguments {
         }
         if let Some(bytes) = self.range_bytes {
             options.range_bytes_max = bytes;
+        }
+        if let Some(count) = self.range_requests {
+            options.range_requests_max = count;
         }
         if let Some(bytes) = self.disk_reserve_bytes {
             options.disk_reserve_bytes = bytes;

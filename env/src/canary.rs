@@ -37,6 +37,8 @@ pub enum Canary {
     CommitBelowRead,
     /// Where a prewrite is missing its transaction is said to be aborted, and nothing bars it.
     NoRollbackMarker,
+    /// A range that has taken another one over has forgotten what both have served.
+    MergeForgetsReads,
 }
 
 impl Canary {
@@ -57,6 +59,7 @@ impl Canary {
         Canary::HeldFromTheFuture,
         Canary::CommitBelowRead,
         Canary::NoRollbackMarker,
+        Canary::MergeForgetsReads,
     ];
 
     /// Its name, as `NUNATAK_CANARY` has it.
@@ -77,6 +80,7 @@ impl Canary {
             Canary::HeldFromTheFuture => "held-from-the-future",
             Canary::CommitBelowRead => "commit-below-read",
             Canary::NoRollbackMarker => "no-rollback-marker",
+            Canary::MergeForgetsReads => "merge-forgets-reads",
         }
     }
 

@@ -54,7 +54,9 @@ pub(crate) async fn found(
     let mut ranges = Vec::new();
     for (group, span) in founded {
         let span = Span { start: span.start, end: span.end };
-        propose(&group, initialise(span.clone())).await?;
+        // Whoever has said where the data is cut wants it to stay so.
+        let by_hand = options.borders.contains(&span.start);
+        propose(&group, initialise(span.clone(), by_hand)).await?;
         ranges.push(RangeDescriptor {
             range_id: group.range_id(),
             span: Some(span),
@@ -66,7 +68,8 @@ pub(crate) async fn found(
                 ..ReplicaDescriptor::default()
             }],
             leader_node_id: FIRST,
-            joint: false,
+            by_hand,
+            ..RangeDescriptor::default()
         });
     }
     let node = NodeRow {
@@ -120,8 +123,8 @@ async fn propose(group: &Group, command: Bytes) -> Result<(), NodeError> {
         .map_err(|error| NodeError::Unavailable(format!("the cluster could not be made: {error}")))
 }
 
-fn initialise(span: Span) -> Bytes {
-    let kind = Some(CommandKind::Initialise(InitialiseCommand { span: Some(span) }));
+fn initialise(span: Span, by_hand: bool) -> Bytes {
+    let kind = Some(CommandKind::Initialise(InitialiseCommand { span: Some(span), by_hand }));
     RangeCommand { format: FORMAT, kind, ..RangeCommand::default() }.encode_to_vec().into()
 }
 

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use lsm::{Retention, WriteBatch};
 use parking_lot::{Mutex, RwLock};
 use prost::Message;
-use proto::v1::RangeState;
+use proto::v1::{RangeState, Span};
 use tokio::sync::Notify;
 
 use crate::error::chain;
 use crate::raft::{Apply, ApplyEntry, ApplyError, Membership, Outcome, SnapshotSpan};
-use crate::range::state::{FORMAT, read_state, replicas, state_key, state_span};
+use crate::range::state::{FORMAT, read_state, replicas, state_key, state_span, swallowed};
 use crate::range::{RangeCell, apply};
 use crate::root::{ROOT_RANGE, RootState};
 
@@ -102,6 +102,21 @@ impl Machine {
         }
     }
 
+    /// Publishes what a range has become by taking over others, and that those hold nothing any more, at one moment for
+    /// whoever asks whose some keys are.
+    fn take_over(&self, cell: &RangeCell, swallowed: &[u64]) {
+        let cells = self.cells.write();
+        let gone: Vec<Arc<RangeCell>> =
+            swallowed.iter().filter_map(|gone| cells.get(gone).cloned()).collect();
+        for gone in &gone {
+            gone.swallow(cell.range_id());
+        }
+        cell.publish();
+        drop(cells);
+        // Before the range itself says what may be dropped of the same keys.
+        gone.iter().for_each(|gone| self.retain(gone));
+    }
+
     /// Completes when a replica has been added by its leader since the last call.
     pub(crate) async fn added(&self) {
         self.added.notified().await;
@@ -140,7 +155,12 @@ impl Apply for Machine {
 
     fn applied(&self, range_id: u64, _entries: &[ApplyEntry]) {
         let Some(cell) = self.cells.read().get(&range_id).cloned() else { return };
-        cell.publish();
+        let swallowed = cell.swallows();
+        if swallowed.is_empty() {
+            cell.publish();
+        } else {
+            self.take_over(&cell, &swallowed);
+        }
         if cell.take_raised() {
             self.retain(&cell);
         }
@@ -169,12 +189,25 @@ impl Apply for Machine {
 
     fn check_snapshot(&self, range_id: u64, spans: &[SnapshotSpan]) -> Result<(), String> {
         let (state_start, state_end) = state_span(range_id);
+        let own = self.cell(range_id).map_err(|error| chain(&error))?.state();
+        if own.swallowed_by != 0 {
+            return Err(format!("range {range_id} was taken over by range {} here", own.swallowed_by));
+        }
+        // One that another has taken over where it comes from would take away what is to be taken over here.
+        if own.span.is_some()
+            && !spans.iter().any(|span| !(state_start <= span.start && span.end <= state_end))
+        {
+            return Err(format!("a snapshot of range {range_id} has nothing of its data"));
+        }
         let others: Vec<_> = self
             .cells
             .read()
             .values()
             .filter(|cell| cell.range_id() != range_id)
-            .filter_map(|cell| cell.state().span.clone())
+            .map(|cell| cell.state())
+            // What it reaches into of these it has taken over.
+            .filter(|state| state.frozen.as_ref().is_none_or(|frozen| frozen.into != range_id))
+            .filter_map(|state| state.span.clone())
             .collect();
         for span in spans {
             let is_state = state_start <= span.start && span.end <= state_end;
@@ -195,8 +228,40 @@ impl Apply for Machine {
         Ok(())
     }
 
+    fn swallowed_by_snapshot(
+        &self,
+        range_id: u64,
+        spans: &[SnapshotSpan],
+    ) -> Result<Vec<(u64, Bytes, Bytes)>, String> {
+        let swallowed_by = self.cell(range_id).map_err(|error| chain(&error))?.state().swallowed_by;
+        if swallowed_by != 0 {
+            return Err(format!("range {range_id} was taken over by range {swallowed_by} here"));
+        }
+        let cells = self.cells.read();
+        let states = cells.values().map(|cell| cell.state());
+        let reached = states.filter(|state| {
+            let span = state.span.as_ref();
+            let reaches = |own: &Span| spans.iter().any(|span| span.start < own.end && own.start < span.end);
+            state.range_id != range_id && span.is_some_and(reaches)
+        });
+        let row = |state: Arc<RangeState>| {
+            if state.frozen.as_ref().is_none_or(|frozen| frozen.into != range_id) {
+                return Err(format!("a snapshot of range {range_id} reaches into range {}", state.range_id));
+            }
+            let row = swallowed(&state, range_id).encode_to_vec();
+            Ok((state.range_id, state_key(state.range_id), Bytes::from(row)))
+        };
+        reached.map(row).collect()
+    }
+
     fn check_snapshot_row(&self, range_id: u64, key: &[u8], value: &[u8]) -> Result<(), String> {
-        if key == state_key(range_id) { read_state(range_id, value).map(drop) } else { Ok(()) }
+        if key != state_key(range_id) {
+            return Ok(());
+        }
+        match read_state(range_id, value)?.swallowed_by {
+            0 => Ok(()),
+            by => Err(format!("range {range_id} was taken over by range {by} where the snapshot comes from")),
+        }
     }
 
     fn state_replaced(&self, range_id: u64) -> Result<(), ApplyError> {
@@ -227,7 +292,7 @@ mod tests {
     use env::disk::MemoryDisk;
     use lsm::{Background, Keyspace, Options, WriteOptions};
     use proto::v1::range_command::Kind;
-    use proto::v1::{RangeCommand, ReplicaDescriptor, Span, SplitCommand};
+    use proto::v1::{RangeCommand, ReplicaDescriptor, SplitCommand};
 
     use super::*;
 
@@ -279,7 +344,7 @@ mod tests {
         let machine = machine();
         replace(&machine, PARENT, Some(("d", "e")));
         let replicas = [(1, 11)].into_iter().collect();
-        let split = SplitCommand { key: "dm".into(), range_id: CHILD, config_epoch: 0, replicas };
+        let split = SplitCommand { key: "dm".into(), range_id: CHILD, replicas, ..SplitCommand::default() };
         let command = RangeCommand {
             format: FORMAT,
             span_epoch: 1,
@@ -296,6 +361,16 @@ mod tests {
         machine.applied(PARENT, &entries);
         machine.check_snapshot(CHILD, &spans).unwrap();
         assert_eq!(retained(&machine), [(PARENT, Bytes::from("d"), Bytes::from("dm"))]);
+    }
+
+    #[test]
+    fn a_snapshot_of_a_range_that_was_taken_over_is_refused() {
+        let machine = machine();
+        let state = RangeState { format: FORMAT, range_id: CHILD, ..RangeState::default() };
+        let check =
+            |state: &RangeState| machine.check_snapshot_row(CHILD, &state_key(CHILD), &state.encode_to_vec());
+        check(&state).unwrap();
+        assert!(check(&swallowed(&state, PARENT)).unwrap_err().contains("taken over by range 2"));
     }
 
     #[test]

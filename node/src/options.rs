@@ -51,6 +51,11 @@ pub struct NodeOptions {
     pub newest_command_format: u32,
     /// After how long without a sign of life a node's replicas are replaced, where a spare node lives.
     pub dead_after: Duration,
+    /// A range that is asked so much in a second, about one key or another, is divided; 0: never.
+    pub range_requests_max: u64,
+    /// How long ranges that are small together have been what they are before they are merged, where ranges are divided for their
+    /// size; none: that is done by hand alone.
+    pub merge_rest: Option<Duration>,
 }
 
 impl NodeOptions {
@@ -72,7 +77,9 @@ impl NodeOptions {
             cache_bytes: 256 << 20,
             encryption: None,
             raft_log_bytes_max: 256 << 20,
-            range_bytes_max: 0,
+            range_bytes_max: 512 << 20,
+            range_requests_max: 0,
+            merge_rest: None,
             disk_reserve_bytes: 256 << 20,
             timing: RaftTiming::default(),
             raft_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),

@@ -61,9 +61,12 @@ impl NodeService for Node {
             return Ok(refuse(Refusal::Invalid(format!("a batch has at most {OPERATIONS_MAX} operations"))));
         }
         let replica = match member.replica(header.range_id) {
-            Some(replica) if header.range_id != ROOT_RANGE => replica,
+            Some(replica) if header.range_id != ROOT_RANGE && replica.cell.state().swallowed_by == 0 => {
+                replica
+            }
             _ => return Ok(refuse(Refusal::StaleRange(member.relevant(&request)))),
         };
+        replica.cell.load.count(|| Member::touched(&request));
         let mut response = match elsewhere(&replica, header) {
             Some(leader) => member.forward_batch(&replica, &leader, request).await,
             None => replica.batch(request).await,
@@ -166,6 +169,14 @@ impl NodeService for Node {
 
     async fn split(&self, request: SplitRequest) -> Result<SplitResponse, Status> {
         self.inner().a_member()?.split(request).await
+    }
+
+    async fn merge(&self, request: MergeRequest) -> Result<MergeResponse, Status> {
+        self.inner().a_member()?.merge(request).await
+    }
+
+    async fn subsume(&self, request: SubsumeRequest) -> Result<SubsumeResponse, Status> {
+        self.inner().member_of(&request.cluster_id)?.subsume(request).await
     }
 
     async fn change_replicas(&self, request: ChangeReplicasRequest) -> Result<ReplicasResponse, Status> {

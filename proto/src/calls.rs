@@ -33,6 +33,8 @@ macro_rules! calls {
                 gateway_heartbeat as gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse, Control, alone;
                 /// A change of a range's replicas or of its leader; answered by its leader alone.
                 change_replicas as change_replicas(ChangeReplicasRequest) -> ReplicasResponse, Control, alone;
+                /// One step of a merge, asked by the leader of the range on the left.
+                subsume as subsume(SubsumeRequest) -> SubsumeResponse, Control, alone;
             }
             Admin of admin {
                 /// Initialises the cluster.
@@ -45,6 +47,8 @@ macro_rules! calls {
                 check_consistency as check_consistency(CheckConsistencyRequest) -> CheckConsistencyResponse, Control, alone;
                 /// Divides a range.
                 split as split(SplitRequest) -> SplitResponse, Control, alone;
+                /// Has a range taken over by its left neighbour.
+                merge as merge(MergeRequest) -> MergeResponse, Control, alone;
                 /// Has a node lead a range.
                 transfer_leader as transfer_leader(TransferLeaderRequest) -> ReplicasResponse, Control, alone;
                 /// Has a node hold a replica of a range.

@@ -25,6 +25,7 @@ fn shows_in(canary: Canary) -> Option<&'static str> {
         Canary::HeldFromTheFuture => None,
         Canary::CommitBelowRead => None,
         Canary::NoRollbackMarker => Some("coordinators"),
+        Canary::MergeForgetsReads => Some("merges"),
     }
 }
 

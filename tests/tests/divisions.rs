@@ -5,7 +5,7 @@ use client::{Client, ClientOptions, ScanOptions, TransactionOptions};
 use nunatak_tests::processes::{Cluster, run};
 use proto::Network;
 use proto::grpc::GrpcNetwork;
-use proto::v1::SplitRequest;
+use proto::v1::{MergeRequest, SplitRequest};
 
 const KEYS: u32 = 200;
 
@@ -52,6 +52,18 @@ async fn divide_and_use(addresses: &[String]) {
     assert!(!split(key(50)).await.expect("a range divided").already);
     assert!(split(key(50)).await.expect("a range divided before").already);
     assert_eq!(split(Bytes::from_static(b"r")).await.unwrap_err().code(), proto::Code::InvalidArgument);
+    // A border comes and goes, by an operator's command and by a plain call.
+    assert!(!split(key(20)).await.expect("a range divided").already);
+    assert!(!split(key(30)).await.expect("a range divided").already);
+    for (time, said) in [(0, "now"), (1, "before")] {
+        let host = &addresses[time % addresses.len()];
+        let answer = run(&["admin", "merge", "d\\x01kkey0020", "--host", host]).expect("a border taken away");
+        assert!(answer.contains("key0030") && answer.contains(said), "{answer}");
+    }
+    let merge = |key: Bytes| node.merge(MergeRequest { key, passed_on: false });
+    assert!(!merge(key(30)).await.expect("a border taken away").already);
+    assert!(merge(key(30)).await.expect("a border taken away before").already);
+    assert_eq!(merge(Bytes::from_static(b"r")).await.unwrap_err().code(), proto::Code::InvalidArgument);
     // Who knew the range as it was goes on; so does who comes now.
     let newcomer = Client::new(network, addresses[..1].to_vec(), ClientOptions::default());
     for client in [&client, &newcomer] {

@@ -241,7 +241,7 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
                 led: truth.directory.ranges.clone(),
                 generation: sender.generation,
                 failed: vec![ReplicaFailure { range_id: 2, replica_id: 1, why: "broken".to_owned() }],
-                loads: vec![RangeLoad { range_id: 2, bytes: 1 << 30 }],
+                loads: vec![RangeLoad { range_id: 2, bytes: 1 << 30, requests_per_second: 1 << 30 }],
                 disk: Some(DiskRoom { bytes_available: 1 << 40, bytes_reserved: 1 << 20 }),
                 wall_ms: env::clock::wall_ms(),
             };

@@ -86,11 +86,16 @@ impl Plain {
 
     /// Calls a method of the admin service with these fields.
     async fn call(&self, method: &str, fields: &[(&str, u64)]) -> Result<DynamicMessage, Status> {
+        let fields: Vec<_> = fields.iter().map(|(name, number)| (*name, Value::U64(*number))).collect();
+        self.call_with(method, &fields).await
+    }
+
+    async fn call_with(&self, method: &str, fields: &[(&str, Value)]) -> Result<DynamicMessage, Status> {
         let service = self.pool.get_service_by_name("nunatak.v1.Admin").expect("the service");
         let method = service.methods().find(|known| known.name() == method).expect("the method");
         let mut request = DynamicMessage::new(method.input());
         for (name, value) in fields {
-            request.set_field_by_name(name, Value::U64(*value));
+            request.set_field_by_name(name, value.clone());
         }
         let path = format!("/{}/{}", service.full_name(), method.name());
         let mut client = tonic::client::Grpc::new(self.channel.clone());
@@ -170,6 +175,13 @@ async fn make_all_calls(cluster: &Cluster) {
             let answer = plain.call(method, &[("range_id", 2), ("node_id", first)]).await.expect("a change");
             assert_eq!(field(&answer, "already").as_bool(), Some(already), "{method}");
             assert_eq!(holders(&message(&answer, "range")).contains(&first), holds);
+        }
+    }
+    for method in ["Split", "Merge"] {
+        let key = [("key", Value::Bytes(keys::sql::kv_key(1, b"border")))];
+        for already in [false, true] {
+            let answer = plain.call_with(method, &key).await.expect("a border that comes or goes");
+            assert_eq!(field(&answer, "already").as_bool(), Some(already), "{method}");
         }
     }
     for method in ["Drain", "Decommission"] {

@@ -105,6 +105,7 @@ pub(super) fn range(
         replicas: vec![replica(1), replica(2)],
         leader_node_id: 1,
         joint: false,
+        by_hand: false,
     }
 }
 

@@ -6,6 +6,7 @@ mod drain;
 mod find;
 mod forward;
 mod grow;
+mod merging;
 mod moves;
 mod relevant;
 mod replicas;
@@ -32,8 +33,8 @@ use crate::metrics::Metrics;
 use crate::options::NodeOptions;
 use crate::raft::{self, Group, RaftHost, RaftOptions, Role};
 use crate::range::state::descriptor;
-use crate::range::{Admission, Context, Replica};
-use crate::root::{Nodes, ROOT_RANGE, RootLink, RootTerm};
+use crate::range::{Admission, Context, Replica, merge};
+use crate::root::{Limits, Nodes, ROOT_RANGE, RootLink, RootTerm};
 use crate::store::{Store, introduction};
 use crate::tasks::Tasks;
 use crate::vitals::Vitals;
@@ -69,13 +70,14 @@ pub(crate) struct Member {
     context: Arc<Context>,
     introduction: JoinRequest,
     dead_after: Duration,
-    range_bytes_max: u64,
+    limits: Limits,
+    merge_rest: Option<Duration>,
     replicas: RwLock<BTreeMap<u64, Arc<Replica>>>,
     directory: RwLock<DirectoryResponse>,
-    moving: Mutex<BTreeSet<u64>>,
+    moving: Arc<Mutex<BTreeSet<u64>>>,
     heartbeat_now: Notify,
     draining: drain::Draining,
-    sizes: Mutex<BTreeMap<u64, u64>>,
+    measures: Mutex<grow::Measures>,
     digests: Semaphore,
     checks: Semaphore,
     /// What the root range's leader said last of how far history may go.
@@ -133,13 +135,17 @@ impl Member {
             addresses,
             context: Arc::new(context),
             dead_after: options.dead_after,
-            range_bytes_max: options.range_bytes_max,
+            limits: Limits {
+                bytes_max: options.range_bytes_max,
+                requests_per_second_max: options.range_requests_max,
+            },
+            merge_rest: options.merge_rest,
             replicas: RwLock::default(),
             directory: RwLock::default(),
-            moving: Mutex::default(),
+            moving: Arc::default(),
             heartbeat_now: Notify::new(),
             draining: drain::Draining::default(),
-            sizes: Mutex::default(),
+            measures: Mutex::default(),
             digests: Semaphore::new(DIGESTS_MAX),
             checks: Semaphore::new(CHECKS_MAX),
             horizon: Mutex::default(),
@@ -156,6 +162,7 @@ impl Member {
         tasks.spawn_loop(member.clone().heartbeats());
         tasks.spawn_loop(member.clone().find());
         tasks.spawn_loop(member.clone().finish_changes());
+        tasks.spawn_loop(member.clone().finish_merges());
         tasks.spawn_loop(member.clone().collect());
         tasks.spawn_loop(member.clone().divide_large());
         tasks.spawn_loop(member.clone().drain_while_told());
@@ -253,6 +260,8 @@ impl Member {
                 network: self.network.clone(),
                 addresses: self.addresses.clone(),
                 dead_after: self.dead_after,
+                limits: self.limits,
+                rest: self.merge_rest,
             };
             match RootTerm::begin(group, cell, self.machine.root(), term, nodes).await {
                 Ok(root) => {
@@ -340,6 +349,15 @@ impl Member {
             let member = self.clone();
             self.place(wanted.range_id, async move { member.hand_to(wanted).await });
         }
+        for wanted in answer.merges {
+            let member = self.clone();
+            drop(self.context.tasks.spawn(async move {
+                let (range, key) = (wanted.range_id, wanted.key.escape_ascii().to_string());
+                if let Err(status) = member.merge_small(wanted).await {
+                    tracing::info!(range, key, %status, "small ranges were not merged");
+                }
+            }));
+        }
         let request = DirectoryRequest { cluster_id: self.cluster_id.clone() };
         if let Ok(directory) = self.link.directory(request).await {
             *self.directory.write() = directory.clone();
@@ -348,6 +366,7 @@ impl Member {
                     tracing::error!(range = range.range_id, %error, "a replica that was removed is still here");
                 }
             }
+            self.leave_if_past(&directory.ranges).await;
         }
     }
 
@@ -364,8 +383,13 @@ impl Member {
 
     /// What the ranges that this node leads take, as far as they were measured.
     fn loads(&self) -> Vec<RangeLoad> {
-        let sizes = self.sizes.lock();
-        sizes.iter().map(|(range_id, bytes)| RangeLoad { range_id: *range_id, bytes: *bytes }).collect()
+        let measures = self.measures.lock();
+        let load = |(range_id, bytes): (&u64, &u64)| RangeLoad {
+            range_id: *range_id,
+            bytes: *bytes,
+            requests_per_second: measures.rate(*range_id),
+        };
+        measures.bytes.iter().map(load).collect()
     }
 
     /// Has the ranges that this node leads keep no more than they must.
@@ -410,6 +434,7 @@ impl Member {
             }
         }
         directory.ranges.iter_mut().for_each(|range| self.refine(range));
+        merge::retain_present(&mut directory.ranges);
         for node in &mut directory.nodes {
             // Whoever has moved is found by its peers before the root range hears of it.
             if let Some(found) = self.addresses.find(node.node_id)
@@ -486,7 +511,7 @@ impl Member {
     pub(crate) async fn stop(&self) {
         self.link.set_local(None);
         for replica in self.replicas() {
-            replica.cell.serve(None);
+            replica.cell.stop_serving();
         }
         self.host.shutdown().await;
     }

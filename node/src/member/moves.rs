@@ -12,6 +12,8 @@ use super::Member;
 use crate::addresses::Whereabouts;
 use crate::error::NodeError;
 use crate::raft::{ChangeError, Store};
+use crate::range::Replica;
+use crate::range::state::is_still;
 use crate::root::COUNTER_REPLICA;
 
 /// How often a leader looks for changes of voters that somebody has left half done.
@@ -40,15 +42,21 @@ impl Member {
             replica = replica_id,
             "the replica was removed from its range"
         );
-        replica.cell.serve(None);
+        self.drop_replica(&replica).await
+    }
+
+    /// Drops a replica for good.
+    pub(super) async fn drop_replica(&self, replica: &Arc<Replica>) -> Result<(), NodeError> {
+        let range_id = replica.cell.range_id();
+        replica.cell.stop_serving();
         {
             // Another task may have done so already, and its successor be here.
             let mut replicas = self.replicas.write();
-            if replicas.get(&range.range_id).is_some_and(|here| Arc::ptr_eq(here, &replica)) {
-                replicas.remove(&range.range_id);
+            if replicas.get(&range_id).is_some_and(|here| Arc::ptr_eq(here, replica)) {
+                replicas.remove(&range_id);
             }
         }
-        Ok(self.host.remove(range.range_id, replica_id).await?)
+        Ok(self.host.remove(range_id, replica.group.replica_id()).await?)
     }
 
     /// Does in the background what placement wants of a range, unless its replicas are changing already.
@@ -94,6 +102,8 @@ impl Member {
         let refused = |what: &str| ChangeError::Refused(what.to_owned());
         let replica =
             self.replica(wanted.range_id).ok_or_else(|| refused("this node has no such replica"))?;
+        let term = replica.group.role().term;
+        may_change(&replica, term).await?;
         let state = replica.cell.state();
         if state.config_epoch != wanted.config_epoch {
             return Err(refused("the range's replicas have changed since"));
@@ -127,6 +137,7 @@ impl Member {
                         node = node_id,
                         "adding a replica"
                     );
+                    may_change(&replica, term).await?;
                     known = Some(replica.group.add_learner(replica_id, Store { node_id }, known).await?);
                     replica_id
                 }
@@ -138,10 +149,12 @@ impl Member {
             voters.remove(removed);
         }
         if voters != before {
+            may_change(&replica, term).await?;
             known = Some(replica.group.change_voters(voters.iter().copied().collect(), known).await?);
             tracing::info!(range = wanted.range_id, voters = ?voters, "the range's replicas have changed");
         }
         for learner in learners.iter().filter(|learner| wanted.remove.contains(&learner.replica_id)) {
+            may_change(&replica, term).await?;
             known = Some(replica.group.remove_learner(learner.replica_id, known).await?);
             tracing::info!(
                 range = wanted.range_id,
@@ -168,7 +181,7 @@ impl Member {
                 {
                     continue;
                 }
-                match env::clock::timeout(FINISHING, replica.group.finish_change()).await {
+                match env::clock::timeout(FINISHING, finish_change(&replica)).await {
                     Ok(Ok(())) => tracing::info!(range = range_id, "finished a change of replicas"),
                     Ok(Err(error)) => {
                         tracing::info!(range = range_id, %error, "a change of replicas goes on")
@@ -192,4 +205,28 @@ impl Member {
         let answer = self.link.allocate_ids(request).await;
         answer.map(|answer| answer.first).map_err(|status| ChangeError::Refused(status.message().to_owned()))
     }
+}
+
+/// Whether the range's replicas may change, as far as the leader of this term knows. Whatever an earlier one has left in the log must
+/// be known: a range that is frozen stays what it is. Asked before each step: meanwhile another may have led, and frozen it.
+async fn may_change(replica: &Replica, term: u64) -> Result<(), ChangeError> {
+    let leads = || {
+        let role = replica.group.role();
+        let leads = role.is_leader && role.term == term;
+        leads.then_some(()).ok_or(ChangeError::NotLeader { leader: role.leader })
+    };
+    leads()?;
+    let applied = replica.group.wait_term_applied(term).await;
+    applied.map_err(|error| ChangeError::Refused(error.to_string()))?;
+    leads()?;
+    if is_still(&replica.cell.state()) {
+        return Err(ChangeError::Refused("the range is being taken over by its neighbour".to_owned()));
+    }
+    Ok(())
+}
+
+/// Brings a change of voters to its end, unless the range is frozen.
+async fn finish_change(replica: &Replica) -> Result<(), ChangeError> {
+    may_change(replica, replica.group.role().term).await?;
+    replica.group.finish_change().await
 }

@@ -17,13 +17,18 @@ impl Member {
     /// The ranges that a batch is about: the one that it names, and those that hold its keys.
     pub(crate) fn relevant(&self, request: &BatchRequest) -> Vec<RangeDescriptor> {
         let range_id = request.header.as_ref().map_or(0, |header| header.range_id);
-        let operations = request.operations.iter().filter_map(|operation| operation.operation.as_ref());
-        let touched = operations.map(touched).reduce(around).flatten();
+        let touched = Self::touched(request);
         let is_relevant = |range: &RangeDescriptor| {
             let overlaps = |touched: &Span| range.span.as_ref().is_some_and(|span| overlap(span, touched));
             range.range_id == range_id || touched.as_ref().is_some_and(overlaps)
         };
         self.directory().ranges.into_iter().filter(is_relevant).take(RANGES_MAX).collect()
+    }
+
+    /// The least span around what a batch touches; nothing if it touches no keys.
+    pub(crate) fn touched(request: &BatchRequest) -> Option<Span> {
+        let operations = request.operations.iter().filter_map(|operation| operation.operation.as_ref());
+        operations.map(touched).reduce(around).flatten()
     }
 
     /// Adds to what a range says of itself whoever is here that has taken over what it gave away.

@@ -25,7 +25,7 @@ const CATCHING_UP: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(50);
 
 impl Member {
-    /// Has a range begin at the key. Done again it does nothing.
+    /// Has a range begin at the key, and stay. Done again it does nothing.
     pub(crate) async fn split(self: &Arc<Self>, request: SplitRequest) -> Result<SplitResponse, Status> {
         check_key(&request.key)?;
         let until = env::clock::now() + CATCHING_UP;
@@ -51,15 +51,26 @@ impl Member {
         // Of two that the directory has for a moment the older one has given the key away.
         let holding = ranges.iter().filter(holds).max_by_key(|range| range.span_epoch);
         let holding = holding.ok_or_else(|| Status::unavailable("nobody has said who holds the key"))?;
-        if holding.span.as_ref().is_some_and(|span| span.start == key) {
+        let begins = holding.span.as_ref().is_some_and(|span| span.start == key);
+        let already = || {
             let ends = |range: &&RangeDescriptor| range.span.as_ref().is_some_and(|span| span.end == key);
-            let left = ranges.iter().find(ends).cloned();
-            return Ok(SplitResponse { left, right: Some(holding.clone()), already: true });
+            let right = Some(RangeDescriptor { by_hand: true, ..holding.clone() });
+            SplitResponse { left: ranges.iter().find(ends).cloned(), right, already: true }
+        };
+        if begins && holding.by_hand {
+            return Ok(already());
         }
         if let Some(replica) = self.replica(holding.range_id)
             && replica.cell.serving().is_some()
         {
-            return self.divide(replica, key).await;
+            if !begins {
+                return self.divide(replica, key, true).await;
+            }
+            let kept = env::clock::timeout(DIVIDING, replica.keep_border(key.clone())).await;
+            let late = |_| Status::unavailable("the range's border was not written down in time yet");
+            kept.map_err(late)?.map_err(|refusal| Status::unavailable(refusal.to_string()))?;
+            self.heartbeat_now.notify_one();
+            return Ok(already());
         }
         let elsewhere = || Status::unavailable("the range has no leader that is known here");
         if request.passed_on || holding.leader_node_id == self.node_id {
@@ -77,6 +88,7 @@ impl Member {
         self: &Arc<Self>,
         replica: Arc<Replica>,
         key: Bytes,
+        by_hand: bool,
     ) -> Result<SplitResponse, Status> {
         let state = replica.cell.state();
         if !state.span.as_ref().is_some_and(|span| reaches_over(span, &key)) {
@@ -88,7 +100,7 @@ impl Member {
         let new = NewRange { range_id, replica_ids: first_replica_id..first_replica_id + count };
         let dividing = replica.clone();
         // What has been given away must be taken back, or be gone, whoever goes away meanwhile.
-        let divided = self.context.tasks.spawn(async move { dividing.divide(key, new).await });
+        let divided = self.context.tasks.spawn(async move { dividing.divide(key, new, by_hand).await });
         let divided = env::clock::timeout(DIVIDING, divided).await;
         let divided = divided.map_err(|_| Status::unavailable("the range was not divided in time yet"))?;
         let divided = divided.map_err(|_| Status::unavailable("the node is stopping"))?;

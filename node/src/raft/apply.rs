@@ -93,6 +93,8 @@ pub struct Outcome {
     pub replies: Vec<Bytes>,
     /// The ranges that they have made, in their order.
     pub children: Vec<Child>,
+    /// The ranges that they have taken over: what the batch makes of these on this store is that they have no data.
+    pub swallowed: Vec<u64>,
 }
 
 /// A range that an entry of another one's log has made: its replicas stand beside those of that range, and take over the data
@@ -171,6 +173,14 @@ pub trait Apply: Send + Sync + 'static {
     /// Which spans a snapshot for this range may replace, judged by the sender's list before anything is written;
     /// an error refuses the snapshot.
     fn check_snapshot(&self, range_id: u64, spans: &[SnapshotSpan]) -> Result<(), String>;
+
+    /// The ranges that a snapshot for this range takes over here because the range has done so elsewhere, and the rows that
+    /// say that they have no data any more; an error if it must not replace the range's state as that is now.
+    fn swallowed_by_snapshot(
+        &self,
+        range_id: u64,
+        spans: &[SnapshotSpan],
+    ) -> Result<Vec<(u64, Bytes, Bytes)>, String>;
 
     /// Whether this program can read a row without versions of a snapshot for this range; an error refuses the snapshot.
     fn check_snapshot_row(&self, range_id: u64, key: &[u8], value: &[u8]) -> Result<(), String>;

@@ -199,6 +199,12 @@ impl RaftHost {
         let Some(group) = self.groups.write().remove(&range_id) else { return Ok(()) };
         // An error means that it has stopped already.
         let _ = group.raft.shutdown().await;
+        // Where another range has taken its data over, that must be durable before it is known as removed: its state would
+        // be dropped at the next start, with that data.
+        let db = self.db.clone();
+        let flushing = env::task::blocking(move || db.flush());
+        let failed = |message: String| RaftError::Group { range_id, message };
+        flushing.await.map_err(|error| failed(error.to_string()))??;
         let record = encode(range_id, replica_id, false, Record::Removed(true));
         self.log.append_durably(record).await.map_err(RaftError::Log)?;
         let host = Arc::clone(self);

@@ -10,6 +10,8 @@
 //!   are written in the same batch, and in the same edit as a snapshot.
 //! - What is reported as a snapshot to openraft is flushed, so that the log is never purged past durable state.
 //! - Once its [`Tenure`] has ended a replica writes nothing, whatever is queued for it.
+//! - What a range takes over it takes over in the same batch in which the other one says that it has no data any more, or with
+//!   the same edit as a snapshot.
 //! - What a split gives away is here either as the state of a replica of the new range, written in the same batch as the split,
 //!   or not at all.
 
@@ -92,7 +94,7 @@ impl Applier {
         let replies = self.tenure.write(|| {
             let mut batch = WriteBatch::new();
             let outcome = self.apply.apply(self.range_id, &entries, &mut batch).map_err(io::Error::other)?;
-            let Outcome { replies, children } = outcome;
+            let Outcome { replies, children, swallowed } = outcome;
             if replies.len() != entries.len() {
                 let what = format!("{} replies to {} entries", replies.len(), entries.len());
                 return Err(io::Error::other(what));
@@ -101,7 +103,7 @@ impl Applier {
             let mut born = Vec::new();
             // Who removes the new range's replica, or brings its state from elsewhere, has done so before we look, or waits
             // until all of it is written.
-            let _replacing = (!children.is_empty()).then(|| self.claims.replacing());
+            let _replacing = (!children.is_empty() || !swallowed.is_empty()).then(|| self.claims.replacing());
             for child in children {
                 born.extend(self.beget(child, &mut batch)?);
             }
@@ -163,11 +165,17 @@ impl Applier {
         applied.put(self.range_id, self.replica_id, &Applied::default(), &mut batch);
         let (spans, tables, reservation) = incoming.into_parts();
         self.tenure.write(|| {
-            let spans = spans.into_iter().chain(self.apply.snapshot_spans(self.range_id));
-            let spans: Vec<(Bytes, Bytes)> = spans.map(|span| (span.start, span.end)).collect();
             self.db.flush().map_err(io::Error::other)?;
             let _replacing = self.claims.replacing();
+            let swallowed = self.apply.swallowed_by_snapshot(self.range_id, &spans);
+            let swallowed = swallowed.map_err(io::Error::other)?;
+            swallowed.iter().for_each(|(_, key, row)| batch.put(key, row));
+            let spans = spans.into_iter().chain(self.apply.snapshot_spans(self.range_id));
+            let spans: Vec<(Bytes, Bytes)> = spans.map(|span| (span.start, span.end)).collect();
             self.db.excise_and_ingest(&spans, tables, batch).map_err(io::Error::other)?;
+            for (gone, ..) in swallowed {
+                self.apply.state_replaced(gone).map_err(io::Error::other)?;
+            }
             self.apply.state_replaced(self.range_id).map_err(io::Error::other)?;
             // From now on the range's own state keeps others out.
             drop(reservation);

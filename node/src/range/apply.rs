@@ -11,9 +11,13 @@ use proto::v1::{CommitCommand, RangeCommand, RangeState, RootCommand};
 
 use super::effect;
 use super::garbage;
+use super::merge;
 use super::pieces::{Aside, PiecesError};
 use super::split;
-use super::state::{FORMAT_MIN, RangeCell, replicas, state_key};
+use super::state::{
+    FORMAT, FORMAT_MIN, RangeCell, is_held, is_still, late_key, load_late, load_state, reconfigured,
+    replicas, state_key, swallowed,
+};
 use crate::raft::{ApplyEntry, ApplyError, Outcome};
 
 /// The reply to a command that was applied.
@@ -34,6 +38,9 @@ pub(crate) trait ApplyRoot {
 /// The reply to a split whose range is not what it was decided for: it did nothing.
 pub(crate) const NOT_SPLIT: &[u8] = &[5];
 
+/// The reply to a step of a merge that is over, or of another merge: it did nothing.
+pub(crate) const NOT_MERGED: &[u8] = &[6];
+
 /// Turns entries into writes; one reply each. `root` is there for the root range alone. An error if one of them cannot
 /// be read, or is of a newer format than `newest_format`: the replica must not go on.
 pub(crate) fn apply(
@@ -51,7 +58,10 @@ pub(crate) fn apply(
     let mut aside = Aside::new(cell.range_id(), db);
     let mut state: Option<RangeState> = None;
     let mut replies = Vec::with_capacity(entries.len());
-    let mut children = Vec::new();
+    let (mut children, mut taken) = (Vec::new(), Vec::new());
+    // Whoever serves has given all away, or knows nothing of what is taken over; whatever the batch ends with.
+    let mut ends = false;
+    let mut late: Option<RangeState> = None;
     for (entry, command) in entries.iter().zip(commands) {
         let staged_term = state.as_ref().unwrap_or(&before).staged_term;
         if staged_term != 0 && staged_term < entry.term {
@@ -59,16 +69,32 @@ pub(crate) fn apply(
             state.get_or_insert_with(|| RangeState::clone(&before)).staged_term = 0;
         }
         if let Some(membership) = &entry.membership {
-            let state = state.get_or_insert_with(|| RangeState::clone(&before));
-            state.replicas = replicas(membership);
-            state.joint = membership.is_joint();
-            state.config_epoch = entry.index;
+            let now = RangeState {
+                format: FORMAT,
+                range_id: cell.range_id(),
+                replicas: replicas(membership),
+                joint: membership.is_joint(),
+                config_epoch: entry.index,
+                ..RangeState::default()
+            };
+            let known = state.as_ref().unwrap_or(&before);
+            if is_still(known) {
+                // Its state stays what it is: at this moment the left range's log may take it over.
+                batch.put(&late_key(cell.range_id()), &now.encode_to_vec());
+                late = Some(now);
+            } else {
+                state = Some(reconfigured(known, now));
+            }
         }
         let Some(Readable { span_epoch, proposer_term, sequence, kind, batch: effect }) = command else {
             replies.push(Bytes::new());
             continue;
         };
         let waits = matches!(kind, Kind::Commit(_) | Kind::Intents(_));
+        let (held, still) = {
+            let state = state.as_ref().unwrap_or(&before);
+            (is_held(state), is_still(state))
+        };
         let RangeState { span_epoch: epoch, forgotten, .. } = *state.as_ref().unwrap_or(&before);
         let unreadable = |what: String| ApplyError::Command { index: entry.index, what };
         let damaged = |error: PiecesError| match error {
@@ -108,6 +134,8 @@ pub(crate) fn apply(
                 batch.append_encoded(effect);
                 Bytes::from_static(APPLIED)
             }
+            // Nobody will take it.
+            Kind::Stage(_) if still => Bytes::from_static(STALE_EPOCH),
             Kind::Stage(stage) => {
                 aside.put(entry.term, stage.number, stage.piece, stage.bytes);
                 if state.as_ref().unwrap_or(&before).staged_term != entry.term {
@@ -119,12 +147,17 @@ pub(crate) fn apply(
                 aside.forget(entry.term, forget.number, batch);
                 Bytes::from_static(APPLIED)
             }
+            // What is to be forgotten was barred by who served the range as it was. Without an epoch it is of an older program.
+            Kind::RaiseSafePoint(_) if span_epoch != 0 && span_epoch != epoch => {
+                Bytes::from_static(STALE_EPOCH)
+            }
+            Kind::RaiseSafePoint(_) if held => Bytes::from_static(TOO_EARLY),
             Kind::RaiseSafePoint(raise) => {
                 let state = state.get_or_insert_with(|| RangeState::clone(&before));
                 garbage::raise(state, &raise);
                 Bytes::from_static(APPLIED)
             }
-            Kind::Reclaim(_) if span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
+            Kind::Reclaim(_) if still || span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
             Kind::Reclaim(reclaim) => {
                 let done = garbage::reclaim(state.as_ref().unwrap_or(&before), &reclaim, batch);
                 Bytes::from_static(if done { APPLIED } else { TOO_EARLY })
@@ -136,13 +169,79 @@ pub(crate) fn apply(
                     state = Some(left);
                     Bytes::from_static(APPLIED)
                 }
-                None => Bytes::from_static(NOT_SPLIT),
+                None => match split::kept(state.as_ref().unwrap_or(&before), &split) {
+                    Some(kept) => {
+                        state = Some(kept);
+                        Bytes::from_static(APPLIED)
+                    }
+                    None => Bytes::from_static(NOT_SPLIT),
+                },
+            },
+            Kind::MergeBegin(_) | Kind::Merge(_) | Kind::Freeze(_) if span_epoch != epoch => {
+                Bytes::from_static(STALE_EPOCH)
+            }
+            Kind::MergeBegin(begin) => {
+                let begun = merge::begin(state.as_ref().unwrap_or(&before), begin.right);
+                take_on(&mut state, begun)
+            }
+            Kind::MergeAbort(abort) => {
+                let aborted = merge::abort(state.as_ref().unwrap_or(&before), abort.right.as_ref());
+                take_on(&mut state, aborted)
+            }
+            Kind::MergeEnd(end) => {
+                let ended = merge::end(state.as_ref().unwrap_or(&before), end.right.as_ref());
+                take_on(&mut state, ended)
+            }
+            Kind::Freeze(freeze) => {
+                let frozen = merge::freeze(state.as_ref().unwrap_or(&before), &freeze);
+                if frozen.is_some() {
+                    ends = true;
+                    aside.forget_before(u64::MAX, batch);
+                }
+                take_on(&mut state, frozen)
+            }
+            Kind::Thaw(thaw) => {
+                // Nothing left to be done is done, too.
+                if let Some(thawed) = merge::thaw(state.as_ref().unwrap_or(&before), thaw.span_epoch) {
+                    let known = match late.take() {
+                        Some(known) => Some(known),
+                        None => load_late(cell.range_id(), db)?,
+                    };
+                    state = Some(match known {
+                        Some(known) => {
+                            batch.delete(&late_key(cell.range_id()));
+                            reconfigured(&thawed, known)
+                        }
+                        None => thawed,
+                    });
+                }
+                Bytes::from_static(APPLIED)
+            }
+            Kind::Merge(command) => match merge::merge(state.as_ref().unwrap_or(&before), &command) {
+                Some((whole, frozen)) => {
+                    // Each store of the merge has said that it has this on its disk; a replica that does not, and takes over
+                    // nothing, must not go on.
+                    let here = load_state(frozen.range_id, db)?;
+                    if !merge::keeps_the_same(&here, frozen) {
+                        let what =
+                            format!("range {}, which is to be taken over, is not frozen here", here.range_id);
+                        return Err(unreadable(what));
+                    }
+                    let gone = swallowed(&here, cell.range_id());
+                    batch.put(&state_key(gone.range_id), &gone.encode_to_vec());
+                    taken.push(gone.range_id);
+                    ends = true;
+                    state = Some(whole);
+                    Bytes::from_static(APPLIED)
+                }
+                None => Bytes::from_static(NOT_MERGED),
             },
             Kind::Initialise(initialise) => {
                 let state = state.get_or_insert_with(|| RangeState::clone(&before));
                 if state.span.is_none() {
                     state.span = initialise.span;
                     state.span_epoch = 1;
+                    state.by_hand = initialise.by_hand;
                 }
                 Bytes::from_static(APPLIED)
             }
@@ -161,8 +260,18 @@ pub(crate) fn apply(
         batch.put(&state_key(cell.range_id()), &state.encode_to_vec());
     }
     let gives_away = |state: &RangeState| state.span_epoch != before.span_epoch && serving.is_some();
-    cell.prepare(state.filter(|state| !(gives_away(state) && canary::sings(Canary::ServesGivenAway))));
-    Ok(Outcome { replies, children })
+    let state = state.filter(|state| !(gives_away(state) && canary::sings(Canary::ServesGivenAway)));
+    cell.prepare(state, taken.clone(), ends);
+    Ok(Outcome { replies, children, swallowed: taken })
+}
+
+/// Takes a state that there is; the reply.
+fn take_on(state: &mut Option<RangeState>, next: Option<RangeState>) -> Bytes {
+    let reply = if next.is_some() { APPLIED } else { NOT_MERGED };
+    if next.is_some() {
+        *state = next;
+    }
+    Bytes::from_static(reply)
 }
 
 /// Whether a command is a commit whose whole effect lies in its entry: what else there is may read the engine.

@@ -46,7 +46,8 @@ impl Replica {
         let mut replica = Self { disk, db, cell, index: 0 };
         if replica.cell.state().span.is_none() {
             let span = Span { start: "d".into(), end: "e".into() };
-            replica.apply(1, &[Some(Kind::Initialise(InitialiseCommand { span: Some(span) }))]);
+            replica
+                .apply(1, &[Some(Kind::Initialise(InitialiseCommand { span: Some(span), by_hand: false }))]);
         }
         replica
     }
@@ -160,13 +161,19 @@ fn what_was_decided_before_a_split_does_nothing_behind_it() {
         replicas: vec![proto::v1::ReplicaDescriptor { replica_id: 1, node_id: 1, ..Default::default() }],
         ..proto::v1::RangeState::clone(&replica.cell.state())
     };
-    replica.cell.prepare(Some(state));
+    replica.cell.prepare(Some(state), Vec::new(), false);
     replica.cell.publish();
     let (stages, staged) = transaction(0);
     replica.apply(1, &stages);
     let split = |range_id| {
         let replicas = [(1, range_id * 10)].into_iter().collect();
-        Some(Kind::Split(SplitCommand { key: "d/m".into(), range_id, config_epoch: 0, replicas }))
+        Some(Kind::Split(SplitCommand {
+            key: "d/m".into(),
+            range_id,
+            config_epoch: 0,
+            replicas,
+            by_hand: false,
+        }))
     };
     // In one batch: both were proposed under the old epoch, and so was the commit.
     let replies = replica.apply(1, &[split(8), split(9), last(staged)]);

@@ -21,7 +21,8 @@ use proto::v1::{RangeCommand, RangeState, Span, SplitCommand};
 use super::apply::{APPLIED, STALE_EPOCH};
 use super::refusal::Refusal;
 use super::replica::Replica;
-use super::state::{FORMAT, contains};
+use super::state::{FORMAT, contains, is_held};
+use super::subsume::command_of;
 use crate::raft::ProposeError;
 
 /// Ids for a new range.
@@ -35,11 +36,12 @@ pub(crate) struct NewRange {
 
 impl Replica {
     /// Divides the range at `key`. It must not be left half way: whoever calls sees to that.
-    pub(crate) async fn divide(&self, key: Bytes, new: NewRange) -> Result<(), Refusal> {
-        let serving = self.cell.serving().ok_or(Refusal::NotLeader(self.group.role().leader))?;
+    pub(crate) async fn divide(&self, key: Bytes, new: NewRange, by_hand: bool) -> Result<(), Refusal> {
+        // Before who serves: else the state could be what the range has become since, and another serves it.
         let state = self.cell.state();
+        let serving = self.cell.serving().ok_or(Refusal::NotLeader(self.group.role().leader))?;
         self.prove_leadership(serving.term).await?;
-        let command = decided(&state, &key, new)?;
+        let command = SplitCommand { by_hand, ..decided(&state, &key, new)? };
         if !serving.give_away(&key) {
             return Err(Refusal::Retry("the range is being divided".to_owned()));
         }
@@ -72,6 +74,18 @@ impl Replica {
     }
 }
 
+impl Replica {
+    /// Has the border at which the range begins stay, however small it is.
+    pub(crate) async fn keep_border(&self, key: Bytes) -> Result<(), Refusal> {
+        let again = || Refusal::Retry("the range is another by now, or is being taken over".to_owned());
+        let state = self.cell.state();
+        let serving = self.cell.serving().ok_or(Refusal::NotLeader(self.group.role().leader))?;
+        let split = SplitCommand { key, by_hand: true, ..SplitCommand::default() };
+        let proposed = self.group.propose_in(serving.term, command_of(&state, Kind::Split(split))).await?;
+        if proposed.reply.as_ref() == APPLIED { Ok(()) } else { Err(again()) }
+    }
+}
+
 /// Whether a range of that span can be divided at the key.
 pub(crate) fn reaches_over(span: &Span, key: &[u8]) -> bool {
     contains(span, key) && span.start != key
@@ -85,6 +99,9 @@ fn decided(state: &RangeState, key: &Bytes, new: NewRange) -> Result<SplitComman
     if !reaches_over(span, key) {
         return Err(Refusal::Retry("the range does not reach over the key any more".to_owned()));
     }
+    if is_held(state) {
+        return Err(Refusal::Retry("a merge of the range is under way".to_owned()));
+    }
     if state.joint || new.replica_ids.clone().count() < state.replicas.len() {
         return Err(Refusal::Retry("a change of the range's replicas is under way".to_owned()));
     }
@@ -94,6 +111,7 @@ fn decided(state: &RangeState, key: &Bytes, new: NewRange) -> Result<SplitComman
         range_id: new.range_id,
         config_epoch: state.config_epoch,
         replicas: ids.zip(new.replica_ids).collect(),
+        by_hand: false,
     })
 }
 

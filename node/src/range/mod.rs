@@ -29,8 +29,12 @@ mod horizon;
 mod inflight;
 mod intents;
 mod latches;
+mod load;
 mod locks;
 mod memory;
+pub(crate) mod merge;
+#[cfg(test)]
+mod merge_tests;
 mod pieces;
 mod recovery;
 mod refusal;
@@ -40,12 +44,15 @@ mod room;
 mod serving;
 mod split;
 pub(crate) mod state;
+mod subsume;
+mod unite;
 mod version;
 
 pub(crate) use admission::Admission;
 pub(crate) use divide::{NewRange, reaches_over};
 pub(crate) use evaluate::bounds;
 pub(crate) use intents::has_room;
+pub(crate) use load::divided_at;
 pub(crate) use locks::TxnId;
 pub(crate) use refusal::Refusal;
 pub(crate) use replica::{Context, DeadlockDetector, Elsewhere, Inquiry, Replica, TimeSource};

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use env::canary::{Canary, sings};
 use env::watch;
 use proto::v1::operation::Operation;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{Span, WaitRequest, WaitResponse};
+use proto::v1::{RangeState, Span, WaitRequest, WaitResponse};
 
 use super::admission::Admission;
 use super::intents::{Intents, Look};
 use super::refusal::Refusal;
 use super::serving::Serving;
-use super::state::RangeCell;
+use super::state::{RangeCell, is_still};
 use crate::metrics::Metrics;
 use crate::raft::{Group, ProposeError, Role};
 use crate::vitals::Vitals;
@@ -117,7 +118,7 @@ impl Replica {
             if role.is_leader {
                 self.lead_term(&role, &mut roles).await;
             }
-            self.cell.serve(None);
+            self.cell.stop_serving();
             if *roles.borrow() == role && roles.changed().await.is_err() {
                 return;
             }
@@ -129,15 +130,23 @@ impl Replica {
         let range = self.cell.range_id();
         let over = wait_until_over(role, roles);
         let serve = async {
-            let serving = self.begin_term(role.term).await;
-            self.cell.serve(Some(serving.clone()));
-            tracing::info!(range, term = role.term, "serving");
-            tokio::join!(self.sweep_locks(&serving), self.notice_lapse(&serving));
+            let mut before: Option<Arc<Serving>> = None;
+            loop {
+                let serving = self.begin_term(role.term, before.as_deref()).await;
+                tracing::info!(range, term = role.term, "serving");
+                tokio::select! {
+                    biased;
+                    () = serving.ended() => {}
+                    _ = futures::future::join(self.sweep_locks(&serving), self.notice_lapse(&serving)) => {}
+                }
+                // The range has frozen, or has taken over its right neighbour.
+                before = Some(serving);
+            }
         };
         tokio::select! {
             biased;
             () = over => tracing::info!(range, term = role.term, "no longer leading"),
-            () = serve => {}
+            _ = serve => {}
         }
     }
 
@@ -167,9 +176,9 @@ impl Replica {
     }
 
     /// What a term begins with once its blank entry is applied: nothing of other terms is applied any more.
-    async fn floor_and_intents(&self) -> Result<(u64, Intents), Refusal> {
+    async fn floor_and_intents(&self, state: &RangeState) -> Result<(u64, Intents), Refusal> {
         let floor = self.context.time.fresh().await?;
-        let Some(span) = self.cell.state().span.clone() else { return Ok((floor, Intents::default())) };
+        let Some(span) = state.span.clone() else { return Ok((floor, Intents::default())) };
         let db = self.context.db.clone();
         let loading = move || Intents::load(&db, &keys::Span::new(span.start, span.end));
         let stopping = |_| Refusal::Unavailable("the node is stopping".to_owned());
@@ -178,11 +187,30 @@ impl Replica {
 
     /// A term may serve once its blank entry is applied, its lease holds, a timestamp requested after that has arrived, and
     /// it knows the intents.
-    async fn begin_term(&self, term: u64) -> Arc<Serving> {
+    ///
+    /// The same holds where it is served anew, after `before`: the floor is above all that this range has served, and above all
+    /// that the one has that it has taken over, for it is asked for after both have ended to serve; and what both have logged is
+    /// applied here.
+    async fn begin_term(&self, term: u64, before: Option<&Serving>) -> Arc<Serving> {
         loop {
-            if self.group.wait_term_applied(term).await.is_ok() && self.group.lease_valid(term) {
-                match self.floor_and_intents().await {
-                    Ok((floor, intents)) => return Arc::new(Serving::with_intents(term, floor, intents)),
+            let state = self.cell.state();
+            if !is_still(&state)
+                && self.group.wait_term_applied(term).await.is_ok()
+                && self.group.lease_valid(term)
+            {
+                match self.floor_and_intents(&state).await {
+                    Ok((floor, intents)) => {
+                        let forgets = before.is_some() && sings(Canary::MergeForgetsReads);
+                        let serving = Serving::with_intents(term, if forgets { 0 } else { floor }, intents);
+                        let serving = match before {
+                            Some(before) => serving.follow(before),
+                            None => serving,
+                        };
+                        let serving = Arc::new(serving);
+                        if self.cell.begin(&state, &serving) {
+                            return serving;
+                        }
+                    }
                     Err(error) => {
                         tracing::debug!(range = self.cell.range_id(), term, %error, "no timestamp yet")
                     }

@@ -18,7 +18,8 @@ use super::memory::ReadMemory;
 use super::reservations::Reservations;
 use super::room::Room;
 
-/// One term of a range's leader.
+/// One term of a range's leader, or a part of it: the range may freeze and thaw, or take another one over, and then the same
+/// term is served anew.
 ///
 /// # Invariants
 ///
@@ -47,13 +48,15 @@ pub(crate) struct Serving {
     pub(crate) room: Room,
     /// What is being given away to a new range.
     giving: Giving,
-    staged: AtomicU64,
+    /// Shared by all who serve one term, one after the other.
+    staged: Arc<AtomicU64>,
     /// The safe point is being raised.
     pub(crate) raising: AtomicBool,
     /// Nothing of transactions that began at or below this is prewritten any more: they are about to be forgotten.
     barred: AtomicU64,
     proposals: Mutex<Proposals>,
     lapse: Notify,
+    over: Notify,
 }
 
 /// The keys that a split gives away, from when it is about to be proposed until it is applied, or certain never to be.
@@ -114,11 +117,31 @@ impl Serving {
             gate: CatalogGate::new(),
             room: Room::default(),
             giving: Giving::default(),
-            staged: AtomicU64::new(0),
+            staged: Arc::default(),
             raising: AtomicBool::new(false),
             barred: AtomicU64::new(0),
             proposals: Mutex::default(),
             lapse: Notify::new(),
+            over: Notify::new(),
+        }
+    }
+
+    /// Follows on one that has served the same term and has ended: numbers that it has given are not given again, for
+    /// entries of the log name them.
+    pub(crate) fn follow(mut self, before: &Serving) -> Self {
+        self.staged = before.staged.clone();
+        self.proposals.get_mut().next = before.proposals.lock().next;
+        self
+    }
+
+    /// Completes once this serves no more.
+    pub(crate) async fn ended(&self) {
+        loop {
+            let over = self.over.notified();
+            if self.is_over() {
+                return;
+            }
+            over.await;
         }
     }
 
@@ -247,6 +270,7 @@ impl Serving {
         self.latches.end();
         self.locks.end();
         self.room.end();
+        self.over.notify_waiters();
         drop(standing);
     }
 

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use prost::Message;
 use proto::v1::{RangeState, ReplicaDescriptor, Span, SplitCommand};
 
-use super::state::{FORMAT, contains, state_key};
+use super::state::{FORMAT, contains, is_held, is_still, state_key};
 use crate::raft::{Child, FIRST_INDEX, Membership, Store};
 
 /// Both halves of the range; nothing if it is not what the split was decided for.
@@ -34,6 +34,7 @@ pub(crate) fn halves(state: &RangeState, split: &SplitCommand) -> Option<(RangeS
         && split.range_id != state.range_id
         && state.config_epoch == split.config_epoch
         && !state.joint
+        && !is_held(state)
         && !known.is_empty()
         && known.iter().eq(split.replicas.keys().collect::<BTreeSet<_>>());
     if !is_divisible {
@@ -57,10 +58,17 @@ pub(crate) fn halves(state: &RangeState, split: &SplitCommand) -> Option<(RangeS
         replicas: state.replicas.iter().filter_map(heir).collect(),
         safe_point: state.safe_point,
         forgotten: state.forgotten,
-        joint: false,
-        staged_term: 0,
+        by_hand: split.by_hand,
+        ..RangeState::default()
     };
     Some((left, right))
+}
+
+/// The range, the border at which it begins wanted by somebody from now on; nothing if the command divides, or the range stays as
+/// it is for the one that takes it over.
+pub(crate) fn kept(state: &RangeState, split: &SplitCommand) -> Option<RangeState> {
+    let begins = state.span.as_ref().is_some_and(|span| span.start == split.key);
+    (begins && split.by_hand && !is_still(state)).then(|| RangeState { by_hand: true, ..state.clone() })
 }
 
 /// The new range as replication makes it.
@@ -101,14 +109,14 @@ mod tests {
             replicas: vec![replica(5, 1, false), replica(6, 2, false), replica(9, 3, true)],
             safe_point: 100,
             forgotten: 120,
-            joint: false,
             staged_term: 3,
+            ..RangeState::default()
         }
     }
 
     fn split(key: &'static str) -> SplitCommand {
         let replicas = [(5, 21), (6, 22), (9, 23)].into_iter().collect();
-        SplitCommand { key: key.into(), range_id: 8, config_epoch: 77, replicas }
+        SplitCommand { key: key.into(), range_id: 8, config_epoch: 77, replicas, by_hand: true }
     }
 
     #[test]
@@ -121,6 +129,15 @@ mod tests {
         assert_eq!((left.span_epoch, right.span_epoch), (5, 5));
         assert_eq!(RangeState { span: before.span.clone(), span_epoch: 4, ..left }, before);
         assert_eq!((right.safe_point, right.forgotten, right.staged_term), (100, 120, 0));
+    }
+
+    #[test]
+    fn a_border_that_there_is_stays_once_somebody_wants_it() {
+        assert_eq!(kept(&state(), &split("d")), Some(RangeState { by_hand: true, ..state() }));
+        assert_eq!(kept(&state(), &split("dm")), None);
+        assert_eq!(kept(&state(), &SplitCommand { by_hand: false, ..split("d") }), None);
+        let frozen = Some(proto::v1::Frozen::default());
+        assert_eq!(kept(&RangeState { frozen, ..state() }, &split("d")), None);
     }
 
     #[test]
@@ -143,6 +160,8 @@ mod tests {
         }
         assert!(refused(RangeState { joint: true, ..state() }, split("dm")));
         assert!(refused(RangeState { config_epoch: 78, ..state() }, split("dm")));
+        let merging = Some(proto::v1::Merging::default());
+        assert!(refused(RangeState { merging, ..state() }, split("dm")));
         assert!(refused(RangeState { span: None, ..state() }, split("dm")));
         assert!(refused(state(), SplitCommand { range_id: 2, ..split("dm") }));
         let replicas = [(5, 21), (6, 22)].into_iter().collect();

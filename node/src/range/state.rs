@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use prost::Message;
 use proto::v1::{RangeDescriptor, RangeState, ReplicaDescriptor, Span};
 
+use super::load::Load;
 use super::serving::Serving;
 use crate::raft::Membership;
 
@@ -21,12 +22,26 @@ pub(crate) const FORMAT_MIN: u32 = 2;
 /// The kind of the row that holds a [`RangeState`] ([`keys::range::state`]); 0 is replication's own.
 const KIND_STATE: u8 = 1;
 
+/// The kind of the row that holds the replicas that a frozen range has got since.
+const KIND_LATE: u8 = 2;
+
 /// The kind of the rows that hold the pieces of large commits, aside until the last one decides.
 const KIND_STAGED: u8 = 9;
 
 /// The key of a range's state.
 pub(crate) fn state_key(range_id: u64) -> Bytes {
     keys::range::state(range_id, KIND_STATE)
+}
+
+/// The key of what a frozen range's replicas have become since: a [`RangeState`] that says nothing else.
+pub(crate) fn late_key(range_id: u64) -> Bytes {
+    keys::range::state(range_id, KIND_LATE)
+}
+
+/// What a frozen range's replicas have become since, as the engine has it.
+pub(crate) fn load_late(range_id: u64, db: &lsm::Db) -> Result<Option<RangeState>, lsm::Error> {
+    let row = db.get(&late_key(range_id))?;
+    row.map(|row| read_state(range_id, &row).map_err(lsm::Error::Invalid)).transpose()
 }
 
 /// All state keys of a range but replication's own: start, end.
@@ -47,21 +62,34 @@ pub(crate) fn staged_span(range_id: u64, term: u64, number: u64) -> (Bytes, Byte
     (start, end)
 }
 
+/// What the batch that apply is making comes to.
+#[derive(Debug, Default)]
+struct Coming {
+    state: Option<RangeState>,
+    /// Whether who serves the range as it was ends.
+    ends: bool,
+    swallowed: Vec<u64>,
+}
+
 /// One replica of a range: what all parts of the store know it by.
 ///
 /// # Invariants
 ///
 /// - The state that it says is in the engine: what apply makes of it is said once that is written. So the keys that a split
 ///   gives away are this range's until those of the new one's state can be read.
+/// - A term is served by what was made for the state as it is: who serves ends when the range freezes, or takes another one
+///   over, before the state says so; and nobody begins to serve it who was made for the state before.
 #[derive(Debug)]
 pub(crate) struct RangeCell {
     range_id: u64,
     state: RwLock<Arc<RangeState>>,
     /// What the state is once the batch that apply is making is written.
-    coming: Mutex<Option<RangeState>>,
+    coming: Mutex<Coming>,
     serving: RwLock<Option<Arc<Serving>>>,
     /// The safe point or the span has moved, and the engine was not told.
     raised: AtomicBool,
+    /// What this replica is asked.
+    pub(crate) load: Load,
 }
 
 impl RangeCell {
@@ -70,12 +98,12 @@ impl RangeCell {
         let state = load_state(range_id, db)?;
         let state = RwLock::new(Arc::new(state));
         let (coming, serving, raised) = (Mutex::default(), RwLock::new(None), AtomicBool::new(false));
-        Ok(Self { range_id, state, coming, serving, raised })
+        Ok(Self { range_id, state, coming, serving, raised, load: Load::default() })
     }
 
     /// Reads the state anew.
     pub(crate) fn reload(&self, db: &lsm::Db) -> Result<(), lsm::Error> {
-        *self.coming.lock() = None;
+        *self.coming.lock() = Coming::default();
         *self.state.write() = Arc::new(load_state(self.range_id, db)?);
         Ok(())
     }
@@ -90,19 +118,40 @@ impl RangeCell {
         self.state.read().clone()
     }
 
-    /// What the state is once the batch is written that apply has made; none: it stays as it is.
-    pub(crate) fn prepare(&self, state: Option<RangeState>) {
-        *self.coming.lock() = state;
+    /// What the state is once the batch is written that apply has made; none: it stays as it is. `ends`: the range freezes on
+    /// the way there, or takes another one over.
+    pub(crate) fn prepare(&self, state: Option<RangeState>, swallowed: Vec<u64>, ends: bool) {
+        *self.coming.lock() = Coming { state, ends, swallowed };
+    }
+
+    /// Another range has taken over what this one had, as the engine says by now.
+    pub(crate) fn swallow(&self, by: u64) {
+        self.stop_serving();
+        let mut state = self.state.write();
+        *state = Arc::new(swallowed(&state, by));
+    }
+
+    /// The ranges that this one takes over by that.
+    pub(crate) fn swallows(&self) -> Vec<u64> {
+        self.coming.lock().swallowed.clone()
     }
 
     /// That batch can be read.
     pub(crate) fn publish(&self) {
-        let Some(state) = self.coming.lock().take() else { return };
+        let Coming { state, ends, .. } = std::mem::take(&mut *self.coming.lock());
+        let Some(state) = state else { return };
+        let mut serving = self.serving.write();
+        let ended = serving.take_if(|_| ends);
         let mut current = self.state.write();
         if state.safe_point != current.safe_point || state.span != current.span {
             self.raised.store(true, Ordering::Release);
         }
         *current = Arc::new(state);
+        drop(current);
+        drop(serving);
+        if let Some(ended) = ended {
+            ended.end();
+        }
     }
 
     /// Whether the safe point or the span has moved since this was asked.
@@ -115,19 +164,65 @@ impl RangeCell {
         self.serving.read().clone()
     }
 
-    /// Starts to serve a term, or stops; what was served before ends.
-    pub(crate) fn serve(&self, serving: Option<Arc<Serving>>) {
-        let before = std::mem::replace(&mut *self.serving.write(), serving);
+    /// Starts to serve a term with what was made for this state; false if the range is another by now.
+    pub(crate) fn begin(&self, made_for: &RangeState, serving: &Arc<Serving>) -> bool {
+        let mut slot = self.serving.write();
+        let state = self.state();
+        if state.span_epoch != made_for.span_epoch || is_still(&state) {
+            return false;
+        }
+        let before = slot.replace(serving.clone());
+        drop(slot);
+        if let Some(before) = before {
+            before.end();
+        }
+        true
+    }
+
+    /// Stops serving.
+    pub(crate) fn stop_serving(&self) {
+        let before = self.serving.write().take();
         if let Some(before) = before {
             before.end();
         }
     }
 }
 
-fn load_state(range_id: u64, db: &lsm::Db) -> Result<RangeState, lsm::Error> {
+/// A range's state as the engine has it; blank if there is none.
+pub(crate) fn load_state(range_id: u64, db: &lsm::Db) -> Result<RangeState, lsm::Error> {
     match db.get(&state_key(range_id))? {
         Some(row) => read_state(range_id, &row).map_err(lsm::Error::Invalid),
         None => Ok(RangeState { format: FORMAT, range_id, ..RangeState::default() }),
+    }
+}
+
+/// Whether a merge keeps the range as it is: it is neither divided nor taken over, and keeps no less.
+pub(crate) fn is_held(state: &RangeState) -> bool {
+    state.merging.is_some() || state.frozen.is_some() || state.swallowed_by != 0
+}
+
+/// Whether the range serves nothing.
+pub(crate) fn is_still(state: &RangeState) -> bool {
+    state.frozen.is_some() || state.swallowed_by != 0
+}
+
+/// A range with the replicas that `late` has.
+pub(crate) fn reconfigured(state: &RangeState, late: RangeState) -> RangeState {
+    let RangeState { replicas, joint, config_epoch, .. } = late;
+    RangeState { replicas, joint, config_epoch, ..state.clone() }
+}
+
+/// What is left of a range that another has taken over.
+pub(crate) fn swallowed(state: &RangeState, by: u64) -> RangeState {
+    RangeState {
+        format: FORMAT,
+        range_id: state.range_id,
+        span: None,
+        span_epoch: state.span_epoch,
+        config_epoch: state.config_epoch,
+        replicas: state.replicas.clone(),
+        swallowed_by: by,
+        ..RangeState::default()
     }
 }
 
@@ -159,6 +254,7 @@ pub(crate) fn descriptor(state: &RangeState, leader_node_id: u64) -> RangeDescri
         replicas: state.replicas.clone(),
         leader_node_id,
         joint: state.joint,
+        by_hand: state.by_hand,
     }
 }
 

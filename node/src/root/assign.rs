@@ -6,16 +6,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::v1::{LeaderMove, ReplicaMove};
+use env::clock::Instant;
+use proto::v1::{LeaderMove, RangeMerge, ReplicaMove};
 
 use super::ROOT_RANGE;
-use super::placement::{ClusterView, NodeView, Plan, RangeView, plan};
+use super::placement::{ClusterView, Extent, NodeView, Plan, RangeView, Vanishing, plan, shrink};
 use super::registry::epochs;
 use super::term::RootTerm;
 use super::view::View;
 
 /// How long a plan holds.
 const PLAN: Duration = Duration::from_millis(500);
+
+/// How often it is looked for borders that are to go.
+const SHRINKING: Duration = Duration::from_secs(2);
 
 /// How long a leader knows too little of the cluster to balance it.
 const SETTLING: Duration = Duration::from_secs(10);
@@ -77,6 +81,53 @@ impl RootTerm {
         (moves, transfers)
     }
 
+    /// The borders that are to go, of ranges that a node leads. They are looked for every few seconds, and each is told once.
+    pub(super) fn merges_of(&self, node_id: u64) -> Vec<RangeMerge> {
+        let Some(rest) = self.nodes.rest.filter(|_| self.nodes.limits.bytes_max > 0) else {
+            return Vec::new();
+        };
+        let now = env::clock::now();
+        let mut view = self.view.lock();
+        if view.shrunk.is_none_or(|at| now.duration_since(at) >= SHRINKING) {
+            view.merging.retain(|_, at| now.duration_since(*at) < rest);
+            let found = shrink(self.extents(&view, now, rest), self.nodes.limits);
+            view.shrunk = Some(now);
+            view.vanishing.clear();
+            for Vanishing { range_id, span_epoch, key } in found {
+                let leader = view.led.get(&range_id).map_or(0, |range| range.leader_node_id);
+                view.vanishing.entry(leader).or_default().push(RangeMerge { range_id, span_epoch, key });
+            }
+        }
+        let wanted = view.vanishing.remove(&node_id).unwrap_or_default();
+        view.merging.extend(wanted.iter().map(|wanted| (wanted.range_id, now)));
+        wanted
+    }
+
+    /// The ranges of data that are known as they are.
+    fn extents(&self, view: &View, now: Instant, rest: Duration) -> Vec<Extent> {
+        let state = self.state.lock();
+        let extents = state.ranges().filter(|range| range.range_id != ROOT_RANGE).filter_map(|row| {
+            let led = view.led.get(&row.range_id).filter(|led| epochs(led) == epochs(row))?;
+            let span = led.span.clone()?;
+            let (span_epoch, since) = *view.extents.get(&row.range_id)?;
+            let rests = span_epoch == led.span_epoch
+                && now.duration_since(since) >= rest
+                && !led.joint
+                && !view.merging.contains_key(&row.range_id);
+            Some(Extent {
+                range_id: led.range_id,
+                start: span.start,
+                end: span.end,
+                span_epoch,
+                bytes: view.bytes.get(&row.range_id).copied(),
+                requests_per_second: view.requests.get(&row.range_id).copied().unwrap_or(0),
+                rests,
+                by_hand: led.by_hand,
+            })
+        });
+        extents.collect()
+    }
+
     /// What placement wants, found not long ago.
     pub(super) fn plan(&self) -> Arc<Plan> {
         let now = env::clock::now();
@@ -98,6 +149,11 @@ impl RootTerm {
         view.sent.retain(|_, (at, _)| now.duration_since(*at) < BEGINNING);
         view.handed_over.retain(|_, at| now.duration_since(*at) < LEADER_REST);
         let state = self.state.lock();
+        let View { led, bytes, requests, extents, .. } = &mut *view;
+        led.retain(|range_id, _| state.range(*range_id).is_some());
+        bytes.retain(|range_id, _| state.range(*range_id).is_some());
+        requests.retain(|range_id, _| state.range(*range_id).is_some());
+        extents.retain(|range_id, _| state.range(*range_id).is_some());
         let nodes: Vec<NodeView> = nodes
             .iter()
             .filter_map(|node| {

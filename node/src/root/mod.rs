@@ -18,6 +18,7 @@ mod term;
 mod view;
 
 pub(crate) use link::RootLink;
+pub(crate) use placement::Limits;
 pub(crate) use state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
 pub(crate) use term::{RootTerm, check_history, root_command};
 pub(crate) use view::Nodes;

@@ -148,6 +148,7 @@ impl RootTerm {
         let state = self.state.lock();
         let is_news = |range: &&RangeDescriptor| {
             state.range(range.range_id).is_none_or(|known| epochs(known) < epochs(range))
+                && !state.is_past(range)
         };
         led.iter().filter(is_news).map(|range| range.range_id).collect()
     }
@@ -175,15 +176,22 @@ impl RootTerm {
             let state = self.state.lock();
             for load in request.loads.iter().filter(|load| state.range(load.range_id).is_some()) {
                 view.bytes.insert(load.range_id, load.bytes);
+                view.requests.insert(load.range_id, load.requests_per_second);
             }
             for range in request.led {
                 if state.range(range.range_id).is_some_and(|known| epochs(known) == epochs(&range)) {
+                    let since = view.extents.entry(range.range_id).or_insert((range.span_epoch, at));
+                    if since.0 != range.span_epoch {
+                        *since = (range.span_epoch, at);
+                        view.bytes.remove(&range.range_id);
+                    }
                     view.led.insert(range.range_id, RangeDescriptor { leader_node_id: node_id, ..range });
                 }
             }
         }
         let (moves, transfers) = self.wanted_of(node_id);
-        NodeHeartbeatResponse { nodes: self.nodes(), moves, transfers, horizon: self.horizon() }
+        let merges = self.merges_of(node_id);
+        NodeHeartbeatResponse { nodes: self.nodes(), moves, transfers, merges, horizon: self.horizon() }
     }
 
     /// Who is at `address`, and what is held there of a range.

@@ -1,6 +1,7 @@
 //! The nodes as the root range's leader sees them, and what an operator wants of them.
 //!
-//! What an operator wants is replicated; whether a node lives, each leader finds by itself.
+//! What an operator wants is replicated; whether a node lives, each leader finds by itself, and writes down since when one is
+//! silent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,16 +10,23 @@ use proto::Status;
 use proto::v1::root_command::Kind;
 use proto::v1::{
     DecommissionRequest, DrainRequest, NodeDescriptor, NodeRow, NodeState, NodeStateResponse,
-    RangeDescriptor, SetNodeCommand,
+    RangeDescriptor, SetNodeCommand, SilenceCommand,
 };
 
 use super::placement::REPLICAS;
 use super::state::is_draining;
 use super::term::RootTerm;
 use super::view::View;
+use crate::raft::ProposeError;
 
 /// After how long without a sign of life a node counts as not live.
 const LIVE: Duration = Duration::from_secs(5);
+
+/// After how long without one that is written down.
+const SILENT: Duration = Duration::from_secs(10);
+
+/// Within what time every node that lives is heard by a new leader.
+const HEARD_WITHIN: Duration = Duration::from_secs(15);
 
 /// What a node holds.
 #[derive(Clone, Copy, Default)]
@@ -60,8 +68,39 @@ impl RootTerm {
 
     /// Whether a node has said nothing for so long that its replicas count as lost.
     pub(super) fn is_dead(&self, view: &View, node_id: u64) -> bool {
-        let seen = view.seen.get(&node_id).map_or(self.started, |seen| seen.at);
-        env::clock::now().duration_since(seen) > self.nodes.dead_after
+        let dead_after = self.nodes.dead_after;
+        let now = env::clock::now();
+        if let Some(seen) = view.seen.get(&node_id) {
+            return now.duration_since(seen.at) > dead_after;
+        }
+        // It has not been heard of in this term. Since when it has been silent, earlier leaders have written down; but it must have
+        // had the time to say a word to this one.
+        let waited = now.duration_since(self.started);
+        let silent_ms = self.silent.get(&node_id).copied().unwrap_or(0);
+        waited > dead_after
+            || (waited > HEARD_WITHIN && waited + Duration::from_millis(silent_ms) > dead_after)
+    }
+
+    /// Writes down who has fallen silent, and who is heard of again, so that the next leader need not wait all that time anew.
+    pub(super) async fn note_silence(&self) -> Result<(), ProposeError> {
+        let now = env::clock::now();
+        let changed: Vec<SilenceCommand> = {
+            let view = self.view.lock();
+            let state = self.state.lock();
+            let changed = state.nodes().filter_map(|node| {
+                let node_id = node.node_id;
+                // Of whom it has not heard it knows what the row says.
+                let seen = view.seen.get(&node_id)?;
+                let is_silent = now.duration_since(seen.at) > SILENT;
+                let since_ms = if is_silent { seen.wall_ms } else { 0 };
+                ((node.silent_since_ms != 0) != is_silent).then_some(SilenceCommand { node_id, since_ms })
+            });
+            changed.collect()
+        };
+        for command in changed {
+            self.propose(Kind::Silence(command)).await?;
+        }
+        Ok(())
     }
 
     /// Has a node lead nothing, or lead again.

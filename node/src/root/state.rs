@@ -11,12 +11,13 @@ use prost::Message;
 use proto::v1::root_command::Kind;
 use proto::v1::{
     BootstrapCommand, ClusterRow, CounterRow, HistoryRow, JoinCommand, NodeRow, RangeDescriptor, RangeRow,
-    RootCommand, RootReply, SetNodeCommand, WindowRow,
+    RootCommand, RootReply, SetNodeCommand, SilenceCommand, WindowRow,
 };
 use xxhash_rust::xxh3::Xxh3;
 
 use super::history::HISTORY_MS_DEFAULT;
 use crate::range::apply::ApplyRoot;
+use crate::range::merge;
 use crate::range::state::FORMAT;
 
 /// Ids of nodes.
@@ -182,6 +183,7 @@ impl RootState {
             generation: command.generation,
             draining_generation: known.map_or(0, |known| known.draining_generation),
             decommissioning: known.is_some_and(|known| known.decommissioning),
+            silent_since_ms: known.map_or(0, |known| known.silent_since_ms),
             store_id: command.store_id,
             address: command.address,
             locality: command.locality,
@@ -211,6 +213,15 @@ impl RootState {
         RootReply { already, ..RootReply::default() }
     }
 
+    fn silence(&mut self, command: &SilenceCommand, batch: &mut WriteBatch) -> RootReply {
+        if let Some(node) = self.nodes.get(&command.node_id)
+            && node.silent_since_ms != command.since_ms
+        {
+            self.put_node(NodeRow { silent_since_ms: command.since_ms, ..node.clone() }, batch);
+        }
+        RootReply::default()
+    }
+
     fn allocate(&mut self, name: &str, count: u64, batch: &mut WriteBatch) -> RootReply {
         let refused = |error: &str| RootReply { error: error.to_owned(), ..RootReply::default() };
         if name.is_empty() || name.len() > COUNTER_NAME_MAX || name.contains('\0') {
@@ -238,9 +249,32 @@ impl RootState {
 
     fn put_newer_range(&mut self, range: RangeDescriptor, batch: &mut WriteBatch) {
         let epochs = |range: &RangeDescriptor| (range.span_epoch, range.config_epoch);
+        if self.is_past(&range) {
+            return;
+        }
         if self.ranges.get(&range.range_id).is_none_or(|known| epochs(known) < epochs(&range)) {
+            let is_past = |other: &&RangeDescriptor| {
+                let start = other.span.as_ref().map(|span| &span.start);
+                start.is_some_and(|start| merge::is_past(start, other.range_id, other.span_epoch, &range))
+            };
+            // What it has taken over goes with the news of that, so that nobody finds both, or neither.
+            let gone: Vec<u64> = self.ranges.values().filter(is_past).map(|other| other.range_id).collect();
+            for gone in gone {
+                batch.delete(&keys::root::directory(gone));
+                self.ranges.remove(&gone);
+            }
             self.put_range(range, batch);
         }
+    }
+
+    /// Whether a range is no more, because another one is known to have taken it over.
+    pub(crate) fn is_past(&self, range: &RangeDescriptor) -> bool {
+        range.span.as_ref().is_some_and(|span| {
+            let is_past = |other: &RangeDescriptor| {
+                merge::is_past(&span.start, range.range_id, range.span_epoch, other)
+            };
+            self.ranges.values().any(is_past)
+        })
     }
 
     fn put_counter(&mut self, name: &str, next: u64, batch: &mut WriteBatch) {
@@ -308,6 +342,7 @@ impl ApplyRoot for RootState {
                 RootReply::default()
             }
             Some(Kind::SetNode(command)) => self.set_node(command, batch),
+            Some(Kind::Silence(command)) => self.silence(&command, batch),
             Some(Kind::Digest(command)) => {
                 self.take_digest(command.number);
                 RootReply::default()

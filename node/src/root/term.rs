@@ -4,6 +4,7 @@ mod keep;
 
 pub(crate) use keep::check_history;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub(crate) struct RootTerm {
     pub(super) view: Mutex<View>,
     holds: Mutex<Holds>,
     pub(super) started: Instant,
+    /// By node, for how many ms it had been silent when the term began, as earlier leaders have written down.
+    pub(super) silent: BTreeMap<u64, u64>,
     window_wanted: Notify,
     window_reserved: Notify,
 }
@@ -79,11 +82,15 @@ impl RootTerm {
         nodes: Nodes,
     ) -> Result<Arc<Self>, ProposeError> {
         group.wait_term_applied(term).await?;
-        let (floor, alone) = {
-            let state = state.lock();
-            (state.window_end(), state.nodes().count() <= 1)
-        };
         let began = env::clock::now();
+        let (floor, alone, silent) = {
+            let state = state.lock();
+            let wall_ms = env::clock::wall_ms();
+            let silent = state.nodes().filter(|node| node.silent_since_ms != 0);
+            let silent =
+                silent.map(|node| (node.node_id, wall_ms.saturating_sub(node.silent_since_ms))).collect();
+            (state.window_end(), state.nodes().count() <= 1, silent)
+        };
         let clocks = Clocks::new(began, timestamp::ms(floor), env::clock::wall_ms(), alone);
         let root = Self {
             term,
@@ -97,6 +104,7 @@ impl RootTerm {
             view: Mutex::default(),
             holds: Mutex::new(Holds::new(began)),
             started: began,
+            silent,
             window_wanted: Notify::new(),
             window_reserved: Notify::new(),
         };
@@ -110,6 +118,9 @@ impl RootTerm {
             // Whether there was a wish or a tick, what to do is the oracle's to say.
             let _ = env::clock::timeout(WINDOW_TICK, self.window_wanted.notified()).await;
             if let Err(error) = self.reserve().await {
+                return error;
+            }
+            if let Err(error) = self.note_silence().await {
                 return error;
             }
         }
@@ -241,7 +252,7 @@ impl RootTerm {
         }
     }
 
-    async fn propose(&self, kind: Kind) -> Result<crate::raft::Proposed, ProposeError> {
+    pub(super) async fn propose(&self, kind: Kind) -> Result<crate::raft::Proposed, ProposeError> {
         self.group.propose_in(self.term, root_command(kind)).await
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use env::clock::Instant;
 use proto::Network;
-use proto::v1::{DiskRoom, RangeDescriptor};
+use proto::v1::{DiskRoom, RangeDescriptor, RangeMerge};
 
-use super::placement::{Move, Plan, ReplicaView};
+use super::placement::{Limits, Move, Plan, ReplicaView};
 use crate::addresses::Addresses;
 
 /// How the root range's leader reaches the nodes.
@@ -19,6 +19,10 @@ pub(crate) struct Nodes {
     pub(crate) addresses: Arc<Addresses>,
     /// After how long without a sign of life a node's replicas count as lost.
     pub(crate) dead_after: Duration,
+    /// At what ranges are divided.
+    pub(crate) limits: Limits,
+    /// How long ranges have been what they are before they are merged; none: nobody merges them.
+    pub(crate) rest: Option<Duration>,
 }
 
 /// What nodes have told this leader.
@@ -30,10 +34,19 @@ pub(super) struct View {
     pub(super) failed: BTreeMap<u64, BTreeSet<(u64, u64)>>,
     /// By range, what each of its replicas takes, as its leader has measured.
     pub(super) bytes: BTreeMap<u64, u64>,
+    /// By range, what each is asked in a second.
+    pub(super) requests: BTreeMap<u64, u64>,
+    /// By range, the epoch of its span, and since when this leader knows of that.
+    pub(super) extents: BTreeMap<u64, (u64, Instant)>,
     /// What placement has found, and when.
     pub(super) planned: Option<(Instant, Arc<Plan>)>,
     /// By range, what its leader was told to do for balance, and when.
     pub(super) sent: BTreeMap<u64, (Instant, Move)>,
+    /// When it was last looked for borders that are to go, and those that are to be told to a node.
+    pub(super) shrunk: Option<Instant>,
+    pub(super) vanishing: BTreeMap<u64, Vec<RangeMerge>>,
+    /// By range, when it was last to take over its right neighbour.
+    pub(super) merging: BTreeMap<u64, Instant>,
     /// By range, when it was last to be led elsewhere for balance.
     pub(super) handed_over: BTreeMap<u64, Instant>,
 }

@@ -18,6 +18,7 @@ mod history;
 mod intents;
 mod large;
 mod locks;
+mod merges;
 mod refusals;
 mod replicas;
 mod requests;

@@ -158,6 +158,14 @@ impl Cluster {
         self.leader(range_id).await
     }
 
+    /// The place of the node that leads the range that ends at `key`.
+    pub(super) async fn leader_before(&self, key: &[u8]) -> Option<usize> {
+        let directory = self.directory().await?;
+        let ends = |range: &&RangeDescriptor| range.span.as_ref().is_some_and(|span| *span.end == *key);
+        let range_id = directory.ranges.iter().filter(ends).max_by_key(|range| range.span_epoch)?.range_id;
+        self.leader(range_id).await
+    }
+
     /// Has some node divide a range at `key`; whether it is known to have been divided now. It goes on by itself.
     pub(super) fn start_division(&self, key: bytes::Bytes) -> JoinHandle<bool> {
         let operator = self.network.for_endpoint("operator");
@@ -228,6 +236,8 @@ impl Cluster {
             cache_bytes: 1 << 20,
             raft_log_bytes_max: self.scenario.raft_log_bytes_max,
             range_bytes_max: self.scenario.range_bytes_max,
+            range_requests_max: self.scenario.range_requests_max,
+            merge_rest: self.scenario.merge_rest_s.map(Duration::from_secs),
             dead_after: Duration::from_secs(self.scenario.dead_after_s),
             borders: borders(&self.scenario),
             ..NodeOptions::new(Arc::new(slot.disk.clone()), "/data", network, slot.address.clone())

@@ -17,6 +17,8 @@ pub struct Faults {
     pub freezes: u64,
     /// Ranges divided.
     pub divisions: u64,
+    /// Ranges merged by an operator.
+    pub merges: u64,
     /// Leaderships handed over to a node that an operator chose.
     pub transfers: u64,
     /// Replicas moved from one node to another by an operator.
@@ -39,6 +41,7 @@ impl Faults {
             + self.hangs
             + self.freezes
             + self.divisions
+            + self.merges
             + self.operations()
             + self.gateways
     }

@@ -41,6 +41,7 @@ enum Fault {
     Freeze,
     Unreachable,
     Divide,
+    Merge,
     Pause,
     Perish,
     Transfer,
@@ -98,6 +99,7 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::Freeze, odds.freeze),
         (Fault::Unreachable, odds.unreachable),
         (Fault::Divide, odds.divide),
+        (Fault::Merge, odds.merge),
         (Fault::Pause, odds.pause),
         (Fault::Perish, odds.perish),
         (Fault::Transfer, odds.transfer),
@@ -148,6 +150,11 @@ impl Nemesis<'_> {
             Fault::Outdate => self.outdate().await,
             Fault::Freeze => self.freeze().await,
             Fault::Unreachable => self.unreachable().await,
+            Fault::Merge => {
+                for _ in 0..1 + random::below(3) {
+                    self.merge().await;
+                }
+            }
             Fault::Divide => {
                 for _ in 0..1 + random::below(3) {
                     self.divide().await;
@@ -410,6 +417,33 @@ impl Nemesis<'_> {
                 }
             }
         }
+    }
+
+    /// Ranges are merged; sometimes the leader of one of the two dies meanwhile, or any node, or the node is cut off that the
+    /// merge was asked of.
+    async fn merge(&mut self) {
+        let operator = Operator::of(self.cluster);
+        let Some(key) = operator.any_border().await else { return };
+        let before = match random::below(5) {
+            0 => self.cluster.leader_at(&key).await,
+            1 => self.cluster.leader_before(&key).await,
+            2 => Some(self.any_node()),
+            _ => None,
+        };
+        let merging = operator.merge(key.clone());
+        let crashing = async {
+            let Some(victim) = before else { return };
+            clock::sleep(Duration::from_micros(random::below(60_000))).await;
+            self.crash(victim);
+        };
+        let (merged, ()) = futures::join!(merging, crashing);
+        self.count(|faults| faults.merges += u64::from(merged));
+        if random::below(4) == 0
+            && let Some(leader) = self.cluster.leader_at(&key).await
+        {
+            self.crash(leader);
+        }
+        self.start_all().await;
     }
 
     /// Ranges are led elsewhere; sometimes a leader dies meanwhile.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use env::{clock, random};
 use proto::NodeService;
 use proto::v1::{
-    DecommissionRequest, DirectoryRequest, DirectoryResponse, DrainRequest, MoveReplicaRequest,
+    DecommissionRequest, DirectoryRequest, DirectoryResponse, DrainRequest, MergeRequest, MoveReplicaRequest,
     NodeDescriptor, NodeState, NodeStateResponse, TransferLeaderRequest,
 };
 
@@ -64,6 +65,22 @@ impl Operator {
         let Some(node_id) = any(&others).copied() else { return false };
         let request = TransferLeaderRequest { range_id: range.range_id, node_id };
         answered(self.node().transfer_leader(request)).await.is_some_and(|answer| !answer.already)
+    }
+
+    /// Where a range of data begins, the first one apart.
+    pub(super) async fn any_border(&self) -> Option<Bytes> {
+        let directory = self.directory().await?;
+        let first = keys::sql::data_span().start;
+        let starts = directory.ranges.into_iter().filter_map(|range| Some(range.span?.start));
+        let borders: Vec<Bytes> =
+            starts.filter(|start| *start > first && keys::sql::data_span().contains(start)).collect();
+        any(&borders).cloned()
+    }
+
+    /// Has two ranges merged; whether that is known to have come about.
+    pub(super) async fn merge(&self, key: Bytes) -> bool {
+        let asked = self.node().merge(MergeRequest { key, passed_on: false });
+        answered(asked).await.is_some_and(|answer| !answer.already)
     }
 
     /// Has a replica of a range move to another node; whether that is known to have come about.

@@ -174,10 +174,11 @@ impl Report {
             ("large commits", self.large_commits, floors.large_commits),
             ("faults", self.faults.total(), floors.faults),
             ("operations", self.faults.operations(), floors.operations),
+            ("merges", self.faults.merges, floors.merges),
         ];
         let spurious = (scenario.history_ms.is_none() && self.too_old > 0)
             .then(|| format!("{} snapshots were too old, and history is kept for long", self.too_old));
-        let undivided = (scenario.faults.divide == 0 && self.divided > 0)
+        let undivided = (scenario.faults.divide + scenario.faults.merge == 0 && self.divided > 0)
             .then(|| format!("{} transactions found several ranges, and none was divided", self.divided));
         let missed = floors.into_iter().filter(|(_, reached, floor)| reached < floor);
         let missed = missed.map(|(what, reached, floor)| format!("{reached} {what}, the floor is {floor}"));
@@ -190,7 +191,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old {:>3} divided; \
-             {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes {:>2} divisions {:>2} transfers {:>2} moves {:>2} drains {:>2} decommissions {:>2} gateways, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
+             {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes {:>2} divisions {:>2} merges {:>2} transfers {:>2} moves {:>2} drains {:>2} decommissions {:>2} gateways, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
             self.seed,
             self.scenario,
             self.seconds,
@@ -209,6 +210,7 @@ impl fmt::Display for Report {
             self.faults.hangs,
             self.faults.freezes,
             self.faults.divisions,
+            self.faults.merges,
             self.faults.transfers,
             self.faults.moves,
             self.faults.drains,

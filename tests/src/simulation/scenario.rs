@@ -48,6 +48,12 @@ pub struct Scenario {
     /// A range that takes more bytes is divided; none is if nothing is said.
     #[serde(default)]
     pub range_bytes_max: u64,
+    /// A range that is asked so much in a second is divided; none is if nothing is said.
+    #[serde(default)]
+    pub range_requests_max: u64,
+    /// How long small ranges have been what they are before they are merged; none are if nothing is said.
+    #[serde(default)]
+    pub merge_rest_s: Option<u64>,
     /// Transactions that have written more leave intents before they commit; the client's own bound if nothing is said.
     #[serde(default)]
     pub flush_bytes: Option<usize>,
@@ -153,6 +159,8 @@ pub struct Odds {
     pub unreachable: u64,
     /// A range is divided in two.
     pub divide: u64,
+    /// A range takes over its right neighbour.
+    pub merge: u64,
     /// An operator has another node lead a range.
     pub transfer: u64,
     /// An operator has a replica move to another node.
@@ -181,6 +189,9 @@ pub struct Floors {
     /// Of these, what an operator did.
     #[serde(default)]
     pub operations: u64,
+    /// And merges.
+    #[serde(default)]
+    pub merges: u64,
 }
 
 impl Odds {
@@ -216,6 +227,7 @@ impl Scenario {
             include_str!("../../simulation/flushes.toml"),
             include_str!("../../simulation/loads.toml"),
             include_str!("../../simulation/members.toml"),
+            include_str!("../../simulation/merges.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use proto::Network;
 use proto::v1::{
     AddReplicaRequest, CheckConsistencyRequest, CheckConsistencyResponse, HistoryRequest, HistoryResponse,
-    MoveReplicaRequest, NodesRequest, RangeStatus, RangesRequest, RangesResponse, RemoveReplicaRequest,
-    SplitRequest, SplitResponse, TransferLeaderRequest,
+    MergeRequest, MergeResponse, MoveReplicaRequest, NodesRequest, RangeStatus, RangesRequest,
+    RangesResponse, RemoveReplicaRequest, SplitRequest, SplitResponse, TransferLeaderRequest,
 };
 use serde_json::{Value, json};
 
@@ -52,6 +52,14 @@ pub(crate) enum Question {
     CheckConsistency,
     /// Have a range begin at a key: what the range that holds it has from there on becomes another range's
     Split {
+        /// The key, as `admin ranges` shows it: text, other bytes as \xNN, a backslash as \\
+        #[arg(value_name = "KEY", value_parser = parse_key)]
+        key: Key,
+    },
+    /// Have no range begin at a key: the one that does is taken over by its left neighbour
+    ///
+    /// Its replicas move to the nodes of that one first. Done again it does nothing.
+    Merge {
         /// The key, as `admin ranges` shows it: text, other bytes as \xNN, a backslash as \\
         #[arg(value_name = "KEY", value_parser = parse_key)]
         key: Key,
@@ -176,6 +184,10 @@ impl Admin {
             Question::Split { key } => {
                 let request = SplitRequest { key: key.0.into(), passed_on: false };
                 node.split(request).await.map(split)
+            }
+            Question::Merge { key } => {
+                let request = MergeRequest { key: key.0.into(), passed_on: false };
+                node.merge(request).await.map(merge)
             }
             Question::TransferLeader { range: range_id, node: node_id } => {
                 let request = TransferLeaderRequest { range_id, node_id };
@@ -333,6 +345,23 @@ fn split(response: SplitResponse) -> Answer {
             divided.to_owned(),
         ]);
     }
+    Answer { table, json: json!({ "already": response.already, "ranges": json }), trouble: None }
+}
+
+fn merge(response: MergeResponse) -> Answer {
+    let range = response.range.unwrap_or_default();
+    let status = RangeStatus { descriptor: Some(range.clone()), ..RangeStatus::default() };
+    let Answer { json, .. } = ranges(RangesResponse { ranges: vec![status] });
+    let mut table = Table::new(&[
+        ("range", Alignment::Right),
+        ("start", Alignment::Left),
+        ("end", Alignment::Left),
+        ("merged", Alignment::Left),
+    ]);
+    let merged = if response.already { "before" } else { "now" };
+    let span = range.span.unwrap_or_default();
+    let row = [range.range_id.to_string(), printable(&span.start), printable(&span.end), merged.to_owned()];
+    table.row(row);
     Answer { table, json: json!({ "already": response.already, "ranges": json }), trouble: None }
 }
 

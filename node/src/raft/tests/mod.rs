@@ -81,7 +81,7 @@ impl Apply for KeyValue {
             command.clone()
         };
         let replies = entries.iter().map(apply).collect();
-        Ok(Outcome { replies, children })
+        Ok(Outcome { replies, children, swallowed: Vec::new() })
     }
 
     fn first_rows(&self, _range_id: u64, _membership: &Membership, _index: u64) -> Vec<(Bytes, Bytes)> {
@@ -104,6 +104,14 @@ impl Apply for KeyValue {
 
     fn check_snapshot(&self, range_id: u64, spans: &[SnapshotSpan]) -> Result<(), String> {
         if spans == self.snapshot_spans(range_id) { Ok(()) } else { Err("other spans".to_owned()) }
+    }
+
+    fn swallowed_by_snapshot(
+        &self,
+        _range_id: u64,
+        _spans: &[SnapshotSpan],
+    ) -> Result<Vec<(u64, Bytes, Bytes)>, String> {
+        Ok(Vec::new())
     }
 
     fn check_snapshot_row(&self, _range_id: u64, _key: &[u8], _value: &[u8]) -> Result<(), String> {

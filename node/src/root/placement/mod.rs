@@ -12,10 +12,12 @@
 
 mod balance;
 mod repair;
+mod shrink;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use shrink::{Extent, Limits, Vanishing, shrink};
 pub(crate) use view::{ClusterView, NodeView, RangeView, ReplicaView};
 
 /// How many replicas a range should have.
