@@ -10,6 +10,7 @@ use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
 use crate::json;
 use crate::numeric;
+use crate::work;
 
 /// What an aggregate has seen so far.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +52,23 @@ pub enum State {
     Value(Datum),
     /// All values in order.
     List(Vec<Datum>),
+}
+
+impl State {
+    /// Whether states like this one may be merged in any grouping, and do not grow with what they have seen.
+    pub fn merges_exactly(&self) -> bool {
+        !matches!(self, State::Floats { .. } | State::List(_))
+    }
+
+    /// About how many bytes it takes beside itself.
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            State::Value(value) => value.size_bytes(),
+            State::Numerics { sum, .. } => crate::datum::number_bytes(sum),
+            State::List(items) => items.iter().map(Datum::size_bytes).sum(),
+            _ => 0,
+        }
+    }
 }
 
 /// What an aggregate makes of an argument, so that it needs to know nothing of its type.
@@ -232,14 +250,29 @@ pub static COLLECT_JSONB: Accumulator = Accumulator::new(
 )
 .lenient()
 .over(&[TO_JSONB]);
+/// Before a document that `json_agg` is to write in a line of its own: no document begins with it.
+pub const JSON_LINE: &str = "\u{b}";
+
 /// `json_agg`
 pub static COLLECT_JSON: Accumulator = Accumulator::new(
     |state, value, _| extend(state, [value.clone()]),
     merge_lists,
     |state| {
-        let items = list(state)?;
-        let texts: Vec<&str> = items.iter().map(|item| item.as_str().unwrap_or("null")).collect();
-        Ok(Datum::from(format!("[{}]", texts.join(", "))))
+        let mut out = String::from("[");
+        for (place, item) in list(state)?.iter().enumerate() {
+            let text = item.as_str().unwrap_or("null");
+            let (line, text) = match text.strip_prefix(JSON_LINE) {
+                Some(text) if place > 0 => ("\n ", text),
+                Some(text) => ("", text),
+                None => ("", text),
+            };
+            out.push_str(if place > 0 { ", " } else { "" });
+            work::fits(out.len().saturating_add(text.len()))?;
+            out.push_str(line);
+            out.push_str(text);
+        }
+        out.push(']');
+        Ok(Datum::from(out))
     },
 )
 .lenient()

@@ -156,7 +156,8 @@ mod tests {
         };
         let shown = |state| {
             let value = aggregate.finish(state).unwrap();
-            let text = crate::codec::output(&value, TypeKind::Text.into(), &SessionContext::default());
+            let text =
+                crate::codec::output(&value, TypeKind::Text.into(), &SessionContext::default()).unwrap();
             if value.is_null() { "NULL".to_owned() } else { text }
         };
         let whole = shown(part(values));

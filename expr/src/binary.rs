@@ -122,7 +122,9 @@ pub(crate) fn receive(input: &mut Input<'_>, form: Form) -> Result<Datum> {
             let text = input.text()?;
             Datum::json(json::parse(text.as_str().unwrap_or_default())?)
         }
-        Form::Array | Form::None => return Err(Error::internal("a value of no form of its own")),
+        Form::Array | Form::Record | Form::None => {
+            return Err(Error::internal("a value of no form of its own"));
+        }
     })
 }
 
@@ -181,7 +183,7 @@ fn recv_numeric(input: &mut Input<'_>) -> Result<Numeric> {
 /// Appends a value as all of its form are written.
 pub(crate) fn send(value: &Datum, out: &mut Vec<u8>) {
     match value {
-        Datum::Null | Datum::Array(_) => {}
+        Datum::Null | Datum::Array(_) | Datum::Record(_) => {}
         Datum::Bool(v) => out.push(u8::from(*v)),
         Datum::Int2(v) => out.extend_from_slice(&v.to_be_bytes()),
         Datum::Int4(v) | Datum::Date(v) => out.extend_from_slice(&v.to_be_bytes()),

@@ -37,6 +37,11 @@ pub fn compare(left: &Datum, right: &Datum) -> Ordering {
         (Uuid(l), Uuid(r)) => l.cmp(r),
         (Array(l), Array(r)) => compare_all(l, r),
         (Json(l), Json(r)) => l.compare(r),
+        (Record(l), Record(r)) => {
+            let pairs = l.fields().iter().zip(r.fields());
+            let unlike = pairs.map(|(left, right)| compare(left, right)).find(|order| order.is_ne());
+            unlike.unwrap_or_else(|| l.fields().len().cmp(&r.fields().len()))
+        }
         _ => compare_mixed(left, right),
     }
 }
@@ -133,7 +138,8 @@ fn kind(value: &Datum) -> u8 {
         Datum::Uuid(_) => 9,
         Datum::Array(_) => 10,
         Datum::Json(_) => 11,
-        Datum::Null => 12,
+        Datum::Record(_) => 12,
+        Datum::Null => 13,
     }
 }
 
@@ -165,6 +171,11 @@ pub fn group_hash(value: &Datum, hasher: &mut impl Hasher) {
         Datum::Json(json) => json.hash_with(hasher, &|number: &Numeric, mut hasher: &mut dyn Hasher| {
             hash_numeric(number, &mut hasher);
         }),
+        Datum::Record(record) => {
+            for field in record.fields() {
+                group_hash(field, hasher);
+            }
+        }
         Datum::Array(items) => {
             for item in items.iter() {
                 group_hash(item, hasher);

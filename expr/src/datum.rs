@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod json;
+pub mod record;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 
 use array::Array;
 use json::Json;
+use record::Record;
 
 /// A value. Its [`crate::Type`] is known from its place (column, expression, parameter) and not stored.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +53,8 @@ pub enum Datum {
     Array(Array),
     /// jsonb
     Json(Arc<Json>),
+    /// A record.
+    Record(Arc<Record>),
 }
 
 impl Datum {
@@ -96,15 +100,30 @@ impl Datum {
     /// About how many bytes its text takes.
     pub(crate) fn text_bytes(&self) -> usize {
         match self {
+            Datum::Record(_) | Datum::Array(_) => self.quoted().0,
             Datum::Text(text) => text.len(),
             Datum::Bytea(bytes) => 2 + bytes.len().saturating_mul(2),
             Datum::Numeric(number) => number_bytes(number),
             Datum::Json(json) => json.text_bytes(),
-            Datum::Array(items) => {
-                items.iter().fold(2, |sum, item| sum.saturating_add(item.text_bytes()).saturating_add(1))
-            }
             _ => 24,
         }
+    }
+
+    /// About how many bytes its text takes, and how many of them double where it stands in quotes.
+    fn quoted(&self) -> (usize, usize) {
+        let parts = match self {
+            Datum::Record(record) => record.fields(),
+            Datum::Array(items) => items,
+            value => return (value.text_bytes(), 0),
+        };
+        parts.iter().map(Datum::quoted).zip(parts).fold((2, 0), |(bytes, special), (part, value)| {
+            let (grown, marks) = match value {
+                Datum::Record(_) | Datum::Array(_) => (part.1.saturating_add(2), part.1.saturating_add(2)),
+                _ => (0, 0),
+            };
+            let bytes = bytes.saturating_add(part.0).saturating_add(grown).saturating_add(1);
+            (bytes, special.saturating_add(part.1).saturating_add(marks))
+        })
     }
 
     /// About how many bytes of memory it holds, for accounting.
@@ -116,6 +135,7 @@ impl Datum {
                 (decimal.as_bigint_and_scale().0.bits() / 8) as usize + 48
             }
             Datum::Json(json) => json.size_bytes(),
+            Datum::Record(record) => record.fields().iter().map(Datum::size_bytes).sum::<usize>() + 48,
             Datum::Array(items) => items.iter().map(Datum::size_bytes).sum::<usize>() + 16,
             _ => 0,
         };

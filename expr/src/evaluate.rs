@@ -4,11 +4,13 @@
 //! called without a list of arguments, so that a comparison of a column with a constant copies nothing.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::casts;
 use crate::compare::compare_of;
 use crate::datum::Datum;
 use crate::datum::array::{Array, DIMENSIONS_MAX};
+use crate::datum::record::{Record, Shape};
 use crate::error::{Error, Result};
 use crate::functions::{Body, FunctionId};
 use crate::session::SessionContext;
@@ -105,6 +107,8 @@ impl Expr {
             }
             Expr::Array { items, ty } => array(items, *ty, context),
             Expr::Subscript { array, subscripts, .. } => subscript(array, subscripts, context),
+            Expr::Row { fields, shape, .. } => row(fields, shape, context),
+            Expr::Field { record, place, .. } => field(record, *place, context),
             _ => Err(Error::internal("an expression whose value stands ready")),
         }
     }
@@ -168,7 +172,26 @@ fn not(operand: &Expr, context: &EvalContext<'_>) -> Result<Datum> {
 }
 
 fn is_null(operand: &Expr, negated: bool, context: &EvalContext<'_>) -> Result<Datum> {
-    Ok(Datum::Bool(operand.evaluate_ref(context)?.is_null() != negated))
+    let value = operand.evaluate_ref(context)?;
+    Ok(Datum::Bool(match &*value {
+        // Of a row: whether all of its fields are (not) NULL.
+        Datum::Record(record) => record.fields().iter().all(|field| field.is_null() != negated),
+        value => value.is_null() != negated,
+    }))
+}
+
+fn row(fields: &[Expr], shape: &Arc<Shape>, context: &EvalContext<'_>) -> Result<Datum> {
+    let mut bytes = 0;
+    let values = fields.iter().map(|field| work::grown(&mut bytes, field.evaluate(context)?));
+    Ok(Datum::Record(Arc::new(Record::new(shape.clone(), values.collect::<Result<_>>()?)?)))
+}
+
+fn field(record: &Expr, place: usize, context: &EvalContext<'_>) -> Result<Datum> {
+    match &*record.evaluate_ref(context)? {
+        Datum::Null => Ok(Datum::Null),
+        Datum::Record(record) => Ok(record.fields().get(place).cloned().unwrap_or_default()),
+        _ => Err(Error::internal("a field of what is no record")),
+    }
 }
 
 fn is_bool(operand: &Expr, value: Truth, negated: bool, context: &EvalContext<'_>) -> Result<Datum> {

@@ -31,7 +31,7 @@ fn no_key(ty: Type) -> Error {
 pub fn is_possible(kind: TypeKind) -> bool {
     let row = kind.row();
     match (row.form, row.element) {
-        (Form::None | Form::Json, _) => false,
+        (Form::None | Form::Json | Form::Record, _) => false,
         (Form::Array, Some(element)) => is_possible(element),
         _ => row.order != Order::None,
     }
@@ -76,7 +76,7 @@ pub fn encode_datum(value: &Datum, ty: Type, direction: Direction, out: &mut Vec
             put_array(items, ty.element().ok_or_else(|| mismatch(ty))?, &mut body)?;
             encode::put_column(direction, out, |out| out.extend_from_slice(&body));
         }
-        (Datum::Json(_), Form::Json) => return Err(no_key(ty)),
+        (Datum::Json(_), Form::Json) | (Datum::Record(_), Form::Record) => return Err(no_key(ty)),
         _ => return Err(mismatch(ty)),
     }
     Ok(())
@@ -157,7 +157,7 @@ pub fn decode_datum(input: &mut &[u8], ty: Type, direction: Direction) -> Result
             let element = ty.element().ok_or_else(|| mismatch(ty))?;
             Datum::Array(take_array(input, element, descending)?)
         }
-        Form::Json => return Err(no_key(ty)),
+        Form::Json | Form::Record => return Err(no_key(ty)),
         Form::None => return Err(mismatch(ty)),
     })
 }

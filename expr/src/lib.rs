@@ -10,7 +10,7 @@
 //!    the formats of PostgreSQL's clients; [`codec`]: which of them a type takes.
 //! 4. [`key`], [`row`]: values as the key space stores them.
 //! 5. [`functions`], [`operators`], [`casts`], [`accumulate`], [`aggregate`], [`series`]: what can be done with values, found
-//!    by name and types. [`work`]: what they cost, counted.
+//!    by name and types. [`range`]: how far values are apart. [`work`]: what they cost, counted.
 //! 6. [`tree`]: the typed expression, [`evaluate`]: its value for a row.
 //! 7. [`resolve`]: PostgreSQL's rules (manual, chapter 10) that choose functions, operators and casts.
 
@@ -31,6 +31,7 @@ pub mod length;
 pub mod numeric;
 pub mod operators;
 pub mod print;
+pub mod range;
 pub mod resolve;
 pub mod row;
 pub mod series;
@@ -43,6 +44,7 @@ pub mod work;
 
 pub use compare::{compare, group_eq, group_hash};
 pub use datum::array::Array;
+pub use datum::record::{Record, Shape};
 pub use datum::{Datum, Interval, Numeric, Row};
 pub use error::{Error, Result};
 pub use evaluate::EvalContext;

@@ -176,6 +176,12 @@ impl Writer<'_> {
                     self.push("]");
                 }
             }
+            Expr::Row { fields, .. } => self.function("ROW", fields),
+            Expr::Field { record, place, .. } => {
+                self.push("(");
+                self.expression(record, implicit);
+                self.push(&format!(").f{}", place.saturating_add(1)));
+            }
             Expr::Cast { operand, explicit: false, .. } if !implicit => {
                 self.operand(operand, Parent::Cast, false);
             }
@@ -301,7 +307,7 @@ impl Writer<'_> {
         let shown = match value {
             Datum::Null => "NULL".to_owned(),
             Datum::Bool(value) => value.to_string(),
-            value => codec::output(value, ty, self.printer.session),
+            value => codec::shown(value, ty, self.printer.session),
         };
         let starts_with_digit = shown.starts_with(|c: char| c.is_ascii_digit());
         let (bare, labelled) = match (value, ty.kind) {
@@ -397,11 +403,10 @@ fn is_simple(operand: &Expr, parent: Parent<'_>) -> bool {
             }
             (Some(_), parent) => separates(parent),
         },
-        Expr::IsNull { .. }
-        | Expr::IsBool { .. }
-        | Expr::IsDistinct { .. }
-        | Expr::In { .. }
-        | Expr::AnyAll { .. } => separates(parent),
+        Expr::IsNull { .. } | Expr::IsBool { .. } | Expr::IsDistinct { .. } => separates(parent),
+        // One item is compared by an operator; PostgreSQL knows no more of a comparison with an array.
+        Expr::In { items, .. } => items.len() == 1 && separates(parent),
+        Expr::AnyAll { .. } => false,
         Expr::And(_) | Expr::Not(_) => matches!(parent, Parent::Expr(Expr::And(_) | Expr::Or(_))),
         Expr::Or(_) => matches!(parent, Parent::Expr(Expr::Or(_))),
         Expr::Cast { operand: inner, to, .. } => {

@@ -173,6 +173,16 @@ fn put_column(delta: u32, value: &Datum, out: &mut Vec<u8>) {
             json::binary::put(json, &mut body);
             put_bytes(&body, out);
         }
+        // No column holds one: its fields in a list.
+        Datum::Record(record) => {
+            head(tag::OTHER, out);
+            out.push(tag::OTHER_ARRAY);
+            let mut body = Vec::new();
+            for field in record.fields() {
+                put_column(1, field, &mut body);
+            }
+            put_bytes(&body, out);
+        }
         Datum::Array(items) => {
             head(tag::OTHER, out);
             if items.is_plain() {

@@ -1,4 +1,4 @@
-//! Functions that return rows: generate_series, generate_subscripts, unnest.
+//! Functions that return rows: of one column (generate_series, unnest), or of several (json_each).
 
 use std::sync::Arc;
 
@@ -6,17 +6,20 @@ use jiff::tz::TimeZone;
 
 use crate::calendar::interval;
 use crate::compare::compare;
-use crate::datum::{Datum, Interval, Numeric};
+use crate::datum::record::Shape;
+use crate::datum::{Datum, Interval, Numeric, Row};
 use crate::error::{Error, Result};
 use crate::functions::{Body, FunctionId};
 use crate::numeric;
 use crate::session::SessionContext;
-use crate::types::{Type, TypeKind};
+use crate::types::TypeKind;
 
-/// The rows of a set-returning function, one value each, computed as they are asked for.
+/// The rows of a set-returning function, computed as they are asked for.
 #[derive(Debug)]
 pub struct Series {
     source: Source,
+    /// What the rows take that were made at once.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -24,7 +27,10 @@ enum Source {
     Items {
         items: Arc<[Datum]>,
         next: usize,
+        /// Whether each comes with its number.
+        numbered: bool,
     },
+    Rows(std::vec::IntoIter<Row>),
     Subscripts {
         left: std::ops::Range<i32>,
         reverse: bool,
@@ -81,30 +87,70 @@ impl Step {
 }
 
 impl Series {
-    /// Starts the function over arguments of these types; 22023 if the step is zero, 0A000 if it is no such function.
-    /// NULL arguments give no rows.
-    pub fn start(function: FunctionId, args: &[Datum], _: &[Type], session: &SessionContext) -> Result<Self> {
-        let empty = || Self { source: Source::Items { items: Arc::from([]), next: 0 } };
-        if args.iter().any(Datum::is_null) {
-            return Ok(empty());
+    fn of(source: Source) -> Self {
+        Self { source, bytes: 0 }
+    }
+
+    /// How many bytes of memory it holds, for accounting.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Starts the function; 22023 if the step is zero, 0A000 if it is no such function. NULL arguments give no rows.
+    /// `shape`: of the rows, if they are records.
+    pub fn start(
+        function: FunctionId,
+        args: &[Datum],
+        shape: &Shape,
+        session: &SessionContext,
+    ) -> Result<Self> {
+        let items = |items: Arc<[Datum]>, numbered| Self::of(Source::Items { items, next: 0, numbered });
+        let empty = || items(Arc::from([]), false);
+        let rows = |rows: Vec<Row>| {
+            let bytes = rows.iter().flatten().map(Datum::size_bytes).sum::<usize>();
+            let bytes = bytes.saturating_add(rows.len().saturating_mul(size_of::<Row>()));
+            Ok(Self { source: Source::Rows(rows.into_iter()), bytes })
+        };
+        if function.strict && args.iter().any(Datum::is_null) {
+            // Of those that return no set there is always a row.
+            return match function.name {
+                "json_to_record" | "jsonb_to_record" => rows(vec![vec![Datum::Null; shape.len()]]),
+                _ => Ok(empty()),
+            };
         }
-        if let Body::Rows(rows) = function.body {
-            return Ok(Self { source: Source::Items { items: rows(args)?.into(), next: 0 } });
+        match function.body {
+            Body::Rows(made) => {
+                let made = made(args)?;
+                let bytes = made.iter().map(Datum::size_bytes).sum();
+                return Ok(Self { bytes, ..items(made.into(), false) });
+            }
+            Body::Table(table) => return rows(table(args, shape, session)?),
+            Body::Catalog => {
+                let Datum::Array(records) = session.catalog.call(function.name, args)? else {
+                    return Err(Error::internal("rows of the catalog that are none"));
+                };
+                let row = |record: &Datum| match record {
+                    Datum::Record(record) => record.fields().to_vec(),
+                    value => vec![value.clone()],
+                };
+                return rows(records.iter().map(row).collect());
+            }
+            _ => {}
         }
         match (function.name, args) {
-            ("unnest", [Datum::Array(items)]) => {
-                Ok(Self { source: Source::Items { items: items.items().clone(), next: 0 } })
-            }
-            ("generate_subscripts", [Datum::Array(items), Datum::Int4(number), rest @ ..]) => {
+            ("unnest", [Datum::Array(array)]) => Ok(items(array.items().clone(), false)),
+            ("generate_subscripts", [Datum::Array(array), Datum::Int4(number), rest @ ..]) => {
                 let number = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
-                let Some(dimension) = number.and_then(|number| items.dimension(number)) else {
+                let Some(dimension) = number.and_then(|number| array.dimension(number)) else {
                     return Ok(empty());
                 };
                 let left = dimension.lower..dimension.lower.saturating_add(dimension.length);
                 let reverse = rest.first().is_some_and(Datum::is_true);
-                Ok(Self { source: Source::Subscripts { left, reverse } })
+                Ok(Self::of(Source::Subscripts { left, reverse }))
             }
             ("generate_subscripts", _) => Ok(empty()),
+            // Every element and its number.
+            ("_pg_expandarray", [Datum::Array(array)]) => Ok(items(array.items().clone(), true)),
             ("generate_series", [first, last, step @ ..]) => {
                 let step = match (step.first(), function.result) {
                     (None, TypeKind::Numeric) => Step::Number(Numeric::from(1)),
@@ -119,7 +165,7 @@ impl Series {
                 if step.is_zero() {
                     return Err(Error::new("22023", "step size cannot equal zero"));
                 }
-                Ok(Self { source: Source::Steps { next: Some(first.clone()), last: last.clone(), step } })
+                Ok(Self::of(Source::Steps { next: Some(first.clone()), last: last.clone(), step }))
             }
             _ => Err(Error::unsupported(format!("function {} in FROM", function.name))),
         }
@@ -140,18 +186,22 @@ fn check_finite(first: &Datum, last: &Datum, step: &Step) -> Result<()> {
 }
 
 impl Iterator for Series {
-    type Item = Result<Datum>;
+    type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.source {
-            Source::Items { items, next } => {
-                let item = items.get(*next)?;
+            Source::Items { items, next, numbered } => {
+                let mut row = vec![items.get(*next)?.clone()];
                 *next += 1;
-                Some(Ok(item.clone()))
+                if *numbered {
+                    row.push(Datum::Int4(i32::try_from(*next).unwrap_or(i32::MAX)));
+                }
+                Some(Ok(row))
             }
+            Source::Rows(rows) => rows.next().map(Ok),
             Source::Subscripts { left, reverse } => {
                 let subscript = if *reverse { left.next_back() } else { left.next() };
-                subscript.map(|subscript| Ok(Datum::Int4(subscript)))
+                subscript.map(|subscript| Ok(vec![Datum::Int4(subscript)]))
             }
             Source::Steps { next, last, step } => {
                 let value = next.take()?;
@@ -166,7 +216,7 @@ impl Iterator for Series {
                         Err(error) => return Some(Err(error)),
                     }
                 }
-                Some(Ok(value))
+                Some(Ok(vec![value]))
             }
         }
     }
@@ -183,9 +233,9 @@ mod tests {
         let values: Vec<_> = args.iter().map(|(_, value)| value.clone()).collect();
         let Callee::Function(resolved) = function("generate_series", &kinds)? else { panic!("a cast") };
         let session = SessionContext::default();
-        let shown = |value: Datum| crate::codec::output(&value, resolved.result.into(), &session);
-        let types: Vec<_> = kinds.iter().copied().map(Type::plain).collect();
-        Series::start(resolved.function, &values, &types, &session)?.map(|value| value.map(shown)).collect()
+        let shown = |row: Row| crate::codec::output(&row[0], resolved.result.into(), &session).unwrap();
+        let series = Series::start(resolved.function, &values, &Shape::default(), &session)?;
+        series.map(|row| row.map(shown)).collect()
     }
 
     fn int(value: i32) -> (TypeKind, Datum) {
@@ -201,11 +251,10 @@ mod tests {
                 panic!("a cast")
             };
             let items = Array::from_lower([Datum::Int2(7), Datum::Int2(9)], i32::from(!kind.is_vector()));
-            let types = [kind, TypeKind::Int4, TypeKind::Bool].map(Type::plain);
             let values = [Datum::Array(items), Datum::Int4(1), Datum::Bool(reverse)];
-            let series =
-                Series::start(resolved.function, &values, &types, &SessionContext::default()).unwrap();
-            series.map(|value| value.unwrap().as_i64().unwrap()).collect::<Vec<_>>()
+            let session = SessionContext::default();
+            let series = Series::start(resolved.function, &values, &Shape::default(), &session).unwrap();
+            series.map(|row| row.unwrap()[0].as_i64().unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(subscripts(TypeKind::Int2Array, false), [1, 2]);
         assert_eq!(subscripts(TypeKind::Int2Vector, false), [0, 1]);

@@ -128,6 +128,7 @@ pub(crate) fn note(value: &Datum) -> Result<()> {
         Datum::Bytea(bytes) => bytes.len(),
         Datum::Array(items) => items.len().saturating_mul(size_of::<Datum>()),
         Datum::Json(json) => json.size_bytes(),
+        Datum::Record(record) => record.fields().len().saturating_mul(size_of::<Datum>()),
         Datum::Numeric(number) => return product(number.bits()),
         _ => return Ok(()),
     };
@@ -168,12 +169,25 @@ pub(crate) fn array(items: impl Iterator<Item = Datum>) -> Result<Datum> {
 /// # Errors
 /// 54000: they are more than any value may hold. The statement is to end.
 pub(crate) fn items(items: impl Iterator<Item = Datum>) -> Result<Vec<Datum>> {
+    self::rows(items.map(Ok), Datum::size_bytes)
+}
+
+/// The rows of a call that makes them at once, counted as they grow.
+///
+/// # Errors
+/// 54000: they are more than any value may hold. The statement is to end.
+pub(crate) fn rows<T>(
+    rows: impl Iterator<Item = Result<T>>,
+    size_bytes: impl Fn(&T) -> usize,
+) -> Result<Vec<T>> {
     let mut collected = Vec::new();
-    for item in items {
-        if collected.len() == collected.capacity() {
-            spend(fits(collected.len().saturating_mul(size_of::<Datum>()))?)?;
-        }
-        collected.push(item);
+    let mut bytes = 0_usize;
+    for row in rows {
+        let row = row?;
+        let added = size_bytes(&row);
+        bytes = fits(bytes.saturating_add(added))?;
+        step(added)?;
+        collected.push(row);
     }
     Ok(collected)
 }
@@ -227,6 +241,16 @@ mod tests {
         });
         take();
         times
+    }
+
+    #[test]
+    fn rows_that_are_made_at_once_ask_and_end() {
+        let endless = || std::iter::repeat_with(|| Ok(Datum::Bool(true)));
+        take();
+        let outcome = under(Arc::new(Cancelled), || rows(endless(), Datum::size_bytes));
+        assert_eq!(outcome.unwrap_err().sqlstate, "57014");
+        assert_eq!(rows(endless(), |_| VALUE_BYTES_MAX / 8).unwrap_err().sqlstate, "54000");
+        take();
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub const SYSTEM_INDEX_IDS: u64 = 1024;
 
 /// The suffix byte of a whole row.
 pub const SUFFIX_ROW: u8 = 0;
+/// The suffix of the key beside a row's that stands for its being referenced by others. Nothing is ever stored under it.
+pub const SUFFIX_REFERENCE: u8 = 1;
 
 const AREA_SYSTEM: u8 = b's';
 const AREA_TABLES: u8 = b't';

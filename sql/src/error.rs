@@ -120,6 +120,11 @@ impl Error {
         Self::new("0A000", format!("{what} is not supported"))
     }
 
+    /// 0A000 in these words.
+    pub fn unsupported_as(message: impl Into<String>) -> Self {
+        Self::new("0A000", message)
+    }
+
     /// XX000: a state that the code rules out.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new("XX000", message)

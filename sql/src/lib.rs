@@ -32,6 +32,7 @@ mod logical;
 pub mod optimise;
 pub mod parse;
 pub mod plan;
+mod sequence;
 pub mod session;
 pub mod settings;
 pub mod system;

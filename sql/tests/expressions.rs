@@ -32,7 +32,7 @@ fn answer(expression: &str, catalog: &CatalogSnapshot, context: &SessionContext)
     let value = expression.evaluate(&EvalContext::new(&[], &[], context))?;
     let shown = match value.is_null() {
         true => "NULL".to_owned(),
-        false => codec::output(&value, expression.ty(), context),
+        false => codec::output(&value, expression.ty(), context).unwrap(),
     };
     Ok(format!("{}: {shown}", expression.ty().kind.display_name()))
 }

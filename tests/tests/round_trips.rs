@@ -72,6 +72,16 @@ fn statements_by_key_cost_no_round_trip_that_they_need_not() {
     });
 }
 
+/// The numbers of a serial key are there already, but for one row in some dozens.
+#[test]
+fn a_serial_key_costs_no_round_trip_of_its_own() {
+    quiet(async |cluster| {
+        cluster.session.batch_execute("CREATE TABLE serials (id serial PRIMARY KEY, a int)").await.unwrap();
+        let insert = "INSERT INTO serials (a) VALUES ($1) RETURNING id";
+        assert_eq!(counted(cluster, insert, &[1]).await, trips(2), "an insert with a serial key");
+    });
+}
+
 #[test]
 fn a_tpc_b_transaction_costs_three_locks_and_its_commit() {
     quiet(async |cluster| {

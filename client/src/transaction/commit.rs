@@ -182,6 +182,9 @@ impl Transaction {
             Isolation::Serializable => self.reads.checks(reads_since, |key| self.held.contains_key(key)),
             Isolation::RepeatableRead | Isolation::ReadCommitted => Vec::new(),
         };
+        for (since, relied) in &self.relied {
+            checks.extend(relied.checks(*since, |_| false));
+        }
         checks.extend(self.held.keys().filter_map(|key| self.held_check(key)));
         checks
     }
@@ -195,6 +198,7 @@ impl Transaction {
         if route.holds(greatest)
             && self.held.keys().all(|key| route.holds(key))
             && (!relies_on_reads || self.reads.is_within(&route))
+            && self.relied.iter().all(|(_, relied)| relied.is_within(&route))
             && (!relies_on_catalog || route.holds(&CATALOG_VERSION))
         {
             return Ok(Some(route));

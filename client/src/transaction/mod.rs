@@ -82,6 +82,8 @@ pub struct Transaction {
     /// What left the buffer before the commit.
     flushed: Option<Flushed>,
     reads: ReadSet,
+    /// What is relied on whatever the isolation level, each by the timestamp that it was read at, ascending.
+    relied: Vec<(u64, ReadSet)>,
     /// Pages that a scan will come to.
     ahead: Ahead,
     /// The timestamp and the catalog version that were found to go together last, by the range that keeps the latter.
@@ -125,6 +127,7 @@ impl Transaction {
             buffer: WriteBuffer::default(),
             flushed: None,
             reads: ReadSet::default(),
+            relied: Vec::new(),
             ahead: Ahead::default(),
             gated: (0, 0),
             held: BTreeMap::new(),
@@ -265,6 +268,7 @@ impl Transaction {
         }
         self.buffer.clear();
         self.reads = ReadSet::default();
+        self.relied.clear();
         self.ahead = Ahead::default();
         self.held.clear();
         self.asked.clear();

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use env::canary::{self, Canary};
+use keys::Span;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Get, operation};
 
-use super::{REROUTES_MAX, Transaction};
+use super::{REROUTES_MAX, ReadSet, Transaction};
 use crate::router::Route;
 use crate::sender::Failure;
-use crate::{Error, Result};
+use crate::{Error, Isolation, Result};
 
 impl Transaction {
     /// The value of `key`; `None`: no such key.
@@ -62,6 +63,36 @@ impl Transaction {
 
     /// The values of `keys`, in their order.
     pub async fn get_many(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
+        let tracks = self.tracks_reads();
+        self.get_all(keys, tracks).await
+    }
+
+    /// The same of keys that others are kept from deleting by locks that the transaction holds: whatever else becomes of
+    /// them it does not rely on.
+    pub async fn get_guarded(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
+        self.get_all(keys, false).await
+    }
+
+    /// From now on the transaction relies on what it has read of `span` at its timestamp, whatever its isolation level: it
+    /// commits only if nothing of it has changed.
+    pub fn rely_on(&mut self, span: Span) {
+        /// More timestamps than this are not told apart, which may find conflicts where there are none.
+        const TIMESTAMPS_MAX: usize = 256;
+        if self.options.read_only || self.options.isolation == Isolation::Serializable {
+            return;
+        }
+        let full = self.relied.len() >= TIMESTAMPS_MAX;
+        match self.relied.last_mut() {
+            Some((at, relied)) if full || *at == self.timestamp => relied.add_span(span),
+            _ => {
+                let mut relied = ReadSet::default();
+                relied.add_span(span);
+                self.relied.push((self.timestamp, relied));
+            }
+        }
+    }
+
+    async fn get_all(&mut self, keys: Vec<Bytes>, tracks: bool) -> Result<Vec<Option<Bytes>>> {
         self.open()?;
         self.pristine = false;
         let mut values: Vec<Option<Bytes>> = vec![None; keys.len()];
@@ -110,7 +141,7 @@ impl Transaction {
                                 *value = version.value;
                             }
                         }
-                        if self.tracks_reads() {
+                        if tracks {
                             let read = answered.iter().filter_map(|place| keys.get(*place));
                             read.for_each(|key| self.reads.add_key(key.clone()));
                         }

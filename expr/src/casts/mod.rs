@@ -116,6 +116,7 @@ pub fn find(from: TypeKind, to: TypeKind) -> Option<Cast> {
         };
     }
     match (from.category(), to.category()) {
+        (_, Category::String) if from == TypeKind::Record && to != TypeKind::Name => through_text(Assignment),
         (Category::Pseudo, _) | (_, Category::Pseudo | Category::Unknown) => None,
         // Everything may be written into a string, and a string read as everything where that is asked for.
         (_, Category::String) if to != TypeKind::Name => through_text(Assignment),
@@ -181,8 +182,8 @@ fn through_text(value: Datum, from: Type, to: TypeKind, session: &SessionContext
     match value {
         Datum::Text(text) if plain => Ok(Datum::Text(text)),
         Datum::Text(text) => codec::input(&text, to.into(), session),
-        other if plain => Ok(Datum::from(codec::output(&other, from, session))),
-        other => codec::input(&codec::output(&other, from, session), to.into(), session),
+        other if plain => Ok(Datum::from(codec::output(&other, from, session)?)),
+        other => codec::input(&codec::output(&other, from, session)?, to.into(), session),
     }
 }
 

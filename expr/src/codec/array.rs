@@ -12,7 +12,7 @@ use crate::types::{Type, TypeKind};
 use crate::work;
 
 /// Appends `{a,"b c",NULL}`, or `1 2 3` of a vector.
-pub(super) fn write(array: &Array, kind: TypeKind, session: &SessionContext, out: &mut String) {
+pub(super) fn write(array: &Array, kind: TypeKind, session: &SessionContext, out: &mut String) -> Result<()> {
     let element = kind.element().unwrap_or(TypeKind::Text);
     if kind.is_vector() {
         return write_vector(array, element, session, out);
@@ -23,7 +23,8 @@ pub(super) fn write(array: &Array, kind: TypeKind, session: &SessionContext, out
     }
     let dimensions: Vec<usize> = array.dimensions().map(|dimension| dimension.length as usize).collect();
     if dimensions.is_empty() {
-        return out.push_str("{}");
+        out.push_str("{}");
+        return Ok(());
     }
     let mut text = String::new();
     for (place, item) in array.iter().enumerate() {
@@ -31,9 +32,10 @@ pub(super) fn write(array: &Array, kind: TypeKind, session: &SessionContext, out
             out.push(',');
         }
         (0..turns(&dimensions, place)).for_each(|_| out.push('{'));
-        write_item(item, element, session, &mut text, out);
+        write_item(item, element, session, &mut text, out)?;
         (0..turns(&dimensions, place + 1)).for_each(|_| out.push('}'));
     }
+    Ok(())
 }
 
 /// How many levels begin with the element of this number, and end before it.
@@ -57,13 +59,14 @@ pub(crate) fn write_bounds(array: &Array, out: &mut String) {
     }
 }
 
-fn write_vector(array: &Array, element: TypeKind, session: &SessionContext, out: &mut String) {
+fn write_vector(array: &Array, element: TypeKind, session: &SessionContext, out: &mut String) -> Result<()> {
     for (place, item) in array.iter().enumerate() {
         if place > 0 {
             out.push(' ');
         }
-        super::write(item, element, session, out);
+        super::write(item, element, session, out)?;
     }
+    Ok(())
 }
 
 fn write_item(
@@ -72,23 +75,16 @@ fn write_item(
     session: &SessionContext,
     text: &mut String,
     out: &mut String,
-) {
+) -> Result<()> {
     if item.is_null() {
-        return out.push_str("NULL");
+        return super::plain("NULL", out);
     }
     text.clear();
-    super::write(item, element, session, text);
-    if !needs_quotes(text) {
-        return out.push_str(text);
+    super::write(item, element, session, text)?;
+    match needs_quotes(text) {
+        true => super::quote(text, Some('\\'), out),
+        false => super::plain(text, out),
     }
-    out.push('"');
-    for c in text.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
 }
 
 /// What stands between the elements of an array and means nothing: blanks of ASCII, no others of Unicode.

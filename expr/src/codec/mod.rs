@@ -5,6 +5,7 @@
 
 mod array;
 mod array_binary;
+mod record;
 mod reg;
 mod table;
 
@@ -18,6 +19,7 @@ use crate::session::{ByteaOutput, SessionContext};
 use crate::text;
 use crate::types::{Form, Type, TypeKind};
 use crate::volatility::Volatility;
+use crate::work;
 
 pub(crate) use array::write_bounds;
 
@@ -36,28 +38,68 @@ fn refused(kind: TypeKind) -> Error {
 }
 
 /// The text of a value; the empty string of NULL (whose caller looks first).
-pub fn output(value: &Datum, ty: Type, session: &SessionContext) -> String {
+///
+/// # Errors
+/// 54000: it is longer than any value may be. The statement is to end.
+pub fn output(value: &Datum, ty: Type, session: &SessionContext) -> Result<String> {
     let mut text = String::new();
-    write(value, ty.kind, session, &mut text);
-    text
+    write(value, ty.kind, session, &mut text)?;
+    Ok(text)
+}
+
+/// The text of a value for a message or a plan: one that is too long to be shown says so.
+pub fn shown(value: &Datum, ty: Type, session: &SessionContext) -> String {
+    output(value, ty, session).unwrap_or_else(|error| error.message)
 }
 
 /// Appends the text of a value, and nothing for NULL.
-pub fn write(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut String) {
+///
+/// # Errors
+/// 54000: it is longer than any value may be. The statement is to end.
+pub fn write(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut String) -> Result<()> {
     match value {
         Datum::Null => {}
-        Datum::Array(items) => array::write(items, kind, session, out),
+        Datum::Array(items) => array::write(items, kind, session, out)?,
+        Datum::Record(fields) => record::write(fields, session, out)?,
         value => match table::find(kind).and_then(|codec| codec.output) {
             Some(output) => output(value, kind, session, out),
             None => write_form(value, session, out),
         },
     }
+    Ok(())
+}
+
+/// Appends a part's text between quotes, each quote and backslash within behind an `escape`, or behind itself.
+fn quote(text: &str, escape: Option<char>, out: &mut String) -> Result<()> {
+    let is_special = |c: char| matches!(c, '"' | '\\');
+    let doubled = text.bytes().filter(|byte| is_special(char::from(*byte))).count();
+    // What stands in quotes at every level doubles at every level.
+    let added = text.len().saturating_add(doubled).saturating_add(2);
+    work::fits(out.len().saturating_add(added))?;
+    work::step(added)?;
+    out.push('"');
+    for c in text.chars() {
+        if is_special(c) {
+            out.push(escape.unwrap_or(c));
+        }
+        out.push(c);
+    }
+    out.push('"');
+    Ok(())
+}
+
+/// Appends a part's text as it is.
+fn plain(text: &str, out: &mut String) -> Result<()> {
+    work::fits(out.len().saturating_add(text.len()))?;
+    work::step(text.len())?;
+    out.push_str(text);
+    Ok(())
 }
 
 /// A value as all of its form are written.
 fn write_form(value: &Datum, session: &SessionContext, out: &mut String) {
     match value {
-        Datum::Null | Datum::Array(_) => {}
+        Datum::Null | Datum::Array(_) | Datum::Record(_) => {}
         Datum::Text(text) => out.push_str(text),
         Datum::Bool(v) => out.push(if *v { 't' } else { 'f' }),
         Datum::Int2(v) => text::write_integer(i64::from(*v), out),
@@ -121,6 +163,7 @@ pub fn send(value: &Datum, ty: Type, out: &mut Vec<u8>) -> Result<()> {
     match value {
         Datum::Null => {}
         Datum::Array(items) => array_binary::send(items, ty.kind, out)?,
+        Datum::Record(fields) => record::send(fields, out)?,
         value => match table::find(ty.kind).and_then(|codec| codec.send) {
             Some(send) => send(value, out),
             None => binary::send(value, out),
@@ -172,7 +215,7 @@ mod tests {
         fn text_reads_back((kind, value) in value(), zone in prop::sample::select(vec!["UTC", "America/New_York", "Asia/Kolkata"])) {
             let mut session = SessionContext::default();
             session.set_time_zone(zone).unwrap();
-            let text = output(&value, kind.into(), &session);
+            let text = output(&value, kind.into(), &session).unwrap();
             let read = input(&text, kind.into(), &session).unwrap();
             prop_assert!(compare(&read, &value).is_eq(), "{} gave {:?}, not {:?}", text, read, value);
         }

@@ -215,7 +215,7 @@ pub(super) fn to_string(args: &[Datum], types: &[Type], session: &SessionContext
         let shown = match (item.is_null(), null) {
             (true, None) => continue,
             (true, Some(null)) => null.to_owned(),
-            (false, _) => codec::output(item, element, session),
+            (false, _) => codec::output(item, element, session)?,
         };
         let added = shown.len().saturating_add(delimiter.len());
         work::step(added)?;
@@ -311,8 +311,10 @@ pub(super) fn fill(args: &[Datum]) -> Result<Datum> {
 /// The names of argument types, of an oidvector: `oidvectortypes`.
 pub(super) fn type_names(args: &[Datum], _: &[Type], session: &SessionContext) -> Result<Datum> {
     let items = array(args.first().ok_or_else(mismatch)?)?;
-    let names: Vec<String> =
-        items.iter().map(|item| codec::output(item, TypeKind::Regtype.into(), session)).collect();
+    let names: Vec<String> = items
+        .iter()
+        .map(|item| codec::output(item, TypeKind::Regtype.into(), session))
+        .collect::<Result<_>>()?;
     Ok(Datum::from(names.join(", ")))
 }
 

@@ -17,8 +17,8 @@ enum Shape {
 }
 
 /// A scalar's text, and whether it stands bare in a document.
-fn scalar(value: &Datum, ty: Type, session: &SessionContext) -> (String, Shape) {
-    let mut shown = codec::output(value, ty, session);
+fn scalar(value: &Datum, ty: Type, session: &SessionContext) -> Result<(String, Shape)> {
+    let mut shown = codec::output(value, ty, session)?;
     let shape = match value {
         Datum::Bool(truth) => {
             shown = truth.to_string();
@@ -39,7 +39,7 @@ fn scalar(value: &Datum, ty: Type, session: &SessionContext) -> (String, Shape) 
     if matches!(ty.kind.form(), Form::Timestamp | Form::Timestamptz) {
         shown = iso(&shown, ty.kind.form() == Form::Timestamptz);
     }
-    (shown, shape)
+    Ok((shown, shape))
 }
 
 /// `2020-01-01 00:00:00+00` as ISO 8601 has it.
@@ -64,7 +64,17 @@ pub(super) fn append(value: &Datum, ty: Type, session: &SessionContext, out: &mu
             let lengths: Vec<usize> = items.dimensions().map(|dimension| dimension.length as usize).collect();
             append_items(items, &lengths, element, session, out)?;
         }
-        scalar_value => match scalar(scalar_value, ty, session) {
+        Datum::Record(record) => {
+            out.push('{');
+            for (place, (name, ty, field)) in record.named().enumerate() {
+                out.push_str(if place > 0 { "," } else { "" });
+                write::string(name, out);
+                out.push(':');
+                append(field, ty, session, out)?;
+            }
+            out.push('}');
+        }
+        scalar_value => match scalar(scalar_value, ty, session)? {
             (shown, Shape::Bare) => out.push_str(&shown),
             (shown, Shape::Quoted) => write::string(&shown, out),
         },
@@ -126,14 +136,34 @@ pub(super) fn to_json(args: &[Datum], types: &[Type], session: &SessionContext) 
     Ok(Datum::from(out))
 }
 
+/// `row_to_json(record, pretty)`
+pub(super) fn row_to_json(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
+    let [value, pretty] = exactly(args)?;
+    let Datum::Record(record) = value else { return Err(mismatch()) };
+    let mut out = String::from("{");
+    for (place, (name, ty, field)) in record.named().enumerate() {
+        out.push_str(match place {
+            0 => "",
+            _ if pretty.is_true() => ",\n ",
+            _ => ",",
+        });
+        write::string(name, &mut out);
+        out.push(':');
+        append(field, ty, session, &mut out)?;
+    }
+    out.push('}');
+    let _ = types;
+    Ok(Datum::from(out))
+}
+
 pub(super) fn to_jsonb(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
     let [value] = exactly(args)?;
     document(value, type_at(types, 0), session).map(Datum::json)
 }
 
 /// The text of a key.
-fn key(value: &Datum, ty: Type, session: &SessionContext) -> String {
-    scalar(value, ty, session).0
+fn key(value: &Datum, ty: Type, session: &SessionContext) -> Result<String> {
+    Ok(scalar(value, ty, session)?.0)
 }
 
 fn check_even(args: &[Datum], name: &str) -> Result<()> {
@@ -154,7 +184,7 @@ pub(super) fn build_object(args: &[Datum], types: &[Type], session: &SessionCont
                 .with_hint("Object keys should be text."));
         }
         out.push_str(if place > 0 { ", " } else { "" });
-        write::string(&key(name, type_at(types, 2 * place), session), &mut out);
+        write::string(&key(name, type_at(types, 2 * place), session)?, &mut out);
         out.push_str(" : ");
         append(value, type_at(types, 2 * place + 1), session, &mut out)?;
     }
@@ -180,7 +210,7 @@ pub(super) fn build_jsonb_object(args: &[Datum], types: &[Type], session: &Sessi
         if name.is_null() {
             return Err(Error::new("22023", format!("argument {}: key must not be null", 2 * place + 1)));
         }
-        let key = key(name, type_at(types, 2 * place), session);
+        let key = key(name, type_at(types, 2 * place), session)?;
         members.push((key.into(), document(value, type_at(types, 2 * place + 1), session)?));
     }
     Json::object(members).checked().map(Datum::json)

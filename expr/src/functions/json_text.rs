@@ -6,21 +6,22 @@ use crate::datum::Datum;
 use crate::datum::json::place;
 use crate::error::{Error, Result};
 use crate::json::{parse, write};
+use crate::work;
 
-type Members<'a> = Vec<(Option<String>, &'a str)>;
+pub(super) type Members<'a> = Vec<(Option<String>, &'a str)>;
 
 fn refused(message: impl Into<String>) -> Error {
     Error::new("22023", message)
 }
 
 /// Whether the document is an object, an array (and their members), or a scalar.
-enum Parts<'a> {
+pub(super) enum Parts<'a> {
     Object(Members<'a>),
     Array(Members<'a>),
     Scalar,
 }
 
-fn parts(text: &str) -> Result<Parts<'_>> {
+pub(super) fn parts(text: &str) -> Result<Parts<'_>> {
     let is_object = text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{');
     Ok(match parse::members(text)? {
         Some(members) if is_object => Parts::Object(members),
@@ -54,7 +55,7 @@ fn part(found: Option<&str>) -> Datum {
 }
 
 /// A part as text: strings without their quotes, null as NULL.
-fn part_text(found: Option<&str>) -> Result<Datum> {
+pub(super) fn part_text(found: Option<&str>) -> Result<Datum> {
     match found {
         None | Some("null") => Ok(Datum::Null),
         Some(document) => Ok(match parse::string(document)? {
@@ -159,12 +160,12 @@ fn strip(document: &str, out: &mut String) -> Result<()> {
 
 /// The elements of an array, one for a row.
 pub(super) fn elements(args: &[Datum]) -> Result<Vec<Datum>> {
-    Ok(items(args, "json_array_elements")?.into_iter().map(|(_, item)| Datum::text(item)).collect())
+    work::items(items(args, "json_array_elements")?.into_iter().map(|(_, item)| Datum::text(item)))
 }
 
 pub(super) fn elements_text(args: &[Datum]) -> Result<Vec<Datum>> {
     let items = items(args, "json_array_elements_text")?;
-    items.into_iter().map(|(_, item)| part_text(Some(item))).collect()
+    work::rows(items.into_iter().map(|(_, item)| part_text(Some(item))), Datum::size_bytes)
 }
 
 fn items<'a>(args: &'a [Datum], name: &str) -> Result<Members<'a>> {
@@ -181,7 +182,7 @@ pub(super) fn keys(args: &[Datum]) -> Result<Vec<Datum>> {
     let [value] = exactly(args)?;
     match parts(text(value)?)? {
         Parts::Object(members) => {
-            Ok(members.into_iter().filter_map(|(key, _)| key).map(Datum::from).collect())
+            work::items(members.into_iter().filter_map(|(key, _)| key).map(Datum::from))
         }
         Parts::Array(_) => Err(refused("cannot call json_object_keys on an array")),
         Parts::Scalar => Err(refused("cannot call json_object_keys on a scalar")),

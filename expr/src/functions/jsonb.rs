@@ -5,6 +5,7 @@ use crate::datum::Datum;
 use crate::datum::json::{Json, place};
 use crate::error::{Error, Result};
 use crate::json::write;
+use crate::work;
 
 fn refused(message: &str) -> Error {
     Error::new("22023", message)
@@ -16,7 +17,7 @@ fn part(found: Option<&Json>) -> Datum {
 }
 
 /// A part as text: strings without their quotes, null as NULL.
-fn part_text(found: Option<&Json>) -> Datum {
+pub(super) fn part_text(found: Option<&Json>) -> Datum {
     match found {
         None | Some(Json::Null) => Datum::Null,
         Some(Json::String(text)) => Datum::text(text.as_ref()),
@@ -307,7 +308,7 @@ pub(super) fn elements_text(args: &[Datum]) -> Result<Vec<Datum>> {
 fn items(args: &[Datum], row: impl Fn(&Json) -> Datum) -> Result<Vec<Datum>> {
     let [value] = exactly(args)?;
     match json(value)? {
-        Json::Array(items) => Ok(items.iter().map(row).collect()),
+        Json::Array(items) => work::items(items.iter().map(row)),
         Json::Object(_) => Err(refused("cannot extract elements from an object")),
         _ => Err(refused("cannot extract elements from a scalar")),
     }
@@ -317,7 +318,7 @@ fn items(args: &[Datum], row: impl Fn(&Json) -> Datum) -> Result<Vec<Datum>> {
 pub(super) fn keys(args: &[Datum]) -> Result<Vec<Datum>> {
     let [value] = exactly(args)?;
     match json(value)? {
-        Json::Object(members) => Ok(members.iter().map(|(key, _)| Datum::text(key.as_ref())).collect()),
+        Json::Object(members) => work::items(members.iter().map(|(key, _)| Datum::text(key.as_ref()))),
         Json::Array(_) => Err(refused("cannot call jsonb_object_keys on an array")),
         _ => Err(refused("cannot call jsonb_object_keys on a scalar")),
     }

@@ -18,10 +18,12 @@ pub mod quote;
 mod string;
 mod system;
 mod table;
+mod table_json;
 mod time;
 mod time_field;
 mod time_format;
 mod time_of_day;
+mod window;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,13 +31,15 @@ use std::ops::Deref;
 use std::sync::LazyLock;
 
 use crate::accumulate::Accumulator;
-use crate::datum::Datum;
+use crate::datum::record::Shape;
+use crate::datum::{Datum, Row};
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::types::{Type, TypeKind};
 
 pub use crate::volatility::Volatility;
 pub use missing::is_missing;
+pub use window::WindowFunction;
 
 /// A function of the registry. Copied freely; its OID is stable and may be stored and sent.
 #[derive(Clone, Copy)]
@@ -96,6 +100,8 @@ pub struct Function {
     pub result: TypeKind,
     /// The name of its only output, if that is not its own.
     pub output: Option<&'static str>,
+    /// The columns of the rows that it returns, if it returns records whose fields are known.
+    pub columns: &'static [(&'static str, TypeKind)],
     /// What it is.
     pub kind: FunctionKind,
     /// `provolatile`.
@@ -115,6 +121,8 @@ pub enum FunctionKind {
     Aggregate,
     /// See [`crate::series`].
     Set,
+    /// One value for one row, of the rows around it.
+    Window,
 }
 
 /// How a function is computed. The evaluator takes care of strictness first.
@@ -138,6 +146,10 @@ pub enum Body {
     Set,
     /// Returns rows, made at once.
     Rows(fn(&[Datum]) -> Result<Vec<Datum>>),
+    /// Returns rows of several columns, of the shape that the call says, made at once.
+    Table(fn(&[Datum], &Shape, &SessionContext) -> Result<Vec<Row>>),
+    /// Of the rows of a window.
+    Window(WindowFunction),
 }
 
 impl fmt::Debug for Body {
@@ -146,7 +158,8 @@ impl fmt::Debug for Body {
             Body::One(_) | Body::Two(_) | Body::Many(_) | Body::Session(_) | Body::Typed(_) => "computed",
             Body::Catalog => "catalog",
             Body::Aggregate(_) => "aggregate",
-            Body::Set | Body::Rows(_) => "set",
+            Body::Set | Body::Rows(_) | Body::Table(_) => "set",
+            Body::Window(_) => "window",
         })
     }
 }
@@ -213,6 +226,8 @@ mod tests {
 
     use super::*;
     use crate::datum::arbitrary::datum_of;
+    use crate::datum::record::Record;
+    use std::sync::Arc;
 
     /// A value for a parameter: small, extreme or odd, so that bounds are met often.
     fn argument(kind: TypeKind) -> BoxedStrategy<Datum> {
@@ -252,6 +267,12 @@ mod tests {
                     .boxed()
             }
             TypeKind::AnyArray | TypeKind::AnyCompatibleArray => argument(TypeKind::Int4Array),
+            TypeKind::Record => argument(TypeKind::Int4)
+                .prop_map(|value| {
+                    let shape = Shape::new([("a".to_owned(), Type::plain(TypeKind::Int4))]);
+                    Datum::Record(Arc::new(Record::new(Arc::new(shape), vec![value]).unwrap()))
+                })
+                .boxed(),
             kind if kind.category() == crate::types::Category::Pseudo => argument(TypeKind::Int4),
             kind if kind.is_string() => prop_oneof![
                 3 => datum_of(TypeKind::Text),

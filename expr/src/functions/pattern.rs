@@ -337,9 +337,35 @@ pub(super) fn substring_matching(value: &Datum, pattern: &Datum) -> Result<Datum
     Ok(group.map_or(Datum::Null, |group| Datum::text(group.as_str())))
 }
 
-pub(super) fn regexp_split_to_array(args: &[Datum]) -> Result<Datum> {
+/// The groups of each match, or the whole of it if there are none; without the flag g of the first alone.
+pub(super) fn regexp_matches(args: &[Datum]) -> Result<Vec<Datum>> {
     let (value, regex, flags) = with_flags(args)?;
-    no_global(flags, "regexp_split_to_array()")?;
+    let found = regex.captures_iter(value).take(if flags.global { usize::MAX } else { 1 });
+    let rows = found.map(|captures| {
+        work::step(MATCH_BYTES + captures.get(0).map_or(0, |whole| whole.len()))?;
+        let groups = captures
+            .iter()
+            .skip(usize::from(captures.len() > 1))
+            .map(|group| group.map_or(Datum::Null, |group| Datum::text(group.as_str())));
+        Ok(Datum::Array(groups.collect()))
+    });
+    work::rows(rows, Datum::size_bytes)
+}
+
+pub(super) fn regexp_split_to_array(args: &[Datum]) -> Result<Datum> {
+    split(args, "regexp_split_to_array()")
+}
+
+pub(super) fn regexp_split_to_table(args: &[Datum]) -> Result<Vec<Datum>> {
+    match split(args, "regexp_split_to_table()")? {
+        Datum::Array(items) => Ok(items.to_vec()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn split(args: &[Datum], name: &str) -> Result<Datum> {
+    let (value, regex, flags) = with_flags(args)?;
+    no_global(flags, name)?;
     let mut ends = Vec::new();
     let mut start = 0;
     for found in regex.find_iter(value) {

@@ -185,33 +185,35 @@ pub(super) fn quote_ident(value: &Datum) -> Result<Datum> {
 }
 
 pub(super) fn quote_literal(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    Ok(cast_to_text(args, types, session, 0).map_or(Datum::Null, |shown| Datum::from(literal(&shown))))
+    Ok(cast_to_text(args, types, session, 0)?.map_or(Datum::Null, |shown| Datum::from(literal(&shown))))
 }
 
 pub(super) fn quote_nullable(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    Ok(Datum::from(cast_to_text(args, types, session, 0).map_or("NULL".to_owned(), |shown| literal(&shown))))
+    let shown = cast_to_text(args, types, session, 0)?;
+    Ok(Datum::from(shown.map_or("NULL".to_owned(), |shown| literal(&shown))))
 }
 
 /// The text of an argument; None of NULL.
-fn shown(args: &[Datum], types: &[Type], session: &SessionContext, place: usize) -> Option<String> {
-    let value = args.get(place).filter(|value| !value.is_null())?;
+fn shown(args: &[Datum], types: &[Type], session: &SessionContext, place: usize) -> Result<Option<String>> {
+    let Some(value) = args.get(place).filter(|value| !value.is_null()) else { return Ok(None) };
     let ty = types.get(place).copied().unwrap_or(Type::plain(TypeKind::Text));
-    Some(codec::output(value, ty, session))
+    codec::output(value, ty, session).map(Some)
 }
 
 pub(super) fn concat(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    joined((0..args.len()).filter_map(|place| shown(args, types, session, place)), "")
+    joined((0..args.len()).filter_map(|place| shown(args, types, session, place).transpose()), "")
 }
 
 pub(super) fn concat_ws(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    let Some(separator) = shown(args, types, session, 0) else { return Ok(Datum::Null) };
-    joined((1..args.len()).filter_map(|place| shown(args, types, session, place)), &separator)
+    let Some(separator) = shown(args, types, session, 0)? else { return Ok(Datum::Null) };
+    joined((1..args.len()).filter_map(|place| shown(args, types, session, place).transpose()), &separator)
 }
 
 /// The parts with a separator between them. 54000 if that is longer than a value may be.
-fn joined(parts: impl Iterator<Item = String>, separator: &str) -> Result<Datum> {
+fn joined(parts: impl Iterator<Item = Result<String>>, separator: &str) -> Result<Datum> {
     let mut out = String::new();
     for (place, part) in parts.enumerate() {
+        let part = part?;
         if place > 0 {
             out.push_str(separator);
         }
@@ -223,14 +225,19 @@ fn joined(parts: impl Iterator<Item = String>, separator: &str) -> Result<Datum>
 
 /// text || anything, anything || text: what is no text is cast to it.
 pub(super) fn concatenate_any(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
-    joined((0..args.len()).filter_map(|place| cast_to_text(args, types, session, place)), "")
+    joined((0..args.len()).filter_map(|place| cast_to_text(args, types, session, place).transpose()), "")
 }
 
 /// An argument cast to text, which differs from its output for boolean and char(n); None of NULL.
-fn cast_to_text(args: &[Datum], types: &[Type], session: &SessionContext, place: usize) -> Option<String> {
-    match (args.get(place)?, types.get(place)?.kind) {
-        (Datum::Bool(value), _) => Some(value.to_string()),
-        (Datum::Text(text), TypeKind::Bpchar) => Some(text.trim_end_matches(' ').to_owned()),
+fn cast_to_text(
+    args: &[Datum],
+    types: &[Type],
+    session: &SessionContext,
+    place: usize,
+) -> Result<Option<String>> {
+    match (args.get(place), types.get(place).map(|ty| ty.kind)) {
+        (Some(Datum::Bool(value)), _) => Ok(Some(value.to_string())),
+        (Some(Datum::Text(text)), Some(TypeKind::Bpchar)) => Ok(Some(text.trim_end_matches(' ').to_owned())),
         _ => shown(args, types, session, place),
     }
 }
@@ -332,7 +339,7 @@ pub(super) fn format(args: &[Datum], types: &[Type], session: &SessionContext) -
         if place >= args.len() {
             return Err(too_few());
         }
-        let value = shown(args, types, session, place);
+        let value = shown(args, types, session, place)?;
         let text = match (specifier.conversion, value) {
             ('s', value) => value.unwrap_or_default(),
             ('I', Some(value)) => identifier(&value),

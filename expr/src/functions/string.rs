@@ -283,6 +283,14 @@ pub(super) fn overlay(args: &[Datum]) -> Result<Datum> {
     Ok(Datum::from([head, new, tail].concat()))
 }
 
+/// `string_to_table`: what `string_to_array` makes, one for a row.
+pub(super) fn string_to_table(args: &[Datum]) -> Result<Vec<Datum>> {
+    match string_to_array(args)? {
+        Datum::Array(items) => Ok(items.to_vec()),
+        _ => Ok(Vec::new()),
+    }
+}
+
 pub(super) fn string_to_array(args: &[Datum]) -> Result<Datum> {
     // Not strict: a NULL delimiter splits into characters.
     let (Some(value), delimiter) = (args.first().and_then(Datum::as_str), args.get(1)) else {

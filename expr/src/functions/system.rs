@@ -82,7 +82,7 @@ pub(super) fn column_size(args: &[Datum], types: &[Type], session: &SessionConte
     Ok(Datum::Int4(match (value, ty.kind.length()) {
         (_, length @ 1..) => i32::from(length),
         (Datum::Bytea(bytes), _) => bytes.len() as i32 + 4,
-        (value, _) => codec::output(value, ty, session).len() as i32 + 4,
+        (value, _) => codec::output(value, ty, session)?.len() as i32 + 4,
     }))
 }
 
@@ -101,4 +101,37 @@ pub(super) fn size_pretty(value: &Datum) -> Result<Datum> {
         size >>= 10;
     }
     Ok(Datum::Null)
+}
+
+pub(super) fn to_regtype(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    named(args, TypeKind::Regtype, session)
+}
+
+pub(super) fn to_regproc(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    named(args, TypeKind::Regproc, session)
+}
+
+pub(super) fn to_regnamespace(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    named(args, TypeKind::Regnamespace, session)
+}
+
+pub(super) fn to_regrole(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    named(args, TypeKind::Regrole, session)
+}
+
+/// What is called so, or NULL: a number is no name.
+fn named(args: &[Datum], kind: TypeKind, session: &SessionContext) -> Result<Datum> {
+    let [name] = exactly(args)?;
+    let name = text(name)?;
+    let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number || name == "-" {
+        return Ok(Datum::Null);
+    }
+    match codec::input(name, kind.into(), session) {
+        Ok(found) => Ok(found),
+        Err(error) if matches!(error.sqlstate, "42704" | "42883" | "42725" | "3F000" | "42P01") => {
+            Ok(Datum::Null)
+        }
+        Err(error) => Err(error),
+    }
 }

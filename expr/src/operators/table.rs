@@ -3,8 +3,8 @@
 use super::{Row, row};
 use crate::types::kinds::{
     AnyArray, AnyCompatible, AnyCompatibleArray, AnyNonArray, Bool, Bpchar, Bytea, Date, Float4, Float8,
-    Int2, Int4, Int8, Interval, Json, Jsonb, Name, Numeric, Oid, OidVector, QuotedChar, Text, TextArray,
-    Time, Timestamp, Timestamptz, Uuid,
+    Int2, Int4, Int8, Interval, Json, Jsonb, Name, Numeric, Oid, OidVector, QuotedChar, Record, Text,
+    TextArray, Time, Timestamp, Timestamptz, Uuid,
 };
 
 pub(super) const OPERATORS: &[Row] = &[
@@ -389,6 +389,12 @@ pub(super) const OPERATORS: &[Row] = &[
     row(2975, ">", Some(Uuid), Uuid, Bool, 2958),
     row(2976, "<=", Some(Uuid), Uuid, Bool, 2955),
     row(2977, ">=", Some(Uuid), Uuid, Bool, 2957),
+    row(2988, "=", Some(Record), Record, Bool, 2981),
+    row(2989, "<>", Some(Record), Record, Bool, 2982),
+    row(2990, "<", Some(Record), Record, Bool, 2983),
+    row(2991, ">", Some(Record), Record, Bool, 2984),
+    row(2992, "<=", Some(Record), Record, Bool, 2985),
+    row(2993, ">=", Some(Record), Record, Bool, 2986),
     row(3877, "^@", Some(Text), Text, Bool, 3696),
     row(3206, "#>>", Some(Jsonb), TextArray, Text, 3940),
     row(3211, "->", Some(Jsonb), Text, Jsonb, 3478),

@@ -1,15 +1,15 @@
 //! Patching: an encoded row of which some columns change. The others are copied as they stand, without being decoded.
 
-use super::{FORMAT, Input, check_format, malformed, put_column, put_varint, tag};
+use super::{FORMAT, Input, check_format, malformed, put_column, put_varint};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 
 /// The row with these columns changed, whose ids must ascend from 1: what [`super::encode_row`] would make of all of
-/// its columns. A NULL is not stored.
+/// its columns. `None`: the column is not stored from now on. A NULL that is stored stays.
 ///
 /// # Errors
 /// XX001: the bytes are no row, or one of a newer format.
-pub fn patch_row(bytes: &[u8], schema_version: u32, changes: &[(u32, &Datum)]) -> Result<Vec<u8>> {
+pub fn patch_row(bytes: &[u8], schema_version: u32, changes: &[(u32, Option<&Datum>)]) -> Result<Vec<u8>> {
     let mut input = Input(bytes);
     check_format(&mut input)?;
     input.varint()?;
@@ -22,19 +22,19 @@ pub fn patch_row(bytes: &[u8], schema_version: u32, changes: &[(u32, &Datum)]) -
         let (delta, tag) = input.head()?;
         id = id.checked_add(delta).ok_or_else(malformed)?;
         while let Some((changed, value)) = changes.next_if(|(changed, _)| *changed < id) {
-            patched.put(*changed, value)?;
+            patched.put(*changed, *value)?;
         }
         let stored = input.0;
         input.skip(tag)?;
         if let Some((changed, value)) = changes.next_if(|(changed, _)| *changed == id) {
-            patched.put(*changed, value)?;
+            patched.put(*changed, *value)?;
             continue;
         }
         let length = stored.len() - input.0.len();
         patched.copy(id, tag, stored.get(..length).ok_or_else(malformed)?)?;
     }
     for (changed, value) in changes {
-        patched.put(*changed, value)?;
+        patched.put(*changed, *value)?;
     }
     Ok(patched.out)
 }
@@ -53,8 +53,8 @@ impl Patched {
         delta.ok_or_else(|| Error::internal("columns of a row out of order"))
     }
 
-    fn put(&mut self, id: u32, value: &Datum) -> Result<()> {
-        if !value.is_null() {
+    fn put(&mut self, id: u32, value: Option<&Datum>) -> Result<()> {
+        if let Some(value) = value {
             let delta = self.step(id)?;
             put_column(delta, value, &mut self.out);
         }
@@ -62,11 +62,9 @@ impl Patched {
     }
 
     fn copy(&mut self, id: u32, tag: u64, value: &[u8]) -> Result<()> {
-        if tag != tag::NULL {
-            let delta = self.step(id)?;
-            put_varint(u64::from(delta) << 4 | tag, &mut self.out);
-            self.out.extend_from_slice(value);
-        }
+        let delta = self.step(id)?;
+        put_varint(u64::from(delta) << 4 | tag, &mut self.out);
+        self.out.extend_from_slice(value);
         Ok(())
     }
 }
@@ -82,8 +80,7 @@ mod tests {
     use crate::datum::arbitrary::any_datum;
 
     fn encoded(version: u32, columns: &BTreeMap<u32, Datum>) -> Vec<u8> {
-        let stored: Vec<_> =
-            columns.iter().filter(|(_, value)| !value.is_null()).map(|(id, value)| (*id, value)).collect();
+        let stored: Vec<_> = columns.iter().map(|(id, value)| (*id, value)).collect();
         encode_row(version, &stored).unwrap()
     }
 
@@ -94,13 +91,18 @@ mod tests {
     proptest! {
         #[test]
         fn a_patched_row_is_the_one_that_would_have_been_encoded(
-            old in columns(), changes in columns(), version in any::<u32>()
+            old in columns(), changes in columns(), gone in prop::collection::btree_set(1u32..40, 0..4),
+            version in any::<u32>()
         ) {
-            let row = encode_row(1, &old.iter().map(|(id, value)| (*id, value)).collect::<Vec<_>>()).unwrap();
-            let changed: Vec<_> = changes.iter().map(|(id, value)| (*id, value)).collect();
+            let row = encoded(1, &old);
+            let mut changed: BTreeMap<u32, Option<&Datum>> =
+                changes.iter().map(|(id, value)| (*id, Some(value))).collect();
+            changed.extend(gone.iter().map(|id| (*id, None)));
+            let changed: Vec<_> = changed.into_iter().collect();
             let patched = patch_row(&row, version, &changed).unwrap();
             let mut new = old.clone();
             new.extend(changes.clone());
+            new.retain(|id, _| !gone.contains(id));
             prop_assert_eq!(patched, encoded(version, &new));
         }
 
@@ -108,7 +110,7 @@ mod tests {
         fn garbage_is_an_error_or_a_row_but_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let mut bytes = bytes;
             bytes.insert(0, FORMAT);
-            let _ = patch_row(&bytes, 1, &[(2, &Datum::Int4(7)), (9, &Datum::Null)]);
+            let _ = patch_row(&bytes, 1, &[(2, Some(&Datum::Int4(7))), (9, None)]);
         }
     }
 

@@ -3,7 +3,10 @@
 
 pub mod visit;
 
+use std::sync::Arc;
+
 use crate::datum::Datum;
+use crate::datum::record::Shape;
 use crate::functions::FunctionId;
 use crate::types::{Type, TypeKind};
 
@@ -154,6 +157,24 @@ pub enum Expr {
         /// The element's type, or the array's if this is a slice.
         ty: Type,
     },
+    /// `ROW(…)`, or the row of a table as one value.
+    Row {
+        /// Its fields.
+        fields: Vec<Expr>,
+        /// Their names and types.
+        shape: Arc<Shape>,
+        /// A record.
+        ty: Type,
+    },
+    /// `(record).field`
+    Field {
+        /// A record.
+        record: Box<Expr>,
+        /// Which of its fields, from 0.
+        place: usize,
+        /// The field's type.
+        ty: Type,
+    },
     /// A cast.
     Cast {
         /// What is cast.
@@ -255,7 +276,9 @@ impl Expr {
             | Expr::NullIf { ty, .. }
             | Expr::Extreme { ty, .. }
             | Expr::Array { ty, .. }
-            | Expr::Subscript { ty, .. } => *ty,
+            | Expr::Subscript { ty, .. }
+            | Expr::Row { ty, .. }
+            | Expr::Field { ty, .. } => *ty,
             Expr::Cast { to, .. } => *to,
             Expr::And(_)
             | Expr::Or(_)

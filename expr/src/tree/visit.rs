@@ -14,10 +14,14 @@ impl Expr {
             Expr::Call { args, .. } | Expr::Coalesce { args, .. } | Expr::Extreme { args, .. } => {
                 args.iter().collect()
             }
-            Expr::And(items) | Expr::Or(items) | Expr::Array { items, .. } => items.iter().collect(),
+            Expr::And(items)
+            | Expr::Or(items)
+            | Expr::Array { items, .. }
+            | Expr::Row { fields: items, .. } => items.iter().collect(),
             Expr::Not(operand)
             | Expr::IsNull { operand, .. }
             | Expr::IsBool { operand, .. }
+            | Expr::Field { record: operand, .. }
             | Expr::Cast { operand, .. } => vec![operand],
             Expr::IsDistinct { left, right, .. } | Expr::NullIf { left, right, .. } => vec![left, right],
             Expr::Case { operand, branches, otherwise, .. } => operand
@@ -44,10 +48,14 @@ impl Expr {
             Expr::Call { args, .. } | Expr::Coalesce { args, .. } | Expr::Extreme { args, .. } => {
                 args.iter_mut().collect()
             }
-            Expr::And(items) | Expr::Or(items) | Expr::Array { items, .. } => items.iter_mut().collect(),
+            Expr::And(items)
+            | Expr::Or(items)
+            | Expr::Array { items, .. }
+            | Expr::Row { fields: items, .. } => items.iter_mut().collect(),
             Expr::Not(operand)
             | Expr::IsNull { operand, .. }
             | Expr::IsBool { operand, .. }
+            | Expr::Field { record: operand, .. }
             | Expr::Cast { operand, .. } => vec![operand],
             Expr::IsDistinct { left, right, .. } | Expr::NullIf { left, right, .. } => vec![left, right],
             Expr::Case { operand, branches, otherwise, .. } => operand

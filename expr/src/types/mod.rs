@@ -167,6 +167,9 @@ impl TypeKind {
 
     /// Whether a table's column may have this type.
     pub fn is_storable(self) -> bool {
-        self.form() != Form::None && self != TypeKind::Unknown
+        self.category() != Category::Pseudo
+            && self.form() != Form::None
+            && self != TypeKind::Unknown
+            && self != TypeKind::RecordArray
     }
 }

@@ -69,6 +69,8 @@ pub enum Form {
     Array,
     /// A JSON document.
     Json,
+    /// Values of forms of their own.
+    Record,
     /// No value is ever of this type.
     None,
 }

@@ -200,6 +200,8 @@ types! {
     Regclass = 2205, "regclass", "regclass", Numeric, of(Form::Oid), fixed(4, Int);
     /// regtype: the OID of a type, printed as its name
     Regtype = 2206, "regtype", "regtype", Numeric, of(Form::Oid), fixed(4, Int);
+    /// record: a row of values whose types are known from itself
+    Record [RecordArray] = 2249 [2287], "record", "record", Pseudo, of(Form::Record), aligned(Double);
     /// "any": a parameter that takes every type as it is
     Any = 2276, "any", "\"any\"", Pseudo, fixed(4, Int);
     /// anyarray

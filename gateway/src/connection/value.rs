@@ -97,17 +97,17 @@ impl RowEncoder {
     ) -> Result<()> {
         let mut data = DataRow::begin(output, columns.len());
         for (index, (value, column)) in row.iter().zip(columns).enumerate() {
-            match (value, formats.of(index)) {
-                (Datum::Null, _) => data.null(),
-                (value, Format::Text) => self.text(context, value, column.ty, &mut data),
-                (value, Format::Binary) => {
-                    self.binary.clear();
-                    if let Err(error) = expr::codec::send(value, column.ty, &mut self.binary) {
-                        data.abandon();
-                        return Err(error.into());
-                    }
-                    data.bytes(&self.binary);
+            let outcome = match (value, formats.of(index)) {
+                (Datum::Null, _) => {
+                    data.null();
+                    Ok(())
                 }
+                (value, Format::Text) => self.text(context, value, column.ty, &mut data),
+                (value, Format::Binary) => self.binary(value, column.ty, &mut data),
+            };
+            if let Err(error) = outcome {
+                data.abandon();
+                return Err(error.into());
             }
         }
         let is_sent = data.finish();
@@ -120,7 +120,20 @@ impl RowEncoder {
         if is_sent { Ok(()) } else { Err(Error::new("54000", "the row is too long to be sent")) }
     }
 
-    fn text(&mut self, context: &SessionContext, value: &Datum, ty: Type, data: &mut DataRow<'_>) {
+    fn binary(&mut self, value: &Datum, ty: Type, data: &mut DataRow<'_>) -> expr::Result<()> {
+        self.binary.clear();
+        expr::codec::send(value, ty, &mut self.binary)?;
+        data.bytes(&self.binary);
+        Ok(())
+    }
+
+    fn text(
+        &mut self,
+        context: &SessionContext,
+        value: &Datum,
+        ty: Type,
+        data: &mut DataRow<'_>,
+    ) -> expr::Result<()> {
         match value {
             Datum::Int2(value) if ty.kind == TypeKind::Int2 => {
                 data.with(|buffer| put_integer(buffer, i64::from(*value)))
@@ -138,10 +151,11 @@ impl RowEncoder {
             Datum::Text(value) if ty.kind.is_string() => data.bytes(value.as_bytes()),
             other => {
                 self.text.clear();
-                expr::codec::write(other, ty.kind, context, &mut self.text);
+                expr::codec::write(other, ty.kind, context, &mut self.text)?;
                 data.bytes(self.text.as_bytes());
             }
         }
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ use proto::v1::{Horizon, IntentsCommand, RaiseSafePointCommand, RangeCommand, Ra
 use super::effect::entry;
 use super::refusal::Refusal;
 use super::replica::Replica;
-use super::state::FORMAT;
+use super::state::{FORMAT, is_held};
 use crate::timestamp;
 
 /// So many markers go with one command.
@@ -27,8 +27,9 @@ impl Replica {
     /// Raises the safe point where this replica serves and the horizon is a step ahead. Completes when that is applied
     /// here, or could not be.
     pub(crate) async fn follow_horizon(&self, horizon: Horizon) {
-        let Some(serving) = self.cell.serving() else { return };
+        // Before who serves: the command is of no use to a range that has become another since, whoever has barred what.
         let state = self.cell.state();
+        let Some(serving) = self.cell.serving() else { return };
         let Some(RaiseSafePointCommand { forgotten, safe_point }) = due(&state, &horizon) else { return };
         // Nothing older is prewritten from now on; what stands already holds the safe point back.
         if !serving.bar(forgotten.max(safe_point)) {
@@ -44,6 +45,7 @@ impl Replica {
         }
         let command = RangeCommand {
             format: FORMAT,
+            span_epoch: state.span_epoch,
             kind: Some(Kind::RaiseSafePoint(command)),
             ..RangeCommand::default()
         };
@@ -111,13 +113,14 @@ fn due(state: &RangeState, horizon: &Horizon) -> Option<RaiseSafePointCommand> {
     let step = timestamp::from_ms(horizon.step_ms);
     let ahead = |horizon: u64, now: u64| horizon.saturating_sub(now) >= step.max(1);
     let due = state.span.is_some()
+        && !is_held(state)
         && (ahead(horizon.safe_point, state.safe_point) || ahead(horizon.forgotten, state.forgotten));
     due.then_some(RaiseSafePointCommand { safe_point: horizon.safe_point, forgotten: horizon.forgotten })
 }
 
 #[cfg(test)]
 mod tests {
-    use proto::v1::Span;
+    use proto::v1::{Merging, Span};
 
     use super::*;
 
@@ -133,6 +136,9 @@ mod tests {
         assert_eq!(due(10 + step, 10 + step), Some(10 + step));
         assert_eq!(due(0, 10 + step), Some(0));
         assert_eq!(due(0, 0), None);
+        let held = RangeState { merging: Some(Merging::default()), ..state.clone() };
+        let horizon = Horizon { safe_point: 10 + step, forgotten: 10 + step, step_ms: 5 };
+        assert_eq!(super::due(&held, &horizon), None);
         assert_eq!(
             super::due(&RangeState::default(), &Horizon { safe_point: step, ..Default::default() }),
             None

@@ -189,7 +189,8 @@ impl Cluster {
                 // The first key there is: it lies in the first range with data, however that was cut.
                 let probe = client.begin_opt().await;
                 if let Some(probe) = probe
-                    && probe.try_get("0").await.is_ok()
+                    // A leader whose range was divided or merged says so.
+                    && matches!(probe.try_get("0").await, Ok(_) | Err(Kind::StaleRange(_)))
                 {
                     return client;
                 }

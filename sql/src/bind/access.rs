@@ -1,9 +1,9 @@
 //! Statements about roles and rights: the tables that they name.
 
 use super::Binder;
-use super::from::shown;
-use crate::error::{Error, Notice, Result};
-use crate::parse::ast::{AccessStatement, GrantObjects};
+use crate::catalog::TableKind;
+use crate::error::{Error, Result};
+use crate::parse::ast::{AccessStatement, GrantObjects, ObjectKind};
 use crate::plan::{AccessChange, Ddl, OutputColumn, Plan};
 
 impl Binder<'_> {
@@ -15,20 +15,24 @@ impl Binder<'_> {
         let mut tables = Vec::new();
         match statement {
             AccessStatement::Rights(grant) => {
-                if let GrantObjects::Tables(names) = &grant.objects {
+                if let GrantObjects::Tables(names) | GrantObjects::Sequences(names) = &grant.objects {
+                    let sequences = matches!(grant.objects, GrantObjects::Sequences(_));
                     for name in names {
-                        tables.push(self.table(name).map_err(unplaced)?);
+                        let found = self.table(name).map_err(unplaced)?;
+                        if sequences && found.kind != TableKind::Sequence {
+                            let message = format!("\"{}\" is not a sequence", found.name);
+                            return Err(Error::new("42809", message));
+                        }
+                        tables.push(found);
                     }
                 }
             }
-            AccessStatement::Owner { table, if_exists, .. } => match self.writable_table(table) {
-                Ok(found) => tables.push(found),
-                Err(error) if *if_exists && error.sqlstate == "42P01" => {
-                    let message = format!("relation \"{}\" does not exist, skipping", shown(table));
-                    self.notices.push(Notice::notice("00000", message));
-                    return Ok((Plan::Ddl(Box::new(Ddl::Nothing { tag: "ALTER TABLE" })), None));
-                }
-                Err(error) => return Err(unplaced(error)),
+            AccessStatement::Owner { object, .. } if object.kind == ObjectKind::Schema => {
+                self.schema(&object.name.name)?;
+            }
+            AccessStatement::Owner { object, .. } => match self.altered(object)? {
+                Some(found) => tables.push(found),
+                None => return Ok((Plan::Ddl(Box::new(Ddl::Nothing { tag: "ALTER TABLE" })), None)),
             },
             AccessStatement::Role(_) | AccessStatement::Membership(_) => {}
         }

@@ -2,21 +2,21 @@
 
 use expr::aggregate::{Aggregate, Prepared};
 use expr::casts::CastContext;
-use expr::functions::{self, FunctionId, FunctionKind};
+use expr::functions::{self, FunctionId, FunctionKind, Volatility};
 use expr::resolve::{Callee, Resolved};
 use expr::{Expr, TypeKind, resolve};
 
 use super::Binder;
 use super::coerce::placed;
-use super::level::{Aggregates, Clause, PutAside};
-use super::placeholder::AGGREGATE;
+use super::level::{Aggregates, Clause, PutAside, Windows};
+use super::placeholder::{AGGREGATE, ARGUMENTS, SUBQUERY};
 use super::select::check_columns;
 use super::types::comparable;
 use crate::catalog::schema;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
 use crate::plan::same::same;
-use crate::plan::{AggregateCall, FunctionScan, SortKey, TableFunction};
+use crate::plan::{AggregateCall, SetFunction, SortKey, TableFunction};
 
 impl Binder<'_> {
     /// A call.
@@ -32,6 +32,9 @@ impl Binder<'_> {
             && let Some(special) = self.special(name, call, at)?
         {
             return Ok(special);
+        }
+        if let Some(over) = &call.over {
+            return self.window_call(call, over, at);
         }
         if functions::by_name(name).iter().any(|function| function.kind == FunctionKind::Aggregate) {
             return self.aggregate(call, at);
@@ -54,12 +57,21 @@ impl Binder<'_> {
     /// There are no functions but PostgreSQL's own.
     pub(super) fn check_schema(&self, call: &ast::Function) -> Result<()> {
         match &call.name.schema {
-            Some(given) if crate::catalog::schema::oid(&given.value).is_none() => {
+            Some(given) if self.catalog.objects().schema_oid(&given.value).is_none() => {
                 Err(Error::new("3F000", format!("schema \"{}\" does not exist", given.value)).at(given.at))
+            }
+            Some(given)
+                if given.value == schema::INFORMATION_SCHEMA && is_of_information(&call.name.name.value) =>
+            {
+                Ok(())
             }
             Some(given) if given.value != schema::PG_CATALOG => {
                 let message = format!("function {}.{} does not exist", given.value, call.name.name.value);
                 Err(Error::new("42883", message).at(given.at))
+            }
+            _ if is_of_information(&call.name.name.value) => {
+                let message = format!("function {} does not exist", call.name.name.value);
+                Err(Error::new("42883", message).at(call.name.name.at))
             }
             _ => Ok(()),
         }
@@ -94,6 +106,10 @@ impl Binder<'_> {
                     }
                     FunctionKind::Set => self.rows_in_select(&resolved, args, at),
                     FunctionKind::Aggregate => Err(Error::internal("an aggregate called as a function")),
+                    FunctionKind::Window => {
+                        let message = format!("window function {name} requires an OVER clause");
+                        Err(Error::new("42809", message).at(at))
+                    }
                 }
             }
         }
@@ -119,31 +135,47 @@ impl Binder<'_> {
     /// A set-returning function in a select list: its rows multiply the query's.
     fn rows_in_select(&mut self, resolved: &Resolved, args: Vec<Expr>, at: usize) -> Result<Expr> {
         let level = self.level()?;
-        if level.clause.name != "SELECT" {
-            let message = format!("set-returning functions are not allowed in {}", level.clause.name);
-            return Err(Error::new("0A000", message).at(at));
-        }
-        if level.subqueries.iter().any(|aside| matches!(aside, PutAside::Rows { .. })) {
-            return Err(Error::unsupported("a second set-returning function in one select list").at(at));
-        }
-        let mut bindings = Vec::new();
-        let mut arguments = Vec::with_capacity(args.len());
-        for arg in args {
-            if arg.columns().is_empty() {
-                arguments.push(arg);
-                continue;
-            }
-            let (binding, read) = self.new_slot(arg);
-            bindings.push(binding);
-            arguments.push(read);
-        }
-        let function = FunctionScan {
-            function: TableFunction::Series(resolved.function),
-            arguments,
-            types: vec![resolved.result.into()],
-            ordinality: false,
+        let within = match level.clause.windows {
+            Windows::Nested => Some("window function"),
+            Windows::Aggregated => Some("aggregate function"),
+            Windows::Allowed | Windows::Refused => None,
         };
-        self.put_aside(PutAside::Rows { function, bindings }, resolved.result.into())
+        if let Some(within) = within {
+            let message = format!("{within} calls cannot contain set-returning function calls");
+            return Err(Error::new("0A000", message)
+                .hint("You might be able to move the set-returning function into a LATERAL FROM item.")
+                .at(at));
+        }
+        let refused = level.conditional.map(|construct| (construct, true));
+        let refused = refused.or((!level.clause.sets).then_some((level.clause.name, false)));
+        if let Some((place, is_conditional)) = refused {
+            let place = if place.starts_with("window ") { "window definitions" } else { place };
+            let message = format!("set-returning functions are not allowed in {place}");
+            let error = Error::new("0A000", message).at(at);
+            let hint = "You might be able to move the set-returning function into a LATERAL FROM item.";
+            return Err(if is_conditional { error.hint(hint) } else { error });
+        }
+        let shape = self.shape_of_function(resolved);
+        if shape.is_none() && resolved.result == TypeKind::Record {
+            let message = format!("could not determine row type for result of {}", resolved.function.name);
+            return Err(Error::new("0A000", message).hint(
+                "Provide a non-null record argument, or call the function in the FROM clause using a column definition list.",
+            ));
+        }
+        let ty = shape.as_ref().map_or(resolved.result.into(), |shape| self.record_type(shape));
+        let called = TableFunction::Series(resolved.function, shape.clone().unwrap_or_default());
+        let function = SetFunction { function: called, arguments: args, ty, shape };
+        // (f(x)).a and (f(x)).b are of the same rows.
+        let level = self.level()?;
+        let known = level.subqueries.iter().position(|aside| match aside {
+            PutAside::Rows(known) => is_same_rows(known, &function),
+            PutAside::Subquery(_) | PutAside::Moved(_) => false,
+        });
+        if let Some(known) = known {
+            let number = level.asides_from.saturating_add(known);
+            return Ok(Expr::Column { index: SUBQUERY.saturating_add(number), ty });
+        }
+        self.put_aside(PutAside::Rows(Box::new(function)), ty)
     }
 
     fn aggregate(&mut self, call: &ast::Function, at: usize) -> Result<Expr> {
@@ -159,15 +191,16 @@ impl Binder<'_> {
                 return Err(Error::new("42803", "aggregate function calls cannot be nested").at(at));
             }
         }
-        let nested = Clause { name: clause.name, aggregates: Aggregates::Nested };
+        let nested = Clause { aggregates: Aggregates::Nested, windows: Windows::Aggregated, ..clause };
+        let filtering = Clause { name: "FILTER", windows: Windows::Refused, ..nested };
         let (arguments, filter, order_by) = self.before_grouping(nested, |binder| {
             let arguments = binder.arguments(&call.arguments)?;
             let filter = match &call.filter {
                 None => None,
-                Some(filter) => {
+                Some(filter) => Some(binder.within(filtering, |binder| {
                     let bound = binder.expression(filter)?;
-                    Some(binder.condition(bound, "FILTER", filter.at)?)
-                }
+                    binder.condition(bound, "FILTER", filter.at)
+                })?),
             };
             let mut order_by = Vec::with_capacity(call.order_by.len());
             for order in &call.order_by {
@@ -201,7 +234,9 @@ impl Binder<'_> {
         }
         let ty = resolved.result.into();
         let call = AggregateCall { function, arguments, distinct: call.distinct, filter, order_by, ty };
-        let calls = &mut self.level()?.aggregates;
+        let level = self.level()?;
+        level.aggregate_at.get_or_insert(at);
+        let calls = &mut level.aggregates;
         let known = calls.iter().position(|known| alike(known, &call));
         let place = known.unwrap_or(calls.len());
         if known.is_none() {
@@ -212,7 +247,12 @@ impl Binder<'_> {
     }
 
     /// Arguments as the aggregate adds them.
-    fn prepared(&mut self, function: &Aggregate, arguments: Vec<Expr>, at: usize) -> Result<Vec<Expr>> {
+    pub(super) fn prepared(
+        &mut self,
+        function: &Aggregate,
+        arguments: Vec<Expr>,
+        at: usize,
+    ) -> Result<Vec<Expr>> {
         let mut prepared = Vec::with_capacity(arguments.len());
         for (place, argument) in arguments.into_iter().enumerate() {
             let Some(wanted) = function.prepared().get(place) else {
@@ -223,9 +263,19 @@ impl Binder<'_> {
             prepared.push(match wanted {
                 Prepared::Text => self.coerce(argument, TypeKind::Text.into(), CastContext::Explicit, at)?,
                 Prepared::Called(oid) => {
-                    let function = FunctionId::from_oid(*oid)
+                    let called = FunctionId::from_oid(*oid)
                         .ok_or_else(|| Error::internal("an aggregate over a function that is not there"))?;
-                    Expr::call(function, vec![argument], function.result)
+                    let kind = argument.ty().kind;
+                    let made = Expr::call(called, vec![argument], called.result);
+                    // Documents that are made of others stand in lines of their own.
+                    let is_large = kind == TypeKind::Record || kind.element().is_some();
+                    if is_large && function.function().name == "json_agg" {
+                        let text = self.coerce(made, TypeKind::Text.into(), CastContext::Explicit, at)?;
+                        let line = Expr::literal(expr::accumulate::JSON_LINE, TypeKind::Text);
+                        self.operator("||", Some((line, at)), (text, at), at)?
+                    } else {
+                        made
+                    }
                 }
             });
         }
@@ -240,8 +290,10 @@ impl Binder<'_> {
     ) -> Result<T> {
         let level = self.level()?;
         std::mem::swap(&mut level.subqueries, &mut level.argument_subqueries);
+        let from = std::mem::replace(&mut level.asides_from, ARGUMENTS);
         let bound = self.within(clause, bind);
         let level = self.level()?;
+        level.asides_from = from;
         std::mem::swap(&mut level.subqueries, &mut level.argument_subqueries);
         bound
     }
@@ -250,7 +302,12 @@ impl Binder<'_> {
     fn special(&mut self, name: &str, call: &ast::Function, at: usize) -> Result<Option<Expr>> {
         let bound = match name {
             "coalesce" | "greatest" | "least" => {
-                let items = self.arguments(&call.arguments)?;
+                let items = match name {
+                    "coalesce" => {
+                        self.conditionally("COALESCE", |binder| binder.arguments(&call.arguments))?
+                    }
+                    _ => self.arguments(&call.arguments)?,
+                };
                 let construct = name.to_uppercase();
                 if items.is_empty() {
                     return Err(Error::new("42601", "syntax error at or near \")\"").at(at));
@@ -311,6 +368,24 @@ impl Binder<'_> {
     }
 }
 
+/// Whether a function stands in `information_schema`.
+fn is_of_information(name: &str) -> bool {
+    name == "_pg_expandarray"
+}
+
+/// Whether two functions make the same rows.
+fn is_same_rows(left: &SetFunction, right: &SetFunction) -> bool {
+    let (TableFunction::Series(one, _), TableFunction::Series(other, _)) = (&left.function, &right.function)
+    else {
+        return false;
+    };
+    let is_still = |argument: &Expr| argument.volatility() != Volatility::Volatile;
+    one == other
+        && one.volatility != Volatility::Volatile
+        && left.arguments.len() == right.arguments.len()
+        && left.arguments.iter().zip(&right.arguments).all(|(a, b)| same(a, b) && is_still(a))
+}
+
 /// Whether two aggregates compute the same.
 fn alike(left: &AggregateCall, right: &AggregateCall) -> bool {
     let all = |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
@@ -320,4 +395,5 @@ fn alike(left: &AggregateCall, right: &AggregateCall) -> bool {
         && right.order_by.is_empty()
         && all(&left.arguments, &right.arguments)
         && all(left.filter.as_slice(), right.filter.as_slice())
+        && left.arguments.iter().chain(&left.filter).all(|part| part.volatility() != Volatility::Volatile)
 }

@@ -3,8 +3,9 @@
 use expr::Expr;
 
 use super::Binder;
+use crate::catalog::TableKind;
 use crate::catalog::access::Right;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parse::ast::{self, Name, QualifiedName};
 use crate::plan::{Assignment, CopyFrom, CopyOptions, CopyTo, Modify, Node, OutputColumn, Plan, Project};
 
@@ -34,7 +35,10 @@ impl Binder<'_> {
         columns: Option<&[Name]>,
         options: &CopyOptions,
     ) -> Result<Modify> {
-        let table = self.writable_table(name)?;
+        let table = self.stored_table(name, |table| {
+            let (word, name) = (table.kind.word(), &table.name);
+            Error::new("42809", format!("cannot copy to {word} \"{name}\""))
+        })?;
         let columns = match columns {
             Some(names) => self.places(&table, names)?,
             None => table.visible().map(|(place, _)| place).collect(),
@@ -42,11 +46,12 @@ impl Binder<'_> {
         self.needs.write(&table, Right::Insert, &columns);
         let mut defaults = Vec::new();
         for (place, column) in table.visible() {
-            if column.default.is_some() && !columns.contains(&place) {
-                defaults.push(Assignment { column: place, value: self.default_of(column)? });
+            if self.makes_values(&table, column) && !columns.contains(&place) {
+                defaults.push(Assignment { column: place, value: self.default_of(&table, column)? });
             }
         }
-        Ok(Modify::CopyFrom(CopyFrom { table, columns, defaults, options: options.clone() }))
+        let checks = self.row_checks(&table)?;
+        Ok(Modify::CopyFrom(CopyFrom { table, columns, defaults, checks, options: options.clone() }))
     }
 
     fn copy_table_to(
@@ -56,6 +61,14 @@ impl Binder<'_> {
         options: &CopyOptions,
     ) -> Result<Modify> {
         let table = self.table(name)?;
+        if matches!(table.kind, TableKind::Sequence | TableKind::View) {
+            let (word, name) = (table.kind.word(), &table.name);
+            let error = Error::new("42809", format!("cannot copy from {word} \"{name}\""));
+            return Err(match table.kind {
+                TableKind::View => error.hint("Try the COPY (SELECT ...) TO variant."),
+                _ => error,
+            });
+        }
         let places: Vec<usize> = match columns {
             Some(names) => self.places(&table, names)?,
             None => table.visible().map(|(place, _)| place).collect(),

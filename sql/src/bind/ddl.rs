@@ -1,65 +1,69 @@
-//! CREATE TABLE, CREATE INDEX, ALTER TABLE, TRUNCATE, DROP.
+//! CREATE TABLE, CREATE INDEX, TRUNCATE.
 
 use std::sync::Arc;
 
 use expr::types::Order;
-use expr::{Type, TypeKind};
+use expr::{Expr, Type, TypeKind};
 
 use super::Binder;
-use super::from::shown;
-use crate::catalog::{Column, ColumnId, IndexColumn, ROW_ID_COLUMN, TableDescriptor, TableKind, schema};
+use super::column::{COLUMNS_MAX, check_column_name, check_distinct_name, row_id_column};
+use super::new_names::NewNames;
+use crate::catalog::{Check, Column, ColumnId, IndexColumn, TableDescriptor, schema};
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{self, KeyDefinition, Name, QualifiedName};
 use crate::plan::{
-    AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex, NewIndexKind,
-    OutputColumn, Plan, Truncate,
+    CreateIndex, CreateTable, CreateTableAs, Ddl, NewIndex, NewIndexKind, Node, OutputColumn, Plan, Project,
+    Truncate,
 };
 
 /// A plan and the columns that it returns.
-type Bound = (Plan, Option<Vec<OutputColumn>>);
+pub(super) type Bound = (Plan, Option<Vec<OutputColumn>>);
 
-/// The most columns that a table may have.
-const COLUMNS_MAX: usize = 1600;
 /// How many keys CREATE TABLE may declare.
-const KEYS_MAX: usize = 256;
-/// The longest name in bytes.
-const NAME_BYTES_MAX: usize = 63;
-/// Names that PostgreSQL keeps for columns of its own.
-const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
-
+pub(super) const KEYS_MAX: usize = 256;
 /// PostgreSQL names no place in errors about what DDL is done to.
-fn unplaced(mut error: Error) -> Error {
+pub(super) fn unplaced(mut error: Error) -> Error {
     error.position = None;
     error
 }
 
-fn ddl(ddl: Ddl) -> Result<Bound> {
+pub(super) fn ddl(ddl: Ddl) -> Result<Bound> {
     Ok((Plan::Ddl(Box::new(ddl)), None))
 }
 
 impl Binder<'_> {
-    /// The schema that a new table goes to.
-    fn creation_schema(&self, name: &QualifiedName) -> Result<String> {
+    /// The schema that a new relation goes to.
+    pub(super) fn creation_schema(&self, name: &QualifiedName) -> Result<String> {
         let given = match &name.schema {
-            Some(given) => given.value.as_str(),
-            None => self.settings.search_path.creation().ok_or_else(|| {
-                Error::new("3F000", "no schema has been selected to create in").at(name.name.at)
-            })?,
+            Some(given) => given.clone(),
+            None => {
+                let first = self.settings.search_path.creation(self.catalog.objects());
+                let value = first.ok_or_else(|| {
+                    Error::new("3F000", "no schema has been selected to create in").at(name.name.at)
+                })?;
+                Name { value: value.to_owned(), at: name.name.at }
+            }
         };
-        match given {
-            schema::PUBLIC => Ok(given.to_owned()),
-            schema::PG_CATALOG => {
-                let message = format!("permission denied to create \"pg_catalog.{}\"", name.name.value);
-                Err(Error::new("42501", message)
-                    .detail("System catalog modifications are currently disallowed."))
+        if given.value == schema::PG_CATALOG {
+            let message = format!("permission denied to create \"pg_catalog.{}\"", name.name.value);
+            return Err(
+                Error::new("42501", message).detail("System catalog modifications are currently disallowed.")
+            );
+        }
+        self.check_creation_schema(&given).map_err(|error| error.at(given.at))?;
+        Ok(given.value)
+    }
+
+    /// That relations can be put into a schema.
+    pub(super) fn check_creation_schema(&self, name: &Name) -> Result<()> {
+        match name.value.as_str() {
+            schema::PG_CATALOG | schema::INFORMATION_SCHEMA => {
+                Err(Error::new("42501", format!("permission denied for schema {}", name.value)))
             }
-            schema::INFORMATION_SCHEMA => {
-                Err(Error::new("42501", "permission denied for schema information_schema"))
+            given if self.catalog.objects().schema_oid(given).is_none() => {
+                Err(Error::new("3F000", format!("schema \"{given}\" does not exist")))
             }
-            other => {
-                let at = name.schema.as_ref().unwrap_or(&name.name).at;
-                Err(Error::new("3F000", format!("schema \"{other}\" does not exist")).at(at))
-            }
+            _ => Ok(()),
         }
     }
 
@@ -75,13 +79,30 @@ impl Binder<'_> {
             self.notices.push(Notice::notice("42P07", format!("{message}, skipping")));
             return ddl(Ddl::Nothing { tag: "CREATE TABLE" });
         }
-        let mut columns = self.new_columns(&create.columns)?;
-        if create.keys.len() > KEYS_MAX {
+        let (mut columns, sequences) = self.new_columns(&schema, &name, &create.columns)?;
+        let constraints = &create.constraints;
+        if constraints.keys.len() > KEYS_MAX {
             return Err(Error::new("54000", format!("tables can have at most {KEYS_MAX} keys")));
         }
-        let mut names = NewNames { binder: self, schema: schema.clone(), chosen: vec![name.clone()] };
+        let mut checks = Vec::with_capacity(constraints.checks.len());
+        for check in &constraints.checks {
+            // A new table has no rows that it could be wrong of.
+            checks.push(Check { validated: true, ..self.new_check(&name, &columns, check)? });
+        }
+        let mut names = NewNames::new(self, &schema);
+        names.chosen.push(name.clone());
+        names.chosen.extend(sequences.iter().map(|sequence| sequence.name.clone()));
+        for check in &mut checks {
+            names.name_check(&name, &columns, check);
+        }
+        check_distinct(&checks)?;
         let mut indexes = Vec::new();
-        for key in &create.keys {
+        for key in &constraints.keys {
+            if let Some(own) = &key.name
+                && checks.iter().any(|check| check.name == own.value)
+            {
+                return Err(duplicate_constraint(&name, &own.value));
+            }
             let index = names.key_index(&name, &columns, key)?;
             if index.kind == NewIndexKind::PrimaryKey {
                 if indexes.iter().any(|other: &NewIndex| other.kind == NewIndexKind::PrimaryKey) {
@@ -99,152 +120,116 @@ impl Binder<'_> {
                 indexes.push(index);
             }
         }
+        let chosen = std::mem::take(&mut names.chosen);
+        let foreign_keys = self.new_foreign_keys(&schema, &name, &columns, &indexes, constraints, chosen)?;
+        for (place, key) in foreign_keys.iter().enumerate() {
+            let taken = indexes.iter().any(|index| index.name == key.name)
+                || checks.iter().any(|check| check.name == key.name)
+                || foreign_keys.iter().take(place).any(|earlier| earlier.name == key.name);
+            if taken {
+                return Err(duplicate_constraint(&name, &key.name));
+            }
+        }
         if indexes.first().is_none_or(|index| index.kind != NewIndexKind::PrimaryKey) {
-            columns.push(Column {
-                id: ROW_ID_COLUMN,
-                name: String::new(),
-                ty: TypeKind::Int8.into(),
-                not_null: true,
-                default: None,
-                hidden: true,
-            });
-            let columns = vec![IndexColumn::ascending(ROW_ID_COLUMN)];
-            indexes.insert(0, NewIndex { name: String::new(), kind: NewIndexKind::RowId, columns });
+            columns.push(row_id_column());
+            indexes.insert(0, NewIndex::over_row_id());
         }
         let at = create.name.schema.as_ref().unwrap_or(&create.name.name).at;
-        ddl(Ddl::CreateTable(CreateTable { schema, name, columns, indexes, at }))
+        ddl(Ddl::CreateTable(CreateTable {
+            schema,
+            name,
+            columns,
+            indexes,
+            checks,
+            foreign_keys,
+            sequences,
+            at,
+        }))
     }
 
-    fn new_columns(&mut self, definitions: &[ast::ColumnDefinition]) -> Result<Vec<Column>> {
-        if definitions.len() > COLUMNS_MAX {
-            return Err(Error::new("54011", format!("tables can have at most {COLUMNS_MAX} columns")));
+    /// CREATE TABLE … AS.
+    pub(super) fn create_table_as(&mut self, create: &ast::CreateTableAs) -> Result<Bound> {
+        let schema = self.creation_schema(&create.name).map_err(unplaced)?;
+        let name = create.name.name.value.clone();
+        if self.catalog.is_taken(&schema, &name) {
+            let message = format!("relation \"{name}\" already exists");
+            if !create.if_not_exists {
+                return Err(Error::new("42P07", message));
+            }
+            self.notices.push(Notice::notice("42P07", format!("{message}, skipping")));
+            return ddl(Ddl::Nothing { tag: "CREATE TABLE AS" });
         }
-        let mut columns: Vec<Column> = Vec::with_capacity(definitions.len());
-        for definition in definitions {
-            let name = &definition.name;
-            if SYSTEM_COLUMNS.contains(&name.value.as_str()) {
-                let message = format!("column name \"{}\" conflicts with a system column name", name.value);
-                return Err(Error::new("42701", message));
+        let bound = self.query(&create.query)?;
+        let bound = self.settle_outputs(bound)?;
+        if create.columns.len() > bound.columns.len() {
+            return Err(Error::new("42601", "too many column names were specified"));
+        }
+        let types = bound.node.types();
+        let mut columns: Vec<Column> = Vec::with_capacity(types.len().saturating_add(1));
+        for (place, (column, ty)) in bound.columns.iter().zip(&types).enumerate() {
+            let name = create.columns.get(place).map_or(&column.name, |name| &name.value);
+            check_column_name(name)?;
+            check_distinct_name(name, &columns)?;
+            if !ty.kind.is_storable() {
+                let message = format!("column \"{name}\" has pseudo-type {}", ty.display_name());
+                return Err(Error::new("42P16", message));
             }
-            if columns.iter().any(|other| other.name == name.value) {
-                let message = format!("column \"{}\" specified more than once", name.value);
-                return Err(Error::new("42701", message));
-            }
-            let ty = self.column_type(&definition.ty, &name.value)?;
-            let default = match &definition.default {
-                None => None,
-                Some(default) => {
-                    self.default_expression(&default.expr, ty, &name.value)?;
-                    self.kept_default(default, ty, &name.value)
-                }
-            };
             columns.push(Column {
-                id: ColumnId::try_from(columns.len().saturating_add(1)).unwrap_or(ColumnId::MAX),
-                name: name.value.clone(),
-                ty,
-                not_null: definition.not_null,
-                default,
+                id: ColumnId::try_from(place.saturating_add(1)).unwrap_or(ColumnId::MAX),
+                name: name.clone(),
+                ty: *ty,
+                not_null: false,
+                default: None,
                 hidden: false,
+                missing: None,
             });
         }
-        Ok(columns)
-    }
-
-    /// DROP TABLE.
-    pub(super) fn drop_table(&mut self, drop: &ast::Drop) -> Result<Bound> {
-        let mut tables: Vec<Arc<TableDescriptor>> = Vec::new();
-        for name in &drop.names {
-            match self.table(name) {
-                Ok(table) if table.kind == TableKind::Virtual => {
-                    let message = format!("permission denied: \"{}\" is a system catalog", table.name);
-                    return Err(Error::new("42501", message));
-                }
-                Ok(table) => {
-                    if !tables.iter().any(|other| other.oid == table.oid) {
-                        tables.push(table);
-                    }
-                }
-                Err(error) if error.sqlstate == "42P01" => self.missing(drop, "table", "42P01", name)?,
-                Err(error) if error.sqlstate == "42809" => {
-                    return Err(Error::new("42809", format!("\"{}\" is not a table", name.name.value))
-                        .hint("Use DROP INDEX to remove an index."));
-                }
-                Err(error) => return Err(error),
-            }
+        if columns.len() > COLUMNS_MAX {
+            return Err(Error::new("54011", format!("tables can have at most {COLUMNS_MAX} columns")));
         }
-        if tables.is_empty() {
-            return ddl(Ddl::Nothing { tag: "DROP TABLE" });
-        }
-        ddl(Ddl::DropTables(DropTables { tables }))
-    }
-
-    fn missing(
-        &mut self,
-        drop: &ast::Drop,
-        what: &str,
-        sqlstate: &'static str,
-        name: &QualifiedName,
-    ) -> Result<()> {
-        let message = format!("{what} \"{}\" does not exist", shown(name));
-        if !drop.if_exists {
-            return Err(Error::new(sqlstate, message));
-        }
-        self.notices.push(Notice::notice("00000", format!("{message}, skipping")));
-        Ok(())
-    }
-
-    /// DROP INDEX.
-    pub(super) fn drop_index(&mut self, drop: &ast::Drop) -> Result<Bound> {
-        let mut indexes = Vec::new();
-        for name in &drop.names {
-            let schemas: Vec<&str> = match &name.schema {
-                Some(schema) => vec![schema.value.as_str()],
-                None => self.settings.search_path.lookup().collect(),
-            };
-            let found = schemas.iter().find_map(|schema| self.catalog.index(schema, &name.name.value));
-            match found {
-                Some((table, index)) if index.constraint.is_some() => {
-                    let message = format!(
-                        "cannot drop index {0} because constraint {0} on table {1} requires it",
-                        index.name, table.name
-                    );
-                    let hint =
-                        format!("You can drop constraint {} on table {} instead.", index.name, table.name);
-                    return Err(Error::new("2BP01", message).hint(hint));
-                }
-                Some((table, index)) => {
-                    if !indexes.iter().any(|(_, oid)| *oid == index.oid) {
-                        indexes.push((table.clone(), index.oid));
-                    }
-                }
-                None if self.table(name).is_ok() => {
-                    return Err(Error::new("42809", format!("\"{}\" is not an index", name.name.value))
-                        .hint("Use DROP TABLE to remove a table."));
-                }
-                None => self.missing(drop, "index", "42704", name)?,
-            }
-        }
-        if indexes.is_empty() {
-            return ddl(Ddl::Nothing { tag: "DROP INDEX" });
-        }
-        ddl(Ddl::DropIndexes(DropIndexes { indexes }))
+        columns.push(row_id_column());
+        let source = create.with_data.then(|| {
+            let own = types.iter().enumerate().map(|(index, ty)| Expr::Column { index, ty: *ty });
+            let expressions = own.chain([Expr::null(TypeKind::Int8)]).collect();
+            Box::new(Node::Project(Project { input: Box::new(bound.node), expressions }))
+        });
+        let at = create.name.schema.as_ref().unwrap_or(&create.name.name).at;
+        let create = CreateTable {
+            schema,
+            name,
+            columns,
+            indexes: vec![NewIndex::over_row_id()],
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+            sequences: Vec::new(),
+            at,
+        };
+        ddl(Ddl::CreateTableAs(CreateTableAs { create, source }))
     }
 
     /// TRUNCATE.
-    pub(super) fn truncate(&mut self, names: &[QualifiedName]) -> Result<Bound> {
+    pub(super) fn truncate(&mut self, truncate: &ast::Truncate) -> Result<Bound> {
         let mut tables: Vec<Arc<TableDescriptor>> = Vec::new();
-        for name in names {
-            let table = self.writable_table(name).map_err(unplaced)?;
+        for name in &truncate.names {
+            let not_a_table =
+                |table: &TableDescriptor| Error::new("42809", format!("\"{}\" is not a table", table.name));
+            let table = self.stored_table(name, not_a_table).map_err(unplaced)?;
             if !tables.iter().any(|other| other.oid == table.oid) {
                 tables.push(table);
             }
         }
-        ddl(Ddl::Truncate(Truncate { tables }))
+        self.check_truncate(&mut tables, truncate.cascade)?;
+        ddl(Ddl::Truncate(Truncate { tables, restart: truncate.restart }))
     }
 
     /// CREATE INDEX.
     pub(super) fn create_index(&mut self, create: &ast::CreateIndex) -> Result<Bound> {
-        let table = self.writable_table(&create.table).map_err(unplaced)?;
+        let no_index = |table: &TableDescriptor| {
+            let message = format!("cannot create index on relation \"{}\"", table.name);
+            let detail = format!("This operation is not supported for {}s.", table.kind.word());
+            Error::new("42809", message).detail(detail)
+        };
+        let table = self.stored_table(&create.table, no_index).map_err(unplaced)?;
         let mut columns = Vec::with_capacity(create.columns.len());
         for column in &create.columns {
             let Some(found) = table.visible().find(|(_, own)| own.name == column.name.value) else {
@@ -258,7 +243,7 @@ impl Binder<'_> {
                 nulls_first: column.nulls_first.unwrap_or(column.descending),
             });
         }
-        let mut names = NewNames { binder: self, schema: table.schema.clone(), chosen: Vec::new() };
+        let mut names = NewNames::new(self, &table.schema);
         let name = match &create.name {
             None => names.choose(&table.name, &index_columns(&create.columns), "idx"),
             Some(name) if names.is_taken(&name.value) => {
@@ -274,33 +259,25 @@ impl Binder<'_> {
         let kind = if create.unique { NewIndexKind::Unique } else { NewIndexKind::Plain };
         ddl(Ddl::CreateIndex(CreateIndex { table, index: NewIndex { name, kind, columns } }))
     }
+}
 
-    /// ALTER TABLE … ADD PRIMARY KEY, ADD UNIQUE.
-    pub(super) fn add_key(&mut self, add: &ast::AddKey) -> Result<Bound> {
-        let table = match self.writable_table(&add.table) {
-            Ok(table) => table,
-            Err(error) if add.if_exists && error.sqlstate == "42P01" => {
-                let message = format!("relation \"{}\" does not exist, skipping", shown(&add.table));
-                self.notices.push(Notice::notice("00000", message));
-                return ddl(Ddl::Nothing { tag: "ALTER TABLE" });
-            }
-            Err(error) => return Err(unplaced(error)),
-        };
-        let mut names = NewNames { binder: self, schema: table.schema.clone(), chosen: Vec::new() };
-        let index = names.key_index(&table.name, &table.columns, &add.key).map_err(unplaced)?;
-        if index.kind != NewIndexKind::PrimaryKey {
-            return ddl(Ddl::CreateIndex(CreateIndex { table, index }));
+pub(super) fn duplicate_constraint(table: &str, name: &str) -> Error {
+    Error::new("42710", format!("constraint \"{name}\" for relation \"{table}\" already exists"))
+}
+
+/// 42710 if two have one name.
+fn check_distinct(checks: &[Check]) -> Result<()> {
+    for (place, check) in checks.iter().enumerate() {
+        if checks.iter().take(place).any(|earlier| earlier.name == check.name) {
+            let message = format!("check constraint \"{}\" already exists", check.name);
+            return Err(Error::new("42710", message));
         }
-        if table.primary_key().is_some() {
-            let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
-            return Err(Error::new("42P16", message));
-        }
-        ddl(Ddl::AddPrimaryKey(AddPrimaryKey { table, index }))
     }
+    Ok(())
 }
 
 /// Whether a column of the type may be part of an index.
-fn check_key(ty: Type, at: usize) -> Result<()> {
+pub(super) fn check_key(ty: Type, at: usize) -> Result<()> {
     let shown = ty.kind.display_name();
     if ty.kind.order() == Order::None {
         let message = format!("data type {shown} has no default operator class for access method \"btree\"");
@@ -317,35 +294,14 @@ fn index_columns(columns: &[ast::IndexColumn]) -> Vec<String> {
     columns.iter().map(|column| column.name.value.clone()).collect()
 }
 
-/// Chooses names that are free.
-struct NewNames<'b, 'a> {
-    binder: &'b Binder<'a>,
-    schema: String,
-    chosen: Vec<String>,
-}
-
 impl NewNames<'_, '_> {
-    fn is_taken(&self, name: &str) -> bool {
-        self.chosen.iter().any(|chosen| chosen == name) || self.binder.catalog.is_taken(&self.schema, name)
-    }
-
-    /// `table_column_suffix`, with a number if need be (`ChooseRelationName`).
-    fn choose(&mut self, table: &str, columns: &[String], suffix: &str) -> String {
-        let columns = columns.join("_");
-        let mut attempt = 0_u32;
-        loop {
-            let number = if attempt == 0 { String::new() } else { attempt.to_string() };
-            let name = object_name(table, &columns, &format!("{suffix}{number}"));
-            if !self.is_taken(&name) {
-                self.chosen.push(name.clone());
-                return name;
-            }
-            attempt = attempt.saturating_add(1);
-        }
-    }
-
     /// The index of PRIMARY KEY or UNIQUE.
-    fn key_index(&mut self, table: &str, columns: &[Column], key: &KeyDefinition) -> Result<NewIndex> {
+    pub(super) fn key_index(
+        &mut self,
+        table: &str,
+        columns: &[Column],
+        key: &KeyDefinition,
+    ) -> Result<NewIndex> {
         let mut own: Vec<IndexColumn> = Vec::with_capacity(key.columns.len());
         for name in &key.columns {
             let column = key_column(columns, name, key.at)?;
@@ -365,10 +321,10 @@ impl NewNames<'_, '_> {
                 self.chosen.push(name.value.clone());
                 name.value.clone()
             }
-            None if key.primary => self.choose(table, &[], "pkey"),
+            None if key.primary => self.choose_key(table, &[], "pkey"),
             None => {
                 let names: Vec<String> = key.columns.iter().map(|name| name.value.clone()).collect();
-                self.choose(table, &names, "key")
+                self.choose_key(table, &names, "key")
             }
         };
         let kind = if key.primary { NewIndexKind::PrimaryKey } else { NewIndexKind::UniqueConstraint };
@@ -381,30 +337,4 @@ fn key_column<'c>(columns: &'c [Column], name: &Name, at: usize) -> Result<&'c C
         let message = format!("column \"{}\" named in key does not exist", name.value);
         Error::new("42703", message).at(at)
     })
-}
-
-/// `table_columns_suffix` within the bound of names; the longer of the first two is cut (`makeObjectName`).
-fn object_name(table: &str, columns: &str, suffix: &str) -> String {
-    let overhead = suffix.len().saturating_add(if columns.is_empty() { 1 } else { 2 });
-    let room = NAME_BYTES_MAX.saturating_sub(overhead);
-    let (mut first, mut second) = (table.len(), columns.len());
-    while first.saturating_add(second) > room {
-        if first > second {
-            first = first.saturating_sub(1);
-        } else {
-            second = second.saturating_sub(1);
-        }
-    }
-    let cut = |text: &str, mut end: usize| {
-        while !text.is_char_boundary(end) {
-            end = end.saturating_sub(1);
-        }
-        text.get(..end).unwrap_or_default().to_owned()
-    };
-    let table = cut(table, first);
-    if columns.is_empty() {
-        format!("{table}_{suffix}")
-    } else {
-        format!("{table}_{}_{suffix}", cut(columns, second))
-    }
 }

@@ -19,7 +19,12 @@ impl Binder<'_> {
         self.budget.take_part()?;
         match &expr.kind {
             ExprKind::Column(names) => self.column(names),
-            ExprKind::TableWildcard(_) => Err(Error::unsupported("a whole row as a value").at(at)),
+            ExprKind::TableWildcard(name) => self.row_of(name, at),
+            ExprKind::Field { operand, name } => self.field(operand, name),
+            ExprKind::AllFields(_) => {
+                let message = "row expansion via \"*\" is not supported here";
+                Err(Error::new("0A000", message).at(at))
+            }
             ExprKind::Parameter(number) => self.parameter(*number, at),
             ExprKind::Number(text) => number(text, at),
             ExprKind::String(text) => Ok(Expr::literal(text.as_str(), TypeKind::Unknown)),
@@ -55,6 +60,7 @@ impl Binder<'_> {
             ExprKind::IsDistinct { left, right, negated } => self.is_distinct(left, right, *negated, at),
             ExprKind::InList { operand, list, negated } => self.in_list(operand, list, *negated),
             ExprKind::QuantifiedQuery { left, operator, query, all, negated } => {
+                self.may_hold_queries(operator.at)?;
                 let any = self.quantified_subquery(left, operator, query, *all)?;
                 Ok(if *negated { Expr::Not(Box::new(any)) } else { any })
             }
@@ -77,16 +83,16 @@ impl Binder<'_> {
                 };
                 self.operator(name, Some(left), (right, pattern.at), *operator_at)
             }
-            ExprKind::Case { operand, branches, otherwise } => {
-                self.case(operand.as_deref(), branches, otherwise.as_deref())
-            }
+            ExprKind::Case { operand, branches, otherwise } => self.conditionally("CASE", |binder| {
+                binder.case(operand.as_deref(), branches, otherwise.as_deref())
+            }),
             ExprKind::Function(call) => self.function(call, at),
-            ExprKind::Exists(query) => self.exists(query),
-            ExprKind::Subquery(query) => self.scalar_subquery(query, at),
-            ExprKind::ArrayQuery(query) => self.array_subquery(query, at),
+            ExprKind::Exists(_) | ExprKind::Subquery(_) | ExprKind::ArrayQuery(_) => {
+                self.query_as_value(expr)
+            }
             ExprKind::Array(items) => self.array(items, at),
             ExprKind::Subscript { array, subscripts } => self.subscript(array, subscripts),
-            ExprKind::Row(_) => Err(Error::unsupported("a row as a value").at(at)),
+            ExprKind::Row(items) => self.row_value(items, at),
             ExprKind::Collate { operator_at: collate_at, operand, collation } => {
                 let known = collation.schema.as_ref().is_none_or(|schema| schema.value == "pg_catalog");
                 if !known || !matches!(collation.name.value.as_str(), "default" | "C" | "POSIX") {
@@ -96,6 +102,24 @@ impl Binder<'_> {
                 }
                 self.expression(operand)
             }
+        }
+    }
+
+    fn query_as_value(&mut self, expr: &ast::Expr) -> Result<Expr> {
+        let at = expr.at;
+        self.may_hold_queries(at)?;
+        match &expr.kind {
+            ExprKind::Exists(query) => self.exists(query),
+            ExprKind::Subquery(query) => self.scalar_subquery(query, at),
+            ExprKind::ArrayQuery(query) => self.array_subquery(query, at),
+            _ => Err(Error::internal("no query")),
+        }
+    }
+
+    fn may_hold_queries(&mut self, at: usize) -> Result<()> {
+        match self.level()?.clause.without_queries {
+            Some(clause) => Err(Error::new("0A000", format!("cannot use subquery in {clause}")).at(at)),
+            None => Ok(()),
         }
     }
 
@@ -360,6 +384,18 @@ impl Binder<'_> {
         Ok(if negated { Expr::Or(vec![lower, upper]) } else { Expr::And(vec![lower, upper]) })
     }
 
+    /// Binds what may not be computed at all: no function in it makes rows.
+    pub(super) fn conditionally<T>(
+        &mut self,
+        construct: &'static str,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let before = self.level()?.conditional.replace(construct);
+        let bound = bind(self);
+        self.level()?.conditional = before;
+        bound
+    }
+
     fn case(
         &mut self,
         operand: Option<&ast::Expr>,
@@ -483,7 +519,8 @@ impl Binder<'_> {
     pub(super) fn closed_expression(&mut self, expr: &ast::Expr) -> Result<Expr> {
         use super::level::{Clause, Level};
         use super::scope::Scope;
-        let level = Level::query(Scope::default(), Clause::plain("DEFAULT expressions"), false);
+        let clause = Clause::without_queries("DEFAULT expressions", "DEFAULT expression");
+        let level = Level::query(Scope::default(), clause, false);
         let bound =
             self.without_parameters(|binder| binder.at_level(level, |binder| binder.expression(expr)));
         let (bound, level) = bound.map_err(|error| {
@@ -516,7 +553,15 @@ impl Binder<'_> {
     }
 
     /// The value of a column that is given none: its default, or NULL.
-    pub(super) fn default_of(&mut self, column: &crate::catalog::Column) -> Result<Expr> {
+    pub(super) fn default_of(
+        &mut self,
+        table: &crate::catalog::TableDescriptor,
+        column: &crate::catalog::Column,
+    ) -> Result<Expr> {
+        if let Some((_, sequence)) = self.catalog.objects().identity(table.oid, column.id) {
+            let sequence = sequence.oid;
+            return self.identity_value(sequence, column.ty);
+        }
         match &column.default {
             None => Ok(Expr::Literal { value: Datum::Null, ty: column.ty }),
             Some(sql) => {

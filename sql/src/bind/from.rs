@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use expr::functions::FunctionKind;
-use expr::resolve::Callee;
-use expr::{Expr, TypeKind, resolve};
+use expr::Expr;
 
 use super::Binder;
 use super::level::{Clause, Level};
@@ -15,8 +13,7 @@ use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, JoinCondition, Name, QualifiedName, TableExpr};
 use crate::plan::{
-    Binding, Common, Filter, FunctionScan, Join, JoinKind, JoinStrategy, Node, RowLock, Scan, TableFunction,
-    Values, VirtualScan, budget,
+    Binding, Common, Filter, Join, JoinKind, JoinStrategy, Node, RowLock, Scan, Values, VirtualScan, budget,
 };
 
 /// Rows and what their columns are called.
@@ -88,8 +85,8 @@ impl Binder<'_> {
                     node: bound.node,
                 })
             }
-            TableExpr::Function { call, ordinality, alias, at } => {
-                self.table_function(call, *ordinality, alias.as_ref(), *at)
+            TableExpr::Function { calls, ordinality, alias, .. } => {
+                self.table_functions(calls, *ordinality, alias.as_ref())
             }
             TableExpr::Join { left, right, kind, condition, at } => {
                 self.join(left, right, join_kind(*kind), condition, *at)
@@ -98,6 +95,12 @@ impl Binder<'_> {
     }
 
     fn named_table(&mut self, name: &QualifiedName, alias: Option<&ast::Alias>) -> Result<Source> {
+        if name.schema.is_none()
+            && let Some(place) = self.common_tables.place(&name.name.value)
+            && self.common_tables.recursion(place).is_some()
+        {
+            return self.working_rows(place, &name.name, alias);
+        }
         if name.schema.is_none()
             && let Some(common) = self.common_tables.find(&name.name.value)
         {
@@ -115,12 +118,28 @@ impl Binder<'_> {
         }
         let table = self.table(name)?;
         self.needs.add(&table, Right::Select);
-        let places: Vec<usize> = table.visible().map(|(place, _)| place).collect();
+        self.note_viewed(name, &table);
+        if table.kind == TableKind::View {
+            return self.view(&table, alias);
+        }
+        let places = self.seen_places(name, &table);
         self.scan(table, places, alias.map(|alias| (&alias.name.value, Some(alias))), None)
+    }
+
+    fn view(&mut self, table: &Arc<TableDescriptor>, alias: Option<&ast::Alias>) -> Result<Source> {
+        let bound = self.view_rows(table)?;
+        let columns = bound.scope_columns();
+        let called = alias.map_or(&table.name, |alias| &alias.name.value);
+        let schema = if alias.is_none() { Some(table.schema.clone()) } else { None };
+        let scope = relation(called, schema, columns, Some(table.clone()), alias)?.into_scope();
+        Ok(Source { node: bound.node, scope })
     }
 
     /// The table of this name; 42P01 if there is none.
     pub(super) fn table(&self, name: &QualifiedName) -> Result<Arc<TableDescriptor>> {
+        if let Some(found) = self.table_of_view(name) {
+            return found;
+        }
         let at = name.schema.as_ref().unwrap_or(&name.name).at;
         let found = match &name.schema {
             Some(schema) => self.catalog.table(&schema.value, &name.name.value),
@@ -134,7 +153,16 @@ impl Binder<'_> {
         if self.catalog.relation_oid(self.settings.search_path, schema_name, &name.name.value).is_some() {
             return Err(Error::new("42809", format!("\"{}\" is an index", name.name.value)).at(at));
         }
-        Err(Error::new("42P01", format!("relation \"{shown}\" does not exist")).at(at))
+        let error = Error::new("42P01", format!("relation \"{shown}\" does not exist")).at(at);
+        if name.schema.is_none() && self.unready.contains(&name.name.value) {
+            return Err(error
+                .detail(format!(
+                    "There is a WITH item named \"{}\", but it cannot be referenced from this part of the query.",
+                    name.name.value
+                ))
+                .hint("Use WITH RECURSIVE, or re-order the WITH items to remove forward references."));
+        }
+        Err(error)
     }
 
     /// The rows of a table.
@@ -172,71 +200,12 @@ impl Binder<'_> {
                 limit: None,
             })),
             (TableKind::Base, None) => return Err(Error::internal("a table without a primary index")),
-            (TableKind::Virtual, _) => {
+            (TableKind::View, _) => return Err(Error::internal("a view has no rows of its own")),
+            (TableKind::Virtual | TableKind::Sequence, _) => {
                 Node::VirtualScan(VirtualScan { table, alias: called, columns: places, filter: None })
             }
         };
         Ok(Source { node, scope: scope.into_scope() })
-    }
-
-    fn table_function(
-        &mut self,
-        call: &ast::Function,
-        ordinality: bool,
-        alias: Option<&ast::Alias>,
-        at: usize,
-    ) -> Result<Source> {
-        self.check_schema(call)?;
-        let name = &call.name.name.value;
-        // The arguments see what stands before the function, through slots.
-        let level = Level::query(Scope::default(), Clause::plain("functions in FROM"), true);
-        let (arguments, level) = self.at_level(level, |binder| binder.arguments(&call.arguments))?;
-        self.without_subqueries(&level, "an argument of a function in FROM")?;
-        let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
-        let callee = resolve::function(name, &kinds).map_err(super::coerce::placed(at));
-        let set =
-            matches!(&callee, Ok(Callee::Function(resolved)) if resolved.function.kind == FunctionKind::Set);
-        let level = Level::query(Scope::default(), Clause::plain("functions in FROM"), true);
-        let scan = match callee {
-            Ok(Callee::Function(resolved)) if set => {
-                let (args, _) = self.at_level(level, |binder| binder.fit(&resolved, arguments))?;
-                FunctionScan {
-                    function: TableFunction::Series(resolved.function),
-                    arguments: args,
-                    types: vec![resolved.result.into()],
-                    ordinality,
-                }
-            }
-            _ => {
-                let (value, level) = self.at_level(level, |binder| {
-                    if call.arguments.is_empty() {
-                        binder.function(call, at)
-                    } else {
-                        binder.call_by_name(name, arguments, at)
-                    }
-                })?;
-                self.without_subqueries(&level, "an argument of a function in FROM")?;
-                let types = vec![value.ty()];
-                FunctionScan { function: TableFunction::Scalar, arguments: vec![value], types, ordinality }
-            }
-        };
-        let called = alias.map_or(name, |alias| &alias.name.value);
-        let output = match &scan.function {
-            TableFunction::Series(function) => function.output,
-            TableFunction::Scalar => None,
-        };
-        let mut columns = Vec::new();
-        for (index, ty) in scan.types.iter().enumerate() {
-            let value = Expr::Column { index, ty: *ty };
-            let name = output.map_or_else(|| called.clone(), str::to_owned);
-            columns.push(ScopeColumn { name, value, origin: None });
-        }
-        if ordinality {
-            let value = Expr::Column { index: columns.len(), ty: TypeKind::Int8.into() };
-            columns.push(ScopeColumn { name: "ordinality".into(), value, origin: None });
-        }
-        let scope = relation(called, None, columns, None, alias)?.into_scope();
-        Ok(Source { node: Node::FunctionScan(scan), scope })
     }
 
     fn join(
@@ -247,8 +216,23 @@ impl Binder<'_> {
         condition: &JoinCondition,
         at: usize,
     ) -> Result<Source> {
-        let left = self.table_expr(left)?;
-        let (left_scope, right, bindings) = self.right_side(left.scope, right)?;
+        let outer = "an outer join";
+        let left = match kind {
+            JoinKind::Right | JoinKind::Full => self.barred(outer, |binder| binder.table_expr(left))?,
+            _ => self.table_expr(left)?,
+        };
+        let (mut left_scope, mut right, bindings) = match kind {
+            JoinKind::Left | JoinKind::Full => {
+                self.barred(outer, |binder| binder.right_side(left.scope, right))?
+            }
+            _ => self.right_side(left.scope, right)?,
+        };
+        if matches!(kind, JoinKind::Right | JoinKind::Full) {
+            left_scope.relations.iter_mut().for_each(|relation| relation.nullable = true);
+        }
+        if matches!(kind, JoinKind::Left | JoinKind::Full) {
+            right.scope.relations.iter_mut().for_each(|relation| relation.nullable = true);
+        }
         if !bindings.is_empty() && !matches!(kind, JoinKind::Inner | JoinKind::Left) {
             return Err(Error::new("42P10", "invalid reference to FROM-clause entry in a lateral join")
                 .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
@@ -396,7 +380,7 @@ fn shared_column(scope: &Scope, name: &Name, side: &str) -> Result<ScopeColumn> 
 }
 
 /// A relation with the names that its alias gives.
-fn relation(
+pub(super) fn relation(
     name: &str,
     schema: Option<String>,
     mut columns: Vec<ScopeColumn>,
@@ -416,5 +400,5 @@ fn relation(
             column.name.clone_from(&name.value);
         }
     }
-    Ok(Relation { name: name.to_owned(), schema, columns, table })
+    Ok(Relation { name: name.to_owned(), schema, columns, table, nullable: false, is_working: false })
 }

@@ -4,7 +4,7 @@ use expr::{Expr, Type};
 
 use super::Binder;
 use super::level::{Clause, PutAside};
-use super::placeholder::Stands;
+use super::placeholder::{ARGUMENTS, SUBQUERY, Stands};
 use super::scope::Scope;
 use super::select::check_columns;
 use super::select::{Grouped, Item};
@@ -14,30 +14,79 @@ use crate::parse::ast::{self, ExprKind};
 use crate::plan::same::same;
 use crate::plan::{Aggregate, Node};
 
+/// A key of GROUP BY.
+#[derive(Debug, Clone)]
+pub(super) struct GroupKey {
+    /// As expressions over groups have it.
+    shown: Expr,
+    /// Over rows before they are grouped.
+    computed: Expr,
+}
+
 impl Binder<'_> {
     /// The keys of GROUP BY: numbers and names of result columns, or expressions.
-    pub(super) fn group_keys(&mut self, keys: &[ast::Expr], items: &[Item]) -> Result<Vec<Expr>> {
-        let mut bound = Vec::with_capacity(keys.len());
+    pub(super) fn group_keys(&mut self, keys: &[ast::Expr], items: &[Item]) -> Result<Vec<GroupKey>> {
+        let mut bound: Vec<GroupKey> = Vec::with_capacity(keys.len());
         for key in keys {
             let expr = match self.group_item(key, items)? {
                 Some(place) => match items.get(place) {
                     Some(item) => {
                         self.refuse_aggregates(&item.expr, item.column.at)?;
-                        self.settle(item.expr.clone(), key.at)?
+                        let shown = self.settle(item.expr.clone(), key.at)?;
+                        GroupKey { computed: self.before_groups(shown.clone())?, shown }
                     }
                     None => return Err(Error::internal("a group by what is not there")),
                 },
                 None => {
-                    self.before_grouping(Clause::plain("GROUP BY"), |binder| binder.settled_expression(key))?
+                    let clause = Clause { sets: true, ..Clause::plain("GROUP BY") };
+                    let shown = self.before_grouping(clause, |binder| binder.settled_expression(key))?;
+                    GroupKey { computed: shown.clone(), shown }
                 }
             };
-            if !bound.iter().any(|known| same(known, &expr)) {
-                comparable(expr.ty(), "an equality", key.at)?;
+            if !bound.iter().any(|known| same(&known.shown, &expr.shown)) {
+                comparable(expr.shown.ty(), "an equality", key.at)?;
                 bound.push(expr);
                 check_columns(bound.len())?;
             }
         }
         Ok(bound)
+    }
+
+    /// What a result column computes, over rows before they are grouped.
+    fn before_groups(&mut self, mut expr: Expr) -> Result<Expr> {
+        let mut error = None;
+        expr.rewrite(&mut |part| {
+            if let Expr::Column { index, .. } = part
+                && let Stands::Subquery(number) = Stands::of(*index)
+                && number < ARGUMENTS
+            {
+                match self.move_aside(number) {
+                    Ok(moved) => *index = SUBQUERY.saturating_add(moved),
+                    Err(refused) => error = Some(refused),
+                }
+            }
+        });
+        error.map_or(Ok(expr), Err)
+    }
+
+    fn move_aside(&mut self, number: usize) -> Result<usize> {
+        let aside = match self.level()?.subqueries.get_mut(number) {
+            Some(PutAside::Moved(moved)) => return Ok(*moved),
+            Some(aside) => std::mem::replace(aside, PutAside::Moved(0)),
+            None => return Err(Error::internal("what was put aside is not there")),
+        };
+        let mut aside = aside;
+        for part in aside.expressions() {
+            let taken = std::mem::replace(part, Expr::null(expr::TypeKind::Unknown));
+            *part = self.before_groups(taken)?;
+        }
+        let level = self.level()?;
+        let moved = ARGUMENTS.saturating_add(level.argument_subqueries.len());
+        level.argument_subqueries.push(aside);
+        if let Some(place) = level.subqueries.get_mut(number) {
+            *place = PutAside::Moved(moved);
+        }
+        Ok(moved)
     }
 
     /// The result column that a key names. A column of FROM goes before a result column of the same name.
@@ -71,10 +120,17 @@ impl Binder<'_> {
     }
 
     fn refuse_aggregates(&self, expr: &Expr, at: usize) -> Result<()> {
-        let mut found = false;
+        let (mut found, mut has_window) = (false, false);
         expr.walk(&mut |part| {
-            found |= matches!(part, Expr::Column { index, .. } if matches!(Stands::of(*index), Stands::Aggregate(_)));
+            if let Expr::Column { index, .. } = part {
+                found |= matches!(Stands::of(*index), Stands::Aggregate(_));
+                has_window |= matches!(Stands::of(*index), Stands::Window(_));
+            }
         });
+        if has_window {
+            let message = "window functions are not allowed in GROUP BY";
+            return Err(Error::new("42P20", message).at(at));
+        }
         if found {
             let message = "aggregate functions are not allowed in GROUP BY";
             return Err(Error::new("42803", message).at(at));
@@ -83,17 +139,21 @@ impl Binder<'_> {
     }
 
     /// Groups the rows of `node`; everything in `grouped` and the subqueries put aside are over groups afterwards.
-    pub(super) fn group(&mut self, node: Node, mut keys: Vec<Expr>, grouped: &mut Grouped) -> Result<Node> {
+    pub(super) fn group(&mut self, node: Node, keys: Vec<GroupKey>, grouped: &mut Grouped) -> Result<Node> {
+        let (mut keys, mut computed): (Vec<Expr>, Vec<Expr>) =
+            keys.into_iter().map(|key| (key.shown, key.computed)).unzip();
         let level = self.level()?;
         let scope = level.scope.clone();
         let references = std::mem::take(&mut level.references);
         let mut calls = std::mem::take(&mut level.aggregates);
         let mut asides = std::mem::take(&mut level.subqueries);
         let argument_asides = std::mem::take(&mut level.argument_subqueries);
+        let mut windows = std::mem::take(&mut level.windows);
 
         let mut over_groups: Vec<&mut Expr> = grouped.items.iter_mut().map(|item| &mut item.expr).collect();
         over_groups.extend(grouped.having.as_mut());
         over_groups.extend(asides.iter_mut().flat_map(PutAside::expressions));
+        over_groups.extend(windows.expressions_mut());
         for expr in &over_groups {
             add_dependent_keys(expr, &mut keys, &scope);
         }
@@ -108,16 +168,21 @@ impl Binder<'_> {
                 Error::new("42803", message).at(at)
             })?;
         }
-        self.level()?.subqueries = asides;
+        let level = self.level()?;
+        level.subqueries = asides;
+        level.windows = windows;
 
-        let mut before: Vec<&mut Expr> = keys.iter_mut().collect();
+        // Those that depend on others are columns.
+        computed.extend(keys.drain(computed.len().min(keys.len())..));
+        let mut before: Vec<&mut Expr> = computed.iter_mut().collect();
         for call in &mut calls {
             before.extend(call.arguments.iter_mut());
             before.extend(call.filter.iter_mut());
             before.extend(call.order_by.iter_mut().map(|key| &mut key.expression));
         }
-        let input = self.apply(node, argument_asides, &mut before);
-        Ok(Node::Aggregate(Aggregate { input: Box::new(input), keys, calls }))
+        let asides = (ARGUMENTS..).zip(argument_asides).collect();
+        let input = self.apply_some(node, asides, &mut before);
+        Ok(Node::Aggregate(Aggregate { input: Box::new(input), keys: computed, calls }))
     }
 }
 
@@ -163,7 +228,7 @@ fn rewrite(expr: &mut Expr, keys: &[Expr], types: &[Type]) -> Result<(), usize> 
                 *index = keys.len().saturating_add(number);
                 Ok(())
             }
-            Stands::Subquery(_) | Stands::SubqueryRow(_) => Ok(()),
+            Stands::Subquery(_) | Stands::SubqueryRow(_) | Stands::Window(_) => Ok(()),
             Stands::Column(column) => Err(column),
         };
     }

@@ -37,6 +37,8 @@ fn figure(expr: &Expr, subqueries: &HashMap<usize, String>) -> Option<(String, b
         ExprKind::Exists(_) => strong("exists"),
         ExprKind::ArrayQuery(_) | ExprKind::Array(_) => strong("array"),
         ExprKind::Row(_) => strong("row"),
+        ExprKind::Field { name, .. } => strong(&name.value),
+        ExprKind::TableWildcard(name) => strong(&name.name.value),
         ExprKind::Subquery(_) => subqueries.get(&expr.at).map(|name| (name.clone(), true)),
         _ => None,
     }

@@ -1,9 +1,13 @@
 //! The queries around an expression: the row that each has, and what binding over that row leaves to be computed.
 
+use std::collections::HashMap;
+
 use expr::Expr;
 
+use super::placeholder::Stands;
+use super::query_windows::QueryWindows;
 use super::scope::Scope;
-use crate::plan::{AggregateCall, ApplyKind, Binding, FunctionScan, Subquery};
+use crate::plan::{AggregateCall, ApplyKind, Binding, SetFunction, Subquery};
 
 /// Whether aggregates may stand in a clause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,20 +18,52 @@ pub(super) enum Aggregates {
     Nested,
 }
 
+/// Whether window functions may stand in a clause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Windows {
+    Allowed,
+    Refused,
+    /// Within a window function's arguments.
+    Nested,
+    /// Within an aggregate's.
+    Aggregated,
+}
+
 /// The clause that is being bound; for messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clause {
     pub(super) name: &'static str,
     pub(super) aggregates: Aggregates,
+    pub(super) windows: Windows,
+    /// Whether functions that make rows may stand there.
+    pub(super) sets: bool,
+    /// What it is called where no query may stand in it.
+    pub(super) without_queries: Option<&'static str>,
 }
 
 impl Clause {
     pub(super) const fn plain(name: &'static str) -> Self {
-        Self { name, aggregates: Aggregates::Refused }
+        Self {
+            name,
+            aggregates: Aggregates::Refused,
+            windows: Windows::Refused,
+            sets: false,
+            without_queries: None,
+        }
+    }
+
+    /// A clause of which one is called `one`: no query may stand in it.
+    pub(super) const fn without_queries(name: &'static str, one: &'static str) -> Self {
+        Self { without_queries: Some(one), ..Self::plain(name) }
     }
 
     pub(super) const fn grouped(name: &'static str) -> Self {
-        Self { name, aggregates: Aggregates::Allowed }
+        Self { aggregates: Aggregates::Allowed, windows: Windows::Allowed, sets: true, ..Self::plain(name) }
+    }
+
+    /// Of groups, before anything is computed of windows.
+    pub(super) const fn having() -> Self {
+        Self { aggregates: Aggregates::Allowed, ..Self::plain("HAVING") }
     }
 }
 
@@ -43,7 +79,14 @@ pub(super) struct Level {
     pub(super) subqueries: Vec<PutAside>,
     /// The same within the arguments of aggregates and in GROUP BY: over the row before it is grouped.
     pub(super) argument_subqueries: Vec<PutAside>,
+    /// What their numbers begin with, where they are bound.
+    pub(super) asides_from: usize,
+    /// The construct around that may leave what is in it uncomputed.
+    pub(super) conditional: Option<&'static str>,
     pub(super) aggregates: Vec<AggregateCall>,
+    /// Where the first of them stands.
+    pub(super) aggregate_at: Option<usize>,
+    pub(super) windows: QueryWindows,
     /// Columns that were named outside of aggregates, and where.
     pub(super) references: Vec<(usize, usize)>,
 }
@@ -77,7 +120,11 @@ impl Level {
             pending: Vec::new(),
             subqueries: Vec::new(),
             argument_subqueries: Vec::new(),
+            asides_from: 0,
+            conditional: None,
             aggregates: Vec::new(),
+            aggregate_at: None,
+            windows: QueryWindows::default(),
             references: Vec::new(),
         }
     }
@@ -89,7 +136,9 @@ pub(super) enum PutAside {
     /// A subquery's answer.
     Subquery(Box<Subquery>),
     /// The rows of a function in the select list.
-    Rows { function: FunctionScan, bindings: Vec<Binding> },
+    Rows(Box<SetFunction>),
+    /// Nothing any more: it is computed before groups are made, under this number.
+    Moved(usize),
 }
 
 impl PutAside {
@@ -104,7 +153,30 @@ impl PutAside {
                 };
                 bindings.iter_mut().map(|binding| &mut binding.value).chain(test).collect()
             }
-            Self::Rows { bindings, .. } => bindings.iter_mut().map(|binding| &mut binding.value).collect(),
+            Self::Rows(function) => function.arguments.iter_mut().collect(),
+            Self::Moved(_) => Vec::new(),
+        }
+    }
+
+    /// When it can be computed: none if before window functions, else after so many levels of functions that make rows.
+    /// `late`: when others are.
+    pub(super) fn turn(&mut self, late: &HashMap<usize, usize>) -> Option<usize> {
+        let own = matches!(self, Self::Rows(_)).then_some(1);
+        let mut after: Option<usize> = None;
+        for expression in self.expressions() {
+            expression.walk(&mut |part| {
+                if let Expr::Column { index, .. } = part {
+                    after = after.max(match Stands::of(*index) {
+                        Stands::Window(_) => Some(0),
+                        Stands::Subquery(number) => late.get(&number).copied(),
+                        Stands::Column(_) | Stands::Aggregate(_) | Stands::SubqueryRow(_) => None,
+                    });
+                }
+            });
+        }
+        match (own, after) {
+            (Some(_), after) => Some(after.unwrap_or(0).saturating_add(1)),
+            (None, after) => after,
         }
     }
 }

@@ -6,37 +6,50 @@
 //!    through the [`level`]s of the queries around.
 //! 2. [`expression`] and [`call`] bind expressions over such rows; [`coerce`] makes operands fit and learns the types
 //!    of parameters on the way.
-//! 3. Subqueries and aggregates within an expression are put aside, each behind a **placeholder** (a column with a
+//! 3. Subqueries, aggregates and window functions within an expression are put aside, each behind a **placeholder** (a column with a
 //!    number far above any row's width), until [`select`] has built the nodes that compute them ([`subquery`],
-//!    [`group`]) and knows which column they end up in.
-//! 4. [`modify`], [`copy`] and [`ddl`] bind the statements that are no queries; [`written`] prints defaults.
+//!    [`group`], [`window`]) and knows which column they end up in.
+//! 4. [`modify`], [`copy`], [`ddl`], [`alter`] and [`object`] bind the statements that are no queries; [`written`] prints
+//!    defaults, [`check`] constraints.
 //!
 //! A subquery reads columns of outer rows through **slots**: values that its [`crate::plan::Apply`] sets. Slots are
 //! numbered behind the statement's parameters once all of those are known.
 
 mod access;
+mod alter;
+mod bound;
 mod call;
+mod check;
 mod coerce;
+mod column;
 mod copy;
 mod ddl;
 mod expression;
+mod foreign_key;
 mod from;
 mod group;
 mod label;
 mod level;
 mod modify;
 mod names;
+mod new_names;
+mod object;
 mod placeholder;
 mod query;
+mod query_windows;
+mod record;
+mod recursive;
 mod scope;
 mod select;
 mod session;
 mod sets;
 mod subquery;
 mod suggest;
+mod table_function;
 #[cfg(test)]
 mod tests;
 mod types;
+mod window;
 mod written;
 
 use expr::{Expr, SessionContext, Type, TypeKind};
@@ -44,6 +57,7 @@ use expr::{Expr, SessionContext, Type, TypeKind};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::catalog::object::ViewRelation;
 use crate::catalog::{CatalogSnapshot, SearchPath, TableDescriptor};
 use crate::error::{Error, Notice, Result};
 use crate::parse::Statement;
@@ -51,6 +65,7 @@ use crate::parse::ast::Body;
 use crate::plan::budget::{self, Budget};
 use crate::plan::{Bound, Needs, OutputColumn, Plan, walk};
 
+pub(crate) use check::{checks_of, default_of, sparing_condition};
 pub(crate) use written::sparing;
 
 /// A statement is short to bind that takes no more looks than this: well below a millisecond.
@@ -143,7 +158,17 @@ struct Binder<'a> {
     notices: Vec<Notice>,
     /// The rights that the statement takes, as far as it is bound.
     needs: Needs,
+    /// What names mean within a view's query, how deep that stands in others, and what one that is new has named.
+    within_view: Option<object::WithinView>,
+    views_deep: usize,
+    viewed: Vec<ViewRelation>,
     budget: Budget,
+    /// The names of queries of WITH that cannot be seen yet, the next one last.
+    unready: Vec<String>,
+    /// Where queries of WITH RECURSIVE may not be read: how many were visible before, and why.
+    barriers: Vec<(usize, &'static str)>,
+    /// The shapes of records.
+    shapes: Vec<Arc<expr::Shape>>,
     /// An expression is bound to be printed.
     written: Option<written::Written>,
 }
@@ -163,7 +188,13 @@ impl<'a> Binder<'a> {
             target: None,
             notices: Vec::new(),
             needs: Needs::default(),
+            within_view: None,
+            views_deep: 0,
+            viewed: Vec::new(),
             budget: Budget::of_looks(usize::MAX),
+            unready: Vec::new(),
+            barriers: Vec::new(),
+            shapes: Vec::new(),
             written: None,
         }
     }
@@ -181,11 +212,11 @@ impl<'a> Binder<'a> {
             Body::Delete(delete) => self.delete(delete),
             Body::Copy(copy) => self.copy(copy),
             Body::CreateTable(create) => self.create_table(create),
-            Body::DropTable(drop) => self.drop_table(drop),
-            Body::DropIndex(drop) => self.drop_index(drop),
-            Body::Truncate(names) => self.truncate(names),
+            Body::CreateTableAs(create) => self.create_table_as(create),
+            Body::Truncate(truncate) => self.truncate(truncate),
+            Body::Object(statement) => self.object(statement),
             Body::CreateIndex(create) => self.create_index(create),
-            Body::AddKey(add) => self.add_key(add),
+            Body::AlterTable(alter) => self.alter_table(alter),
             Body::Access(statement) => self.access(statement),
             Body::Explain { body, analyze } => {
                 let (plan, _) = self.statement(body)?;

@@ -12,6 +12,7 @@ use super::query::output_column;
 use super::scope::Scope;
 use super::select::first_columns;
 use crate::catalog::access::Right;
+use crate::catalog::object::Identity;
 use crate::catalog::{IndexId, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody};
@@ -29,11 +30,32 @@ impl Binder<'_> {
     /// The table of this name, if it can be written.
     pub(super) fn writable_table(&self, name: &QualifiedName) -> Result<Arc<TableDescriptor>> {
         let table = self.table(name)?;
-        if table.kind == TableKind::Virtual {
-            let message = format!("permission denied: \"{}\" is a system catalog", table.name);
-            return Err(Error::new("42501", message));
+        match table.kind {
+            TableKind::Base => Ok(table),
+            TableKind::Virtual => {
+                let message = format!("permission denied: \"{}\" is a system catalog", table.name);
+                Err(Error::new("42501", message))
+            }
+            TableKind::View => {
+                Err(Error::unsupported(format!("a change of the rows of view \"{}\"", table.name)))
+            }
+            TableKind::Sequence => {
+                Err(Error::new("42809", format!("cannot change sequence \"{}\"", table.name)))
+            }
         }
-        Ok(table)
+    }
+
+    /// The table of this name, if it stores rows; `otherwise` is the error of a sequence or view.
+    pub(super) fn stored_table(
+        &self,
+        name: &QualifiedName,
+        otherwise: impl Fn(&TableDescriptor) -> Error,
+    ) -> Result<Arc<TableDescriptor>> {
+        let table = self.table(name)?;
+        match table.kind {
+            TableKind::Sequence | TableKind::View => Err(otherwise(&table)),
+            TableKind::Base | TableKind::Virtual => self.writable_table(name),
+        }
     }
 
     /// The places of columns by their names.
@@ -69,13 +91,14 @@ impl Binder<'_> {
         let explicit = insert.columns.as_deref();
         self.needs.write(&table, Right::Insert, if insert.source.is_some() { &targets } else { &[] });
         self.target = Some(table.clone());
+        let ignored = self.overridden(&table, &targets, insert)?;
         let source = match &insert.source {
             None => self.inserted_rows(&table, &[], &[Vec::new()], None)?,
             Some(query) => match &query.body {
                 QueryBody::Values(rows) if is_bare(query) => {
-                    self.inserted_rows(&table, &targets, rows, explicit)?
+                    self.inserted_rows(&table, &targets, &with_defaults(rows, &targets, &ignored), explicit)?
                 }
-                _ => self.inserted_query(&table, &targets, query, explicit)?,
+                _ => self.inserted_query(&table, &targets, query, explicit, &ignored)?,
             },
         };
         self.target = None;
@@ -87,7 +110,9 @@ impl Binder<'_> {
         let scope = self.row_scope(&table, insert.alias.as_ref())?;
         let (returning, columns) = self.returning(insert.returning.as_deref(), scope)?;
         self.common_tables.truncate(visible);
-        let insert = Insert { table, source, on_conflict, returning };
+        let checks = self.row_checks(&table)?;
+        let linked = self.catalog.is_linked(&table);
+        let insert = Insert { table, source, checks, linked, on_conflict, returning };
         Ok((Plan::Modify(Box::new(Modify::Insert(insert))), columns))
     }
 
@@ -112,7 +137,7 @@ impl Binder<'_> {
                 .columns
                 .iter()
                 .enumerate()
-                .any(|(place, column)| column.default.is_some() && !is_given(place));
+                .any(|(place, column)| self.makes_values(table, column) && !is_given(place));
         let mut whole = Vec::with_capacity(rows.len());
         let mut asides = Vec::with_capacity(rows.len());
         for row in rows {
@@ -128,7 +153,7 @@ impl Binder<'_> {
                 if apart {
                     let cells = given.iter().filter_map(|(place, target)| {
                         let (column, cell) = (table.columns.get(*target)?, row.get(*place)?);
-                        Some(binder.assigned(column, cell))
+                        Some(binder.assigned(table, column, cell))
                     });
                     return cells.collect();
                 }
@@ -138,7 +163,7 @@ impl Binder<'_> {
                     else {
                         return Err(Error::internal("a target that is no column"));
                     };
-                    *cell = Some(binder.assigned(column, expr)?);
+                    *cell = Some(binder.assigned(table, column, expr)?);
                 }
                 binder.completed(table, cells)
             })?;
@@ -161,10 +186,71 @@ impl Binder<'_> {
         Ok(Node::Project(Project { input, expressions }))
     }
 
+    /// The columns whose values are ignored. 428C9 if a column that is GENERATED ALWAYS is given any.
+    fn overridden(
+        &self,
+        table: &TableDescriptor,
+        targets: &[usize],
+        insert: &ast::Insert,
+    ) -> Result<Vec<usize>> {
+        let rows = match insert.source.as_ref().map(|query| (&query.body, is_bare(query))) {
+            None => return Ok(Vec::new()),
+            Some((QueryBody::Values(rows), true)) => Some(rows),
+            Some(_) => None,
+        };
+        let mut ignored = Vec::new();
+        for (place, target) in targets.iter().enumerate() {
+            let Some(column) = table.columns.get(*target) else { continue };
+            let Some((identity, _)) = self.catalog.objects().identity(table.oid, column.id) else { continue };
+            let is_default = |row: &Vec<ast::Expr>| {
+                row.get(place).is_none_or(|cell| matches!(cell.kind, ExprKind::Default))
+            };
+            let given = rows.is_none_or(|rows| !rows.iter().all(is_default));
+            match insert.overriding {
+                Some(ast::Overriding::User) => ignored.push(*target),
+                None if given && identity == Identity::Always => {
+                    let message =
+                        format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+                    return Err(
+                        generated_always(message, column).hint("Use OVERRIDING SYSTEM VALUE to override.")
+                    );
+                }
+                _ => {}
+            }
+        }
+        Ok(ignored)
+    }
+
+    /// 428C9 if a column that is GENERATED ALWAYS is to be set to other than DEFAULT.
+    fn check_updated(
+        &self,
+        table: &TableDescriptor,
+        column: &crate::catalog::Column,
+        value: &ast::Expr,
+    ) -> Result<()> {
+        let identity = self.catalog.objects().identity(table.oid, column.id);
+        let always = identity.is_some_and(|(identity, _)| identity == Identity::Always);
+        if !always || matches!(value.kind, ExprKind::Default) {
+            return Ok(());
+        }
+        let message = format!("column \"{}\" can only be updated to DEFAULT", column.name);
+        Err(generated_always(message, column))
+    }
+
+    /// Whether a column that is given no value gets one.
+    pub(super) fn makes_values(&self, table: &TableDescriptor, column: &crate::catalog::Column) -> bool {
+        column.default.is_some() || self.catalog.objects().identity(table.oid, column.id).is_some()
+    }
+
     /// A value for a column: an expression, or DEFAULT.
-    fn assigned(&mut self, column: &crate::catalog::Column, expr: &ast::Expr) -> Result<Expr> {
+    fn assigned(
+        &mut self,
+        table: &TableDescriptor,
+        column: &crate::catalog::Column,
+        expr: &ast::Expr,
+    ) -> Result<Expr> {
         if let ExprKind::Default = expr.kind {
-            return self.default_of(column);
+            return self.default_of(table, column);
         }
         let bound = self.expression(expr)?;
         self.assign(bound, column.ty, &column.name, expr.at)
@@ -177,7 +263,7 @@ impl Binder<'_> {
             row.push(match cell {
                 Some(expr) => expr,
                 None if column.hidden => Expr::Literal { value: Datum::Null, ty: column.ty },
-                None => self.default_of(column)?,
+                None => self.default_of(table, column)?,
             });
         }
         Ok(row)
@@ -189,6 +275,7 @@ impl Binder<'_> {
         targets: &[usize],
         query: &ast::Query,
         explicit: Option<&[Name]>,
+        ignored: &[usize],
     ) -> Result<Node> {
         let mut bound = self.query(query)?;
         let at =
@@ -197,6 +284,9 @@ impl Binder<'_> {
         let places: Vec<usize> = bound.columns.iter().map(|column| column.at).collect();
         let mut cells = vec![None; table.columns.len()];
         for (index, target) in targets.iter().enumerate().take(places.len()) {
+            if ignored.contains(target) {
+                continue;
+            }
             let (Some(column), Some(cell)) = (table.columns.get(*target), cells.get_mut(*target)) else {
                 return Err(Error::internal("a target that is no column"));
             };
@@ -285,7 +375,8 @@ impl Binder<'_> {
                 let Some(column) = table.columns.get(place) else {
                     return Err(Error::internal("a target that is no column"));
                 };
-                let value = binder.assigned(column, &assignment.value)?;
+                binder.check_updated(table, column, &assignment.value)?;
+                let value = binder.assigned(table, column, &assignment.value)?;
                 bound.push(Assignment { column: place, value });
             }
             let places: Vec<usize> = bound.iter().map(|assignment| assignment.column).collect();
@@ -354,7 +445,9 @@ impl Binder<'_> {
         })?;
         let (returning, columns) = self.returning(update.returning.as_deref(), level.scope)?;
         self.common_tables.truncate(visible);
-        let update = Update { table, source: node, assignments, returning };
+        let checks = self.row_checks(&table)?;
+        let linked = self.catalog.is_linked(&table);
+        let update = Update { table, source: node, assignments, checks, linked, returning };
         Ok((Plan::Modify(Box::new(Modify::Update(update))), columns))
     }
 
@@ -376,9 +469,35 @@ impl Binder<'_> {
         })?;
         let (returning, columns) = self.returning(delete.returning.as_deref(), level.scope)?;
         self.common_tables.truncate(visible);
-        let delete = Delete { table, source: node, returning };
+        let linked = self.catalog.is_linked(&table);
+        let delete = Delete { table, source: node, linked, returning };
         Ok((Plan::Modify(Box::new(Modify::Delete(delete))), columns))
     }
+}
+
+fn generated_always(message: String, column: &crate::catalog::Column) -> Error {
+    let detail = format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name);
+    Error::new("428C9", message).detail(detail)
+}
+
+/// The rows with DEFAULT for what is ignored.
+fn with_defaults<'r>(
+    rows: &'r [Vec<ast::Expr>],
+    targets: &[usize],
+    ignored: &[usize],
+) -> std::borrow::Cow<'r, [Vec<ast::Expr>]> {
+    if ignored.is_empty() {
+        return std::borrow::Cow::Borrowed(rows);
+    }
+    let mut rows = rows.to_vec();
+    for row in &mut rows {
+        for (cell, target) in row.iter_mut().zip(targets) {
+            if ignored.contains(target) {
+                cell.kind = ExprKind::Default;
+            }
+        }
+    }
+    std::borrow::Cow::Owned(rows)
 }
 
 impl Binder<'_> {

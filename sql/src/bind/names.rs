@@ -3,7 +3,7 @@
 use expr::Expr;
 
 use super::level::{Aggregates, Clause, Level, LevelKind};
-use super::scope::ScopeColumn;
+use super::scope::{Relation, ScopeColumn};
 use super::{Binder, placeholder, suggest};
 use crate::error::{Error, Result};
 use crate::parse::ast::{Name, QualifiedName};
@@ -78,7 +78,31 @@ impl Binder<'_> {
             self.refer(place, &value, at);
             return if place == own { Ok(value) } else { Ok(self.outer(place, value)) };
         }
-        Err(self.missing_column(names))
+        match names {
+            [name] if self.sees_relation(name) => {
+                self.row_of(&QualifiedName { schema: None, name: name.clone() }, at)
+            }
+            _ => Err(self.missing_column(names)),
+        }
+    }
+
+    pub(super) fn sees_relation(&self, name: &Name) -> bool {
+        let visible = self.visible_levels();
+        let mut levels = visible.iter().filter_map(|place| self.levels.get(*place));
+        levels.any(|level| level.scope.relation(None, &name.value).is_some())
+    }
+
+    /// The row of an item of FROM as one value.
+    pub(super) fn row_of(&mut self, name: &QualifiedName, at: usize) -> Result<Expr> {
+        let schema = name.schema.as_ref().map(|schema| schema.value.as_str());
+        let visible = self.visible_levels();
+        let mut levels = visible.iter().filter_map(|place| self.levels.get(*place));
+        let found = levels.find_map(|level| level.scope.relation(schema, &name.name.value)).cloned();
+        let columns = self.wildcard_of(name)?;
+        match found {
+            Some(relation) => self.whole_row(&Relation { columns, ..relation }, at),
+            None => Err(Error::internal("a relation was lost")),
+        }
     }
 
     /// Notes that a column was named, for messages about grouping.
@@ -105,22 +129,10 @@ impl Binder<'_> {
         placeholder::slot(number, ty)
     }
 
-    /// A new slot for a value of the level's own row.
-    pub(super) fn new_slot(&mut self, value: Expr) -> (Binding, Expr) {
-        let number = self.slots;
-        self.slots = self.slots.saturating_add(1);
-        let read = placeholder::slot(number, value.ty());
-        (Binding { slot: placeholder::slot_index(number), value }, read)
-    }
-
     fn missing_column(&self, names: &[Name]) -> Error {
         let visible = self.visible_levels();
-        let mut levels = visible.iter().filter_map(|place| self.levels.get(*place));
         match names {
             [name] => {
-                if levels.any(|level| level.scope.relation(None, &name.value).is_some()) {
-                    return Error::unsupported("a whole row as a value").at(name.at);
-                }
                 let error =
                     Error::new("42703", format!("column \"{}\" does not exist", name.value)).at(name.at);
                 if let Some(table) = &self.target

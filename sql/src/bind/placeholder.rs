@@ -3,6 +3,7 @@
 //! ```text
 //! Column(SUBQUERY + k)     the answer of the k-th subquery that was put aside at this level
 //! Column(AGGREGATE + k)    the k-th aggregate of this level
+//! Column(WINDOW + k)       the k-th window function of this level
 //! Column(SUBQUERY_ROW + i) within the test of ANY: the i-th column of the subquery's row
 //! Parameter(SLOT + k)      the k-th slot
 //! ```
@@ -14,9 +15,12 @@ use crate::plan::{Plan, walk};
 /// Above the width of any row.
 const BASE: usize = 1 << 24;
 pub(super) const SUBQUERY: usize = BASE;
+/// What the numbers begin with of what is put aside over rows before they are grouped.
+pub(super) const ARGUMENTS: usize = BASE / 2;
 pub(super) const AGGREGATE: usize = 2 * BASE;
 pub(super) const SUBQUERY_ROW: usize = 3 * BASE;
 const SLOT: usize = 4 * BASE;
+pub(super) const WINDOW: usize = 5 * BASE;
 
 /// What a column's number stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +30,7 @@ pub(super) enum Stands {
     Subquery(usize),
     Aggregate(usize),
     SubqueryRow(usize),
+    Window(usize),
 }
 
 impl Stands {
@@ -35,6 +40,7 @@ impl Stands {
             0 => Self::Column(index),
             1 => Self::Subquery(place),
             2 => Self::Aggregate(place),
+            5 => Self::Window(place),
             _ => Self::SubqueryRow(place),
         }
     }

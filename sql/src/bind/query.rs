@@ -1,34 +1,19 @@
 //! Queries: WITH, VALUES, set operations, and what stands around a SELECT.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use expr::casts::CastContext;
 use expr::{Expr, Type, TypeKind, resolve};
 
 use super::Binder;
+use super::bound::CommonTable;
+pub(super) use super::bound::{BoundQuery, CommonTables, QueryColumn, output_column};
 use super::level::{Clause, Level, PutAside};
-use super::scope::{Relation, Scope, ScopeColumn};
-use crate::catalog::Oid;
+use super::scope::{Relation, Scope};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, QueryBody};
 use crate::plan::budget::PlanSize;
-use crate::plan::{Append, Limit, Node, OutputColumn, Project, Sort, SortKey, Values, budget};
-
-/// A query that is bound. Columns may still be of unknown type: whoever uses the query decides.
-#[derive(Debug, Clone)]
-pub(super) struct BoundQuery {
-    pub(super) node: Node,
-    pub(super) columns: Vec<QueryColumn>,
-}
-
-/// A column of a query's result.
-#[derive(Debug, Clone)]
-pub(super) struct QueryColumn {
-    pub(super) name: String,
-    pub(super) origin: Option<(Oid, i16)>,
-    /// Where its expression stands.
-    pub(super) at: usize,
-}
+use crate::plan::{Append, Limit, Node, Project, Sort, SortKey, Values, budget};
 
 /// A column that is to be of another type.
 #[derive(Debug, Clone, Copy)]
@@ -37,90 +22,6 @@ pub(super) struct Retyped {
     pub(super) to: Type,
     /// Where it stands, for messages.
     pub(super) at: usize,
-}
-
-/// A query of WITH. Each mention of it is a copy, until it is planned which of them are computed once.
-#[derive(Debug, Clone)]
-pub(super) struct CommonTable {
-    pub(super) name: String,
-    /// Its number in the statement.
-    pub(super) id: usize,
-    pub(super) materialized: Option<bool>,
-    pub(super) bound: BoundQuery,
-    /// What a mention of it adds to the plan.
-    pub(super) size: PlanSize,
-}
-
-/// The queries of WITH that can be seen, the innermost last.
-///
-/// Invariant: `places` has the places of each name in `list`, ascending.
-#[derive(Debug, Default)]
-pub(super) struct CommonTables {
-    list: Vec<CommonTable>,
-    places: HashMap<String, Vec<usize>>,
-}
-
-impl CommonTables {
-    pub(super) fn len(&self) -> usize {
-        self.list.len()
-    }
-
-    /// The innermost of this name.
-    pub(super) fn find(&self, name: &str) -> Option<&CommonTable> {
-        self.place(name).and_then(|place| self.list.get(place))
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        self.places.get(name)?.last().copied()
-    }
-
-    fn push(&mut self, common: CommonTable) {
-        self.places.entry(common.name.clone()).or_default().push(self.list.len());
-        self.list.push(common);
-    }
-
-    /// Hides all but the first so many.
-    pub(super) fn truncate(&mut self, len: usize) {
-        for common in self.list.drain(len.min(self.list.len())..) {
-            if let Some(places) = self.places.get_mut(&common.name) {
-                places.pop();
-                if places.is_empty() {
-                    self.places.remove(&common.name);
-                }
-            }
-        }
-    }
-}
-
-impl BoundQuery {
-    /// The type of a column.
-    pub(super) fn ty(&self, column: usize) -> Type {
-        self.node.types().get(column).copied().unwrap_or(Type::plain(TypeKind::Unknown))
-    }
-
-    /// What clients are told of the columns.
-    pub(super) fn output_columns(&self) -> Vec<OutputColumn> {
-        let described = self.columns.iter().zip(self.node.types());
-        described.map(|(column, ty)| output_column(&column.name, ty, column.origin)).collect()
-    }
-
-    /// The columns as FROM sees them.
-    pub(super) fn scope_columns(&self) -> Vec<ScopeColumn> {
-        let numbered = self.columns.iter().zip(self.node.types()).enumerate();
-        numbered
-            .map(|(index, (column, ty))| ScopeColumn {
-                name: column.name.clone(),
-                value: Expr::Column { index, ty },
-                origin: column.origin,
-            })
-            .collect()
-    }
-}
-
-/// What clients are told of a column.
-pub(super) fn output_column(name: &str, ty: Type, origin: Option<(Oid, i16)>) -> OutputColumn {
-    let (table_oid, column_number) = origin.unwrap_or((0, 0));
-    OutputColumn { name: name.to_owned(), ty, table_oid, column_number }
 }
 
 impl Binder<'_> {
@@ -141,12 +42,24 @@ impl Binder<'_> {
     /// Makes the queries of WITH visible; the caller hides them again.
     pub(super) fn with(&mut self, with: &[ast::CommonTable]) -> Result<()> {
         let outer = self.common_tables.len();
+        let unready = self.unready.len();
+        self.unready.extend(with.iter().rev().map(|common| common.name.value.clone()));
+        let bound = self.with_in_order(with, outer);
+        self.unready.truncate(unready);
+        bound
+    }
+
+    fn with_in_order(&mut self, with: &[ast::CommonTable], outer: usize) -> Result<()> {
         for common in with {
             if self.common_tables.place(&common.name.value).is_some_and(|place| place >= outer) {
                 let message = format!("WITH query name \"{}\" specified more than once", common.name.value);
                 return Err(Error::new("42712", message).at(common.name.at));
             }
-            let bound = self.query_in(&common.query, false)?;
+            let bound = if common.recursive {
+                self.recursive_query(common, &common.query)?
+            } else {
+                self.query_in(&common.query, false)?
+            };
             let mut bound = self.settle_outputs(bound)?;
             if common.columns.len() > bound.columns.len() {
                 let message = format!(
@@ -170,7 +83,9 @@ impl Binder<'_> {
                 materialized: common.materialized,
                 bound,
                 size,
+                recursion: None,
             });
+            self.unready.pop();
         }
         Ok(())
     }
@@ -276,7 +191,7 @@ impl Binder<'_> {
     }
 
     /// ORDER BY over the result of VALUES, a set operation or a query between parentheses.
-    fn sort_outputs(
+    pub(super) fn sort_outputs(
         &mut self,
         bound: BoundQuery,
         order_by: &[ast::OrderBy],
@@ -288,7 +203,15 @@ impl Binder<'_> {
         let bound = self.settle_outputs(bound)?;
         let columns = bound.scope_columns();
         let width = columns.len();
-        let mut scope = Relation { name: String::new(), schema: None, columns, table: None }.into_scope();
+        let mut scope = Relation {
+            name: String::new(),
+            schema: None,
+            columns,
+            table: None,
+            nullable: false,
+            is_working: false,
+        }
+        .into_scope();
         let mut keys = Vec::with_capacity(order_by.len());
         for order in order_by {
             let column = self.output_column_of(&order.expr, &bound.columns)?;

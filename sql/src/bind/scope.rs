@@ -28,6 +28,10 @@ pub(super) struct Relation {
     pub(super) schema: Option<String>,
     pub(super) columns: Vec<ScopeColumn>,
     pub(super) table: Option<Arc<TableDescriptor>>,
+    /// An outer join may have no row of it.
+    pub(super) nullable: bool,
+    /// It is the last round of a recursive query.
+    pub(super) is_working: bool,
 }
 
 /// The columns of a row and their names.
@@ -40,6 +44,16 @@ pub(super) struct Scope {
 }
 
 impl Relation {
+    /// A column that no row of its table has NULL in.
+    pub(super) fn never_null(&self) -> Option<&ScopeColumn> {
+        let table = self.table.as_ref()?;
+        let is_never_null = |column: &&ScopeColumn| {
+            let number = column.origin.and_then(|(_, number)| u32::try_from(number).ok());
+            table.columns.iter().any(|own| Some(own.id) == number && own.not_null)
+        };
+        self.columns.iter().find(is_never_null)
+    }
+
     /// The relation with its columns in the order of `*`.
     pub(super) fn into_scope(self) -> Scope {
         Scope { columns: self.columns.clone(), relations: vec![self] }

@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! Limit ← Project (drops what only ORDER BY needs) ← Sort ← Distinct ← Project (the select list)
-//!   ← Filter (HAVING) ← Apply* ← Aggregate ← Filter (WHERE) ← Apply* ← FROM
+//!   ← (Apply | ProjectSet)* ← Window* ← Filter (HAVING) ← Apply* ← Aggregate ← Filter (WHERE) ← Apply* ← FROM
 //! ```
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use expr::{Expr, TypeKind};
 
 use super::Binder;
 use super::label::label;
-use super::level::{Clause, Level};
+use super::level::{Clause, Level, PutAside};
 use super::query::{BoundQuery, QueryColumn, lock_verb, sort_key};
+use super::query_windows::QueryWindows;
 use super::scope::{Scope, ScopeColumn};
 use super::types::comparable;
 use crate::catalog::TableDescriptor;
@@ -57,7 +59,9 @@ impl Binder<'_> {
     fn select_inner(&mut self, select: &ast::Select, query: &ast::Query) -> Result<BoundQuery> {
         let source = self.sources(&select.from)?;
         let mut node = source.node;
-        self.level()?.scope = source.scope;
+        let level = self.level()?;
+        level.scope = source.scope;
+        level.windows = QueryWindows::of(&select.windows);
         // In this order parameters learn their types; what the select list put aside waits for its turn.
         let mut items = self.select_list(&select.items, Clause::grouped("SELECT"))?;
         if let Some(filter) = &select.filter {
@@ -72,7 +76,7 @@ impl Binder<'_> {
         };
         let having = match &select.having {
             None => None,
-            Some(having) => Some(self.within(Clause::grouped("HAVING"), |binder| {
+            Some(having) => Some(self.within(Clause::having(), |binder| {
                 let bound = binder.expression(having)?;
                 binder.condition(bound, "HAVING", having.at)
             })?),
@@ -83,6 +87,14 @@ impl Binder<'_> {
             ast::Distinct::On(columns) => Some(self.distinct_on(columns, &mut items, visible, &mut order)?),
             ast::Distinct::No | ast::Distinct::All => None,
         };
+        self.check_windows()?;
+        let level = self.level()?;
+        if let Some(at) = level.aggregate_at
+            && level.scope.relations.iter().any(|relation| relation.is_working)
+        {
+            let message = "aggregate functions are not allowed in a recursive query's recursive term";
+            return Err(Error::new("42P19", message).at(at));
+        }
         let is_grouped = keys.is_some() || having.is_some() || !self.level()?.aggregates.is_empty();
         if !query.locks.is_empty() {
             self.lock_rows(&mut node, select, query, is_grouped)?;
@@ -94,13 +106,7 @@ impl Binder<'_> {
         let Grouped { items, having } = grouped;
         let (mut expressions, columns): (Vec<Expr>, Vec<QueryColumn>) =
             items.into_iter().map(|item| (item.expr, item.column)).unzip();
-        let asides = std::mem::take(&mut self.level()?.subqueries);
-        let mut having = having;
-        let mut all: Vec<&mut Expr> = expressions.iter_mut().chain(having.as_mut()).collect();
-        node = self.apply(node, asides, &mut all);
-        if let Some(predicate) = having {
-            node = Node::Filter(Filter { input: Box::new(node), predicate });
-        }
+        node = self.computed(node, &mut expressions, having)?;
         node = Node::Project(Project { input: Box::new(node), expressions });
         if is_distinct {
             for (ty, column) in node.types().into_iter().zip(&columns) {
@@ -113,6 +119,42 @@ impl Binder<'_> {
             node = Node::Distinct(Distinct { input: Box::new(node), on });
         }
         Ok(trimmed(node, columns, visible))
+    }
+
+    /// What of the select list is computed by nodes of their own, and HAVING.
+    fn computed(&mut self, node: Node, expressions: &mut [Expr], having: Option<Expr>) -> Result<Node> {
+        let level = self.level()?;
+        let asides = std::mem::take(&mut level.subqueries);
+        let mut windows = std::mem::take(&mut level.windows);
+        let (mut early, mut late, mut turns) = (Vec::new(), Vec::new(), HashMap::new());
+        for (number, mut aside) in asides.into_iter().enumerate() {
+            match aside.turn(&turns) {
+                _ if matches!(aside, PutAside::Moved(_)) => {}
+                None => early.push((number, aside)),
+                Some(turn) => {
+                    turns.insert(number, turn);
+                    late.push((number, aside));
+                }
+            }
+        }
+        // Functions that make rows of the same turn stand beside each other.
+        let is_subquery = |aside: &PutAside| matches!(aside, PutAside::Subquery(_));
+        late.sort_by_key(|(number, aside)| (turns.get(number).copied(), is_subquery(aside)));
+        let mut having = having;
+        let mut all: Vec<&mut Expr> = expressions.iter_mut().chain(having.as_mut()).collect();
+        all.extend(late.iter_mut().flat_map(|(_, aside)| aside.expressions()));
+        all.extend(windows.expressions_mut());
+        let mut node = self.apply_some(node, early, &mut all);
+        if let Some(predicate) = having {
+            node = Node::Filter(Filter { input: Box::new(node), predicate });
+        }
+        if !windows.is_empty() {
+            let mut all: Vec<&mut Expr> = expressions.iter_mut().collect();
+            all.extend(late.iter_mut().flat_map(|(_, aside)| aside.expressions()));
+            node = self.windowed(node, windows.used, &mut all);
+        }
+        let mut all: Vec<&mut Expr> = expressions.iter_mut().collect();
+        Ok(self.apply_some(node, late, &mut all))
     }
 
     /// WHERE.
@@ -132,6 +174,14 @@ impl Binder<'_> {
             let mut bound = Vec::with_capacity(items.len());
             for item in items {
                 match item {
+                    SelectItem::Expr {
+                        expr: ast::Expr { kind: ExprKind::AllFields(operand), at },
+                        alias: None,
+                    } => {
+                        let item =
+                            |(name, expr)| Item { expr, column: QueryColumn { name, origin: None, at: *at } };
+                        bound.extend(binder.all_fields(operand)?.into_iter().map(item));
+                    }
                     SelectItem::Expr { expr, alias } => bound.push(binder.select_item(expr, alias.as_ref())?),
                     SelectItem::Wildcard { at } => {
                         let scope = &binder.level()?.scope;
@@ -350,6 +400,8 @@ impl Binder<'_> {
                 Some("HAVING clause")
             } else if is_grouped {
                 Some("aggregate functions")
+            } else if !self.level()?.windows.is_empty() {
+                Some("window functions")
             } else {
                 None
             };

@@ -41,6 +41,10 @@ impl Binder<'_> {
             Body::Savepoint(name) => SessionCommand::Savepoint(name.clone()),
             Body::Release(name) => SessionCommand::Release(name.clone()),
             Body::RollbackTo(name) => SessionCommand::RollbackTo(name.clone()),
+            Body::SetConstraints { names, deferred } => {
+                let keys = names.as_ref().map(|names| self.deferrable_keys(names)).transpose()?;
+                SessionCommand::SetConstraints { keys, deferred: *deferred }
+            }
             Body::SetTransaction(modes) => SessionCommand::SetTransaction(*modes),
             Body::SetSessionCharacteristics(modes) => SessionCommand::SetSessionCharacteristics(*modes),
             Body::Set { name, value, local } => {

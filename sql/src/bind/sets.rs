@@ -29,12 +29,23 @@ impl Binder<'_> {
         rest: &[SetBranch],
         lateral: bool,
     ) -> Result<BoundQuery> {
-        let left = self.query_body(first, lateral)?;
+        let bars = |branch: &SetBranch| match branch.kind {
+            SetOperationKind::Union => None,
+            SetOperationKind::Intersect => branch.all.then_some("INTERSECT"),
+            SetOperationKind::Except => Some("EXCEPT"),
+        };
+        let left = match rest.iter().filter(|branch| branch.all).find_map(bars) {
+            Some(reason) => self.barred(reason, |binder| binder.query_body(first, lateral))?,
+            None => self.query_body(first, lateral)?,
+        };
         let mut depth = budget::measure(&left.node).0;
         let mut run = Run::new(left);
         for branch in rest {
-            let right = self.query_body(&branch.body, lateral)?;
-            let types = run.common_types(branch.kind, &right)?;
+            let right = match bars(branch) {
+                Some(reason) => self.barred(reason, |binder| binder.query_body(&branch.body, lateral))?,
+                None => self.query_body(&branch.body, lateral)?,
+            };
+            let types = common_types(&run.types, branch.kind, &right)?;
             if !branch.all || branch.kind != SetOperationKind::Union {
                 let columns = types.iter().zip(&run.left.columns);
                 columns.into_iter().try_for_each(|(ty, column)| comparable(*ty, "an equality", column.at))?;
@@ -50,6 +61,33 @@ impl Binder<'_> {
         }
         budget::check_depth(depth.saturating_add(2))?;
         self.run_of_operations(run)
+    }
+
+    /// UNION of two queries.
+    pub(super) fn union_of(
+        &mut self,
+        left: BoundQuery,
+        branch: &SetBranch,
+        right: BoundQuery,
+    ) -> Result<BoundQuery> {
+        let types = self.common_types(&left, branch.kind, &right)?;
+        if !branch.all {
+            let columns = types.iter().zip(&left.columns);
+            columns.into_iter().try_for_each(|(ty, column)| comparable(*ty, "an equality", column.at))?;
+        }
+        let mut run = Run::new(left);
+        run.push(branch, right, types);
+        self.run_of_operations(run)
+    }
+
+    /// The types of what an operation makes of two queries.
+    pub(super) fn common_types(
+        &self,
+        left: &BoundQuery,
+        kind: SetOperationKind,
+        right: &BoundQuery,
+    ) -> Result<Vec<Type>> {
+        common_types(&left.node.types(), kind, right)
     }
 
     /// Operations of one kind over one list of types.
@@ -107,22 +145,6 @@ impl<'a> Run<'a> {
         Self { left, inputs: Vec::new(), types, branches: Vec::new() }
     }
 
-    /// The types of what an operation makes of the run and `right`.
-    fn common_types(&self, kind: SetOperationKind, right: &BoundQuery) -> Result<Vec<Type>> {
-        let word = kind.keyword();
-        if right.columns.len() != self.types.len() {
-            let message = format!("each {word} query must have the same number of columns");
-            let at = right.columns.first().map_or(0, |column| column.at);
-            return Err(Error::new("42601", message).at(at));
-        }
-        let pairs = self.types.iter().zip(right.node.types()).zip(&right.columns);
-        let common = pairs.map(|((own, other), column)| {
-            let common = resolve::common_type(word, &[own.kind, other.kind]).map_err(placed(column.at))?;
-            Ok(if *own == other && own.kind == common { *own } else { Type::plain(common) })
-        });
-        common.collect()
-    }
-
     /// Whether the operation can be one of the run's.
     fn takes(&self, branch: &SetBranch, types: &[Type]) -> bool {
         let Some(last) = self.branches.last() else { return true };
@@ -136,6 +158,22 @@ impl<'a> Run<'a> {
         self.inputs.push(right);
         self.types = types;
     }
+}
+
+/// The types of what an operation makes of columns of these types and `right`.
+fn common_types(own: &[Type], kind: SetOperationKind, right: &BoundQuery) -> Result<Vec<Type>> {
+    let word = kind.keyword();
+    if right.columns.len() != own.len() {
+        let message = format!("each {word} query must have the same number of columns");
+        let at = right.columns.first().map_or(0, |column| column.at);
+        return Err(Error::new("42601", message).at(at));
+    }
+    let pairs = own.iter().zip(right.node.types()).zip(&right.columns);
+    let common = pairs.map(|((own, other), column)| {
+        let common = resolve::common_type(word, &[own.kind, other.kind]).map_err(placed(column.at))?;
+        Ok(if *own == other && own.kind == common { *own } else { Type::plain(common) })
+    });
+    common.collect()
 }
 
 /// The rows of all of these.

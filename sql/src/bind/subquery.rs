@@ -1,5 +1,7 @@
 //! Subqueries within expressions: put aside while the expression is bound, computed by [`Apply`] nodes afterwards.
 
+use std::collections::HashMap;
+
 use expr::casts::CastContext;
 use expr::{Expr, Type, TypeKind, resolve};
 
@@ -9,13 +11,13 @@ use super::level::{Level, PutAside};
 use super::placeholder::{SUBQUERY, SUBQUERY_ROW, Stands};
 use crate::error::{Error, Result};
 use crate::parse::ast;
-use crate::plan::{Apply, ApplyKind, Binding, Join, JoinKind, JoinStrategy, Node, Subquery};
+use crate::plan::{Apply, ApplyKind, Binding, Node, ProjectSet, Subquery};
 
 impl Binder<'_> {
     /// Binds a subquery of an expression, and tells which slots it reads from the row at hand.
     fn inner_query(&mut self, query: &ast::Query) -> Result<(super::query::BoundQuery, Vec<Binding>)> {
         let before = std::mem::take(&mut self.level()?.pending);
-        let bound = self.query(query);
+        let bound = self.barred("a subquery", |binder| binder.query(query));
         let bindings = std::mem::replace(&mut self.level()?.pending, before);
         Ok((bound?, bindings))
     }
@@ -23,7 +25,8 @@ impl Binder<'_> {
     /// Puts something aside; the column that stands for it.
     pub(super) fn put_aside(&mut self, aside: PutAside, ty: Type) -> Result<Expr> {
         let level = self.level()?;
-        let index = SUBQUERY.saturating_add(level.subqueries.len());
+        let number = level.asides_from.saturating_add(level.subqueries.len());
+        let index = SUBQUERY.saturating_add(number);
         level.subqueries.push(aside);
         Ok(Expr::Column { index, ty })
     }
@@ -141,22 +144,41 @@ impl Binder<'_> {
         asides: Vec<PutAside>,
         expressions: &mut [&mut Expr],
     ) -> Node {
-        let base = input.width();
-        let place = |expr: &mut Expr, row: usize| {
+        self.apply_some(input, asides.into_iter().enumerate().collect(), expressions)
+    }
+
+    /// The same of some of what was put aside, with their numbers.
+    pub(super) fn apply_some(
+        &mut self,
+        input: Node,
+        asides: Vec<(usize, PutAside)>,
+        expressions: &mut [&mut Expr],
+    ) -> Node {
+        let places: HashMap<usize, usize> =
+            (input.width()..).zip(&asides).map(|(place, (number, _))| (*number, place)).collect();
+        let place = |expr: &mut Expr, row: Option<usize>| {
             expr.rewrite(&mut |part| {
                 if let Expr::Column { index, .. } = part {
                     match Stands::of(*index) {
-                        Stands::Subquery(number) => *index = base.saturating_add(number),
-                        Stands::SubqueryRow(number) => *index = row.saturating_add(number),
-                        Stands::Column(_) | Stands::Aggregate(_) => {}
+                        Stands::Subquery(number) => {
+                            if let Some(place) = places.get(&number) {
+                                *index = *place;
+                            }
+                        }
+                        Stands::SubqueryRow(number) => {
+                            if let Some(row) = row {
+                                *index = row.saturating_add(number);
+                            }
+                        }
+                        Stands::Column(_) | Stands::Aggregate(_) | Stands::Window(_) => {}
                     }
                 }
             });
         };
         let mut node = input;
-        for mut aside in asides {
+        for (_, mut aside) in asides {
             let width = node.width();
-            aside.expressions().into_iter().for_each(|expr| place(expr, width));
+            aside.expressions().into_iter().for_each(|expr| place(expr, Some(width)));
             node = match aside {
                 PutAside::Subquery(subquery) => match node {
                     Node::Apply(mut apply) => {
@@ -165,17 +187,25 @@ impl Binder<'_> {
                     }
                     input => Node::Apply(Apply { input: Box::new(input), subqueries: vec![*subquery] }),
                 },
-                PutAside::Rows { function, bindings } => Node::Join(Join {
-                    kind: JoinKind::Inner,
-                    left: Box::new(node),
-                    right: Box::new(Node::FunctionScan(function)),
-                    strategy: JoinStrategy::Dependent { bindings },
-                    condition: None,
-                    left_rows: 0.0,
-                }),
+                PutAside::Rows(function) => {
+                    let read = function.arguments.iter().flat_map(Expr::columns).max();
+                    match node {
+                        // Beside those that read no more than it does.
+                        Node::ProjectSet(mut set) if read.is_none_or(|read| read < set.input.width()) => {
+                            set.functions.push(*function);
+                            Node::ProjectSet(set)
+                        }
+                        input => Node::ProjectSet(ProjectSet {
+                            input: Box::new(input),
+                            functions: vec![*function],
+                            ordinality: false,
+                        }),
+                    }
+                }
+                PutAside::Moved(_) => node,
             };
         }
-        expressions.iter_mut().for_each(|expr| place(expr, 0));
+        expressions.iter_mut().for_each(|expr| place(expr, None));
         node
     }
 

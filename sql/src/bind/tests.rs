@@ -6,8 +6,8 @@ use expr::{SessionContext, TypeKind};
 
 use super::{SessionSettings, bind, bind_if_short};
 use crate::catalog::{
-    CatalogSnapshot, Column, FIRST_USER_OID, IndexColumn, IndexConstraint, IndexDescriptor, IndexState,
-    ROW_ID_COLUMN, SearchPath, TableDescriptor, TableKind,
+    CatalogSnapshot, Column, Constraints, FIRST_USER_OID, IndexColumn, IndexConstraint, IndexDescriptor,
+    IndexState, ROW_ID_COLUMN, SearchPath, TableDescriptor, TableKind,
 };
 use crate::plan::{Bound, Ddl, NewIndexKind, Plan};
 
@@ -38,6 +38,7 @@ fn catalog(statements: &[&str]) -> CatalogSnapshot {
         let table = TableDescriptor {
             indexes: indexes.collect(),
             oid: id(),
+            constraints: Constraints::default(),
             schema: create.schema,
             name: create.name,
             kind: TableKind::Base,
@@ -398,4 +399,12 @@ fn a_query_of_with_is_found_by_its_innermost_name() {
     assert_eq!(types(&format!("{with} select x from a")), TypeKind::Int4);
     let twice = try_bind("with a as (select 1), a as (select 2) select 1", &catalog);
     assert_eq!(twice.unwrap_err().sqlstate, "42712");
+}
+
+#[test]
+fn windows_go_on_from_each_other_however_many_they_are() {
+    let chain: String = (1..20_000).map(|n| format!(", w{n} as (w{})", n - 1)).collect();
+    let window = format!("window w0 as (partition by a){chain}");
+    bound(&format!("select sum(a) over w19999 from t {window}"), &sample());
+    bound(&format!("select a from t {window}"), &sample());
 }

@@ -1,15 +1,16 @@
-//! A column's default as PostgreSQL would print it: what is kept of it, and what `pg_get_expr` answers.
+//! A column's default, or a constraint's condition, as PostgreSQL would print it: what is kept of it, and what
+//! `pg_get_expr` answers.
 //!
 //! The expression is bound as ever, except that it stays as it was written ([`Written`]): no constant is computed, and a
 //! cast shows whether somebody wrote it. Then it is printed. What the SQL standard has words of its own for
 //! (`CURRENT_DATE`, `EXTRACT`, `AT TIME ZONE`) is printed where it is bound, and stands in the tree as a column of which that
-//! text is the name; a default has no other columns.
+//! text is the name; columns of a table, which a constraint may name, come before them.
 
 use expr::print::{Printer, Style};
 use expr::{Datum, Expr, SessionContext, Type};
 
 use super::{Binder, SessionSettings};
-use crate::catalog::{CatalogSnapshot, SearchPath};
+use crate::catalog::{CatalogSnapshot, SearchPath, named};
 use crate::error::Result;
 use crate::parse::{self, ast};
 
@@ -17,7 +18,8 @@ use crate::parse::{self, ast};
 #[derive(Debug)]
 pub(super) struct Written {
     style: Style,
-    /// The texts of what has words of its own, by the number of the column that stands for it.
+    /// The names of the row's columns, then the texts of what has words of its own, by the number of the column that
+    /// stands for it.
     words: Vec<String>,
 }
 
@@ -33,7 +35,7 @@ pub(crate) fn sparing(
     let context = SessionContext::default();
     let settings = SessionSettings { search_path, context: &context };
     let mut binder = Binder::new(catalog, &settings);
-    let printed = binder.as_written(Style::Sparing, |binder| match ty {
+    let printed = binder.as_written(Style::Sparing, Vec::new(), |binder| match ty {
         Some(ty) => binder.default_expression(&expression, ty, ""),
         None => binder.closed_expression(&expression),
     });
@@ -48,14 +50,21 @@ impl Binder<'_> {
         ty: Type,
         column: &str,
     ) -> Option<String> {
-        let printed =
-            self.as_written(Style::Full, |binder| binder.default_expression(&default.expr, ty, column));
+        let printed = self.as_written(Style::Full, Vec::new(), |binder| {
+            binder.default_expression(&default.expr, ty, column)
+        });
         match printed {
             Ok((Expr::Literal { value: Datum::Null, .. }, _)) => None,
-            Ok((_, text)) if self.is_default(&text, ty, column) => Some(text),
+            Ok((_, text)) if self.is_default(&text, ty, column) => Some(self.by_oid(&text)),
             // It cannot be said in PostgreSQL's way: then as it was said.
-            _ => Some(default.text.clone()),
+            _ => Some(self.by_oid(&default.text)),
         }
+    }
+
+    /// The text with the oids of relations for their names.
+    fn by_oid(&self, text: &str) -> String {
+        let path = self.settings.search_path;
+        named::kept(text, |name| named::find(self.catalog, path, name))
     }
 
     fn is_default(&mut self, text: &str, ty: Type, column: &str) -> bool {
@@ -64,13 +73,14 @@ impl Binder<'_> {
             .is_ok()
     }
 
-    /// What is bound, as it was written, and its text.
-    fn as_written(
+    /// What is bound over a row of these columns, as it was written, and its text.
+    pub(super) fn as_written(
         &mut self,
         style: Style,
+        columns: Vec<String>,
         bind: impl FnOnce(&mut Self) -> Result<Expr>,
     ) -> Result<(Expr, String)> {
-        self.written = Some(Written { style, words: Vec::new() });
+        self.written = Some(Written { style, words: columns });
         let bound = bind(self);
         let words = self.written.take().map(|written| written.words).unwrap_or_default();
         let bound = bound?;

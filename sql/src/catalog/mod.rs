@@ -4,14 +4,21 @@
 //! ([`stored`] draws their keys and values); they are ordinary transactional data, written by DDL together with
 //! the catalog version. System views (`pg_catalog`, `information_schema`) are descriptors without storage: the
 //! snapshot is told of them when it is made and finds them by name and oid like any other table. Roles and rights
-//! ([`access`]) are kept in the same way.
+//! ([`access`]) are kept in the same way, and so are objects that are no tables ([`object`]).
 
 pub mod access;
+pub mod comment;
+mod constraint;
+pub mod depend;
 mod index;
+pub mod named;
+pub mod object;
+pub mod removal;
 mod snapshot;
 pub mod stored;
 mod table;
 
+pub use constraint::{Action, Check, Constraints, ForeignKey};
 pub use index::{IndexColumn, IndexConstraint, IndexDescriptor, IndexId, IndexState};
 pub use snapshot::{CatalogSnapshot, SearchPath};
 pub use table::{Column, ROW_ID_COLUMN, TableDescriptor, TableKind};
@@ -35,7 +42,7 @@ pub const INFORMATION_SCHEMA_OID: Oid = 13400;
 /// What the one database is called: as PostgreSQL's tools expect it, and as `nunatak` connects. Another does not exist.
 pub const DATABASE_NAMES: [&str; 2] = ["postgres", "nunatak"];
 
-/// Names of schemas. There are exactly these three.
+/// Names of the schemas that there are from the beginning.
 pub mod schema {
     /// The system catalog.
     pub const PG_CATALOG: &str = "pg_catalog";
@@ -43,19 +50,4 @@ pub mod schema {
     pub const PUBLIC: &str = "public";
     /// The SQL standard's view of the catalog.
     pub const INFORMATION_SCHEMA: &str = "information_schema";
-
-    /// The schema of an oid.
-    pub fn name(oid: super::Oid) -> Option<&'static str> {
-        [PG_CATALOG, PUBLIC, INFORMATION_SCHEMA].into_iter().find(|name| self::oid(name) == Some(oid))
-    }
-
-    /// The oid of a schema.
-    pub fn oid(name: &str) -> Option<super::Oid> {
-        match name {
-            PG_CATALOG => Some(super::PG_CATALOG_OID),
-            PUBLIC => Some(super::PUBLIC_OID),
-            INFORMATION_SCHEMA => Some(super::INFORMATION_SCHEMA_OID),
-            _ => None,
-        }
-    }
 }

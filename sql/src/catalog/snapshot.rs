@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::access::Access;
-use super::{IndexDescriptor, Oid, TableDescriptor, schema};
+use super::comment::Comments;
+use super::object::{ObjectDescriptor, Objects};
+use super::{ForeignKey, IndexDescriptor, Oid, TableDescriptor, schema};
 
 /// All tables, as of one catalog version.
 ///
-/// Invariants: names of tables and indexes are distinct within a schema; oids are distinct.
+/// Invariants: names of tables, sequences and indexes are distinct within a schema; oids are distinct.
 #[derive(Debug, Clone, Default)]
 pub struct CatalogSnapshot {
     version: u64,
     by_oid: BTreeMap<Oid, Arc<TableDescriptor>>,
     by_name: BTreeMap<String, BTreeMap<String, Relation>>,
     access: Arc<Access>,
+    objects: Objects,
+    comments: Arc<Comments>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +72,54 @@ impl CatalogSnapshot {
     #[must_use]
     pub fn with_access(&self, access: Arc<Access>) -> Self {
         Self { access, ..self.clone() }
+    }
+
+    /// The same catalog with this object added, or put in place of the one with its oid.
+    #[must_use]
+    pub fn with_object(&self, object: Arc<ObjectDescriptor>) -> Self {
+        let mut changed = self.clone();
+        changed.put_object(object);
+        changed
+    }
+
+    /// The same catalog with all of these objects.
+    #[must_use]
+    pub fn with_objects(mut self, objects: impl IntoIterator<Item = Arc<ObjectDescriptor>>) -> Self {
+        objects.into_iter().for_each(|object| self.put_object(object));
+        self
+    }
+
+    fn put_object(&mut self, object: Arc<ObjectDescriptor>) {
+        self.remove(object.oid);
+        if let Some(relation) = object.relation() {
+            self.insert(Arc::new(relation));
+        }
+        self.objects.put(object);
+    }
+
+    /// The same catalog without this object.
+    #[must_use]
+    pub fn without_object(&self, oid: Oid) -> Self {
+        let mut changed = self.clone();
+        changed.remove(oid);
+        changed.objects.remove(oid);
+        changed
+    }
+
+    /// The same catalog with these comments.
+    #[must_use]
+    pub fn with_comments(&self, comments: Arc<Comments>) -> Self {
+        Self { comments, ..self.clone() }
+    }
+
+    /// Comments on objects.
+    pub fn comments(&self) -> &Arc<Comments> {
+        &self.comments
+    }
+
+    /// What is no table: schemas, sequences, views.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// Roles and rights.
@@ -149,6 +201,20 @@ impl CatalogSnapshot {
             .find_map(|table| table.indexes.iter().find(|index| index.oid == oid).map(|index| (table, index)))
     }
 
+    /// The foreign keys that reference a table, and whose they are.
+    pub fn references_to(&self, parent: Oid) -> impl Iterator<Item = (&Arc<TableDescriptor>, &ForeignKey)> {
+        let keys = |table| {
+            let table: &Arc<TableDescriptor> = table;
+            table.constraints.foreign_keys.iter().map(move |key| (table, key))
+        };
+        self.by_oid.values().flat_map(keys).filter(move |(_, key)| key.parent == parent)
+    }
+
+    /// Whether a table has a part in any foreign key.
+    pub fn is_linked(&self, table: &TableDescriptor) -> bool {
+        !table.constraints.foreign_keys.is_empty() || self.references_to(table.oid).next().is_some()
+    }
+
     /// All tables by oid, virtual ones included.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<TableDescriptor>> {
         self.by_oid.values()
@@ -180,8 +246,8 @@ impl SearchPath {
     }
 
     /// The schema in which tables are created without naming one: the first of the path that exists.
-    pub fn creation(&self) -> Option<&str> {
-        self.schemas.iter().map(String::as_str).find(|name| schema::oid(name).is_some())
+    pub fn creation(&self, objects: &Objects) -> Option<&str> {
+        self.schemas.iter().map(String::as_str).find(|name| objects.schema_oid(name).is_some())
     }
 }
 

@@ -3,10 +3,11 @@
 //! ```text
 //! key   = index key of the catalog's index of tables: column oid, suffix 0
 //! value = protobuf TableRecord
-//!         version = 1            a reader refuses what is newer than it knows
+//!         version = 1 or 2       a reader refuses what is newer than it knows; 2: with what only newer readers heed
 //!         oid, schema, name, next_column_id, schema_version
-//!         columns: (id, name, type oid, type modifier, flags, default text)*
+//!         columns: (id, name, type oid, type modifier, flags, default text, value that rows lack)*
 //!         indexes: (oid, index id, name, flags, key columns*, constraint)*, the primary index first
+//!         checks, foreign keys: see the records
 //! ```
 //!
 //! A table's row is written by the transaction of its DDL, which also raises the catalog version; so all DDL
@@ -14,13 +15,18 @@
 //!
 //! What recovery may assume: a row that decodes satisfies [`TableDescriptor::check`]; it was checked when written.
 
+mod constraints;
+
 use bytes::Bytes;
 use expr::{Type, TypeKind};
 use keys::Span;
 use prost::Message;
 
+use constraints::{CheckRecord, ForeignKeyRecord};
+
 use super::{
-    Column, IndexColumn, IndexConstraint, IndexDescriptor, IndexState, Oid, TableDescriptor, TableKind,
+    Column, Constraints, IndexColumn, IndexConstraint, IndexDescriptor, IndexState, Oid, TableDescriptor,
+    TableKind,
 };
 use crate::error::{Error, Result};
 
@@ -40,8 +46,10 @@ pub fn tables_span(tenant: u8) -> Span {
     keys::sql::index_span(tenant, TABLES)
 }
 
-/// The newest version of a table's row that this code reads, and the one it writes.
-const VERSION: u32 = 1;
+/// The newest version of a table's row that this code reads.
+const VERSION: u32 = 2;
+/// The version of tables without what came with the second: values that rows lack, constraints that no index enforces.
+const VERSION_PLAIN: u32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
 struct TableRecord {
@@ -61,6 +69,10 @@ struct TableRecord {
     columns: Vec<ColumnRecord>,
     #[prost(message, repeated, tag = "8")]
     indexes: Vec<IndexRecord>,
+    #[prost(message, repeated, tag = "9")]
+    checks: Vec<CheckRecord>,
+    #[prost(message, repeated, tag = "10")]
+    foreign_keys: Vec<ForeignKeyRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -79,6 +91,8 @@ struct ColumnRecord {
     hidden: bool,
     #[prost(string, optional, tag = "7")]
     default: Option<String>,
+    #[prost(bytes = "bytes", optional, tag = "8")]
+    missing: Option<Bytes>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -123,7 +137,7 @@ struct ConstraintRecord {
 pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
     table.check().map_err(Error::internal)?;
     let record = TableRecord {
-        version: VERSION,
+        version: if is_plain(table) { VERSION_PLAIN } else { VERSION },
         oid: table.oid,
         schema: table.schema.clone(),
         name: table.name.clone(),
@@ -131,6 +145,8 @@ pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
         schema_version: table.schema_version,
         columns: table.columns.iter().map(column_record).collect(),
         indexes: table.indexes.iter().map(index_record).collect(),
+        checks: table.constraints.checks.iter().map(constraints::check_record).collect(),
+        foreign_keys: table.constraints.foreign_keys.iter().map(constraints::foreign_key_record).collect(),
     };
     Ok(record.encode_to_vec().into())
 }
@@ -147,6 +163,8 @@ pub fn decode_table(value: &[u8]) -> Result<TableDescriptor> {
         ));
     }
     let columns = record.columns.into_iter().map(column).collect::<Option<Vec<_>>>();
+    let foreign_keys = record.foreign_keys.into_iter().map(constraints::foreign_key);
+    let foreign_keys = foreign_keys.collect::<Option<Vec<_>>>();
     let table = TableDescriptor {
         oid: record.oid,
         schema: record.schema,
@@ -154,11 +172,19 @@ pub fn decode_table(value: &[u8]) -> Result<TableDescriptor> {
         kind: TableKind::Base,
         columns: columns.ok_or_else(|| damaged("a column's type is unknown".into()))?,
         indexes: record.indexes.into_iter().map(index).collect(),
+        constraints: Constraints {
+            checks: record.checks.into_iter().map(constraints::check).collect(),
+            foreign_keys: foreign_keys.ok_or_else(|| damaged("a foreign key's action is unknown".into()))?,
+        },
         next_column_id: record.next_column_id,
         schema_version: record.schema_version,
     };
     table.check().map_err(damaged)?;
     Ok(table)
+}
+
+fn is_plain(table: &TableDescriptor) -> bool {
+    table.constraints.is_empty() && table.columns.iter().all(|column| column.missing.is_none())
 }
 
 fn column_record(column: &Column) -> ColumnRecord {
@@ -170,6 +196,7 @@ fn column_record(column: &Column) -> ColumnRecord {
         not_null: column.not_null,
         hidden: column.hidden,
         default: column.default.clone(),
+        missing: column.missing.clone(),
     }
 }
 
@@ -181,6 +208,7 @@ fn column(record: ColumnRecord) -> Option<Column> {
         not_null: record.not_null,
         default: record.default,
         hidden: record.hidden,
+        missing: record.missing,
     })
 }
 

@@ -1,8 +1,9 @@
 //! Tables and their columns.
 
-use expr::Type;
+use bytes::Bytes;
+use expr::{Datum, Type};
 
-use super::{ColumnId, IndexDescriptor, IndexId, Oid};
+use super::{ColumnId, Constraints, IndexDescriptor, IndexId, Oid};
 
 /// The id of the hidden column that is the key of a table without primary key.
 pub const ROW_ID_COLUMN: ColumnId = 0;
@@ -22,6 +23,34 @@ pub struct Column {
     pub default: Option<String>,
     /// True of the row id only: not named by `*`, not found by name.
     pub hidden: bool,
+    /// What rows hold that lack the column, because they were written before there was one: a row of the row format
+    /// whose column 1 it is. Where there is such a value, NULLs are stored. `None`: they hold NULL.
+    pub missing: Option<Bytes>,
+}
+
+impl Column {
+    /// The value of rows that lack the column.
+    ///
+    /// # Errors
+    /// XX001: what is kept of it is damaged.
+    pub fn missing_value(&self) -> expr::Result<Option<Datum>> {
+        let Some(kept) = &self.missing else { return Ok(None) };
+        let mut row = [Datum::Null];
+        expr::row::RowDecoder::new([(1, 0)]).decode_into(kept, &mut row)?;
+        let [value] = row;
+        Ok(Some(value))
+    }
+
+    /// How that value is kept.
+    ///
+    /// # Errors
+    /// XX000: it cannot be.
+    pub fn keep_missing(value: &Datum) -> expr::Result<Option<Bytes>> {
+        if value.is_null() {
+            return Ok(None);
+        }
+        Ok(Some(expr::row::encode_row(0, &[(1, value)])?.into()))
+    }
 }
 
 /// Where the rows of a table come from.
@@ -31,6 +60,21 @@ pub enum TableKind {
     Base,
     /// Made up by `system` from the catalog and the session; has no indexes, cannot be written.
     Virtual,
+    /// A sequence, read like a table of one row; has no indexes, cannot be written.
+    Sequence,
+    /// A view: a query; has no indexes, cannot be written.
+    View,
+}
+
+impl TableKind {
+    /// What messages call it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Base | Self::Virtual => "table",
+            Self::Sequence => "sequence",
+            Self::View => "view",
+        }
+    }
 }
 
 /// A table or system view.
@@ -54,6 +98,8 @@ pub struct TableDescriptor {
     pub columns: Vec<Column>,
     /// The primary index first, then the others.
     pub indexes: Vec<IndexDescriptor>,
+    /// The constraints that no index enforces.
+    pub constraints: Constraints,
     /// The id of the next column that is added.
     pub next_column_id: ColumnId,
     /// Counts the changes of this descriptor; rows record which one wrote them.
@@ -84,6 +130,24 @@ impl TableDescriptor {
     /// The place of the hidden row id among the columns, if the table has one.
     pub fn row_id(&self) -> Option<usize> {
         self.columns.iter().position(|column| column.hidden)
+    }
+
+    /// The oid of the constraint of this name.
+    pub fn constraint_named(&self, name: &str) -> Option<Oid> {
+        self.constraint_names().find(|(_, own)| *own == name).map(|(oid, _)| oid)
+    }
+
+    /// The name of a constraint.
+    pub fn constraint_name(&self, oid: Oid) -> Option<&str> {
+        self.constraint_names().find(|(own, _)| *own == oid).map(|(_, name)| name)
+    }
+
+    /// All constraints, whatever enforces them: their oids and names.
+    pub fn constraint_names(&self) -> impl Iterator<Item = (Oid, &str)> {
+        let keys = self.indexes.iter().filter_map(|index| Some((index.constraint?.oid, index.name.as_str())));
+        let checks = self.constraints.checks.iter().map(|check| (check.oid, check.name.as_str()));
+        let foreign = self.constraints.foreign_keys.iter().map(|key| (key.oid, key.name.as_str()));
+        keys.chain(checks).chain(foreign)
     }
 
     /// The columns that users see.
@@ -127,8 +191,12 @@ impl TableDescriptor {
                 return complain("the row id is not where it belongs");
             }
         }
-        if self.kind == TableKind::Virtual {
-            return if self.indexes.is_empty() { Ok(()) } else { complain("a virtual table has an index") };
+        if self.kind != TableKind::Base {
+            return if self.indexes.is_empty() {
+                Ok(())
+            } else {
+                complain("what stores no rows has an index")
+            };
         }
         for (place, index) in self.indexes.iter().enumerate() {
             if index.primary != (place == 0) {

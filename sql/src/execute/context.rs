@@ -6,10 +6,12 @@ use client::{Client, Transaction};
 use expr::{Datum, EvalContext, Expr, Row, SessionContext};
 
 use super::cancel::CancelHandle;
+use super::deferred::Deferred;
 use super::memory::Memory;
 use super::row_ids::RowIds;
 use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Result};
+use crate::sequence::SessionSequences;
 use crate::settings::Settings;
 
 /// After the work of so many rows a statement looks up: a fraction of a millisecond.
@@ -42,8 +44,15 @@ pub(crate) struct Context<'a> {
     pub(crate) cancel: &'a CancelHandle,
     /// Where hidden row ids come from.
     pub(crate) row_ids: &'a RowIds,
+    /// Where numbers of sequences come from.
+    pub(crate) sequences: &'a SessionSequences,
+    /// The version of the catalog that must be in force for what is in no transaction; 0: the transaction has changed the
+    /// catalog itself, so that nobody else does.
+    pub(crate) catalog_version: u64,
     /// The indexes that this transaction created: nobody else can see their keys, so nobody's have to be locked.
     pub(crate) fresh_indexes: &'a FreshIndexes,
+    /// What its transaction owes foreign keys at the commit.
+    pub(crate) deferred: &'a mut Deferred,
     /// How far the transaction is kept apart from others.
     pub(crate) isolation: client::Isolation,
 }
@@ -84,6 +93,25 @@ impl Context<'_> {
     pub(crate) fn evaluate_all(&self, expressions: &[Expr], row: &[Datum]) -> Result<Row> {
         let context = EvalContext::new(row, self.values, self.session);
         expressions.iter().map(|expression| Ok(expression.evaluate(&context)?)).collect()
+    }
+
+    /// What an evaluation comes to, once the numbers of sequences that it asks for are there.
+    #[inline]
+    pub(crate) async fn settled<T>(&mut self, evaluate: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        if self.sequences.is_used() {
+            self.sequences.settle();
+        }
+        let mut result = evaluate(self);
+        while self.sequences.is_used() {
+            if result.is_err()
+                && self.sequences.answer(self.client, self.catalog, self.catalog_version).await?
+            {
+                result = evaluate(self);
+                continue;
+            }
+            self.sequences.settle();
+        }
+        result
     }
 
     /// Whether a condition holds of a row; NULL counts as false.
@@ -142,6 +170,7 @@ impl Context<'_> {
     /// 54000 if that is more than may be committed and a savepoint keeps it here, 53200 if there is no memory for it.
     pub(crate) async fn account_writes(&mut self) -> Result<()> {
         self.transaction.flush_if_large().await?;
-        self.transaction_memory.hold(self.transaction.memory_bytes())
+        let bytes = self.transaction.memory_bytes().saturating_add(self.deferred.bytes());
+        self.transaction_memory.hold(bytes)
     }
 }

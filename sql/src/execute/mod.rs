@@ -8,6 +8,7 @@ pub(crate) mod cancel;
 pub(crate) mod context;
 mod copy;
 pub(crate) mod ddl;
+mod deferred;
 mod explain;
 mod lock;
 pub(crate) mod memory;
@@ -22,9 +23,11 @@ mod write;
 use expr::{Expr, Row};
 
 pub(crate) use copy::{CopyFromExecution, CopyToExecution};
+pub(crate) use deferred::{Deferred, DeferredMark};
 pub(crate) use explain::explain;
 pub(crate) use point::{PointExecution, PointOutcome};
 pub(crate) use rows::IndexFormat;
+pub(crate) use write::settle_deferred;
 
 use crate::error::Result;
 use crate::plan::{Modify, Node, Plan};
@@ -168,7 +171,11 @@ fn traits(plan: &Plan) -> Traits {
             return Traits { read_only: inner.read_only || !analyze, ..inner };
         }
         Plan::Empty | Plan::Session(_) => traits.read_only = true,
-        Plan::Ddl(_) => {}
+        Plan::Ddl(ddl) => {
+            if let crate::plan::Ddl::CreateTableAs(create) = ddl.as_ref() {
+                create.source.iter().for_each(|source| walk(source, &mut look));
+            }
+        }
     }
     traits
 }
@@ -185,11 +192,11 @@ pub(crate) fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
         },
         Plan::Ddl(ddl) => Some(match ddl.as_ref() {
             crate::plan::Ddl::CreateTable(_) => "CREATE TABLE",
-            crate::plan::Ddl::DropTables(_) => "DROP TABLE",
+            crate::plan::Ddl::CreateTableAs(_) => "CREATE TABLE AS",
+            crate::plan::Ddl::Object(change) => change.command(),
             crate::plan::Ddl::Truncate(_) => "TRUNCATE TABLE",
-            crate::plan::Ddl::CreateIndex(create) => create.command(),
-            crate::plan::Ddl::DropIndexes(_) => "DROP INDEX",
-            crate::plan::Ddl::AddPrimaryKey(_) => "ALTER TABLE",
+            crate::plan::Ddl::CreateIndex(_) => "CREATE INDEX",
+            crate::plan::Ddl::AlterTable(_) => "ALTER TABLE",
             crate::plan::Ddl::Access(change) => change.command(),
             crate::plan::Ddl::Nothing { .. } => return None,
         }),

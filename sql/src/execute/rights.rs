@@ -2,25 +2,30 @@
 //! under.
 
 use crate::catalog::access::{Access, Object, Powers, Right, Rights};
-use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor, schema};
+use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, Oid, TableDescriptor};
 use crate::error::{Error, Result};
-use crate::plan::{Bound, Ddl, Need, Plan, SessionCommand};
+use crate::plan::{Bound, CreateTableAs, Ddl, Need, ObjectChange, Plan, SessionCommand, Target};
 
 /// 42501 if the role may not do what the statement does.
 pub(crate) fn check(bound: &Bound, catalog: &CatalogSnapshot, powers: &Powers) -> Result<()> {
+    let access = catalog.access();
+    // What a newer catalog has no more nobody has been denied.
+    for need in bound.needs.iter() {
+        let owners = need.acting.map(|owner| access.powers(owner));
+        let powers = owners.as_ref().unwrap_or(powers);
+        if powers.is_superuser || catalog.table_by_oid(need.table.oid).is_none() {
+            continue;
+        }
+        check_schema(catalog, powers, &need.table.schema, Right::Usage)?;
+        if !is_granted(access, powers, need) {
+            return Err(denied(need.table.kind.word(), &need.table.name));
+        }
+    }
     if powers.is_superuser {
         return Ok(());
     }
-    let access = catalog.access();
-    // What a newer catalog has no more nobody has been denied.
-    for need in bound.needs.iter().filter(|need| catalog.table_by_oid(need.table.oid).is_some()) {
-        check_schema(access, powers, &need.table.schema, Right::Usage)?;
-        if !is_granted(access, powers, need) {
-            return Err(denied("table", &need.table.name));
-        }
-    }
     match &bound.plan {
-        Plan::Ddl(ddl) => check_ddl(access, powers, ddl),
+        Plan::Ddl(ddl) => check_ddl(catalog, powers, ddl),
         Plan::Session(command) => match command.as_ref() {
             SessionCommand::SplitAt { table, .. } | SessionCommand::ShowRanges(Some(table)) => {
                 must_own(access, powers, table, "table", &table.name)
@@ -41,23 +46,28 @@ pub(crate) fn denied(what: &str, name: &str) -> Error {
 }
 
 fn must_own(access: &Access, powers: &Powers, table: &TableDescriptor, what: &str, name: &str) -> Result<()> {
-    if access.owns(powers, Object::Table(table.oid)) {
+    if access.owns(powers, Object::of(table)) {
         return Ok(());
     }
     Err(Error::new("42501", format!("must be owner of {what} {name}")))
 }
 
 /// A right on a schema.
-pub(crate) fn check_schema(access: &Access, powers: &Powers, name: &str, right: Right) -> Result<()> {
-    let Some(oid) = schema::oid(name) else { return Ok(()) };
-    let granted = access.granted(powers, Object::Schema(oid), None, Rights::of(right));
+pub(crate) fn check_schema(
+    catalog: &CatalogSnapshot,
+    powers: &Powers,
+    name: &str,
+    right: Right,
+) -> Result<()> {
+    let Some(oid) = catalog.objects().schema_oid(name) else { return Ok(()) };
+    let granted = catalog.access().granted(powers, Object::Schema(oid), None, Rights::of(right));
     if granted.is_empty() { Err(denied("schema", name)) } else { Ok(()) }
 }
 
 /// The rights are on the whole, or, those that can be, on every column that is touched; of none, on any.
 fn is_granted(access: &Access, powers: &Powers, need: &Need) -> bool {
     let table = &need.table;
-    let whole = access.granted(powers, Object::Table(table.oid), Some(table.kind), need.rights);
+    let whole = access.granted(powers, Object::of(table), Some(table.kind), need.rights);
     need.rights.without(whole).iter().all(|right| {
         let on =
             |column: Oid| !access.granted_on_column(powers, table.oid, column, Rights::of(right)).is_empty();
@@ -74,13 +84,12 @@ fn is_granted(access: &Access, powers: &Powers, need: &Need) -> bool {
     })
 }
 
-fn check_ddl(access: &Access, powers: &Powers, ddl: &Ddl) -> Result<()> {
+fn check_ddl(catalog: &CatalogSnapshot, powers: &Powers, ddl: &Ddl) -> Result<()> {
+    let access = catalog.access();
     match ddl {
-        Ddl::CreateTable(create) => {
-            check_schema(access, powers, &create.schema, Right::Create).map_err(|error| error.at(create.at))
-        }
-        Ddl::DropTables(drop) => {
-            drop.tables.iter().try_for_each(|table| must_own(access, powers, table, "table", &table.name))
+        Ddl::Object(change) => check_object(catalog, powers, change),
+        Ddl::CreateTable(create) | Ddl::CreateTableAs(CreateTableAs { create, .. }) => {
+            check_schema(catalog, powers, &create.schema, Right::Create).map_err(|error| error.at(create.at))
         }
         Ddl::Truncate(truncate) => truncate.tables.iter().try_for_each(|table| {
             let wanted = Rights::of(Right::Truncate);
@@ -88,12 +97,70 @@ fn check_ddl(access: &Access, powers: &Powers, ddl: &Ddl) -> Result<()> {
             if granted.is_empty() { Err(denied("table", &table.name)) } else { Ok(()) }
         }),
         Ddl::CreateIndex(create) => must_own(access, powers, &create.table, "table", &create.table.name),
-        Ddl::AddPrimaryKey(add) => must_own(access, powers, &add.table, "table", &add.table.name),
-        Ddl::DropIndexes(drop) => drop.indexes.iter().try_for_each(|(table, oid)| {
-            let index = table.indexes.iter().find(|index| index.oid == *oid);
-            must_own(access, powers, table, "index", index.map_or("", |index| index.name.as_str()))
-        }),
+        Ddl::AlterTable(alter) => must_own(access, powers, &alter.from, "table", &alter.from.name),
         // Those judge by what they change.
         Ddl::Access(_) | Ddl::Nothing { .. } => Ok(()),
+    }
+}
+
+fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChange) -> Result<()> {
+    let access = catalog.access();
+    let owns =
+        |relation: &TableDescriptor| must_own(access, powers, relation, relation.kind.word(), &relation.name);
+    let creates_schemas = || {
+        let granted = access.granted(powers, Object::Database, None, Rights::of(Right::Create));
+        if granted.is_empty() { Err(denied("database", DATABASE_NAMES[0])) } else { Ok(()) }
+    };
+    let owns_schema = |oid: Oid, name: &str| match access.owns(powers, Object::Schema(oid)) {
+        true => Ok(()),
+        false => Err(Error::new("42501", format!("must be owner of schema {name}"))),
+    };
+    match change {
+        ObjectChange::CreateSequence { sequence } => {
+            check_schema(catalog, powers, &sequence.schema, Right::Create)
+        }
+        ObjectChange::AlterSequence { sequence, .. } => {
+            catalog.table_by_oid(sequence.oid).map_or(Ok(()), |relation| owns(relation))
+        }
+        ObjectChange::CreateView { oid, schema, .. } => {
+            check_schema(catalog, powers, schema, Right::Create)?;
+            oid.and_then(|oid| catalog.table_by_oid(oid)).map_or(Ok(()), |known| owns(known))
+        }
+        ObjectChange::CreateSchema { .. } => creates_schemas(),
+        ObjectChange::Rename { object, .. } => match object {
+            Target::Schema { oid, name } => {
+                owns_schema(*oid, name)?;
+                creates_schemas()
+            }
+            Target::Relation(relation) => {
+                owns(relation)?;
+                check_schema(catalog, powers, &relation.schema, Right::Create)
+            }
+            Target::Index { table, name, .. } => must_own(access, powers, table, "index", name),
+        },
+        ObjectChange::Comment { owned, .. } => match owned {
+            Some(Target::Relation(relation)) => owns(relation),
+            Some(Target::Schema { oid, name }) => owns_schema(*oid, name),
+            Some(Target::Index { table, name, .. }) => must_own(access, powers, table, "index", name),
+            None => match access.owns(powers, Object::Database) {
+                true => Ok(()),
+                false => Err(Error::new("42501", format!("must be owner of database {}", DATABASE_NAMES[0]))),
+            },
+        },
+        ObjectChange::SetSchema { relation, schema, .. } => {
+            owns(relation)?;
+            check_schema(catalog, powers, schema, Right::Create)
+        }
+        ObjectChange::Drop { targets, .. } => targets.iter().try_for_each(|target| match target {
+            Target::Schema { oid, name } => owns_schema(*oid, name),
+            Target::Index { table, name, .. } => must_own(access, powers, table, "index", name),
+            Target::Relation(relation) => {
+                let schema = catalog.objects().schema_oid(&relation.schema);
+                match schema.is_some_and(|schema| access.owns(powers, Object::Schema(schema))) {
+                    true => Ok(()),
+                    false => owns(relation),
+                }
+            }
+        }),
     }
 }

@@ -10,6 +10,9 @@
 //!
 //! "The primary key's columns" are their bytes as they stand in the row's key between prefix and suffix. NULLs are
 //! distinct, so an entry with a NULL is never in the way of another.
+//!
+//! A column that was added later may have a value that rows from before lack: where a row does not hold it, that value is
+//! meant, and a NULL is stored as such.
 
 use std::sync::Arc;
 
@@ -152,8 +155,20 @@ pub(crate) struct TableFormat {
     pub(crate) primary: IndexFormat,
     /// All others.
     pub(crate) secondary: Vec<IndexFormat>,
-    /// Columns in the order of their ids: id, place, and whether (as what type) it stands in the key.
-    stored: Vec<(u32, usize, Option<Type>)>,
+    /// Columns in the order of their ids.
+    stored: Vec<StoredColumn>,
+}
+
+/// A column in the value of a row.
+#[derive(Debug, Clone, Copy)]
+struct StoredColumn {
+    id: u32,
+    /// Its place among the table's columns.
+    place: usize,
+    /// Its type, if it stands in the key.
+    in_key: Option<Type>,
+    /// Whether its NULLs are stored.
+    keeps_null: bool,
 }
 
 impl TableFormat {
@@ -167,10 +182,15 @@ impl TableFormat {
             .enumerate()
             .map(|(place, column)| {
                 let in_key = primary.columns.iter().any(|key| key.place == place);
-                (column.id, place, in_key.then_some(column.ty))
+                StoredColumn {
+                    id: column.id,
+                    place,
+                    in_key: in_key.then_some(column.ty),
+                    keeps_null: column.missing.is_some(),
+                }
             })
             .collect();
-        stored.sort_unstable_by_key(|(id, ..)| *id);
+        stored.sort_unstable_by_key(|column| column.id);
         let secondary = table
             .secondary()
             .iter()
@@ -189,12 +209,14 @@ impl TableFormat {
     /// The value under the row's key.
     pub(crate) fn value(&self, row: &[Datum]) -> Result<Bytes> {
         let mut columns = Vec::with_capacity(self.stored.len());
-        for (id, place, key_type) in &self.stored {
-            let Some(value) = row.get(*place) else { continue };
-            if value.is_null() || key_type.is_some_and(|ty| expr::key::restores(value, ty)) {
+        for column in &self.stored {
+            let Some(value) = row.get(column.place) else { continue };
+            if value.is_null() && !column.keeps_null
+                || column.in_key.is_some_and(|ty| expr::key::restores(value, ty))
+            {
                 continue;
             }
-            columns.push((*id, value));
+            columns.push((column.id, value));
         }
         Ok(expr::row::encode_row(self.table.schema_version, &columns)?.into())
     }
@@ -221,6 +243,8 @@ pub(crate) struct RowReader {
     /// The key's columns up to the last that is wanted, each with its places in the output.
     key: Vec<(KeyColumn, Option<usize>)>,
     decoder: RowDecoder,
+    /// Output places of columns that rows may lack, and what is meant then.
+    missing: Vec<(usize, Datum)>,
     /// Output places that repeat a column: from, to.
     copies: Vec<(usize, usize)>,
     width: usize,
@@ -228,7 +252,7 @@ pub(crate) struct RowReader {
 
 impl RowReader {
     /// Reads these columns (places among the table's), in this order.
-    pub(crate) fn new(format: &IndexFormat, table: &TableDescriptor, columns: &[usize]) -> Self {
+    pub(crate) fn new(format: &IndexFormat, table: &TableDescriptor, columns: &[usize]) -> Result<Self> {
         let mut read: Vec<(usize, usize)> = Vec::with_capacity(columns.len());
         let mut copies = Vec::new();
         for (output, place) in columns.iter().enumerate() {
@@ -237,11 +261,16 @@ impl RowReader {
                 _ => read.push((*place, output)),
             }
         }
-        Self { copies, ..Self::of(format, table, &read, columns.len()) }
+        Ok(Self { copies, ..Self::of(format, table, &read, columns.len())? })
     }
 
     /// Reads columns (places among the table's), each into its place of a row of this width.
-    fn of(format: &IndexFormat, table: &TableDescriptor, read: &[(usize, usize)], width: usize) -> Self {
+    fn of(
+        format: &IndexFormat,
+        table: &TableDescriptor,
+        read: &[(usize, usize)],
+        width: usize,
+    ) -> Result<Self> {
         let output_of =
             |wanted: usize| read.iter().find(|(place, _)| *place == wanted).map(|(_, output)| *output);
         let mut key: Vec<_> =
@@ -250,17 +279,25 @@ impl RowReader {
             key.pop();
         }
         let stored = read.iter().filter_map(|(place, output)| Some((table.columns.get(*place)?.id, *output)));
-        Self {
+        let mut missing = Vec::new();
+        for (place, output) in read {
+            let column = table.columns.get(*place);
+            if let Some(value) = column.map(|column| column.missing_value()).transpose()?.flatten() {
+                missing.push((*output, value));
+            }
+        }
+        Ok(Self {
             prefix_bytes: format.prefix.len(),
             key,
             decoder: RowDecoder::new(stored),
+            missing,
             copies: Vec::new(),
             width,
-        }
+        })
     }
 
     /// Those of the table's columns that are wanted, each at its place; the others are NULL, whatever they hold.
-    pub(crate) fn some(format: &TableFormat, wanted: impl Fn(usize) -> bool) -> Self {
+    pub(crate) fn some(format: &TableFormat, wanted: impl Fn(usize) -> bool) -> Result<Self> {
         let width = format.table.columns.len();
         let read: Vec<(usize, usize)> =
             (0..width).filter(|place| wanted(*place)).map(|place| (place, place)).collect();
@@ -268,13 +305,18 @@ impl RowReader {
     }
 
     /// All columns of the table.
-    pub(crate) fn whole(format: &TableFormat) -> Self {
+    pub(crate) fn whole(format: &TableFormat) -> Result<Self> {
         Self::some(format, |_| true)
     }
 
     /// The wanted columns of a row.
     pub(crate) fn read(&self, key: &[u8], value: &[u8]) -> Result<Row> {
         let mut row = vec![Datum::Null; self.width];
+        for (output, value) in &self.missing {
+            if let Some(place) = row.get_mut(*output) {
+                place.clone_from(value);
+            }
+        }
         let mut rest = key.get(self.prefix_bytes..).unwrap_or_default();
         for (column, output) in &self.key {
             match output.and_then(|output| row.get_mut(output)) {

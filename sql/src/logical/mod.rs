@@ -21,7 +21,9 @@ use std::sync::Arc;
 use expr::{Expr, Type};
 
 use crate::catalog::TableDescriptor;
-use crate::plan::{AggregateCall, ApplyKind, JoinKind, RowLock, SortKey, TableFunction};
+use crate::plan::{
+    AggregateCall, ApplyKind, JoinKind, RowLock, SetFunction, SortKey, TableFunction, WindowCall,
+};
 
 /// The number of a column in its statement.
 pub(crate) type ColumnId = usize;
@@ -68,12 +70,16 @@ pub(crate) enum Node {
     Filter(Filter),
     /// More columns.
     Compute(Compute),
+    /// More rows of each row.
+    ProjectSet(Box<ProjectSet>),
     /// Pairs of rows.
     Join(Box<Join>),
     /// Subqueries' answers as more columns.
     Apply(Apply),
     /// One row per group.
     Aggregate(Box<Aggregate>),
+    /// More columns, of the rows around each.
+    Window(Box<Window>),
     /// Rows in order.
     Sort(Sort),
     /// Some of the rows.
@@ -86,6 +92,10 @@ pub(crate) enum Node {
     SetOperation(Box<SetOperation>),
     /// A query of WITH that is computed once.
     Common(Box<Common>),
+    /// A query of WITH RECURSIVE.
+    Recursive(Box<Recursive>),
+    /// The rows of its last round.
+    Working(Box<Working>),
 }
 
 /// The rows of a node, of which these columns are meant, in this order.
@@ -141,6 +151,16 @@ pub(crate) struct Compute {
     pub(crate) computed: Vec<(ColumnId, Expr)>,
 }
 
+/// The input's columns and one for each function, for as many rows as that of most answers.
+#[derive(Debug)]
+pub(crate) struct ProjectSet {
+    pub(crate) input: Node,
+    /// Over the input's columns.
+    pub(crate) functions: Vec<(ColumnId, SetFunction)>,
+    /// What counts the rows of each input row.
+    pub(crate) ordinality: Option<ColumnId>,
+}
+
 /// Pairs of rows.
 #[derive(Debug)]
 pub(crate) struct Join {
@@ -175,6 +195,16 @@ pub(crate) struct Aggregate {
     pub(crate) input: Node,
     pub(crate) keys: Vec<(ColumnId, Expr)>,
     pub(crate) calls: Vec<(ColumnId, AggregateCall)>,
+}
+
+/// The input's columns and more of them, made of the rows around each. The input comes in the order of `partition_by`, then
+/// `order_by`.
+#[derive(Debug)]
+pub(crate) struct Window {
+    pub(crate) input: Node,
+    pub(crate) partition_by: Vec<Expr>,
+    pub(crate) order_by: Vec<SortKey>,
+    pub(crate) calls: Vec<(ColumnId, WindowCall)>,
 }
 
 /// Rows in order.
@@ -236,6 +266,26 @@ pub(crate) struct Common {
     /// Whether it is named more than once.
     pub(crate) is_shared: bool,
     pub(crate) rows: Output,
+    pub(crate) columns: Vec<ColumnId>,
+}
+
+/// A query that reads itself. Only `columns` remain.
+///
+/// Nothing of what is asked above goes into it.
+#[derive(Debug)]
+pub(crate) struct Recursive {
+    pub(crate) id: usize,
+    pub(crate) all: bool,
+    pub(crate) first: Output,
+    pub(crate) round: Output,
+    pub(crate) columns: Vec<ColumnId>,
+}
+
+/// The rows of the last round of such a query.
+#[derive(Debug)]
+pub(crate) struct Working {
+    pub(crate) id: usize,
+    pub(crate) name: String,
     pub(crate) columns: Vec<ColumnId>,
 }
 

@@ -9,30 +9,34 @@ use crate::plan::ApplyKind;
 /// The nodes directly below.
 pub(crate) fn children(node: &Node) -> Vec<&Node> {
     match node {
-        Node::Get(_) | Node::Function(_) | Node::Values(_) => Vec::new(),
+        Node::Get(_) | Node::Function(_) | Node::Values(_) | Node::Working(_) => Vec::new(),
         Node::Filter(filter) => vec![&filter.input],
         Node::Compute(compute) => vec![&compute.input],
+        Node::ProjectSet(set) => vec![&set.input],
         Node::Join(join) => vec![&join.left, &join.right],
         Node::Apply(apply) => {
             let subqueries = apply.subqueries.iter().map(|subquery| &subquery.rows.node);
             std::iter::once(apply.input.as_ref()).chain(subqueries).collect()
         }
         Node::Aggregate(aggregate) => vec![&aggregate.input],
+        Node::Window(window) => vec![&window.input],
         Node::Sort(sort) => vec![&sort.input],
         Node::Limit(limit) => vec![&limit.input],
         Node::Distinct(distinct) => vec![&distinct.input],
         Node::Append(append) => append.inputs.iter().map(|input| &input.node).collect(),
         Node::SetOperation(operation) => vec![&operation.left.node, &operation.right.node],
         Node::Common(common) => vec![&common.rows.node],
+        Node::Recursive(recursive) => vec![&recursive.first.node, &recursive.round.node],
     }
 }
 
 /// The same, to be changed in place.
 pub(crate) fn children_mut(node: &mut Node) -> Vec<&mut Node> {
     match node {
-        Node::Get(_) | Node::Function(_) | Node::Values(_) => Vec::new(),
+        Node::Get(_) | Node::Function(_) | Node::Values(_) | Node::Working(_) => Vec::new(),
         Node::Filter(filter) => vec![&mut filter.input],
         Node::Compute(compute) => vec![&mut compute.input],
+        Node::ProjectSet(set) => vec![&mut set.input],
         Node::Join(join) => {
             let join = join.as_mut();
             vec![&mut join.left, &mut join.right]
@@ -42,6 +46,7 @@ pub(crate) fn children_mut(node: &mut Node) -> Vec<&mut Node> {
             std::iter::once(apply.input.as_mut()).chain(subqueries).collect()
         }
         Node::Aggregate(aggregate) => vec![&mut aggregate.input],
+        Node::Window(window) => vec![&mut window.input],
         Node::Sort(sort) => vec![&mut sort.input],
         Node::Limit(limit) => vec![&mut limit.input],
         Node::Distinct(distinct) => vec![&mut distinct.input],
@@ -51,6 +56,10 @@ pub(crate) fn children_mut(node: &mut Node) -> Vec<&mut Node> {
             vec![&mut operation.left.node, &mut operation.right.node]
         }
         Node::Common(common) => vec![&mut common.rows.node],
+        Node::Recursive(recursive) => {
+            let recursive = recursive.as_mut();
+            vec![&mut recursive.first.node, &mut recursive.round.node]
+        }
     }
 }
 
@@ -62,6 +71,7 @@ pub(crate) fn expressions(node: &Node) -> Vec<&Expr> {
         Node::Values(values) => values.rows.iter().flatten().collect(),
         Node::Filter(filter) => filter.conditions.iter().collect(),
         Node::Compute(compute) => compute.computed.iter().map(|(_, expression)| expression).collect(),
+        Node::ProjectSet(set) => set.functions.iter().flat_map(|(_, function)| &function.arguments).collect(),
         Node::Join(join) => join.conditions.iter().collect(),
         Node::Apply(apply) => {
             let tests = apply.subqueries.iter().filter_map(|subquery| match &subquery.kind {
@@ -79,9 +89,19 @@ pub(crate) fn expressions(node: &Node) -> Vec<&Expr> {
             }
             expressions
         }
+        Node::Window(window) => {
+            let keys = window.order_by.iter().map(|key| &key.expression);
+            let calls = window.calls.iter().flat_map(|(_, call)| call.expressions());
+            window.partition_by.iter().chain(keys).chain(calls).collect()
+        }
         Node::Sort(sort) => sort.keys.iter().map(|key| &key.expression).collect(),
         Node::Limit(limit) => limit.limit.iter().chain(&limit.offset).collect(),
-        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) | Node::Common(_) => Vec::new(),
+        Node::Distinct(_)
+        | Node::Append(_)
+        | Node::SetOperation(_)
+        | Node::Common(_)
+        | Node::Recursive(_)
+        | Node::Working(_) => Vec::new(),
     }
 }
 
@@ -93,6 +113,9 @@ pub(crate) fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
         Node::Values(values) => values.rows.iter_mut().flatten().collect(),
         Node::Filter(filter) => filter.conditions.iter_mut().collect(),
         Node::Compute(compute) => compute.computed.iter_mut().map(|(_, expression)| expression).collect(),
+        Node::ProjectSet(set) => {
+            set.functions.iter_mut().flat_map(|(_, function)| &mut function.arguments).collect()
+        }
         Node::Join(join) => join.conditions.iter_mut().collect(),
         Node::Apply(apply) => {
             let tests = apply.subqueries.iter_mut().filter_map(|subquery| match &mut subquery.kind {
@@ -111,12 +134,23 @@ pub(crate) fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
             }
             expressions
         }
+        Node::Window(window) => {
+            let window = window.as_mut();
+            let keys = window.order_by.iter_mut().map(|key| &mut key.expression);
+            let calls = window.calls.iter_mut().flat_map(|(_, call)| call.expressions_mut());
+            window.partition_by.iter_mut().chain(keys).chain(calls).collect()
+        }
         Node::Sort(sort) => sort.keys.iter_mut().map(|key| &mut key.expression).collect(),
         Node::Limit(limit) => {
             let limit = limit.as_mut();
             limit.limit.iter_mut().chain(&mut limit.offset).collect()
         }
-        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) | Node::Common(_) => Vec::new(),
+        Node::Distinct(_)
+        | Node::Append(_)
+        | Node::SetOperation(_)
+        | Node::Common(_)
+        | Node::Recursive(_)
+        | Node::Working(_) => Vec::new(),
     }
 }
 
@@ -149,14 +183,21 @@ pub(crate) fn columns_made(node: &Node) -> ColumnSet {
         Node::Function(function) => made.extend(function.columns.iter().copied()),
         Node::Values(values) => made.extend(values.columns.iter().copied()),
         Node::Compute(compute) => made.extend(compute.computed.iter().map(|(column, _)| *column)),
+        Node::ProjectSet(set) => {
+            made.extend(set.functions.iter().map(|(column, _)| *column));
+            made.extend(set.ordinality);
+        }
         Node::Apply(apply) => made.extend(apply.subqueries.iter().map(|subquery| subquery.column)),
         Node::Aggregate(aggregate) => {
             made.extend(aggregate.keys.iter().map(|(column, _)| *column));
             made.extend(aggregate.calls.iter().map(|(column, _)| *column));
         }
+        Node::Window(window) => made.extend(window.calls.iter().map(|(column, _)| *column)),
         Node::Append(append) => made.extend(append.columns.iter().copied()),
         Node::SetOperation(operation) => made.extend(operation.columns.iter().copied()),
         Node::Common(common) => made.extend(common.columns.iter().copied()),
+        Node::Recursive(recursive) => made.extend(recursive.columns.iter().copied()),
+        Node::Working(working) => made.extend(working.columns.iter().copied()),
         Node::Filter(_) | Node::Join(_) | Node::Sort(_) | Node::Limit(_) | Node::Distinct(_) => {}
     });
     made
@@ -181,6 +222,10 @@ pub(crate) fn columns_free(node: &Node) -> ColumnSet {
                 output(&operation.right, &mut read);
             }
             Node::Common(common) => output(&common.rows, &mut read),
+            Node::Recursive(recursive) => {
+                output(&recursive.first, &mut read);
+                output(&recursive.round, &mut read);
+            }
             Node::Distinct(distinct) => match &distinct.kind {
                 DistinctKind::All(columns) | DistinctKind::On(columns) => {
                     read.extend(columns.iter().copied())
@@ -204,4 +249,15 @@ pub(crate) fn is_pure(node: &Node) -> bool {
         pure &= expressions(node).into_iter().all(|part| part.volatility() != Volatility::Volatile);
     });
     pure
+}
+
+/// Whether a tree reads the rows of a round that is not its own.
+pub(crate) fn reads_round(node: &Node) -> bool {
+    let (mut read, mut own) = (Vec::new(), Vec::new());
+    walk(node, &mut |node| match node {
+        Node::Working(working) => read.push(working.id),
+        Node::Recursive(recursive) => own.push(recursive.id),
+        _ => {}
+    });
+    read.iter().any(|id| !own.contains(id))
 }

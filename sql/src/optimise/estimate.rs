@@ -66,6 +66,10 @@ const SOME: f64 = 1.0 / 3.0;
 const RANGE: f64 = 1.0 / 3.0;
 /// How many elements an array has of which nothing is known.
 const ELEMENTS: f64 = 10.0;
+/// How often a recursive query makes of its rows more of them, as in PostgreSQL.
+const ROUNDS: f64 = 10.0;
+/// How many rows a round of it works on: few, so that looking up what belongs to them is thought of.
+const ROUND_ROWS: f64 = 10.0;
 /// The part that a pattern finds.
 const PATTERN: f64 = 0.05;
 
@@ -106,7 +110,9 @@ impl<'s> Estimates<'s> {
             Node::Values(values) => values.rows.len() as f64,
             Node::Filter(filter) => self.rows(&filter.input) * self.part(&filter.conditions, &filter.input),
             Node::Compute(compute) => self.rows(&compute.input),
+            Node::ProjectSet(set) => self.rows(&set.input) * ROWS_MIN,
             Node::Apply(apply) => self.rows(&apply.input),
+            Node::Window(window) => self.rows(&window.input),
             Node::Sort(sort) => self.rows(&sort.input),
             Node::Limit(limit) => {
                 let rows = self.rows(&limit.input);
@@ -119,6 +125,8 @@ impl<'s> Estimates<'s> {
             Node::Append(append) => append.inputs.iter().map(|input| self.rows(&input.node)).sum(),
             Node::SetOperation(operation) => self.rows(&operation.left.node),
             Node::Common(common) => self.rows(&common.rows.node),
+            Node::Recursive(recursive) => self.rows(&recursive.first.node) * ROUNDS,
+            Node::Working(_) => ROUND_ROWS,
             Node::Aggregate(aggregate) => self.groups(aggregate),
             Node::Join(join) => self.join(join),
         };
@@ -146,7 +154,7 @@ impl<'s> Estimates<'s> {
 
     /// The rows of a stored table.
     pub(super) fn rows_of_table(&self, table: &TableDescriptor) -> f64 {
-        if table.kind == TableKind::Virtual {
+        if table.kind != TableKind::Base {
             return ROWS_MIN;
         }
         let bytes = table.primary().and_then(|primary| self.sizes.bytes.get(&primary.id)).copied();
@@ -367,6 +375,8 @@ impl<'s> Estimates<'s> {
             },
             Node::Append(_)
             | Node::SetOperation(_)
+            | Node::Recursive(_)
+            | Node::Working(_)
             | Node::Common(_)
             | Node::Function(_)
             | Node::Values(_) => None,
@@ -408,6 +418,7 @@ pub(super) fn rows_max(node: &Node) -> Option<usize> {
         Node::Filter(filter) => rows_max(&filter.input),
         Node::Compute(compute) => rows_max(&compute.input),
         Node::Apply(apply) => rows_max(&apply.input),
+        Node::Window(window) => rows_max(&window.input),
         Node::Sort(sort) => rows_max(&sort.input),
         Node::Distinct(distinct) => rows_max(&distinct.input),
         Node::Limit(limit) => match &limit.limit {
@@ -424,7 +435,12 @@ pub(super) fn rows_max(node: &Node) -> Option<usize> {
             _ => rows_max(&join.left)?.checked_mul(rows_max(&join.right)?),
         },
         Node::Common(common) => rows_max(&common.rows.node),
-        Node::Function(_) | Node::Append(_) | Node::SetOperation(_) => None,
+        Node::Function(_)
+        | Node::ProjectSet(_)
+        | Node::Append(_)
+        | Node::SetOperation(_)
+        | Node::Recursive(_)
+        | Node::Working(_) => None,
     }
 }
 

@@ -143,6 +143,7 @@ fn rows_max(node: &Node) -> Option<usize> {
         Node::Filter(filter) => rows_max(&filter.input),
         Node::Project(project) => rows_max(&project.input),
         Node::Apply(apply) => rows_max(&apply.input),
+        Node::Window(window) => rows_max(&window.input),
         Node::Sort(sort) => rows_max(&sort.input),
         Node::Distinct(distinct) => rows_max(&distinct.input),
         Node::Limit(limit) => match limit.limit.as_ref() {
@@ -160,7 +161,13 @@ fn rows_max(node: &Node) -> Option<usize> {
             _ => rows_max(&join.left)?.checked_mul(rows_max(&join.right)?),
         },
         Node::Common(common) => rows_max(&common.input),
-        Node::FunctionScan(_) | Node::VirtualScan(_) | Node::Append(_) | Node::SetOperation(_) => None,
+        Node::FunctionScan(_)
+        | Node::VirtualScan(_)
+        | Node::ProjectSet(_)
+        | Node::Append(_)
+        | Node::SetOperation(_)
+        | Node::Recursive(_)
+        | Node::Working(_) => None,
     }
 }
 

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use expr::{Expr, TypeKind};
 
 use super::condition::conjuncts;
-use crate::logical::walk::{columns_free, is_pure};
+use crate::logical::walk::{columns_free, is_pure, reads_round};
 use crate::logical::{
     Aggregate, Append, Apply, ColumnId, Columns, Common, Compute, Distinct, DistinctKind, Function, Get,
-    Join, Limit, Node, Output, SetOperation, Sort, Subquery, Values,
+    Join, Limit, Node, Output, ProjectSet, Recursive, SetOperation, Sort, Subquery, Values, Window, Working,
 };
 use crate::plan::{self, AggregateCall, ApplyKind, Binding, JoinStrategy, SortKey};
 
@@ -54,9 +54,11 @@ impl Numbering<'_> {
                 Output { node: node.filtered(conditions), columns }
             }
             plan::Node::Project(project) => self.project(project),
+            plan::Node::ProjectSet(set) => self.project_set(set),
             plan::Node::Join(join) => self.join(join),
             plan::Node::Apply(apply) => self.apply(apply),
             plan::Node::Aggregate(aggregate) => self.aggregate(aggregate),
+            plan::Node::Window(window) => self.window(window),
             plan::Node::Sort(sort) => {
                 let Output { node, columns } = self.node(*sort.input);
                 let keys = self.keys(sort.keys, &columns);
@@ -73,6 +75,13 @@ impl Numbering<'_> {
             plan::Node::Append(append) => self.append(append),
             plan::Node::SetOperation(operation) => self.set_operation(operation),
             plan::Node::Common(common) => self.common(common),
+            plan::Node::Recursive(recursive) => self.recursive(recursive),
+            plan::Node::Working(working) => {
+                let columns: Vec<ColumnId> =
+                    working.types.into_iter().map(|ty| self.columns.add(ty)).collect();
+                let own = Working { id: working.id, name: working.name, columns: columns.clone() };
+                Output { node: Node::Working(Box::new(own)), columns }
+            }
         }
     }
 
@@ -168,6 +177,24 @@ impl Numbering<'_> {
         Output { node: Node::Compute(Compute { input: Box::new(node), computed }), columns }
     }
 
+    fn project_set(&mut self, set: plan::ProjectSet) -> Output {
+        let Output { node, mut columns } = self.node(*set.input);
+        let mut functions = Vec::with_capacity(set.functions.len());
+        for function in set.functions {
+            let over = |argument| self.over(argument, &columns);
+            let arguments = function.arguments.into_iter().map(over).collect();
+            let column = self.columns.add(function.ty);
+            functions.push((column, plan::SetFunction { arguments, ..function }));
+        }
+        let ordinality = set.ordinality.then(|| self.columns.add(TypeKind::Int8.into()));
+        columns.extend(functions.iter().map(|(column, _)| *column));
+        columns.extend(ordinality);
+        Output {
+            node: Node::ProjectSet(Box::new(ProjectSet { input: node, functions, ordinality })),
+            columns,
+        }
+    }
+
     fn join(&mut self, join: plan::Join) -> Output {
         let left = self.node(*join.left);
         let bindings = match join.strategy {
@@ -251,6 +278,25 @@ impl Numbering<'_> {
         Output { node: Node::Aggregate(Box::new(Aggregate { input: node, keys, calls })), columns }
     }
 
+    fn window(&mut self, window: plan::Window) -> Output {
+        let Output { node, mut columns } = self.node(*window.input);
+        let partition_by = window.partition_by.into_iter().map(|key| self.over(key, &columns)).collect();
+        let order_by = self.keys(window.order_by, &columns);
+        let mut calls = Vec::with_capacity(window.calls.len());
+        for mut call in window.calls {
+            for part in call.expressions_mut() {
+                let taken = std::mem::replace(part, Expr::null(TypeKind::Unknown));
+                *part = self.over(taken, &columns);
+            }
+            calls.push((self.columns.add(call.ty), call));
+        }
+        columns.extend(calls.iter().map(|(column, _)| *column));
+        Output {
+            node: Node::Window(Box::new(Window { input: node, partition_by, order_by, calls })),
+            columns,
+        }
+    }
+
     fn distinct(&mut self, distinct: plan::Distinct) -> Output {
         let Output { node, columns } = self.node(*distinct.input);
         let kind = match distinct.on {
@@ -287,12 +333,24 @@ impl Numbering<'_> {
         let rows = self.node(*common.input);
         let is_shared = self.mentions.get(&common.id).is_some_and(|mentions| *mentions > 1);
         let once = common.materialized.unwrap_or(is_shared);
-        if columns_free(&rows.node).iter().next().is_some() || !once && is_pure(&rows.node) {
+        if columns_free(&rows.node).iter().next().is_some()
+            || reads_round(&rows.node)
+            || !once && is_pure(&rows.node)
+        {
             return rows;
         }
         let columns = self.like(Some(&rows));
         let node = Common { id: common.id, name: common.name, is_shared, rows, columns: columns.clone() };
         Output { node: Node::Common(Box::new(node)), columns }
+    }
+
+    fn recursive(&mut self, recursive: plan::Recursive) -> Output {
+        let first = self.node(*recursive.first);
+        let round = self.node(*recursive.round);
+        let columns = self.like(Some(&first));
+        let recursive =
+            Recursive { id: recursive.id, all: recursive.all, first, round, columns: columns.clone() };
+        Output { node: Node::Recursive(Box::new(recursive)), columns }
     }
 
     /// New columns of the types that an input has.

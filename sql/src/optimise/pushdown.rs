@@ -9,7 +9,7 @@ use expr::Expr;
 
 use super::condition::may_move;
 use super::nulls::rejects;
-use crate::logical::walk::{children_mut, columns_free, columns_made};
+use crate::logical::walk::{children_mut, columns_free, columns_made, columns_read};
 use crate::logical::{Aggregate, Apply, ColumnId, ColumnSet, DistinctKind, Filter, Join, Node, Output};
 use crate::plan::{JoinKind, budget};
 
@@ -82,6 +82,17 @@ impl Pushing {
                 self.push(&mut compute.input, through);
                 above(node, stay);
             }
+            Node::ProjectSet(set) => {
+                let mut made: ColumnSet = set.functions.iter().map(|(column, _)| *column).collect();
+                made.extend(set.ordinality);
+                let is_below = |condition: &Expr| {
+                    may_move(condition)
+                        && !condition.columns().into_iter().any(|column| made.contains(column))
+                };
+                let (through, stay): (Vec<_>, Vec<_>) = conditions.into_iter().partition(is_below);
+                self.push(&mut set.input, through);
+                above(node, stay);
+            }
             Node::Join(join) => {
                 let stay = self.push_join(join, conditions);
                 above(node, stay);
@@ -91,13 +102,35 @@ impl Pushing {
                 let stay = self.push_aggregate(aggregate, conditions);
                 above(node, stay);
             }
+            Node::Window(window) => {
+                // A whole partition is there, or none of it.
+                let common: ColumnSet = columns_read(&window.partition_by).into_iter().collect();
+                let is_common = |condition: &Expr| {
+                    may_move(condition)
+                        && condition
+                            .columns()
+                            .into_iter()
+                            .all(|column| common.contains(column) || self.outer.contains(column))
+                };
+                let is_plain = window.partition_by.iter().all(|key| matches!(key, Expr::Column { .. }));
+                let (through, stay): (Vec<_>, Vec<_>) =
+                    conditions.into_iter().partition(|condition| is_plain && is_common(condition));
+                self.push(&mut window.input, through);
+                above(node, stay);
+            }
             Node::Sort(sort) => self.push(&mut sort.input, conditions),
             Node::Distinct(distinct) if matches!(distinct.kind, DistinctKind::All(_)) => {
                 self.push(&mut distinct.input, conditions);
             }
             Node::Append(_) | Node::SetOperation(_) => self.push_inputs(node, conditions),
             Node::Get(get) => get.filter.extend(conditions),
-            Node::Distinct(_) | Node::Limit(_) | Node::Function(_) | Node::Values(_) | Node::Common(_) => {
+            Node::Distinct(_)
+            | Node::Limit(_)
+            | Node::Function(_)
+            | Node::Values(_)
+            | Node::Common(_)
+            | Node::Recursive(_)
+            | Node::Working(_) => {
                 children_mut(node).into_iter().for_each(|child| self.push(child, Vec::new()));
                 above(node, conditions);
             }

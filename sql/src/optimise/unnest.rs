@@ -76,6 +76,9 @@ impl Unnesting<'_> {
                     read.extend(operation.left.columns.iter().chain(&operation.right.columns));
                 }
                 Node::Common(common) => read.extend(&common.rows.columns),
+                Node::Recursive(recursive) => {
+                    read.extend(recursive.first.columns.iter().chain(&recursive.round.columns));
+                }
                 Node::Distinct(distinct) => match &distinct.kind {
                     DistinctKind::All(columns) | DistinctKind::On(columns) => read.extend(columns),
                 },

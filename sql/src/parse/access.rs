@@ -1,8 +1,8 @@
-//! CREATE, ALTER and DROP ROLE; GRANT and REVOKE; ALTER TABLE … OWNER TO.
+//! CREATE, ALTER and DROP ROLE; GRANT and REVOKE.
 
 use super::ast::{
-    AccessStatement, Body, Grant, GrantObjects, GrantRoles, Name, NamedRight, Password, QualifiedName,
-    RoleOption, RoleReference, RoleStatement,
+    AccessStatement, Body, Grant, GrantObjects, GrantRoles, Name, NamedRight, Password, RoleOption,
+    RoleReference, RoleStatement,
 };
 use super::cursor::Cursor;
 use super::lexer::Kind;
@@ -177,7 +177,8 @@ fn role_name(cursor: &mut Cursor<'_>) -> Result<Name> {
     }
 }
 
-fn reference(cursor: &mut Cursor<'_>) -> Result<RoleReference> {
+/// A role.
+pub(super) fn reference(cursor: &mut Cursor<'_>) -> Result<RoleReference> {
     if cursor.accept_one_of(&["current_user", "current_role"]).is_some() {
         return Ok(RoleReference::CurrentUser);
     }
@@ -286,8 +287,7 @@ fn granted_by(cursor: &mut Cursor<'_>) -> Result<Option<RoleReference>> {
 
 /// What stands after ON.
 fn objects(cursor: &mut Cursor<'_>) -> Result<GrantObjects> {
-    const OTHERS: [&str; 14] = [
-        "sequence",
+    const OTHERS: [&str; 12] = [
         "function",
         "procedure",
         "routine",
@@ -299,12 +299,14 @@ fn objects(cursor: &mut Cursor<'_>) -> Result<GrantObjects> {
         "parameter",
         "large",
         "functions",
-        "sequences",
         "routines",
     ];
     cursor.expect("on")?;
     if cursor.accept("table") {
         return cursor.list(Cursor::qualified_name).map(GrantObjects::Tables);
+    }
+    if cursor.accept("sequence") {
+        return cursor.list(Cursor::qualified_name).map(GrantObjects::Sequences);
     }
     if cursor.accept("schema") {
         return cursor.list(Cursor::name).map(GrantObjects::Schemas);
@@ -316,6 +318,9 @@ fn objects(cursor: &mut Cursor<'_>) -> Result<GrantObjects> {
         if cursor.accept_all(&["all", "tables", "in", "schema"]) {
             return cursor.list(Cursor::name).map(GrantObjects::TablesIn);
         }
+        if cursor.accept_all(&["all", "sequences", "in", "schema"]) {
+            return cursor.list(Cursor::name).map(GrantObjects::SequencesIn);
+        }
         let what = cursor.peek_at(1).text.to_uppercase();
         return Err(cursor.unsupported(format!("GRANT ON ALL {what}")));
     }
@@ -326,10 +331,4 @@ fn objects(cursor: &mut Cursor<'_>) -> Result<GrantObjects> {
         return Err(cursor.unsupported(format!("GRANT ON {}", cursor.keyword().to_uppercase())));
     }
     cursor.list(Cursor::qualified_name).map(GrantObjects::Tables)
-}
-
-/// After ALTER TABLE … OWNER TO.
-pub(super) fn owner(cursor: &mut Cursor<'_>, table: QualifiedName, if_exists: bool) -> Result<Body> {
-    let owner = reference(cursor)?;
-    body(AccessStatement::Owner { table, if_exists, owner })
 }

@@ -4,11 +4,24 @@
 //! in characters from 1, as error messages report it. Names are folded to lower case unless they were quoted.
 
 mod access;
+mod object;
+mod table;
+mod target;
+mod window;
 
 pub use access::{
     AccessStatement, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption, RoleReference,
     RoleStatement,
 };
+pub use object::{
+    CommentTarget, CreateTableAs, CreateView, IdentityAction, IdentityDefinition, ObjectStatement,
+    Overriding, SequenceOption, SequenceOptionKind, Truncate,
+};
+pub use table::{
+    AlterAction, AlterTable, CheckDefinition, ForeignKeyDefinition, KeyDefinition, TableConstraints,
+};
+pub use target::{ObjectKind, ObjectName};
+pub use window::{Exclude, Frame, FrameBound, FrameMode, NamedWindow, Over, Window};
 
 /// A statement of a query string.
 #[derive(Debug, Clone)]
@@ -67,16 +80,16 @@ pub enum Body {
     Copy(Box<Copy>),
     /// CREATE TABLE
     CreateTable(Box<CreateTable>),
-    /// DROP TABLE
-    DropTable(Drop),
-    /// DROP INDEX
-    DropIndex(Drop),
+    /// CREATE TABLE … AS
+    CreateTableAs(Box<CreateTableAs>),
     /// TRUNCATE
-    Truncate(Vec<QualifiedName>),
+    Truncate(Truncate),
+    /// Schemas and sequences, and what tables have in common with them.
+    Object(Box<ObjectStatement>),
     /// CREATE INDEX
     CreateIndex(Box<CreateIndex>),
-    /// ALTER TABLE … ADD PRIMARY KEY, ADD UNIQUE
-    AddKey(Box<AddKey>),
+    /// ALTER TABLE, ALTER INDEX
+    AlterTable(Box<AlterTable>),
     /// EXPLAIN
     Explain {
         /// The statement explained.
@@ -117,6 +130,13 @@ pub enum Body {
         role: Option<String>,
         /// SET LOCAL
         local: bool,
+    },
+    /// SET CONSTRAINTS; ALL is `None`.
+    SetConstraints {
+        /// Which.
+        names: Option<Vec<QualifiedName>>,
+        /// DEFERRED rather than IMMEDIATE.
+        deferred: bool,
     },
     /// SET TRANSACTION
     SetTransaction(TransactionModes),
@@ -261,6 +281,8 @@ pub struct CommonTable {
     pub materialized: Option<bool>,
     /// The query.
     pub query: Query,
+    /// RECURSIVE
+    pub recursive: bool,
 }
 
 /// FOR UPDATE and its like.
@@ -309,6 +331,8 @@ pub struct Select {
     pub group_by: Option<Vec<Expr>>,
     /// HAVING
     pub having: Option<Expr>,
+    /// WINDOW
+    pub windows: Vec<NamedWindow>,
 }
 
 /// DISTINCT
@@ -362,10 +386,10 @@ pub enum TableExpr {
         /// Where.
         at: usize,
     },
-    /// A function.
+    /// Functions, row by row beside each other.
     Function {
-        /// The call.
-        call: Box<Function>,
+        /// The calls.
+        calls: Vec<TableCall>,
         /// WITH ORDINALITY
         ordinality: bool,
         /// AS
@@ -386,6 +410,17 @@ pub enum TableExpr {
         /// Where the right input begins.
         at: usize,
     },
+}
+
+/// A function in FROM.
+#[derive(Debug, Clone)]
+pub struct TableCall {
+    /// The call.
+    pub call: Function,
+    /// `AS (a integer, b text)`: the columns of a record.
+    pub definition: Option<Vec<(Name, TypeName)>>,
+    /// Where.
+    pub at: usize,
 }
 
 impl TableExpr {
@@ -636,6 +671,15 @@ pub enum ExprKind {
     },
     /// `(a, b)`, `ROW(a, b)`
     Row(Vec<Expr>),
+    /// `(x).f`
+    Field {
+        /// x
+        operand: Box<Expr>,
+        /// f
+        name: Name,
+    },
+    /// `(x).*`
+    AllFields(Box<Expr>),
     /// `x COLLATE c`
     Collate {
         /// Where the word stands.
@@ -673,6 +717,8 @@ pub struct Function {
     pub order_by: Vec<OrderBy>,
     /// FILTER (WHERE …)
     pub filter: Option<Box<Expr>>,
+    /// OVER
+    pub over: Option<Box<Over>>,
     /// What a result column is called after it: usually the last part of its name.
     pub label: Option<&'static str>,
     /// Written in words of the SQL standard (CURRENT_DATE, EXTRACT, AT TIME ZONE) rather than as a call.
@@ -690,6 +736,8 @@ pub struct Insert {
     pub alias: Option<Name>,
     /// The columns given, if they are named.
     pub columns: Option<Vec<Name>>,
+    /// OVERRIDING
+    pub overriding: Option<Overriding>,
     /// The rows; `None` is DEFAULT VALUES.
     pub source: Option<Query>,
     /// ON CONFLICT
@@ -841,8 +889,8 @@ pub struct CreateTable {
     pub if_not_exists: bool,
     /// Its columns.
     pub columns: Vec<ColumnDefinition>,
-    /// PRIMARY KEY and UNIQUE, those of columns included, in the order written.
-    pub keys: Vec<KeyDefinition>,
+    /// Its constraints, those of columns first.
+    pub constraints: TableConstraints,
 }
 
 /// A column of CREATE TABLE.
@@ -856,6 +904,8 @@ pub struct ColumnDefinition {
     pub not_null: bool,
     /// DEFAULT
     pub default: Option<DefaultDefinition>,
+    /// GENERATED … AS IDENTITY: one at most makes sense.
+    pub identities: Vec<IdentityDefinition>,
 }
 
 /// DEFAULT of a column.
@@ -865,28 +915,6 @@ pub struct DefaultDefinition {
     pub expr: Expr,
     /// Its text.
     pub text: String,
-}
-
-/// PRIMARY KEY or UNIQUE.
-#[derive(Debug, Clone)]
-pub struct KeyDefinition {
-    /// CONSTRAINT
-    pub name: Option<Name>,
-    /// PRIMARY KEY rather than UNIQUE.
-    pub primary: bool,
-    /// The columns.
-    pub columns: Vec<Name>,
-    /// Where.
-    pub at: usize,
-}
-
-/// DROP
-#[derive(Debug, Clone)]
-pub struct Drop {
-    /// What.
-    pub names: Vec<QualifiedName>,
-    /// IF EXISTS
-    pub if_exists: bool,
 }
 
 /// CREATE INDEX
@@ -913,17 +941,6 @@ pub struct IndexColumn {
     pub descending: bool,
     /// NULLS FIRST, NULLS LAST
     pub nulls_first: Option<bool>,
-}
-
-/// ALTER TABLE … ADD PRIMARY KEY, ADD UNIQUE
-#[derive(Debug, Clone)]
-pub struct AddKey {
-    /// The table.
-    pub table: QualifiedName,
-    /// IF EXISTS
-    pub if_exists: bool,
-    /// The key.
-    pub key: KeyDefinition,
 }
 
 /// The value of SET.

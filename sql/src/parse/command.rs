@@ -10,9 +10,9 @@ use super::{access, copy, grammar, setting, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
-const UNSUPPORTED: [&str; 17] = [
-    "call", "cluster", "comment", "declare", "do", "fetch", "import", "listen", "load", "lock", "merge",
-    "move", "notify", "reassign", "refresh", "reindex", "security",
+const UNSUPPORTED: [&str; 16] = [
+    "call", "cluster", "declare", "do", "fetch", "import", "listen", "load", "lock", "merge", "move",
+    "notify", "reassign", "refresh", "reindex", "security",
 ];
 
 /// The statement that is next.
@@ -31,6 +31,7 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "create" => return grammar::create(cursor),
         "drop" => return grammar::drop(cursor),
         "alter" => return grammar::alter(cursor),
+        "comment" => return grammar::comment(cursor),
         "begin" => transaction::begin,
         "start" => transaction::start_transaction,
         "commit" | "end" => transaction::commit,

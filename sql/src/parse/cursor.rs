@@ -226,6 +226,16 @@ impl<'a> Cursor<'a> {
         Ok(QualifiedName { schema: Some(first), name })
     }
 
+    /// Reads the name of a function.
+    pub(super) fn qualified_function(&mut self) -> Result<QualifiedName> {
+        match self.peek().category {
+            Category::Unreserved | Category::FunctionName if self.peek_at(1).is_symbol("(") => {
+                Ok(QualifiedName { schema: None, name: self.label()? })
+            }
+            _ => self.qualified_name(),
+        }
+    }
+
     /// Reads names between parentheses.
     pub(super) fn name_list(&mut self) -> Result<Vec<Name>> {
         self.expect_symbol("(")?;

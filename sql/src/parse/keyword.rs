@@ -25,6 +25,11 @@ pub(super) fn find(word: &str) -> Option<(&'static str, Category)> {
     KEYWORDS.get(place).copied()
 }
 
+/// All keywords: the word, where it may be a name, and whether a result column may be called so without AS.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, Category, bool)> {
+    KEYWORDS.iter().map(|(word, category)| (*word, *category, is_bare_label(word)))
+}
+
 /// Whether a result column may be called so without AS.
 pub(super) fn is_bare_label(keyword: &str) -> bool {
     AFTER_AS_ONLY.binary_search(&keyword).is_err()

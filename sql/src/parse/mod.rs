@@ -51,6 +51,27 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
     }
 }
 
+/// A query by itself, such as a view's.
+pub fn parse_query(sql: &str) -> Result<ast::Query> {
+    let mut cursor = Cursor::new(sql);
+    let query = grammar::query(&mut cursor)?;
+    cursor.finish()?;
+    Ok(query)
+}
+
+/// All keywords: the word, `catcode`, `catdesc` of `pg_get_keywords()`, and whether a result column may be called so without AS.
+pub(crate) fn keywords() -> impl Iterator<Item = (&'static str, &'static str, &'static str, bool)> {
+    keyword::all().map(|(word, category, is_bare)| {
+        let (code, description) = match category {
+            keyword::Category::Unreserved => ("U", "unreserved"),
+            keyword::Category::ColumnName => ("C", "unreserved (cannot be function or type name)"),
+            keyword::Category::FunctionName => ("T", "reserved (can be function or type name)"),
+            keyword::Category::Reserved => ("R", "reserved"),
+        };
+        (word, code, description, is_bare)
+    })
+}
+
 /// A single expression, such as a column's default.
 pub fn parse_expression(sql: &str) -> Result<ast::Expr> {
     let mut cursor = Cursor::new(sql);

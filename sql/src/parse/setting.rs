@@ -46,6 +46,18 @@ pub(super) fn set(cursor: &mut Cursor<'_>) -> Result<Body> {
                 let role = role_or(cursor, "default")?;
                 return Ok(Body::SetSessionAuthorization { role, local });
             }
+            "constraints" => {
+                cursor.advance();
+                let names = match cursor.accept("all") {
+                    true => None,
+                    false => Some(cursor.list(|cursor| cursor.qualified_name())?),
+                };
+                let deferred = match cursor.accept_one_of(&["deferred", "immediate"]) {
+                    Some(word) => word == "deferred",
+                    None => return Err(cursor.error()),
+                };
+                return Ok(Body::SetConstraints { names, deferred });
+            }
             "session" => {}
             _ => return Err(cursor.unsupported(format!("SET {}", word.to_uppercase()))),
         }

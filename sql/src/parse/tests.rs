@@ -69,13 +69,12 @@ fn syntax_errors_name_the_token_and_its_place() {
 #[test]
 fn clauses_that_are_not_implemented_are_refused_by_name() {
     for (sql, clause) in [
-        ("select sum(a) over () from t", "OVER"),
-        ("with recursive x as (select 1) select * from x", "WITH RECURSIVE"),
         ("create temp table t(a int)", "CREATE TEMPORARY TABLE"),
-        ("create table t(a int references u)", "REFERENCES"),
-        ("create table t(a int check (a > 0))", "CHECK"),
-        ("create view v as select 1", "CREATE VIEW"),
-        ("alter table t add column b int", "ALTER TABLE ADD COLUMN"),
+        ("create table t(a int generated always as (1) stored)", "GENERATED"),
+        ("alter table t add unique (a) deferrable", "DEFERRABLE"),
+        ("create view v as select 1 with check option", "WITH CHECK OPTION"),
+        ("alter table t enable row level security", "ALTER TABLE ENABLE ROW"),
+        ("alter table t alter column a set statistics 5", "ALTER COLUMN SET STATISTICS"),
         ("select a from t group by rollup (a)", "ROLLUP"),
         ("create index i on t (a) where b", "a partial index"),
         ("listen x", "LISTEN"),
@@ -85,10 +84,8 @@ fn clauses_that_are_not_implemented_are_refused_by_name() {
         ("create table t (like y including all)", "LIKE in CREATE TABLE"),
         ("create or replace function f() returns int", "CREATE FUNCTION"),
         ("create materialized view v as select 1", "CREATE MATERIALIZED VIEW"),
-        ("create table t (a serial)", "type serial"),
-        ("select ((1, 2)).f", "a field of a composite value"),
-        ("grant usage on sequence s to u", "GRANT ON SEQUENCE"),
-        ("grant select on all sequences in schema s to u", "GRANT ON ALL SEQUENCES"),
+        ("grant usage on type s to u", "GRANT ON TYPE"),
+        ("grant execute on all functions in schema s to u", "GRANT ON ALL FUNCTIONS"),
         ("alter role u set work_mem to 1", "ALTER ROLE … SET"),
         ("create policy p on t", "CREATE POLICY"),
         ("alter default privileges grant select on tables to u", "ALTER DEFAULT PRIVILEGES"),
@@ -177,8 +174,14 @@ fn expressions_know_their_places() {
 
 #[test]
 fn what_is_refused_is_shown_with_its_place() {
-    assert_eq!(error("create table t (a int, b int references u)"), "0A000 REFERENCES is not supported @30");
-    assert_eq!(error("create table t (a int check (a > 0))"), "0A000 CHECK is not supported @23");
+    assert_eq!(
+        error("create table t (a int, b int generated always as (a) stored)"),
+        "0A000 GENERATED is not supported @30"
+    );
+    assert_eq!(
+        error("alter table t enable row level security"),
+        "0A000 ALTER TABLE ENABLE ROW is not supported @15"
+    );
     assert_eq!(error("create table t (a timetz)"), "0A000 type timetz is not supported @19");
     assert_eq!(
         error("select 1 limit 5 fetch first 3 rows only"),

@@ -1,25 +1,33 @@
 //! Plans that change the catalog. Descriptors of what is new carry no ids yet: the executor allocates them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::catalog::{Column, IndexColumn, Oid, TableDescriptor};
-use crate::parse::ast::{AccessStatement, GrantObjects, RoleReference, RoleStatement};
+use expr::Expr;
+
+use super::object::ObjectChange;
+use super::sequence::{NewSequence, SequenceSetting};
+use super::{Node, RowCheck};
+use crate::catalog::depend::Address;
+use crate::catalog::object::{Identity, ObjectDescriptor};
+use crate::catalog::{Check, Column, ColumnId, ForeignKey, IndexColumn, Oid, ROW_ID_COLUMN, TableDescriptor};
+use crate::parse::ast::{AccessStatement, GrantObjects, ObjectKind, RoleReference, RoleStatement};
 
 /// Changes the catalog.
 #[derive(Debug, Clone)]
 pub enum Ddl {
     /// CREATE TABLE
     CreateTable(CreateTable),
-    /// DROP TABLE
-    DropTables(DropTables),
+    /// CREATE TABLE … AS
+    CreateTableAs(CreateTableAs),
     /// TRUNCATE
     Truncate(Truncate),
     /// CREATE INDEX
     CreateIndex(CreateIndex),
-    /// DROP INDEX
-    DropIndexes(DropIndexes),
-    /// ALTER TABLE … ADD PRIMARY KEY
-    AddPrimaryKey(AddPrimaryKey),
+    /// ALTER TABLE
+    AlterTable(Box<AlterTable>),
+    /// Schemas, sequences, DROP and what tables have in common with them.
+    Object(ObjectChange),
     /// CREATE ROLE, GRANT and the like.
     Access(AccessChange),
     /// The object is already as wished (IF EXISTS, IF NOT EXISTS); only the statement's notices are due.
@@ -34,7 +42,7 @@ pub enum Ddl {
 pub struct AccessChange {
     /// What to do.
     pub statement: AccessStatement,
-    /// The tables that it names, in order.
+    /// The tables and sequences that it names, in order.
     pub tables: Vec<Arc<TableDescriptor>>,
 }
 
@@ -49,8 +57,23 @@ pub struct CreateTable {
     pub columns: Vec<Column>,
     /// Its indexes: the primary first. An index over the hidden row id has an empty name.
     pub indexes: Vec<NewIndex>,
+    /// The sequences that make values for its columns.
+    pub sequences: Vec<NewSequence>,
+    /// Its checks.
+    pub checks: Vec<Check>,
+    /// Its foreign keys. Those that reference the table itself name no oids.
+    pub foreign_keys: Vec<ForeignKey>,
     /// Where its name stands, for the error that the schema takes no table of this role.
     pub at: usize,
+}
+
+/// A new table and its rows.
+#[derive(Debug, Clone)]
+pub struct CreateTableAs {
+    /// The table.
+    pub create: CreateTable,
+    /// Its rows, all columns each, a NULL in place of a hidden row id; `None`: it has none.
+    pub source: Option<Box<Node>>,
 }
 
 /// A new index.
@@ -62,6 +85,14 @@ pub struct NewIndex {
     pub kind: NewIndexKind,
     /// Its key.
     pub columns: Vec<IndexColumn>,
+}
+
+impl NewIndex {
+    /// The one that holds the rows of a table without primary key.
+    pub fn over_row_id() -> Self {
+        let columns = vec![IndexColumn::ascending(ROW_ID_COLUMN)];
+        Self { name: String::new(), kind: NewIndexKind::RowId, columns }
+    }
 }
 
 /// What an index is for.
@@ -96,18 +127,13 @@ impl NewIndexKind {
     }
 }
 
-/// Tables to drop, all or none.
-#[derive(Debug, Clone)]
-pub struct DropTables {
-    /// Which.
-    pub tables: Vec<Arc<TableDescriptor>>,
-}
-
 /// Tables to empty: each of their indexes gets a new id.
 #[derive(Debug, Clone)]
 pub struct Truncate {
     /// Which.
     pub tables: Vec<Arc<TableDescriptor>>,
+    /// RESTART IDENTITY
+    pub restart: bool,
 }
 
 /// An index to build.
@@ -119,32 +145,73 @@ pub struct CreateIndex {
     pub index: NewIndex,
 }
 
-impl CreateIndex {
-    /// The command that asked for it, as its tag and errors name it.
-    pub fn command(&self) -> &'static str {
-        match self.index.kind {
-            NewIndexKind::UniqueConstraint => "ALTER TABLE",
-            _ => "CREATE INDEX",
-        }
+/// A change of one table.
+///
+/// # Invariants
+/// - Of `to`, what is new has no ids yet: the executor gives them.
+/// - Where rows are written anew all columns of `to` hold what `rewrite` makes of the old row.
+#[derive(Debug, Clone)]
+pub struct AlterTable {
+    /// The table as it is.
+    pub from: Arc<TableDescriptor>,
+    /// As it becomes.
+    pub to: TableDescriptor,
+    /// The values of new columns in rows that are not written anew: computed once.
+    pub missing: Vec<(ColumnId, Expr)>,
+    /// The values of all columns of `to` over the old row, if rows are written anew; NULL for a new row id.
+    pub rewrite: Option<Vec<Expr>>,
+    /// What has to be found true of all rows.
+    pub verify: Verify,
+    /// What goes with what goes of it, dependents first; nothing of it stands in the table's own descriptor.
+    pub removed: Vec<Address>,
+    /// New sequences of its columns. Those of new columns fill them.
+    pub sequences: Vec<NewSequence>,
+    /// Changes of sequences of identity columns.
+    pub identities: Vec<IdentityChange>,
+    /// The new owner.
+    pub owner: Option<RoleReference>,
+}
+
+/// A change of an identity column's sequence.
+#[derive(Debug, Clone)]
+pub struct IdentityChange {
+    /// The sequence.
+    pub sequence: Arc<ObjectDescriptor>,
+    /// When it makes values, if that changes.
+    pub identity: Option<Identity>,
+    /// Options of the sequence.
+    pub settings: Vec<SequenceSetting>,
+}
+
+impl AlterTable {
+    /// Whether all rows are read.
+    pub fn reads_rows(&self) -> bool {
+        self.rewrite.is_some()
+            || !self.verify.is_empty()
+            || self.to.indexes.iter().any(|index| index.oid == NO_OID)
     }
 }
 
-/// Indexes to drop; none enforces a constraint.
-#[derive(Debug, Clone)]
-pub struct DropIndexes {
-    /// The tables and the oids of their indexes.
-    pub indexes: Vec<(Arc<TableDescriptor>, Oid)>,
+/// What has to be found true of all rows of a table, once it is as it becomes.
+#[derive(Debug, Clone, Default)]
+pub struct Verify {
+    /// Columns that must hold no NULL.
+    pub not_null: BTreeSet<ColumnId>,
+    /// Checks that must not be false.
+    pub checks: Vec<RowCheck>,
+    /// The names of foreign keys whose parents must be there.
+    pub foreign_keys: Vec<String>,
 }
 
-/// A primary key for a table that has none: its rows move from under the row id to under the key. The key's columns
-/// become NOT NULL (23502 if a row has NULL there), the hidden column goes; 23505 if keys are not distinct.
-#[derive(Debug, Clone)]
-pub struct AddPrimaryKey {
-    /// The table.
-    pub table: Arc<TableDescriptor>,
-    /// The index.
-    pub index: NewIndex,
+impl Verify {
+    /// Whether there is nothing to verify.
+    pub fn is_empty(&self) -> bool {
+        self.not_null.is_empty() && self.checks.is_empty() && self.foreign_keys.is_empty()
+    }
 }
+
+/// The oid of what has none yet.
+pub const NO_OID: Oid = 0;
 
 impl AccessChange {
     /// The command, as its tag and errors name it.
@@ -157,7 +224,13 @@ impl AccessChange {
             AccessStatement::Membership(_) => "GRANT ROLE",
             AccessStatement::Rights(grant) if grant.revoke => "REVOKE",
             AccessStatement::Rights(_) => "GRANT",
-            AccessStatement::Owner { .. } => "ALTER TABLE",
+            AccessStatement::Owner { object, .. } => match object.kind {
+                ObjectKind::Table => "ALTER TABLE",
+                ObjectKind::Sequence => "ALTER SEQUENCE",
+                ObjectKind::View => "ALTER VIEW",
+                ObjectKind::Schema => "ALTER SCHEMA",
+                ObjectKind::Index => "ALTER INDEX",
+            },
         }
     }
 
@@ -185,6 +258,7 @@ impl AccessChange {
             }
             AccessStatement::Rights(grant) => {
                 if let GrantObjects::TablesIn(names)
+                | GrantObjects::SequencesIn(names)
                 | GrantObjects::Schemas(names)
                 | GrantObjects::Databases(names) = &grant.objects
                 {
@@ -192,7 +266,12 @@ impl AccessChange {
                 }
                 subjects.extend(grant.grantees.iter().map(shown));
             }
-            AccessStatement::Owner { owner, .. } => subjects.push(shown(owner)),
+            AccessStatement::Owner { object, owner } => {
+                if object.kind == ObjectKind::Schema {
+                    subjects.push(object.name.name.value.clone());
+                }
+                subjects.push(shown(owner));
+            }
         }
         subjects
     }

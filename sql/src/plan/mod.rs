@@ -16,28 +16,35 @@ mod ddl;
 mod modify;
 mod need;
 mod node;
+mod object;
 mod point;
 pub(crate) mod same;
+pub(crate) mod sequence;
 mod session;
 mod span;
 pub mod walk;
+mod window;
 
 pub use budget::STACK_BYTES;
 pub use ddl::{
-    AccessChange, AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, DropTables, NewIndex,
-    NewIndexKind, Truncate,
+    AccessChange, AlterTable, CreateIndex, CreateTable, CreateTableAs, Ddl, IdentityChange, NO_OID, NewIndex,
+    NewIndexKind, Truncate, Verify,
 };
-pub use modify::{Assignment, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Modify, OnConflict, Update};
+pub use modify::{
+    Assignment, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Modify, OnConflict, RowCheck, Update,
+};
 pub use need::{Need, Needs};
 pub use node::{
     Aggregate, AggregateCall, Append, Apply, ApplyKind, Binding, Common, Distinct, Filter, FunctionScan,
-    Join, JoinKind, JoinStrategy, Limit, Node, Project, RowLock, Scan, SetOperation, Sort, SortKey, Subquery,
-    TableFunction, Values, VirtualScan,
+    Join, JoinKind, JoinStrategy, Limit, Node, Project, ProjectSet, Recursive, RowLock, Scan, SetFunction,
+    SetOperation, Sort, SortKey, Subquery, TableFunction, Values, VirtualScan, Window, Working,
 };
+pub use object::{ObjectChange, Target};
 pub(crate) use point::{Point, PointScan};
 pub use session::SessionCommand;
 pub(crate) use span::{Fit, fit};
 pub use span::{KeyBound, KeyPart, KeySpan};
+pub use window::{Exclude, Frame, FrameBound, FrameMode, WindowCall, WindowKind};
 
 pub use crate::parse::ast::{
     AccessMode, CopyFormat, CopyOptions, Discard, Isolation, LockStrength, LockWait, SettingValue,

@@ -22,6 +22,15 @@ pub enum Modify {
     CopyTo(CopyTo),
 }
 
+/// A condition that must not be false of any new row.
+#[derive(Debug, Clone)]
+pub struct RowCheck {
+    /// The constraint's name.
+    pub name: String,
+    /// Over the row: all columns of the table.
+    pub condition: Expr,
+}
+
 /// Adds rows. Values are already of their columns' types, modifiers applied; NOT NULL is for the executor to check.
 #[derive(Debug, Clone)]
 pub struct Insert {
@@ -29,6 +38,10 @@ pub struct Insert {
     pub table: Arc<TableDescriptor>,
     /// One column per column of the table, in order; NULL for a hidden row id, which the executor makes up.
     pub source: Node,
+    /// The table's checks, in the order in which they are judged.
+    pub checks: Arc<[RowCheck]>,
+    /// Whether the table has a part in foreign keys.
+    pub linked: bool,
     /// ON CONFLICT
     pub on_conflict: Option<OnConflict>,
     /// RETURNING, over the new row (all columns of the table).
@@ -77,6 +90,10 @@ pub struct Update {
     pub source: Node,
     /// Over the source's row.
     pub assignments: Vec<Assignment>,
+    /// The table's checks, in the order in which they are judged.
+    pub checks: Arc<[RowCheck]>,
+    /// Whether the table has a part in foreign keys.
+    pub linked: bool,
     /// RETURNING, over the new row followed by the source's columns after the old row.
     pub returning: Option<Vec<Expr>>,
 }
@@ -88,6 +105,8 @@ pub struct Delete {
     pub table: Arc<TableDescriptor>,
     /// The row (all columns of the table, locked by its scan), then the columns of USING's tables.
     pub source: Node,
+    /// Whether the table has a part in foreign keys.
+    pub linked: bool,
     /// RETURNING, over the source's row.
     pub returning: Option<Vec<Expr>>,
 }
@@ -101,6 +120,8 @@ pub struct CopyFrom {
     pub columns: Vec<usize>,
     /// Defaults of the other columns, by place; those not named here become NULL. They name no columns.
     pub defaults: Vec<Assignment>,
+    /// The table's checks, in the order in which they are judged.
+    pub checks: Arc<[RowCheck]>,
     /// The data's form.
     pub options: CopyOptions,
 }

@@ -11,6 +11,8 @@ use crate::catalog::{ColumnId, Oid, TableDescriptor};
 pub struct Need {
     /// The table.
     pub table: Arc<TableDescriptor>,
+    /// Whose rights are asked for: those of a view's owner, where one reads it; else of whoever acts.
+    pub acting: Option<Oid>,
     /// Rights on the whole, or instead on each of the columns below.
     pub rights: Rights,
     /// The columns that it reads; none: it reads how many rows there are.
@@ -23,12 +25,32 @@ pub struct Need {
 
 /// What a statement does with tables, in the order in which it names them.
 #[derive(Debug, Clone, Default)]
-pub struct Needs(Vec<Need>);
+pub struct Needs {
+    needs: Vec<Need>,
+    acting: Option<Oid>,
+}
 
 impl Needs {
     /// Each table.
     pub fn iter(&self) -> impl Iterator<Item = &Need> {
-        self.0.iter()
+        self.needs.iter()
+    }
+
+    /// Whose rights are asked for from now on; whose they were before.
+    pub(crate) fn act(&mut self, acting: Option<Oid>) -> Option<Oid> {
+        std::mem::replace(&mut self.acting, acting)
+    }
+
+    /// Whose rights are asked for.
+    pub(crate) fn acting(&self) -> Option<Oid> {
+        self.acting
+    }
+
+    /// The columns of a table that are read, whoever reads them.
+    pub(crate) fn columns_read(&self, table: Oid) -> Vec<ColumnId> {
+        let own = self.needs.iter().filter(|need| need.table.oid == table);
+        let read: BTreeSet<ColumnId> = own.flat_map(|need| need.read.iter().copied()).collect();
+        read.into_iter().collect()
     }
 
     /// A right on a table.
@@ -40,7 +62,9 @@ impl Needs {
     /// That values of a column are read, if it is one of a table.
     pub(crate) fn read(&mut self, origin: Option<(Oid, i16)>) {
         let Some((oid, number)) = origin else { return };
-        if let Some(need) = self.0.iter_mut().find(|need| need.table.oid == oid) {
+        let acting = self.acting;
+        let is_meant = |need: &&mut Need| need.table.oid == oid && need.acting == acting;
+        if let Some(need) = self.needs.iter_mut().find(is_meant) {
             need.rights = need.rights.or(Rights::of(Right::Select));
             need.read.extend(ColumnId::try_from(number));
         }
@@ -61,10 +85,12 @@ impl Needs {
     }
 
     fn of(&mut self, table: &Arc<TableDescriptor>) -> &mut Need {
-        let place = self.0.iter().position(|need| need.table.oid == table.oid).unwrap_or(self.0.len());
-        if place == self.0.len() {
-            self.0.push(Need {
+        let is_meant = |need: &Need| need.table.oid == table.oid && need.acting == self.acting;
+        let place = self.needs.iter().position(is_meant).unwrap_or(self.needs.len());
+        if place == self.needs.len() {
+            self.needs.push(Need {
                 table: table.clone(),
+                acting: self.acting,
                 rights: Rights::NONE,
                 read: BTreeSet::new(),
                 inserted: BTreeSet::new(),
@@ -72,7 +98,7 @@ impl Needs {
             });
         }
         #[expect(clippy::indexing_slicing, reason = "it was pushed there if it was not there")]
-        &mut self.0[place]
+        &mut self.needs[place]
     }
 }
 

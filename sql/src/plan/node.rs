@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use expr::FunctionId;
 use expr::aggregate::Aggregate as AggregateFunction;
-use expr::{Expr, Type};
+use expr::{Expr, Shape, Type};
 
+use super::window::WindowCall;
 use super::{KeySpan, LockStrength, LockWait};
 use crate::catalog::{IndexId, TableDescriptor};
 
@@ -24,12 +25,16 @@ pub enum Node {
     Filter(Filter),
     /// Other columns.
     Project(Project),
+    /// More rows of each row.
+    ProjectSet(ProjectSet),
     /// Pairs of rows.
     Join(Join),
     /// Subqueries' answers added to each row as more columns.
     Apply(Apply),
     /// One row per group.
     Aggregate(Aggregate),
+    /// What is computed of the rows around each.
+    Window(Window),
     /// Rows in order.
     Sort(Sort),
     /// Some of the rows.
@@ -42,6 +47,10 @@ pub enum Node {
     SetOperation(SetOperation),
     /// A query of WITH.
     Common(Common),
+    /// A query of WITH RECURSIVE that reads itself.
+    Recursive(Recursive),
+    /// What it reads.
+    Working(Working),
 }
 
 /// Reads a stored table through one index.
@@ -111,8 +120,8 @@ pub struct FunctionScan {
 /// Functions in FROM.
 #[derive(Debug, Clone)]
 pub enum TableFunction {
-    /// A set-returning function (`expr::series`): one column.
-    Series(FunctionId),
+    /// A set-returning function (`expr::series`): one column, or the fields of records of this shape.
+    Series(FunctionId, Arc<Shape>),
     /// Any other expression: one row with its value. The only argument is the expression.
     Scalar,
 }
@@ -372,6 +381,77 @@ pub struct Common {
     pub input: Box<Node>,
 }
 
+/// Makes of each row of its input as many as the function of most rows answers: the input's columns, and one for each
+/// function, NULL where it has no more rows. None if no function answers any.
+#[derive(Debug, Clone)]
+pub struct ProjectSet {
+    /// Input.
+    pub input: Box<Node>,
+    /// The functions, at least one.
+    pub functions: Vec<SetFunction>,
+    /// WITH ORDINALITY: a last column of type int8 that counts the rows of each input row from 1.
+    pub ordinality: bool,
+}
+
+/// A function that makes rows.
+#[derive(Debug, Clone)]
+pub struct SetFunction {
+    /// Which.
+    pub function: TableFunction,
+    /// Over the input row.
+    pub arguments: Vec<Expr>,
+    /// Of its column.
+    pub ty: Type,
+    /// The fields, if that is a record.
+    pub shape: Option<Arc<Shape>>,
+}
+
+/// The rows of `first`, then those that `round` makes of what was made last, until it makes none.
+#[derive(Debug, Clone)]
+pub struct Recursive {
+    /// Its number in the statement.
+    pub id: usize,
+    /// UNION ALL; else rows that there were already are left out.
+    pub all: bool,
+    /// What it begins with.
+    pub first: Box<Node>,
+    /// Reads the rows of the last round by a [`Working`] of the same number.
+    pub round: Box<Node>,
+}
+
+/// The rows of the last round of a recursive query.
+#[derive(Debug, Clone)]
+pub struct Working {
+    /// Which one's.
+    pub id: usize,
+    /// Its name; for EXPLAIN.
+    pub name: String,
+    /// The types of its columns.
+    pub types: Vec<Type>,
+}
+
+/// Adds a column for each call to the rows of its input, which come in the order of `partition_by`, then `order_by`.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// Input.
+    pub input: Box<Node>,
+    /// What the rows of a partition have in common (NULLs are alike).
+    pub partition_by: Vec<Expr>,
+    /// Their order.
+    pub order_by: Vec<SortKey>,
+    /// What is computed.
+    pub calls: Vec<WindowCall>,
+}
+
+impl Window {
+    /// All expressions.
+    pub(crate) fn expressions_mut(&mut self) -> Vec<&mut Expr> {
+        let keys = self.order_by.iter_mut().map(|key| &mut key.expression);
+        let calls = self.calls.iter_mut().flat_map(WindowCall::expressions_mut);
+        self.partition_by.iter_mut().chain(keys).chain(calls).collect()
+    }
+}
+
 impl Node {
     /// The types of the columns of its rows.
     pub fn types(&self) -> Vec<Type> {
@@ -388,6 +468,12 @@ impl Node {
             Self::Values(values) => values.types.clone(),
             Self::Filter(filter) => filter.input.types(),
             Self::Project(project) => project.expressions.iter().map(Expr::ty).collect(),
+            Self::ProjectSet(set) => {
+                let mut types = set.input.types();
+                types.extend(set.functions.iter().map(|function| function.ty));
+                types.extend(set.ordinality.then_some(Type::plain(expr::TypeKind::Int8)));
+                types
+            }
             Self::Join(join) => {
                 let (left, right) = join.kind.answers();
                 let mut types = if left { join.left.types() } else { Vec::new() };
@@ -405,12 +491,19 @@ impl Node {
                 let keys = aggregate.keys.iter().map(Expr::ty);
                 keys.chain(aggregate.calls.iter().map(|call| call.ty)).collect()
             }
+            Self::Window(window) => {
+                let mut types = window.input.types();
+                types.extend(window.calls.iter().map(|call| call.ty));
+                types
+            }
             Self::Sort(sort) => sort.input.types(),
             Self::Limit(limit) => limit.input.types(),
             Self::Distinct(distinct) => distinct.input.types(),
             Self::Append(append) => append.inputs.first().map(Self::types).unwrap_or_default(),
             Self::SetOperation(operation) => operation.left.types(),
             Self::Common(common) => common.input.types(),
+            Self::Recursive(recursive) => recursive.first.types(),
+            Self::Working(working) => working.types.clone(),
         }
     }
 
@@ -423,6 +516,10 @@ impl Node {
             Self::Values(values) => values.types.len(),
             Self::Filter(filter) => filter.input.width(),
             Self::Project(project) => project.expressions.len(),
+            Self::ProjectSet(set) => {
+                let own = set.functions.len().saturating_add(usize::from(set.ordinality));
+                set.input.width().saturating_add(own)
+            }
             Self::Join(join) => {
                 let (left, right) = join.kind.answers();
                 let width = if left { join.left.width() } else { 0 };
@@ -430,12 +527,15 @@ impl Node {
             }
             Self::Apply(apply) => apply.input.width().saturating_add(apply.subqueries.len()),
             Self::Aggregate(aggregate) => aggregate.keys.len().saturating_add(aggregate.calls.len()),
+            Self::Window(window) => window.input.width().saturating_add(window.calls.len()),
             Self::Sort(sort) => sort.input.width(),
             Self::Limit(limit) => limit.input.width(),
             Self::Distinct(distinct) => distinct.input.width(),
             Self::Append(append) => append.inputs.first().map_or(0, Self::width),
             Self::SetOperation(operation) => operation.left.width(),
             Self::Common(common) => common.input.width(),
+            Self::Recursive(recursive) => recursive.first.width(),
+            Self::Working(working) => working.types.len(),
         }
     }
 }

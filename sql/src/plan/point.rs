@@ -6,6 +6,8 @@
 //! DELETE   Scan of one primary key, of no other table
 //! INSERT   VALUES of one row, without ON CONFLICT
 //! ```
+//!
+//! A table that has a part in foreign keys has none of the last three.
 
 use expr::Expr;
 
@@ -50,6 +52,10 @@ impl<'a> Point<'a> {
         match plan {
             Plan::Query(node) => Self::of_query(node),
             Plan::Modify(modify) => match modify.as_ref() {
+                // What is owed to other tables is settled with more than one row.
+                Modify::Insert(Insert { linked: true, .. })
+                | Modify::Update(Update { linked: true, .. })
+                | Modify::Delete(Delete { linked: true, .. }) => None,
                 Modify::Insert(insert) => Self::of_insert(insert),
                 Modify::Update(update) => {
                     let scan = PointScan::of_target(&update.source)?;

@@ -40,6 +40,8 @@ fn alike(left: &Expr, right: &Expr) -> bool {
         (Expr::Subscript { subscripts: a, .. }, Expr::Subscript { subscripts: b, .. }) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_alike(b))
         }
+        (Expr::Row { shape: s, .. }, Expr::Row { shape: t, .. }) => s == t,
+        (Expr::Field { place: p, .. }, Expr::Field { place: q, .. }) => p == q,
         (Expr::Cast { to: s, explicit: a, .. }, Expr::Cast { to: t, explicit: b, .. }) => s == t && a == b,
         _ => false,
     }

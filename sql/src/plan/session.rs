@@ -29,6 +29,13 @@ pub enum SessionCommand {
     Release(String),
     /// ROLLBACK TO SAVEPOINT
     RollbackTo(String),
+    /// SET CONSTRAINTS: of these foreign keys, or of all.
+    SetConstraints {
+        /// Their oids.
+        keys: Option<Vec<crate::catalog::Oid>>,
+        /// DEFERRED rather than IMMEDIATE.
+        deferred: bool,
+    },
     /// SET TRANSACTION: of the current transaction.
     SetTransaction(TransactionModes),
     /// SET SESSION CHARACTERISTICS AS TRANSACTION: defaults of those to come.

@@ -3,49 +3,59 @@
 use expr::Expr;
 
 use super::{
-    Apply, ApplyKind, Binding, ConflictAction, JoinStrategy, KeyPart, KeySpan, Modify, Node, Plan, Scan,
+    Apply, ApplyKind, Binding, ConflictAction, Ddl, JoinStrategy, KeyPart, KeySpan, Modify, Node, Plan, Scan,
     SessionCommand, Subquery,
 };
 
 /// The nodes directly below.
 pub fn children_mut(node: &mut Node) -> Vec<&mut Node> {
     match node {
-        Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Values(_) => Vec::new(),
+        Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Values(_) | Node::Working(_) => {
+            Vec::new()
+        }
         Node::Filter(filter) => vec![&mut filter.input],
         Node::Project(project) => vec![&mut project.input],
+        Node::ProjectSet(set) => vec![&mut set.input],
         Node::Join(join) => vec![&mut join.left, &mut join.right],
         Node::Apply(apply) => {
             let subqueries = apply.subqueries.iter_mut().map(|subquery| &mut subquery.node);
             std::iter::once(apply.input.as_mut()).chain(subqueries).collect()
         }
         Node::Aggregate(aggregate) => vec![&mut aggregate.input],
+        Node::Window(window) => vec![&mut window.input],
         Node::Sort(sort) => vec![&mut sort.input],
         Node::Limit(limit) => vec![&mut limit.input],
         Node::Distinct(distinct) => vec![&mut distinct.input],
         Node::Append(append) => append.inputs.iter_mut().collect(),
         Node::SetOperation(operation) => vec![&mut operation.left, &mut operation.right],
         Node::Common(common) => vec![&mut common.input],
+        Node::Recursive(recursive) => vec![&mut recursive.first, &mut recursive.round],
     }
 }
 
 /// The same to look at.
 pub fn children(node: &Node) -> Vec<&Node> {
     match node {
-        Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Values(_) => Vec::new(),
+        Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Values(_) | Node::Working(_) => {
+            Vec::new()
+        }
         Node::Filter(filter) => vec![&filter.input],
         Node::Project(project) => vec![&project.input],
+        Node::ProjectSet(set) => vec![&set.input],
         Node::Join(join) => vec![&join.left, &join.right],
         Node::Apply(apply) => {
             let subqueries = apply.subqueries.iter().map(|subquery| &subquery.node);
             std::iter::once(apply.input.as_ref()).chain(subqueries).collect()
         }
         Node::Aggregate(aggregate) => vec![&aggregate.input],
+        Node::Window(window) => vec![&window.input],
         Node::Sort(sort) => vec![&sort.input],
         Node::Limit(limit) => vec![&limit.input],
         Node::Distinct(distinct) => vec![&distinct.input],
         Node::Append(append) => append.inputs.iter().collect(),
         Node::SetOperation(operation) => vec![&operation.left, &operation.right],
         Node::Common(common) => vec![&common.input],
+        Node::Recursive(recursive) => vec![&recursive.first, &recursive.round],
     }
 }
 
@@ -61,7 +71,11 @@ pub fn roots_mut(plan: &mut Plan) -> Vec<&mut Node> {
             Modify::CopyFrom(_) => Vec::new(),
         },
         Plan::Explain { plan, .. } => roots_mut(plan),
-        Plan::Empty | Plan::Ddl(_) | Plan::Session(_) => Vec::new(),
+        Plan::Ddl(ddl) => match ddl.as_mut() {
+            Ddl::CreateTableAs(create) => create.source.iter_mut().map(Box::as_mut).collect(),
+            _ => Vec::new(),
+        },
+        Plan::Empty | Plan::Session(_) => Vec::new(),
     }
 }
 
@@ -137,6 +151,9 @@ pub fn node_expressions(node: &mut Node) -> Vec<&mut Expr> {
         Node::Values(values) => values.rows.iter_mut().flatten().collect(),
         Node::Filter(filter) => vec![&mut filter.predicate],
         Node::Project(project) => project.expressions.iter_mut().collect(),
+        Node::ProjectSet(set) => {
+            set.functions.iter_mut().flat_map(|function| &mut function.arguments).collect()
+        }
         Node::Join(join) => {
             let mut expressions: Vec<&mut Expr> = join.condition.iter_mut().collect();
             match &mut join.strategy {
@@ -160,11 +177,17 @@ pub fn node_expressions(node: &mut Node) -> Vec<&mut Expr> {
             }
             expressions
         }
+        Node::Window(window) => window.expressions_mut(),
         Node::Sort(sort) => {
             sort.keys.iter_mut().map(|key| &mut key.expression).chain(sort.limit.iter_mut()).collect()
         }
         Node::Limit(limit) => limit.limit.iter_mut().chain(limit.offset.iter_mut()).collect(),
-        Node::Distinct(_) | Node::Append(_) | Node::SetOperation(_) | Node::Common(_) => Vec::new(),
+        Node::Distinct(_)
+        | Node::Append(_)
+        | Node::SetOperation(_)
+        | Node::Common(_)
+        | Node::Recursive(_)
+        | Node::Working(_) => Vec::new(),
     }
 }
 

@@ -74,6 +74,13 @@ impl Session {
                 self.rollback_to(name).await?;
                 "ROLLBACK"
             }
+            SessionCommand::SetConstraints { keys, deferred } => {
+                if !self.outside_block("SET CONSTRAINTS") {
+                    self.transaction.deferred.set(keys.as_deref(), *deferred);
+                    self.settle_deferred(false).await?;
+                }
+                "SET CONSTRAINTS"
+            }
             SessionCommand::SetTransaction(modes) => {
                 if self.outside_block("SET TRANSACTION") {
                     return Ok((VecDeque::new(), "SET"));
@@ -332,10 +339,14 @@ impl Session {
                 self.settings.reset_all(&mut self.context)?;
                 self.keep_settings();
                 self.set_session_authorization(None, false).await?;
+                self.sequences.discard();
                 "DISCARD ALL"
             }
             Discard::Plans => "DISCARD PLANS",
-            Discard::Sequences => "DISCARD SEQUENCES",
+            Discard::Sequences => {
+                self.sequences.discard();
+                "DISCARD SEQUENCES"
+            }
             Discard::Temp => "DISCARD TEMP",
         })
     }

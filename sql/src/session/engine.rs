@@ -15,6 +15,7 @@ use crate::execute::ddl::{load_catalog, reclaim_dropped};
 use crate::execute::memory::{Memory, MemoryPool};
 use crate::execute::row_ids::RowIds;
 use crate::optimise::{Rules, TableSizes};
+use crate::sequence::SequenceStore;
 use crate::session::{Session, SessionParameters};
 use crate::system;
 
@@ -65,6 +66,7 @@ pub struct Engine {
     client: Client,
     options: EngineOptions,
     row_ids: RowIds,
+    sequences: Arc<SequenceStore>,
     memory: Arc<MemoryPool>,
     /// The system views, which every snapshot of the catalog knows.
     system: Vec<Arc<TableDescriptor>>,
@@ -87,6 +89,7 @@ impl Engine {
             memory: MemoryPool::new(options.memory_bytes_max),
             options,
             row_ids: RowIds::default(),
+            sequences: Arc::default(),
             system: system::tables(),
             catalog: Mutex::new(None),
             generation: AtomicU64::new(0),
@@ -143,6 +146,10 @@ impl Engine {
 
     pub(crate) fn row_ids(&self) -> &RowIds {
         &self.row_ids
+    }
+
+    pub(super) fn sequences(&self) -> &Arc<SequenceStore> {
+        &self.sequences
     }
 
     /// The cached catalog, which may be out of date; read if there is none yet.

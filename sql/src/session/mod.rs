@@ -40,6 +40,7 @@ use expr::{Datum, TypeKind};
 use crate::catalog::{CatalogSnapshot, DATABASE_NAMES};
 use crate::error::{Error, Notice, Result, Severity};
 use crate::parse;
+use crate::sequence::SessionSequences;
 use crate::settings::{SERVER_VERSION, Settings};
 use crate::system::Sizes;
 use engine::SeenCatalog;
@@ -76,6 +77,8 @@ pub struct Session {
     context_of: Option<(Arc<CatalogSnapshot>, u64)>,
     /// What the catalog's functions say of sizes.
     sizes: Arc<Sizes>,
+    /// Where it takes numbers of sequences from.
+    sequences: Arc<SessionSequences>,
     cancel: CancelHandle,
     notices: Vec<Notice>,
     transaction: TransactionState,
@@ -105,6 +108,7 @@ impl Session {
         let settings = Settings::new(&parameters, &mut context)?;
         let registry = Registry::new(engine.options().session_bytes_max);
         let texts = Texts::new(engine.options());
+        let sequences = Arc::new(SessionSequences::new(engine.sequences().clone()));
         Ok(Self {
             engine,
             settings,
@@ -112,6 +116,7 @@ impl Session {
             context,
             context_of: None,
             sizes: Arc::default(),
+            sequences,
             cancel: CancelHandle::default(),
             notices: Vec::new(),
             transaction: TransactionState::default(),

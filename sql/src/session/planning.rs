@@ -134,8 +134,10 @@ impl Session {
             Some(open) => open.catalog.clone(),
             None => planned.catalog.clone(),
         };
-        let anew =
-            Arc::new(self.plan(&prepared.statement, prepared.declared.as_deref(), &catalog, deadline).await?);
+        // What its parameters were found to be they stay.
+        let kinds = || prepared.parameters.iter().map(|ty| Some(ty.kind)).collect::<Vec<_>>();
+        let declared = prepared.declared.as_ref().map(|_| kinds());
+        let anew = Arc::new(self.plan(&prepared.statement, declared.as_deref(), &catalog, deadline).await?);
         let told = prepared.is_described;
         if told && !same_columns(prepared.columns(), anew.bound.columns.as_deref())
             || anew.bound.parameters != prepared.parameters
@@ -255,7 +257,10 @@ impl Session {
             self.context.current_user.clone(),
             self.settings.shared().clone(),
             self.sizes.clone(),
+            self.sequences.clone(),
         ));
+        let path = &self.settings.hot().search_path;
+        self.context.schema = path.creation(catalog.objects()).map(Into::into);
         self.context_of = Some((catalog.clone(), generation));
     }
 }

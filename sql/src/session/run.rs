@@ -164,7 +164,7 @@ impl Session {
             Plan::Ddl(ddl) => {
                 let tag = self.run_ddl(portal, ddl, values).await?;
                 self.complete_statement().await?;
-                Ok(Fetched::Done(CommandTag::Plain(tag)))
+                Ok(Fetched::Done(tag))
             }
             Plan::Explain { plan, analyze } => {
                 let rows = self.run_explain(portal, &planned, plan, *analyze, values).await?;
@@ -306,7 +306,7 @@ impl Session {
         portal: &Portal,
         ddl: &plan::Ddl,
         mut values: Vec<Datum>,
-    ) -> Result<&'static str> {
+    ) -> Result<CommandTag> {
         let mut memory = self.engine.statement_memory();
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
         let mut cx = self.make_context(&mut values, &mut memory)?;
@@ -327,7 +327,7 @@ impl Session {
         for notice in outcome.notices {
             self.notify(notice);
         }
-        Ok(outcome.tag)
+        Ok(outcome.rows.map_or(CommandTag::Plain(outcome.tag), CommandTag::Select))
     }
 
     async fn run_explain(
@@ -449,7 +449,10 @@ impl Session {
             settings: &self.settings,
             cancel: &self.cancel,
             row_ids: self.engine.row_ids(),
+            sequences: &self.sequences,
+            catalog_version: if open.raised { 0 } else { open.catalog.version() },
             fresh_indexes: &open.fresh,
+            deferred: &mut self.transaction.deferred,
             isolation: open.modes.isolation,
         })
     }

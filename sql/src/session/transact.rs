@@ -5,10 +5,12 @@ use std::sync::Arc;
 use client::{Isolation, TransactionOptions};
 
 use super::Session;
+use super::run::guard;
 use super::transaction::{Block, Modes, NamedSavepoint, Open};
 use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Notice, Result};
 use crate::execute::context::FreshIndexes;
+use crate::execute::settle_deferred;
 use crate::plan;
 
 impl Session {
@@ -67,6 +69,7 @@ impl Session {
     /// Opens the transaction anew for another attempt at its first statement. What has run in it is gone.
     pub(super) async fn reopen(&mut self) -> Result<()> {
         let Some(mut open) = self.transaction.open.take() else { return Ok(()) };
+        self.transaction.deferred.forget_owed();
         self.transaction.generation = self.transaction.generation.wrapping_add(1);
         for savepoint in &mut self.transaction.savepoints {
             savepoint.open = None;
@@ -90,6 +93,12 @@ impl Session {
 
     /// Commits what is open; the session is then in `after`.
     pub(super) async fn commit(&mut self, after: Block) -> Result<()> {
+        if self.transaction.open.is_some()
+            && let Err(error) = self.settle_deferred(true).await
+        {
+            self.rollback(after).await;
+            return Err(error);
+        }
         let Some(mut open) = self.end_transaction(after) else {
             self.settings.commit(&mut self.context);
             return Ok(());
@@ -112,6 +121,22 @@ impl Session {
                 Err(error.into())
             }
         }
+    }
+
+    /// Judges what is owed to foreign keys: all of it, or what is not deferred any more. Once judged it is owed no more, but
+    /// where going back to a savepoint may take away what it was judged by.
+    pub(super) async fn settle_deferred(&mut self, all: bool) -> Result<()> {
+        if !self.transaction.deferred.owes() {
+            return Ok(());
+        }
+        let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
+        let (mut values, mut memory) = (Vec::new(), self.engine.statement_memory());
+        let mut cx = self.make_context(&mut values, &mut memory)?;
+        guard(&cancel, deadline, settle_deferred(&mut cx, all)).await?;
+        if self.transaction.savepoints.is_empty() {
+            self.transaction.deferred.judged();
+        }
+        Ok(())
     }
 
     /// Rolls back what is open; the session is then in `after`.
@@ -239,6 +264,7 @@ impl Session {
             name: name.to_owned(),
             settings_mark: self.settings.mark(),
             portals_mark: self.registry.portals_mark(),
+            deferred_mark: self.transaction.deferred.mark(),
             open,
         });
         Ok(())
@@ -285,6 +311,7 @@ impl Session {
         let Some(savepoint) = self.transaction.savepoints.last() else { return Err(no_savepoint(name)) };
         self.registry.end_portals_since(savepoint.portals_mark);
         self.settings.rollback_to(savepoint.settings_mark, &mut self.context);
+        self.transaction.deferred.rollback_to(&savepoint.deferred_mark);
         if let (Some(mark), Some(open)) = (&savepoint.open, &mut self.transaction.open)
             && let Err(error) = open.rollback_to(mark).await
         {

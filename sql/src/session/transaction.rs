@@ -20,6 +20,7 @@ use client::{Isolation, Transaction};
 use crate::catalog::CatalogSnapshot;
 use crate::execute::context::FreshIndexes;
 use crate::execute::memory::Memory;
+use crate::execute::{Deferred, DeferredMark};
 
 /// Whether the session is in a transaction block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,6 +108,7 @@ pub(super) struct NamedSavepoint {
     pub(super) settings_mark: usize,
     /// Portals of this age and younger were made behind it.
     pub(super) portals_mark: u64,
+    pub(super) deferred_mark: DeferredMark,
     /// `None`: nothing is open yet; what is opened is marked at once for all savepoints that stand before it.
     pub(super) open: Option<OpenMark>,
 }
@@ -126,6 +128,8 @@ pub(super) struct TransactionState {
     pub(super) modes: Option<Modes>,
     pub(super) open: Option<Open>,
     pub(super) savepoints: Vec<NamedSavepoint>,
+    /// What it owes foreign keys at its end.
+    pub(super) deferred: Deferred,
     /// Whether a query string or a series of messages is under way: outside of blocks its statements share a transaction.
     pub(super) in_series: bool,
     /// Rises with every transaction that ends or is begun anew: what ran in an earlier one is gone.
@@ -153,6 +157,7 @@ impl TransactionState {
         self.block = block;
         self.modes = None;
         self.savepoints.clear();
+        self.deferred = Deferred::default();
         self.generation = self.generation.wrapping_add(1);
         self.open.take()
     }

@@ -51,7 +51,7 @@ pub struct Hot {
     pub default_uncommitted: bool,
     /// `default_transaction_read_only`
     pub default_read_only: bool,
-    /// `search_path` with `"$user"` left out: there is no schema of that name.
+    /// `search_path`, with the acting role's name for `"$user"`.
     pub search_path: SearchPath,
     /// Rank of `client_min_messages`: what is below is not sent.
     pub sends_notices: bool,
@@ -434,9 +434,12 @@ impl Settings {
             default_uncommitted: &*self.text("default_transaction_isolation") == "read uncommitted",
             default_read_only: &*self.text("default_transaction_read_only") == "on",
             search_path: SearchPath::new(
-                value::parse_search_path(&self.text("search_path"))
-                    .into_iter()
-                    .filter(|name| name != "$user"),
+                value::parse_search_path(&self.text("search_path")).into_iter().map(|name| {
+                    match name.as_str() {
+                        "$user" => context.current_user.to_string(),
+                        _ => name,
+                    }
+                }),
             ),
             sends_notices: !matches!(&*messages, "warning" | "error"),
             sends_warnings: &*messages != "error",
@@ -449,7 +452,6 @@ impl Settings {
         context.bytea_output =
             if &*self.text("bytea_output") == "escape" { ByteaOutput::Escape } else { ByteaOutput::Hex };
         context.extra_float_digits = self.text("extra_float_digits").parse().unwrap_or(1);
-        context.schema = self.hot.search_path.creation().map(Into::into);
         self.publish();
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use expr::{Type, TypeKind};
 
-use crate::catalog::{Column, TableDescriptor, TableKind};
+use crate::catalog::{Column, Constraints, TableDescriptor, TableKind};
 
 const COLUMNS: &str = include_str!("columns.txt");
 
@@ -50,6 +50,7 @@ fn parse_table(line: &str) -> Option<TableDescriptor> {
         kind: TableKind::Virtual,
         columns: Vec::new(),
         indexes: Vec::new(),
+        constraints: Constraints::default(),
         next_column_id: 1,
         schema_version: 1,
     })
@@ -62,7 +63,15 @@ fn parse_column(text: &str, id: u32) -> Option<Column> {
         "char" => TypeKind::QuotedChar,
         other => TypeKind::from_name(other)?,
     };
-    Some(Column { id, name: name.to_owned(), ty: Type::plain(kind), not_null, default: None, hidden: false })
+    Some(Column {
+        id,
+        name: name.to_owned(),
+        ty: Type::plain(kind),
+        not_null,
+        default: None,
+        hidden: false,
+        missing: None,
+    })
 }
 
 #[cfg(test)]

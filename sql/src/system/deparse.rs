@@ -1,5 +1,6 @@
 //! Definitions as SQL text: what `pg_get_indexdef` and `pg_get_constraintdef` print.
 
+use crate::catalog::object::ViewDescriptor;
 use crate::catalog::{IndexDescriptor, TableDescriptor};
 
 /// A name as SQL would have to write it.
@@ -51,4 +52,9 @@ pub(super) fn index_column(
 pub(super) fn constraint(table: &TableDescriptor, index: &IndexDescriptor) -> Option<String> {
     let what = if index.constraint?.primary_key { "PRIMARY KEY" } else { "UNIQUE" };
     Some(format!("{what} ({})", index_columns(table, index)))
+}
+
+/// A view's query, as it was written.
+pub(super) fn view(view: &ViewDescriptor) -> String {
+    format!(" {};", view.query)
 }

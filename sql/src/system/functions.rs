@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use expr::session::CatalogFunctions;
-use expr::{Datum, Type, TypeKind};
+use expr::{Datum, Record, Shape, Type, TypeKind};
 
 use super::privileges::Asked;
+use super::sequences::Called;
 use super::sizes::Sizes;
-use super::{DATABASE_OID, cluster, deparse};
+use super::{DATABASE_OID, cluster, constraints, deparse};
 use crate::bind;
-use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, SearchPath, schema};
+use crate::catalog::comment::Commented;
+use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, SearchPath, TableDescriptor, named};
+use crate::sequence::SessionSequences;
 use crate::settings::{Request, Scope, SharedSettings};
 
 /// The catalog as one session sees it.
@@ -20,6 +23,7 @@ pub(crate) struct SessionCatalog {
     user: Arc<str>,
     settings: Arc<SharedSettings>,
     sizes: Arc<Sizes>,
+    sequences: Arc<SessionSequences>,
 }
 
 impl SessionCatalog {
@@ -29,8 +33,9 @@ impl SessionCatalog {
         user: Arc<str>,
         settings: Arc<SharedSettings>,
         sizes: Arc<Sizes>,
+        sequences: Arc<SessionSequences>,
     ) -> Self {
-        Self { catalog, path, user, settings, sizes }
+        Self { catalog, path, user, settings, sizes, sequences }
     }
 
     /// How much room the table or index takes; `None`: there is none such, or it is not known.
@@ -119,14 +124,16 @@ impl SessionCatalog {
         Some(self.catalog.relation_oid(&self.path, None, name) == Some(oid))
     }
 
-    fn constraint(&self, oid: u32) -> Option<String> {
-        self.catalog.tables().find_map(|table| {
-            let index = table
-                .indexes
-                .iter()
-                .find(|index| index.constraint.is_some_and(|constraint| constraint.oid == oid))?;
-            deparse::constraint(table, index)
-        })
+    fn constraint(&self, oid: u32, pretty: bool) -> Option<String> {
+        let sparing = |table: &TableDescriptor, kept: &str| {
+            bind::sparing_condition(table, kept, &self.catalog, &self.path)
+        };
+        let pretty: Option<&constraints::Pretty<'_>> = if pretty { Some(&sparing) } else { None };
+        let parent = |oid: u32| {
+            let table = self.catalog.table_by_oid(oid)?;
+            Some((table.as_ref(), self.is_visible(oid).unwrap_or(false)))
+        };
+        self.catalog.tables().find_map(|table| constraints::definition(table, oid, pretty, &parent))
     }
 
     fn index(&self, oid: u32, column: i64, pretty: bool) -> Option<String> {
@@ -140,9 +147,15 @@ impl SessionCatalog {
         }
     }
 
-    /// A default of the table, as it is kept, without parentheses that make no difference.
-    fn sparing_default(&self, table: u32, kept: &str) -> String {
+    /// A default of the table, or a check's condition, as it is kept, without parentheses that make no difference.
+    fn sparing(&self, table: u32, kept: &str) -> String {
         let table = self.catalog.table_by_oid(table);
+        if let Some(table) = table
+            && table.constraints.checks.iter().any(|check| check.expression == kept)
+            && let Some(condition) = bind::sparing_condition(table, kept, &self.catalog, &self.path)
+        {
+            return condition;
+        }
         let column = table
             .and_then(|table| table.columns.iter().find(|column| column.default.as_deref() == Some(kept)));
         let ty = column.map(|column| column.ty);
@@ -150,44 +163,68 @@ impl SessionCatalog {
     }
 
     fn relation_named(&self, text: &str) -> Option<u32> {
-        let (schema, name) = match split_name(text).as_slice() {
-            [name] => (None, name.clone()),
-            [schema, name] => (Some(schema.clone()), name.clone()),
-            _ => return None,
+        named::find(&self.catalog, &self.path, text)
+    }
+
+    /// The text of a default, with names for the oids of relations.
+    fn by_name(&self, kept: &str) -> String {
+        named::shown(kept, |oid| self.reg_name(TypeKind::Regclass, oid))
+    }
+
+    fn comment(&self, on: Commented) -> Option<&str> {
+        self.catalog.comments().get(on).map(|text| &**text)
+    }
+
+    /// The comment on an object of this catalog, or of any.
+    fn description(&self, oid: u32, catalog: Option<&str>) -> Datum {
+        let classes: &[u32] = match catalog {
+            Some("pg_class") => &[Commented::RELATION],
+            Some("pg_namespace") => &[Commented::SCHEMA],
+            Some("pg_database") => &[Commented::DATABASE],
+            Some("pg_constraint") => &[Commented::CONSTRAINT],
+            Some(_) => &[],
+            None => &[Commented::RELATION, Commented::SCHEMA, Commented::CONSTRAINT],
         };
-        self.catalog.relation_oid(&self.path, schema.as_deref(), &name)
+        let found =
+            classes.iter().find_map(|class| self.comment(Commented { class: *class, oid, column: 0 }));
+        found.map_or(Datum::Null, Datum::text)
+    }
+
+    fn view_definition(&self, which: Option<&Datum>) -> Option<String> {
+        let oid = match which?.as_str() {
+            Some(name) => self.relation_named(name)?,
+            None => oid_of(which),
+        };
+        self.catalog.objects().get(oid)?.view().map(deparse::view)
+    }
+
+    fn serial_sequence(&self, arguments: &[Datum]) -> expr::Result<Datum> {
+        let text = |place: usize| arguments.get(place).and_then(Datum::as_str).unwrap_or_default();
+        let oid = self.relation_named(text(0));
+        let table = oid
+            .and_then(|oid| self.catalog.table_by_oid(oid))
+            .ok_or_else(|| expr::Error::new("42P01", format!("relation \"{}\" does not exist", text(0))))?;
+        let found = table.visible().find(|(_, own)| own.name == text(1));
+        let Some((_, column)) = found else {
+            let message = format!("column \"{}\" of relation \"{}\" does not exist", text(1), table.name);
+            return Err(expr::Error::new("42703", message));
+        };
+        let sequence = self.catalog.objects().owned_by(table.oid, Some(column.id)).next();
+        Ok(sequence.map_or(Datum::Null, |sequence| {
+            let (schema, name) = (deparse::quote_name(&sequence.schema), deparse::quote_name(&sequence.name));
+            Datum::text(format!("{schema}.{name}"))
+        }))
     }
 
     fn current_schemas(&self, implicit: bool) -> Datum {
+        let is_there = |name: &str| self.catalog.objects().schema_oid(name).is_some();
         let names: Vec<Datum> = if implicit {
-            self.path.lookup().filter(|name| schema::oid(name).is_some()).map(Datum::text).collect()
+            self.path.lookup().filter(|name| is_there(name)).map(Datum::text).collect()
         } else {
-            self.path.explicit().filter(|name| schema::oid(name).is_some()).map(Datum::text).collect()
+            self.path.explicit().filter(|name| is_there(name)).map(Datum::text).collect()
         };
         Datum::Array(names.into())
     }
-}
-
-/// The parts of a name that dots separate; folded unless quoted.
-fn split_name(text: &str) -> Vec<String> {
-    let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut quoted = false;
-    let mut chars = text.trim().chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                part.push('"');
-            }
-            '"' => quoted = !quoted,
-            '.' if !quoted => parts.push(std::mem::take(&mut part)),
-            c if quoted => part.push(c),
-            c => part.extend(c.to_lowercase()),
-        }
-    }
-    parts.push(part);
-    parts
 }
 
 fn optional_bytes(bytes: Option<u64>) -> Datum {
@@ -207,6 +244,16 @@ impl CatalogFunctions for SessionCatalog {
         let relation = |name: &str| self.relation_named(name);
         let asked = Asked { catalog: &self.catalog, user: &self.user, relation: &relation };
         if let Some(answer) = asked.answer(name, arguments) {
+            return answer;
+        }
+        let read_only = || self.settings.get("transaction_read_only").is_some_and(|value| &*value == "on");
+        let sequences = Called {
+            catalog: &self.catalog,
+            user: &self.user,
+            read_only: matches!(name, "nextval" | "setval") && read_only(),
+            sequences: &self.sequences,
+        };
+        if let Some(answer) = sequences.answer(name, arguments) {
             return answer;
         }
         let first = arguments.first();
@@ -238,11 +285,16 @@ impl CatalogFunctions for SessionCatalog {
                 }
             },
             "pg_get_expr" => match first.and_then(Datum::as_str) {
-                Some(kept) if flag(2) => Datum::text(self.sparing_default(oid_of(arguments.get(1)), kept)),
-                _ => first.cloned().unwrap_or_default(),
+                Some(kept) if flag(2) => {
+                    Datum::text(self.by_name(&self.sparing(oid_of(arguments.get(1)), kept)))
+                }
+                Some(kept) => Datum::text(self.by_name(kept)),
+                None => Datum::Null,
             },
+            "pg_get_viewdef" => optional_text(self.view_definition(first)),
+            "pg_get_serial_sequence" => self.serial_sequence(arguments)?,
             "pg_get_indexdef" => optional_text(self.index(oid_of(first), number(1).unwrap_or(0), flag(2))),
-            "pg_get_constraintdef" => optional_text(self.constraint(oid_of(first))),
+            "pg_get_constraintdef" => optional_text(self.constraint(oid_of(first), flag(1))),
             "pg_encoding_to_char" => match number(0) {
                 Some(code) if code == i64::from(cluster::ENCODING_UTF8) => Datum::text("UTF8"),
                 Some(0) => Datum::text("SQL_ASCII"),
@@ -256,10 +308,16 @@ impl CatalogFunctions for SessionCatalog {
             }
             "set_config" => self.set_config(arguments)?,
             "current_schemas" => self.current_schemas(flag(0)),
+            "pg_get_keywords" => keywords()?,
             "to_regclass" => first
                 .and_then(Datum::as_str)
                 .and_then(|text| self.relation_named(text))
                 .map_or(Datum::Null, Datum::Oid),
+            "to_regnamespace" | "to_regrole" => {
+                let kind = if name == "to_regrole" { TypeKind::Regrole } else { TypeKind::Regnamespace };
+                let found = first.and_then(Datum::as_str).map(|text| self.reg_oid(kind, text));
+                found.and_then(Result::ok).map_or(Datum::Null, Datum::Oid)
+            }
             // No session holds an advisory lock: they are refused.
             "pg_tablespace_location" | "pg_advisory_unlock_all" => Datum::text(""),
             "pg_is_in_recovery" | "pg_is_other_temp_schema" => Datum::Bool(false),
@@ -278,15 +336,18 @@ impl CatalogFunctions for SessionCatalog {
             }
             "pg_database_size" => optional_bytes(self.database_size(first)?),
             "pg_tablespace_size" => optional_bytes(self.tablespace_size(first)?),
-            // Nothing is commented on; what these would describe does not exist.
-            "obj_description"
-            | "col_description"
-            | "shobj_description"
-            | "pg_get_statisticsobjdef_columns"
-            | "pg_get_viewdef"
+            "obj_description" | "shobj_description" => {
+                self.description(oid_of(first), arguments.get(1).and_then(Datum::as_str))
+            }
+            "col_description" => {
+                let column = number(1).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+                let on = Commented { class: Commented::RELATION, oid: oid_of(first), column };
+                self.comment(on).map_or(Datum::Null, Datum::text)
+            }
+            // What these would describe does not exist.
+            "pg_get_statisticsobjdef_columns"
             | "pg_get_ruledef"
             | "pg_get_triggerdef"
-            | "pg_get_serial_sequence"
             | "pg_get_partkeydef"
             | "pg_get_functiondef"
             | "pg_get_function_result"
@@ -308,10 +369,7 @@ impl CatalogFunctions for SessionCatalog {
                 })
             }
             TypeKind::Regtype => TypeKind::from_oid(oid).map(|kind| kind.display_name().to_owned()),
-            TypeKind::Regnamespace => [schema::PG_CATALOG, schema::PUBLIC, schema::INFORMATION_SCHEMA]
-                .into_iter()
-                .find(|name| schema::oid(name) == Some(oid))
-                .map(str::to_owned),
+            TypeKind::Regnamespace => self.catalog.objects().schema_name(oid).map(deparse::quote_name),
             TypeKind::Regrole => self.catalog.access().role(oid).map(|role| deparse::quote_name(&role.name)),
             _ => None,
         }
@@ -325,14 +383,14 @@ impl CatalogFunctions for SessionCatalog {
                 (TypeKind::from_name(bare).map(TypeKind::oid), "42704", "type")
             }
             TypeKind::Regnamespace => {
-                let found = match split_name(name).as_slice() {
-                    [name] => schema::oid(name),
+                let found = match named::parts(name).as_slice() {
+                    [name] => self.catalog.objects().schema_oid(name),
                     _ => None,
                 };
                 (found, "3F000", "schema")
             }
             TypeKind::Regrole => {
-                let found = match split_name(name).as_slice() {
+                let found = match named::parts(name).as_slice() {
                     [name] => self.catalog.access().role_named(name).map(|role| role.oid),
                     _ => None,
                 };
@@ -342,4 +400,21 @@ impl CatalogFunctions for SessionCatalog {
         };
         found.ok_or_else(|| expr::Error::new(sqlstate, format!("{what} \"{name}\" does not exist")))
     }
+}
+
+/// Rows of `pg_get_keywords()`.
+fn keywords() -> expr::Result<Datum> {
+    let rows = crate::parse::keywords().map(|(word, code, description, is_bare)| {
+        let bare = if is_bare { "can be bare label" } else { "requires AS" };
+        let fields = vec![
+            Datum::from(word),
+            Datum::from(code),
+            Datum::Bool(is_bare),
+            Datum::from(description),
+            Datum::from(bare),
+        ];
+        let shape = Arc::new(Shape::new(fields.iter().map(|_| (String::new(), TypeKind::Text.into()))));
+        Ok(Datum::Record(Arc::new(Record::new(shape, fields)?)))
+    });
+    Ok(Datum::Array(rows.collect::<expr::Result<Vec<_>>>()?.into()))
 }

@@ -4,16 +4,17 @@ use expr::TypeKind;
 use expr::types::Modifiers;
 
 use super::record::{Records, Value};
-use super::{World, columns as views};
-use crate::catalog::{Column, IndexDescriptor, TableDescriptor, schema};
+use super::{World, columns as system_views};
+use crate::catalog::object::{Identity, SequenceDescriptor};
+use crate::catalog::{Column, TableDescriptor, TableKind, named, schema};
 
 fn yes_or_no(value: bool) -> Value {
     if value { "YES" } else { "NO" }.into()
 }
 
 pub(super) fn tables(world: &World<'_>, records: &mut Records<'_>) {
-    for table in world.catalog.tables() {
-        let is_view = views::is_view(table);
+    for table in world.catalog.tables().filter(|table| table.kind != TableKind::Sequence) {
+        let is_view = table.kind == TableKind::View || system_views::is_view(table);
         records.push(&[
             ("table_catalog", (&*world.session.database).into()),
             ("table_schema", (&table.schema).into()),
@@ -26,7 +27,7 @@ pub(super) fn tables(world: &World<'_>, records: &mut Records<'_>) {
 }
 
 pub(super) fn columns(world: &World<'_>, records: &mut Records<'_>) {
-    for table in world.catalog.tables() {
+    for table in world.catalog.tables().filter(|table| table.kind != TableKind::Sequence) {
         for (_, column) in table.visible() {
             push_column(world, records, table, column);
         }
@@ -65,13 +66,18 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
     };
     let data_type = if kind.element().is_some() { "ARRAY" } else { kind.display_name() };
     let database = &*world.session.database;
+    let by_name =
+        |kept: &str| named::shown(kept, |oid| world.session.catalog.reg_name(TypeKind::Regclass, oid));
+    let identity = world.catalog.objects().identity(table.oid, column.id);
+    let sequence = identity.and_then(|(_, object)| object.sequence());
+    let number = |of: fn(&SequenceDescriptor) -> i64| sequence.map(|sequence| of(sequence).to_string());
     records.push(&[
         ("table_catalog", database.into()),
         ("table_schema", (&table.schema).into()),
         ("table_name", (&table.name).into()),
         ("column_name", (&column.name).into()),
         ("ordinal_position", column.id.into()),
-        ("column_default", column.default.as_deref().into()),
+        ("column_default", column.default.as_deref().map(by_name).into()),
         ("is_nullable", yes_or_no(!column.not_null)),
         ("data_type", data_type.into()),
         ("character_maximum_length", length.into()),
@@ -85,71 +91,50 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
         ("udt_name", kind.name().into()),
         ("dtd_identifier", column.id.to_string().into()),
         ("is_self_referencing", yes_or_no(false)),
-        ("is_identity", yes_or_no(false)),
-        ("identity_cycle", yes_or_no(false)),
+        ("is_identity", yes_or_no(identity.is_some())),
+        (
+            "identity_generation",
+            identity
+                .map(|(identity, _)| match identity {
+                    Identity::Always => "ALWAYS",
+                    Identity::ByDefault => "BY DEFAULT",
+                })
+                .into(),
+        ),
+        ("identity_start", number(|sequence| sequence.start).into()),
+        ("identity_increment", number(|sequence| sequence.increment).into()),
+        ("identity_maximum", number(|sequence| sequence.max).into()),
+        ("identity_minimum", number(|sequence| sequence.min).into()),
+        ("identity_cycle", yes_or_no(sequence.is_some_and(|sequence| sequence.cycle))),
         ("is_generated", "NEVER".into()),
         ("is_updatable", yes_or_no(table.kind == crate::catalog::TableKind::Base)),
     ]);
 }
 
+pub(super) fn views(world: &World<'_>, records: &mut Records<'_>) {
+    for object in world.catalog.objects().iter() {
+        let Some(view) = object.view() else { continue };
+        records.push(&[
+            ("table_catalog", (&*world.session.database).into()),
+            ("table_schema", (&object.schema).into()),
+            ("table_name", (&object.name).into()),
+            ("view_definition", super::deparse::view(view).into()),
+            ("check_option", "NONE".into()),
+            ("is_updatable", yes_or_no(false)),
+            ("is_insertable_into", yes_or_no(false)),
+            ("is_trigger_updatable", yes_or_no(false)),
+            ("is_trigger_deletable", yes_or_no(false)),
+            ("is_trigger_insertable_into", yes_or_no(false)),
+        ]);
+    }
+}
+
 pub(super) fn schemata(world: &World<'_>, records: &mut Records<'_>) {
-    for name in [schema::PG_CATALOG, schema::PUBLIC, schema::INFORMATION_SCHEMA] {
+    for (name, _) in world.catalog.objects().schemas() {
         records.push(&[
             ("catalog_name", (&*world.session.database).into()),
             ("schema_name", name.into()),
             ("schema_owner", super::roles::schema_owner(world.catalog, name).into()),
         ]);
-    }
-}
-
-fn constraints<'a>(world: &'a World<'_>) -> impl Iterator<Item = (&'a TableDescriptor, &'a IndexDescriptor)> {
-    world.catalog.tables().flat_map(|table| {
-        table
-            .indexes
-            .iter()
-            .filter(|index| index.constraint.is_some())
-            .map(move |index| (table.as_ref(), index))
-    })
-}
-
-pub(super) fn table_constraints(world: &World<'_>, records: &mut Records<'_>) {
-    let database = &*world.session.database;
-    for (table, index) in constraints(world) {
-        let is_primary = index.constraint.is_some_and(|constraint| constraint.primary_key);
-        records.push(&[
-            ("constraint_catalog", database.into()),
-            ("constraint_schema", (&table.schema).into()),
-            ("constraint_name", (&index.name).into()),
-            ("table_catalog", database.into()),
-            ("table_schema", (&table.schema).into()),
-            ("table_name", (&table.name).into()),
-            ("constraint_type", if is_primary { "PRIMARY KEY" } else { "UNIQUE" }.into()),
-            ("is_deferrable", yes_or_no(false)),
-            ("initially_deferred", yes_or_no(false)),
-            ("enforced", yes_or_no(true)),
-            ("nulls_distinct", if is_primary { Value::Null } else { yes_or_no(true) }),
-        ]);
-    }
-}
-
-pub(super) fn key_column_usage(world: &World<'_>, records: &mut Records<'_>) {
-    let database = &*world.session.database;
-    for (table, index) in constraints(world) {
-        for (number, key) in (1u32..).zip(&index.columns) {
-            let Some(column) = table.column_by_id(key.column).and_then(|place| table.columns.get(place))
-            else {
-                continue;
-            };
-            records.push(&[
-                ("constraint_catalog", database.into()),
-                ("constraint_schema", (&table.schema).into()),
-                ("constraint_name", (&index.name).into()),
-                ("table_catalog", database.into()),
-                ("table_schema", (&table.schema).into()),
-                ("table_name", (&table.name).into()),
-                ("column_name", (&column.name).into()),
-                ("ordinal_position", number.into()),
-            ]);
-        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod columns;
+mod constraints;
 mod deparse;
 mod functions;
 mod information;
@@ -13,14 +14,16 @@ mod privileges;
 mod record;
 mod relations;
 mod roles;
+mod sequences;
 mod sizes;
 mod types;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use expr::{Row, SessionContext};
 
-use crate::catalog::{CatalogSnapshot, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor};
 use crate::error::Result;
 use crate::settings::Settings;
 use record::Records;
@@ -37,6 +40,8 @@ pub(crate) struct World<'a> {
     pub(crate) settings: &'a Settings,
     /// The session.
     pub(crate) session: &'a SessionContext,
+    /// The last numbers of sequences, where they are asked for.
+    pub(crate) last_values: BTreeMap<Oid, i64>,
 }
 
 /// The oid of the role that owns what nobody has made.
@@ -62,7 +67,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_namespace") => relations::pg_namespace(world, &mut records),
         ("pg_catalog", "pg_attribute") => relations::pg_attribute(world, &mut records),
         ("pg_catalog", "pg_index") => relations::pg_index(world, &mut records),
-        ("pg_catalog", "pg_constraint") => relations::pg_constraint(world, &mut records),
+        ("pg_catalog", "pg_constraint") => constraints::pg_constraint(world, &mut records),
         ("pg_catalog", "pg_attrdef") => relations::pg_attrdef(world, &mut records),
         ("pg_catalog", "pg_tables") => relations::pg_tables(world, &mut records),
         ("pg_catalog", "pg_indexes") => relations::pg_indexes(world, &mut records),
@@ -79,14 +84,35 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_language") => cluster::pg_language(&mut records),
         ("pg_catalog", "pg_collation") => cluster::pg_collation(&mut records),
         ("pg_catalog", "pg_settings") => cluster::pg_settings(world, &mut records),
+        ("pg_catalog", "pg_description") => relations::pg_description(world, &mut records),
+        ("pg_catalog", "pg_shdescription") => relations::pg_shdescription(world, &mut records),
+        ("pg_catalog", "pg_views") => relations::pg_views(world, &mut records),
+        ("pg_catalog", "pg_rewrite") => relations::pg_rewrite(world, &mut records),
+        ("information_schema", "views") => information::views(world, &mut records),
+        ("pg_catalog", "pg_depend") => relations::pg_depend(world, &mut records),
+        ("pg_catalog", "pg_sequence") => sequences::pg_sequence(world, &mut records),
+        ("pg_catalog", "pg_sequences") => sequences::pg_sequences(world, &mut records),
+        ("information_schema", "sequences") => sequences::sequences(world, &mut records),
         ("information_schema", "tables") => information::tables(world, &mut records),
         ("information_schema", "columns") => information::columns(world, &mut records),
         ("information_schema", "schemata") => information::schemata(world, &mut records),
-        ("information_schema", "table_constraints") => information::table_constraints(world, &mut records),
-        ("information_schema", "key_column_usage") => information::key_column_usage(world, &mut records),
+        ("information_schema", "table_constraints") => constraints::table_constraints(world, &mut records),
+        ("information_schema", "key_column_usage") => constraints::key_column_usage(world, &mut records),
+        ("information_schema", "check_constraints") => constraints::check_constraints(world, &mut records),
+        ("information_schema", "referential_constraints") => {
+            constraints::referential_constraints(world, &mut records);
+        }
+        ("information_schema", "constraint_column_usage") => {
+            constraints::constraint_column_usage(world, &mut records);
+        }
         _ => {}
     }
     records.finish()
+}
+
+/// Whether a view shows the last numbers of sequences.
+pub(crate) fn shows_last_values(view: &TableDescriptor) -> bool {
+    view.name == "pg_sequences"
 }
 
 /// The tables that users and the system have, with their visible columns alone.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use expr::{Datum, Error, Result};
 
 use crate::catalog::access::{Acl, Object, PUBLIC_ROLE, Powers, Right, Rights};
-use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, Oid, TableDescriptor, schema};
+use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, Oid, TableDescriptor, TableKind};
 
 /// Where a question is asked.
 pub(super) struct Asked<'a> {
@@ -32,6 +32,7 @@ impl Asked<'_> {
             "has_table_privilege" => self.on_table(arguments, false),
             "has_any_column_privilege" => self.on_table(arguments, true),
             "has_column_privilege" => self.on_column(arguments),
+            "has_sequence_privilege" => self.on_sequence(arguments),
             "has_schema_privilege" => self.on_schema(arguments),
             "has_database_privilege" => self.on_database(arguments),
             "pg_has_role" => self.has_role(arguments),
@@ -88,7 +89,7 @@ impl Asked<'_> {
         let (powers, rest) = self.powers(arguments, 2)?;
         let wanted = rights(rest.get(1), Object::Table(0))?;
         let Some(table) = self.table(rest.first())? else { return Ok(Datum::Null) };
-        let mut holds = self.holds(&powers, Object::Table(table.oid), Some(table.as_ref()), &wanted);
+        let mut holds = self.holds(&powers, Object::of(&table), Some(table.as_ref()), &wanted);
         if any_column && !holds {
             holds =
                 table.visible().any(|(_, column)| self.holds_on_column(&powers, &table, column.id, &wanted));
@@ -117,8 +118,19 @@ impl Asked<'_> {
                 }
             }
         };
-        let whole = self.holds(&powers, Object::Table(table.oid), Some(table.as_ref()), &wanted);
+        let whole = self.holds(&powers, Object::of(&table), Some(table.as_ref()), &wanted);
         Ok(Datum::Bool(whole || self.holds_on_column(&powers, &table, column, &wanted)))
+    }
+
+    fn on_sequence(&self, arguments: &[Datum]) -> Result<Datum> {
+        let (powers, rest) = self.powers(arguments, 2)?;
+        let wanted = rights(rest.get(1), Object::Sequence(0))?;
+        let Some(sequence) = self.table(rest.first())? else { return Ok(Datum::Null) };
+        if sequence.kind != TableKind::Sequence {
+            let shown = rest.first().and_then(Datum::as_str).unwrap_or(&sequence.name);
+            return Err(Error::new("42809", format!("\"{shown}\" is not a sequence")));
+        }
+        Ok(Datum::Bool(self.holds(&powers, Object::Sequence(sequence.oid), Some(sequence.as_ref()), &wanted)))
     }
 
     fn on_schema(&self, arguments: &[Datum]) -> Result<Datum> {
@@ -127,10 +139,10 @@ impl Asked<'_> {
         let oid = match rest.first().and_then(Datum::as_str) {
             Some(name) => {
                 let missing = || Error::new("3F000", format!("schema \"{name}\" does not exist"));
-                schema::oid(name).ok_or_else(missing)?
+                self.catalog.objects().schema_oid(name).ok_or_else(missing)?
             }
             None => match rest.first().and_then(Datum::as_i64).and_then(|oid| u32::try_from(oid).ok()) {
-                Some(oid) if schema::name(oid).is_some() => oid,
+                Some(oid) if self.catalog.objects().schema_name(oid).is_some() => oid,
                 _ => return Ok(Datum::Null),
             },
         };

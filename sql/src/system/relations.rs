@@ -1,19 +1,23 @@
 //! Views of tables, columns, indexes and constraints.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::record::{Records, Value};
 use super::{AM_BTREE_OID, AM_HEAP_OID, World, columns, deparse, is_base, roles};
 use crate::catalog::access::Object;
-use crate::catalog::{IndexDescriptor, TableDescriptor, schema};
+use crate::catalog::comment::Commented;
+use crate::catalog::depend::{self, Address, Tie};
+use crate::catalog::object::{Identity, ObjectDescriptor, ViewDescriptor};
+use crate::catalog::{IndexDescriptor, TableDescriptor, TableKind};
 
 /// The indexes that users can know of: those with a name.
 fn named_indexes(table: &TableDescriptor) -> impl Iterator<Item = &IndexDescriptor> {
     table.indexes.iter().filter(|index| !index.name.is_empty())
 }
 
-fn schema_oid(table: &TableDescriptor) -> u32 {
-    schema::oid(&table.schema).unwrap_or(0)
+pub(super) fn schema_oid(world: &World<'_>, table: &TableDescriptor) -> u32 {
+    world.catalog.objects().schema_oid(&table.schema).unwrap_or(0)
 }
 
 fn all_indexes<'a>(
@@ -23,8 +27,7 @@ fn all_indexes<'a>(
 }
 
 pub(super) fn pg_namespace(world: &World<'_>, records: &mut Records<'_>) {
-    for name in [schema::PG_CATALOG, schema::PUBLIC, schema::INFORMATION_SCHEMA] {
-        let oid = schema::oid(name).unwrap_or_default();
+    for (name, oid) in world.catalog.objects().schemas() {
         let object = Object::Schema(oid);
         records.push(&[
             ("oid", oid.into()),
@@ -36,32 +39,47 @@ pub(super) fn pg_namespace(world: &World<'_>, records: &mut Records<'_>) {
 }
 
 pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
+    // PostgreSQL keeps foreign keys by triggers on both sides.
+    let keys = |table: &Arc<TableDescriptor>| {
+        let (own, keys) = (table.oid, table.constraints.foreign_keys.clone());
+        keys.into_iter().flat_map(move |key| [own, key.parent])
+    };
+    let linked: BTreeSet<u32> = world.catalog.tables().flat_map(keys).collect();
     for table in world.catalog.tables() {
-        let kind = if columns::is_view(table) { "v" } else { "r" };
+        let kind = match table.kind {
+            TableKind::Sequence => "S",
+            TableKind::View => "v",
+            TableKind::Virtual if columns::is_view(table) => "v",
+            TableKind::Base | TableKind::Virtual => "r",
+        };
         let access = if kind == "r" { AM_HEAP_OID } else { 0 };
         records.push(&[
             ("oid", table.oid.into()),
             ("relname", (&table.name).into()),
-            ("relnamespace", schema_oid(table).into()),
-            ("relowner", roles::owner(world.catalog, table.oid).into()),
+            ("relnamespace", schema_oid(world, table).into()),
+            ("relowner", roles::owner(world.catalog, table).into()),
             ("relam", access.into()),
             ("relfilenode", table.oid.into()),
             ("reltuples", Value::Real(-1.0)),
             ("relhasindex", named_indexes(table).next().is_some().into()),
+            ("relhasrules", (table.kind == TableKind::View).into()),
             ("relpersistence", "p".into()),
             ("relkind", kind.into()),
-            ("relnatts", table.visible().count().into()),
+            // Columns that are gone keep their numbers.
+            ("relnatts", table.next_column_id.saturating_sub(1).into()),
+            ("relhastriggers", linked.contains(&table.oid).into()),
+            ("relchecks", table.constraints.checks.len().into()),
             ("relispopulated", true.into()),
-            ("relreplident", "d".into()),
-            ("relacl", roles::acl(world.catalog, Object::Table(table.oid))),
+            ("relreplident", if table.kind == TableKind::Base { "d" } else { "n" }.into()),
+            ("relacl", roles::acl(world.catalog, Object::of(table))),
         ]);
     }
     for (table, index) in all_indexes(world) {
         records.push(&[
             ("oid", index.oid.into()),
             ("relname", (&index.name).into()),
-            ("relnamespace", schema_oid(table).into()),
-            ("relowner", roles::owner(world.catalog, table.oid).into()),
+            ("relnamespace", schema_oid(world, table).into()),
+            ("relowner", roles::owner(world.catalog, table).into()),
             ("relam", AM_BTREE_OID.into()),
             ("relfilenode", index.oid.into()),
             ("relpersistence", "p".into()),
@@ -77,13 +95,15 @@ pub(super) fn pg_attribute(world: &World<'_>, records: &mut Records<'_>) {
     for table in world.catalog.tables() {
         for (_, column) in table.visible() {
             let acl = roles::column_acl(world.catalog, table.oid, column.id);
-            push_attribute(records, table.oid, column.id, column, column.not_null, acl);
+            let identity =
+                world.catalog.objects().identity(table.oid, column.id).map(|(identity, _)| identity);
+            push_attribute(records, table.oid, column.id, column, column.not_null, identity, acl);
         }
     }
     for (table, index) in all_indexes(world) {
         for (number, key) in (1u32..).zip(&index.columns) {
             if let Some(column) = table.column_by_id(key.column).and_then(|place| table.columns.get(place)) {
-                push_attribute(records, index.oid, number, column, false, Value::Null);
+                push_attribute(records, index.oid, number, column, false, None, Value::Null);
             }
         }
     }
@@ -95,6 +115,7 @@ fn push_attribute(
     number: u32,
     column: &crate::catalog::Column,
     not_null: bool,
+    identity: Option<Identity>,
     acl: Value,
 ) {
     let kind = column.ty.kind;
@@ -113,6 +134,16 @@ fn push_attribute(
         ("attstorage", super::types::storage(kind).into()),
         ("attnotnull", not_null.into()),
         ("atthasdef", column.default.is_some().into()),
+        (
+            "attidentity",
+            match identity {
+                None => "",
+                Some(Identity::Always) => "a",
+                Some(Identity::ByDefault) => "d",
+            }
+            .into(),
+        ),
+        ("atthasmissing", column.missing.is_some().into()),
         ("attislocal", true.into()),
         ("attcollation", super::types::collation(kind).into()),
         ("attacl", acl),
@@ -167,32 +198,13 @@ pub(super) fn pg_index(world: &World<'_>, records: &mut Records<'_>) {
     }
 }
 
-pub(super) fn pg_constraint(world: &World<'_>, records: &mut Records<'_>) {
-    for (table, index) in all_indexes(world) {
-        let Some(constraint) = index.constraint else { continue };
-        let numbers = index.columns.iter().map(|key| i64::from(key.column)).collect();
-        records.push(&[
-            ("oid", constraint.oid.into()),
-            ("conname", (&index.name).into()),
-            ("connamespace", schema_oid(table).into()),
-            ("contype", if constraint.primary_key { "p" } else { "u" }.into()),
-            ("convalidated", true.into()),
-            ("conrelid", table.oid.into()),
-            ("conindid", index.oid.into()),
-            ("confupdtype", " ".into()),
-            ("confdeltype", " ".into()),
-            ("confmatchtype", " ".into()),
-            ("conislocal", true.into()),
-            ("connoinherit", true.into()),
-            ("conkey", Value::Ints(numbers)),
-        ]);
-    }
-}
-
 pub(super) fn pg_tables(world: &World<'_>, records: &mut Records<'_>) {
-    for table in world.catalog.tables().filter(|table| !columns::is_view(table)) {
+    let is_table = |table: &&Arc<TableDescriptor>| {
+        !matches!(table.kind, TableKind::Sequence | TableKind::View) && !columns::is_view(table)
+    };
+    for table in world.catalog.tables().filter(is_table) {
         let access = world.catalog.access();
-        let owner = access.role(roles::owner(world.catalog, table.oid));
+        let owner = access.role(roles::owner(world.catalog, table));
         records.push(&[
             ("schemaname", (&table.schema).into()),
             ("tablename", (&table.name).into()),
@@ -212,6 +224,102 @@ pub(super) fn pg_indexes(world: &World<'_>, records: &mut Records<'_>) {
             ("tablename", (&table.name).into()),
             ("indexname", (&index.name).into()),
             ("indexdef", deparse::index(table, index, false).into()),
+        ]);
+    }
+}
+
+fn views<'a>(world: &'a World<'_>) -> impl Iterator<Item = (&'a ObjectDescriptor, &'a ViewDescriptor)> {
+    world.catalog.objects().iter().filter_map(|object| Some((object.as_ref(), object.view()?)))
+}
+
+pub(super) fn pg_views(world: &World<'_>, records: &mut Records<'_>) {
+    let access = world.catalog.access();
+    for (object, view) in views(world) {
+        let owner = access.role(access.object(Object::Table(object.oid)).owner);
+        records.push(&[
+            ("schemaname", (&object.schema).into()),
+            ("viewname", (&object.name).into()),
+            ("viewowner", owner.map(|owner| &owner.name).into()),
+            ("definition", deparse::view(view).into()),
+        ]);
+    }
+}
+
+/// The rules that views are in PostgreSQL.
+pub(super) fn pg_rewrite(world: &World<'_>, records: &mut Records<'_>) {
+    for (object, _) in views(world) {
+        records.push(&[
+            ("oid", object.oid.into()),
+            ("rulename", "_RETURN".into()),
+            ("ev_class", object.oid.into()),
+            ("ev_type", "1".into()),
+            ("ev_enabled", "O".into()),
+            ("is_instead", true.into()),
+        ]);
+    }
+}
+
+/// `pg_class`, `pg_attrdef`, `pg_namespace`, `pg_constraint`: what objects are rows of.
+const CLASS_OID: u32 = 1259;
+const CONSTRAINT_OID: u32 = 2606;
+const ATTRDEF_OID: u32 = 2604;
+const NAMESPACE_OID: u32 = 2615;
+
+/// The view's words for an object: its catalog, oid and column.
+fn place(address: Address) -> (u32, u32, u32) {
+    match address {
+        Address::Schema(oid) => (NAMESPACE_OID, oid, 0),
+        Address::Relation(oid) => (CLASS_OID, oid, 0),
+        Address::Column(table, column) => (CLASS_OID, table, column),
+        Address::Default(table, column) => (ATTRDEF_OID, default_oid(table, column), 0),
+        Address::Index(_, oid) => (CLASS_OID, oid, 0),
+        Address::Constraint(_, oid) => (CONSTRAINT_OID, oid, 0),
+    }
+}
+
+pub(super) fn pg_depend(world: &World<'_>, records: &mut Records<'_>) {
+    for dependency in depend::dependencies(world.catalog) {
+        let (class, oid, sub) = place(dependency.of);
+        let (on_class, on, on_sub) = place(dependency.on);
+        records.push(&[
+            ("classid", class.into()),
+            ("objid", oid.into()),
+            ("objsubid", sub.into()),
+            ("refclassid", on_class.into()),
+            ("refobjid", on.into()),
+            ("refobjsubid", on_sub.into()),
+            (
+                "deptype",
+                match dependency.tie {
+                    Tie::Normal => "n",
+                    Tie::Auto => "a",
+                    Tie::Internal => "i",
+                }
+                .into(),
+            ),
+        ]);
+    }
+}
+
+/// Comments on all but the database.
+pub(super) fn pg_description(world: &World<'_>, records: &mut Records<'_>) {
+    for (on, text) in world.catalog.comments().iter().filter(|(on, _)| on.class != Commented::DATABASE) {
+        records.push(&[
+            ("objoid", on.oid.into()),
+            ("classoid", on.class.into()),
+            ("objsubid", on.column.into()),
+            ("description", (&**text).into()),
+        ]);
+    }
+}
+
+/// The comment on the database.
+pub(super) fn pg_shdescription(world: &World<'_>, records: &mut Records<'_>) {
+    for (on, text) in world.catalog.comments().iter().filter(|(on, _)| on.class == Commented::DATABASE) {
+        records.push(&[
+            ("objoid", on.oid.into()),
+            ("classoid", on.class.into()),
+            ("description", (&**text).into()),
         ]);
     }
 }

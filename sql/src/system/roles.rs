@@ -3,7 +3,7 @@
 use super::record::{Records, Value};
 use super::{World, deparse};
 use crate::catalog::access::{Access, Acl, Object, RoleDescriptor};
-use crate::catalog::{CatalogSnapshot, ColumnId, Oid, schema};
+use crate::catalog::{CatalogSnapshot, ColumnId, Oid, TableDescriptor};
 
 /// What is shown instead of what a password is proven against.
 const HIDDEN: &str = "********";
@@ -99,14 +99,14 @@ pub(super) fn column_acl(catalog: &CatalogSnapshot, table: Oid, column: ColumnId
     texts(catalog.access(), rights.columns.get(&column))
 }
 
-/// The owner of a table.
-pub(super) fn owner(catalog: &CatalogSnapshot, table: Oid) -> Oid {
-    catalog.access().object(Object::Table(table)).owner
+/// The owner of a table or sequence.
+pub(super) fn owner(catalog: &CatalogSnapshot, relation: &TableDescriptor) -> Oid {
+    catalog.access().object(Object::of(relation)).owner
 }
 
 /// The name of a schema's owner.
 pub(super) fn schema_owner(catalog: &CatalogSnapshot, name: &str) -> Option<String> {
-    let object = Object::Schema(schema::oid(name)?);
+    let object = Object::Schema(catalog.objects().schema_oid(name)?);
     let access = catalog.access();
     access.role(access.object(object).owner).map(|role| role.name.clone())
 }

@@ -67,7 +67,7 @@ impl Sizes {
 
     /// A table without its other indexes.
     pub(super) fn table(&self, table: &TableDescriptor) -> Option<u64> {
-        if table.kind == TableKind::Virtual { Some(0) } else { self.index(table.primary()?.id) }
+        if table.kind != TableKind::Base { Some(0) } else { self.index(table.primary()?.id) }
     }
 
     /// The indexes of a table but the one that is the table.

@@ -86,6 +86,7 @@ pub(super) fn pg_proc(records: &mut Records<'_>) {
     for function in functions::all() {
         let kind = match function.kind {
             FunctionKind::Aggregate => "a",
+            FunctionKind::Window => "w",
             FunctionKind::Scalar | FunctionKind::Set => "f",
         };
         let variadic = function.args.last().filter(|_| function.variadic).map_or(0, |last| last.oid());

@@ -76,7 +76,11 @@ impl Writer {
         let distinct = if self.chance(12) { "distinct " } else { "" };
         let mut items = Vec::new();
         for kind in kinds {
-            items.push(self.expression(*kind, &levels, depth));
+            items.push(if self.chance(6) {
+                self.window(*kind, &own)
+            } else {
+                self.expression(*kind, &levels, depth)
+            });
         }
         format!("select {distinct}{} from {from}{filter}", typed(&items, kinds))
     }

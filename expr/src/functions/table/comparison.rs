@@ -6,7 +6,7 @@ use crate::functions::Body::{Session, Two};
 use crate::functions::Function;
 use crate::types::kinds::{
     AnyArray, Bool, Bpchar, Bytea, Date, Float4, Float8, Int2, Int4, Int8, Interval, Name, Numeric, Oid,
-    OidVector, QuotedChar, Text, Timestamp, Timestamptz, Uuid,
+    OidVector, QuotedChar, Record, Text, Timestamp, Timestamptz, Uuid,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -354,4 +354,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2957, "uuid_ge", &[Uuid, Uuid], Bool, Two(comparison::greater_or_equal)),
     function(2958, "uuid_gt", &[Uuid, Uuid], Bool, Two(comparison::greater)),
     function(2959, "uuid_ne", &[Uuid, Uuid], Bool, Two(comparison::not_equal)),
+    function(2981, "record_eq", &[Record, Record], Bool, Two(comparison::equal)),
+    function(2982, "record_ne", &[Record, Record], Bool, Two(comparison::not_equal)),
+    function(2983, "record_lt", &[Record, Record], Bool, Two(comparison::less)),
+    function(2984, "record_gt", &[Record, Record], Bool, Two(comparison::greater)),
+    function(2985, "record_le", &[Record, Record], Bool, Two(comparison::less_or_equal)),
+    function(2986, "record_ge", &[Record, Record], Bool, Two(comparison::greater_or_equal)),
 ];

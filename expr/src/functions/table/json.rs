@@ -1,12 +1,14 @@
 //! JSON. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{comparison, json_make, json_text, jsonb};
+use super::super::{comparison, json_make, json_text, jsonb, table_json};
 use super::function;
-use crate::functions::Body::{Many, One, Rows, Two, Typed};
+use crate::functions::Body::{Many, One, Rows, Table, Two, Typed};
 use crate::functions::Function;
-use crate::types::kinds::{Any, AnyElement, Bool, Int4, Json, Jsonb, Text, TextArray};
+use crate::types::kinds::{Any, AnyElement, Bool, Int4, Json, Jsonb, Record, Text, TextArray};
 
 pub(super) const FUNCTIONS: &[Function] = &[
+    function(3155, "row_to_json", &[Record], Json, Typed(json_make::to_json)).stable(),
+    function(3156, "row_to_json", &[Record, Bool], Json, Typed(json_make::row_to_json)).stable(),
     function(3176, "to_json", &[AnyElement], Json, Typed(json_make::to_json)).stable(),
     function(3198, "json_build_array", &[Any], Json, Typed(json_make::build_array))
         .stable()
@@ -20,7 +22,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3201, "json_build_object", &[], Json, Typed(json_make::build_object)).stable().lenient(),
     function(3202, "json_object", &[TextArray], Json, Many(json_text::object)),
     function(3203, "json_object", &[TextArray, TextArray], Json, Many(json_text::object)),
+    function(3204, "json_to_record", &[Json], Record, Table(table_json::record)).stable(),
+    function(3205, "json_to_recordset", &[Json], Record, Table(table_json::record_set)).stable(),
     function(3207, "jsonb_array_length", &[Jsonb], Int4, One(jsonb::array_length)),
+    function(3208, "jsonb_each", &[Jsonb], Record, Table(table_json::document_each))
+        .returning(&[("key", Text), ("value", Jsonb)]),
     function(3210, "jsonb_typeof", &[Jsonb], Text, One(jsonb::type_of)),
     function(3214, "jsonb_object_field_text", &[Jsonb, Text], Text, Two(jsonb::field_text)),
     function(3215, "jsonb_array_element", &[Jsonb, Int4], Jsonb, Two(jsonb::element)),
@@ -48,12 +54,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3305, "jsonb_set", &[Jsonb, TextArray, Jsonb, Bool], Jsonb, Many(jsonb::set)).with_defaults(1),
     function(3306, "jsonb_pretty", &[Jsonb], Text, One(jsonb::pretty)),
     function(3343, "jsonb_delete", &[Jsonb, TextArray], Jsonb, Many(jsonb::delete_keys)),
+    function(3490, "jsonb_to_record", &[Jsonb], Record, Table(table_json::record)).stable(),
+    function(3491, "jsonb_to_recordset", &[Jsonb], Record, Table(table_json::record_set)).stable(),
     function(3465, "jsonb_array_elements_text", &[Jsonb], Text, Rows(jsonb::elements_text)).naming("value"),
     function(3478, "jsonb_object_field", &[Jsonb, Text], Jsonb, Two(jsonb::field)),
     function(3579, "jsonb_insert", &[Jsonb, TextArray, Jsonb, Bool], Jsonb, Many(jsonb::insert))
         .with_defaults(1),
     function(3787, "to_jsonb", &[AnyElement], Jsonb, Typed(json_make::to_jsonb)).stable(),
     function(3931, "jsonb_object_keys", &[Jsonb], Text, Rows(jsonb::keys)),
+    function(3932, "jsonb_each_text", &[Jsonb], Record, Table(table_json::document_each_text))
+        .returning(&[("key", Text), ("value", Text)]),
     function(3940, "jsonb_extract_path_text", &[Jsonb, Text], Text, Many(jsonb::extract_path_text))
         .variadic(),
     function(3947, "json_object_field", &[Json, Text], Json, Two(json_text::field)),
@@ -66,6 +76,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3955, "json_array_elements", &[Json], Json, Rows(json_text::elements)).naming("value"),
     function(3956, "json_array_length", &[Json], Int4, One(json_text::array_length)),
     function(3957, "json_object_keys", &[Json], Text, Rows(json_text::keys)),
+    function(3958, "json_each", &[Json], Record, Table(table_json::each))
+        .returning(&[("key", Text), ("value", Json)]),
+    function(3959, "json_each_text", &[Json], Record, Table(table_json::each_text))
+        .returning(&[("key", Text), ("value", Text)]),
     function(3968, "json_typeof", &[Json], Text, One(json_text::type_of)),
     function(3969, "json_array_elements_text", &[Json], Text, Rows(json_text::elements_text)).naming("value"),
     function(4038, "jsonb_ne", &[Jsonb, Jsonb], Bool, Two(comparison::not_equal)),

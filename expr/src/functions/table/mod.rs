@@ -10,6 +10,7 @@ mod string;
 mod system;
 mod time;
 mod time_of_day;
+mod window;
 
 use super::{Body, Function, FunctionKind, Volatility};
 use crate::types::TypeKind;
@@ -26,6 +27,7 @@ pub(super) const TABLES: &[&[Function]] = &[
     system::FUNCTIONS,
     time::FUNCTIONS,
     time_of_day::FUNCTIONS,
+    window::FUNCTIONS,
 ];
 
 /// An immutable, strict function.
@@ -38,7 +40,8 @@ const fn function(
 ) -> Function {
     let (kind, strict) = match body {
         Body::Aggregate(_) => (FunctionKind::Aggregate, false),
-        Body::Set | Body::Rows(_) => (FunctionKind::Set, true),
+        Body::Set | Body::Rows(_) | Body::Table(_) => (FunctionKind::Set, true),
+        Body::Window(_) => (FunctionKind::Window, false),
         _ => (FunctionKind::Scalar, true),
     };
     let volatility = Volatility::Immutable;
@@ -50,6 +53,7 @@ const fn function(
         variadic: false,
         result,
         output: None,
+        columns: &[],
         kind,
         volatility,
         strict,
@@ -77,6 +81,13 @@ impl Function {
     /// The name of its only output.
     const fn naming(mut self, output: &'static str) -> Self {
         self.output = Some(output);
+        self
+    }
+
+    /// It returns rows of these columns.
+    const fn returning(mut self, columns: &'static [(&'static str, TypeKind)]) -> Self {
+        self.kind = FunctionKind::Set;
+        self.columns = columns;
         self
     }
 

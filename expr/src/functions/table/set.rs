@@ -1,10 +1,12 @@
 //! Functions that return rows. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
+use super::super::{pattern, string};
 use super::function;
-use crate::functions::Body::Set;
+use crate::functions::Body::{Catalog, Rows, Set};
 use crate::functions::Function;
 use crate::types::kinds::{
-    AnyArray, AnyElement, Bool, Int4, Int8, Interval, Numeric, Timestamp, Timestamptz,
+    AnyArray, AnyElement, Bool, Int4, Int8, Interval, Numeric, QuotedChar, Record, Text, TextArray,
+    Timestamp, Timestamptz,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -16,7 +18,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(1069, "generate_series", &[Int8, Int8], Int8, Set),
     function(1191, "generate_subscripts", &[AnyArray, Int4, Bool], Int4, Set),
     function(1192, "generate_subscripts", &[AnyArray, Int4], Int4, Set),
+    function(1686, "pg_get_keywords", &[], Record, Catalog).stable().returning(&[
+        ("word", Text),
+        ("catcode", QuotedChar),
+        ("barelabel", Bool),
+        ("catdesc", Text),
+        ("baredesc", Text),
+    ]),
     function(2331, "unnest", &[AnyArray], AnyElement, Set),
+    function(2763, "regexp_matches", &[Text, Text], TextArray, Rows(pattern::regexp_matches)),
+    function(2764, "regexp_matches", &[Text, Text, Text], TextArray, Rows(pattern::regexp_matches)),
+    function(2765, "regexp_split_to_table", &[Text, Text], Text, Rows(pattern::regexp_split_to_table)),
+    function(2766, "regexp_split_to_table", &[Text, Text, Text], Text, Rows(pattern::regexp_split_to_table)),
     function(3259, "generate_series", &[Numeric, Numeric, Numeric], Numeric, Set),
     function(3260, "generate_series", &[Numeric, Numeric], Numeric, Set),
+    function(6160, "string_to_table", &[Text, Text], Text, Rows(string::string_to_table)).lenient(),
+    function(6161, "string_to_table", &[Text, Text, Text], Text, Rows(string::string_to_table)).lenient(),
+    function(13208, "_pg_expandarray", &[AnyArray], Record, Set).returning(&[("x", AnyElement), ("n", Int4)]),
 ];

@@ -16,17 +16,29 @@ pub use acl::{Acl, AclItem};
 pub use rights::{Right, Rights};
 pub use role::{BOOTSTRAP_OID, BOOTSTRAP_ROLES, Membership, Memberships, PUBLIC_ROLE, RoleDescriptor};
 
-use super::{ColumnId, Oid, TableKind};
+use super::{ColumnId, FIRST_USER_OID, Oid, TableDescriptor, TableKind};
 
 /// What rights are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Object {
     /// A table or system view.
     Table(Oid),
+    /// A sequence.
+    Sequence(Oid),
     /// A schema.
     Schema(Oid),
     /// The database.
     Database,
+}
+
+impl Object {
+    /// What rights on a relation are about.
+    pub const fn of(relation: &TableDescriptor) -> Self {
+        match relation.kind {
+            TableKind::Base | TableKind::Virtual | TableKind::View => Self::Table(relation.oid),
+            TableKind::Sequence => Self::Sequence(relation.oid),
+        }
+    }
 }
 
 /// Who owns an object, and what its owner has granted.
@@ -221,8 +233,10 @@ fn initial_acl(object: Object, kind: Option<TableKind>, owner: Oid) -> Acl {
         Object::Table(oid) if kind == Some(TableKind::Virtual) && !SECRET_TABLES.contains(&oid) => {
             Rights::of(Right::Select)
         }
-        Object::Table(_) => Rights::NONE,
-        Object::Schema(_) => Rights::of(Right::Usage),
+        Object::Table(_) | Object::Sequence(_) => Rights::NONE,
+        // Those of the beginning are everybody's to look into.
+        Object::Schema(oid) if oid < FIRST_USER_OID => Rights::of(Right::Usage),
+        Object::Schema(_) => Rights::NONE,
         Object::Database => Rights::of(Right::Connect).or(Rights::of(Right::Temporary)),
     };
     Acl::initial(owner, Rights::all_of(object), public)

@@ -94,6 +94,7 @@ impl Rights {
         };
         Self::of_all(match object {
             Object::Table(_) => &[Insert, Select, Update, Delete, Truncate, References, Trigger],
+            Object::Sequence(_) => &[Select, Update, Usage],
             Object::Schema(_) => &[Usage, Create],
             Object::Database => &[Create, Temporary, Connect],
         })

@@ -3,7 +3,7 @@
 //! ```text
 //! role         index 16, oid (u32), suffix 0                  protobuf RoleRecord
 //! membership   index 17, role (u32), member (u32), suffix 0   protobuf MembershipRecord
-//! rights       index 18, kind (u32), oid (u32), suffix 0      protobuf RightsRecord; kind 0 table, 1 schema, 2 database
+//! rights       index 18, kind (u32), oid (u32), suffix 0      protobuf RightsRecord; kind 0 table, 1 schema, 2 database, 3 sequence
 //! secret       index 19, suffix 0                             32 random bytes
 //! ```
 //!
@@ -55,6 +55,7 @@ pub fn rights_key(tenant: u8, object: Object) -> Bytes {
         Object::Table(oid) => (0, oid),
         Object::Schema(oid) => (1, oid),
         Object::Database => (2, 0),
+        Object::Sequence(oid) => (3, oid),
     };
     key(tenant, RIGHTS, &[kind, oid])
 }
@@ -183,6 +184,7 @@ pub fn encode_rights(object: Object, rights: &ObjectRights) -> Bytes {
         Object::Table(oid) => (0, oid),
         Object::Schema(oid) => (1, oid),
         Object::Database => (2, 0),
+        Object::Sequence(oid) => (3, oid),
     };
     let columns =
         rights.columns.iter().map(|(column, acl)| ColumnRightsRecord { column: *column, acl: items(acl) });
@@ -259,6 +261,7 @@ impl Reader {
                 0 => Object::Table(record.oid),
                 1 => Object::Schema(record.oid),
                 2 => Object::Database,
+                3 => Object::Sequence(record.oid),
                 other => return Err(damaged(format!("rights on an object of kind {other}"))),
             };
             let columns: BTreeMap<_, _> =

@@ -27,6 +27,8 @@ pub(crate) struct CopyFromExecution {
     rows: Vec<Row>,
     rows_bytes: usize,
     outcome: Outcome,
+    /// Whether any row was written.
+    has_begun: bool,
 }
 
 impl CopyFromExecution {
@@ -35,7 +37,7 @@ impl CopyFromExecution {
         Ok(Self {
             lines: Lines::new(copy.options.clone()),
             lines_bytes: 0,
-            sink: InsertSink::plain(TableFormat::new(&copy.table)?),
+            sink: InsertSink::plain(TableFormat::new(&copy.table)?, copy.checks.clone()),
             types: copy.columns.iter().filter_map(column).map(|column| column.ty).collect(),
             names: copy.columns.iter().filter_map(column).map(|column| column.name.clone()).collect(),
             columns: copy.columns.clone(),
@@ -46,6 +48,7 @@ impl CopyFromExecution {
             rows: Vec::new(),
             rows_bytes: 0,
             outcome: Outcome::default(),
+            has_begun: false,
         })
     }
 
@@ -62,7 +65,7 @@ impl CopyFromExecution {
         while !self.lines.is_ended()
             && let Some((end, next)) = self.lines.next(from)
         {
-            self.take_line(cx, from, end)?;
+            self.take_line(cx, from, end).await?;
             from = next;
             if self.rows.len() >= WRITE_BATCH_ROWS || self.rows_bytes >= BATCH_BYTES {
                 self.flush(cx).await?;
@@ -89,13 +92,18 @@ impl CopyFromExecution {
     pub(crate) async fn done(&mut self, cx: &mut Context<'_>) -> Result<u64> {
         let rest = self.lines.rest();
         if rest > 0 && !self.lines.is_ended() {
-            self.take_line(cx, 0, rest)?;
+            self.take_line(cx, 0, rest).await?;
         }
         self.flush(cx).await?;
+        self.sink.settle(cx).await?;
         Ok(self.outcome.count)
     }
 
     async fn flush(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        if !self.has_begun {
+            self.sink.begin(cx)?;
+            self.has_begun = true;
+        }
         let rows = std::mem::take(&mut self.rows);
         self.rows_bytes = 0;
         let count = rows.len() as u64;
@@ -107,7 +115,7 @@ impl CopyFromExecution {
             .map_err(|error| if error.context.is_none() { error.context(context) } else { error })
     }
 
-    fn take_line(&mut self, cx: &Context<'_>, from: usize, end: usize) -> Result<()> {
+    async fn take_line(&mut self, cx: &mut Context<'_>, from: usize, end: usize) -> Result<()> {
         self.line = self.line.saturating_add(1);
         let line = self.lines.line(from, end);
         if Lines::is_end_mark(line) {
@@ -118,7 +126,13 @@ impl CopyFromExecution {
             return if self.header_match { self.check_header(line) } else { Ok(()) };
         }
         let fields = self.lines.fields(line).map_err(|error| self.at_line(error, line))?;
-        let row = self.row(cx, fields, line)?;
+        let mut row = self.row(cx, fields, line)?;
+        for default in &self.defaults {
+            let value = cx.settled(|cx| cx.evaluate(&default.value, &[])).await?;
+            if let Some(slot) = row.get_mut(default.column) {
+                *slot = value;
+            }
+        }
         self.rows_bytes = self.rows_bytes.saturating_add(row_bytes(&row));
         self.rows.push(row);
         Ok(())
@@ -139,12 +153,6 @@ impl CopyFromExecution {
                 Some(bytes) => self.value(cx, place, bytes, *ty)?,
             };
             if let Some(slot) = self.columns.get(place).and_then(|column| row.get_mut(*column)) {
-                *slot = value;
-            }
-        }
-        for default in &self.defaults {
-            let value = cx.evaluate(&default.value, &[])?;
-            if let Some(slot) = row.get_mut(default.column) {
                 *slot = value;
             }
         }

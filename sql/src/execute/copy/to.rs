@@ -59,10 +59,10 @@ impl CopyToExecution {
                     .iter()
                     .zip(&self.types)
                     .map(|(value, ty)| match value {
-                        Datum::Null => None,
-                        value => Some(expr::codec::output(value, *ty, cx.session)),
+                        Datum::Null => Ok(None),
+                        value => expr::codec::output(value, *ty, cx.session).map(Some),
                     })
-                    .collect();
+                    .collect::<expr::Result<_>>()?;
                 self.ready.push_back(line(&fields, &self.options));
             }
         }

@@ -1,4 +1,4 @@
-//! Fills new indexes from the rows of a table.
+//! Reads all rows of a table: fills new indexes, writes rows anew, finds out whether constraints hold.
 //!
 //! Everything is read and written in the transaction of the DDL statement, which proves at commit that nobody changed
 //! the table meanwhile; its size is bounded by what one transaction may write.
@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use client::{ScanOptions, Span};
-use expr::Row;
+use expr::{Datum, Expr, Row, TypeKind};
 use keys::sql::TENANT_DEFAULT;
 
-use super::not_null_columns;
-use crate::catalog::{IndexId, TableDescriptor};
+use crate::catalog::object::ObjectDescriptor;
+use crate::catalog::{CatalogSnapshot, ColumnId, IndexId, TableDescriptor};
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
-use crate::execute::write::duplicate_in_index;
+use crate::execute::write::{References, duplicate_in_index, misfit};
+use crate::plan::{RowCheck, Verify};
 
 const PAGE: ScanOptions = ScanOptions { rows_max: 4096, bytes_max: 1 << 20, reverse: false };
 
@@ -27,7 +28,7 @@ pub(super) async fn fill_index(cx: &mut Context<'_>, format: &TableFormat, index
         .iter()
         .find(|candidate| candidate.id == index)
         .ok_or_else(|| Error::internal("a new index is not among its table's"))?;
-    let reader = RowReader::whole(format);
+    let reader = RowReader::whole(format)?;
     let mut seen = Seen::default();
     let mut pages = Pages::of(format.primary.id);
     while let Some(rows) = pages.next(cx).await? {
@@ -58,31 +59,66 @@ fn put_entry(
     Ok(())
 }
 
+/// How rows become others.
+pub(super) struct Rewrite<'a> {
+    /// The table as it is.
+    pub(super) from: &'a Arc<TableDescriptor>,
+    /// As it becomes, all of its indexes under new ids.
+    pub(super) to: &'a Arc<TableDescriptor>,
+    /// All of its columns over the old row.
+    pub(super) values: &'a [Expr],
+    /// The places of columns that sequences fill, instead.
+    pub(super) numbers: &'a [(usize, Arc<ObjectDescriptor>)],
+    pub(super) verify: &'a Verify,
+    /// The columns whose values may be others than they were.
+    pub(super) changed: &'a [ColumnId],
+}
+
 /// Writes all rows of a table under its new primary index, and the entries of its other indexes.
-pub(super) async fn move_rows(
-    cx: &mut Context<'_>,
-    from: &Arc<TableDescriptor>,
-    to: &Arc<TableDescriptor>,
-) -> Result<()> {
+pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) -> Result<()> {
+    let Rewrite { from, to, values, numbers, verify, changed } = rewrite;
     let old = TableFormat::new(from)?;
     let new = TableFormat::new(to)?;
-    // The hidden row id is the last column, so dropping it moves no other.
-    let places: Vec<usize> = from.visible().map(|(place, _)| place).collect();
-    let reader = RowReader::new(&old.primary, from, &places);
+    let verifier = Verifier::new(to, verify);
+    let reader = RowReader::whole(&old)?;
+    // What was unique and holds what it held is so still: the same index, not another of its name.
+    let judged = |index: &IndexFormat| {
+        let oid = to.index(index.id).map(|own| own.oid);
+        let had = from.indexes.iter().any(|own| own.unique && Some(own.oid) == oid);
+        let same = |place: usize| to.columns.get(place).is_some_and(|column| !changed.contains(&column.id));
+        index.unique && !(had && index.columns.iter().all(|key| same(key.place)))
+    };
+    let judges_primary = to.row_id().is_none() && judged(&new.primary);
+    let judges: Vec<bool> = new.secondary.iter().map(judged).collect();
+    let new_row_id = to.row_id().filter(|_| from.row_id().is_none());
     let mut seen = Seen::default();
     let mut pages = Pages::of(old.primary.id);
     while let Some(rows) = pages.next(cx).await? {
+        let mut row_ids = match new_row_id {
+            Some(_) => cx.row_ids.take(cx.client, rows.len() as u64).await?,
+            None => 0,
+        };
+        let mut drawn = Numbers::draw(cx, to, numbers, rows.len()).await?;
         for (key, value) in rows {
-            let row = reader.read(&key, &value)?;
-            check_no_nulls(to, &row)?;
-            let key = new.primary.row_key(&new.primary_columns(&row)?);
-            if !seen.insert(cx, &key)? {
+            let old = reader.read(&key, &value)?;
+            let mut row = cx.settled(|cx| cx.evaluate_all(values, &old)).await?;
+            drawn.put(&mut row)?;
+            if let Some(place) = new_row_id.and_then(|place| row.get_mut(place)) {
+                *place = Datum::Int8(row_ids);
+                row_ids = row_ids.saturating_add(1);
+            }
+            verifier.verify(cx, &row)?;
+            let primary_columns = new.primary_columns(&row)?;
+            let key = new.primary.row_key(&primary_columns);
+            if judges_primary && !seen.insert(cx, &key)? {
                 return Err(duplicate_in_index(cx, to, &new.primary, &row));
             }
             cx.transaction.put(key, new.value(&row)?);
-            for index in &new.secondary {
-                // Unique ones were so before.
-                let entry = new.entry(index, &row, &new.primary_columns(&row)?)?;
+            for (index, is_judged) in new.secondary.iter().zip(&judges) {
+                let entry = new.entry(index, &row, &primary_columns)?;
+                if *is_judged && entry.exclusive && !seen.insert(cx, &entry.key)? {
+                    return Err(duplicate_in_index(cx, to, index, &row));
+                }
                 cx.transaction.put(entry.key, entry.value);
             }
             cx.tick(1).await?;
@@ -93,22 +129,124 @@ pub(super) async fn move_rows(
     Ok(())
 }
 
-fn check_no_nulls(table: &TableDescriptor, row: &Row) -> Result<()> {
-    for (place, column) in not_null_columns(table) {
-        if row.get(place).is_none_or(expr::Datum::is_null) {
-            return Err(Error::new(
-                "23502",
-                format!("column \"{}\" of relation \"{}\" contains null values", column.name, table.name),
-            )
-            .names(ObjectNames {
-                schema: Some(table.schema.clone()),
-                table: Some(table.name.clone()),
-                column: Some(column.name.clone()),
-                constraint: None,
-            }));
+/// Numbers for the rows of a page.
+struct Numbers(Vec<(usize, TypeKind, std::vec::IntoIter<i64>)>);
+
+impl Numbers {
+    async fn draw(
+        cx: &Context<'_>,
+        table: &TableDescriptor,
+        of: &[(usize, Arc<ObjectDescriptor>)],
+        count: usize,
+    ) -> Result<Self> {
+        let mut drawn = Vec::with_capacity(of.len());
+        for (place, sequence) in of {
+            let column = table.columns.get(*place).ok_or_else(misfit)?;
+            let numbers = cx.sequences.draw(cx.client, sequence, count).await?;
+            drawn.push((*place, column.ty.kind, numbers.into_iter()));
+        }
+        Ok(Self(drawn))
+    }
+
+    fn put(&mut self, row: &mut Row) -> Result<()> {
+        for (place, kind, numbers) in &mut self.0 {
+            let number = numbers.next().ok_or_else(misfit)?;
+            let value = match *kind {
+                TypeKind::Int2 => i16::try_from(number).ok().map(Datum::Int2),
+                TypeKind::Int4 => i32::try_from(number).ok().map(Datum::Int4),
+                _ => Some(Datum::Int8(number)),
+            };
+            let out_of_range = || Error::new("22003", format!("{} out of range", kind.display_name()));
+            *row.get_mut(*place).ok_or_else(misfit)? = value.ok_or_else(out_of_range)?;
+        }
+        Ok(())
+    }
+}
+
+/// Finds out whether all rows of a table are as they must be.
+pub(super) async fn verify_rows(
+    cx: &mut Context<'_>,
+    table: &Arc<TableDescriptor>,
+    verify: &Verify,
+) -> Result<()> {
+    let format = TableFormat::new(table)?;
+    let verifier = Verifier::new(table, verify);
+    let reader = RowReader::whole(&format)?;
+    let mut pages = Pages::of(format.primary.id);
+    while let Some(rows) = pages.next(cx).await? {
+        for (key, value) in rows {
+            verifier.verify(cx, &reader.read(&key, &value)?)?;
+            cx.tick(1).await?;
         }
     }
     Ok(())
+}
+
+/// Finds out whether what all rows reference by a foreign key is there.
+pub(super) async fn verify_references(
+    cx: &mut Context<'_>,
+    catalog: &CatalogSnapshot,
+    table: &Arc<TableDescriptor>,
+    name: &str,
+) -> Result<()> {
+    let Some(key) = table.constraints.foreign_keys.iter().find(|key| key.name == name) else {
+        return Ok(());
+    };
+    let mut references = References::of_key(catalog, table, key.oid)?;
+    let format = TableFormat::new(table)?;
+    let reader = RowReader::whole(&format)?;
+    let mut pages = Pages::of(format.primary.id);
+    while let Some(rows) = pages.next(cx).await? {
+        for (key, value) in rows {
+            references.inserted(cx, &reader.read(&key, &value)?)?;
+            cx.tick(1).await?;
+        }
+        references.find_so_far(cx).await?;
+    }
+    Ok(())
+}
+
+/// What rows that are there already have to be like.
+struct Verifier<'a> {
+    table: &'a TableDescriptor,
+    not_null: Vec<usize>,
+    checks: &'a [RowCheck],
+}
+
+impl<'a> Verifier<'a> {
+    fn new(table: &'a TableDescriptor, verify: &'a Verify) -> Self {
+        let columns = table.columns.iter().enumerate();
+        let not_null = columns.filter(|(_, column)| verify.not_null.contains(&column.id));
+        Self { table, not_null: not_null.map(|(place, _)| place).collect(), checks: &verify.checks }
+    }
+
+    fn verify(&self, cx: &Context<'_>, row: &[Datum]) -> Result<()> {
+        let table = self.table;
+        let names = |column: Option<&String>, constraint: Option<&String>| ObjectNames {
+            schema: Some(table.schema.clone()),
+            table: Some(table.name.clone()),
+            column: column.cloned(),
+            constraint: constraint.cloned(),
+        };
+        for place in &self.not_null {
+            let Some(column) = table.columns.get(*place) else { continue };
+            if row.get(*place).is_none_or(Datum::is_null) {
+                let message =
+                    format!("column \"{}\" of relation \"{}\" contains null values", column.name, table.name);
+                return Err(Error::new("23502", message).names(names(Some(&column.name), None)));
+            }
+        }
+        for check in self.checks {
+            if matches!(cx.evaluate(&check.condition, row)?, Datum::Bool(false)) {
+                let message = format!(
+                    "check constraint \"{}\" of relation \"{}\" is violated by some row",
+                    check.name, table.name
+                );
+                return Err(Error::new("23514", message).names(names(None, Some(&check.name))));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Keys that must be distinct.

@@ -7,19 +7,26 @@
 //! ([`reclaim`]).
 
 mod access;
+mod alter;
 mod build;
+mod object;
 mod reclaim;
 mod store;
 
 use std::sync::Arc;
 
 use super::context::{Context, FreshIndexes};
+use super::operators::build;
 use super::rows::TableFormat;
+use super::write::{InsertSink, Outcome};
+use crate::catalog::access::Object;
+use crate::catalog::comment::Commented;
 use crate::catalog::{
-    CatalogSnapshot, Column, IndexConstraint, IndexDescriptor, IndexState, Oid, TableDescriptor, TableKind,
+    CatalogSnapshot, Constraints, ForeignKey, IndexConstraint, IndexDescriptor, IndexState, Oid,
+    TableDescriptor, TableKind,
 };
 use crate::error::{Error, Notice, Result};
-use crate::plan::{AddPrimaryKey, CreateIndex, CreateTable, Ddl, DropIndexes, NewIndex};
+use crate::plan::{CreateIndex, CreateTable, CreateTableAs, Ddl, NO_OID, NewIndex, ObjectChange};
 
 pub(crate) use reclaim::reclaim_dropped;
 pub(crate) use store::load_catalog;
@@ -32,6 +39,8 @@ pub(crate) struct DdlOutcome {
     pub(crate) fresh: FreshIndexes,
     /// The command tag.
     pub(crate) tag: &'static str,
+    /// How many rows a new table was given, where the tag tells that instead.
+    pub(crate) rows: Option<u64>,
     /// What to tell the client.
     pub(crate) notices: Vec<Notice>,
 }
@@ -40,39 +49,54 @@ pub(crate) struct DdlOutcome {
 pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result<DdlOutcome> {
     if let Ddl::Nothing { tag } = ddl {
         let catalog = CatalogSnapshot::clone(cx.catalog);
-        return Ok(DdlOutcome { catalog, fresh: cx.fresh_indexes.clone(), tag, notices: Vec::new() });
+        return Ok(DdlOutcome {
+            catalog,
+            fresh: cx.fresh_indexes.clone(),
+            tag,
+            rows: None,
+            notices: Vec::new(),
+        });
     }
     if !raised {
         store::raise_version(cx).await?;
     }
-    if matches!(ddl, Ddl::DropTables(_) | Ddl::Truncate(_) | Ddl::DropIndexes(_)) {
+    let frees = match ddl {
+        Ddl::Object(change) => matches!(change, ObjectChange::Drop { .. }),
+        Ddl::Truncate(_) => true,
+        // What goes is not written anew.
+        Ddl::AlterTable(alter) => !alter.reads_rows() && alter.to.indexes.len() < alter.from.indexes.len(),
+        _ => false,
+    };
+    if frees {
         cx.transaction.frees_space();
     }
     let mut change = Change {
         catalog: CatalogSnapshot::clone(cx.catalog),
         fresh: cx.fresh_indexes.clone(),
         notices: Vec::new(),
+        rows: None,
         cx,
     };
     let tag = match ddl {
         Ddl::Nothing { tag } => tag,
         Ddl::CreateTable(create) => change.create_table(create).await?,
-        Ddl::DropTables(drop) => drop.tables.iter().try_fold("DROP TABLE", |tag, table| {
-            change.drop_table(table)?;
-            Ok::<_, Error>(tag)
-        })?,
+        Ddl::CreateTableAs(create) => change.create_table_as(create).await?,
         Ddl::Truncate(truncate) => {
             for table in &truncate.tables {
                 change.truncate(table).await?;
+                if truncate.restart {
+                    change.restart_sequences(table.oid).await?;
+                }
             }
             "TRUNCATE TABLE"
         }
         Ddl::CreateIndex(create) => change.create_index(create).await?,
-        Ddl::DropIndexes(drop) => change.drop_indexes(drop)?,
-        Ddl::AddPrimaryKey(add) => change.add_primary_key(add).await?,
+        Ddl::AlterTable(alter) => change.alter_table(alter).await?,
+        Ddl::Object(object) => change.object(object).await?,
         Ddl::Access(access) => change.access(access).await?,
     };
-    Ok(DdlOutcome { catalog: change.catalog, fresh: change.fresh, tag, notices: change.notices })
+    let Change { catalog, fresh, notices, rows, .. } = change;
+    Ok(DdlOutcome { catalog, fresh, tag, rows, notices })
 }
 
 /// A change of the catalog under way.
@@ -80,6 +104,7 @@ struct Change<'a, 'b> {
     catalog: CatalogSnapshot,
     fresh: FreshIndexes,
     notices: Vec<Notice>,
+    rows: Option<u64>,
     cx: &'a mut Context<'b>,
 }
 
@@ -90,30 +115,61 @@ impl Change<'_, '_> {
         for index in &create.indexes {
             indexes.push(self.index_descriptor(index).await?);
         }
+        let mut checks = create.checks.clone();
+        for check in &mut checks {
+            check.oid = self.oid().await?;
+        }
+        let mut foreign_keys = create.foreign_keys.clone();
+        for key in &mut foreign_keys {
+            key.oid = self.oid().await?;
+            refer_to_own(key, oid, &indexes)?;
+        }
         let next_column_id =
             create.columns.iter().map(|column| column.id).max().unwrap_or(0).saturating_add(1);
-        let table = TableDescriptor {
+        let mut table = TableDescriptor {
             oid,
             schema: create.schema.clone(),
             name: create.name.clone(),
             kind: TableKind::Base,
             columns: create.columns.clone(),
             indexes,
+            constraints: Constraints { checks, foreign_keys },
             next_column_id,
             schema_version: 1,
         };
+        self.create_column_sequences(&mut table, &create.sequences).await?;
         self.put_table(table)?;
-        self.own_table(oid)?;
+        self.own(Object::Table(oid), None)?;
         Ok("CREATE TABLE")
+    }
+
+    async fn create_table_as(&mut self, create: &CreateTableAs) -> Result<&'static str> {
+        self.create_table(&create.create).await?;
+        let Some(source) = &create.source else { return Ok("CREATE TABLE AS") };
+        let made = self.catalog.table(&create.create.schema, &create.create.name).cloned();
+        let made = made.ok_or_else(|| Error::internal("a table that was made is not there"))?;
+        let mut sink = InsertSink::plain(TableFormat::new(&made)?, Arc::default());
+        let mut rows = build(source)?;
+        let mut outcome = Outcome::default();
+        while let Some(batch) = rows.next(self.cx).await? {
+            sink.write(self.cx, batch, &mut outcome).await?;
+        }
+        self.rows = Some(outcome.count);
+        Ok("CREATE TABLE AS")
     }
 
     fn drop_table(&mut self, table: &TableDescriptor) -> Result<()> {
         for index in &table.indexes {
             store::note_dropped(self.cx, index.id);
+            self.forget_comments(Commented::RELATION, index.oid);
         }
+        for (constraint, _) in table.constraint_names() {
+            self.forget_comments(Commented::CONSTRAINT, constraint);
+        }
+        self.forget_comments(Commented::RELATION, table.oid);
         store::delete_table(self.cx, table.oid);
         self.catalog = self.catalog.without_table(table.oid);
-        self.disown_table(table.oid);
+        self.disown(Object::Table(table.oid));
         Ok(())
     }
 
@@ -127,51 +183,14 @@ impl Change<'_, '_> {
     }
 
     async fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
-        self.check_isolation(&create.table, create.command())?;
+        self.check_isolation(&create.table, "CREATE INDEX")?;
         let index = self.index_descriptor(&create.index).await?;
         let mut table = TableDescriptor::clone(&create.table);
         table.indexes.push(index.clone());
         let table = changed(table);
         build::fill_index(self.cx, &TableFormat::new(&Arc::new(table.clone()))?, index.id).await?;
         self.put_table(table)?;
-        Ok(create.command())
-    }
-
-    fn drop_indexes(&mut self, drop: &DropIndexes) -> Result<&'static str> {
-        for (table, oid) in &drop.indexes {
-            // An index dropped before in this statement has changed the table meanwhile.
-            let current = self.catalog.table_by_oid(table.oid).unwrap_or(table);
-            let mut table = TableDescriptor::clone(current);
-            if let Some(index) = table.indexes.iter().find(|index| index.oid == *oid) {
-                store::note_dropped(self.cx, index.id);
-            }
-            table.indexes.retain(|index| index.oid != *oid);
-            self.put_table(changed(table))?;
-        }
-        Ok("DROP INDEX")
-    }
-
-    async fn add_primary_key(&mut self, add: &AddPrimaryKey) -> Result<&'static str> {
-        self.check_isolation(&add.table, "ALTER TABLE ... ADD PRIMARY KEY")?;
-        let mut table = TableDescriptor::clone(&add.table);
-        let primary = self.index_descriptor(&add.index).await?;
-        let mut indexes = vec![primary];
-        for index in table.secondary() {
-            // Entries hold the primary key, so all of them are written anew.
-            indexes.push(IndexDescriptor { id: self.index_id().await?, ..index.clone() });
-        }
-        for index in std::mem::replace(&mut table.indexes, indexes) {
-            store::note_dropped(self.cx, index.id);
-        }
-        let keys: Vec<_> = add.index.columns.iter().map(|key| key.column).collect();
-        table.columns.retain(|column| !column.hidden);
-        for column in &mut table.columns {
-            column.not_null |= keys.contains(&column.id);
-        }
-        let table = Arc::new(changed(table));
-        build::move_rows(self.cx, &add.table, &table).await?;
-        self.put_table(TableDescriptor::clone(&table))?;
-        Ok("ALTER TABLE")
+        Ok("CREATE INDEX")
     }
 
     /// Reading all rows of a table that others write needs a transaction that proves at its end that it missed none.
@@ -226,12 +245,25 @@ impl Change<'_, '_> {
     }
 }
 
+/// Gives a foreign key that references its own table the oids that it lacks.
+fn refer_to_own(key: &mut ForeignKey, own: Oid, indexes: &[IndexDescriptor]) -> Result<()> {
+    if key.parent == NO_OID {
+        key.parent = own;
+    }
+    if key.parent_index == NO_OID {
+        let fits = |index: &&IndexDescriptor| {
+            let columns = &key.parent_columns;
+            index.unique
+                && index.columns.len() == columns.len()
+                && index.columns.iter().all(|own| columns.contains(&own.column))
+        };
+        let index = indexes.iter().find(fits);
+        key.parent_index = index.ok_or_else(|| Error::internal("a foreign key references no key"))?.oid;
+    }
+    Ok(())
+}
+
 fn changed(mut table: TableDescriptor) -> TableDescriptor {
     table.schema_version = table.schema_version.saturating_add(1);
     table
-}
-
-/// The columns of a table as DDL left them; for checks of rows that move.
-fn not_null_columns(table: &TableDescriptor) -> impl Iterator<Item = (usize, &Column)> {
-    table.columns.iter().enumerate().filter(|(_, column)| column.not_null)
 }

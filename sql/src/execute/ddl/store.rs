@@ -3,6 +3,8 @@
 //! ```text
 //! catalog version   keys::sql::catalog_version_key()      u64, big-endian
 //! table             index 1, oid (u32), suffix 0          see catalog::stored
+//! object            index 3, oid (u32), suffix 0          see catalog::object::stored
+//! comment           index 4                               see catalog::comment
 //! dropped index     index 2, index id (u64), suffix 0     nothing
 //! roles, rights     indexes 16 to 19                      see catalog::access::stored
 //! ```
@@ -14,6 +16,8 @@ use client::{ScanOptions, Span, Strength, Transaction, WaitPolicy};
 use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
 use crate::catalog::access::{self, Access};
+use crate::catalog::comment::{self, Comments};
+use crate::catalog::object::{self, ObjectDescriptor};
 use crate::catalog::{CatalogSnapshot, IndexId, Oid, TableDescriptor, stored};
 use crate::error::{Cause, Error, Result};
 use crate::execute::context::Context;
@@ -100,8 +104,38 @@ pub(crate) async fn load_catalog(
         left = page.resume;
     }
     let access = load_access(transaction).await?;
+    let objects = load_objects(transaction).await?;
     let catalog = CatalogSnapshot::new(version, system.iter().cloned(), tables);
-    Ok(Some(catalog.with_access(Arc::new(access))))
+    let catalog = catalog.with_objects(objects).with_access(Arc::new(access));
+    Ok(Some(catalog.with_comments(Arc::new(load_comments(transaction).await?))))
+}
+
+/// Comments as the transaction sees them.
+async fn load_comments(transaction: &mut Transaction) -> Result<Comments> {
+    let span = comment::span(TENANT_DEFAULT);
+    let mut left = Some(Span { start: span.start, end: span.end });
+    let mut comments = Comments::default();
+    while let Some(span) = left.take() {
+        let page = transaction.scan(span, ScanOptions::default()).await?;
+        page.rows.iter().try_for_each(|(_, value)| comments.take(value))?;
+        left = page.resume;
+    }
+    Ok(comments)
+}
+
+/// Schemas, sequences and views as the transaction sees them.
+async fn load_objects(transaction: &mut Transaction) -> Result<Vec<Arc<ObjectDescriptor>>> {
+    let span = object::stored::objects_span(TENANT_DEFAULT);
+    let mut left = Some(Span { start: span.start, end: span.end });
+    let mut objects = Vec::new();
+    while let Some(span) = left.take() {
+        let page = transaction.scan(span, ScanOptions::default()).await?;
+        for (_, value) in page.rows {
+            objects.push(Arc::new(object::stored::decode_object(&value)?));
+        }
+        left = page.resume;
+    }
+    Ok(objects)
 }
 
 /// The roles and rights as the transaction sees them.

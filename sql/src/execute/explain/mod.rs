@@ -28,11 +28,11 @@ pub(crate) fn explain(plan: &Plan, session: &SessionContext) -> Vec<String> {
 fn ddl_name(ddl: &Ddl) -> &'static str {
     match ddl {
         Ddl::CreateTable(_) => "Create Table",
-        Ddl::DropTables(_) => "Drop Table",
+        Ddl::CreateTableAs(_) => "Create Table As",
+        Ddl::Object(change) => change.command(),
         Ddl::Truncate(_) => "Truncate",
         Ddl::CreateIndex(_) => "Create Index",
-        Ddl::DropIndexes(_) => "Drop Index",
-        Ddl::AddPrimaryKey(_) => "Add Primary Key",
+        Ddl::AlterTable(_) => "Alter Table",
         Ddl::Access(_) => "Access",
         Ddl::Nothing { tag } => tag,
     }
@@ -106,7 +106,7 @@ impl Lines<'_> {
             }
             Node::FunctionScan(scan) => {
                 let name = match &scan.function {
-                    TableFunction::Series(function) => format!("Function Scan on {}", function.name),
+                    TableFunction::Series(function, _) => format!("Function Scan on {}", function.name),
                     TableFunction::Scalar => "Function Scan".to_owned(),
                 };
                 self.line(depth, &name);
@@ -118,6 +118,10 @@ impl Lines<'_> {
                 let names = names(&filter.input, self.qualified);
                 self.condition(depth, "Filter", Some(&filter.predicate), &names);
                 self.node(&filter.input, below);
+            }
+            Node::ProjectSet(set) => {
+                self.line(depth, "ProjectSet");
+                self.node(&set.input, below);
             }
             // As in PostgreSQL, computing columns is no step of its own.
             Node::Project(project) => self.node(&project.input, depth),
@@ -139,6 +143,10 @@ impl Lines<'_> {
                     self.note(depth, &format!("Group Key: {keys}"));
                 }
                 self.node(&aggregate.input, below);
+            }
+            Node::Window(window) => {
+                self.line(depth, "WindowAgg");
+                self.node(&window.input, below);
             }
             Node::Sort(sort) => {
                 self.line(depth, "Sort");
@@ -171,6 +179,12 @@ impl Lines<'_> {
                 self.node(&operation.left, depth.saturating_add(1));
                 self.node(&operation.right, depth.saturating_add(1));
             }
+            Node::Recursive(recursive) => {
+                self.line(depth, "Recursive Union");
+                self.node(&recursive.first, below);
+                self.node(&recursive.round, below);
+            }
+            Node::Working(working) => self.line(depth, &format!("WorkTable Scan on {}", working.name)),
             Node::Common(common) => {
                 self.line(depth, &format!("CTE Scan on {}", common.name));
                 if self.shown.insert(common.id) {

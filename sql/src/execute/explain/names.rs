@@ -47,6 +47,25 @@ pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
             names.extend(apply.subqueries.iter().map(|_| "(SubPlan)".to_owned()));
             names
         }
+        Node::ProjectSet(set) => {
+            let mut all = names(&set.input, qualified);
+            let functions = set.functions.iter().map(|function| match &function.function {
+                crate::plan::TableFunction::Series(function, _) => function.name.to_owned(),
+                crate::plan::TableFunction::Scalar => "?column?".to_owned(),
+            });
+            all.extend(functions.collect::<Vec<_>>());
+            if set.ordinality {
+                all.push("ordinality".to_owned());
+            }
+            all
+        }
+        Node::Window(window) => {
+            let mut all = names(&window.input, qualified);
+            let calls =
+                window.calls.iter().map(|call| format!("{}(…) OVER (…)", call.function.function().name));
+            all.extend(calls.collect::<Vec<_>>());
+            all
+        }
         Node::Filter(filter) => names(&filter.input, qualified),
         Node::Sort(sort) => names(&sort.input, qualified),
         Node::Limit(limit) => names(&limit.input, qualified),
@@ -56,6 +75,10 @@ pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
         }
         Node::SetOperation(operation) => names(&operation.left, qualified),
         Node::Common(common) => names(&common.input, qualified),
+        Node::Recursive(recursive) => names(&recursive.first, qualified),
+        Node::Working(working) => (1..=working.types.len())
+            .map(|number| super::qualify(&working.name, &format!("column{number}"), qualified))
+            .collect(),
     }
 }
 

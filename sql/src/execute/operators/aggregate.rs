@@ -58,7 +58,7 @@ impl AggregateOperator {
                 let place = if self.keys.is_empty() {
                     0
                 } else {
-                    let values = cx.evaluate_all(&self.keys, row)?;
+                    let values = cx.settled(|cx| cx.evaluate_all(&self.keys, row)).await?;
                     let key = GroupKey::of(&self.keys, values.clone());
                     match self.places.get(&key) {
                         Some(place) => *place,
@@ -76,7 +76,7 @@ impl AggregateOperator {
                 };
                 if let Some(group) = self.groups.get_mut(place) {
                     for (call, state) in self.calls.iter().zip(&mut group.calls) {
-                        bytes = bytes.saturating_add(feed(cx, call, state, row)?);
+                        bytes = bytes.saturating_add(feed(cx, call, state, row).await?);
                     }
                 }
                 if bytes > 0 {
@@ -96,12 +96,12 @@ impl AggregateOperator {
 }
 
 /// Feeds a row to a call; answers how many bytes it now holds more.
-fn feed(cx: &Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row) -> Result<usize> {
-    if !cx.holds_if_any(call.filter.as_ref(), row)? {
+async fn feed(cx: &mut Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row) -> Result<usize> {
+    if !cx.settled(|cx| cx.holds_if_any(call.filter.as_ref(), row)).await? {
         return Ok(0);
     }
     let value = match call.arguments.first() {
-        Some(argument) => cx.evaluate(argument, row)?,
+        Some(argument) => cx.settled(|cx| cx.evaluate(argument, row)).await?,
         None => Datum::Null,
     };
     let mut bytes = 0;
@@ -114,7 +114,7 @@ fn feed(cx: &Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row
         bytes = held.saturating_add(ENTRY_BYTES);
     }
     let delimiter = match call.arguments.get(1) {
-        Some(argument) => Some(cx.evaluate(argument, row)?),
+        Some(argument) => Some(cx.settled(|cx| cx.evaluate(argument, row)).await?),
         None => None,
     };
     if call.order_by.is_empty() {
@@ -124,7 +124,7 @@ fn feed(cx: &Context<'_>, call: &AggregateCall, state: &mut CallState, row: &Row
     }
     let mut keyed = Vec::with_capacity(call.order_by.len().saturating_add(2));
     for key in &call.order_by {
-        keyed.push(cx.evaluate(&key.expression, row)?);
+        keyed.push(cx.settled(|cx| cx.evaluate(&key.expression, row)).await?);
     }
     keyed.push(value);
     keyed.extend(delimiter);

@@ -77,7 +77,7 @@ impl Answering {
         if self.bindings.is_empty() {
             return self.answer_once(cx, row).await;
         }
-        bind(cx, &self.bindings, row)?;
+        bind(cx, &self.bindings, row).await?;
         self.subquery.rewind(cx);
         match &self.kind {
             ApplyKind::Any { test } => {
@@ -95,7 +95,7 @@ impl Answering {
 
     async fn answer_once(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<Datum> {
         if let Some(lookup) = &self.lookup {
-            let value = cx.evaluate(lookup, row)?;
+            let value = cx.settled(|cx| cx.evaluate(lookup, row)).await?;
             return self.look_up(cx, value).await;
         }
         if let ApplyKind::Any { test } = &self.kind {
@@ -135,9 +135,9 @@ impl Answering {
 }
 
 /// Sets the slots that depend on an outer row.
-pub(super) fn bind(cx: &mut Context<'_>, bindings: &[Binding], row: &Row) -> Result<()> {
+pub(super) async fn bind(cx: &mut Context<'_>, bindings: &[Binding], row: &Row) -> Result<()> {
     for binding in bindings {
-        let value = cx.evaluate(&binding.value, row)?;
+        let value = cx.settled(|cx| cx.evaluate(&binding.value, row)).await?;
         cx.set_slot(binding.slot, value)?;
     }
     Ok(())
@@ -200,7 +200,7 @@ impl Found {
             cx.tick(1).await?;
             pair.truncate(outer.len());
             pair.extend(row.iter().cloned());
-            match cx.evaluate(test, &pair)? {
+            match cx.settled(|cx| cx.evaluate(test, &pair)).await? {
                 Datum::Bool(true) => {
                     self.yes = true;
                     return Ok(true);

@@ -23,7 +23,7 @@ impl Operator for FilterOperator {
         while let Some(rows) = self.input.next(cx).await? {
             let mut kept = Vec::with_capacity(rows.len());
             for row in rows {
-                if cx.holds(&self.predicate, &row)? {
+                if cx.settled(|cx| cx.holds(&self.predicate, &row)).await? {
                     kept.push(row);
                 }
                 cx.tick(1).await?;
@@ -58,7 +58,7 @@ impl Operator for ProjectOperator {
         }
         let (mut bytes, mut made) = (0usize, 0usize);
         for row in &mut rows {
-            *row = cx.evaluate_all(&self.expressions, row)?;
+            *row = cx.settled(|cx| cx.evaluate_all(&self.expressions, row)).await?;
             bytes = bytes.saturating_add(row_bytes(row));
             made += 1;
             if bytes >= BATCH_BYTES {

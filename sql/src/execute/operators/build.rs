@@ -10,17 +10,20 @@ use super::group::Padded;
 use super::hash_join::HashJoinOperator;
 use super::join::Shape;
 use super::nested_loop::{DependentOperator, NestedLoopOperator};
+use super::project_set::ProjectSetOperator;
+use super::recursive::{RecursiveOperator, WorkingOperator, WorkingRows};
 use super::scan::ScanOperator;
 use super::set_operation::{AppendOperator, SetOperator};
 use super::sort::SortOperator;
 use super::source::{FunctionOperator, FunctionState, ValuesOperator, VirtualOperator};
+use super::window::WindowOperator;
 use super::with::{CommonOperator, SharedRows, WithOperator, shared};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{Distinct, Join, JoinStrategy, Node};
 
 /// The operators of a tree.
 pub(crate) fn build(node: &Node) -> Result<BoxOperator> {
-    let mut building = Building { common: HashMap::new() };
+    let mut building = Building { common: HashMap::new(), working: HashMap::new() };
     let root = building.node(node)?;
     let common: Vec<SharedRows> = building.common.into_values().collect();
     Ok(if common.is_empty() { root } else { Box::new(WithOperator { root, common }) })
@@ -29,6 +32,8 @@ pub(crate) fn build(node: &Node) -> Result<BoxOperator> {
 struct Building {
     /// The queries of WITH that were met.
     common: HashMap<usize, SharedRows>,
+    /// What the rounds of recursive queries around work on.
+    working: HashMap<usize, WorkingRows>,
 }
 
 impl Building {
@@ -57,6 +62,7 @@ impl Building {
                 expressions: project.expressions.clone(),
                 rest: Vec::new(),
             }),
+            Node::ProjectSet(set) => Box::new(ProjectSetOperator::new(self.node(&set.input)?, set)),
             Node::Join(join) => self.join(join)?,
             Node::Apply(apply) => Box::new(ApplyOperator::new(
                 self.node(&apply.input)?,
@@ -72,6 +78,7 @@ impl Building {
                 aggregate.keys.clone(),
                 aggregate.calls.clone(),
             )),
+            Node::Window(window) => Box::new(WindowOperator::new(self.node(&window.input)?, window)),
             Node::Sort(sort) => {
                 Box::new(SortOperator::new(self.node(&sort.input)?, sort.keys.clone(), sort.limit.clone()))
             }
@@ -101,6 +108,21 @@ impl Building {
                     }
                 };
                 Box::new(CommonOperator { shared, given: 0 })
+            }
+            Node::Recursive(recursive) => {
+                let first = self.node(&recursive.first)?;
+                let working = WorkingRows::default();
+                let around = self.working.insert(recursive.id, working.clone());
+                let round = self.node(&recursive.round)?;
+                if let Some(around) = around {
+                    self.working.insert(recursive.id, around);
+                }
+                Box::new(RecursiveOperator::new(first, round, working, recursive.all))
+            }
+            Node::Working(working) => {
+                let rows = self.working.get(&working.id).cloned();
+                let working = rows.ok_or_else(|| Error::internal("a round without its query"))?;
+                Box::new(WorkingOperator { working, given: 0 })
             }
             Node::SetOperation(operation) => Box::new(SetOperator::new(
                 self.node(&operation.left)?,

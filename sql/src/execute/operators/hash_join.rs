@@ -69,7 +69,8 @@ impl HashJoinOperator {
         let mut table = Table::default();
         while let Some(rows) = self.right.next(cx).await? {
             for row in rows {
-                let key = GroupKey::of(&self.right_keys, cx.evaluate_all(&self.right_keys, &row)?);
+                let values = cx.settled(|cx| cx.evaluate_all(&self.right_keys, &row)).await?;
+                let key = GroupKey::of(&self.right_keys, values);
                 cx.tick(1).await?;
                 // Where only one partner is asked for, and any will do, the first is enough.
                 let is_enough = self.shape.asks_left() && self.shape.condition.is_none();
@@ -116,7 +117,8 @@ impl HashJoinOperator {
                 let key = if self.is_empty() {
                     GroupKey(Row::new())
                 } else {
-                    GroupKey::of(&self.left_keys, cx.evaluate_all(&self.left_keys, &left)?)
+                    let values = cx.settled(|cx| cx.evaluate_all(&self.left_keys, &left)).await?;
+                    GroupKey::of(&self.left_keys, values)
                 };
                 return Ok(Some(Probe { left, key, next: 0, found: false }));
             }
@@ -141,7 +143,7 @@ impl HashJoinOperator {
             cx.tick(1).await?;
             let Some(right) = table.held.rows.get(*place) else { continue };
             if self.shape.asks_left() {
-                probe.found = self.shape.fits(cx, &probe.left, right)?;
+                probe.found = self.shape.fits(cx, &probe.left, right).await?;
                 if probe.found {
                     break;
                 }
@@ -151,11 +153,11 @@ impl HashJoinOperator {
                 if let Some(matched) = table.matched.get_mut(*place)
                     && !*matched
                 {
-                    *matched = self.shape.fits(cx, &probe.left, right)?;
+                    *matched = self.shape.fits(cx, &probe.left, right).await?;
                 }
                 continue;
             }
-            if let Some(pair) = self.shape.pair(cx, &probe.left, right)? {
+            if let Some(pair) = self.shape.pair(cx, &probe.left, right).await? {
                 probe.found = true;
                 if let Some(matched) = table.matched.get_mut(*place) {
                     *matched = true;

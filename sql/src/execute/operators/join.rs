@@ -61,16 +61,17 @@ impl Shape {
     }
 
     /// Whether the condition holds of a pair of which only that counts.
-    pub(super) fn fits(&self, cx: &Context<'_>, left: &Row, right: &Row) -> Result<bool> {
-        Ok(self.condition.is_none() || self.pair(cx, left, right)?.is_some())
+    pub(super) async fn fits(&self, cx: &mut Context<'_>, left: &Row, right: &Row) -> Result<bool> {
+        Ok(self.condition.is_none() || self.pair(cx, left, right).await?.is_some())
     }
 
     /// The pair, if the condition holds of it.
-    pub(super) fn pair(&self, cx: &Context<'_>, left: &Row, right: &Row) -> Result<Option<Row>> {
+    pub(super) async fn pair(&self, cx: &mut Context<'_>, left: &Row, right: &Row) -> Result<Option<Row>> {
         let mut pair = Vec::with_capacity(left.len().saturating_add(right.len()));
         pair.extend(left.iter().cloned());
         pair.extend(right.iter().cloned());
-        Ok(cx.holds_if_any(self.condition.as_ref(), &pair)?.then_some(pair))
+        let holds = cx.settled(|cx| cx.holds_if_any(self.condition.as_ref(), &pair)).await?;
+        Ok(holds.then_some(pair))
     }
 
     /// A left row without partner.

@@ -15,10 +15,13 @@ mod hash_join;
 mod join;
 mod membership;
 mod nested_loop;
+mod project_set;
+mod recursive;
 mod scan;
 mod set_operation;
 mod sort;
 mod source;
+mod window;
 mod with;
 
 use async_trait::async_trait;

@@ -115,7 +115,7 @@ impl Operator for NestedLoopOperator {
                     current.next = held.len();
                     break;
                 }
-                if let Some(pair) = self.shape.pair(cx, &current.row, right)? {
+                if let Some(pair) = self.shape.pair(cx, &current.row, right).await? {
                     current.matched = true;
                     if let Some(matched) = self.matched.get_mut(current.next) {
                         *matched = true;
@@ -178,7 +178,7 @@ impl Operator for DependentOperator {
         let mut out = Batch::default();
         if let Some((left, _)) = &self.current {
             // Another run of the same plan may have set the slots meanwhile.
-            bind(cx, &self.bindings, left)?;
+            bind(cx, &self.bindings, left).await?;
         }
         while !out.is_full() {
             cx.tick(1).await?;
@@ -195,7 +195,7 @@ impl Operator for DependentOperator {
                             None => break,
                         },
                     };
-                    bind(cx, &self.bindings, &row)?;
+                    bind(cx, &self.bindings, &row).await?;
                     self.right.rewind(cx);
                     (row, false)
                 }
@@ -203,7 +203,7 @@ impl Operator for DependentOperator {
             match self.right.next(cx).await? {
                 Some(rows) => {
                     for right in &rows {
-                        if let Some(pair) = self.shape.pair(cx, &left, right)? {
+                        if let Some(pair) = self.shape.pair(cx, &left, right).await? {
                             matched = true;
                             if self.shape.asks_left() {
                                 break;

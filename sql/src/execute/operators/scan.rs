@@ -78,7 +78,7 @@ impl ScanOperator {
                 .ok_or_else(|| Error::internal("a plan names an index that its table does not have"))?;
             Some(IndexFormat::new(&scan.table, index)?)
         };
-        let reader = RowReader::new(&format.primary, &scan.table, &scan.columns);
+        let reader = RowReader::new(&format.primary, &scan.table, &scan.columns)?;
         Ok(Self {
             scan: scan.clone(),
             format,
@@ -227,7 +227,7 @@ impl ScanOperator {
             cx.tick(1).await?;
             let Some(value) = value else { continue };
             let row = self.reader.read(&key, &value)?;
-            if cx.holds_if_any(self.scan.filter.as_ref(), &row)? {
+            if cx.settled(|cx| cx.holds_if_any(self.scan.filter.as_ref(), &row)).await? {
                 kept.push((key, row));
             }
         }
@@ -262,7 +262,7 @@ impl ScanOperator {
                 } else if let Some(value) = locked.value {
                     let newest = self.reader.read(&key, &value)?;
                     let condition = self.scan.recheck.as_ref().or(self.scan.filter.as_ref());
-                    if cx.holds_if_any(condition, &newest)? {
+                    if cx.settled(|cx| cx.holds_if_any(condition, &newest)).await? {
                         answered.push(newest);
                     }
                 }

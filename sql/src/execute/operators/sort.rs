@@ -36,7 +36,7 @@ impl SortOperator {
             for row in rows {
                 let mut keyed = Vec::with_capacity(self.keys.len().saturating_add(row.len()));
                 for key in &self.keys {
-                    keyed.push(cx.evaluate(&key.expression, &row)?);
+                    keyed.push(cx.settled(|cx| cx.evaluate(&key.expression, &row)).await?);
                 }
                 keyed.extend(row);
                 self.held.push(keyed, cx.memory)?;

@@ -1,10 +1,11 @@
 //! Operators that read no table: rows written out, set-returning functions, system views.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use expr::series::Series;
-use expr::{Datum, Expr, Row, Type};
+use expr::{Datum, Expr, Row};
 
 use super::{Batch, Operator};
 use crate::catalog::TableDescriptor;
@@ -24,7 +25,7 @@ impl Operator for ValuesOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
         let mut batch = Batch::default();
         for row in self.rows.iter().skip(self.given) {
-            batch.push(cx.evaluate_all(row, &[])?);
+            batch.push(cx.settled(|cx| cx.evaluate_all(row, &[])).await?);
             cx.tick(1).await?;
             if batch.is_full() {
                 break;
@@ -58,7 +59,7 @@ pub(super) enum FunctionState {
 impl Operator for FunctionOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
         if matches!(self.state, FunctionState::Pending) {
-            let arguments = cx.evaluate_all(&self.arguments, &[])?;
+            let arguments = cx.settled(|cx| cx.evaluate_all(&self.arguments, &[])).await?;
             match &self.function {
                 TableFunction::Scalar => {
                     self.state = FunctionState::Done;
@@ -68,9 +69,9 @@ impl Operator for FunctionOperator {
                     }
                     return Ok(Some(vec![row]));
                 }
-                TableFunction::Series(function) => {
-                    let types: Vec<Type> = self.arguments.iter().map(Expr::ty).collect();
-                    let series = Series::start(*function, &arguments, &types, cx.session)?;
+                TableFunction::Series(function, shape) => {
+                    let series = Series::start(*function, &arguments, shape, cx.session)?;
+                    cx.memory.reserve(series.size_bytes())?;
                     self.state = FunctionState::Running { series, given: 0 };
                 }
             }
@@ -78,11 +79,11 @@ impl Operator for FunctionOperator {
         let FunctionState::Running { series, given } = &mut self.state else { return Ok(None) };
         let mut batch = Batch::default();
         while !batch.is_full()
-            && let Some(value) = series.next()
+            && let Some(row) = series.next()
         {
             cx.tick(1).await?;
             *given = given.saturating_add(1);
-            let mut row = vec![value?];
+            let mut row = row?;
             if self.ordinality {
                 row.push(Datum::Int8(*given));
             }
@@ -90,17 +91,21 @@ impl Operator for FunctionOperator {
         }
         let rows = batch.into_rows();
         if rows.is_none() {
+            cx.memory.release(series.size_bytes());
             self.state = FunctionState::Done;
         }
         Ok(rows)
     }
 
-    fn rewind(&mut self, _cx: &mut Context<'_>) {
+    fn rewind(&mut self, cx: &mut Context<'_>) {
+        if let FunctionState::Running { series, .. } = &self.state {
+            cx.memory.release(series.size_bytes());
+        }
         self.state = FunctionState::Pending;
     }
 }
 
-/// Reads a system view.
+/// Reads a system view, or a sequence.
 pub(super) struct VirtualOperator {
     pub(super) table: Arc<TableDescriptor>,
     pub(super) columns: Vec<usize>,
@@ -114,12 +119,11 @@ impl Operator for VirtualOperator {
         if std::mem::replace(&mut self.done, true) {
             return Ok(None);
         }
-        let world = system::World { catalog: cx.catalog, settings: cx.settings, session: cx.session };
         let mut kept = Vec::new();
-        for row in system::rows(&self.table, &world)? {
+        for row in rows(cx, &self.table).await? {
             let row: Row =
                 self.columns.iter().map(|place| row.get(*place).cloned().unwrap_or_default()).collect();
-            if cx.holds_if_any(self.filter.as_ref(), &row)? {
+            if cx.settled(|cx| cx.holds_if_any(self.filter.as_ref(), &row)).await? {
                 kept.push(row);
             }
             cx.tick(1).await?;
@@ -130,4 +134,18 @@ impl Operator for VirtualOperator {
     fn rewind(&mut self, _cx: &mut Context<'_>) {
         self.done = false;
     }
+}
+
+/// The rows of what is made up, or the one of a sequence.
+async fn rows(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<Vec<Row>> {
+    if let Some(sequence) = cx.catalog.objects().get(table.oid).and_then(|object| object.sequence()) {
+        return Ok(vec![cx.sequences.row(cx.client, sequence, cx.catalog_version).await?]);
+    }
+    let last_values = match system::shows_last_values(table) {
+        true => cx.sequences.last_values(cx.client, cx.catalog, cx.catalog_version).await?,
+        false => BTreeMap::new(),
+    };
+    let world =
+        system::World { catalog: cx.catalog, settings: cx.settings, session: cx.session, last_values };
+    system::rows(table, &world)
 }

@@ -48,6 +48,6 @@ impl PointDelete {
         }
         cx.transaction.delete(key);
         cx.account_writes().await?;
-        PointOutcome::written(cx, self.returning.as_deref(), &row)
+        PointOutcome::written(cx, self.returning.as_deref(), &row).await
     }
 }

@@ -1,13 +1,15 @@
 //! INSERT of one row.
 
+use std::sync::Arc;
+
 use expr::{Datum, Expr};
 
 use super::PointOutcome;
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, TableFormat};
-use crate::execute::write::{KeyState, check_not_null, duplicate, misfit};
-use crate::plan::Insert;
+use crate::execute::write::{KeyState, check_row, duplicate, misfit};
+use crate::plan::{Insert, RowCheck};
 
 /// An INSERT of one row.
 pub(crate) struct PointInsert {
@@ -15,6 +17,7 @@ pub(crate) struct PointInsert {
     /// The place of a hidden row id.
     row_id: Option<usize>,
     row: Vec<Expr>,
+    checks: Arc<[RowCheck]>,
     returning: Option<Vec<Expr>>,
 }
 
@@ -24,18 +27,19 @@ impl PointInsert {
             format: TableFormat::new(&insert.table)?,
             row_id: insert.table.row_id(),
             row: row.to_vec(),
+            checks: insert.checks.clone(),
             returning: insert.returning.clone(),
         })
     }
 
     /// Writes the row, unless a unique index has its key already.
     pub(super) async fn run(&self, cx: &mut Context<'_>) -> Result<PointOutcome> {
-        let mut row = cx.evaluate_all(&self.row, &[])?;
+        let mut row = cx.settled(|cx| cx.evaluate_all(&self.row, &[])).await?;
         if let Some(place) = self.row_id {
             let id = cx.row_ids.take(cx.client, 1).await?;
             *row.get_mut(place).ok_or_else(misfit)? = Datum::Int8(id);
         }
-        check_not_null(cx, &self.format.table, &row)?;
+        check_row(cx, &self.format.table, &self.checks, &row)?;
         let columns = self.format.primary_columns(&row)?;
         let key = self.format.primary.row_key(&columns);
         let entries = self
@@ -58,7 +62,7 @@ impl PointInsert {
             cx.transaction.put(entry.key, entry.value);
         }
         cx.account_writes().await?;
-        PointOutcome::written(cx, self.returning.as_deref(), &row)
+        PointOutcome::written(cx, self.returning.as_deref(), &row).await
     }
 }
 

@@ -76,11 +76,11 @@ impl PointExecution {
 
 impl PointOutcome {
     /// One row was written, of which RETURNING makes another.
-    fn written(cx: &mut Context<'_>, returning: Option<&[Expr]>, row: &[Datum]) -> Result<Self> {
+    async fn written(cx: &mut Context<'_>, returning: Option<&[Expr]>, row: &[Datum]) -> Result<Self> {
         let row = match returning {
             None => None,
             Some(expressions) => {
-                let returned = cx.evaluate_all(expressions, row)?;
+                let returned = cx.settled(|cx| cx.evaluate_all(expressions, row)).await?;
                 cx.memory.reserve(row_bytes(&returned))?;
                 Some(returned)
             }

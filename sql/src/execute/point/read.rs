@@ -31,7 +31,7 @@ impl PointRead {
         let primary =
             scan.table.primary().ok_or_else(|| Error::internal("a table that is made up stores no rows"))?;
         let primary = IndexFormat::new(&scan.table, primary)?;
-        let reader = RowReader::new(&primary, &scan.table, &scan.columns);
+        let reader = RowReader::new(&primary, &scan.table, &scan.columns)?;
         let (key, entry) = if point.index.primary {
             (PointKey::new(primary, &point.key), None)
         } else {
@@ -61,7 +61,7 @@ impl PointRead {
     pub(super) async fn run(&self, cx: &mut Context<'_>) -> Result<PointOutcome> {
         let Some(mut row) = self.found(cx).await? else { return Ok(PointOutcome::default()) };
         for expressions in &self.projections {
-            row = cx.evaluate_all(expressions, &row)?;
+            row = cx.settled(|cx| cx.evaluate_all(expressions, &row)).await?;
         }
         Ok(PointOutcome { count: 1, row: Some(row) })
     }
@@ -74,7 +74,8 @@ impl PointRead {
         }
         let Some(value) = self.value(cx, &key).await? else { return Ok(None) };
         let row = self.reader.read(&key, &value)?;
-        Ok(cx.holds_if_any(self.filter.as_ref(), &row)?.then_some(row))
+        let holds = cx.settled(|cx| cx.holds_if_any(self.filter.as_ref(), &row)).await?;
+        Ok(holds.then_some(row))
     }
 
     async fn value(&self, cx: &mut Context<'_>, key: &Bytes) -> Result<Option<Bytes>> {

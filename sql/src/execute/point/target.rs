@@ -39,7 +39,7 @@ impl Target {
         needed.extend(point.scan.filter.iter().flat_map(Expr::columns));
         Ok(Self {
             key: PointKey::new(format.primary.clone(), &point.key),
-            reader: RowReader::some(format, |place| needed.contains(&place)),
+            reader: RowReader::some(format, |place| needed.contains(&place))?,
             filter: point.scan.filter.clone(),
             lock: point.scan.lock.ok_or_else(misfit)?,
         })
@@ -51,7 +51,7 @@ impl Target {
         let stored = lock_row(cx, self.lock, &format.table.name, &key).await?;
         let Some(stored) = stored else { return Ok(None) };
         let row = self.reader.read(&key, &stored)?;
-        if !cx.holds_if_any(self.filter.as_ref(), &row)? {
+        if !cx.settled(|cx| cx.holds_if_any(self.filter.as_ref(), &row)).await? {
             // The lock stays.
             cx.account_writes().await?;
             return Ok(None);

@@ -1,6 +1,7 @@
 //! UPDATE of one row by its primary key: the encoded row is patched, index entries follow where their columns changed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use expr::{Datum, Expr, Row};
@@ -10,14 +11,15 @@ use super::target::{LockedRow, Target};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::rows::{RowReader, TableFormat};
-use crate::execute::write::{KeyState, check_not_null, duplicate, misfit};
-use crate::plan::{Assignment, PointScan, Update};
+use crate::execute::write::{KeyState, check_row, duplicate, misfit};
+use crate::plan::{Assignment, PointScan, RowCheck, Update};
 
 /// An UPDATE of one row.
 pub(crate) struct PointUpdate {
     target: Target,
     format: TableFormat,
     assignments: Vec<Assigned>,
+    checks: Arc<[RowCheck]>,
     /// Which secondary indexes name assigned columns.
     indexes: Vec<usize>,
     returning: Option<Vec<Expr>>,
@@ -28,6 +30,8 @@ struct Assigned {
     place: usize,
     id: u32,
     not_null: bool,
+    /// Whether a NULL is stored.
+    keeps_null: bool,
     value: Expr,
 }
 
@@ -43,6 +47,7 @@ impl PointUpdate {
         let values = update.assignments.iter().map(|assignment| &assignment.value);
         let readers = values.chain(update.returning.iter().flatten());
         let mut needed: BTreeSet<usize> = readers.flat_map(Expr::columns).collect();
+        needed.extend(update.checks.iter().flat_map(|check| check.condition.columns()));
         let entries = indexes.iter().filter_map(|which| format.secondary.get(*which));
         needed.extend(entries.flat_map(|index| index.columns.iter().map(|key| key.place)));
         let assignments = update
@@ -50,13 +55,19 @@ impl PointUpdate {
             .iter()
             .map(|Assignment { column, value }| {
                 let described = update.table.columns.get(*column).ok_or_else(misfit)?;
-                let (id, not_null) = (described.id, described.not_null);
-                Ok(Assigned { place: *column, id, not_null, value: value.clone() })
+                Ok(Assigned {
+                    place: *column,
+                    id: described.id,
+                    not_null: described.not_null,
+                    keeps_null: described.missing.is_some(),
+                    value: value.clone(),
+                })
             })
             .collect::<Result<_>>()?;
         Ok(Self {
             target: Target::new(point, &format, needed)?,
             assignments,
+            checks: update.checks.clone(),
             indexes,
             returning: update.returning.clone(),
             format,
@@ -69,14 +80,17 @@ impl PointUpdate {
             return Ok(PointOutcome::default());
         };
         let LockedRow { key, stored, row: old } = locked;
-        let values = self
-            .assignments
-            .iter()
-            .map(|assigned| cx.evaluate(&assigned.value, &old))
-            .collect::<Result<Vec<_>>>()?;
-        self.check_not_null(cx, &key, &stored, &values)?;
-        let mut changes: Vec<(u32, &Datum)> =
-            self.assignments.iter().zip(&values).map(|(assigned, value)| (assigned.id, value)).collect();
+        let assignments = &self.assignments;
+        let evaluate = |cx: &Context<'_>| {
+            assignments.iter().map(|assigned| cx.evaluate(&assigned.value, &old)).collect::<Result<Vec<_>>>()
+        };
+        let values = cx.settled(evaluate).await?;
+        self.check_row(cx, &key, &stored, &old, &values)?;
+        let mut changes: Vec<(u32, Option<&Datum>)> = (self.assignments.iter().zip(&values))
+            .map(|(assigned, value)| {
+                (assigned.id, Some(value).filter(|value| assigned.keeps_null || !value.is_null()))
+            })
+            .collect();
         changes.sort_unstable_by_key(|(id, _)| *id);
         let patched = expr::row::patch_row(&stored, self.format.table.schema_version, &changes)?;
         let new = match self.indexes.is_empty() && self.returning.is_none() {
@@ -89,7 +103,7 @@ impl PointUpdate {
             cx.transaction.put_keeping_key(key, patched.into());
         }
         cx.account_writes().await?;
-        PointOutcome::written(cx, self.returning.as_deref(), &new)
+        PointOutcome::written(cx, self.returning.as_deref(), &new).await
     }
 
     fn assign(&self, mut row: Row, values: Vec<Datum>) -> Result<Row> {
@@ -99,14 +113,28 @@ impl PointUpdate {
         Ok(row)
     }
 
-    /// 23502 if a column is to become NULL that must not; the message tells the whole row.
-    fn check_not_null(&self, cx: &Context<'_>, key: &Bytes, stored: &Bytes, values: &[Datum]) -> Result<()> {
+    /// 23502 if a column is to become NULL that must not, 23514 if a check is false; the message tells the whole row.
+    fn check_row(
+        &self,
+        cx: &Context<'_>,
+        key: &Bytes,
+        stored: &Bytes,
+        old: &Row,
+        values: &[Datum],
+    ) -> Result<()> {
         let refused = |(assigned, value): (&Assigned, &Datum)| assigned.not_null && value.is_null();
-        if !self.assignments.iter().zip(values).any(refused) {
+        let mut fails = self.assignments.iter().zip(values).any(refused);
+        if !fails && !self.checks.is_empty() {
+            let new = self.assign(old.clone(), values.to_vec())?;
+            for check in self.checks.iter() {
+                fails |= matches!(cx.evaluate(&check.condition, &new)?, Datum::Bool(false));
+            }
+        }
+        if !fails {
             return Ok(());
         }
-        let row = RowReader::whole(&self.format).read(key, stored)?;
-        check_not_null(cx, &self.format.table, &self.assign(row, values.to_vec())?)
+        let row = RowReader::whole(&self.format)?.read(key, stored)?;
+        check_row(cx, &self.format.table, &self.checks, &self.assign(row, values.to_vec())?)
     }
 
     /// Moves the entries of indexes whose columns changed; whether a unique one's did.
@@ -147,7 +175,7 @@ impl PointUpdate {
         }
         for (index, gone, come) in moved {
             if come.exclusive && gone.key != come.key && state.get(&come.key).is_some() {
-                let mut whole = RowReader::whole(&self.format).read(key, stored)?;
+                let mut whole = RowReader::whole(&self.format)?.read(key, stored)?;
                 for assigned in &self.assignments {
                     let value = new.get(assigned.place).ok_or_else(misfit)?;
                     whole.get_mut(assigned.place).ok_or_else(misfit)?.clone_from(value);

@@ -3,13 +3,14 @@
 use expr::Datum;
 
 use crate::catalog::access::{Object, Right, Rights};
-use crate::catalog::{Column, TableDescriptor};
+use crate::catalog::{Column, ColumnId, TableDescriptor};
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::IndexFormat;
+use crate::plan::RowCheck;
 
 /// 23502 if a column that must not be NULL is.
-pub(crate) fn check_not_null(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> Result<()> {
+fn check_not_null(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> Result<()> {
     for (column, value) in table.columns.iter().zip(row) {
         if column.not_null && value.is_null() && !column.hidden {
             let names = ObjectNames {
@@ -30,6 +31,40 @@ pub(crate) fn check_not_null(cx: &Context<'_>, table: &TableDescriptor, row: &[D
         }
     }
     Ok(())
+}
+
+/// 23502 if a column that must not be NULL is, 23514 if a check is false.
+pub(crate) fn check_row(
+    cx: &Context<'_>,
+    table: &TableDescriptor,
+    checks: &[RowCheck],
+    row: &[Datum],
+) -> Result<()> {
+    check_not_null(cx, table, row)?;
+    for check in checks {
+        if !matches!(cx.evaluate(&check.condition, row)?, Datum::Bool(false)) {
+            continue;
+        }
+        let message =
+            format!("new row for relation \"{}\" violates check constraint \"{}\"", table.name, check.name);
+        let names = ObjectNames {
+            schema: Some(table.schema.clone()),
+            table: Some(table.name.clone()),
+            column: None,
+            constraint: Some(check.name.clone()),
+        };
+        let error = Error::new("23514", message).names(names);
+        return Err(match is_readable(cx, table, table.columns.iter()) {
+            true => error.detail(format!("Failing row contains ({}).", texts(cx, table, row))),
+            false => error,
+        });
+    }
+    Ok(())
+}
+
+/// Whether the acting role may read columns of a table.
+pub(super) fn is_readable_of(cx: &Context<'_>, table: &TableDescriptor, columns: &[ColumnId]) -> bool {
+    is_readable(cx, table, table.columns.iter().filter(|column| columns.contains(&column.id)))
 }
 
 /// Whether the acting role may read these columns: what it may not is not told by an error either.
@@ -57,7 +92,7 @@ fn texts(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> String {
         .map(|(column, value)| match value {
             Datum::Null => "null".to_owned(),
             value => {
-                let mut text = expr::codec::output(value, column.ty, cx.session);
+                let mut text = expr::codec::shown(value, column.ty, cx.session);
                 if text.len() > VALUE_BYTES_MAX {
                     let cut = (0..=VALUE_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
                     text.truncate(cut);
@@ -119,7 +154,7 @@ fn key_text(cx: &Context<'_>, table: &TableDescriptor, index: &IndexFormat, row:
         .iter()
         .map(|key| match row.get(key.place) {
             None | Some(Datum::Null) => "null".to_owned(),
-            Some(value) => expr::codec::output(value, key.ty, cx.session),
+            Some(value) => expr::codec::shown(value, key.ty, cx.session),
         })
         .collect();
     format!("Key ({})=({})", columns.join(", "), values.join(", "))

@@ -1,11 +1,12 @@
-//! DELETE: rows that go, and their index entries.
+//! DELETE.
 
 use std::collections::HashSet;
 
 use bytes::Bytes;
 use expr::Expr;
 
-use super::{KeyState, Outcome, Source, is_streamed, misfit, note_seen};
+use super::removal::delete_rows;
+use super::{Outcome, References, Source, is_streamed, misfit, note_seen};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::operators::build;
@@ -19,6 +20,7 @@ pub(crate) struct DeleteExecution {
     returning: Option<Vec<Expr>>,
     /// Whether the source may answer a row more than once.
     repeats: bool,
+    linked: bool,
 }
 
 impl DeleteExecution {
@@ -28,6 +30,7 @@ impl DeleteExecution {
             format: TableFormat::new(&delete.table)?,
             returning: delete.returning.clone(),
             repeats: delete.source.width() > delete.table.columns.len(),
+            linked: delete.linked,
         })
     }
 
@@ -36,34 +39,33 @@ impl DeleteExecution {
         let mut outcome = Outcome::default();
         let mut seen: HashSet<Bytes> = HashSet::new();
         let width = self.format.table.columns.len();
+        let mut references = match self.linked {
+            true => References::new(cx, &self.format.table)?,
+            false => None,
+        };
         while let Some(rows) = self.source.next(cx).await? {
-            let mut locks = Vec::new();
-            let mut deletes = Vec::with_capacity(rows.len());
-            for row in rows {
+            let mut gone = Vec::with_capacity(rows.len());
+            for mut row in rows {
                 let own = row.get(..width).ok_or_else(misfit)?;
-                let columns = self.format.primary_columns(own)?;
-                let key = self.format.primary.row_key(&columns);
-                if self.repeats && !note_seen(cx, &mut seen, &key)? {
-                    continue;
-                }
-                deletes.push(key);
-                for index in &self.format.secondary {
-                    let entry = self.format.entry(index, own, &columns)?;
-                    if entry.exclusive {
-                        locks.push(entry.key.clone());
+                if self.repeats {
+                    let key = self.format.primary.row_key(&self.format.primary_columns(own)?);
+                    if !note_seen(cx, &mut seen, &key)? {
+                        continue;
                     }
-                    deletes.push(entry.key);
                 }
-                outcome.note(cx, self.returning.as_deref(), &row)?;
+                outcome.note(cx, self.returning.as_deref(), &row).await?;
+                row.truncate(width);
+                if let Some(references) = &mut references {
+                    references.deleted(cx, &row)?;
+                }
+                gone.push(row);
                 cx.tick(1).await?;
             }
-            let mut state = KeyState::default();
-            state.lock(cx, locks).await?;
-            for key in deletes {
-                state.delete(cx, key);
-                cx.tick(1).await?;
-            }
+            delete_rows(cx, &self.format, &gone).await?;
             cx.account_writes().await?;
+        }
+        if let Some(references) = references {
+            references.settle(cx).await?;
         }
         Ok(outcome)
     }

@@ -1,19 +1,22 @@
 //! INSERT, and the sink that COPY shares with it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use expr::{Datum, Expr, Row};
 
-use super::constraint::{check_not_null, duplicate};
-use super::update::{Change, write_changes};
-use super::{KeyState, Outcome, Source, WRITE_BATCH_ROWS, misfit, note_seen, reads_other_tables_only};
+use super::changes::{Change, write_changes};
+use super::constraint::{check_row, duplicate};
+use super::{
+    KeyState, Outcome, References, Source, WRITE_BATCH_ROWS, misfit, note_seen, reads_other_tables_only,
+};
 use crate::catalog::IndexId;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::operators::build;
 use crate::execute::rows::{Entry, IndexFormat, RowReader, TableFormat};
-use crate::plan::{Assignment, ConflictAction, Insert, OnConflict};
+use crate::plan::{Assignment, ConflictAction, Insert, OnConflict, RowCheck};
 
 /// An INSERT under way.
 pub(crate) struct InsertExecution {
@@ -29,6 +32,9 @@ impl InsertExecution {
             sink: InsertSink {
                 format: TableFormat::new(&insert.table)?,
                 row_id: insert.table.row_id(),
+                checks: insert.checks.clone(),
+                linked: insert.linked,
+                references: None,
                 on_conflict: insert.on_conflict.clone(),
                 returning: insert.returning.clone(),
                 touched: HashSet::new(),
@@ -40,14 +46,17 @@ impl InsertExecution {
     pub(crate) async fn run(&mut self, cx: &mut Context<'_>) -> Result<Outcome> {
         self.sink.touched.clear();
         let mut outcome = Outcome::default();
+        self.sink.begin(cx)?;
         while let Some(rows) = self.source.next(cx).await? {
             self.sink.write(cx, rows, &mut outcome).await?;
         }
+        self.sink.settle(cx).await?;
         Ok(outcome)
     }
 
     pub(crate) fn rewind(&mut self, cx: &mut Context<'_>) {
         self.sink.touched = HashSet::new();
+        self.sink.references = None;
         self.source.rewind(cx);
     }
 }
@@ -56,6 +65,9 @@ impl InsertExecution {
 pub(crate) struct InsertSink {
     pub(crate) format: TableFormat,
     row_id: Option<usize>,
+    checks: Arc<[RowCheck]>,
+    linked: bool,
+    references: Option<References>,
     on_conflict: Option<OnConflict>,
     returning: Option<Vec<Expr>>,
     /// Keys of the rows that this statement inserted or changed; kept for ON CONFLICT DO UPDATE alone.
@@ -73,9 +85,32 @@ struct NewRow {
 
 impl InsertSink {
     /// A sink that takes rows as they are and refuses duplicates.
-    pub(crate) fn plain(format: TableFormat) -> Self {
+    pub(crate) fn plain(format: TableFormat, checks: Arc<[RowCheck]>) -> Self {
         let row_id = format.table.row_id();
-        Self { format, row_id, on_conflict: None, returning: None, touched: HashSet::new() }
+        Self {
+            format,
+            row_id,
+            checks,
+            linked: true,
+            references: None,
+            on_conflict: None,
+            returning: None,
+            touched: HashSet::new(),
+        }
+    }
+
+    /// Before the first row.
+    pub(crate) fn begin(&mut self, cx: &Context<'_>) -> Result<()> {
+        self.references = if self.linked { References::new(cx, &self.format.table)? } else { None };
+        Ok(())
+    }
+
+    /// After the last row: what they owe to other tables.
+    pub(crate) async fn settle(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        match self.references.take() {
+            Some(references) => references.settle(cx).await,
+            None => Ok(()),
+        }
     }
 
     /// Writes rows: all columns of the table each, a NULL in place of a hidden row id.
@@ -110,7 +145,7 @@ impl InsertSink {
         let mut new = Vec::with_capacity(rows.len());
         let mut keys = Vec::with_capacity(rows.len());
         for row in rows {
-            check_not_null(cx, &self.format.table, &row)?;
+            check_row(cx, &self.format.table, &self.checks, &row)?;
             let row = self.new_row(row)?;
             if self.row_id.is_none() {
                 keys.push(row.key.clone());
@@ -168,11 +203,14 @@ impl InsertSink {
         if self.updates_on_conflict() {
             note_seen(cx, &mut self.touched, &new.key)?;
         }
+        if let Some(references) = &mut self.references {
+            references.inserted(cx, &new.row)?;
+        }
         state.put(cx, new.key, value);
         for entry in new.entries {
             state.put(cx, entry.key, entry.value);
         }
-        outcome.note(cx, self.returning.as_deref(), &new.row)
+        outcome.note(cx, self.returning.as_deref(), &new.row).await
     }
 
     fn updates_on_conflict(&self) -> bool {
@@ -224,22 +262,26 @@ impl InsertSink {
         let Some(value) = state.get(&key) else {
             return Err(Error::new("XX001", "an index entry does not lead to a row"));
         };
-        let old = RowReader::whole(&self.format).read(&key, value)?;
+        let old = RowReader::whole(&self.format)?.read(&key, value)?;
         let mut pair = old.clone();
         pair.extend(new.row);
-        if !cx.holds_if_any(filter, &pair)? {
+        if !cx.settled(|cx| cx.holds_if_any(filter, &pair)).await? {
             return Ok(());
         }
         let mut row = old.clone();
         for assignment in assignments {
-            *row.get_mut(assignment.column).ok_or_else(misfit)? = cx.evaluate(&assignment.value, &pair)?;
+            *row.get_mut(assignment.column).ok_or_else(misfit)? =
+                cx.settled(|cx| cx.evaluate(&assignment.value, &pair)).await?;
         }
-        check_not_null(cx, &self.format.table, &row)?;
+        check_row(cx, &self.format.table, &self.checks, &row)?;
         let change = Change { old, new: row };
         let new_key = self.format.primary.row_key(&self.format.primary_columns(&change.new)?);
         write_changes(cx, &self.format, state, std::slice::from_ref(&change)).await?;
+        if let Some(references) = &mut self.references {
+            references.updated(cx, &change.old, &change.new)?;
+        }
         note_seen(cx, &mut self.touched, &new_key)?;
-        outcome.note(cx, self.returning.as_deref(), &change.new)
+        outcome.note(cx, self.returning.as_deref(), &change.new).await
     }
 }
 

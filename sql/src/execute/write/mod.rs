@@ -5,9 +5,16 @@
 //! id and everything in an index that the same transaction created are neither locked nor read, because nobody else
 //! can have written them.
 
+mod broken_link;
+mod changes;
+mod children;
 mod constraint;
 mod delete;
 mod insert;
+mod judge;
+mod links;
+mod references;
+mod removal;
 mod state;
 mod update;
 
@@ -24,9 +31,11 @@ use crate::catalog::TableDescriptor;
 use crate::error::{Error, Result};
 use crate::plan::Node;
 
-pub(crate) use constraint::{check_not_null, duplicate, duplicate_in_index};
+pub(crate) use constraint::{check_row, duplicate, duplicate_in_index};
 pub(crate) use delete::DeleteExecution;
 pub(crate) use insert::{InsertExecution, InsertSink};
+pub(crate) use judge::settle_deferred;
+pub(crate) use references::References;
 pub(crate) use state::KeyState;
 pub(crate) use update::UpdateExecution;
 
@@ -44,10 +53,15 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Notes a row, and what RETURNING makes of it.
-    fn note(&mut self, cx: &mut Context<'_>, returning: Option<&[Expr]>, row: &[expr::Datum]) -> Result<()> {
+    async fn note(
+        &mut self,
+        cx: &mut Context<'_>,
+        returning: Option<&[Expr]>,
+        row: &[expr::Datum],
+    ) -> Result<()> {
         self.count = self.count.saturating_add(1);
         if let Some(expressions) = returning {
-            let returned = cx.evaluate_all(expressions, row)?;
+            let returned = cx.settled(|cx| cx.evaluate_all(expressions, row)).await?;
             cx.memory.reserve(super::memory::row_bytes(&returned))?;
             self.returned.push(returned);
         }

@@ -1,11 +1,13 @@
-//! Groups and what is computed of them.
+//! Groups, windows, and what is computed of them.
+
+use expr::{Expr, TypeKind};
 
 use super::{Placed, Placement};
 use crate::error::{Error, Result};
 use crate::logical::walk::{self, columns_read};
-use crate::logical::{Aggregate, ColumnId, Node};
+use crate::logical::{Aggregate, ColumnId, Node, Sort, Window};
 use crate::optimise::condition::may_move;
-use crate::plan::{self, AggregateCall};
+use crate::plan::{self, AggregateCall, WindowCall};
 
 impl Placement<'_> {
     pub(super) fn aggregate(&mut self, aggregate: Aggregate) -> Result<Placed> {
@@ -38,6 +40,43 @@ impl Placement<'_> {
             });
         }
         let node = plan::Node::Aggregate(plan::Aggregate { input: Box::new(input.node), keys, calls });
+        Ok(Placed { node, row })
+    }
+
+    /// What nobody asks for is not computed, nor are rows sorted for it.
+    pub(super) fn window(&mut self, window: Window) -> Result<Placed> {
+        let Window { input, partition_by, order_by, calls } = window;
+        let has_effects = |call: &WindowCall| call.expressions().any(|part| !may_move(part));
+        let calls: Vec<(ColumnId, WindowCall)> =
+            calls.into_iter().filter(|(column, call)| self.is_wanted(*column) || has_effects(call)).collect();
+        if calls.is_empty() {
+            return match input {
+                Node::Sort(Sort { input, .. }) => self.node(*input),
+                input => self.node(input),
+            };
+        }
+        let window = Node::Window(Box::new(Window { input: Node::one_row(), partition_by, order_by, calls }));
+        let read = columns_read(walk::expressions(&window));
+        let Node::Window(window) = window else { return Err(Error::internal("a window that is none")) };
+        let input = self.below(&read, |placement| {
+            let input = placement.node(input)?;
+            placement.narrow(input)
+        })?;
+        self.enter(&input.row);
+        let partition_by = self.all_over(window.partition_by)?;
+        let order_by = self.keys_over(window.order_by)?;
+        let mut row = input.row;
+        let mut calls = Vec::with_capacity(window.calls.len());
+        for (column, mut call) in window.calls {
+            for part in call.expressions_mut() {
+                let taken = std::mem::replace(part, Expr::null(TypeKind::Unknown));
+                *part = self.over(taken)?;
+            }
+            row.push(column);
+            calls.push(call);
+        }
+        let input = Box::new(input.node);
+        let node = plan::Node::Window(plan::Window { input, partition_by, order_by, calls });
         Ok(Placed { node, row })
     }
 }

@@ -21,7 +21,7 @@ use super::condition::may_move;
 use super::estimate::Estimates;
 use crate::error::Result;
 use crate::logical::walk::columns_read;
-use crate::logical::{ColumnId, Columns, Compute, Limit, Node, Output, Sort};
+use crate::logical::{ColumnId, Columns, Compute, Limit, Node, Output, ProjectSet, Sort};
 use crate::plan;
 
 /// Makes the physical plan of a tree, whose rows have exactly the columns that are meant. `slots` counts the values that
@@ -75,15 +75,23 @@ impl Placement<'_> {
             Node::Values(values) => self.values(*values),
             Node::Filter(filter) => self.filter(*filter.input, filter.conditions),
             Node::Compute(compute) => self.compute(compute),
+            Node::ProjectSet(set) => self.project_set(*set),
             Node::Join(join) => self.join(*join),
             Node::Apply(apply) => self.apply(apply),
             Node::Aggregate(aggregate) => self.aggregate(*aggregate),
+            Node::Window(window) => self.window(*window),
             Node::Sort(sort) => self.sort(sort),
             Node::Limit(limit) => self.limit(*limit),
             Node::Distinct(distinct) => self.distinct(*distinct),
             Node::Append(append) => self.append(append),
             Node::SetOperation(operation) => self.set_operation(*operation),
             Node::Common(common) => self.common(*common),
+            Node::Recursive(recursive) => self.recursive(*recursive),
+            Node::Working(working) => {
+                let types = working.columns.iter().map(|column| self.columns.ty(*column)).collect();
+                let node = plan::Node::Working(plan::Working { id: working.id, name: working.name, types });
+                Ok(Placed { node, row: working.columns })
+            }
         }
     }
 
@@ -175,6 +183,27 @@ impl Placement<'_> {
             expressions.push(self.over(expression)?);
         }
         let node = plan::Node::Project(plan::Project { input: Box::new(input.node), expressions });
+        Ok(Placed { node, row })
+    }
+
+    /// All functions stay: how many rows there are depends on each.
+    fn project_set(&mut self, set: ProjectSet) -> Result<Placed> {
+        let read = columns_read(set.functions.iter().flat_map(|(_, function)| &function.arguments));
+        let input = self.below(&read, |placement| {
+            let input = placement.node(set.input)?;
+            placement.narrow(input)
+        })?;
+        self.enter(&input.row);
+        let mut row = input.row;
+        let mut functions = Vec::with_capacity(set.functions.len());
+        for (column, function) in set.functions {
+            row.push(column);
+            functions.push(plan::SetFunction { arguments: self.all_over(function.arguments)?, ..function });
+        }
+        row.extend(set.ordinality);
+        let ordinality = set.ordinality.is_some();
+        let node =
+            plan::Node::ProjectSet(plan::ProjectSet { input: Box::new(input.node), functions, ordinality });
         Ok(Placed { node, row })
     }
 

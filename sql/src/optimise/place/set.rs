@@ -2,7 +2,9 @@
 
 use super::{Placed, Placement};
 use crate::error::{Error, Result};
-use crate::logical::{Append, ColumnId, ColumnSet, Common, Distinct, DistinctKind, Output, SetOperation};
+use crate::logical::{
+    Append, ColumnId, ColumnSet, Common, Distinct, DistinctKind, Output, Recursive, SetOperation,
+};
 use crate::plan;
 
 impl Placement<'_> {
@@ -55,6 +57,16 @@ impl Placement<'_> {
             input: Box::new(self.output(common.rows)?),
         });
         Ok(Placed { node, row: common.columns })
+    }
+
+    pub(super) fn recursive(&mut self, recursive: Recursive) -> Result<Placed> {
+        let node = plan::Node::Recursive(plan::Recursive {
+            id: recursive.id,
+            all: recursive.all,
+            first: Box::new(self.output(recursive.first)?),
+            round: Box::new(self.output(recursive.round)?),
+        });
+        Ok(Placed { node, row: recursive.columns })
     }
 
     pub(super) fn set_operation(&mut self, operation: SetOperation) -> Result<Placed> {

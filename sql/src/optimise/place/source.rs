@@ -32,7 +32,8 @@ impl Placement<'_> {
                 table: get.table,
             })),
             (TableKind::Base, None) => return Err(Error::internal("a table without a primary index")),
-            (TableKind::Virtual, _) => plan::Node::VirtualScan(plan::VirtualScan {
+            (TableKind::View, _) => return Err(Error::internal("a view has no rows of its own")),
+            (TableKind::Virtual | TableKind::Sequence, _) => plan::Node::VirtualScan(plan::VirtualScan {
                 table: get.table,
                 alias: get.alias,
                 columns: places,

@@ -1,5 +1,6 @@
 //! Statements about roles and rights.
 
+use super::target::ObjectName;
 use super::{Name, QualifiedName};
 
 /// A statement about roles or rights.
@@ -11,12 +12,10 @@ pub enum AccessStatement {
     Membership(GrantRoles),
     /// GRANT and REVOKE of rights on objects.
     Rights(Grant),
-    /// ALTER TABLE … OWNER TO
+    /// ALTER … OWNER TO
     Owner {
-        /// The table.
-        table: QualifiedName,
-        /// IF EXISTS
-        if_exists: bool,
+        /// What.
+        object: ObjectName,
         /// The new owner.
         owner: RoleReference,
     },
@@ -144,6 +143,10 @@ pub enum GrantObjects {
     Tables(Vec<QualifiedName>),
     /// ALL TABLES IN SCHEMA
     TablesIn(Vec<Name>),
+    /// Sequences.
+    Sequences(Vec<QualifiedName>),
+    /// ALL SEQUENCES IN SCHEMA
+    SequencesIn(Vec<Name>),
     /// Schemas.
     Schemas(Vec<Name>),
     /// Databases.

@@ -6,6 +6,7 @@ use super::super::lexer::Kind;
 use super::expression::{expression, expressions, restricted, up_to_similar};
 use super::query::order_by;
 use super::types::type_name;
+use super::window::over;
 use crate::error::{Error, Result};
 
 /// A call whose name is read.
@@ -51,7 +52,8 @@ fn after_call(cursor: &mut Cursor<'_>, call: &mut Function) -> Result<()> {
         call.filter = Some(Box::new(expression(cursor)?));
         cursor.expect_symbol(")")?;
     }
-    cursor.refuse(&["over"])
+    call.over = over(cursor)?.map(Box::new);
+    Ok(())
 }
 
 /// Whether a call with syntax of its own is next.

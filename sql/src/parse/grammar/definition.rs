@@ -1,14 +1,16 @@
-//! CREATE TABLE, CREATE INDEX, ALTER TABLE, DROP, TRUNCATE.
+//! CREATE TABLE, CREATE INDEX, DROP, TRUNCATE.
 
-use super::super::access;
 use super::super::ast::{
-    AddKey, Body, ColumnDefinition, CreateIndex, CreateTable, DefaultDefinition, Drop, Expr, IndexColumn,
-    KeyDefinition, Name, QualifiedName,
+    Body, ColumnDefinition, CreateIndex, CreateTable, DefaultDefinition, IndexColumn, Name, ObjectKind,
+    TableConstraints, Truncate,
 };
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
 use super::super::option::option_value;
-use super::expression::{any_name, expressions, restricted};
+use super::alter::cascade;
+use super::constraint::{begins_constraint, column_constraint, deferral, table_constraint};
+use super::expression::{any_name, restricted};
+use super::object;
 use super::query::direction;
 use super::types::type_name;
 use crate::error::{Error, Result};
@@ -16,7 +18,7 @@ use crate::error::{Error, Result};
 /// Storage parameters of tables that are accepted without effect.
 const TABLE_PARAMETERS: [&str; 3] = ["fillfactor", "autovacuum_enabled", "toast_tuple_target"];
 /// The same of indexes.
-const INDEX_PARAMETERS: [&str; 2] = ["fillfactor", "deduplicate_items"];
+pub(super) const INDEX_PARAMETERS: [&str; 2] = ["fillfactor", "deduplicate_items"];
 
 /// CREATE.
 pub(in super::super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -28,6 +30,15 @@ pub(in super::super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     // A table that survives a crash is more than UNLOGGED asks for.
     cursor.accept("unlogged");
+    if !replace && cursor.accept("sequence") {
+        return object::create_sequence(cursor);
+    }
+    if !replace && cursor.accept("schema") {
+        return object::create_schema(cursor);
+    }
+    if cursor.accept("view") {
+        return object::create_view(cursor, replace);
+    }
     let unique = cursor.is("unique");
     if !replace && cursor.accept("table") {
         return create_table(cursor);
@@ -49,7 +60,7 @@ fn object(cursor: &Cursor<'_>) -> String {
 }
 
 /// 0A000 for a definition of something that we do not have; 42601 if PostgreSQL has it neither.
-fn unsupported_object(cursor: &Cursor<'_>, verb: &str, at: usize) -> Error {
+pub(super) fn unsupported_object(cursor: &Cursor<'_>, verb: &str, at: usize) -> Error {
     const OBJECTS: [&str; 32] = [
         "access",
         "aggregate",
@@ -96,8 +107,10 @@ fn unsupported_object(cursor: &Cursor<'_>, verb: &str, at: usize) -> Error {
 fn create_table(cursor: &mut Cursor<'_>) -> Result<Body> {
     let if_not_exists = cursor.accept_all(&["if", "not", "exists"]);
     let name = cursor.qualified_name()?;
-    if cursor.is("as") {
-        return Err(cursor.unsupported("CREATE TABLE AS"));
+    let names_alone =
+        cursor.is_symbol("(") && (cursor.peek_at(2).is_symbol(",") || cursor.peek_at(2).is_symbol(")"));
+    if cursor.is("as") || names_alone {
+        return object::create_table_as(cursor, name, if_not_exists);
     }
     if cursor.is("partition") {
         return Err(cursor.unsupported("PARTITION OF"));
@@ -107,13 +120,13 @@ fn create_table(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     cursor.expect_symbol("(")?;
     let mut columns = Vec::new();
-    let (mut keys, mut of_table) = (Vec::new(), Vec::new());
+    let (mut constraints, mut of_table) = (TableConstraints::default(), TableConstraints::default());
     if !cursor.is_symbol(")") {
         loop {
             match cursor.keyword() {
-                _ if begins_constraint(cursor, 0) => of_table.push(table_constraint(cursor)?),
+                _ if begins_constraint(cursor, 0) => of_table.append(table_constraint(cursor)?),
                 "like" => return Err(cursor.unsupported("LIKE in CREATE TABLE")),
-                _ => columns.push(column(cursor, &mut keys)?),
+                _ => columns.push(column(cursor, &mut constraints)?),
             }
             if !cursor.accept_symbol(",") {
                 break;
@@ -121,9 +134,9 @@ fn create_table(cursor: &mut Cursor<'_>) -> Result<Body> {
         }
     }
     cursor.expect_symbol(")")?;
-    keys.append(&mut of_table);
+    constraints.append(of_table);
     table_clauses(cursor)?;
-    Ok(Body::CreateTable(Box::new(CreateTable { name, if_not_exists, columns, keys })))
+    Ok(Body::CreateTable(Box::new(CreateTable { name, if_not_exists, columns, constraints })))
 }
 
 /// What may follow the columns.
@@ -153,14 +166,14 @@ fn table_clauses(cursor: &mut Cursor<'_>) -> Result<()> {
 }
 
 /// `TABLESPACE pg_default`: the one there is.
-fn tablespace(cursor: &mut Cursor<'_>) -> Result<()> {
+pub(super) fn tablespace(cursor: &mut Cursor<'_>) -> Result<()> {
     let at = cursor.advance().at;
     let name = cursor.name()?;
     if name.value == "pg_default" { Ok(()) } else { Err(Error::unsupported("TABLESPACE").at(at)) }
 }
 
 /// `(fillfactor = 70)`: accepted without effect if PostgreSQL knows them.
-fn parameters(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<()> {
+pub(super) fn parameters(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<()> {
     cursor.expect_symbol("(")?;
     cursor.list(|cursor| {
         let mut name = cursor.label()?;
@@ -194,10 +207,15 @@ fn parameters(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<()> {
     cursor.expect_symbol(")")
 }
 
-fn column(cursor: &mut Cursor<'_>, keys: &mut Vec<KeyDefinition>) -> Result<ColumnDefinition> {
+/// A column with its constraints.
+pub(super) fn column(
+    cursor: &mut Cursor<'_>,
+    constraints: &mut TableConstraints,
+) -> Result<ColumnDefinition> {
     let name = cursor.name()?;
     let ty = type_name(cursor)?;
-    let mut definition = ColumnDefinition { name, ty, not_null: false, default: None };
+    let mut definition =
+        ColumnDefinition { name, ty, not_null: false, default: None, identities: Vec::new() };
     loop {
         let at = cursor.at();
         let constraint = if cursor.accept("constraint") { Some(cursor.name()?) } else { None };
@@ -217,21 +235,13 @@ fn column(cursor: &mut Cursor<'_>, keys: &mut Vec<KeyDefinition>) -> Result<Colu
                 let text = cursor.text_from(start).to_owned();
                 definition.default = Some(DefaultDefinition { expr, text });
             }
-            "primary" | "unique" => {
-                let primary = key_words(cursor)?;
-                key_clauses(cursor)?;
-                keys.push(KeyDefinition {
-                    name: constraint,
-                    primary,
-                    columns: vec![definition.name.clone()],
-                    at,
-                });
-            }
             "collate" => collation(cursor)?,
-            "references" => return Err(cursor.unsupported("REFERENCES")),
-            "check" => return Err(cursor.unsupported("CHECK")),
+            "generated" if object::begins_identity(cursor) => {
+                definition.identities.push(object::identity(cursor)?);
+            }
             "generated" => return Err(cursor.unsupported("GENERATED")),
             word @ ("storage" | "compression") => return Err(cursor.unsupported(word.to_uppercase())),
+            _ if column_constraint(cursor, &definition.name, constraint.as_ref(), at, constraints)? => {}
             _ if constraint.is_some() => return Err(cursor.error()),
             _ if deferral(cursor)? => {}
             _ => return Ok(definition),
@@ -240,7 +250,7 @@ fn column(cursor: &mut Cursor<'_>, keys: &mut Vec<KeyDefinition>) -> Result<Colu
 }
 
 /// `COLLATE "C"`: there is no other order.
-fn collation(cursor: &mut Cursor<'_>) -> Result<()> {
+pub(super) fn collation(cursor: &mut Cursor<'_>) -> Result<()> {
     let at = cursor.advance().at;
     let name = any_name(cursor)?;
     if matches!(name.name.value.as_str(), "default" | "C" | "POSIX") {
@@ -249,72 +259,10 @@ fn collation(cursor: &mut Cursor<'_>) -> Result<()> {
     Err(Error::unsupported(format!("COLLATE \"{}\"", name.name.value)).at(at))
 }
 
-/// PRIMARY KEY (true) or UNIQUE.
-fn key_words(cursor: &mut Cursor<'_>) -> Result<bool> {
-    let primary = cursor.advance().keyword == "primary";
-    if primary {
-        cursor.expect("key")?;
-    } else {
-        nulls_distinct(cursor)?;
-    }
-    Ok(primary)
-}
-
-fn nulls_distinct(cursor: &mut Cursor<'_>) -> Result<()> {
+pub(super) fn nulls_distinct(cursor: &mut Cursor<'_>) -> Result<()> {
     cursor.refuse(&["nulls", "not", "distinct"])?;
     cursor.accept_all(&["nulls", "distinct"]);
     Ok(())
-}
-
-fn key_clauses(cursor: &mut Cursor<'_>) -> Result<()> {
-    cursor.refuse(&["include"])?;
-    if cursor.accept("with") {
-        parameters(cursor, &INDEX_PARAMETERS)?;
-    }
-    if cursor.accept_all(&["using", "index"]) {
-        if !cursor.is("tablespace") {
-            return Err(cursor.error());
-        }
-        tablespace(cursor)?;
-    }
-    while deferral(cursor)? {}
-    Ok(())
-}
-
-/// NOT DEFERRABLE, INITIALLY IMMEDIATE: what every constraint is.
-fn deferral(cursor: &mut Cursor<'_>) -> Result<bool> {
-    cursor.refuse(&["deferrable"])?;
-    cursor.refuse(&["initially", "deferred"])?;
-    Ok(cursor.accept_all(&["not", "deferrable"]) || cursor.accept_all(&["initially", "immediate"]))
-}
-
-/// Whether a constraint of a table begins with the token `ahead` of the next; EXCLUDE may be a column's name.
-fn begins_constraint(cursor: &Cursor<'_>, ahead: usize) -> bool {
-    let behind = cursor.peek_at(ahead.saturating_add(1));
-    match cursor.peek_at(ahead).keyword {
-        "constraint" | "unique" | "primary" | "check" | "foreign" => true,
-        "exclude" => behind.keyword == "using" || behind.is_symbol("("),
-        _ => false,
-    }
-}
-
-fn table_constraint(cursor: &mut Cursor<'_>) -> Result<KeyDefinition> {
-    let at = cursor.at();
-    let name = if cursor.accept("constraint") { Some(cursor.name()?) } else { None };
-    match cursor.keyword() {
-        "primary" | "unique" => {}
-        "check" => return Err(cursor.unsupported("CHECK")),
-        "foreign" => return Err(cursor.unsupported("FOREIGN KEY")),
-        "exclude" => return Err(cursor.unsupported("EXCLUDE")),
-        _ => return Err(cursor.error()),
-    }
-    let primary = key_words(cursor)?;
-    if cursor.is("using") {
-        return Err(cursor.unsupported("a constraint USING INDEX"));
-    }
-    let columns = cursor.name_list()?;
-    key_clauses(cursor)?;
-    Ok(KeyDefinition { name, primary, columns, at })
 }
 
 fn create_index(cursor: &mut Cursor<'_>, unique: bool) -> Result<Body> {
@@ -364,79 +312,22 @@ fn index_column(cursor: &mut Cursor<'_>) -> Result<IndexColumn> {
     Ok(IndexColumn { name, descending, nulls_first })
 }
 
-/// ALTER.
-pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
-    let at = cursor.advance().at;
-    if !cursor.accept("table") {
-        return Err(unsupported_object(cursor, "ALTER", at));
-    }
-    let if_exists = cursor.accept_all(&["if", "exists"]);
-    cursor.accept("only");
-    let table = cursor.qualified_name()?;
-    cursor.accept_symbol("*");
-    if cursor.accept_word("split") {
-        cursor.expect("at")?;
-        cursor.expect("values")?;
-        return Ok(Body::SplitAt { table, rows: cursor.list(split_row)? });
-    }
-    if cursor.accept_all(&["owner", "to"]) {
-        return access::owner(cursor, table, if_exists);
-    }
-    if !cursor.is("add") || !begins_constraint(cursor, 1) {
-        return Err(unsupported_action(cursor));
-    }
-    cursor.advance();
-    let key = table_constraint(cursor)?;
-    cursor.refuse(&["not", "valid"])?;
-    if cursor.is_symbol(",") {
-        return Err(cursor.unsupported("ALTER TABLE with several actions"));
-    }
-    Ok(Body::AddKey(Box::new(AddKey { table, if_exists, key })))
-}
-
-/// A row of SPLIT AT VALUES.
-fn split_row(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
-    cursor.expect_symbol("(")?;
-    let row = expressions(cursor)?;
-    cursor.expect_symbol(")")?;
-    Ok(row)
-}
-
-/// An action of ALTER TABLE by its first words.
-fn unsupported_action(cursor: &Cursor<'_>) -> Error {
-    let next = cursor.peek_at(1).keyword;
-    let shown = match cursor.keyword() {
-        "" => return cursor.error(),
-        word @ ("add" | "drop" | "alter") if next != "constraint" => format!("{word} column"),
-        word @ ("set" | "owner" | "rename" | "enable" | "disable" | "no" | "validate" | "replica"
-        | "force" | "drop" | "attach" | "detach" | "cluster" | "alter")
-            if !next.is_empty() =>
-        {
-            format!("{word} {next}")
-        }
-        word => word.to_owned(),
-    };
-    cursor.unsupported(format!("ALTER TABLE {}", shown.to_uppercase()))
-}
-
 /// DROP.
 pub(in super::super) fn drop(cursor: &mut Cursor<'_>) -> Result<Body> {
     let at = cursor.advance().at;
-    let table = match cursor.keyword() {
-        "table" => true,
-        "index" => false,
+    let kind = match cursor.keyword() {
+        "table" => ObjectKind::Table,
+        "sequence" => ObjectKind::Sequence,
+        "schema" => ObjectKind::Schema,
+        "view" => ObjectKind::View,
+        "index" => ObjectKind::Index,
         _ => return Err(unsupported_object(cursor, "DROP", at)),
     };
     cursor.advance();
-    if !table {
+    if kind == ObjectKind::Index {
         cursor.accept("concurrently");
     }
-    let if_exists = cursor.accept_all(&["if", "exists"]);
-    let names: Vec<QualifiedName> = cursor.list(|cursor| cursor.qualified_name())?;
-    // Nothing can depend on a table or an index, so CASCADE and RESTRICT say the same.
-    cursor.accept_one_of(&["cascade", "restrict"]);
-    let drop = Drop { names, if_exists };
-    Ok(if table { Body::DropTable(drop) } else { Body::DropIndex(drop) })
+    object::drop(cursor, kind)
 }
 
 /// TRUNCATE.
@@ -449,8 +340,9 @@ pub(in super::super) fn truncate(cursor: &mut Cursor<'_>) -> Result<Body> {
         cursor.accept_symbol("*");
         Ok(name)
     })?;
-    // There are no sequences to restart, and no foreign keys to follow.
-    let _ = cursor.accept_all(&["restart", "identity"]) || cursor.accept_all(&["continue", "identity"]);
-    cursor.accept_one_of(&["cascade", "restrict"]);
-    Ok(Body::Truncate(names))
+    let restart = cursor.accept_all(&["restart", "identity"]);
+    if !restart {
+        cursor.accept_all(&["continue", "identity"]);
+    }
+    Ok(Body::Truncate(Truncate { names, restart, cascade: cascade(cursor) }))
 }

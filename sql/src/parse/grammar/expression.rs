@@ -425,6 +425,7 @@ impl Function {
             distinct: false,
             order_by: Vec::new(),
             filter: None,
+            over: None,
             label: None,
             in_words: false,
         }

@@ -1,12 +1,13 @@
 //! FROM.
 
-use super::super::ast::{Alias, ExprKind, JoinCondition, JoinKind, TableExpr};
+use super::super::ast::{Alias, ExprKind, JoinCondition, JoinKind, Name, TableCall, TableExpr, TypeName};
 use super::super::cursor::Cursor;
 use super::super::keyword::Category;
 use super::call;
 use super::expression::expression;
 use super::primary::{Parenthesised, parenthesised};
 use super::query::{Opened, continued_query, is_alias, starts_query};
+use super::types::type_name;
 use crate::error::{Error, Result};
 
 /// An item of FROM, joins included.
@@ -82,8 +83,8 @@ fn table(cursor: &mut Cursor<'_>) -> Result<TableExpr> {
     if cursor.is_symbol("(") {
         return between(cursor, lateral);
     }
-    if cursor.keyword() == "rows" && cursor.peek_at(1).keyword == "from" {
-        return Err(cursor.unsupported("ROWS FROM"));
+    if cursor.keyword() == "rows" && cursor.peek_at(1).keyword == "from" && cursor.peek_at(2).is_symbol("(") {
+        return rows_from(cursor);
     }
     if cursor.is("xmltable") && cursor.peek_at(1).is_symbol("(") {
         return Err(cursor.unsupported("XMLTABLE"));
@@ -131,16 +132,84 @@ fn value_function(cursor: &mut Cursor<'_>) -> Result<Option<TableExpr>> {
     function(cursor, call.kind, at).map(Some)
 }
 
-fn function(cursor: &mut Cursor<'_>, call: ExprKind, at: usize) -> Result<TableExpr> {
+/// `ROWS FROM (f(…), g(…) AS (…))`
+fn rows_from(cursor: &mut Cursor<'_>) -> Result<TableExpr> {
+    let at = cursor.at();
+    cursor.advance();
+    cursor.advance();
+    cursor.expect_symbol("(")?;
+    let calls = cursor.list(|cursor| {
+        let at = cursor.at();
+        let call = if call::is_special(cursor) {
+            call::special(cursor)?
+        } else {
+            let name = cursor.qualified_function()?;
+            call::call(cursor, name, at)?
+        };
+        let mut call = table_call(call.kind, at)?;
+        if cursor.accept("as") {
+            call.definition = Some(definition(cursor)?);
+        }
+        Ok(call)
+    })?;
+    cursor.expect_symbol(")")?;
+    let ordinality = cursor.accept_all(&["with", "ordinality"]);
+    let alias = alias(cursor)?;
+    Ok(TableExpr::Function { calls, ordinality, alias, at })
+}
+
+/// `(a integer, b text)`
+fn definition(cursor: &mut Cursor<'_>) -> Result<Vec<(Name, TypeName)>> {
+    cursor.expect_symbol("(")?;
+    let columns = cursor.list(|cursor| Ok((cursor.name()?, type_name(cursor)?)))?;
+    cursor.expect_symbol(")")?;
+    Ok(columns)
+}
+
+/// What a function may be called, and of what columns its records are.
+#[expect(clippy::type_complexity, reason = "an alias and what may stand in its place")]
+fn function_alias(cursor: &mut Cursor<'_>) -> Result<(Option<Alias>, Option<Vec<(Name, TypeName)>>)> {
+    let explicit = cursor.accept("as");
+    if explicit && cursor.is_symbol("(") {
+        return Ok((None, Some(definition(cursor)?)));
+    }
+    if !explicit && !is_alias(cursor.peek()) {
+        return Ok((None, None));
+    }
+    let name = cursor.name()?;
+    if !cursor.is_symbol("(") {
+        return Ok((Some(Alias { name, columns: Vec::new() }), None));
+    }
+    let is_plain = cursor.peek_at(2).is_symbol(",") || cursor.peek_at(2).is_symbol(")");
+    if is_plain {
+        return Ok((Some(Alias { name, columns: cursor.name_list()? }), None));
+    }
+    Ok((Some(Alias { name, columns: Vec::new() }), Some(definition(cursor)?)))
+}
+
+fn table_call(call: ExprKind, at: usize) -> Result<TableCall> {
     let ExprKind::Function(call) = call else {
         return Err(Error::unsupported("this expression as a function in FROM").at(at));
     };
-    if call.star || call.distinct || !call.order_by.is_empty() || call.filter.is_some() {
+    if call.star || call.distinct || !call.order_by.is_empty() || call.filter.is_some() || call.over.is_some()
+    {
         return Err(Error::unsupported("an aggregate as a function in FROM").at(at));
     }
+    Ok(TableCall { call: *call, definition: None, at })
+}
+
+fn function(cursor: &mut Cursor<'_>, call: ExprKind, at: usize) -> Result<TableExpr> {
+    let mut call = table_call(call, at)?;
     let ordinality = cursor.accept_all(&["with", "ordinality"]);
-    let alias = alias(cursor)?;
-    Ok(TableExpr::Function { call, ordinality, alias, at })
+    let (alias, definition) = function_alias(cursor)?;
+    if ordinality && definition.is_some() {
+        let message = "WITH ORDINALITY cannot be used with a column definition list";
+        return Err(Error::new("42601", message)
+            .hint("Put the column definition list inside ROWS FROM().")
+            .at(at));
+    }
+    call.definition = definition;
+    Ok(TableExpr::Function { calls: vec![call], ordinality, alias, at })
 }
 
 /// What stands between parentheses: a query, or a join.

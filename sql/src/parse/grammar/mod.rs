@@ -1,29 +1,40 @@
 //! PostgreSQL's grammar of queries, of statements that write, and of definitions, by recursive descent.
 //!
 //! ```text
-//! definition    CREATE TABLE, CREATE INDEX, ALTER TABLE, DROP, TRUNCATE
+//! definition    CREATE TABLE, CREATE INDEX, DROP, TRUNCATE
+//! alter         ALTER TABLE
+//! object        schemas, sequences, views, identity columns, COMMENT
+//! constraint    PRIMARY KEY, UNIQUE, CHECK, FOREIGN KEY
 //! modify        INSERT, UPDATE, DELETE
 //! query         WITH, SELECT, VALUES, set operations, ORDER BY, LIMIT, locks
 //! from          tables, subqueries, functions, joins
 //! expression    operators by precedence
 //! primary       what operators stand between; parentheses
 //! call          functions, and what the SQL standard writes like one
+//! window        OVER and WINDOW
 //! types         names of types
 //! ```
 //!
 //! What PostgreSQL has and we do not is 0A000, named, at its place; what it does not have either is 42601.
 
+mod alter;
 mod call;
+mod constraint;
 mod definition;
 mod expression;
 mod from;
 mod modify;
+mod object;
 mod primary;
 mod query;
 mod types;
+mod window;
 
-pub(super) use definition::{alter, create, drop, truncate};
+pub(super) use alter::alter;
+pub(super) use definition::{create, drop, truncate};
 pub(super) use expression::{expression, expressions};
+pub(super) use object::comment;
+pub(super) use query::query;
 pub(super) use types::type_name;
 
 use super::ast::Body;

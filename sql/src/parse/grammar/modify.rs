@@ -2,7 +2,7 @@
 
 use super::super::ast::{
     Assignment, Body, CommonTable, ConflictTarget, ConflictUpdate, Delete, Expr, ExprKind, Insert, Name,
-    OnConflict, QualifiedName, SelectItem, TableExpr, Update,
+    OnConflict, Overriding, QualifiedName, SelectItem, TableExpr, Update,
 };
 use super::super::cursor::Cursor;
 use super::expression::expression;
@@ -39,7 +39,7 @@ pub(super) fn insert_after(cursor: &mut Cursor<'_>, with: Vec<CommonTable>) -> R
     } else {
         None
     };
-    cursor.refuse(&["overriding"])?;
+    let overriding = overriding(cursor)?;
     let source = if columns.is_none() && cursor.accept_all(&["default", "values"]) {
         None
     } else {
@@ -47,7 +47,30 @@ pub(super) fn insert_after(cursor: &mut Cursor<'_>, with: Vec<CommonTable>) -> R
     };
     let on_conflict = if cursor.is("on") { Some(on_conflict(cursor)?) } else { None };
     let returning = returning(cursor)?;
-    Ok(Body::Insert(Box::new(Insert { with, table, alias, columns, source, on_conflict, returning })))
+    Ok(Body::Insert(Box::new(Insert {
+        with,
+        table,
+        alias,
+        columns,
+        overriding,
+        source,
+        on_conflict,
+        returning,
+    })))
+}
+
+/// OVERRIDING … VALUE, if it is next.
+fn overriding(cursor: &mut Cursor<'_>) -> Result<Option<Overriding>> {
+    if !cursor.accept("overriding") {
+        return Ok(None);
+    }
+    let overriding = match cursor.accept_one_of(&["system", "user"]) {
+        Some("system") => Overriding::System,
+        Some(_) => Overriding::User,
+        None => return Err(cursor.error()),
+    };
+    cursor.expect("value")?;
+    Ok(Some(overriding))
 }
 
 /// Whether the parenthesis that is next opens a query rather than a list of columns.

@@ -139,12 +139,13 @@ fn indirected(cursor: &mut Cursor<'_>, operand: Expr) -> Result<Expr> {
             }
             operand = ExprKind::Subscript { array: Box::new(operand), subscripts }.at(at);
         } else if cursor.is_symbol(".") {
-            let what = if cursor.peek_at(1).is_symbol("*") {
-                "(expression).*"
-            } else {
-                "a field of a composite value"
-            };
-            return Err(cursor.unsupported(what));
+            cursor.advance();
+            if cursor.accept_symbol("*") {
+                return Ok(ExprKind::AllFields(Box::new(operand)).at(at));
+            }
+            let name = cursor.label()?;
+            cursor.higher()?;
+            operand = ExprKind::Field { operand: Box::new(operand), name }.at(at);
         } else {
             return Ok(operand);
         }

@@ -11,6 +11,7 @@ use super::expression::{expression, expressions};
 use super::from::table_expr;
 use super::modify;
 use super::primary::{Parenthesised, is_query_between, parenthesised, primary};
+use super::window::windows;
 use crate::error::{Error, Result};
 
 /// Whether a query begins with this token.
@@ -90,12 +91,12 @@ pub(super) fn with(cursor: &mut Cursor<'_>) -> Result<Vec<CommonTable>> {
     if !cursor.is("with") {
         return Ok(Vec::new());
     }
-    cursor.refuse(&["with", "recursive"])?;
     cursor.advance();
-    cursor.list(common_table)
+    let recursive = cursor.accept("recursive");
+    cursor.list(|cursor| common_table(cursor, recursive))
 }
 
-fn common_table(cursor: &mut Cursor<'_>) -> Result<CommonTable> {
+fn common_table(cursor: &mut Cursor<'_>, recursive: bool) -> Result<CommonTable> {
     let name = cursor.name()?;
     let columns = if cursor.is_symbol("(") { cursor.name_list()? } else { Vec::new() };
     cursor.expect("as")?;
@@ -115,7 +116,7 @@ fn common_table(cursor: &mut Cursor<'_>) -> Result<CommonTable> {
     let Parenthesised::Query(query) = parenthesised(cursor)? else { return Err(cursor.error_at(&token)) };
     cursor.refuse(&["search"])?;
     cursor.refuse(&["cycle"])?;
-    Ok(CommonTable { name, columns, materialized, query: *query })
+    Ok(CommonTable { name, columns, materialized, query: *query, recursive })
 }
 
 /// UNION and EXCEPT, and between them INTERSECT, which binds more tightly.
@@ -174,9 +175,15 @@ fn simple(cursor: &mut Cursor<'_>) -> Result<QueryBody> {
             }
             let items = vec![SelectItem::Wildcard { at: token.at }];
             let from = vec![TableExpr::Table { name, alias: None }];
-            let select =
-                Select { distinct: Distinct::No, items, from, filter: None, group_by: None, having: None };
-            Ok(QueryBody::Select(Box::new(select)))
+            Ok(QueryBody::Select(Box::new(Select {
+                distinct: Distinct::No,
+                items,
+                from,
+                filter: None,
+                group_by: None,
+                having: None,
+                windows: Vec::new(),
+            })))
         }
         _ if is_query_between(cursor) || cursor.is_symbol("(") => {
             let token = *cursor.peek_at(1);
@@ -221,8 +228,8 @@ fn select(cursor: &mut Cursor<'_>) -> Result<Select> {
     let filter = condition(cursor)?;
     let group_by = group_by(cursor)?;
     let having = if cursor.accept("having") { Some(expression(cursor)?) } else { None };
-    cursor.refuse(&["window"])?;
-    Ok(Select { distinct, items, from, filter, group_by, having })
+    let windows = windows(cursor)?;
+    Ok(Select { distinct, items, from, filter, group_by, having, windows })
 }
 
 /// Whether what is next ends a list of columns that has none.

@@ -7,8 +7,7 @@ use super::super::lexer::Kind;
 use crate::error::{Error, Result};
 
 /// PostgreSQL's types that are not supported, by the names that are written.
-const UNSUPPORTED: [&str; 44] = [
-    "bigserial",
+const UNSUPPORTED: [&str; 37] = [
     "bit",
     "box",
     "cidr",
@@ -35,12 +34,6 @@ const UNSUPPORTED: [&str; 44] = [
     "pg_snapshot",
     "point",
     "polygon",
-    "record",
-    "serial",
-    "serial2",
-    "serial4",
-    "serial8",
-    "smallserial",
     "timetz",
     "tsmultirange",
     "tsquery",

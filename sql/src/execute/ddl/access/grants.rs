@@ -1,4 +1,4 @@
-//! GRANT and REVOKE of rights on objects, and ALTER TABLE … OWNER TO.
+//! GRANT and REVOKE of rights on objects, and ALTER … OWNER TO.
 //!
 //! Rights are granted in somebody's name: the owner's by whoever has the owner's rights, else that of the role whose
 //! grant options reach farthest among those that the acting role has the rights of.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::Change;
 use super::forbidden;
 use crate::catalog::access::{Acl, Object, ObjectRights, PUBLIC_ROLE, Powers, Right, Rights};
-use crate::catalog::{ColumnId, DATABASE_NAMES, Oid, TableDescriptor, schema};
+use crate::catalog::{ColumnId, DATABASE_NAMES, Oid, TableDescriptor, TableKind};
 use crate::error::{Error, Notice, Result};
 use crate::execute::rights::{check_schema, denied};
 use crate::parse::ast::{Grant, GrantObjects, Name, NamedRight, RoleReference};
@@ -50,20 +50,23 @@ impl Change<'_, '_> {
 
     fn targets(&self, objects: &GrantObjects, tables: &[Arc<TableDescriptor>]) -> Result<Vec<Target>> {
         let of_table = |table: &Arc<TableDescriptor>| Target {
-            object: Object::Table(table.oid),
+            object: Object::of(table),
             name: table.name.clone(),
             table: Some(table.clone()),
         };
         let schema_of = |name: &Name| {
             let missing = || Error::new("3F000", format!("schema \"{}\" does not exist", name.value));
-            schema::oid(&name.value).ok_or_else(missing)
+            self.catalog.objects().schema_oid(&name.value).ok_or_else(missing)
         };
         match objects {
-            GrantObjects::Tables(_) => Ok(tables.iter().map(of_table).collect()),
-            GrantObjects::TablesIn(schemas) => {
+            GrantObjects::Tables(_) | GrantObjects::Sequences(_) => Ok(tables.iter().map(of_table).collect()),
+            GrantObjects::TablesIn(schemas) | GrantObjects::SequencesIn(schemas) => {
+                let sequences = matches!(objects, GrantObjects::SequencesIn(_));
                 schemas.iter().try_for_each(|name| schema_of(name).map(drop))?;
-                let within =
-                    |table: &&Arc<TableDescriptor>| schemas.iter().any(|name| name.value == table.schema);
+                let within = |table: &&Arc<TableDescriptor>| {
+                    let fits = sequences == (table.kind == TableKind::Sequence);
+                    fits && schemas.iter().any(|name| name.value == table.schema)
+                };
                 Ok(self.catalog.tables().filter(within).map(of_table).collect())
             }
             GrantObjects::Schemas(names) => names
@@ -189,14 +192,28 @@ impl Change<'_, '_> {
         }
     }
 
-    pub(super) fn change_owner(&mut self, table: &TableDescriptor, owner: &RoleReference) -> Result<()> {
+    pub(in super::super) fn change_owner(
+        &mut self,
+        table: &TableDescriptor,
+        owner: &RoleReference,
+    ) -> Result<()> {
         let acting = self.acting()?;
         let owner = self.role_of(owner)?;
+        let owner_oid = owner.oid;
         let access = self.catalog.access().clone();
-        let object = Object::Table(table.oid);
+        let object = Object::of(table);
         let mut rights = ObjectRights::clone(&access.object(object));
         if !acting.has(rights.owner) {
-            return Err(forbidden(format!("must be owner of table {}", table.name)));
+            return Err(forbidden(format!("must be owner of {} {}", table.kind.word(), table.name)));
+        }
+        let sequence = self.catalog.objects().get(table.oid).and_then(|object| object.sequence());
+        if let Some(owner) = sequence.and_then(|sequence| sequence.owner)
+            && access.object(Object::Table(owner.table)).owner != owner_oid
+        {
+            let linked = self.catalog.table_by_oid(owner.table).map_or("", |table| table.name.as_str());
+            let detail = format!("Sequence \"{}\" is linked to table \"{linked}\".", table.name);
+            let message = format!("cannot change owner of sequence \"{}\"", table.name);
+            return Err(Error::new("0A000", message).detail(detail));
         }
         if rights.owner == owner.oid {
             return Ok(());
@@ -205,7 +222,7 @@ impl Change<'_, '_> {
             if !access.is_member(acting.role, owner.oid) {
                 return Err(forbidden(format!("must be member of role \"{}\"", owner.name)));
             }
-            check_schema(&access, &access.powers(owner.oid), &table.schema, Right::Create)?;
+            check_schema(&self.catalog, &access.powers(owner.oid), &table.schema, Right::Create)?;
         }
         let from = std::mem::replace(&mut rights.owner, owner.oid);
         rights
@@ -213,6 +230,39 @@ impl Change<'_, '_> {
             .iter_mut()
             .chain(rights.columns.values_mut())
             .for_each(|acl| acl.change_owner(from, owner.oid));
+        self.put_rights(object, rights);
+        // What goes with its columns is its owner's.
+        let owned: Vec<Oid> =
+            self.catalog.objects().owned_by(table.oid, None).map(|sequence| sequence.oid).collect();
+        for sequence in owned {
+            let object = Object::Sequence(sequence);
+            let mut rights = ObjectRights::clone(&access.object(object));
+            let from = std::mem::replace(&mut rights.owner, owner.oid);
+            rights.acl.iter_mut().for_each(|acl| acl.change_owner(from, owner.oid));
+            self.put_rights(object, rights);
+        }
+        Ok(())
+    }
+
+    pub(super) fn change_schema_owner(&mut self, name: &Name, owner: &RoleReference) -> Result<()> {
+        let missing = || Error::new("3F000", format!("schema \"{}\" does not exist", name.value));
+        let oid = self.catalog.objects().schema_oid(&name.value).ok_or_else(missing)?;
+        let acting = self.acting()?;
+        let object = Object::Schema(oid);
+        let access = self.catalog.access().clone();
+        let mut rights = ObjectRights::clone(&access.object(object));
+        if !acting.has(rights.owner) {
+            return Err(forbidden(format!("must be owner of schema {}", name.value)));
+        }
+        let owner = self.owner_to_be(owner)?;
+        if rights.owner == owner.oid {
+            return Ok(());
+        }
+        if access.granted(&acting, Object::Database, None, Rights::of(Right::Create)).is_empty() {
+            return Err(denied("database", &self.cx.session.database));
+        }
+        let from = std::mem::replace(&mut rights.owner, owner.oid);
+        rights.acl.iter_mut().for_each(|acl| acl.change_owner(from, owner.oid));
         self.put_rights(object, rights);
         Ok(())
     }
@@ -228,6 +278,7 @@ fn holds_any(acting: &Powers, whole: &Acl, column: Option<&Acl>) -> bool {
 fn word(object: Object) -> &'static str {
     match object {
         Object::Table(_) => "table",
+        Object::Sequence(_) => "sequence",
         Object::Schema(_) => "schema",
         Object::Database => "database",
     }

@@ -14,7 +14,7 @@ use crate::catalog::access::{
     Access, Membership, Object, ObjectRights, PUBLIC_ROLE, Powers, RoleDescriptor, stored,
 };
 use crate::error::{Error, Notice, Result};
-use crate::parse::ast::{AccessStatement, Name, RoleReference, RoleStatement};
+use crate::parse::ast::{AccessStatement, Name, ObjectKind, RoleReference, RoleStatement};
 use crate::plan::AccessChange;
 
 /// The bytes of the secret that the salts of unknown roles follow from.
@@ -38,19 +38,24 @@ impl Change<'_, '_> {
             }
             AccessStatement::Membership(grant) => self.grant_roles(grant)?,
             AccessStatement::Rights(grant) => self.grant_rights(grant, &change.tables)?,
-            AccessStatement::Owner { owner, .. } => {
+            AccessStatement::Owner { object, owner } => {
                 for table in &change.tables {
                     self.change_owner(table, owner)?;
+                }
+                if object.kind == ObjectKind::Schema {
+                    self.change_schema_owner(&object.name.name, owner)?;
                 }
             }
         }
         Ok(change.command())
     }
 
-    /// What a new table's owner is: whoever makes it.
-    pub(super) fn own_table(&mut self, table: Oid) -> Result<()> {
-        let owner = self.acting()?.role;
-        let object = Object::Table(table);
+    /// What a new object's owner is: whoever makes it, if no other is named.
+    pub(super) fn own(&mut self, object: Object, owner: Option<Oid>) -> Result<()> {
+        let owner = match owner {
+            Some(owner) => owner,
+            None => self.acting()?.role,
+        };
         if self.catalog.access().object(object).owner != owner {
             self.put_rights(object, ObjectRights::of_owner(owner));
         }
@@ -58,11 +63,21 @@ impl Change<'_, '_> {
     }
 
     /// Nobody has rights on what is gone.
-    pub(super) fn disown_table(&mut self, table: Oid) {
-        let object = Object::Table(table);
+    pub(super) fn disown(&mut self, object: Object) {
         if self.catalog.access().objects().any(|(other, _)| other == object) {
             self.cx.transaction.delete(stored::rights_key(TENANT_DEFAULT, object));
             self.change_access(|access| access.remove_object(object));
+        }
+    }
+
+    /// Nobody has rights on columns that are gone.
+    pub(super) fn disown_columns(&mut self, table: &crate::catalog::TableDescriptor) {
+        let object = Object::Table(table.oid);
+        let mut rights = ObjectRights::clone(&self.catalog.access().object(object));
+        let before = rights.columns.len();
+        rights.columns.retain(|id, _| table.column_by_id(*id).is_some());
+        if rights.columns.len() < before {
+            self.put_rights(object, rights);
         }
     }
 
@@ -149,6 +164,16 @@ impl Change<'_, '_> {
             RoleReference::Public(_) => Ok(PUBLIC_ROLE),
             other => Ok(self.role_of(other)?.oid),
         }
+    }
+
+    /// The role that an object is to belong to: one that the acting role is a member of.
+    pub(super) fn owner_to_be(&self, owner: &RoleReference) -> Result<Arc<RoleDescriptor>> {
+        let acting = self.acting()?;
+        let owner = self.role_of(owner)?;
+        if !acting.is_superuser && !self.catalog.access().is_member(acting.role, owner.oid) {
+            return Err(forbidden(format!("must be member of role \"{}\"", owner.name)));
+        }
+        Ok(owner)
     }
 
     fn may_create_roles(&self, acting: &Powers) -> bool {

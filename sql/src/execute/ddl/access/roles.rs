@@ -213,7 +213,13 @@ impl Change<'_, '_> {
                 let table = self.catalog.table_by_oid(oid);
                 format!("table {}", table.map_or_else(|| oid.to_string(), |table| table.name.clone()))
             }
-            Object::Schema(oid) => format!("schema {}", crate::catalog::schema::name(oid).unwrap_or("?")),
+            Object::Sequence(oid) => {
+                let sequence = self.catalog.table_by_oid(oid);
+                format!("sequence {}", sequence.map_or_else(|| oid.to_string(), |found| found.name.clone()))
+            }
+            Object::Schema(oid) => {
+                format!("schema {}", self.catalog.objects().schema_name(oid).unwrap_or("?"))
+            }
             Object::Database => format!("database {}", self.cx.session.database),
         }
     }

@@ -1,0 +1,83 @@
+//! COMMENT ON: what a statement means by the names of what it comments on.
+
+use super::{Bound, change, unplaced};
+use crate::bind::Binder;
+use crate::catalog::comment::Commented;
+use crate::catalog::{DATABASE_NAMES, TableDescriptor, TableKind};
+use crate::error::{Error, Result};
+use crate::parse::ast::{CommentTarget, Name, ObjectKind};
+use crate::plan::{ObjectChange, Target};
+
+/// The oid of the database: there is one.
+const DATABASE_OID: u32 = 5;
+
+impl Binder<'_> {
+    pub(super) fn comment(&mut self, on: &CommentTarget, text: Option<&str>) -> Result<Bound> {
+        let (on, owned) = self.commented(on)?;
+        let text = text.filter(|text| !text.is_empty()).map(str::to_owned);
+        change(ObjectChange::Comment { on, owned, text })
+    }
+
+    /// What is commented on, and what one has to own to do so; `None`: the database.
+    fn commented(&mut self, on: &CommentTarget) -> Result<(Commented, Option<Target>)> {
+        let of = |class, oid, column| Commented { class, oid, column };
+        match on {
+            CommentTarget::Object(object) if object.kind == ObjectKind::Schema => {
+                let target = self.schema(&object.name.name)?;
+                let Target::Schema { oid, .. } = target else {
+                    return Err(Error::internal("a schema that is none"));
+                };
+                Ok((of(Commented::SCHEMA, oid, 0), Some(target)))
+            }
+            CommentTarget::Object(object) if object.kind == ObjectKind::Index => {
+                match self.index_named(&object.name) {
+                    Some(Target::Index { table, oid, .. }) => {
+                        Ok((of(Commented::RELATION, oid, 0), Some(Target::Relation(table))))
+                    }
+                    _ => {
+                        let relation = self.table(&object.name).map_err(unplaced)?;
+                        Err(Error::new("42809", format!("\"{}\" is not an index", relation.name)))
+                    }
+                }
+            }
+            CommentTarget::Object(object) => {
+                let relation =
+                    self.altered(object)?.ok_or_else(|| Error::internal("nothing to comment on"))?;
+                if object.kind == ObjectKind::Table && relation.kind != TableKind::Base {
+                    return Err(Error::new("42809", format!("\"{}\" is not a table", relation.name)));
+                }
+                Ok((of(Commented::RELATION, relation.oid, 0), Some(Target::Relation(relation))))
+            }
+            CommentTarget::Column(table, column) => {
+                let relation = self.table(table).map_err(unplaced)?;
+                let number = column_number(&relation, column)?;
+                Ok((of(Commented::RELATION, relation.oid, number), Some(Target::Relation(relation))))
+            }
+            CommentTarget::Constraint { name, table } => {
+                let relation = self.table(table).map_err(unplaced)?;
+                let constraint = relation.constraint_named(&name.value).ok_or_else(|| {
+                    let message = format!(
+                        "constraint \"{}\" for table \"{}\" does not exist",
+                        name.value, relation.name
+                    );
+                    Error::new("42704", message)
+                })?;
+                Ok((of(Commented::CONSTRAINT, constraint, 0), Some(Target::Relation(relation))))
+            }
+            CommentTarget::Database(name) if DATABASE_NAMES.contains(&name.value.as_str()) => {
+                Ok((of(Commented::DATABASE, DATABASE_OID, 0), None))
+            }
+            CommentTarget::Database(name) => {
+                Err(Error::new("3D000", format!("database \"{}\" does not exist", name.value)))
+            }
+        }
+    }
+}
+
+fn column_number(relation: &TableDescriptor, name: &Name) -> Result<u32> {
+    let found = relation.visible().find(|(_, own)| own.name == name.value);
+    found.map(|(_, own)| own.id).ok_or_else(|| {
+        let message = format!("column \"{}\" of relation \"{}\" does not exist", name.value, relation.name);
+        Error::new("42703", message)
+    })
+}

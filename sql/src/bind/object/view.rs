@@ -1,0 +1,200 @@
+//! Views: their queries bound as parts of others, and CREATE VIEW.
+
+use std::sync::Arc;
+
+use super::{Bound, change, unplaced};
+use crate::bind::Binder;
+use crate::bind::query::BoundQuery;
+use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewColumn, ViewDescriptor, ViewRelation};
+use crate::catalog::{TableDescriptor, TableKind};
+use crate::error::{Error, Result};
+use crate::parse;
+use crate::parse::ast::{self, QualifiedName};
+use crate::plan::{Needs, ObjectChange};
+
+/// How deep views may stand in views.
+const VIEWS_DEEP_MAX: usize = 64;
+
+/// What names mean within a view's query.
+#[derive(Debug)]
+pub(in crate::bind) enum WithinView {
+    /// A query that is there: as it says.
+    Known(Arc<ObjectDescriptor>),
+    /// A query that is to be: as everywhere, and it is noted.
+    New(Vec<ViewRelation>),
+}
+
+impl Binder<'_> {
+    /// The rows of a view.
+    pub(in crate::bind) fn view_rows(&mut self, relation: &TableDescriptor) -> Result<BoundQuery> {
+        let object = self.catalog.objects().get(relation.oid).cloned();
+        let object = object.ok_or_else(|| Error::internal("a view without a descriptor"))?;
+        let ObjectBody::View(view) = &object.body else {
+            return Err(Error::internal("a view that is none"));
+        };
+        if self.views_deep >= VIEWS_DEEP_MAX {
+            let message = format!("views stand more than {VIEWS_DEEP_MAX} deep in each other");
+            return Err(Error::new("54001", message));
+        }
+        let query = parse::parse_query(&view.query)?;
+        let access = self.catalog.access();
+        let owner = access.object(crate::catalog::access::Object::of(relation)).owner;
+        let acting = if view.invoker { self.needs.acting() } else { Some(owner) };
+        let mut bound = self.apart(WithinView::Known(object.clone()), acting, &query)?;
+        for (number, (column, own)) in (1_i16..).zip(bound.columns.iter_mut().zip(&view.columns)) {
+            column.name.clone_from(&own.name);
+            column.origin = Some((relation.oid, number));
+        }
+        Ok(bound)
+    }
+
+    /// A query that sees nothing of what stands around it; its errors have no place in this statement.
+    fn apart(
+        &mut self,
+        within: WithinView,
+        acting: Option<crate::catalog::Oid>,
+        query: &ast::Query,
+    ) -> Result<BoundQuery> {
+        let levels = std::mem::take(&mut self.levels);
+        let common = std::mem::take(&mut self.common_tables);
+        let target = self.target.take();
+        let outer = self.within_view.replace(within);
+        let before = self.needs.act(acting);
+        self.views_deep = self.views_deep.saturating_add(1);
+        let bound = self.without_parameters(|binder| {
+            let bound = binder.query_in(query, false)?;
+            binder.settle_outputs(bound)
+        });
+        self.views_deep = self.views_deep.saturating_sub(1);
+        self.needs.act(before);
+        let within = std::mem::replace(&mut self.within_view, outer);
+        self.viewed = match within {
+            Some(WithinView::New(relations)) => relations,
+            _ => Vec::new(),
+        };
+        self.target = target;
+        self.common_tables = common;
+        self.levels = levels;
+        bound
+    }
+
+    /// CREATE VIEW.
+    pub(super) fn create_view(&mut self, create: &ast::CreateView) -> Result<Bound> {
+        let schema = self.creation_schema(&create.name).map_err(unplaced)?;
+        let name = &create.name.name.value;
+        let known = self.catalog.table(&schema, name).cloned();
+        if self.catalog.is_taken(&schema, name) && !(create.replace && known.is_some()) {
+            return Err(Error::new("42P07", format!("relation \"{name}\" already exists")));
+        }
+        if let Some(known) = known.as_ref().filter(|known| known.kind != TableKind::View) {
+            return Err(Error::new("42809", format!("\"{}\" is not a view", known.name)));
+        }
+        let acting = self.needs.acting();
+        // The names of relations and columns are to be found again: errors have their places as ever.
+        let bound = self.apart(WithinView::New(Vec::new()), acting, &create.query)?;
+        let mut relations = std::mem::take(&mut self.viewed);
+        for relation in &mut relations {
+            relation.read = self.needs.columns_read(relation.oid);
+        }
+        // Whoever makes a view need not be allowed to read what it reads.
+        self.needs = Needs::default();
+        if create.columns.len() > bound.columns.len() {
+            return Err(Error::new("42601", "CREATE VIEW specifies more column names than columns"));
+        }
+        let mut columns: Vec<ViewColumn> = Vec::with_capacity(bound.columns.len());
+        for (place, (column, ty)) in bound.columns.iter().zip(bound.node.types()).enumerate() {
+            let name = create.columns.get(place).map_or(&column.name, |name| &name.value);
+            if columns.iter().any(|other| other.name == *name) {
+                return Err(Error::new("42701", format!("column \"{name}\" specified more than once")));
+            }
+            if !ty.kind.is_storable() {
+                let message = format!("column \"{name}\" has pseudo-type {}", ty.display_name());
+                return Err(Error::new("42P16", message));
+            }
+            columns.push(ViewColumn { name: name.clone(), ty });
+        }
+        if let Some(known) = &known {
+            check_replaced(known, &columns)?;
+        }
+        let view = ViewDescriptor { columns, query: create.text.clone(), relations, invoker: create.invoker };
+        let oid = known.map(|known| known.oid);
+        change(ObjectChange::CreateView { oid, schema, name: name.clone(), view: Box::new(view) })
+    }
+
+    /// Notes what the query of a new view names.
+    pub(in crate::bind) fn note_viewed(&mut self, name: &QualifiedName, table: &TableDescriptor) {
+        let Some(WithinView::New(relations)) = &mut self.within_view else { return };
+        let schema = name.schema.as_ref().map(|schema| schema.value.clone());
+        if relations.iter().any(|known| known.schema == schema && known.name == name.name.value) {
+            return;
+        }
+        let columns = table.visible().map(|(_, column)| (column.id, column.name.clone())).collect();
+        let name = name.name.value.clone();
+        relations.push(ViewRelation { schema, name, oid: table.oid, columns, read: Vec::new() });
+    }
+
+    /// The places of a table's columns that a query sees: within a view's those that there were then.
+    pub(in crate::bind) fn seen_places(&self, name: &QualifiedName, table: &TableDescriptor) -> Vec<usize> {
+        let known = match &self.within_view {
+            Some(WithinView::Known(object)) => object.view().and_then(|view| {
+                view.relation(name.schema.as_ref().map(|schema| schema.value.as_str()), &name.name.value)
+            }),
+            _ => None,
+        };
+        let is_seen = |id| known.is_none_or(|known| known.columns.iter().any(|(known, _)| *known == id));
+        table.visible().filter(|(_, column)| is_seen(column.id)).map(|(place, _)| place).collect()
+    }
+
+    /// The table that a name within a view's query means; `None`: names mean what they mean everywhere.
+    pub(in crate::bind) fn table_of_view(
+        &self,
+        name: &QualifiedName,
+    ) -> Option<Result<Arc<TableDescriptor>>> {
+        let Some(WithinView::Known(object)) = &self.within_view else { return None };
+        let ObjectBody::View(view) = &object.body else { return None };
+        let schema = name.schema.as_ref().map(|schema| schema.value.as_str());
+        let known = view.relation(schema, &name.name.value);
+        let found = known.and_then(|known| {
+            let table = self.catalog.table_by_oid(known.oid)?;
+            let mut table = TableDescriptor::clone(table);
+            table.name.clone_from(&known.name);
+            if let Some(schema) = &known.schema {
+                table.schema.clone_from(schema);
+            }
+            let places = table.columns.iter_mut();
+            for column in places {
+                if let Some((_, name)) = known.columns.iter().find(|(id, _)| *id == column.id) {
+                    column.name.clone_from(name);
+                }
+            }
+            Some(Arc::new(table))
+        });
+        Some(found.ok_or_else(|| {
+            Error::new("42P01", format!("relation \"{}\" of a view does not exist", name.name.value))
+        }))
+    }
+}
+
+/// That a view can be put in the place of another: what others know of that one stays.
+fn check_replaced(known: &TableDescriptor, columns: &[ViewColumn]) -> Result<()> {
+    if columns.len() < known.columns.len() {
+        return Err(Error::new("42P16", "cannot drop columns from view"));
+    }
+    for (old, new) in known.columns.iter().zip(columns) {
+        if old.name != new.name {
+            let message = format!("cannot change name of view column \"{}\" to \"{}\"", old.name, new.name);
+            return Err(Error::new("42P16", message)
+                .hint("Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead."));
+        }
+        if old.ty != new.ty {
+            let message = format!(
+                "cannot change data type of view column \"{}\" from {} to {}",
+                old.name,
+                old.ty.display_name(),
+                new.ty.display_name()
+            );
+            return Err(Error::new("42P16", message));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! Functions in FROM: one, or several row by row beside each other.
+
+use std::sync::Arc;
+
+use expr::functions::FunctionKind;
+use expr::resolve::{Callee, Resolved};
+use expr::{Expr, Shape, Type, TypeKind, resolve};
+
+use super::Binder;
+use super::coerce::placed;
+use super::from::{Source, relation};
+use super::level::{Clause, Level};
+use super::scope::ScopeColumn;
+use crate::error::{Error, Result};
+use crate::parse::ast::{self, Name, TableCall, TypeName};
+use crate::plan::{FunctionScan, Node, Project, ProjectSet, SetFunction, TableFunction, Values};
+
+/// A function with its arguments, and the columns of its rows.
+struct Called {
+    name: String,
+    function: TableFunction,
+    arguments: Vec<Expr>,
+    /// Names, where the function or its definition says any.
+    columns: Vec<(Option<String>, Type)>,
+}
+
+impl Binder<'_> {
+    /// Functions in FROM.
+    pub(super) fn table_functions(
+        &mut self,
+        calls: &[TableCall],
+        ordinality: bool,
+        alias: Option<&ast::Alias>,
+    ) -> Result<Source> {
+        let mut called = Vec::with_capacity(calls.len());
+        for call in calls {
+            // unnest(a, b) is unnest(a) beside unnest(b).
+            if call.call.name.name.value == "unnest" && call.call.arguments.len() > 1 {
+                for argument in &call.call.arguments {
+                    let one = ast::Function { arguments: vec![argument.clone()], ..call.call.clone() };
+                    called.push(self.table_function(&one, None, call.at)?);
+                }
+                continue;
+            }
+            called.push(self.table_function(&call.call, call.definition.as_deref(), call.at)?);
+        }
+        let first = called.first().map(|called| called.name.clone()).unwrap_or_default();
+        let name = alias.map_or(first, |alias| alias.name.value.clone());
+        let is_alone = called.len() == 1;
+        let mut columns = Vec::new();
+        for called in &called {
+            for (own, ty) in &called.columns {
+                let value = Expr::Column { index: columns.len(), ty: *ty };
+                let unnamed = if is_alone { &name } else { &called.name };
+                let name = own.as_ref().unwrap_or(unnamed).clone();
+                columns.push(ScopeColumn { name, value, origin: None });
+            }
+        }
+        if ordinality {
+            let value = Expr::Column { index: columns.len(), ty: TypeKind::Int8.into() };
+            columns.push(ScopeColumn { name: "ordinality".into(), value, origin: None });
+        }
+        let scope = relation(&name, None, columns, None, alias)?.into_scope();
+        let mut called = called.into_iter();
+        let node = match (called.next(), is_alone) {
+            (Some(Called { function, arguments, columns, .. }), true) => Node::FunctionScan(FunctionScan {
+                function,
+                arguments,
+                types: columns.into_iter().map(|(_, ty)| ty).collect(),
+                ordinality,
+            }),
+            (first, _) => self.beside(first.into_iter().chain(called).collect(), ordinality),
+        };
+        Ok(Source { node, scope })
+    }
+
+    /// Functions row by row beside each other.
+    fn beside(&mut self, called: Vec<Called>, ordinality: bool) -> Node {
+        let mut functions = Vec::with_capacity(called.len());
+        let mut expressions = Vec::new();
+        for (index, Called { function, arguments, columns, .. }) in called.into_iter().enumerate() {
+            let (ty, shape) = match (&function, columns.as_slice()) {
+                (TableFunction::Series(_, shape), _) if !shape.is_empty() => {
+                    let ty = self.record_type(shape);
+                    let record = Expr::Column { index, ty };
+                    for (place, (_, ty)) in columns.iter().enumerate() {
+                        let record = Box::new(record.clone());
+                        expressions.push(Expr::Field { record, place, ty: *ty });
+                    }
+                    (ty, Some(shape.clone()))
+                }
+                (_, [(_, ty), ..]) => {
+                    expressions.push(Expr::Column { index, ty: *ty });
+                    (*ty, None)
+                }
+                (_, []) => (Type::plain(TypeKind::Void), None),
+            };
+            functions.push(SetFunction { function, arguments, ty, shape });
+        }
+        if ordinality {
+            expressions.push(Expr::Column { index: functions.len(), ty: TypeKind::Int8.into() });
+        }
+        let input = Box::new(Node::Values(Values::one_row()));
+        let set = Node::ProjectSet(ProjectSet { input, functions, ordinality });
+        Node::Project(Project { input: Box::new(set), expressions })
+    }
+
+    fn table_function(
+        &mut self,
+        call: &ast::Function,
+        definition: Option<&[(Name, TypeName)]>,
+        at: usize,
+    ) -> Result<Called> {
+        self.check_schema(call)?;
+        let name = call.name.name.value.clone();
+        // The arguments see what stands before the function, through slots.
+        let level = Level::query(super::scope::Scope::default(), Clause::plain("functions in FROM"), true);
+        let (arguments, level) = self.at_level(level, |binder| binder.arguments(&call.arguments))?;
+        self.without_subqueries(&level, "an argument of a function in FROM")?;
+        let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
+        let callee = resolve::function(&name, &kinds).map_err(placed(at));
+        let level = Level::query(super::scope::Scope::default(), Clause::plain("functions in FROM"), true);
+        if let Ok(Callee::Function(resolved)) = &callee
+            && resolved.function.kind == FunctionKind::Set
+        {
+            let (arguments, _) = self.at_level(level, |binder| binder.fit(resolved, arguments))?;
+            let shape = self.defined_shape(resolved, definition, at)?;
+            let columns = match &shape {
+                Some(shape) => shape.fields().map(|(name, ty)| (Some(name.to_owned()), ty)).collect(),
+                None => vec![(resolved.function.output.map(str::to_owned), Type::plain(resolved.result))],
+            };
+            let function = TableFunction::Series(resolved.function, shape.unwrap_or_default());
+            return Ok(Called { name, function, arguments, columns });
+        }
+        let (value, level) = self.at_level(level, |binder| {
+            if call.arguments.is_empty() {
+                binder.function(call, at)
+            } else {
+                binder.call_by_name(&name, arguments, at)
+            }
+        })?;
+        self.without_subqueries(&level, "an argument of a function in FROM")?;
+        if let Some(columns) = definition {
+            return Err(only_for_records(columns));
+        }
+        let columns = vec![(None, value.ty())];
+        Ok(Called { name, function: TableFunction::Scalar, arguments: vec![value], columns })
+    }
+
+    /// The shape of a function's rows: its own, or that of the definition behind it.
+    fn defined_shape(
+        &mut self,
+        resolved: &Resolved,
+        definition: Option<&[(Name, TypeName)]>,
+        at: usize,
+    ) -> Result<Option<Arc<Shape>>> {
+        match (self.shape_of_function(resolved), definition) {
+            (Some(shape), None) => Ok(Some(shape)),
+            (Some(_), Some(columns)) => {
+                let at = columns.first().map_or(at, |(name, _)| name.at);
+                let message = "a column definition list is redundant for a function with OUT parameters";
+                Err(Error::new("42601", message).at(at))
+            }
+            (None, None) if resolved.result == TypeKind::Record => {
+                let message = "a column definition list is required for functions returning \"record\"";
+                Err(Error::new("42601", message).at(at))
+            }
+            (None, None) => Ok(None),
+            (None, Some(columns)) if resolved.result != TypeKind::Record => Err(only_for_records(columns)),
+            (None, Some(columns)) => {
+                let mut fields: Vec<(String, Type)> = Vec::with_capacity(columns.len());
+                for (name, ty) in columns {
+                    if fields.iter().any(|(known, _)| *known == name.value) {
+                        let message = format!("column name \"{}\" specified more than once", name.value);
+                        return Err(Error::new("42701", message).at(name.at));
+                    }
+                    fields.push((name.value.clone(), self.column_type(ty, &name.value)?));
+                }
+                Ok(Some(Arc::new(Shape::new(fields))))
+            }
+        }
+    }
+}
+
+fn only_for_records(columns: &[(Name, TypeName)]) -> Error {
+    let at = columns.first().map_or(0, |(name, _)| name.at);
+    let message = "a column definition list is only allowed for functions returning \"record\"";
+    Error::new("42601", message).at(at)
+}

@@ -1,0 +1,88 @@
+//! Objects of the catalog that are no tables: schemas, sequences and views.
+//!
+//! Each has an oid, a name and a row of its own ([`stored`]). Sequences and views are relations as well: they share
+//! the names of tables, and can be read like them. What depends on what is in [`super::depend`].
+
+mod sequence;
+mod set;
+pub mod stored;
+mod view;
+
+pub use sequence::{Identity, SequenceDescriptor, SequenceOwner, SequenceState};
+pub use set::Objects;
+pub use view::{ViewColumn, ViewDescriptor, ViewRelation};
+
+use super::{Oid, TableDescriptor};
+
+/// An object that is no table.
+///
+/// Invariants, checked by [`ObjectDescriptor::check`] whenever one is read or written: it has a name; all but schemas have a
+/// schema; what it is satisfies its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectDescriptor {
+    /// Its identity. Survives renaming.
+    pub oid: Oid,
+    /// The schema's name; empty of a schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub body: ObjectBody,
+}
+
+/// What an object is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectBody {
+    /// A schema.
+    Schema,
+    /// The schema that was there from the beginning, and is gone: there is no object of this oid and name.
+    Gone,
+    /// A sequence.
+    Sequence(SequenceDescriptor),
+    /// A view.
+    View(ViewDescriptor),
+}
+
+impl ObjectDescriptor {
+    /// The sequence, if it is one.
+    pub fn sequence(&self) -> Option<&SequenceDescriptor> {
+        match &self.body {
+            ObjectBody::Sequence(sequence) => Some(sequence),
+            ObjectBody::Schema | ObjectBody::Gone | ObjectBody::View(_) => None,
+        }
+    }
+
+    /// The view, if it is one.
+    pub fn view(&self) -> Option<&ViewDescriptor> {
+        match &self.body {
+            ObjectBody::View(view) => Some(view),
+            ObjectBody::Schema | ObjectBody::Gone | ObjectBody::Sequence(_) => None,
+        }
+    }
+
+    /// The relation that it is read as, if it can be.
+    pub(super) fn relation(&self) -> Option<TableDescriptor> {
+        match &self.body {
+            ObjectBody::Schema | ObjectBody::Gone => None,
+            ObjectBody::Sequence(_) => Some(sequence::relation(self.oid, &self.schema, &self.name)),
+            ObjectBody::View(view) => Some(view::relation(self.oid, &self.schema, &self.name, view)),
+        }
+    }
+
+    /// What is wrong with the descriptor, if anything is.
+    pub fn check(&self) -> Result<(), String> {
+        let complain = |what: &str| Err(format!("object {} ({}): {what}", self.name, self.oid));
+        if self.name.is_empty() {
+            return complain("it has no name");
+        }
+        match &self.body {
+            ObjectBody::Schema | ObjectBody::Gone if !self.schema.is_empty() => {
+                complain("a schema in a schema")
+            }
+            ObjectBody::Schema | ObjectBody::Gone => Ok(()),
+            _ if self.schema.is_empty() => complain("it has no schema"),
+            ObjectBody::Sequence(sequence) => sequence.check().or_else(complain),
+            ObjectBody::View(view) => view.check().or_else(complain),
+        }
+    }
+}

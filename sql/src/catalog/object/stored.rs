@@ -1,0 +1,335 @@
+//! The durable form of objects that are no tables: one row each under `/sys`.
+//!
+//! ```text
+//! key   = index key of the catalog's index of objects: column oid, suffix 0
+//! value = protobuf ObjectRecord
+//!         version = 1            a reader refuses what is newer than it knows
+//!         oid, schema, name
+//!         kind                   0 schema, 1 a schema that is gone, 2 sequence, 3 view
+//!         sequence               type oid, start, increment, bounds, cache, cycle, where its state is, what it is
+//!                                until a number is drawn, the column that it goes with
+//!         view                   columns (name, type)*, query, what it names (name, oid, columns, those read)*, flags
+//! ```
+//!
+//! What recovery may assume: a row that decodes satisfies [`ObjectDescriptor::check`]; it was checked when written.
+
+use bytes::Bytes;
+use expr::{Type, TypeKind};
+use keys::Span;
+use prost::Message;
+
+use super::{
+    Identity, ObjectBody, ObjectDescriptor, SequenceDescriptor, SequenceOwner, SequenceState, ViewColumn,
+    ViewDescriptor, ViewRelation,
+};
+use crate::catalog::Oid;
+use crate::error::{Error, Result};
+
+/// The index id under which the rows of objects stand.
+const OBJECTS: u64 = 3;
+
+/// The newest version of an object's row that this code reads, and the one it writes.
+const VERSION: u32 = 1;
+
+/// The key of an object's row.
+pub fn object_key(tenant: u8, oid: Oid) -> Bytes {
+    let mut key = keys::sql::index_prefix(tenant, OBJECTS).to_vec();
+    keys::encode::put_u32(oid, &mut key);
+    key.push(keys::sql::SUFFIX_ROW);
+    key.into()
+}
+
+/// The keys of all objects' rows.
+pub fn objects_span(tenant: u8) -> Span {
+    keys::sql::index_span(tenant, OBJECTS)
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ObjectRecord {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    #[prost(uint32, tag = "2")]
+    oid: u32,
+    #[prost(string, tag = "3")]
+    schema: String,
+    #[prost(string, tag = "4")]
+    name: String,
+    #[prost(uint32, tag = "5")]
+    kind: u32,
+    #[prost(message, optional, tag = "6")]
+    sequence: Option<SequenceRecord>,
+    #[prost(message, optional, tag = "7")]
+    view: Option<ViewRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ViewRecord {
+    #[prost(message, repeated, tag = "1")]
+    columns: Vec<ViewColumnRecord>,
+    #[prost(string, tag = "2")]
+    query: String,
+    #[prost(message, repeated, tag = "3")]
+    relations: Vec<ViewRelationRecord>,
+    #[prost(bool, tag = "4")]
+    invoker: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ViewColumnRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(uint32, tag = "2")]
+    type_oid: u32,
+    #[prost(sint32, tag = "3")]
+    type_modifier: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ViewRelationRecord {
+    #[prost(string, optional, tag = "1")]
+    schema: Option<String>,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(uint32, tag = "3")]
+    oid: u32,
+    #[prost(message, repeated, tag = "4")]
+    columns: Vec<NamedColumnRecord>,
+    #[prost(uint32, repeated, tag = "5")]
+    read: Vec<u32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NamedColumnRecord {
+    #[prost(uint32, tag = "1")]
+    id: u32,
+    #[prost(string, tag = "2")]
+    name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SequenceRecord {
+    #[prost(uint32, tag = "1")]
+    type_oid: u32,
+    #[prost(sint64, tag = "2")]
+    start: i64,
+    #[prost(sint64, tag = "3")]
+    increment: i64,
+    #[prost(sint64, tag = "4")]
+    min: i64,
+    #[prost(sint64, tag = "5")]
+    max: i64,
+    #[prost(sint64, tag = "6")]
+    cache: i64,
+    #[prost(bool, tag = "7")]
+    cycle: bool,
+    #[prost(uint64, tag = "8")]
+    state: u64,
+    #[prost(sint64, tag = "9")]
+    last: i64,
+    #[prost(bool, tag = "10")]
+    is_called: bool,
+    #[prost(message, optional, tag = "11")]
+    owner: Option<OwnerRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OwnerRecord {
+    #[prost(uint32, tag = "1")]
+    table: u32,
+    #[prost(uint32, tag = "2")]
+    column: u32,
+    /// 0: no identity column, 1: ALWAYS, 2: BY DEFAULT.
+    #[prost(uint32, tag = "3")]
+    identity: u32,
+}
+
+/// The value of an object's row. An error (XX000) if the descriptor breaks its invariants.
+pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
+    object.check().map_err(Error::internal)?;
+    let (kind, sequence, view) = match &object.body {
+        ObjectBody::Schema => (0, None, None),
+        ObjectBody::Gone => (1, None, None),
+        ObjectBody::Sequence(sequence) => (2, Some(sequence_record(sequence)), None),
+        ObjectBody::View(view) => (3, None, Some(view_record(view))),
+    };
+    let record = ObjectRecord {
+        version: VERSION,
+        oid: object.oid,
+        schema: object.schema.clone(),
+        name: object.name.clone(),
+        kind,
+        sequence,
+        view,
+    };
+    Ok(record.encode_to_vec().into())
+}
+
+/// The object of a row's value. XX001 if it is damaged, 0A000 if it is newer than this code.
+pub fn decode_object(value: &[u8]) -> Result<ObjectDescriptor> {
+    let damaged =
+        |why: String| Error::new("XX001", format!("the catalog's row of an object is damaged: {why}"));
+    let record = ObjectRecord::decode(value).map_err(|error| damaged(error.to_string()))?;
+    if record.version > VERSION {
+        let message =
+            format!("object \"{}\" was written by a newer version (format {})", record.name, record.version);
+        return Err(Error::new("0A000", message));
+    }
+    let body = match (record.kind, record.sequence, record.view) {
+        (0, None, None) => ObjectBody::Schema,
+        (1, None, None) => ObjectBody::Gone,
+        (3, None, Some(record)) => {
+            ObjectBody::View(view(record).ok_or_else(|| damaged("a column's type is unknown".into()))?)
+        }
+        (2, Some(record), None) => ObjectBody::Sequence(
+            sequence(record).ok_or_else(|| damaged("a sequence has no type or an unknown owner".into()))?,
+        ),
+        (kind, ..) => return Err(damaged(format!("it is of kind {kind}"))),
+    };
+    let object = ObjectDescriptor { oid: record.oid, schema: record.schema, name: record.name, body };
+    object.check().map_err(damaged)?;
+    Ok(object)
+}
+
+fn view_record(view: &ViewDescriptor) -> ViewRecord {
+    let column = |column: &ViewColumn| ViewColumnRecord {
+        name: column.name.clone(),
+        type_oid: column.ty.kind.oid(),
+        type_modifier: column.ty.modifier,
+    };
+    let relation = |relation: &ViewRelation| ViewRelationRecord {
+        schema: relation.schema.clone(),
+        name: relation.name.clone(),
+        oid: relation.oid,
+        columns: relation
+            .columns
+            .iter()
+            .map(|(id, name)| NamedColumnRecord { id: *id, name: name.clone() })
+            .collect(),
+        read: relation.read.clone(),
+    };
+    ViewRecord {
+        columns: view.columns.iter().map(column).collect(),
+        query: view.query.clone(),
+        relations: view.relations.iter().map(relation).collect(),
+        invoker: view.invoker,
+    }
+}
+
+fn view(record: ViewRecord) -> Option<ViewDescriptor> {
+    let column = |record: ViewColumnRecord| {
+        let kind = TypeKind::from_oid(record.type_oid)?;
+        Some(ViewColumn { name: record.name, ty: Type { kind, modifier: record.type_modifier } })
+    };
+    let relation = |record: ViewRelationRecord| ViewRelation {
+        schema: record.schema,
+        name: record.name,
+        oid: record.oid,
+        columns: record.columns.into_iter().map(|column| (column.id, column.name)).collect(),
+        read: record.read,
+    };
+    Some(ViewDescriptor {
+        columns: record.columns.into_iter().map(column).collect::<Option<_>>()?,
+        query: record.query,
+        relations: record.relations.into_iter().map(relation).collect(),
+        invoker: record.invoker,
+    })
+}
+
+fn sequence_record(sequence: &SequenceDescriptor) -> SequenceRecord {
+    SequenceRecord {
+        type_oid: sequence.ty.oid(),
+        start: sequence.start,
+        increment: sequence.increment,
+        min: sequence.min,
+        max: sequence.max,
+        cache: sequence.cache,
+        cycle: sequence.cycle,
+        state: sequence.state,
+        last: sequence.initial.last,
+        is_called: sequence.initial.is_called,
+        owner: sequence.owner.map(|owner| OwnerRecord {
+            table: owner.table,
+            column: owner.column,
+            identity: match owner.identity {
+                None => 0,
+                Some(Identity::Always) => 1,
+                Some(Identity::ByDefault) => 2,
+            },
+        }),
+    }
+}
+
+fn sequence(record: SequenceRecord) -> Option<SequenceDescriptor> {
+    let owner = match record.owner {
+        None => None,
+        Some(owner) => Some(SequenceOwner {
+            table: owner.table,
+            column: owner.column,
+            identity: match owner.identity {
+                0 => None,
+                1 => Some(Identity::Always),
+                2 => Some(Identity::ByDefault),
+                _ => return None,
+            },
+        }),
+    };
+    Some(SequenceDescriptor {
+        ty: TypeKind::from_oid(record.type_oid)?,
+        start: record.start,
+        increment: record.increment,
+        min: record.min,
+        max: record.max,
+        cache: record.cache,
+        cycle: record.cycle,
+        state: record.state,
+        initial: SequenceState { last: record.last, is_called: record.is_called },
+        owner,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let sequence = SequenceDescriptor {
+            ty: TypeKind::Int4,
+            start: 5,
+            increment: -2,
+            min: -10,
+            max: 10,
+            cache: 7,
+            cycle: true,
+            state: 1030,
+            initial: SequenceState { last: 3, is_called: true },
+            owner: Some(SequenceOwner { table: 20000, column: 2, identity: Some(Identity::Always) }),
+        };
+        let view = ViewDescriptor {
+            columns: vec![ViewColumn { name: "a".into(), ty: TypeKind::Text.into() }],
+            query: "select a from s.t".into(),
+            relations: vec![ViewRelation {
+                schema: Some("s".into()),
+                name: "t".into(),
+                oid: 20002,
+                columns: vec![(1, "a".into())],
+                read: vec![1],
+            }],
+            invoker: true,
+        };
+        for (schema, body) in [
+            ("", ObjectBody::Schema),
+            ("s", ObjectBody::View(view)),
+            ("", ObjectBody::Gone),
+            ("s", ObjectBody::Sequence(sequence)),
+        ] {
+            let object = ObjectDescriptor { oid: 20001, schema: schema.into(), name: "n".into(), body };
+            let value = encode_object(&object).unwrap();
+            assert_eq!(decode_object(&value).unwrap(), object);
+            assert!(decode_object(value.get(..value.len() - 1).unwrap()).is_err());
+        }
+        let nameless =
+            ObjectDescriptor { oid: 1, schema: String::new(), name: String::new(), body: ObjectBody::Schema };
+        assert!(encode_object(&nameless).is_err());
+    }
+}

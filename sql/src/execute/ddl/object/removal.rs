@@ -1,0 +1,94 @@
+//! DROP: what goes is taken out of the catalog.
+
+use super::Change;
+use crate::catalog::access::Object;
+use crate::catalog::comment::Commented;
+use crate::catalog::depend::Address;
+use crate::catalog::object::{ObjectBody, ObjectDescriptor};
+use crate::catalog::{Oid, PUBLIC_OID, SearchPath, TableDescriptor, removal};
+use crate::error::Result;
+use crate::execute::ddl::{changed, store};
+use crate::plan::Target;
+
+impl Change<'_, '_> {
+    pub(super) fn drop_objects(
+        &mut self,
+        targets: &[Target],
+        cascade: bool,
+        path: &SearchPath,
+    ) -> Result<()> {
+        let wanted: Vec<Address> = targets.iter().map(Target::address).collect();
+        let removal = removal::removal(&self.catalog, &wanted);
+        self.notices.extend(removal.judge(&self.catalog, path, &wanted, cascade)?);
+        self.take_away(&removal.order)
+    }
+
+    /// Drops what is listed, dependents first.
+    pub(in crate::execute::ddl) fn take_away(&mut self, order: &[Address]) -> Result<()> {
+        let goes = |table: Oid| order.contains(&Address::Relation(table));
+        for address in order {
+            match *address {
+                Address::Schema(oid) => self.drop_schema(oid)?,
+                Address::Relation(oid) => self.drop_relation(oid)?,
+                // Parts go with their tables.
+                part if part.table().is_some_and(goes) => {}
+                part => self.drop_part(part)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_schema(&mut self, oid: Oid) -> Result<()> {
+        self.remove_object(oid);
+        self.disown(Object::Schema(oid));
+        if oid == PUBLIC_OID {
+            // It was there without a row.
+            let name = crate::catalog::schema::PUBLIC.to_owned();
+            self.put_object(ObjectDescriptor { oid, schema: String::new(), name, body: ObjectBody::Gone })?;
+        }
+        Ok(())
+    }
+
+    /// Drops a table or a sequence.
+    pub(super) fn drop_relation(&mut self, oid: Oid) -> Result<()> {
+        let Some(relation) = self.catalog.table_by_oid(oid).cloned() else { return Ok(()) };
+        let Some(object) = self.catalog.objects().get(oid).cloned() else {
+            return self.drop_table(&relation);
+        };
+        if let Some(sequence) = object.sequence() {
+            store::note_dropped(self.cx, sequence.state);
+        }
+        self.remove_object(oid);
+        self.disown(Object::of(&relation));
+        Ok(())
+    }
+
+    /// Drops a part of a table that stays; columns only ALTER TABLE drops.
+    fn drop_part(&mut self, part: Address) -> Result<()> {
+        let Some(table) = part.table().and_then(|table| self.catalog.table_by_oid(table)) else {
+            return Ok(());
+        };
+        let mut table = TableDescriptor::clone(table);
+        match part {
+            Address::Default(_, column) => {
+                for own in table.columns.iter_mut().filter(|own| own.id == column) {
+                    own.default = None;
+                }
+            }
+            Address::Index(_, oid) => {
+                if let Some(index) = table.indexes.iter().find(|index| index.oid == oid) {
+                    store::note_dropped(self.cx, index.id);
+                }
+                self.forget_comments(Commented::RELATION, oid);
+                table.indexes.retain(|index| index.oid != oid);
+            }
+            Address::Constraint(_, oid) => {
+                self.forget_comments(Commented::CONSTRAINT, oid);
+                table.constraints.checks.retain(|check| check.oid != oid);
+                table.constraints.foreign_keys.retain(|key| key.oid != oid);
+            }
+            Address::Column(..) | Address::Relation(_) | Address::Schema(_) => return Ok(()),
+        }
+        self.put_table(changed(table))
+    }
+}
