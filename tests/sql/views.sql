@@ -129,3 +129,17 @@ rollback;
 select * from inblock;
 drop table made, named, empty, filled, bad;
 drop table n cascade;
+-- A view of whoever asks asks whoever asks, through another view, too.
+create role v_asks;
+create table v_secret (a int);
+insert into v_secret values (42);
+create view v_inner with (security_invoker) as select * from v_secret;
+create view v_outer as select * from v_inner;
+grant select on v_outer, v_inner to v_asks;
+set role v_asks;
+select * from v_outer;
+reset role;
+select * from v_outer;
+drop view v_outer, v_inner;
+drop table v_secret;
+drop role v_asks;

@@ -135,6 +135,9 @@ struct ConstraintRecord {
 
 /// The value of a table's row. An error (XX000) if the descriptor breaks its invariants.
 pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
+    if table.kind != TableKind::Base {
+        return Err(Error::internal(format!("{}.{} is no table that is stored", table.schema, table.name)));
+    }
     table.check().map_err(Error::internal)?;
     let record = TableRecord {
         version: if is_plain(table) { VERSION_PLAIN } else { VERSION },

@@ -12,7 +12,7 @@ pub(super) use view::WithinView;
 
 use super::Binder;
 use super::from::shown;
-use crate::catalog::{TableDescriptor, TableKind};
+use crate::catalog::{TableDescriptor, TableKind, schema};
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{Name, ObjectKind, ObjectName, ObjectStatement, QualifiedName};
 use crate::plan::{Ddl, ObjectChange, OutputColumn, Plan, Target};
@@ -158,6 +158,9 @@ impl Binder<'_> {
         let tag = object.kind.altered();
         if object.kind == ObjectKind::Schema {
             let target = self.schema(&object.name.name)?;
+            if is_of_system(&object.name.name) {
+                return Err(Error::unsupported("renaming a schema of the system"));
+            }
             self.check_new_schema(to)?;
             if self.catalog.objects().schema_oid(&to.value).is_some() {
                 return Err(Error::new("42P06", format!("schema \"{}\" already exists", to.value)));
@@ -255,10 +258,7 @@ impl Binder<'_> {
         match self.schema(name) {
             Err(error) => self.not_there(error, if_exists),
             Ok(target) => {
-                if matches!(
-                    name.value.as_str(),
-                    crate::catalog::schema::PG_CATALOG | crate::catalog::schema::INFORMATION_SCHEMA
-                ) {
+                if is_of_system(name) {
                     let message = format!(
                         "cannot drop schema {} because it is required by the database system",
                         name.value
@@ -329,4 +329,9 @@ fn article(word: &str) -> &'static str {
 fn unplaced(mut error: Error) -> Error {
     error.position = None;
     error
+}
+
+/// Whether a schema holds what the system makes up.
+fn is_of_system(name: &Name) -> bool {
+    matches!(name.value.as_str(), schema::PG_CATALOG | schema::INFORMATION_SCHEMA)
 }

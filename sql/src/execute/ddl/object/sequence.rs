@@ -63,7 +63,12 @@ impl Change<'_, '_> {
         identity: Option<Identity>,
     ) -> Result<()> {
         let known = object.sequence().ok_or_else(|| Error::internal("a sequence that is none"))?;
-        let state = self.cx.sequences.store().settle(self.cx.transaction, known).await?;
+        // Whose state stays as it is waits for nobody, nor anybody for it: not even this transaction's own draws.
+        let is_of_state = |setting: &SequenceSetting| !matches!(setting, SequenceSetting::Owner(_));
+        let state = match settings.iter().any(is_of_state) {
+            true => self.cx.sequences.store().settle(self.cx.transaction, known).await?,
+            false => known.initial,
+        };
         let (mut definition, moves) = sequence::alter(known, state, settings)?;
         if moves {
             store::note_dropped(self.cx, known.state);
