@@ -131,6 +131,7 @@ drop table made, named, empty, filled, bad;
 drop table n cascade;
 -- A view of whoever asks asks whoever asks, through another view, too.
 create role v_asks;
+grant usage on schema public to v_asks;
 create table v_secret (a int);
 insert into v_secret values (42);
 create view v_inner with (security_invoker) as select * from v_secret;
@@ -142,4 +143,5 @@ reset role;
 select * from v_outer;
 drop view v_outer, v_inner;
 drop table v_secret;
+revoke usage on schema public from v_asks;
 drop role v_asks;
