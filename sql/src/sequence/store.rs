@@ -53,6 +53,12 @@ struct Block {
 }
 
 impl Block {
+    /// Nothing of it is given any more.
+    fn forget(&mut self) {
+        self.left = 0;
+        self.given = None;
+    }
+
     fn empty(sequence: &SequenceDescriptor) -> Self {
         let now = clock::now();
         Self {
@@ -163,19 +169,18 @@ impl SequenceStore {
         let key = state::key(sequence.state);
         let locked = transaction.lock(vec![key], Strength::Exclusive, WaitPolicy::Block).await?;
         let stored = state::decode(locked.first().and_then(|locked| locked.value.as_ref()), sequence)?;
-        let (position, _) = self.position(sequence.state, stored);
-        self.forget(sequence.state);
+        // At once: nobody takes a number in between.
+        let mut blocks = self.0.lock();
+        let (position, _) = position(&blocks, sequence.state, stored);
+        if let Some(block) = blocks.get_mut(&sequence.state) {
+            block.forget();
+        }
         Ok(position)
     }
 
     /// What is stored, unless this gateway has drawn last: then what it has given last.
     fn position(&self, index: IndexId, stored: Stored) -> (SequenceState, u64) {
-        let blocks = self.0.lock();
-        let own = blocks.get(&index).filter(|block| block.stored == stored);
-        match own.and_then(|block| Some((block.given?, block.left))) {
-            Some((last, left)) => (SequenceState { last, is_called: true }, left),
-            None => (stored.state, 0),
-        }
+        position(&self.0.lock(), index, stored)
     }
 
     fn drawing(&self, sequence: &SequenceDescriptor) -> Arc<futures::lock::Mutex<()>> {
@@ -229,9 +234,16 @@ impl SequenceStore {
 
     fn forget(&self, index: IndexId) {
         if let Some(block) = self.0.lock().get_mut(&index) {
-            block.left = 0;
-            block.given = None;
+            block.forget();
         }
+    }
+}
+
+fn position(blocks: &HashMap<IndexId, Block>, index: IndexId, stored: Stored) -> (SequenceState, u64) {
+    let own = blocks.get(&index).filter(|block| block.stored == stored);
+    match own.and_then(|block| Some((block.given?, block.left))) {
+        Some((last, left)) => (SequenceState { last, is_called: true }, left),
+        None => (stored.state, 0),
     }
 }
 
