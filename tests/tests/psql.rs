@@ -5,13 +5,19 @@ use std::process::Command;
 use nunatak_tests::processes::{installed, psql, start_single};
 
 /// The commands, and what is known to be missing of three of them.
-const COMMANDS: [(&str, Option<&str>); 29] = [
+const COMMANDS: [(&str, Option<&str>); 35] = [
     (r"\d", None),
     (r"\d pg_class", None),
     (r"\d t", None),
     (r"\d t*", None),
     (r"\d t_pkey", None),
     (r"\d+ t", None),
+    (r"\d parent", None),
+    (r"\d child", None),
+    (r"\d+ child", None),
+    (r"\d child_id_seq", None),
+    (r"\d seen", None),
+    (r"\d+ seen", None),
     (r"\dC", None),
     (r"\dD", None),
     (r"\dRp", None),
@@ -46,6 +52,8 @@ fn what_psql_asks_of_the_catalog_is_answered() {
     let server = start_single(folder.path());
     psql(&server.address, "create table t (a int primary key, b text default 'x'); create index on t (b)")
         .expect("a table");
+    psql(&server.address, "create table parent (id bigserial primary key, name text check (name <> '')); create table child (id int generated always as identity, p bigint references parent on delete cascade); create view seen as select name from parent")
+        .expect("tables that hang together");
     let (host, port) = server.address.rsplit_once(':').expect("host:port");
     let mut wrong = Vec::new();
     for (command, missing) in COMMANDS {

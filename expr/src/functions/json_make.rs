@@ -137,7 +137,7 @@ pub(super) fn to_json(args: &[Datum], types: &[Type], session: &SessionContext) 
 }
 
 /// `row_to_json(record, pretty)`
-pub(super) fn row_to_json(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
+pub(super) fn row_to_json(args: &[Datum], _: &[Type], session: &SessionContext) -> Result<Datum> {
     let [value, pretty] = exactly(args)?;
     let Datum::Record(record) = value else { return Err(mismatch()) };
     let mut out = String::from("{");
@@ -152,7 +152,6 @@ pub(super) fn row_to_json(args: &[Datum], types: &[Type], session: &SessionConte
         append(field, ty, session, &mut out)?;
     }
     out.push('}');
-    let _ = types;
     Ok(Datum::from(out))
 }
 

@@ -151,7 +151,6 @@ const NAMES: &[&str] = &[
     "pg_nextoid",
     "pg_notification_queue_usage",
     "pg_options_to_table",
-    "pg_partition_ancestors",
     "pg_partition_tree",
     "pg_prepared_statement",
     "pg_prepared_xact",

@@ -5,7 +5,7 @@ use super::function;
 use crate::functions::Body::{Catalog, Rows, Set};
 use crate::functions::Function;
 use crate::types::kinds::{
-    AnyArray, AnyElement, Bool, Int4, Int8, Interval, Numeric, QuotedChar, Record, Text, TextArray,
+    AnyArray, AnyElement, Bool, Int4, Int8, Interval, Numeric, QuotedChar, Record, Regclass, Text, TextArray,
     Timestamp, Timestamptz,
 };
 
@@ -32,7 +32,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2766, "regexp_split_to_table", &[Text, Text, Text], Text, Rows(pattern::regexp_split_to_table)),
     function(3259, "generate_series", &[Numeric, Numeric, Numeric], Numeric, Set),
     function(3260, "generate_series", &[Numeric, Numeric], Numeric, Set),
+    function(3425, "pg_partition_ancestors", &[Regclass], Regclass, Rows(no_ancestors)).volatile(),
     function(6160, "string_to_table", &[Text, Text], Text, Rows(string::string_to_table)).lenient(),
     function(6161, "string_to_table", &[Text, Text, Text], Text, Rows(string::string_to_table)).lenient(),
     function(13208, "_pg_expandarray", &[AnyArray], Record, Set).returning(&[("x", AnyElement), ("n", Int4)]),
 ];
+
+/// No table is partitioned.
+fn no_ancestors(_: &[crate::Datum]) -> crate::Result<Vec<crate::Datum>> {
+    Ok(Vec::new())
+}
