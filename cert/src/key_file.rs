@@ -34,10 +34,18 @@ pub enum KeyFileError {
 /// It cannot be read, or others can.
 pub fn read_private_key(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let unreadable = |source| KeyFileError::Unreadable { path: path.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
-    if metadata.mode() & forbidden != 0 {
+    if others_can_read(path).map_err(unreadable)? {
         return Err(KeyFileError::Exposed { path: path.to_owned() });
     }
     std::fs::read_to_string(path).map(Zeroizing::new).map_err(unreadable)
+}
+
+/// Whether others than a key's owner can read its file; one of root's may be readable to a group.
+///
+/// # Errors
+/// There is no such file, or it cannot be looked at.
+pub fn others_can_read(path: &Path) -> std::io::Result<bool> {
+    let metadata = std::fs::metadata(path)?;
+    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    Ok(metadata.mode() & forbidden != 0)
 }

@@ -9,7 +9,7 @@ mod key_file;
 
 pub use identity::{Identity, Unreadable};
 pub use issue::{Authority, IssueError, Issued};
-pub use key_file::{KeyFileError, read_private_key};
+pub use key_file::{KeyFileError, others_can_read, read_private_key};
 
 use std::fmt;
 use std::str::FromStr;

@@ -80,6 +80,11 @@ impl Horizon {
         generation
     }
 
+    /// What the root range's leader knows this client by: 16 bytes, random.
+    pub(crate) fn gateway_id(&self) -> &Bytes {
+        &self.gateway_id
+    }
+
     /// The newest timestamp that is known to have been handed out; 0 = none is.
     pub(crate) fn newest(&self) -> u64 {
         self.newest.load(Ordering::Relaxed)

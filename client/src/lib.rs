@@ -22,6 +22,8 @@ mod horizon;
 
 mod client;
 mod cluster;
+pub mod gateways;
+mod names;
 mod reclaim;
 mod transaction;
 
@@ -29,10 +31,11 @@ pub use client::{Client, ClientOptions};
 pub use cluster::{NodeInfo, RangeInfo};
 pub use error::Error;
 pub use keys::Span;
-pub use transaction::{Savepoint, Transaction};
+pub use names::NameLocks;
+pub use transaction::{ReadView, Savepoint, Transaction};
 pub use types::{
-    CommitTimestamp, Isolation, Locked, ScanOptions, ScanPage, Strength, Timestamp, TransactionOptions,
-    WaitPolicy,
+    CommitTimestamp, Isolation, Locked, ScanOptions, ScanPage, ShownId, Strength, Timestamp,
+    TransactionOptions, WaitPolicy,
 };
 
 /// The result of everything that asks the cluster.

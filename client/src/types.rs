@@ -1,9 +1,11 @@
 //! The values that callers and the client exchange.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use keys::Span;
+use parking_lot::Mutex;
 use proto::v1::TimestampResponse;
 pub use proto::v1::{Strength, WaitPolicy};
 
@@ -53,6 +55,28 @@ pub struct TransactionOptions {
     /// What [`crate::Transaction::priority`] said of the attempt that this one repeats; 0 = a first attempt. Of two
     /// transactions in a deadlock the one with the larger priority goes.
     pub priority: u64,
+    /// Where the transaction shows its id once it has one, for others to see whom they wait for.
+    pub shown: Option<ShownId>,
+}
+
+/// The id of a transaction, as others may look at it while it runs. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct ShownId(Arc<Mutex<Bytes>>);
+
+impl ShownId {
+    /// The id; empty: it has neither locked nor written anything.
+    pub fn get(&self) -> Bytes {
+        self.0.lock().clone()
+    }
+
+    /// There is no such transaction any more.
+    pub fn clear(&self) {
+        *self.0.lock() = Bytes::new();
+    }
+
+    pub(crate) fn show(&self, id: &Bytes) {
+        *self.0.lock() = id.clone();
+    }
 }
 
 impl Default for TransactionOptions {
@@ -64,6 +88,7 @@ impl Default for TransactionOptions {
             timeout: Duration::from_secs(30),
             catalog_version: 0,
             priority: 0,
+            shown: None,
         }
     }
 }
@@ -98,4 +123,6 @@ pub struct Locked {
     /// A version newer than the transaction's read timestamp was found: what was read of this key before is out of
     /// date. Under READ COMMITTED the caller evaluates its predicate again.
     pub changed: bool,
+    /// When the committed version was written that the lock has found; 0 where there is none, or none was looked for.
+    pub newest: u64,
 }

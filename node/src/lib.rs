@@ -11,7 +11,7 @@
 //! 4. `root` is the one range that gives timestamps and ids, knows nodes and ranges, finds deadlocks and places
 //!    replicas. Every node reaches its leader by a link: a function call where the leader is itself.
 //!
-//! `bootstrap` makes a cluster or joins one; `offline` opens the directory of a node that has stopped; `consistency` compares replicas; `vitals` tells a full disk and a store that
+//! `bootstrap` makes a cluster or joins one; `offline` opens the directory of a node that has stopped, and `salvage` has it go on alone where the others are lost; `consistency` compares replicas; `vitals` tells a full disk and a store that
 //! has stopped.
 
 pub mod addresses;
@@ -27,6 +27,7 @@ mod options;
 pub mod raft;
 mod range;
 mod root;
+mod salvage;
 mod service;
 mod store;
 mod tasks;
@@ -37,3 +38,4 @@ pub use error::NodeError;
 pub use node::Node;
 pub use offline::OfflineStore;
 pub use options::NodeOptions;
+pub use salvage::{Prospect, Salvage, Salvaged};

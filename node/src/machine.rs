@@ -142,6 +142,10 @@ impl Apply for Machine {
         apply::is_prompt(command)
     }
 
+    fn reshapes(&self, command: &Bytes) -> bool {
+        apply::reshapes(command)
+    }
+
     fn first_rows(&self, range_id: u64, membership: &Membership, index: u64) -> Vec<(Bytes, Bytes)> {
         let state = RangeState {
             format: FORMAT,
@@ -273,6 +277,10 @@ impl Apply for Machine {
             *self.root.lock() = RootState::load(&self.db).map_err(unreadable)?;
         }
         Ok(())
+    }
+
+    fn removed(&self, range_id: u64) {
+        self.cells.write().remove(&range_id);
     }
 
     fn replica_added(&self, range_id: u64, replica_id: u64) {

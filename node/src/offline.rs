@@ -74,7 +74,7 @@ impl OfflineStore {
 }
 
 /// The directory must be a node's.
-fn require_identity(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
+pub(crate) fn require_identity(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
     let path = dir.join(IDENTITY);
     match disk.exists(&path) {
         Ok(true) => Ok(()),

@@ -54,7 +54,7 @@ pub struct NodeOptions {
     /// A range that is asked so much in a second, about one key or another, is divided; 0: never.
     pub range_requests_max: u64,
     /// How long ranges that are small together have been what they are before they are merged, where ranges are divided for their
-    /// size; none: that is done by hand alone.
+    /// size; none: that is done by hand alone. Much longer than it takes to find out how large a new range is.
     pub merge_rest: Option<Duration>,
 }
 
@@ -84,7 +84,7 @@ impl NodeOptions {
             timing: RaftTiming::default(),
             raft_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
             borders: Vec::new(),
-            newest_command_format: crate::range::state::FORMAT,
+            newest_command_format: crate::range::state::FORMAT_NEWEST,
             dead_after: Duration::from_secs(300),
         }
     }

@@ -138,6 +138,26 @@ impl NodeService for Node {
         }
     }
 
+    async fn attend(&self, request: AttendRequest) -> Result<AttendResponse, Status> {
+        let inner = self.inner();
+        let member = inner.member_of(&request.cluster_id)?;
+        match member.link.local() {
+            Some(root) => root.attend(request).await,
+            None if request.forward => member.link.attend(request).await,
+            None => Err(Status::failed_precondition(inner.root_leader())),
+        }
+    }
+
+    async fn ask_gateways(&self, request: AskGatewaysRequest) -> Result<AskGatewaysResponse, Status> {
+        let inner = self.inner();
+        let member = inner.member_of(&request.cluster_id)?;
+        match member.link.local() {
+            Some(root) => root.ask_gateways(request).await,
+            None if request.forward => member.link.ask_gateways(request).await,
+            None => Err(Status::failed_precondition(inner.root_leader())),
+        }
+    }
+
     async fn init(&self, request: InitRequest) -> Result<InitResponse, Status> {
         if let Some(history_ms) = request.history_ms {
             check_history(history_ms, request.short_history)?;

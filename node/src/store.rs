@@ -173,7 +173,12 @@ pub(crate) fn read_identity(disk: &dyn Disk, path: &Path) -> Result<StoreIdentit
     Ok(identity)
 }
 
-fn write_identity(disk: &dyn Disk, path: &Path, identity: &StoreIdentity) -> Result<(), NodeError> {
+/// Replaces whose a data directory is.
+pub(crate) fn write_identity(
+    disk: &dyn Disk,
+    path: &Path,
+    identity: &StoreIdentity,
+) -> Result<(), NodeError> {
     let encoded = identity.encode_to_vec();
     let mut content = xxh3_64(&encoded).to_be_bytes().to_vec();
     content.extend_from_slice(&encoded);

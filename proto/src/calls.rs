@@ -31,6 +31,10 @@ macro_rules! calls {
                 hello as hello(HelloRequest) -> HelloResponse, Control, alone;
                 /// A gateway says what its open transactions need; answered by the root leader alone.
                 gateway_heartbeat as gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse, Control, alone;
+                /// A gateway hears what other gateways ask; answered by the root leader alone.
+                attend as attend(AttendRequest) -> AttendResponse, Control, alone;
+                /// A gateway asks all others; answered by the root leader alone.
+                ask_gateways as ask_gateways(AskGatewaysRequest) -> AskGatewaysResponse, Control, alone;
                 /// A change of a range's replicas or of its leader; answered by its leader alone.
                 change_replicas as change_replicas(ChangeReplicasRequest) -> ReplicasResponse, Control, alone;
                 /// One step of a merge, asked by the leader of the range on the left.

@@ -1,7 +1,11 @@
 //! The writes of a transaction that were not committed yet.
+//!
+//! Each write since the oldest savepoint or view is logged with what it replaced: a savepoint takes them back from the end,
+//! and of a key that has changed since a view was opened the view sees what the first write after it has replaced.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use keys::Span;
@@ -25,17 +29,23 @@ impl Buffered {
     }
 }
 
-/// Buffered writes by key. With a log that takes them back to a savepoint.
+/// Buffered writes by key.
+///
+/// Invariant: `replaced` names the entries of `undo` that came while a view was open, by key, ascending.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
     writes: BTreeMap<Bytes, Buffered>,
     bytes: usize,
-    /// What each write since the oldest savepoint replaced.
+    /// What each write since the oldest savepoint or view replaced.
     undo: Vec<(Bytes, Option<Buffered>)>,
     /// The bytes of the values in `undo`.
     undo_bytes: usize,
     /// The length of `undo` at each open savepoint.
     savepoints: Vec<usize>,
+    /// Where in `undo` stands what was replaced.
+    replaced: BTreeMap<Bytes, Vec<usize>>,
+    /// Every open view has a share in this.
+    views: Arc<()>,
 }
 
 impl WriteBuffer {
@@ -54,9 +64,54 @@ impl WriteBuffer {
         self.bytes.saturating_add(self.undo_bytes).saturating_add(entries.saturating_mul(ENTRY_BYTES))
     }
 
-    /// The buffered write of `key`, if there is one.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Option<Bytes>> {
-        self.writes.get(key).map(|write| &write.value)
+    /// The buffered write of `key`, if there is one: the last, or the last before a view's position.
+    pub(crate) fn get(&self, key: &[u8], position: Option<usize>) -> Option<&Option<Bytes>> {
+        let newest = self.writes.get(key)?;
+        let seen = position.map_or(Some(newest), |position| self.seen(key, newest, position));
+        seen.map(|write| &write.value)
+    }
+
+    /// What of a key a view sees.
+    fn seen<'a>(&'a self, key: &[u8], newest: &'a Buffered, position: usize) -> Option<&'a Buffered> {
+        match self.replaced_after(key, position) {
+            None => Some(newest),
+            Some(place) => self.undo.get(place).and_then(|(_, replaced)| replaced.as_ref()),
+        }
+    }
+
+    /// Where the first write to the key after a view's position is logged.
+    fn replaced_after(&self, key: &[u8], position: usize) -> Option<usize> {
+        let places = self.replaced.get(key)?;
+        places.get(places.partition_point(|place| *place < position)).copied()
+    }
+
+    /// Whether the key was written after a view's position.
+    pub(crate) fn is_newer(&self, key: &[u8], position: usize) -> bool {
+        self.replaced_after(key, position).is_some()
+    }
+
+    /// From now on what is written is kept apart from what was written before: the position of a view, and what it has to
+    /// hold on to.
+    pub(crate) fn keep_apart(&mut self) -> (usize, Arc<()>) {
+        self.forget_unseen();
+        (self.undo.len(), self.views.clone())
+    }
+
+    /// Whether a view is open.
+    pub(crate) fn has_views(&self) -> bool {
+        Arc::strong_count(&self.views) > 1
+    }
+
+    /// Forgets what only views that are closed might have asked for.
+    fn forget_unseen(&mut self) {
+        if self.has_views() {
+            return;
+        }
+        self.replaced.clear();
+        if self.savepoints.is_empty() {
+            self.undo.clear();
+            self.undo_bytes = 0;
+        }
     }
 
     /// Buffers a write that may do anything to the row's unique keys.
@@ -72,8 +127,13 @@ impl WriteBuffer {
     }
 
     fn add(&mut self, key: Bytes, write: Buffered) {
+        self.forget_unseen();
         let replaced = self.set(key.clone(), Some(write));
-        if !self.savepoints.is_empty() {
+        let has_views = self.has_views();
+        if has_views {
+            self.replaced.entry(key.clone()).or_default().push(self.undo.len());
+        }
+        if has_views || !self.savepoints.is_empty() {
             self.undo_bytes += replaced.as_ref().map_or(0, Buffered::value_bytes);
             self.undo.push((key, replaced));
         }
@@ -104,32 +164,44 @@ impl WriteBuffer {
         self.savepoints.truncate(savepoint + 1);
         while self.undo.len() > length {
             if let Some((key, replaced)) = self.undo.pop() {
+                self.forget_place(&key, self.undo.len());
                 self.undo_bytes -= replaced.as_ref().map_or(0, Buffered::value_bytes);
                 self.set(key, replaced);
             }
         }
     }
 
-    /// Closes the savepoint and later ones; what was written since stays.
-    pub(crate) fn release(&mut self, savepoint: usize) {
-        self.savepoints.truncate(savepoint);
-        if self.savepoints.is_empty() {
-            self.undo.clear();
-            self.undo_bytes = 0;
+    /// What was logged at this place is there no more.
+    fn forget_place(&mut self, key: &Bytes, place: usize) {
+        let Some(places) = self.replaced.get_mut(key) else { return };
+        // What is taken back is what was logged last.
+        places.pop_if(|logged| *logged == place);
+        if places.is_empty() {
+            self.replaced.remove(key);
         }
     }
 
-    /// The buffered writes of a span, in order.
+    /// Closes the savepoint and later ones; what was written since stays.
+    pub(crate) fn release(&mut self, savepoint: usize) {
+        self.savepoints.truncate(savepoint);
+        self.forget_unseen();
+    }
+
+    /// The buffered writes of a span, in order: all, or those that a view sees.
     pub(crate) fn span(
         &self,
         span: &Span,
+        position: Option<usize>,
     ) -> impl DoubleEndedIterator<Item = (&Bytes, &Option<Bytes>)> + use<'_> {
         let bounds = if span.is_empty() {
             (Bound::Excluded(span.start.clone()), Bound::Included(span.start.clone()))
         } else {
             (Bound::Included(span.start.clone()), Bound::Excluded(span.end.clone()))
         };
-        self.writes.range(bounds).map(|(key, write)| (key, &write.value))
+        self.writes.range(bounds).filter_map(move |(key, newest)| {
+            let seen = position.map_or(Some(newest), |position| self.seen(key, newest, position));
+            seen.map(|write| (key, &write.value))
+        })
     }
 
     /// The least and the greatest key.
@@ -154,6 +226,7 @@ impl WriteBuffer {
             self.set(key.clone(), None);
         }
         (self.undo, self.undo_bytes, self.savepoints) = Default::default();
+        self.replaced.clear();
     }
 
     pub(crate) fn clear(&mut self) {
@@ -188,6 +261,42 @@ mod tests {
     }
 
     #[test]
+    fn a_view_sees_what_was_written_before_it() {
+        let mut buffer = WriteBuffer::default();
+        let seen = |buffer: &WriteBuffer, position| {
+            let all = Span { start: key(""), end: key("z") };
+            let writes = buffer.span(&all, position).map(|(key, value)| {
+                format!(
+                    "{}={}",
+                    key.escape_ascii(),
+                    value.as_ref().map_or("-".into(), |v| v.escape_ascii().to_string())
+                )
+            });
+            writes.collect::<Vec<_>>().join(" ")
+        };
+        buffer.write(key("a"), Some(key("1")));
+        let (first, held_first) = buffer.keep_apart();
+        buffer.write(key("a"), Some(key("2")));
+        buffer.write(key("b"), Some(key("2")));
+        let savepoint = buffer.savepoint();
+        let (second, held_second) = buffer.keep_apart();
+        buffer.write(key("a"), None);
+        buffer.write(key("c"), Some(key("3")));
+        assert_eq!(seen(&buffer, Some(first)), "a=1");
+        assert_eq!(seen(&buffer, Some(second)), "a=2 b=2");
+        assert_eq!(seen(&buffer, None), "a=- b=2 c=3");
+        assert!(buffer.is_newer(b"b", first) && !buffer.is_newer(b"b", second));
+        drop(held_second);
+        buffer.rollback_to(savepoint);
+        buffer.write(key("b"), None);
+        assert_eq!(seen(&buffer, Some(first)), "a=1");
+        assert_eq!(seen(&buffer, None), "a=2 b=-");
+        drop(held_first);
+        buffer.release(savepoint);
+        assert_eq!(buffer.memory_bytes(), buffer.bytes() + 2 * ENTRY_BYTES);
+    }
+
+    #[test]
     fn savepoints_take_writes_back_in_the_reverse_order() {
         let mut buffer = WriteBuffer::default();
         buffer.write(key("a"), Some(key("1")));
@@ -199,8 +308,8 @@ mod tests {
         assert_eq!(buffer.bytes(), 3);
         assert_eq!(buffer.memory_bytes(), 3 + 3 + 5 * ENTRY_BYTES);
         buffer.rollback_to(inner);
-        assert_eq!(buffer.get(b"a"), Some(&Some(key("22"))));
-        assert_eq!(buffer.get(b"b"), None);
+        assert_eq!(buffer.get(b"a", None), Some(&Some(key("22"))));
+        assert_eq!(buffer.get(b"b", None), None);
         buffer.write(key("c"), None);
         buffer.release(inner);
         buffer.rollback_to(outer);

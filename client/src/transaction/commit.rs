@@ -140,7 +140,9 @@ impl Transaction {
             match self.client.sender.send(&route, &call, build).await {
                 Ok(Answer::Commit(committed)) => {
                     // The range has let go of the locks together with the commit.
-                    self.holding = None;
+                    if let Some(holding) = &self.holding {
+                        holding.forget(route.range_id());
+                    }
                     return Ok(committed.commit_timestamp);
                 }
                 Ok(_) => return Err(mismatch()),

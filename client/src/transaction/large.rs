@@ -13,7 +13,7 @@
 //!    a reader more; then another T is tried.
 //! 4. Only then is the transaction committed. Before, it is rolled back if its coordinator dies.
 //!
-//! While a savepoint is open nothing is flushed, for nothing would bring back what an intent has replaced.
+//! While a savepoint or a view is open nothing is flushed, for nothing would bring back what an intent has replaced.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Transaction {
     /// # Errors
     /// [`Error::TooLarge`] while a savepoint is open. After any error the transaction cannot commit any more.
     pub async fn flush_if_large(&mut self) -> Result<()> {
-        if self.buffer.bytes() <= self.client.flush_bytes() || self.asked.is_watching() {
+        if self.buffer.bytes() <= self.client.flush_bytes() || self.keeps_versions() {
             return self.check_size();
         }
         self.flush(false).await

@@ -175,6 +175,44 @@ impl Transaction {
         Err(self.fail(Failure::Rerouted))
     }
 
+    /// Locks a name until the end of the transaction: a key under which nothing is ever written, so that nothing is read and
+    /// nothing is relied on. A transaction that only reads may do so, too. What it holds already (`is_held`), less strongly,
+    /// no savepoint gives back.
+    ///
+    /// # Errors
+    /// As [`Transaction::lock`]; [`Error::LockNotAvailable`] where nobody is to wait leaves the transaction as it was.
+    pub async fn lock_name(
+        &mut self,
+        key: &Bytes,
+        strength: Strength,
+        wait: WaitPolicy,
+        is_held: bool,
+    ) -> Result<()> {
+        self.open()?;
+        self.pristine = false;
+        if self.options.priority == 0 {
+            self.options.priority = crate::moment::about_now();
+        }
+        for _ in 0..REROUTES_MAX {
+            let route = self.client.sender.route(key, self.options.timeout).await?;
+            let (wanted, until) = (std::slice::from_ref(key), self.lock_deadline());
+            if is_held {
+                self.expect_locks(route.range_id(), key);
+            } else {
+                self.expect_all(&route, wanted);
+            }
+            // Whatever schema is in force by now, names are the same.
+            let start_timestamp = self.flushed.as_ref().map_or(0, |flushed| flushed.start_timestamp);
+            let call = Call { kind: Kind::Wait, start_timestamp, catalog_version: 0, ..self.call() };
+            match self.ask_locks_by(&call, &route, wanted, strength, wait, until).await {
+                Ok(_) => return Ok(()),
+                Err(Failure::Rerouted) => {}
+                Err(failure) => return Err(self.fail(failure)),
+            }
+        }
+        Err(self.fail(Failure::Rerouted))
+    }
+
     fn may_lock(&mut self) -> Result<()> {
         self.open()?;
         if self.options.read_only {
@@ -226,6 +264,20 @@ impl Transaction {
         at: u64,
         until: Option<clock::Instant>,
     ) -> Result<LockResult, Failure> {
+        let start_timestamp = self.flushed.as_ref().map_or(at, |flushed| flushed.start_timestamp);
+        let call = Call { kind: Kind::Wait, start_timestamp, ..self.call() };
+        self.ask_locks_by(&call, route, wanted, strength, wait, until).await
+    }
+
+    async fn ask_locks_by(
+        &self,
+        call: &Call,
+        route: &Arc<Route>,
+        wanted: &[Bytes],
+        strength: Strength,
+        wait: WaitPolicy,
+        until: Option<clock::Instant>,
+    ) -> Result<LockResult, Failure> {
         let build = || {
             let wait_ms = |until: clock::Instant| {
                 (until.saturating_duration_since(clock::now()).as_millis() as u64).max(1)
@@ -237,9 +289,7 @@ impl Transaction {
                 wait_ms_max: until.map_or(0, wait_ms),
             })
         };
-        let start_timestamp = self.flushed.as_ref().map_or(at, |flushed| flushed.start_timestamp);
-        let call = Call { kind: Kind::Wait, start_timestamp, ..self.call() };
-        match self.client.sender.send(route, &call, build).await? {
+        match self.client.sender.send(route, call, build).await? {
             Answer::Lock(answer) if (1..=wanted.len()).contains(&answer.keys.len()) => Ok(answer),
             _ => Err(mismatch().into()),
         }
@@ -310,13 +360,16 @@ impl Transaction {
         known: Option<Option<Bytes>>,
         at: u64,
     ) -> Result<Locked> {
-        let changed = at != 0 && self.held.get(key).is_some_and(|held| held.newest > at);
-        let value = match (self.buffer.get(key), known) {
+        let newest = self.held.get(key).map_or(0, |held| held.newest);
+        let changed = at != 0 && newest > at;
+        // What the view that the statement reads through has not seen is not its row any more.
+        let skipped = skipped || self.position().is_some_and(|position| self.buffer.is_newer(key, position));
+        let value = match (self.buffer.get(key, None), known) {
             (Some(written), _) => written.clone(),
             (None, Some(known)) => known,
             (None, None) => self.held_value(key).await?,
         };
-        Ok(Locked { value, skipped, changed })
+        Ok(Locked { value, skipped, changed, newest })
     }
 
     /// The value that `key` had when it was locked.

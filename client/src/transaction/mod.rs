@@ -24,6 +24,7 @@ mod resolve;
 mod savepoint;
 mod scan;
 mod start;
+mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ use self::read_set::ReadSet;
 use self::savepoint::AskedLocks;
 pub use self::savepoint::Savepoint;
 use self::scan::Ahead;
+use self::view::Looking;
+pub use self::view::ReadView;
 use crate::heartbeat::Holding;
 use crate::horizon::Generation;
 use crate::sender::{Call, Failure, Kind};
@@ -79,6 +82,8 @@ pub struct Transaction {
     oracle_catalog_version: u64,
     pristine: bool,
     buffer: WriteBuffer,
+    /// The view that reads go through, if they do not see everything.
+    looking: Option<Looking>,
     /// What left the buffer before the commit.
     flushed: Option<Flushed>,
     reads: ReadSet,
@@ -125,6 +130,7 @@ impl Transaction {
             oracle_catalog_version: 0,
             pristine: true,
             buffer: WriteBuffer::default(),
+            looking: None,
             flushed: None,
             reads: ReadSet::default(),
             relied: Vec::new(),
@@ -201,6 +207,7 @@ impl Transaction {
 
     /// A statement begins: under READ COMMITTED its reads take a fresh timestamp.
     pub fn begin_statement(&mut self) {
+        self.look_at_all();
         self.stale = self.options.isolation == Isolation::ReadCommitted;
     }
 
@@ -233,6 +240,9 @@ impl Transaction {
     fn id(&mut self) -> Bytes {
         if self.id.is_empty() {
             self.id = Bytes::from_owner(random::id());
+            if let Some(shown) = &self.options.shown {
+                shown.show(&self.id);
+            }
         }
         self.id.clone()
     }

@@ -19,7 +19,7 @@ impl Transaction {
     pub async fn get(&mut self, key: Bytes) -> Result<Option<Bytes>> {
         self.open()?;
         self.pristine = false;
-        if let Some(own) = self.buffer.get(&key) {
+        if let Some(own) = self.buffer.get(&key, self.position()) {
             return Ok(own.clone());
         }
         if self.sees_held(&key) {
@@ -67,9 +67,9 @@ impl Transaction {
         self.get_all(keys, tracks).await
     }
 
-    /// The same of keys that others are kept from deleting by locks that the transaction holds: whatever else becomes of
-    /// them it does not rely on.
-    pub async fn get_guarded(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
+    /// The same, and the transaction does not rely on what it reads: others may change it before it commits, or its locks
+    /// keep them from what matters.
+    pub async fn get_unrelied(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
         self.get_all(keys, false).await
     }
 
@@ -97,8 +97,9 @@ impl Transaction {
         self.pristine = false;
         let mut values: Vec<Option<Bytes>> = vec![None; keys.len()];
         let mut missing: Vec<usize> = Vec::new();
+        let position = self.position();
         for (place, (key, value)) in keys.iter().zip(&mut values).enumerate() {
-            if let Some(own) = self.buffer.get(key) {
+            if let Some(own) = self.buffer.get(key, position) {
                 value.clone_from(own);
             } else if self.sees_held(key) {
                 *value = self.held_value(key).await?;

@@ -71,6 +71,7 @@ impl Transaction {
     /// The transaction cannot go on, whatever is taken back: it is over, and the error says why.
     pub async fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<(), Error> {
         self.open()?;
+        self.look_at_all();
         self.buffer.rollback_to(savepoint.depth);
         let mut given_back = self.asked.since(savepoint.depth);
         given_back.sort_unstable();
@@ -99,6 +100,11 @@ impl Transaction {
     pub fn release(&mut self, savepoint: Savepoint) {
         self.buffer.release(savepoint.depth);
         self.asked.release(savepoint.depth);
+    }
+
+    /// Whether what writes have replaced may be asked for.
+    pub(super) fn keeps_versions(&self) -> bool {
+        self.asked.is_watching() || self.buffer.has_views()
     }
 
     /// Whether going back to a savepoint leaves a transaction that can still commit, after this error.

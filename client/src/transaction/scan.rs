@@ -71,6 +71,16 @@ fn bytes(rows: &[KeyValue]) -> usize {
 impl Transaction {
     /// One page of the rows of `span`, own writes included.
     pub async fn scan(&mut self, span: Span, options: ScanOptions) -> Result<ScanPage> {
+        let tracks = self.tracks_reads();
+        self.scan_page(span, options, tracks).await
+    }
+
+    /// The same, and the transaction does not rely on what it reads, as [`Transaction::get_unrelied`].
+    pub async fn scan_unrelied(&mut self, span: Span, options: ScanOptions) -> Result<ScanPage> {
+        self.scan_page(span, options, false).await
+    }
+
+    async fn scan_page(&mut self, span: Span, options: ScanOptions, tracks: bool) -> Result<ScanPage> {
         self.open()?;
         self.pristine = false;
         if span.is_empty() {
@@ -78,7 +88,7 @@ impl Transaction {
         }
         let at = self.timestamp_or_ask();
         let (rows, covered) = self.scan_committed(&span, at, options).await?;
-        let writes = self.buffer.span(&covered);
+        let writes = self.buffer.span(&covered, self.position());
         let merged = if options.reverse {
             merge(rows, writes.rev(), options.rows_max, true)
         } else {
@@ -94,7 +104,7 @@ impl Transaction {
         } else {
             Span { start: seen.end.clone(), end: span.end }
         };
-        if self.tracks_reads() {
+        if tracks {
             self.reads.add_span(seen);
         }
         Ok(ScanPage { rows: merged.rows, resume: (!rest.is_empty()).then_some(rest) })

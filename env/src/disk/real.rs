@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::num::NonZeroU64;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +43,8 @@ impl RealDisk {
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
         // Not opened for appending: with room behind it, the end of the file is not where the next bytes go.
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        // Rows and logs are for this program alone, whatever the directory lets others do.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Box::new(RealAppendFile { file, length: 0, counters: self.counters.clone() }))
     }
 

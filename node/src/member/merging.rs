@@ -18,15 +18,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use proto::v1::{
-    ChangeReplicasRequest, MergeRequest, MergeResponse, Neighbour, RangeDescriptor, RangeMerge, RangeState,
-    SubsumeRequest, SubsumeResponse, SubsumeStep,
+    ChangeReplicasRequest, MergeRequest, MergeResponse, Neighbour, NodeDescriptor, NodeState,
+    RangeDescriptor, RangeMerge, RangeState, SubsumeRequest, SubsumeResponse, SubsumeStep,
 };
 use proto::{Code, Status};
 
 use super::Member;
 use super::split::check_key;
 use crate::error::NodeError;
-use crate::range::state::{contains, descriptor, is_held};
+use crate::range::state::{FORMAT_MERGES, contains, descriptor, is_held};
 use crate::range::{Refusal, Replica, merge};
 use crate::root::ROOT_RANGE;
 
@@ -82,7 +82,8 @@ impl Member {
         tried: &mut bool,
     ) -> Result<MergeResponse, Status> {
         let key = &request.key;
-        let mut ranges = self.directory().ranges;
+        let directory = self.directory();
+        let (nodes, mut ranges) = (directory.nodes, directory.ranges);
         merge::retain_present(&mut ranges);
         let span_of = |range: &RangeDescriptor| range.span.clone().unwrap_or_default();
         let holding = ranges.iter().filter(|range| contains(&span_of(range), key));
@@ -91,6 +92,7 @@ impl Member {
         if span_of(right).start != *key {
             return Ok(MergeResponse { range: Some(right.clone()), already: !*tried });
         }
+        check_programs(&nodes)?;
         let left = ranges.iter().filter(|range| span_of(range).end == *key);
         let left = left.max_by_key(|range| range.span_epoch);
         let left =
@@ -376,6 +378,8 @@ impl Member {
                 merge::awaits_left(frozen, left.as_deref(), ranges.iter().any(here))
             });
             let holder = by_start.range(..=span.start.clone()).next_back();
+            // What those had made of it who were given up is lost: what is here is all that is left.
+            let holder = holder.filter(|(_, holder)| !self.lost.contains(&holder.leader_node_id));
             if !awaits_left && holder.is_some_and(|(_, holder)| is_past(holder)) {
                 tracing::info!(range = state.range_id, "the range was taken over elsewhere");
                 self.log_failure(state.range_id, self.drop_replica(&replica).await);
@@ -406,6 +410,29 @@ fn towards(left: &RangeDescriptor, right: &RangeDescriptor) -> Result<Option<Cha
     let range_id = right.range_id;
     let change = ChangeReplicasRequest { range_id, add_node_id, remove_node_id, ..Default::default() };
     Ok((add_node_id != 0 || remove_node_id != 0).then_some(change))
+}
+
+/// That no node would have to stop at a merge, because its program is older than merges are.
+fn check_programs(nodes: &[NodeDescriptor]) -> Result<(), Status> {
+    let gone = [NodeState::Dead, NodeState::Decommissioned];
+    for node in nodes.iter().filter(|node| !gone.contains(&node.state())) {
+        match node.newest_command_format {
+            FORMAT_MERGES.. => {}
+            0 => {
+                return Err(Status::unavailable(format!(
+                    "node {} has not said whether its program can merge ranges",
+                    node.node_id
+                )));
+            }
+            _ => {
+                return Err(Status::failed_precondition(format!(
+                    "node {} runs a program of version {}, which cannot merge ranges: upgrade it first",
+                    node.node_id, node.version
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// That all replicas of a range that this node leads live and lag little behind.
@@ -448,5 +475,21 @@ mod tests {
         assert_eq!(step(&[2, 3], &[1, 2, 3]), Some((3, 0, 1)));
         let joint = RangeDescriptor { joint: true, ..range(3, &[1, 2]) };
         assert!(towards(&range(2, &[1, 2]), &joint).is_err());
+    }
+
+    #[test]
+    fn no_range_is_merged_before_every_node_can() {
+        let node = |node_id, newest_command_format| NodeDescriptor {
+            node_id,
+            newest_command_format,
+            ..NodeDescriptor::default()
+        };
+        assert!(check_programs(&[node(1, FORMAT_MERGES), node(2, FORMAT_MERGES + 1)]).is_ok());
+        let older = check_programs(&[node(1, FORMAT_MERGES), node(2, FORMAT_MERGES - 1)]).unwrap_err();
+        assert!(older.code() == Code::FailedPrecondition && older.message().contains("node 2"), "{older}");
+        let unheard = check_programs(&[node(1, FORMAT_MERGES), node(2, 0)]).unwrap_err();
+        assert_eq!(unheard.code(), Code::Unavailable);
+        let dead = NodeDescriptor { state: NodeState::Dead.into(), ..node(2, 0) };
+        assert!(check_programs(&[node(1, FORMAT_MERGES), dead]).is_ok());
     }
 }

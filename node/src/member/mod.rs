@@ -72,6 +72,9 @@ pub(crate) struct Member {
     dead_after: Duration,
     limits: Limits,
     merge_rest: Option<Duration>,
+    /// Nodes that an operator has given up.
+    lost: BTreeSet<u64>,
+    newest_format: u32,
     replicas: RwLock<BTreeMap<u64, Arc<Replica>>>,
     directory: RwLock<DirectoryResponse>,
     moving: Arc<Mutex<BTreeSet<u64>>>,
@@ -98,6 +101,7 @@ impl Member {
         let identity = store.identity();
         let machine = Arc::new(Machine::open(store.db().clone(), options.newest_command_format)?);
         link.set_cluster(identity.cluster_id.clone());
+        let lost: BTreeSet<u64> = identity.lost_nodes.iter().copied().collect();
         let addresses = link.addresses();
         addresses.set_own(identity.node_id, identity.generation);
         let raft = RaftOptions {
@@ -109,6 +113,7 @@ impl Member {
             addresses: addresses.clone(),
             timing: options.timing,
             log_bytes_max: options.raft_log_bytes_max,
+            lost: lost.clone(),
             runtime: raft_runtime,
         };
         let host = RaftHost::open(raft, machine.clone()).await?;
@@ -140,6 +145,8 @@ impl Member {
                 requests_per_second_max: options.range_requests_max,
             },
             merge_rest: options.merge_rest,
+            lost,
+            newest_format: options.newest_command_format,
             replicas: RwLock::default(),
             directory: RwLock::default(),
             moving: Arc::default(),
@@ -262,6 +269,7 @@ impl Member {
                 dead_after: self.dead_after,
                 limits: self.limits,
                 rest: self.merge_rest,
+                lost: self.lost.clone(),
             };
             match RootTerm::begin(group, cell, self.machine.root(), term, nodes).await {
                 Ok(root) => {
@@ -321,6 +329,7 @@ impl Member {
             loads: self.loads(),
             disk: Some(self.context.vitals.disk()),
             wall_ms: env::clock::wall_ms(),
+            newest_command_format: self.newest_format,
         };
         match self.link.heartbeat(request).await {
             Ok(answer) => self.follow(answer).await,

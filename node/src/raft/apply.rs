@@ -93,8 +93,6 @@ pub struct Outcome {
     pub replies: Vec<Bytes>,
     /// The ranges that they have made, in their order.
     pub children: Vec<Child>,
-    /// The ranges that they have taken over: what the batch makes of these on this store is that they have no data.
-    pub swallowed: Vec<u64>,
 }
 
 /// A range that an entry of another one's log has made: its replicas stand beside those of that range, and take over the data
@@ -162,6 +160,9 @@ pub trait Apply: Send + Sync + 'static {
     /// Whether a command is applied without reading the disk, in a time that its own bytes bound.
     fn is_prompt(&self, command: &Bytes) -> bool;
 
+    /// Whether a command may make another range of this one, or take one over.
+    fn reshapes(&self, command: &Bytes) -> bool;
+
     /// The batch that `entries` went into can be read. Only from now on [`Apply::snapshot_spans`] and
     /// [`Apply::check_snapshot`] go by what they made of the range.
     fn applied(&self, range_id: u64, entries: &[ApplyEntry]);
@@ -188,6 +189,9 @@ pub trait Apply: Send + Sync + 'static {
     /// What the engine holds of the range is another than before: in-memory state built from it must be built anew. An
     /// error stops the replica.
     fn state_replaced(&self, range_id: u64) -> Result<(), ApplyError>;
+
+    /// The replica is gone, and nothing of it is in the engine: nothing of it need be kept in memory.
+    fn removed(&self, range_id: u64);
 
     /// A replica of the range that was unknown here came to be, because its leader sent a message for it.
     fn replica_added(&self, range_id: u64, replica_id: u64);

@@ -1,6 +1,6 @@
 //! One store's side of replication: the shared log and all groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -58,6 +58,8 @@ pub struct RaftHost {
     pub(super) confirmations: Arc<Confirmations>,
     runtime: Handle,
     scope: Scope,
+    /// Nothing is taken from these nodes.
+    pub(super) lost: BTreeSet<u64>,
     groups: RwLock<BTreeMap<u64, Arc<Group>>>,
     /// Which replica of each range is here, or was.
     pub(super) claims: Arc<Claims>,
@@ -128,6 +130,7 @@ impl RaftHost {
             confirmations: Arc::default(),
             runtime: options.runtime.unwrap_or_else(Handle::current),
             scope: Scope::current().unwrap_or_default(),
+            lost: options.lost,
             groups: RwLock::default(),
             claims: Arc::new(claims),
             snapshot_turns: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
@@ -338,7 +341,9 @@ impl RaftHost {
         let spans: Vec<(Bytes, Bytes)> = spans.into_iter().map(|span| (span.start, span.end)).collect();
         self.db.excise_and_ingest(&spans, Vec::new(), batch)?;
         let replaced = self.apply.state_replaced(range_id);
-        replaced.map_err(|error| RaftError::Group { range_id, message: error.to_string() })
+        replaced.map_err(|error| RaftError::Group { range_id, message: error.to_string() })?;
+        self.apply.removed(range_id);
+        Ok(())
     }
 
     /// Starts a replica from what its log and the engine hold. `changing` is held, or nobody else knows the host yet.
@@ -450,7 +455,7 @@ pub(super) enum Start {
 }
 
 /// The range of a [`state_key`](super::state_key); nothing for other keys.
-fn range_of(key: &[u8]) -> Option<u64> {
+pub(super) fn range_of(key: &[u8]) -> Option<u64> {
     match key {
         [b's', id @ .., 0] => Some(u64::from_be_bytes(id.try_into().ok()?)),
         _ => None,

@@ -80,12 +80,13 @@ struct Applier {
 }
 
 impl Applier {
-    /// Applies what follows on `before`; what is applied then.
+    /// Applies what follows on `before`; what is applied then. `is_prompt`: these are commits alone ([`Applier::is_prompt`]).
     fn apply(
         &self,
         before: &Applied,
         entries: Vec<Entry>,
         responders: Vec<Option<ApplyResponder<Types>>>,
+        is_prompt: bool,
     ) -> io::Result<Applied> {
         let mut applied = before.clone();
         let entries: Vec<ApplyEntry> =
@@ -93,17 +94,19 @@ impl Applier {
         let Some(last) = applied.id else { return Ok(applied) };
         let replies = self.tenure.write(|| {
             let mut batch = WriteBatch::new();
+            // Who removes another range's replica, or brings its state from elsewhere, has done so before we look at that, or waits
+            // until all of it is written.
+            let reshapes =
+                |entry: &ApplyEntry| entry.command.as_ref().is_some_and(|it| self.apply.reshapes(it));
+            let _replacing = (!is_prompt && entries.iter().any(reshapes)).then(|| self.claims.replacing());
             let outcome = self.apply.apply(self.range_id, &entries, &mut batch).map_err(io::Error::other)?;
-            let Outcome { replies, children, swallowed } = outcome;
+            let Outcome { replies, children } = outcome;
             if replies.len() != entries.len() {
                 let what = format!("{} replies to {} entries", replies.len(), entries.len());
                 return Err(io::Error::other(what));
             }
             applied.put(self.range_id, self.replica_id, before, &mut batch);
             let mut born = Vec::new();
-            // Who removes the new range's replica, or brings its state from elsewhere, has done so before we look, or waits
-            // until all of it is written.
-            let _replacing = (!children.is_empty() || !swallowed.is_empty()).then(|| self.claims.replacing());
             for child in children {
                 born.extend(self.beget(child, &mut batch)?);
             }
@@ -256,11 +259,11 @@ impl Machine {
         responders: Vec<Option<ApplyResponder<Types>>>,
     ) -> io::Result<()> {
         if self.applier.is_prompt(&entries) {
-            self.applied = self.applier.apply(&self.applied, entries, responders)?;
+            self.applied = self.applier.apply(&self.applied, entries, responders, true)?;
             return Ok(());
         }
         let (applier, applied) = (Arc::clone(&self.applier), self.applied.clone());
-        let applying = env::task::blocking(move || applier.apply(&applied, entries, responders));
+        let applying = env::task::blocking(move || applier.apply(&applied, entries, responders, false));
         self.applied = applying.await.map_err(io::Error::other)??;
         Ok(())
     }

@@ -43,6 +43,7 @@ mod sense;
 mod serve;
 mod shared_log;
 mod snapshot;
+mod sole;
 mod step_down;
 mod supervise;
 mod tidy;
@@ -59,6 +60,7 @@ pub use options::{GroupSeed, RaftOptions, RaftTiming};
 pub(crate) use progress::FIRST_INDEX;
 pub use role::{ChangeError, ProposeError, Proposed, RaftError, Role};
 pub(crate) use shared_log::raft_log_options;
+pub(crate) use sole::{StoppedLog, StoppedReplica};
 pub use supervise::ReplicaFailure;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a store's side of replication is opened with.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct RaftOptions {
     pub addresses: Arc<Addresses>,
     /// Heartbeats, elections, leases.
     pub timing: RaftTiming,
+    /// Nodes that were given up, and ranges recovered without them: nothing is taken from them.
+    pub lost: BTreeSet<u64>,
     /// The shared log's bound: segments past it are freed by rewriting what still lives in them.
     pub log_bytes_max: u64,
     /// The runtime for replication's own tasks, apart from SQL's; the caller's when absent.

@@ -35,6 +35,12 @@ impl RaftHost {
                 own.node_id, own.generation, target.node_id, target.generation
             )));
         }
+        if self.lost.contains(&target.from_node_id) {
+            return Err(Status::failed_precondition(format!(
+                "node {} was given up: ranges have been recovered without it",
+                target.from_node_id
+            )));
+        }
         let sender = self.addresses.find(target.from_node_id);
         let newest = sender.as_ref().map_or(0, |sender| sender.generation);
         if target.from_generation > newest {

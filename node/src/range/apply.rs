@@ -15,8 +15,8 @@ use super::merge;
 use super::pieces::{Aside, PiecesError};
 use super::split;
 use super::state::{
-    FORMAT, FORMAT_MIN, RangeCell, is_held, is_still, late_key, load_late, load_state, reconfigured,
-    replicas, state_key, swallowed,
+    FORMAT, FORMAT_MIN, RangeCell, format_of, is_held, is_still, late_key, load_late, load_state,
+    reconfigured, replicas, state_key, swallowed,
 };
 use crate::raft::{ApplyEntry, ApplyError, Outcome};
 
@@ -256,13 +256,14 @@ pub(crate) fn apply(
         replies.push(reply);
     }
     aside.finish(batch);
-    if let Some(state) = &state {
+    if let Some(state) = &mut state {
+        state.format = format_of(state);
         batch.put(&state_key(cell.range_id()), &state.encode_to_vec());
     }
     let gives_away = |state: &RangeState| state.span_epoch != before.span_epoch && serving.is_some();
     let state = state.filter(|state| !(gives_away(state) && canary::sings(Canary::ServesGivenAway)));
-    cell.prepare(state, taken.clone(), ends);
-    Ok(Outcome { replies, children, swallowed: taken })
+    cell.prepare(state, taken, ends);
+    Ok(Outcome { replies, children })
 }
 
 /// Takes a state that there is; the reply.
@@ -278,6 +279,24 @@ fn take_on(state: &mut Option<RangeState>, next: Option<RangeState>) -> Bytes {
 pub(crate) fn is_prompt(command: &Bytes) -> bool {
     let command = RangeCommand::decode(command.clone()).ok().and_then(|command| command.kind);
     matches!(command, Some(Kind::Commit(CommitCommand { staged: None, .. })))
+}
+
+/// Whether a command may make another range of this one, or take one over.
+pub(crate) fn reshapes(command: &Bytes) -> bool {
+    let command = RangeCommand::decode(command.clone()).ok().and_then(|command| command.kind);
+    matches!(command, Some(Kind::Split(_) | Kind::Merge(_)))
+}
+
+/// The largest epoch that a range may have once a command is applied under `before`; nothing if it raises none.
+pub(crate) fn raised_epoch(command: &Bytes, before: u64) -> Option<u64> {
+    let kind = RangeCommand::decode(command.clone()).ok().and_then(|command| command.kind)?;
+    let above = match kind {
+        Kind::Split(_) | Kind::Freeze(_) | Kind::Initialise(_) => 0,
+        Kind::Thaw(thaw) => thaw.span_epoch,
+        Kind::Merge(merge) => merge.frozen.map_or(0, |frozen| frozen.span_epoch),
+        _ => return None,
+    };
+    Some(before.max(above) + 1)
 }
 
 /// A command that this program can read.

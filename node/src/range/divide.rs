@@ -22,7 +22,6 @@ use super::apply::{APPLIED, STALE_EPOCH};
 use super::refusal::Refusal;
 use super::replica::Replica;
 use super::state::{FORMAT, contains, is_held};
-use super::subsume::command_of;
 use crate::raft::ProposeError;
 
 /// Ids for a new range.
@@ -45,13 +44,7 @@ impl Replica {
         if !serving.give_away(&key) {
             return Err(Refusal::Retry("the range is being divided".to_owned()));
         }
-        let command = RangeCommand {
-            format: FORMAT,
-            span_epoch: state.span_epoch,
-            kind: Some(Kind::Split(command)),
-            ..RangeCommand::default()
-        };
-        let proposed = self.group.propose_in(serving.term, command.encode_to_vec().into()).await;
+        let proposed = self.group.propose_in(serving.term, command_of(&state, command)).await;
         match proposed {
             Ok(proposed) => {
                 if proposed.reply.as_ref() == APPLIED {
@@ -81,9 +74,20 @@ impl Replica {
         let state = self.cell.state();
         let serving = self.cell.serving().ok_or(Refusal::NotLeader(self.group.role().leader))?;
         let split = SplitCommand { key, by_hand: true, ..SplitCommand::default() };
-        let proposed = self.group.propose_in(serving.term, command_of(&state, Kind::Split(split))).await?;
+        let proposed = self.group.propose_in(serving.term, command_of(&state, split)).await?;
         if proposed.reply.as_ref() == APPLIED { Ok(()) } else { Err(again()) }
     }
+}
+
+/// A split as it is logged, evaluated under this state: programs that know no merges can read it.
+fn command_of(state: &RangeState, split: SplitCommand) -> Bytes {
+    let command = RangeCommand {
+        format: FORMAT,
+        span_epoch: state.span_epoch,
+        kind: Some(Kind::Split(split)),
+        ..RangeCommand::default()
+    };
+    command.encode_to_vec().into()
 }
 
 /// Whether a range of that span can be divided at the key.

@@ -13,8 +13,15 @@ use super::load::Load;
 use super::serving::Serving;
 use crate::raft::Membership;
 
-/// The format of commands and rows that this program writes, and the newest that it reads.
+/// The format of commands and rows that this program writes, unless they say what programs of that format do not know.
 pub(crate) const FORMAT: u32 = 2;
+
+/// The format of the steps of merges, and of the state of a range that stands in one: a program that takes a frozen range for one
+/// that serves must not read it. None is begun before all nodes can.
+pub(crate) const FORMAT_MERGES: u32 = 3;
+
+/// The newest format of commands and rows that this program reads.
+pub(crate) const FORMAT_NEWEST: u32 = FORMAT_MERGES;
 
 /// The oldest format of commands that it reads.
 pub(crate) const FORMAT_MIN: u32 = 2;
@@ -201,6 +208,11 @@ pub(crate) fn is_held(state: &RangeState) -> bool {
     state.merging.is_some() || state.frozen.is_some() || state.swallowed_by != 0
 }
 
+/// The least format that says all of a state.
+pub(crate) fn format_of(state: &RangeState) -> u32 {
+    if is_held(state) { FORMAT_MERGES } else { FORMAT }
+}
+
 /// Whether the range serves nothing.
 pub(crate) fn is_still(state: &RangeState) -> bool {
     state.frozen.is_some() || state.swallowed_by != 0
@@ -215,7 +227,7 @@ pub(crate) fn reconfigured(state: &RangeState, late: RangeState) -> RangeState {
 /// What is left of a range that another has taken over.
 pub(crate) fn swallowed(state: &RangeState, by: u64) -> RangeState {
     RangeState {
-        format: FORMAT,
+        format: FORMAT_MERGES,
         range_id: state.range_id,
         span: None,
         span_epoch: state.span_epoch,
@@ -229,10 +241,10 @@ pub(crate) fn swallowed(state: &RangeState, by: u64) -> RangeState {
 /// Reads a range's state as it is stored.
 pub(crate) fn read_state(range_id: u64, row: &[u8]) -> Result<RangeState, String> {
     let state = RangeState::decode(row).map_err(|error| format!("the state of range {range_id}: {error}"))?;
-    if state.format > FORMAT {
+    if state.format > FORMAT_NEWEST {
         let found = state.format;
         return Err(format!(
-            "the state of range {range_id} has format {found}, the newest known here is {FORMAT}"
+            "the state of range {range_id} has format {found}, the newest known here is {FORMAT_NEWEST}"
         ));
     }
     if state.range_id != range_id {

@@ -18,7 +18,7 @@ use super::apply::{APPLIED, STALE_EPOCH};
 use super::merge;
 use super::refusal::Refusal;
 use super::replica::Replica;
-use super::state::{FORMAT, is_held};
+use super::state::{FORMAT_MERGES, is_held};
 use crate::raft::ProposeError;
 
 impl Replica {
@@ -85,10 +85,10 @@ impl Replica {
     }
 }
 
-/// A command as it is logged, evaluated under this state.
+/// A step of a merge as it is logged, evaluated under this state.
 pub(super) fn command_of(state: &RangeState, kind: Kind) -> Bytes {
     let command = RangeCommand {
-        format: FORMAT,
+        format: FORMAT_MERGES,
         span_epoch: state.span_epoch,
         kind: Some(kind),
         ..RangeCommand::default()

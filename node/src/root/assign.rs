@@ -13,10 +13,12 @@ use super::ROOT_RANGE;
 use super::placement::{ClusterView, Extent, NodeView, Plan, RangeView, Vanishing, plan, shrink};
 use super::registry::epochs;
 use super::term::RootTerm;
-use super::view::View;
+use super::view::{Seen, View};
+use crate::range::state::FORMAT_MERGES;
 
-/// How long a plan holds.
+/// How long a plan holds at least, and as a multiple of what it took to find.
 const PLAN: Duration = Duration::from_millis(500);
+const PLAN_PART: u32 = 30;
 
 /// How often it is looked for borders that are to go.
 const SHRINKING: Duration = Duration::from_secs(2);
@@ -29,6 +31,13 @@ const BEGINNING: Duration = Duration::from_secs(60);
 
 /// How long a range keeps its leader after it was changed for balance.
 const LEADER_REST: Duration = Duration::from_secs(30);
+
+/// How long a range's replicas are left where they are once they were changed: whoever has them moved one after the other, as a merge
+/// does, is not undone meanwhile.
+const REPLICAS_REST: Duration = Duration::from_secs(20);
+
+/// How long it may take to bring the replicas of two ranges together.
+const MERGING: Duration = Duration::from_secs(90);
 
 /// How many leaderships one answer asks a node to hand over.
 const TRANSFERS_MAX: usize = 1;
@@ -88,19 +97,33 @@ impl RootTerm {
         };
         let now = env::clock::now();
         let mut view = self.view.lock();
+        if !self.all_can_merge(&view) {
+            return Vec::new();
+        }
         if view.shrunk.is_none_or(|at| now.duration_since(at) >= SHRINKING) {
-            view.merging.retain(|_, at| now.duration_since(*at) < rest);
+            view.merging.retain(|_, at| now.duration_since(*at) < rest.max(MERGING));
             let found = shrink(self.extents(&view, now, rest), self.nodes.limits);
             view.shrunk = Some(now);
             view.vanishing.clear();
-            for Vanishing { range_id, span_epoch, key } in found {
+            for Vanishing { range_id, right_id, span_epoch, key } in found {
                 let leader = view.led.get(&range_id).map_or(0, |range| range.leader_node_id);
-                view.vanishing.entry(leader).or_default().push(RangeMerge { range_id, span_epoch, key });
+                let wanted = RangeMerge { range_id, span_epoch, key };
+                view.vanishing.entry(leader).or_default().push((right_id, wanted));
             }
         }
         let wanted = view.vanishing.remove(&node_id).unwrap_or_default();
-        view.merging.extend(wanted.iter().map(|wanted| (wanted.range_id, now)));
-        wanted
+        view.merging
+            .extend(wanted.iter().flat_map(|(right_id, left)| [(*right_id, now), (left.range_id, now)]));
+        wanted.into_iter().map(|(_, wanted)| wanted).collect()
+    }
+
+    /// Whether every node that may apply a merge can, as far as it has said so: an older program among them would have to stop.
+    fn all_can_merge(&self, view: &View) -> bool {
+        let state = self.state.lock();
+        state.nodes().all(|node| {
+            let can = |seen: &Seen| seen.newest_format >= FORMAT_MERGES;
+            view.seen.get(&node.node_id).is_some_and(can) || self.is_dead(view, node.node_id)
+        })
     }
 
     /// The ranges of data that are known as they are.
@@ -113,7 +136,7 @@ impl RootTerm {
             let rests = span_epoch == led.span_epoch
                 && now.duration_since(since) >= rest
                 && !led.joint
-                && !view.merging.contains_key(&row.range_id);
+                && view.merging.get(&row.range_id).is_none_or(|at| now.duration_since(*at) >= rest);
             Some(Extent {
                 range_id: led.range_id,
                 start: span.start,
@@ -131,13 +154,15 @@ impl RootTerm {
     /// What placement wants, found not long ago.
     pub(super) fn plan(&self) -> Arc<Plan> {
         let now = env::clock::now();
-        if let Some((at, plan)) = &self.view.lock().planned
-            && now.duration_since(*at) < PLAN
+        if let Some((until, plan)) = &self.view.lock().planned
+            && now < *until
         {
             return plan.clone();
         }
         let found = Arc::new(plan(&self.cluster_view()));
-        self.view.lock().planned = Some((now, found.clone()));
+        let ended = env::clock::now();
+        let holds = PLAN.max(ended.duration_since(now) * PLAN_PART);
+        self.view.lock().planned = Some((ended + holds, found.clone()));
         found
     }
 
@@ -149,11 +174,12 @@ impl RootTerm {
         view.sent.retain(|_, (at, _)| now.duration_since(*at) < BEGINNING);
         view.handed_over.retain(|_, at| now.duration_since(*at) < LEADER_REST);
         let state = self.state.lock();
-        let View { led, bytes, requests, extents, .. } = &mut *view;
+        let View { led, bytes, requests, extents, configured, .. } = &mut *view;
         led.retain(|range_id, _| state.range(*range_id).is_some());
         bytes.retain(|range_id, _| state.range(*range_id).is_some());
         requests.retain(|range_id, _| state.range(*range_id).is_some());
         extents.retain(|range_id, _| state.range(*range_id).is_some());
+        configured.retain(|range_id, _| state.range(*range_id).is_some());
         let nodes: Vec<NodeView> = nodes
             .iter()
             .filter_map(|node| {
@@ -180,6 +206,9 @@ impl RootTerm {
             let led = view.led.get(&row.range_id).filter(|led| epochs(led) >= epochs(row));
             let range = led.unwrap_or(row);
             let pending = view.sent.get(&row.range_id).map(|(_, found)| found);
+            let configured = view.configured.get(&row.range_id).map(|(_, since)| *since);
+            let is_new = |since: Instant| since > self.started && now.duration_since(since) < REPLICAS_REST;
+            let merges = |at: &Instant| now.duration_since(*at) < MERGING;
             RangeView {
                 range_id: range.range_id,
                 config_epoch: range.config_epoch,
@@ -188,6 +217,7 @@ impl RootTerm {
                 leader: led.map_or(0, |led| led.leader_node_id),
                 led_apart: range.range_id == ROOT_RANGE,
                 rests: view.handed_over.contains_key(&row.range_id),
+                stays: configured.is_some_and(is_new) || view.merging.get(&row.range_id).is_some_and(merges),
                 bytes: view.bytes.get(&row.range_id).copied().unwrap_or(0),
                 replicas: view.replicas(range),
                 pending: pending.filter(|found| found.config_epoch == range.config_epoch).cloned(),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::v1::{
-    AllocateIdsRequest, AllocateIdsResponse, DecommissionRequest, DirectoryRequest, DirectoryResponse,
-    DrainRequest, GatewayHeartbeatRequest, GatewayHeartbeatResponse, JoinRequest, JoinResponse,
-    NodeHeartbeatRequest, NodeHeartbeatResponse, NodeStateResponse,
+    AllocateIdsRequest, AllocateIdsResponse, AskGatewaysRequest, AskGatewaysResponse, AttendRequest,
+    AttendResponse, DecommissionRequest, DirectoryRequest, DirectoryResponse, DrainRequest,
+    GatewayHeartbeatRequest, GatewayHeartbeatResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
+    NodeHeartbeatResponse, NodeStateResponse,
 };
 use proto::{NodeService, Status};
 
@@ -65,6 +66,29 @@ impl RootLink {
         let ask = |leader: Arc<dyn NodeService>| {
             let request = request.clone();
             async move { leader.gateway_heartbeat(request).await }
+        };
+        self.ask(ask).await
+    }
+
+    /// The same of a gateway that attends.
+    pub(crate) async fn attend(&self, request: AttendRequest) -> Result<AttendResponse, Status> {
+        let request = AttendRequest { forward: false, ..request };
+        let ask = |leader: Arc<dyn NodeService>| {
+            let request = request.clone();
+            async move { leader.attend(request).await }
+        };
+        self.ask(ask).await
+    }
+
+    /// The same of a gateway that asks others.
+    pub(crate) async fn ask_gateways(
+        &self,
+        request: AskGatewaysRequest,
+    ) -> Result<AskGatewaysResponse, Status> {
+        let request = AskGatewaysRequest { forward: false, ..request };
+        let ask = |leader: Arc<dyn NodeService>| {
+            let request = request.clone();
+            async move { leader.ask_gateways(request).await }
         };
         self.ask(ask).await
     }

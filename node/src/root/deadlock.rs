@@ -21,6 +21,10 @@ use crate::range::TxnId;
 /// How long a wait counts without being renewed.
 pub(crate) const EXPIRY: Duration = Duration::from_secs(3);
 
+/// So many waits are shown to those who ask, and so many transactions that are waited for.
+const WAITS_SHOWN_MAX: usize = 10_000;
+const HOLDERS_SHOWN_MAX: usize = 100_000;
+
 /// How many waits one report may look at. One that finds no end looks again when it is renewed.
 const STEPS_MAX: usize = 20_000;
 
@@ -123,6 +127,26 @@ impl Detector {
             _ => self.insert(now, &wait),
         }
         self.search(&wait)
+    }
+
+    /// Who waits for whom, at most [`WAITS_SHOWN_MAX`] of them, for [`HOLDERS_SHOWN_MAX`] in all.
+    pub(crate) fn waits(&mut self, now: Instant) -> Vec<(TxnId, Vec<TxnId>)> {
+        self.expire(now);
+        let holders = |places: &BTreeMap<Place, Edges>| {
+            let mut holders: Vec<TxnId> =
+                places.values().flat_map(|edges| edges.holders.iter().copied()).collect();
+            holders.sort_unstable();
+            holders.dedup();
+            holders
+        };
+        let mut left = HOLDERS_SHOWN_MAX;
+        let waits = self.waits.iter().take(WAITS_SHOWN_MAX).map(|(waiter, places)| {
+            let mut holders = holders(places);
+            holders.truncate(left);
+            left -= holders.len();
+            (*waiter, holders)
+        });
+        waits.take_while(|(_, holders)| !holders.is_empty()).collect()
     }
 
     fn insert(&mut self, now: Instant, wait: &Wait) {

@@ -95,7 +95,10 @@ impl RootLink {
 
     /// This node begins to serve a term, or stops.
     pub(crate) fn set_local(&self, term: Option<Arc<RootTerm>>) {
-        *self.local.write() = term;
+        let before = std::mem::replace(&mut *self.local.write(), term);
+        if let Some(before) = before {
+            before.end();
+        }
         self.changed.notify_waiters();
     }
 

@@ -12,6 +12,7 @@ mod link;
 mod oracle;
 mod placement;
 mod registry;
+mod relay;
 mod roster;
 mod state;
 mod term;
@@ -20,7 +21,7 @@ mod view;
 pub(crate) use link::RootLink;
 pub(crate) use placement::Limits;
 pub(crate) use state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
-pub(crate) use term::{RootTerm, check_history, root_command};
+pub(crate) use term::{COUNTERS, RootTerm, check_history, root_command};
 pub(crate) use view::Nodes;
 
 /// The root range's id.

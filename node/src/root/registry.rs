@@ -9,12 +9,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use proto::Status;
 use proto::v1::root_command::Kind;
 use proto::v1::{
     HelloRequest, HelloResponse, JoinCommand, JoinRequest, JoinResponse, NodeHeartbeatRequest,
     NodeHeartbeatResponse, NodeRow, PutRangeCommand, RangeDescriptor, Span,
 };
+use proto::{Code, Status};
 
 use super::ROOT_RANGE;
 use super::state::{COUNTER_RANGE, COUNTER_REPLICA, RootState};
@@ -44,6 +44,7 @@ impl RootTerm {
     /// A store joins, or says where it is now, and is visited there.
     pub(crate) async fn join(&self, request: JoinRequest) -> Result<JoinResponse, Status> {
         check_introduction(&request)?;
+        self.check_kept(&request.store_id)?;
         let registered = |node: &NodeRow| {
             (&node.store_id, &node.address, node.generation)
                 == (&request.store_id, &request.address, request.generation)
@@ -59,6 +60,20 @@ impl RootTerm {
             }
         }
         self.admit(request).await
+    }
+
+    /// Refuses a store whose node an operator has given up.
+    fn check_kept(&self, store_id: &[u8]) -> Result<(), Status> {
+        let state = self.state.lock();
+        match state.nodes().find(|node| node.store_id == store_id) {
+            Some(node) if node.given_up || self.nodes.lost.contains(&node.node_id) => {
+                Err(Status::already_exists(format!(
+                    "node {} was given up, and ranges have been recovered without it: start it with an empty directory",
+                    node.node_id
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A store joins, or says where it is now; it is known to be there.
@@ -98,6 +113,7 @@ impl RootTerm {
         let Some(known) = self.state.lock().node(request.node_id).cloned() else {
             return Err(Status::not_found("no such node"));
         };
+        self.check_kept(&known.store_id)?;
         if (known.generation, &known.address) != (request.generation, &request.address) {
             let NodeRow { store_id, locality, version, .. } = known;
             let (address, generation) = (request.address.clone(), request.generation);
@@ -123,7 +139,7 @@ impl RootTerm {
                 failed.insert((range_id, held.replica_id));
             }
             if let Some(range) = held.descriptor {
-                self.put_range(range, request.node_id).await?;
+                self.take_range(range, request.node_id).await?;
             }
         }
         Ok(self.listen(request, failed))
@@ -137,7 +153,7 @@ impl RootTerm {
         self.prove_leadership().await?;
         let news = self.news(&request.led);
         for range in request.led.iter().filter(|range| news.contains(&range.range_id)) {
-            self.put_range(range.clone(), request.node_id).await?;
+            self.take_range(range.clone(), request.node_id).await?;
         }
         let failed = request.failed.iter().map(|failure| (failure.range_id, failure.replica_id)).collect();
         Ok(self.listen(request, failed))
@@ -151,6 +167,17 @@ impl RootTerm {
                 && !state.is_past(range)
         };
         led.iter().filter(is_news).map(|range| range.range_id).collect()
+    }
+
+    /// As [`RootTerm::put_range`]; what a range cannot be is left out: its node lives all the same.
+    async fn take_range(&self, range: RangeDescriptor, node_id: u64) -> Result<(), Status> {
+        match self.put_range(range, node_id).await {
+            Err(status) if status.code() == Code::InvalidArgument => {
+                tracing::warn!(node = node_id, %status, "not taken into the directory");
+                Ok(())
+            }
+            answer => answer,
+        }
     }
 
     /// A range has become this, says the node that leads it.
@@ -168,10 +195,12 @@ impl RootTerm {
     /// Takes a heartbeat into the view; what the node should do.
     fn listen(&self, request: NodeHeartbeatRequest, failed: BTreeSet<(u64, u64)>) -> NodeHeartbeatResponse {
         let node_id = request.node_id;
+        let oracle_ms = self.oracle_ms();
         {
             let mut view = self.view.lock();
             let (at, wall_ms) = (env::clock::now(), env::clock::wall_ms());
-            view.seen.insert(node_id, Seen { at, wall_ms, disk: request.disk });
+            let newest_format = request.newest_command_format;
+            view.seen.insert(node_id, Seen { at, wall_ms, oracle_ms, disk: request.disk, newest_format });
             view.failed.insert(node_id, failed);
             let state = self.state.lock();
             for load in request.loads.iter().filter(|load| state.range(load.range_id).is_some()) {
@@ -184,6 +213,11 @@ impl RootTerm {
                     if since.0 != range.span_epoch {
                         *since = (range.span_epoch, at);
                         view.bytes.remove(&range.range_id);
+                    }
+                    let configured = (range.config_epoch, at);
+                    let known = view.configured.entry(range.range_id).or_insert(configured);
+                    if known.0 != range.config_epoch {
+                        *known = configured;
                     }
                     view.led.insert(range.range_id, RangeDescriptor { leader_node_id: node_id, ..range });
                 }

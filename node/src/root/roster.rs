@@ -61,6 +61,7 @@ impl RootTerm {
                 leaders: held.leaders,
                 bytes: held.bytes,
                 disk: seen.and_then(|seen| seen.disk),
+                newest_command_format: seen.map_or(0, |seen| seen.newest_format),
             }
         });
         nodes.collect()
@@ -92,7 +93,7 @@ impl RootTerm {
                 // Of whom it has not heard it knows what the row says.
                 let seen = view.seen.get(&node_id)?;
                 let is_silent = now.duration_since(seen.at) > SILENT;
-                let since_ms = if is_silent { seen.wall_ms } else { 0 };
+                let since_ms = if is_silent { seen.oracle_ms.max(1) } else { 0 };
                 ((node.silent_since_ms != 0) != is_silent).then_some(SilenceCommand { node_id, since_ms })
             });
             changed.collect()
@@ -103,11 +104,25 @@ impl RootTerm {
         Ok(())
     }
 
+    /// Writes down whom an operator has given up, so that every later leader refuses them too, on whatever store.
+    pub(super) async fn note_given_up(&self) -> Result<(), ProposeError> {
+        let unknown: Vec<u64> = {
+            let state = self.state.lock();
+            let lost = state.nodes().filter(|node| self.nodes.lost.contains(&node.node_id) && !node.given_up);
+            lost.map(|node| node.node_id).collect()
+        };
+        for node_id in unknown {
+            let command = SetNodeCommand { node_id, given_up: Some(true), ..SetNodeCommand::default() };
+            self.propose(Kind::SetNode(command)).await?;
+        }
+        Ok(())
+    }
+
     /// Has a node lead nothing, or lead again.
     pub(crate) async fn drain(&self, request: DrainRequest) -> Result<NodeStateResponse, Status> {
         let draining = Some(!request.cancel);
         let node_id = request.node_id;
-        self.set_node(SetNodeCommand { node_id, draining, decommissioning: None }).await
+        self.set_node(SetNodeCommand { node_id, draining, ..SetNodeCommand::default() }).await
     }
 
     /// Has a node's replicas go elsewhere, or has them stay.
@@ -120,7 +135,8 @@ impl RootTerm {
             self.check_left(node_id)?;
         }
         let decommissioning = Some(!request.cancel);
-        let mut answer = self.set_node(SetNodeCommand { node_id, draining: None, decommissioning }).await?;
+        let command = SetNodeCommand { node_id, decommissioning, ..SetNodeCommand::default() };
+        let mut answer = self.set_node(command).await?;
         answer.stuck = self.stuck(node_id);
         Ok(answer)
     }

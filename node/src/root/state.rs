@@ -184,6 +184,7 @@ impl RootState {
             draining_generation: known.map_or(0, |known| known.draining_generation),
             decommissioning: known.is_some_and(|known| known.decommissioning),
             silent_since_ms: known.map_or(0, |known| known.silent_since_ms),
+            given_up: known.is_some_and(|known| known.given_up),
             store_id: command.store_id,
             address: command.address,
             locality: command.locality,
@@ -205,8 +206,10 @@ impl RootState {
             node.draining_generation = if draining { node.generation } else { 0 };
         }
         node.decommissioning = command.decommissioning.unwrap_or(node.decommissioning);
-        let already =
-            is_draining(&node) == is_draining(known) && node.decommissioning == known.decommissioning;
+        node.given_up = command.given_up.unwrap_or(node.given_up);
+        let already = is_draining(&node) == is_draining(known)
+            && node.decommissioning == known.decommissioning
+            && node.given_up == known.given_up;
         if !already {
             self.put_node(node, batch);
         }
@@ -403,7 +406,7 @@ mod tests {
         let mut state = RootState::default();
         run(&mut state, join_as(7, 1, "a:1"));
         let set = |draining, decommissioning| {
-            Kind::SetNode(SetNodeCommand { node_id: 1, draining, decommissioning })
+            Kind::SetNode(SetNodeCommand { node_id: 1, draining, decommissioning, given_up: None })
         };
         for already in [false, true] {
             assert_eq!(run(&mut state, set(Some(true), None)).already, already);
@@ -419,6 +422,13 @@ mod tests {
         assert!(!run(&mut state, set(Some(false), Some(false))).already);
         assert!(!state.node(1).unwrap().decommissioning);
         assert!(run(&mut state, set(Some(false), Some(false))).already);
+        let given_up = SetNodeCommand { node_id: 1, given_up: Some(true), ..SetNodeCommand::default() };
+        for already in [false, true] {
+            assert_eq!(run(&mut state, Kind::SetNode(given_up)).already, already);
+        }
+        run(&mut state, join_as(7, 3, "c:1"));
+        run(&mut state, set(Some(true), Some(true)));
+        assert!(state.node(1).unwrap().given_up, "for good");
         let nobody = SetNodeCommand { node_id: 2, ..SetNodeCommand::default() };
         assert!(!run(&mut state, Kind::SetNode(nobody)).error.is_empty());
     }

@@ -1,5 +1,6 @@
 //! One term of the root range's leader: the services that only it gives.
 
+mod attend;
 mod keep;
 
 pub(crate) use keep::check_history;
@@ -19,12 +20,13 @@ use proto::v1::{
     AllocateCommand, AllocateIdsRequest, AllocateIdsResponse, DigestCommand, DirectoryResponse, RangeCommand,
     ReserveWindowCommand, RootCommand, RootReply, WaitRequest, WaitResponse,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::clocks::Clocks;
 use super::deadlock::{Detector, Place, Wait};
 use super::history::Holds;
 use super::oracle::{COUNT_MAX, Oracle};
+use super::relay::Relay;
 use super::state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, RootState};
 use super::view::{Nodes, View};
 use crate::raft::{Group, ProposeError};
@@ -45,7 +47,8 @@ const WINDOW_TICK: Duration = Duration::from_millis(500);
 const IDS_MAX: u64 = 1 << 16;
 
 /// What ids are given for.
-const COUNTERS: [&str; 6] = [COUNTER_NODE, COUNTER_REPLICA, COUNTER_RANGE, COUNTER_OID, "index", "row"];
+pub(crate) const COUNTERS: [&str; 6] =
+    [COUNTER_NODE, COUNTER_REPLICA, COUNTER_RANGE, COUNTER_OID, "index", "row"];
 
 /// One term of the root range's leader.
 ///
@@ -65,11 +68,14 @@ pub(crate) struct RootTerm {
     detector: Mutex<Detector>,
     pub(super) view: Mutex<View>,
     holds: Mutex<Holds>,
+    relay: Mutex<Relay>,
     pub(super) started: Instant,
     /// By node, for how many ms it had been silent when the term began, as earlier leaders have written down.
     pub(super) silent: BTreeMap<u64, u64>,
     window_wanted: Notify,
     window_reserved: Notify,
+    /// Whether it serves no more.
+    over: watch::Sender<bool>,
 }
 
 impl RootTerm {
@@ -83,15 +89,17 @@ impl RootTerm {
     ) -> Result<Arc<Self>, ProposeError> {
         group.wait_term_applied(term).await?;
         let began = env::clock::now();
-        let (floor, alone, silent) = {
+        let (floor, alone, silent_since) = {
             let state = state.lock();
-            let wall_ms = env::clock::wall_ms();
             let silent = state.nodes().filter(|node| node.silent_since_ms != 0);
-            let silent =
-                silent.map(|node| (node.node_id, wall_ms.saturating_sub(node.silent_since_ms))).collect();
+            let silent: Vec<_> = silent.map(|node| (node.node_id, node.silent_since_ms)).collect();
             (state.window_end(), state.nodes().count() <= 1, silent)
         };
         let clocks = Clocks::new(began, timestamp::ms(floor), env::clock::wall_ms(), alone);
+        // In the time that has gone on from leader to leader: the clock of this one may show another than that of the last one.
+        let silent = silent_since.into_iter();
+        let silent = silent.map(|(node_id, since)| (node_id, timestamp::ms(floor).saturating_sub(since)));
+        let silent = silent.collect();
         let root = Self {
             term,
             group,
@@ -103,13 +111,20 @@ impl RootTerm {
             detector: Mutex::default(),
             view: Mutex::default(),
             holds: Mutex::new(Holds::new(began)),
+            relay: Mutex::new(Relay::new(env::random::next_u64())),
             started: began,
             silent,
             window_wanted: Notify::new(),
             window_reserved: Notify::new(),
+            over: watch::Sender::new(false),
         };
         root.reserve().await?;
         Ok(Arc::new(root))
+    }
+
+    /// It serves no more: whoever is held here may go and ask the next leader.
+    pub(super) fn end(&self) {
+        self.over.send_replace(true);
     }
 
     /// Keeps a window reserved, until the term is over.
@@ -121,6 +136,9 @@ impl RootTerm {
                 return error;
             }
             if let Err(error) = self.note_silence().await {
+                return error;
+            }
+            if let Err(error) = self.note_given_up().await {
                 return error;
             }
         }
@@ -138,6 +156,12 @@ impl RootTerm {
     /// What time it is, as far as timestamps follow it.
     fn now_ms(&self) -> u64 {
         self.clocks.lock().now_ms(env::clock::now(), env::clock::wall_ms())
+    }
+
+    /// What time it is as far as timestamps have come: they never go back, and what was reserved of them is little ahead of this. So
+    /// the next leader can tell how long ago it was.
+    pub(super) fn oracle_ms(&self) -> u64 {
+        self.now_ms().max(timestamp::ms(self.oracle.last()))
     }
 
     /// The first of `count` timestamps.

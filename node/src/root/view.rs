@@ -23,6 +23,8 @@ pub(crate) struct Nodes {
     pub(crate) limits: Limits,
     /// How long ranges have been what they are before they are merged; none: nobody merges them.
     pub(crate) rest: Option<Duration>,
+    /// Those that an operator has given up: their stores must not be used any more.
+    pub(crate) lost: BTreeSet<u64>,
 }
 
 /// What nodes have told this leader.
@@ -38,15 +40,17 @@ pub(super) struct View {
     pub(super) requests: BTreeMap<u64, u64>,
     /// By range, the epoch of its span, and since when this leader knows of that.
     pub(super) extents: BTreeMap<u64, (u64, Instant)>,
-    /// What placement has found, and when.
+    /// What placement has found, and until when that holds.
     pub(super) planned: Option<(Instant, Arc<Plan>)>,
     /// By range, what its leader was told to do for balance, and when.
     pub(super) sent: BTreeMap<u64, (Instant, Move)>,
-    /// When it was last looked for borders that are to go, and those that are to be told to a node.
+    /// When it was last looked for borders that are to go, and those that are to be told to a node, each with the range on its right.
     pub(super) shrunk: Option<Instant>,
-    pub(super) vanishing: BTreeMap<u64, Vec<RangeMerge>>,
-    /// By range, when it was last to take over its right neighbour.
+    pub(super) vanishing: BTreeMap<u64, Vec<(u64, RangeMerge)>>,
+    /// By range, when it was last to take over its right neighbour, or to be taken over.
     pub(super) merging: BTreeMap<u64, Instant>,
+    /// By range, its configuration's number, and since when this leader knows of that.
+    pub(super) configured: BTreeMap<u64, (u64, Instant)>,
     /// By range, when it was last to be led elsewhere for balance.
     pub(super) handed_over: BTreeMap<u64, Instant>,
 }
@@ -56,7 +60,10 @@ pub(super) struct View {
 pub(super) struct Seen {
     pub(super) at: Instant,
     pub(super) wall_ms: u64,
+    /// When that was in the oracle's time, which goes on from leader to leader, whatever their clocks show.
+    pub(super) oracle_ms: u64,
     pub(super) disk: Option<DiskRoom>,
+    pub(super) newest_format: u32,
 }
 
 impl View {

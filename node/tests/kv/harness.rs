@@ -148,10 +148,11 @@ impl Cluster {
         self.disks.insert(number, Arc::new(disk));
     }
 
-    /// Waits until every range has three voters.
+    /// Waits until every range has three voters, and no change of its replicas is under way.
     pub(crate) async fn replicated(&self) {
-        let enough =
-            |range: &proto::v1::RangeDescriptor| range.replicas.iter().filter(|r| !r.learner).count() == 3;
+        let enough = |range: &proto::v1::RangeDescriptor| {
+            !range.joint && range.replicas.iter().filter(|r| !r.learner).count() == 3
+        };
         for _ in 0..600 {
             let directory = self.nodes[&1].directory(DirectoryRequest::default()).await.unwrap();
             if directory.ranges.len() == 2 && directory.ranges.iter().all(enough) {
@@ -185,6 +186,11 @@ impl Cluster {
                     root: self.network.connect(&root),
                     data: self.network.connect(&data),
                     cluster_id: directory.cluster_id.clone(),
+                    span_epoch: directory
+                        .ranges
+                        .iter()
+                        .find(|range| range.range_id == 2)
+                        .map_or(0, |r| r.span_epoch),
                 };
                 // The first key there is: it lies in the first range with data, however that was cut.
                 let probe = client.begin_opt().await;
@@ -208,6 +214,8 @@ pub(crate) struct Client {
     pub(crate) root: Arc<dyn NodeService>,
     pub(crate) data: Arc<dyn NodeService>,
     pub(crate) cluster_id: Bytes,
+    /// Of the range with data.
+    pub(crate) span_epoch: u64,
 }
 
 impl Client {
@@ -279,7 +287,7 @@ impl Txn {
         Header {
             cluster_id: self.client.cluster_id.clone(),
             range_id: 2,
-            span_epoch: 1,
+            span_epoch: self.client.span_epoch,
             txn_id: self.id.clone(),
             start_timestamp: self.start,
             timeout_ms: 10_000,

@@ -23,3 +23,4 @@ mod refusals;
 mod replicas;
 mod requests;
 mod restarts;
+mod salvage;

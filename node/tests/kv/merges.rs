@@ -64,7 +64,7 @@ async fn client_of(cluster: &Cluster) -> Client {
             let request =
                 proto::v1::TimestampRequest { cluster_id: cluster_id.clone(), count: 1, forward: false };
             if root.timestamp(request).await.is_ok() {
-                return Client { data: root.clone(), root, cluster_id };
+                return Client { data: root.clone(), root, cluster_id, span_epoch: 1 };
             }
         }
         env::clock::sleep(Duration::from_millis(100)).await;

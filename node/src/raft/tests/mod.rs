@@ -81,15 +81,19 @@ impl Apply for KeyValue {
             command.clone()
         };
         let replies = entries.iter().map(apply).collect();
-        Ok(Outcome { replies, children, swallowed: Vec::new() })
+        Ok(Outcome { replies, children })
     }
 
     fn first_rows(&self, _range_id: u64, _membership: &Membership, _index: u64) -> Vec<(Bytes, Bytes)> {
         Vec::new()
     }
 
-    fn is_prompt(&self, _command: &Bytes) -> bool {
-        true
+    fn is_prompt(&self, command: &Bytes) -> bool {
+        !self.reshapes(command)
+    }
+
+    fn reshapes(&self, command: &Bytes) -> bool {
+        command.starts_with(b"split>")
     }
 
     fn applied(&self, _range_id: u64, _entries: &[ApplyEntry]) {}
@@ -122,6 +126,8 @@ impl Apply for KeyValue {
         self.installed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
+
+    fn removed(&self, _range_id: u64) {}
 
     fn replica_added(&self, _range_id: u64, _replica_id: u64) {
         self.added.fetch_add(1, Ordering::Relaxed);
@@ -308,6 +314,7 @@ impl TestCluster {
         let (scope, service) = (Scope::new(), Arc::new(Service::default()));
         let (db, apply) = (open_db(&disk), Arc::new(KeyValue::default()));
         let options = RaftOptions {
+            lost: std::collections::BTreeSet::new(),
             disk: Arc::new(disk.clone()),
             dir: PathBuf::from("/raft"),
             db: db.clone(),

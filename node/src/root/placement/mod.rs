@@ -11,6 +11,7 @@
 //!   and then nothing is done.
 
 mod balance;
+mod places;
 mod repair;
 mod shrink;
 mod view;

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::places::Places;
 use super::view::{ClusterView, RangeView, ReplicaView};
 use super::{Move, REPLICAS, counts};
 
@@ -19,14 +20,23 @@ pub(super) fn pick(view: &ClusterView) -> Vec<Move> {
     for replica in view.ranges.iter().flat_map(|range| &range.replicas).filter(|replica| replica.learner) {
         *incoming.entry(replica.node_id).or_default() += 1;
     }
-    let mut repair = Repair { view, load: counts(view), incoming };
+    let able = view.nodes.iter().filter(|node| node.live && !node.leaving).count();
+    let has_turn = |node_id: u64| incoming.get(&node_id).copied().unwrap_or(0) < INCOMING_MAX;
+    let open = view.nodes.iter().filter(|node| node.takes(0) && has_turn(node.node_id));
+    let open = open.map(|node| node.node_id).collect();
+    let (places, load) = (Places::new(view), counts(view));
+    let mut repair = Repair { view, able, places, load, incoming, open };
     let mut moves = Vec::new();
     for range in view.ranges.iter().filter(|range| range.known && !range.joint) {
         if let Some(found) = repair.pick_for(range) {
             for node_id in &found.add {
                 *repair.load.entry(*node_id).or_default() += 1;
                 if !range.is_on(*node_id) {
-                    *repair.incoming.entry(*node_id).or_default() += 1;
+                    let incoming = repair.incoming.entry(*node_id).or_default();
+                    *incoming += 1;
+                    if *incoming >= INCOMING_MAX {
+                        repair.open.remove(node_id);
+                    }
                 }
             }
             moves.push(found);
@@ -37,10 +47,15 @@ pub(super) fn pick(view: &ClusterView) -> Vec<Move> {
 
 struct Repair<'a> {
     view: &'a ClusterView,
+    /// How many nodes live and stay.
+    able: usize,
+    places: Places,
     /// By node, its replicas.
     load: BTreeMap<u64, usize>,
     /// By node, its replicas that do not vote yet.
     incoming: BTreeMap<u64, usize>,
+    /// The nodes that take another replica now.
+    open: BTreeSet<u64>,
 }
 
 impl Repair<'_> {
@@ -60,8 +75,7 @@ impl Repair<'_> {
         let is_dead = |node_id: u64| self.view.node(node_id).is_some_and(|node| node.dead);
         let (lost, kept): (Vec<&ReplicaView>, Vec<&ReplicaView>) =
             range.voters().partition(|replica| is_dead(replica.node_id) || replica.stopped);
-        let able = self.view.nodes.iter().filter(|node| node.live && !node.leaving).count();
-        let target = if able >= REPLICAS { REPLICAS } else { 1 };
+        let target = if self.able >= REPLICAS { REPLICAS } else { 1 };
         let mut holders: BTreeSet<u64> = range.voters().map(|replica| replica.node_id).collect();
         if kept.len() >= target {
             let surplus: Vec<u64> = lost.iter().map(|replica| replica.replica_id).collect();
@@ -120,25 +134,21 @@ impl Repair<'_> {
     /// A node without a voter that takes one: one that holds a learner already, else the one that differs most in where it
     /// is from those that hold one, then the one that holds least.
     fn best_node(&self, range: &RangeView, holders: &BTreeSet<u64>) -> Option<u64> {
-        let held: Vec<_> = self.view.nodes.iter().filter(|node| holders.contains(&node.node_id)).collect();
         let voters: BTreeSet<u64> = range.voters().map(|replica| replica.node_id).collect();
         let learns = |node_id: u64| range.replicas.iter().any(|r| r.learner && r.node_id == node_id);
-        let has_turn = |node_id: u64| {
-            learns(node_id) || self.incoming.get(&node_id).copied().unwrap_or(0) < INCOMING_MAX
-        };
-        let candidates = self.view.nodes.iter().filter(|node| {
-            let node_id = node.node_id;
-            node.takes(range.bytes)
-                && !holders.contains(&node_id)
-                && !voters.contains(&node_id)
-                && has_turn(node_id)
+        let learners = range.replicas.iter().filter(|r| r.learner && !self.open.contains(&r.node_id));
+        let candidates = self.open.iter().copied().chain(learners.map(|replica| replica.node_id));
+        let candidates = candidates.filter(|node_id| {
+            self.view.node(*node_id).is_some_and(|node| node.takes(range.bytes))
+                && !holders.contains(node_id)
+                && !voters.contains(node_id)
         });
-        candidates
-            .min_by_key(|node| {
-                let alike: usize = held.iter().map(|other| node.likeness(other)).sum();
-                let load = self.load.get(&node.node_id).copied().unwrap_or(0);
-                (!learns(node.node_id), alike, load, node.node_id)
-            })
-            .map(|node| node.node_id)
+        candidates.min_by_key(|node_id| {
+            let place = self.places.of(*node_id);
+            let alike: usize =
+                holders.iter().map(|other| self.places.alike(place, self.places.of(*other))).sum();
+            let load = self.load.get(node_id).copied().unwrap_or(0);
+            (!learns(*node_id), alike, load, *node_id)
+        })
     }
 }

@@ -47,7 +47,9 @@ pub(crate) struct Limits {
 pub(crate) struct Vanishing {
     /// The range on its left.
     pub(crate) range_id: u64,
-    /// The epoch of that one's span.
+    /// The range on its right.
+    pub(crate) right_id: u64,
+    /// The epoch of the left one's span.
     pub(crate) span_epoch: u64,
     /// The border.
     pub(crate) key: Bytes,
@@ -65,7 +67,8 @@ pub(crate) fn shrink(mut ranges: Vec<Extent>, limits: Limits) -> Vec<Vanishing> 
         }
         taken = Some(right.range_id);
         let key = right.start.clone();
-        found.push(Vanishing { range_id: left.range_id, span_epoch: left.span_epoch, key });
+        let (range_id, right_id) = (left.range_id, right.range_id);
+        found.push(Vanishing { range_id, right_id, span_epoch: left.span_epoch, key });
     }
     found
 }

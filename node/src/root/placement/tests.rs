@@ -1,6 +1,7 @@
 //! Clusters as text, and what placement does with them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::view::{ClusterView, NodeView, RangeView, ReplicaView};
 use super::{Plan, REPLICAS, plan};
@@ -277,11 +278,16 @@ fn some_cluster(chance: &mut Chance) -> ClusterView {
     cluster(&text)
 }
 
+fn range_mut(view: &mut ClusterView, range_id: u64) -> &mut RangeView {
+    let place = view.ranges.binary_search_by_key(&range_id, |range| range.range_id).unwrap();
+    &mut view.ranges[place]
+}
+
 /// Does what a plan says, all at once, as leaders would.
 fn carry_out(view: &mut ClusterView, plan: &Plan) {
     let changes = plan.repairs.iter().chain(&plan.balancing);
     for found in changes {
-        let range = view.ranges.iter_mut().find(|range| range.range_id == found.range_id).unwrap();
+        let range = range_mut(view, found.range_id);
         range.replicas.retain(|replica| !found.remove.contains(&replica.replica_id));
         for node_id in &found.add {
             range.replicas.retain(|replica| replica.node_id != *node_id);
@@ -294,7 +300,7 @@ fn carry_out(view: &mut ClusterView, plan: &Plan) {
         }
     }
     for found in &plan.transfers {
-        let range = view.ranges.iter_mut().find(|range| range.range_id == found.range_id).unwrap();
+        let range = range_mut(view, found.range_id);
         assert!(range.voters().any(|replica| replica.node_id == found.to));
         range.leader = found.to;
     }
@@ -379,4 +385,66 @@ fn where_all_nodes_work_replicas_and_leaders_end_up_even() {
         let led: Vec<usize> = (1..=nodes).map(led).collect();
         assert!(led.iter().max().unwrap() - led.iter().min().unwrap() <= 5, "seed {seed}: {led:?}");
     }
+}
+
+/// So many nodes in four zones and so many ranges lose a zone: how many plans it takes until all have three replicas again, and how long
+/// one takes to find, in the mean and the longest.
+fn lose_a_zone(nodes: u64, ranges: u64) -> (u32, Duration, Duration) {
+    let zone = |node: u64| (node % 4).to_string();
+    let mut view = ClusterView { settled: true, ..ClusterView::default() };
+    for node_id in 1..=nodes {
+        let locality = [("zone".to_owned(), zone(node_id))].into_iter().collect();
+        view.nodes.push(NodeView { node_id, live: true, room: u64::MAX, locality, ..NodeView::default() });
+    }
+    for range_id in 2..2 + ranges {
+        // Of three zones, as evenly as it goes.
+        let first = 1 + (range_id * 7) % nodes;
+        let held = [0, 1, 2].map(|turn| 1 + (first - 1 + turn) % nodes);
+        let replica = |node_id| ReplicaView { replica_id: node_id, node_id, ..ReplicaView::default() };
+        view.ranges.push(RangeView {
+            range_id,
+            config_epoch: 7,
+            known: true,
+            bytes: 64 * MIB,
+            leader: held[0],
+            replicas: held.map(replica).to_vec(),
+            ..RangeView::default()
+        });
+    }
+    let is_lost = |node: &NodeView| node.locality["zone"] == "3";
+    view.nodes
+        .iter_mut()
+        .filter(|node| is_lost(node))
+        .for_each(|node| (node.live, node.dead) = (false, true));
+    let lost: BTreeSet<u64> = view.nodes.iter().filter(|node| node.dead).map(|node| node.node_id).collect();
+    let (mut plans, mut all, mut longest) = (0, Duration::ZERO, Duration::ZERO);
+    loop {
+        let began = env::clock::now();
+        let found = plan(&view);
+        let took = began.elapsed();
+        (plans, all, longest) = (plans + 1, all + took, longest.max(took));
+        if found.repairs.is_empty() {
+            break;
+        }
+        carry_out(&mut view, &found);
+    }
+    let whole = |range: &RangeView| {
+        range.replicas.len() == REPLICAS && range.replicas.iter().all(|r| !lost.contains(&r.node_id))
+    };
+    assert!(view.ranges.iter().all(whole));
+    (plans, all / plans, longest)
+}
+
+#[test]
+fn a_lost_zone_is_replaced_within_few_plans() {
+    let (plans, ..) = lose_a_zone(80, 4_000);
+    assert!(plans < 40, "{plans}");
+}
+
+#[test]
+#[ignore = "takes minutes where nothing is optimised; prints what it has measured"]
+fn a_thousand_nodes_lose_a_zone() {
+    let (plans, mean, longest) = lose_a_zone(1_000, 100_000);
+    println!("{plans} plans, {mean:?} each, {longest:?} at most");
+    assert!(plans < 400, "{plans}");
 }

@@ -54,6 +54,8 @@ pub(crate) struct RangeView {
     pub(crate) led_apart: bool,
     /// Its leader was changed for balance not long ago.
     pub(crate) rests: bool,
+    /// Its replicas were changed not long ago, or a merge brings them together: balance does not move them.
+    pub(crate) stays: bool,
     /// What each of its replicas takes.
     pub(crate) bytes: u64,
     /// Its replicas.
