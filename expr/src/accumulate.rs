@@ -2,6 +2,11 @@
 //! value is added to a [`State`], states are merged, the last one is finished. Which aggregate does which, says its row in
 //! the table of functions.
 
+pub mod bits;
+pub mod statistics;
+
+use statistics::Moments;
+
 use crate::calendar::interval;
 use crate::compare::{compare, compare_padded};
 use crate::datum::array::Array;
@@ -48,6 +53,17 @@ pub enum State {
         /// How many.
         count: i64,
     },
+    /// Doubles, or pairs of them, whose spread is asked for.
+    Moments(Moments),
+    /// Numbers whose spread is asked for, exactly.
+    Squares {
+        /// Their sum.
+        sum: Numeric,
+        /// The sum of their squares.
+        squares: Numeric,
+        /// How many.
+        count: i64,
+    },
     /// The least or greatest, or the truth so far.
     Value(Datum),
     /// All values in order.
@@ -57,7 +73,7 @@ pub enum State {
 impl State {
     /// Whether states like this one may be merged in any grouping, and do not grow with what they have seen.
     pub fn merges_exactly(&self) -> bool {
-        !matches!(self, State::Floats { .. } | State::List(_))
+        !matches!(self, State::Floats { .. } | State::Moments(_) | State::List(_))
     }
 
     /// About how many bytes it takes beside itself.
@@ -65,6 +81,9 @@ impl State {
         match self {
             State::Value(value) => value.size_bytes(),
             State::Numerics { sum, .. } => crate::datum::number_bytes(sum),
+            State::Squares { sum, squares, .. } => {
+                crate::datum::number_bytes(sum).saturating_add(crate::datum::number_bytes(squares))
+            }
             State::List(items) => items.iter().map(Datum::size_bytes).sum(),
             _ => 0,
         }
@@ -215,6 +234,22 @@ pub static JOIN: Accumulator = Accumulator::new(
     |state, value, delimiter| extend(state, [delimiter.clone(), value.clone()]),
     merge_lists,
     |state| Ok(Datum::text(list(state)?.iter().skip(1).filter_map(Datum::as_str).collect::<String>())),
+);
+
+/// `string_agg` of bytea: the list holds delimiters and values by turns.
+pub static JOIN_BYTES: Accumulator = Accumulator::new(
+    |state, value, delimiter| extend(state, [delimiter.clone(), value.clone()]),
+    merge_lists,
+    |state| {
+        let mut joined = Vec::new();
+        for part in list(state)?.iter().skip(1) {
+            if let Datum::Bytea(bytes) = part {
+                work::fits(joined.len().saturating_add(bytes.len()))?;
+                joined.extend_from_slice(bytes);
+            }
+        }
+        Ok(Datum::Bytea(joined.into()))
+    },
 );
 
 fn mismatch() -> Error {

@@ -1,6 +1,7 @@
 //! Aggregates: functions whose row names an [`Accumulator`]. DISTINCT is the caller's.
 
 use crate::accumulate::Accumulator;
+use crate::accumulate::statistics::Moments;
 use crate::datum::{Datum, Numeric};
 use crate::error::{Error, Result};
 use crate::functions::{Body, FunctionId};
@@ -98,6 +99,14 @@ impl Aggregate {
                 vec![Datum::Int2(5), Datum::Int8(*count), Datum::Interval(*sum)]
             }
             State::Value(value) => vec![Datum::Int2(6), value.clone()],
+            State::Moments(moments) => {
+                let values = [moments.count, moments.x, moments.xx, moments.y, moments.yy, moments.xy];
+                std::iter::once(Datum::Int2(8)).chain(values.map(Datum::Float8)).collect()
+            }
+            State::Squares { sum, squares, count } => {
+                let (sum, squares) = (Datum::Numeric(sum.clone()), Datum::Numeric(squares.clone()));
+                vec![Datum::Int2(9), Datum::Int8(*count), sum, squares]
+            }
             State::List(items) => std::iter::once(Datum::Int2(7)).chain(items.iter().cloned()).collect(),
         }
     }
@@ -120,6 +129,20 @@ impl Aggregate {
             }
             (5, [Datum::Int8(count), Datum::Interval(sum)]) => State::Intervals { sum: *sum, count: *count },
             (6, [value]) => State::Value(value.clone()),
+            (
+                8,
+                [
+                    Datum::Float8(count),
+                    Datum::Float8(x),
+                    Datum::Float8(xx),
+                    Datum::Float8(y),
+                    Datum::Float8(yy),
+                    Datum::Float8(xy),
+                ],
+            ) => State::Moments(Moments { count: *count, x: *x, xx: *xx, y: *y, yy: *yy, xy: *xy }),
+            (9, [Datum::Int8(count), Datum::Numeric(sum), Datum::Numeric(squares)]) => {
+                State::Squares { sum: sum.clone(), squares: squares.clone(), count: *count }
+            }
             (7, items) => State::List(items.to_vec()),
             _ => return Err(mismatch()),
         })
@@ -186,6 +209,17 @@ mod tests {
         assert_eq!(over("count", TypeKind::Int4, &[]), "0");
         assert_eq!(over("max", TypeKind::Text, &["a".into(), "b".into(), "B".into()]), "b");
         assert_eq!(over("bool_and", TypeKind::Bool, &[true.into(), false.into(), Datum::Null]), "f");
+    }
+
+    #[test]
+    fn spreads_are_postgresqls() {
+        let ints = [Datum::Int4(1), Datum::Null, Datum::Int4(2), Datum::Int4(4)];
+        assert_eq!(over("var_pop", TypeKind::Int4, &ints), "1.5555555555555556");
+        assert_eq!(over("stddev", TypeKind::Int4, &ints), "1.5275252316519467");
+        assert_eq!(over("var_samp", TypeKind::Int4, &ints[..1]), "NULL");
+        assert_eq!(over("bit_xor", TypeKind::Int4, &ints), "7");
+        let doubles = [Datum::Float8(0.0), Datum::Float8(8.0)];
+        assert_eq!(over("variance", TypeKind::Float8, &doubles), "32");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::datum::record::{Record, Shape};
 use crate::error::{Error, Result};
 use crate::functions::{Body, FunctionId};
 use crate::session::SessionContext;
-use crate::tree::{Expr, Subscript};
+use crate::tree::{Domain, Expr, Subscript};
 use crate::types::Type;
 use crate::work;
 
@@ -85,6 +85,11 @@ impl Expr {
             }
             Expr::NullIf { left, right, equals, .. } => null_if(left, right, *equals, context),
             Expr::Cast { operand, to, explicit } => cast(operand, *to, *explicit, context),
+            Expr::Checked { operand, domain, .. } => {
+                let value = operand.evaluate_ref(context)?;
+                domain.judge(&value, context.session)?;
+                Ok(value)
+            }
             _ => self.evaluate_owned(context).map(Cow::Owned),
         }
     }
@@ -111,6 +116,36 @@ impl Expr {
             Expr::Field { record, place, .. } => field(record, *place, context),
             _ => Err(Error::internal("an expression whose value stands ready")),
         }
+    }
+}
+
+impl Domain {
+    /// Judges a value that is to be one of the domain, or an array of such.
+    ///
+    /// # Errors
+    /// 23502: it is NULL and must not be; 23514: a condition is false.
+    pub fn judge(&self, value: &Datum, session: &SessionContext) -> Result<()> {
+        match value {
+            Datum::Array(items) if self.of_elements => {
+                items.iter().try_for_each(|item| self.judge_one(item, session))
+            }
+            _ if self.of_elements => Ok(()),
+            value => self.judge_one(value, session),
+        }
+    }
+
+    fn judge_one(&self, value: &Datum, session: &SessionContext) -> Result<()> {
+        if self.not_null && value.is_null() {
+            return Err(Error::new("23502", format!("domain {} does not allow null values", self.name)));
+        }
+        let row = std::slice::from_ref(value);
+        for (name, condition) in &self.checks {
+            if let Datum::Bool(false) = condition.evaluate(&EvalContext::new(row, &[], session))? {
+                let message = format!("value for domain {} violates check constraint \"{name}\"", self.name);
+                return Err(Error::new("23514", message));
+            }
+        }
+        Ok(())
     }
 }
 

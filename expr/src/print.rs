@@ -129,6 +129,7 @@ impl Writer<'_> {
             }
             Expr::CaseOperand { .. } => self.push("CASE_TEST_EXPR"),
             Expr::Coalesce { args, .. } => self.function("COALESCE", args),
+            Expr::Checked { operand, .. } => self.expression(operand, implicit),
             Expr::NullIf { left, right, .. } => {
                 self.push("NULLIF(");
                 self.expression(left, true);

@@ -17,7 +17,9 @@
 //!                                                     the rest (varint), columns numbered from 1), 3 the same
 //!                                                     behind dimensions (their number (varint), of each length
 //!                                                     and lower bound (zigzag varints)), 4 document
-//!                                                     (length (varint), see [`json::binary`])
+//!                                                     (length (varint), see [`json::binary`]), 5 record (number
+//!                                                     of fields (varint), of each name, OID and modifier
+//!                                                     (varints), then as 2): in no column
 //! numeric   0 NaN, 1 Infinity, 2 -Infinity, 3 small: scale (varint), unscaled (zigzag varint),
 //!           4 large: scale (varint), length (varint), unscaled (two's complement, little-endian)
 //! ```
@@ -30,22 +32,28 @@
 //! - A NULL that is stored is NULL; a column that is not stored is what its place held: a default, or a key's value.
 
 mod patch;
+mod values;
+
+use std::sync::Arc;
 
 use bigdecimal::ToPrimitive;
 use bigdecimal::num_bigint::BigInt;
 use bytes::Bytes;
 
 use crate::datum::array::{Array, DIMENSIONS_MAX, Dimension};
+use crate::datum::record::{Record, Shape};
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
 use crate::json;
+use crate::types::{Type, TypeKind};
 
 pub use patch::patch_row;
+pub use values::{put_values, take_values};
 
 /// The format that [`encode_row`] writes.
 const FORMAT: u8 = 1;
-/// Arrays in arrays end here.
-const DEPTH_MAX: usize = 8;
+/// Values in values end here: a little deeper than records nest.
+const DEPTH_MAX: usize = 1010;
 
 mod tag {
     pub(super) const NULL: u64 = 0;
@@ -69,6 +77,7 @@ mod tag {
     pub(super) const OTHER_ARRAY: u8 = 2;
     pub(super) const OTHER_SHAPED_ARRAY: u8 = 3;
     pub(super) const OTHER_JSON: u8 = 4;
+    pub(super) const OTHER_RECORD: u8 = 5;
 }
 
 fn malformed() -> Error {
@@ -173,10 +182,16 @@ fn put_column(delta: u32, value: &Datum, out: &mut Vec<u8>) {
             json::binary::put(json, &mut body);
             put_bytes(&body, out);
         }
-        // No column holds one: its fields in a list.
+        // No column holds one.
         Datum::Record(record) => {
             head(tag::OTHER, out);
-            out.push(tag::OTHER_ARRAY);
+            out.push(tag::OTHER_RECORD);
+            put_varint(record.fields().len() as u64, out);
+            for (name, ty, _) in record.named() {
+                put_bytes(name.as_bytes(), out);
+                put_varint(u64::from(ty.kind.oid()), out);
+                put_zigzag(i64::from(ty.modifier), out);
+            }
             let mut body = Vec::new();
             for field in record.fields() {
                 put_column(1, field, &mut body);
@@ -320,9 +335,25 @@ impl<'a> Input<'a> {
                     let (items, dimensions) = items?;
                     Datum::Array(Array::shaped(items, &dimensions).map_err(|_| malformed())?)
                 }
+                tag::OTHER_RECORD if depth < DEPTH_MAX => {
+                    let count = self.varint()?;
+                    let shape: Result<Vec<_>> = (0..count).map(|_| self.field()).collect();
+                    let shape = Arc::new(Shape::new(shape?));
+                    let fields = self.items(depth)?;
+                    Datum::Record(Arc::new(Record::new(shape, fields)?))
+                }
                 _ => return Err(malformed()),
             },
         })
+    }
+
+    /// A record's field: its name and type.
+    fn field(&mut self) -> Result<(String, Type)> {
+        let name = std::str::from_utf8(self.bytes()?).map_err(|_| malformed())?.to_owned();
+        let oid = u32::try_from(self.varint()?).map_err(|_| malformed())?;
+        let kind = TypeKind::from_oid(oid).ok_or_else(malformed)?;
+        let modifier = i32::try_from(self.zigzag()?).map_err(|_| malformed())?;
+        Ok((name, Type { kind, modifier }))
     }
 
     fn dimension(&mut self) -> Result<Dimension> {

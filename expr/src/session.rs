@@ -19,6 +19,18 @@ pub trait CatalogFunctions: Send + Sync + std::fmt::Debug {
 
     /// The OID that the text of a regclass and its like stands for; 42P01, 42704, … if there is none.
     fn reg_oid(&self, kind: TypeKind, name: &str) -> Result<u32>;
+
+    /// The value that a label of an enum stands for. 22P02 if it has none such, 55P04 if nobody may use it yet.
+    fn enum_value(&self, kind: TypeKind, label: &str) -> Result<Datum>;
+
+    /// The label of an enum's value.
+    fn enum_label(&self, kind: TypeKind, key: &[u8]) -> Option<Arc<str>>;
+
+    /// All values of an enum, in order. 55P04 if nobody may use one of them yet.
+    fn enum_values(&self, kind: TypeKind) -> Result<Vec<Datum>>;
+
+    /// The type of this OID, built in or made.
+    fn type_of_oid(&self, oid: u32) -> Option<TypeKind>;
 }
 
 /// A session without a catalog: every function of it is refused.
@@ -36,6 +48,22 @@ impl CatalogFunctions for NoCatalog {
 
     fn reg_oid(&self, kind: TypeKind, name: &str) -> Result<u32> {
         Err(Error::new("42704", format!("{} \"{name}\" does not exist", kind.display_name())))
+    }
+
+    fn enum_value(&self, kind: TypeKind, label: &str) -> Result<Datum> {
+        Err(Error::new("22P02", format!("invalid input value for enum {}: \"{label}\"", kind.display_name())))
+    }
+
+    fn enum_label(&self, _kind: TypeKind, _key: &[u8]) -> Option<Arc<str>> {
+        None
+    }
+
+    fn enum_values(&self, _kind: TypeKind) -> Result<Vec<Datum>> {
+        Ok(Vec::new())
+    }
+
+    fn type_of_oid(&self, oid: u32) -> Option<TypeKind> {
+        TypeKind::from_oid(oid)
     }
 }
 

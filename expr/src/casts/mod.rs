@@ -99,6 +99,9 @@ pub fn find(from: TypeKind, to: TypeKind) -> Option<Cast> {
             is_call: false,
         });
     }
+    if from.is_domain() || to.is_domain() {
+        return find(from.base(), to.base());
+    }
     if from == TypeKind::Unknown {
         return through_text(Implicit);
     }
@@ -127,6 +130,7 @@ pub fn find(from: TypeKind, to: TypeKind) -> Option<Cast> {
 
 /// Whether the value may be used as the other type without a change: the same type or a binary-coercible one.
 pub fn is_binary_coercible(from: TypeKind, to: TypeKind) -> bool {
+    let (from, to) = (from.base(), to.base());
     from == to
         || match (from.element(), to.element()) {
             (Some(from), Some(to)) => is_binary_coercible(from, to),
@@ -138,6 +142,7 @@ pub fn is_binary_coercible(from: TypeKind, to: TypeKind) -> bool {
 
 /// Whether a value of one type is, as a datum, one of the other: nothing needs to be done.
 pub fn is_relabel(from: TypeKind, to: TypeKind) -> bool {
+    let (from, to) = (from.base(), to.base());
     from == to
         || listed(from, to).is_some_and(|row| matches!(row.method, CastMethod::Same)) && to != TypeKind::Name
         || from == TypeKind::Unknown && to.is_string() && to != TypeKind::Name

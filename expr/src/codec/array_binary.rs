@@ -9,10 +9,11 @@ use crate::binary::{Input, malformed};
 use crate::datum::Datum;
 use crate::datum::array::{self, Array, DIMENSIONS_MAX, Dimension, ELEMENTS_MAX};
 use crate::error::{Error, Result};
+use crate::session::SessionContext;
 use crate::types::TypeKind;
 use crate::work;
 
-pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind) -> Result<Datum> {
+pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind, session: &SessionContext) -> Result<Datum> {
     let element = kind.element().ok_or_else(|| malformed("wrong element type"))?;
     let (dimensions, _has_nulls) = (input.i32()?, input.i32()?);
     let oid = u32::from_be_bytes(input.array()?);
@@ -37,7 +38,7 @@ pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind) -> Result<Datum> {
     for _ in 0..count {
         let length = input.i32()?;
         let item = match usize::try_from(length) {
-            Ok(length) => super::receive(input.take(length)?, element.into())?,
+            Ok(length) => super::receive(input.take(length)?, element.into(), session)?,
             Err(_) => Datum::Null,
         };
         bytes = work::fits(bytes.saturating_add(item.size_bytes()))?;
@@ -47,7 +48,7 @@ pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind) -> Result<Datum> {
     Array::shaped(items, &shape).map(Datum::Array)
 }
 
-pub(super) fn send(items: &Array, kind: TypeKind, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn send(items: &Array, kind: TypeKind, session: &SessionContext, out: &mut Vec<u8>) -> Result<()> {
     let element = kind.element().ok_or_else(|| Error::internal("array of a type that is none"))?;
     let has_nulls = items.iter().any(Datum::is_null);
     out.extend_from_slice(&(items.dimension_count() as i32).to_be_bytes());
@@ -63,7 +64,7 @@ pub(super) fn send(items: &Array, kind: TypeKind, out: &mut Vec<u8>) -> Result<(
             continue;
         }
         let mut bytes = Vec::new();
-        super::send(item, element.into(), &mut bytes)?;
+        super::send(item, element.into(), session, &mut bytes)?;
         out.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
         out.extend_from_slice(&bytes);
     }
@@ -77,6 +78,7 @@ mod tests {
     use crate::codec::{receive, send};
     use crate::datum::Datum;
     use crate::datum::arbitrary::datum_of;
+    use crate::session::SessionContext;
     use crate::types::TypeKind;
 
     fn value() -> impl Strategy<Value = (TypeKind, Datum)> {
@@ -101,8 +103,8 @@ mod tests {
         #[test]
         fn binary_values_read_back((kind, value) in value()) {
             let mut bytes = Vec::new();
-            send(&value, kind.into(), &mut bytes).unwrap();
-            let read = receive(&bytes, kind.into()).unwrap();
+            send(&value, kind.into(), &SessionContext::default(), &mut bytes).unwrap();
+            let read = receive(&bytes, kind.into(), &SessionContext::default()).unwrap();
             prop_assert_eq!(format!("{read:?}"), format!("{value:?}"));
         }
 
@@ -110,7 +112,7 @@ mod tests {
         fn garbage_is_an_error_or_a_value_but_never_a_panic(
             kind in prop::sample::select(TypeKind::all().collect::<Vec<_>>()), bytes in prop::collection::vec(any::<u8>(), 0..32)
         ) {
-            let _ = receive(&bytes, kind.into());
+            let _ = receive(&bytes, kind.into(), &SessionContext::default());
         }
     }
 
@@ -120,6 +122,7 @@ mod tests {
         send(
             &Datum::Numeric(crate::numeric::parse("-12345.678").unwrap()),
             TypeKind::Numeric.into(),
+            &SessionContext::default(),
             &mut bytes,
         )
         .unwrap();
@@ -130,8 +133,8 @@ mod tests {
     fn arrays_read_back() {
         let array = Datum::Array([Datum::Int4(1), Datum::Null, Datum::Int4(3)].into());
         let mut bytes = Vec::new();
-        send(&array, TypeKind::Int4Array.into(), &mut bytes).unwrap();
-        let read = receive(&bytes, TypeKind::Int4Array.into()).unwrap();
+        send(&array, TypeKind::Int4Array.into(), &SessionContext::default(), &mut bytes).unwrap();
+        let read = receive(&bytes, TypeKind::Int4Array.into(), &SessionContext::default()).unwrap();
         assert_eq!(format!("{read:?}"), format!("{array:?}"));
     }
 }

@@ -5,6 +5,7 @@
 
 mod array;
 mod array_binary;
+mod enumerated;
 mod record;
 mod reg;
 mod table;
@@ -144,14 +145,14 @@ fn volatility(kind: TypeKind, depends: impl Fn(&table::Codec) -> bool) -> Volati
 
 /// Reads a value of the type from its binary format, its modifier applied as an assignment would. Errors: 22P03, 08P01,
 /// 22021.
-pub fn receive(bytes: &[u8], ty: Type) -> Result<Datum> {
+pub fn receive(bytes: &[u8], ty: Type, session: &SessionContext) -> Result<Datum> {
     let mut input = Input::new(bytes);
     let value = match table::find(ty.kind) {
         Some(codec) => match codec.receive {
-            Some(receive) => receive(&mut input)?,
+            Some(receive) => receive(&mut input, ty.kind, session)?,
             None => binary::receive(&mut input, ty.kind.form())?,
         },
-        None if ty.kind.form() == Form::Array => array_binary::receive(&mut input, ty.kind)?,
+        None if ty.kind.form() == Form::Array => array_binary::receive(&mut input, ty.kind, session)?,
         None => return Err(refused(ty.kind)),
     };
     input.end()?;
@@ -159,13 +160,13 @@ pub fn receive(bytes: &[u8], ty: Type) -> Result<Datum> {
 }
 
 /// Appends the value's binary format, and nothing for NULL.
-pub fn send(value: &Datum, ty: Type, out: &mut Vec<u8>) -> Result<()> {
+pub fn send(value: &Datum, ty: Type, session: &SessionContext, out: &mut Vec<u8>) -> Result<()> {
     match value {
         Datum::Null => {}
-        Datum::Array(items) => array_binary::send(items, ty.kind, out)?,
-        Datum::Record(fields) => record::send(fields, out)?,
+        Datum::Array(items) => array_binary::send(items, ty.kind, session, out)?,
+        Datum::Record(fields) => record::send(fields, session, out)?,
         value => match table::find(ty.kind).and_then(|codec| codec.send) {
-            Some(send) => send(value, out),
+            Some(send) => send(value, ty.kind, session, out),
             None => binary::send(value, out),
         },
     }

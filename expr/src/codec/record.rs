@@ -37,7 +37,7 @@ fn needs_quotes(text: &str) -> bool {
 }
 
 /// The number of fields, and of each its type, its length (-1 is NULL) and its value.
-pub(super) fn send(record: &Record, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn send(record: &Record, session: &SessionContext, out: &mut Vec<u8>) -> Result<()> {
     let length = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX).to_be_bytes();
     out.extend_from_slice(&length(record.fields().len()));
     for (_, ty, value) in record.named() {
@@ -47,7 +47,7 @@ pub(super) fn send(record: &Record, out: &mut Vec<u8>) -> Result<()> {
             continue;
         }
         let mut bytes = Vec::new();
-        super::send(value, ty, &mut bytes)?;
+        super::send(value, ty, session, &mut bytes)?;
         out.extend_from_slice(&length(bytes.len()));
         out.extend_from_slice(&bytes);
     }

@@ -11,16 +11,16 @@ use crate::session::SessionContext;
 use crate::text;
 use crate::types::TypeKind;
 
-use super::reg;
+use super::{enumerated, reg};
 
 /// Reads text. Errors: 22P02, 22003, 22007, 22008 in PostgreSQL's words.
 type ReadText = fn(&str, TypeKind, &SessionContext) -> Result<Datum>;
 /// Writes text.
 type WriteText = fn(&Datum, TypeKind, &SessionContext, &mut String);
 /// Reads all that is left of the input. Errors: 22P03, 08P01, 22021.
-type ReadBinary = fn(&mut Input<'_>) -> Result<Datum>;
+type ReadBinary = fn(&mut Input<'_>, TypeKind, &SessionContext) -> Result<Datum>;
 /// Appends the binary format.
-type WriteBinary = fn(&Datum, &mut Vec<u8>);
+type WriteBinary = fn(&Datum, TypeKind, &SessionContext, &mut Vec<u8>);
 
 /// One row.
 #[derive(Clone, Copy)]
@@ -79,10 +79,17 @@ impl Codec {
 }
 
 const CODECS: &[Codec] = &[
+    row(TypeKind::Enum, enumerated::parse)
+        .written(enumerated::write)
+        .binary(enumerated::receive, enumerated::send)
+        .input_depends()
+        .output_depends(),
     row(TypeKind::Bool, |text, _, _| text::parse_bool(text).map(Datum::Bool)),
     row(TypeKind::Bytea, |text, _, _| Ok(Datum::Bytea(text::parse_bytea(text)?.into()))).output_depends(),
-    row(TypeKind::QuotedChar, |text, _, _| Ok(first_character(text)))
-        .binary(binary::receive_text, binary::send_first_byte),
+    row(TypeKind::QuotedChar, |text, _, _| Ok(first_character(text))).binary(
+        |input, _, _| binary::receive_text(input),
+        |value, _, _, out| binary::send_first_byte(value, out),
+    ),
     row(TypeKind::Name, as_it_is),
     row(TypeKind::Int8, |text, _, _| text::parse_i64(text).map(Datum::Int8)),
     row(TypeKind::Int2, |text, _, _| text::parse_i16(text).map(Datum::Int2)),
@@ -99,11 +106,11 @@ const CODECS: &[Codec] = &[
     row(TypeKind::Time, |text, _, session| text::parse_time(text, session).map(Datum::Int8))
         .written(|value, _, _, out| text::write_time(value.as_i64().unwrap_or_default(), out))
         .binary(
-            |input| match input.i64()? {
+            |input, _, _| match input.i64()? {
                 micros @ 0..=MICROS_PER_DAY => Ok(Datum::Int8(micros)),
                 _ => Err(Error::new("22008", "time out of range")),
             },
-            binary::send,
+            |value, _, _, out| binary::send(value, out),
         )
         .input_depends(),
     row(TypeKind::Timestamp, |text, _, session| text::parse_timestamp(text, session).map(Datum::Timestamp))
@@ -118,28 +125,28 @@ const CODECS: &[Codec] = &[
     row(TypeKind::Regclass, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Regtype, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Void, |_, _, _| Ok(Datum::text(""))).binary(
-        |input| {
+        |input, _, _| {
             input.rest();
             Ok(Datum::text(""))
         },
-        |_, _| {},
+        |_, _, _, _| {},
     ),
     row(TypeKind::Json, |text, _, _| {
         json::parse::check(text)?;
         Ok(Datum::from(text))
     })
     .binary(
-        |input| {
+        |input, _, _| {
             let text = binary::receive_text(input)?;
             json::parse::check(text.as_str().unwrap_or_default())?;
             Ok(text)
         },
-        binary::send,
+        |value, _, _, out| binary::send(value, out),
     ),
     row(TypeKind::Jsonb, |text, _, _| json::parse(text).map(Datum::json)),
     row(TypeKind::Uuid, |text, _, _| text::parse_uuid(text).map(Datum::Uuid)),
     row(TypeKind::Record, |_, _, _| Err(anonymous()))
-        .binary(|_| Err(anonymous()), |_, _| {})
+        .binary(|_, _, _| Err(anonymous()), |_, _, _, _| {})
         .output_depends(),
     row(TypeKind::Regnamespace, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Regrole, reg::parse).written(reg::write).input_depends().output_depends(),
@@ -178,7 +185,7 @@ const fn places() -> [u8; OIDS] {
 /// The row of a type; None of arrays and of types that have no values.
 #[inline]
 pub(super) fn find(kind: TypeKind) -> Option<&'static Codec> {
-    let place = usize::from(*PLACES.get(kind.oid() as usize)?);
+    let place = usize::from(*PLACES.get(kind.row().id.oid() as usize)?);
     CODECS.get(place.wrapping_sub(1))
 }
 

@@ -186,7 +186,7 @@ fn check_utf8(name: &str) -> Result<()> {
 
 pub(super) fn convert_from(value: &Datum, encoding: &Datum) -> Result<Datum> {
     check_utf8(text(encoding)?)?;
-    crate::codec::receive(bytes(value)?, crate::types::TypeKind::Text.into())
+    crate::binary::Input::new(bytes(value)?).text()
 }
 
 pub(super) fn convert_to(value: &Datum, encoding: &Datum) -> Result<Datum> {

@@ -5,6 +5,8 @@ mod array;
 mod bytea;
 mod comparison;
 mod decimal;
+mod digest;
+mod enumerated;
 mod float;
 mod integer;
 mod json_make;
@@ -13,8 +15,11 @@ mod jsonb;
 mod like;
 mod md5;
 mod missing;
+mod number_format;
+pub mod ordered_set;
 mod pattern;
 pub mod quote;
+mod similar;
 mod string;
 mod system;
 mod table;
@@ -23,6 +28,7 @@ mod time;
 mod time_field;
 mod time_format;
 mod time_of_day;
+mod uuid_made;
 mod window;
 
 use std::collections::HashMap;
@@ -39,6 +45,7 @@ use crate::types::{Type, TypeKind};
 
 pub use crate::volatility::Volatility;
 pub use missing::is_missing;
+pub use ordered_set::OrderedSet;
 pub use window::WindowFunction;
 
 /// A function of the registry. Copied freely; its OID is stable and may be stored and sent.
@@ -108,6 +115,8 @@ pub struct Function {
     pub volatility: Volatility,
     /// NULL for a NULL argument, without being called (`proisstrict`).
     pub strict: bool,
+    /// The extension that it comes with, if it is not always there.
+    pub extension: Option<&'static str>,
     /// How it is computed.
     pub body: Body,
 }
@@ -142,6 +151,8 @@ pub enum Body {
     Catalog,
     /// An aggregate, by its accumulator.
     Aggregate(&'static Accumulator),
+    /// An aggregate of rows in an order.
+    OrderedSet(OrderedSet),
     /// Returns rows, made as they are asked for: [`crate::series`].
     Set,
     /// Returns rows, made at once.
@@ -157,7 +168,7 @@ impl fmt::Debug for Body {
         formatter.write_str(match self {
             Body::One(_) | Body::Two(_) | Body::Many(_) | Body::Session(_) | Body::Typed(_) => "computed",
             Body::Catalog => "catalog",
-            Body::Aggregate(_) => "aggregate",
+            Body::Aggregate(_) | Body::OrderedSet(_) => "aggregate",
             Body::Set | Body::Rows(_) | Body::Table(_) => "set",
             Body::Window(_) => "window",
         })

@@ -1,10 +1,11 @@
 //! What the session and the server say of themselves.
 
 use super::arguments::{exactly, integer, text};
+use crate::calendar;
 use crate::codec;
 use crate::datum::Datum;
 use crate::error::Result;
-use crate::session::SessionContext;
+use crate::session::{SessionContext, now_micros};
 use crate::types::{Type, TypeKind};
 
 pub(super) fn version(_: &[Datum], session: &SessionContext) -> Result<Datum> {
@@ -54,6 +55,29 @@ pub(super) fn type_of(_: &[Datum], types: &[Type], _: &SessionContext) -> Result
 
 pub(super) fn no(_: &[Datum], _: &SessionContext) -> Result<Datum> {
     Ok(Datum::Bool(false))
+}
+
+/// For an interval, by the calendar from now on.
+pub(super) fn sleep_for(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    let [interval] = exactly(args)?;
+    let now = now_micros();
+    let until = match interval {
+        Datum::Interval(interval) => {
+            calendar::interval::add_to_timestamptz(now, *interval, &session.time_zone)?
+        }
+        _ => now,
+    };
+    sleep(until.saturating_sub(now), session)
+}
+
+pub(super) fn sleep_until(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    let [moment] = exactly(args)?;
+    let until = if let Datum::Timestamptz(until) = moment { *until } else { 0 };
+    sleep(until.saturating_sub(now_micros()), session)
+}
+
+fn sleep(micros: i64, session: &SessionContext) -> Result<Datum> {
+    session.catalog.call("pg_sleep", &[Datum::Float8(micros as f64 / 1e6)])
 }
 
 pub(super) fn random_uuid(_: &[Datum]) -> Result<Datum> {

@@ -18,7 +18,7 @@ use crate::work;
 
 pub use convert::{from_f32, from_f64, to_f64, to_i64_rounded};
 pub use text::{parse, write};
-pub use transcendental::{exp, ln, log, power, sqrt};
+pub use transcendental::{exp, ln, log, power, sqrt, sqrt_to_scale};
 
 /// Results show at least so many significant digits.
 const SIGNIFICANT_DIGITS_MIN: i64 = 16;

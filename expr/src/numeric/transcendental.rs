@@ -36,10 +36,23 @@ pub fn sqrt(value: &Numeric) -> Result<Numeric> {
     let weight = parts.shape().weight;
     let weight_of_root = if weight >= 0 { weight * 4 / 2 + 1 } else { 1 - (1 - weight * 4) / 2 };
     let scale = display_scale(SIGNIFICANT_DIGITS_MIN - weight_of_root, parts.scale);
+    root(&parts, scale).finish()
+}
+
+/// The square root of a number that is not negative, with so many digits behind the point, at least half as many as the
+/// number has.
+pub fn sqrt_to_scale(value: &Numeric, scale: i64) -> Result<Numeric> {
+    match value {
+        Numeric::Finite(decimal) => root(&Parts::of(decimal), scale).finish(),
+        other => Ok(other.clone()),
+    }
+}
+
+fn root(parts: &Parts, scale: i64) -> Parts {
     let square = &parts.unscaled * power_of_ten(2 * scale - parts.scale);
     let root = square.sqrt();
     let rounded = if &square - &root * &root > root { root + 1 } else { root };
-    Parts { unscaled: rounded, scale }.finish()
+    Parts { unscaled: rounded, scale }
 }
 
 /// e to this power.

@@ -138,5 +138,6 @@ pub fn comparison(function: FunctionId) -> Option<Comparison> {
 
 /// The function of `=` for two values of a type; None if it has no equality.
 pub fn equality(kind: TypeKind) -> Option<FunctionId> {
+    let kind = if kind.is_enum() { TypeKind::AnyEnum } else { kind };
     find("=", Some(kind), kind).map(|operator| operator.function)
 }

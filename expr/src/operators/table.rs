@@ -2,8 +2,8 @@
 
 use super::{Row, row};
 use crate::types::kinds::{
-    AnyArray, AnyCompatible, AnyCompatibleArray, AnyNonArray, Bool, Bpchar, Bytea, Date, Float4, Float8,
-    Int2, Int4, Int8, Interval, Json, Jsonb, Name, Numeric, Oid, OidVector, QuotedChar, Record, Text,
+    AnyArray, AnyCompatible, AnyCompatibleArray, AnyEnum, AnyNonArray, Bool, Bpchar, Bytea, Date, Float4,
+    Float8, Int2, Int4, Int8, Interval, Json, Jsonb, Name, Numeric, Oid, OidVector, QuotedChar, Record, Text,
     TextArray, Time, Timestamp, Timestamptz, Uuid,
 };
 
@@ -436,4 +436,10 @@ pub(super) const OPERATORS: &[Row] = &[
     row(1800, "+", Some(Time), Interval, Time, 1747),
     row(1801, "-", Some(Time), Interval, Time, 1748),
     row(1849, "+", Some(Interval), Time, Time, 1848),
+    row(3516, "=", Some(AnyEnum), AnyEnum, Bool, 3508),
+    row(3517, "<>", Some(AnyEnum), AnyEnum, Bool, 3509),
+    row(3518, "<", Some(AnyEnum), AnyEnum, Bool, 3510),
+    row(3519, ">", Some(AnyEnum), AnyEnum, Bool, 3511),
+    row(3520, "<=", Some(AnyEnum), AnyEnum, Bool, 3512),
+    row(3521, ">=", Some(AnyEnum), AnyEnum, Bool, 3513),
 ];

@@ -15,12 +15,14 @@ const OUT_OF_RANGE: &str = "22003";
 
 /// Whether a value of one type may become the other in a context. Everything may be "any" or polymorphic.
 pub fn can_coerce(from: TypeKind, to: TypeKind, context: CastContext) -> bool {
+    let from = if from == to { from } else { from.base() };
     from == to
         || from == TypeKind::Unknown
         || to == TypeKind::Any
         || match to {
             TypeKind::AnyArray | TypeKind::AnyCompatibleArray => from.element().is_some(),
             TypeKind::AnyNonArray => from.element().is_none(),
+            TypeKind::AnyEnum => from.is_enum(),
             _ => to.is_polymorphic(),
         }
         || casts::find(from, to).is_some_and(|cast| cast.context <= context)
@@ -32,6 +34,10 @@ pub fn coerce(expr: Expr, to: Type, context: CastContext, session: &SessionConte
     let from = expr.ty();
     let explicit = context == CastContext::Explicit;
     if from == to || from.kind == to.kind && to.modifier < 0 {
+        return Ok(expr);
+    }
+    let (expr, from) = (expr.into_base(), Type { kind: from.kind.base(), ..from });
+    if from == to {
         return Ok(expr);
     }
     if let Expr::Literal { value, ty } = &expr
@@ -73,12 +79,12 @@ pub fn coerce_as_written(
     if from == to || from.kind == to.kind && to.modifier < 0 {
         return Ok(expr);
     }
-    let expr = match &expr {
+    let expr = match &expr.into_base() {
         Expr::Literal { value, ty } if ty.kind == TypeKind::Unknown => {
             let plain = Type::plain(to.kind);
             Expr::Literal { value: coerce_literal(value, plain, explicit, session)?, ty: plain }
         }
-        _ => expr,
+        expr => expr.clone(),
     };
     if expr.ty() == to {
         return Ok(expr);

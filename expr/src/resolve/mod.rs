@@ -46,8 +46,11 @@ pub fn function(name: &str, args: &[TypeKind]) -> Result<Callee> {
         .iter()
         .filter_map(|function| candidates::parameters(*function, args.len()).map(|types| (*function, types)))
         .collect();
+    let actual = args;
+    let bases: Vec<TypeKind> = args.iter().map(|kind| kind.base()).collect();
+    let args = bases.as_slice();
     if let Some((function, types)) = signatures.iter().find(|(_, types)| types == args) {
-        return polymorphic::settle(*function, types, function.result, args).map(Callee::Function);
+        return polymorphic::settle(*function, types, function.result, actual).map(Callee::Function);
     }
     if let [from] = args
         && let Some(to) = TypeKind::all().find(|kind| kind.name() == name && !kind.is_polymorphic())
@@ -55,10 +58,10 @@ pub fn function(name: &str, args: &[TypeKind]) -> Result<Callee> {
     {
         return Ok(Callee::Cast(to));
     }
-    let shown = || format!("{name}({})", list(args));
+    let shown = || format!("{name}({})", list(actual));
     match candidates::choose(&signatures, args) {
         candidates::Choice::One((function, types)) => {
-            polymorphic::settle(*function, types, function.result, args).map(Callee::Function)
+            polymorphic::settle(*function, types, function.result, actual).map(Callee::Function)
         }
         candidates::Choice::None if functions::is_missing(name) => {
             Err(Error::unsupported(format!("function {} is not supported", shown())))
@@ -85,8 +88,8 @@ pub fn operator(
         polymorphic::settle(operator.function, &declared, operator.result, &actual)
             .map(|resolved| (operator, resolved))
     };
-    // An unknown literal beside another type is first taken to be of that type.
-    let exact = match (left, right) {
+    // An unknown literal beside another type is first taken to be of that type; a domain counts as what it is over.
+    let exact = match (left.map(TypeKind::base), right.base()) {
         (Some(TypeKind::Unknown), right) => operators::find(name, Some(right), right),
         (Some(left), TypeKind::Unknown) => operators::find(name, Some(left), left),
         (left, right) => operators::find(name, left, right),
@@ -99,7 +102,7 @@ pub fn operator(
         .filter(|operator| operator.left.is_some() == left.is_some())
         .map(|operator| (operator, operator.left.into_iter().chain([operator.right]).collect()))
         .collect();
-    let args: Vec<TypeKind> = left.into_iter().chain([right]).collect();
+    let args: Vec<TypeKind> = left.into_iter().chain([right]).map(TypeKind::base).collect();
     let shown = || match left {
         Some(left) => format!("{} {name} {}", left.display_name(), right.display_name()),
         None => format!("{name} {}", right.display_name()),
@@ -151,6 +154,12 @@ pub fn common_type_of(
     let mut best = TypeKind::Unknown;
     for (place, next) in types.into_iter().enumerate() {
         if next == TypeKind::Unknown || best == next {
+            continue;
+        }
+        // Unlike domains meet in what they are over.
+        let next = if best == TypeKind::Unknown { next } else { next.base() };
+        best = if best == TypeKind::Unknown { best } else { best.base() };
+        if best == next {
             continue;
         }
         if best == TypeKind::Unknown {

@@ -31,9 +31,10 @@ fn bind(declared: &[TypeKind], actual: &[TypeKind]) -> Option<Bindings> {
     for (declared, actual) in declared.iter().zip(actual) {
         let unknown = *actual == TypeKind::Unknown;
         let fits = match *declared {
-            TypeKind::AnyElement | TypeKind::AnyNonArray if unknown => true,
+            TypeKind::AnyElement | TypeKind::AnyEnum | TypeKind::AnyNonArray if unknown => true,
             TypeKind::AnyNonArray if actual.element().is_some() => false,
-            TypeKind::AnyElement | TypeKind::AnyNonArray => agree(*actual),
+            TypeKind::AnyEnum if !actual.is_enum() => false,
+            TypeKind::AnyElement | TypeKind::AnyEnum | TypeKind::AnyNonArray => agree(*actual),
             TypeKind::AnyArray if unknown => true,
             TypeKind::AnyArray => {
                 bindings.array.get_or_insert(*actual);
@@ -75,7 +76,9 @@ pub(super) fn settle(
     let bindings = bind(declared, actual).ok_or_else(undetermined)?;
     let array_of = |element: Option<TypeKind>| element.and_then(TypeKind::array).ok_or_else(undetermined);
     let replace = |kind: TypeKind| match kind {
-        TypeKind::AnyElement | TypeKind::AnyNonArray => bindings.element.ok_or_else(undetermined),
+        TypeKind::AnyElement | TypeKind::AnyEnum | TypeKind::AnyNonArray => {
+            bindings.element.ok_or_else(undetermined)
+        }
         TypeKind::AnyArray => bindings.array.map_or_else(|| array_of(bindings.element), Ok),
         TypeKind::AnyCompatible => Ok(bindings.compatible.unwrap_or(TypeKind::Text)),
         TypeKind::AnyCompatibleArray => array_of(bindings.compatible.or(Some(TypeKind::Text))),

@@ -184,6 +184,28 @@ pub enum Expr {
         /// `CAST` or `::`, which may cut off what does not fit, rather than an assignment or an implicit cast.
         explicit: bool,
     },
+    /// A value that becomes one of a domain.
+    Checked {
+        /// Of what the domain is over.
+        operand: Box<Expr>,
+        /// Judges it.
+        domain: Arc<Domain>,
+        /// The domain, or arrays of it.
+        ty: Type,
+    },
+}
+
+/// A domain, as far as values are judged by it.
+#[derive(Debug, Clone)]
+pub struct Domain {
+    /// What messages call it.
+    pub name: String,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Names and conditions, over a row whose only column is the value.
+    pub checks: Vec<(String, Expr)>,
+    /// Whether it is each element of an array that is judged.
+    pub of_elements: bool,
 }
 
 /// What stands between brackets behind an array: int4 expressions.
@@ -278,7 +300,8 @@ impl Expr {
             | Expr::Array { ty, .. }
             | Expr::Subscript { ty, .. }
             | Expr::Row { ty, .. }
-            | Expr::Field { ty, .. } => *ty,
+            | Expr::Field { ty, .. }
+            | Expr::Checked { ty, .. } => *ty,
             Expr::Cast { to, .. } => *to,
             Expr::And(_)
             | Expr::Or(_)
@@ -288,6 +311,19 @@ impl Expr {
             | Expr::IsDistinct { .. }
             | Expr::In { .. }
             | Expr::AnyAll { .. } => Type::plain(TypeKind::Bool),
+        }
+    }
+
+    /// The same as a value of what its type is over, if that is a domain.
+    #[must_use]
+    pub fn into_base(self) -> Self {
+        let base = self.ty().kind.base();
+        match self {
+            expr if expr.ty().kind == base => expr,
+            Expr::Column { index, .. } => Expr::Column { index, ty: base.into() },
+            Expr::Parameter { index, .. } => Expr::Parameter { index, ty: base.into() },
+            Expr::Literal { value, .. } => Expr::Literal { value, ty: base.into() },
+            expr => Expr::Cast { operand: Box::new(expr), to: base.into(), explicit: false },
         }
     }
 

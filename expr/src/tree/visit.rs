@@ -1,7 +1,14 @@
 //! Walking and rewriting expressions.
 
 use super::{Expr, Subscript};
-use crate::functions::Volatility;
+use crate::functions::{FunctionId, Volatility};
+use crate::types::TypeKind;
+
+/// `textanycat`
+const TEXT_ANY_CONCAT: u32 = 2003;
+
+/// `anytextcat`
+const ANY_TEXT_CONCAT: u32 = 2004;
 
 impl Expr {
     /// The direct operands.
@@ -22,6 +29,7 @@ impl Expr {
             | Expr::IsNull { operand, .. }
             | Expr::IsBool { operand, .. }
             | Expr::Field { record: operand, .. }
+            | Expr::Checked { operand, .. }
             | Expr::Cast { operand, .. } => vec![operand],
             Expr::IsDistinct { left, right, .. } | Expr::NullIf { left, right, .. } => vec![left, right],
             Expr::Case { operand, branches, otherwise, .. } => operand
@@ -56,6 +64,7 @@ impl Expr {
             | Expr::IsNull { operand, .. }
             | Expr::IsBool { operand, .. }
             | Expr::Field { record: operand, .. }
+            | Expr::Checked { operand, .. }
             | Expr::Cast { operand, .. } => vec![operand],
             Expr::IsDistinct { left, right, .. } | Expr::NullIf { left, right, .. } => vec![left, right],
             Expr::Case { operand, branches, otherwise, .. } => operand
@@ -117,8 +126,12 @@ impl Expr {
         let mut most = Volatility::Immutable;
         self.walk(&mut |expr| {
             most = most.max(match expr {
-                Expr::Call { function, .. } => function.volatility,
+                Expr::Call { function, args, .. } => call_volatility(*function, args),
                 Expr::Cast { operand, to, .. } => crate::casts::volatility(operand.ty().kind, to.kind),
+                Expr::Checked { domain, .. } => {
+                    let conditions = domain.checks.iter().map(|(_, condition)| condition.volatility());
+                    conditions.max().unwrap_or(Volatility::Immutable)
+                }
                 _ => Volatility::Immutable,
             });
         });
@@ -132,5 +145,19 @@ impl Expr {
             free |= matches!(expr, Expr::Column { .. } | Expr::Parameter { .. } | Expr::CaseOperand { .. });
         });
         !free && self.volatility() == Volatility::Immutable
+    }
+}
+
+/// How volatile a call is itself. What joins a string and a value of any type writes the value as text, as the SQL that
+/// PostgreSQL puts in its place does: it is as volatile as that.
+fn call_volatility(function: FunctionId, args: &[Expr]) -> Volatility {
+    let value = match function.oid() {
+        TEXT_ANY_CONCAT => args.get(1),
+        ANY_TEXT_CONCAT => args.first(),
+        _ => None,
+    };
+    match value {
+        Some(value) => crate::casts::volatility(value.ty().kind.base(), TypeKind::Text),
+        None => function.volatility,
     }
 }

@@ -9,6 +9,8 @@ pub enum Category {
     Boolean,
     /// `D`: dates and times
     DateTime,
+    /// `E`
+    Enumerated,
     /// `N`
     Numeric,
     /// `P`: any, anyelement, void
@@ -32,6 +34,7 @@ impl Category {
             Category::Array => 'A',
             Category::Boolean => 'B',
             Category::DateTime => 'D',
+            Category::Enumerated => 'E',
             Category::Numeric => 'N',
             Category::Pseudo => 'P',
             Category::String => 'S',

@@ -1,16 +1,20 @@
 //! PostgreSQL's types by OID and type modifier, with what the rules of type resolution need to know of them.
 //!
 //! A type is its OID. What is known of it stands in a row of [`table`]; how its values are read and written, in a row of
-//! [`crate::codec`]. Nothing else has to know that the type exists.
+//! [`crate::codec`]. Nothing else has to know that the type exists. A type that a user has made ([`TypeKind::made`]) carries
+//! with its OID the row of the built-in type that its values are held like, and its name: whoever only moves, compares or
+//! stores its values needs no catalog.
 
 mod category;
 mod modifier;
 mod row;
+mod symbol;
 mod table;
 
 pub use category::Category;
 pub use modifier::Modifiers;
 pub use row::{Alignment, Form, Order, TypeRow};
+pub use symbol::Symbol;
 pub use table::kinds;
 
 /// A type with its modifier, as PostgreSQL's catalogs name them (`pg_type.oid`, `atttypmod`).
@@ -28,6 +32,11 @@ impl Type {
         Self { kind, modifier: -1 }
     }
 
+    /// Whether both are one type with one modifier, see [`TypeKind::is_same`].
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.kind.is_same(other.kind) && self.modifier == other.modifier
+    }
+
     /// The type of an array's elements; None if this is no array.
     pub fn element(&self) -> Option<Self> {
         self.kind.element().map(|kind| Self { kind, modifier: self.modifier })
@@ -41,53 +50,113 @@ impl From<TypeKind> for Type {
 }
 
 /// Which type: its OID in `pg_type`.
+///
+/// # Invariants
+/// - `like` is the OID of a row of the table; of a built-in type it is its own, and there is no name.
+/// - The arrays of a type that was made have the OID behind its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TypeKind(u32);
+pub struct TypeKind {
+    oid: u32,
+    /// Whose row says how values are held.
+    like: u32,
+    /// What a type that was made is called; of its arrays: what their elements' type is.
+    name: Symbol,
+    /// Whether it is the type of the arrays of a type that was made.
+    holds_made: bool,
+}
+
+/// The OIDs of types begin here; rows below stand for kinds of types of which each is made.
+const FIRST_OID: u32 = 16;
 
 impl std::fmt::Debug for TypeKind {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}#{}", self.name(), self.0)
+        write!(formatter, "{}#{}", self.display_name(), self.oid)
     }
 }
 
 impl TypeKind {
-    /// The type of this OID, if it is known.
+    const fn built_in(oid: u32) -> Self {
+        Self { oid, like: oid, name: Symbol::NONE, holds_made: false }
+    }
+
+    /// A type that was made, held like a built-in one: an enum like [`TypeKind::Enum`], a domain like what it is over.
+    /// `name` is what SQL calls it.
+    pub const fn made(oid: u32, like: TypeKind, name: Symbol) -> Self {
+        Self { oid, like: like.like, name, holds_made: false }
+    }
+
+    /// The built-in type of this OID, if there is one.
     pub fn from_oid(oid: u32) -> Option<Self> {
-        table::find(oid).map(|row| row.id)
+        table::find(oid).map(|row| row.id).filter(|kind| kind.oid >= FIRST_OID)
     }
 
     /// `pg_type.oid`.
     pub const fn oid(self) -> u32 {
-        self.0
+        self.oid
+    }
+
+    /// Whether it is built in, rather than made.
+    pub const fn is_built_in(self) -> bool {
+        self.oid == self.like
+    }
+
+    /// The OID of the made type that it is, or is arrays of.
+    pub const fn made_oid(self) -> Option<u32> {
+        match (self.is_built_in(), self.holds_made) {
+            (true, _) => None,
+            (false, true) => self.oid.checked_sub(1),
+            (false, false) => Some(self.oid),
+        }
+    }
+
+    /// Whether both are one type, whatever either was called when it was looked up.
+    pub const fn is_same(self, other: Self) -> bool {
+        self.oid == other.oid
+    }
+
+    /// Whether it is some enum.
+    pub const fn is_enum(self) -> bool {
+        self.like == TypeKind::Enum.like
+    }
+
+    /// Whether it is a domain.
+    pub const fn is_domain(self) -> bool {
+        !self.is_built_in() && !self.holds_made && !self.is_enum()
+    }
+
+    /// The built-in type that a domain is over at last, or arrays of it for arrays of domains; any other type itself.
+    pub const fn base(self) -> Self {
+        if self.is_enum() || self.like == TypeKind::EnumArray.like { self } else { Self::built_in(self.like) }
     }
 
     /// What is known of it.
     #[inline]
     pub fn row(self) -> &'static TypeRow {
-        table::find(self.0).unwrap_or(&table::UNDEFINED)
+        table::find(self.like).unwrap_or(&table::UNDEFINED)
     }
 
-    /// How many types there are.
+    /// How many built-in types there are.
     pub const COUNT: usize = table::COUNT;
 
     /// Which of them it is, from 0.
     pub(crate) fn place(self) -> Option<usize> {
-        table::place(self.0)
+        table::place(self.oid)
     }
 
-    /// All types, by ascending OID.
+    /// All built-in types, by ascending OID.
     pub fn all() -> impl Iterator<Item = Self> + Clone {
-        table::ROWS.iter().map(|row| row.id)
+        table::ROWS.iter().map(|row| row.id).filter(|kind| kind.oid >= FIRST_OID)
     }
 
-    /// `pg_type.typname`: `int4`, `_text`.
+    /// `pg_type.typname` of a built-in type: `int4`, `_text`; of one that was made what SQL calls it.
     pub fn name(self) -> &'static str {
-        self.row().name
+        if self.is_built_in() { self.row().name } else { self.display_name() }
     }
 
     /// The name as SQL spells it: `integer`, `text[]`.
     pub fn display_name(self) -> &'static str {
-        self.row().display_name
+        let named = if self.holds_made { self.name.of_array() } else { self.name };
+        named.text().unwrap_or(self.row().display_name)
     }
 
     /// `pg_type.typcategory`.
@@ -123,19 +192,27 @@ impl TypeKind {
         let spelled = table::SPELLINGS.iter().find(|(spelling, _)| *spelling == name).map(|(_, kind)| *kind);
         let named = |row: &&TypeRow| row.name == name || row.display_name == name;
         spelled
-            .or_else(|| table::ROWS.iter().find(named).map(|row| row.id))
+            .or_else(|| table::ROWS.iter().find(named).map(|row| row.id).filter(|kind| kind.oid >= FIRST_OID))
             .or_else(|| name.strip_suffix("[]").and_then(Self::from_name).and_then(Self::array))
     }
 
     /// The type of an array of these.
     pub fn array(self) -> Option<Self> {
-        self.row().array
+        let like = self.row().array?;
+        if self.is_built_in() {
+            return Some(like);
+        }
+        Some(Self { oid: self.oid.checked_add(1)?, like: like.like, name: self.name, holds_made: true })
     }
 
     /// The type of an array's elements; None if this is no array.
     #[inline]
     pub fn element(self) -> Option<Self> {
-        self.row().element
+        let like = self.row().element?;
+        if !self.holds_made {
+            return Some(like);
+        }
+        Some(Self { oid: self.oid.checked_sub(1)?, like: like.like, name: self.name, holds_made: false })
     }
 
     /// int2vector and oidvector of the catalogs: arrays of one dimension that count from 0 and are written as a list.
@@ -154,6 +231,7 @@ impl TypeKind {
             self,
             TypeKind::AnyArray
                 | TypeKind::AnyElement
+                | TypeKind::AnyEnum
                 | TypeKind::AnyNonArray
                 | TypeKind::AnyCompatible
                 | TypeKind::AnyCompatibleArray

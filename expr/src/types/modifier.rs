@@ -68,6 +68,9 @@ impl Type {
 
     /// The type as `format_type` prints it: `character varying(10)`, `timestamp(3) without time zone`.
     pub fn display_name(&self) -> String {
+        if !self.kind.is_built_in() {
+            return self.kind.display_name().to_owned();
+        }
         let row = self.kind.row();
         let name = row.display_name;
         if let Some(element) = row.element

@@ -3,13 +3,13 @@
 
 use super::Alignment::{self, Char, Double, Int, Short};
 use super::Category::{
-    self, Array, Boolean, DateTime, Internal, Numeric, Pseudo, String, Timespan, Unknown, User,
+    self, Array, Boolean, DateTime, Enumerated, Internal, Numeric, Pseudo, String, Timespan, Unknown, User,
 };
 use super::{Form, Modifiers, Order, TypeKind, TypeRow};
 
 /// What stands for an OID that no type has.
 pub(super) const UNDEFINED: TypeRow = TypeRow {
-    id: TypeKind(0),
+    id: TypeKind::built_in(0),
     name: "-",
     display_name: "???",
     category: Unknown,
@@ -122,8 +122,8 @@ macro_rules! types {
        $name:literal, $display:literal, $category:ident $(, $column:ident($($value:expr),*))*;)*) => {
         #[allow(non_upper_case_globals, reason = "they are spelled as what they are: names of types")]
         impl TypeKind {
-            $($(#[$doc])* pub const $kind: TypeKind = TypeKind($oid);
-              $(#[doc = concat!("Arrays of ", $display, ".")] pub const $array: TypeKind = TypeKind($array_oid);)?)*
+            $($(#[$doc])* pub const $kind: TypeKind = TypeKind::built_in($oid);
+              $(#[doc = concat!("Arrays of ", $display, ".")] pub const $array: TypeKind = TypeKind::built_in($array_oid);)?)*
         }
 
         /// The types by their bare names, for tables that name many.
@@ -142,6 +142,8 @@ macro_rules! types {
 }
 
 types! {
+    /// What every enum is like: a value is the key of its label, whose bytes order as the labels do.
+    Enum [EnumArray] = 2 [3], "enum", "enum", Enumerated, of(Form::Bytea), fixed(4, Int);
     /// boolean
     Bool [BoolArray] = 16 [1000], "bool", "boolean", Boolean, of(Form::Bool), fixed(1, Char), preferred();
     /// bytea
@@ -220,6 +222,8 @@ types! {
     Regnamespace = 4089, "regnamespace", "regnamespace", Numeric, of(Form::Oid), fixed(4, Int);
     /// regrole: the OID of a role, printed as its name
     Regrole = 4096, "regrole", "regrole", Numeric, of(Form::Oid), fixed(4, Int);
+    /// anyenum
+    AnyEnum = 3500, "anyenum", "anyenum", Pseudo, fixed(4, Int);
     /// anycompatible
     AnyCompatible = 5077, "anycompatible", "anycompatible", Pseudo, fixed(4, Int);
     /// anycompatiblearray
@@ -258,7 +262,7 @@ const fn sorted() -> [TypeRow; COUNT] {
 #[expect(clippy::indexing_slicing, reason = "computed while compiling, where a wrong index is an error")]
 const fn insert(rows: &mut [TypeRow; COUNT], filled: usize, row: TypeRow) -> usize {
     let mut at = filled;
-    while at > 0 && rows[at - 1].id.0 > row.id.0 {
+    while at > 0 && rows[at - 1].id.oid > row.id.oid {
         rows[at] = rows[at - 1];
         at -= 1;
     }
@@ -278,7 +282,7 @@ const fn places() -> [u8; OIDS] {
     let mut places = [0; OIDS];
     let mut at = 0;
     while at < COUNT {
-        places[rows[at].id.0 as usize] = at as u8 + 1;
+        places[rows[at].id.oid as usize] = at as u8 + 1;
         at += 1;
     }
     places

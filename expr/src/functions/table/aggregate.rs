@@ -5,8 +5,8 @@ use crate::accumulate;
 use crate::functions::Body::Aggregate;
 use crate::functions::Function;
 use crate::types::kinds::{
-    Any, AnyArray, AnyElement, AnyNonArray, Bool, Bpchar, Date, Float4, Float8, Int2, Int4, Int8, Interval,
-    Json, Jsonb, Numeric, Oid, Text, Time, Timestamp, Timestamptz,
+    Any, AnyArray, AnyElement, AnyNonArray, Bool, Bpchar, Bytea, Date, Float4, Float8, Int2, Int4, Int8,
+    Interval, Json, Jsonb, Numeric, Oid, Text, Time, Timestamp, Timestamptz,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -67,4 +67,5 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3270, "jsonb_object_agg", &[Any, Any], Jsonb, Aggregate(&accumulate::COLLECT_JSONB_MEMBERS)),
     function(4053, "array_agg", &[AnyArray], AnyArray, Aggregate(&accumulate::STACK)),
     function(3538, "string_agg", &[Text, Text], Text, Aggregate(&accumulate::JOIN)),
+    function(3545, "string_agg", &[Bytea, Bytea], Bytea, Aggregate(&accumulate::JOIN_BYTES)),
 ];

@@ -3,9 +3,13 @@
 mod aggregate;
 mod array;
 mod comparison;
+mod enumerated;
+mod extension;
 mod json;
 mod number;
+mod ordered_set;
 mod set;
+mod statistics;
 mod string;
 mod system;
 mod time;
@@ -20,9 +24,13 @@ pub(super) const TABLES: &[&[Function]] = &[
     aggregate::FUNCTIONS,
     array::FUNCTIONS,
     comparison::FUNCTIONS,
+    enumerated::FUNCTIONS,
+    extension::FUNCTIONS,
     json::FUNCTIONS,
     number::FUNCTIONS,
+    ordered_set::FUNCTIONS,
     set::FUNCTIONS,
+    statistics::FUNCTIONS,
     string::FUNCTIONS,
     system::FUNCTIONS,
     time::FUNCTIONS,
@@ -39,7 +47,7 @@ const fn function(
     body: Body,
 ) -> Function {
     let (kind, strict) = match body {
-        Body::Aggregate(_) => (FunctionKind::Aggregate, false),
+        Body::Aggregate(_) | Body::OrderedSet(_) => (FunctionKind::Aggregate, false),
         Body::Set | Body::Rows(_) | Body::Table(_) => (FunctionKind::Set, true),
         Body::Window(_) => (FunctionKind::Window, false),
         _ => (FunctionKind::Scalar, true),
@@ -57,6 +65,7 @@ const fn function(
         kind,
         volatility,
         strict,
+        extension: None,
         body,
     }
 }
@@ -93,6 +102,12 @@ impl Function {
 
     const fn variadic(mut self) -> Self {
         self.variadic = true;
+        self
+    }
+
+    /// It comes with an extension.
+    const fn of_extension(mut self, extension: &'static str) -> Self {
+        self.extension = Some(extension);
         self
     }
 

@@ -5,8 +5,8 @@ use super::function;
 use crate::functions::Body::{Catalog, Many, One, Session, Typed};
 use crate::functions::Function;
 use crate::types::kinds::{
-    Any, Bool, Int2, Int4, Int4Array, Int8, Name, NameArray, Oid, Regclass, Regnamespace, Regproc, Regrole,
-    Regtype, Text, TextArray, Timestamptz, Uuid, Void,
+    Any, Bool, Float8, Int2, Int4, Int4Array, Int8, Interval, Name, NameArray, Oid, Regclass, Regnamespace,
+    Regproc, Regrole, Regtype, Text, TextArray, Timestamptz, Uuid, Void,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -136,6 +136,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2560, "pg_postmaster_start_time", &[], Timestamptz, Catalog).stable(),
     function(2561, "pg_blocking_pids", &[Int4], Int4Array, Catalog).volatile(),
     function(2621, "pg_reload_conf", &[], Bool, Catalog).volatile(),
+    function(2626, "pg_sleep", &[Float8], Void, Catalog).volatile(),
     function(2705, "pg_has_role", &[Name, Name, Text], Bool, Catalog).stable(),
     function(2706, "pg_has_role", &[Name, Oid, Text], Bool, Catalog).stable(),
     function(2707, "pg_has_role", &[Oid, Name, Text], Bool, Catalog).stable(),
@@ -239,6 +240,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3829, "pg_opfamily_is_visible", &[Oid], Bool, Catalog).stable(),
     function(3842, "pg_relation_is_updatable", &[Regclass, Bool], Int4, Catalog).stable(),
     function(3843, "pg_column_is_updatable", &[Regclass, Int2, Bool], Bool, Catalog).stable(),
+    function(3935, "pg_sleep_for", &[Interval], Void, Session(system::sleep_for)).volatile(),
+    function(3936, "pg_sleep_until", &[Timestamptz], Void, Session(system::sleep_until)).volatile(),
     function(4032, "pg_sequence_last_value", &[Regclass], Int8, Catalog).volatile(),
     function(4086, "to_regnamespace", &[Text], Regnamespace, Session(system::to_regnamespace)).stable(),
     function(4093, "to_regrole", &[Text], Regrole, Session(system::to_regrole)).stable(),
@@ -251,4 +254,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(6206, "has_parameter_privilege", &[Oid, Text, Text], Bool, Catalog).stable(),
     function(6207, "has_parameter_privilege", &[Text, Text], Bool, Catalog).stable(),
     function(6249, "pg_database_collation_actual_version", &[Oid], Text, Catalog).volatile(),
+    function(13902, "pg_stat_statements_reset", &[], Void, Catalog).volatile(),
+    // Not PostgreSQL's, in the range that it leaves free.
+    function(9000, "pg_get_tabledef", &[Oid], Text, Catalog).stable(),
 ];
