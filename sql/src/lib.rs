@@ -24,6 +24,7 @@
 //!
 //! Settings, their scopes and their undoing are in [`settings`]; what a client holds is all in its [`Session`].
 
+mod activity;
 pub mod bind;
 pub mod catalog;
 pub mod error;
@@ -32,6 +33,7 @@ mod logical;
 pub mod optimise;
 pub mod parse;
 pub mod plan;
+mod questions;
 mod sequence;
 pub mod session;
 pub mod settings;
@@ -42,5 +44,5 @@ pub use plan::STACK_BYTES;
 pub use session::{
     BoundPortal, CancelHandle, ColumnFormats, CommandTag, CopyFormat, CopyHeader, Engine, EngineOptions,
     Fetched, Format, Login, OutputColumn, Portal, PortalState, Prepared, Session, SessionParameters, Source,
-    Statement, StatementKind, TransactionStatus,
+    Statement, StatementKind, TemporaryOptions, TransactionStatus,
 };

@@ -12,7 +12,7 @@ impl Binder<'_> {
         &mut self,
         statement: &AccessStatement,
     ) -> Result<(Plan, Option<Vec<OutputColumn>>)> {
-        let mut tables = Vec::new();
+        let (mut tables, mut types) = (Vec::new(), Vec::new());
         match statement {
             AccessStatement::Rights(grant) => {
                 if let GrantObjects::Tables(names) | GrantObjects::Sequences(names) = &grant.objects {
@@ -30,13 +30,16 @@ impl Binder<'_> {
             AccessStatement::Owner { object, .. } if object.kind == ObjectKind::Schema => {
                 self.schema(&object.name.name)?;
             }
+            AccessStatement::Owner { object, .. } if object.kind.is_type() => {
+                types.push(self.altered_type(object)?.oid());
+            }
             AccessStatement::Owner { object, .. } => match self.altered(object)? {
                 Some(found) => tables.push(found),
                 None => return Ok((Plan::Ddl(Box::new(Ddl::Nothing { tag: "ALTER TABLE" })), None)),
             },
             AccessStatement::Role(_) | AccessStatement::Membership(_) => {}
         }
-        let change = AccessChange { statement: statement.clone(), tables };
+        let change = AccessChange { statement: statement.clone(), tables, types };
         Ok((Plan::Ddl(Box::new(Ddl::Access(change))), None))
     }
 }

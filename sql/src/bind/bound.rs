@@ -7,7 +7,7 @@ use expr::{Expr, Type, TypeKind};
 use super::scope::ScopeColumn;
 use crate::catalog::Oid;
 use crate::plan::budget::PlanSize;
-use crate::plan::{Node, OutputColumn, Values};
+use crate::plan::{Common, Node, OutputColumn, Values};
 
 /// A query that is bound. Columns may still be of unknown type: whoever uses the query decides.
 #[derive(Debug, Clone)]
@@ -37,6 +37,24 @@ pub(super) struct CommonTable {
     pub(super) size: PlanSize,
     /// It is being bound, and may read itself.
     pub(super) recursion: Option<Recursion>,
+}
+
+impl CommonTable {
+    /// A mention of it.
+    pub(super) fn mention(&self) -> Node {
+        Node::Common(Common {
+            id: self.id,
+            name: self.name.clone(),
+            materialized: self.materialized,
+            is_shared: true,
+            input: Box::new(self.bound.node.clone()),
+        })
+    }
+
+    /// Whether it changes rows and returns none.
+    pub(super) fn returns_nothing(&self) -> bool {
+        matches!(&self.bound.node, Node::Modify(plan) if plan.returning().is_none())
+    }
 }
 
 /// The queries of WITH that can be seen, the innermost last.
@@ -149,6 +167,8 @@ pub(super) struct Recursion {
 pub(super) enum Phase {
     /// It is no UNION.
     Whole,
+    /// It changes rows.
+    Changing,
     /// What stands before UNION.
     First,
     /// What stands behind.

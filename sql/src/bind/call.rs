@@ -2,7 +2,7 @@
 
 use expr::aggregate::{Aggregate, Prepared};
 use expr::casts::CastContext;
-use expr::functions::{self, FunctionId, FunctionKind, Volatility};
+use expr::functions::{self, Body, FunctionId, FunctionKind, Volatility};
 use expr::resolve::{Callee, Resolved};
 use expr::{Expr, TypeKind, resolve};
 
@@ -33,10 +33,15 @@ impl Binder<'_> {
         {
             return Ok(special);
         }
+        let known = functions::by_name(name);
+        let is_ordered = known.iter().any(|function| matches!(function.body, Body::OrderedSet(_)));
+        if call.within_group.is_some() || is_ordered && call.over.is_none() {
+            return self.ordered_set(call, at);
+        }
         if let Some(over) = &call.over {
             return self.window_call(call, over, at);
         }
-        if functions::by_name(name).iter().any(|function| function.kind == FunctionKind::Aggregate) {
+        if known.iter().any(|function| function.kind == FunctionKind::Aggregate) {
             return self.aggregate(call, at);
         }
         for (there, what) in [
@@ -65,6 +70,7 @@ impl Binder<'_> {
             {
                 Ok(())
             }
+            Some(given) if self.is_of_extension(&given.value, &call.name.name.value) => Ok(()),
             Some(given) if given.value != schema::PG_CATALOG => {
                 let message = format!("function {}.{} does not exist", given.value, call.name.name.value);
                 Err(Error::new("42883", message).at(given.at))
@@ -93,6 +99,13 @@ impl Binder<'_> {
         at: usize,
     ) -> Result<Expr> {
         let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
+        if !self.is_in_sight(name) {
+            let shown: Vec<&str> = kinds.iter().map(|kind| kind.display_name()).collect();
+            let message = format!("function {name}({}) does not exist", shown.join(", "));
+            return Err(Error::new("42883", message)
+                .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+                .at(at));
+        }
         match resolve::function(name, &kinds).map_err(placed(at))? {
             Callee::Cast(kind) => match arguments.into_iter().next() {
                 Some((argument, at)) => self.coerce(argument, kind.into(), CastContext::Explicit, at),
@@ -180,28 +193,10 @@ impl Binder<'_> {
 
     fn aggregate(&mut self, call: &ast::Function, at: usize) -> Result<Expr> {
         let name = call.name.name.value.as_str();
-        let clause = self.level()?.clause;
-        match clause.aggregates {
-            Aggregates::Allowed => {}
-            Aggregates::Refused => {
-                let message = format!("aggregate functions are not allowed in {}", clause.name);
-                return Err(Error::new("42803", message).at(at));
-            }
-            Aggregates::Nested => {
-                return Err(Error::new("42803", "aggregate function calls cannot be nested").at(at));
-            }
-        }
-        let nested = Clause { aggregates: Aggregates::Nested, windows: Windows::Aggregated, ..clause };
-        let filtering = Clause { name: "FILTER", windows: Windows::Refused, ..nested };
+        let nested = self.within_aggregate(at)?;
         let (arguments, filter, order_by) = self.before_grouping(nested, |binder| {
             let arguments = binder.arguments(&call.arguments)?;
-            let filter = match &call.filter {
-                None => None,
-                Some(filter) => Some(binder.within(filtering, |binder| {
-                    let bound = binder.expression(filter)?;
-                    binder.condition(bound, "FILTER", filter.at)
-                })?),
-            };
+            let filter = binder.aggregate_filter(call, nested)?;
             let mut order_by = Vec::with_capacity(call.order_by.len());
             for order in &call.order_by {
                 let expression = binder.settled_expression(&order.expr)?;
@@ -225,15 +220,41 @@ impl Binder<'_> {
             return Err(Error::internal("an aggregate that is a cast"));
         };
         let arguments = self.fit(&resolved, arguments)?;
-        let function = Aggregate::from_function(resolved.function).map_err(placed(at))?;
-        let arguments = self.prepared(&function, arguments, at)?;
+        let mut order_by = order_by;
         if call.distinct {
-            for argument in &arguments {
-                comparable(argument.ty(), "an equality", at)?;
+            order_distinct(call, &arguments, &mut order_by)?;
+            for (argument, written) in arguments.iter().zip(&call.arguments) {
+                if !argument.is_unknown() {
+                    comparable(argument.ty(), "an equality", written.at)?;
+                }
             }
         }
+        let function = Aggregate::from_function(resolved.function).map_err(placed(at))?;
+        let arguments = self.prepared(&function, arguments, at)?;
         let ty = resolved.result.into();
         let call = AggregateCall { function, arguments, distinct: call.distinct, filter, order_by, ty };
+        self.add_aggregate(call, at)
+    }
+
+    /// What may stand within an aggregate, if one may stand here.
+    pub(super) fn within_aggregate(&mut self, at: usize) -> Result<Clause> {
+        let clause = self.level()?.clause;
+        match clause.aggregates {
+            Aggregates::Allowed => {}
+            Aggregates::Refused => {
+                let message = format!("aggregate functions are not allowed in {}", clause.name);
+                return Err(Error::new("42803", message).at(at));
+            }
+            Aggregates::Nested => {
+                return Err(Error::new("42803", "aggregate function calls cannot be nested").at(at));
+            }
+        }
+        Ok(Clause { aggregates: Aggregates::Nested, windows: Windows::Aggregated, ..clause })
+    }
+
+    /// An aggregate of this level, computed once however often it is called.
+    pub(super) fn add_aggregate(&mut self, call: AggregateCall, at: usize) -> Result<Expr> {
+        let ty = call.ty;
         let level = self.level()?;
         level.aggregate_at.get_or_insert(at);
         let calls = &mut level.aggregates;
@@ -318,6 +339,7 @@ impl Binder<'_> {
                     _ => Expr::Extreme { args, greatest: name == "greatest", ty },
                 }
             }
+            "grouping" => self.grouping_call(call, at)?,
             "nullif" => {
                 let [left, right] = call.arguments.as_slice() else {
                     return Err(Error::internal("NULLIF of other than two"));
@@ -391,9 +413,38 @@ fn alike(left: &AggregateCall, right: &AggregateCall) -> bool {
     let all = |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
     left.function.function() == right.function.function()
         && left.distinct == right.distinct
-        && left.order_by.is_empty()
-        && right.order_by.is_empty()
+        && left.order_by.len() == right.order_by.len()
+        && left.order_by.iter().zip(&right.order_by).all(|(left, right)| {
+            left.descending == right.descending
+                && left.nulls_first == right.nulls_first
+                && same(&left.expression, &right.expression)
+        })
         && all(&left.arguments, &right.arguments)
         && all(left.filter.as_slice(), right.filter.as_slice())
-        && left.arguments.iter().chain(&left.filter).all(|part| part.volatility() != Volatility::Volatile)
+        && left
+            .arguments
+            .iter()
+            .chain(&left.filter)
+            .chain(left.order_by.iter().map(|key| &key.expression))
+            .all(|part| part.volatility() != Volatility::Volatile)
+}
+
+/// What is ordered by has to be an argument; what collects values does so in the order of all of them.
+fn order_distinct(call: &ast::Function, arguments: &[Expr], order_by: &mut Vec<SortKey>) -> Result<()> {
+    for (key, written) in order_by.iter().zip(&call.order_by) {
+        if !arguments.iter().any(|argument| same(argument, &key.expression)) {
+            let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+            return Err(Error::new("42P10", message).at(written.expr.at));
+        }
+    }
+    if !call.name.name.value.ends_with("_agg") {
+        return Ok(());
+    }
+    for argument in arguments {
+        if !order_by.iter().any(|key| same(argument, &key.expression)) {
+            let expression = argument.clone();
+            order_by.push(SortKey { expression, descending: false, nulls_first: false });
+        }
+    }
+    Ok(())
 }

@@ -28,7 +28,7 @@ impl Binder<'_> {
         if self.parameters.len() <= index {
             self.parameters.resize(index.saturating_add(1), None);
         }
-        let kind = self.parameters.get(index).copied().flatten().unwrap_or(TypeKind::Unknown);
+        let kind = self.parameters.get(index).copied().flatten().unwrap_or(TypeKind::Unknown).base();
         Ok(Expr::Parameter { index, ty: kind.into() })
     }
 
@@ -47,6 +47,9 @@ impl Binder<'_> {
     }
 
     pub(super) fn convert(&self, expr: Expr, to: Type, context: CastContext) -> expr::Result<Expr> {
+        if to.kind != to.kind.base() && expr.ty() != to {
+            return self.as_domain(expr, to, context, self.written.is_some());
+        }
         match self.written {
             None => resolve::coerce(expr, to, context, self.settings.context),
             Some(_) => resolve::coerce_as_written(expr, to, context, self.settings.context),
@@ -64,6 +67,7 @@ impl Binder<'_> {
     /// A parameter of unknown type gets the type that is asked for.
     fn learn(&mut self, expr: Expr, kind: TypeKind, at: usize) -> Result<Expr> {
         let Expr::Parameter { index, ty } = &expr else { return Ok(expr) };
+        let kind = kind.base();
         if ty.kind != TypeKind::Unknown || kind == TypeKind::Unknown {
             return Ok(expr);
         }
@@ -93,7 +97,7 @@ impl Binder<'_> {
         if kind == TypeKind::Bool {
             return Ok(expr);
         }
-        if kind == TypeKind::Unknown {
+        if kind == TypeKind::Unknown || kind.base() == TypeKind::Bool {
             return self.implicit(expr, TypeKind::Bool, at);
         }
         let shown = kind.display_name();

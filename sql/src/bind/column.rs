@@ -3,17 +3,24 @@
 use expr::{Type, TypeKind};
 
 use super::Binder;
-use super::new_names::NewNames;
+use super::like::Liked;
+use super::new_names::{NewNames, check_column_name, check_distinct_name};
 use super::object::serial;
-use crate::catalog::{Column, ColumnId, ROW_ID_COLUMN};
+use crate::catalog::{Column, ColumnId, ROW_ID_COLUMN, RowExpression};
 use crate::error::{Error, Result};
 use crate::parse::ast;
 use crate::plan::sequence::NewSequence;
 
 /// The most columns that a table may have.
 pub(super) const COLUMNS_MAX: usize = 1600;
-/// Names that PostgreSQL keeps for columns of its own.
-const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+/// The columns of a new table.
+pub(super) struct NewColumns {
+    pub(super) columns: Vec<Column>,
+    /// The sequences that make values for them.
+    pub(super) sequences: Vec<NewSequence>,
+    /// The tables that some of them are from.
+    pub(super) liked: Vec<Liked>,
+}
 
 impl Binder<'_> {
     /// The columns, and the sequences that make values for them.
@@ -21,14 +28,21 @@ impl Binder<'_> {
         &mut self,
         schema: &str,
         table: &str,
-        definitions: &[ast::ColumnDefinition],
-    ) -> Result<(Vec<Column>, Vec<NewSequence>)> {
-        if definitions.len() > COLUMNS_MAX {
-            return Err(Error::new("54011", format!("tables can have at most {COLUMNS_MAX} columns")));
+        create: &ast::CreateTable,
+    ) -> Result<NewColumns> {
+        let too_many = || Error::new("54011", format!("tables can have at most {COLUMNS_MAX} columns"));
+        if create.columns.len() > COLUMNS_MAX {
+            return Err(too_many());
         }
-        let mut columns: Vec<Column> = Vec::with_capacity(definitions.len());
+        let mut columns: Vec<Column> = Vec::with_capacity(create.columns.len());
         let mut sequences: Vec<NewSequence> = Vec::new();
-        for definition in definitions {
+        let mut liked = Vec::with_capacity(create.likes.len());
+        let mut likes = create.likes.iter().peekable();
+        for (before, definition) in create.columns.iter().map(Some).chain([None]).enumerate() {
+            while let Some(like) = likes.next_if(|like| like.before == before) {
+                liked.push(self.liked_columns(schema, table, like, &mut columns, &mut sequences)?);
+            }
+            let Some(definition) = definition else { break };
             check_column_name(&definition.name.value)?;
             check_distinct_name(&definition.name.value, &columns)?;
             let id = ColumnId::try_from(columns.len().saturating_add(1)).unwrap_or(ColumnId::MAX);
@@ -41,7 +55,12 @@ impl Binder<'_> {
             })?);
             columns.push(column);
         }
-        Ok((columns, sequences))
+        if columns.len() > COLUMNS_MAX {
+            return Err(too_many());
+        }
+        self.generate(table, &mut columns, &create.columns)?;
+        self.generate_liked(table, &liked, &mut columns)?;
+        Ok(NewColumns { columns, sequences, liked })
     }
 
     /// A column of this id.
@@ -66,6 +85,7 @@ impl Binder<'_> {
             None => self.column_type(&definition.ty, name)?,
         };
         let identity = definition.identities.first();
+        self.check_generation(table, definition)?;
         let makes_values = serial.is_some() || identity.is_some();
         if makes_values && definition.default.is_some() || serial.is_some() && identity.is_some() {
             let what = match (serial, &definition.default) {
@@ -92,9 +112,57 @@ impl Binder<'_> {
             ty,
             not_null: definition.not_null || makes_values,
             default,
+            // What it is made of is found out when all columns are known.
+            generated: definition.generations.first().map(|_| RowExpression::default()),
             hidden: false,
             missing: None,
         })
+    }
+
+    /// That a column has no other source of values if it is generated.
+    fn check_generation(&self, table: &str, definition: &ast::ColumnDefinition) -> Result<()> {
+        let Some(generation) = definition.generations.first() else { return Ok(()) };
+        let name = &definition.name.value;
+        let what = match (definition.generations.get(1), definition.identities.first()) {
+            (Some(again), _) => Some(("multiple generation clauses", Some(again.at))),
+            (None, Some(identity)) => {
+                Some(("both identity and generation expression", Some(generation.at.max(identity.at))))
+            }
+            _ if definition.default.is_some() => {
+                Some(("both default and generation expression", Some(generation.at)))
+            }
+            _ if serial(&definition.ty).is_some() => Some(("both default and generation expression", None)),
+            _ => None,
+        };
+        let Some((what, at)) = what else { return Ok(()) };
+        let error =
+            Error::new("42601", format!("{what} specified for column \"{name}\" of table \"{table}\""));
+        Err(match at {
+            Some(at) => error.at(at),
+            None => error,
+        })
+    }
+
+    /// Finds out what the generated ones among new columns are made of.
+    pub(super) fn generate(
+        &mut self,
+        table: &str,
+        columns: &mut [Column],
+        definitions: &[ast::ColumnDefinition],
+    ) -> Result<()> {
+        for definition in definitions {
+            let Some(generation) = definition.generations.first() else { continue };
+            let name = &definition.name.value;
+            let Some(place) = columns.iter().position(|column| !column.hidden && column.name == *name) else {
+                continue;
+            };
+            let Some(ty) = columns.get(place).map(|column| column.ty) else { continue };
+            let made = self.new_generation(table, columns, (ty, name), &generation.expression)?;
+            if let Some(column) = columns.get_mut(place) {
+                column.generated = Some(made);
+            }
+        }
+        Ok(())
     }
 
     /// The sequence that makes values for a new column, if one does; `choose` finds a name for it.
@@ -121,24 +189,8 @@ pub(super) fn row_id_column() -> Column {
         ty: TypeKind::Int8.into(),
         not_null: true,
         default: None,
+        generated: None,
         hidden: true,
         missing: None,
     }
-}
-
-/// 42701 for a name that PostgreSQL keeps for a column of its own.
-pub(super) fn check_column_name(name: &str) -> Result<()> {
-    if SYSTEM_COLUMNS.contains(&name) {
-        let message = format!("column name \"{name}\" conflicts with a system column name");
-        return Err(Error::new("42701", message));
-    }
-    Ok(())
-}
-
-/// That no column of a new table has the name yet.
-pub(super) fn check_distinct_name(name: &str, others: &[Column]) -> Result<()> {
-    if others.iter().any(|other| other.name == name) {
-        return Err(Error::new("42701", format!("column \"{name}\" specified more than once")));
-    }
-    Ok(())
 }

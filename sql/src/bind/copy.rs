@@ -3,8 +3,9 @@
 use expr::Expr;
 
 use super::Binder;
-use crate::catalog::TableKind;
+use super::object::judges;
 use crate::catalog::access::Right;
+use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, Name, QualifiedName};
 use crate::plan::{Assignment, CopyFrom, CopyOptions, CopyTo, Modify, Node, OutputColumn, Plan, Project};
@@ -40,18 +41,26 @@ impl Binder<'_> {
             Error::new("42809", format!("cannot copy to {word} \"{name}\""))
         })?;
         let columns = match columns {
-            Some(names) => self.places(&table, names)?,
-            None => table.visible().map(|(place, _)| place).collect(),
+            Some(names) => copied_places(&table, self.places(&table, names)?)?,
+            None => copied(&table),
         };
         self.needs.write(&table, Right::Insert, &columns);
         let mut defaults = Vec::new();
         for (place, column) in table.visible() {
-            if self.makes_values(&table, column) && !columns.contains(&place) {
+            let makes_values = self.makes_values(&table, column) || column.ty.kind.is_domain();
+            if makes_values && !columns.contains(&place) {
                 defaults.push(Assignment { column: place, value: self.default_of(&table, column)? });
             }
         }
-        let checks = self.row_checks(&table)?;
-        Ok(Modify::CopyFrom(CopyFrom { table, columns, defaults, checks, options: options.clone() }))
+        let rules = self.row_rules(&table)?;
+        let mut types = Vec::with_capacity(columns.len());
+        for column in columns.iter().filter_map(|place| table.columns.get(*place)) {
+            types.push(match column.ty.kind == column.ty.kind.base() {
+                true => (column.ty, Vec::new()),
+                false => judges(column.ty.kind, self.catalog)?,
+            });
+        }
+        Ok(Modify::CopyFrom(CopyFrom { table, columns, types, defaults, rules, options: options.clone() }))
     }
 
     fn copy_table_to(
@@ -61,17 +70,19 @@ impl Binder<'_> {
         options: &CopyOptions,
     ) -> Result<Modify> {
         let table = self.table(name)?;
-        if matches!(table.kind, TableKind::Sequence | TableKind::View) {
+        if matches!(table.kind, TableKind::Sequence | TableKind::View | TableKind::Materialised) {
             let (word, name) = (table.kind.word(), &table.name);
             let error = Error::new("42809", format!("cannot copy from {word} \"{name}\""));
             return Err(match table.kind {
-                TableKind::View => error.hint("Try the COPY (SELECT ...) TO variant."),
+                TableKind::View | TableKind::Materialised => {
+                    error.hint("Try the COPY (SELECT ...) TO variant.")
+                }
                 _ => error,
             });
         }
         let places: Vec<usize> = match columns {
-            Some(names) => self.places(&table, names)?,
-            None => table.visible().map(|(place, _)| place).collect(),
+            Some(names) => copied_places(&table, self.places(&table, names)?)?,
+            None => copied(&table),
         };
         self.needs.add(&table, Right::Select);
         self.needs.read_places(&table, &places);
@@ -83,4 +94,19 @@ impl Binder<'_> {
         let source = Node::Project(Project { input: Box::new(source), expressions });
         Ok(Modify::CopyTo(CopyTo { source, names, options: options.clone() }))
     }
+}
+
+/// The columns that COPY moves unless told otherwise.
+fn copied(table: &TableDescriptor) -> Vec<usize> {
+    table.visible().filter(|(_, column)| column.generated.is_none()).map(|(place, _)| place).collect()
+}
+
+/// The columns that COPY is told to move. 42P10 if one is generated.
+fn copied_places(table: &TableDescriptor, places: Vec<usize>) -> Result<Vec<usize>> {
+    let columns = places.iter().filter_map(|place| table.columns.get(*place));
+    if let Some(column) = columns.into_iter().find(|column| column.generated.is_some()) {
+        let message = format!("column \"{}\" is a generated column", column.name);
+        return Err(Error::new("42P10", message).detail("Generated columns cannot be used in COPY."));
+    }
+    Ok(places)
 }

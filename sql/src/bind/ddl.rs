@@ -2,34 +2,20 @@
 
 use std::sync::Arc;
 
-use expr::types::Order;
-use expr::{Expr, Type, TypeKind};
+use expr::{Expr, TypeKind};
 
 use super::Binder;
-use super::column::{COLUMNS_MAX, check_column_name, check_distinct_name, row_id_column};
-use super::new_names::NewNames;
-use crate::catalog::{Check, Column, ColumnId, IndexColumn, TableDescriptor, schema};
+use super::column::{COLUMNS_MAX, NewColumns, row_id_column};
+use super::definition::{Bound, ddl, duplicate_constraint, unplaced};
+use super::like::{liked_constraints, liked_indexes};
+use super::new_names::{NewNames, check_column_name, check_distinct_name};
+use crate::catalog::{Check, Column, ColumnId, TableDescriptor, schema};
 use crate::error::{Error, Notice, Result};
-use crate::parse::ast::{self, KeyDefinition, Name, QualifiedName};
-use crate::plan::{
-    CreateIndex, CreateTable, CreateTableAs, Ddl, NewIndex, NewIndexKind, Node, OutputColumn, Plan, Project,
-    Truncate,
-};
-
-/// A plan and the columns that it returns.
-pub(super) type Bound = (Plan, Option<Vec<OutputColumn>>);
+use crate::parse::ast::{self, Name, QualifiedName};
+use crate::plan::{CreateTable, CreateTableAs, Ddl, NewIndex, NewIndexKind, Node, Project, Truncate};
 
 /// How many keys CREATE TABLE may declare.
 pub(super) const KEYS_MAX: usize = 256;
-/// PostgreSQL names no place in errors about what DDL is done to.
-pub(super) fn unplaced(mut error: Error) -> Error {
-    error.position = None;
-    error
-}
-
-pub(super) fn ddl(ddl: Ddl) -> Result<Bound> {
-    Ok((Plan::Ddl(Box::new(ddl)), None))
-}
 
 impl Binder<'_> {
     /// The schema that a new relation goes to.
@@ -57,7 +43,7 @@ impl Binder<'_> {
     /// That relations can be put into a schema.
     pub(super) fn check_creation_schema(&self, name: &Name) -> Result<()> {
         match name.value.as_str() {
-            schema::PG_CATALOG | schema::INFORMATION_SCHEMA => {
+            system if schema::is_system(system) => {
                 Err(Error::new("42501", format!("permission denied for schema {}", name.value)))
             }
             given if self.catalog.objects().schema_oid(given).is_none() => {
@@ -79,8 +65,11 @@ impl Binder<'_> {
             self.notices.push(Notice::notice("42P07", format!("{message}, skipping")));
             return ddl(Ddl::Nothing { tag: "CREATE TABLE" });
         }
-        let (mut columns, sequences) = self.new_columns(&schema, &name, &create.columns)?;
-        let constraints = &create.constraints;
+        self.check_row_type_name(&schema, &name)?;
+        let NewColumns { mut columns, sequences, liked } = self.new_columns(&schema, &name, create)?;
+        let mut constraints = create.constraints.clone();
+        constraints.append(liked_constraints(&liked)?);
+        let constraints = &constraints;
         if constraints.keys.len() > KEYS_MAX {
             return Err(Error::new("54000", format!("tables can have at most {KEYS_MAX} keys")));
         }
@@ -112,7 +101,7 @@ impl Binder<'_> {
                 for key in &index.columns {
                     columns
                         .iter_mut()
-                        .filter(|column| column.id == key.column)
+                        .filter(|column| key.column() == Some(column.id))
                         .for_each(|c| c.not_null = true);
                 }
                 indexes.insert(0, index);
@@ -120,7 +109,9 @@ impl Binder<'_> {
                 indexes.push(index);
             }
         }
+        indexes.extend(liked_indexes(&mut names, &name, &liked));
         let chosen = std::mem::take(&mut names.chosen);
+        let comments = self.liked_comments(&liked);
         let foreign_keys = self.new_foreign_keys(&schema, &name, &columns, &indexes, constraints, chosen)?;
         for (place, key) in foreign_keys.iter().enumerate() {
             let taken = indexes.iter().any(|index| index.name == key.name)
@@ -143,6 +134,8 @@ impl Binder<'_> {
             checks,
             foreign_keys,
             sequences,
+            materialised: None,
+            comments,
             at,
         }))
     }
@@ -157,10 +150,11 @@ impl Binder<'_> {
                 return Err(Error::new("42P07", message));
             }
             self.notices.push(Notice::notice("42P07", format!("{message}, skipping")));
-            return ddl(Ddl::Nothing { tag: "CREATE TABLE AS" });
+            let tag = if create.view.is_some() { "CREATE MATERIALIZED VIEW" } else { "CREATE TABLE AS" };
+            return ddl(Ddl::Nothing { tag });
         }
-        let bound = self.query(&create.query)?;
-        let bound = self.settle_outputs(bound)?;
+        self.check_row_type_name(&schema, &name)?;
+        let (bound, materialised) = self.query_of_table(create)?;
         if create.columns.len() > bound.columns.len() {
             return Err(Error::new("42601", "too many column names were specified"));
         }
@@ -180,6 +174,7 @@ impl Binder<'_> {
                 ty: *ty,
                 not_null: false,
                 default: None,
+                generated: None,
                 hidden: false,
                 missing: None,
             });
@@ -202,6 +197,8 @@ impl Binder<'_> {
             checks: Vec::new(),
             foreign_keys: Vec::new(),
             sequences: Vec::new(),
+            materialised,
+            comments: Vec::new(),
             at,
         };
         ddl(Ddl::CreateTableAs(CreateTableAs { create, source }))
@@ -218,51 +215,10 @@ impl Binder<'_> {
                 tables.push(table);
             }
         }
+        let named = tables.len();
         self.check_truncate(&mut tables, truncate.cascade)?;
-        ddl(Ddl::Truncate(Truncate { tables, restart: truncate.restart }))
+        ddl(Ddl::Truncate(Truncate { tables, named, restart: truncate.restart }))
     }
-
-    /// CREATE INDEX.
-    pub(super) fn create_index(&mut self, create: &ast::CreateIndex) -> Result<Bound> {
-        let no_index = |table: &TableDescriptor| {
-            let message = format!("cannot create index on relation \"{}\"", table.name);
-            let detail = format!("This operation is not supported for {}s.", table.kind.word());
-            Error::new("42809", message).detail(detail)
-        };
-        let table = self.stored_table(&create.table, no_index).map_err(unplaced)?;
-        let mut columns = Vec::with_capacity(create.columns.len());
-        for column in &create.columns {
-            let Some(found) = table.visible().find(|(_, own)| own.name == column.name.value) else {
-                let message = format!("column \"{}\" does not exist", column.name.value);
-                return Err(Error::new("42703", message));
-            };
-            check_key(found.1.ty, create.table.name.at)?;
-            columns.push(IndexColumn {
-                column: found.1.id,
-                descending: column.descending,
-                nulls_first: column.nulls_first.unwrap_or(column.descending),
-            });
-        }
-        let mut names = NewNames::new(self, &table.schema);
-        let name = match &create.name {
-            None => names.choose(&table.name, &index_columns(&create.columns), "idx"),
-            Some(name) if names.is_taken(&name.value) => {
-                let message = format!("relation \"{}\" already exists", name.value);
-                if !create.if_not_exists {
-                    return Err(Error::new("42P07", message));
-                }
-                self.notices.push(Notice::notice("42P07", format!("{message}, skipping")));
-                return ddl(Ddl::Nothing { tag: "CREATE INDEX" });
-            }
-            Some(name) => name.value.clone(),
-        };
-        let kind = if create.unique { NewIndexKind::Unique } else { NewIndexKind::Plain };
-        ddl(Ddl::CreateIndex(CreateIndex { table, index: NewIndex { name, kind, columns } }))
-    }
-}
-
-pub(super) fn duplicate_constraint(table: &str, name: &str) -> Error {
-    Error::new("42710", format!("constraint \"{name}\" for relation \"{table}\" already exists"))
 }
 
 /// 42710 if two have one name.
@@ -274,67 +230,4 @@ fn check_distinct(checks: &[Check]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether a column of the type may be part of an index.
-pub(super) fn check_key(ty: Type, at: usize) -> Result<()> {
-    let shown = ty.kind.display_name();
-    if ty.kind.order() == Order::None {
-        let message = format!("data type {shown} has no default operator class for access method \"btree\"");
-        return Err(Error::new("42704", message)
-            .hint("You must specify an operator class for the index or define a default operator class for the data type."));
-    }
-    if expr::key::is_possible(ty.kind) {
-        return Ok(());
-    }
-    Err(Error::unsupported(format!("an index over a column of type {shown}")).at(at))
-}
-
-fn index_columns(columns: &[ast::IndexColumn]) -> Vec<String> {
-    columns.iter().map(|column| column.name.value.clone()).collect()
-}
-
-impl NewNames<'_, '_> {
-    /// The index of PRIMARY KEY or UNIQUE.
-    pub(super) fn key_index(
-        &mut self,
-        table: &str,
-        columns: &[Column],
-        key: &KeyDefinition,
-    ) -> Result<NewIndex> {
-        let mut own: Vec<IndexColumn> = Vec::with_capacity(key.columns.len());
-        for name in &key.columns {
-            let column = key_column(columns, name, key.at)?;
-            if own.iter().any(|other| other.column == column.id) {
-                let what = if key.primary { "primary key" } else { "unique" };
-                let message = format!("column \"{}\" appears twice in {what} constraint", name.value);
-                return Err(Error::new("42701", message).at(key.at));
-            }
-            check_key(column.ty, key.at)?;
-            own.push(IndexColumn::ascending(column.id));
-        }
-        let name = match &key.name {
-            Some(name) if self.is_taken(&name.value) => {
-                return Err(Error::new("42P07", format!("relation \"{}\" already exists", name.value)));
-            }
-            Some(name) => {
-                self.chosen.push(name.value.clone());
-                name.value.clone()
-            }
-            None if key.primary => self.choose_key(table, &[], "pkey"),
-            None => {
-                let names: Vec<String> = key.columns.iter().map(|name| name.value.clone()).collect();
-                self.choose_key(table, &names, "key")
-            }
-        };
-        let kind = if key.primary { NewIndexKind::PrimaryKey } else { NewIndexKind::UniqueConstraint };
-        Ok(NewIndex { name, kind, columns: own })
-    }
-}
-
-fn key_column<'c>(columns: &'c [Column], name: &Name, at: usize) -> Result<&'c Column> {
-    columns.iter().find(|column| !column.hidden && column.name == name.value).ok_or_else(|| {
-        let message = format!("column \"{}\" named in key does not exist", name.value);
-        Error::new("42703", message).at(at)
-    })
 }

@@ -90,6 +90,10 @@ impl Binder<'_> {
             ExprKind::Exists(_) | ExprKind::Subquery(_) | ExprKind::ArrayQuery(_) => {
                 self.query_as_value(expr)
             }
+            ExprKind::RowQuery { query, place, count } => {
+                let record = self.row_subquery(query, *count, at)?;
+                self.field_at(record, *place)
+            }
             ExprKind::Array(items) => self.array(items, at),
             ExprKind::Subscript { array, subscripts } => self.subscript(array, subscripts),
             ExprKind::Row(items) => self.row_value(items, at),
@@ -172,7 +176,9 @@ impl Binder<'_> {
 
     fn cast(&mut self, operand: &ast::Expr, ty: &ast::TypeName, at: usize) -> Result<Expr> {
         let to = self.type_of(ty)?;
-        if let (ExprKind::Array(items), Some(element)) = (&operand.kind, to.element()) {
+        if let (ExprKind::Array(items), Some(element)) = (&operand.kind, to.element())
+            && !to.kind.is_domain()
+        {
             return self.array_as(items, element, to);
         }
         let bound = self.expression(operand)?;
@@ -563,10 +569,11 @@ impl Binder<'_> {
             return self.identity_value(sequence, column.ty);
         }
         match &column.default {
+            None if column.ty.kind.is_domain() => self.domain_default(column.ty),
             None => Ok(Expr::Literal { value: Datum::Null, ty: column.ty }),
             Some(sql) => {
                 let parsed = crate::parse::parse_expression(sql)?;
-                self.default_expression(&parsed, column.ty, &column.name)
+                self.of_kept(|binder| binder.default_expression(&parsed, column.ty, &column.name))
             }
         }
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use expr::{TypeKind, resolve};
 
 use super::Binder;
-use super::ddl::unplaced;
+use super::definition::unplaced;
 use super::new_names::NewNames;
-use crate::catalog::access::Right;
-use crate::catalog::{Column, ColumnId, ForeignKey, IndexDescriptor, Oid, TableDescriptor, TableKind};
-use crate::error::{Error, Notice, Result};
+use crate::catalog::{
+    Action, Column, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, Oid, TableDescriptor, TableKind,
+};
+use crate::error::{Error, Result};
 use crate::parse::ast::{ForeignKeyDefinition, Name, QualifiedName, TableConstraints};
 use crate::plan::{NO_OID, NewIndex, NewIndexKind};
 
@@ -29,11 +30,11 @@ pub(super) struct Declaring<'a> {
 
 /// The keys that a table can be referenced by.
 pub(super) fn keys_of(indexes: &[IndexDescriptor]) -> Vec<(Vec<ColumnId>, bool, Oid)> {
-    let unique = indexes.iter().filter(|index| index.unique && !index.name.is_empty());
+    let unique = indexes.iter().filter(|index| index.unique && index.is_plain() && !index.name.is_empty());
     unique
-        .map(|index| {
+        .filter_map(|index| {
             let primary = index.constraint.is_some_and(|constraint| constraint.primary_key);
-            (index.columns.iter().map(|key| key.column).collect(), primary, index.oid)
+            Some((index.plain_columns()?, primary, index.oid))
         })
         .collect()
 }
@@ -64,12 +65,11 @@ impl Binder<'_> {
                     let message = format!("permission denied: \"{}\" is a system catalog", parent.name);
                     return Err(Error::new("42501", message));
                 }
-                TableKind::Sequence | TableKind::View => {
+                TableKind::Sequence | TableKind::View | TableKind::Materialised => {
                     let message = format!("referenced relation \"{}\" is not a table", parent.name);
                     return Err(Error::new("42809", message));
                 }
             }
-            self.needs.add(parent, Right::References);
         }
         let (parent_name, parent_columns, parent_keys) = match &parent {
             Some(parent) => (parent.name.as_str(), parent.columns.as_slice(), keys_of(&parent.indexes)),
@@ -91,6 +91,10 @@ impl Binder<'_> {
         if referenced.len() != columns.len() {
             let message = "number of referencing and referenced columns for foreign key disagree";
             return Err(Error::new("42830", message));
+        }
+        check_actions(definition, own.columns, &columns)?;
+        if let Some(parent) = &parent {
+            self.needs.refer(parent, &referenced);
         }
         let set_columns = column_ids(own.columns, &definition.set_columns)?;
         for (column, name) in set_columns.iter().zip(&definition.set_columns) {
@@ -174,9 +178,10 @@ impl Binder<'_> {
         mut chosen: Vec<String>,
     ) -> Result<Vec<ForeignKey>> {
         let unique = indexes.iter().filter(|index| index.kind.is_unique());
-        let keys = unique.map(|index| {
-            let columns = index.columns.iter().map(|key| key.column).collect();
-            (columns, index.kind == NewIndexKind::PrimaryKey, NO_OID)
+        let unique = unique.filter(|index| index.options.predicate.is_none());
+        let keys = unique.filter_map(|index| {
+            let columns = index.columns.iter().map(IndexColumn::column).collect::<Option<Vec<_>>>()?;
+            Some((columns, index.kind == NewIndexKind::PrimaryKey, NO_OID))
         });
         let own = Declaring { oid: NO_OID, schema, name, columns, keys: keys.collect() };
         let mut foreign_keys = Vec::with_capacity(constraints.foreign_keys.len());
@@ -194,11 +199,7 @@ impl Binder<'_> {
     }
 
     /// TRUNCATE takes all that reference a table with it, or none of them.
-    pub(super) fn check_truncate(
-        &mut self,
-        tables: &mut Vec<Arc<TableDescriptor>>,
-        cascade: bool,
-    ) -> Result<()> {
+    pub(super) fn check_truncate(&self, tables: &mut Vec<Arc<TableDescriptor>>, cascade: bool) -> Result<()> {
         let mut place = 0_usize;
         while let Some(table) = tables.get(place).cloned() {
             place = place.saturating_add(1);
@@ -215,8 +216,6 @@ impl Binder<'_> {
                             child.name
                         )));
                 }
-                let message = format!("truncate cascades to table \"{}\"", child.name);
-                self.notices.push(Notice::notice("00000", message));
                 tables.push(child.clone());
             }
         }
@@ -261,7 +260,7 @@ fn matching_key(keys: &[(Vec<ColumnId>, bool, Oid)], columns: &[ColumnId], table
 }
 
 /// 42804 where values of one side cannot be compared with those of the other.
-fn check_types(
+pub(super) fn check_types(
     name: &str,
     columns: &[Column],
     referencing: &[ColumnId],
@@ -295,4 +294,22 @@ fn check_types(
         return Err(Error::new("42804", message).detail(detail));
     }
     Ok(())
+}
+
+/// 42601 if an action would have to assign a generated column.
+fn check_actions(definition: &ForeignKeyDefinition, columns: &[Column], key: &[ColumnId]) -> Result<()> {
+    let mut generated = columns.iter().filter(|column| column.generated.is_some());
+    if !generated.any(|column| key.contains(&column.id)) {
+        return Ok(());
+    }
+    let refused = |event: &str| {
+        let message =
+            format!("invalid {event} action for foreign key constraint containing generated column");
+        Err(Error::new("42601", message))
+    };
+    match (definition.on_update, definition.on_delete) {
+        (Action::SetNull | Action::SetDefault | Action::Cascade, _) => refused("ON UPDATE"),
+        (_, Action::SetNull | Action::SetDefault) => refused("ON DELETE"),
+        _ => Ok(()),
+    }
 }

@@ -13,7 +13,7 @@ use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, JoinCondition, Name, QualifiedName, TableExpr};
 use crate::plan::{
-    Binding, Common, Filter, Join, JoinKind, JoinStrategy, Node, RowLock, Scan, Values, VirtualScan, budget,
+    Binding, Filter, Join, JoinKind, JoinStrategy, Node, RowLock, Scan, Values, VirtualScan, budget,
 };
 
 /// Rows and what their columns are called.
@@ -62,7 +62,7 @@ impl Binder<'_> {
         Ok((level.scope, source, level.pending))
     }
 
-    fn table_expr(&mut self, item: &TableExpr) -> Result<Source> {
+    pub(super) fn table_expr(&mut self, item: &TableExpr) -> Result<Source> {
         let source = self.item(item)?;
         self.budget.look(source.scope.columns.len())?;
         Ok(source)
@@ -104,24 +104,25 @@ impl Binder<'_> {
         if name.schema.is_none()
             && let Some(common) = self.common_tables.find(&name.name.value)
         {
+            if common.returns_nothing() {
+                let message = format!("WITH query \"{}\" does not have a RETURNING clause", name.name.value);
+                return Err(Error::new("0A000", message).at(name.name.at));
+            }
             let columns = common.bound.scope_columns();
             self.budget.take_plan(common.size)?;
-            let node = Node::Common(Common {
-                id: common.id,
-                name: common.name.clone(),
-                materialized: common.materialized,
-                is_shared: true,
-                input: Box::new(common.bound.node.clone()),
-            });
+            let node = common.mention();
             let called = alias.map_or(&name.name.value, |alias| &alias.name.value);
             return Ok(Source { node, scope: relation(called, None, columns, None, alias)?.into_scope() });
         }
         let table = self.table(name)?;
         self.needs.add(&table, Right::Select);
+        self.needs.name(&table, name.schema.as_ref().unwrap_or(&name.name).at);
         self.note_viewed(name, &table);
+        self.note_item(name, alias);
         if table.kind == TableKind::View {
             return self.view(&table, alias);
         }
+        self.check_populated(&table)?;
         let places = self.seen_places(name, &table);
         self.scan(table, places, alias.map(|alias| (&alias.name.value, Some(alias))), None)
     }
@@ -186,7 +187,7 @@ impl Binder<'_> {
         let schema = if alias.is_none() { Some(table.schema.clone()) } else { None };
         let scope = relation(&called, schema, visible, Some(table.clone()), alias.and_then(|(_, a)| a))?;
         let node = match (table.kind, table.primary()) {
-            (TableKind::Base, Some(primary)) => Node::Scan(Box::new(Scan {
+            (TableKind::Base | TableKind::Materialised, Some(primary)) => Node::Scan(Box::new(Scan {
                 index: primary.id,
                 table,
                 alias: called,
@@ -199,7 +200,9 @@ impl Binder<'_> {
                 ordered: false,
                 limit: None,
             })),
-            (TableKind::Base, None) => return Err(Error::internal("a table without a primary index")),
+            (TableKind::Base | TableKind::Materialised, None) => {
+                return Err(Error::internal("a table without a primary index"));
+            }
             (TableKind::View, _) => return Err(Error::internal("a view has no rows of its own")),
             (TableKind::Virtual | TableKind::Sequence, _) => {
                 Node::VirtualScan(VirtualScan { table, alias: called, columns: places, filter: None })

@@ -1,8 +1,10 @@
 //! GROUP BY: expressions over rows become expressions over groups.
 
+use expr::functions::ordered_set;
 use expr::{Expr, Type};
 
 use super::Binder;
+use super::group_keys::{GroupKey, Grouping, marked};
 use super::level::{Clause, PutAside};
 use super::placeholder::{ARGUMENTS, SUBQUERY, Stands};
 use super::scope::Scope;
@@ -14,42 +16,37 @@ use crate::parse::ast::{self, ExprKind};
 use crate::plan::same::same;
 use crate::plan::{Aggregate, Node};
 
-/// A key of GROUP BY.
-#[derive(Debug, Clone)]
-pub(super) struct GroupKey {
-    /// As expressions over groups have it.
-    shown: Expr,
-    /// Over rows before they are grouped.
-    computed: Expr,
-}
-
 impl Binder<'_> {
-    /// The keys of GROUP BY: numbers and names of result columns, or expressions.
-    pub(super) fn group_keys(&mut self, keys: &[ast::Expr], items: &[Item]) -> Result<Vec<GroupKey>> {
-        let mut bound: Vec<GroupKey> = Vec::with_capacity(keys.len());
-        for key in keys {
-            let expr = match self.group_item(key, items)? {
-                Some(place) => match items.get(place) {
-                    Some(item) => {
-                        self.refuse_aggregates(&item.expr, item.column.at)?;
-                        let shown = self.settle(item.expr.clone(), key.at)?;
-                        GroupKey { computed: self.before_groups(shown.clone())?, shown }
-                    }
-                    None => return Err(Error::internal("a group by what is not there")),
-                },
-                None => {
-                    let clause = Clause { sets: true, ..Clause::plain("GROUP BY") };
-                    let shown = self.before_grouping(clause, |binder| binder.settled_expression(key))?;
-                    GroupKey { computed: shown.clone(), shown }
+    /// A key of GROUP BY: the number or name of a result column, or an expression. Its place among the keys, to which it is
+    /// added unless it is there.
+    pub(super) fn group_key(
+        &mut self,
+        key: &ast::Expr,
+        items: &[Item],
+        keys: &mut Vec<GroupKey>,
+    ) -> Result<usize> {
+        let expr = match self.group_item(key, items)? {
+            Some(place) => match items.get(place) {
+                Some(item) => {
+                    self.refuse_aggregates(&item.expr, item.column.at)?;
+                    let shown = self.settle(item.expr.clone(), key.at)?;
+                    GroupKey { computed: self.before_groups(shown.clone())?, shown }
                 }
-            };
-            if !bound.iter().any(|known| same(&known.shown, &expr.shown)) {
-                comparable(expr.shown.ty(), "an equality", key.at)?;
-                bound.push(expr);
-                check_columns(bound.len())?;
+                None => return Err(Error::internal("a group by what is not there")),
+            },
+            None => {
+                let clause = Clause { sets: true, ..Clause::plain("GROUP BY") };
+                let shown = self.before_grouping(clause, |binder| binder.settled_expression(key))?;
+                GroupKey { computed: shown.clone(), shown }
             }
+        };
+        if let Some(place) = keys.iter().position(|known| same(&known.shown, &expr.shown)) {
+            return Ok(place);
         }
-        Ok(bound)
+        comparable(expr.shown.ty(), "an equality", key.at)?;
+        keys.push(expr);
+        check_columns(keys.len())?;
+        Ok(keys.len().saturating_sub(1))
     }
 
     /// What a result column computes, over rows before they are grouped.
@@ -123,7 +120,7 @@ impl Binder<'_> {
         let (mut found, mut has_window) = (false, false);
         expr.walk(&mut |part| {
             if let Expr::Column { index, .. } = part {
-                found |= matches!(Stands::of(*index), Stands::Aggregate(_));
+                found |= matches!(Stands::of(*index), Stands::Aggregate(_) | Stands::Grouping(_));
                 has_window |= matches!(Stands::of(*index), Stands::Window(_));
             }
         });
@@ -139,13 +136,15 @@ impl Binder<'_> {
     }
 
     /// Groups the rows of `node`; everything in `grouped` and the subqueries put aside are over groups afterwards.
-    pub(super) fn group(&mut self, node: Node, keys: Vec<GroupKey>, grouped: &mut Grouped) -> Result<Node> {
+    pub(super) fn group(&mut self, node: Node, grouping: Grouping, grouped: &mut Grouped) -> Result<Node> {
+        let Grouping { keys, mut sets } = grouping;
         let (mut keys, mut computed): (Vec<Expr>, Vec<Expr>) =
             keys.into_iter().map(|key| (key.shown, key.computed)).unzip();
         let level = self.level()?;
         let scope = level.scope.clone();
         let references = std::mem::take(&mut level.references);
         let mut calls = std::mem::take(&mut level.aggregates);
+        let asked = std::mem::take(&mut level.groupings);
         let mut asides = std::mem::take(&mut level.subqueries);
         let argument_asides = std::mem::take(&mut level.argument_subqueries);
         let mut windows = std::mem::take(&mut level.windows);
@@ -154,18 +153,33 @@ impl Binder<'_> {
         over_groups.extend(grouped.having.as_mut());
         over_groups.extend(asides.iter_mut().flat_map(PutAside::expressions));
         over_groups.extend(windows.expressions_mut());
+        let given = keys.len();
+        let common = |place: &usize| sets.iter().all(|set| set.contains(place));
+        let common: Vec<Expr> =
+            (0..given).filter(common).filter_map(|place| keys.get(place).cloned()).collect();
         for expr in &over_groups {
-            add_dependent_keys(expr, &mut keys, &scope);
+            add_dependent_keys(expr, &common, &mut keys, &scope);
         }
+        sets.iter_mut().for_each(|set| set.extend(given..keys.len()));
+        let is_plain = sets.is_empty();
+        let every = || (0..keys.len()).collect();
+        let sets = marked(if is_plain { vec![every()] } else { sets }, &asked, &keys)?;
+        let sets = if is_plain && asked.is_empty() { Vec::new() } else { sets };
         let types: Vec<Type> = keys.iter().map(Expr::ty).collect();
         for expr in over_groups {
-            rewrite(expr, &keys, &types).map_err(|index| {
+            rewrite(expr, &keys, &types, asked.len()).map_err(|Ungrouped { column: index, is_direct }| {
                 let at = references.iter().find(|(named, _)| *named == index).map_or(0, |(_, at)| *at);
                 let name = scope.describe(index);
                 let message = format!(
                     "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
                 );
-                Error::new("42803", message).at(at)
+                let error = Error::new("42803", message).at(at);
+                match is_direct {
+                    true => error.detail(
+                        "Direct arguments of an ordered-set aggregate must use only grouped columns.",
+                    ),
+                    false => error,
+                }
             })?;
         }
         let level = self.level()?;
@@ -182,23 +196,24 @@ impl Binder<'_> {
         }
         let asides = (ARGUMENTS..).zip(argument_asides).collect();
         let input = self.apply_some(node, asides, &mut before);
-        Ok(Node::Aggregate(Aggregate { input: Box::new(input), keys: computed, calls }))
+        Ok(Node::Aggregate(Aggregate { input: Box::new(input), keys: computed, sets, calls }))
     }
 }
 
-/// The columns of a table whose whole primary key is grouped by are the same within a group: they become keys, too.
-fn add_dependent_keys(expr: &Expr, keys: &mut Vec<Expr>, scope: &Scope) {
+/// The columns of a table whose whole primary key is grouped by, in every set, are the same within a group: they become
+/// keys, too.
+fn add_dependent_keys(expr: &Expr, common: &[Expr], keys: &mut Vec<Expr>, scope: &Scope) {
     if keys.iter().any(|key| same(key, expr)) {
         return;
     }
     if let Expr::Column { index, .. } = expr {
-        if matches!(Stands::of(*index), Stands::Column(_)) && depends_on_keys(expr, keys, scope) {
+        if matches!(Stands::of(*index), Stands::Column(_)) && depends_on_keys(expr, common, scope) {
             keys.push(expr.clone());
         }
         return;
     }
     for child in expr.children() {
-        add_dependent_keys(child, keys, scope);
+        add_dependent_keys(child, common, keys, scope);
     }
 }
 
@@ -208,15 +223,22 @@ fn depends_on_keys(column: &Expr, keys: &[Expr], scope: &Scope) -> bool {
     let Some(relation) = owner else { return false };
     let Some(primary) = relation.table.as_ref().and_then(|table| table.primary_key()) else { return false };
     primary.columns.iter().all(|key| {
-        let number = i16::try_from(key.column).unwrap_or(0);
+        let number = key.column().and_then(|column| i16::try_from(column).ok()).unwrap_or(0);
         relation.columns.iter().any(|own| {
             own.origin.is_some_and(|(_, own)| own == number) && keys.iter().any(|key| same(key, &own.value))
         })
     })
 }
 
+/// A column that groups do not have.
+struct Ungrouped {
+    column: usize,
+    /// It is asked for beside WITHIN GROUP.
+    is_direct: bool,
+}
+
 /// Makes an expression over rows one over groups; the column that cannot be.
-fn rewrite(expr: &mut Expr, keys: &[Expr], types: &[Type]) -> Result<(), usize> {
+fn rewrite(expr: &mut Expr, keys: &[Expr], types: &[Type], marks: usize) -> Result<(), Ungrouped> {
     if let Some(place) = keys.iter().position(|key| same(key, expr)) {
         let ty = types.get(place).copied().unwrap_or_else(|| expr.ty());
         *expr = Expr::Column { index: place, ty };
@@ -225,12 +247,19 @@ fn rewrite(expr: &mut Expr, keys: &[Expr], types: &[Type]) -> Result<(), usize> 
     if let Expr::Column { index, .. } = expr {
         return match Stands::of(*index) {
             Stands::Aggregate(number) => {
+                *index = keys.len().saturating_add(marks).saturating_add(number);
+                Ok(())
+            }
+            Stands::Grouping(number) => {
                 *index = keys.len().saturating_add(number);
                 Ok(())
             }
             Stands::Subquery(_) | Stands::SubqueryRow(_) | Stands::Window(_) => Ok(()),
-            Stands::Column(column) => Err(column),
+            Stands::Column(column) => Err(Ungrouped { column, is_direct: false }),
         };
     }
-    expr.children_mut().into_iter().try_for_each(|child| rewrite(child, keys, types))
+    let asks_beside = matches!(expr, Expr::Call { function, .. } if ordered_set::is_finisher(*function));
+    let rewritten = expr.children_mut().into_iter().try_for_each(|child| rewrite(child, keys, types, marks));
+    rewritten
+        .map_err(|Ungrouped { column, is_direct }| Ungrouped { column, is_direct: is_direct || asks_beside })
 }

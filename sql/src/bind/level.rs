@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use expr::Expr;
 
+use super::group_keys::GroupingCall;
 use super::placeholder::Stands;
 use super::query_windows::QueryWindows;
 use super::scope::Scope;
@@ -84,10 +85,11 @@ pub(super) struct Level {
     /// The construct around that may leave what is in it uncomputed.
     pub(super) conditional: Option<&'static str>,
     pub(super) aggregates: Vec<AggregateCall>,
-    /// Where the first of them stands.
+    pub(super) groupings: Vec<GroupingCall>,
+    /// Where the first aggregate stands.
     pub(super) aggregate_at: Option<usize>,
     pub(super) windows: QueryWindows,
-    /// Columns that were named outside of aggregates, and where.
+    /// Columns that were named outside of what aggregates are over, and where.
     pub(super) references: Vec<(usize, usize)>,
 }
 
@@ -123,6 +125,7 @@ impl Level {
             asides_from: 0,
             conditional: None,
             aggregates: Vec::new(),
+            groupings: Vec::new(),
             aggregate_at: None,
             windows: QueryWindows::default(),
             references: Vec::new(),
@@ -169,7 +172,10 @@ impl PutAside {
                     after = after.max(match Stands::of(*index) {
                         Stands::Window(_) => Some(0),
                         Stands::Subquery(number) => late.get(&number).copied(),
-                        Stands::Column(_) | Stands::Aggregate(_) | Stands::SubqueryRow(_) => None,
+                        Stands::Column(_)
+                        | Stands::Aggregate(_)
+                        | Stands::Grouping(_)
+                        | Stands::SubqueryRow(_) => None,
                     });
                 }
             });

@@ -8,7 +8,7 @@
 //!    of parameters on the way.
 //! 3. Subqueries, aggregates and window functions within an expression are put aside, each behind a **placeholder** (a column with a
 //!    number far above any row's width), until [`select`] has built the nodes that compute them ([`subquery`],
-//!    [`group`], [`window`]) and knows which column they end up in.
+//!    [`group`], [`grouping`], [`window`]) and knows which column they end up in.
 //! 4. [`modify`], [`copy`], [`ddl`], [`alter`] and [`object`] bind the statements that are no queries; [`written`] prints
 //!    defaults, [`check`] constraints.
 //!
@@ -17,38 +17,55 @@
 
 mod access;
 mod alter;
+mod arbiter;
 mod bound;
 mod call;
 mod check;
 mod coerce;
 mod column;
+mod compound;
 mod copy;
+mod current_of;
 mod ddl;
+mod definition;
 mod expression;
 mod foreign_key;
 mod from;
 mod group;
+mod group_keys;
+mod grouping;
+mod index;
 mod label;
 mod level;
+mod like;
+mod limit;
+mod lock_rights;
+mod merge;
 mod modify;
 mod names;
 mod new_names;
 mod object;
+mod operator_class;
+mod ordered_set;
 mod placeholder;
 mod query;
 mod query_windows;
 mod record;
 mod recursive;
+mod row_expression;
 mod scope;
 mod select;
 mod session;
 mod sets;
+mod show;
 mod subquery;
 mod suggest;
+mod system_column;
 mod table_function;
 #[cfg(test)]
 mod tests;
 mod types;
+mod view_text;
 mod window;
 mod written;
 
@@ -63,9 +80,13 @@ use crate::error::{Error, Notice, Result};
 use crate::parse::Statement;
 use crate::parse::ast::Body;
 use crate::plan::budget::{self, Budget};
-use crate::plan::{Bound, Needs, OutputColumn, Plan, walk};
+use crate::plan::{Bound, Command, CurrentOf, Needs, Node, OutputColumn, Plan, walk};
 
-pub(crate) use check::{checks_of, default_of, sparing_condition};
+pub(crate) use check::{default_of, rules_of, sparing_condition};
+pub(crate) use index::{index_column_names, key_part_text, settle_indexes, sparing_index_expression};
+pub(crate) use object::domains_of;
+pub(crate) use row_expression::sparing_generation;
+pub(crate) use view_text::view_text;
 pub(crate) use written::sparing;
 
 /// A statement is short to bind that takes no more looks than this: well below a millisecond.
@@ -112,7 +133,9 @@ fn bind_within(
 ) -> Result<Option<Bound>> {
     let mut binder = Binder { budget, ..Binder::new(catalog, settings) };
     if let Some(declared) = declared {
-        let known = declared.iter().map(|kind| kind.filter(|kind| *kind != TypeKind::Unknown));
+        // A type that was made may be called otherwise by now.
+        let of_now = |kind: TypeKind| catalog.objects().kind(kind.oid()).unwrap_or(kind);
+        let known = declared.iter().map(|kind| kind.filter(|kind| *kind != TypeKind::Unknown).map(of_now));
         binder.parameters = known.collect();
         binder.has_parameters = true;
     }
@@ -145,6 +168,8 @@ struct Binder<'a> {
     has_parameters: bool,
     /// The names of the columns of subqueries in expressions, by where these stand.
     subquery_names: HashMap<usize, String>,
+    /// The queries that give values to several columns of SET, by where they stand.
+    row_queries: HashMap<usize, Expr>,
     /// How many slots there are.
     slots: usize,
     /// The queries around the expression at hand, the innermost last.
@@ -160,8 +185,20 @@ struct Binder<'a> {
     needs: Needs,
     /// What names mean within a view's query, how deep that stands in others, and what one that is new has named.
     within_view: Option<object::WithinView>,
+    /// The made types that were named.
+    types_named: std::cell::RefCell<std::collections::BTreeSet<crate::catalog::Oid>>,
+    /// A text that the catalog keeps is bound, see [`Binder::of_kept`].
+    reads_kept: bool,
     views_deep: usize,
+    /// Whether the statement keeps a query that it does not run.
+    only_keeps: bool,
+    /// The views that the query at hand stands in, the outermost first.
+    views: Vec<crate::catalog::Oid>,
+    /// A view's own query is bound to be written: what of its text changes.
+    edits: Option<Vec<crate::parse::Edit>>,
     viewed: Vec<ViewRelation>,
+    /// WHERE CURRENT OF, by its first slot.
+    current_of: Option<CurrentOf>,
     budget: Budget,
     /// The names of queries of WITH that cannot be seen yet, the next one last.
     unready: Vec<String>,
@@ -171,6 +208,10 @@ struct Binder<'a> {
     shapes: Vec<Arc<expr::Shape>>,
     /// An expression is bound to be printed.
     written: Option<written::Written>,
+    /// Whether the WITH that comes next is that of the statement.
+    at_top: bool,
+    /// The queries of WITH that change rows.
+    effects: Vec<Node>,
 }
 
 impl<'a> Binder<'a> {
@@ -181,6 +222,7 @@ impl<'a> Binder<'a> {
             parameters: Vec::new(),
             has_parameters: false,
             subquery_names: HashMap::new(),
+            row_queries: HashMap::new(),
             slots: 0,
             levels: Vec::new(),
             common_tables: query::CommonTables::default(),
@@ -189,35 +231,51 @@ impl<'a> Binder<'a> {
             notices: Vec::new(),
             needs: Needs::default(),
             within_view: None,
+            types_named: std::cell::RefCell::default(),
+            reads_kept: false,
             views_deep: 0,
+            only_keeps: false,
+            views: Vec::new(),
+            edits: None,
             viewed: Vec::new(),
+            current_of: None,
             budget: Budget::of_looks(usize::MAX),
             unready: Vec::new(),
             barriers: Vec::new(),
             shapes: Vec::new(),
             written: None,
+            at_top: false,
+            effects: Vec::new(),
         }
     }
 
     fn statement(&mut self, body: &Body) -> Result<(Plan, Option<Vec<OutputColumn>>)> {
+        self.at_top = matches!(
+            body,
+            Body::Query(_) | Body::Insert(_) | Body::Update(_) | Body::Delete(_) | Body::Merge(_)
+        );
         match body {
             Body::Query(query) => {
                 let bound = self.query(query)?;
                 let bound = self.settle_outputs(bound)?;
                 let columns = bound.output_columns();
-                Ok((Plan::Query(Box::new(bound.node)), Some(columns)))
+                let plan = Plan::Query(Box::new(bound.node));
+                Ok((self.with_effects(plan, Command::Select), Some(columns)))
             }
-            Body::Insert(insert) => self.insert(insert),
-            Body::Update(update) => self.update(update),
-            Body::Delete(delete) => self.delete(delete),
+            Body::Insert(insert) => self.changing(|binder| binder.insert(insert), Command::Insert),
+            Body::Update(update) => self.changing(|binder| binder.update(update), Command::Update),
+            Body::Merge(merge) => self.changing(|binder| binder.merge_rows(merge), Command::Merge),
+            Body::Delete(delete) => self.changing(|binder| binder.delete(delete), Command::Delete),
             Body::Copy(copy) => self.copy(copy),
             Body::CreateTable(create) => self.create_table(create),
             Body::CreateTableAs(create) => self.create_table_as(create),
             Body::Truncate(truncate) => self.truncate(truncate),
             Body::Object(statement) => self.object(statement),
             Body::CreateIndex(create) => self.create_index(create),
+            Body::Reindex(reindex) => self.reindex(reindex),
             Body::AlterTable(alter) => self.alter_table(alter),
             Body::Access(statement) => self.access(statement),
+            Body::ShowObjects(show) => self.show_objects(show),
             Body::Explain { body, analyze } => {
                 let (plan, _) = self.statement(body)?;
                 let column = OutputColumn {
@@ -247,6 +305,11 @@ impl<'a> Binder<'a> {
         }
         placeholder::number_slots(&mut plan, parameters.len());
         let slots = parameters.len().saturating_add(self.slots);
-        Ok(Bound { plan, parameters, slots, columns, notices: self.notices, needs: self.needs })
+        let mut current_of = self.current_of;
+        if let Some(current) = &mut current_of {
+            current.slot = current.slot.saturating_add(parameters.len());
+        }
+        let (notices, needs) = (self.notices, self.needs);
+        Ok(Bound { plan, parameters, slots, columns, notices, needs, current_of })
     }
 }

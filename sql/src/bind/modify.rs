@@ -7,7 +7,7 @@ use expr::{Datum, Expr, Type, TypeKind};
 
 use super::Binder;
 use super::from::Source;
-use super::level::{Clause, Level};
+use super::level::{Clause, Level, PutAside};
 use super::query::output_column;
 use super::scope::Scope;
 use super::select::first_columns;
@@ -22,9 +22,31 @@ use crate::plan::{
 };
 
 /// A plan and the columns that it returns.
-type Bound = (Plan, Option<Vec<OutputColumn>>);
-/// The expressions of RETURNING and what clients are told of them.
-type Returning = (Option<Vec<Expr>>, Option<Vec<OutputColumn>>);
+pub(super) type Bound = (Plan, Option<Vec<OutputColumn>>);
+
+/// RETURNING, if there is one.
+#[derive(Default)]
+pub(super) struct Returning {
+    pub(super) expressions: Option<Vec<Expr>>,
+    /// The subqueries in them.
+    pub(super) asides: Vec<PutAside>,
+    /// What clients are told of them.
+    columns: Option<Vec<OutputColumn>>,
+}
+
+/// The places, none of which may come twice.
+fn distinct<'a>(named: impl Iterator<Item = Result<(usize, &'a Name)>>) -> Result<Vec<usize>> {
+    let mut places = Vec::new();
+    for one in named {
+        let (place, name) = one?;
+        if places.contains(&place) {
+            let message = format!("column \"{}\" specified more than once", name.value);
+            return Err(Error::new("42701", message).at(name.at));
+        }
+        places.push(place);
+    }
+    Ok(places)
+}
 
 impl Binder<'_> {
     /// The table of this name, if it can be written.
@@ -35,6 +57,9 @@ impl Binder<'_> {
             TableKind::Virtual => {
                 let message = format!("permission denied: \"{}\" is a system catalog", table.name);
                 Err(Error::new("42501", message))
+            }
+            TableKind::Materialised => {
+                Err(Error::new("42809", format!("cannot change materialized view \"{}\"", table.name)))
             }
             TableKind::View => {
                 Err(Error::unsupported(format!("a change of the rows of view \"{}\"", table.name)))
@@ -53,26 +78,40 @@ impl Binder<'_> {
     ) -> Result<Arc<TableDescriptor>> {
         let table = self.table(name)?;
         match table.kind {
-            TableKind::Sequence | TableKind::View => Err(otherwise(&table)),
+            TableKind::Sequence | TableKind::View | TableKind::Materialised => Err(otherwise(&table)),
             TableKind::Base | TableKind::Virtual => self.writable_table(name),
         }
     }
 
     /// The places of columns by their names.
     pub(super) fn places(&self, table: &TableDescriptor, names: &[Name]) -> Result<Vec<usize>> {
-        let mut places = Vec::with_capacity(names.len());
-        for name in names {
-            let place = self.place(table, name)?;
-            if places.contains(&place) {
-                let message = format!("column \"{}\" specified more than once", name.value);
-                return Err(Error::new("42701", message).at(name.at));
-            }
-            places.push(place);
-        }
-        Ok(places)
+        distinct(names.iter().map(|name| Ok((self.place(table, name)?, name))))
     }
 
-    fn place(&self, table: &TableDescriptor, name: &Name) -> Result<usize> {
+    /// The places of the columns that values are given to.
+    pub(super) fn targets(
+        &self,
+        table: &TableDescriptor,
+        targets: &[ast::AssignmentTarget],
+    ) -> Result<Vec<usize>> {
+        distinct(targets.iter().map(|target| Ok((self.target(table, target)?, &target.column))))
+    }
+
+    fn target(&self, table: &TableDescriptor, target: &ast::AssignmentTarget) -> Result<usize> {
+        let place = self.place(table, &target.column)?;
+        if let (Some(field), Some(column)) = (&target.field, table.columns.get(place)) {
+            let message = format!(
+                "cannot assign to field \"{}\" of column \"{}\" because its type {} is not a composite type",
+                field.value,
+                column.name,
+                column.ty.kind.display_name()
+            );
+            return Err(Error::new("42804", message).at(target.column.at));
+        }
+        Ok(place)
+    }
+
+    pub(super) fn place(&self, table: &TableDescriptor, name: &Name) -> Result<usize> {
         table.column_by_name(&name.value).ok_or_else(|| {
             let message = format!("column \"{}\" of relation \"{}\" does not exist", name.value, table.name);
             Error::new("42703", message).at(name.at)
@@ -82,10 +121,10 @@ impl Binder<'_> {
     /// INSERT.
     pub(super) fn insert(&mut self, insert: &ast::Insert) -> Result<Bound> {
         let visible = self.common_tables.len();
-        self.with(&insert.with)?;
+        self.with(&insert.with, true)?;
         let table = self.writable_table(&insert.table)?;
         let targets = match &insert.columns {
-            Some(names) => self.places(&table, names)?,
+            Some(targets) => self.targets(&table, targets)?,
             None => table.visible().map(|(place, _)| place).collect(),
         };
         let explicit = insert.columns.as_deref();
@@ -108,12 +147,15 @@ impl Binder<'_> {
             Some(conflict) => Some(self.on_conflict(&table, &alias, insert.alias.is_some(), conflict)?),
         };
         let scope = self.row_scope(&table, insert.alias.as_ref())?;
-        let (returning, columns) = self.returning(insert.returning.as_deref(), scope)?;
+        let mut returning = self.returning(insert.returning.as_deref(), scope)?;
+        let columns = returning.columns.take();
         self.common_tables.truncate(visible);
-        let checks = self.row_checks(&table)?;
+        let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
-        let insert = Insert { table, source, checks, linked, on_conflict, returning };
-        Ok((Plan::Modify(Box::new(Modify::Insert(insert))), columns))
+        let row = table.types();
+        let insert =
+            |returning| Modify::Insert(Insert { table, source, rules, linked, on_conflict, returning });
+        Ok((self.returned(insert, row, returning), columns))
     }
 
     /// The rows of VALUES, each with all columns of the table.
@@ -122,7 +164,7 @@ impl Binder<'_> {
         table: &TableDescriptor,
         targets: &[usize],
         rows: &[Vec<ast::Expr>],
-        explicit: Option<&[Name]>,
+        explicit: Option<&[ast::AssignmentTarget]>,
     ) -> Result<Node> {
         let width = rows.first().map_or(0, Vec::len);
         let is_default = |expr: &ast::Expr| matches!(expr.kind, ExprKind::Default);
@@ -187,7 +229,7 @@ impl Binder<'_> {
     }
 
     /// The columns whose values are ignored. 428C9 if a column that is GENERATED ALWAYS is given any.
-    fn overridden(
+    pub(super) fn overridden(
         &self,
         table: &TableDescriptor,
         targets: &[usize],
@@ -201,11 +243,15 @@ impl Binder<'_> {
         let mut ignored = Vec::new();
         for (place, target) in targets.iter().enumerate() {
             let Some(column) = table.columns.get(*target) else { continue };
-            let Some((identity, _)) = self.catalog.objects().identity(table.oid, column.id) else { continue };
             let is_default = |row: &Vec<ast::Expr>| {
                 row.get(place).is_none_or(|cell| matches!(cell.kind, ExprKind::Default))
             };
             let given = rows.is_none_or(|rows| !rows.iter().all(is_default));
+            if column.generated.is_some() && given {
+                let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+                return Err(made_of_others(message, column));
+            }
+            let Some((identity, _)) = self.catalog.objects().identity(table.oid, column.id) else { continue };
             match insert.overriding {
                 Some(ast::Overriding::User) => ignored.push(*target),
                 None if given && identity == Identity::Always => {
@@ -230,11 +276,13 @@ impl Binder<'_> {
     ) -> Result<()> {
         let identity = self.catalog.objects().identity(table.oid, column.id);
         let always = identity.is_some_and(|(identity, _)| identity == Identity::Always);
-        if !always || matches!(value.kind, ExprKind::Default) {
-            return Ok(());
+        let message = || format!("column \"{}\" can only be updated to DEFAULT", column.name);
+        match value.kind {
+            ExprKind::Default => Ok(()),
+            _ if column.generated.is_some() => Err(made_of_others(message(), column)),
+            _ if always => Err(generated_always(message(), column)),
+            _ => Ok(()),
         }
-        let message = format!("column \"{}\" can only be updated to DEFAULT", column.name);
-        Err(generated_always(message, column))
     }
 
     /// Whether a column that is given no value gets one.
@@ -243,7 +291,7 @@ impl Binder<'_> {
     }
 
     /// A value for a column: an expression, or DEFAULT.
-    fn assigned(
+    pub(super) fn assigned(
         &mut self,
         table: &TableDescriptor,
         column: &crate::catalog::Column,
@@ -257,7 +305,11 @@ impl Binder<'_> {
     }
 
     /// Defaults for the columns that are given no value.
-    fn completed(&mut self, table: &TableDescriptor, cells: Vec<Option<Expr>>) -> Result<Vec<Expr>> {
+    pub(super) fn completed(
+        &mut self,
+        table: &TableDescriptor,
+        cells: Vec<Option<Expr>>,
+    ) -> Result<Vec<Expr>> {
         let mut row = Vec::with_capacity(cells.len());
         for (column, cell) in table.columns.iter().zip(cells) {
             row.push(match cell {
@@ -274,7 +326,7 @@ impl Binder<'_> {
         table: &TableDescriptor,
         targets: &[usize],
         query: &ast::Query,
-        explicit: Option<&[Name]>,
+        explicit: Option<&[ast::AssignmentTarget]>,
         ignored: &[usize],
     ) -> Result<Node> {
         let mut bound = self.query(query)?;
@@ -315,23 +367,18 @@ impl Binder<'_> {
         is_aliased: bool,
         conflict: &ast::OnConflict,
     ) -> Result<OnConflict> {
-        match &conflict.target {
-            ConflictTarget::Any => {}
-            ConflictTarget::Columns(names) => {
-                let places = self.places(table, names)?;
-                self.needs.read_places(table, &places);
+        let arbiters = match &conflict.target {
+            ConflictTarget::Any => None,
+            ConflictTarget::Key { parts, filter } => {
+                Some(self.arbiters_of_key(table, parts, filter.as_ref(), conflict.at)?)
             }
             ConflictTarget::Constraint(name) => {
                 if let Some(index) = table.indexes.iter().find(|index| index.name == name.value) {
                     let places: Vec<usize> = table.key_columns(index).collect();
                     self.needs.read_places(table, &places);
                 }
+                Some(vec![arbiter_of_constraint(table, name)?])
             }
-        }
-        let arbiters = match &conflict.target {
-            ConflictTarget::Any => None,
-            ConflictTarget::Columns(names) => Some(arbiters_of_columns(table, &self.places(table, names)?)?),
-            ConflictTarget::Constraint(name) => Some(vec![arbiter_of_constraint(table, name)?]),
         };
         let action = match &conflict.update {
             None => ConflictAction::Nothing,
@@ -357,18 +404,19 @@ impl Binder<'_> {
     }
 
     /// The values of SET.
-    fn assignments(
+    pub(super) fn assignments(
         &mut self,
         table: &Arc<TableDescriptor>,
         assignments: &[ast::Assignment],
     ) -> Result<Vec<Assignment>> {
         let clause = Clause::plain("UPDATE");
+        self.row_queries.clear();
         self.within(clause, |binder| {
             let mut bound: Vec<Assignment> = Vec::with_capacity(assignments.len());
             for assignment in assignments {
-                let place = binder.place(table, &assignment.column)?;
+                let place = binder.target(table, &assignment.target)?;
                 if bound.iter().any(|other| other.column == place) {
-                    let name = &assignment.column;
+                    let name = &assignment.target.column;
                     let message = format!("multiple assignments to same column \"{}\"", name.value);
                     return Err(Error::new("42601", message));
                 }
@@ -401,7 +449,7 @@ impl Binder<'_> {
     }
 
     fn returning(&mut self, items: Option<&[ast::SelectItem]>, scope: Scope) -> Result<Returning> {
-        let Some(items) = items else { return Ok((None, None)) };
+        let Some(items) = items else { return Ok(Returning::default()) };
         let level = Level::query(scope, Clause::plain("RETURNING"), false);
         let (bound, level) = self.at_level(level, |binder| {
             let mut bound = binder.select_list(items, Clause::plain("RETURNING"))?;
@@ -411,21 +459,24 @@ impl Binder<'_> {
             }
             Ok(bound)
         })?;
-        self.without_subqueries(&level, "RETURNING")?;
         let columns = bound
             .iter()
             .map(|item| output_column(&item.column.name, item.expr.ty(), item.column.origin))
             .collect();
-        Ok((Some(bound.into_iter().map(|item| item.expr).collect()), Some(columns)))
+        let expressions = bound.into_iter().map(|item| item.expr).collect();
+        Ok(Returning { expressions: Some(expressions), asides: level.subqueries, columns: Some(columns) })
     }
 
     /// UPDATE.
     pub(super) fn update(&mut self, update: &ast::Update) -> Result<Bound> {
         let visible = self.common_tables.len();
-        self.with(&update.with)?;
+        self.with(&update.with, true)?;
         let table = self.writable_table(&update.table)?;
         self.needs.add(&table, Right::Update);
         let mut source = self.target_rows(&table, update.alias.as_ref())?;
+        if let Some(cursor) = &update.current_of {
+            source.node = self.current_row(source.node, &table, cursor)?;
+        }
         let mut depth = 1;
         for item in &update.from {
             source = self.cross_join(source, item, &mut depth)?;
@@ -443,21 +494,27 @@ impl Binder<'_> {
             node = binder.apply(node, asides, &mut values);
             Ok((node, assignments))
         })?;
-        let (returning, columns) = self.returning(update.returning.as_deref(), level.scope)?;
+        let mut returning = self.returning(update.returning.as_deref(), level.scope)?;
+        let columns = returning.columns.take();
         self.common_tables.truncate(visible);
-        let checks = self.row_checks(&table)?;
+        let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
-        let update = Update { table, source: node, assignments, checks, linked, returning };
-        Ok((Plan::Modify(Box::new(Modify::Update(update))), columns))
+        let row = node.types();
+        let update =
+            |returning| Modify::Update(Update { table, source: node, assignments, rules, linked, returning });
+        Ok((self.returned(update, row, returning), columns))
     }
 
     /// DELETE.
     pub(super) fn delete(&mut self, delete: &ast::Delete) -> Result<Bound> {
         let visible = self.common_tables.len();
-        self.with(&delete.with)?;
+        self.with(&delete.with, true)?;
         let table = self.writable_table(&delete.table)?;
         self.needs.add(&table, Right::Delete);
         let mut source = self.target_rows(&table, delete.alias.as_ref())?;
+        if let Some(cursor) = &delete.current_of {
+            source.node = self.current_row(source.node, &table, cursor)?;
+        }
         let mut depth = 1;
         for item in &delete.using {
             source = self.cross_join(source, item, &mut depth)?;
@@ -467,11 +524,13 @@ impl Binder<'_> {
             Some(filter) => binder.affected(source.node, filter),
             None => Ok(source.node),
         })?;
-        let (returning, columns) = self.returning(delete.returning.as_deref(), level.scope)?;
+        let mut returning = self.returning(delete.returning.as_deref(), level.scope)?;
+        let columns = returning.columns.take();
         self.common_tables.truncate(visible);
         let linked = self.catalog.is_linked(&table);
-        let delete = Delete { table, source: node, linked, returning };
-        Ok((Plan::Modify(Box::new(Modify::Delete(delete))), columns))
+        let row = node.types();
+        let delete = |returning| Modify::Delete(Delete { table, source: node, linked, returning });
+        Ok((self.returned(delete, row, returning), columns))
     }
 }
 
@@ -480,8 +539,12 @@ fn generated_always(message: String, column: &crate::catalog::Column) -> Error {
     Error::new("428C9", message).detail(detail)
 }
 
+fn made_of_others(message: String, column: &crate::catalog::Column) -> Error {
+    Error::new("428C9", message).detail(format!("Column \"{}\" is a generated column.", column.name))
+}
+
 /// The rows with DEFAULT for what is ignored.
-fn with_defaults<'r>(
+pub(super) fn with_defaults<'r>(
     rows: &'r [Vec<ast::Expr>],
     targets: &[usize],
     ignored: &[usize],
@@ -517,19 +580,19 @@ fn is_bare(query: &ast::Query) -> bool {
         && query.locks.is_empty()
 }
 
-fn check_count(
+pub(super) fn check_count(
     values: usize,
     targets: usize,
-    explicit: Option<&[Name]>,
+    explicit: Option<&[ast::AssignmentTarget]>,
     at: impl FnOnce() -> usize,
 ) -> Result<()> {
     if values > targets {
         return Err(Error::new("42601", "INSERT has more expressions than target columns").at(at()));
     }
-    match explicit.and_then(|names| names.get(values)) {
+    match explicit.and_then(|targets| targets.get(values)) {
         Some(missing) => {
             let message = "INSERT has more target columns than expressions";
-            Err(Error::new("42601", message).at(missing.at))
+            Err(Error::new("42601", message).at(missing.column.at))
         }
         None => Ok(()),
     }
@@ -547,22 +610,6 @@ fn conflict_scope(
     let existing = binder.row_scope(table, own.as_ref())?;
     let excluded = binder.row_scope(table, Some(&named("excluded")))?;
     existing.join(excluded, table.columns.len())
-}
-
-/// The unique indexes over exactly these columns.
-fn arbiters_of_columns(table: &TableDescriptor, places: &[usize]) -> Result<Vec<IndexId>> {
-    let fits = |index: &&crate::catalog::IndexDescriptor| {
-        let key: Vec<usize> = table.key_columns(index).collect();
-        index.unique
-            && places.iter().all(|place| key.contains(place))
-            && key.iter().all(|place| places.contains(place))
-    };
-    let arbiters: Vec<IndexId> = table.indexes.iter().filter(fits).map(|index| index.id).collect();
-    if arbiters.is_empty() {
-        let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
-        return Err(Error::new("42P10", message));
-    }
-    Ok(arbiters)
 }
 
 fn arbiter_of_constraint(table: &TableDescriptor, name: &Name) -> Result<IndexId> {

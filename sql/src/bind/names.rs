@@ -4,7 +4,7 @@ use expr::Expr;
 
 use super::level::{Aggregates, Clause, Level, LevelKind};
 use super::scope::{Relation, ScopeColumn};
-use super::{Binder, placeholder, suggest};
+use super::{Binder, placeholder, suggest, system_column};
 use crate::error::{Error, Result};
 use crate::parse::ast::{Name, QualifiedName};
 use crate::plan::Binding;
@@ -68,7 +68,11 @@ impl Binder<'_> {
             let Some(level) = self.levels.get(place) else { continue };
             let names_there = level.scope.columns.len().saturating_add(level.scope.relations.len());
             self.budget.look(names_there / NAMES_PER_LOOK)?;
-            let Some(column) = level.scope.find(names)? else { continue };
+            let found = match system_column::find(&level.scope, names)? {
+                Some(column) => Some(column),
+                None => level.scope.find(names)?,
+            };
+            let Some(column) = found else { continue };
             self.needs.read(column.origin);
             let value = column.value;
             // A column that joins have merged is computed wherever it is named.
@@ -76,6 +80,11 @@ impl Binder<'_> {
                 self.budget.take_copy(&value)?;
             }
             self.refer(place, &value, at);
+            if let [before @ .., table, _] = names
+                && let (Some(first), Some(schema)) = (before.first(), before.last())
+            {
+                self.note_qualifier(first, before.len(), schema, table);
+            }
             return if place == own { Ok(value) } else { Ok(self.outer(place, value)) };
         }
         match names {
@@ -108,7 +117,9 @@ impl Binder<'_> {
     /// Notes that a column was named, for messages about grouping.
     fn refer(&mut self, place: usize, value: &Expr, at: usize) {
         if let Some(level) = self.levels.get_mut(place)
-            && level.clause.aggregates != Aggregates::Nested
+            // The direct arguments of an aggregate are over groups.
+            && (level.clause.aggregates != Aggregates::Nested
+                || level.asides_from != placeholder::ARGUMENTS)
         {
             for index in value.columns() {
                 level.references.push((index, at));
@@ -177,6 +188,9 @@ impl Binder<'_> {
                 self.levels.get(place).and_then(|level| level.scope.relation(schema, &name.name.value));
             let Some(relation) = found else { continue };
             let mut columns = relation.columns.clone();
+            if let Some(schema) = &name.schema {
+                self.note_qualifier(schema, 1, schema, &name.name);
+            }
             for column in &mut columns {
                 self.needs.read(column.origin);
                 self.refer(place, &column.value, name.name.at);

@@ -2,7 +2,10 @@
 
 use super::Binder;
 use crate::catalog::{Check, Column};
+use crate::error::{Error, Result};
 
+/// Names that PostgreSQL keeps for columns of its own.
+const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 /// The longest name in bytes.
 const NAME_BYTES_MAX: usize = 63;
 
@@ -118,4 +121,21 @@ fn object_name(table: &str, columns: &str, suffix: &str) -> String {
     } else {
         format!("{table}_{}_{suffix}", cut(columns, second))
     }
+}
+
+/// 42701 for a name that PostgreSQL keeps for a column of its own.
+pub(super) fn check_column_name(name: &str) -> Result<()> {
+    if SYSTEM_COLUMNS.contains(&name) {
+        let message = format!("column name \"{name}\" conflicts with a system column name");
+        return Err(Error::new("42701", message));
+    }
+    Ok(())
+}
+
+/// That no column of a new table has the name yet.
+pub(super) fn check_distinct_name(name: &str, others: &[Column]) -> Result<()> {
+    if others.iter().any(|other| other.name == name) {
+        return Err(Error::new("42701", format!("column \"{name}\" specified more than once")));
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! Column(SUBQUERY + k)     the answer of the k-th subquery that was put aside at this level
 //! Column(AGGREGATE + k)    the k-th aggregate of this level
 //! Column(WINDOW + k)       the k-th window function of this level
+//! Column(GROUPING + k)     the k-th GROUPING() of this level
 //! Column(SUBQUERY_ROW + i) within the test of ANY: the i-th column of the subquery's row
 //! Parameter(SLOT + k)      the k-th slot
 //! ```
@@ -21,6 +22,7 @@ pub(super) const AGGREGATE: usize = 2 * BASE;
 pub(super) const SUBQUERY_ROW: usize = 3 * BASE;
 const SLOT: usize = 4 * BASE;
 pub(super) const WINDOW: usize = 5 * BASE;
+pub(super) const GROUPING: usize = 6 * BASE;
 
 /// What a column's number stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub(super) enum Stands {
     Aggregate(usize),
     SubqueryRow(usize),
     Window(usize),
+    Grouping(usize),
 }
 
 impl Stands {
@@ -41,6 +44,7 @@ impl Stands {
             1 => Self::Subquery(place),
             2 => Self::Aggregate(place),
             5 => Self::Window(place),
+            6 => Self::Grouping(place),
             _ => Self::SubqueryRow(place),
         }
     }

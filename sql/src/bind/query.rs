@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use expr::casts::CastContext;
-use expr::{Expr, Type, TypeKind, resolve};
+use expr::{Expr, Type, TypeKind};
 
 use super::Binder;
 use super::bound::CommonTable;
@@ -33,23 +33,32 @@ impl Binder<'_> {
     /// A query; `lateral` says whether it sees the items of FROM before it.
     pub(super) fn query_in(&mut self, query: &ast::Query, lateral: bool) -> Result<BoundQuery> {
         let visible = self.common_tables.len();
-        self.with(&query.with)?;
+        // Parentheses around all of a statement are none.
+        let is_around = self.at_top && query.with.is_empty() && matches!(query.body, QueryBody::Query(_));
+        self.with(&query.with, lateral)?;
+        self.at_top = is_around;
         let bound = self.query_inner(query, lateral);
         self.common_tables.truncate(visible);
         bound
     }
 
-    /// Makes the queries of WITH visible; the caller hides them again.
-    pub(super) fn with(&mut self, with: &[ast::CommonTable]) -> Result<()> {
+    /// Makes the queries of WITH visible; the caller hides them again. `lateral` says whether they see the items of FROM
+    /// before the query that they belong to.
+    pub(super) fn with(&mut self, with: &[ast::CommonTable], lateral: bool) -> Result<()> {
+        let at_top = std::mem::take(&mut self.at_top);
+        if let Some(common) = with.iter().find(|common| changes_rows(common) && !at_top) {
+            let message = "WITH clause containing a data-modifying statement must be at the top level";
+            return Err(Error::new("0A000", message).at(common.name.at));
+        }
         let outer = self.common_tables.len();
         let unready = self.unready.len();
         self.unready.extend(with.iter().rev().map(|common| common.name.value.clone()));
-        let bound = self.with_in_order(with, outer);
+        let bound = self.with_in_order(with, outer, lateral);
         self.unready.truncate(unready);
         bound
     }
 
-    fn with_in_order(&mut self, with: &[ast::CommonTable], outer: usize) -> Result<()> {
+    fn with_in_order(&mut self, with: &[ast::CommonTable], outer: usize, lateral: bool) -> Result<()> {
         for common in with {
             if self.common_tables.place(&common.name.value).is_some_and(|place| place >= outer) {
                 let message = format!("WITH query name \"{}\" specified more than once", common.name.value);
@@ -58,7 +67,7 @@ impl Binder<'_> {
             let bound = if common.recursive {
                 self.recursive_query(common, &common.query)?
             } else {
-                self.query_in(&common.query, false)?
+                self.query_in(&common.query, lateral)?
             };
             let mut bound = self.settle_outputs(bound)?;
             if common.columns.len() > bound.columns.len() {
@@ -85,6 +94,10 @@ impl Binder<'_> {
                 size,
                 recursion: None,
             });
+            if changes_rows(common) {
+                let node = self.common_tables.find(&common.name.value).map(CommonTable::mention);
+                self.effects.extend(node);
+            }
             self.unready.pop();
         }
         Ok(())
@@ -104,8 +117,14 @@ impl Binder<'_> {
         }
         let bound = self.query_body(&query.body, lateral)?;
         let is_set = matches!(query.body, QueryBody::SetOperation { .. });
-        let sorted = self.sort_outputs(bound, &query.order_by, is_set)?;
-        self.limited(sorted, query, Scope::default())
+        let mut sorted = self.sort_outputs(bound, &query.order_by, is_set)?;
+        if query.ties
+            && let Node::Sort(sort) = &sorted.node
+        {
+            let keys = sort.keys.clone();
+            sorted.node = self.with_ties(sorted.node, keys, query, &Scope::default(), lateral)?;
+        }
+        self.limited(sorted, query, Scope::default(), lateral)
     }
 
     pub(super) fn query_body(&mut self, body: &QueryBody, lateral: bool) -> Result<BoundQuery> {
@@ -116,6 +135,7 @@ impl Binder<'_> {
                     body: QueryBody::Values(Vec::new()),
                     order_by: Vec::new(),
                     limit: None,
+                    ties: false,
                     offset: None,
                     locks: Vec::new(),
                     at: 0,
@@ -123,6 +143,7 @@ impl Binder<'_> {
                 self.select(select, &plain, lateral)
             }
             QueryBody::Values(rows) => self.values(rows, lateral),
+            QueryBody::Modify(body) => self.changing_query(body),
             QueryBody::Query(query) => self.query_in(query, lateral),
             QueryBody::SetOperation { first, rest } => self.set_operations(first, rest, lateral),
         }
@@ -270,43 +291,6 @@ impl Binder<'_> {
         }
     }
 
-    /// LIMIT and OFFSET.
-    pub(super) fn limited(
-        &mut self,
-        bound: BoundQuery,
-        query: &ast::Query,
-        scope: Scope,
-    ) -> Result<BoundQuery> {
-        if query.limit.is_none() && query.offset.is_none() {
-            return Ok(bound);
-        }
-        let limit = query.limit.as_ref().map(|limit| self.count(limit, "LIMIT", &scope)).transpose()?;
-        let offset = query.offset.as_ref().map(|offset| self.count(offset, "OFFSET", &scope)).transpose()?;
-        let node = Node::Limit(Limit { input: Box::new(bound.node), limit, offset });
-        Ok(BoundQuery { node, columns: bound.columns })
-    }
-
-    /// A number of rows. `scope` is there only to tell that its columns cannot be meant.
-    fn count(&mut self, expr: &ast::Expr, clause: &'static str, scope: &Scope) -> Result<Expr> {
-        let level = Level::query(scope.clone(), Clause::plain(clause), false);
-        let (bound, level) = self.at_level(level, |binder| {
-            let bound = binder.expression(expr)?;
-            if let Some((_, at)) = binder.level()?.references.first() {
-                let message = format!("argument of {clause} must not contain variables");
-                return Err(Error::new("42P10", message).at(*at));
-            }
-            let kind = bound.ty().kind;
-            if !resolve::can_coerce(kind, TypeKind::Int8, CastContext::Assignment) {
-                let message =
-                    format!("argument of {clause} must be type bigint, not type {}", kind.display_name());
-                return Err(Error::new("42804", message).at(expr.at));
-            }
-            binder.coerce(bound, TypeKind::Int8.into(), CastContext::Assignment, expr.at)
-        })?;
-        self.without_subqueries(&level, clause)?;
-        Ok(bound)
-    }
-
     /// Columns whose type is still open become text.
     pub(super) fn settle_outputs(&mut self, mut bound: BoundQuery) -> Result<BoundQuery> {
         let open = bound.node.types().into_iter().enumerate().filter(|(_, ty)| ty.kind == TypeKind::Unknown);
@@ -410,6 +394,11 @@ impl Binder<'_> {
         *expression = self.coerce(taken, change.to, context, change.at)?;
         Ok(())
     }
+}
+
+/// Whether a query of WITH does more than read.
+fn changes_rows(common: &ast::CommonTable) -> bool {
+    matches!(common.query.body, QueryBody::Modify(_))
 }
 
 /// An item of ORDER BY over a value.

@@ -30,7 +30,7 @@ impl Binder<'_> {
         if ty.kind == TypeKind::Record { self.shapes.get(place).cloned() } else { None }
     }
 
-    fn record(&mut self, fields: Vec<(String, Expr)>) -> Expr {
+    pub(super) fn record(&mut self, fields: Vec<(String, Expr)>) -> Expr {
         let shape = Arc::new(Shape::new(fields.iter().map(|(name, field)| (name.clone(), field.ty()))));
         let ty = self.record_type(&shape);
         Expr::Row { fields: fields.into_iter().map(|(_, field)| field).collect(), shape, ty }
@@ -87,7 +87,7 @@ impl Binder<'_> {
         }
     }
 
-    fn field_at(&mut self, record: Expr, place: usize) -> Result<Expr> {
+    pub(super) fn field_at(&mut self, record: Expr, place: usize) -> Result<Expr> {
         if let Expr::Row { fields, .. } = &record {
             return match fields.get(place) {
                 Some(field) => Ok(field.clone()),

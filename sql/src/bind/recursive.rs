@@ -23,6 +23,7 @@ impl Binder<'_> {
         self.common_count = id.saturating_add(1);
         let visible = self.common_tables.len();
         let (phase, parts) = match &query.body {
+            QueryBody::Modify(_) => (Phase::Changing, None),
             QueryBody::SetOperation { first, rest } => match rest.split_last() {
                 Some((last, before)) if last.kind == SetOperationKind::Union => {
                     (Phase::First, Some((first, before, last)))
@@ -42,7 +43,7 @@ impl Binder<'_> {
         self.common_tables.open(&common.name.value, recursion);
         let bound = match parts {
             None => self.query_in(query, false),
-            Some((first, before, last)) => self.with(&query.with).and_then(|()| {
+            Some((first, before, last)) => self.with(&query.with, false).and_then(|()| {
                 let left = if before.is_empty() {
                     self.query_body(first, false)?
                 } else {
@@ -83,7 +84,7 @@ impl Binder<'_> {
         if !is_recursive {
             let bound = self.union_of(left, branch, right)?;
             let sorted = self.sort_outputs(bound, &query.order_by, true)?;
-            return self.limited(sorted, query, super::scope::Scope::default());
+            return self.limited(sorted, query, super::scope::Scope::default(), false);
         }
         let order = query.order_by.first().map(|order| ("ORDER BY", Some(order.expr.at)));
         let offset = query.offset.as_ref().map(|offset| ("OFFSET", Some(offset.at)));
@@ -150,6 +151,11 @@ impl Binder<'_> {
                     "recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term",
                     name.value
                 );
+                return Err(Error::new("42P19", message).at(recursion.at));
+            }
+            (Phase::Changing, _) => {
+                let message =
+                    format!("recursive query \"{}\" must not contain data-modifying statements", name.value);
                 return Err(Error::new("42P19", message).at(recursion.at));
             }
             (Phase::First, _) => return refused(format!("{reference} within its non-recursive term")),

@@ -13,12 +13,12 @@ use expr::{Expr, TypeKind};
 use super::Binder;
 use super::label::label;
 use super::level::{Clause, Level, PutAside};
+use super::lock_rights::Locked;
 use super::query::{BoundQuery, QueryColumn, lock_verb, sort_key};
 use super::query_windows::QueryWindows;
 use super::scope::{Scope, ScopeColumn};
 use super::types::comparable;
-use crate::catalog::TableDescriptor;
-use crate::catalog::access::Right;
+use crate::catalog::{Oid, TableDescriptor};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, SelectItem};
 use crate::plan::same::same;
@@ -53,7 +53,7 @@ impl Binder<'_> {
         if !level.pending.is_empty() {
             return Err(Error::internal("a query left slots behind"));
         }
-        self.limited(bound, query, level.scope)
+        self.limited(bound, query, level.scope, lateral)
     }
 
     fn select_inner(&mut self, select: &ast::Select, query: &ast::Query) -> Result<BoundQuery> {
@@ -72,7 +72,7 @@ impl Binder<'_> {
         let visible = items.len();
         let keys = match &select.group_by {
             None => None,
-            Some(keys) => Some(self.group_keys(keys, &items)?),
+            Some(group_by) => Some(self.grouping(group_by, &items)?),
         };
         let having = match &select.having {
             None => None,
@@ -95,7 +95,9 @@ impl Binder<'_> {
             let message = "aggregate functions are not allowed in a recursive query's recursive term";
             return Err(Error::new("42P19", message).at(at));
         }
-        let is_grouped = keys.is_some() || having.is_some() || !self.level()?.aggregates.is_empty();
+        let level = self.level()?;
+        let is_grouped =
+            keys.is_some() || having.is_some() || !level.aggregates.is_empty() || !level.groupings.is_empty();
         if !query.locks.is_empty() {
             self.lock_rows(&mut node, select, query, is_grouped)?;
         }
@@ -114,9 +116,14 @@ impl Binder<'_> {
             }
             node = Node::Distinct(Distinct { input: Box::new(node), on: None });
         }
-        node = self.sorted(node, order)?;
+        let keys: Vec<SortKey> = order.into_iter().map(|(_, key)| key).collect();
+        node = sorted(node, keys.clone());
         if on.is_some() {
             node = Node::Distinct(Distinct { input: Box::new(node), on });
+        }
+        if query.ties {
+            let scope = self.level()?.scope.clone();
+            node = self.with_ties(node, keys, query, &scope, false)?;
         }
         Ok(trimmed(node, columns, visible))
     }
@@ -374,14 +381,6 @@ impl Binder<'_> {
         Ok(on)
     }
 
-    fn sorted(&mut self, node: Node, order: Vec<(usize, SortKey)>) -> Result<Node> {
-        if order.is_empty() {
-            return Ok(node);
-        }
-        let keys = order.into_iter().map(|(_, key)| key).collect();
-        Ok(Node::Sort(Sort { input: Box::new(node), keys, limit: None }))
-    }
-
     /// FOR UPDATE and FOR SHARE: the scans of FROM lock what they answer.
     fn lock_rows(
         &mut self,
@@ -409,9 +408,10 @@ impl Binder<'_> {
                 return Err(Error::new("0A000", format!("{verb} is not allowed with {clash}")));
             }
             let row_lock = RowLock { strength: lock.strength, wait: lock.wait };
+            let of = lock.of.as_ref().map(|name| name.value.as_str());
+            let tables = self.need_locks(&select.from, of)?;
             let mut locked = Vec::new();
-            lock_scans(node, lock.of.as_ref().map(|name| name.value.as_str()), row_lock, &mut locked);
-            locked.iter().for_each(|table| self.needs.add(table, Right::Update));
+            lock_scans(node, of.map(|_| tables.as_slice()), row_lock, &mut locked);
             if let Some(of) = &lock.of
                 && locked.is_empty()
             {
@@ -431,10 +431,14 @@ pub(super) fn check_columns(columns: usize) -> Result<()> {
     Err(Error::new("54011", format!("target lists can have at most {COLUMNS_MAX} entries")))
 }
 
-/// Has the scans lock what they answer; `locked` is told their tables.
-fn lock_scans(node: &mut Node, of: Option<&str>, lock: RowLock, locked: &mut Vec<Arc<TableDescriptor>>) {
+/// Has the scans lock what they answer; `locked` is told their tables. Where a name says which, they are those `of` the tables
+/// that are meant by it: others may be called the same elsewhere.
+fn lock_scans(node: &mut Node, of: Option<&[Locked]>, lock: RowLock, locked: &mut Vec<Arc<TableDescriptor>>) {
+    let is_meant = |alias: &str, oid: Oid| {
+        of.is_none_or(|tables| tables.iter().any(|own| own.called == alias && own.table == oid))
+    };
     match node {
-        Node::Scan(scan) if of.is_none_or(|name| name == scan.alias) => {
+        Node::Scan(scan) if is_meant(scan.alias.as_str(), scan.table.oid) => {
             locked.push(scan.table.clone());
             scan.lock = Some(lock);
         }
@@ -446,6 +450,13 @@ fn lock_scans(node: &mut Node, of: Option<&str>, lock: RowLock, locked: &mut Vec
             }
         }
     }
+}
+
+fn sorted(node: Node, keys: Vec<SortKey>) -> Node {
+    if keys.is_empty() {
+        return node;
+    }
+    Node::Sort(Sort { input: Box::new(node), keys, limit: None })
 }
 
 fn expanded(column: ScopeColumn, at: usize) -> Item {

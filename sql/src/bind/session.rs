@@ -77,6 +77,8 @@ impl Binder<'_> {
                 SessionCommand::Execute { name: name.clone(), arguments }
             }
             Body::Deallocate(name) => SessionCommand::Deallocate(name.clone()),
+            Body::Declare(declare) => self.declare(declare)?,
+            Body::Fetch(fetch) => SessionCommand::Fetch(fetch.clone()),
             Body::Close(name) => SessionCommand::Close(name.clone()),
             Body::Unlisten => SessionCommand::NoEffect { tag: "UNLISTEN" },
             Body::Discard(what) => SessionCommand::Discard(*what),
@@ -94,6 +96,32 @@ impl Binder<'_> {
         Ok((Plan::Session(Box::new(command)), columns))
     }
 
+    /// DECLARE … CURSOR: the types of its query's parameters are learnt here; it is bound again when it begins to run.
+    fn declare(&mut self, declare: &ast::Declare) -> Result<SessionCommand> {
+        let Body::Query(query) = &declare.query.body else {
+            return Err(Error::internal("a cursor over what is no query"));
+        };
+        if !query.locks.is_empty() {
+            let refused = |what: &str, detail: &str| {
+                Err(Error::new("0A000", format!("DECLARE {what} is not supported")).detail(detail))
+            };
+            if declare.options.hold {
+                let detail = "Holdable cursors must be READ ONLY.";
+                return refused("CURSOR WITH HOLD ... FOR UPDATE", detail);
+            }
+            if declare.options.scroll == Some(true) {
+                return refused("SCROLL CURSOR ... FOR UPDATE", "Scrollable cursors must be READ ONLY.");
+            }
+            if declare.options.insensitive {
+                let message = "DECLARE INSENSITIVE CURSOR ... FOR UPDATE is not valid";
+                return Err(Error::new("42P11", message).detail("Insensitive cursors must be READ ONLY."));
+            }
+        }
+        let bound = self.query(query)?;
+        self.settle_outputs(bound)?;
+        Ok(SessionCommand::Declare(Box::new(declare.clone())))
+    }
+
     /// ALTER TABLE … SPLIT AT VALUES
     fn split_at(&mut self, name: &QualifiedName, rows: &[Vec<ast::Expr>]) -> Result<SessionCommand> {
         let table = self.table(name)?;
@@ -102,7 +130,10 @@ impl Binder<'_> {
         };
         let mut places = Vec::with_capacity(key.columns.len());
         for column in &key.columns {
-            let place = table.column_by_id(column.column).and_then(|place| table.columns.get(place));
+            let place = column
+                .column()
+                .and_then(|id| table.column_by_id(id))
+                .and_then(|place| table.columns.get(place));
             places.push(place.ok_or_else(|| Error::internal("a key names a column that is not there"))?);
         }
         let mut bound = Vec::with_capacity(rows.len());

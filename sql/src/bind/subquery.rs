@@ -11,7 +11,7 @@ use super::level::{Level, PutAside};
 use super::placeholder::{SUBQUERY, SUBQUERY_ROW, Stands};
 use crate::error::{Error, Result};
 use crate::parse::ast;
-use crate::plan::{Apply, ApplyKind, Binding, Node, ProjectSet, Subquery};
+use crate::plan::{Apply, ApplyKind, Binding, Node, Project, ProjectSet, Subquery};
 
 impl Binder<'_> {
     /// Binds a subquery of an expression, and tells which slots it reads from the row at hand.
@@ -52,6 +52,27 @@ impl Binder<'_> {
         })?;
         let kind = ApplyKind::Array(array.into());
         self.put_aside(aside(bound.node, bindings, kind), array.into())
+    }
+
+    /// The row that a query answers, of so many columns, once for all that ask for one of them.
+    pub(super) fn row_subquery(&mut self, query: &ast::Query, count: usize, at: usize) -> Result<Expr> {
+        if let Some(known) = self.row_queries.get(&at) {
+            return Ok(known.clone());
+        }
+        let (bound, bindings) = self.inner_query(query)?;
+        if bound.columns.len() != count {
+            let message = "number of columns does not match number of values";
+            return Err(Error::new("42601", message).at(at));
+        }
+        let bound = self.settle_outputs(bound)?;
+        let columns = bound.node.types().into_iter().enumerate();
+        let fields = columns.map(|(index, ty)| (format!("f{index}"), Expr::Column { index, ty })).collect();
+        let record = self.record(fields);
+        let ty = record.ty();
+        let node = Node::Project(Project { input: Box::new(bound.node), expressions: vec![record] });
+        let row = self.put_aside(aside(node, bindings, ApplyKind::Scalar(ty)), ty)?;
+        self.row_queries.insert(at, row.clone());
+        Ok(row)
     }
 
     fn one_column(
@@ -170,7 +191,10 @@ impl Binder<'_> {
                                 *index = row.saturating_add(number);
                             }
                         }
-                        Stands::Column(_) | Stands::Aggregate(_) | Stands::Window(_) => {}
+                        Stands::Column(_)
+                        | Stands::Aggregate(_)
+                        | Stands::Grouping(_)
+                        | Stands::Window(_) => {}
                     }
                 }
             });

@@ -29,6 +29,7 @@ fn catalog(statements: &[&str]) -> CatalogSnapshot {
             primary: index.kind.is_primary(),
             unique: index.kind.is_unique(),
             columns: index.columns.clone(),
+            options: index.options.clone(),
             constraint: index
                 .kind
                 .is_constraint()
@@ -39,6 +40,7 @@ fn catalog(statements: &[&str]) -> CatalogSnapshot {
             indexes: indexes.collect(),
             oid: id(),
             constraints: Constraints::default(),
+            materialised: None,
             schema: create.schema,
             name: create.name,
             kind: TableKind::Base,

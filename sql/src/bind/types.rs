@@ -4,7 +4,7 @@ use expr::types::{Form, Order};
 use expr::{Type, TypeKind};
 
 use super::Binder;
-use crate::catalog::schema;
+use crate::catalog::{SearchPath, schema};
 use crate::error::{Error, Result};
 use crate::parse::ast::TypeName;
 
@@ -29,14 +29,46 @@ impl Binder<'_> {
             None => name.name.clone(),
         };
         let missing = || Error::new("42704", format!("type \"{shown}\" does not exist")).at(name.at);
-        if name.schema.as_deref().is_some_and(|given| given != schema::PG_CATALOG) {
-            return Err(missing());
-        }
-        let kind = TypeKind::from_name(&name.name).ok_or_else(missing)?;
+        let kind = self.type_named(name.schema.as_deref(), &name.name).map_err(|error| error.at(name.at))?;
+        let kind = kind.ok_or_else(missing)?;
+        self.types_named.borrow_mut().extend(kind.made_oid());
         let kind = if name.array { kind.array().ok_or_else(missing)? } else { kind };
         let element = kind.element().unwrap_or(kind);
         let modifier = element.modifier(&name.modifiers).map_err(|error| Error::from(error).at(name.at))?;
         Ok(Type { kind, modifier })
+    }
+
+    /// The type that a name means: along the search path, or in a view's query what it meant then.
+    ///
+    /// # Errors
+    /// 3F000: there is no such schema.
+    pub(super) fn type_named(&self, schema: Option<&str>, name: &str) -> Result<Option<TypeKind>> {
+        let objects = self.catalog.objects();
+        let within = |schema: &str| match schema {
+            schema::PG_CATALOG => TypeKind::from_name(name),
+            schema => objects.type_named(schema, name),
+        };
+        match schema {
+            Some(schema) if objects.schema_oid(schema).is_none() => {
+                Err(Error::new("3F000", format!("schema \"{schema}\" does not exist")))
+            }
+            Some(schema) => Ok(within(schema)),
+            None if self.reads_kept => Ok(SearchPath::default().lookup().find_map(within)),
+            None => {
+                let meant = self.viewed_types().iter().filter_map(|oid| objects.get(*oid));
+                let meant = meant.filter(|object| object.name == name).find_map(|object| object.kind());
+                Ok(meant.or_else(|| self.settings.search_path.lookup().find_map(within)))
+            }
+        }
+    }
+
+    /// What is bound of a text that the catalog keeps. Whatever the session's search path: types are called there what one
+    /// who has not changed it calls them.
+    pub(super) fn of_kept<T>(&mut self, bind: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.reads_kept, true);
+        let bound = bind(self);
+        self.reads_kept = before;
+        bound
     }
 
     /// The type of this name, if a table's column may have it.

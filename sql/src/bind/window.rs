@@ -61,6 +61,10 @@ impl Binder<'_> {
             }
             Err(error) => return Err(error),
         };
+        if matches!(resolved.function.body, Body::OrderedSet(_)) {
+            let message = format!("WITHIN GROUP is required for ordered-set aggregate {name}");
+            return refused("42809", message);
+        }
         let is_aggregate = resolved.function.kind == FunctionKind::Aggregate;
         for (there, message) in [
             (call.distinct, "DISTINCT is not implemented for window functions"),

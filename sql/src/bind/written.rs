@@ -7,7 +7,7 @@
 //! text is the name; columns of a table, which a constraint may name, come before them.
 
 use expr::print::{Printer, Style};
-use expr::{Datum, Expr, SessionContext, Type};
+use expr::{Datum, Expr, Type};
 
 use super::{Binder, SessionSettings};
 use crate::catalog::{CatalogSnapshot, SearchPath, named};
@@ -32,18 +32,20 @@ pub(crate) fn sparing(
     search_path: &SearchPath,
 ) -> Option<String> {
     let expression = parse::parse_expression(sql).ok()?;
-    let context = SessionContext::default();
+    let context = catalog.plain_session();
     let settings = SessionSettings { search_path, context: &context };
     let mut binder = Binder::new(catalog, &settings);
-    let printed = binder.as_written(Style::Sparing, Vec::new(), |binder| match ty {
-        Some(ty) => binder.default_expression(&expression, ty, ""),
-        None => binder.closed_expression(&expression),
+    let printed = binder.of_kept(|binder| {
+        binder.as_written(Style::Sparing, Vec::new(), |binder| match ty {
+            Some(ty) => binder.default_expression(&expression, ty, ""),
+            None => binder.closed_expression(&expression),
+        })
     });
     Some(printed.ok()?.1)
 }
 
 impl Binder<'_> {
-    /// What is kept of a column's default, which has been found to be right; `None`: it is NULL, as without one.
+    /// What is kept of a column's default, which has been found to be right; `None`: it is as without one.
     pub(super) fn kept_default(
         &mut self,
         default: &ast::DefaultDefinition,
@@ -54,7 +56,8 @@ impl Binder<'_> {
             binder.default_expression(&default.expr, ty, column)
         });
         match printed {
-            Ok((Expr::Literal { value: Datum::Null, .. }, _)) => None,
+            // Of a domain NULL is no less than another default: it stands before what the domain has.
+            Ok((Expr::Literal { value: Datum::Null, .. }, _)) if !ty.kind.is_domain() => None,
             Ok((_, text)) if self.is_default(&text, ty, column) => Some(self.by_oid(&text)),
             // It cannot be said in PostgreSQL's way: then as it was said.
             _ => Some(self.by_oid(&default.text)),
@@ -69,7 +72,7 @@ impl Binder<'_> {
 
     fn is_default(&mut self, text: &str, ty: Type, column: &str) -> bool {
         parse::parse_expression(text)
-            .and_then(|expression| self.default_expression(&expression, ty, column))
+            .and_then(|expression| self.of_kept(|binder| binder.default_expression(&expression, ty, column)))
             .is_ok()
     }
 
@@ -85,7 +88,7 @@ impl Binder<'_> {
         let words = self.written.take().map(|written| written.words).unwrap_or_default();
         let bound = bound?;
         // Whatever the session prefers: the text must mean the same in every session.
-        let printer = Printer { names: &words, session: &SessionContext::default(), style };
+        let printer = Printer { names: &words, session: &self.catalog.plain_session(), style };
         let text = printer.print(&bound);
         Ok((bound, text))
     }
@@ -93,7 +96,7 @@ impl Binder<'_> {
     /// A call in words of the SQL standard, or the column that stands for its text.
     pub(super) fn in_words(&mut self, call: &ast::Function, bound: Expr) -> Expr {
         let Some(written) = &mut self.written else { return bound };
-        let session = SessionContext::default();
+        let session = self.catalog.plain_session();
         let printer = Printer { names: &written.words, session: &session, style: written.style };
         let args = if let Expr::Call { args, .. } = &bound { args.as_slice() } else { &[] };
         let text = in_words(&call.name.name.value, args, &printer).unwrap_or_else(|| word(call));

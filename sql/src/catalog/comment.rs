@@ -37,6 +37,10 @@ pub struct Commented {
 }
 
 impl Commented {
+    /// `pg_extension`
+    pub const EXTENSION: Oid = 3079;
+    /// `pg_type`
+    pub const TYPE: Oid = 1247;
     /// `pg_class`: tables, their columns, indexes, sequences, views.
     pub const RELATION: Oid = 1259;
     /// `pg_database`

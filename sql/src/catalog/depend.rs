@@ -5,7 +5,8 @@
 //! with what they are about. `DROP … RESTRICT` and `CASCADE` of whole objects and of parts of tables ([`super::removal`]), and
 //! `pg_depend`, look at the same list.
 
-use super::{CatalogSnapshot, ColumnId, Oid, TableDescriptor, TableKind};
+use super::object::{ObjectDescriptor, TypeDescriptor};
+use super::{CatalogSnapshot, ColumnId, Oid, TableDescriptor, TableKind, ViewDescriptor};
 
 /// Something that others may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +15,10 @@ pub enum Address {
     Schema(Oid),
     /// A table, sequence or view.
     Relation(Oid),
+    /// A type.
+    Type(Oid),
+    /// An extension.
+    Extension(Oid),
     /// A column of a table.
     Column(Oid, ColumnId),
     /// The default of a column.
@@ -25,12 +30,20 @@ pub enum Address {
 }
 
 impl Address {
+    /// The object's oid, or that of the table whose part it is.
+    pub fn oid(self) -> Oid {
+        self.age().0
+    }
+
     /// What tells the older from the younger.
     pub(super) fn age(self) -> (Oid, ColumnId) {
         match self {
-            Self::Schema(oid) | Self::Relation(oid) | Self::Index(_, oid) | Self::Constraint(_, oid) => {
-                (oid, 0)
-            }
+            Self::Schema(oid)
+            | Self::Relation(oid)
+            | Self::Type(oid)
+            | Self::Extension(oid)
+            | Self::Index(_, oid)
+            | Self::Constraint(_, oid) => (oid, 0),
             Self::Column(oid, column) | Self::Default(oid, column) => (oid, column),
         }
     }
@@ -38,7 +51,7 @@ impl Address {
     /// The table whose descriptor it stands in, if it is not all of that.
     pub fn table(self) -> Option<Oid> {
         match self {
-            Self::Schema(_) | Self::Relation(_) => None,
+            Self::Schema(_) | Self::Relation(_) | Self::Type(_) | Self::Extension(_) => None,
             Self::Column(table, _)
             | Self::Default(table, _)
             | Self::Index(table, _)
@@ -87,29 +100,107 @@ pub fn dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
             note(relation, Address::Schema(schema), Tie::Normal);
         }
         for column in &table.columns {
-            let Some(text) = &column.default else { continue };
+            if let Some(made) = column.ty.kind.made_oid().filter(|_| table.kind.is_stored()) {
+                note(Address::Column(table.oid, column.id), Address::Type(made), Tie::Normal);
+            }
             let default = Address::Default(table.oid, column.id);
+            if let Some(generated) = &column.generated {
+                let own = Address::Column(table.oid, column.id);
+                // Without what it is made of there is no column.
+                of_text(catalog, own, &generated.text, &mut note);
+                note(default, own, Tie::Internal);
+                for base in &generated.columns {
+                    note(own, Address::Column(table.oid, *base), Tie::Normal);
+                }
+            }
+            let Some(text) = &column.default else { continue };
+            of_text(catalog, default, text, &mut note);
             note(default, Address::Column(table.oid, column.id), Tie::Auto);
             for oid in super::named::relations_in(text) {
                 note(default, Address::Relation(oid), Tie::Normal);
             }
         }
+        if let Some(materialised) = &table.materialised {
+            of_query(catalog, table.oid, &materialised.view, &mut note);
+        }
         of_keys(table, &mut note);
         of_constraints(table, &mut note);
+        for check in &table.constraints.checks {
+            of_text(catalog, Address::Constraint(table.oid, check.oid), &check.expression, &mut note);
+        }
+        for index in &table.indexes {
+            for expression in index.all_expressions() {
+                of_text(catalog, Address::Index(table.oid, index.oid), &expression.kept.text, &mut note);
+            }
+        }
     }
     for object in catalog.objects().iter() {
         if let Some(owner) = object.sequence().and_then(|sequence| sequence.owner) {
             let tie = if owner.identity.is_some() { Tie::Internal } else { Tie::Auto };
             note(Address::Relation(object.oid), Address::Column(owner.table, owner.column), tie);
         }
-        for relation in object.view().into_iter().flat_map(|view| &view.relations) {
-            note(Address::Relation(object.oid), Address::Relation(relation.oid), Tie::Normal);
-            for column in &relation.read {
-                note(Address::Relation(object.oid), Address::Column(relation.oid, *column), Tie::Normal);
-            }
+        if object.made_type().is_some()
+            && let Some(schema) = catalog.objects().schema_oid(&object.schema)
+        {
+            note(Address::Type(object.oid), Address::Schema(schema), Tie::Normal);
+        }
+        if let Some(TypeDescriptor::Domain(own)) = object.made_type()
+            && let Some(base) = own.base.kind.made_oid()
+        {
+            note(Address::Type(object.oid), Address::Type(base), Tie::Normal);
+        }
+        if let Some(view) = object.view() {
+            of_query(catalog, object.oid, view, &mut note);
         }
     }
     found
+}
+
+/// Of the text of an expression: the made types and the functions of extensions that it names.
+fn of_text(
+    catalog: &CatalogSnapshot,
+    own: Address,
+    text: &str,
+    note: &mut impl FnMut(Address, Address, Tie),
+) {
+    for extension in called(catalog, text) {
+        note(own, Address::Extension(extension), Tie::Normal);
+    }
+    for kind in catalog.objects().types().filter_map(|(object, _)| object.kind()) {
+        if super::spelled::names(text, kind.display_name()) {
+            note(own, Address::Type(kind.oid()), Tie::Normal);
+        }
+    }
+}
+
+/// Of a view.
+fn of_query(
+    catalog: &CatalogSnapshot,
+    own: Oid,
+    view: &ViewDescriptor,
+    note: &mut impl FnMut(Address, Address, Tie),
+) {
+    for extension in called(catalog, &view.query) {
+        note(Address::Relation(own), Address::Extension(extension), Tie::Normal);
+    }
+    for made in &view.types {
+        note(Address::Relation(own), Address::Type(*made), Tie::Normal);
+    }
+    for relation in &view.relations {
+        note(Address::Relation(own), Address::Relation(relation.oid), Tie::Normal);
+        for column in &relation.read {
+            note(Address::Relation(own), Address::Column(relation.oid, *column), Tie::Normal);
+        }
+    }
+}
+
+/// The extensions whose functions a text calls.
+fn called(catalog: &CatalogSnapshot, text: &str) -> Vec<Oid> {
+    let of = |object: &ObjectDescriptor| {
+        let own = expr::functions::all().filter(|function| function.extension == Some(object.name.as_str()));
+        own.map(|function| function.name).any(|name| super::spelled::calls(text, name))
+    };
+    catalog.objects().extensions().filter(|(object, _)| of(object)).map(|(object, _)| object.oid).collect()
 }
 
 /// Of indexes, and of the constraints that they enforce.
@@ -124,8 +215,8 @@ fn of_keys(table: &TableDescriptor, note: &mut impl FnMut(Address, Address, Tie)
             }
             None => own,
         };
-        for key in &index.columns {
-            note(on_columns, Address::Column(table.oid, key.column), Tie::Auto);
+        for column in index.all_columns() {
+            note(on_columns, Address::Column(table.oid, column), Tie::Auto);
         }
     }
 }

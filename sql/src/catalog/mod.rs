@@ -14,14 +14,22 @@ mod index;
 pub mod named;
 pub mod object;
 pub mod removal;
+mod row_expression;
 mod snapshot;
+pub mod spelled;
 pub mod stored;
 mod table;
+mod view;
 
 pub use constraint::{Action, Check, Constraints, ForeignKey};
-pub use index::{IndexColumn, IndexConstraint, IndexDescriptor, IndexId, IndexState};
+pub use index::{
+    IndexColumn, IndexConstraint, IndexDescriptor, IndexExpression, IndexId, IndexMethod, IndexOptions,
+    IndexPart, IndexState,
+};
+pub use row_expression::RowExpression;
 pub use snapshot::{CatalogSnapshot, SearchPath};
-pub use table::{Column, ROW_ID_COLUMN, TableDescriptor, TableKind};
+pub use table::{Column, Materialised, ROW_ID_COLUMN, TableDescriptor, TableKind};
+pub use view::{ViewColumn, ViewDescriptor, ViewRelation};
 
 /// The oid of a table, an index, a constraint, a schema.
 pub type Oid = u32;
@@ -39,6 +47,9 @@ pub const PUBLIC_OID: Oid = 2200;
 /// The oid of schema `information_schema`.
 pub const INFORMATION_SCHEMA_OID: Oid = 13400;
 
+/// The oid of schema `nunatak`.
+pub const NUNATAK_OID: Oid = 13910;
+
 /// What the one database is called: as PostgreSQL's tools expect it, and as `nunatak` connects. Another does not exist.
 pub const DATABASE_NAMES: [&str; 2] = ["postgres", "nunatak"];
 
@@ -50,4 +61,11 @@ pub mod schema {
     pub const PUBLIC: &str = "public";
     /// The SQL standard's view of the catalog.
     pub const INFORMATION_SCHEMA: &str = "information_schema";
+    /// What the cluster tells of itself.
+    pub const NUNATAK: &str = "nunatak";
+
+    /// Whether the schema is the system's, in which nobody makes anything.
+    pub fn is_system(name: &str) -> bool {
+        matches!(name, PG_CATALOG | INFORMATION_SCHEMA | NUNATAK)
+    }
 }

@@ -26,7 +26,8 @@ pub fn removal(catalog: &CatalogSnapshot, wanted: &[Address]) -> Removal {
     let mut on: BTreeMap<Address, Vec<&Dependency>> = BTreeMap::new();
     for dependency in &all {
         on.entry(dependency.on).or_default().push(dependency);
-        if let Some(whole) = dependency.on.whole() {
+        // A column that depends on another of its table goes with the table anyhow.
+        if let Some(whole) = dependency.on.whole().filter(|whole| dependency.of.whole() != Some(*whole)) {
             on.entry(whole).or_default().push(dependency);
         }
     }
@@ -38,14 +39,14 @@ pub fn removal(catalog: &CatalogSnapshot, wanted: &[Address]) -> Removal {
         }
         reached.insert(*root, None);
         // The dependents that are left of each that is under way.
-        let mut stack = vec![(*root, dependents(&on, *root))];
+        let mut stack = vec![(*root, dependents(catalog, &on, *root))];
         while let Some((address, left)) = stack.last_mut() {
             let address = *address;
             match left.pop() {
                 Some(next) if reached.contains_key(&next) => {}
                 Some(next) => {
                     reached.insert(next, Some(address));
-                    stack.push((next, dependents(&on, next)));
+                    stack.push((next, dependents(catalog, &on, next)));
                 }
                 None => {
                     removal.order.push(address);
@@ -80,10 +81,27 @@ pub fn removal(catalog: &CatalogSnapshot, wanted: &[Address]) -> Removal {
 }
 
 /// What depends on it, the oldest first.
-fn dependents(on: &BTreeMap<Address, Vec<&Dependency>>, address: Address) -> Vec<Address> {
+fn dependents(
+    catalog: &CatalogSnapshot,
+    on: &BTreeMap<Address, Vec<&Dependency>>,
+    address: Address,
+) -> Vec<Address> {
+    let is_generated = |table: Oid, column: ColumnId| {
+        let column =
+            catalog.table_by_oid(table).and_then(|table| table.columns.get(table.column_by_id(column)?));
+        column.is_some_and(|column| column.generated.is_some())
+    };
     let mut found: Vec<Address> =
         on.get(&address).into_iter().flatten().map(|dependency| dependency.of).collect();
-    found.sort_by_key(|address| address.age());
+    // Columns of one table are told from the last to the first, but generated ones behind them, from the first to the last.
+    found.sort_by_key(|address| match *address {
+        Address::Column(table, column) if is_generated(table, column) => (table, true, column),
+        Address::Column(table, column) => (table, false, ColumnId::MAX.saturating_sub(column)),
+        address => {
+            let (oid, number) = address.age();
+            (oid, false, number)
+        }
+    });
     found.dedup();
     found
 }
@@ -173,6 +191,14 @@ fn describe(catalog: &CatalogSnapshot, path: &SearchPath, address: Address) -> S
             format!("schema {}", catalog.objects().schema_name(oid).unwrap_or_default())
         }
         Address::Relation(oid) => relation(oid),
+        Address::Extension(oid) => {
+            let name = catalog.objects().get(oid).map(|object| object.name.as_str()).unwrap_or_default();
+            format!("extension {name}")
+        }
+        Address::Type(oid) => match catalog.objects().kind(oid) {
+            Some(kind) => format!("type {}", kind.display_name()),
+            None => format!("type {oid}"),
+        },
         Address::Column(table, number) => column(table, number),
         Address::Default(table, number) => format!("default value for {}", column(table, number)),
         Address::Index(_, oid) => match catalog.index_by_oid(oid) {

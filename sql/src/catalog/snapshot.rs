@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use expr::SessionContext;
+
 use super::access::Access;
 use super::comment::Comments;
-use super::object::{ObjectDescriptor, Objects};
-use super::{ForeignKey, IndexDescriptor, Oid, TableDescriptor, schema};
+use super::object::{Known, ObjectDescriptor, Objects};
+use super::{ForeignKey, IndexDescriptor, Oid, TableDescriptor, ViewDescriptor, schema};
 
 /// All tables, as of one catalog version.
 ///
@@ -17,7 +19,7 @@ pub struct CatalogSnapshot {
     by_oid: BTreeMap<Oid, Arc<TableDescriptor>>,
     by_name: BTreeMap<String, BTreeMap<String, Relation>>,
     access: Arc<Access>,
-    objects: Objects,
+    objects: Arc<Objects>,
     comments: Arc<Comments>,
 }
 
@@ -47,7 +49,11 @@ impl CatalogSnapshot {
     /// The same catalog as another version: what a transaction's DDL has become by its commit.
     #[must_use]
     pub fn with_version(&self, version: u64) -> Self {
-        Self { version, ..self.clone() }
+        let mut settled = Self { version, ..self.clone() };
+        if settled.objects.is_unsettled() {
+            Arc::make_mut(&mut settled.objects).settle();
+        }
+        settled
     }
 
     /// The same catalog with this table added, or put in place of the one with its oid: what a transaction sees
@@ -94,7 +100,25 @@ impl CatalogSnapshot {
         if let Some(relation) = object.relation() {
             self.insert(Arc::new(relation));
         }
-        self.objects.put(object);
+        let is_type = object.made_type().is_some();
+        Arc::make_mut(&mut self.objects).put(object);
+        if is_type {
+            self.rename_kinds();
+        }
+    }
+
+    /// Columns know what their types are called.
+    fn rename_kinds(&mut self) {
+        for table in self.by_oid.values_mut() {
+            let now = |kind: expr::TypeKind| match kind.is_built_in() {
+                true => kind,
+                false => self.objects.kind(kind.oid()).unwrap_or(kind),
+            };
+            if table.columns.iter().any(|column| now(column.ty.kind) != column.ty.kind) {
+                let table = Arc::make_mut(table);
+                table.columns.iter_mut().for_each(|column| column.ty.kind = now(column.ty.kind));
+            }
+        }
     }
 
     /// The same catalog without this object.
@@ -102,7 +126,7 @@ impl CatalogSnapshot {
     pub fn without_object(&self, oid: Oid) -> Self {
         let mut changed = self.clone();
         changed.remove(oid);
-        changed.objects.remove(oid);
+        Arc::make_mut(&mut changed.objects).remove(oid);
         changed
     }
 
@@ -117,7 +141,12 @@ impl CatalogSnapshot {
         &self.comments
     }
 
-    /// What is no table: schemas, sequences, views.
+    /// A session that prefers nothing, and knows the types: in which kept texts are read and printed.
+    pub fn plain_session(&self) -> SessionContext {
+        SessionContext { catalog: Arc::new(Known(self.objects.clone())), ..SessionContext::default() }
+    }
+
+    /// What is no table: schemas, sequences, views, types.
     pub fn objects(&self) -> &Objects {
         &self.objects
     }
@@ -199,6 +228,17 @@ impl CatalogSnapshot {
         self.by_oid
             .values()
             .find_map(|table| table.indexes.iter().find(|index| index.oid == oid).map(|index| (table, index)))
+    }
+
+    /// The queries that are kept, of views and of materialised views: what each belongs to is, and its name.
+    pub fn queries(&self) -> impl Iterator<Item = (&'static str, &str, &ViewDescriptor)> {
+        let plain = self.objects.iter();
+        let plain = plain.filter_map(|object| Some(("view", object.name.as_str(), object.view()?)));
+        let stored = self.by_oid.values().filter_map(|table| {
+            let own = table.materialised.as_ref()?;
+            Some((table.kind.word(), table.name.as_str(), &own.view))
+        });
+        plain.chain(stored)
     }
 
     /// The foreign keys that reference a table, and whose they are.

@@ -3,11 +3,11 @@
 //! ```text
 //! key   = index key of the catalog's index of tables: column oid, suffix 0
 //! value = protobuf TableRecord
-//!         version = 1 or 2       a reader refuses what is newer than it knows; 2: with what only newer readers heed
+//!         version = 1, 2 or 3    a reader refuses what is newer than it knows; 2 and 3: with what only newer readers heed
 //!         oid, schema, name, next_column_id, schema_version
-//!         columns: (id, name, type oid, type modifier, flags, default text, value that rows lack)*
-//!         indexes: (oid, index id, name, flags, key columns*, constraint)*, the primary index first
-//!         checks, foreign keys: see the records
+//!         columns: (id, name, type oid, type modifier, flags, default text, value that rows lack, generation)*
+//!         indexes: (oid, index id, name, flags, parts of the key*, constraint, options)*, the primary index first
+//!         checks, foreign keys, query of a materialised view: see the records
 //! ```
 //!
 //! A table's row is written by the transaction of its DDL, which also raises the catalog version; so all DDL
@@ -16,18 +16,21 @@
 //! What recovery may assume: a row that decodes satisfies [`TableDescriptor::check`]; it was checked when written.
 
 mod constraints;
+mod expression;
+mod index;
 
 use bytes::Bytes;
-use expr::{Type, TypeKind};
+use expr::Type;
 use keys::Span;
 use prost::Message;
 
 use constraints::{CheckRecord, ForeignKeyRecord};
+use expression::RowExpressionRecord;
+use index::IndexRecord;
 
-use super::{
-    Column, Constraints, IndexColumn, IndexConstraint, IndexDescriptor, IndexState, Oid, TableDescriptor,
-    TableKind,
-};
+use super::object::Kinds;
+use super::object::stored::{ViewRecord, view, view_record};
+use super::{Column, Constraints, Materialised, Oid, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 
 /// The index id under which the rows of tables stand.
@@ -47,7 +50,9 @@ pub fn tables_span(tenant: u8) -> Span {
 }
 
 /// The newest version of a table's row that this code reads.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The version of tables without what came with the third: expressions over rows.
+const VERSION_CONSTRAINED: u32 = 2;
 /// The version of tables without what came with the second: values that rows lack, constraints that no index enforces.
 const VERSION_PLAIN: u32 = 1;
 
@@ -73,6 +78,16 @@ struct TableRecord {
     checks: Vec<CheckRecord>,
     #[prost(message, repeated, tag = "10")]
     foreign_keys: Vec<ForeignKeyRecord>,
+    #[prost(message, optional, tag = "11")]
+    materialised: Option<MaterialisedRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MaterialisedRecord {
+    #[prost(message, optional, tag = "1")]
+    view: Option<ViewRecord>,
+    #[prost(bool, tag = "2")]
+    is_populated: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -93,69 +108,37 @@ struct ColumnRecord {
     default: Option<String>,
     #[prost(bytes = "bytes", optional, tag = "8")]
     missing: Option<Bytes>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct IndexRecord {
-    #[prost(uint32, tag = "1")]
-    oid: u32,
-    #[prost(uint64, tag = "2")]
-    id: u64,
-    #[prost(string, tag = "3")]
-    name: String,
-    #[prost(bool, tag = "4")]
-    primary: bool,
-    #[prost(bool, tag = "5")]
-    unique: bool,
-    #[prost(bool, tag = "6")]
-    write_only: bool,
-    #[prost(message, repeated, tag = "7")]
-    columns: Vec<IndexColumnRecord>,
-    #[prost(message, optional, tag = "8")]
-    constraint: Option<ConstraintRecord>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct IndexColumnRecord {
-    #[prost(uint32, tag = "1")]
-    column: u32,
-    #[prost(bool, tag = "2")]
-    descending: bool,
-    #[prost(bool, tag = "3")]
-    nulls_first: bool,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ConstraintRecord {
-    #[prost(uint32, tag = "1")]
-    oid: u32,
-    #[prost(bool, tag = "2")]
-    primary_key: bool,
+    #[prost(message, optional, tag = "9")]
+    generated: Option<RowExpressionRecord>,
 }
 
 /// The value of a table's row. An error (XX000) if the descriptor breaks its invariants.
 pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
-    if table.kind != TableKind::Base {
+    if !table.kind.is_stored() {
         return Err(Error::internal(format!("{}.{} is no table that is stored", table.schema, table.name)));
     }
     table.check().map_err(Error::internal)?;
     let record = TableRecord {
-        version: if is_plain(table) { VERSION_PLAIN } else { VERSION },
+        version: version(table),
         oid: table.oid,
         schema: table.schema.clone(),
         name: table.name.clone(),
         next_column_id: table.next_column_id,
         schema_version: table.schema_version,
         columns: table.columns.iter().map(column_record).collect(),
-        indexes: table.indexes.iter().map(index_record).collect(),
+        indexes: table.indexes.iter().map(index::record).collect(),
         checks: table.constraints.checks.iter().map(constraints::check_record).collect(),
         foreign_keys: table.constraints.foreign_keys.iter().map(constraints::foreign_key_record).collect(),
+        materialised: table.materialised.as_ref().map(|own| MaterialisedRecord {
+            view: Some(view_record(&own.view)),
+            is_populated: own.is_populated,
+        }),
     };
     Ok(record.encode_to_vec().into())
 }
 
 /// The table of a row's value. XX001 if it is damaged, 0A000 if it is newer than this code.
-pub fn decode_table(value: &[u8]) -> Result<TableDescriptor> {
+pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
     let damaged =
         |why: String| Error::new("XX001", format!("the catalog's row of a table is damaged: {why}"));
     let record = TableRecord::decode(value).map_err(|error| damaged(error.to_string()))?;
@@ -165,20 +148,36 @@ pub fn decode_table(value: &[u8]) -> Result<TableDescriptor> {
             format!("table \"{}\" was written by a newer version (format {})", record.name, record.version),
         ));
     }
-    let columns = record.columns.into_iter().map(column).collect::<Option<Vec<_>>>();
+    let columns = record.columns.into_iter().map(|record| column(record, kinds)).collect::<Option<Vec<_>>>();
     let foreign_keys = record.foreign_keys.into_iter().map(constraints::foreign_key);
     let foreign_keys = foreign_keys.collect::<Option<Vec<_>>>();
+    let materialised = match record.materialised {
+        None => None,
+        Some(own) => {
+            let view = own
+                .view
+                .and_then(|own| view(own, kinds))
+                .ok_or_else(|| damaged("its query is not known".into()))?;
+            Some(Materialised { view, is_populated: own.is_populated })
+        }
+    };
     let table = TableDescriptor {
         oid: record.oid,
         schema: record.schema,
         name: record.name,
-        kind: TableKind::Base,
+        kind: if materialised.is_some() { TableKind::Materialised } else { TableKind::Base },
         columns: columns.ok_or_else(|| damaged("a column's type is unknown".into()))?,
-        indexes: record.indexes.into_iter().map(index).collect(),
+        indexes: record
+            .indexes
+            .into_iter()
+            .map(|own| index::index(own, kinds))
+            .collect::<Option<_>>()
+            .ok_or_else(|| damaged("an index is of a kind that is unknown".into()))?,
         constraints: Constraints {
             checks: record.checks.into_iter().map(constraints::check).collect(),
             foreign_keys: foreign_keys.ok_or_else(|| damaged("a foreign key's action is unknown".into()))?,
         },
+        materialised,
         next_column_id: record.next_column_id,
         schema_version: record.schema_version,
     };
@@ -186,8 +185,18 @@ pub fn decode_table(value: &[u8]) -> Result<TableDescriptor> {
     Ok(table)
 }
 
-fn is_plain(table: &TableDescriptor) -> bool {
-    table.constraints.is_empty() && table.columns.iter().all(|column| column.missing.is_none())
+/// The oldest version whose readers heed all that the table has.
+fn version(table: &TableDescriptor) -> u32 {
+    let indexes = || table.indexes.iter();
+    if table.materialised.is_some()
+        || table.columns.iter().any(|column| column.generated.is_some())
+        || indexes().any(|index| !index.is_plain() || !index.options.is_empty())
+    {
+        return VERSION;
+    }
+    let is_plain =
+        table.constraints.is_empty() && table.columns.iter().all(|column| column.missing.is_none());
+    if is_plain { VERSION_PLAIN } else { VERSION_CONSTRAINED }
 }
 
 fn column_record(column: &Column) -> ColumnRecord {
@@ -200,63 +209,19 @@ fn column_record(column: &Column) -> ColumnRecord {
         hidden: column.hidden,
         default: column.default.clone(),
         missing: column.missing.clone(),
+        generated: column.generated.as_ref().map(expression::record),
     }
 }
 
-fn column(record: ColumnRecord) -> Option<Column> {
+fn column(record: ColumnRecord, kinds: &Kinds) -> Option<Column> {
     Some(Column {
         id: record.id,
         name: record.name,
-        ty: Type { kind: TypeKind::from_oid(record.type_oid)?, modifier: record.type_modifier },
+        ty: Type { kind: kinds.find(record.type_oid)?, modifier: record.type_modifier },
         not_null: record.not_null,
         default: record.default,
         hidden: record.hidden,
         missing: record.missing,
+        generated: record.generated.map(expression::row_expression),
     })
-}
-
-fn index_record(index: &IndexDescriptor) -> IndexRecord {
-    IndexRecord {
-        oid: index.oid,
-        id: index.id,
-        name: index.name.clone(),
-        primary: index.primary,
-        unique: index.unique,
-        write_only: index.state == IndexState::WriteOnly,
-        columns: index
-            .columns
-            .iter()
-            .map(|key| IndexColumnRecord {
-                column: key.column,
-                descending: key.descending,
-                nulls_first: key.nulls_first,
-            })
-            .collect(),
-        constraint: index
-            .constraint
-            .map(|constraint| ConstraintRecord { oid: constraint.oid, primary_key: constraint.primary_key }),
-    }
-}
-
-fn index(record: IndexRecord) -> IndexDescriptor {
-    IndexDescriptor {
-        oid: record.oid,
-        id: record.id,
-        name: record.name,
-        primary: record.primary,
-        unique: record.unique,
-        columns: record
-            .columns
-            .into_iter()
-            .map(|key| IndexColumn {
-                column: key.column,
-                descending: key.descending,
-                nulls_first: key.nulls_first,
-            })
-            .collect(),
-        constraint: record
-            .constraint
-            .map(|constraint| IndexConstraint { oid: constraint.oid, primary_key: constraint.primary_key }),
-        state: if record.write_only { IndexState::WriteOnly } else { IndexState::Public },
-    }
 }

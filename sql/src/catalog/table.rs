@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use expr::{Datum, Type};
 
-use super::{ColumnId, Constraints, IndexDescriptor, IndexId, Oid};
+use super::{
+    ColumnId, Constraints, IndexColumn, IndexDescriptor, IndexExpression, IndexId, IndexPart, Oid,
+    RowExpression, ViewDescriptor,
+};
 
 /// The id of the hidden column that is the key of a table without primary key.
 pub const ROW_ID_COLUMN: ColumnId = 0;
@@ -21,6 +24,8 @@ pub struct Column {
     pub not_null: bool,
     /// Its default as SQL text, bound anew by each statement that needs it.
     pub default: Option<String>,
+    /// What it is made of, if it is GENERATED ALWAYS AS … STORED. It has no default then.
+    pub generated: Option<RowExpression>,
     /// True of the row id only: not named by `*`, not found by name.
     pub hidden: bool,
     /// What rows hold that lack the column, because they were written before there was one: a row of the row format
@@ -64,17 +69,34 @@ pub enum TableKind {
     Sequence,
     /// A view: a query; has no indexes, cannot be written.
     View,
+    /// A materialised view: stored under its indexes, written by REFRESH alone.
+    Materialised,
 }
 
 impl TableKind {
+    /// Whether its rows are stored under its indexes.
+    pub const fn is_stored(self) -> bool {
+        matches!(self, Self::Base | Self::Materialised)
+    }
+
     /// What messages call it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Base | Self::Virtual => "table",
             Self::Sequence => "sequence",
             Self::View => "view",
+            Self::Materialised => "materialized view",
         }
     }
+}
+
+/// Where the rows of a materialised view come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Materialised {
+    /// The query.
+    pub view: ViewDescriptor,
+    /// Whether it has been run.
+    pub is_populated: bool,
 }
 
 /// A table or system view.
@@ -100,6 +122,8 @@ pub struct TableDescriptor {
     pub indexes: Vec<IndexDescriptor>,
     /// The constraints that no index enforces.
     pub constraints: Constraints,
+    /// What the rows of a materialised view come from; of nothing else.
+    pub materialised: Option<Materialised>,
     /// The id of the next column that is added.
     pub next_column_id: ColumnId,
     /// Counts the changes of this descriptor; rows record which one wrote them.
@@ -165,9 +189,36 @@ impl TableDescriptor {
         self.columns.iter().position(|column| column.id == id)
     }
 
-    /// The places of an index's key columns, in key order.
+    /// The places of the parts of an index's key, in key order. Expressions have places of their own, behind those of all
+    /// columns; the same expression has the same place in every index.
     pub fn key_columns<'a>(&'a self, index: &'a IndexDescriptor) -> impl Iterator<Item = usize> + 'a {
-        index.columns.iter().filter_map(|key| self.column_by_id(key.column))
+        index.columns.iter().filter_map(move |key| match &key.part {
+            IndexPart::Column(column) => self.column_by_id(*column),
+            IndexPart::Expression(expression) => {
+                let place = self.key_expressions().find(|(_, own)| *own == expression);
+                place.map(|(place, _)| place)
+            }
+        })
+    }
+
+    /// The expressions in the keys of its indexes, with their places.
+    pub fn key_expressions(&self) -> impl Iterator<Item = (usize, &IndexExpression)> {
+        (self.columns.len()..).zip(self.indexes.iter().flat_map(IndexDescriptor::expressions))
+    }
+
+    /// Whether what its indexes are made of has to be settled.
+    pub fn has_index_expressions(&self) -> bool {
+        self.indexes
+            .iter()
+            .any(|index| index.options.predicate.is_some() || index.expressions().next().is_some())
+    }
+
+    /// The type of a part of an index's key.
+    pub fn key_type(&self, key: &IndexColumn) -> Option<Type> {
+        match &key.part {
+            IndexPart::Column(column) => Some(self.columns.get(self.column_by_id(*column)?)?.ty),
+            IndexPart::Expression(expression) => Some(expression.ty),
+        }
     }
 
     /// The types of all columns, in order.
@@ -191,7 +242,10 @@ impl TableDescriptor {
                 return complain("the row id is not where it belongs");
             }
         }
-        if self.kind != TableKind::Base {
+        if self.materialised.is_some() != (self.kind == TableKind::Materialised) {
+            return complain("it is and is not materialised");
+        }
+        if !self.kind.is_stored() {
             return if self.indexes.is_empty() {
                 Ok(())
             } else {
@@ -202,10 +256,14 @@ impl TableDescriptor {
             if index.primary != (place == 0) {
                 return complain("the primary index is not the first");
             }
-            for key in &index.columns {
-                let Some(column) = self.columns.iter().find(|column| column.id == key.column) else {
-                    return complain("an index names a column that does not exist");
-                };
+            if index.primary && !index.is_plain() {
+                return complain("the primary index is not over all rows by columns alone");
+            }
+            if index.all_columns().iter().any(|id| self.column_by_id(*id).is_none()) {
+                return complain("an index names a column that does not exist");
+            }
+            for id in index.columns.iter().filter_map(IndexColumn::column) {
+                let Some(column) = self.columns.iter().find(|column| column.id == id) else { continue };
                 if index.primary && !column.not_null {
                     return complain("a column of the primary index accepts NULL");
                 }
@@ -220,7 +278,7 @@ impl TableDescriptor {
                 complain("its primary index is not unique and public")
             }
             Some(primary) => {
-                let over_row_id = primary.columns.iter().any(|key| key.column == ROW_ID_COLUMN);
+                let over_row_id = primary.columns.iter().any(|key| key.column() == Some(ROW_ID_COLUMN));
                 if over_row_id == self.row_id().is_some() {
                     Ok(())
                 } else {

@@ -9,6 +9,7 @@ use expr::work::Interrupt;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use crate::activity::Signals;
 use crate::error::{Error, Result};
 
 /// Cancels the statement that a session is running, if any. Cheap to clone, callable from any task.
@@ -19,13 +20,21 @@ pub struct CancelHandle(Arc<State>);
 struct State {
     cancelled: AtomicBool,
     waker: AtomicWaker,
+    /// The session itself is to end; wakes whoever waits for its client.
+    terminated: AtomicBool,
+    ending: AtomicWaker,
+    /// The statement waits for an answer.
+    waits: AtomicBool,
     /// When the work under way is to end; of the two, the first tells whether there is one.
     is_bounded: AtomicBool,
     deadline: Mutex<Option<Instant>>,
 }
 
 impl State {
-    fn ended_by(&self) -> Option<&'static str> {
+    fn ended_by(&self) -> Option<Why> {
+        if self.terminated.load(Ordering::Relaxed) {
+            return Some(TERMINATED);
+        }
         if self.cancelled.load(Ordering::Relaxed) {
             return Some(USER_REQUEST);
         }
@@ -37,14 +46,45 @@ impl State {
     }
 }
 
-const USER_REQUEST: &str = "canceling statement due to user request";
-const TIMEOUT: &str = "canceling statement due to statement timeout";
+/// SQLSTATE and message.
+type Why = (&'static str, &'static str);
+
+const USER_REQUEST: Why = ("57014", "canceling statement due to user request");
+const TIMEOUT: Why = ("57014", "canceling statement due to statement timeout");
+const TERMINATED: Why = ("57P01", "terminating connection due to administrator command");
 
 impl CancelHandle {
     /// Asks the running statement to end with 57014. A session that is idle ignores it.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         self.0.waker.wake();
+    }
+
+    /// Asks the session to end (57P01), and with it what it is running.
+    pub fn terminate(&self) {
+        self.0.terminated.store(true, Ordering::SeqCst);
+        self.0.waker.wake();
+        self.0.ending.wake();
+    }
+
+    /// Whether the session is to end.
+    pub fn is_terminated(&self) -> bool {
+        self.0.terminated.load(Ordering::Relaxed)
+    }
+
+    /// Completes once the session is to end. Only one task may wait for that.
+    pub async fn terminated(&self) {
+        std::future::poll_fn(|cx| {
+            self.0.ending.register(cx.waker());
+            if self.is_terminated() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Until the answer is dropped, the statement waits for the cluster.
+    pub(crate) fn note_wait(&self) -> Waiting<'_> {
+        self.0.waits.store(true, Ordering::Relaxed);
+        Waiting(self)
     }
 
     /// Forgets a request that came before there was anything to cancel.
@@ -54,12 +94,17 @@ impl CancelHandle {
 
     /// Whether a request stands.
     fn is_cancelled(&self) -> bool {
-        self.0.cancelled.load(Ordering::Relaxed)
+        self.0.cancelled.load(Ordering::Relaxed) || self.is_terminated()
     }
 
     /// 57014 if a request stands.
     pub(crate) fn check_request(&self) -> Result<()> {
-        if self.is_cancelled() { Err(cancelled()) } else { Ok(()) }
+        if self.is_cancelled() { Err(self.why()) } else { Ok(()) }
+    }
+
+    /// 57014: a CancelRequest came; 57P01: the session is to end.
+    pub(crate) fn why(&self) -> Error {
+        error(if self.is_terminated() { TERMINATED } else { USER_REQUEST })
     }
 
     /// Says when the work that begins now is to end.
@@ -72,7 +117,7 @@ impl CancelHandle {
 
     /// 57014 if a request stands, or the deadline has passed.
     pub(crate) fn check(&self) -> Result<()> {
-        self.0.ended_by().map_or(Ok(()), |why| Err(Error::new("57014", why)))
+        self.0.ended_by().map_or(Ok(()), |why| Err(error(why)))
     }
 
     /// What long calls of functions ask.
@@ -90,20 +135,42 @@ impl CancelHandle {
     }
 }
 
-impl Interrupt for State {
-    fn check(&self) -> expr::Result<()> {
-        self.ended_by().map_or(Ok(()), |why| Err(expr::Error::new("57014", why)))
+/// A statement waits, until dropped.
+pub(crate) struct Waiting<'a>(&'a CancelHandle);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.0.waits.store(false, Ordering::Relaxed);
     }
 }
 
-/// 57014: a CancelRequest came.
-pub(crate) fn cancelled() -> Error {
-    Error::new("57014", USER_REQUEST)
+impl Signals for CancelHandle {
+    fn cancel(&self) {
+        Self::cancel(self);
+    }
+
+    fn terminate(&self) {
+        Self::terminate(self);
+    }
+
+    fn waits(&self) -> bool {
+        self.0.waits.load(Ordering::Relaxed)
+    }
+}
+
+impl Interrupt for State {
+    fn check(&self) -> expr::Result<()> {
+        self.ended_by().map_or(Ok(()), |(sqlstate, why)| Err(expr::Error::new(sqlstate, why)))
+    }
+}
+
+fn error((sqlstate, message): Why) -> Error {
+    Error::new(sqlstate, message)
 }
 
 /// 57014: the deadline has passed.
 pub(crate) fn timed_out() -> Error {
-    Error::new("57014", TIMEOUT)
+    error(TIMEOUT)
 }
 
 impl std::fmt::Debug for CancelHandle {

@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use client::{Client, Transaction};
 use expr::{Datum, EvalContext, Expr, Row, SessionContext};
 
+use super::advisory::AdvisoryLocks;
 use super::cancel::CancelHandle;
 use super::deferred::Deferred;
+use super::held_back::{HeldBack, Write};
 use super::memory::Memory;
 use super::row_ids::RowIds;
+use crate::activity::Roster;
 use crate::catalog::CatalogSnapshot;
-use crate::error::{Error, Result};
+use crate::error::{Error, Notice, Result};
+use crate::questions::Questions;
 use crate::sequence::SessionSequences;
 use crate::settings::Settings;
+use crate::system::Shown;
 
 /// After the work of so many rows a statement looks up: a fraction of a millisecond.
 const WORK_BETWEEN_RESTS: usize = 128;
@@ -44,6 +50,16 @@ pub(crate) struct Context<'a> {
     pub(crate) cancel: &'a CancelHandle,
     /// Where hidden row ids come from.
     pub(crate) row_ids: &'a RowIds,
+    /// What functions have left to be answered.
+    pub(crate) questions: &'a Questions,
+    /// The session's advisory locks.
+    pub(crate) advisory: &'a mut AdvisoryLocks,
+    /// What views show of the session.
+    pub(crate) shown: &'a Shown,
+    /// The gateway's sessions.
+    pub(crate) roster: &'a Arc<Roster>,
+    /// What the client is to be warned of.
+    pub(crate) warnings: &'a mut Vec<Notice>,
     /// Where numbers of sequences come from.
     pub(crate) sequences: &'a SessionSequences,
     /// The version of the catalog that must be in force for what is in no transaction; 0: the transaction has changed the
@@ -55,6 +71,8 @@ pub(crate) struct Context<'a> {
     pub(crate) deferred: &'a mut Deferred,
     /// How far the transaction is kept apart from others.
     pub(crate) isolation: client::Isolation,
+    /// What a statement of several parts has written, which none of them is to see.
+    pub(crate) held_back: Option<HeldBack>,
 }
 
 /// The ids of the indexes that a transaction created, and the positions of its savepoints among them.
@@ -95,21 +113,24 @@ impl Context<'_> {
         expressions.iter().map(|expression| Ok(expression.evaluate(&context)?)).collect()
     }
 
-    /// What an evaluation comes to, once the numbers of sequences that it asks for are there.
+    /// What an evaluation comes to, once the questions that it leaves are answered.
     #[inline]
     pub(crate) async fn settled<T>(&mut self, evaluate: impl Fn(&Self) -> Result<T>) -> Result<T> {
-        if self.sequences.is_used() {
-            self.sequences.settle();
+        if self.questions.is_used() {
+            self.questions.settle();
         }
         let mut result = evaluate(self);
-        while self.sequences.is_used() {
+        while self.questions.is_used() {
             if result.is_err()
-                && self.sequences.answer(self.client, self.catalog, self.catalog_version).await?
+                && let Some(question) = self.questions.take()
             {
+                let answer = self.answer(question).await?;
+                self.questions.tell(answer);
+                self.questions.repeat_all();
                 result = evaluate(self);
                 continue;
             }
-            self.sequences.settle();
+            self.questions.settle();
         }
         result
     }
@@ -164,13 +185,23 @@ impl Context<'_> {
         if self.spend(rows) { self.rest().await } else { Ok(()) }
     }
 
+    /// Writes a key: now, or at the end of the statement.
+    pub(crate) fn write(&mut self, key: Bytes, write: Write) {
+        match &mut self.held_back {
+            Some(held_back) => held_back.push(key, write),
+            None => write.to(self.transaction, key),
+        }
+    }
+
     /// Accounts for what the transaction holds by now. What takes too much memory goes to its ranges before the commit.
     ///
     /// # Errors
     /// 54000 if that is more than may be committed and a savepoint keeps it here, 53200 if there is no memory for it.
     pub(crate) async fn account_writes(&mut self) -> Result<()> {
         self.transaction.flush_if_large().await?;
-        let bytes = self.transaction.memory_bytes().saturating_add(self.deferred.bytes());
+        let held_back = self.held_back.as_ref().map_or(0, HeldBack::bytes);
+        let bytes =
+            self.transaction.memory_bytes().saturating_add(self.deferred.bytes()).saturating_add(held_back);
         self.transaction_memory.hold(bytes)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use expr::Datum;
 
 use super::memory::row_bytes;
-use crate::catalog::{ForeignKey, Oid};
+use crate::catalog::{CatalogSnapshot, ForeignKey, Oid};
 
 /// What a key takes beside its values.
 const KEY_BYTES: usize = 96;
@@ -106,6 +106,18 @@ impl Deferred {
     /// What is owed to foreign keys that are not deferred any more, or all of it, with its places.
     pub(crate) fn due(&self, all: bool) -> impl Iterator<Item = (usize, &Owed)> {
         self.owed.iter().enumerate().filter(move |(_, owed)| all || !self.waits(owed.key))
+    }
+
+    /// Whether anything is owed by rows of a table: keys that they reference, or that they took away.
+    pub(crate) fn is_owed_by(&self, table: Oid, catalog: &CatalogSnapshot) -> bool {
+        let parent = |owed: &Owed| {
+            let keys = &catalog.table_by_oid(owed.table)?.constraints.foreign_keys;
+            keys.iter().find(|key| key.oid == owed.key).map(|key| key.parent)
+        };
+        self.owed.iter().any(|owed| match owed.gone {
+            true => parent(owed) == Some(table),
+            false => owed.table == table,
+        })
     }
 
     /// What is owed at a place.

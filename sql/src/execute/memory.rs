@@ -5,14 +5,23 @@
 //!                      ──────────────────────▶ Memory (transaction: buffered writes, held locks)
 //! ```
 //!
-//! What does not fit is refused (53200), alone: nobody else notices.
+//! A step that can put rows aside takes its share of a statement's memory and no more ([`Memory::share`]); what does not fit
+//! even so is refused (53200), alone: nobody else notices.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use expr::Datum;
 
+use super::temporary::TemporarySpace;
 use crate::error::{Error, Result};
+
+/// Of what is left of a statement's memory a step that can put rows aside takes one part in so many: there may be more
+/// steps like it above and below.
+const SHARES: usize = 3;
+
+/// A share is not smaller than this.
+const SHARE_BYTES_MIN: usize = 1 << 20;
 
 /// How much is drawn from the pool at once.
 const PORTION_BYTES: usize = 256 << 10;
@@ -30,17 +39,24 @@ const FREE_BYTES: usize = 64 << 10;
 pub(crate) struct MemoryPool {
     drawn: AtomicUsize,
     max: usize,
+    /// Where rows go that do not fit, if they may go anywhere.
+    temporary: Option<Arc<TemporarySpace>>,
 }
 
 impl MemoryPool {
     /// A pool of so many bytes.
-    pub(crate) fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { drawn: AtomicUsize::new(0), max: bytes_max })
+    pub(crate) fn new(bytes_max: usize, temporary: Option<Arc<TemporarySpace>>) -> Arc<Self> {
+        Arc::new(Self { drawn: AtomicUsize::new(0), max: bytes_max, temporary })
     }
 
     fn draw(&self, bytes: usize) -> bool {
         let fits = |drawn: usize| drawn.checked_add(bytes).filter(|drawn| *drawn <= self.max);
         self.drawn.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    /// What nobody has drawn.
+    fn free(&self) -> usize {
+        self.max.saturating_sub(self.drawn.load(Ordering::Relaxed))
     }
 
     fn give_back(&self, bytes: usize) {
@@ -59,13 +75,15 @@ pub(crate) struct Memory {
     most: usize,
     max: usize,
     drawn: usize,
+    /// Bytes that went to temporary files.
+    spilled: u64,
     pool: Arc<MemoryPool>,
 }
 
 impl Memory {
     /// An empty account.
     pub(crate) fn new(bytes_max: usize, pool: &Arc<MemoryPool>) -> Self {
-        Self { used: 0, most: 0, max: bytes_max, drawn: 0, pool: Arc::clone(pool) }
+        Self { used: 0, most: 0, max: bytes_max, drawn: 0, spilled: 0, pool: Arc::clone(pool) }
     }
 
     /// Takes bytes; 53200 if there are not enough left.
@@ -93,9 +111,47 @@ impl Memory {
         Ok(())
     }
 
+    /// How much is held.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
     /// The most that was ever held.
     pub(crate) fn most(&self) -> usize {
         self.most
+    }
+
+    /// How much a step may hold before it puts rows aside; `None`: there is nowhere to put them.
+    pub(crate) fn share(&self) -> Option<usize> {
+        let space = self.pool.temporary.as_ref()?;
+        let of_pool = self.pool.free().saturating_add(self.drawn);
+        let left = self.max.min(of_pool).saturating_sub(self.used);
+        Some(space.forced_share().unwrap_or_else(|| (left / SHARES).max(SHARE_BYTES_MIN)))
+    }
+
+    /// Takes bytes for a step that holds some already; false if it has to put rows aside first. Who holds nothing is not told
+    /// so.
+    ///
+    /// # Errors
+    /// 53200: there are not enough left, and nothing can be put aside.
+    pub(crate) fn reserve_within(&mut self, bytes: usize, held: usize, share: Option<usize>) -> Result<bool> {
+        let Some(share) = share.filter(|_| held > 0) else { return self.reserve(bytes).map(|()| true) };
+        Ok(held.saturating_add(bytes) <= share && self.reserve(bytes).is_ok())
+    }
+
+    /// Where rows go that do not fit.
+    pub(crate) fn temporary(&self) -> Option<&Arc<TemporarySpace>> {
+        self.pool.temporary.as_ref()
+    }
+
+    /// Notes that so many bytes went to a temporary file.
+    pub(crate) fn note_spilled(&mut self, bytes: usize) {
+        self.spilled = self.spilled.saturating_add(bytes as u64);
+    }
+
+    /// How many bytes went to temporary files.
+    pub(crate) fn spilled(&self) -> u64 {
+        self.spilled
     }
 
     fn now_used(&mut self, bytes: usize) {
@@ -165,6 +221,39 @@ impl HeldRows {
         Ok(())
     }
 
+    /// Adds a row unless that is more than its step may hold; then it is handed back.
+    pub(crate) fn push_within(
+        &mut self,
+        row: Vec<Datum>,
+        share: Option<usize>,
+        memory: &mut Memory,
+    ) -> Result<Option<Vec<Datum>>> {
+        let bytes = row_bytes(&row);
+        if !memory.reserve_within(bytes, self.bytes, share)? {
+            return Ok(Some(row));
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.rows.push(row);
+        Ok(None)
+    }
+
+    /// Adds a row that was reserved so many bytes.
+    pub(crate) fn push_reserved(&mut self, row: Vec<Datum>, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.rows.push(row);
+    }
+
+    /// What they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The rows, which are no longer accounted for.
+    pub(crate) fn take(&mut self, memory: &mut Memory) -> Vec<Vec<Datum>> {
+        memory.release(std::mem::take(&mut self.bytes));
+        std::mem::take(&mut self.rows)
+    }
+
     /// Keeps only the first `count` rows.
     pub(crate) fn truncate(&mut self, count: usize, memory: &mut Memory) {
         let dropped: usize = self.rows.iter().skip(count).map(|row| row_bytes(row)).sum();
@@ -186,7 +275,7 @@ mod tests {
 
     #[test]
     fn an_account_refuses_what_is_beyond_its_bound() {
-        let mut memory = Memory::new(100, &MemoryPool::new(0));
+        let mut memory = Memory::new(100, &MemoryPool::new(0, None));
         memory.reserve(60).unwrap();
         assert_eq!(memory.reserve(41).unwrap_err().sqlstate, "53200");
         memory.release(60);
@@ -195,7 +284,7 @@ mod tests {
 
     #[test]
     fn what_is_far_more_than_is_used_goes_back_to_the_pool() {
-        let pool = MemoryPool::new(100 << 20);
+        let pool = MemoryPool::new(100 << 20, None);
         let mut memory = Memory::new(usize::MAX, &pool);
         memory.hold(60 << 20).unwrap();
         memory.hold(1 << 20).unwrap();
@@ -209,8 +298,23 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_no_more_than_a_part_of_what_the_pool_has() {
+        let options = crate::execute::temporary::TemporaryOptions {
+            disk: Arc::new(env::disk::MemoryDisk::new()),
+            folder: "/temporary".into(),
+            bytes_max: 1 << 30,
+            forced: None,
+        };
+        let pool = MemoryPool::new(30 << 20, Some(TemporarySpace::new(options)));
+        let mut memory = Memory::new(256 << 20, &pool);
+        assert_eq!(memory.share(), Some(10 << 20));
+        memory.reserve(15 << 20).unwrap();
+        assert_eq!(memory.share(), Some(5 << 20));
+    }
+
+    #[test]
     fn accounts_share_what_the_pool_has_and_give_it_back() {
-        let pool = MemoryPool::new(4 * PORTION_BYTES);
+        let pool = MemoryPool::new(4 * PORTION_BYTES, None);
         let mut first = Memory::new(usize::MAX, &pool);
         first.reserve(3 * PORTION_BYTES + FREE_BYTES).unwrap();
         let mut second = Memory::new(usize::MAX, &pool);

@@ -4,12 +4,15 @@
 //! so that running a statement again costs neither binding nor building. A statement over one row named by its key is a
 //! [`PointExecution`] instead, which bypasses the operators.
 
+pub(crate) mod advisory;
+mod answer;
 pub(crate) mod cancel;
 pub(crate) mod context;
 mod copy;
 pub(crate) mod ddl;
 mod deferred;
 mod explain;
+mod held_back;
 mod lock;
 pub(crate) mod memory;
 mod operators;
@@ -17,6 +20,8 @@ mod point;
 pub(crate) mod rights;
 pub(crate) mod row_ids;
 mod rows;
+mod spill;
+pub(crate) mod temporary;
 mod walk;
 mod write;
 
@@ -25,6 +30,7 @@ use expr::{Expr, Row};
 pub(crate) use copy::{CopyFromExecution, CopyToExecution};
 pub(crate) use deferred::{Deferred, DeferredMark};
 pub(crate) use explain::explain;
+pub(crate) use operators::BATCH_BYTES;
 pub(crate) use point::{PointExecution, PointOutcome};
 pub(crate) use rows::IndexFormat;
 pub(crate) use write::settle_deferred;
@@ -34,7 +40,7 @@ use crate::plan::{Modify, Node, Plan};
 use context::Context;
 use operators::BoxOperator;
 use walk::walk;
-use write::{DeleteExecution, InsertExecution, UpdateExecution};
+use write::{CompoundExecution, DeleteExecution, InsertExecution, MergeExecution, UpdateExecution};
 
 /// A plan made ready to run.
 pub(crate) enum Execution {
@@ -46,6 +52,10 @@ pub(crate) enum Execution {
     Update(Box<UpdateExecution>),
     /// DELETE
     Delete(Box<DeleteExecution>),
+    /// MERGE
+    Merge(Box<MergeExecution>),
+    /// A statement that changes rows in parts of it.
+    Compound(Box<CompoundExecution>),
     /// COPY FROM STDIN
     CopyFrom(Box<CopyFromExecution>),
     /// COPY TO STDOUT
@@ -66,9 +76,23 @@ impl Execution {
         Ok(Some(match plan {
             Plan::Query(node) => Self::Query(operators::build(node)?),
             Plan::Modify(modify) => match modify.as_ref() {
-                Modify::Insert(insert) => Self::Insert(Box::new(InsertExecution::new(insert)?)),
-                Modify::Update(update) => Self::Update(Box::new(UpdateExecution::new(update)?)),
-                Modify::Delete(delete) => Self::Delete(Box::new(DeleteExecution::new(delete)?)),
+                Modify::Insert(insert) => {
+                    let source = operators::build(&insert.source)?;
+                    Self::Insert(Box::new(InsertExecution::new(insert, source)?))
+                }
+                Modify::Update(update) => {
+                    let source = operators::build(&update.source)?;
+                    Self::Update(Box::new(UpdateExecution::new(update, source)?))
+                }
+                Modify::Delete(delete) => {
+                    let source = operators::build(&delete.source)?;
+                    Self::Delete(Box::new(DeleteExecution::new(delete, source)?))
+                }
+                Modify::Merge(merge) => {
+                    let source = operators::build(&merge.source)?;
+                    Self::Merge(Box::new(MergeExecution::new(merge, source)?))
+                }
+                Modify::Compound(compound) => Self::Compound(Box::new(CompoundExecution::new(compound)?)),
                 Modify::CopyFrom(copy) => Self::CopyFrom(Box::new(CopyFromExecution::new(copy)?)),
                 Modify::CopyTo(copy) => Self::CopyTo(Box::new(CopyToExecution::new(copy)?)),
             },
@@ -90,6 +114,8 @@ impl Execution {
             Self::Insert(insert) => insert.run(cx).await?,
             Self::Update(update) => update.run(cx).await?,
             Self::Delete(delete) => delete.run(cx).await?,
+            Self::Merge(merge) => merge.run(cx).await?,
+            Self::Compound(compound) => compound.run(cx).await?,
             Self::Query(_) | Self::CopyFrom(_) | Self::CopyTo(_) => write::Outcome::default(),
         };
         Ok(Written { count: outcome.count, returned: outcome.returned })
@@ -102,7 +128,8 @@ impl Execution {
             Self::Insert(insert) => insert.rewind(cx),
             Self::Update(update) => update.rewind(cx),
             Self::Delete(delete) => delete.rewind(cx),
-            Self::CopyFrom(_) | Self::CopyTo(_) => return false,
+            Self::Merge(merge) => merge.rewind(cx),
+            Self::Compound(_) | Self::CopyFrom(_) | Self::CopyTo(_) => return false,
         }
         true
     }
@@ -160,6 +187,12 @@ fn traits(plan: &Plan) -> Traits {
             Modify::Insert(insert) => walk(&insert.source, &mut look),
             Modify::Update(update) => walk(&update.source, &mut look),
             Modify::Delete(delete) => walk(&delete.source, &mut look),
+            Modify::Merge(merge) => walk(&merge.source, &mut look),
+            Modify::Compound(compound) => {
+                compound.effects.iter().for_each(|effect| walk(effect, &mut look));
+                let main = self::traits(&compound.main);
+                traits.reads_catalog |= main.reads_catalog;
+            }
             Modify::CopyTo(copy) => {
                 walk(&copy.source, &mut look);
                 traits.read_only = !locks;
@@ -187,6 +220,8 @@ pub(crate) fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
             Modify::Insert(_) => Some("INSERT"),
             Modify::Update(_) => Some("UPDATE"),
             Modify::Delete(_) => Some("DELETE"),
+            Modify::Merge(_) => Some("MERGE"),
+            Modify::Compound(compound) => Some(compound.command.keyword()),
             Modify::CopyFrom(_) => Some("COPY FROM"),
             Modify::CopyTo(_) => None,
         },
@@ -196,6 +231,8 @@ pub(crate) fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
             crate::plan::Ddl::Object(change) => change.command(),
             crate::plan::Ddl::Truncate(_) => "TRUNCATE TABLE",
             crate::plan::Ddl::CreateIndex(_) => "CREATE INDEX",
+            crate::plan::Ddl::Reindex(_) => "REINDEX",
+            crate::plan::Ddl::Refresh(_) => "REFRESH MATERIALIZED VIEW",
             crate::plan::Ddl::AlterTable(_) => "ALTER TABLE",
             crate::plan::Ddl::Access(change) => change.command(),
             crate::plan::Ddl::Nothing { .. } => return None,

@@ -4,21 +4,25 @@
 use crate::catalog::access::{Access, Object, Powers, Right, Rights};
 use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, Oid, TableDescriptor};
 use crate::error::{Error, Result};
-use crate::plan::{Bound, CreateTableAs, Ddl, Need, ObjectChange, Plan, SessionCommand, Target};
+use crate::plan::{Bound, CreateTableAs, Ddl, Need, ObjectChange, Plan, SessionCommand, Target, TypeChange};
 
 /// 42501 if the role may not do what the statement does.
 pub(crate) fn check(bound: &Bound, catalog: &CatalogSnapshot, powers: &Powers) -> Result<()> {
     let access = catalog.access();
     // What a newer catalog has no more nobody has been denied.
     for need in bound.needs.iter() {
-        let owners = need.acting.map(|owner| access.powers(owner));
+        let owners = need.acting.owner.map(|owner| access.powers(owner));
         let powers = owners.as_ref().unwrap_or(powers);
-        if powers.is_superuser || catalog.table_by_oid(need.table.oid).is_none() {
+        // Within a view it has the names that it had when the view was made.
+        let Some(table) = catalog.table_by_oid(need.table.oid).filter(|_| !powers.is_superuser) else {
             continue;
+        };
+        if !need.acting.within_view {
+            let placed = |error: Error| if need.at > 0 { error.at(need.at) } else { error };
+            check_schema(catalog, powers, &table.schema, Right::Usage).map_err(placed)?;
         }
-        check_schema(catalog, powers, &need.table.schema, Right::Usage)?;
         if !is_granted(access, powers, need) {
-            return Err(denied(need.table.kind.word(), &need.table.name));
+            return Err(denied(table.kind.word(), &table.name));
         }
     }
     if powers.is_superuser {
@@ -75,6 +79,7 @@ fn is_granted(access: &Access, powers: &Powers, need: &Need) -> bool {
             Right::Select => &need.read,
             Right::Insert => &need.inserted,
             Right::Update => &need.updated,
+            Right::References => &need.referenced,
             _ => return false,
         };
         if columns.is_empty() {
@@ -96,8 +101,23 @@ fn check_ddl(catalog: &CatalogSnapshot, powers: &Powers, ddl: &Ddl) -> Result<()
             let granted = access.granted(powers, Object::Table(table.oid), Some(table.kind), wanted);
             if granted.is_empty() { Err(denied("table", &table.name)) } else { Ok(()) }
         }),
-        Ddl::CreateIndex(create) => must_own(access, powers, &create.table, "table", &create.table.name),
-        Ddl::AlterTable(alter) => must_own(access, powers, &alter.from, "table", &alter.from.name),
+        Ddl::Refresh(refresh) => {
+            must_own(access, powers, &refresh.table, "materialized view", &refresh.table.name)
+        }
+        Ddl::Reindex(reindex) => (reindex.indexes.iter())
+            .try_for_each(|(table, _)| must_own(access, powers, table, "table", &table.name)),
+        Ddl::CreateIndex(create) => {
+            must_own(access, powers, &create.table, create.table.kind.word(), &create.table.name)?;
+            check_schema(catalog, powers, &create.table.schema, Right::Create)
+        }
+        Ddl::AlterTable(alter) => {
+            must_own(access, powers, &alter.from, "table", &alter.from.name)?;
+            // New relations stand in the table's schema.
+            match alter.makes_relations() {
+                true => check_schema(catalog, powers, &alter.from.schema, Right::Create),
+                false => Ok(()),
+            }
+        }
         // Those judge by what they change.
         Ddl::Access(_) | Ddl::Nothing { .. } => Ok(()),
     }
@@ -115,7 +135,32 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
         true => Ok(()),
         false => Err(Error::new("42501", format!("must be owner of schema {name}"))),
     };
+    let owns_type = |oid: Oid| match access.owns(powers, Object::Type(oid)) {
+        true => Ok(()),
+        false => {
+            let name = catalog.objects().kind(oid).map_or("", expr::TypeKind::display_name);
+            Err(Error::new("42501", format!("must be owner of type {name}")))
+        }
+    };
+    let owns_extension = |oid: Oid, name: &str| match access.owns(powers, Object::Extension(oid)) {
+        true => Ok(()),
+        false => Err(Error::new("42501", format!("must be owner of extension {name}"))),
+    };
     match change {
+        ObjectChange::CreateExtension { schema, .. } => {
+            creates_schemas()?;
+            check_schema(catalog, powers, schema, Right::Create)
+        }
+        ObjectChange::Type(change) => match change {
+            TypeChange::Create { schema, .. } => check_schema(catalog, powers, schema, Right::Create),
+            TypeChange::Alter { oid, .. }
+            | TypeChange::RenameLabel { oid, .. }
+            | TypeChange::AlterDomain { oid, .. } => owns_type(*oid),
+            TypeChange::Move { oid, schema, .. } => {
+                owns_type(*oid)?;
+                check_schema(catalog, powers, schema, Right::Create)
+            }
+        },
         ObjectChange::CreateSequence { sequence } => {
             check_schema(catalog, powers, &sequence.schema, Right::Create)
         }
@@ -126,6 +171,7 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
             check_schema(catalog, powers, schema, Right::Create)?;
             oid.and_then(|oid| catalog.table_by_oid(oid)).map_or(Ok(()), |known| owns(known))
         }
+        ObjectChange::AlterView { relation, .. } => owns(relation),
         ObjectChange::CreateSchema { .. } => creates_schemas(),
         ObjectChange::Rename { object, .. } => match object {
             Target::Schema { oid, name } => {
@@ -136,12 +182,19 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
                 owns(relation)?;
                 check_schema(catalog, powers, &relation.schema, Right::Create)
             }
-            Target::Index { table, name, .. } => must_own(access, powers, table, "index", name),
+            Target::Index { table, name, .. } => {
+                must_own(access, powers, table, "index", name)?;
+                check_schema(catalog, powers, &table.schema, Right::Create)
+            }
+            Target::Type { kind } => owns_type(kind.oid()),
+            Target::Extension { oid, name } => owns_extension(*oid, name),
         },
         ObjectChange::Comment { owned, .. } => match owned {
             Some(Target::Relation(relation)) => owns(relation),
             Some(Target::Schema { oid, name }) => owns_schema(*oid, name),
             Some(Target::Index { table, name, .. }) => must_own(access, powers, table, "index", name),
+            Some(Target::Type { kind }) => owns_type(kind.oid()),
+            Some(Target::Extension { oid, name }) => owns_extension(*oid, name),
             None => match access.owns(powers, Object::Database) {
                 true => Ok(()),
                 false => Err(Error::new("42501", format!("must be owner of database {}", DATABASE_NAMES[0]))),
@@ -154,6 +207,15 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
         ObjectChange::Drop { targets, .. } => targets.iter().try_for_each(|target| match target {
             Target::Schema { oid, name } => owns_schema(*oid, name),
             Target::Index { table, name, .. } => must_own(access, powers, table, "index", name),
+            Target::Extension { oid, name } => owns_extension(*oid, name),
+            Target::Type { kind } => {
+                let schema = catalog.objects().get(kind.oid()).map(|object| object.schema.as_str());
+                let schema = schema.and_then(|schema| catalog.objects().schema_oid(schema));
+                match schema.is_some_and(|schema| access.owns(powers, Object::Schema(schema))) {
+                    true => Ok(()),
+                    false => owns_type(kind.oid()),
+                }
+            }
             Target::Relation(relation) => {
                 let schema = catalog.objects().schema_oid(&relation.schema);
                 match schema.is_some_and(|schema| access.owns(powers, Object::Schema(schema))) {

@@ -8,22 +8,28 @@
 //! entry, not unique   key   = prefix(index), columns, primary key's columns, suffix 0    value = nothing
 //! ```
 //!
+//! An index may have parts of its key computed, and entries for some rows alone: of the others it knows nothing.
+//!
 //! "The primary key's columns" are their bytes as they stand in the row's key between prefix and suffix. NULLs are
 //! distinct, so an entry with a NULL is never in the way of another.
 //!
 //! A column that was added later may have a value that rows from before lack: where a row does not hold it, that value is
 //! meant, and a NULL is stored as such.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use expr::row::RowDecoder;
-use expr::{Datum, Row, Type};
+use expr::{Datum, EvalContext, Expr, Row, SessionContext, Type};
 use keys::encode::Direction;
 use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
-use crate::catalog::{IndexDescriptor, IndexId, TableDescriptor};
+use crate::catalog::{IndexDescriptor, IndexExpression, IndexId, IndexPart, TableDescriptor};
 use crate::error::{Error, Result};
+
+/// The session that indexes are computed in, whoever writes: an entry has to be found again by those who set another time
+/// zone, and some functions that are called immutable heed it (`age`).
+static EVERYWHERE: LazyLock<SessionContext> = LazyLock::new(SessionContext::default);
 
 /// A column of an index's key.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +40,14 @@ pub(crate) struct KeyColumn {
     pub(crate) ty: Type,
     /// Its order.
     pub(crate) direction: Direction,
+}
+
+/// What a part of a key is computed from.
+#[derive(Debug, Clone)]
+struct Computed {
+    /// Its place in the key.
+    part: usize,
+    value: Arc<Expr>,
 }
 
 /// How keys of an index are made.
@@ -47,29 +61,104 @@ pub(crate) struct IndexFormat {
     pub(crate) unique: bool,
     /// What all its keys begin with.
     pub(crate) prefix: Bytes,
-    /// Its columns.
+    /// Its columns: what is computed has a place behind those of all the table's columns.
     pub(crate) columns: Vec<KeyColumn>,
+    /// The parts of the key that are computed.
+    computed: Vec<Computed>,
+    /// Which rows have entries: all, or those of which this is true.
+    predicate: Option<Arc<Expr>>,
+    /// The places of the columns that are read to compute parts and to judge rows.
+    read: Vec<usize>,
+    /// Whether NULLs are equal.
+    nulls_not_distinct: bool,
 }
 
 impl IndexFormat {
     pub(crate) fn new(table: &TableDescriptor, index: &IndexDescriptor) -> Result<Self> {
-        let columns = index
-            .columns
-            .iter()
-            .map(|key| {
-                let place = table.column_by_id(key.column)?;
-                let column = table.columns.get(place)?;
-                Some(KeyColumn { place, ty: column.ty, direction: key.direction() })
+        let places = table.key_columns(index);
+        let columns: Vec<KeyColumn> = places
+            .zip(&index.columns)
+            .filter_map(|(place, key)| {
+                Some(KeyColumn { place, ty: table.key_type(key)?, direction: key.direction() })
             })
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| Error::internal("an index names a column that its table does not have"))?;
+            .collect();
+        if columns.len() != index.columns.len() {
+            return Err(Error::internal("an index names a column that its table does not have"));
+        }
+        let bound = |expression: &IndexExpression| {
+            let unclear =
+                || Error::internal(format!("what index \"{}\" is made of is not settled", index.name));
+            expression.bound.clone().ok_or_else(unclear)
+        };
+        let mut computed = Vec::new();
+        for (part, key) in index.columns.iter().enumerate() {
+            if let IndexPart::Expression(expression) = &key.part {
+                computed.push(Computed { part, value: bound(expression)? });
+            }
+        }
+        let predicate = index.options.predicate.as_ref().map(bound).transpose()?;
+        let expressions = computed.iter().map(|computed| &computed.value).chain(&predicate);
         Ok(Self {
             id: index.id,
             name: index.name.clone(),
             unique: index.unique,
             prefix: keys::sql::index_prefix(TENANT_DEFAULT, index.id),
+            read: expressions.flat_map(|expression| expression.columns()).collect(),
             columns,
+            computed,
+            predicate,
+            nulls_not_distinct: index.options.nulls_not_distinct,
         })
+    }
+
+    /// Whether it has entries for some rows alone.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.predicate.is_some()
+    }
+
+    /// Whether a foreign key can reference it.
+    pub(crate) fn is_referable(&self) -> bool {
+        self.unique && self.predicate.is_none() && self.computed.is_empty()
+    }
+
+    /// The places of the table's columns that decide what entries it has.
+    pub(crate) fn decided_by(&self) -> impl Iterator<Item = usize> {
+        let is_computed = |part: usize| self.computed.iter().any(|computed| computed.part == part);
+        let plain = self.columns.iter().enumerate().filter(move |(part, _)| !is_computed(*part));
+        plain.map(|(_, key)| key.place).chain(self.read.iter().copied())
+    }
+
+    /// The values of the key of a row.
+    pub(crate) fn key_values(&self, row: &[Datum]) -> Result<Vec<Datum>> {
+        let mut values: Vec<Datum> =
+            self.columns.iter().map(|key| row.get(key.place).cloned().unwrap_or_default()).collect();
+        let context = EvalContext::new(row, &[], &EVERYWHERE);
+        for computed in &self.computed {
+            if let Some(value) = values.get_mut(computed.part) {
+                *value = computed.value.evaluate(&context)?;
+            }
+        }
+        Ok(values)
+    }
+
+    /// Whether it has an entry for a row.
+    fn has(&self, row: &[Datum]) -> Result<bool> {
+        let Some(predicate) = &self.predicate else { return Ok(true) };
+        let context = EvalContext::new(row, &[], &EVERYWHERE);
+        Ok(matches!(predicate.evaluate(&context)?, Datum::Bool(true)))
+    }
+
+    /// Appends a row's values for the key of an entry; whether a NULL is among them.
+    fn put_key(&self, row: &[Datum], out: &mut Vec<u8>) -> Result<bool> {
+        if self.computed.is_empty() {
+            return self.put_columns(row, out);
+        }
+        let mut has_null = false;
+        for (value, column) in self.key_values(row)?.iter().zip(&self.columns) {
+            has_null |= value.is_null();
+            expr::key::encode_datum(value, column.ty, column.direction, out)?;
+        }
+        Ok(has_null)
     }
 
     /// Appends the row's columns; whether a NULL is among them.
@@ -83,9 +172,20 @@ impl IndexFormat {
         Ok(has_null)
     }
 
-    /// Whether two rows differ in the columns of this index, as bytes of a key see it.
+    /// Whether two rows may have different entries, but for what rows they lead to: they differ in columns of the key, as its
+    /// bytes see it, or in what the rest depends on.
     pub(crate) fn differs(&self, left: &[Datum], right: &[Datum]) -> bool {
-        self.columns.iter().any(|column| {
+        if !self.read.is_empty() {
+            let is_same = |place: &usize| match (left.get(*place), right.get(*place)) {
+                (Some(left), Some(right)) => looks_the_same(left, right),
+                _ => false,
+            };
+            if !self.read.iter().all(is_same) {
+                return true;
+            }
+        }
+        let is_computed = |part: usize| self.computed.iter().any(|computed| computed.part == part);
+        self.columns.iter().enumerate().filter(|(part, _)| !is_computed(*part)).any(|(_, column)| {
             let (left, right) = (left.get(column.place), right.get(column.place));
             match (left, right) {
                 (Some(left), Some(right)) => !expr::group_eq(left, right),
@@ -221,18 +321,26 @@ impl TableFormat {
         Ok(expr::row::encode_row(self.table.schema_version, &columns)?.into())
     }
 
-    /// The row's entry in a secondary index.
-    pub(crate) fn entry(&self, index: &IndexFormat, row: &[Datum], primary_columns: &[u8]) -> Result<Entry> {
+    /// The row's entry in a secondary index, if it has one there.
+    pub(crate) fn entry(
+        &self,
+        index: &IndexFormat,
+        row: &[Datum],
+        primary_columns: &[u8],
+    ) -> Result<Option<Entry>> {
+        if !index.has(row)? {
+            return Ok(None);
+        }
         let mut key = Vec::with_capacity(index.prefix.len() + primary_columns.len() + 17);
         key.extend_from_slice(&index.prefix);
-        let has_null = index.put_columns(row, &mut key)?;
-        let exclusive = index.unique && !has_null;
+        let has_null = index.put_key(row, &mut key)?;
+        let exclusive = index.unique && (!has_null || index.nulls_not_distinct);
         if !exclusive {
             key.extend_from_slice(primary_columns);
         }
         key.push(SUFFIX_ROW);
         let value = if index.unique { Bytes::copy_from_slice(primary_columns) } else { Bytes::new() };
-        Ok(Entry { key: key.into(), value, exclusive })
+        Ok(Some(Entry { key: key.into(), value, exclusive }))
     }
 }
 
@@ -333,4 +441,10 @@ impl RowReader {
         }
         Ok(row)
     }
+}
+
+/// Whether two values are one, whatever is asked of them: equal ones may still look different (1.0 and 1.00).
+fn looks_the_same(left: &Datum, right: &Datum) -> bool {
+    let image = |value| expr::row::encode_row(0, &[(1, value)]).ok();
+    expr::group_eq(left, right) && image(left) == image(right)
 }

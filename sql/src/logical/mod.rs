@@ -22,7 +22,8 @@ use expr::{Expr, Type};
 
 use crate::catalog::TableDescriptor;
 use crate::plan::{
-    AggregateCall, ApplyKind, JoinKind, RowLock, SetFunction, SortKey, TableFunction, WindowCall,
+    self, AggregateCall, ApplyKind, GroupingSet, JoinKind, RowLock, SetFunction, SortKey, TableFunction,
+    WindowCall,
 };
 
 /// The number of a column in its statement.
@@ -96,6 +97,8 @@ pub(crate) enum Node {
     Recursive(Box<Recursive>),
     /// The rows of its last round.
     Working(Box<Working>),
+    /// What a query of WITH returns that changes rows.
+    Modify(Box<Modify>),
 }
 
 /// The rows of a node, of which these columns are meant, in this order.
@@ -194,6 +197,10 @@ pub(crate) struct Subquery {
 pub(crate) struct Aggregate {
     pub(crate) input: Node,
     pub(crate) keys: Vec<(ColumnId, Expr)>,
+    /// Which of the keys make groups together, if not all of them do.
+    pub(crate) sets: Vec<GroupingSet>,
+    /// What tells the sets apart: one column for each of their marks.
+    pub(crate) marks: Vec<ColumnId>,
     pub(crate) calls: Vec<(ColumnId, AggregateCall)>,
 }
 
@@ -263,7 +270,7 @@ pub(crate) struct Common {
     /// Its number in the statement.
     pub(crate) id: usize,
     pub(crate) name: String,
-    /// Whether it is named more than once.
+    /// Whether the statement names it more than once.
     pub(crate) is_shared: bool,
     pub(crate) rows: Output,
     pub(crate) columns: Vec<ColumnId>,
@@ -287,6 +294,20 @@ pub(crate) struct Working {
     pub(crate) id: usize,
     pub(crate) name: String,
     pub(crate) columns: Vec<ColumnId>,
+}
+
+/// What changes rows, planned apart: nothing of what is asked above goes into it.
+#[derive(Debug)]
+pub(crate) struct Modify {
+    pub(crate) plan: Box<plan::Plan>,
+    pub(crate) columns: Vec<ColumnId>,
+}
+
+impl Aggregate {
+    /// Whether it makes one row, whatever comes in.
+    pub(crate) fn is_one_row(&self) -> bool {
+        self.keys.is_empty() && self.sets.is_empty()
+    }
 }
 
 impl Node {

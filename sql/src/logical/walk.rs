@@ -9,7 +9,7 @@ use crate::plan::ApplyKind;
 /// The nodes directly below.
 pub(crate) fn children(node: &Node) -> Vec<&Node> {
     match node {
-        Node::Get(_) | Node::Function(_) | Node::Values(_) | Node::Working(_) => Vec::new(),
+        Node::Get(_) | Node::Function(_) | Node::Values(_) | Node::Working(_) | Node::Modify(_) => Vec::new(),
         Node::Filter(filter) => vec![&filter.input],
         Node::Compute(compute) => vec![&compute.input],
         Node::ProjectSet(set) => vec![&set.input],
@@ -33,7 +33,7 @@ pub(crate) fn children(node: &Node) -> Vec<&Node> {
 /// The same, to be changed in place.
 pub(crate) fn children_mut(node: &mut Node) -> Vec<&mut Node> {
     match node {
-        Node::Get(_) | Node::Function(_) | Node::Values(_) | Node::Working(_) => Vec::new(),
+        Node::Get(_) | Node::Function(_) | Node::Values(_) | Node::Working(_) | Node::Modify(_) => Vec::new(),
         Node::Filter(filter) => vec![&mut filter.input],
         Node::Compute(compute) => vec![&mut compute.input],
         Node::ProjectSet(set) => vec![&mut set.input],
@@ -101,7 +101,8 @@ pub(crate) fn expressions(node: &Node) -> Vec<&Expr> {
         | Node::SetOperation(_)
         | Node::Common(_)
         | Node::Recursive(_)
-        | Node::Working(_) => Vec::new(),
+        | Node::Working(_)
+        | Node::Modify(_) => Vec::new(),
     }
 }
 
@@ -150,7 +151,8 @@ pub(crate) fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
         | Node::SetOperation(_)
         | Node::Common(_)
         | Node::Recursive(_)
-        | Node::Working(_) => Vec::new(),
+        | Node::Working(_)
+        | Node::Modify(_) => Vec::new(),
     }
 }
 
@@ -190,6 +192,7 @@ pub(crate) fn columns_made(node: &Node) -> ColumnSet {
         Node::Apply(apply) => made.extend(apply.subqueries.iter().map(|subquery| subquery.column)),
         Node::Aggregate(aggregate) => {
             made.extend(aggregate.keys.iter().map(|(column, _)| *column));
+            made.extend(aggregate.marks.iter().copied());
             made.extend(aggregate.calls.iter().map(|(column, _)| *column));
         }
         Node::Window(window) => made.extend(window.calls.iter().map(|(column, _)| *column)),
@@ -198,6 +201,7 @@ pub(crate) fn columns_made(node: &Node) -> ColumnSet {
         Node::Common(common) => made.extend(common.columns.iter().copied()),
         Node::Recursive(recursive) => made.extend(recursive.columns.iter().copied()),
         Node::Working(working) => made.extend(working.columns.iter().copied()),
+        Node::Modify(modify) => made.extend(modify.columns.iter().copied()),
         Node::Filter(_) | Node::Join(_) | Node::Sort(_) | Node::Limit(_) | Node::Distinct(_) => {}
     });
     made
@@ -245,6 +249,7 @@ pub(crate) fn columns_free(node: &Node) -> ColumnSet {
 pub(crate) fn is_pure(node: &Node) -> bool {
     let mut pure = true;
     walk(node, &mut |node| {
+        pure &= !matches!(node, Node::Modify(_));
         pure &= !matches!(node, Node::Get(get) if get.lock.is_some());
         pure &= expressions(node).into_iter().all(|part| part.volatility() != Volatility::Volatile);
     });

@@ -10,7 +10,7 @@ use expr::operators::{Comparison, comparison};
 use expr::{Datum, Expr, Type, TypeKind};
 
 use super::cost;
-use crate::catalog::{IndexDescriptor, IndexId, IndexState, TableDescriptor, TableKind};
+use crate::catalog::{IndexDescriptor, IndexId, IndexState, TableDescriptor};
 use crate::logical::walk::{children, walk};
 use crate::logical::{Aggregate, ColumnId, Get, Join, Node};
 use crate::plan::{JoinKind, Scan};
@@ -126,7 +126,7 @@ impl<'s> Estimates<'s> {
             Node::SetOperation(operation) => self.rows(&operation.left.node),
             Node::Common(common) => self.rows(&common.rows.node),
             Node::Recursive(recursive) => self.rows(&recursive.first.node) * ROUNDS,
-            Node::Working(_) => ROUND_ROWS,
+            Node::Working(_) | Node::Modify(_) => ROUND_ROWS,
             Node::Aggregate(aggregate) => self.groups(aggregate),
             Node::Join(join) => self.join(join),
         };
@@ -154,7 +154,7 @@ impl<'s> Estimates<'s> {
 
     /// The rows of a stored table.
     pub(super) fn rows_of_table(&self, table: &TableDescriptor) -> f64 {
-        if table.kind != TableKind::Base {
+        if !table.kind.is_stored() {
             return ROWS_MIN;
         }
         let bytes = table.primary().and_then(|primary| self.sizes.bytes.get(&primary.id)).copied();
@@ -163,7 +163,7 @@ impl<'s> Estimates<'s> {
     }
 
     fn groups(&self, aggregate: &Aggregate) -> f64 {
-        if aggregate.keys.is_empty() {
+        if aggregate.is_one_row() {
             return 1.0;
         }
         let rows = self.rows(&aggregate.input);
@@ -175,7 +175,7 @@ impl<'s> Estimates<'s> {
             };
             groups *= values.unwrap_or(VALUES);
         }
-        groups.min(rows)
+        groups.min(rows) * aggregate.sets.len().max(1) as f64
     }
 
     fn join(&self, join: &Join) -> f64 {
@@ -240,7 +240,9 @@ impl<'s> Estimates<'s> {
         let rows = self.rows_of_table(table);
         let places: Vec<usize> = columns.collect();
         let is_key = |index: &IndexDescriptor| {
-            index.unique && table.key_columns(index).all(|column| places.contains(&column))
+            index.unique
+                && index.options.predicate.is_none()
+                && table.key_columns(index).all(|column| places.contains(&column))
         };
         if table.indexes.iter().any(is_key) {
             return 1.0;
@@ -377,6 +379,7 @@ impl<'s> Estimates<'s> {
             | Node::SetOperation(_)
             | Node::Recursive(_)
             | Node::Working(_)
+            | Node::Modify(_)
             | Node::Common(_)
             | Node::Function(_)
             | Node::Values(_) => None,
@@ -387,7 +390,9 @@ impl<'s> Estimates<'s> {
     fn values_of_column(&self, table: &TableDescriptor, place: usize) -> f64 {
         let rows = self.rows_of_table(table);
         let kind = table.columns.get(place).map_or(TypeKind::Text, |column| column.ty.kind);
-        let key = table.indexes.iter().filter(|index| index.unique && index.state == IndexState::Public);
+        let key = table.indexes.iter().filter(|index| {
+            index.unique && index.options.predicate.is_none() && index.state == IndexState::Public
+        });
         let mut values = match kind {
             TypeKind::Bool => 2.0,
             // What looks like a reference has many values, but fewer than there are rows.
@@ -427,8 +432,9 @@ pub(super) fn rows_max(node: &Node) -> Option<usize> {
             }
             _ => rows_max(&limit.input),
         },
-        Node::Aggregate(aggregate) if aggregate.keys.is_empty() => Some(1),
-        Node::Aggregate(aggregate) => rows_max(&aggregate.input),
+        Node::Aggregate(aggregate) if aggregate.sets.is_empty() && aggregate.keys.is_empty() => Some(1),
+        Node::Aggregate(aggregate) if aggregate.sets.is_empty() => rows_max(&aggregate.input),
+        Node::Aggregate(_) => None,
         Node::Join(join) => match join.kind {
             JoinKind::Semi | JoinKind::Anti => rows_max(&join.left),
             JoinKind::RightSemi | JoinKind::RightAnti => rows_max(&join.right),
@@ -440,7 +446,8 @@ pub(super) fn rows_max(node: &Node) -> Option<usize> {
         | Node::Append(_)
         | Node::SetOperation(_)
         | Node::Recursive(_)
-        | Node::Working(_) => None,
+        | Node::Working(_)
+        | Node::Modify(_) => None,
     }
 }
 
@@ -464,7 +471,10 @@ fn points(get: &Get) -> Option<usize> {
         })
     };
     let indexes = get.table.indexes.iter();
-    let unique = indexes.filter(|index| index.unique && index.state == IndexState::Public);
+    // Of those that have no entry for it a partial index says nothing.
+    let unique = indexes.filter(|index| {
+        index.unique && index.options.predicate.is_none() && index.state == IndexState::Public
+    });
     let mut points = unique.filter_map(|index| {
         get.table.key_columns(index).try_fold(1_usize, |rows, place| rows.checked_mul(given(place)?))
     });
@@ -480,7 +490,11 @@ pub(super) fn has_index(node: &Node, conditions: &[&Expr]) -> bool {
             let Some((one, other)) = equal_columns(condition) else { continue };
             let place = get.columns.iter().find(|(column, _)| *column == one || *column == other);
             let Some((_, place)) = place else { continue };
-            let mut indexes = get.table.indexes.iter().filter(|index| index.state == IndexState::Public);
+            let mut indexes = get
+                .table
+                .indexes
+                .iter()
+                .filter(|index| index.options.predicate.is_none() && index.state == IndexState::Public);
             has_index |= indexes.any(|index| get.table.key_columns(index).next() == Some(*place));
         }
     });

@@ -8,7 +8,7 @@ use expr::operators::{Comparison, comparison};
 use expr::{Datum, Expr, TypeKind};
 
 use super::condition::may_move;
-use crate::catalog::{IndexState, TableKind};
+use crate::catalog::IndexState;
 use crate::logical::walk::children_mut;
 use crate::logical::{Aggregate, Apply, ColumnId, Columns, Get, Limit, Node, Output, Sort, Subquery};
 use crate::plan::{AggregateCall, ApplyKind, SortKey};
@@ -40,8 +40,8 @@ struct Extreme {
 /// The calls, if each of them has an index to ask.
 fn wanted(aggregate: &Aggregate) -> Option<Vec<Extreme>> {
     let Node::Get(get) = &aggregate.input else { return None };
-    let is_plain = get.table.kind == TableKind::Base && get.lock.is_none() && get.filter.iter().all(may_move);
-    if !is_plain || !aggregate.keys.is_empty() || !(1..=CALLS_MAX).contains(&aggregate.calls.len()) {
+    let is_plain = get.table.kind.is_stored() && get.lock.is_none() && get.filter.iter().all(may_move);
+    if !is_plain || !aggregate.is_one_row() || !(1..=CALLS_MAX).contains(&aggregate.calls.len()) {
         return None;
     }
     let extremes: Vec<Extreme> =
@@ -72,7 +72,8 @@ fn extreme(made: ColumnId, call: &AggregateCall) -> Option<Extreme> {
 fn is_ordered(get: &Get, column: ColumnId) -> bool {
     let Some((_, wanted)) = get.columns.iter().find(|(own, _)| *own == column) else { return false };
     let given: Vec<usize> = get.filter.iter().filter_map(|condition| is_given(condition, get)).collect();
-    let mut indexes = get.table.indexes.iter().filter(|index| index.state == IndexState::Public);
+    let mut indexes = (get.table.indexes.iter())
+        .filter(|index| index.options.predicate.is_none() && index.state == IndexState::Public);
     indexes.any(|index| {
         let first = get.table.key_columns(index).find(|place| place == wanted || !given.contains(place));
         first == Some(*wanted)

@@ -37,6 +37,12 @@ fn fold_node(node: &mut Node, session: &mut Option<SessionContext>) {
     }
 }
 
+/// An expression with its constants computed.
+pub(super) fn folded(mut expression: Expr) -> Expr {
+    expression.rewrite(&mut |part| fold_part(part, &mut None));
+    expression
+}
+
 fn fold_part(part: &mut Expr, session: &mut Option<SessionContext>) {
     let is_short = match part {
         Expr::Call { function, .. } => !function.makes_long_values(),

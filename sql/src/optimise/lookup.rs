@@ -153,8 +153,9 @@ fn rows_max(node: &Node) -> Option<usize> {
             }
             _ => rows_max(&limit.input),
         },
-        Node::Aggregate(aggregate) if aggregate.keys.is_empty() => Some(1),
-        Node::Aggregate(aggregate) => rows_max(&aggregate.input),
+        Node::Aggregate(aggregate) if aggregate.keys.is_empty() && aggregate.sets.is_empty() => Some(1),
+        Node::Aggregate(aggregate) if aggregate.sets.is_empty() => rows_max(&aggregate.input),
+        Node::Aggregate(_) => None,
         Node::Join(join) if matches!(join.kind, JoinKind::Semi | JoinKind::Anti) => rows_max(&join.left),
         Node::Join(join) => match join.strategy {
             JoinStrategy::Dependent { .. } if is_point_scan(&join.right) => rows_max(&join.left),
@@ -167,7 +168,8 @@ fn rows_max(node: &Node) -> Option<usize> {
         | Node::Append(_)
         | Node::SetOperation(_)
         | Node::Recursive(_)
-        | Node::Working(_) => None,
+        | Node::Working(_)
+        | Node::Modify(_) => None,
     }
 }
 

@@ -51,6 +51,7 @@ use crate::error::Result;
 use crate::logical::Columns;
 use crate::plan::{Bound, Node, Plan, walk};
 use estimate::Estimates;
+use number::Mentions;
 
 /// Makes the plan of a bound statement quick, by these rules.
 ///
@@ -58,17 +59,73 @@ use estimate::Estimates;
 /// XX000 if a rule has made a plan that is none.
 pub fn optimise(bound: &mut Bound, sizes: &TableSizes, rules: Rules) -> Result<()> {
     // What the binder has numbered is numbered anew.
-    bound.slots = bound.parameters.len();
+    // What WHERE CURRENT OF stands for keeps its place behind the parameters.
+    let current = bound.current_of.as_ref();
+    let kept = current.map_or(0, |current| current.slot.saturating_add(current.columns.len()));
+    bound.slots = bound.parameters.len().max(kept);
+    let mut named = Mentions::default();
     for root in walk::roots_mut(&mut bound.plan) {
-        let node = optimise_node(take(root), &mut bound.slots, sizes, rules)?;
+        number::count(root, &mut named);
+    }
+    for root in walk::roots_mut(&mut bound.plan) {
+        let node = optimise_node(take(root), &named, &mut bound.slots, sizes, rules)?;
         *root = node;
     }
     Ok(())
 }
 
-fn optimise_node(node: Node, slots: &mut usize, sizes: &TableSizes, rules: Rules) -> Result<Node> {
+/// `named`: by all of the statement, whose parts are planned one by one.
+fn optimise_node(
+    node: Node,
+    named: &Mentions,
+    slots: &mut usize,
+    sizes: &TableSizes,
+    rules: Rules,
+) -> Result<Node> {
+    let mut node = placed(node, named, slots, sizes, rules)?;
+    let estimates = Estimates::new(sizes);
+    if rules.has(Rule::Order) {
+        order::use_order(&mut node, rules, &estimates);
+    }
+    if rules.has(Rule::Access) {
+        access::choose_indexes(&mut node);
+    }
+    if rules.has(Rule::LookUp) {
+        lookup::look_up(&mut node, slots, &estimates);
+    }
+    Ok(node)
+}
+
+/// What changes rows within a tree is planned first, each part of it by itself.
+fn place_modifying(
+    node: &mut Node,
+    named: &Mentions,
+    slots: &mut usize,
+    sizes: &TableSizes,
+    rules: Rules,
+) -> Result<()> {
+    let is_modify = matches!(node, Node::Modify(_));
+    for child in walk::children_mut(node) {
+        if is_modify {
+            *child = placed(take(child), named, slots, sizes, rules)?;
+        } else {
+            place_modifying(child, named, slots, sizes, rules)?;
+        }
+    }
+    Ok(())
+}
+
+/// The physical plan of a tree, before the rules over such plans.
+fn placed(
+    mut node: Node,
+    named: &Mentions,
+    slots: &mut usize,
+    sizes: &TableSizes,
+    rules: Rules,
+) -> Result<Node> {
+    place_modifying(&mut node, named, slots, sizes, rules)?;
     let mut columns = Columns::default();
-    let mut logical = number::number(&mut columns, node);
+    let mut logical = number::number(&mut columns, node, named);
     if rules.has(Rule::Fold) {
         fold::fold(&mut logical.node);
     }
@@ -93,17 +150,7 @@ fn optimise_node(node: Node, slots: &mut usize, sizes: &TableSizes, rules: Rules
     if rules.has(Rule::Joins) {
         joins::order(&mut logical.node, &estimates);
     }
-    let mut node = place::place(&columns, logical, slots, &estimates)?;
-    if rules.has(Rule::Order) {
-        order::use_order(&mut node, rules, &estimates);
-    }
-    if rules.has(Rule::Access) {
-        access::choose_indexes(&mut node);
-    }
-    if rules.has(Rule::LookUp) {
-        lookup::look_up(&mut node, slots, &estimates);
-    }
-    Ok(node)
+    place::place(&columns, logical, slots, &estimates)
 }
 
 /// The tables whose sizes it depends on how a statement is best planned, by their primary indexes: those of a statement

@@ -11,19 +11,23 @@ use super::condition::conjuncts;
 use crate::logical::walk::{columns_free, is_pure, reads_round};
 use crate::logical::{
     Aggregate, Append, Apply, ColumnId, Columns, Common, Compute, Distinct, DistinctKind, Function, Get,
-    Join, Limit, Node, Output, ProjectSet, Recursive, SetOperation, Sort, Subquery, Values, Window, Working,
+    Join, Limit, Modify, Node, Output, ProjectSet, Recursive, SetOperation, Sort, Subquery, Values, Window,
+    Working,
 };
-use crate::plan::{self, AggregateCall, ApplyKind, Binding, JoinStrategy, SortKey};
+use crate::plan::{self, AggregateCall, ApplyKind, Binding, GroupingSet, JoinStrategy, SortKey};
 
-/// Numbers the columns of a tree.
-pub(super) fn number(columns: &mut Columns, node: plan::Node) -> Output {
-    let mut mentions = HashMap::new();
+/// How often each query of WITH is named, by its number.
+pub(super) type Mentions = HashMap<usize, usize>;
+
+/// Numbers the columns of a tree; `named` says how often each query of WITH is named by all of the statement.
+pub(super) fn number(columns: &mut Columns, node: plan::Node, named: &Mentions) -> Output {
+    let mut mentions = Mentions::new();
     count(&node, &mut mentions);
-    Numbering { columns, slots: HashMap::new(), mentions }.node(node)
+    Numbering { columns, slots: HashMap::new(), mentions, named }.node(node)
 }
 
 /// Counts how often each query of WITH is named.
-fn count(node: &plan::Node, mentions: &mut HashMap<usize, usize>) {
+pub(super) fn count(node: &plan::Node, mentions: &mut Mentions) {
     if let plan::Node::Common(common) = node {
         let count = mentions.entry(common.id).or_insert(0_usize);
         *count = count.saturating_add(1);
@@ -37,8 +41,10 @@ struct Numbering<'c> {
     columns: &'c mut Columns,
     /// What the slots stand for that are set around the node at hand.
     slots: HashMap<usize, Expr>,
-    /// How often each query of WITH is named.
-    mentions: HashMap<usize, usize>,
+    /// How often each query of WITH is named in the tree.
+    mentions: Mentions,
+    /// How often it is in all of the statement.
+    named: &'c Mentions,
 }
 
 impl Numbering<'_> {
@@ -81,6 +87,12 @@ impl Numbering<'_> {
                     working.types.into_iter().map(|ty| self.columns.add(ty)).collect();
                 let own = Working { id: working.id, name: working.name, columns: columns.clone() };
                 Output { node: Node::Working(Box::new(own)), columns }
+            }
+            plan::Node::Modify(plan) => {
+                let returned = plan.returning().unwrap_or_default().iter();
+                let columns: Vec<ColumnId> = returned.map(|part| self.columns.add(part.ty())).collect();
+                let own = Modify { plan, columns: columns.clone() };
+                Output { node: Node::Modify(Box::new(own)), columns }
             }
         }
     }
@@ -273,9 +285,15 @@ impl Numbering<'_> {
             };
             calls.push((self.columns.add(over.ty), over));
         }
-        let columns = keys.iter().map(|(column, _)| *column).chain(calls.iter().map(|(column, _)| *column));
-        let columns = columns.collect();
-        Output { node: Node::Aggregate(Box::new(Aggregate { input: node, keys, calls })), columns }
+        let sets = aggregate.sets;
+        let marks: Vec<ColumnId> =
+            (0..GroupingSet::marks_of(&sets)).map(|_| self.columns.add(TypeKind::Int4.into())).collect();
+        let columns = keys.iter().map(|(column, _)| *column).chain(marks.iter().copied());
+        let columns = columns.chain(calls.iter().map(|(column, _)| *column)).collect();
+        Output {
+            node: Node::Aggregate(Box::new(Aggregate { input: node, keys, sets, marks, calls })),
+            columns,
+        }
     }
 
     fn window(&mut self, window: plan::Window) -> Output {
@@ -331,8 +349,9 @@ impl Numbering<'_> {
     /// asked for. One that reads rows around it is part of the query that names it.
     fn common(&mut self, common: plan::Common) -> Output {
         let rows = self.node(*common.input);
-        let is_shared = self.mentions.get(&common.id).is_some_and(|mentions| *mentions > 1);
-        let once = common.materialized.unwrap_or(is_shared);
+        let id = common.id;
+        let is_several = |mentions: &Mentions| mentions.get(&id).is_some_and(|mentions| *mentions > 1);
+        let once = common.materialized.unwrap_or(is_several(&self.mentions));
         if columns_free(&rows.node).iter().next().is_some()
             || reads_round(&rows.node)
             || !once && is_pure(&rows.node)
@@ -340,7 +359,8 @@ impl Numbering<'_> {
             return rows;
         }
         let columns = self.like(Some(&rows));
-        let node = Common { id: common.id, name: common.name, is_shared, rows, columns: columns.clone() };
+        let is_shared = is_several(self.named);
+        let node = Common { id, name: common.name, is_shared, rows, columns: columns.clone() };
         Output { node: Node::Common(Box::new(node)), columns }
     }
 

@@ -6,18 +6,19 @@
 
 use expr::{Datum, Expr, TypeKind};
 
-use super::access::{Access, Ways};
+use super::access::{Access, KeyExpressions, Ways};
+use super::condition::substitute;
 use super::estimate::Estimates;
 use super::{Rule, Rules, cost, take};
 use crate::catalog::IndexDescriptor;
-use crate::plan::walk::children_mut;
-use crate::plan::{JoinKind, Limit, Node, Scan, SortKey};
+use crate::plan::walk::{children, children_mut};
+use crate::plan::{JoinKind, JoinStrategy, Limit, Node, Scan, SortKey};
 
 /// Applies both rules to the whole tree.
 pub(super) fn use_order(node: &mut Node, rules: Rules, estimates: &Estimates<'_>) {
     if let Node::Sort(sort) = node
-        && let Some(delivered) = scan_below(&mut sort.input)
-        && let Some(keys) = over_scan(&sort.keys, &delivered.path)
+        && let Some(delivered) = scan_below(&mut sort.input, estimates)
+        && let Some(keys) = over_scan(&sort.keys, &delivered.path, delivered.scan)
         && deliver(
             delivered.scan,
             &keys,
@@ -44,6 +45,9 @@ pub(super) fn use_order(node: &mut Node, rules: Rules, estimates: &Estimates<'_>
     }
 }
 
+/// More rows than these may take more memory than a join has for its right side.
+const LARGE_ROWS: f64 = 250_000.0;
+
 /// A scan, and what its rows go through on their way to whoever asks, outermost first.
 struct Delivered<'a> {
     scan: &'a mut Scan,
@@ -60,21 +64,23 @@ enum Step {
 }
 
 /// The scan that alone decides the order of a node's rows.
-fn scan_below(node: &mut Node) -> Option<Delivered<'_>> {
+fn scan_below<'n>(node: &'n mut Node, estimates: &Estimates<'_>) -> Option<Delivered<'n>> {
     match node {
         Node::Scan(scan) => Some(Delivered { scan, path: Vec::new(), loses_none: true }),
         Node::Filter(filter) => {
-            let below = scan_below(&mut filter.input)?;
+            let below = scan_below(&mut filter.input, estimates)?;
             Some(Delivered { loses_none: false, ..below })
         }
         Node::Project(project) => {
             let expressions = project.expressions.clone();
-            let mut below = scan_below(&mut project.input)?;
+            let mut below = scan_below(&mut project.input, estimates)?;
             below.path.insert(0, Step::Project(expressions));
             Some(below)
         }
-        // Left rows go past the right side in their order.
+        // Left rows go past the right side in their order, as long as that fits into memory.
         Node::Join(join) => {
+            let may_not_fit =
+                matches!(join.strategy, JoinStrategy::Hash { .. }) && is_large(&join.right, estimates);
             let loses_none = match join.kind {
                 JoinKind::Left => true,
                 // Most joins follow references, which lead somewhere.
@@ -83,7 +89,10 @@ fn scan_below(node: &mut Node) -> Option<Delivered<'_>> {
                 JoinKind::Right | JoinKind::Full | JoinKind::RightSemi | JoinKind::RightAnti => return None,
             };
             let width = join.left.width();
-            let mut below = scan_below(&mut join.left)?;
+            let mut below = scan_below(&mut join.left, estimates)?;
+            if may_not_fit && below.scan.lock.is_none() {
+                return None;
+            }
             below.path.insert(0, Step::Left(width));
             below.loses_none &= loses_none;
             Some(below)
@@ -101,25 +110,37 @@ fn is_whole(node: &Node) -> bool {
     }
 }
 
-/// The sort keys as columns of the scan's output.
-fn over_scan<'a>(keys: &'a [SortKey], path: &[Step]) -> Option<Vec<(usize, &'a SortKey)>> {
-    keys.iter()
-        .map(|key| {
-            let Expr::Column { index, .. } = &key.expression else { return None };
-            let mut column = *index;
-            for step in path {
-                match step {
-                    Step::Project(expressions) => {
-                        let Some(Expr::Column { index, .. }) = expressions.get(column) else { return None };
-                        column = *index;
-                    }
-                    Step::Left(width) if column < *width => {}
-                    Step::Left(_) => return None,
-                }
+/// Whether a node reads so many rows that it may be too large for memory.
+fn is_large(node: &Node, estimates: &Estimates<'_>) -> bool {
+    match node {
+        Node::Scan(scan) if scan.spans.is_none() => {
+            let part = estimates.part_of_scan(scan, &scan.filter);
+            estimates.rows_of_table(&scan.table) * part > LARGE_ROWS
+        }
+        node => children(node).into_iter().any(|input| is_large(input, estimates)),
+    }
+}
+
+/// The sort keys as places of columns of the scan's table, or of what its indexes have computed.
+fn over_scan<'a>(keys: &'a [SortKey], path: &[Step], scan: &Scan) -> Option<Vec<(usize, &'a SortKey)>> {
+    let expressions = KeyExpressions::of(scan);
+    let mut places = Vec::with_capacity(keys.len());
+    for key in keys {
+        let mut wanted = key.expression.clone();
+        for step in path {
+            match step {
+                Step::Project(expressions) => wanted = substitute(wanted, expressions),
+                Step::Left(width) if wanted.columns().into_iter().all(|column| column < *width) => {}
+                Step::Left(_) => return None,
             }
-            Some((column, key))
-        })
-        .collect()
+        }
+        let place = match &wanted {
+            Expr::Column { index, .. } => *scan.columns.get(*index)?,
+            computed => expressions.place_of(computed)?.0,
+        };
+        places.push((place, key));
+    }
+    Some(places)
 }
 
 /// Makes the scan deliver this order, if one of its indexes can and that is better than to sort.
@@ -185,8 +206,8 @@ fn direction(scan: &Scan, access: &Access, keys: &[(usize, &SortKey)]) -> Option
     let mut met: Vec<usize> = table.key_columns(index).take(fixed).collect();
     let mut reverse = None;
     let mut columns = key_order(table.primary()?, index, |index| table.key_columns(index)).skip(fixed);
-    for (output, key) in keys {
-        let wanted = *scan.columns.get(*output)?;
+    for (wanted, key) in keys {
+        let wanted = *wanted;
         if met.contains(&wanted) {
             continue;
         }
@@ -216,9 +237,9 @@ fn key_order<'i, C: Iterator<Item = usize> + 'i>(
     primary: &'i IndexDescriptor,
     index: &'i IndexDescriptor,
     columns: impl Fn(&'i IndexDescriptor) -> C,
-) -> impl Iterator<Item = (crate::catalog::IndexColumn, usize)> + 'i {
-    let own = index.columns.iter().copied().zip(columns(index));
-    let behind = primary.columns.iter().copied().zip(columns(primary));
+) -> impl Iterator<Item = (&'i crate::catalog::IndexColumn, usize)> + 'i {
+    let own = index.columns.iter().zip(columns(index));
+    let behind = primary.columns.iter().zip(columns(primary));
     own.chain(behind.take(if index.unique { 0 } else { usize::MAX }))
 }
 

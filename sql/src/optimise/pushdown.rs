@@ -130,7 +130,8 @@ impl Pushing {
             | Node::Values(_)
             | Node::Common(_)
             | Node::Recursive(_)
-            | Node::Working(_) => {
+            | Node::Working(_)
+            | Node::Modify(_) => {
                 children_mut(node).into_iter().for_each(|child| self.push(child, Vec::new()));
                 above(node, conditions);
             }
@@ -224,6 +225,10 @@ impl Pushing {
 
     /// Conditions on the keys of groups hold of each of their rows.
     fn push_aggregate(&mut self, aggregate: &mut Aggregate, conditions: Vec<Expr>) -> Vec<Expr> {
+        // A key is NULL in the groups of a set that does not have it.
+        if !aggregate.sets.is_empty() {
+            return conditions;
+        }
         let (mut through, mut stay) = (Vec::new(), Vec::new());
         let calls: ColumnSet = aggregate.calls.iter().map(|(column, _)| *column).collect();
         let keys = by_column(&aggregate.keys, &conditions);

@@ -286,7 +286,7 @@ impl Unnesting<'_> {
         }
         let Node::Aggregate(aggregate) = below else { return Err((input, subquery)) };
         let asks_outside = columns_read(expressions(below)).into_iter().any(|column| outer.contains(column));
-        if !aggregate.keys.is_empty() || asks_outside {
+        if !aggregate.is_one_row() || asks_outside {
             return Err((input, subquery));
         }
         // What is computed of rows that belong to no outer row must not end the statement.

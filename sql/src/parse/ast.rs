@@ -4,7 +4,13 @@
 //! in characters from 1, as error messages report it. Names are folded to lower case unless they were quoted.
 
 mod access;
+mod fetch;
+mod group;
+mod index;
+mod merge;
 mod object;
+mod sequence;
+mod show;
 mod table;
 mod target;
 mod window;
@@ -13,10 +19,16 @@ pub use access::{
     AccessStatement, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption, RoleReference,
     RoleStatement,
 };
+pub use fetch::{CursorOptions, Declare, Fetch, Motion};
+pub use group::{GroupBy, GroupItem};
+pub use index::{CreateIndex, IndexColumn, IndexPart, Reindex, Reindexed};
+pub use merge::{Merge, MergeAction, MergeWhen};
 pub use object::{
-    CommentTarget, CreateTableAs, CreateView, IdentityAction, IdentityDefinition, ObjectStatement,
-    Overriding, SequenceOption, SequenceOptionKind, Truncate,
+    AlterDomain, CommentTarget, CreateDomain, CreateTableAs, CreateView, DomainAction, ObjectStatement,
+    Overriding, Truncate, TypeStatement,
 };
+pub use sequence::{IdentityAction, IdentityDefinition, SequenceOption, SequenceOptionKind};
+pub use show::ShowObjects;
 pub use table::{
     AlterAction, AlterTable, CheckDefinition, ForeignKeyDefinition, KeyDefinition, TableConstraints,
 };
@@ -76,6 +88,8 @@ pub enum Body {
     Update(Box<Update>),
     /// DELETE
     Delete(Box<Delete>),
+    /// MERGE
+    Merge(Box<Merge>),
     /// COPY
     Copy(Box<Copy>),
     /// CREATE TABLE
@@ -88,6 +102,8 @@ pub enum Body {
     Object(Box<ObjectStatement>),
     /// CREATE INDEX
     CreateIndex(Box<CreateIndex>),
+    /// REINDEX
+    Reindex(Reindex),
     /// ALTER TABLE, ALTER INDEX
     AlterTable(Box<AlterTable>),
     /// EXPLAIN
@@ -161,6 +177,8 @@ pub enum Body {
     ShowNodes,
     /// SHOW RANGES; FROM TABLE.
     ShowRanges(Option<QualifiedName>),
+    /// SHOW TABLES and the like.
+    ShowObjects(Box<ShowObjects>),
     /// ALTER TABLE … SPLIT AT VALUES
     SplitAt {
         /// The table.
@@ -186,6 +204,10 @@ pub enum Body {
     },
     /// DEALLOCATE; ALL is `None`.
     Deallocate(Option<String>),
+    /// DECLARE … CURSOR
+    Declare(Box<Declare>),
+    /// FETCH, MOVE
+    Fetch(Fetch),
     /// CLOSE name; CLOSE ALL is `None`.
     Close(Option<String>),
     /// UNLISTEN: there is nothing that one could listen to.
@@ -211,6 +233,8 @@ pub struct Query {
     pub order_by: Vec<OrderBy>,
     /// LIMIT
     pub limit: Option<Expr>,
+    /// WITH TIES: rows as well that are alike in order to the last of them.
+    pub ties: bool,
     /// OFFSET
     pub offset: Option<Expr>,
     /// FOR UPDATE, FOR SHARE
@@ -228,6 +252,8 @@ pub enum QueryBody {
     Values(Vec<Vec<Expr>>),
     /// A query between parentheses.
     Query(Box<Query>),
+    /// INSERT, UPDATE, DELETE, as a query of WITH.
+    Modify(Box<Body>),
     /// UNION, INTERSECT, EXCEPT: operations that bind equally, from the left.
     SetOperation {
         /// The first input.
@@ -327,8 +353,8 @@ pub struct Select {
     pub from: Vec<TableExpr>,
     /// WHERE
     pub filter: Option<Expr>,
-    /// GROUP BY; `None` without the clause, empty for `GROUP BY ()`.
-    pub group_by: Option<Vec<Expr>>,
+    /// GROUP BY
+    pub group_by: Option<GroupBy>,
     /// HAVING
     pub having: Option<Expr>,
     /// WINDOW
@@ -660,6 +686,15 @@ pub enum ExprKind {
     Subquery(Box<Query>),
     /// `ARRAY (q)`
     ArrayQuery(Box<Query>),
+    /// A column of the row that a query answers, of `SET (a, b) = (q)`.
+    RowQuery {
+        /// q
+        query: std::sync::Arc<Query>,
+        /// Which column, from 0.
+        place: usize,
+        /// How many there have to be.
+        count: usize,
+    },
     /// `ARRAY[a, b]`
     Array(Vec<Expr>),
     /// `x[i]`, `x[i][j]`, `x[i:j]`
@@ -713,8 +748,10 @@ pub struct Function {
     pub star: bool,
     /// `f(DISTINCT x)`
     pub distinct: bool,
-    /// `f(x ORDER BY y)`
+    /// `f(x ORDER BY y)`, `f(x) WITHIN GROUP (ORDER BY y)`
     pub order_by: Vec<OrderBy>,
+    /// WITHIN GROUP, where it stands.
+    pub within_group: Option<usize>,
     /// FILTER (WHERE …)
     pub filter: Option<Box<Expr>>,
     /// OVER
@@ -735,7 +772,7 @@ pub struct Insert {
     /// AS
     pub alias: Option<Name>,
     /// The columns given, if they are named.
-    pub columns: Option<Vec<Name>>,
+    pub columns: Option<Vec<AssignmentTarget>>,
     /// OVERRIDING
     pub overriding: Option<Overriding>,
     /// The rows; `None` is DEFAULT VALUES.
@@ -753,7 +790,7 @@ pub struct OnConflict {
     pub target: ConflictTarget,
     /// DO UPDATE; `None` is DO NOTHING.
     pub update: Option<ConflictUpdate>,
-    /// Where.
+    /// Where; of a key, its parenthesis.
     pub at: usize,
 }
 
@@ -762,8 +799,13 @@ pub struct OnConflict {
 pub enum ConflictTarget {
     /// Any.
     Any,
-    /// Those of the unique index over exactly these columns.
-    Columns(Vec<Name>),
+    /// Those of the unique indexes over exactly these columns and expressions.
+    Key {
+        /// What of.
+        parts: Vec<IndexColumn>,
+        /// WHERE: partial indexes that have all rows of which it is true are meant too.
+        filter: Option<Expr>,
+    },
     /// ON CONSTRAINT
     Constraint(Name),
 }
@@ -777,11 +819,20 @@ pub struct ConflictUpdate {
     pub filter: Option<Expr>,
 }
 
-/// `column = value`
+/// What a value is given to.
+#[derive(Debug, Clone)]
+pub struct AssignmentTarget {
+    /// The column.
+    pub column: Name,
+    /// `column.field`
+    pub field: Option<Name>,
+}
+
+/// `target = value`
 #[derive(Debug, Clone)]
 pub struct Assignment {
-    /// column
-    pub column: Name,
+    /// target
+    pub target: AssignmentTarget,
     /// value
     pub value: Expr,
 }
@@ -801,6 +852,8 @@ pub struct Update {
     pub from: Vec<TableExpr>,
     /// WHERE
     pub filter: Option<Expr>,
+    /// WHERE CURRENT OF
+    pub current_of: Option<Name>,
     /// RETURNING
     pub returning: Option<Vec<SelectItem>>,
 }
@@ -818,6 +871,8 @@ pub struct Delete {
     pub using: Vec<TableExpr>,
     /// WHERE
     pub filter: Option<Expr>,
+    /// WHERE CURRENT OF
+    pub current_of: Option<Name>,
     /// RETURNING
     pub returning: Option<Vec<SelectItem>>,
 }
@@ -889,8 +944,38 @@ pub struct CreateTable {
     pub if_not_exists: bool,
     /// Its columns.
     pub columns: Vec<ColumnDefinition>,
+    /// The tables that it is to be like.
+    pub likes: Vec<TableLike>,
     /// Its constraints, those of columns first.
     pub constraints: TableConstraints,
+}
+
+/// LIKE in CREATE TABLE.
+#[derive(Debug, Clone)]
+pub struct TableLike {
+    /// Like which.
+    pub table: QualifiedName,
+    /// How many columns are written before it.
+    pub before: usize,
+    /// What is taken along.
+    pub parts: LikeParts,
+}
+
+/// What LIKE takes along beside the columns, their types and NOT NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LikeParts {
+    /// COMMENTS
+    pub comments: bool,
+    /// CONSTRAINTS
+    pub constraints: bool,
+    /// DEFAULTS
+    pub defaults: bool,
+    /// GENERATED
+    pub generated: bool,
+    /// IDENTITY
+    pub identity: bool,
+    /// INDEXES
+    pub indexes: bool,
 }
 
 /// A column of CREATE TABLE.
@@ -906,6 +991,17 @@ pub struct ColumnDefinition {
     pub default: Option<DefaultDefinition>,
     /// GENERATED … AS IDENTITY: one at most makes sense.
     pub identities: Vec<IdentityDefinition>,
+    /// GENERATED … AS (…) STORED: one at most makes sense.
+    pub generations: Vec<GenerationDefinition>,
+}
+
+/// GENERATED ALWAYS AS (…) STORED
+#[derive(Debug, Clone)]
+pub struct GenerationDefinition {
+    /// The expression.
+    pub expression: DefaultDefinition,
+    /// Where.
+    pub at: usize,
 }
 
 /// DEFAULT of a column.
@@ -915,32 +1011,6 @@ pub struct DefaultDefinition {
     pub expr: Expr,
     /// Its text.
     pub text: String,
-}
-
-/// CREATE INDEX
-#[derive(Debug, Clone)]
-pub struct CreateIndex {
-    /// Its name, if given.
-    pub name: Option<Name>,
-    /// The table.
-    pub table: QualifiedName,
-    /// UNIQUE
-    pub unique: bool,
-    /// IF NOT EXISTS
-    pub if_not_exists: bool,
-    /// The key.
-    pub columns: Vec<IndexColumn>,
-}
-
-/// A column of an index.
-#[derive(Debug, Clone)]
-pub struct IndexColumn {
-    /// The column.
-    pub name: Name,
-    /// DESC
-    pub descending: bool,
-    /// NULLS FIRST, NULLS LAST
-    pub nulls_first: Option<bool>,
 }
 
 /// The value of SET.

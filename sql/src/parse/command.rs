@@ -6,23 +6,23 @@ use super::ast::{Body, Discard, Expr, QualifiedName, Statement, TypeName};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::option::{boolean, option_value};
-use super::{access, copy, grammar, setting, transaction};
+use super::{access, copy, fetch, grammar, setting, show, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
-const UNSUPPORTED: [&str; 16] = [
-    "call", "cluster", "declare", "do", "fetch", "import", "listen", "load", "lock", "merge", "move",
-    "notify", "reassign", "refresh", "reindex", "security",
-];
+const UNSUPPORTED: [&str; 10] =
+    ["call", "cluster", "do", "import", "listen", "load", "lock", "notify", "reassign", "security"];
 
 /// The statement that is next.
 pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
     let Some(word) = cursor.word() else { return grammar::preparable(cursor) };
     let parse = match word.as_str() {
-        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" => {
+        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge" => {
             return grammar::preparable(cursor);
         }
         "truncate" => return grammar::truncate(cursor),
+        "reindex" => return grammar::reindex(cursor),
+        "refresh" => return grammar::refresh(cursor),
         "create" if access::is_about_roles(cursor) => access::create,
         "alter" if access::is_about_roles(cursor) => access::alter,
         "drop" if access::is_about_roles(cursor) => access::drop,
@@ -40,13 +40,16 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "release" => transaction::release,
         "set" => setting::set,
         "reset" => setting::reset,
-        "show" => setting::show,
+        "show" => show::show,
         "copy" => copy::copy,
         "explain" => explain,
         "prepare" => prepare,
         "execute" => execute,
         "deallocate" => deallocate,
-        "close" => close,
+        "declare" => fetch::declare,
+        "fetch" => fetch::fetch,
+        "move" => fetch::move_,
+        "close" => fetch::close,
         "unlisten" => unlisten,
         "discard" => discard,
         "vacuum" => vacuum,
@@ -142,13 +145,6 @@ fn deallocate(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     let name = cursor.name()?.value;
     Ok(Body::Deallocate(Some(name)))
-}
-
-fn close(cursor: &mut Cursor<'_>) -> Result<Body> {
-    if cursor.accept("all") {
-        return Ok(Body::Close(None));
-    }
-    Ok(Body::Close(Some(cursor.name()?.value)))
 }
 
 fn unlisten(cursor: &mut Cursor<'_>) -> Result<Body> {

@@ -16,7 +16,7 @@ const TOKENS_MAX: usize = 5_000_000;
 /// A statement takes as much memory as so many tokens, however short it is.
 const STATEMENT_TOKENS: usize = 16;
 /// How many tokens can be looked at before they are read.
-const AHEAD: usize = 4;
+const AHEAD: usize = 5;
 
 /// Reads tokens.
 pub(super) struct Cursor<'a> {
@@ -45,8 +45,9 @@ impl<'a> Cursor<'a> {
         next
     }
 
-    /// The token `ahead` of the next; at most three.
+    /// The token `ahead` of the next; at most four.
     pub(super) fn peek_at(&self, ahead: usize) -> &Token<'a> {
+        debug_assert!(ahead < AHEAD, "only so many tokens can be looked at");
         self.ahead.get(ahead).unwrap_or_else(|| self.peek())
     }
 

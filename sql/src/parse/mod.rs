@@ -3,7 +3,7 @@
 //! 1. The [`lexer`] finds one token after the other; nothing is kept of the text but the text.
 //! 2. A [`cursor`] reads them, and bounds how high and how large the tree may become.
 //! 3. [`command`] tells statements by their first words; [`grammar`] reads queries, statements that write and
-//!    definitions, the others are read beside it ([`copy`], [`setting`], [`transaction`], [`access`]).
+//!    definitions, the others are read beside it ([`copy`], [`setting`], [`transaction`], [`fetch`], [`access`]).
 //!
 //! The tree ([`ast`]) holds exactly what is understood: every clause that PostgreSQL has and we do not is an error
 //! (0A000) that names it and its place, never dropped.
@@ -13,18 +13,24 @@ pub mod ast;
 mod command;
 mod copy;
 mod cursor;
+mod fetch;
 mod grammar;
 mod keyword;
 mod lexer;
 mod normalise;
 mod option;
+mod rewrite;
 mod setting;
+mod show;
+mod template;
 #[cfg(test)]
 mod tests;
 mod transaction;
 
 pub use ast::Statement;
 pub(crate) use normalise::{Literal, Normalised};
+pub(crate) use rewrite::{Edit, edited};
+pub(crate) use template::{Template, template};
 
 use std::sync::Arc;
 

@@ -110,7 +110,8 @@ fn time_zone(cursor: &mut Cursor<'_>) -> Result<SettingValue> {
     value(cursor)
 }
 
-fn setting_name(cursor: &mut Cursor<'_>) -> Result<String> {
+/// A setting's name, in lower case.
+pub(super) fn setting_name(cursor: &mut Cursor<'_>) -> Result<String> {
     let mut name = cursor.label()?.value.to_lowercase();
     while cursor.accept_symbol(".") {
         name.push('.');
@@ -160,34 +161,4 @@ pub(super) fn reset(cursor: &mut Cursor<'_>) -> Result<Body> {
         return Ok(Body::Reset(Some("session_authorization".to_owned())));
     }
     setting_name(cursor).map(|name| Body::Reset(Some(name)))
-}
-
-/// After SHOW.
-pub(super) fn show(cursor: &mut Cursor<'_>) -> Result<Body> {
-    if cursor.accept("all") {
-        return Ok(Body::ShowAll);
-    }
-    if cursor.accept_word("nodes") {
-        return Ok(Body::ShowNodes);
-    }
-    if cursor.accept_word("ranges") {
-        let table = match cursor.accept("from") {
-            true => {
-                cursor.expect("table")?;
-                Some(cursor.qualified_name()?)
-            }
-            false => None,
-        };
-        return Ok(Body::ShowRanges(table));
-    }
-    let name = if cursor.accept_all(&["time", "zone"]) {
-        "timezone".to_owned()
-    } else if cursor.accept_all(&["transaction", "isolation", "level"]) {
-        "transaction_isolation".to_owned()
-    } else if cursor.accept_all(&["session", "authorization"]) {
-        "session_authorization".to_owned()
-    } else {
-        setting_name(cursor)?
-    };
-    Ok(Body::Show(name))
 }

@@ -70,20 +70,15 @@ fn syntax_errors_name_the_token_and_its_place() {
 fn clauses_that_are_not_implemented_are_refused_by_name() {
     for (sql, clause) in [
         ("create temp table t(a int)", "CREATE TEMPORARY TABLE"),
-        ("create table t(a int generated always as (1) stored)", "GENERATED"),
         ("alter table t add unique (a) deferrable", "DEFERRABLE"),
+        ("create index i on t using gin (a)", "an index USING gin"),
         ("create view v as select 1 with check option", "WITH CHECK OPTION"),
         ("alter table t enable row level security", "ALTER TABLE ENABLE ROW"),
-        ("alter table t alter column a set statistics 5", "ALTER COLUMN SET STATISTICS"),
-        ("select a from t group by rollup (a)", "ROLLUP"),
-        ("create index i on t (a) where b", "a partial index"),
         ("listen x", "LISTEN"),
         ("copy t from '/etc/passwd'", "COPY with a file on the server"),
         ("copy t from stdin (format binary)", "COPY in binary format"),
         ("select * from t tablesample system (10)", "TABLESAMPLE"),
-        ("create table t (like y including all)", "LIKE in CREATE TABLE"),
         ("create or replace function f() returns int", "CREATE FUNCTION"),
-        ("create materialized view v as select 1", "CREATE MATERIALIZED VIEW"),
         ("grant usage on type s to u", "GRANT ON TYPE"),
         ("grant execute on all functions in schema s to u", "GRANT ON ALL FUNCTIONS"),
         ("alter role u set work_mem to 1", "ALTER ROLE … SET"),
@@ -174,10 +169,7 @@ fn expressions_know_their_places() {
 
 #[test]
 fn what_is_refused_is_shown_with_its_place() {
-    assert_eq!(
-        error("create table t (a int, b int generated always as (a) stored)"),
-        "0A000 GENERATED is not supported @30"
-    );
+    assert_eq!(error("create index i on t using gist (a)"), "0A000 an index USING gist is not supported @27");
     assert_eq!(
         error("alter table t enable row level security"),
         "0A000 ALTER TABLE ENABLE ROW is not supported @15"

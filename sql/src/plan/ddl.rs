@@ -7,10 +7,13 @@ use expr::Expr;
 
 use super::object::ObjectChange;
 use super::sequence::{NewSequence, SequenceSetting};
-use super::{Node, RowCheck};
+use super::{Assignment, Node, RowCheck};
 use crate::catalog::depend::Address;
 use crate::catalog::object::{Identity, ObjectDescriptor};
-use crate::catalog::{Check, Column, ColumnId, ForeignKey, IndexColumn, Oid, ROW_ID_COLUMN, TableDescriptor};
+use crate::catalog::{
+    Check, Column, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, IndexOptions, Materialised, Oid,
+    ROW_ID_COLUMN, TableDescriptor,
+};
 use crate::parse::ast::{AccessStatement, GrantObjects, ObjectKind, RoleReference, RoleStatement};
 
 /// Changes the catalog.
@@ -24,6 +27,10 @@ pub enum Ddl {
     Truncate(Truncate),
     /// CREATE INDEX
     CreateIndex(CreateIndex),
+    /// REFRESH MATERIALIZED VIEW
+    Refresh(Refresh),
+    /// REINDEX
+    Reindex(Reindex),
     /// ALTER TABLE
     AlterTable(Box<AlterTable>),
     /// Schemas, sequences, DROP and what tables have in common with them.
@@ -37,6 +44,18 @@ pub enum Ddl {
     },
 }
 
+impl Ddl {
+    /// What the statement is called if it cannot run in a transaction block.
+    pub fn apart(&self) -> Option<&'static str> {
+        match self {
+            Self::CreateIndex(create) if create.concurrently => Some("CREATE INDEX CONCURRENTLY"),
+            Self::Reindex(reindex) => reindex.apart,
+            Self::Object(ObjectChange::Drop { concurrently: true, .. }) => Some("DROP INDEX CONCURRENTLY"),
+            _ => None,
+        }
+    }
+}
+
 /// A change of roles or rights. Names of roles are looked up when it is made: under the catalog that it was planned under.
 #[derive(Debug, Clone)]
 pub struct AccessChange {
@@ -44,6 +63,8 @@ pub struct AccessChange {
     pub statement: AccessStatement,
     /// The tables and sequences that it names, in order.
     pub tables: Vec<Arc<TableDescriptor>>,
+    /// The types that it names.
+    pub types: Vec<Oid>,
 }
 
 /// A new table.
@@ -63,8 +84,21 @@ pub struct CreateTable {
     pub checks: Vec<Check>,
     /// Its foreign keys. Those that reference the table itself name no oids.
     pub foreign_keys: Vec<ForeignKey>,
+    /// What its rows come from, if it is a materialised view.
+    pub materialised: Option<Materialised>,
+    /// Comments on parts of it.
+    pub comments: Vec<(NewComment, String)>,
     /// Where its name stands, for the error that the schema takes no table of this role.
     pub at: usize,
+}
+
+/// What a comment is on that comes with a new table.
+#[derive(Debug, Clone)]
+pub enum NewComment {
+    /// A column.
+    Column(ColumnId),
+    /// The constraint of this name.
+    Constraint(String),
 }
 
 /// A new table and its rows.
@@ -85,13 +119,15 @@ pub struct NewIndex {
     pub kind: NewIndexKind,
     /// Its key.
     pub columns: Vec<IndexColumn>,
+    /// What else was said of it.
+    pub options: IndexOptions,
 }
 
 impl NewIndex {
     /// The one that holds the rows of a table without primary key.
     pub fn over_row_id() -> Self {
         let columns = vec![IndexColumn::ascending(ROW_ID_COLUMN)];
-        Self { name: String::new(), kind: NewIndexKind::RowId, columns }
+        Self { name: String::new(), kind: NewIndexKind::RowId, columns, options: IndexOptions::default() }
     }
 }
 
@@ -132,6 +168,8 @@ impl NewIndexKind {
 pub struct Truncate {
     /// Which.
     pub tables: Vec<Arc<TableDescriptor>>,
+    /// How many of them the statement names; CASCADE adds the others.
+    pub named: usize,
     /// RESTART IDENTITY
     pub restart: bool,
 }
@@ -143,6 +181,26 @@ pub struct CreateIndex {
     pub table: Arc<TableDescriptor>,
     /// The index.
     pub index: NewIndex,
+    /// CONCURRENTLY: not in a transaction block.
+    pub concurrently: bool,
+}
+
+/// A materialised view that gets new rows.
+#[derive(Debug, Clone)]
+pub struct Refresh {
+    /// Which.
+    pub table: Arc<TableDescriptor>,
+    /// Its rows, all columns each, a NULL in place of the hidden row id; `None`: it has none, and cannot be read.
+    pub source: Option<Box<Node>>,
+}
+
+/// Indexes to build anew.
+#[derive(Debug, Clone)]
+pub struct Reindex {
+    /// Which, by table.
+    pub indexes: Vec<(Arc<TableDescriptor>, Vec<Oid>)>,
+    /// What the statement is called where it cannot run in a transaction block.
+    pub apart: Option<&'static str>,
 }
 
 /// A change of one table.
@@ -160,6 +218,8 @@ pub struct AlterTable {
     pub missing: Vec<(ColumnId, Expr)>,
     /// The values of all columns of `to` over the old row, if rows are written anew; NULL for a new row id.
     pub rewrite: Option<Vec<Expr>>,
+    /// The new generated columns of rows that are written anew, over the row of `to`.
+    pub generated: Vec<Assignment>,
     /// What has to be found true of all rows.
     pub verify: Verify,
     /// What goes with what goes of it, dependents first; nothing of it stands in the table's own descriptor.
@@ -170,6 +230,8 @@ pub struct AlterTable {
     pub identities: Vec<IdentityChange>,
     /// The new owner.
     pub owner: Option<RoleReference>,
+    /// Whether nothing but names changes.
+    pub only_renames: bool,
 }
 
 /// A change of an identity column's sequence.
@@ -189,6 +251,12 @@ impl AlterTable {
         self.rewrite.is_some()
             || !self.verify.is_empty()
             || self.to.indexes.iter().any(|index| index.oid == NO_OID)
+    }
+
+    /// Whether there are indexes or sequences afterwards that people can name and that are new.
+    pub fn makes_relations(&self) -> bool {
+        let is_new = |index: &IndexDescriptor| index.oid == NO_OID && !index.name.is_empty();
+        !self.sequences.is_empty() || self.to.indexes.iter().any(is_new)
     }
 }
 
@@ -228,8 +296,12 @@ impl AccessChange {
                 ObjectKind::Table => "ALTER TABLE",
                 ObjectKind::Sequence => "ALTER SEQUENCE",
                 ObjectKind::View => "ALTER VIEW",
+                ObjectKind::MaterialisedView => "ALTER MATERIALIZED VIEW",
                 ObjectKind::Schema => "ALTER SCHEMA",
                 ObjectKind::Index => "ALTER INDEX",
+                ObjectKind::Type => "ALTER TYPE",
+                ObjectKind::Domain => "ALTER DOMAIN",
+                ObjectKind::Extension => "ALTER EXTENSION",
             },
         }
     }
@@ -267,7 +339,7 @@ impl AccessChange {
                 subjects.extend(grant.grantees.iter().map(shown));
             }
             AccessStatement::Owner { object, owner } => {
-                if object.kind == ObjectKind::Schema {
+                if matches!(object.kind, ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain) {
                     subjects.push(object.name.name.value.clone());
                 }
                 subjects.push(shown(owner));

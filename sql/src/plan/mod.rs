@@ -13,6 +13,7 @@
 
 pub(crate) mod budget;
 mod ddl;
+pub(crate) mod implied;
 mod modify;
 mod need;
 mod node;
@@ -27,19 +28,20 @@ mod window;
 
 pub use budget::STACK_BYTES;
 pub use ddl::{
-    AccessChange, AlterTable, CreateIndex, CreateTable, CreateTableAs, Ddl, IdentityChange, NO_OID, NewIndex,
-    NewIndexKind, Truncate, Verify,
+    AccessChange, AlterTable, CreateIndex, CreateTable, CreateTableAs, Ddl, IdentityChange, NO_OID,
+    NewComment, NewIndex, NewIndexKind, Refresh, Reindex, Truncate, Verify,
 };
 pub use modify::{
-    Assignment, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Modify, OnConflict, RowCheck, Update,
+    Assignment, Command, Compound, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Merge, MergeAction,
+    MergeWhen, Modify, OnConflict, RowCheck, RowRules, Update,
 };
-pub use need::{Need, Needs};
+pub use need::{Acting, Need, Needs};
 pub use node::{
     Aggregate, AggregateCall, Append, Apply, ApplyKind, Binding, Common, Distinct, Filter, FunctionScan,
-    Join, JoinKind, JoinStrategy, Limit, Node, Project, ProjectSet, Recursive, RowLock, Scan, SetFunction,
-    SetOperation, Sort, SortKey, Subquery, TableFunction, Values, VirtualScan, Window, Working,
+    GroupingSet, Join, JoinKind, JoinStrategy, Limit, Node, Project, ProjectSet, Recursive, RowLock, Scan,
+    SetFunction, SetOperation, Sort, SortKey, Subquery, TableFunction, Values, VirtualScan, Window, Working,
 };
-pub use object::{ObjectChange, Target};
+pub use object::{DomainColumns, ObjectChange, Target, TypeChange};
 pub(crate) use point::{Point, PointScan};
 pub use session::SessionCommand;
 pub(crate) use span::{Fit, fit};
@@ -47,12 +49,15 @@ pub use span::{KeyBound, KeyPart, KeySpan};
 pub use window::{Exclude, Frame, FrameBound, FrameMode, WindowCall, WindowKind};
 
 pub use crate::parse::ast::{
-    AccessMode, CopyFormat, CopyOptions, Discard, Isolation, LockStrength, LockWait, SettingValue,
-    TransactionModes,
+    AccessMode, CopyFormat, CopyOptions, CursorOptions, Declare, Discard, Fetch, Isolation, LockStrength,
+    LockWait, Motion, SettingValue, TransactionModes,
 };
+
+use std::sync::Arc;
 
 use expr::Type;
 
+use crate::catalog::{ColumnId, TableDescriptor};
 use crate::error::Notice;
 
 /// A statement, bound.
@@ -70,6 +75,21 @@ pub struct Bound {
     pub notices: Vec<Notice>,
     /// The rights that it takes.
     pub needs: Needs,
+    /// WHERE CURRENT OF
+    pub current_of: Option<CurrentOf>,
+}
+
+/// The row that a cursor is on, as WHERE CURRENT OF names it.
+#[derive(Debug, Clone)]
+pub struct CurrentOf {
+    /// The cursor.
+    pub cursor: String,
+    /// The table whose row is meant.
+    pub table: Arc<TableDescriptor>,
+    /// The columns of its primary key.
+    pub columns: Vec<ColumnId>,
+    /// The slots of their values begin here.
+    pub slot: usize,
 }
 
 /// One column of a result.
@@ -105,4 +125,14 @@ pub enum Plan {
     },
     /// Transactions, settings, prepared statements: what the session does by itself.
     Session(Box<SessionCommand>),
+}
+
+impl Plan {
+    /// What it returns of each row that it changes.
+    pub fn returning(&self) -> Option<&[expr::Expr]> {
+        match self {
+            Self::Modify(modify) => modify.returning(),
+            _ => None,
+        }
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use expr::Expr;
+use expr::{Expr, Type};
 
-use super::{CopyOptions, Node};
+use super::{CopyOptions, Node, Plan};
 use crate::catalog::{IndexId, TableDescriptor};
 
 /// Writes rows.
@@ -16,10 +16,75 @@ pub enum Modify {
     Update(Update),
     /// DELETE
     Delete(Delete),
+    /// MERGE
+    Merge(Merge),
+    /// A statement that changes rows in parts of it.
+    Compound(Compound),
     /// COPY … FROM STDIN
     CopyFrom(CopyFrom),
     /// COPY … TO STDOUT
     CopyTo(CopyTo),
+}
+
+/// A statement whose queries of WITH change rows, or that asks more than once about the rows that it has changed. All of
+/// its parts see what was there before it; what they write comes to be at its end.
+#[derive(Debug, Clone)]
+pub struct Compound {
+    /// What it is called.
+    pub command: Command,
+    /// The statement itself: a query, INSERT, UPDATE or DELETE.
+    pub main: Box<Plan>,
+    /// The queries of WITH that change rows, each a [`Node::Common`]: they are run to their ends, named or not.
+    pub effects: Vec<Node>,
+}
+
+/// What a statement is called that answers how many rows it was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// SELECT
+    Select,
+    /// INSERT
+    Insert,
+    /// UPDATE
+    Update,
+    /// DELETE
+    Delete,
+    /// MERGE
+    Merge,
+}
+
+impl Command {
+    /// Its keyword.
+    pub const fn keyword(self) -> &'static str {
+        match self {
+            Self::Select => "SELECT",
+            Self::Insert => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Merge => "MERGE",
+        }
+    }
+}
+
+impl Modify {
+    /// What it returns of each row.
+    pub fn returning(&self) -> Option<&[Expr]> {
+        match self {
+            Self::Insert(insert) => insert.returning.as_deref(),
+            Self::Update(update) => update.returning.as_deref(),
+            Self::Delete(delete) => delete.returning.as_deref(),
+            Self::Merge(_) | Self::Compound(_) | Self::CopyFrom(_) | Self::CopyTo(_) => None,
+        }
+    }
+}
+
+/// What every new row of a table is made to be, and has to be.
+#[derive(Debug, Clone, Default)]
+pub struct RowRules {
+    /// The generated columns, over the row: all columns of the table. They name no generated column.
+    pub generated: Vec<Assignment>,
+    /// Its checks, in the order in which they are judged.
+    pub checks: Vec<RowCheck>,
 }
 
 /// A condition that must not be false of any new row.
@@ -36,10 +101,11 @@ pub struct RowCheck {
 pub struct Insert {
     /// The table.
     pub table: Arc<TableDescriptor>,
-    /// One column per column of the table, in order; NULL for a hidden row id, which the executor makes up.
+    /// One column per column of the table, in order; NULL for a hidden row id and generated columns, which the executor
+    /// makes up.
     pub source: Node,
-    /// The table's checks, in the order in which they are judged.
-    pub checks: Arc<[RowCheck]>,
+    /// What the new rows are made to be, and have to be.
+    pub rules: Arc<RowRules>,
     /// Whether the table has a part in foreign keys.
     pub linked: bool,
     /// ON CONFLICT
@@ -90,8 +156,8 @@ pub struct Update {
     pub source: Node,
     /// Over the source's row.
     pub assignments: Vec<Assignment>,
-    /// The table's checks, in the order in which they are judged.
-    pub checks: Arc<[RowCheck]>,
+    /// What the new rows are made to be, and have to be.
+    pub rules: Arc<RowRules>,
     /// Whether the table has a part in foreign keys.
     pub linked: bool,
     /// RETURNING, over the new row followed by the source's columns after the old row.
@@ -111,6 +177,70 @@ pub struct Delete {
     pub returning: Option<Vec<Expr>>,
 }
 
+/// Changes a table by the rows of another.
+#[derive(Debug, Clone)]
+pub struct Merge {
+    /// The table.
+    pub table: Arc<TableDescriptor>,
+    /// Rows of the source; from `target_at` on the row of the table that goes with it (all columns), and behind it TRUE:
+    /// NULLs where there is none.
+    pub source: Node,
+    /// Where the row of the table begins.
+    pub target_at: usize,
+    /// What makes rows go with each other, over such a row.
+    pub condition: Expr,
+    /// What is done: the first whose condition holds. All expressions are over such a row.
+    pub whens: Vec<MergeWhen>,
+    /// Whether subqueries are asked about rows, behind the flag: a row that has changed since is not asked about again.
+    pub asks: bool,
+    /// What new rows of the table are made to be.
+    pub rules: Arc<RowRules>,
+    /// Whether the table has a part in foreign keys.
+    pub linked: bool,
+}
+
+impl Merge {
+    /// The expressions.
+    pub(crate) fn expressions_mut(&mut self) -> Vec<&mut Expr> {
+        let mut expressions = vec![&mut self.condition];
+        for when in &mut self.whens {
+            expressions.extend(&mut when.condition);
+            match &mut when.action {
+                MergeAction::Nothing | MergeAction::Delete => {}
+                MergeAction::Update(assignments) => {
+                    expressions.extend(assignments.iter_mut().map(|assignment| &mut assignment.value));
+                }
+                MergeAction::Insert(values) => expressions.extend(values),
+            }
+        }
+        expressions
+    }
+}
+
+/// One WHEN.
+#[derive(Debug, Clone)]
+pub struct MergeWhen {
+    /// Of rows that go with one of the table, or of those that do not.
+    pub matched: bool,
+    /// AND
+    pub condition: Option<Expr>,
+    /// THEN
+    pub action: MergeAction,
+}
+
+/// What MERGE does.
+#[derive(Debug, Clone)]
+pub enum MergeAction {
+    /// Nothing.
+    Nothing,
+    /// Changes the row.
+    Update(Vec<Assignment>),
+    /// Removes the row.
+    Delete,
+    /// Adds a row: a value for each column of the table.
+    Insert(Vec<Expr>),
+}
+
 /// Rows from the client.
 #[derive(Debug, Clone)]
 pub struct CopyFrom {
@@ -118,10 +248,12 @@ pub struct CopyFrom {
     pub table: Arc<TableDescriptor>,
     /// The columns that the data has: places in the table's columns.
     pub columns: Vec<usize>,
+    /// How their values are read, and what they have to be if they are of domains.
+    pub types: Vec<(Type, Vec<Arc<expr::tree::Domain>>)>,
     /// Defaults of the other columns, by place; those not named here become NULL. They name no columns.
     pub defaults: Vec<Assignment>,
-    /// The table's checks, in the order in which they are judged.
-    pub checks: Arc<[RowCheck]>,
+    /// What the new rows are made to be, and have to be.
+    pub rules: Arc<RowRules>,
     /// The data's form.
     pub options: CopyOptions,
 }

@@ -6,13 +6,24 @@ use std::sync::Arc;
 use crate::catalog::access::{Right, Rights};
 use crate::catalog::{ColumnId, Oid, TableDescriptor};
 
+/// Who reads or writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Acting {
+    /// The view's owner, where one reads; `None`: whoever runs the statement.
+    pub owner: Option<Oid>,
+    /// Whether it is a view's query that does: its tables are known by oid, no schema is asked for them.
+    pub within_view: bool,
+}
+
 /// What a statement does with one table.
 #[derive(Debug, Clone)]
 pub struct Need {
     /// The table.
     pub table: Arc<TableDescriptor>,
-    /// Whose rights are asked for: those of a view's owner, where one reads it; else of whoever acts.
-    pub acting: Option<Oid>,
+    /// Whose rights are asked for.
+    pub acting: Acting,
+    /// Where FROM names it, in characters from 1; 0: elsewhere, or nowhere.
+    pub at: usize,
     /// Rights on the whole, or instead on each of the columns below.
     pub rights: Rights,
     /// The columns that it reads; none: it reads how many rows there are.
@@ -21,13 +32,15 @@ pub struct Need {
     pub inserted: BTreeSet<ColumnId>,
     /// The columns that it changes; none: it locks rows.
     pub updated: BTreeSet<ColumnId>,
+    /// The columns that new foreign keys reference.
+    pub referenced: BTreeSet<ColumnId>,
 }
 
 /// What a statement does with tables, in the order in which it names them.
 #[derive(Debug, Clone, Default)]
 pub struct Needs {
     needs: Vec<Need>,
-    acting: Option<Oid>,
+    acting: Acting,
 }
 
 impl Needs {
@@ -37,12 +50,12 @@ impl Needs {
     }
 
     /// Whose rights are asked for from now on; whose they were before.
-    pub(crate) fn act(&mut self, acting: Option<Oid>) -> Option<Oid> {
+    pub(crate) fn act(&mut self, acting: Acting) -> Acting {
         std::mem::replace(&mut self.acting, acting)
     }
 
     /// Whose rights are asked for.
-    pub(crate) fn acting(&self) -> Option<Oid> {
+    pub(crate) fn acting(&self) -> Acting {
         self.acting
     }
 
@@ -57,6 +70,20 @@ impl Needs {
     pub(crate) fn add(&mut self, table: &Arc<TableDescriptor>, right: Right) {
         let need = self.of(table);
         need.rights = need.rights.or(Rights::of(right));
+    }
+
+    /// That FROM names a table, and where.
+    pub(crate) fn name(&mut self, table: &Arc<TableDescriptor>, at: usize) {
+        let need = self.of(table);
+        if need.at == 0 {
+            need.at = at;
+        }
+    }
+
+    /// Takes all rights away but to name what the statement itself names.
+    pub(crate) fn only_names(&mut self) {
+        self.needs.retain(|need| !need.acting.within_view);
+        self.needs.iter_mut().for_each(|need| need.rights = Rights::NONE);
     }
 
     /// That values of a column are read, if it is one of a table.
@@ -84,6 +111,12 @@ impl Needs {
         columns.extend(ids(table, places));
     }
 
+    /// That a foreign key references columns of a table.
+    pub(crate) fn refer(&mut self, table: &Arc<TableDescriptor>, columns: &[ColumnId]) {
+        self.add(table, Right::References);
+        self.of(table).referenced.extend(columns);
+    }
+
     fn of(&mut self, table: &Arc<TableDescriptor>) -> &mut Need {
         let is_meant = |need: &Need| need.table.oid == table.oid && need.acting == self.acting;
         let place = self.needs.iter().position(is_meant).unwrap_or(self.needs.len());
@@ -91,10 +124,12 @@ impl Needs {
             self.needs.push(Need {
                 table: table.clone(),
                 acting: self.acting,
+                at: 0,
                 rights: Rights::NONE,
                 read: BTreeSet::new(),
                 inserted: BTreeSet::new(),
                 updated: BTreeSet::new(),
+                referenced: BTreeSet::new(),
             });
         }
         #[expect(clippy::indexing_slicing, reason = "it was pushed there if it was not there")]

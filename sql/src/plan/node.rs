@@ -7,7 +7,7 @@ use expr::aggregate::Aggregate as AggregateFunction;
 use expr::{Expr, Shape, Type};
 
 use super::window::WindowCall;
-use super::{KeySpan, LockStrength, LockWait};
+use super::{KeySpan, LockStrength, LockWait, Plan};
 use crate::catalog::{IndexId, TableDescriptor};
 
 /// Makes rows. [`Node::types`] tells their shape.
@@ -51,6 +51,8 @@ pub enum Node {
     Recursive(Recursive),
     /// What it reads.
     Working(Working),
+    /// What a query of WITH returns that changes rows ([`Plan::Modify`]). It reads no outer row.
+    Modify(Box<Plan>),
 }
 
 /// Reads a stored table through one index.
@@ -275,15 +277,33 @@ pub enum ApplyKind {
     Array(Type),
 }
 
-/// One row per group: the keys, then the aggregates. Without keys: exactly one row.
+/// One row per group: the keys, what GROUPING tells of its set, then the aggregates. Without keys: exactly one row.
 #[derive(Debug, Clone)]
 pub struct Aggregate {
     /// Input.
     pub input: Box<Node>,
     /// What rows of a group have in common (NULLs are alike).
     pub keys: Vec<Expr>,
+    /// Which of them make groups together: each set groups all rows by itself. Empty: all of them do.
+    pub sets: Vec<GroupingSet>,
     /// What is computed of a group.
     pub calls: Vec<AggregateCall>,
+}
+
+/// Some of the keys of groups; the others are NULL. Without any there is one group, of no rows, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupingSet {
+    /// Their places.
+    pub keys: Vec<usize>,
+    /// The value of each call of GROUPING in its groups.
+    pub marks: Vec<i32>,
+}
+
+impl GroupingSet {
+    /// How many calls of GROUPING there are.
+    pub fn marks_of(sets: &[Self]) -> usize {
+        sets.first().map_or(0, |set| set.marks.len())
+    }
 }
 
 /// One aggregate.
@@ -489,7 +509,10 @@ impl Node {
             }
             Self::Aggregate(aggregate) => {
                 let keys = aggregate.keys.iter().map(Expr::ty);
-                keys.chain(aggregate.calls.iter().map(|call| call.ty)).collect()
+                let marks = GroupingSet::marks_of(&aggregate.sets);
+                keys.chain(std::iter::repeat_n(expr::TypeKind::Int4.into(), marks))
+                    .chain(aggregate.calls.iter().map(|call| call.ty))
+                    .collect()
             }
             Self::Window(window) => {
                 let mut types = window.input.types();
@@ -504,6 +527,7 @@ impl Node {
             Self::Common(common) => common.input.types(),
             Self::Recursive(recursive) => recursive.first.types(),
             Self::Working(working) => working.types.clone(),
+            Self::Modify(plan) => plan.returning().unwrap_or_default().iter().map(Expr::ty).collect(),
         }
     }
 
@@ -526,7 +550,10 @@ impl Node {
                 width.saturating_add(if right { join.right.width() } else { 0 })
             }
             Self::Apply(apply) => apply.input.width().saturating_add(apply.subqueries.len()),
-            Self::Aggregate(aggregate) => aggregate.keys.len().saturating_add(aggregate.calls.len()),
+            Self::Aggregate(aggregate) => {
+                let marks = GroupingSet::marks_of(&aggregate.sets);
+                aggregate.keys.len().saturating_add(marks).saturating_add(aggregate.calls.len())
+            }
             Self::Window(window) => window.input.width().saturating_add(window.calls.len()),
             Self::Sort(sort) => sort.input.width(),
             Self::Limit(limit) => limit.input.width(),
@@ -536,6 +563,7 @@ impl Node {
             Self::Common(common) => common.input.width(),
             Self::Recursive(recursive) => recursive.first.width(),
             Self::Working(working) => working.types.len(),
+            Self::Modify(plan) => plan.returning().map_or(0, <[Expr]>::len),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! Plans that change schemas and sequences, or what tables have in common with them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use expr::TypeKind;
+
+use super::modify::RowCheck;
 use super::sequence::{NewSequence, SequenceSetting};
 use crate::catalog::comment::Commented;
 use crate::catalog::depend::Address;
-use crate::catalog::object::{ObjectDescriptor, ViewDescriptor};
-use crate::catalog::{Oid, SearchPath, TableDescriptor};
+use crate::catalog::object::{ObjectDescriptor, TypeDescriptor, ViewDescriptor};
+use crate::catalog::{ColumnId, Oid, SearchPath, TableDescriptor};
 use crate::parse::ast::RoleReference;
 
 /// A change of an object of the catalog.
@@ -35,6 +39,15 @@ pub enum ObjectChange {
         /// What it is.
         view: Box<ViewDescriptor>,
     },
+    /// ALTER VIEW
+    AlterView {
+        /// Which.
+        relation: Arc<TableDescriptor>,
+        /// What it becomes.
+        view: Box<ViewDescriptor>,
+        /// The command tag.
+        tag: &'static str,
+    },
     /// CREATE SCHEMA
     CreateSchema {
         /// Its name, if it is not its owner's.
@@ -44,6 +57,17 @@ pub enum ObjectChange {
         /// AUTHORIZATION
         owner: Option<RoleReference>,
     },
+    /// CREATE EXTENSION
+    CreateExtension {
+        /// The schema that it is said to be in.
+        schema: String,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+    },
+    /// CREATE TYPE, ALTER TYPE
+    Type(TypeChange),
     /// COMMENT ON
     Comment {
         /// What.
@@ -77,11 +101,74 @@ pub enum ObjectChange {
         targets: Vec<Target>,
         /// CASCADE
         cascade: bool,
+        /// CONCURRENTLY: not in a transaction block.
+        concurrently: bool,
         /// What need not be qualified in messages.
         path: SearchPath,
         /// The command tag.
         tag: &'static str,
     },
+}
+
+/// A change of a type.
+#[derive(Debug, Clone)]
+pub enum TypeChange {
+    /// CREATE TYPE
+    Create {
+        /// Its schema.
+        schema: String,
+        /// Its name.
+        name: String,
+        /// What it is.
+        made: TypeDescriptor,
+    },
+    /// ALTER TYPE … ADD VALUE
+    Alter {
+        /// Which.
+        oid: Oid,
+        /// What it becomes.
+        made: TypeDescriptor,
+    },
+    /// ALTER TYPE … RENAME VALUE
+    RenameLabel {
+        /// Which.
+        oid: Oid,
+        /// What it becomes.
+        made: TypeDescriptor,
+        /// The label.
+        from: String,
+        /// What it becomes.
+        to: String,
+    },
+    /// ALTER DOMAIN
+    AlterDomain {
+        /// Which.
+        oid: Oid,
+        /// What it becomes.
+        made: TypeDescriptor,
+        /// The tables with columns of it, and what has to be found true of their rows.
+        verify: Vec<DomainColumns>,
+    },
+    /// ALTER TYPE … SET SCHEMA
+    Move {
+        /// Which.
+        oid: Oid,
+        /// Where to.
+        schema: String,
+        /// The command tag.
+        tag: &'static str,
+    },
+}
+
+/// The columns of a table that are of a domain.
+#[derive(Debug, Clone)]
+pub struct DomainColumns {
+    /// The table.
+    pub table: Arc<TableDescriptor>,
+    /// Those that must hold no NULL.
+    pub not_null: BTreeSet<ColumnId>,
+    /// Conditions that must not be false, named by their columns.
+    pub checks: Vec<RowCheck>,
 }
 
 /// An object that a statement names.
@@ -91,6 +178,18 @@ pub enum Target {
     Relation(Arc<TableDescriptor>),
     /// A schema.
     Schema {
+        /// Which.
+        oid: Oid,
+        /// Its name.
+        name: String,
+    },
+    /// A type.
+    Type {
+        /// Which.
+        kind: TypeKind,
+    },
+    /// An extension.
+    Extension {
         /// Which.
         oid: Oid,
         /// Its name.
@@ -113,6 +212,8 @@ impl Target {
         match self {
             Self::Relation(relation) => Address::Relation(relation.oid),
             Self::Schema { oid, .. } => Address::Schema(*oid),
+            Self::Type { kind } => Address::Type(kind.oid()),
+            Self::Extension { oid, .. } => Address::Extension(*oid),
             Self::Index { table, oid, .. } => Address::Index(table.oid, *oid),
         }
     }
@@ -121,7 +222,8 @@ impl Target {
     pub fn name(&self) -> &str {
         match self {
             Self::Relation(relation) => &relation.name,
-            Self::Schema { name, .. } | Self::Index { name, .. } => name,
+            Self::Type { kind } => kind.display_name(),
+            Self::Schema { name, .. } | Self::Index { name, .. } | Self::Extension { name, .. } => name,
         }
     }
 }
@@ -132,10 +234,19 @@ impl ObjectChange {
         match self {
             Self::CreateSequence { .. } => "CREATE SEQUENCE",
             Self::CreateView { .. } => "CREATE VIEW",
+            Self::CreateExtension { .. } => "CREATE EXTENSION",
+            Self::Type(TypeChange::Create { made: TypeDescriptor::Domain(_), .. }) => "CREATE DOMAIN",
+            Self::Type(TypeChange::Create { .. }) => "CREATE TYPE",
+            Self::Type(TypeChange::AlterDomain { .. }) => "ALTER DOMAIN",
+            Self::Type(TypeChange::Move { tag, .. }) => tag,
+            Self::Type(_) => "ALTER TYPE",
             Self::Comment { .. } => "COMMENT",
             Self::AlterSequence { .. } => "ALTER SEQUENCE",
             Self::CreateSchema { .. } => "CREATE SCHEMA",
-            Self::Rename { tag, .. } | Self::SetSchema { tag, .. } | Self::Drop { tag, .. } => tag,
+            Self::AlterView { tag, .. }
+            | Self::Rename { tag, .. }
+            | Self::SetSchema { tag, .. }
+            | Self::Drop { tag, .. } => tag,
         }
     }
 }

@@ -7,7 +7,7 @@
 //! INSERT   VALUES of one row, without ON CONFLICT
 //! ```
 //!
-//! A table that has a part in foreign keys has none of the last three.
+//! A table that has a part in foreign keys has none of the last three; one with generated columns, no UPDATE.
 
 use expr::Expr;
 
@@ -57,6 +57,7 @@ impl<'a> Point<'a> {
                 | Modify::Update(Update { linked: true, .. })
                 | Modify::Delete(Delete { linked: true, .. }) => None,
                 Modify::Insert(insert) => Self::of_insert(insert),
+                Modify::Update(update) if !update.rules.generated.is_empty() => None,
                 Modify::Update(update) => {
                     let scan = PointScan::of_target(&update.source)?;
                     let moves =
@@ -65,7 +66,7 @@ impl<'a> Point<'a> {
                     stays.then_some(Self::Update(scan, update))
                 }
                 Modify::Delete(delete) => Some(Self::Delete(PointScan::of_target(&delete.source)?, delete)),
-                Modify::CopyFrom(_) | Modify::CopyTo(_) => None,
+                Modify::Merge(_) | Modify::Compound(_) | Modify::CopyFrom(_) | Modify::CopyTo(_) => None,
             },
             Plan::Empty | Plan::Ddl(_) | Plan::Explain { .. } | Plan::Session(_) => None,
         }

@@ -34,6 +34,7 @@ fn alike(left: &Expr, right: &Expr) -> bool {
             Expr::Case { operand: y, branches: b, otherwise: q, .. },
         ) => x.is_some() == y.is_some() && a.len() == b.len() && p.is_some() == q.is_some(),
         (Expr::Coalesce { .. }, Expr::Coalesce { .. }) => true,
+        (Expr::Checked { ty: l, .. }, Expr::Checked { ty: r, .. }) => l == r,
         (Expr::NullIf { equals: f, .. }, Expr::NullIf { equals: g, .. }) => f == g,
         (Expr::Extreme { greatest: a, .. }, Expr::Extreme { greatest: b, .. }) => a == b,
         (Expr::Array { ty: s, .. }, Expr::Array { ty: t, .. }) => s == t,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expr::{Expr, Type};
 
-use super::{Discard, SettingValue, TransactionModes};
+use super::{Declare, Discard, Fetch, SettingValue, TransactionModes};
 use crate::catalog::TableDescriptor;
 use crate::parse::Statement;
 
@@ -98,6 +98,10 @@ pub enum SessionCommand {
     },
     /// DEALLOCATE name; DEALLOCATE ALL is `None`.
     Deallocate(Option<String>),
+    /// DECLARE … CURSOR
+    Declare(Box<Declare>),
+    /// FETCH, MOVE
+    Fetch(Fetch),
     /// CLOSE name; CLOSE ALL is `None`.
     Close(Option<String>),
     /// DISCARD

@@ -178,10 +178,7 @@ fn key_column(
     table: &TableDescriptor,
     key: Option<&crate::catalog::IndexColumn>,
 ) -> Result<(Type, Direction)> {
-    let found = key.and_then(|key| {
-        let column = table.columns.iter().find(|column| column.id == key.column)?;
-        Some((column.ty, key.direction()))
-    });
+    let found = key.and_then(|key| Some((table.key_type(key)?, key.direction())));
     found.ok_or_else(too_wide)
 }
 

@@ -30,6 +30,7 @@ pub fn children_mut(node: &mut Node) -> Vec<&mut Node> {
         Node::SetOperation(operation) => vec![&mut operation.left, &mut operation.right],
         Node::Common(common) => vec![&mut common.input],
         Node::Recursive(recursive) => vec![&mut recursive.first, &mut recursive.round],
+        Node::Modify(plan) => roots_mut(plan),
     }
 }
 
@@ -56,6 +57,10 @@ pub fn children(node: &Node) -> Vec<&Node> {
         Node::SetOperation(operation) => vec![&operation.left, &operation.right],
         Node::Common(common) => vec![&common.input],
         Node::Recursive(recursive) => vec![&recursive.first, &recursive.round],
+        Node::Modify(plan) => match plan.as_ref() {
+            Plan::Modify(modify) => sources(modify),
+            _ => Vec::new(),
+        },
     }
 }
 
@@ -63,19 +68,44 @@ pub fn children(node: &Node) -> Vec<&Node> {
 pub fn roots_mut(plan: &mut Plan) -> Vec<&mut Node> {
     match plan {
         Plan::Query(node) => vec![node],
-        Plan::Modify(modify) => match modify.as_mut() {
-            Modify::Insert(insert) => vec![&mut insert.source],
-            Modify::Update(update) => vec![&mut update.source],
-            Modify::Delete(delete) => vec![&mut delete.source],
-            Modify::CopyTo(copy) => vec![&mut copy.source],
-            Modify::CopyFrom(_) => Vec::new(),
-        },
+        Plan::Modify(modify) => sources_mut(modify),
         Plan::Explain { plan, .. } => roots_mut(plan),
         Plan::Ddl(ddl) => match ddl.as_mut() {
             Ddl::CreateTableAs(create) => create.source.iter_mut().map(Box::as_mut).collect(),
+            Ddl::Refresh(refresh) => refresh.source.iter_mut().map(Box::as_mut).collect(),
             _ => Vec::new(),
         },
         Plan::Empty | Plan::Session(_) => Vec::new(),
+    }
+}
+
+/// The rows that something changes rows by.
+fn sources(modify: &Modify) -> Vec<&Node> {
+    match modify {
+        Modify::Insert(insert) => vec![&insert.source],
+        Modify::Update(update) => vec![&update.source],
+        Modify::Delete(delete) => vec![&delete.source],
+        Modify::Merge(merge) => vec![&merge.source],
+        Modify::CopyTo(copy) => vec![&copy.source],
+        // It stands at the top alone.
+        Modify::Compound(_) | Modify::CopyFrom(_) => Vec::new(),
+    }
+}
+
+/// The same, to be changed.
+fn sources_mut(modify: &mut Modify) -> Vec<&mut Node> {
+    match modify {
+        Modify::Insert(insert) => vec![&mut insert.source],
+        Modify::Update(update) => vec![&mut update.source],
+        Modify::Delete(delete) => vec![&mut delete.source],
+        Modify::Merge(merge) => vec![&mut merge.source],
+        Modify::CopyTo(copy) => vec![&mut copy.source],
+        Modify::Compound(compound) => {
+            let mut sources = roots_mut(&mut compound.main);
+            sources.extend(&mut compound.effects);
+            sources
+        }
+        Modify::CopyFrom(_) => Vec::new(),
     }
 }
 
@@ -91,7 +121,7 @@ pub fn nodes_mut(node: &mut Node, change: &mut impl FnMut(&mut Node)) {
 pub fn expressions_mut(plan: &mut Plan, change: &mut impl FnMut(&mut Expr)) {
     match plan {
         Plan::Explain { plan, .. } => return expressions_mut(plan, change),
-        Plan::Modify(modify) => modify_expressions(modify, change),
+        Plan::Modify(modify) => modify_expressions(modify).into_iter().for_each(&mut *change),
         Plan::Session(command) => {
             if let SessionCommand::Execute { arguments, .. } = command.as_mut() {
                 arguments.iter_mut().for_each(&mut *change);
@@ -121,24 +151,32 @@ pub fn bindings_mut(plan: &mut Plan, change: &mut impl FnMut(&mut Binding)) {
     }
 }
 
-fn modify_expressions(modify: &mut Modify, change: &mut impl FnMut(&mut Expr)) {
+/// The expressions of what changes rows, but those of its sources.
+fn modify_expressions(modify: &mut Modify) -> Vec<&mut Expr> {
     match modify {
         Modify::Insert(insert) => {
+            let mut expressions: Vec<&mut Expr> = Vec::new();
             if let Some(conflict) = &mut insert.on_conflict
                 && let ConflictAction::Update { assignments, filter } = &mut conflict.action
             {
-                assignments.iter_mut().for_each(|assignment| change(&mut assignment.value));
-                filter.iter_mut().for_each(&mut *change);
+                expressions.extend(assignments.iter_mut().map(|assignment| &mut assignment.value));
+                expressions.extend(filter);
             }
-            insert.returning.iter_mut().flatten().for_each(&mut *change);
+            expressions.extend(insert.returning.iter_mut().flatten());
+            expressions
         }
         Modify::Update(update) => {
-            update.assignments.iter_mut().for_each(|assignment| change(&mut assignment.value));
-            update.returning.iter_mut().flatten().for_each(&mut *change);
+            let assigned = update.assignments.iter_mut().map(|assignment| &mut assignment.value);
+            assigned.chain(update.returning.iter_mut().flatten()).collect()
         }
-        Modify::Delete(delete) => delete.returning.iter_mut().flatten().for_each(&mut *change),
-        Modify::CopyFrom(copy) => copy.defaults.iter_mut().for_each(|default| change(&mut default.value)),
-        Modify::CopyTo(_) => {}
+        Modify::Delete(delete) => delete.returning.iter_mut().flatten().collect(),
+        Modify::Merge(merge) => merge.expressions_mut(),
+        Modify::Compound(compound) => match compound.main.as_mut() {
+            Plan::Modify(main) => modify_expressions(main),
+            _ => Vec::new(),
+        },
+        Modify::CopyFrom(copy) => copy.defaults.iter_mut().map(|default| &mut default.value).collect(),
+        Modify::CopyTo(_) => Vec::new(),
     }
 }
 
@@ -182,6 +220,10 @@ pub fn node_expressions(node: &mut Node) -> Vec<&mut Expr> {
             sort.keys.iter_mut().map(|key| &mut key.expression).chain(sort.limit.iter_mut()).collect()
         }
         Node::Limit(limit) => limit.limit.iter_mut().chain(limit.offset.iter_mut()).collect(),
+        Node::Modify(plan) => match plan.as_mut() {
+            Plan::Modify(modify) => modify_expressions(modify),
+            _ => Vec::new(),
+        },
         Node::Distinct(_)
         | Node::Append(_)
         | Node::SetOperation(_)

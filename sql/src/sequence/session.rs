@@ -1,8 +1,7 @@
-//! What a session holds of sequences, and the questions that functions leave for the statement to answer.
+//! What a session holds of sequences.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use client::Client;
 use expr::Datum;
@@ -12,39 +11,29 @@ use super::store::SequenceStore;
 use crate::catalog::object::{ObjectDescriptor, SequenceDescriptor, SequenceState};
 use crate::catalog::{CatalogSnapshot, IndexId, Oid};
 use crate::error::{Error, Result};
+use crate::questions::{Question, Questions};
 
-/// The answers of one row's evaluation are remembered up to so many; beyond, an evaluation that is run again draws anew.
-const ANSWERS_MAX: usize = 65_536;
-
-/// A question that only the cluster can answer.
+/// What is asked of a sequence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Asked {
     /// nextval
-    Next(Oid),
+    Next,
     /// setval
-    Set(Oid, SequenceState),
+    Set(SequenceState),
     /// pg_sequence_last_value
-    Last(Oid),
+    Last,
 }
 
 /// What a session holds of sequences.
-///
-/// A row's evaluation that meets a question ends with an error; the question is answered, and the row evaluated again: what it
-/// was told before it is told again, in order.
 #[derive(Debug)]
 pub(crate) struct SessionSequences {
     store: Arc<SequenceStore>,
-    /// Whether the evaluation under way has been told anything, or asked.
-    used: AtomicBool,
+    questions: Arc<Questions>,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// What the evaluation was told, and how much of it it has been told again.
-    answers: Vec<Datum>,
-    repeated: usize,
-    asked: Option<Asked>,
     /// `currval` by sequence.
     current: HashMap<Oid, i64>,
     /// Whose `lastval` is.
@@ -60,18 +49,9 @@ struct Held {
 }
 
 impl Inner {
-    fn told(&mut self, answer: Datum) {
-        if self.answers.len() >= ANSWERS_MAX {
-            self.answers.clear();
-        }
-        self.answers.push(answer);
-        self.repeated = self.answers.len();
-    }
-
     fn give(&mut self, oid: Oid, value: i64) {
         self.current.insert(oid, value);
         self.last = Some(oid);
-        self.told(Datum::Int8(value));
     }
 
     /// Keeps what of a CACHE is not given yet.
@@ -96,18 +76,13 @@ impl Inner {
     }
 }
 
-/// What ends an evaluation that has asked. Nobody sees it but where no statement waits for the answer.
-fn waits(what: &str) -> expr::Error {
-    expr::Error::new("0A000", format!("{what} is not supported where it stands"))
-}
-
 fn cache(sequence: &SequenceDescriptor) -> u64 {
     u64::try_from(sequence.cache).unwrap_or(1)
 }
 
 impl SessionSequences {
-    pub(crate) fn new(store: Arc<SequenceStore>) -> Self {
-        Self { store, used: AtomicBool::new(false), inner: Mutex::default() }
+    pub(crate) fn new(store: Arc<SequenceStore>, questions: Arc<Questions>) -> Self {
+        Self { store, questions, inner: Mutex::default() }
     }
 
     /// The gateway's blocks.
@@ -122,10 +97,10 @@ impl SessionSequences {
 
     /// The next number.
     pub(crate) fn next(&self, oid: Oid, sequence: &SequenceDescriptor) -> expr::Result<Datum> {
-        let mut inner = self.inner.lock();
-        if let Some(answer) = self.repeat(&mut inner) {
+        if let Some(answer) = self.questions.repeat() {
             return Ok(answer);
         }
+        let mut inner = self.inner.lock();
         let value = inner.take_held(sequence).or_else(|| {
             let (first, count) = self.store.take(sequence, cache(sequence))?;
             Some(inner.hold(sequence, first, count))
@@ -133,23 +108,11 @@ impl SessionSequences {
         match value {
             Some(value) => {
                 inner.give(oid, value);
+                self.questions.tell(Datum::Int8(value));
                 Ok(Datum::Int8(value))
             }
-            None => {
-                inner.asked = Some(Asked::Next(oid));
-                Err(waits("nextval"))
-            }
+            None => Err(self.questions.leave("nextval", Question::NextValue(oid))),
         }
-    }
-
-    /// What only the cluster can tell.
-    pub(crate) fn ask(&self, what: &str, asked: Asked) -> expr::Result<Datum> {
-        let mut inner = self.inner.lock();
-        if let Some(answer) = self.repeat(&mut inner) {
-            return Ok(answer);
-        }
-        inner.asked = Some(asked);
-        Err(waits(what))
     }
 
     /// The last number that the session was given of a sequence.
@@ -163,66 +126,41 @@ impl SessionSequences {
         inner.last.and_then(|oid| Some((oid, *inner.current.get(&oid)?)))
     }
 
-    /// An answer that was given before the evaluation was run again.
-    fn repeat(&self, inner: &mut Inner) -> Option<Datum> {
-        self.used.store(true, Ordering::Relaxed);
-        let answer = inner.answers.get(inner.repeated).cloned()?;
-        inner.repeated = inner.repeated.saturating_add(1);
-        Some(answer)
-    }
-
-    /// Whether the evaluation under way has been told anything, or asked.
-    #[inline]
-    pub(crate) fn is_used(&self) -> bool {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    /// An evaluation is over.
-    pub(crate) fn settle(&self) {
-        let mut inner = self.inner.lock();
-        inner.answers.clear();
-        inner.repeated = 0;
-        inner.asked = None;
-        self.used.store(false, Ordering::Relaxed);
-    }
-
-    /// Answers what was asked; false if nothing was. `version`: that of the catalog which is in force, 0 if that is this
-    /// transaction's own.
+    /// The answer to a question about the sequence of this oid. `version`: that of the catalog which is in force, 0 if that
+    /// is this transaction's own.
     pub(crate) async fn answer(
         &self,
+        oid: Oid,
+        asked: Asked,
         client: &Client,
         catalog: &CatalogSnapshot,
         version: u64,
-    ) -> Result<bool> {
-        let Some(asked) = self.inner.lock().asked.take() else { return Ok(false) };
-        let (Asked::Next(oid) | Asked::Set(oid, _) | Asked::Last(oid)) = asked;
+    ) -> Result<Datum> {
         let object = catalog.objects().get(oid).ok_or_else(gone)?;
         let sequence = object.sequence().ok_or_else(gone)?;
         match asked {
-            Asked::Next(_) => {
+            Asked::Next => {
                 let drawn = self.store.draw(client, sequence, cache(sequence), version).await?;
                 let (first, count) = drawn.ok_or_else(|| at_end(&object.name, sequence))?;
                 let mut inner = self.inner.lock();
                 let value = inner.hold(sequence, first, count);
                 inner.give(oid, value);
+                Ok(Datum::Int8(value))
             }
-            Asked::Set(_, state) => {
+            Asked::Set(state) => {
                 self.store.set(client, sequence, state, version).await?;
                 let mut inner = self.inner.lock();
                 inner.held.remove(&sequence.state);
                 if state.is_called {
                     inner.current.insert(oid, state.last);
                 }
-                inner.told(Datum::Int8(state.last));
+                Ok(Datum::Int8(state.last))
             }
-            Asked::Last(_) => {
+            Asked::Last => {
                 let (state, _) = self.store.look_at(client, sequence, version).await?;
-                let last = if state.is_called { Datum::Int8(state.last) } else { Datum::Null };
-                self.inner.lock().told(last);
+                Ok(if state.is_called { Datum::Int8(state.last) } else { Datum::Null })
             }
         }
-        self.inner.lock().repeated = 0;
-        Ok(true)
     }
 
     /// So many numbers of a sequence that nobody else knows of yet.

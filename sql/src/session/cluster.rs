@@ -1,7 +1,6 @@
 //! What people ask about the cluster by SQL: its nodes, its ranges, and to divide them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use expr::{Datum, EvalContext, Expr, Row};
 use crate::catalog::{IndexDescriptor, TableDescriptor};
 use crate::error::{Error, Result};
 use crate::execute::IndexFormat;
+use crate::system;
 
 /// How often it is looked whether a range that was divided is shown so.
 const SHOWN_LOOKS: u32 = 50;
@@ -89,21 +89,8 @@ pub(super) async fn split(client: &Client, keys: Vec<Bytes>) -> Result<()> {
     Ok(())
 }
 
-/// A key for people: printable ASCII as it is, other bytes as \xNN, a backslash as \\; NULL where there is no end.
 fn key(key: &[u8]) -> Datum {
-    if key.is_empty() {
-        return Datum::Null;
-    }
-    let mut shown = String::with_capacity(key.len());
-    for byte in key {
-        match byte {
-            b'\\' => shown.push_str("\\\\"),
-            b' '..=b'~' => shown.push(char::from(*byte)),
-            // Writing to a string never fails.
-            _ => drop(write!(shown, "\\x{byte:02x}")),
-        }
-    }
-    text(&shown)
+    system::shown_key(key).map_or(Datum::Null, Datum::text)
 }
 
 fn number(number: u64) -> Datum {

@@ -38,6 +38,13 @@ impl Session {
             portal.deadline = deadline;
             return Box::pin(self.advance(portal, rows_max)).await;
         }
+        if let SessionCommand::Declare(declare) = command.as_ref() {
+            self.declare(portal, declare).await?;
+            return Ok(Fetched::Done(CommandTag::Plain("DECLARE CURSOR")));
+        }
+        if let SessionCommand::Fetch(fetch) = command.as_ref() {
+            return self.fetch_or_move(portal, fetch, rows_max).await;
+        }
         if let SessionCommand::SplitAt { .. } | SessionCommand::ShowRanges(_) | SessionCommand::ShowNodes =
             command.as_ref()
         {
@@ -158,8 +165,8 @@ impl Session {
                 self.registry.add_statement(name, Some(prepared))?;
                 "PREPARE"
             }
-            SessionCommand::Execute { .. } => {
-                return Err(Error::internal("EXECUTE is run by its own statement"));
+            SessionCommand::Execute { .. } | SessionCommand::Declare(_) | SessionCommand::Fetch(_) => {
+                return Err(Error::internal("what runs a query is no command of the session"));
             }
             SessionCommand::Deallocate(Some(name)) => {
                 self.registry.statement(name)?;
@@ -339,6 +346,7 @@ impl Session {
                 self.settings.reset_all(&mut self.context)?;
                 self.keep_settings();
                 self.set_session_authorization(None, false).await?;
+                self.advisory.give_all_back().await;
                 self.sequences.discard();
                 "DISCARD ALL"
             }

@@ -8,12 +8,15 @@ use parking_lot::Mutex;
 use scram::{MockSecret, Verifier};
 
 use super::table_sizes::{MeasuredSizes, pretended};
+use crate::activity::Roster;
 use crate::catalog::access::{Object, Right, Rights, RoleDescriptor};
 use crate::catalog::{CatalogSnapshot, IndexId, TableDescriptor};
 use crate::error::Result;
+use crate::execute::advisory::HeldLocks;
 use crate::execute::ddl::{load_catalog, reclaim_dropped};
 use crate::execute::memory::{Memory, MemoryPool};
 use crate::execute::row_ids::RowIds;
+use crate::execute::temporary::{TemporaryOptions, TemporarySpace};
 use crate::optimise::{Rules, TableSizes};
 use crate::sequence::SequenceStore;
 use crate::session::{Session, SessionParameters};
@@ -22,8 +25,10 @@ use crate::system;
 /// Bounds of a gateway's SQL engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Bytes of rows that one statement may hold while it sorts, hashes or materialises; beyond: 53200.
+    /// Bytes of rows that one statement may hold while it sorts, hashes or materialises; beyond: temporary files, or 53200.
     pub statement_bytes_max: usize,
+    /// Where rows go that do not fit into it; `None`: nowhere.
+    pub temporary: Option<TemporaryOptions>,
     /// Bytes of buffered writes and held locks that one transaction may take in memory; beyond: 53200.
     pub transaction_bytes_max: usize,
     /// Bytes that all statements and transactions together may hold; one that gets none ends with 53200.
@@ -48,6 +53,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             statement_bytes_max: 256 << 20,
+            temporary: None,
             transaction_bytes_max: 1 << 30,
             memory_bytes_max: 2 << 30,
             retries_max: 10,
@@ -67,6 +73,7 @@ pub struct Engine {
     options: EngineOptions,
     row_ids: RowIds,
     sequences: Arc<SequenceStore>,
+    held_locks: Arc<HeldLocks>,
     memory: Arc<MemoryPool>,
     /// The system views, which every snapshot of the catalog knows.
     system: Vec<Arc<TableDescriptor>>,
@@ -75,6 +82,7 @@ pub struct Engine {
     /// Rises with each: who has seen this one has seen the newest.
     generation: AtomicU64,
     sizes: MeasuredSizes,
+    roster: Arc<Roster>,
 }
 
 /// The newest catalog as a session has last seen it, and its generation.
@@ -86,14 +94,19 @@ impl Engine {
     pub fn new(client: Client, options: EngineOptions) -> Arc<Self> {
         Arc::new(Self {
             client,
-            memory: MemoryPool::new(options.memory_bytes_max),
+            memory: MemoryPool::new(
+                options.memory_bytes_max,
+                options.temporary.clone().map(TemporarySpace::new),
+            ),
             options,
             row_ids: RowIds::default(),
             sequences: Arc::default(),
+            held_locks: Arc::default(),
             system: system::tables(),
             catalog: Mutex::new(None),
             generation: AtomicU64::new(0),
             sizes: MeasuredSizes::default(),
+            roster: Arc::default(),
         })
     }
 
@@ -101,6 +114,16 @@ impl Engine {
     /// completes; every gateway may run it, and one is enough.
     pub async fn reclaim(self: Arc<Self>) {
         reclaim_dropped(&self.client).await;
+    }
+
+    /// Answers for the sessions here when other gateways ask. Never completes; who does not run it is not asked.
+    pub async fn attend(self: Arc<Self>) {
+        self.roster.attend(&self.client).await;
+    }
+
+    /// The sessions here.
+    pub(super) fn roster(&self) -> &Arc<Roster> {
+        &self.roster
     }
 
     /// A new session. Cheap: nothing is read before the first statement.
@@ -146,6 +169,11 @@ impl Engine {
 
     pub(crate) fn row_ids(&self) -> &RowIds {
         &self.row_ids
+    }
+
+    /// The advisory locks of its sessions.
+    pub(super) fn held_locks(&self) -> &Arc<HeldLocks> {
+        &self.held_locks
     }
 
     pub(super) fn sequences(&self) -> &Arc<SequenceStore> {

@@ -6,6 +6,8 @@
 mod cluster;
 mod commands;
 mod copy;
+mod cursor;
+mod declare;
 mod engine;
 mod format;
 mod named;
@@ -19,11 +21,13 @@ mod registry;
 mod role;
 mod run;
 mod table_sizes;
+mod tell;
 mod texts;
 mod transact;
 mod transaction;
 
 pub use crate::execute::cancel::CancelHandle;
+pub use crate::execute::temporary::TemporaryOptions;
 pub use crate::settings::SessionParameters;
 pub use engine::{Engine, EngineOptions, Login};
 pub use format::{ColumnFormats, Format};
@@ -34,21 +38,28 @@ pub use registry::{BoundPortal, PortalState, Source};
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::ShownId;
 use expr::session::{SessionContext, now_micros};
 use expr::{Datum, TypeKind};
 
+use crate::activity::Enlisted;
 use crate::catalog::{CatalogSnapshot, DATABASE_NAMES};
 use crate::error::{Error, Notice, Result, Severity};
+use crate::execute::advisory::AdvisoryLocks;
 use crate::parse;
+use crate::questions::Questions;
 use crate::sequence::SessionSequences;
 use crate::settings::{SERVER_VERSION, Settings};
-use crate::system::Sizes;
+use crate::system::{Shown, Sizes};
 use engine::SeenCatalog;
 use portal::State;
 use registry::Registry;
 use role::Acting;
 use texts::Texts;
 use transaction::{Block, TransactionState};
+
+/// How long a session may idle in a transaction that holds the catalog's lock.
+const CATALOG_IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// What ReadyForQuery says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +88,14 @@ pub struct Session {
     context_of: Option<(Arc<CatalogSnapshot>, u64)>,
     /// What the catalog's functions say of sizes.
     sizes: Arc<Sizes>,
+    /// What functions leave to be answered.
+    questions: Arc<Questions>,
+    /// The advisory locks that it holds.
+    advisory: AdvisoryLocks,
+    /// What views show of the session.
+    shown: Shown,
+    /// What the client is to be warned of.
+    warnings: Vec<Notice>,
     /// Where it takes numbers of sequences from.
     sequences: Arc<SessionSequences>,
     cancel: CancelHandle,
@@ -88,6 +107,10 @@ pub struct Session {
     authenticated: Arc<str>,
     /// Who acts, and under which roles that was found out.
     acting: Option<Acting>,
+    /// What others see of it, once it is known by a number.
+    activity: Option<Enlisted>,
+    /// Where its transactions show their ids.
+    shown_id: ShownId,
     /// `now()` has been read for the string or series of messages under way.
     clock_stands: bool,
 }
@@ -108,7 +131,9 @@ impl Session {
         let settings = Settings::new(&parameters, &mut context)?;
         let registry = Registry::new(engine.options().session_bytes_max);
         let texts = Texts::new(engine.options());
-        let sequences = Arc::new(SessionSequences::new(engine.sequences().clone()));
+        let questions = Arc::<Questions>::default();
+        let sequences = Arc::new(SessionSequences::new(engine.sequences().clone(), questions.clone()));
+        let advisory = AdvisoryLocks::new(engine.client().name_locks(), engine.held_locks().clone());
         Ok(Self {
             engine,
             settings,
@@ -116,6 +141,10 @@ impl Session {
             context,
             context_of: None,
             sizes: Arc::default(),
+            questions,
+            advisory,
+            shown: Shown::default(),
+            warnings: Vec::new(),
             sequences,
             cancel: CancelHandle::default(),
             notices: Vec::new(),
@@ -124,6 +153,8 @@ impl Session {
             texts,
             authenticated: parameters.user.as_str().into(),
             acting: None,
+            activity: None,
+            shown_id: ShownId::default(),
             clock_stands: false,
         })
     }
@@ -175,6 +206,7 @@ impl Session {
             deadline,
             state: State::Pending,
             undescribed: None,
+            is_binary: false,
             text: None,
         })
     }
@@ -214,6 +246,10 @@ impl Session {
     /// [`Fetched::Done`]. A portal that is left early is simply dropped.
     pub async fn fetch(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
         let fetched = self.advance(portal, rows_max).await;
+        let warnings = std::mem::take(&mut self.warnings);
+        for warning in self.advisory.take_warnings().into_iter().chain(warnings) {
+            self.notify(warning);
+        }
         if fetched.is_err() {
             self.settings.forget_requests();
             portal.state = State::Finished;
@@ -290,7 +326,9 @@ impl Session {
 
     /// The reported settings that changed since the last call (ParameterStatus). After connecting: all of them.
     pub fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
-        self.settings.take_changes()
+        let changes = self.settings.take_changes();
+        self.tell_application(&changes);
+        changes
     }
 
     /// What a CancelRequest calls, from any task.
@@ -299,9 +337,14 @@ impl Session {
     }
 
     /// How long the session may idle inside of a transaction block, if bounded
-    /// (`idle_in_transaction_session_timeout`): the gateway ends it then with 25P03.
+    /// (`idle_in_transaction_session_timeout`): the gateway ends it then with 25P03. A transaction that keeps others from
+    /// changing the catalog, as any role can, may idle for a minute, whatever the setting says.
     pub fn idle_in_transaction_timeout(&self) -> Option<Duration> {
-        self.settings.hot().idle_in_transaction_timeout
+        let wanted = self.settings.hot().idle_in_transaction_timeout;
+        match self.transaction.open.as_ref().is_some_and(|open| open.holds_catalog) {
+            true => Some(wanted.map_or(CATALOG_IDLE_MAX, |wanted| wanted.min(CATALOG_IDLE_MAX))),
+            false => wanted,
+        }
     }
 
     /// How long the session may idle outside of transactions, if bounded (`idle_session_timeout`): the gateway ends it
@@ -315,14 +358,10 @@ impl Session {
         self.transaction.in_block() || self.transaction.open.is_some()
     }
 
-    /// The backend process id that the session reports (`pg_backend_pid()`), also the cancel key's first half.
-    pub fn set_backend_pid(&mut self, pid: i32) {
-        self.context.backend_pid = pid;
-    }
-
     /// Rolls back what is open and waits for it.
     pub async fn close(mut self) {
         self.rollback(Block::Idle).await;
+        self.advisory.give_all_back().await;
     }
 
     fn check_not_failed(&self, statement: &Statement) -> Result<()> {

@@ -19,6 +19,10 @@ impl<T> Named<T> {
         if name.is_empty() { self.unnamed.as_ref() } else { self.others.get(name) }
     }
 
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
+        if name.is_empty() { self.unnamed.as_mut() } else { self.others.get_mut(name) }
+    }
+
     pub(super) fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -54,6 +58,10 @@ impl<T> Named<T> {
     pub(super) fn retain(&mut self, keeps: impl Fn(&T) -> bool) {
         self.unnamed.take_if(|thing| !keeps(thing));
         self.others.retain(|_, thing| keeps(thing));
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.unnamed.iter_mut().chain(self.others.values_mut())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {

@@ -11,7 +11,7 @@ use env::clock::{self, Instant};
 use expr::TypeKind;
 use parking_lot::Mutex;
 
-use super::prepared::{Planned, Prepared, Statement, changed_columns, kind_of, same_columns};
+use super::prepared::{Planned, Prepared, Statement, StatementKind, changed_columns, kind_of, same_columns};
 use super::run::guard;
 use super::{Session, prepared};
 use crate::bind;
@@ -72,7 +72,16 @@ impl Session {
             columns.clone_from(&named.columns);
             kind = named.kind;
         }
+        if let Plan::Session(command) = &planned.bound.plan
+            && let SessionCommand::Fetch(fetch) = command.as_ref()
+            && !fetch.is_move
+            && let Ok(cursor) = self.registry.cursor(&fetch.name)
+        {
+            columns.clone_from(&cursor.prepared.columns);
+            kind = StatementKind::Query;
+        }
         Ok(Arc::new(Prepared {
+            counted: Mutex::default(),
             statement,
             declared,
             parameters: planned.bound.parameters.clone(),
@@ -140,7 +149,7 @@ impl Session {
         let anew = Arc::new(self.plan(&prepared.statement, declared.as_deref(), &catalog, deadline).await?);
         let told = prepared.is_described;
         if told && !same_columns(prepared.columns(), anew.bound.columns.as_deref())
-            || anew.bound.parameters != prepared.parameters
+            || !prepared::same_types(&anew.bound.parameters, &prepared.parameters)
         {
             return Err(changed_columns());
         }
@@ -206,7 +215,8 @@ impl Session {
         let plan_bytes = PlanSize::of_plan(&mut bound.plan).bytes();
         memory.reserve(plan_bytes.saturating_sub(held))?;
         let traits = traits_of(&mut bound.plan);
-        let is_plain = !(traits.reads_catalog || traits.makes_long_values || traits.tells_sizes);
+        let is_plain = bound.current_of.is_none()
+            && !(traits.reads_catalog || traits.makes_long_values || traits.tells_sizes);
         let bypasses = is_plain && self.engine.options().bypasses_operators;
         Ok(prepared::Planned {
             traits,
@@ -258,6 +268,7 @@ impl Session {
             self.settings.shared().clone(),
             self.sizes.clone(),
             self.sequences.clone(),
+            self.questions.clone(),
         ));
         let path = &self.settings.hot().search_path;
         self.context.schema = path.creation(catalog.objects()).map(Into::into);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use client::ReadView;
 use env::clock::Instant;
 use expr::{Datum, Row};
 
@@ -19,6 +20,8 @@ pub struct Portal {
     pub(super) state: State,
     /// The plan that it runs, where that is not bound to what the client was told before.
     pub(super) undescribed: Option<Arc<Planned>>,
+    /// Its rows are to be sent in binary, whatever was asked for: those of a BINARY cursor, fetched by the simple protocol.
+    pub(super) is_binary: bool,
     /// The query string whose literals `parameters` are: it is bound by itself if what is prepared does not fit any more.
     pub(super) text: Option<Box<str>>,
 }
@@ -27,6 +30,11 @@ impl Portal {
     /// Until when it may run (`statement_timeout`).
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Whether its rows go to a client in binary that has not said how it wants them; settled by the first fetch.
+    pub fn is_binary(&self) -> bool {
+        self.is_binary
     }
 
     /// The columns of its rows, or `None` if it returns none; settled by the first fetch.
@@ -46,12 +54,34 @@ pub(super) enum State {
     Streaming(Box<Running>),
     /// Rows that are there already, with the account that they are in, then the tag.
     Held { rows: VecDeque<Row>, tag: CommandTag, memory: Memory },
+    /// FETCH: rows of a cursor, as they are asked for.
+    Fetching(Fetching),
     /// COPY FROM STDIN waits for data.
     CopyIn(Box<Running>),
     /// COPY TO STDOUT under way.
     CopyOut(Box<Running>),
     /// The tag was answered, or an error.
     Finished,
+}
+
+/// What rows a FETCH answers, once the cursor is where they begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// So many of those that follow.
+    Forward(u64),
+    /// So many of those before, the nearest first.
+    Backward(u64),
+    /// The one that it is on.
+    Same,
+}
+
+/// A FETCH under way.
+pub(super) struct Fetching {
+    /// The cursor's name.
+    pub(super) name: String,
+    /// What is left to answer.
+    pub(super) wanted: Wanted,
+    pub(super) count: u64,
 }
 
 /// An execution under way, with what it holds.
@@ -63,7 +93,23 @@ pub(super) struct Running {
     /// The transaction that it runs in, see [`super::transaction::TransactionState::generation`].
     pub(super) generation: u64,
     pub(super) ready: VecDeque<Row>,
+    /// What it sees, once the transaction may go on before it comes to its end.
+    pub(super) view: Option<ReadView>,
     pub(super) count: u64,
+}
+
+impl Running {
+    /// An execution that begins, in the transaction of this generation.
+    pub(super) fn new(
+        execution: Execution,
+        planned: Arc<Planned>,
+        values: Vec<Datum>,
+        memory: Memory,
+        generation: u64,
+    ) -> Box<Self> {
+        let (ready, view, count) = (VecDeque::new(), None, 0);
+        Box::new(Self { execution, planned, values, memory, generation, ready, view, count })
+    }
 }
 
 /// One answer of [`super::Session::fetch`].
@@ -114,10 +160,33 @@ pub enum CommandTag {
     Update(u64),
     /// `DELETE n`
     Delete(u64),
+    /// `MERGE n`
+    Merge(u64),
     /// `SELECT n`
     Select(u64),
     /// `COPY n`
     Copy(u64),
+    /// `FETCH n`
+    Fetch(u64),
+    /// `MOVE n`
+    Move(u64),
+}
+
+impl CommandTag {
+    /// How many rows it tells of.
+    pub fn rows(&self) -> u64 {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Insert(rows)
+            | Self::Update(rows)
+            | Self::Delete(rows)
+            | Self::Merge(rows)
+            | Self::Select(rows)
+            | Self::Copy(rows)
+            | Self::Fetch(rows)
+            | Self::Move(rows) => *rows,
+        }
+    }
 }
 
 impl std::fmt::Display for CommandTag {
@@ -127,8 +196,11 @@ impl std::fmt::Display for CommandTag {
             Self::Insert(rows) => write!(f, "INSERT 0 {rows}"),
             Self::Update(rows) => write!(f, "UPDATE {rows}"),
             Self::Delete(rows) => write!(f, "DELETE {rows}"),
+            Self::Merge(rows) => write!(f, "MERGE {rows}"),
             Self::Select(rows) => write!(f, "SELECT {rows}"),
             Self::Copy(rows) => write!(f, "COPY {rows}"),
+            Self::Fetch(rows) => write!(f, "FETCH {rows}"),
+            Self::Move(rows) => write!(f, "MOVE {rows}"),
         }
     }
 }

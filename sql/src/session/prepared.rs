@@ -6,6 +6,7 @@ use env::clock::Instant;
 use expr::{Type, TypeKind};
 use parking_lot::Mutex;
 
+use crate::activity::statements::Counted;
 use crate::catalog::CatalogSnapshot;
 use crate::error::Error;
 use crate::execute::memory::Memory;
@@ -50,6 +51,8 @@ pub struct Prepared {
     /// What its plan took when it was first made.
     pub(super) plan_bytes: usize,
     pub(super) planned: Mutex<Arc<Planned>>,
+    /// What its runs have taken is counted there.
+    pub(super) counted: Mutex<Option<Arc<Counted>>>,
 }
 
 /// A plan, and what it was made under.
@@ -111,11 +114,16 @@ pub(super) fn same_columns(told: Option<&[OutputColumn]>, now: Option<&[OutputCo
     match (told, now) {
         (Some(told), Some(now)) => {
             told.len() == now.len()
-                && told.iter().zip(now).all(|(told, now)| told.ty == now.ty && told.name == now.name)
+                && told.iter().zip(now).all(|(told, now)| told.ty.is_same(&now.ty) && told.name == now.name)
         }
         (None, None) => true,
         _ => false,
     }
+}
+
+/// Whether parameters have the types that they had.
+pub(super) fn same_types(had: &[Type], have: &[Type]) -> bool {
+    had.len() == have.len() && had.iter().zip(have).all(|(had, have)| had.is_same(have))
 }
 
 /// 0A000: rows of other columns than the client was told.

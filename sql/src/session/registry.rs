@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use expr::Datum;
 
-use super::format::ColumnFormats;
+use super::cursor::Cursor;
+use super::format::{ColumnFormats, Format};
 use super::named::Named;
 use super::portal::Portal;
 use super::prepared::Prepared;
@@ -36,6 +37,8 @@ pub struct BoundPortal {
     /// See [`Registry::portals_mark`].
     age: u64,
     bytes: usize,
+    /// It is a cursor that is held beyond its transaction, be it under way.
+    is_held: bool,
 }
 
 /// How far a portal is.
@@ -46,13 +49,17 @@ pub enum PortalState {
     Started(Portal),
     /// Executed to its end.
     Finished,
+    /// A cursor that SQL has declared.
+    Cursor(Box<Cursor>),
+    /// Such a cursor while it runs, and for good if that has failed.
+    Failed,
 }
 
 /// The statements and portals of a session.
 ///
 /// Invariants:
 /// - `bytes` is the sum of what its members were charged, and at most `bytes_max` but for the unnamed ones;
-/// - no portal outlives the transaction that it was made in, nor the savepoint that it was made behind.
+/// - no portal but a cursor that is held outlives the transaction that it was made in, nor the savepoint that it was made behind.
 pub(super) struct Registry {
     statements: Named<Source>,
     portals: Named<BoundPortal>,
@@ -154,8 +161,76 @@ impl Registry {
         self.next_age += 1;
         self.bytes = self.bytes.saturating_add(bytes);
         let state = PortalState::Ready(parameters);
-        self.portals.insert(name, BoundPortal { source, formats, state, age: self.next_age, bytes });
+        self.portals
+            .insert(name, BoundPortal { source, formats, state, age: self.next_age, bytes, is_held: false });
         Ok(())
+    }
+
+    /// 42P03 if a portal of this name exists.
+    pub(super) fn check_cursor_name(&self, name: &str) -> Result<()> {
+        if self.portals.contains(name) {
+            return Err(Error::new("42P03", format!("cursor \"{name}\" already exists")));
+        }
+        Ok(())
+    }
+
+    /// Names a cursor.
+    ///
+    /// # Errors
+    /// 42P03 if the name is taken, 53200 if the session holds too much.
+    pub(super) fn add_cursor(&mut self, name: &str, cursor: Cursor) -> Result<()> {
+        let source = Some(cursor.prepared.clone());
+        let text = cursor.statement.len();
+        self.add_portal(name, source, Vec::new(), ColumnFormats::Uniform(Format::Text))?;
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.state = PortalState::Cursor(Box::new(cursor));
+            portal.bytes = portal.bytes.saturating_add(text);
+            self.bytes = self.bytes.saturating_add(text);
+        }
+        Ok(())
+    }
+
+    /// The cursor of this name.
+    ///
+    /// # Errors
+    /// 34000 if there is none, 55000 if it has failed, 0A000 if it is a portal of the protocol.
+    pub(super) fn cursor(&self, name: &str) -> Result<&Cursor> {
+        match self.portals.get(name).map(|portal| &portal.state) {
+            Some(PortalState::Cursor(cursor)) => Ok(cursor),
+            other => Err(not_a_cursor(name, other)),
+        }
+    }
+
+    /// Takes a cursor out to run it. Unless it is put back its name stands for one that has failed.
+    pub(super) fn take_cursor(&mut self, name: &str) -> Result<Cursor> {
+        self.cursor(name)?;
+        let state = self.portals.get_mut(name).map(|portal| &mut portal.state);
+        match state.map(|state| std::mem::replace(state, PortalState::Failed)) {
+            Some(PortalState::Cursor(cursor)) => Ok(*cursor),
+            other => Err(not_a_cursor(name, other.as_ref())),
+        }
+    }
+
+    /// Puts a cursor back after a run.
+    pub(super) fn put_cursor(&mut self, name: &str, cursor: Cursor) {
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.is_held = cursor.is_held();
+            portal.state = PortalState::Cursor(Box::new(cursor));
+        }
+    }
+
+    /// All cursors, by name.
+    pub(super) fn cursors(&self) -> impl Iterator<Item = (&str, &Cursor)> {
+        self.portals.iter().filter_map(|(name, portal)| match &portal.state {
+            PortalState::Cursor(cursor) => Some((name, &**cursor)),
+            _ => None,
+        })
+    }
+
+    /// The names of cursors that are to be held beyond the transaction under way.
+    pub(super) fn cursors_to_hold(&self) -> Vec<String> {
+        let wanted = self.cursors().filter(|(_, cursor)| cursor.options.hold && !cursor.is_held());
+        wanted.map(|(name, _)| name.to_owned()).collect()
     }
 
     /// The portal of this name.
@@ -170,9 +245,9 @@ impl Registry {
         Ok(portal)
     }
 
-    /// Puts a portal back after a run, unless the transaction that it was made in has ended meanwhile.
+    /// Puts a portal back after a run, unless the transaction that it was made in has ended meanwhile, and it with it.
     pub(super) fn put_portal(&mut self, name: &str, portal: BoundPortal) {
-        if portal.age <= self.oldest {
+        if portal.age <= self.oldest && !portal.is_held {
             return;
         }
         if !self.portals.contains(name) {
@@ -202,16 +277,29 @@ impl Registry {
         self.next_age
     }
 
+    /// Portals of the transaction under way are younger than this.
+    pub(super) fn transaction_mark(&self) -> u64 {
+        self.oldest
+    }
+
+    /// The transaction under way is not committed: what was to be held beyond it ends with it.
+    pub(super) fn hold_none_since(&mut self, mark: u64) {
+        for portal in self.portals.iter_mut().filter(|portal| portal.age > mark) {
+            portal.is_held = false;
+        }
+    }
+
     /// The transaction of all portals has ended; in a block that has failed their names are still known.
     pub(super) fn end_portals(&mut self, in_failed_block: bool) {
         self.oldest = self.next_age;
         if in_failed_block {
-            self.ended.extend(self.portals.iter().map(|(name, _)| name.to_owned()));
+            let ended = self.portals.iter().filter(|(_, portal)| !portal.is_held);
+            self.ended.extend(ended.map(|(name, _)| name.to_owned()));
         } else {
             self.ended.clear();
         }
         if !self.portals.is_empty() {
-            self.portals.clear();
+            self.portals.retain(|portal| portal.is_held);
             self.count_anew();
         }
     }
@@ -258,6 +346,16 @@ pub(super) fn charge_of(name: &str, source: &Source) -> usize {
         text.saturating_mul(STATEMENT_BYTES_PER_BYTE).saturating_add(prepared.plan_bytes)
     });
     STATEMENT_BYTES.saturating_add(name.len()).saturating_add(held)
+}
+
+fn not_a_cursor(name: &str, state: Option<&PortalState>) -> Error {
+    match state {
+        None => Error::new("34000", format!("cursor \"{name}\" does not exist")),
+        Some(PortalState::Cursor(_) | PortalState::Failed) => {
+            Error::new("55000", format!("portal \"{name}\" cannot be run"))
+        }
+        Some(_) => Error::unsupported("FETCH from a portal that a message has bound"),
+    }
 }
 
 fn no_portal(name: &str) -> Error {
@@ -310,5 +408,22 @@ mod tests {
         registry.end_portals(false);
         registry.put_portal("after", after);
         assert!(registry.portal("after").is_err() && registry.portal("before").is_err());
+    }
+
+    #[test]
+    fn what_is_held_outlives_its_transaction_and_not_one_that_is_rolled_back() {
+        let mut registry = Registry::new(1 << 20);
+        let hold = |registry: &mut Registry, name: &str| {
+            bind(registry, name).unwrap();
+            registry.portals.get_mut(name).unwrap().is_held = true;
+        };
+        hold(&mut registry, "held");
+        registry.end_portals(false);
+        let held = registry.take_portal("held").unwrap();
+        registry.put_portal("held", held);
+        hold(&mut registry, "lost");
+        registry.hold_none_since(registry.transaction_mark());
+        registry.end_portals(false);
+        assert!(registry.portal("held").is_ok() && registry.portal("lost").is_err());
     }
 }

@@ -125,14 +125,6 @@ impl Session {
         self.tell_superuser(access, local)
     }
 
-    /// Has `is_superuser` say of the role that logged in whether it is one.
-    pub fn announce(&mut self, is_superuser: bool) -> Result<()> {
-        if !is_superuser {
-            self.assign("is_superuser", "off", false)?;
-        }
-        Ok(())
-    }
-
     fn tell_superuser(&mut self, access: &Access, local: bool) -> Result<()> {
         let is_superuser = access.role_named(&self.context.current_user).is_some_and(|role| role.superuser);
         self.assign("is_superuser", if is_superuser { "on" } else { "off" }, local)

@@ -20,11 +20,11 @@ use super::portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal, Running
 use super::prepared::Planned;
 use super::transaction::{Block, Modes};
 use crate::error::{Cause, Error, Result};
-use crate::execute::cancel::{cancelled, timed_out};
+use crate::execute::cancel::timed_out;
 use crate::execute::context::Context;
 use crate::execute::memory::Memory;
 use crate::execute::{self, Execution};
-use crate::plan::{self, Modify, Plan};
+use crate::plan::{self, Command, Modify, Plan};
 
 /// How long the second attempt waits at most; later ones wait longer.
 const RETRY_DELAY_MS: u64 = 2;
@@ -42,6 +42,7 @@ impl Session {
             State::Pending => self.start(portal, rows_max).await,
             State::Streaming(running) => self.stream(portal, running, rows_max).await,
             State::Held { rows, tag, memory } => Ok(hold(portal, rows, tag, memory, rows_max)),
+            State::Fetching(fetching) => self.fetch_rows(portal, fetching, rows_max).await,
             State::CopyOut(running) => self.copy_out(portal, running).await,
             State::CopyIn(_) => Err(Error::new("08P01", "COPY FROM STDIN waits for data")),
             State::Finished => Err(Error::new("34000", "portal cannot be run again")),
@@ -58,6 +59,7 @@ impl Session {
         }
         let mut attempt = 0u32;
         let notices = self.notices.len();
+        self.advisory.begin_statement();
         loop {
             let error = match self.attempt(portal, rows_max).await {
                 Ok(fetched) => return Ok(fetched),
@@ -97,6 +99,7 @@ impl Session {
             !open.answered
                 || open.modes.isolation == Isolation::ReadCommitted && !open.has_effects && !open.suspended
         });
+        let first = first && !self.advisory.has_acted();
         error.cause() != Cause::Statement && attempt < self.engine.options().retries_max && first
     }
 
@@ -112,7 +115,9 @@ impl Session {
         modes
     }
 
-    async fn attempt(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
+    /// What stands before every run of a statement: its plan under the transaction's catalog, whether it may run, and the
+    /// transaction, told that a statement begins.
+    pub(super) async fn make_ready(&mut self, portal: &mut Portal) -> Result<Arc<Planned>> {
         let mut planned = portal.prepared.planned.lock().clone();
         if let Some(command) = execute::refused_when_read_only(&planned.bound.plan)
             && self.modes().read_only
@@ -132,16 +137,23 @@ impl Session {
             open.has_effects = open.kv.has_effects();
         }
         if planned.traits.reads_catalog {
+            self.shown.locks = self.engine.held_locks().shown();
+            self.shown.cursors = self.registry.cursors().map(|(name, cursor)| cursor.shown(name)).collect();
             guard(&cancel, deadline, self.refresh_pinned()).await?;
         }
         if portal.text.is_some() && !self.is_current(&planned) {
             planned = self.bind_text(portal).await?;
         }
         planned = self.planned(&portal.prepared, planned, deadline).await?;
-        if !portal.prepared.is_described {
-            portal.undescribed = Some(planned.clone());
+        if let Err(error) = self.check_rights(&planned) {
+            if portal.text.is_none() {
+                return Err(error);
+            }
+            // The text that was planned may have had other literals, and the name another place.
+            planned = self.bind_text(portal).await?;
+            planned = self.planned(&portal.prepared, planned, deadline).await?;
+            self.check_rights(&planned)?;
         }
-        self.check_rights(&planned)?;
         if planned.traits.tells_sizes {
             self.sizes.measure(self.engine.client(), &planned.catalog).await;
         }
@@ -154,12 +166,25 @@ impl Session {
         if let Some(open) = &mut self.transaction.open {
             open.kv.begin_statement();
         }
+        Ok(planned)
+    }
+
+    async fn attempt(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
+        let planned = self.make_ready(portal).await?;
+        if !portal.prepared.is_described {
+            portal.undescribed = Some(planned.clone());
+        }
         // A row limit of one makes a portal wait behind its row.
         if let Some(point) = planned.point.as_ref().filter(|_| rows_max != 1) {
             return self.run_point(portal, point).await;
         }
         let mut values = portal.parameters.clone();
         values.resize(planned.bound.slots.max(values.len()), Datum::Null);
+        if let Some(current) = &planned.bound.current_of {
+            let found = self.current_values(current)?;
+            let slots = values.iter_mut().skip(current.slot);
+            slots.zip(found).for_each(|(slot, value)| *slot = value);
+        }
         match &planned.bound.plan {
             Plan::Ddl(ddl) => {
                 let tag = self.run_ddl(portal, ddl, values).await?;
@@ -179,15 +204,8 @@ impl Session {
                     None => Execution::build(&planned.bound.plan)?
                         .ok_or_else(|| Error::internal("a plan without rows is run for its rows"))?,
                 };
-                let running = Box::new(Running {
-                    execution,
-                    planned,
-                    values,
-                    memory: self.engine.statement_memory(),
-                    generation: self.transaction.generation,
-                    ready: VecDeque::new(),
-                    count: 0,
-                });
+                let (memory, generation) = (self.engine.statement_memory(), self.transaction.generation);
+                let running = Running::new(execution, planned, values, memory, generation);
                 self.run(portal, running, rows_max).await
             }
         }
@@ -225,6 +243,14 @@ impl Session {
             (Modify::Insert(_), _) => CommandTag::Insert,
             (Modify::Update(_), _) => CommandTag::Update,
             (Modify::Delete(_), _) => CommandTag::Delete,
+            (Modify::Merge(_), _) => CommandTag::Merge,
+            (Modify::Compound(compound), _) => match compound.command {
+                Command::Select => CommandTag::Select,
+                Command::Insert => CommandTag::Insert,
+                Command::Update => CommandTag::Update,
+                Command::Delete => CommandTag::Delete,
+                Command::Merge => CommandTag::Merge,
+            },
             (Modify::CopyFrom(_) | Modify::CopyTo(_), _) => {
                 return Err(Error::internal("a COPY was made ready as something else"));
             }
@@ -250,16 +276,22 @@ impl Session {
         }
         if running.ready.is_empty() {
             let deadline = portal.deadline;
+            if let (Some(open), Some(view)) = (&mut self.transaction.open, &running.view) {
+                open.kv.look_through(view);
+            }
             let (execution, mut cx) = self.context_for(&mut running)?;
             let cancel = cx.cancel.clone();
-            let rows = guard(&cancel, deadline, execution.next(&mut cx)).await?;
-            let Some(rows) = rows else {
+            let rows = guard(&cancel, deadline, execution.next(&mut cx)).await;
+            if let Some(open) = &mut self.transaction.open {
+                open.kv.look_at_all();
+            }
+            let Some(rows) = rows? else {
                 let tag = CommandTag::Select(running.count);
                 self.keep(running);
                 self.complete_statement().await?;
                 return Ok(Fetched::Done(tag));
             };
-            self.note_answer(rows_max);
+            self.note_answer(&mut running, rows_max).await?;
             if rows_max == 0 || rows.len() <= rows_max {
                 running.count = running.count.saturating_add(rows.len() as u64);
                 portal.state = State::Streaming(running);
@@ -273,12 +305,19 @@ impl Session {
         Ok(Fetched::Rows(rows))
     }
 
-    /// Rows of a query leave the session before it has come to its end.
-    fn note_answer(&mut self, rows_max: usize) {
+    /// Rows of a query leave the session before it has come to its end. What the transaction does before it goes on it is
+    /// not to see.
+    async fn note_answer(&mut self, running: &mut Running, rows_max: usize) -> Result<()> {
         if let Some(open) = &mut self.transaction.open {
             open.answered = true;
-            open.suspended |= rows_max != 0;
+            if rows_max != 0 {
+                open.suspended = true;
+                if running.view.is_none() && self.transaction.block != Block::Idle {
+                    running.view = Some(open.kv.view().await?);
+                }
+            }
         }
+        Ok(())
     }
 
     async fn copy_out(&mut self, portal: &mut Portal, mut running: Box<Running>) -> Result<Fetched> {
@@ -307,8 +346,17 @@ impl Session {
         ddl: &plan::Ddl,
         mut values: Vec<Datum>,
     ) -> Result<CommandTag> {
+        if let Some(statement) = ddl.apart()
+            && self.transaction.block != Block::Idle
+        {
+            let message = format!("{statement} cannot run inside a transaction block");
+            return Err(Error::new("25001", message));
+        }
         let mut memory = self.engine.statement_memory();
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
+        if let Some(open) = &mut self.transaction.open {
+            open.holds_catalog |= !matches!(ddl, plan::Ddl::Nothing { .. });
+        }
         let mut cx = self.make_context(&mut values, &mut memory)?;
         let cancel = cx.cancel.clone();
         let run = execute::ddl::run(&mut cx, ddl, raised);
@@ -341,41 +389,39 @@ impl Session {
         let mut lines = execute::explain(plan, &self.context);
         if analyze {
             let started = env::clock::now();
-            let rows = self.run_for_explain(portal, planned, plan, values).await?;
+            let (rows, spilled) = self.run_for_explain(portal, planned, plan, values).await?;
             lines.push(format!("Rows: {rows}"));
+            if spilled > 0 {
+                lines.push(format!("Temporary Files: {} kB", spilled.div_ceil(1 << 10)));
+            }
             lines.push(format!("Execution Time: {:.3} ms", started.elapsed().as_secs_f64() * 1000.0));
         }
         Ok(lines.into_iter().map(|line| vec![Datum::Text(line.into())]).collect())
     }
 
+    /// Runs a plan for its own sake; answers how many rows it made, and how many bytes of temporary files.
     async fn run_for_explain(
         &mut self,
         portal: &Portal,
         planned: &Arc<Planned>,
         plan: &Plan,
         values: Vec<Datum>,
-    ) -> Result<u64> {
-        let Some(execution) = Execution::build(plan)? else { return Ok(0) };
-        let mut running = Box::new(Running {
-            execution,
-            planned: planned.clone(),
-            values,
-            memory: self.engine.statement_memory(),
-            generation: self.transaction.generation,
-            ready: VecDeque::new(),
-            count: 0,
-        });
+    ) -> Result<(u64, u64)> {
+        let Some(execution) = Execution::build(plan)? else { return Ok((0, 0)) };
+        let (memory, generation) = (self.engine.statement_memory(), self.transaction.generation);
+        let mut running = Running::new(execution, planned.clone(), values, memory, generation);
         let (execution, mut cx) = self.context_for(&mut running)?;
         let cancel = cx.cancel.clone();
         let work = async {
-            if !matches!(execution, Execution::Query(_)) {
-                return Ok(execution.write(&mut cx).await?.count);
-            }
             let mut count = 0u64;
-            while let Some(rows) = execution.next(&mut cx).await? {
-                count = count.saturating_add(rows.len() as u64);
+            if matches!(execution, Execution::Query(_)) {
+                while let Some(rows) = execution.next(&mut cx).await? {
+                    count = count.saturating_add(rows.len() as u64);
+                }
+            } else {
+                count = execution.write(&mut cx).await?.count;
             }
-            Ok(count)
+            Ok((count, cx.memory.spilled()))
         };
         guard(&cancel, portal.deadline, work).await
     }
@@ -449,11 +495,17 @@ impl Session {
             settings: &self.settings,
             cancel: &self.cancel,
             row_ids: self.engine.row_ids(),
+            questions: &self.questions,
+            advisory: &mut self.advisory,
+            shown: &self.shown,
+            roster: self.engine.roster(),
+            warnings: &mut self.warnings,
             sequences: &self.sequences,
             catalog_version: if open.raised { 0 } else { open.catalog.version() },
             fresh_indexes: &open.fresh,
             deferred: &mut self.transaction.deferred,
             isolation: open.modes.isolation,
+            held_back: None,
         })
     }
 }
@@ -482,6 +534,7 @@ pub(super) async fn guard<T>(
         return done;
     }
     let mut is_begun = false;
+    let _waiting = cancel.note_wait();
     let mut cancellation = std::pin::pin!(cancel.cancelled());
     let mut timer = std::pin::pin!(async {
         match deadline {
@@ -496,7 +549,7 @@ pub(super) async fn guard<T>(
             return Poll::Ready(done);
         }
         if cancellation.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(cancelled()));
+            return Poll::Ready(Err(cancel.why()));
         }
         timer.as_mut().poll(cx).map(|()| Err(timed_out()))
     })

@@ -172,6 +172,7 @@ impl Session {
             deadline: self.statement_deadline(),
             state: State::Pending,
             undescribed: None,
+            is_binary: false,
             text: Some(sql.into()),
         })
     }
@@ -233,6 +234,7 @@ fn only_statement(sql: &str) -> Result<Statement> {
 
 fn prepared_of(statement: Statement, planned: Planned) -> Prepared {
     Prepared {
+        counted: Mutex::default(),
         statement,
         declared: Some(planned.bound.parameters.iter().map(|ty| Some(ty.kind)).collect()),
         parameters: planned.bound.parameters.clone(),
@@ -403,7 +405,7 @@ fn is_simple(plan: &Plan) -> bool {
             Modify::Insert(insert) => &insert.source,
             Modify::Update(update) => &update.source,
             Modify::Delete(delete) => &delete.source,
-            Modify::CopyFrom(_) | Modify::CopyTo(_) => return false,
+            Modify::Merge(_) | Modify::Compound(_) | Modify::CopyFrom(_) | Modify::CopyTo(_) => return false,
         },
         Plan::Empty | Plan::Ddl(_) | Plan::Explain { .. } | Plan::Session(_) => return false,
     };

@@ -47,6 +47,7 @@ impl Session {
             lock_timeout: self.settings.hot().lock_timeout,
             catalog_version: catalog.version(),
             priority,
+            shown: Some(self.shown_id.clone()),
             ..TransactionOptions::default()
         };
         let mut open = Open {
@@ -58,6 +59,7 @@ impl Session {
             has_effects: false,
             catalog,
             raised: false,
+            holds_catalog: false,
             fresh: FreshIndexes::default(),
         };
         for savepoint in &mut self.transaction.savepoints {
@@ -76,12 +78,16 @@ impl Session {
         }
         let priority = open.kv.priority();
         open.kv.rollback().await;
+        self.advisory.end_transaction().await;
         self.open(open.modes, priority).await
     }
 
     /// Takes the open transaction out, with all that ends with it.
     fn end_transaction(&mut self, after: Block) -> Option<Open> {
         self.registry.end_portals(after == Block::Failed);
+        if self.transaction.open.is_some() {
+            self.shown_id.clear();
+        }
         // What the same message does afterwards is of another transaction, which begins with the message.
         self.context.transaction_timestamp = self.context.statement_timestamp;
         self.clock_stands = false;
@@ -94,16 +100,19 @@ impl Session {
     /// Commits what is open; the session is then in `after`.
     pub(super) async fn commit(&mut self, after: Block) -> Result<()> {
         if self.transaction.open.is_some()
-            && let Err(error) = self.settle_deferred(true).await
+            && let Err(error) = self.finish_work().await
         {
             self.rollback(after).await;
             return Err(error);
         }
+        let portals_mark = self.registry.transaction_mark();
         let Some(mut open) = self.end_transaction(after) else {
             self.settings.commit(&mut self.context);
             return Ok(());
         };
-        match open.kv.commit().await {
+        let committed = open.kv.commit().await;
+        self.advisory.end_transaction().await;
+        match committed {
             Ok(_) => {
                 self.settings.commit(&mut self.context);
                 if open.raised {
@@ -113,6 +122,8 @@ impl Session {
                 Ok(())
             }
             Err(error) => {
+                // What is left of its portals is cursors that were to be held: their rows were never committed.
+                self.registry.end_portals_since(portals_mark);
                 self.settings.rollback_to(0, &mut self.context);
                 if matches!(error, client::Error::StaleCatalog { .. }) {
                     // The next statement is to be planned under the new one.
@@ -121,6 +132,12 @@ impl Session {
                 Err(error.into())
             }
         }
+    }
+
+    /// What is still to be done before the transaction can commit.
+    async fn finish_work(&mut self) -> Result<()> {
+        self.settle_deferred(true).await?;
+        self.hold_cursors().await
     }
 
     /// Judges what is owed to foreign keys: all of it, or what is not deferred any more. Once judged it is owed no more, but
@@ -141,10 +158,12 @@ impl Session {
 
     /// Rolls back what is open; the session is then in `after`.
     pub(super) async fn rollback(&mut self, after: Block) {
+        self.registry.hold_none_since(self.registry.transaction_mark());
         let open = self.end_transaction(after);
         self.settings.rollback_to(0, &mut self.context);
         if let Some(mut open) = open {
             open.kv.rollback().await;
+            self.advisory.end_transaction().await;
         }
     }
 
@@ -265,6 +284,7 @@ impl Session {
             settings_mark: self.settings.mark(),
             portals_mark: self.registry.portals_mark(),
             deferred_mark: self.transaction.deferred.mark(),
+            advisory_mark: self.advisory.mark(),
             open,
         });
         Ok(())
@@ -292,6 +312,7 @@ impl Session {
         let Some(savepoint) = self.transaction.savepoints.last() else { return };
         let (Some(mark), Some(open)) = (&savepoint.open, &mut self.transaction.open) else { return };
         open.answered = true;
+        self.advisory.rollback_to(savepoint.advisory_mark).await;
         if let Err(error) = open.rollback_to(mark).await {
             tracing::debug!(%error, "the transaction is over in spite of its savepoints");
         }
@@ -312,6 +333,7 @@ impl Session {
         self.registry.end_portals_since(savepoint.portals_mark);
         self.settings.rollback_to(savepoint.settings_mark, &mut self.context);
         self.transaction.deferred.rollback_to(&savepoint.deferred_mark);
+        self.advisory.rollback_to(savepoint.advisory_mark).await;
         if let (Some(mark), Some(open)) = (&savepoint.open, &mut self.transaction.open)
             && let Err(error) = open.rollback_to(mark).await
         {

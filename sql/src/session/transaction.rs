@@ -74,6 +74,8 @@ pub(super) struct Open {
     pub(super) catalog: Arc<CatalogSnapshot>,
     /// Whether its DDL has raised the catalog version.
     pub(super) raised: bool,
+    /// Whether it may have locked the catalog version, which no savepoint gives back.
+    pub(super) holds_catalog: bool,
     /// The indexes that it created.
     pub(super) fresh: FreshIndexes,
 }
@@ -109,6 +111,8 @@ pub(super) struct NamedSavepoint {
     /// Portals of this age and younger were made behind it.
     pub(super) portals_mark: u64,
     pub(super) deferred_mark: DeferredMark,
+    /// How many advisory locks the transaction had taken.
+    pub(super) advisory_mark: usize,
     /// `None`: nothing is open yet; what is opened is marked at once for all savepoints that stand before it.
     pub(super) open: Option<OpenMark>,
 }

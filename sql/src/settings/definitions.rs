@@ -14,6 +14,8 @@ pub enum Kind {
     Integer { min: i64, max: i64 },
     /// Milliseconds, with units ms, s, min, h, d.
     Milliseconds,
+    /// The same, or -1: never.
+    MillisecondsOrNever,
     /// A number.
     Real { min: f64, max: f64 },
     /// Any text.
@@ -34,7 +36,7 @@ impl Kind {
         match self {
             Self::Bool => "bool",
             Self::Enum(_) => "enum",
-            Self::Integer { .. } | Self::Milliseconds => "integer",
+            Self::Integer { .. } | Self::Milliseconds | Self::MillisecondsOrNever => "integer",
             Self::Real { .. } => "real",
             Self::Text | Self::DateStyle | Self::TimeZone | Self::Encoding | Self::SearchPath => "string",
         }
@@ -47,6 +49,7 @@ impl Context {
         match self {
             Self::Internal => "internal",
             Self::User => "user",
+            Self::Superuser => "superuser",
         }
     }
 }
@@ -58,6 +61,8 @@ pub enum Context {
     Internal,
     /// Any user at any time.
     User,
+    /// Superusers at any time; others: 42501.
+    Superuser,
 }
 
 /// One setting.
@@ -214,6 +219,14 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         Kind::Milliseconds,
         "Sets the maximum allowed duration of any wait for a lock.",
     ),
+    Definition {
+        name: "log_min_duration_statement",
+        default: "-1",
+        kind: Kind::MillisecondsOrNever,
+        context: Context::Superuser,
+        reported: false,
+        description: "Sets the minimum execution time above which all statements will be logged.",
+    },
     fixed("max_connections", "100", "Sets the maximum number of concurrent connections."),
     fixed("max_identifier_length", "63", "Shows the maximum identifier length."),
     fixed("max_index_keys", "32", "Shows the maximum number of index keys."),
@@ -287,7 +300,7 @@ mod tests {
     #[test]
     fn the_docs_say_of_every_setting_whether_it_acts() {
         let docs = include_str!("../../../docs/sql.md");
-        let settable = DEFINITIONS.iter().filter(|definition| definition.context == Context::User);
+        let settable = DEFINITIONS.iter().filter(|definition| definition.context != Context::Internal);
         let missing: Vec<&str> = settable
             .map(|definition| definition.name)
             .filter(|name| !docs.contains(&format!("`{name}`")))

@@ -19,7 +19,7 @@ use client::Isolation;
 use expr::SessionContext;
 use expr::session::{ByteaOutput, DateOrder};
 
-use crate::catalog::SearchPath;
+use crate::catalog::{SearchPath, schema};
 use crate::error::{Error, Result};
 use definitions::{Context, DEFINITIONS};
 
@@ -32,6 +32,8 @@ pub struct SessionParameters {
     pub database: String,
     /// All other parameters of the startup packet, `application_name` and `client_encoding` among them.
     pub settings: Vec<(String, String)>,
+    /// The role is no superuser: what only those may set it may not.
+    pub is_restricted: bool,
 }
 
 /// Settings in the form in which statements use them.
@@ -45,6 +47,8 @@ pub struct Hot {
     pub idle_in_transaction_timeout: Option<Duration>,
     /// `idle_session_timeout`; `None`: no bound.
     pub idle_session_timeout: Option<Duration>,
+    /// `log_min_duration_statement`; `None`: no statement is logged for being slow.
+    pub log_statements_over: Option<Duration>,
     /// `default_transaction_isolation`
     pub default_isolation: Isolation,
     /// Whether that was set as READ UNCOMMITTED, which is READ COMMITTED.
@@ -161,6 +165,7 @@ impl Settings {
         for definition in DEFINITIONS {
             let value: Arc<str> = match definition.name {
                 "session_authorization" => parameters.user.as_str().into(),
+                "is_superuser" if parameters.is_restricted => "off".into(),
                 _ => definition.default.into(),
             };
             slots.insert(
@@ -178,6 +183,7 @@ impl Settings {
                 lock_timeout: None,
                 idle_in_transaction_timeout: None,
                 idle_session_timeout: None,
+                log_statements_over: None,
                 default_isolation: Isolation::Serializable,
                 default_uncommitted: false,
                 default_read_only: false,
@@ -263,6 +269,14 @@ impl Settings {
             let message = format!("parameter \"{}\" cannot be changed", definition.name);
             return Err(Error::new("55P02", message));
         }
+        if let Some(definition) = slot.definition
+            && definition.context == Context::Superuser
+            && &*self.text("is_superuser") != "on"
+            && !by_session
+        {
+            let message = format!("permission denied to set parameter \"{}\"", definition.name);
+            return Err(Error::new("42501", message));
+        }
         let value: Arc<str> = match (slot.definition, value) {
             (Some(definition), Some(value)) => value::normalise(definition, value)?.into(),
             (None, Some(value)) => value.into(),
@@ -300,11 +314,13 @@ impl Settings {
         let names: Vec<String> = self
             .slots
             .iter()
-            .filter(|(_, slot)| slot.definition.is_none_or(|d| d.context == Context::User))
+            .filter(|(_, slot)| slot.definition.is_none_or(|d| d.context != Context::Internal))
+            .filter(|(_, slot)| slot.effective() != &slot.reset || slot.session != slot.reset)
             .filter(|(name, _)| !name.starts_with("transaction_"))
             .map(|(name, _)| name.clone())
             .collect();
-        names.iter().try_for_each(|name| self.set(name, None, Scope::Session, context))
+        // What the session began with anybody may go back to.
+        names.iter().try_for_each(|name| self.put(name, None, Scope::Session, context, true))
     }
 
     /// SHOW: the value of a setting.
@@ -430,14 +446,20 @@ impl Settings {
             lock_timeout: self.timeout("lock_timeout"),
             idle_in_transaction_timeout: self.timeout("idle_in_transaction_session_timeout"),
             idle_session_timeout: self.timeout("idle_session_timeout"),
+            log_statements_over: value::parse_milliseconds(&self.text("log_min_duration_statement"))
+                .and_then(|ms| u64::try_from(ms).ok())
+                .map(Duration::from_millis),
             default_isolation: isolation(&self.text("default_transaction_isolation")),
             default_uncommitted: &*self.text("default_transaction_isolation") == "read uncommitted",
             default_read_only: &*self.text("default_transaction_read_only") == "on",
             search_path: SearchPath::new(
-                value::parse_search_path(&self.text("search_path")).into_iter().map(|name| {
+                value::parse_search_path(&self.text("search_path")).into_iter().filter_map(|name| {
                     match name.as_str() {
-                        "$user" => context.current_user.to_string(),
-                        _ => name,
+                        // A role that is called like a schema of the system does not work in that.
+                        "$user" => {
+                            Some(context.current_user.to_string()).filter(|name| !schema::is_system(name))
+                        }
+                        _ => Some(name),
                     }
                 }),
             ),

@@ -20,14 +20,15 @@ pub(super) fn normalise(definition: &Definition, value: &str) -> Result<String> 
             check_bounds(definition, number, min, max)?;
             Ok(number.to_string())
         }
-        Kind::Milliseconds => {
+        Kind::Milliseconds | Kind::MillisecondsOrNever => {
             let ms = parse_milliseconds(value).ok_or_else(|| {
                 invalid(definition, value).hint(
                     "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".",
                 )
             })?;
-            check_bounds(definition, ms, 0, i64::from(i32::MAX))?;
-            Ok(show_milliseconds(ms))
+            let least = if definition.kind == Kind::Milliseconds { 0 } else { -1 };
+            check_bounds(definition, ms, least, i64::from(i32::MAX))?;
+            Ok(if ms < 0 { ms.to_string() } else { show_milliseconds(ms) })
         }
         Kind::Real { min, max } => {
             let number: f64 = value.trim().parse().map_err(|_| invalid(definition, value))?;
@@ -42,6 +43,7 @@ pub(super) fn normalise(definition: &Definition, value: &str) -> Result<String> 
             }
             Ok(number.to_string())
         }
+        Kind::Text if definition.name == "application_name" => Ok(application_name(value)),
         Kind::Text | Kind::SearchPath => Ok(value.to_owned()),
         Kind::DateStyle => normalise_date_style(definition, value),
         Kind::TimeZone => {
@@ -60,7 +62,8 @@ fn check_bounds(definition: &Definition, number: i64, min: i64, max: i64) -> Res
     if (min..=max).contains(&number) {
         return Ok(());
     }
-    let unit = if definition.kind == Kind::Milliseconds { " ms" } else { "" };
+    let unit =
+        if matches!(definition.kind, Kind::Milliseconds | Kind::MillisecondsOrNever) { " ms" } else { "" };
     Err(Error::new(
         "22023",
         format!(
@@ -81,6 +84,17 @@ pub(crate) fn parse_bool(value: &str) -> Option<bool> {
         _ if prefix("false") || prefix("no") => Some(false),
         _ => None,
     }
+}
+
+/// As much of it as a name may have, and what is not printable ASCII replaced: it stands in logs and in what others see.
+fn application_name(value: &str) -> String {
+    const BYTES_MAX: usize = 63;
+    let mut end = value.len().min(BYTES_MAX);
+    while !value.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    let shown = |byte: u8| if (b' '..=b'~').contains(&byte) { char::from(byte) } else { '?' };
+    value.bytes().take(end).map(shown).collect()
 }
 
 fn normalise_enum(definition: &Definition, words: &'static [&'static str], value: &str) -> Result<String> {

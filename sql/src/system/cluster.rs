@@ -2,8 +2,8 @@
 
 use super::record::Records;
 use super::{
-    AM_BTREE_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, DATABASE_OID, LANGUAGE_INTERNAL_OID,
-    OWNER_OID, World, roles,
+    AM_BTREE_OID, AM_HASH_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, DATABASE_OID,
+    LANGUAGE_INTERNAL_OID, OWNER_OID, World, roles,
 };
 use crate::catalog::PG_CATALOG_OID;
 use crate::catalog::access::Object;
@@ -30,8 +30,23 @@ pub(super) fn pg_database(world: &World<'_>, records: &mut Records<'_>) {
     ]);
 }
 
+pub(super) fn pg_extension(world: &World<'_>, records: &mut Records<'_>) {
+    for (object, version) in world.catalog.objects().extensions() {
+        let owner = world.catalog.access().object(Object::Extension(object.oid)).owner;
+        records.push(&[
+            ("oid", object.oid.into()),
+            ("extname", (&object.name).into()),
+            ("extowner", owner.into()),
+            ("extnamespace", world.catalog.objects().schema_oid(&object.schema).into()),
+            ("extrelocatable", true.into()),
+            ("extversion", version.into()),
+        ]);
+    }
+}
+
 pub(super) fn pg_am(records: &mut Records<'_>) {
-    for (oid, name, kind) in [(AM_HEAP_OID, "heap", "t"), (AM_BTREE_OID, "btree", "i")] {
+    let methods = [(AM_HEAP_OID, "heap", "t"), (AM_BTREE_OID, "btree", "i"), (AM_HASH_OID, "hash", "i")];
+    for (oid, name, kind) in methods {
         records.push(&[("oid", oid.into()), ("amname", name.into()), ("amtype", kind.into())]);
     }
 }

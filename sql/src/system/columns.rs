@@ -51,6 +51,7 @@ fn parse_table(line: &str) -> Option<TableDescriptor> {
         columns: Vec::new(),
         indexes: Vec::new(),
         constraints: Constraints::default(),
+        materialised: None,
         next_column_id: 1,
         schema_version: 1,
     })
@@ -69,6 +70,7 @@ fn parse_column(text: &str, id: u32) -> Option<Column> {
         ty: Type::plain(kind),
         not_null,
         default: None,
+        generated: None,
         hidden: false,
         missing: None,
     })

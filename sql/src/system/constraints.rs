@@ -4,7 +4,7 @@ use super::World;
 use super::deparse;
 use super::record::{Records, Value};
 use super::relations::schema_oid;
-use crate::catalog::{Action, ColumnId, ForeignKey, TableDescriptor};
+use crate::catalog::{Action, ColumnId, ForeignKey, IndexColumn, TableDescriptor};
 
 /// A constraint of a table, whatever enforces it.
 pub(super) struct Constraint<'a> {
@@ -60,7 +60,7 @@ pub(super) fn of_table(table: &TableDescriptor) -> Vec<Constraint<'_>> {
             oid: constraint.oid,
             name: &index.name,
             kind: if constraint.primary_key { Kind::PrimaryKey } else { Kind::Unique },
-            columns: index.columns.iter().map(|key| key.column).collect(),
+            columns: index.columns.iter().filter_map(IndexColumn::column).collect(),
             validated: true,
             no_inherit: true,
             index: index.oid,
@@ -250,7 +250,7 @@ pub(super) fn constraint_column_usage(world: &World<'_>, records: &mut Records<'
 fn unique_place(world: &World<'_>, key: &ForeignKey, number: u32) -> Option<u32> {
     let (_, index) = world.catalog.index_by_oid(key.parent_index)?;
     let column = key.parent_columns.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
-    (1u32..).zip(&index.columns).find(|(_, own)| own.column == *column).map(|(place, _)| place)
+    (1u32..).zip(&index.columns).find(|(_, own)| own.column() == Some(*column)).map(|(place, _)| place)
 }
 
 pub(super) fn referential_constraints(world: &World<'_>, records: &mut Records<'_>) {

@@ -8,10 +8,14 @@ use expr::{Datum, Record, Shape, Type, TypeKind};
 use super::privileges::Asked;
 use super::sequences::Called;
 use super::sizes::Sizes;
-use super::{DATABASE_OID, cluster, constraints, deparse};
+use super::sleep;
+use super::{DATABASE_OID, advisory, cluster, constraints, create, deparse};
+use crate::activity::ask;
 use crate::bind;
+use crate::catalog::access::{Object, Right, Rights};
 use crate::catalog::comment::Commented;
-use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, SearchPath, TableDescriptor, named};
+use crate::catalog::{CatalogSnapshot, Column, DATABASE_NAMES, SearchPath, TableDescriptor, named, schema};
+use crate::questions::{Question, Questions};
 use crate::sequence::SessionSequences;
 use crate::settings::{Request, Scope, SharedSettings};
 
@@ -24,6 +28,7 @@ pub(crate) struct SessionCatalog {
     settings: Arc<SharedSettings>,
     sizes: Arc<Sizes>,
     sequences: Arc<SessionSequences>,
+    questions: Arc<Questions>,
 }
 
 impl SessionCatalog {
@@ -34,8 +39,9 @@ impl SessionCatalog {
         settings: Arc<SharedSettings>,
         sizes: Arc<Sizes>,
         sequences: Arc<SessionSequences>,
+        questions: Arc<Questions>,
     ) -> Self {
-        Self { catalog, path, user, settings, sizes, sequences }
+        Self { catalog, path, user, settings, sizes, sequences, questions }
     }
 
     /// How much room the table or index takes; `None`: there is none such, or it is not known.
@@ -124,6 +130,57 @@ impl SessionCatalog {
         Some(self.catalog.relation_oid(&self.path, None, name) == Some(oid))
     }
 
+    /// The type that a text names.
+    fn type_called(&self, text: &str) -> expr::Result<Option<TypeKind>> {
+        let (name, is_array) = match text.trim().strip_suffix("[]") {
+            Some(name) => (name, true),
+            None => (text.trim(), false),
+        };
+        let objects = self.catalog.objects();
+        let found = match named::parts(name).as_slice() {
+            [own] => TypeKind::from_name(name).filter(|_| !name.contains('"')).or_else(|| {
+                self.path.lookup().find_map(|schema| match schema {
+                    schema::PG_CATALOG => TypeKind::from_name(own),
+                    schema => objects.type_named(schema, own),
+                })
+            }),
+            [schema, own] if schema == schema::PG_CATALOG => TypeKind::from_name(own),
+            [schema, own] => {
+                if objects.schema_oid(schema).is_none() {
+                    return Err(expr::Error::new("3F000", format!("schema \"{schema}\" does not exist")));
+                }
+                objects.type_named(schema, own)
+            }
+            _ => None,
+        };
+        Ok(if is_array { found.and_then(TypeKind::array) } else { found })
+    }
+
+    /// Whether a type is what its bare name means.
+    fn type_visible(&self, oid: u32) -> Option<bool> {
+        let kind = self.catalog.objects().kind(oid)?;
+        let Some(made) = kind.made_oid() else { return Some(true) };
+        let object = self.catalog.objects().get(made)?;
+        let found = self.path.lookup().find_map(|schema| match schema {
+            schema::PG_CATALOG => TypeKind::from_name(&object.name),
+            schema => self.catalog.objects().type_named(schema, &object.name),
+        });
+        Some(found.and_then(TypeKind::made_oid) == Some(made))
+    }
+
+    /// What a type is called along the search path.
+    fn type_shown(&self, kind: TypeKind) -> String {
+        let Some(object) = kind.made_oid().and_then(|oid| self.catalog.objects().get(oid)) else {
+            return kind.display_name().to_owned();
+        };
+        let array = if kind.element().is_some() { "[]" } else { "" };
+        let name = deparse::quote_name(&object.name);
+        match self.type_visible(object.oid) {
+            Some(true) => format!("{name}{array}"),
+            _ => format!("{}.{name}{array}", deparse::quote_name(&object.schema)),
+        }
+    }
+
     fn constraint(&self, oid: u32, pretty: bool) -> Option<String> {
         let sparing = |table: &TableDescriptor, kept: &str| {
             bind::sparing_condition(table, kept, &self.catalog, &self.path)
@@ -138,13 +195,15 @@ impl SessionCatalog {
 
     fn index(&self, oid: u32, column: i64, pretty: bool) -> Option<String> {
         let (table, index) = self.catalog.index_by_oid(oid)?;
-        match usize::try_from(column) {
-            Ok(0) | Err(_) => {
-                let is_visible = pretty && self.is_visible(table.oid).unwrap_or(false);
-                Some(deparse::index(table, index, is_visible))
-            }
-            Ok(number) => deparse::index_column(table, index, number),
+        let sparing = pretty.then_some(&self.path);
+        let text = deparse::KeyText { table, catalog: &self.catalog, sparing };
+        if column == 0 {
+            let is_visible = pretty && self.is_visible(table.oid).unwrap_or(false);
+            return Some(deparse::index(table, index, is_visible, &text));
         }
+        let part = usize::try_from(column).ok();
+        // A column that the index does not have has an empty definition.
+        Some(part.and_then(|number| deparse::index_column(table, index, number, &text)).unwrap_or_default())
     }
 
     /// A default of the table, or a check's condition, as it is kept, without parentheses that make no difference.
@@ -156,14 +215,42 @@ impl SessionCatalog {
         {
             return condition;
         }
+        if let Some(table) = table
+            && table.indexes.iter().any(|index| {
+                let predicate = index.options.predicate.as_ref();
+                index.expressions().chain(predicate).any(|own| own.kept.text == kept)
+            })
+            && let Some(text) = bind::sparing_index_expression(table, kept, &self.catalog, &self.path)
+        {
+            return text;
+        }
+        let is_generated = |own: &&Column| own.generated.as_ref().is_some_and(|own| own.text == kept);
+        if let Some(table) = table
+            && let Some(column) = table.columns.iter().find(is_generated)
+            && let Some(text) = bind::sparing_generation(table, column, kept, &self.catalog, &self.path)
+        {
+            return text;
+        }
         let column = table
             .and_then(|table| table.columns.iter().find(|column| column.default.as_deref() == Some(kept)));
         let ty = column.map(|column| column.ty);
         bind::sparing(kept, ty, &self.catalog, &self.path).unwrap_or_else(|| kept.to_owned())
     }
 
-    fn relation_named(&self, text: &str) -> Option<u32> {
-        named::find(&self.catalog, &self.path, text)
+    /// The relation that a text names. A schema that is named must be one that the acting role may use: 42501.
+    fn relation_named(&self, text: &str) -> expr::Result<Option<u32>> {
+        if let [schema, _] = named::parts(text).as_slice()
+            && let Some(oid) = self.catalog.objects().schema_oid(schema)
+        {
+            let (access, usage) = (self.catalog.access(), Rights::of(Right::Usage));
+            let may = access.role_named(&self.user).is_some_and(|role| {
+                !access.granted(&access.powers(role.oid), Object::Schema(oid), None, usage).is_empty()
+            });
+            if !may {
+                return Err(expr::Error::new("42501", format!("permission denied for schema {schema}")));
+            }
+        }
+        Ok(named::find(&self.catalog, &self.path, text))
     }
 
     /// The text of a default, with names for the oids of relations.
@@ -182,28 +269,31 @@ impl SessionCatalog {
             Some("pg_namespace") => &[Commented::SCHEMA],
             Some("pg_database") => &[Commented::DATABASE],
             Some("pg_constraint") => &[Commented::CONSTRAINT],
+            Some("pg_type") => &[Commented::TYPE],
+            Some("pg_extension") => &[Commented::EXTENSION],
             Some(_) => &[],
-            None => &[Commented::RELATION, Commented::SCHEMA, Commented::CONSTRAINT],
+            None => &[Commented::RELATION, Commented::SCHEMA, Commented::CONSTRAINT, Commented::TYPE],
         };
         let found =
             classes.iter().find_map(|class| self.comment(Commented { class: *class, oid, column: 0 }));
         found.map_or(Datum::Null, Datum::text)
     }
 
-    fn view_definition(&self, which: Option<&Datum>) -> Option<String> {
-        let oid = match which?.as_str() {
-            Some(name) => self.relation_named(name)?,
+    fn view_definition(&self, which: Option<&Datum>) -> expr::Result<Datum> {
+        let oid = match which.and_then(Datum::as_str) {
+            Some(name) => self.relation_named(name)?.ok_or_else(|| missing(name))?,
             None => oid_of(which),
         };
-        self.catalog.objects().get(oid)?.view().map(deparse::view)
+        let stored = self.catalog.table_by_oid(oid).and_then(|table| table.materialised.as_ref());
+        let plain = self.catalog.objects().get(oid).and_then(|object| object.view());
+        let view = plain.or(stored.map(|stored| &stored.view));
+        Ok(optional_text(view.map(|view| deparse::view(view, &self.catalog, &self.path))))
     }
 
     fn serial_sequence(&self, arguments: &[Datum]) -> expr::Result<Datum> {
         let text = |place: usize| arguments.get(place).and_then(Datum::as_str).unwrap_or_default();
-        let oid = self.relation_named(text(0));
-        let table = oid
-            .and_then(|oid| self.catalog.table_by_oid(oid))
-            .ok_or_else(|| expr::Error::new("42P01", format!("relation \"{}\" does not exist", text(0))))?;
+        let oid = self.relation_named(text(0))?;
+        let table = oid.and_then(|oid| self.catalog.table_by_oid(oid)).ok_or_else(|| missing(text(0)))?;
         let found = table.visible().find(|(_, own)| own.name == text(1));
         let Some((_, column)) = found else {
             let message = format!("column \"{}\" of relation \"{}\" does not exist", text(1), table.name);
@@ -227,6 +317,10 @@ impl SessionCatalog {
     }
 }
 
+fn missing(relation: &str) -> expr::Error {
+    expr::Error::new("42P01", format!("relation \"{relation}\" does not exist"))
+}
+
 fn optional_bytes(bytes: Option<u64>) -> Datum {
     bytes.and_then(|bytes| i64::try_from(bytes).ok()).map_or(Datum::Null, Datum::Int8)
 }
@@ -237,6 +331,19 @@ fn optional_text(text: Option<String>) -> Datum {
 
 fn oid_of(argument: Option<&Datum>) -> u32 {
     argument.and_then(Datum::as_i64).and_then(|oid| u32::try_from(oid).ok()).unwrap_or(0)
+}
+
+/// What a function asks of other sessions; `None`: nothing.
+fn question(name: &str, arguments: &[Datum]) -> Option<ask::Question> {
+    let number = |place: usize| arguments.get(place).and_then(Datum::as_i64);
+    let pid = || number(0).and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
+    Some(match name {
+        "pg_cancel_backend" => ask::Question::Cancel(pid()),
+        "pg_terminate_backend" => ask::Question::Terminate(pid(), number(1).unwrap_or(0)),
+        "pg_blocking_pids" => ask::Question::BlockingPids(pid()),
+        "pg_stat_statements_reset" => ask::Question::ResetStatements,
+        _ => return None,
+    })
 }
 
 impl CatalogFunctions for SessionCatalog {
@@ -252,8 +359,18 @@ impl CatalogFunctions for SessionCatalog {
             user: &self.user,
             read_only: matches!(name, "nextval" | "setval") && read_only(),
             sequences: &self.sequences,
+            questions: &self.questions,
         };
         if let Some(answer) = sequences.answer(name, arguments) {
+            return answer;
+        }
+        if let Some(question) = question(name, arguments) {
+            return self.questions.ask(name, Question::Sessions(question, self.user.clone()));
+        }
+        if let Some(answer) = sleep::answer(name, arguments, &self.questions) {
+            return answer;
+        }
+        if let Some(answer) = advisory::answer(name, arguments, &self.questions) {
             return answer;
         }
         let first = arguments.first();
@@ -261,9 +378,7 @@ impl CatalogFunctions for SessionCatalog {
         let flag = |place: usize| matches!(arguments.get(place), Some(Datum::Bool(true)));
         Ok(match name {
             "pg_table_is_visible" => self.is_visible(oid_of(first)).map_or(Datum::Null, Datum::Bool),
-            "pg_type_is_visible" => {
-                TypeKind::from_oid(oid_of(first)).map_or(Datum::Null, |_| Datum::Bool(true))
-            }
+            "pg_type_is_visible" => self.type_visible(oid_of(first)).map_or(Datum::Null, Datum::Bool),
             "pg_function_is_visible" | "pg_operator_is_visible" | "pg_collation_is_visible" => {
                 Datum::Bool(true)
             }
@@ -276,8 +391,9 @@ impl CatalogFunctions for SessionCatalog {
                 Some(_) => {
                     // Without a modifier it is the type's own name; -1 says of a type that it has none.
                     let modifier = number(1).and_then(|modifier| i32::try_from(modifier).ok());
-                    Datum::text(match (oid_of(first), TypeKind::from_oid(oid_of(first)), modifier) {
+                    Datum::text(match (oid_of(first), self.catalog.objects().kind(oid_of(first)), modifier) {
                         (0, _, _) => "-".to_owned(),
+                        (_, Some(kind), _) if !kind.is_built_in() => self.type_shown(kind),
                         (_, Some(kind), None) => kind.display_name().to_owned(),
                         (_, Some(kind), Some(modifier)) => Type { kind, modifier }.display_name(),
                         (_, None, _) => "???".to_owned(),
@@ -291,7 +407,8 @@ impl CatalogFunctions for SessionCatalog {
                 Some(kept) => Datum::text(self.by_name(kept)),
                 None => Datum::Null,
             },
-            "pg_get_viewdef" => optional_text(self.view_definition(first)),
+            "pg_get_viewdef" => self.view_definition(first)?,
+            "pg_get_tabledef" => optional_text(create::statements(&self.catalog, oid_of(first))),
             "pg_get_serial_sequence" => self.serial_sequence(arguments)?,
             "pg_get_indexdef" => optional_text(self.index(oid_of(first), number(1).unwrap_or(0), flag(2))),
             "pg_get_constraintdef" => optional_text(self.constraint(oid_of(first), flag(1))),
@@ -309,17 +426,16 @@ impl CatalogFunctions for SessionCatalog {
             "set_config" => self.set_config(arguments)?,
             "current_schemas" => self.current_schemas(flag(0)),
             "pg_get_keywords" => keywords()?,
-            "to_regclass" => first
-                .and_then(Datum::as_str)
-                .and_then(|text| self.relation_named(text))
-                .map_or(Datum::Null, Datum::Oid),
+            "to_regclass" => match first.and_then(Datum::as_str) {
+                Some(text) => self.relation_named(text)?.map_or(Datum::Null, Datum::Oid),
+                None => Datum::Null,
+            },
             "to_regnamespace" | "to_regrole" => {
                 let kind = if name == "to_regrole" { TypeKind::Regrole } else { TypeKind::Regnamespace };
                 let found = first.and_then(Datum::as_str).map(|text| self.reg_oid(kind, text));
                 found.and_then(Result::ok).map_or(Datum::Null, Datum::Oid)
             }
-            // No session holds an advisory lock: they are refused.
-            "pg_tablespace_location" | "pg_advisory_unlock_all" => Datum::text(""),
+            "pg_tablespace_location" => Datum::text(""),
             "pg_is_in_recovery" | "pg_is_other_temp_schema" => Datum::Bool(false),
             "pg_my_temp_schema" => Datum::Oid(0),
             // Rights on what everybody may use: functions, languages, types and the like.
@@ -368,7 +484,7 @@ impl CatalogFunctions for SessionCatalog {
                     format!("{}.{name}", deparse::quote_name(schema))
                 })
             }
-            TypeKind::Regtype => TypeKind::from_oid(oid).map(|kind| kind.display_name().to_owned()),
+            TypeKind::Regtype => self.catalog.objects().kind(oid).map(|kind| self.type_shown(kind)),
             TypeKind::Regnamespace => self.catalog.objects().schema_name(oid).map(deparse::quote_name),
             TypeKind::Regrole => self.catalog.access().role(oid).map(|role| deparse::quote_name(&role.name)),
             _ => None,
@@ -377,11 +493,8 @@ impl CatalogFunctions for SessionCatalog {
 
     fn reg_oid(&self, kind: TypeKind, name: &str) -> expr::Result<u32> {
         let (found, sqlstate, what) = match kind {
-            TypeKind::Regclass => (self.relation_named(name), "42P01", "relation"),
-            TypeKind::Regtype => {
-                let bare = name.trim().strip_prefix("pg_catalog.").unwrap_or(name.trim());
-                (TypeKind::from_name(bare).map(TypeKind::oid), "42704", "type")
-            }
+            TypeKind::Regclass => (self.relation_named(name)?, "42P01", "relation"),
+            TypeKind::Regtype => (self.type_called(name)?.map(TypeKind::oid), "42704", "type"),
             TypeKind::Regnamespace => {
                 let found = match named::parts(name).as_slice() {
                     [name] => self.catalog.objects().schema_oid(name),
@@ -399,6 +512,22 @@ impl CatalogFunctions for SessionCatalog {
             _ => (None, "42883", "function"),
         };
         found.ok_or_else(|| expr::Error::new(sqlstate, format!("{what} \"{name}\" does not exist")))
+    }
+
+    fn enum_value(&self, kind: TypeKind, label: &str) -> expr::Result<Datum> {
+        self.catalog.objects().enum_value(kind, label, || self.type_shown(kind))
+    }
+
+    fn enum_label(&self, kind: TypeKind, key: &[u8]) -> Option<Arc<str>> {
+        self.catalog.objects().enum_label(kind, key)
+    }
+
+    fn enum_values(&self, kind: TypeKind) -> expr::Result<Vec<Datum>> {
+        self.catalog.objects().enum_values(kind, || self.type_shown(kind))
+    }
+
+    fn type_of_oid(&self, oid: u32) -> Option<TypeKind> {
+        self.catalog.objects().kind(oid)
     }
 }
 

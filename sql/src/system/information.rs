@@ -5,6 +5,7 @@ use expr::types::Modifiers;
 
 use super::record::{Records, Value};
 use super::{World, columns as system_views};
+use crate::catalog::object::types::array_name;
 use crate::catalog::object::{Identity, SequenceDescriptor};
 use crate::catalog::{Column, TableDescriptor, TableKind, named, schema};
 
@@ -13,7 +14,11 @@ fn yes_or_no(value: bool) -> Value {
 }
 
 pub(super) fn tables(world: &World<'_>, records: &mut Records<'_>) {
-    for table in world.catalog.tables().filter(|table| table.kind != TableKind::Sequence) {
+    for table in world
+        .catalog
+        .tables()
+        .filter(|table| !matches!(table.kind, TableKind::Sequence | TableKind::Materialised))
+    {
         let is_view = table.kind == TableKind::View || system_views::is_view(table);
         records.push(&[
             ("table_catalog", (&*world.session.database).into()),
@@ -27,7 +32,11 @@ pub(super) fn tables(world: &World<'_>, records: &mut Records<'_>) {
 }
 
 pub(super) fn columns(world: &World<'_>, records: &mut Records<'_>) {
-    for table in world.catalog.tables().filter(|table| table.kind != TableKind::Sequence) {
+    for table in world
+        .catalog
+        .tables()
+        .filter(|table| !matches!(table.kind, TableKind::Sequence | TableKind::Materialised))
+    {
         for (_, column) in table.visible() {
             push_column(world, records, table, column);
         }
@@ -37,8 +46,13 @@ pub(super) fn columns(world: &World<'_>, records: &mut Records<'_>) {
 fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescriptor, column: &Column) {
     /// What PostgreSQL says of texts without a bound: bytes of a field at most.
     const OCTETS_MAX: usize = 1 << 30;
-    let kind = column.ty.kind;
-    let length = column.ty.length();
+    let domain = world.catalog.objects().get(column.ty.kind.oid()).filter(|_| column.ty.kind.is_domain());
+    let ty = match world.catalog.objects().domain(column.ty.kind) {
+        Some(own) => own.base,
+        None => column.ty,
+    };
+    let kind = ty.kind;
+    let length = ty.length();
     let octets = match (kind, length) {
         (TypeKind::Text, _) | (TypeKind::Varchar, None) => Some(OCTETS_MAX),
         (TypeKind::Varchar | TypeKind::Bpchar, Some(length)) => Some(length.saturating_mul(4)),
@@ -50,7 +64,7 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
         TypeKind::Int8 => (Some(64), Some(2), Some(0)),
         TypeKind::Float4 => (Some(24), Some(2), None),
         TypeKind::Float8 => (Some(53), Some(2), None),
-        TypeKind::Numeric => match column.ty.precision_and_scale() {
+        TypeKind::Numeric => match ty.precision_and_scale() {
             Some((precision, scale)) => (Some(precision), Some(10), Some(scale)),
             None => (None, Some(10), None),
         },
@@ -59,12 +73,23 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
     let datetime_precision = match kind {
         TypeKind::Date => Some(0),
         kind => match kind.row().modifiers {
-            Modifiers::Precision(..) if kind.element().is_none() => Some(column.ty.precision().unwrap_or(6)),
-            Modifiers::Interval if kind.element().is_none() => Some(column.ty.precision().unwrap_or(6)),
+            Modifiers::Precision(..) if kind.element().is_none() => Some(ty.precision().unwrap_or(6)),
+            Modifiers::Interval if kind.element().is_none() => Some(ty.precision().unwrap_or(6)),
             _ => None,
         },
     };
-    let data_type = if kind.element().is_some() { "ARRAY" } else { kind.display_name() };
+    let data_type = match kind {
+        kind if kind.element().is_some() => "ARRAY",
+        kind if kind.is_built_in() => kind.display_name(),
+        _ => "USER-DEFINED",
+    };
+    let made = kind.made_oid().and_then(|oid| world.catalog.objects().get(oid));
+    let type_schema = made.map_or(schema::PG_CATALOG, |made| made.schema.as_str());
+    let type_name = match made {
+        Some(made) if kind.element().is_some() => array_name(&made.name),
+        Some(made) => made.name.clone(),
+        None => kind.name().to_owned(),
+    };
     let database = &*world.session.database;
     let by_name =
         |kept: &str| named::shown(kept, |oid| world.session.catalog.reg_name(TypeKind::Regclass, oid));
@@ -86,9 +111,12 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
         ("numeric_precision_radix", radix.into()),
         ("numeric_scale", scale.into()),
         ("datetime_precision", datetime_precision.into()),
+        ("domain_catalog", domain.map(|_| database).into()),
+        ("domain_schema", domain.map(|domain| domain.schema.as_str()).into()),
+        ("domain_name", domain.map(|domain| domain.name.as_str()).into()),
         ("udt_catalog", database.into()),
-        ("udt_schema", schema::PG_CATALOG.into()),
-        ("udt_name", kind.name().into()),
+        ("udt_schema", type_schema.into()),
+        ("udt_name", (&type_name).into()),
         ("dtd_identifier", column.id.to_string().into()),
         ("is_self_referencing", yes_or_no(false)),
         ("is_identity", yes_or_no(identity.is_some())),
@@ -106,19 +134,39 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
         ("identity_maximum", number(|sequence| sequence.max).into()),
         ("identity_minimum", number(|sequence| sequence.min).into()),
         ("identity_cycle", yes_or_no(sequence.is_some_and(|sequence| sequence.cycle))),
-        ("is_generated", "NEVER".into()),
+        ("is_generated", if column.generated.is_some() { "ALWAYS" } else { "NEVER" }.into()),
+        ("generation_expression", column.generated.as_ref().map(|generated| &generated.text).into()),
         ("is_updatable", yes_or_no(table.kind == crate::catalog::TableKind::Base)),
     ]);
 }
 
+/// Which columns the generated ones are made of.
+pub(super) fn column_column_usage(world: &World<'_>, records: &mut Records<'_>) {
+    for table in world.catalog.tables() {
+        for (_, column) in table.visible() {
+            let Some(generated) = &column.generated else { continue };
+            for base in generated.columns.iter().filter_map(|id| table.column_by_id(*id)) {
+                records.push(&[
+                    ("table_catalog", (&*world.session.database).into()),
+                    ("table_schema", (&table.schema).into()),
+                    ("table_name", (&table.name).into()),
+                    ("column_name", table.columns.get(base).map(|base| &base.name).into()),
+                    ("dependent_column", (&column.name).into()),
+                ]);
+            }
+        }
+    }
+}
+
 pub(super) fn views(world: &World<'_>, records: &mut Records<'_>) {
+    let path = &world.settings.hot().search_path;
     for object in world.catalog.objects().iter() {
         let Some(view) = object.view() else { continue };
         records.push(&[
             ("table_catalog", (&*world.session.database).into()),
             ("table_schema", (&object.schema).into()),
             ("table_name", (&object.name).into()),
-            ("view_definition", super::deparse::view(view).into()),
+            ("view_definition", super::deparse::view(view, world.catalog, path).into()),
             ("check_option", "NONE".into()),
             ("is_updatable", yes_or_no(false)),
             ("is_insertable_into", yes_or_no(false)),

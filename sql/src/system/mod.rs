@@ -4,32 +4,40 @@
 //! that does). A view whose rows come from what Nunatak does not have (triggers, policies, publications, …) is truly
 //! empty. Functions that answer from the catalog (`pg_table_is_visible`, `format_type`, …) are in [`functions`].
 
+mod activity;
+mod advisory;
 mod cluster;
 mod columns;
 mod constraints;
+mod create;
 mod deparse;
 mod functions;
+mod gathered;
 mod information;
 mod privileges;
 mod record;
 mod relations;
 mod roles;
 mod sequences;
+mod sessions;
 mod sizes;
+mod sleep;
 mod types;
+mod whole;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use expr::{Row, SessionContext};
 
-use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, TableDescriptor};
 use crate::error::Result;
 use crate::settings::Settings;
 use record::Records;
 
 pub(crate) use columns::tables;
 pub(crate) use functions::SessionCatalog;
+pub(crate) use gathered::Gathered;
+pub(crate) use sessions::{Shown, ShownCursor, ShownLock};
 pub(crate) use sizes::{Sizes, tells as tells_sizes};
 
 /// What the views are made up from.
@@ -40,9 +48,12 @@ pub(crate) struct World<'a> {
     pub(crate) settings: &'a Settings,
     /// The session.
     pub(crate) session: &'a SessionContext,
-    /// The last numbers of sequences, where they are asked for.
-    pub(crate) last_values: BTreeMap<Oid, i64>,
+    /// What the session shows of itself.
+    pub(crate) shown: &'a Shown,
+    /// What only the cluster can tell.
+    pub(crate) gathered: Gathered,
 }
+pub(crate) use whole::shown_key;
 
 /// The oid of the role that owns what nobody has made.
 const OWNER_OID: u32 = crate::catalog::access::BOOTSTRAP_OID;
@@ -52,6 +63,7 @@ const DATABASE_OID: u32 = 5;
 const AM_HEAP_OID: u32 = 2;
 /// `pg_am`: indexes.
 const AM_BTREE_OID: u32 = 403;
+const AM_HASH_OID: u32 = 405;
 /// `pg_language`: what is built in.
 const LANGUAGE_INTERNAL_OID: u32 = 12;
 /// `pg_collation`: default.
@@ -71,9 +83,11 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_attrdef") => relations::pg_attrdef(world, &mut records),
         ("pg_catalog", "pg_tables") => relations::pg_tables(world, &mut records),
         ("pg_catalog", "pg_indexes") => relations::pg_indexes(world, &mut records),
-        ("pg_catalog", "pg_type") => types::pg_type(&mut records),
+        ("pg_catalog", "pg_type") => types::pg_type(world, &mut records),
+        ("pg_catalog", "pg_extension") => cluster::pg_extension(world, &mut records),
+        ("pg_catalog", "pg_enum") => types::pg_enum(world, &mut records),
         ("pg_catalog", "pg_cast") => types::pg_cast(&mut records),
-        ("pg_catalog", "pg_proc") => types::pg_proc(&mut records),
+        ("pg_catalog", "pg_proc") => types::pg_proc(world, &mut records),
         ("pg_catalog", "pg_database") => cluster::pg_database(world, &mut records),
         ("pg_catalog", "pg_roles") => roles::pg_roles(world, &mut records),
         ("pg_catalog", "pg_authid") => roles::pg_authid(world, &mut records),
@@ -86,6 +100,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_settings") => cluster::pg_settings(world, &mut records),
         ("pg_catalog", "pg_description") => relations::pg_description(world, &mut records),
         ("pg_catalog", "pg_shdescription") => relations::pg_shdescription(world, &mut records),
+        ("pg_catalog", "pg_matviews") => relations::pg_matviews(world, &mut records),
         ("pg_catalog", "pg_views") => relations::pg_views(world, &mut records),
         ("pg_catalog", "pg_rewrite") => relations::pg_rewrite(world, &mut records),
         ("information_schema", "views") => information::views(world, &mut records),
@@ -93,8 +108,23 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_sequence") => sequences::pg_sequence(world, &mut records),
         ("pg_catalog", "pg_sequences") => sequences::pg_sequences(world, &mut records),
         ("information_schema", "sequences") => sequences::sequences(world, &mut records),
+        ("pg_catalog", "pg_stat_activity") => activity::pg_stat_activity(world, &mut records),
+        ("pg_catalog", "pg_locks") => {
+            activity::pg_locks(world, &mut records);
+            advisory::pg_locks(world, &mut records);
+        }
+        ("pg_catalog", "pg_stat_statements") => activity::pg_stat_statements(world, &mut records),
+        ("nunatak", "sessions") => activity::sessions(world, &mut records),
+        ("nunatak", "transactions") => activity::transactions(world, &mut records),
+        ("nunatak", "nodes") => whole::nodes(world, &mut records),
+        ("nunatak", "ranges") => whole::ranges(world, &mut records),
+        ("nunatak", "settings") => whole::settings(world, &mut records),
+        ("pg_catalog", "pg_cursors") => sessions::pg_cursors(world, &mut records),
         ("information_schema", "tables") => information::tables(world, &mut records),
         ("information_schema", "columns") => information::columns(world, &mut records),
+        ("information_schema", "column_column_usage") => {
+            information::column_column_usage(world, &mut records);
+        }
         ("information_schema", "schemata") => information::schemata(world, &mut records),
         ("information_schema", "table_constraints") => constraints::table_constraints(world, &mut records),
         ("information_schema", "key_column_usage") => constraints::key_column_usage(world, &mut records),
@@ -108,11 +138,6 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         _ => {}
     }
     records.finish()
-}
-
-/// Whether a view shows the last numbers of sequences.
-pub(crate) fn shows_last_values(view: &TableDescriptor) -> bool {
-    view.name == "pg_sequences"
 }
 
 /// The tables that users and the system have, with their visible columns alone.

@@ -16,7 +16,7 @@ pub(super) struct Asked<'a> {
     /// The acting role.
     pub(super) user: &'a str,
     /// What a name of a relation means.
-    pub(super) relation: &'a dyn Fn(&str) -> Option<Oid>,
+    pub(super) relation: &'a dyn Fn(&str) -> Result<Option<Oid>>,
 }
 
 /// A right that is asked for, and whether it is to be granted on.
@@ -78,7 +78,7 @@ impl Asked<'_> {
         let oid = match which.and_then(Datum::as_str) {
             Some(name) => {
                 let missing = || Error::new("42P01", format!("relation \"{name}\" does not exist"));
-                Some((self.relation)(name).ok_or_else(missing)?)
+                Some((self.relation)(name)?.ok_or_else(missing)?)
             }
             None => which.and_then(Datum::as_i64).and_then(|oid| u32::try_from(oid).ok()),
         };

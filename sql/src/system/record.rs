@@ -39,6 +39,19 @@ impl<'a> Records<'a> {
         self.rows.push(row);
     }
 
+    /// Changes fields of the row that was added last.
+    pub(super) fn amend(&mut self, fields: &[(&str, Value)]) {
+        for (name, value) in fields {
+            let place = self.view.columns.iter().position(|column| column.name == *name);
+            let column = place.and_then(|place| self.view.columns.get(place));
+            let row = self.rows.last_mut();
+            match (place.and_then(|place| row?.get_mut(place)), column) {
+                (Some(slot), Some(column)) => *slot = value.datum(column.ty.kind),
+                _ => self.wrong = Some((*name).to_owned()),
+            }
+        }
+    }
+
     pub(super) fn finish(self) -> Result<Vec<Row>> {
         match self.wrong {
             None => Ok(self.rows),
@@ -54,6 +67,7 @@ pub(super) enum Value {
     Bool(bool),
     Int(i64),
     Real(f32),
+    Double(f64),
     Text(String),
     Ints(Vec<i64>),
     Texts(Vec<String>),
@@ -62,12 +76,18 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// A number of something.
+    pub(super) fn count(count: u64) -> Self {
+        Self::Int(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
     fn datum(&self, kind: TypeKind) -> Datum {
         match self {
             Self::Null => Datum::Null,
             Self::Bool(value) => Datum::Bool(*value),
             Self::Int(value) => integer(*value, kind),
             Self::Real(value) => Datum::Float4(*value),
+            Self::Double(value) => Datum::Float8(*value),
             Self::Text(text) => Datum::Text(text.as_str().into()),
             Self::Texts(texts) => Datum::Array(
                 texts.iter().map(|text| Datum::Text(text.as_str().into())).collect::<Vec<_>>().into(),

@@ -4,12 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::record::{Records, Value};
-use super::{AM_BTREE_OID, AM_HEAP_OID, World, columns, deparse, is_base, roles};
+use super::{AM_BTREE_OID, AM_HASH_OID, AM_HEAP_OID, World, columns, deparse, roles};
 use crate::catalog::access::Object;
 use crate::catalog::comment::Commented;
 use crate::catalog::depend::{self, Address, Tie};
 use crate::catalog::object::{Identity, ObjectDescriptor, ViewDescriptor};
-use crate::catalog::{IndexDescriptor, TableDescriptor, TableKind};
+use crate::catalog::{Column, IndexDescriptor, IndexMethod, TableDescriptor, TableKind};
+
+/// The access method that an index was declared with.
+fn method_oid(method: IndexMethod) -> u32 {
+    match method {
+        IndexMethod::Btree => AM_BTREE_OID,
+        IndexMethod::Hash => AM_HASH_OID,
+    }
+}
 
 /// The indexes that users can know of: those with a name.
 fn named_indexes(table: &TableDescriptor) -> impl Iterator<Item = &IndexDescriptor> {
@@ -49,10 +57,11 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
         let kind = match table.kind {
             TableKind::Sequence => "S",
             TableKind::View => "v",
+            TableKind::Materialised => "m",
             TableKind::Virtual if columns::is_view(table) => "v",
             TableKind::Base | TableKind::Virtual => "r",
         };
-        let access = if kind == "r" { AM_HEAP_OID } else { 0 };
+        let access = if matches!(kind, "r" | "m") { AM_HEAP_OID } else { 0 };
         records.push(&[
             ("oid", table.oid.into()),
             ("relname", (&table.name).into()),
@@ -62,15 +71,15 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("relfilenode", table.oid.into()),
             ("reltuples", Value::Real(-1.0)),
             ("relhasindex", named_indexes(table).next().is_some().into()),
-            ("relhasrules", (table.kind == TableKind::View).into()),
+            ("relhasrules", matches!(kind, "v" | "m").into()),
             ("relpersistence", "p".into()),
             ("relkind", kind.into()),
             // Columns that are gone keep their numbers.
             ("relnatts", table.next_column_id.saturating_sub(1).into()),
             ("relhastriggers", linked.contains(&table.oid).into()),
             ("relchecks", table.constraints.checks.len().into()),
-            ("relispopulated", true.into()),
-            ("relreplident", if table.kind == TableKind::Base { "d" } else { "n" }.into()),
+            ("relispopulated", table.materialised.as_ref().is_none_or(|own| own.is_populated).into()),
+            ("relreplident", if table.kind.is_stored() { "d" } else { "n" }.into()),
             ("relacl", roles::acl(world.catalog, Object::of(table))),
         ]);
     }
@@ -80,11 +89,11 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("relname", (&index.name).into()),
             ("relnamespace", schema_oid(world, table).into()),
             ("relowner", roles::owner(world.catalog, table).into()),
-            ("relam", AM_BTREE_OID.into()),
+            ("relam", method_oid(index.options.method).into()),
             ("relfilenode", index.oid.into()),
             ("relpersistence", "p".into()),
             ("relkind", "i".into()),
-            ("relnatts", index.columns.len().into()),
+            ("relnatts", index.columns.len().saturating_add(index.options.included.len()).into()),
             ("relispopulated", true.into()),
             ("relreplident", "n".into()),
         ]);
@@ -101,10 +110,23 @@ pub(super) fn pg_attribute(world: &World<'_>, records: &mut Records<'_>) {
         }
     }
     for (table, index) in all_indexes(world) {
-        for (number, key) in (1u32..).zip(&index.columns) {
-            if let Some(column) = table.column_by_id(key.column).and_then(|place| table.columns.get(place)) {
-                push_attribute(records, index.oid, number, column, false, None, Value::Null);
-            }
+        let types = index.columns.iter().map(|key| table.key_type(key));
+        let included = index.options.included.iter();
+        let included = included.map(|id| Some(table.columns.get(table.column_by_id(*id)?)?.ty));
+        let names = crate::bind::index_column_names(table, index);
+        for ((number, name), ty) in (1u32..).zip(names).zip(types.chain(included)) {
+            let Some(ty) = ty else { continue };
+            let column = Column {
+                id: number,
+                name,
+                ty,
+                not_null: false,
+                default: None,
+                generated: None,
+                hidden: false,
+                missing: None,
+            };
+            push_attribute(records, index.oid, number, &column, false, None, Value::Null);
         }
     }
 }
@@ -133,7 +155,8 @@ fn push_attribute(
         ("attalign", super::types::alignment(kind).into()),
         ("attstorage", super::types::storage(kind).into()),
         ("attnotnull", not_null.into()),
-        ("atthasdef", column.default.is_some().into()),
+        ("atthasdef", (column.default.is_some() || column.generated.is_some()).into()),
+        ("attgenerated", if column.generated.is_some() { "s" } else { "" }.into()),
         (
             "attidentity",
             match identity {
@@ -153,7 +176,8 @@ fn push_attribute(
 pub(super) fn pg_attrdef(world: &World<'_>, records: &mut Records<'_>) {
     for table in world.catalog.tables() {
         for (_, column) in table.visible() {
-            let Some(text) = &column.default else { continue };
+            let generated = column.generated.as_ref().map(|generated| &generated.text);
+            let Some(text) = column.default.as_ref().or(generated) else { continue };
             records.push(&[
                 ("oid", default_oid(table.oid, column.id).into()),
                 ("adrelid", table.oid.into()),
@@ -171,7 +195,12 @@ fn default_oid(table: u32, column: u32) -> u32 {
 
 pub(super) fn pg_index(world: &World<'_>, records: &mut Records<'_>) {
     for (table, index) in all_indexes(world) {
-        let numbers = index.columns.iter().map(|key| i64::from(key.column)).collect();
+        let keys = index.columns.iter().map(|key| key.column().unwrap_or(0));
+        let numbers = keys.chain(index.options.included.iter().copied()).map(i64::from).collect();
+        let text = deparse::KeyText { table, catalog: world.catalog, sparing: None };
+        let expressions: Vec<&str> =
+            index.expressions().map(|expression| expression.kept.text.as_str()).collect();
+        let expressions = (!expressions.is_empty()).then(|| expressions.join(", "));
         let options = index
             .columns
             .iter()
@@ -182,7 +211,7 @@ pub(super) fn pg_index(world: &World<'_>, records: &mut Records<'_>) {
         records.push(&[
             ("indexrelid", index.oid.into()),
             ("indrelid", table.oid.into()),
-            ("indnatts", index.columns.len().into()),
+            ("indnatts", index.columns.len().saturating_add(index.options.included.len()).into()),
             ("indnkeyatts", index.columns.len().into()),
             ("indisunique", index.unique.into()),
             ("indisprimary", is_primary.into()),
@@ -194,13 +223,16 @@ pub(super) fn pg_index(world: &World<'_>, records: &mut Records<'_>) {
             ("indcollation", Value::Ints(zeros.clone())),
             ("indclass", Value::Ints(zeros)),
             ("indoption", Value::Ints(options)),
+            ("indnullsnotdistinct", index.options.nulls_not_distinct.into()),
+            ("indexprs", expressions.into()),
+            ("indpred", text.predicate(index).into()),
         ]);
     }
 }
 
 pub(super) fn pg_tables(world: &World<'_>, records: &mut Records<'_>) {
     let is_table = |table: &&Arc<TableDescriptor>| {
-        !matches!(table.kind, TableKind::Sequence | TableKind::View) && !columns::is_view(table)
+        matches!(table.kind, TableKind::Base | TableKind::Virtual) && !columns::is_view(table)
     };
     for table in world.catalog.tables().filter(is_table) {
         let access = world.catalog.access();
@@ -218,18 +250,25 @@ pub(super) fn pg_tables(world: &World<'_>, records: &mut Records<'_>) {
 }
 
 pub(super) fn pg_indexes(world: &World<'_>, records: &mut Records<'_>) {
-    for (table, index) in all_indexes(world).filter(|(table, _)| is_base(table)) {
+    for (table, index) in all_indexes(world).filter(|(table, _)| table.kind.is_stored()) {
         records.push(&[
             ("schemaname", (&table.schema).into()),
             ("tablename", (&table.name).into()),
             ("indexname", (&index.name).into()),
-            ("indexdef", deparse::index(table, index, false).into()),
+            ("indexdef", {
+                let text = deparse::KeyText { table, catalog: world.catalog, sparing: None };
+                deparse::index(table, index, false, &text).into()
+            }),
         ]);
     }
 }
 
 fn views<'a>(world: &'a World<'_>) -> impl Iterator<Item = (&'a ObjectDescriptor, &'a ViewDescriptor)> {
     world.catalog.objects().iter().filter_map(|object| Some((object.as_ref(), object.view()?)))
+}
+
+fn definition(world: &World<'_>, view: &ViewDescriptor) -> Value {
+    deparse::view(view, world.catalog, &world.settings.hot().search_path).into()
 }
 
 pub(super) fn pg_views(world: &World<'_>, records: &mut Records<'_>) {
@@ -240,18 +279,36 @@ pub(super) fn pg_views(world: &World<'_>, records: &mut Records<'_>) {
             ("schemaname", (&object.schema).into()),
             ("viewname", (&object.name).into()),
             ("viewowner", owner.map(|owner| &owner.name).into()),
-            ("definition", deparse::view(view).into()),
+            ("definition", definition(world, view)),
+        ]);
+    }
+}
+
+pub(super) fn pg_matviews(world: &World<'_>, records: &mut Records<'_>) {
+    let access = world.catalog.access();
+    for table in world.catalog.tables() {
+        let Some(materialised) = &table.materialised else { continue };
+        let owner = access.role(roles::owner(world.catalog, table));
+        records.push(&[
+            ("schemaname", (&table.schema).into()),
+            ("matviewname", (&table.name).into()),
+            ("matviewowner", owner.map(|owner| &owner.name).into()),
+            ("hasindexes", named_indexes(table).next().is_some().into()),
+            ("ispopulated", materialised.is_populated.into()),
+            ("definition", definition(world, &materialised.view)),
         ]);
     }
 }
 
 /// The rules that views are in PostgreSQL.
 pub(super) fn pg_rewrite(world: &World<'_>, records: &mut Records<'_>) {
-    for (object, _) in views(world) {
+    let plain = views(world).map(|(object, _)| object.oid);
+    let stored = world.catalog.tables().filter(|table| table.materialised.is_some());
+    for oid in plain.chain(stored.map(|table| table.oid)) {
         records.push(&[
-            ("oid", object.oid.into()),
+            ("oid", oid.into()),
             ("rulename", "_RETURN".into()),
-            ("ev_class", object.oid.into()),
+            ("ev_class", oid.into()),
             ("ev_type", "1".into()),
             ("ev_enabled", "O".into()),
             ("is_instead", true.into()),
@@ -270,6 +327,8 @@ fn place(address: Address) -> (u32, u32, u32) {
     match address {
         Address::Schema(oid) => (NAMESPACE_OID, oid, 0),
         Address::Relation(oid) => (CLASS_OID, oid, 0),
+        Address::Type(oid) => (Commented::TYPE, oid, 0),
+        Address::Extension(oid) => (Commented::EXTENSION, oid, 0),
         Address::Column(table, column) => (CLASS_OID, table, column),
         Address::Default(table, column) => (ATTRDEF_OID, default_oid(table, column), 0),
         Address::Index(_, oid) => (CLASS_OID, oid, 0),

@@ -7,7 +7,8 @@ use super::record::{Records, Value};
 use crate::catalog::access::{Object, Right, Rights};
 use crate::catalog::object::{ObjectDescriptor, SequenceDescriptor, SequenceState};
 use crate::catalog::{CatalogSnapshot, Oid};
-use crate::sequence::{Asked, SessionSequences};
+use crate::questions::{Question, Questions};
+use crate::sequence::SessionSequences;
 
 /// Where a function of sequences is called.
 pub(super) struct Called<'a> {
@@ -15,6 +16,7 @@ pub(super) struct Called<'a> {
     pub(super) user: &'a str,
     pub(super) read_only: bool,
     pub(super) sequences: &'a SessionSequences,
+    pub(super) questions: &'a Questions,
 }
 
 impl Called<'_> {
@@ -26,9 +28,7 @@ impl Called<'_> {
             "currval" => self.current(arguments.first()),
             "lastval" => self.last(),
             "setval" => self.set(arguments),
-            "pg_sequence_last_value" => self
-                .sequence(arguments.first())
-                .and_then(|(oid, ..)| self.sequences.ask(name, Asked::Last(oid))),
+            "pg_sequence_last_value" => self.last_drawn(name, arguments.first()),
             _ => return None,
         })
     }
@@ -48,14 +48,15 @@ impl Called<'_> {
         })
     }
 
+    fn last_drawn(&self, function: &str, which: Option<&Datum>) -> Result<Datum> {
+        let (oid, name, _) = self.sequence(which)?;
+        self.check(oid, name, &[Right::Select, Right::Usage])?;
+        self.questions.ask(function, Question::LastValue(oid))
+    }
+
     /// 42501 unless one of the rights is there.
     fn check(&self, oid: Oid, name: &str, rights: &[Right]) -> Result<()> {
-        let access = self.catalog.access();
-        let granted = access.role_named(self.user).is_some_and(|role| {
-            let wanted = Rights::of_all(rights);
-            !access.granted(&access.powers(role.oid), Object::Sequence(oid), None, wanted).is_empty()
-        });
-        if granted {
+        if may(self.catalog, self.user, oid, rights) {
             return Ok(());
         }
         Err(Error::new("42501", format!("permission denied for sequence {name}")))
@@ -108,8 +109,16 @@ impl Called<'_> {
                 format!("setval: value {last} is out of bounds for sequence \"{name}\" ({min}..{max})");
             return Err(Error::new("22003", message));
         }
-        self.sequences.ask("setval", Asked::Set(oid, SequenceState { last, is_called }))
+        self.questions.ask("setval", Question::SetValue(oid, SequenceState { last, is_called }))
     }
+}
+
+/// Whether a role has one of the rights on a sequence.
+fn may(catalog: &CatalogSnapshot, user: &str, sequence: Oid, rights: &[Right]) -> bool {
+    let (access, wanted) = (catalog.access(), Rights::of_all(rights));
+    access.role_named(user).is_some_and(|role| {
+        !access.granted(&access.powers(role.oid), Object::Sequence(sequence), None, wanted).is_empty()
+    })
 }
 
 fn all<'a>(world: &'a World<'_>) -> impl Iterator<Item = (&'a ObjectDescriptor, &'a SequenceDescriptor)> {
@@ -138,6 +147,9 @@ pub(super) fn pg_sequence(world: &World<'_>, records: &mut Records<'_>) {
 
 pub(super) fn pg_sequences(world: &World<'_>, records: &mut Records<'_>) {
     for (object, sequence) in all(world) {
+        // Whoever may not ask for it is told nothing.
+        let may = may(world.catalog, &world.session.current_user, object.oid, &[Right::Select, Right::Usage]);
+        let last = world.gathered.last_values.get(&object.oid).filter(|_| may);
         records.push(&[
             ("schemaname", (&object.schema).into()),
             ("sequencename", (&object.name).into()),
@@ -149,7 +161,7 @@ pub(super) fn pg_sequences(world: &World<'_>, records: &mut Records<'_>) {
             ("increment_by", Value::Int(sequence.increment)),
             ("cycle", sequence.cycle.into()),
             ("cache_size", Value::Int(sequence.cache)),
-            ("last_value", world.last_values.get(&object.oid).map_or(Value::Null, |last| Value::Int(*last))),
+            ("last_value", last.map_or(Value::Null, |last| Value::Int(*last))),
         ]);
     }
 }

@@ -12,7 +12,7 @@ use client::Client;
 use keys::sql::TENANT_DEFAULT;
 use parking_lot::Mutex;
 
-use crate::catalog::{CatalogSnapshot, IndexId, TableDescriptor, TableKind};
+use crate::catalog::{CatalogSnapshot, IndexId, TableDescriptor};
 
 /// Whether a function tells what [`Sizes`] knows.
 pub(crate) fn tells(function: &str) -> bool {
@@ -42,7 +42,7 @@ struct Measured {
 impl Sizes {
     /// Measures what the catalog knows of, and the database. What cannot be measured is not known until the next time.
     pub(crate) async fn measure(&self, client: &Client, catalog: &CatalogSnapshot) {
-        let stored = catalog.tables().filter(|table| table.kind == TableKind::Base);
+        let stored = catalog.tables().filter(|table| table.kind.is_stored());
         let indexes: Vec<IndexId> =
             stored.flat_map(|table| table.indexes.iter().map(|index| index.id)).collect();
         let spans = indexes.iter().map(|index| keys::sql::index_span(TENANT_DEFAULT, *index));
@@ -67,7 +67,7 @@ impl Sizes {
 
     /// A table without its other indexes.
     pub(super) fn table(&self, table: &TableDescriptor) -> Option<u64> {
-        if table.kind != TableKind::Base { Some(0) } else { self.index(table.primary()?.id) }
+        if !table.kind.is_stored() { Some(0) } else { self.index(table.primary()?.id) }
     }
 
     /// The indexes of a table but the one that is the table.

@@ -6,8 +6,11 @@ use expr::functions::{self, FunctionKind};
 use expr::types::Category;
 
 use super::record::{Records, Value};
-use super::{COLLATION_C_OID, COLLATION_DEFAULT_OID, OWNER_OID};
+use super::{COLLATION_C_OID, COLLATION_DEFAULT_OID, OWNER_OID, World};
 use crate::catalog::PG_CATALOG_OID;
+use crate::catalog::access::Object;
+use crate::catalog::object::TypeDescriptor;
+use crate::catalog::object::types::array_name;
 
 /// `typalign`
 pub(super) fn alignment(kind: TypeKind) -> String {
@@ -33,30 +36,99 @@ pub(super) fn collation(kind: TypeKind) -> u32 {
     }
 }
 
-pub(super) fn pg_type(records: &mut Records<'_>) {
+/// The functions that read and write the values of a made type: as text, and in binary.
+struct Formats {
+    input: u32,
+    output: u32,
+    receive: u32,
+    send: u32,
+}
+
+/// `enum_in` and its like.
+const ENUM_FORMATS: Formats = Formats { input: 3506, output: 3507, receive: 3532, send: 3533 };
+/// `domain_in` and its like; a domain is sent as what it is over, whose function is not told.
+const DOMAIN_FORMATS: Formats = Formats { input: 2597, output: 0, receive: 2598, send: 0 };
+/// `array_in` and its like.
+const ARRAY_FORMATS: Formats = Formats { input: 750, output: 751, receive: 2400, send: 2401 };
+/// Those of built-in types are not told.
+const NO_FORMATS: Formats = Formats { input: 0, output: 0, receive: 0, send: 0 };
+
+pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
     for kind in TypeKind::all() {
         let is_pseudo = kind.category() == Category::Pseudo;
-        let length = kind.length();
-        records.push(&[
-            ("oid", kind.oid().into()),
-            ("typname", kind.name().into()),
-            ("typnamespace", PG_CATALOG_OID.into()),
-            ("typowner", OWNER_OID.into()),
-            ("typlen", i32::from(length).into()),
-            ("typbyval", matches!(length, 1 | 2 | 4 | 8).into()),
-            ("typtype", if is_pseudo { "p" } else { "b" }.into()),
-            ("typcategory", kind.category().letter().to_string().into()),
-            ("typispreferred", kind.is_preferred().into()),
-            ("typisdefined", true.into()),
-            ("typdelim", ",".into()),
-            ("typelem", kind.element().map_or(0, TypeKind::oid).into()),
-            ("typarray", kind.array().map_or(0, TypeKind::oid).into()),
-            ("typalign", alignment(kind).into()),
-            ("typstorage", storage(kind).into()),
-            ("typtypmod", (-1).into()),
-            ("typcollation", collation(kind).into()),
-        ]);
+        let place = Place { name: kind.name(), schema: PG_CATALOG_OID, owner: OWNER_OID };
+        push_type(records, kind, &place, if is_pseudo { "p" } else { "b" }, &NO_FORMATS);
     }
+    for (object, made) in world.catalog.objects().types() {
+        let Some(kind) = object.kind() else { continue };
+        let schema = world.catalog.objects().schema_oid(&object.schema).unwrap_or_default();
+        let owner = world.catalog.access().object(Object::Type(object.oid)).owner;
+        let (letter, formats) = match made {
+            TypeDescriptor::Enum(_) => ("e", &ENUM_FORMATS),
+            TypeDescriptor::Domain(_) => ("d", &DOMAIN_FORMATS),
+        };
+        push_type(records, kind, &Place { name: &object.name, schema, owner }, letter, formats);
+        if let TypeDescriptor::Domain(own) = made {
+            records.amend(&[
+                ("typbasetype", own.base.kind.oid().into()),
+                ("typtypmod", own.base.modifier.into()),
+                ("typnotnull", own.not_null.into()),
+                ("typdefault", own.default.as_deref().into()),
+            ]);
+        }
+        if let Some(array) = kind.array() {
+            let name = array_name(&object.name);
+            push_type(records, array, &Place { name: &name, schema, owner }, "b", &ARRAY_FORMATS);
+        }
+    }
+}
+
+pub(super) fn pg_enum(world: &World<'_>, records: &mut Records<'_>) {
+    for (object, made) in world.catalog.objects().types() {
+        let TypeDescriptor::Enum(own) = made else { continue };
+        for (place, label) in (1_u16..).zip(own.labels()) {
+            records.push(&[
+                ("oid", label.oid.into()),
+                ("enumtypid", object.oid.into()),
+                ("enumsortorder", Value::Real(f32::from(place))),
+                ("enumlabel", (&label.label).into()),
+            ]);
+        }
+    }
+}
+
+/// What a type is called, where, and whose it is.
+struct Place<'a> {
+    name: &'a str,
+    schema: u32,
+    owner: u32,
+}
+
+fn push_type(records: &mut Records<'_>, kind: TypeKind, place: &Place<'_>, letter: &str, formats: &Formats) {
+    let length = kind.length();
+    records.push(&[
+        ("oid", kind.oid().into()),
+        ("typname", place.name.into()),
+        ("typnamespace", place.schema.into()),
+        ("typowner", place.owner.into()),
+        ("typinput", formats.input.into()),
+        ("typoutput", formats.output.into()),
+        ("typreceive", formats.receive.into()),
+        ("typsend", formats.send.into()),
+        ("typlen", i32::from(length).into()),
+        ("typbyval", matches!(length, 1 | 2 | 4 | 8).into()),
+        ("typtype", letter.into()),
+        ("typcategory", kind.category().letter().to_string().into()),
+        ("typispreferred", kind.is_preferred().into()),
+        ("typisdefined", true.into()),
+        ("typdelim", ",".into()),
+        ("typelem", kind.element().map_or(0, TypeKind::oid).into()),
+        ("typarray", kind.array().map_or(0, TypeKind::oid).into()),
+        ("typalign", alignment(kind).into()),
+        ("typstorage", storage(kind).into()),
+        ("typtypmod", (-1).into()),
+        ("typcollation", collation(kind).into()),
+    ]);
 }
 
 pub(super) fn pg_cast(records: &mut Records<'_>) {
@@ -82,8 +154,9 @@ pub(super) fn pg_cast(records: &mut Records<'_>) {
     }
 }
 
-pub(super) fn pg_proc(records: &mut Records<'_>) {
-    for function in functions::all() {
+pub(super) fn pg_proc(world: &World<'_>, records: &mut Records<'_>) {
+    let is_there = |extension: &str| world.catalog.objects().extension(extension).is_some();
+    for function in functions::all().filter(|function| function.extension.is_none_or(is_there)) {
         let kind = match function.kind {
             FunctionKind::Aggregate => "a",
             FunctionKind::Window => "w",

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use expr::{Datum, Expr};
 
 use crate::catalog::depend::Address;
-use crate::catalog::{Column, ColumnId, IndexConstraint, IndexDescriptor, IndexState, TableDescriptor};
+use crate::catalog::{
+    Column, ColumnId, IndexColumn, IndexConstraint, IndexDescriptor, IndexState, TableDescriptor,
+};
 use crate::error::{Error, Result};
 use crate::parse::ast::{Name, RoleReference};
 use crate::plan::sequence::NewSequence;
@@ -23,6 +25,8 @@ pub(super) struct Draft {
     pub(super) converted: BTreeMap<ColumnId, Expr>,
     /// Whether rows are written anew.
     pub(super) rewrites: bool,
+    /// New generated columns.
+    pub(super) generated: BTreeSet<ColumnId>,
     pub(super) not_null: BTreeSet<ColumnId>,
     /// The names of checks that are to be verified.
     pub(super) checks: BTreeSet<String>,
@@ -90,12 +94,27 @@ impl Draft {
         !name.is_empty() && (self.to.indexes.iter().any(is_key) || self.to.constraints.is_named(name))
     }
 
+    /// That a column, and an index, of these names are there.
+    pub(super) fn check_parts(&self, column: Option<Name>, index: Option<Name>) -> Result<()> {
+        if let Some(name) = column {
+            self.column(&name)?;
+        }
+        match index {
+            Some(name) if !self.to.indexes.iter().any(|own| own.name == name.value) => {
+                let message =
+                    format!("index \"{}\" for table \"{}\" does not exist", name.value, self.to.name);
+                Err(Error::new("42704", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn set_not_null(&mut self, name: &Name, not_null: bool) -> Result<()> {
         let place = self.column(name)?;
         let Some((id, was)) = self.to.columns.get(place).map(|column| (column.id, column.not_null)) else {
             return Ok(());
         };
-        let in_key = self.primary_key().is_some_and(|key| key.columns.iter().any(|k| k.column == id));
+        let in_key = self.primary_key().is_some_and(|key| key.columns.iter().any(|k| k.column() == Some(id)));
         if !not_null && in_key {
             let message = format!("column \"{}\" is in a primary key", name.value);
             return Err(Error::new("42P16", message));
@@ -158,6 +177,7 @@ impl Draft {
             primary: index.kind.is_primary(),
             unique: index.kind.is_unique(),
             columns: index.columns.clone(),
+            options: index.options.clone(),
             constraint: index
                 .kind
                 .is_constraint()
@@ -168,12 +188,17 @@ impl Draft {
             self.to.indexes.push(descriptor);
             return;
         }
+        self.make_primary(descriptor, index.kind);
+    }
+
+    /// Has an index hold the rows.
+    pub(super) fn make_primary(&mut self, descriptor: IndexDescriptor, kind: NewIndexKind) {
+        let keys: Vec<ColumnId> = descriptor.columns.iter().filter_map(IndexColumn::column).collect();
         self.rewrites = true;
         self.to.indexes.retain(|index| !index.primary);
         self.to.indexes.insert(0, descriptor);
-        if index.kind == NewIndexKind::PrimaryKey {
+        if kind == NewIndexKind::PrimaryKey {
             self.to.columns.retain(|column| !column.hidden);
-            let keys: Vec<ColumnId> = index.columns.iter().map(|key| key.column).collect();
             for column in self.to.columns.iter_mut().filter(|column| keys.contains(&column.id)) {
                 if !column.not_null {
                     self.not_null.insert(column.id);
@@ -211,7 +236,7 @@ impl Draft {
                 self.verified.retain(|verified| *verified != name);
                 self.freed.push(name);
             }
-            Address::Schema(_) | Address::Relation(_) => {}
+            Address::Type(_) | Address::Extension(_) | Address::Schema(_) | Address::Relation(_) => {}
         }
     }
 

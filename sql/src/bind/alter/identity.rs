@@ -30,14 +30,14 @@ impl Binder<'_> {
         match (action, known) {
             (IdentityAction::Add(definition), known) => {
                 check_type(&column)?;
+                if !column.not_null {
+                    return Err(draft.not_now(name, "must be declared NOT NULL before identity can be added"));
+                }
                 if known.is_some() {
                     return Err(draft.not_now(name, "is already an identity column"));
                 }
-                if column.default.is_some() {
+                if column.default.is_some() || column.generated.is_some() {
                     return Err(draft.not_now(name, "already has a default value"));
-                }
-                if !column.not_null {
-                    return Err(draft.not_now(name, "must be declared NOT NULL before identity can be added"));
                 }
                 let (schema, table) = (draft.to.schema.clone(), draft.to.name.clone());
                 let columns = [column.name.clone()];

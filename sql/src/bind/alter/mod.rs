@@ -7,6 +7,7 @@ mod draft;
 mod identity;
 mod rename;
 mod types;
+mod using_index;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,11 +17,11 @@ use expr::{Type, TypeKind};
 
 use self::draft::Draft;
 use super::Binder;
-use super::column::{COLUMNS_MAX, check_column_name, row_id_column};
-use super::ddl::{Bound, ddl, duplicate_constraint, unplaced};
+use super::column::{COLUMNS_MAX, row_id_column};
+use super::definition::{Bound, ddl, duplicate_constraint, unplaced};
 use super::foreign_key::{Declaring, keys_of};
 use super::from::shown;
-use super::new_names::NewNames;
+use super::new_names::{NewNames, check_column_name};
 use super::object::serial;
 use crate::catalog::depend::Address;
 use crate::catalog::removal::{self, Removal};
@@ -35,6 +36,7 @@ fn pass(action: &AlterAction) -> usize {
         AlterAction::DropColumn { .. }
         | AlterAction::DropConstraint { .. }
         | AlterAction::SetDefault { default: None, .. }
+        | AlterAction::DropExpression { .. }
         | AlterAction::SetNotNull { not_null: false, .. }
         | AlterAction::Identity { action: IdentityAction::Drop { .. }, .. } => 0,
         AlterAction::SetType { .. } => 1,
@@ -49,6 +51,7 @@ fn pass(action: &AlterAction) -> usize {
         | AlterAction::RenameColumn { .. }
         | AlterAction::RenameConstraint { .. }
         | AlterAction::Identity { .. }
+        | AlterAction::WithoutEffect { .. }
         | AlterAction::Owner(_) => 6,
     }
 }
@@ -72,6 +75,7 @@ impl Binder<'_> {
             added: BTreeMap::new(),
             converted: BTreeMap::new(),
             rewrites: false,
+            generated: BTreeSet::new(),
             not_null: BTreeSet::new(),
             checks: BTreeSet::new(),
             chosen: Vec::new(),
@@ -87,7 +91,11 @@ impl Binder<'_> {
         for action in actions {
             self.alter(&mut draft, action)?;
         }
-        let bound = self.finish_alter(draft)?;
+        let is_rename = |action: &AlterAction| {
+            matches!(action, AlterAction::RenameColumn { .. } | AlterAction::RenameConstraint { .. })
+        };
+        let mut bound = self.finish_alter(draft)?;
+        bound.only_renames = alter.actions.iter().all(is_rename);
         ddl(Ddl::AlterTable(Box::new(bound)))
     }
 
@@ -141,6 +149,11 @@ impl Binder<'_> {
                     let hint = "Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.";
                     return Err(if default.is_none() { error.hint(hint) } else { error });
                 }
+                if draft.to.columns.get(place).is_some_and(|column| column.generated.is_some()) {
+                    let error = draft.of_column("42601", &name, "is a generated column");
+                    let hint = "Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.";
+                    return Err(if default.is_none() { error.hint(hint) } else { error });
+                }
                 let ty = draft.to.columns.get(place).map_or(Type::plain(TypeKind::Text), |column| column.ty);
                 let default = match default {
                     None => None,
@@ -152,6 +165,7 @@ impl Binder<'_> {
                 draft.change_column(place, |column| column.default = default);
                 Ok(())
             }
+            AlterAction::DropExpression { name, if_exists } => self.drop_expression(draft, &name, if_exists),
             AlterAction::SetNotNull { name, not_null } => {
                 let place = draft.column(&name)?;
                 if !not_null && self.identity_of(draft, place).is_some() {
@@ -171,6 +185,7 @@ impl Binder<'_> {
             }
             AlterAction::RenameColumn { from, to } => self.rename_column(draft, &from, &to),
             AlterAction::RenameConstraint { from, to } => self.rename_constraint(draft, &from, &to),
+            AlterAction::WithoutEffect { column, index, .. } => draft.check_parts(column, index),
             AlterAction::Owner(owner) => {
                 draft.owner = Some(owner);
                 Ok(())
@@ -207,10 +222,13 @@ impl Binder<'_> {
         })?;
         // All rows get numbers.
         draft.rewrites |= sequence.is_some();
+        let is_own = sequence.is_none() && definition.generations.is_empty();
+        let is_of_domain = is_own && column.ty.kind.is_domain();
         draft.sequences.extend(sequence);
-        if column.default.is_some() {
+        if column.default.is_some() || is_of_domain {
             let default = self.default_of(&draft.to, &column)?;
-            draft.rewrites |= default.volatility() == Volatility::Volatile;
+            // What a domain refuses is refused where there are rows.
+            draft.rewrites |= is_of_domain || default.volatility() == Volatility::Volatile;
             draft.added.insert(id, default);
         }
         if column.not_null {
@@ -218,6 +236,12 @@ impl Binder<'_> {
         }
         let place = draft.to.row_id().unwrap_or(draft.to.columns.len());
         draft.to.columns.insert(place, column);
+        if !definition.generations.is_empty() {
+            self.generate(&table, &mut draft.to.columns, std::slice::from_ref(definition))
+                .map_err(unplaced)?;
+            draft.generated.insert(id);
+            draft.rewrites = true;
+        }
         Ok(())
     }
 
@@ -233,6 +257,21 @@ impl Binder<'_> {
         };
         let Some(id) = draft.to.columns.get(place).map(|column| column.id) else { return Ok(()) };
         self.remove(draft, Address::Column(draft.to.oid, id), cascade)
+    }
+
+    /// ALTER COLUMN … DROP EXPRESSION: its values stay.
+    fn drop_expression(&mut self, draft: &mut Draft, name: &Name, if_exists: bool) -> Result<()> {
+        let place = draft.column(name)?;
+        if draft.to.columns.get(place).is_none_or(|column| column.generated.is_none()) {
+            let error = draft.not_now(name, "is not a stored generated column");
+            if !if_exists {
+                return Err(error);
+            }
+            self.notices.push(Notice::notice("00000", format!("{}, skipping", error.message)));
+            return Ok(());
+        }
+        draft.change_column(place, |column| column.generated = None);
+        Ok(())
     }
 
     /// Takes a part of the table away, and what goes with that.
@@ -271,6 +310,10 @@ impl Binder<'_> {
 
     fn add_constraint(&mut self, draft: &mut Draft, constraints: &TableConstraints) -> Result<()> {
         for key in &constraints.keys {
+            if let Some(index) = &key.index {
+                self.constraint_of_index(draft, key, index)?;
+                continue;
+            }
             let (table, columns) = (draft.to.name.clone(), draft.to.columns.clone());
             if key.primary && draft.primary_key().is_some() {
                 let message = format!("multiple primary keys for table \"{table}\" are not allowed");
@@ -357,16 +400,19 @@ impl Binder<'_> {
         } else {
             (std::mem::take(&mut draft.added).into_iter().collect(), None)
         };
+        let generated = self.generated_columns(&draft.to, |id| draft.generated.contains(&id))?;
         Ok(AlterTable {
             from: draft.from,
             to: draft.to,
             missing,
             rewrite,
+            generated,
             verify: Verify { not_null: draft.not_null, checks, foreign_keys: draft.verified },
             removed: draft.removed,
             sequences: draft.sequences,
             identities: draft.identities,
             owner: draft.owner,
+            only_renames: false,
         })
     }
 }
@@ -375,8 +421,10 @@ impl Binder<'_> {
 fn refused(relation: &TableDescriptor, action: Option<&AlterAction>) -> Error {
     let word = relation.kind.word();
     let shown = match action {
+        Some(AlterAction::WithoutEffect { shown, .. }) => shown,
         Some(AlterAction::AddColumn { .. }) => "ADD COLUMN",
         Some(AlterAction::DropColumn { .. }) => "DROP COLUMN",
+        Some(AlterAction::DropExpression { .. }) => "ALTER COLUMN ... DROP EXPRESSION",
         Some(AlterAction::SetNotNull { not_null: true, .. }) => "ALTER COLUMN ... SET NOT NULL",
         Some(AlterAction::SetNotNull { .. }) => "ALTER COLUMN ... DROP NOT NULL",
         Some(AlterAction::SetType { .. }) => "ALTER COLUMN ... SET DATA TYPE",

@@ -1,10 +1,11 @@
 //! RENAME of columns and constraints.
 
 use super::super::Binder;
-use super::super::check::quoted_names;
-use super::super::column::check_column_name;
-use super::super::ddl::duplicate_constraint;
+use super::super::definition::duplicate_constraint;
+use super::super::new_names::check_column_name;
+use super::super::row_expression::quoted_names;
 use super::draft::Draft;
+use crate::catalog::{Column, ColumnId};
 use crate::error::{Error, Result};
 use crate::parse;
 use crate::parse::ast::{self, Name};
@@ -24,7 +25,31 @@ impl Binder<'_> {
         for check in draft.to.constraints.checks.iter_mut().filter(|check| check.columns.contains(&id)) {
             let parsed = parse::parse_expression(&check.expression)?;
             let text = ast::DefaultDefinition { expr: parsed, text: check.expression.clone() };
-            check.expression = self.kept_condition(&table, &before, &after, &text)?;
+            check.expression =
+                self.of_kept(|binder| binder.kept_condition(&table, &before, &after, &text))?;
+        }
+        self.rename_in_indexes(&mut draft.to, id, (&before, &after))?;
+        self.rename_in_generated(draft, id, (&before, &after))
+    }
+
+    /// Generated columns name a renamed one by its new name.
+    fn rename_in_generated(
+        &mut self,
+        draft: &mut Draft,
+        renamed: ColumnId,
+        (before, after): (&[Column], &[Column]),
+    ) -> Result<()> {
+        let table = draft.to.name.clone();
+        for column in &mut draft.to.columns {
+            let Some(generated) = column.generated.as_mut().filter(|own| own.columns.contains(&renamed))
+            else {
+                continue;
+            };
+            let expr = parse::parse_expression(&generated.text)?;
+            let written = ast::DefaultDefinition { expr, text: generated.text.clone() };
+            let own = (column.ty, column.name.as_str());
+            generated.text =
+                self.of_kept(|binder| binder.kept_generation(&table, (before, after), own, &written))?;
         }
         Ok(())
     }

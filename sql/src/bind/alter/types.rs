@@ -5,12 +5,13 @@ use expr::types::Modifiers;
 use expr::{Expr, Type, TypeKind, resolve};
 
 use super::super::Binder;
-use super::super::ddl::{check_key, unplaced};
+use super::super::definition::unplaced;
+use super::super::foreign_key::check_types;
+use super::super::index::check_key;
 use super::super::level::{Clause, Level};
 use super::super::object::check_type;
 use super::draft::Draft;
-use crate::catalog::object::ViewRelation;
-use crate::catalog::{Column, ForeignKey};
+use crate::catalog::{Column, IndexColumn, ViewDescriptor};
 use crate::error::{Error, Result};
 use crate::parse;
 use crate::parse::ast::{self, Name};
@@ -32,14 +33,22 @@ impl Binder<'_> {
             let message = format!("cannot alter type of column \"{}\" twice", name.value);
             return Err(Error::new("0A000", message));
         }
-        let references =
-            |key: &ForeignKey| key.parent == draft.to.oid && key.parent_columns.contains(&column.id);
-        let own = draft.to.constraints.foreign_keys.iter();
-        if (own.clone().any(|key| key.columns.contains(&column.id) || references(key))
-            || self.catalog.tables().any(|table| table.constraints.foreign_keys.iter().any(references)))
-            && column.ty != to
-        {
-            return Err(Error::unsupported("ALTER COLUMN TYPE of a column of a foreign key"));
+        if using.is_some() && column.generated.is_some() {
+            let message = "cannot specify USING when altering type of generated column";
+            let detail = format!("Column \"{}\" is a generated column.", column.name);
+            return Err(Error::new("42611", message).detail(detail));
+        }
+        let made_of_it = |other: &&Column| {
+            other.generated.as_ref().is_some_and(|generated| generated.columns.contains(&column.id))
+        };
+        if let Some(other) = draft.to.columns.iter().find(made_of_it) {
+            let message = "cannot alter type of a column used by a generated column";
+            let detail =
+                format!("Column \"{}\" is used by generated column \"{}\".", column.name, other.name);
+            return Err(Error::new("0A000", message).detail(detail));
+        }
+        if column.ty != to {
+            self.check_keys(draft, &column, to, using.is_some())?;
         }
         let Some(old_place) = draft.from.column_by_id(column.id) else {
             return Err(Error::unsupported("ALTER COLUMN TYPE of a column that the statement adds"));
@@ -61,8 +70,12 @@ impl Binder<'_> {
                     let message =
                         format!("column \"{}\" cannot be cast automatically to type {shown}", name.value);
                     let name = expr::functions::quote::identifier(&name.value);
-                    return Err(Error::new("42804", message)
-                        .hint(format!("You might need to specify \"USING {name}::{shown}\".")));
+                    let error = Error::new("42804", message);
+                    // A generated column cannot have USING.
+                    return Err(match column.generated {
+                        Some(_) => error,
+                        None => error.hint(format!("You might need to specify \"USING {name}::{shown}\".")),
+                    });
                 }
                 self.convert(value, to, CastContext::Assignment)?
             }
@@ -76,26 +89,39 @@ impl Binder<'_> {
             );
             let parsed = parse::parse_expression(default)?;
             let kept = ast::DefaultDefinition { expr: parsed, text: default.clone() };
-            self.default_expression(&kept.expr, to, &name.value)
+            self.of_kept(|binder| binder.default_expression(&kept.expr, to, &name.value))
                 .map_err(|_mismatch| Error::new("42804", message))?;
-            let default = self.kept_default(&kept, to, &name.value);
+            let default = self.of_kept(|binder| binder.kept_default(&kept, to, &name.value));
             draft.change_column(place, |column| column.default = default);
         }
+        if let Some(generated) = &column.generated {
+            let message = format!(
+                "generation expression for column \"{}\" cannot be cast automatically to type {}",
+                name.value,
+                to.display_name()
+            );
+            let columns = draft.to.columns.clone();
+            let own = (to, name.value.as_str());
+            let parsed = parse::parse_expression(&generated.text)?;
+            self.of_kept(|binder| binder.generation(&draft.to.name, &columns, own, &parsed))
+                .map_err(|_mismatch| Error::new("42804", message))?;
+        }
         draft.change_column(place, |column| column.ty = to);
-        for index in
-            draft.to.indexes.iter().filter(|index| index.columns.iter().any(|k| k.column == column.id))
-        {
-            let _of = index;
+        let is_key = |key: &IndexColumn| key.column() == Some(column.id);
+        if draft.to.indexes.iter().any(|index| index.columns.iter().any(is_key)) {
             check_key(to, name.at)?;
         }
+        let is_made_of_it = self.retype_indexes(&mut draft.to, column.id)?;
         // The conditions have to make sense of the new type.
         for check in draft.to.constraints.checks.clone() {
             if check.columns.contains(&column.id) {
                 let (table, columns) = (draft.to.name.clone(), draft.to.columns.clone());
                 let parsed = parse::parse_expression(&check.expression)?;
-                self.check_condition(&table, &columns, &parsed).map_err(unplaced)?;
+                let again = |binder: &mut Self| binder.check_condition(&table, &columns, &parsed);
+                self.of_kept(again).map_err(unplaced)?;
                 let text = ast::DefaultDefinition { expr: parsed, text: check.expression.clone() };
-                let expression = self.kept_condition(&table, &columns, &columns, &text)?;
+                let expression =
+                    self.of_kept(|binder| binder.kept_condition(&table, &columns, &columns, &text))?;
                 for own in draft.to.constraints.checks.iter_mut().filter(|own| own.name == check.name) {
                     own.expression.clone_from(&expression);
                 }
@@ -104,8 +130,8 @@ impl Binder<'_> {
         let in_primary = draft
             .from
             .primary()
-            .is_some_and(|primary| primary.columns.iter().any(|key| key.column == column.id));
-        if using.is_none() && is_only_wider(from, to, in_primary) {
+            .is_some_and(|primary| primary.columns.iter().any(|key| key.column() == Some(column.id)));
+        if using.is_none() && !is_made_of_it && is_only_wider(from, to, in_primary) {
             return Ok(());
         }
         draft.rewrites = true;
@@ -120,20 +146,52 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// 0A000 if a view reads the column: its own columns would have to follow.
-    pub(super) fn check_unread(&self, draft: &Draft, column: &Column) -> Result<()> {
-        let views = self.catalog.objects().iter().filter_map(|object| Some((object, object.view()?)));
-        for (object, view) in views {
-            let reads =
-                |relation: &ViewRelation| relation.oid == draft.to.oid && relation.read.contains(&column.id);
-            if view.relations.iter().any(reads) {
-                let detail =
-                    format!("rule _RETURN on view {} depends on column \"{}\"", object.name, column.name);
-                let message = "cannot alter type of a column used by a view or rule";
-                return Err(Error::new("0A000", message).detail(detail));
+    /// What foreign keys ask of a column's new type: both sides have to be comparable, and what rows reference has to be
+    /// there still. 0A000 where values that are referenced may become others.
+    fn check_keys(&self, draft: &mut Draft, column: &Column, to: Type, is_computed: bool) -> Result<()> {
+        let mut columns = draft.to.columns.clone();
+        for own in columns.iter_mut().filter(|own| own.id == column.id) {
+            own.ty = to;
+        }
+        let stays = !is_computed && keeps_values(column.ty.kind, to.kind);
+        let own = draft.to.oid;
+        let mut verified = Vec::new();
+        for key in draft.to.constraints.foreign_keys.iter().filter(|key| key.columns.contains(&column.id)) {
+            let parent = self.catalog.table_by_oid(key.parent).map(|parent| parent.columns.as_slice());
+            let parent = if key.parent == own { Some(columns.as_slice()) } else { parent };
+            check_types(&key.name, &columns, &key.columns, parent.unwrap_or_default(), &key.parent_columns)?;
+            if key.validated && !stays && !draft.verified.contains(&key.name) {
+                verified.push(key.name.clone());
+            }
+        }
+        draft.verified.extend(verified);
+        for child in self.catalog.tables() {
+            let child_columns = if child.oid == own { columns.as_slice() } else { child.columns.as_slice() };
+            let keys = child.constraints.foreign_keys.iter();
+            for key in keys.filter(|key| key.parent == own && key.parent_columns.contains(&column.id)) {
+                check_types(&key.name, child_columns, &key.columns, &columns, &key.parent_columns)?;
+                if !stays {
+                    return Err(Error::unsupported(
+                        "ALTER COLUMN TYPE of a column that a foreign key references, to other values,",
+                    ));
+                }
             }
         }
         Ok(())
+    }
+
+    /// 0A000 if a view reads the column: its own columns would have to follow.
+    pub(super) fn check_unread(&self, draft: &Draft, column: &Column) -> Result<()> {
+        let reads = |view: &ViewDescriptor| {
+            let mut own = view.relations.iter().filter(|relation| relation.oid == draft.to.oid);
+            own.any(|relation| relation.read.contains(&column.id))
+        };
+        let Some((word, name, _)) = self.catalog.queries().find(|(.., view)| reads(view)) else {
+            return Ok(());
+        };
+        let detail = format!("rule _RETURN on {word} {name} depends on column \"{}\"", column.name);
+        let message = "cannot alter type of a column used by a view or rule";
+        Err(Error::new("0A000", message).detail(detail))
     }
 
     /// USING of ALTER COLUMN TYPE, over the old row.
@@ -153,6 +211,15 @@ impl Binder<'_> {
         }
         Ok(self.convert(bound, to, CastContext::Assignment)?)
     }
+}
+
+/// Whether a value that can be one of the second type is the same there: what equals it, equals it still.
+fn keeps_values(from: TypeKind, to: TypeKind) -> bool {
+    let is_integer = |kind| matches!(kind, TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8);
+    let is_text = |kind| matches!(kind, TypeKind::Text | TypeKind::Varchar);
+    from == to && from != TypeKind::Numeric && !is_text(from)
+        || is_integer(from) && is_integer(to)
+        || is_text(from) && to == TypeKind::Text
 }
 
 /// Whether every value of the first type is, as it stands in rows, one of the second.

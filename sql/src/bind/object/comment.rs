@@ -40,6 +40,14 @@ impl Binder<'_> {
                     }
                 }
             }
+            CommentTarget::Object(object) if object.kind == ObjectKind::Extension => {
+                let target = self.extension(&object.name.name)?;
+                Ok((of(Commented::EXTENSION, target.address().oid(), 0), Some(target)))
+            }
+            CommentTarget::Object(object) if object.kind.is_type() => {
+                let kind = self.altered_type(object)?;
+                Ok((of(Commented::TYPE, kind.oid(), 0), Some(Target::Type { kind })))
+            }
             CommentTarget::Object(object) => {
                 let relation =
                     self.altered(object)?.ok_or_else(|| Error::internal("nothing to comment on"))?;

@@ -1,12 +1,18 @@
 //! Schemas, sequences and views: CREATE, ALTER, DROP, and the identity columns that sequences make values for.
 
 mod comment;
+mod domain;
+mod extension;
 mod identity;
+mod made_type;
+mod materialised;
 mod sequence;
 mod view;
 
 use std::sync::Arc;
 
+pub(crate) use domain::domains_of;
+pub(super) use domain::judges;
 pub(super) use identity::{check_type, serial};
 pub(super) use view::WithinView;
 
@@ -35,9 +41,18 @@ impl ObjectKind {
             Self::Table => "table",
             Self::Sequence => "sequence",
             Self::View => "view",
+            Self::MaterialisedView => "materialized view",
             Self::Schema => "schema",
             Self::Index => "index",
+            Self::Type => "type",
+            Self::Domain => "domain",
+            Self::Extension => "extension",
         }
+    }
+
+    /// Whether it is one of types.
+    pub(super) const fn is_type(self) -> bool {
+        matches!(self, Self::Type | Self::Domain)
     }
 
     /// Whether a relation is one.
@@ -46,7 +61,8 @@ impl ObjectKind {
             Self::Table => matches!(relation.kind, TableKind::Base | TableKind::Virtual),
             Self::Sequence => relation.kind == TableKind::Sequence,
             Self::View => relation.kind == TableKind::View,
-            Self::Schema | Self::Index => false,
+            Self::MaterialisedView => relation.kind == TableKind::Materialised,
+            Self::Schema | Self::Index | Self::Type | Self::Domain | Self::Extension => false,
         }
     }
 
@@ -55,8 +71,12 @@ impl ObjectKind {
             Self::Table => "ALTER TABLE",
             Self::Sequence => "ALTER SEQUENCE",
             Self::View => "ALTER VIEW",
+            Self::MaterialisedView => "ALTER MATERIALIZED VIEW",
             Self::Schema => "ALTER SCHEMA",
             Self::Index => "ALTER INDEX",
+            Self::Type => "ALTER TYPE",
+            Self::Domain => "ALTER DOMAIN",
+            Self::Extension => "ALTER EXTENSION",
         }
     }
 
@@ -65,8 +85,12 @@ impl ObjectKind {
             Self::Table => "DROP TABLE",
             Self::Sequence => "DROP SEQUENCE",
             Self::View => "DROP VIEW",
+            Self::MaterialisedView => "DROP MATERIALIZED VIEW",
             Self::Schema => "DROP SCHEMA",
             Self::Index => "DROP INDEX",
+            Self::Type => "DROP TYPE",
+            Self::Domain => "DROP DOMAIN",
+            Self::Extension => "DROP EXTENSION",
         }
     }
 }
@@ -94,11 +118,26 @@ impl Binder<'_> {
                 })
             }
             ObjectStatement::CreateView(create) => self.create_view(create),
+            ObjectStatement::RenameViewColumn { object, from, to } => {
+                self.rename_view_column(object, from, to)
+            }
+            ObjectStatement::SetViewOptions { object, invoker } => self.set_view_options(object, *invoker),
+            ObjectStatement::CreateExtension { name, if_not_exists, schema } => {
+                self.create_extension(name, *if_not_exists, schema.as_ref())
+            }
+            ObjectStatement::Type(statement) => self.type_statement(statement),
+            ObjectStatement::Rename { object, to } if object.kind.is_type() => self.rename_type(object, to),
+            ObjectStatement::SetSchema { object, schema } if object.kind.is_type() => {
+                self.move_type(object, schema)
+            }
             ObjectStatement::Rename { object, to } => self.rename(object, to),
             ObjectStatement::Comment { on, text } => self.comment(on, text.as_deref()),
+            ObjectStatement::Refresh { name, concurrently, with_data } => {
+                self.refresh(name, *concurrently, *with_data)
+            }
             ObjectStatement::SetSchema { object, schema } => self.set_schema(object, schema),
-            ObjectStatement::Drop { kind, names, if_exists, cascade } => {
-                self.drop_objects(*kind, names, *if_exists, *cascade)
+            ObjectStatement::Drop { kind, names, if_exists, cascade, concurrently } => {
+                self.drop_objects(*kind, names, *if_exists, (*cascade, *concurrently))
             }
         }
     }
@@ -186,6 +225,11 @@ impl Binder<'_> {
         if self.catalog.is_taken(&schema, &to.value) {
             return Err(Error::new("42P07", format!("relation \"{}\" already exists", to.value)));
         }
+        if let Target::Relation(relation) = &target
+            && relation.kind != TableKind::Sequence
+        {
+            self.check_type_name(&schema, &to.value)?;
+        }
         change(ObjectChange::Rename { object: target, to: to.value.clone(), tag })
     }
 
@@ -234,12 +278,24 @@ impl Binder<'_> {
         kind: ObjectKind,
         names: &[QualifiedName],
         if_exists: bool,
-        cascade: bool,
+        (cascade, concurrently): (bool, bool),
     ) -> Result<Bound> {
+        if concurrently && cascade {
+            return Err(Error::new("0A000", "DROP INDEX CONCURRENTLY does not support CASCADE"));
+        }
+        if concurrently && names.len() > 1 {
+            let message = "DROP INDEX CONCURRENTLY does not support dropping multiple objects";
+            return Err(Error::new("0A000", message));
+        }
         let mut targets: Vec<Target> = Vec::new();
         for name in names {
             let found = match kind {
                 ObjectKind::Schema => self.dropped_schema(&name.name, if_exists)?,
+                ObjectKind::Extension => match self.extension(&name.name) {
+                    Ok(target) => Some(target),
+                    Err(error) => self.not_there(error, if_exists)?,
+                },
+                ObjectKind::Type | ObjectKind::Domain => self.dropped_type(kind, name, if_exists)?,
                 _ => self.dropped_relation(kind, name, if_exists)?,
             };
             let Some(target) = found else { continue };
@@ -251,7 +307,7 @@ impl Binder<'_> {
             return nothing(kind.dropped());
         }
         let path = self.settings.search_path.clone();
-        change(ObjectChange::Drop { targets, cascade, path, tag: kind.dropped() })
+        change(ObjectChange::Drop { targets, cascade, concurrently, path, tag: kind.dropped() })
     }
 
     fn dropped_schema(&mut self, name: &Name, if_exists: bool) -> Result<Option<Target>> {
@@ -333,5 +389,5 @@ fn unplaced(mut error: Error) -> Error {
 
 /// Whether a schema holds what the system makes up.
 fn is_of_system(name: &Name) -> bool {
-    matches!(name.value.as_str(), schema::PG_CATALOG | schema::INFORMATION_SCHEMA)
+    schema::is_system(&name.value)
 }

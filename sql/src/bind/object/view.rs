@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bound, change, unplaced};
+use super::{Bound, change, nothing, unplaced};
 use crate::bind::Binder;
 use crate::bind::query::BoundQuery;
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewColumn, ViewDescriptor, ViewRelation};
@@ -10,7 +10,7 @@ use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse;
 use crate::parse::ast::{self, QualifiedName};
-use crate::plan::{Needs, ObjectChange};
+use crate::plan::{Acting, ObjectChange};
 
 /// How deep views may stand in views.
 const VIEWS_DEEP_MAX: usize = 64;
@@ -27,33 +27,50 @@ pub(in crate::bind) enum WithinView {
 impl Binder<'_> {
     /// The rows of a view.
     pub(in crate::bind) fn view_rows(&mut self, relation: &TableDescriptor) -> Result<BoundQuery> {
-        let object = self.catalog.objects().get(relation.oid).cloned();
-        let object = object.ok_or_else(|| Error::internal("a view without a descriptor"))?;
+        let (object, acting) = self.viewing(relation)?;
         let ObjectBody::View(view) = &object.body else {
             return Err(Error::internal("a view that is none"));
         };
+        if self.views.contains(&relation.oid) {
+            let message = format!("infinite recursion detected in rules for relation \"{}\"", relation.name);
+            return Err(Error::new("42P17", message));
+        }
         if self.views_deep >= VIEWS_DEEP_MAX {
             let message = format!("views stand more than {VIEWS_DEEP_MAX} deep in each other");
             return Err(Error::new("54001", message));
         }
         let query = parse::parse_query(&view.query)?;
-        let access = self.catalog.access();
-        let owner = access.object(crate::catalog::access::Object::of(relation)).owner;
-        // Whoever asks is asked for rights, through whatever views the query comes.
-        let acting = if view.invoker { None } else { Some(owner) };
-        let mut bound = self.apart(WithinView::Known(object.clone()), acting, &query)?;
-        for (number, (column, own)) in (1_i16..).zip(bound.columns.iter_mut().zip(&view.columns)) {
+        self.views.push(relation.oid);
+        let bound = self.apart(WithinView::Known(object.clone()), acting, &query);
+        self.views.pop();
+        let mut bound = bound?;
+        // A view that reads it may know its columns by other names.
+        for (number, (column, own)) in (1_i16..).zip(bound.columns.iter_mut().zip(&relation.columns)) {
             column.name.clone_from(&own.name);
             column.origin = Some((relation.oid, number));
         }
         Ok(bound)
     }
 
+    /// A view's descriptor, and who acts in its query.
+    pub(in crate::bind) fn viewing(
+        &self,
+        relation: &TableDescriptor,
+    ) -> Result<(Arc<ObjectDescriptor>, Acting)> {
+        let object = self.catalog.objects().get(relation.oid).cloned();
+        let object = object.ok_or_else(|| Error::internal("a view without a descriptor"))?;
+        let owner = self.catalog.access().object(crate::catalog::access::Object::of(relation)).owner;
+        // Whoever asks is asked for rights, through whatever views the query comes.
+        let is_invoker = object.view().is_some_and(|view| view.invoker);
+        let owner = if is_invoker { None } else { Some(owner) };
+        Ok((object, Acting { owner, within_view: true }))
+    }
+
     /// A query that sees nothing of what stands around it; its errors have no place in this statement.
-    fn apart(
+    pub(in crate::bind) fn apart(
         &mut self,
         within: WithinView,
-        acting: Option<crate::catalog::Oid>,
+        acting: Acting,
         query: &ast::Query,
     ) -> Result<BoundQuery> {
         let levels = std::mem::take(&mut self.levels);
@@ -87,18 +104,23 @@ impl Binder<'_> {
         if self.catalog.is_taken(&schema, name) && !(create.replace && known.is_some()) {
             return Err(Error::new("42P07", format!("relation \"{name}\" already exists")));
         }
+        if known.is_none() {
+            self.check_row_type_name(&schema, name)?;
+        }
         if let Some(known) = known.as_ref().filter(|known| known.kind != TableKind::View) {
             return Err(Error::new("42809", format!("\"{}\" is not a view", known.name)));
         }
+        self.only_keeps = true;
         let acting = self.needs.acting();
+        self.types_named.borrow_mut().clear();
         // The names of relations and columns are to be found again: errors have their places as ever.
         let bound = self.apart(WithinView::New(Vec::new()), acting, &create.query)?;
         let mut relations = std::mem::take(&mut self.viewed);
         for relation in &mut relations {
             relation.read = self.needs.columns_read(relation.oid);
         }
-        // Whoever makes a view need not be allowed to read what it reads.
-        self.needs = Needs::default();
+        // Whoever makes a view need not be allowed to read what it reads, only to name it.
+        self.needs.only_names();
         if create.columns.len() > bound.columns.len() {
             return Err(Error::new("42601", "CREATE VIEW specifies more column names than columns"));
         }
@@ -117,9 +139,61 @@ impl Binder<'_> {
         if let Some(known) = &known {
             check_replaced(known, &columns)?;
         }
-        let view = ViewDescriptor { columns, query: create.text.clone(), relations, invoker: create.invoker };
+        let types = std::mem::take(&mut *self.types_named.borrow_mut()).into_iter().collect();
+        let query = create.text.clone();
+        let view = ViewDescriptor { columns, query, relations, invoker: create.invoker, types };
         let oid = known.map(|known| known.oid);
         change(ObjectChange::CreateView { oid, schema, name: name.clone(), view: Box::new(view) })
+    }
+
+    /// ALTER VIEW … RENAME COLUMN. Views that read it know it by its old name, as everything.
+    pub(super) fn rename_view_column(
+        &mut self,
+        object: &ast::ObjectName,
+        from: &ast::Name,
+        to: &ast::Name,
+    ) -> Result<Bound> {
+        let Some((relation, mut view)) = self.altered_view(object)? else { return nothing("ALTER VIEW") };
+        if !view.columns.iter().any(|column| column.name == from.value) {
+            return Err(Error::new("42703", format!("column \"{}\" does not exist", from.value)));
+        }
+        if view.columns.iter().any(|column| column.name == to.value) {
+            let message = format!("column \"{}\" of relation \"{}\" already exists", to.value, relation.name);
+            return Err(Error::new("42701", message));
+        }
+        for column in view.columns.iter_mut().filter(|column| column.name == from.value) {
+            column.name.clone_from(&to.value);
+        }
+        change(ObjectChange::AlterView { relation, view: Box::new(view), tag: "ALTER VIEW" })
+    }
+
+    /// ALTER VIEW … SET (…), RESET (…).
+    pub(super) fn set_view_options(
+        &mut self,
+        object: &ast::ObjectName,
+        invoker: Option<bool>,
+    ) -> Result<Bound> {
+        let Some((relation, mut view)) = self.altered_view(object)? else { return nothing("ALTER VIEW") };
+        view.invoker = invoker.unwrap_or(view.invoker);
+        change(ObjectChange::AlterView { relation, view: Box::new(view), tag: "ALTER VIEW" })
+    }
+
+    fn altered_view(
+        &mut self,
+        object: &ast::ObjectName,
+    ) -> Result<Option<(Arc<TableDescriptor>, ViewDescriptor)>> {
+        let Some(relation) = self.altered(object)? else { return Ok(None) };
+        let view = self.catalog.objects().get(relation.oid).and_then(|object| object.view()).cloned();
+        let view = view.ok_or_else(|| Error::internal("a view without a descriptor"))?;
+        Ok(Some((relation, view)))
+    }
+
+    /// The made types that the query of the view at hand names.
+    pub(in crate::bind) fn viewed_types(&self) -> &[crate::catalog::Oid] {
+        match &self.within_view {
+            Some(WithinView::Known(object)) => object.view().map_or(&[], |view| &view.types),
+            _ => &[],
+        }
     }
 
     /// Notes what the query of a new view names.

@@ -14,7 +14,10 @@ use std::sync::Arc;
 
 pub use acl::{Acl, AclItem};
 pub use rights::{Right, Rights};
-pub use role::{BOOTSTRAP_OID, BOOTSTRAP_ROLES, Membership, Memberships, PUBLIC_ROLE, RoleDescriptor};
+pub use role::{
+    BOOTSTRAP_OID, BOOTSTRAP_ROLES, Membership, Memberships, PG_READ_ALL_DATA_OID, PG_READ_ALL_STATS_OID,
+    PG_SIGNAL_BACKEND_OID, PG_WRITE_ALL_DATA_OID, PUBLIC_ROLE, RoleDescriptor,
+};
 
 use super::{ColumnId, FIRST_USER_OID, Oid, TableDescriptor, TableKind};
 
@@ -27,6 +30,10 @@ pub enum Object {
     Sequence(Oid),
     /// A schema.
     Schema(Oid),
+    /// A type.
+    Type(Oid),
+    /// An extension: only its owner counts.
+    Extension(Oid),
     /// The database.
     Database,
 }
@@ -35,7 +42,9 @@ impl Object {
     /// What rights on a relation are about.
     pub const fn of(relation: &TableDescriptor) -> Self {
         match relation.kind {
-            TableKind::Base | TableKind::Virtual | TableKind::View => Self::Table(relation.oid),
+            TableKind::Base | TableKind::Virtual | TableKind::View | TableKind::Materialised => {
+                Self::Table(relation.oid)
+            }
             TableKind::Sequence => Self::Sequence(relation.oid),
         }
     }
@@ -74,7 +83,14 @@ impl Access {
     pub fn initial() -> Self {
         let mut access = Self::default();
         role::bootstrap().into_iter().for_each(|role| access.put_role(role));
+        access.put_predefined();
         access
+    }
+
+    /// Adds the roles of which there are no rows.
+    fn put_predefined(&mut self) {
+        role::predefined().into_iter().for_each(|role| self.put_role(role));
+        role::predefined_memberships().into_iter().for_each(|membership| self.memberships.put(membership));
     }
 
     /// The role of this name.
@@ -169,7 +185,8 @@ impl Access {
             return wanted;
         }
         // Owners are granted all at first, and can take it from themselves.
-        self.acl(object, kind).held_by(&powers.roles).and(wanted)
+        let held = self.acl(object, kind).held_by(&powers.roles);
+        held.or(by_predefined_roles(powers, object)).and(wanted)
     }
 
     /// What of `wanted` the role may do with a column of a table, beside what it may with the whole.
@@ -237,10 +254,40 @@ fn initial_acl(object: Object, kind: Option<TableKind>, owner: Oid) -> Acl {
         // Those of the beginning are everybody's to look into.
         Object::Schema(oid) if oid < FIRST_USER_OID => Rights::of(Right::Usage),
         Object::Schema(_) => Rights::NONE,
+        Object::Type(_) => Rights::of(Right::Usage),
+        Object::Extension(_) => Rights::NONE,
         Object::Database => Rights::of(Right::Connect).or(Rights::of(Right::Temporary)),
     };
     Acl::initial(owner, Rights::all_of(object), public)
 }
 
-/// `pg_authid`, `pg_user_mapping`, `pg_statistic`: not for everybody.
-const SECRET_TABLES: [Oid; 3] = [1260, 1418, 2619];
+/// What those may do with any object that predefined roles let.
+fn by_predefined_roles(powers: &Powers, object: Object) -> Rights {
+    let (reads, writes) = (powers.has(PG_READ_ALL_DATA_OID), powers.has(PG_WRITE_ALL_DATA_OID));
+    let mut rights = Rights::NONE;
+    match object {
+        Object::Table(_) | Object::Sequence(_) => {
+            if reads {
+                rights = rights.or(Rights::of(Right::Select));
+            }
+            if writes {
+                rights = rights.or(Rights::of_all(&[Right::Insert, Right::Update, Right::Delete]));
+            }
+        }
+        Object::Schema(_) if reads || writes => rights = Rights::of(Right::Usage),
+        Object::Schema(_) | Object::Database | Object::Type(_) | Object::Extension(_) => {}
+    }
+    if let Object::Table(oid) = object
+        && CLUSTER_TABLES.contains(&oid)
+        && powers.has(PG_READ_ALL_STATS_OID)
+    {
+        rights = rights.or(Rights::of(Right::Select));
+    }
+    rights
+}
+
+/// `nunatak.nodes` and `nunatak.ranges`: where ranges begin tells what others' rows are.
+const CLUSTER_TABLES: [Oid; 2] = [13913, 13914];
+
+/// `pg_authid`, `pg_user_mapping`, `pg_statistic`, and what is of the whole cluster: not for everybody.
+const SECRET_TABLES: [Oid; 5] = [1260, 1418, 2619, 13913, 13914];

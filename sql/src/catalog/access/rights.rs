@@ -96,6 +96,8 @@ impl Rights {
             Object::Table(_) => &[Insert, Select, Update, Delete, Truncate, References, Trigger],
             Object::Sequence(_) => &[Select, Update, Usage],
             Object::Schema(_) => &[Usage, Create],
+            Object::Type(_) => &[Usage],
+            Object::Extension(_) => &[],
             Object::Database => &[Create, Temporary, Connect],
         })
     }

@@ -12,6 +12,34 @@ pub const BOOTSTRAP_OID: Oid = 10;
 /// The superusers that are there from the beginning: as PostgreSQL's tools expect it, and as `nunatak` connects.
 pub const BOOTSTRAP_ROLES: [(Oid, &str); 2] = [(BOOTSTRAP_OID, "postgres"), (16383, "nunatak")];
 
+/// Its members may end what others but superusers run.
+pub const PG_SIGNAL_BACKEND_OID: Oid = 4200;
+/// Its members see what all sessions do.
+pub const PG_READ_ALL_STATS_OID: Oid = 3375;
+/// Its members may read all tables, views and sequences.
+pub const PG_READ_ALL_DATA_OID: Oid = 6181;
+/// Its members may write all tables, views and sequences.
+pub const PG_WRITE_ALL_DATA_OID: Oid = 6182;
+
+/// PG_MONITOR
+const PG_MONITOR_OID: Oid = 3373;
+
+/// The roles that stand for something to be allowed, as in PostgreSQL. There is no row of them, and they do not change.
+const PREDEFINED_ROLES: [(Oid, &str); 12] = [
+    (PG_MONITOR_OID, "pg_monitor"),
+    (3374, "pg_read_all_settings"),
+    (PG_READ_ALL_STATS_OID, "pg_read_all_stats"),
+    (3377, "pg_stat_scan_tables"),
+    (PG_SIGNAL_BACKEND_OID, "pg_signal_backend"),
+    (4544, "pg_checkpoint"),
+    (4569, "pg_read_server_files"),
+    (4570, "pg_write_server_files"),
+    (4571, "pg_execute_server_program"),
+    (6171, "pg_database_owner"),
+    (PG_READ_ALL_DATA_OID, "pg_read_all_data"),
+    (PG_WRITE_ALL_DATA_OID, "pg_write_all_data"),
+];
+
 /// A role.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RoleDescriptor {
@@ -51,6 +79,11 @@ impl std::fmt::Debug for RoleDescriptor {
 }
 
 impl RoleDescriptor {
+    /// Whether it is one of those that there are always, and of which there is no row.
+    pub fn is_predefined(&self) -> bool {
+        PREDEFINED_ROLES.iter().any(|(oid, _)| *oid == self.oid)
+    }
+
     /// A role without powers.
     pub fn new(oid: Oid, name: &str) -> Self {
         Self {
@@ -81,6 +114,17 @@ pub(super) fn bootstrap() -> [RoleDescriptor; 2] {
         bypass_rls: true,
         ..RoleDescriptor::new(oid, name)
     })
+}
+
+/// The roles that stand for something to be allowed.
+pub(super) fn predefined() -> [RoleDescriptor; PREDEFINED_ROLES.len()] {
+    PREDEFINED_ROLES.map(|(oid, name)| RoleDescriptor::new(oid, name))
+}
+
+/// What they are members of.
+pub(super) fn predefined_memberships() -> [Membership; 3] {
+    let (member, grantor, admin) = (PG_MONITOR_OID, BOOTSTRAP_OID, false);
+    [3374, PG_READ_ALL_STATS_OID, 3377].map(|role| Membership { role, member, grantor, admin })
 }
 
 /// That a role is a member of another.

@@ -3,7 +3,7 @@
 //! ```text
 //! role         index 16, oid (u32), suffix 0                  protobuf RoleRecord
 //! membership   index 17, role (u32), member (u32), suffix 0   protobuf MembershipRecord
-//! rights       index 18, kind (u32), oid (u32), suffix 0      protobuf RightsRecord; kind 0 table, 1 schema, 2 database, 3 sequence
+//! rights       index 18, kind (u32), oid (u32), suffix 0      protobuf RightsRecord; kind 0 table, 1 schema, 2 database, 3 sequence, 4 type, 5 extension
 //! secret       index 19, suffix 0                             32 random bytes
 //! ```
 //!
@@ -56,6 +56,8 @@ pub fn rights_key(tenant: u8, object: Object) -> Bytes {
         Object::Schema(oid) => (1, oid),
         Object::Database => (2, 0),
         Object::Sequence(oid) => (3, oid),
+        Object::Type(oid) => (4, oid),
+        Object::Extension(oid) => (5, oid),
     };
     key(tenant, RIGHTS, &[kind, oid])
 }
@@ -185,6 +187,8 @@ pub fn encode_rights(object: Object, rights: &ObjectRights) -> Bytes {
         Object::Schema(oid) => (1, oid),
         Object::Database => (2, 0),
         Object::Sequence(oid) => (3, oid),
+        Object::Type(oid) => (4, oid),
+        Object::Extension(oid) => (5, oid),
     };
     let columns =
         rights.columns.iter().map(|(column, acl)| ColumnRightsRecord { column: *column, acl: items(acl) });
@@ -262,6 +266,8 @@ impl Reader {
                 1 => Object::Schema(record.oid),
                 2 => Object::Database,
                 3 => Object::Sequence(record.oid),
+                4 => Object::Type(record.oid),
+                5 => Object::Extension(record.oid),
                 other => return Err(damaged(format!("rights on an object of kind {other}"))),
             };
             let columns: BTreeMap<_, _> =
@@ -280,6 +286,7 @@ impl Reader {
         if !self.has_roles {
             super::role::bootstrap().into_iter().for_each(|role| access.put_role(role));
         }
+        access.put_predefined();
         access
     }
 }

@@ -1,16 +1,22 @@
-//! Objects of the catalog that are no tables: schemas, sequences and views.
+//! Objects of the catalog that are no tables: schemas, sequences, views and types.
 //!
 //! Each has an oid, a name and a row of its own ([`stored`]). Sequences and views are relations as well: they share
 //! the names of tables, and can be read like them. What depends on what is in [`super::depend`].
 
+mod known;
 mod sequence;
 mod set;
 pub mod stored;
+pub mod types;
 mod view;
 
+pub use super::view::{ViewColumn, ViewDescriptor, ViewRelation};
+pub(super) use known::Known;
 pub use sequence::{Identity, SequenceDescriptor, SequenceOwner, SequenceState};
 pub use set::Objects;
-pub use view::{ViewColumn, ViewDescriptor, ViewRelation};
+pub use types::{Kinds, TypeDescriptor};
+
+use expr::TypeKind;
 
 use super::{Oid, TableDescriptor};
 
@@ -41,6 +47,10 @@ pub enum ObjectBody {
     Sequence(SequenceDescriptor),
     /// A view.
     View(ViewDescriptor),
+    /// A type.
+    Type(TypeDescriptor),
+    /// An extension, by its version: its functions are there.
+    Extension(String),
 }
 
 impl ObjectDescriptor {
@@ -48,22 +58,35 @@ impl ObjectDescriptor {
     pub fn sequence(&self) -> Option<&SequenceDescriptor> {
         match &self.body {
             ObjectBody::Sequence(sequence) => Some(sequence),
-            ObjectBody::Schema | ObjectBody::Gone | ObjectBody::View(_) => None,
+            _ => None,
         }
+    }
+
+    /// The type, if it is one.
+    pub fn made_type(&self) -> Option<&TypeDescriptor> {
+        match &self.body {
+            ObjectBody::Type(made) => Some(made),
+            _ => None,
+        }
+    }
+
+    /// The type, for expressions, if it is one.
+    pub fn kind(&self) -> Option<TypeKind> {
+        Some(self.made_type()?.kind(self.oid, &self.schema, &self.name))
     }
 
     /// The view, if it is one.
     pub fn view(&self) -> Option<&ViewDescriptor> {
         match &self.body {
             ObjectBody::View(view) => Some(view),
-            ObjectBody::Schema | ObjectBody::Gone | ObjectBody::Sequence(_) => None,
+            _ => None,
         }
     }
 
     /// The relation that it is read as, if it can be.
     pub(super) fn relation(&self) -> Option<TableDescriptor> {
         match &self.body {
-            ObjectBody::Schema | ObjectBody::Gone => None,
+            ObjectBody::Schema | ObjectBody::Gone | ObjectBody::Type(_) | ObjectBody::Extension(_) => None,
             ObjectBody::Sequence(_) => Some(sequence::relation(self.oid, &self.schema, &self.name)),
             ObjectBody::View(view) => Some(view::relation(self.oid, &self.schema, &self.name, view)),
         }
@@ -83,6 +106,8 @@ impl ObjectDescriptor {
             _ if self.schema.is_empty() => complain("it has no schema"),
             ObjectBody::Sequence(sequence) => sequence.check().or_else(complain),
             ObjectBody::View(view) => view.check().or_else(complain),
+            ObjectBody::Type(made) => made.check().or_else(complain),
+            ObjectBody::Extension(_) => Ok(()),
         }
     }
 }

@@ -127,6 +127,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str) -> TableDescriptor {
         ty: Type::plain(kind),
         not_null: true,
         default: None,
+        generated: None,
         hidden: false,
         missing: None,
     };
@@ -142,6 +143,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str) -> TableDescriptor {
         ],
         indexes: Vec::new(),
         constraints: Constraints::default(),
+        materialised: None,
         next_column_id: 4,
         schema_version: 1,
     }

@@ -3,24 +3,31 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Identity, ObjectBody, ObjectDescriptor};
-use crate::catalog::{ColumnId, INFORMATION_SCHEMA_OID, Oid, PG_CATALOG_OID, PUBLIC_OID, schema};
+use expr::TypeKind;
+
+use super::types::{DomainDescriptor, EnumDescriptor, array_name};
+use super::{Identity, Kinds, ObjectBody, ObjectDescriptor, TypeDescriptor};
+use crate::catalog::{
+    ColumnId, INFORMATION_SCHEMA_OID, NUNATAK_OID, Oid, PG_CATALOG_OID, PUBLIC_OID, schema,
+};
 
 /// The schemas that there are from the beginning.
-const FIRST_SCHEMAS: [(&str, Oid); 3] = [
+const FIRST_SCHEMAS: [(&str, Oid); 4] = [
     (schema::PG_CATALOG, PG_CATALOG_OID),
     (schema::PUBLIC, PUBLIC_OID),
     (schema::INFORMATION_SCHEMA, INFORMATION_SCHEMA_OID),
+    (schema::NUNATAK, NUNATAK_OID),
 ];
 
 /// The objects of a catalog.
 ///
-/// Invariants: names of schemas are distinct; a column has one identity sequence at most.
+/// Invariants: names of schemas are distinct, and those of types within one; a column has one identity sequence at most.
 #[derive(Debug, Clone)]
 pub struct Objects {
     by_oid: BTreeMap<Oid, Arc<ObjectDescriptor>>,
     schemas: BTreeMap<String, Oid>,
     identities: BTreeMap<(Oid, ColumnId), Oid>,
+    kinds: Kinds,
 }
 
 impl Default for Objects {
@@ -29,6 +36,7 @@ impl Default for Objects {
             by_oid: BTreeMap::new(),
             schemas: FIRST_SCHEMAS.iter().map(|(name, oid)| ((*name).to_owned(), *oid)).collect(),
             identities: BTreeMap::new(),
+            kinds: Kinds::default(),
         }
     }
 }
@@ -41,7 +49,8 @@ impl Objects {
             ObjectBody::Schema => {
                 self.schemas.insert(object.name.clone(), object.oid);
             }
-            ObjectBody::Gone | ObjectBody::View(_) => {}
+            ObjectBody::Gone | ObjectBody::View(_) | ObjectBody::Extension(_) => {}
+            ObjectBody::Type(_) => object.kind().into_iter().for_each(|kind| self.kinds.put(kind)),
             ObjectBody::Sequence(sequence) => {
                 if let Some(owner) = sequence.owner.filter(|owner| owner.identity.is_some()) {
                     self.identities.insert((owner.table, owner.column), object.oid);
@@ -55,7 +64,77 @@ impl Objects {
     pub(in crate::catalog) fn remove(&mut self, oid: Oid) {
         self.schemas.retain(|_, other| *other != oid);
         self.identities.retain(|_, other| *other != oid);
-        self.by_oid.remove(&oid);
+        if self.by_oid.remove(&oid).is_some_and(|object| object.made_type().is_some()) {
+            self.kinds.remove(oid);
+        }
+    }
+
+    /// The type of this oid, built in or made.
+    pub fn kind(&self, oid: Oid) -> Option<TypeKind> {
+        self.kinds.find(oid)
+    }
+
+    /// The types that were made.
+    pub fn types(&self) -> impl Iterator<Item = (&Arc<ObjectDescriptor>, &TypeDescriptor)> {
+        self.iter().filter_map(|object| Some((object, object.made_type()?)))
+    }
+
+    /// The type of this name in this schema, or of arrays by what `pg_type` calls them; built-in types are not looked for.
+    pub fn type_named(&self, schema: &str, name: &str) -> Option<TypeKind> {
+        let own = || self.types().filter(move |(object, _)| object.schema == schema);
+        own()
+            .find(|(object, _)| object.name == name)
+            .and_then(|(object, _)| object.kind())
+            .or_else(|| own().find(|(object, _)| array_name(&object.name) == name)?.0.kind()?.array())
+    }
+
+    /// The extension of this name.
+    pub fn extension(&self, name: &str) -> Option<&Arc<ObjectDescriptor>> {
+        self.extensions().find(|(object, _)| object.name == name).map(|(object, _)| object)
+    }
+
+    /// The extensions, with their versions.
+    pub fn extensions(&self) -> impl Iterator<Item = (&Arc<ObjectDescriptor>, &str)> {
+        self.iter().filter_map(|object| match &object.body {
+            ObjectBody::Extension(version) => Some((object, version.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The enum that a type is.
+    pub fn enumerated(&self, kind: TypeKind) -> Option<&EnumDescriptor> {
+        match self.by_oid.get(&kind.oid())?.made_type()? {
+            TypeDescriptor::Enum(own) => Some(own),
+            TypeDescriptor::Domain(_) => None,
+        }
+    }
+
+    /// The domain that a type is.
+    pub fn domain(&self, kind: TypeKind) -> Option<&DomainDescriptor> {
+        match self.by_oid.get(&kind.oid())?.made_type()? {
+            TypeDescriptor::Domain(own) => Some(own),
+            TypeDescriptor::Enum(_) => None,
+        }
+    }
+
+    /// Whether something was added to enums.
+    pub(in crate::catalog) fn is_unsettled(&self) -> bool {
+        self.types().any(|(_, made)| match made {
+            TypeDescriptor::Enum(own) => own.is_fresh(),
+            TypeDescriptor::Domain(_) => false,
+        })
+    }
+
+    /// What was added to enums is committed.
+    pub(in crate::catalog) fn settle(&mut self) {
+        for object in self.by_oid.values_mut() {
+            if let ObjectBody::Type(TypeDescriptor::Enum(own)) = &object.body
+                && own.is_fresh()
+                && let ObjectBody::Type(TypeDescriptor::Enum(own)) = &mut Arc::make_mut(object).body
+            {
+                own.settle();
+            }
+        }
     }
 
     /// The object of this oid.

@@ -5,10 +5,13 @@
 //! value = protobuf ObjectRecord
 //!         version = 1            a reader refuses what is newer than it knows
 //!         oid, schema, name
-//!         kind                   0 schema, 1 a schema that is gone, 2 sequence, 3 view
+//!         kind                   0 schema, 1 a schema that is gone, 2 sequence, 3 view, 4 enum, 5 domain, 6 extension
 //!         sequence               type oid, start, increment, bounds, cache, cycle, where its state is, what it is
 //!                                until a number is drawn, the column that it goes with
-//!         view                   columns (name, type)*, query, what it names (name, oid, columns, those read)*, flags
+//!         view                   columns (name, type)*, query, what it names (name, oid, columns, those read)*, flags,
+//!                                the types that it was made of
+//!         enum                   labels (oid, label, key)*, in order
+//!         domain                 what it is over (type), default, whether NULL is refused, checks (oid, name, condition, flag)*
 //! ```
 //!
 //! What recovery may assume: a row that decodes satisfies [`ObjectDescriptor::check`]; it was checked when written.
@@ -18,9 +21,10 @@ use expr::{Type, TypeKind};
 use keys::Span;
 use prost::Message;
 
+use super::types::{DomainCheck, DomainDescriptor, EnumDescriptor, EnumLabel};
 use super::{
-    Identity, ObjectBody, ObjectDescriptor, SequenceDescriptor, SequenceOwner, SequenceState, ViewColumn,
-    ViewDescriptor, ViewRelation,
+    Identity, Kinds, ObjectBody, ObjectDescriptor, SequenceDescriptor, SequenceOwner, SequenceState,
+    TypeDescriptor, ViewColumn, ViewDescriptor, ViewRelation,
 };
 use crate::catalog::Oid;
 use crate::error::{Error, Result};
@@ -60,10 +64,59 @@ struct ObjectRecord {
     sequence: Option<SequenceRecord>,
     #[prost(message, optional, tag = "7")]
     view: Option<ViewRecord>,
+    #[prost(message, optional, tag = "8")]
+    enumerated: Option<EnumRecord>,
+    #[prost(message, optional, tag = "9")]
+    domain: Option<DomainRecord>,
+    /// Of an extension.
+    #[prost(string, tag = "10")]
+    extension_version: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct ViewRecord {
+struct DomainRecord {
+    #[prost(uint32, tag = "1")]
+    type_oid: u32,
+    #[prost(sint32, tag = "2")]
+    type_modifier: i32,
+    #[prost(string, optional, tag = "3")]
+    default: Option<String>,
+    #[prost(bool, tag = "4")]
+    not_null: bool,
+    #[prost(message, repeated, tag = "5")]
+    checks: Vec<DomainCheckRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DomainCheckRecord {
+    #[prost(uint32, tag = "1")]
+    oid: u32,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(string, tag = "3")]
+    expression: String,
+    #[prost(bool, tag = "4")]
+    not_valid: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EnumRecord {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<EnumLabelRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EnumLabelRecord {
+    #[prost(uint32, tag = "1")]
+    oid: u32,
+    #[prost(string, tag = "2")]
+    label: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    key: Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::catalog) struct ViewRecord {
     #[prost(message, repeated, tag = "1")]
     columns: Vec<ViewColumnRecord>,
     #[prost(string, tag = "2")]
@@ -72,6 +125,8 @@ struct ViewRecord {
     relations: Vec<ViewRelationRecord>,
     #[prost(bool, tag = "4")]
     invoker: bool,
+    #[prost(uint32, repeated, tag = "5")]
+    types: Vec<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -146,43 +201,87 @@ struct OwnerRecord {
 /// The value of an object's row. An error (XX000) if the descriptor breaks its invariants.
 pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
     object.check().map_err(Error::internal)?;
-    let (kind, sequence, view) = match &object.body {
-        ObjectBody::Schema => (0, None, None),
-        ObjectBody::Gone => (1, None, None),
-        ObjectBody::Sequence(sequence) => (2, Some(sequence_record(sequence)), None),
-        ObjectBody::View(view) => (3, None, Some(view_record(view))),
-    };
-    let record = ObjectRecord {
+    let mut record = ObjectRecord {
         version: VERSION,
         oid: object.oid,
         schema: object.schema.clone(),
         name: object.name.clone(),
-        kind,
-        sequence,
-        view,
+        ..ObjectRecord::default()
     };
+    match &object.body {
+        ObjectBody::Schema => record.kind = 0,
+        ObjectBody::Gone => record.kind = 1,
+        ObjectBody::Sequence(sequence) => {
+            record.kind = 2;
+            record.sequence = Some(sequence_record(sequence));
+        }
+        ObjectBody::View(view) => {
+            record.kind = 3;
+            record.view = Some(view_record(view));
+        }
+        ObjectBody::Type(TypeDescriptor::Enum(own)) => {
+            record.kind = 4;
+            record.enumerated = Some(enum_record(own));
+        }
+        ObjectBody::Extension(version) => {
+            record.kind = 6;
+            record.extension_version.clone_from(version);
+        }
+        ObjectBody::Type(TypeDescriptor::Domain(own)) => {
+            record.kind = 5;
+            record.domain = Some(domain_record(own));
+        }
+    }
     Ok(record.encode_to_vec().into())
 }
 
-/// The object of a row's value. XX001 if it is damaged, 0A000 if it is newer than this code.
-pub fn decode_object(value: &[u8]) -> Result<ObjectDescriptor> {
-    let damaged =
-        |why: String| Error::new("XX001", format!("the catalog's row of an object is damaged: {why}"));
-    let record = ObjectRecord::decode(value).map_err(|error| damaged(error.to_string()))?;
+fn damaged(why: String) -> Error {
+    Error::new("XX001", format!("the catalog's row of an object is damaged: {why}"))
+}
+
+/// The objects of all rows' values, and the types that are among them. XX001 if one is damaged, 0A000 if it is newer than
+/// this code.
+pub fn decode_objects(values: &[Bytes]) -> Result<(Kinds, Vec<ObjectDescriptor>)> {
+    let record =
+        |value: &Bytes| ObjectRecord::decode(value.as_ref()).map_err(|error| damaged(error.to_string()));
+    let records = values.iter().map(record).collect::<Result<Vec<_>>>()?;
+    // Types first, the oldest first: the others are made of them.
+    let is_type = |record: &ObjectRecord| record.enumerated.is_some() || record.domain.is_some();
+    let (mut types, others): (Vec<_>, Vec<_>) = records.into_iter().partition(is_type);
+    types.sort_by_key(|record| record.oid);
+    let mut kinds = Kinds::default();
+    let mut objects = Vec::with_capacity(values.len());
+    for record in types {
+        let object = object(record, &kinds)?;
+        object.kind().into_iter().for_each(|kind| kinds.put(kind));
+        objects.push(object);
+    }
+    for record in others {
+        objects.push(object(record, &kinds)?);
+    }
+    Ok((kinds, objects))
+}
+
+fn object(record: ObjectRecord, kinds: &Kinds) -> Result<ObjectDescriptor> {
     if record.version > VERSION {
         let message =
             format!("object \"{}\" was written by a newer version (format {})", record.name, record.version);
         return Err(Error::new("0A000", message));
     }
-    let body = match (record.kind, record.sequence, record.view) {
-        (0, None, None) => ObjectBody::Schema,
-        (1, None, None) => ObjectBody::Gone,
-        (3, None, Some(record)) => {
-            ObjectBody::View(view(record).ok_or_else(|| damaged("a column's type is unknown".into()))?)
+    let body = match (record.kind, record.sequence, record.view, record.enumerated, record.domain) {
+        (0, None, None, None, None) => ObjectBody::Schema,
+        (1, None, None, None, None) => ObjectBody::Gone,
+        (6, None, None, None, None) => ObjectBody::Extension(record.extension_version),
+        (5, None, None, None, Some(record)) => ObjectBody::Type(TypeDescriptor::Domain(
+            domain(record, kinds).ok_or_else(|| damaged("what a domain is over is unknown".into()))?,
+        )),
+        (3, None, Some(record), None, None) => {
+            ObjectBody::View(view(record, kinds).ok_or_else(|| damaged("a column's type is unknown".into()))?)
         }
-        (2, Some(record), None) => ObjectBody::Sequence(
+        (2, Some(record), None, None, None) => ObjectBody::Sequence(
             sequence(record).ok_or_else(|| damaged("a sequence has no type or an unknown owner".into()))?,
         ),
+        (4, None, None, Some(record), None) => ObjectBody::Type(TypeDescriptor::Enum(enumerated(record))),
         (kind, ..) => return Err(damaged(format!("it is of kind {kind}"))),
     };
     let object = ObjectDescriptor { oid: record.oid, schema: record.schema, name: record.name, body };
@@ -190,7 +289,50 @@ pub fn decode_object(value: &[u8]) -> Result<ObjectDescriptor> {
     Ok(object)
 }
 
-fn view_record(view: &ViewDescriptor) -> ViewRecord {
+fn enum_record(own: &EnumDescriptor) -> EnumRecord {
+    let label =
+        |own: &EnumLabel| EnumLabelRecord { oid: own.oid, label: own.label.clone(), key: own.key.clone() };
+    EnumRecord { labels: own.labels().iter().map(label).collect() }
+}
+
+fn enumerated(record: EnumRecord) -> EnumDescriptor {
+    let label =
+        |own: EnumLabelRecord| EnumLabel { oid: own.oid, label: own.label, key: own.key, is_fresh: false };
+    EnumDescriptor::of_stored(record.labels.into_iter().map(label).collect())
+}
+
+fn domain_record(own: &DomainDescriptor) -> DomainRecord {
+    let check = |check: &DomainCheck| DomainCheckRecord {
+        oid: check.oid,
+        name: check.name.clone(),
+        expression: check.expression.clone(),
+        not_valid: !check.validated,
+    };
+    DomainRecord {
+        type_oid: own.base.kind.oid(),
+        type_modifier: own.base.modifier,
+        default: own.default.clone(),
+        not_null: own.not_null,
+        checks: own.checks.iter().map(check).collect(),
+    }
+}
+
+fn domain(record: DomainRecord, kinds: &Kinds) -> Option<DomainDescriptor> {
+    let check = |check: DomainCheckRecord| DomainCheck {
+        oid: check.oid,
+        name: check.name,
+        expression: check.expression,
+        validated: !check.not_valid,
+    };
+    Some(DomainDescriptor {
+        base: Type { kind: kinds.find(record.type_oid)?, modifier: record.type_modifier },
+        default: record.default,
+        not_null: record.not_null,
+        checks: record.checks.into_iter().map(check).collect(),
+    })
+}
+
+pub(in crate::catalog) fn view_record(view: &ViewDescriptor) -> ViewRecord {
     let column = |column: &ViewColumn| ViewColumnRecord {
         name: column.name.clone(),
         type_oid: column.ty.kind.oid(),
@@ -212,12 +354,13 @@ fn view_record(view: &ViewDescriptor) -> ViewRecord {
         query: view.query.clone(),
         relations: view.relations.iter().map(relation).collect(),
         invoker: view.invoker,
+        types: view.types.clone(),
     }
 }
 
-fn view(record: ViewRecord) -> Option<ViewDescriptor> {
+pub(in crate::catalog) fn view(record: ViewRecord, kinds: &Kinds) -> Option<ViewDescriptor> {
     let column = |record: ViewColumnRecord| {
-        let kind = TypeKind::from_oid(record.type_oid)?;
+        let kind = kinds.find(record.type_oid)?;
         Some(ViewColumn { name: record.name, ty: Type { kind, modifier: record.type_modifier } })
     };
     let relation = |record: ViewRelationRecord| ViewRelation {
@@ -232,6 +375,7 @@ fn view(record: ViewRecord) -> Option<ViewDescriptor> {
         query: record.query,
         relations: record.relations.into_iter().map(relation).collect(),
         invoker: record.invoker,
+        types: record.types,
     })
 }
 
@@ -316,17 +460,21 @@ mod tests {
                 read: vec![1],
             }],
             invoker: true,
+            types: vec![20003],
         };
+        let own = EnumDescriptor::new(&["a".into(), "b".into()]).unwrap();
         for (schema, body) in [
             ("", ObjectBody::Schema),
             ("s", ObjectBody::View(view)),
             ("", ObjectBody::Gone),
             ("s", ObjectBody::Sequence(sequence)),
+            ("s", ObjectBody::Type(TypeDescriptor::Enum(own))),
         ] {
             let object = ObjectDescriptor { oid: 20001, schema: schema.into(), name: "n".into(), body };
             let value = encode_object(&object).unwrap();
-            assert_eq!(decode_object(&value).unwrap(), object);
-            assert!(decode_object(value.get(..value.len() - 1).unwrap()).is_err());
+            let short = value.slice(..value.len() - 1);
+            assert_eq!(decode_objects(&[value]).unwrap().1, [object]);
+            assert!(decode_objects(&[short]).is_err());
         }
         let nameless =
             ObjectDescriptor { oid: 1, schema: String::new(), name: String::new(), body: ObjectBody::Schema };

@@ -1,71 +1,6 @@
-//! Views: a query by its text, and what the names in it meant when it was written.
-//!
-//! The text stays as it was; the relations that it names are found by oid, and their columns are those of then, by the names
-//! of then. So nothing that is renamed, moved or added later changes what a view means.
+//! Views as relations.
 
-use expr::Type;
-
-use crate::catalog::{Column, ColumnId, Constraints, Oid, TableDescriptor, TableKind};
-
-/// A view.
-///
-/// # Invariants
-/// - It has a query and at least as many relations as the query names; no two of them have one name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ViewDescriptor {
-    /// Its columns.
-    pub columns: Vec<ViewColumn>,
-    /// Its query.
-    pub query: String,
-    /// What the query names.
-    pub relations: Vec<ViewRelation>,
-    /// `security_invoker`: whoever reads it needs the rights on what it reads, rather than its owner.
-    pub invoker: bool,
-}
-
-/// A column of a view.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ViewColumn {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub ty: Type,
-}
-
-/// A relation that a view's query names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ViewRelation {
-    /// The schema, if the query names it.
-    pub schema: Option<String>,
-    /// The name as the query has it.
-    pub name: String,
-    /// What it meant.
-    pub oid: Oid,
-    /// The columns that it had, by the names that they had.
-    pub columns: Vec<(ColumnId, String)>,
-    /// Those of them that the query reads.
-    pub read: Vec<ColumnId>,
-}
-
-impl ViewDescriptor {
-    /// The relation that a name in the query means.
-    pub fn relation(&self, schema: Option<&str>, name: &str) -> Option<&ViewRelation> {
-        self.relations.iter().find(|relation| relation.schema.as_deref() == schema && relation.name == name)
-    }
-
-    pub(super) fn check(&self) -> Result<(), &'static str> {
-        if self.query.is_empty() {
-            return Err("it has no query");
-        }
-        for (place, relation) in self.relations.iter().enumerate() {
-            let same = |other: &ViewRelation| other.schema == relation.schema && other.name == relation.name;
-            if self.relations.iter().take(place).any(same) {
-                return Err("two of its relations have one name");
-            }
-        }
-        Ok(())
-    }
-}
+use crate::catalog::{Column, ColumnId, Constraints, Oid, TableDescriptor, TableKind, ViewDescriptor};
 
 /// A view as a relation.
 pub(super) fn relation(oid: Oid, schema: &str, name: &str, view: &ViewDescriptor) -> TableDescriptor {
@@ -77,6 +12,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str, view: &ViewDescriptor
             ty: column.ty,
             not_null: false,
             default: None,
+            generated: None,
             hidden: false,
             missing: None,
         })
@@ -90,6 +26,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str, view: &ViewDescriptor
         columns,
         indexes: Vec::new(),
         constraints: Constraints::default(),
+        materialised: None,
         schema_version: 1,
     }
 }

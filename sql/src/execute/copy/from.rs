@@ -1,5 +1,8 @@
 //! COPY FROM STDIN: data in, rows written batch by batch.
 
+use std::sync::Arc;
+
+use expr::tree::Domain;
 use expr::{Datum, Row, Type};
 
 use super::lines::{Field, Lines};
@@ -18,7 +21,7 @@ pub(crate) struct CopyFromExecution {
     lines_bytes: usize,
     sink: InsertSink,
     columns: Vec<usize>,
-    types: Vec<Type>,
+    types: Vec<(Type, Vec<Arc<Domain>>)>,
     names: Vec<String>,
     defaults: Vec<Assignment>,
     header: bool,
@@ -37,8 +40,8 @@ impl CopyFromExecution {
         Ok(Self {
             lines: Lines::new(copy.options.clone()),
             lines_bytes: 0,
-            sink: InsertSink::plain(TableFormat::new(&copy.table)?, copy.checks.clone()),
-            types: copy.columns.iter().filter_map(column).map(|column| column.ty).collect(),
+            sink: InsertSink::plain(TableFormat::new(&copy.table)?, copy.rules.clone()),
+            types: copy.types.clone(),
             names: copy.columns.iter().filter_map(column).map(|column| column.name.clone()).collect(),
             columns: copy.columns.clone(),
             defaults: copy.defaults.clone(),
@@ -147,11 +150,18 @@ impl CopyFromExecution {
             let error = Error::new("22P04", format!("missing data for column \"{missing}\""));
             return Err(self.at_line(error, line));
         }
-        for (place, (field, ty)) in fields.into_iter().zip(&self.types).enumerate() {
+        for (place, (field, (ty, domains))) in fields.into_iter().zip(&self.types).enumerate() {
             let value = match field {
                 None => Datum::Null,
                 Some(bytes) => self.value(cx, place, bytes, *ty)?,
             };
+            for domain in domains {
+                domain.judge(&value, cx.session).map_err(|error| {
+                    let name = self.names.get(place).map_or("", String::as_str);
+                    let line = format!("COPY {}, line {}", self.sink.format.table.name, self.line);
+                    Error::from(error).context(format!("{line}, column {name}"))
+                })?;
+            }
             if let Some(slot) = self.columns.get(place).and_then(|column| row.get_mut(*column)) {
                 *slot = value;
             }

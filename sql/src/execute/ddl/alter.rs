@@ -13,6 +13,9 @@ use crate::plan::{AlterTable, NO_OID, Verify};
 
 impl Change<'_, '_> {
     pub(super) async fn alter_table(&mut self, alter: &AlterTable) -> Result<&'static str> {
+        if !alter.only_renames {
+            self.check_settled(&alter.from, "ALTER TABLE")?;
+        }
         if alter.reads_rows() {
             self.check_isolation(&alter.from, "ALTER TABLE that reads rows")?;
         }
@@ -26,7 +29,7 @@ impl Change<'_, '_> {
         self.create_column_sequences(&mut to, &alter.sequences).await?;
         let fresh = self.give_ids(&mut to, alter.rewrite.is_some()).await?;
         self.forget_parts(&alter.from, &to);
-        let to = Arc::new(to);
+        let to = Arc::new(self.settled(to));
         match &alter.rewrite {
             Some(values) => {
                 let changed = changed_columns(&alter.from, &to, values);
@@ -34,6 +37,7 @@ impl Change<'_, '_> {
                     from: &alter.from,
                     to: &to,
                     values,
+                    generated: &alter.generated,
                     numbers: &self.numbers(&alter.from, &to),
                     verify: &alter.verify,
                     changed: &changed,

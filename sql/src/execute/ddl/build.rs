@@ -17,7 +17,7 @@ use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
 use crate::execute::write::{References, duplicate_in_index, misfit};
-use crate::plan::{RowCheck, Verify};
+use crate::plan::{Assignment, RowCheck, Verify};
 
 const PAGE: ScanOptions = ScanOptions { rows_max: 4096, bytes_max: 1 << 20, reverse: false };
 
@@ -51,7 +51,7 @@ fn put_entry(
     seen: &mut Seen,
 ) -> Result<()> {
     let primary_columns = format.primary_columns(row)?;
-    let entry = format.entry(index, row, &primary_columns)?;
+    let Some(entry) = format.entry(index, row, &primary_columns)? else { return Ok(()) };
     if entry.exclusive && !seen.insert(cx, &entry.key)? {
         return Err(duplicate_in_index(cx, &format.table, index, row));
     }
@@ -67,6 +67,8 @@ pub(super) struct Rewrite<'a> {
     pub(super) to: &'a Arc<TableDescriptor>,
     /// All of its columns over the old row.
     pub(super) values: &'a [Expr],
+    /// Generated columns over the new row, instead.
+    pub(super) generated: &'a [Assignment],
     /// The places of columns that sequences fill, instead.
     pub(super) numbers: &'a [(usize, Arc<ObjectDescriptor>)],
     pub(super) verify: &'a Verify,
@@ -76,7 +78,7 @@ pub(super) struct Rewrite<'a> {
 
 /// Writes all rows of a table under its new primary index, and the entries of its other indexes.
 pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) -> Result<()> {
-    let Rewrite { from, to, values, numbers, verify, changed } = rewrite;
+    let Rewrite { from, to, values, generated, numbers, verify, changed } = rewrite;
     let old = TableFormat::new(from)?;
     let new = TableFormat::new(to)?;
     let verifier = Verifier::new(to, verify);
@@ -86,7 +88,7 @@ pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) ->
         let oid = to.index(index.id).map(|own| own.oid);
         let had = from.indexes.iter().any(|own| own.unique && Some(own.oid) == oid);
         let same = |place: usize| to.columns.get(place).is_some_and(|column| !changed.contains(&column.id));
-        index.unique && !(had && index.columns.iter().all(|key| same(key.place)))
+        index.unique && !(had && !index.is_partial() && index.columns.iter().all(|key| same(key.place)))
     };
     let judges_primary = to.row_id().is_none() && judged(&new.primary);
     let judges: Vec<bool> = new.secondary.iter().map(judged).collect();
@@ -107,6 +109,10 @@ pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) ->
                 *place = Datum::Int8(row_ids);
                 row_ids = row_ids.saturating_add(1);
             }
+            for column in *generated {
+                let value = cx.evaluate(&column.value, &row)?;
+                *row.get_mut(column.column).ok_or_else(misfit)? = value;
+            }
             verifier.verify(cx, &row)?;
             let primary_columns = new.primary_columns(&row)?;
             let key = new.primary.row_key(&primary_columns);
@@ -115,7 +121,7 @@ pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) ->
             }
             cx.transaction.put(key, new.value(&row)?);
             for (index, is_judged) in new.secondary.iter().zip(&judges) {
-                let entry = new.entry(index, &row, &primary_columns)?;
+                let Some(entry) = new.entry(index, &row, &primary_columns)? else { continue };
                 if *is_judged && entry.exclusive && !seen.insert(cx, &entry.key)? {
                     return Err(duplicate_in_index(cx, to, index, &row));
                 }

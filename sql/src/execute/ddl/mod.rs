@@ -19,6 +19,7 @@ use super::context::{Context, FreshIndexes};
 use super::operators::build;
 use super::rows::TableFormat;
 use super::write::{InsertSink, Outcome};
+use crate::bind;
 use crate::catalog::access::Object;
 use crate::catalog::comment::Commented;
 use crate::catalog::{
@@ -26,7 +27,10 @@ use crate::catalog::{
     TableDescriptor, TableKind,
 };
 use crate::error::{Error, Notice, Result};
-use crate::plan::{CreateIndex, CreateTable, CreateTableAs, Ddl, NO_OID, NewIndex, ObjectChange};
+use crate::plan::{
+    CreateIndex, CreateTable, CreateTableAs, Ddl, NO_OID, NewComment, NewIndex, Node, ObjectChange, Refresh,
+    Reindex,
+};
 
 pub(crate) use reclaim::reclaim_dropped;
 pub(crate) use store::load_catalog;
@@ -82,6 +86,13 @@ pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result
         Ddl::CreateTable(create) => change.create_table(create).await?,
         Ddl::CreateTableAs(create) => change.create_table_as(create).await?,
         Ddl::Truncate(truncate) => {
+            for (place, table) in truncate.tables.iter().enumerate() {
+                if place >= truncate.named {
+                    let message = format!("truncate cascades to table \"{}\"", table.name);
+                    change.notices.push(Notice::notice("00000", message));
+                }
+                change.check_settled(table, "TRUNCATE")?;
+            }
             for table in &truncate.tables {
                 change.truncate(table).await?;
                 if truncate.restart {
@@ -91,6 +102,8 @@ pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result
             "TRUNCATE TABLE"
         }
         Ddl::CreateIndex(create) => change.create_index(create).await?,
+        Ddl::Reindex(reindex) => change.reindex(reindex).await?,
+        Ddl::Refresh(refresh) => change.refresh(refresh).await?,
         Ddl::AlterTable(alter) => change.alter_table(alter).await?,
         Ddl::Object(object) => change.object(object).await?,
         Ddl::Access(access) => change.access(access).await?,
@@ -130,14 +143,30 @@ impl Change<'_, '_> {
             oid,
             schema: create.schema.clone(),
             name: create.name.clone(),
-            kind: TableKind::Base,
+            kind: if create.materialised.is_some() { TableKind::Materialised } else { TableKind::Base },
             columns: create.columns.clone(),
             indexes,
             constraints: Constraints { checks, foreign_keys },
+            materialised: create.materialised.clone(),
             next_column_id,
             schema_version: 1,
         };
         self.create_column_sequences(&mut table, &create.sequences).await?;
+        for (on, text) in &create.comments {
+            let on = match on {
+                NewComment::Column(column) => {
+                    Some(Commented { class: Commented::RELATION, oid, column: *column })
+                }
+                NewComment::Constraint(name) => table.constraint_named(name).map(|oid| Commented {
+                    class: Commented::CONSTRAINT,
+                    oid,
+                    column: 0,
+                }),
+            };
+            if let Some(on) = on {
+                self.put_comment(on, Some(text));
+            }
+        }
         self.put_table(table)?;
         self.own(Object::Table(oid), None)?;
         Ok("CREATE TABLE")
@@ -145,20 +174,66 @@ impl Change<'_, '_> {
 
     async fn create_table_as(&mut self, create: &CreateTableAs) -> Result<&'static str> {
         self.create_table(&create.create).await?;
-        let Some(source) = &create.source else { return Ok("CREATE TABLE AS") };
+        let tag = match create.create.materialised {
+            Some(_) => "CREATE MATERIALIZED VIEW",
+            None => "CREATE TABLE AS",
+        };
+        let Some(source) = &create.source else { return Ok(tag) };
         let made = self.catalog.table(&create.create.schema, &create.create.name).cloned();
         let made = made.ok_or_else(|| Error::internal("a table that was made is not there"))?;
-        let mut sink = InsertSink::plain(TableFormat::new(&made)?, Arc::default());
+        self.rows = Some(self.write_rows(&made, source).await?);
+        Ok(tag)
+    }
+
+    /// Writes the rows of a new table; how many there are.
+    async fn write_rows(&mut self, table: &Arc<TableDescriptor>, source: &Node) -> Result<u64> {
+        let mut sink = InsertSink::plain(TableFormat::new(table)?, Arc::default());
         let mut rows = build(source)?;
         let mut outcome = Outcome::default();
         while let Some(batch) = rows.next(self.cx).await? {
             sink.write(self.cx, batch, &mut outcome).await?;
         }
-        self.rows = Some(outcome.count);
-        Ok("CREATE TABLE AS")
+        Ok(outcome.count)
+    }
+
+    /// Gives a materialised view new rows, under new index ids; its indexes are filled from them.
+    async fn refresh(&mut self, refresh: &Refresh) -> Result<&'static str> {
+        let mut table = TableDescriptor::clone(&refresh.table);
+        for index in &mut table.indexes {
+            store::note_dropped(self.cx, index.id);
+            index.id = self.index_id().await?;
+        }
+        if let Some(materialised) = &mut table.materialised {
+            materialised.is_populated = refresh.source.is_some();
+        }
+        let table = self.settled(changed(table));
+        if let Some(source) = &refresh.source {
+            let mut bare = table.clone();
+            bare.indexes.retain(|index| index.primary);
+            self.write_rows(&Arc::new(bare), source).await?;
+            let format = TableFormat::new(&Arc::new(table.clone()))?;
+            for index in table.secondary() {
+                build::fill_index(self.cx, &format, index.id).await?;
+            }
+        }
+        self.put_table(table)?;
+        Ok("REFRESH MATERIALIZED VIEW")
+    }
+
+    /// 55006 if rows of a table owe foreign keys something that is judged at the commit.
+    fn check_settled(&mut self, table: &TableDescriptor, statement: &str) -> Result<()> {
+        // As it was before the statement: a key that goes with the table has what is owed to it until then.
+        if !self.cx.deferred.is_owed_by(table.oid, self.cx.catalog) {
+            return Ok(());
+        }
+        // The statement fails, but the client is told what it had come to.
+        self.cx.warnings.append(&mut self.notices);
+        let message = format!("cannot {statement} \"{}\" because it has pending trigger events", table.name);
+        Err(Error::new("55006", message))
     }
 
     fn drop_table(&mut self, table: &TableDescriptor) -> Result<()> {
+        self.check_settled(table, "DROP TABLE")?;
         for index in &table.indexes {
             store::note_dropped(self.cx, index.id);
             self.forget_comments(Commented::RELATION, index.oid);
@@ -183,14 +258,41 @@ impl Change<'_, '_> {
     }
 
     async fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
+        self.check_settled(&create.table, "CREATE INDEX")?;
         self.check_isolation(&create.table, "CREATE INDEX")?;
         let index = self.index_descriptor(&create.index).await?;
         let mut table = TableDescriptor::clone(&create.table);
         table.indexes.push(index.clone());
-        let table = changed(table);
+        let table = self.settled(changed(table));
         build::fill_index(self.cx, &TableFormat::new(&Arc::new(table.clone()))?, index.id).await?;
         self.put_table(table)?;
         Ok("CREATE INDEX")
+    }
+
+    /// Fills indexes anew, under new ids. An index that holds rows holds nothing that could be wrong but them.
+    async fn reindex(&mut self, reindex: &Reindex) -> Result<&'static str> {
+        for (table, oids) in &reindex.indexes {
+            self.check_settled(table, "REINDEX TABLE")?;
+            self.check_isolation(table, "REINDEX")?;
+            let mut table = TableDescriptor::clone(table);
+            let mut filled = Vec::new();
+            for index in table.indexes.iter_mut().filter(|index| !index.primary && oids.contains(&index.oid))
+            {
+                store::note_dropped(self.cx, index.id);
+                index.id = self.index_id().await?;
+                filled.push(index.id);
+            }
+            if filled.is_empty() {
+                continue;
+            }
+            let table = self.settled(changed(table));
+            let format = TableFormat::new(&Arc::new(table.clone()))?;
+            for index in filled {
+                build::fill_index(self.cx, &format, index).await?;
+            }
+            self.put_table(table)?;
+        }
+        Ok("REINDEX")
     }
 
     /// Reading all rows of a table that others write needs a transaction that proves at its end that it missed none.
@@ -221,6 +323,7 @@ impl Change<'_, '_> {
             primary: index.kind.is_primary(),
             unique: index.kind.is_unique(),
             columns: index.columns.clone(),
+            options: index.options.clone(),
             constraint,
             state: IndexState::Public,
         })
@@ -238,8 +341,14 @@ impl Change<'_, '_> {
         Ok(id)
     }
 
+    /// What the indexes of a table are made of means what it means for the columns as they are.
+    fn settled(&self, table: TableDescriptor) -> TableDescriptor {
+        bind::settle_indexes(table, &self.catalog)
+    }
+
     fn put_table(&mut self, table: TableDescriptor) -> Result<()> {
         store::put_table(self.cx, &table)?;
+        let table = self.settled(table);
         self.catalog = self.catalog.with_table(Arc::new(table));
         Ok(())
     }
@@ -253,9 +362,8 @@ fn refer_to_own(key: &mut ForeignKey, own: Oid, indexes: &[IndexDescriptor]) -> 
     if key.parent_index == NO_OID {
         let fits = |index: &&IndexDescriptor| {
             let columns = &key.parent_columns;
-            index.unique
-                && index.columns.len() == columns.len()
-                && index.columns.iter().all(|own| columns.contains(&own.column))
+            let own = index.plain_columns().filter(|_| index.unique && index.is_plain());
+            own.is_some_and(|own| own.len() == columns.len() && own.iter().all(|own| columns.contains(own)))
         };
         let index = indexes.iter().find(fits);
         key.parent_index = index.ok_or_else(|| Error::internal("a foreign key references no key"))?.oid;

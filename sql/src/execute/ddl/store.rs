@@ -10,14 +10,16 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use client::{ScanOptions, Span, Strength, Transaction, WaitPolicy};
 use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
+use crate::bind;
 use crate::catalog::access::{self, Access};
 use crate::catalog::comment::{self, Comments};
-use crate::catalog::object::{self, ObjectDescriptor};
+use crate::catalog::object::{self, Kinds, ObjectDescriptor};
 use crate::catalog::{CatalogSnapshot, IndexId, Oid, TableDescriptor, stored};
 use crate::error::{Cause, Error, Result};
 use crate::execute::context::Context;
@@ -70,11 +72,18 @@ fn version_of(value: Option<&Bytes>) -> Result<u64> {
     Ok(u64::from_be_bytes(bytes))
 }
 
+/// How long a statement waits for another transaction's change of the catalog to end: 55P03 then.
+const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// Locks the catalog version and raises it by one. The statement has to be planned again if it was not planned under
 /// the newest.
 pub(super) async fn raise_version(cx: &mut Context<'_>) -> Result<()> {
     let key = keys::sql::catalog_version_key();
-    let locked = cx.transaction.lock(vec![key.clone()], Strength::Exclusive, WaitPolicy::Block).await?;
+    let patience = cx.transaction.options().lock_timeout;
+    cx.transaction.set_lock_timeout(Some(patience.map_or(CATALOG_WAIT_MAX, |own| own.min(CATALOG_WAIT_MAX))));
+    let locked = cx.transaction.lock(vec![key.clone()], Strength::Exclusive, WaitPolicy::Block).await;
+    cx.transaction.set_lock_timeout(patience);
+    let locked = locked?;
     let version = version_of(locked.first().and_then(|locked| locked.value.as_ref()))?;
     if version != cx.catalog.version() {
         return Err(Error::new("40001", "the catalog has changed").cause_is(Cause::StaleCatalog));
@@ -93,20 +102,31 @@ pub(crate) async fn load_catalog(
     if known == Some(version) {
         return Ok(None);
     }
+    let (kinds, objects) = load_objects(transaction).await?;
     let span = stored::tables_span(TENANT_DEFAULT);
     let mut left = Some(Span { start: span.start, end: span.end });
     let mut tables = Vec::new();
     while let Some(span) = left.take() {
         let page = transaction.scan(span, ScanOptions::default()).await?;
         for (_, value) in page.rows {
-            tables.push(Arc::new(stored::decode_table(&value)?));
+            tables.push(Arc::new(stored::decode_table(&value, &kinds)?));
         }
         left = page.resume;
     }
     let access = load_access(transaction).await?;
-    let objects = load_objects(transaction).await?;
-    let catalog = CatalogSnapshot::new(version, system.iter().cloned(), tables);
-    let catalog = catalog.with_objects(objects).with_access(Arc::new(access));
+    let access = Arc::new(access);
+    let snapshot = |tables: Vec<Arc<TableDescriptor>>| {
+        let catalog = CatalogSnapshot::new(version, system.iter().cloned(), tables);
+        catalog.with_objects(objects.iter().cloned()).with_access(access.clone())
+    };
+    let mut catalog = snapshot(tables.clone());
+    if tables.iter().any(|table| table.has_index_expressions()) {
+        // What indexes are made of is bound under a catalog.
+        for table in tables.iter_mut().filter(|table| table.has_index_expressions()) {
+            *table = Arc::new(bind::settle_indexes(TableDescriptor::clone(table), &catalog));
+        }
+        catalog = snapshot(tables);
+    }
     Ok(Some(catalog.with_comments(Arc::new(load_comments(transaction).await?))))
 }
 
@@ -123,19 +143,18 @@ async fn load_comments(transaction: &mut Transaction) -> Result<Comments> {
     Ok(comments)
 }
 
-/// Schemas, sequences and views as the transaction sees them.
-async fn load_objects(transaction: &mut Transaction) -> Result<Vec<Arc<ObjectDescriptor>>> {
+/// Schemas, sequences, views and types as the transaction sees them.
+async fn load_objects(transaction: &mut Transaction) -> Result<(Kinds, Vec<Arc<ObjectDescriptor>>)> {
     let span = object::stored::objects_span(TENANT_DEFAULT);
     let mut left = Some(Span { start: span.start, end: span.end });
-    let mut objects = Vec::new();
+    let mut values = Vec::new();
     while let Some(span) = left.take() {
         let page = transaction.scan(span, ScanOptions::default()).await?;
-        for (_, value) in page.rows {
-            objects.push(Arc::new(object::stored::decode_object(&value)?));
-        }
+        values.extend(page.rows.into_iter().map(|(_, value)| value));
         left = page.resume;
     }
-    Ok(objects)
+    let (kinds, objects) = object::stored::decode_objects(&values)?;
+    Ok((kinds, objects.into_iter().map(Arc::new).collect()))
 }
 
 /// The roles and rights as the transaction sees them.

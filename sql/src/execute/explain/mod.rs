@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use expr::SessionContext;
 use expr::print::{Printer, Style};
 
+use crate::catalog::TableDescriptor;
 use crate::plan::{
     Ddl, Join, JoinKind, JoinStrategy, KeyPart, KeySpan, Modify, Node, Plan, Scan, SortKey, TableFunction,
 };
@@ -32,9 +33,24 @@ fn ddl_name(ddl: &Ddl) -> &'static str {
         Ddl::Object(change) => change.command(),
         Ddl::Truncate(_) => "Truncate",
         Ddl::CreateIndex(_) => "Create Index",
+        Ddl::Reindex(_) => "Reindex",
+        Ddl::Refresh(_) => "Refresh Materialized View",
         Ddl::AlterTable(_) => "Alter Table",
         Ddl::Access(_) => "Access",
         Ddl::Nothing { tag } => tag,
+    }
+}
+
+/// What is done to which table, and the rows that it is done by.
+fn changed(modify: &Modify) -> (String, Option<&Node>) {
+    match modify {
+        Modify::Insert(insert) => (format!("Insert on {}", insert.table.name), Some(&insert.source)),
+        Modify::Update(update) => (format!("Update on {}", update.table.name), Some(&update.source)),
+        Modify::Delete(delete) => (format!("Delete on {}", delete.table.name), Some(&delete.source)),
+        Modify::Merge(merge) => (format!("Merge on {}", merge.table.name), Some(&merge.source)),
+        Modify::Compound(compound) => (compound.command.keyword().to_owned(), None),
+        Modify::CopyFrom(copy) => (format!("Copy to {}", copy.table.name), None),
+        Modify::CopyTo(copy) => ("Copy".to_owned(), Some(&copy.source)),
     }
 }
 
@@ -59,13 +75,21 @@ impl Lines<'_> {
     }
 
     fn modify(&mut self, modify: &Modify) {
-        let (what, source) = match modify {
-            Modify::Insert(insert) => (format!("Insert on {}", insert.table.name), Some(&insert.source)),
-            Modify::Update(update) => (format!("Update on {}", update.table.name), Some(&update.source)),
-            Modify::Delete(delete) => (format!("Delete on {}", delete.table.name), Some(&delete.source)),
-            Modify::CopyFrom(copy) => (format!("Copy to {}", copy.table.name), None),
-            Modify::CopyTo(copy) => ("Copy".to_owned(), Some(&copy.source)),
-        };
+        if let Modify::Compound(compound) = modify {
+            match compound.main.as_ref() {
+                Plan::Query(node) => self.root(node, 0),
+                Plan::Modify(main) => self.modify(main),
+                _ => {}
+            }
+            for effect in &compound.effects {
+                if let Node::Common(common) = effect {
+                    self.note(0, &format!("CTE {}", common.name));
+                    self.root(&common.input, 1);
+                }
+            }
+            return;
+        }
+        let (what, source) = changed(modify);
         self.lines.push(what);
         if let Some(source) = source {
             self.root(source, 1);
@@ -142,6 +166,9 @@ impl Lines<'_> {
                     let keys = self.printer(&names).list(&aggregate.keys);
                     self.note(depth, &format!("Group Key: {keys}"));
                 }
+                if !aggregate.sets.is_empty() {
+                    self.note(depth, &format!("Grouping Sets: {}", aggregate.sets.len()));
+                }
                 self.node(&aggregate.input, below);
             }
             Node::Window(window) => {
@@ -183,6 +210,14 @@ impl Lines<'_> {
                 self.line(depth, "Recursive Union");
                 self.node(&recursive.first, below);
                 self.node(&recursive.round, below);
+            }
+            Node::Modify(plan) => {
+                let Plan::Modify(modify) = plan.as_ref() else { return };
+                let (what, source) = changed(modify);
+                self.line(depth, &what);
+                if let Some(source) = source {
+                    self.node(source, below);
+                }
             }
             Node::Working(working) => self.line(depth, &format!("WorkTable Scan on {}", working.name)),
             Node::Common(common) => {
@@ -248,8 +283,10 @@ impl Lines<'_> {
             let columns: Vec<String> = scan
                 .table
                 .key_columns(index)
-                .filter_map(|place| scan.table.columns.get(place))
-                .map(|column| qualify(&scan.alias, &column.name, self.qualified))
+                .map(|place| match scan.table.columns.get(place) {
+                    Some(column) => qualify(&scan.alias, &column.name, self.qualified),
+                    None => key_expression(&scan.table, place),
+                })
                 .collect();
             let printer = self.printer(&[]);
             let spans: Vec<String> = spans.iter().map(|span| span_text(span, &columns, &printer)).collect();
@@ -261,6 +298,12 @@ impl Lines<'_> {
             self.note(depth, "Locks Rows");
         }
     }
+}
+
+/// How an expression in an index's key is written.
+fn key_expression(table: &TableDescriptor, place: usize) -> String {
+    let found = table.key_expressions().find(|(own, _)| *own == place);
+    found.map(|(_, expression)| expression.kept.text.clone()).unwrap_or_default()
 }
 
 fn span_text(span: &KeySpan, columns: &[String], printer: &Printer<'_>) -> String {

@@ -4,7 +4,7 @@ use expr::Expr;
 
 use super::qualify;
 use crate::catalog::TableDescriptor;
-use crate::plan::{Node, Scan};
+use crate::plan::{GroupingSet, Node, Scan};
 
 /// The names of a node's columns.
 pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
@@ -32,7 +32,8 @@ pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
                 let arguments = if arguments.is_empty() { "*".to_owned() } else { arguments.join(", ") };
                 format!("{}({arguments})", call.function.function().name)
             });
-            keys.chain(calls).collect()
+            let marks = std::iter::repeat_n("GROUPING".to_owned(), GroupingSet::marks_of(&aggregate.sets));
+            keys.chain(marks).chain(calls).collect()
         }
         Node::Join(join) => {
             let (left, right) = join.kind.answers();
@@ -76,6 +77,9 @@ pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
         Node::SetOperation(operation) => names(&operation.left, qualified),
         Node::Common(common) => names(&common.input, qualified),
         Node::Recursive(recursive) => names(&recursive.first, qualified),
+        Node::Modify(plan) => {
+            (1..=plan.returning().map_or(0, <[Expr]>::len)).map(|number| format!("column{number}")).collect()
+        }
         Node::Working(working) => (1..=working.types.len())
             .map(|number| super::qualify(&working.name, &format!("column{number}"), qualified))
             .collect(),

@@ -1,11 +1,8 @@
-//! Operators that look at one row at a time: filter, project, limit, distinct.
-
-use std::collections::HashSet;
+//! Operators that look at one row at a time: filter, project, limit.
 
 use async_trait::async_trait;
 use expr::{Datum, Expr, Row};
 
-use super::group::{ENTRY_BYTES, GroupKey, Padded};
 use super::{BATCH_BYTES, BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
@@ -133,50 +130,5 @@ pub(crate) fn count(
             Some(Err(_)) => Err(Error::new(sqlstate, format!("{clause} must not be negative"))),
             None => Err(Error::internal(format!("{clause} is not a number"))),
         },
-    }
-}
-
-/// Rows without duplicates.
-pub(super) struct DistinctOperator {
-    pub(super) input: BoxOperator,
-    /// DISTINCT ON: the columns to compare.
-    pub(super) on: Option<Vec<usize>>,
-    /// Of what is compared.
-    pub(super) padded: Padded,
-    pub(super) seen: HashSet<GroupKey>,
-    pub(super) bytes: usize,
-}
-
-#[async_trait]
-impl Operator for DistinctOperator {
-    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        while let Some(rows) = self.input.next(cx).await? {
-            let mut kept = Vec::with_capacity(rows.len());
-            for row in rows {
-                let key = match &self.on {
-                    None => row.clone(),
-                    Some(columns) => {
-                        columns.iter().map(|column| row.get(*column).cloned().unwrap_or_default()).collect()
-                    }
-                };
-                let bytes = row_bytes(&key).saturating_add(ENTRY_BYTES);
-                if self.seen.insert(self.padded.key(key)) {
-                    cx.memory.reserve(bytes)?;
-                    self.bytes = self.bytes.saturating_add(bytes);
-                    kept.push(row);
-                }
-                cx.tick(1).await?;
-            }
-            if !kept.is_empty() {
-                return Ok(Some(kept));
-            }
-        }
-        Ok(None)
-    }
-
-    fn rewind(&mut self, cx: &mut Context<'_>) {
-        self.seen.clear();
-        cx.memory.release(std::mem::take(&mut self.bytes));
-        self.input.rewind(cx);
     }
 }

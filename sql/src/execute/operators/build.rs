@@ -1,11 +1,14 @@
 //! Builds the operators of a plan's tree.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::BoxOperator;
 use super::aggregate::AggregateOperator;
+use super::append::AppendOperator;
 use super::apply::ApplyOperator;
-use super::basic::{DistinctOperator, FilterOperator, LimitOperator, ProjectOperator};
+use super::basic::{FilterOperator, LimitOperator, ProjectOperator};
+use super::distinct::{DistinctOnOperator, DistinctOperator};
 use super::group::Padded;
 use super::hash_join::HashJoinOperator;
 use super::join::Shape;
@@ -13,23 +16,31 @@ use super::nested_loop::{DependentOperator, NestedLoopOperator};
 use super::project_set::ProjectSetOperator;
 use super::recursive::{RecursiveOperator, WorkingOperator, WorkingRows};
 use super::scan::ScanOperator;
-use super::set_operation::{AppendOperator, SetOperator};
+use super::set_operation::SetOperator;
 use super::sort::SortOperator;
 use super::source::{FunctionOperator, FunctionState, ValuesOperator, VirtualOperator};
-use super::window::WindowOperator;
+use super::window::{RunningOperator, WindowOperator};
 use super::with::{CommonOperator, SharedRows, WithOperator, shared};
 use crate::error::{Error, Result};
-use crate::plan::{Distinct, Join, JoinStrategy, Node};
+use crate::execute::spill::Cursor;
+use crate::plan::{Join, JoinStrategy, Node, Plan};
 
 /// The operators of a tree.
 pub(crate) fn build(node: &Node) -> Result<BoxOperator> {
-    let mut building = Building { common: HashMap::new(), working: HashMap::new() };
+    let refused: BuildModify =
+        Arc::new(|_, _| Err(Error::internal("a query of WITH that changes rows, below the top")));
+    let mut building = Building::new(refused);
     let root = building.node(node)?;
     let common: Vec<SharedRows> = building.common.into_values().collect();
     Ok(if common.is_empty() { root } else { Box::new(WithOperator { root, common }) })
 }
 
-struct Building {
+/// Makes an operator of what changes rows.
+pub(crate) type BuildModify = Arc<dyn Fn(&Plan, &mut Building) -> Result<BoxOperator> + Send + Sync>;
+
+/// Builds operators that share what they name.
+pub(crate) struct Building {
+    modify: BuildModify,
     /// The queries of WITH that were met.
     common: HashMap<usize, SharedRows>,
     /// What the rounds of recursive queries around work on.
@@ -37,8 +48,15 @@ struct Building {
 }
 
 impl Building {
-    fn node(&mut self, node: &Node) -> Result<BoxOperator> {
+    /// Of a statement whose changing parts are built so.
+    pub(crate) fn new(modify: BuildModify) -> Self {
+        Self { modify, common: HashMap::new(), working: HashMap::new() }
+    }
+
+    /// The operators of a tree.
+    pub(crate) fn node(&mut self, node: &Node) -> Result<BoxOperator> {
         Ok(match node {
+            Node::Modify(plan) => self.modify.clone()(plan, self)?,
             Node::Scan(scan) => Box::new(ScanOperator::new(scan)?),
             Node::VirtualScan(scan) => Box::new(VirtualOperator {
                 table: scan.table.clone(),
@@ -76,8 +94,12 @@ impl Building {
             Node::Aggregate(aggregate) => Box::new(AggregateOperator::new(
                 self.node(&aggregate.input)?,
                 aggregate.keys.clone(),
+                aggregate.sets.clone(),
                 aggregate.calls.clone(),
             )),
+            Node::Window(window) if RunningOperator::suits(window) => {
+                Box::new(RunningOperator::new(self.node(&window.input)?, window))
+            }
             Node::Window(window) => Box::new(WindowOperator::new(self.node(&window.input)?, window)),
             Node::Sort(sort) => {
                 Box::new(SortOperator::new(self.node(&sort.input)?, sort.keys.clone(), sort.limit.clone()))
@@ -88,13 +110,18 @@ impl Building {
                 offset: limit.offset.clone(),
                 left: None,
             }),
-            Node::Distinct(distinct) => Box::new(DistinctOperator {
-                input: self.node(&distinct.input)?,
-                on: distinct.on.clone(),
-                padded: padded(distinct),
-                seen: HashSet::new(),
-                bytes: 0,
-            }),
+            Node::Distinct(distinct) => {
+                let input = self.node(&distinct.input)?;
+                match &distinct.on {
+                    None => Box::new(DistinctOperator::new(input, Padded::of(&distinct.input.types()))),
+                    Some(columns) => {
+                        let types = distinct.input.types();
+                        let compared: Vec<_> =
+                            columns.iter().filter_map(|column| types.get(*column).copied()).collect();
+                        Box::new(DistinctOnOperator::new(input, columns.clone(), Padded::of(&compared)))
+                    }
+                }
+            }
             Node::Append(append) => Box::new(AppendOperator::new(
                 append.inputs.iter().map(|input| self.node(input)).collect::<Result<_>>()?,
             )),
@@ -107,7 +134,7 @@ impl Building {
                         shared
                     }
                 };
-                Box::new(CommonOperator { shared, given: 0 })
+                Box::new(CommonOperator { shared, given: Cursor::default() })
             }
             Node::Recursive(recursive) => {
                 let first = self.node(&recursive.first)?;
@@ -117,7 +144,8 @@ impl Building {
                 if let Some(around) = around {
                     self.working.insert(recursive.id, around);
                 }
-                Box::new(RecursiveOperator::new(first, round, working, recursive.all))
+                let padded = Padded::of(&recursive.first.types());
+                Box::new(RecursiveOperator::new(first, round, working, padded, recursive.all))
             }
             Node::Working(working) => {
                 let rows = self.working.get(&working.id).cloned();
@@ -145,7 +173,9 @@ impl Building {
         Ok(match &join.strategy {
             JoinStrategy::NestedLoop => Box::new(NestedLoopOperator::new(left, right, shape)),
             JoinStrategy::Hash { left_keys, right_keys } => {
-                Box::new(HashJoinOperator::new(left, right, left_keys.clone(), right_keys.clone(), shape))
+                let keeps_order = is_ordered(&join.left);
+                let (left_keys, right_keys) = (left_keys.clone(), right_keys.clone());
+                Box::new(HashJoinOperator::new(left, right, left_keys, right_keys, shape, keeps_order))
             }
             JoinStrategy::Dependent { bindings } => Box::new(DependentOperator {
                 left,
@@ -159,14 +189,13 @@ impl Building {
     }
 }
 
-/// What is compared without blanks at the end.
-fn padded(distinct: &Distinct) -> Padded {
-    let types = distinct.input.types();
-    match &distinct.on {
-        None => Padded::of(&types),
-        Some(columns) => {
-            let compared = columns.iter().filter_map(|column| types.get(*column).copied());
-            Padded::of(&compared.collect::<Vec<_>>())
-        }
+/// Whether somebody counts on the rows of a node coming in the order of an index.
+fn is_ordered(node: &Node) -> bool {
+    match node {
+        Node::Scan(scan) => scan.ordered,
+        Node::Filter(filter) => is_ordered(&filter.input),
+        Node::Project(project) => is_ordered(&project.input),
+        Node::Join(join) => is_ordered(&join.left),
+        _ => false,
     }
 }

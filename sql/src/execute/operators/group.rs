@@ -1,6 +1,6 @@
 //! Keys of hash tables: values alike in the sense of GROUP BY.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use expr::types::Order;
 use expr::{Datum, Expr, Row, Type};
@@ -38,6 +38,14 @@ impl GroupKey {
             }
         }
         Self(values)
+    }
+
+    /// A hash that has nothing to do with those of other levels.
+    pub(crate) fn hash_at(&self, level: u32) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        level.hash(&mut hasher);
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Whether a NULL is among the values: then nothing equals it in a join.

@@ -1,17 +1,16 @@
-//! Hash join: the right side in a hash table, the left side streamed past it.
-
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+//! Hash join: the right side in a hash table, the left side streamed past it. If the right side does not fit, both go to partitions
+//! by their keys, which are joined one after the other ([`super::partitioned_join`]).
 
 use async_trait::async_trait;
 use expr::{Expr, Row};
 
-use super::group::{ENTRY_BYTES, GroupKey};
+use super::group::GroupKey;
 use super::join::Shape;
-use super::{BATCH_ROWS, Batch, BoxOperator, Operator};
+use super::join_table::{Probe, Table};
+use super::partitioned_join::PartitionedJoin;
+use super::{Batch, BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
-use crate::execute::memory::{HeldRows, row_bytes};
 
 /// Pairs with equal keys.
 pub(super) struct HashJoinOperator {
@@ -20,28 +19,19 @@ pub(super) struct HashJoinOperator {
     left_keys: Vec<Expr>,
     right_keys: Vec<Expr>,
     shape: Shape,
-    table: Option<Table>,
+    /// Whether somebody counts on the left rows' order, which partitions would lose: then the right side has to fit.
+    keeps_order: bool,
+    state: State,
     /// Left rows still to probe with.
     batch: std::vec::IntoIter<Row>,
     probe: Option<Probe>,
-    given_alone: usize,
 }
 
-#[derive(Default)]
-struct Table {
-    held: HeldRows,
-    places: HashMap<GroupKey, Vec<usize>>,
-    key_bytes: usize,
-    matched: Vec<bool>,
-}
-
-/// A left row on its way past the table: it may have more partners than a batch has room.
-struct Probe {
-    left: Row,
-    key: GroupKey,
-    /// How many of the rows under the key were looked at.
-    next: usize,
-    found: bool,
+enum State {
+    Fresh,
+    /// The right side fits.
+    Memory(Table),
+    Partitioned(Box<PartitionedJoin>),
 }
 
 impl HashJoinOperator {
@@ -51,6 +41,7 @@ impl HashJoinOperator {
         left_keys: Vec<Expr>,
         right_keys: Vec<Expr>,
         shape: Shape,
+        keeps_order: bool,
     ) -> Self {
         Self {
             left,
@@ -58,69 +49,66 @@ impl HashJoinOperator {
             left_keys,
             right_keys,
             shape,
-            table: None,
+            keeps_order,
+            state: State::Fresh,
             batch: Vec::new().into_iter(),
             probe: None,
-            given_alone: 0,
         }
     }
 
-    async fn build(&mut self, cx: &mut Context<'_>) -> Result<()> {
-        let mut table = Table::default();
+    async fn build(&mut self, cx: &mut Context<'_>) -> Result<State> {
+        let share = if self.keeps_order { None } else { cx.memory.share() };
+        let mut table = Table::new(&self.shape, share);
+        let mut partitioned: Option<PartitionedJoin> = None;
         while let Some(rows) = self.right.next(cx).await? {
             for row in rows {
                 let values = cx.settled(|cx| cx.evaluate_all(&self.right_keys, &row)).await?;
                 let key = GroupKey::of(&self.right_keys, values);
                 cx.tick(1).await?;
-                // Where only one partner is asked for, and any will do, the first is enough.
-                let is_enough = self.shape.asks_left() && self.shape.condition.is_none();
-                if is_enough && (key.has_null() || table.places.contains_key(&key)) {
-                    continue;
+                if let Some(partitioned) = &mut partitioned {
+                    partitioned.push_right(cx, &self.shape, key, row).await?;
+                } else if let Some((key, row)) = table.insert(cx.memory, key, row)? {
+                    let mut started = PartitionedJoin::start(cx, self.right_keys.len()).await?;
+                    started.take_over(cx, &self.shape, &mut table).await?;
+                    started.push_right(cx, &self.shape, key, row).await?;
+                    partitioned = Some(started);
                 }
-                let place = table.held.rows.len();
-                table.held.push(if is_enough { Row::new() } else { row }, cx.memory)?;
-                if key.has_null() {
-                    continue;
-                }
-                let mut bytes = 2 * size_of::<usize>();
-                let places = match table.places.entry(key) {
-                    Entry::Occupied(entry) => entry.into_mut(),
-                    Entry::Vacant(entry) => {
-                        bytes = bytes.saturating_add(row_bytes(&entry.key().0)).saturating_add(ENTRY_BYTES);
-                        entry.insert(Vec::new())
-                    }
-                };
-                cx.memory.reserve(bytes)?;
-                table.key_bytes = table.key_bytes.saturating_add(bytes);
-                places.push(place);
             }
         }
-        if self.shape.marks_right() {
-            table.matched = vec![false; table.held.rows.len()];
+        // What it holds is of no use any more.
+        self.right.rewind(cx);
+        let Some(mut partitioned) = partitioned else {
+            table.complete();
+            return Ok(State::Memory(table));
+        };
+        partitioned.right_is_whole(cx).await?;
+        while let Some(rows) = self.left.next(cx).await? {
+            for row in rows {
+                let values = cx.settled(|cx| cx.evaluate_all(&self.left_keys, &row)).await?;
+                partitioned.push_left(cx, &self.shape, GroupKey::of(&self.left_keys, values), row).await?;
+                cx.tick(1).await?;
+            }
         }
-        self.table = Some(table);
-        Ok(())
+        self.left.rewind(cx);
+        partitioned.left_is_whole(cx).await?;
+        Ok(State::Partitioned(Box::new(partitioned)))
     }
 
-    /// Whether no left row can have a partner.
-    fn is_empty(&self) -> bool {
-        self.table.as_ref().is_none_or(|table| table.places.is_empty())
-    }
-
-    async fn next_probe(&mut self, cx: &mut Context<'_>) -> Result<Option<Probe>> {
-        if self.is_empty() && !self.shape.keeps_left() {
+    /// The next left row on its way past a table.
+    async fn next_probe(&mut self, cx: &mut Context<'_>, is_empty: bool) -> Result<Option<Probe>> {
+        if is_empty && !self.shape.keeps_left() {
             return Ok(None);
         }
         loop {
             if let Some(left) = self.batch.next() {
                 // What is compared with nothing is not computed.
-                let key = if self.is_empty() {
+                let key = if is_empty {
                     GroupKey(Row::new())
                 } else {
                     let values = cx.settled(|cx| cx.evaluate_all(&self.left_keys, &left)).await?;
                     GroupKey::of(&self.left_keys, values)
                 };
-                return Ok(Some(Probe { left, key, next: 0, found: false }));
+                return Ok(Some(Probe::new(left, key)));
             }
             match self.left.next(cx).await? {
                 Some(rows) => self.batch = rows.into_iter(),
@@ -129,96 +117,53 @@ impl HashJoinOperator {
         }
     }
 
-    /// Pairs of one left row, until there are no more or the batch is full.
-    async fn probe(&mut self, cx: &mut Context<'_>, mut probe: Probe, out: &mut Batch) -> Result<()> {
-        let Some(table) = &mut self.table else { return Ok(()) };
-        let places = if probe.key.has_null() { None } else { table.places.get(&probe.key) };
-        let places = places.map_or(&[][..], Vec::as_slice);
-        while let Some(place) = places.get(probe.next) {
-            if out.is_full() {
-                self.probe = Some(probe);
-                return Ok(());
+    async fn in_memory(&mut self, cx: &mut Context<'_>, table: &mut Table) -> Result<Option<Vec<Row>>> {
+        let mut out = Batch::default();
+        while !out.is_full() {
+            let probe = match self.probe.take() {
+                Some(probe) => probe,
+                None => match self.next_probe(cx, table.is_empty()).await? {
+                    Some(probe) => probe,
+                    None => break,
+                },
+            };
+            match table.pairs(cx, &self.shape, probe, &mut out).await? {
+                Ok(done) => done.answer(&self.shape, &mut out),
+                Err(under_way) => self.probe = Some(under_way),
             }
-            probe.next += 1;
-            cx.tick(1).await?;
-            let Some(right) = table.held.rows.get(*place) else { continue };
-            if self.shape.asks_left() {
-                probe.found = self.shape.fits(cx, &probe.left, right).await?;
-                if probe.found {
-                    break;
-                }
-                continue;
-            }
-            if self.shape.asks_right() {
-                if let Some(matched) = table.matched.get_mut(*place)
-                    && !*matched
-                {
-                    *matched = self.shape.fits(cx, &probe.left, right).await?;
-                }
-                continue;
-            }
-            if let Some(pair) = self.shape.pair(cx, &probe.left, right).await? {
-                probe.found = true;
-                if let Some(matched) = table.matched.get_mut(*place) {
-                    *matched = true;
-                }
-                out.push(pair);
-            }
-        }
-        if let Some(row) = self.shape.left_done(probe.left, probe.found) {
-            out.push(row);
-        }
-        Ok(())
-    }
-
-    async fn right_alone(&mut self, cx: &mut Context<'_>) -> Result<Vec<Row>> {
-        let Some(table) = &self.table else { return Ok(Vec::new()) };
-        let mut batch = Vec::new();
-        while batch.len() < BATCH_ROWS
-            && let (Some(matched), Some(row)) =
-                (table.matched.get(self.given_alone), table.held.rows.get(self.given_alone))
-        {
-            self.given_alone += 1;
-            batch.extend(self.shape.right_done(row, *matched));
             cx.tick(1).await?;
         }
-        Ok(batch)
+        if let Some(rows) = out.into_rows() {
+            return Ok(Some(rows));
+        }
+        table.right_alone(cx, &self.shape).await
     }
 }
 
 #[async_trait]
 impl Operator for HashJoinOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        if self.table.is_none() {
-            self.build(cx).await?;
-        }
-        let mut out = Batch::default();
-        while !out.is_full() {
-            let probe = match self.probe.take() {
-                Some(probe) => probe,
-                None => match self.next_probe(cx).await? {
-                    Some(probe) => probe,
-                    None => break,
-                },
-            };
-            self.probe(cx, probe, &mut out).await?;
-            cx.tick(1).await?;
-        }
-        if let Some(rows) = out.into_rows() {
-            return Ok(Some(rows));
-        }
-        let alone = self.right_alone(cx).await?;
-        Ok((!alone.is_empty()).then_some(alone))
+        let mut state = match std::mem::replace(&mut self.state, State::Fresh) {
+            State::Fresh => self.build(cx).await?,
+            state => state,
+        };
+        let rows = match &mut state {
+            State::Memory(table) => self.in_memory(cx, table).await,
+            State::Partitioned(join) => join.next(cx, &self.shape).await,
+            State::Fresh => Ok(None),
+        };
+        self.state = state;
+        rows
     }
 
     fn rewind(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut table) = self.table.take() {
-            table.held.clear(cx.memory);
-            cx.memory.release(table.key_bytes);
+        match std::mem::replace(&mut self.state, State::Fresh) {
+            State::Fresh => {}
+            State::Memory(mut table) => table.clear(cx.memory),
+            State::Partitioned(join) => join.release(cx.memory),
         }
         self.batch = Vec::new().into_iter();
         self.probe = None;
-        self.given_alone = 0;
         self.left.rewind(cx);
         self.right.rewind(cx);
     }

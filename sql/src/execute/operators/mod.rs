@@ -7,14 +7,21 @@
 //! a subquery is built once and run once per outer row.
 
 mod aggregate;
+mod append;
 mod apply;
 mod basic;
 mod build;
+mod distinct;
 mod group;
 mod hash_join;
 mod join;
+mod join_table;
 mod membership;
+mod merge;
 mod nested_loop;
+mod order;
+mod overflow;
+mod partitioned_join;
 mod project_set;
 mod recursive;
 mod scan;
@@ -31,7 +38,7 @@ use super::context::Context;
 use super::memory::row_bytes;
 use crate::error::Result;
 
-pub(crate) use build::build;
+pub(crate) use build::{Building, build};
 pub(crate) use scan::is_behind_its_writes;
 
 /// How many rows operators that make rows by themselves put into a batch.

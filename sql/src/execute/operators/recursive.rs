@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use expr::Row;
 use parking_lot::Mutex;
 
-use super::group::{ENTRY_BYTES, GroupKey};
+use super::group::{ENTRY_BYTES, GroupKey, Padded};
 use super::{Batch, BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
@@ -25,6 +25,8 @@ pub(super) struct RecursiveOperator {
     made: HeldRows,
     /// UNION: the rows that there were already.
     seen: Option<HashSet<GroupKey>>,
+    /// Of the rows.
+    padded: Padded,
     bytes: usize,
     state: State,
 }
@@ -37,9 +39,15 @@ enum State {
 }
 
 impl RecursiveOperator {
-    pub(super) fn new(first: BoxOperator, round: BoxOperator, working: WorkingRows, all: bool) -> Self {
+    pub(super) fn new(
+        first: BoxOperator,
+        round: BoxOperator,
+        working: WorkingRows,
+        padded: Padded,
+        all: bool,
+    ) -> Self {
         let seen = if all { None } else { Some(HashSet::new()) };
-        Self { first, round, working, made: HeldRows::default(), seen, bytes: 0, state: State::First }
+        Self { first, round, working, made: HeldRows::default(), seen, padded, bytes: 0, state: State::First }
     }
 
     /// What there was not yet of these rows, kept for the next round.
@@ -49,7 +57,7 @@ impl RecursiveOperator {
             cx.tick(1).await?;
             if let Some(seen) = &mut self.seen {
                 let bytes = row_bytes(&row).saturating_add(ENTRY_BYTES);
-                if !seen.insert(GroupKey(row.clone())) {
+                if !seen.insert(self.padded.key(row.clone())) {
                     continue;
                 }
                 cx.memory.reserve(bytes)?;

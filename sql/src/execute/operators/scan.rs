@@ -3,6 +3,9 @@
 //! Points of the primary index are fetched by their keys, many at once; ranges are read page by page; entries of a
 //! secondary index are turned into keys of rows, which are then fetched. A locking scan of points sends the lock at
 //! once, which reads the newest version too; any other locks the rows that the filter let through.
+//!
+//! A scan that passes over rows that others hold (SKIP LOCKED) relies on those alone that it has locked: neither what it
+//! passes over nor the gaps between count as read, so that workers on one queue do not end each other.
 
 use std::collections::HashSet;
 
@@ -19,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::lock::lock_rows;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
-use crate::plan::{RowLock, Scan};
+use crate::plan::{LockWait, RowLock, Scan};
 
 /// Rows of the first page of a scan of which nothing is known.
 const PAGE_ROWS_FIRST: usize = 128;
@@ -160,7 +163,7 @@ impl ScanOperator {
                 return Ok(Some(rows.into_iter().map(|(_, row)| row).collect()));
             }
             (Piece::Points(points), Some(_), _) => {
-                let values = cx.transaction.get_many(points.clone()).await?;
+                let values = self.get_many(cx, points.clone()).await?;
                 let entries = points.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?)));
                 self.rows_of_entries(cx, entries.collect()).await?
             }
@@ -171,7 +174,10 @@ impl ScanOperator {
                     reverse: self.scan.reverse,
                 };
                 running.page_rows = running.page_rows.saturating_mul(4).min(PAGE_ROWS_MAX);
-                let page = cx.transaction.scan(span, options).await?;
+                let page = match self.passes_over() {
+                    true => cx.transaction.scan_unrelied(span, options).await?,
+                    false => cx.transaction.scan(span, options).await?,
+                };
                 if let Some(resume) = page.resume {
                     running.pieces.push(Piece::Range(resume));
                 }
@@ -193,6 +199,18 @@ impl ScanOperator {
         }
     }
 
+    /// Whether rows are left out that others hold.
+    fn passes_over(&self) -> bool {
+        self.scan.lock.is_some_and(|lock| lock.wait == LockWait::Skip)
+    }
+
+    async fn get_many(&self, cx: &mut Context<'_>, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
+        Ok(match self.passes_over() {
+            true => cx.transaction.get_unrelied(keys).await?,
+            false => cx.transaction.get_many(keys).await?,
+        })
+    }
+
     /// The rows that index entries lead to.
     async fn rows_of_entries(&mut self, cx: &mut Context<'_>, entries: Vec<(Bytes, Bytes)>) -> Result<Keyed> {
         let Some(index) = &self.secondary else { return Ok(Vec::new()) };
@@ -204,7 +222,7 @@ impl ScanOperator {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let values = cx.transaction.get_many(keys.clone()).await?;
+        let values = self.get_many(cx, keys.clone()).await?;
         self.read_present(cx, keys.into_iter().zip(values)).await
     }
 
@@ -243,6 +261,8 @@ impl ScanOperator {
         rows: Keyed,
     ) -> Result<Vec<Row>> {
         let mut answered = Vec::with_capacity(rows.len());
+        // Each lock may move the transaction forward, past changes of rows that were read and are not relied on.
+        let read_at = if self.passes_over() { cx.transaction.read_timestamp().await? } else { u64::MAX };
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let wanted = running.wanted.map_or(KEYS_MAX, |wanted| wanted.saturating_sub(answered.len()));
@@ -257,7 +277,7 @@ impl ScanOperator {
                 if locked.skipped {
                     continue;
                 }
-                if !locked.changed {
+                if !locked.changed && locked.newest <= read_at {
                     answered.push(row);
                 } else if let Some(value) = locked.value {
                     let newest = self.reader.read(&key, &value)?;

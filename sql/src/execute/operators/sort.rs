@@ -1,149 +1,202 @@
-//! Sort: all rows in memory, or only as many of the first as will be asked for.
-
-use std::cmp::Ordering;
+//! Sort: rows in memory, or only as many of the first as will be asked for; sorted runs of them outside, merged at the end.
+//!
+//! ```text
+//! rows ─▶ held ─▶ sorted ─────────────────────────────▶ rows in order
+//!          └─ beyond the share: sorted, a run ─▶ merge ─┘
+//! ```
 
 use async_trait::async_trait;
-use expr::compare::compare_of;
-use expr::{Datum, Expr, Row};
+use expr::{Expr, Row};
 
 use super::basic::count;
-use super::{BATCH_ROWS, BoxOperator, Operator};
+use super::merge::Merge;
+use super::order::sort;
+use super::{BATCH_ROWS, Batch, BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::HeldRows;
+use crate::execute::spill::{Stream, StreamWriter, create_file};
+use crate::execute::temporary::TemporaryFile;
 use crate::plan::SortKey;
 
 /// Rows in order.
 pub(super) struct SortOperator {
-    pub(super) input: BoxOperator,
-    pub(super) keys: Vec<SortKey>,
-    pub(super) limit: Option<Expr>,
-    /// Rows with their keys put in front.
-    held: HeldRows,
-    /// Once sorted: how many were handed out.
-    given: Option<usize>,
+    input: BoxOperator,
+    limit: Option<Expr>,
+    sorter: Sorter,
+    sorted: bool,
 }
 
 impl SortOperator {
     pub(super) fn new(input: BoxOperator, keys: Vec<SortKey>, limit: Option<Expr>) -> Self {
-        Self { input, keys, limit, held: HeldRows::default(), given: None }
+        Self { input, limit, sorter: Sorter::new(keys), sorted: false }
     }
 
     async fn fill(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let limit = count(cx, self.limit.as_ref(), "2201W", "LIMIT")?;
-        let wanted = limit.and_then(|limit| usize::try_from(limit).ok());
+        self.sorter.begin(cx, limit.and_then(|limit| usize::try_from(limit).ok()));
         while let Some(rows) = self.input.next(cx).await? {
             for row in rows {
-                let mut keyed = Vec::with_capacity(self.keys.len().saturating_add(row.len()));
-                for key in &self.keys {
+                let mut keyed = Vec::with_capacity(self.sorter.keys.len().saturating_add(row.len()));
+                for key in &self.sorter.keys {
                     keyed.push(cx.settled(|cx| cx.evaluate(&key.expression, &row)).await?);
                 }
                 keyed.extend(row);
-                self.held.push(keyed, cx.memory)?;
+                self.sorter.push(cx, keyed).await?;
                 cx.tick(1).await?;
             }
-            if let Some(wanted) = wanted
-                && self.held.rows.len() > wanted.saturating_mul(2).saturating_add(BATCH_ROWS)
-            {
-                sort(cx, &self.keys, &mut self.held.rows).await?;
-                self.held.truncate(wanted, cx.memory);
-            }
         }
+        // What it holds is of no use any more.
+        self.input.rewind(cx);
+        self.sorter.finish(cx).await
+    }
+}
+
+/// Puts rows that begin with the values of keys in order, those that are alike in the order in which they come.
+pub(super) struct Sorter {
+    keys: Vec<SortKey>,
+    /// How many of the first are asked for.
+    wanted: Option<usize>,
+    share: Option<usize>,
+    held: HeldRows,
+    /// What was put aside: the runs and the file that new ones go to.
+    runs: Vec<Stream>,
+    file: Option<TemporaryFile>,
+    merge: Option<Merge>,
+    /// How many of those in memory were handed out.
+    given: usize,
+}
+
+impl Sorter {
+    /// By these keys.
+    pub(super) fn new(keys: Vec<SortKey>) -> Self {
+        Self {
+            keys,
+            wanted: None,
+            share: None,
+            held: HeldRows::default(),
+            runs: Vec::new(),
+            file: None,
+            merge: None,
+            given: 0,
+        }
+    }
+
+    /// Makes ready for rows, of which only the first so many will be asked for.
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, wanted: Option<usize>) {
+        self.wanted = wanted;
+        self.share = cx.memory.share();
+    }
+
+    /// Adds a row.
+    pub(super) async fn push(&mut self, cx: &mut Context<'_>, keyed: Row) -> Result<()> {
+        if let Some(wanted) = self.wanted
+            && self.held.rows.len() > wanted.saturating_mul(2).saturating_add(BATCH_ROWS)
+        {
+            self.order(cx).await?;
+        }
+        if let Some(keyed) = self.held.push_within(keyed, self.share, cx.memory)? {
+            self.put_aside(cx).await?;
+            self.held.push(keyed, cx.memory)?;
+        }
+        Ok(())
+    }
+
+    /// There are no more rows.
+    pub(super) async fn finish(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        if self.runs.is_empty() {
+            return self.order(cx).await;
+        }
+        if !self.held.rows.is_empty() {
+            self.put_aside(cx).await?;
+        }
+        self.file = None;
+        let runs = std::mem::take(&mut self.runs);
+        self.merge = Some(Merge::of(cx, &self.keys, runs, self.share).await?);
+        Ok(())
+    }
+
+    async fn order(&mut self, cx: &mut Context<'_>) -> Result<()> {
         sort(cx, &self.keys, &mut self.held.rows).await?;
-        if let Some(wanted) = wanted {
+        if let Some(wanted) = self.wanted {
             self.held.truncate(wanted, cx.memory);
         }
         Ok(())
     }
-}
 
-/// How many rows are sorted between two looks up.
-const RUN_ROWS: usize = 512;
-
-/// Sorts rows that begin with the values of these keys, and keeps the order of equal ones: runs first, then pairs of
-/// runs, so that others have their turns meanwhile.
-pub(super) async fn sort(cx: &mut Context<'_>, keys: &[SortKey], rows: &mut Vec<Row>) -> Result<()> {
-    for run in rows.chunks_mut(RUN_ROWS) {
-        run.sort_by(|left, right| compare_keys(keys, left, right));
-        cx.tick(run.len()).await?;
-    }
-    let mut run_rows = RUN_ROWS;
-    while run_rows < rows.len() {
-        let mut merged = Vec::with_capacity(rows.len());
-        let mut runs = std::mem::take(rows).into_iter();
-        while runs.len() > 0 {
-            let left: Vec<Row> = runs.by_ref().take(run_rows).collect();
-            merge(cx, keys, left, runs.by_ref().take(run_rows), &mut merged).await?;
-        }
-        *rows = merged;
-        run_rows = run_rows.saturating_mul(2);
-    }
-    Ok(())
-}
-
-async fn merge(
-    cx: &mut Context<'_>,
-    keys: &[SortKey],
-    left: Vec<Row>,
-    right: impl Iterator<Item = Row>,
-    merged: &mut Vec<Row>,
-) -> Result<()> {
-    let (mut left, mut right) = (left.into_iter().peekable(), right.peekable());
-    loop {
-        let row = match (left.peek(), right.peek()) {
-            (None, None) => return Ok(()),
-            (Some(first), Some(second)) if compare_keys(keys, first, second).is_gt() => right.next(),
-            (Some(_), _) => left.next(),
-            (None, Some(_)) => right.next(),
+    /// Makes a run of what is held.
+    async fn put_aside(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        self.order(cx).await?;
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => create_file(cx.memory).await?,
         };
-        merged.extend(row);
-        cx.tick(1).await?;
-    }
-}
-
-/// The order of two rows that begin with the values of these keys.
-pub(crate) fn compare_keys(keys: &[SortKey], left: &[Datum], right: &[Datum]) -> Ordering {
-    for (key, (left, right)) in keys.iter().zip(left.iter().zip(right)) {
-        let order = match (left.is_null(), right.is_null()) {
-            (true, true) => Ordering::Equal,
-            (true, false) if key.nulls_first => Ordering::Less,
-            (true, false) => Ordering::Greater,
-            (false, true) if key.nulls_first => Ordering::Greater,
-            (false, true) => Ordering::Less,
-            (false, false) if key.descending => compare_of(key.expression.ty().kind, right, left),
-            (false, false) => compare_of(key.expression.ty().kind, left, right),
-        };
-        if order != Ordering::Equal {
-            return order;
+        let mut run = StreamWriter::new(&file);
+        for row in self.held.take(cx.memory) {
+            run.push(cx.memory, &row).await?;
+            cx.tick(1).await?;
         }
+        self.runs.push(run.finish(cx.memory).await?);
+        self.file = Some(file);
+        Ok(())
     }
-    Ordering::Equal
+
+    /// The next rows in order, with their keys in front; `None` at the end.
+    pub(super) async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        let mut batch = Batch::default();
+        if let Some(merge) = &mut self.merge {
+            while !batch.is_full()
+                && let Some(row) = merge.next(cx).await?
+            {
+                batch.push(row);
+                cx.tick(1).await?;
+            }
+        } else {
+            for row in self.held.rows.iter_mut().skip(self.given).take(BATCH_ROWS) {
+                batch.push(std::mem::take(row));
+                if batch.is_full() {
+                    break;
+                }
+            }
+            self.given = self.given.saturating_add(batch.rows.len());
+        }
+        let rows = batch.into_rows();
+        if rows.is_none() {
+            self.clear(cx);
+        }
+        Ok(rows)
+    }
+
+    /// Forgets all rows.
+    pub(super) fn clear(&mut self, cx: &mut Context<'_>) {
+        self.held.clear(cx.memory);
+        self.runs.clear();
+        self.file = None;
+        if let Some(mut merge) = self.merge.take() {
+            merge.release(cx.memory);
+        }
+        self.given = 0;
+    }
 }
 
 #[async_trait]
 impl Operator for SortOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
-        let given = match self.given {
-            Some(given) => given,
-            None => {
-                self.fill(cx).await?;
-                0
-            }
-        };
-        let width = self.keys.len();
-        let batch: Vec<Row> =
-            self.held.rows.iter_mut().skip(given).take(BATCH_ROWS).map(|row| row.split_off(width)).collect();
-        self.given = Some(given.saturating_add(batch.len()));
-        if batch.is_empty() {
-            self.held.clear(cx.memory);
-            return Ok(None);
+        if !self.sorted {
+            self.fill(cx).await?;
+            self.sorted = true;
         }
-        Ok(Some(batch))
+        let width = self.sorter.keys.len();
+        let rows = self.sorter.next(cx).await?;
+        Ok(rows.map(|mut rows| {
+            rows.iter_mut().for_each(|row| drop(row.drain(..width.min(row.len()))));
+            rows
+        }))
     }
 
     fn rewind(&mut self, cx: &mut Context<'_>) {
-        self.held.clear(cx.memory);
-        self.given = None;
+        self.sorter.clear(cx);
+        self.sorted = false;
         self.input.rewind(cx);
     }
 }

@@ -1,6 +1,5 @@
 //! Operators that read no table: rows written out, set-returning functions, system views.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -141,11 +140,14 @@ async fn rows(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<Vec<Row>>
     if let Some(sequence) = cx.catalog.objects().get(table.oid).and_then(|object| object.sequence()) {
         return Ok(vec![cx.sequences.row(cx.client, sequence, cx.catalog_version).await?]);
     }
-    let last_values = match system::shows_last_values(table) {
-        true => cx.sequences.last_values(cx.client, cx.catalog, cx.catalog_version).await?,
-        false => BTreeMap::new(),
+    let (client, catalog, version) = (cx.client, cx.catalog, cx.catalog_version);
+    let gathered = system::Gathered::of(table, client, cx.roster, cx.sequences, catalog, version).await?;
+    let world = system::World {
+        catalog: cx.catalog,
+        settings: cx.settings,
+        session: cx.session,
+        shown: cx.shown,
+        gathered,
     };
-    let world =
-        system::World { catalog: cx.catalog, settings: cx.settings, session: cx.session, last_values };
     system::rows(table, &world)
 }

@@ -1,4 +1,4 @@
-//! Queries of WITH that are computed once: as far as anybody asks, and kept for all who do.
+//! Queries of WITH that are computed once: as far as anybody asks, and kept for all who do, in memory and beyond it.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use expr::Row;
 use parking_lot::Mutex;
 
-use super::{Batch, BoxOperator, Operator};
+use super::{BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
-use crate::execute::memory::HeldRows;
+use crate::execute::spill::{Cursor, StoredRows};
 
 /// The rows of a query of WITH, for all that name it.
 pub(super) type SharedRows = Arc<Mutex<Shared>>;
@@ -18,34 +18,30 @@ pub(super) type SharedRows = Arc<Mutex<Shared>>;
 pub(super) struct Shared {
     /// Away while it makes rows.
     operator: Option<BoxOperator>,
-    held: HeldRows,
+    rows: StoredRows,
     is_whole: bool,
 }
 
 /// Nothing yet of what an operator makes.
 pub(super) fn shared(operator: BoxOperator) -> SharedRows {
-    Arc::new(Mutex::new(Shared { operator: Some(operator), held: HeldRows::default(), is_whole: false }))
+    Arc::new(Mutex::new(Shared { operator: Some(operator), rows: StoredRows::default(), is_whole: false }))
 }
 
 /// One that names the query.
 pub(super) struct CommonOperator {
     pub(super) shared: SharedRows,
     /// How many rows it has had.
-    pub(super) given: usize,
+    pub(super) given: Cursor,
 }
 
 impl CommonOperator {
     /// Those of the rows that are there which come next.
-    fn there(&self) -> Option<Vec<Row>> {
-        let shared = self.shared.lock();
-        let mut batch = Batch::default();
-        for row in shared.held.rows.iter().skip(self.given) {
-            batch.push(row.clone());
-            if batch.is_full() {
-                break;
-            }
-        }
-        batch.into_rows()
+    async fn there(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
+        // Away for as long as they are read: nobody else of the statement asks meanwhile.
+        let mut rows = std::mem::take(&mut self.shared.lock().rows);
+        let read = rows.read(cx.memory, &mut self.given).await;
+        self.shared.lock().rows = rows;
+        read
     }
 
     /// Computes more of them; false if there are no more.
@@ -59,29 +55,35 @@ impl CommonOperator {
         }
         let mut operator = operator.ok_or_else(|| Error::internal("a query of WITH that reads itself"))?;
         let made = operator.next(cx).await;
+        let mut rows = {
+            let mut shared = self.shared.lock();
+            shared.operator = Some(operator);
+            std::mem::take(&mut shared.rows)
+        };
+        let stored = match made {
+            Ok(Some(made)) => store(cx, &mut rows, made).await.map(|()| true),
+            Ok(None) => Ok(false),
+            Err(error) => Err(error),
+        };
         let mut shared = self.shared.lock();
-        shared.operator = Some(operator);
-        match made? {
-            Some(rows) => {
-                for row in rows {
-                    shared.held.push(row, cx.memory)?;
-                }
-                Ok(true)
-            }
-            None => {
-                shared.is_whole = true;
-                Ok(false)
-            }
-        }
+        shared.rows = rows;
+        shared.is_whole = matches!(stored, Ok(false));
+        stored
     }
+}
+
+async fn store(cx: &mut Context<'_>, rows: &mut StoredRows, made: Vec<Row>) -> Result<()> {
+    for row in made {
+        rows.push(cx.memory, row).await?;
+    }
+    Ok(())
 }
 
 #[async_trait]
 impl Operator for CommonOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
         loop {
-            if let Some(rows) = self.there() {
-                self.given = self.given.saturating_add(rows.len());
+            if let Some(rows) = self.there(cx).await? {
                 cx.tick(rows.len()).await?;
                 return Ok(Some(rows));
             }
@@ -93,7 +95,7 @@ impl Operator for CommonOperator {
 
     /// What was computed stays: it depends on no row.
     fn rewind(&mut self, _: &mut Context<'_>) {
-        self.given = 0;
+        self.given = Cursor::default();
     }
 }
 
@@ -113,7 +115,7 @@ impl Operator for WithOperator {
         self.root.rewind(cx);
         for shared in &self.common {
             let mut shared = shared.lock();
-            shared.held.clear(cx.memory);
+            shared.rows.clear(cx.memory);
             shared.is_whole = false;
             if let Some(operator) = &mut shared.operator {
                 operator.rewind(cx);

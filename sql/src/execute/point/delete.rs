@@ -8,7 +8,7 @@ use super::PointOutcome;
 use super::target::{LockedRow, Target};
 use crate::error::Result;
 use crate::execute::context::Context;
-use crate::execute::rows::TableFormat;
+use crate::execute::rows::{IndexFormat, TableFormat};
 use crate::execute::write::KeyState;
 use crate::plan::{Delete, PointScan};
 
@@ -24,7 +24,7 @@ impl PointDelete {
         let format = TableFormat::new(&delete.table)?;
         let returning = delete.returning.iter().flatten();
         let mut needed: BTreeSet<usize> = returning.flat_map(Expr::columns).collect();
-        needed.extend(format.secondary.iter().flat_map(|index| index.columns.iter().map(|key| key.place)));
+        needed.extend(format.secondary.iter().flat_map(IndexFormat::decided_by));
         let target = Target::new(point, &format, needed)?;
         Ok(Self { target, returning: delete.returning.clone(), format })
     }
@@ -37,8 +37,8 @@ impl PointDelete {
         let LockedRow { key, row, .. } = locked;
         if !self.format.secondary.is_empty() {
             let columns = self.format.primary.columns_of(&key)?;
-            let entries = self.format.secondary.iter().map(|index| self.format.entry(index, &row, columns));
-            let entries = entries.collect::<Result<Vec<_>>>()?;
+            let entry = |index| self.format.entry(index, &row, columns).transpose();
+            let entries = self.format.secondary.iter().filter_map(entry).collect::<Result<Vec<_>>>()?;
             let mut state = KeyState::default();
             let exclusive = entries.iter().filter(|entry| entry.exclusive);
             state.lock(cx, exclusive.map(|entry| entry.key.clone()).collect()).await?;

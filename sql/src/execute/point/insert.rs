@@ -8,8 +8,8 @@ use super::PointOutcome;
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, TableFormat};
-use crate::execute::write::{KeyState, check_row, duplicate, misfit};
-use crate::plan::{Insert, RowCheck};
+use crate::execute::write::{KeyState, complete_row, duplicate, misfit};
+use crate::plan::{Insert, RowRules};
 
 /// An INSERT of one row.
 pub(crate) struct PointInsert {
@@ -17,7 +17,7 @@ pub(crate) struct PointInsert {
     /// The place of a hidden row id.
     row_id: Option<usize>,
     row: Vec<Expr>,
-    checks: Arc<[RowCheck]>,
+    rules: Arc<RowRules>,
     returning: Option<Vec<Expr>>,
 }
 
@@ -27,7 +27,7 @@ impl PointInsert {
             format: TableFormat::new(&insert.table)?,
             row_id: insert.table.row_id(),
             row: row.to_vec(),
-            checks: insert.checks.clone(),
+            rules: insert.rules.clone(),
             returning: insert.returning.clone(),
         })
     }
@@ -39,14 +39,17 @@ impl PointInsert {
             let id = cx.row_ids.take(cx.client, 1).await?;
             *row.get_mut(place).ok_or_else(misfit)? = Datum::Int8(id);
         }
-        check_row(cx, &self.format.table, &self.checks, &row)?;
+        complete_row(cx, &self.format.table, &self.rules, &mut row)?;
         let columns = self.format.primary_columns(&row)?;
         let key = self.format.primary.row_key(&columns);
         let entries = self
             .format
             .secondary
             .iter()
-            .map(|index| Ok((index, self.format.entry(index, &row, &columns)?)))
+            .filter_map(|index| {
+                let entry = self.format.entry(index, &row, &columns).transpose()?;
+                Some(entry.map(|entry| (index, entry)))
+            })
             .collect::<Result<Vec<_>>>()?;
         let mut locks = Vec::new();
         if self.row_id.is_none() {

@@ -10,16 +10,16 @@ use super::PointOutcome;
 use super::target::{LockedRow, Target};
 use crate::error::Result;
 use crate::execute::context::Context;
-use crate::execute::rows::{RowReader, TableFormat};
+use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
 use crate::execute::write::{KeyState, check_row, duplicate, misfit};
-use crate::plan::{Assignment, PointScan, RowCheck, Update};
+use crate::plan::{Assignment, PointScan, RowRules, Update};
 
 /// An UPDATE of one row.
 pub(crate) struct PointUpdate {
     target: Target,
     format: TableFormat,
     assignments: Vec<Assigned>,
-    checks: Arc<[RowCheck]>,
+    rules: Arc<RowRules>,
     /// Which secondary indexes name assigned columns.
     indexes: Vec<usize>,
     returning: Option<Vec<Expr>>,
@@ -41,15 +41,15 @@ impl PointUpdate {
         let assigned = |place: usize| update.assignments.iter().any(|assignment| assignment.column == place);
         let indexes: Vec<usize> = (0..)
             .zip(&format.secondary)
-            .filter(|(_, index)| index.columns.iter().any(|key| assigned(key.place)))
+            .filter(|(_, index)| index.decided_by().any(assigned))
             .map(|(which, _)| which)
             .collect();
         let values = update.assignments.iter().map(|assignment| &assignment.value);
         let readers = values.chain(update.returning.iter().flatten());
         let mut needed: BTreeSet<usize> = readers.flat_map(Expr::columns).collect();
-        needed.extend(update.checks.iter().flat_map(|check| check.condition.columns()));
+        needed.extend(update.rules.checks.iter().flat_map(|check| check.condition.columns()));
         let entries = indexes.iter().filter_map(|which| format.secondary.get(*which));
-        needed.extend(entries.flat_map(|index| index.columns.iter().map(|key| key.place)));
+        needed.extend(entries.flat_map(IndexFormat::decided_by));
         let assignments = update
             .assignments
             .iter()
@@ -67,7 +67,7 @@ impl PointUpdate {
         Ok(Self {
             target: Target::new(point, &format, needed)?,
             assignments,
-            checks: update.checks.clone(),
+            rules: update.rules.clone(),
             indexes,
             returning: update.returning.clone(),
             format,
@@ -124,9 +124,9 @@ impl PointUpdate {
     ) -> Result<()> {
         let refused = |(assigned, value): (&Assigned, &Datum)| assigned.not_null && value.is_null();
         let mut fails = self.assignments.iter().zip(values).any(refused);
-        if !fails && !self.checks.is_empty() {
+        if !fails && !self.rules.checks.is_empty() {
             let new = self.assign(old.clone(), values.to_vec())?;
-            for check in self.checks.iter() {
+            for check in &self.rules.checks {
                 fails |= matches!(cx.evaluate(&check.condition, &new)?, Datum::Bool(false));
             }
         }
@@ -134,7 +134,7 @@ impl PointUpdate {
             return Ok(());
         }
         let row = RowReader::whole(&self.format)?.read(key, stored)?;
-        check_row(cx, &self.format.table, &self.checks, &self.assign(row, values.to_vec())?)
+        check_row(cx, &self.format.table, &self.rules, &self.assign(row, values.to_vec())?)
     }
 
     /// Moves the entries of indexes whose columns changed; whether a unique one's did.
@@ -154,27 +154,29 @@ impl PointUpdate {
                 continue;
             }
             let columns = self.format.primary.columns_of(key)?;
-            let (gone, come) =
-                (self.format.entry(index, old, columns)?, self.format.entry(index, new, columns)?);
-            if gone.key != come.key {
-                let exclusive = [&gone, &come].into_iter().filter(|entry| entry.exclusive);
-                locks.extend(exclusive.map(|entry| entry.key.clone()));
+            let gone = self.format.entry(index, old, columns)?;
+            let come = self.format.entry(index, new, columns)?;
+            if matches!((&gone, &come), (Some(gone), Some(come)) if gone.key == come.key) {
+                continue;
             }
+            let exclusive = [&gone, &come].into_iter().flatten().filter(|entry| entry.exclusive);
+            locks.extend(exclusive.map(|entry| entry.key.clone()));
             moved.push((index, gone, come));
         }
         if moved.is_empty() {
             return Ok(false);
         }
-        let changes_key = moved.iter().any(|(index, ..)| index.unique);
+        let changes_key = moved.iter().any(|(index, ..)| index.is_referable());
         let mut state = KeyState::default();
         state.lock(cx, locks).await?;
-        for (_, gone, come) in &moved {
-            if gone.key != come.key {
+        for (_, gone, _) in &moved {
+            if let Some(gone) = gone {
                 state.delete(cx, gone.key.clone());
             }
         }
-        for (index, gone, come) in moved {
-            if come.exclusive && gone.key != come.key && state.get(&come.key).is_some() {
+        for (index, _, come) in moved {
+            let Some(come) = come else { continue };
+            if come.exclusive && state.get(&come.key).is_some() {
                 let mut whole = RowReader::whole(&self.format)?.read(key, stored)?;
                 for assigned in &self.assignments {
                     let value = new.get(assigned.place).ok_or_else(misfit)?;

@@ -34,7 +34,7 @@ pub(super) fn missing(
     let parent = &outgoing.parent.name;
     let columns = outgoing.places.iter().filter_map(|place| child.columns.get(*place));
     let error = violation(child, &outgoing.key);
-    match is_readable_of(cx, &outgoing.parent, &outgoing.key.parent_columns) {
+    match is_readable_of(cx, child, &outgoing.key.columns) {
         true => {
             let key = key_text(cx, columns, values);
             error.detail(format!("Key {key} is not present in table \"{parent}\"."))

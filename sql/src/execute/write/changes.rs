@@ -109,7 +109,7 @@ fn key_changes(format: &TableFormat, change: &Change, locks: &mut Vec<Bytes>) ->
         locks.push(new_key.clone());
     }
     let value = format.value(&change.new)?;
-    let changes = |index: &IndexFormat| index.unique && index.differs(&change.old, &change.new);
+    let changes = |index: &IndexFormat| index.is_referable() && index.differs(&change.old, &change.new);
     if moved || format.secondary.iter().any(changes) {
         keys.puts.push((new_key, value, moved.then_some(0)));
     } else {
@@ -120,16 +120,22 @@ fn key_changes(format: &TableFormat, change: &Change, locks: &mut Vec<Bytes>) ->
             continue;
         }
         let old = format.entry(index, &change.old, &old_columns)?;
-        let Entry { key, value, exclusive } = format.entry(index, &change.new, &new_columns)?;
-        if old.key == key {
-            // The row moved and its entry stays: it leads elsewhere now.
-            keys.puts.push((key, value, None));
+        let new = format.entry(index, &change.new, &new_columns)?;
+        let stays = matches!((&old, &new), (Some(old), Some(new)) if old.key == new.key);
+        if let Some(old) = old.filter(|_| !stays) {
+            if old.exclusive {
+                locks.push(old.key.clone());
+            }
+            keys.deletes.push(old.key);
+        }
+        let Some(Entry { key, value, exclusive }) = new else { continue };
+        if stays {
+            // If the row moved, it leads elsewhere now.
+            if moved {
+                keys.puts.push((key, value, None));
+            }
             continue;
         }
-        if old.exclusive {
-            locks.push(old.key.clone());
-        }
-        keys.deletes.push(old.key);
         if exclusive {
             locks.push(key.clone());
         }

@@ -72,7 +72,7 @@ impl Children {
             fitted.push(own);
         }
         let leads = |index: &&IndexFormat| {
-            let leading = index.columns.get(..columns.len());
+            let leading = index.columns.get(..columns.len()).filter(|_| !index.is_partial());
             leading.is_some_and(|leading| {
                 columns.iter().all(|(place, _)| leading.iter().any(|key| key.place == *place))
             })

@@ -1,13 +1,14 @@
 //! Violations of constraints, in PostgreSQL's words.
 
-use expr::Datum;
+use expr::{Datum, Row};
 
+use super::misfit;
 use crate::catalog::access::{Object, Right, Rights};
 use crate::catalog::{Column, ColumnId, TableDescriptor};
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::IndexFormat;
-use crate::plan::RowCheck;
+use crate::plan::RowRules;
 
 /// 23502 if a column that must not be NULL is.
 fn check_not_null(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> Result<()> {
@@ -33,15 +34,30 @@ fn check_not_null(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> R
     Ok(())
 }
 
+/// Computes the generated columns of a new row, and judges it: 23502 if a column that must not be NULL is, 23514 if a check
+/// is false.
+pub(crate) fn complete_row(
+    cx: &Context<'_>,
+    table: &TableDescriptor,
+    rules: &RowRules,
+    row: &mut Row,
+) -> Result<()> {
+    for generated in &rules.generated {
+        let value = cx.evaluate(&generated.value, row)?;
+        *row.get_mut(generated.column).ok_or_else(misfit)? = value;
+    }
+    check_row(cx, table, rules, row)
+}
+
 /// 23502 if a column that must not be NULL is, 23514 if a check is false.
 pub(crate) fn check_row(
     cx: &Context<'_>,
     table: &TableDescriptor,
-    checks: &[RowCheck],
+    rules: &RowRules,
     row: &[Datum],
 ) -> Result<()> {
     check_not_null(cx, table, row)?;
-    for check in checks {
+    for check in &rules.checks {
         if !matches!(cx.evaluate(&check.condition, row)?, Datum::Bool(false)) {
             continue;
         }
@@ -114,7 +130,7 @@ pub(crate) fn duplicate(
 ) -> Error {
     let message = format!("duplicate key value violates unique constraint \"{}\"", index.name);
     let error = Error::new("23505", message).names(names(table, index));
-    match is_readable(cx, table, index.columns.iter().filter_map(|key| table.columns.get(key.place))) {
+    match is_readable(cx, table, index.decided_by().filter_map(|place| table.columns.get(place))) {
         true => error.detail(format!("{} already exists.", key_text(cx, table, index, row))),
         false => error,
     }
@@ -141,21 +157,22 @@ fn names(table: &TableDescriptor, index: &IndexFormat) -> ObjectNames {
     }
 }
 
-/// `Key (a, b)=(1, 2)`
+/// `Key (a, lower(b))=(1, 'x')`
 fn key_text(cx: &Context<'_>, table: &TableDescriptor, index: &IndexFormat, row: &[Datum]) -> String {
-    let columns: Vec<&str> = index
-        .columns
+    let of = table.index(index.id);
+    let path = Some(&cx.settings.hot().search_path);
+    let name =
+        |part: usize| of.and_then(|own| crate::bind::key_part_text(table, own, part, cx.catalog, path));
+    let names: Vec<String> = (0..index.columns.len()).filter_map(name).collect();
+    // What cannot be computed had no entry that another could be equal to.
+    let values = index.key_values(row).unwrap_or_default();
+    let values: Vec<String> = values
         .iter()
-        .filter_map(|key| table.columns.get(key.place))
-        .map(|column| column.name.as_str())
-        .collect();
-    let values: Vec<String> = index
-        .columns
-        .iter()
-        .map(|key| match row.get(key.place) {
-            None | Some(Datum::Null) => "null".to_owned(),
-            Some(value) => expr::codec::shown(value, key.ty, cx.session),
+        .zip(&index.columns)
+        .map(|(value, key)| match value {
+            Datum::Null => "null".to_owned(),
+            value => expr::codec::shown(value, key.ty, cx.session),
         })
         .collect();
-    format!("Key ({})=({})", columns.join(", "), values.join(", "))
+    format!("Key ({})=({})", names.join(", "), values.join(", "))
 }

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use expr::Expr;
 
 use super::removal::delete_rows;
-use super::{Outcome, References, Source, is_streamed, misfit, note_seen};
+use super::{Changed, Outcome, References, Source, is_changed, is_streamed, misfit, note_seen};
 use crate::error::Result;
 use crate::execute::context::Context;
-use crate::execute::operators::build;
+use crate::execute::operators::BoxOperator;
 use crate::execute::rows::TableFormat;
 use crate::plan::Delete;
 
@@ -24,9 +24,9 @@ pub(crate) struct DeleteExecution {
 }
 
 impl DeleteExecution {
-    pub(crate) fn new(delete: &Delete) -> Result<Self> {
+    pub(crate) fn new(delete: &Delete, source: BoxOperator) -> Result<Self> {
         Ok(Self {
-            source: Source::new(build(&delete.source)?, is_streamed(&delete.source, false)),
+            source: Source::new(source, is_streamed(&delete.source, false)),
             format: TableFormat::new(&delete.table)?,
             returning: delete.returning.clone(),
             repeats: delete.source.width() > delete.table.columns.len(),
@@ -36,6 +36,11 @@ impl DeleteExecution {
 
     /// Removes all rows.
     pub(crate) async fn run(&mut self, cx: &mut Context<'_>) -> Result<Outcome> {
+        self.change(cx).await?.settled(cx).await
+    }
+
+    /// The same, with what it owes to other tables left to be settled.
+    pub(super) async fn change(&mut self, cx: &mut Context<'_>) -> Result<Changed> {
         let mut outcome = Outcome::default();
         let mut seen: HashSet<Bytes> = HashSet::new();
         let width = self.format.table.columns.len();
@@ -47,9 +52,9 @@ impl DeleteExecution {
             let mut gone = Vec::with_capacity(rows.len());
             for mut row in rows {
                 let own = row.get(..width).ok_or_else(misfit)?;
-                if self.repeats {
+                if self.repeats || cx.held_back.is_some() {
                     let key = self.format.primary.row_key(&self.format.primary_columns(own)?);
-                    if !note_seen(cx, &mut seen, &key)? {
+                    if is_changed(cx, &key) || !note_seen(cx, &mut seen, &key)? {
                         continue;
                     }
                 }
@@ -64,10 +69,7 @@ impl DeleteExecution {
             delete_rows(cx, &self.format, &gone).await?;
             cx.account_writes().await?;
         }
-        if let Some(references) = references {
-            references.settle(cx).await?;
-        }
-        Ok(outcome)
+        Ok(Changed { outcome, owed: references })
     }
 
     pub(crate) fn rewind(&mut self, cx: &mut Context<'_>) {

@@ -7,16 +7,17 @@ use bytes::Bytes;
 use expr::{Datum, Expr, Row};
 
 use super::changes::{Change, write_changes};
-use super::constraint::{check_row, duplicate};
+use super::constraint::{complete_row, duplicate};
 use super::{
-    KeyState, Outcome, References, Source, WRITE_BATCH_ROWS, misfit, note_seen, reads_other_tables_only,
+    Changed, KeyState, Outcome, References, Source, WRITE_BATCH_ROWS, is_changed, misfit, note_seen,
+    reads_other_tables_only,
 };
 use crate::catalog::IndexId;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
-use crate::execute::operators::build;
+use crate::execute::operators::BoxOperator;
 use crate::execute::rows::{Entry, IndexFormat, RowReader, TableFormat};
-use crate::plan::{Assignment, ConflictAction, Insert, OnConflict, RowCheck};
+use crate::plan::{Assignment, ConflictAction, Insert, OnConflict, RowRules};
 
 /// An INSERT under way.
 pub(crate) struct InsertExecution {
@@ -25,14 +26,14 @@ pub(crate) struct InsertExecution {
 }
 
 impl InsertExecution {
-    pub(crate) fn new(insert: &Insert) -> Result<Self> {
+    pub(crate) fn new(insert: &Insert, source: BoxOperator) -> Result<Self> {
         let streamed = reads_other_tables_only(&insert.source, &insert.table);
         Ok(Self {
-            source: Source::new(build(&insert.source)?, streamed),
+            source: Source::new(source, streamed),
             sink: InsertSink {
                 format: TableFormat::new(&insert.table)?,
                 row_id: insert.table.row_id(),
-                checks: insert.checks.clone(),
+                rules: insert.rules.clone(),
                 linked: insert.linked,
                 references: None,
                 on_conflict: insert.on_conflict.clone(),
@@ -44,14 +45,18 @@ impl InsertExecution {
 
     /// Writes all rows.
     pub(crate) async fn run(&mut self, cx: &mut Context<'_>) -> Result<Outcome> {
+        self.change(cx).await?.settled(cx).await
+    }
+
+    /// The same, with what it owes to other tables left to be settled.
+    pub(super) async fn change(&mut self, cx: &mut Context<'_>) -> Result<Changed> {
         self.sink.touched.clear();
         let mut outcome = Outcome::default();
         self.sink.begin(cx)?;
         while let Some(rows) = self.source.next(cx).await? {
             self.sink.write(cx, rows, &mut outcome).await?;
         }
-        self.sink.settle(cx).await?;
-        Ok(outcome)
+        Ok(Changed { outcome, owed: self.sink.references.take() })
     }
 
     pub(crate) fn rewind(&mut self, cx: &mut Context<'_>) {
@@ -65,7 +70,7 @@ impl InsertExecution {
 pub(crate) struct InsertSink {
     pub(crate) format: TableFormat,
     row_id: Option<usize>,
-    checks: Arc<[RowCheck]>,
+    rules: Arc<RowRules>,
     linked: bool,
     references: Option<References>,
     on_conflict: Option<OnConflict>,
@@ -79,18 +84,18 @@ struct NewRow {
     row: Row,
     primary_columns: Vec<u8>,
     key: Bytes,
-    /// One per secondary index.
-    entries: Vec<Entry>,
+    /// One per secondary index, if that has one.
+    entries: Vec<Option<Entry>>,
 }
 
 impl InsertSink {
     /// A sink that takes rows as they are and refuses duplicates.
-    pub(crate) fn plain(format: TableFormat, checks: Arc<[RowCheck]>) -> Self {
+    pub(crate) fn plain(format: TableFormat, rules: Arc<RowRules>) -> Self {
         let row_id = format.table.row_id();
         Self {
             format,
             row_id,
-            checks,
+            rules,
             linked: true,
             references: None,
             on_conflict: None,
@@ -111,6 +116,11 @@ impl InsertSink {
             Some(references) => references.settle(cx).await,
             None => Ok(()),
         }
+    }
+
+    /// What the rows so far owe to other tables.
+    pub(super) fn references(&mut self) -> &mut Option<References> {
+        &mut self.references
     }
 
     /// Writes rows: all columns of the table each, a NULL in place of a hidden row id.
@@ -144,13 +154,14 @@ impl InsertSink {
         }
         let mut new = Vec::with_capacity(rows.len());
         let mut keys = Vec::with_capacity(rows.len());
-        for row in rows {
-            check_row(cx, &self.format.table, &self.checks, &row)?;
+        for mut row in rows {
+            complete_row(cx, &self.format.table, &self.rules, &mut row)?;
             let row = self.new_row(row)?;
             if self.row_id.is_none() {
                 keys.push(row.key.clone());
             }
-            keys.extend(row.entries.iter().filter(|entry| entry.exclusive).map(|entry| entry.key.clone()));
+            let exclusive = row.entries.iter().flatten().filter(|entry| entry.exclusive);
+            keys.extend(exclusive.map(|entry| entry.key.clone()));
             new.push(row);
             cx.tick(1).await?;
         }
@@ -207,7 +218,7 @@ impl InsertSink {
             references.inserted(cx, &new.row)?;
         }
         state.put(cx, new.key, value);
-        for entry in new.entries {
+        for entry in new.entries.into_iter().flatten() {
             state.put(cx, entry.key, entry.value);
         }
         outcome.note(cx, self.returning.as_deref(), &new.row).await
@@ -225,7 +236,8 @@ impl InsertSink {
         let primary = (self.row_id.is_none() && state.get(&new.key).is_some())
             .then(|| (&self.format.primary, &new.primary_columns[..]));
         let secondary = self.format.secondary.iter().zip(&new.entries).filter_map(|(index, entry)| {
-            let value = entry.exclusive.then(|| state.get(&entry.key)).flatten()?;
+            let entry = entry.as_ref().filter(|entry| entry.exclusive)?;
+            let value = state.get(&entry.key)?;
             Some((index, value.as_ref()))
         });
         for (index, existing) in primary.into_iter().chain(secondary) {
@@ -249,7 +261,7 @@ impl InsertSink {
         outcome: &mut Outcome,
     ) -> Result<()> {
         let key = self.format.primary.row_key(&existing);
-        if self.touched.contains(&key) {
+        if self.touched.contains(&key) || is_changed(cx, &key) {
             return Err(Error::new(
                 "21000",
                 "ON CONFLICT DO UPDATE command cannot affect row a second time",
@@ -273,7 +285,7 @@ impl InsertSink {
             *row.get_mut(assignment.column).ok_or_else(misfit)? =
                 cx.settled(|cx| cx.evaluate(&assignment.value, &pair)).await?;
         }
-        check_row(cx, &self.format.table, &self.checks, &row)?;
+        complete_row(cx, &self.format.table, &self.rules, &mut row)?;
         let change = Change { old, new: row };
         let new_key = self.format.primary.row_key(&self.format.primary_columns(&change.new)?);
         write_changes(cx, &self.format, state, std::slice::from_ref(&change)).await?;

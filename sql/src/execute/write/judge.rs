@@ -41,7 +41,7 @@ pub(crate) async fn settle_deferred(cx: &mut Context<'_>, all: bool) -> Result<(
             cx.transaction.lock(guards, Strength::Shared, WaitPolicy::Block).await?;
             cx.account_writes().await?;
             cx.transaction.begin_statement();
-            let found = cx.transaction.get_guarded(keys).await?;
+            let found = cx.transaction.get_unrelied(keys).await?;
             for (owed, found) in part.iter().zip(found) {
                 if found.is_some() {
                     continue;

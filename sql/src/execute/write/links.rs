@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use expr::tree::Domain;
 use expr::{Datum, Type};
 use keys::sql::SUFFIX_REFERENCE;
 
@@ -11,7 +12,7 @@ use crate::bind;
 use crate::catalog::{CatalogSnapshot, ColumnId, ForeignKey, TableDescriptor};
 use crate::error::{Error, Result};
 use crate::execute::rows::{IndexFormat, TableFormat};
-use crate::plan::RowCheck;
+use crate::plan::RowRules;
 
 /// A foreign key of a table, as its rows see it.
 #[derive(Clone)]
@@ -49,10 +50,9 @@ impl Target {
     pub(super) fn new(parent: &TableDescriptor, key: &ForeignKey) -> Result<Self> {
         let lost = || Error::internal("a foreign key references an index that is not there");
         let index = parent.indexes.iter().find(|index| index.oid == key.parent_index).ok_or_else(lost)?;
-        let order = index
-            .columns
-            .iter()
-            .map(|column| key.parent_columns.iter().position(|own| *own == column.column).ok_or_else(lost));
+        let order = index.columns.iter().map(|column| {
+            key.parent_columns.iter().position(|own| column.column() == Some(*own)).ok_or_else(lost)
+        });
         let types = key.parent_columns.iter().map(|id| {
             let place = parent.column_by_id(*id).ok_or_else(lost)?;
             parent.columns.get(place).map(|column| column.ty).ok_or_else(lost)
@@ -92,7 +92,9 @@ pub(super) struct Linked {
     pub(super) format: TableFormat,
     pub(super) outgoing: Vec<Outgoing>,
     pub(super) incoming: Vec<Incoming>,
-    pub(super) checks: Arc<[RowCheck]>,
+    pub(super) rules: Arc<RowRules>,
+    /// What the values of each column have to be, where its type is a domain.
+    pub(super) domains: Vec<Vec<Arc<Domain>>>,
 }
 
 impl Incoming {
@@ -131,8 +133,9 @@ impl Linked {
                 key: key.clone(),
             });
         }
-        let checks = bind::checks_of(table, catalog)?;
-        Ok(Self { format: TableFormat::new(table)?, outgoing, incoming, checks })
+        let rules = bind::rules_of(table, catalog)?;
+        let domains = bind::domains_of(table, catalog)?;
+        Ok(Self { format: TableFormat::new(table)?, outgoing, incoming, rules, domains })
     }
 }
 

@@ -4,15 +4,19 @@
 //! also reads its newest value: that is how duplicates are found. Keys of non-unique indexes, rows under a hidden row
 //! id and everything in an index that the same transaction created are neither locked nor read, because nobody else
 //! can have written them.
+//!
+//! A statement of several parts that write ([`compound`]) holds back what they write until all of them have read.
 
 mod broken_link;
 mod changes;
 mod children;
+mod compound;
 mod constraint;
 mod delete;
 mod insert;
 mod judge;
 mod links;
+mod merge;
 mod references;
 mod removal;
 mod state;
@@ -31,10 +35,12 @@ use crate::catalog::TableDescriptor;
 use crate::error::{Error, Result};
 use crate::plan::Node;
 
-pub(crate) use constraint::{check_row, duplicate, duplicate_in_index};
+pub(crate) use compound::CompoundExecution;
+pub(crate) use constraint::{check_row, complete_row, duplicate, duplicate_in_index};
 pub(crate) use delete::DeleteExecution;
 pub(crate) use insert::{InsertExecution, InsertSink};
 pub(crate) use judge::settle_deferred;
+pub(crate) use merge::MergeExecution;
 pub(crate) use references::References;
 pub(crate) use state::KeyState;
 pub(crate) use update::UpdateExecution;
@@ -66,6 +72,21 @@ impl Outcome {
             self.returned.push(returned);
         }
         Ok(())
+    }
+}
+
+/// What was done, and what it owes to other tables.
+pub(crate) struct Changed {
+    outcome: Outcome,
+    owed: Option<References>,
+}
+
+impl Changed {
+    async fn settled(self, cx: &mut Context<'_>) -> Result<Outcome> {
+        if let Some(owed) = self.owed {
+            owed.settle(cx).await?;
+        }
+        Ok(self.outcome)
     }
 }
 
@@ -126,6 +147,11 @@ pub(crate) fn is_streamed(source: &Node, moves_rows: bool) -> bool {
         Node::Scan(scan) => !moves_rows && is_behind_its_writes(scan),
         _ => false,
     }
+}
+
+/// Whether another part of the statement has changed the row of this key: each is changed once.
+fn is_changed(cx: &Context<'_>, key: &Bytes) -> bool {
+    cx.held_back.as_ref().is_some_and(|held| held.contains(key))
 }
 
 /// Whether a key was not seen before in this statement; accounts for it then.

@@ -26,7 +26,7 @@ use expr::{Datum, Row};
 use super::broken_link::{missing, still_referenced, violation};
 use super::changes::{Change, write_changes};
 use super::children::{Children, Found};
-use super::constraint::check_row;
+use super::constraint::complete_row;
 use super::links::{Incoming, Linked, Outgoing, Target, differ, places, values};
 use super::removal::delete_rows;
 use super::{KeyState, misfit};
@@ -310,8 +310,11 @@ impl References {
                         Action::SetDefault => defaults.get(number).cloned().unwrap_or_default(),
                         _ => Datum::Null,
                     };
+                    for domain in linked.domains.get(*place).into_iter().flatten() {
+                        domain.judge(slot, cx.session)?;
+                    }
                 }
-                check_row(cx, child, &linked.checks, &new)?;
+                complete_row(cx, child, &linked.rules, &mut new)?;
                 changes.push(Change { old: row, new });
             }
             delete_rows(cx, &linked.format, &rows).await?;
@@ -352,7 +355,7 @@ impl References {
                         // READ COMMITTED: the newest is looked at.
                         cx.transaction.begin_statement();
                     }
-                    cx.transaction.get_guarded(keys).await?
+                    cx.transaction.get_unrelied(keys).await?
                 } else {
                     locked.into_iter().map(|locked| locked.value).collect()
                 };
@@ -444,7 +447,7 @@ async fn refuse(
     for part in gone.chunks(KEYS_PER_REQUEST) {
         let keys = part.iter().map(|gone| incoming.target.key(&gone.values)).collect::<Result<Vec<_>>>()?;
         let found = match unless_back {
-            true => cx.transaction.get_guarded(keys).await?,
+            true => cx.transaction.get_unrelied(keys).await?,
             false => vec![None; keys.len()],
         };
         for (gone, found) in part.iter().zip(found) {

@@ -15,7 +15,7 @@ pub(crate) async fn delete_rows(cx: &mut Context<'_>, format: &TableFormat, rows
         let columns = format.primary_columns(row)?;
         deletes.push(format.primary.row_key(&columns));
         for index in &format.secondary {
-            let entry = format.entry(index, row, &columns)?;
+            let Some(entry) = format.entry(index, row, &columns)? else { continue };
             if entry.exclusive {
                 locks.push(entry.key.clone());
             }

@@ -7,6 +7,7 @@ use client::{Strength, WaitPolicy};
 
 use crate::error::Result;
 use crate::execute::context::Context;
+use crate::execute::held_back::Write;
 
 /// At most so many keys are locked by one request.
 const KEYS_PER_REQUEST: usize = 4096;
@@ -29,7 +30,9 @@ impl KeyState {
             let rest = unknown.split_off(KEYS_PER_REQUEST.min(unknown.len()));
             let locked = cx.transaction.lock(unknown.clone(), Strength::Exclusive, WaitPolicy::Block).await?;
             for (key, locked) in unknown.into_iter().zip(locked) {
-                self.values.insert(key, locked.value);
+                let held_back = cx.held_back.as_ref().and_then(|held| held.newest(&key));
+                let value = held_back.map_or(locked.value, |newest| newest.cloned());
+                self.values.insert(key, value);
             }
             unknown = rest;
         }
@@ -44,18 +47,18 @@ impl KeyState {
     /// Writes a key.
     pub(crate) fn put(&mut self, cx: &mut Context<'_>, key: Bytes, value: Bytes) {
         self.values.insert(key.clone(), Some(value.clone()));
-        cx.transaction.put(key, value);
+        cx.write(key, Write::Put(value));
     }
 
     /// Writes a row that stays where it is, with its unique keys as they are.
     pub(crate) fn put_keeping_key(&mut self, cx: &mut Context<'_>, key: Bytes, value: Bytes) {
         self.values.insert(key.clone(), Some(value.clone()));
-        cx.transaction.put_keeping_key(key, value);
+        cx.write(key, Write::PutKeepingKey(value));
     }
 
     /// Deletes a key.
     pub(crate) fn delete(&mut self, cx: &mut Context<'_>, key: Bytes) {
         self.values.insert(key.clone(), None);
-        cx.transaction.delete(key);
+        cx.write(key, Write::Delete);
     }
 }

@@ -7,21 +7,21 @@ use bytes::Bytes;
 use expr::{Expr, Row};
 
 use super::changes::{Change, write_changes};
-use super::constraint::check_row;
-use super::{KeyState, Outcome, References, Source, is_streamed, misfit, note_seen};
+use super::constraint::complete_row;
+use super::{Changed, KeyState, Outcome, References, Source, is_changed, is_streamed, misfit, note_seen};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::row_bytes;
-use crate::execute::operators::build;
+use crate::execute::operators::BoxOperator;
 use crate::execute::rows::{IndexFormat, TableFormat};
-use crate::plan::{Assignment, RowCheck, Update};
+use crate::plan::{Assignment, RowRules, Update};
 
 /// An UPDATE under way.
 pub(crate) struct UpdateExecution {
     source: Source,
     format: TableFormat,
     assignments: Vec<Assignment>,
-    checks: Arc<[RowCheck]>,
+    rules: Arc<RowRules>,
     returning: Option<Vec<Expr>>,
     /// Whether the source may answer a row more than once.
     repeats: bool,
@@ -32,23 +32,23 @@ pub(crate) struct UpdateExecution {
 }
 
 impl UpdateExecution {
-    pub(crate) fn new(update: &Update) -> Result<Self> {
+    pub(crate) fn new(update: &Update, source: BoxOperator) -> Result<Self> {
         let format = TableFormat::new(&update.table)?;
         let assigns = |index: &IndexFormat| {
-            let assigned =
-                |place: usize| update.assignments.iter().any(|assignment| assignment.column == place);
-            index.columns.iter().any(|key| assigned(key.place))
+            let changed = || update.assignments.iter().chain(&update.rules.generated);
+            let assigned = |place: usize| changed().any(|assignment| assignment.column == place);
+            index.decided_by().any(assigned)
         };
         let moves_rows = assigns(&format.primary);
         let passes_keys_on =
             moves_rows || format.secondary.iter().any(|index| index.unique && assigns(index));
         Ok(Self {
             passes_keys_on,
-            source: Source::new(build(&update.source)?, is_streamed(&update.source, moves_rows)),
+            source: Source::new(source, is_streamed(&update.source, moves_rows)),
             repeats: update.source.width() > update.table.columns.len(),
             format,
             assignments: update.assignments.clone(),
-            checks: update.checks.clone(),
+            rules: update.rules.clone(),
             linked: update.linked,
             returning: update.returning.clone(),
         })
@@ -56,6 +56,11 @@ impl UpdateExecution {
 
     /// Changes all rows.
     pub(crate) async fn run(&mut self, cx: &mut Context<'_>) -> Result<Outcome> {
+        self.change(cx).await?.settled(cx).await
+    }
+
+    /// The same, with what it owes to other tables left to be settled.
+    pub(super) async fn change(&mut self, cx: &mut Context<'_>) -> Result<Changed> {
         let mut outcome = Outcome::default();
         let mut seen: HashSet<Bytes> = HashSet::new();
         let mut gathered = (Vec::new(), Vec::new());
@@ -68,9 +73,9 @@ impl UpdateExecution {
             let mut changes = Vec::with_capacity(rows.len());
             let mut beside: Vec<Row> = Vec::new();
             for mut row in rows {
-                if self.repeats {
+                if self.repeats || cx.held_back.is_some() {
                     let key = self.format.primary.row_key(&self.format.primary_columns(&row)?);
-                    if !note_seen(cx, &mut seen, &key)? {
+                    if is_changed(cx, &key) || !note_seen(cx, &mut seen, &key)? {
                         continue;
                     }
                 }
@@ -79,7 +84,7 @@ impl UpdateExecution {
                     *new.get_mut(assignment.column).ok_or_else(misfit)? =
                         cx.settled(|cx| cx.evaluate(&assignment.value, &row)).await?;
                 }
-                check_row(cx, &self.format.table, &self.checks, &new)?;
+                complete_row(cx, &self.format.table, &self.rules, &mut new)?;
                 if self.returning.is_some() {
                     beside.push(row.split_off(width));
                 } else {
@@ -102,10 +107,7 @@ impl UpdateExecution {
             let (changes, beside) = gathered;
             self.write(cx, changes, beside, references.as_mut(), &mut outcome).await?;
         }
-        if let Some(references) = references {
-            references.settle(cx).await?;
-        }
-        Ok(outcome)
+        Ok(Changed { outcome, owed: references })
     }
 
     async fn write(

@@ -3,14 +3,16 @@
 //! Conditions of the forms `column op value`, `column IN (values)`, `column = ANY (array)`, `column IS NULL`,
 //! `column LIKE 'x%'` and `(column, …) op (value, …)`, where a value names no column, become key spans: equalities on the
 //! first columns of an index, then one range. Of the public indexes the one that is bound best is read; the primary wins a
-//! tie, because it holds the rows. Where rows are wanted in order, [`super::order`] weighs what that saves.
+//! tie, because it holds the rows. An index that has some rows alone is read where the conditions say that those are meant. Where rows are wanted in order, [`super::order`] weighs what that saves.
 
+mod keys;
 mod restriction;
 
 use std::cmp::Reverse;
 
 use expr::Expr;
 
+pub(super) use self::keys::KeyExpressions;
 use self::restriction::{Restriction, RestrictionKind, RowBound};
 use super::condition::{all, conjuncts};
 use crate::catalog::{IndexDescriptor, IndexState, TableDescriptor};
@@ -47,29 +49,37 @@ pub(super) struct Ways {
     table: std::sync::Arc<TableDescriptor>,
     pub(super) conditions: Vec<Expr>,
     restrictions: Vec<Restriction>,
+    /// The partial indexes that have all rows that are wanted.
+    whole: Vec<u64>,
 }
 
 impl Ways {
     /// All of them.
     pub(super) fn of(scan: &mut Scan) -> Self {
         let conditions = scan.filter.take().map_or_else(Vec::new, conjuncts);
-        let restrictions = Restriction::all(&conditions, scan);
-        Self { table: scan.table.clone(), conditions, restrictions }
+        let expressions = KeyExpressions::of(scan);
+        let restrictions = Restriction::all(&conditions, scan, &expressions);
+        let whole = keys::implied_indexes(scan, &conditions);
+        Self { table: scan.table.clone(), conditions, restrictions, whole }
     }
 
     /// Those that read no index in part.
     pub(super) fn unbound(scan: &mut Scan) -> Self {
         let conditions = scan.filter.take().map_or_else(Vec::new, conjuncts);
-        Self { table: scan.table.clone(), conditions, restrictions: Vec::new() }
+        Self { table: scan.table.clone(), conditions, restrictions: Vec::new(), whole: Vec::new() }
     }
 
     fn indexes(&self) -> impl Iterator<Item = &IndexDescriptor> {
-        self.table.indexes.iter().filter(|index| index.state == IndexState::Public)
+        let is_whole =
+            |index: &IndexDescriptor| index.options.predicate.is_none() || self.whole.contains(&index.id);
+        self.table.indexes.iter().filter(move |index| index.state == IndexState::Public && is_whole(index))
     }
 
     /// The way through the index that is bound best.
     pub(super) fn best(&self) -> Option<Access> {
-        let bound = self.each().filter(|access| access.spans.is_some() && access.rank.binds());
+        let is_better =
+            |access: &Access| access.rank.binds() && (access.spans.is_some() || access.rank.partial);
+        let bound = self.each().filter(is_better);
         bound.min_by_key(|access| Reverse(access.rank))
     }
 
@@ -111,12 +121,13 @@ struct Rank {
     point: bool,
     equal_columns: usize,
     range_ends: usize,
+    partial: bool,
     primary: bool,
 }
 
 impl Rank {
     fn binds(self) -> bool {
-        self.equal_columns > 0 || self.range_ends > 0
+        self.equal_columns > 0 || self.range_ends > 0 || self.partial
     }
 }
 
@@ -128,7 +139,13 @@ impl Access {
             spans: None,
             used: Vec::new(),
             guaranteed: Vec::new(),
-            rank: Rank { point: false, equal_columns: 0, range_ends: 0, primary: index.primary },
+            rank: Rank {
+                point: false,
+                equal_columns: 0,
+                range_ends: 0,
+                partial: index.options.predicate.is_some(),
+                primary: index.primary,
+            },
         };
         let mut spans = vec![KeySpan::default()];
         let columns: Vec<usize> = table.key_columns(index).collect();
@@ -149,7 +166,8 @@ impl Access {
             said(at).count() == taken && said(at).all(|restriction| restriction.is_exact)
         };
         access.guaranteed = access.used.iter().copied().filter(|at| is_whole(*at)).collect();
-        let is_all = !access.rank.binds() && !spans.iter().any(|span| span.not_null);
+        let binds = access.rank.equal_columns > 0 || access.rank.range_ends > 0;
+        let is_all = !binds && !spans.iter().any(|span| span.not_null);
         access.rank.point = index.unique && spans.iter().all(|span| span.is_of_points(index));
         access.spans = if is_all { None } else { Some(spans) };
         access

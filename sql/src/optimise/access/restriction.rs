@@ -4,6 +4,7 @@ use expr::operators::{Comparison, comparison};
 use expr::{Datum, Expr, TypeKind};
 
 use super::SPANS_MAX;
+use super::keys::KeyExpressions;
 use crate::optimise::condition::{is_free, may_move};
 use crate::plan::{KeyBound, Scan};
 
@@ -44,7 +45,8 @@ pub(super) struct RowBound {
 
 impl Restriction {
     /// What conditions say.
-    pub(super) fn all(conditions: &[Expr], scan: &Scan) -> Vec<Self> {
+    pub(super) fn all(conditions: &[Expr], scan: &Scan, expressions: &KeyExpressions) -> Vec<Self> {
+        let scan = &Read { scan, expressions };
         let mut all = Vec::new();
         for (at, condition) in conditions.iter().enumerate() {
             let (found, is_exact) = kinds(condition, scan);
@@ -54,8 +56,14 @@ impl Restriction {
     }
 }
 
+/// A scan, and what its indexes have computed.
+struct Read<'s> {
+    scan: &'s Scan,
+    expressions: &'s KeyExpressions,
+}
+
 /// What one condition says, and whether that is all of it.
-fn kinds(condition: &Expr, scan: &Scan) -> (Vec<(usize, RestrictionKind)>, bool) {
+fn kinds(condition: &Expr, scan: &Read<'_>) -> (Vec<(usize, RestrictionKind)>, bool) {
     let exactly = |kind: Option<(usize, RestrictionKind)>| (kind.into_iter().collect(), true);
     match condition {
         Expr::Call { function, args, .. } => {
@@ -95,7 +103,7 @@ fn compared(
     comparison: Comparison,
     operand: &Expr,
     value: &Expr,
-    scan: &Scan,
+    scan: &Read<'_>,
 ) -> Option<(usize, RestrictionKind)> {
     let (column, kind) = column_of(operand, scan)?;
     if !is_key_value(value, kind) {
@@ -114,7 +122,7 @@ fn compared(
 }
 
 /// `a < x OR a = x AND (b < y OR …)`: what `(a, b, …) < (x, y, …)` means.
-fn row(condition: &Expr, scan: &Scan) -> Option<(usize, RestrictionKind)> {
+fn row(condition: &Expr, scan: &Read<'_>) -> Option<(usize, RestrictionKind)> {
     let mut columns = Vec::new();
     let mut rest = condition;
     let mut direction = None;
@@ -158,7 +166,7 @@ fn row(condition: &Expr, scan: &Scan) -> Option<(usize, RestrictionKind)> {
 }
 
 /// `column LIKE 'x%'`: the texts that begin so lie beside each other.
-fn pattern(operand: &Expr, pattern: &Expr, scan: &Scan) -> (Vec<(usize, RestrictionKind)>, bool) {
+fn pattern(operand: &Expr, pattern: &Expr, scan: &Read<'_>) -> (Vec<(usize, RestrictionKind)>, bool) {
     let Some((column, kind)) = column_of(operand, scan) else { return (Vec::new(), true) };
     let Expr::Literal { value: Datum::Text(pattern), ty } = pattern else { return (Vec::new(), true) };
     let Some((start, rest)) = literal_start(pattern) else { return (Vec::new(), true) };
@@ -206,7 +214,11 @@ fn behind(start: &str) -> Option<String> {
 }
 
 /// The place in the table, and the type, of the column that an expression stands for.
-fn column_of(operand: &Expr, scan: &Scan) -> Option<(usize, TypeKind)> {
+fn column_of(operand: &Expr, read: &Read<'_>) -> Option<(usize, TypeKind)> {
+    if let Some(found) = read.expressions.place_of(operand) {
+        return Some(found);
+    }
+    let scan = read.scan;
     let (index, kind) = match operand {
         Expr::Column { index, ty } => (*index, ty.kind),
         // varchar becomes text for its operators; its values stay the same.

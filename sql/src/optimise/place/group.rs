@@ -11,14 +11,15 @@ use crate::plan::{self, AggregateCall, WindowCall};
 
 impl Placement<'_> {
     pub(super) fn aggregate(&mut self, aggregate: Aggregate) -> Result<Placed> {
-        let Aggregate { input, keys, calls } = aggregate;
+        let Aggregate { input, keys, sets, marks, calls } = aggregate;
         let has_effects = |call: &AggregateCall| {
             let expressions = call.arguments.iter().chain(&call.filter);
             expressions.chain(call.order_by.iter().map(|key| &key.expression)).any(|part| !may_move(part))
         };
         let calls: Vec<(ColumnId, AggregateCall)> =
             calls.into_iter().filter(|(column, call)| self.is_wanted(*column) || has_effects(call)).collect();
-        let aggregate = Node::Aggregate(Box::new(Aggregate { input: Node::one_row(), keys, calls }));
+        let aggregate =
+            Node::Aggregate(Box::new(Aggregate { input: Node::one_row(), keys, sets, marks, calls }));
         let read = columns_read(walk::expressions(&aggregate));
         let Node::Aggregate(aggregate) = aggregate else {
             return Err(Error::internal("an aggregate that is none"));
@@ -30,6 +31,7 @@ impl Placement<'_> {
             row.push(column);
             keys.push(self.over(key)?);
         }
+        row.extend(aggregate.marks);
         for (column, call) in aggregate.calls {
             row.push(column);
             calls.push(AggregateCall {
@@ -39,7 +41,8 @@ impl Placement<'_> {
                 ..call
             });
         }
-        let node = plan::Node::Aggregate(plan::Aggregate { input: Box::new(input.node), keys, calls });
+        let sets = aggregate.sets;
+        let node = plan::Node::Aggregate(plan::Aggregate { input: Box::new(input.node), keys, sets, calls });
         Ok(Placed { node, row })
     }
 

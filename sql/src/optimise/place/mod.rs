@@ -92,6 +92,7 @@ impl Placement<'_> {
                 let node = plan::Node::Working(plan::Working { id: working.id, name: working.name, types });
                 Ok(Placed { node, row: working.columns })
             }
+            Node::Modify(modify) => Ok(Placed { node: plan::Node::Modify(modify.plan), row: modify.columns }),
         }
     }
 

@@ -18,20 +18,24 @@ impl Placement<'_> {
         self.enter(&row);
         let filter = all(self.all_over(get.filter)?);
         let node = match (get.table.kind, get.table.primary()) {
-            (TableKind::Base, Some(primary)) => plan::Node::Scan(Box::new(plan::Scan {
-                index: primary.id,
-                alias: get.alias,
-                spans: None,
-                columns: places,
-                recheck: filter.clone().filter(|_| get.lock.is_some()),
-                filter,
-                lock: get.lock,
-                reverse: false,
-                ordered: false,
-                limit: None,
-                table: get.table,
-            })),
-            (TableKind::Base, None) => return Err(Error::internal("a table without a primary index")),
+            (TableKind::Base | TableKind::Materialised, Some(primary)) => {
+                plan::Node::Scan(Box::new(plan::Scan {
+                    index: primary.id,
+                    alias: get.alias,
+                    spans: None,
+                    columns: places,
+                    recheck: filter.clone().filter(|_| get.lock.is_some()),
+                    filter,
+                    lock: get.lock,
+                    reverse: false,
+                    ordered: false,
+                    limit: None,
+                    table: get.table,
+                }))
+            }
+            (TableKind::Base | TableKind::Materialised, None) => {
+                return Err(Error::internal("a table without a primary index"));
+            }
             (TableKind::View, _) => return Err(Error::internal("a view has no rows of its own")),
             (TableKind::Virtual | TableKind::Sequence, _) => plan::Node::VirtualScan(plan::VirtualScan {
                 table: get.table,

@@ -1,7 +1,8 @@
 //! Statements about schemas and sequences, and what tables have in common with them.
 
+use super::sequence::SequenceOption;
 use super::target::{ObjectKind, ObjectName};
-use super::{Name, QualifiedName, Query, RoleReference, TypeName};
+use super::{CheckDefinition, DefaultDefinition, Name, QualifiedName, Query, RoleReference, TypeName};
 
 /// A statement about an object of the catalog.
 #[derive(Debug, Clone)]
@@ -35,6 +36,33 @@ pub enum ObjectStatement {
     },
     /// CREATE VIEW
     CreateView(Box<CreateView>),
+    /// ALTER VIEW … RENAME COLUMN
+    RenameViewColumn {
+        /// Which view.
+        object: ObjectName,
+        /// Which column.
+        from: Name,
+        /// Its new name.
+        to: Name,
+    },
+    /// ALTER VIEW … SET and RESET of options
+    SetViewOptions {
+        /// Which view.
+        object: ObjectName,
+        /// `security_invoker`, if it is among them.
+        invoker: Option<bool>,
+    },
+    /// CREATE EXTENSION
+    CreateExtension {
+        /// Its name.
+        name: Name,
+        /// IF NOT EXISTS
+        if_not_exists: bool,
+        /// SCHEMA
+        schema: Option<Name>,
+    },
+    /// CREATE TYPE, ALTER TYPE
+    Type(TypeStatement),
     /// ALTER … RENAME TO
     Rename {
         /// What.
@@ -56,6 +84,15 @@ pub enum ObjectStatement {
         /// Where to.
         schema: Name,
     },
+    /// REFRESH MATERIALIZED VIEW
+    Refresh {
+        /// Which.
+        name: QualifiedName,
+        /// CONCURRENTLY
+        concurrently: bool,
+        /// WITH NO DATA is false.
+        with_data: bool,
+    },
     /// DROP
     Drop {
         /// What kind of objects.
@@ -66,7 +103,96 @@ pub enum ObjectStatement {
         if_exists: bool,
         /// CASCADE
         cascade: bool,
+        /// CONCURRENTLY, of indexes
+        concurrently: bool,
     },
+}
+
+/// A statement about a type.
+#[derive(Debug, Clone)]
+pub enum TypeStatement {
+    /// CREATE TYPE … AS ENUM
+    CreateEnum {
+        /// Its name.
+        name: QualifiedName,
+        /// Its labels, in order.
+        labels: Vec<String>,
+    },
+    /// ALTER TYPE … ADD VALUE
+    AddLabel {
+        /// Which enum.
+        name: QualifiedName,
+        /// The label.
+        label: String,
+        /// IF NOT EXISTS
+        if_not_exists: bool,
+        /// BEFORE (true) or AFTER another.
+        beside: Option<(bool, String)>,
+    },
+    /// ALTER TYPE … RENAME VALUE
+    RenameLabel {
+        /// Which enum.
+        name: QualifiedName,
+        /// The label.
+        from: String,
+        /// What it becomes.
+        to: String,
+    },
+    /// CREATE DOMAIN
+    CreateDomain(Box<CreateDomain>),
+    /// ALTER DOMAIN
+    AlterDomain(Box<AlterDomain>),
+}
+
+/// CREATE DOMAIN
+#[derive(Debug, Clone)]
+pub struct CreateDomain {
+    /// Its name.
+    pub name: QualifiedName,
+    /// What it is over.
+    pub ty: TypeName,
+    /// DEFAULT
+    pub default: Option<DefaultDefinition>,
+    /// NOT NULL
+    pub not_null: bool,
+    /// CHECK
+    pub checks: Vec<CheckDefinition>,
+}
+
+/// ALTER DOMAIN
+#[derive(Debug, Clone)]
+pub struct AlterDomain {
+    /// Which.
+    pub name: QualifiedName,
+    /// What changes.
+    pub action: DomainAction,
+}
+
+/// What changes of a domain.
+#[derive(Debug, Clone)]
+pub enum DomainAction {
+    /// SET DEFAULT, DROP DEFAULT
+    SetDefault(Option<DefaultDefinition>),
+    /// SET NOT NULL, DROP NOT NULL
+    NotNull(bool),
+    /// ADD
+    Add(CheckDefinition),
+    /// DROP CONSTRAINT
+    Drop {
+        /// Which.
+        name: Name,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+    /// RENAME CONSTRAINT
+    Rename {
+        /// Which.
+        from: Name,
+        /// Its new name.
+        to: Name,
+    },
+    /// VALIDATE CONSTRAINT
+    Validate(Name),
 }
 
 /// What a comment is on.
@@ -117,70 +243,8 @@ pub struct CreateTableAs {
     pub query: Query,
     /// WITH DATA, as without anything.
     pub with_data: bool,
-}
-
-/// Something that is said of a sequence.
-#[derive(Debug, Clone)]
-pub struct SequenceOption {
-    /// What.
-    pub kind: SequenceOptionKind,
-    /// Where.
-    pub at: usize,
-}
-
-/// What can be said of a sequence.
-#[derive(Debug, Clone)]
-pub enum SequenceOptionKind {
-    /// AS
-    As(TypeName),
-    /// INCREMENT BY
-    Increment(i64),
-    /// MINVALUE; NO MINVALUE is `None`.
-    Min(Option<i64>),
-    /// MAXVALUE; NO MAXVALUE is `None`.
-    Max(Option<i64>),
-    /// START WITH
-    Start(i64),
-    /// RESTART
-    Restart(Option<i64>),
-    /// CACHE
-    Cache(i64),
-    /// CYCLE, NO CYCLE
-    Cycle(bool),
-    /// OWNED BY; NONE is `None`.
-    OwnedBy(Option<(QualifiedName, Name)>),
-    /// SEQUENCE NAME, of an identity column.
-    Name(QualifiedName),
-}
-
-/// GENERATED … AS IDENTITY of a column.
-#[derive(Debug, Clone)]
-pub struct IdentityDefinition {
-    /// ALWAYS rather than BY DEFAULT.
-    pub always: bool,
-    /// Of its sequence.
-    pub options: Vec<SequenceOption>,
-    /// Where.
-    pub at: usize,
-}
-
-/// What ALTER COLUMN does about an identity.
-#[derive(Debug, Clone)]
-pub enum IdentityAction {
-    /// ADD GENERATED … AS IDENTITY
-    Add(IdentityDefinition),
-    /// SET GENERATED, SET of options of its sequence, RESTART
-    Set {
-        /// SET GENERATED ALWAYS (true) or BY DEFAULT.
-        always: Option<bool>,
-        /// Of its sequence.
-        options: Vec<SequenceOption>,
-    },
-    /// DROP IDENTITY
-    Drop {
-        /// IF EXISTS
-        if_exists: bool,
-    },
+    /// MATERIALIZED VIEW: the query's text.
+    pub view: Option<String>,
 }
 
 /// TRUNCATE

@@ -1,6 +1,6 @@
 //! Constraints of tables, and ALTER TABLE.
 
-use super::object::IdentityAction;
+use super::sequence::IdentityAction;
 use super::{ColumnDefinition, DefaultDefinition, Expr, Name, QualifiedName, RoleReference, TypeName};
 
 /// Constraints, those of columns included, each kind in the order written.
@@ -32,6 +32,12 @@ pub struct KeyDefinition {
     pub primary: bool,
     /// The columns.
     pub columns: Vec<Name>,
+    /// INCLUDE
+    pub included: Vec<Name>,
+    /// NULLS NOT DISTINCT
+    pub nulls_not_distinct: bool,
+    /// USING INDEX, instead of columns.
+    pub index: Option<Name>,
     /// Where.
     pub at: usize,
 }
@@ -121,6 +127,13 @@ pub enum AlterAction {
         /// To what.
         default: Option<DefaultDefinition>,
     },
+    /// ALTER COLUMN … DROP EXPRESSION
+    DropExpression {
+        /// Which.
+        name: Name,
+        /// IF EXISTS
+        if_exists: bool,
+    },
     /// ALTER COLUMN … SET NOT NULL, DROP NOT NULL
     SetNotNull {
         /// Which.
@@ -182,4 +195,13 @@ pub enum AlterAction {
     },
     /// OWNER TO
     Owner(RoleReference),
+    /// What changes nothing here: storage parameters, statistics' targets and the like.
+    WithoutEffect {
+        /// The column that it is about.
+        column: Option<Name>,
+        /// The index that it is about.
+        index: Option<Name>,
+        /// What it is called.
+        shown: &'static str,
+    },
 }

@@ -11,10 +11,18 @@ pub enum ObjectKind {
     Sequence,
     /// A view.
     View,
+    /// A materialised view.
+    MaterialisedView,
     /// A schema.
     Schema,
     /// An index.
     Index,
+    /// A type.
+    Type,
+    /// A domain.
+    Domain,
+    /// An extension.
+    Extension,
 }
 
 /// An object as ALTER names it.

@@ -2,15 +2,19 @@
 
 use super::super::access;
 use super::super::ast::{
-    AlterAction, AlterTable, Body, DefaultDefinition, Expr, ObjectKind, ObjectName, TableConstraints,
+    AlterAction, AlterTable, Body, DefaultDefinition, Expr, Name, ObjectKind, ObjectName, TableConstraints,
 };
 use super::super::cursor::Cursor;
+use super::super::lexer::Kind;
 use super::constraint::{attributes, begins_constraint, table_constraint};
-use super::definition::{collation, column, unsupported_object};
+use super::definition::{TABLE_PARAMETERS, collation, column, parameters, tablespace, unsupported_object};
 use super::expression::{expression, expressions};
-use super::object;
 use super::types::type_name;
-use crate::error::Result;
+use super::{domain, made_type, object};
+use crate::error::{Error, Result};
+
+/// Parameters of columns that are accepted without effect.
+const COLUMN_PARAMETERS: [&str; 2] = ["n_distinct", "n_distinct_inherited"];
 
 /// ALTER.
 pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -20,7 +24,19 @@ pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
         "sequence" => ObjectKind::Sequence,
         "schema" => ObjectKind::Schema,
         "view" => ObjectKind::View,
+        "materialized" if cursor.peek_at(1).keyword == "view" => {
+            cursor.advance();
+            ObjectKind::MaterialisedView
+        }
         "table" => ObjectKind::Table,
+        "type" => {
+            cursor.advance();
+            return made_type::alter(cursor);
+        }
+        "domain" => {
+            cursor.advance();
+            return domain::alter(cursor);
+        }
         _ => return Err(unsupported_object(cursor, "ALTER", at)),
     };
     cursor.advance();
@@ -124,8 +140,107 @@ fn action(cursor: &mut Cursor<'_>) -> Result<AlterAction> {
             cursor.advance();
             Ok(AlterAction::Owner(access::reference(cursor)?))
         }
-        _ => Err(unsupported_action(cursor)),
+        _ => match without_effect(cursor)? {
+            Some(action) => Ok(action),
+            None => Err(unsupported_action(cursor)),
+        },
     }
+}
+
+/// An action that changes nothing here, if one is next.
+fn without_effect(cursor: &mut Cursor<'_>) -> Result<Option<AlterAction>> {
+    let action =
+        |shown: &'static str| Ok(Some(AlterAction::WithoutEffect { column: None, index: None, shown }));
+    let of_index =
+        |index, shown: &'static str| Ok(Some(AlterAction::WithoutEffect { column: None, index, shown }));
+    if cursor.is("set") && cursor.peek_at(1).is_symbol("(") {
+        cursor.advance();
+        parameters(cursor, &TABLE_PARAMETERS)?;
+        return action("SET");
+    }
+    if cursor.is("reset") && cursor.peek_at(1).is_symbol("(") {
+        cursor.advance();
+        parameters(cursor, &TABLE_PARAMETERS)?;
+        return action("RESET");
+    }
+    if cursor.accept_all(&["set", "logged"]) {
+        return action("SET LOGGED");
+    }
+    // A table that survives a crash is more than UNLOGGED asks for.
+    if cursor.accept_all(&["set", "unlogged"]) {
+        return action("SET UNLOGGED");
+    }
+    if cursor.accept_all(&["set", "without", "cluster"]) {
+        return action("SET WITHOUT CLUSTER");
+    }
+    if cursor.accept_all(&["cluster", "on"]) {
+        return of_index(Some(cursor.name()?), "CLUSTER ON");
+    }
+    if cursor.accept_all(&["replica", "identity"]) {
+        if cursor.accept_all(&["using", "index"]) {
+            return of_index(Some(cursor.name()?), "REPLICA IDENTITY");
+        }
+        return match cursor.accept_one_of(&["default", "full", "nothing"]) {
+            Some(_) => action("REPLICA IDENTITY"),
+            None => Err(cursor.error()),
+        };
+    }
+    if cursor.accept_all(&["set", "access", "method"]) {
+        let method = cursor.name()?;
+        return match method.value.as_str() {
+            "heap" => action("SET ACCESS METHOD"),
+            other => Err(Error::new("42704", format!("access method \"{other}\" does not exist"))),
+        };
+    }
+    // There are no triggers but those that keep foreign keys in PostgreSQL, which nobody turns off here.
+    if matches!(cursor.keyword(), "enable" | "disable")
+        && cursor.peek_at(1).keyword == "trigger"
+        && cursor.peek_at(2).keyword == "user"
+    {
+        (0..3).for_each(|_| {
+            cursor.advance();
+        });
+        return action("ENABLE TRIGGER");
+    }
+    if cursor.is("set") && cursor.peek_at(1).keyword == "tablespace" {
+        cursor.advance();
+        tablespace(cursor)?;
+        return action("SET TABLESPACE");
+    }
+    Ok(None)
+}
+
+/// What of a column changes nothing here, if that is next.
+fn column_without_effect(cursor: &mut Cursor<'_>, name: &Name) -> Result<Option<AlterAction>> {
+    let action = |shown: &'static str| {
+        Ok(Some(AlterAction::WithoutEffect { column: Some(name.clone()), index: None, shown }))
+    };
+    if cursor.accept_all(&["set", "statistics"]) {
+        cursor.accept_symbol("-");
+        return match cursor.advance().kind {
+            Kind::Number => action("ALTER COLUMN ... SET STATISTICS"),
+            _ => Err(cursor.error()),
+        };
+    }
+    if cursor.accept_all(&["set", "storage"]) {
+        let word = cursor.label()?.value;
+        if !matches!(word.to_ascii_lowercase().as_str(), "plain" | "external" | "extended" | "main") {
+            return Err(Error::new("22023", format!("invalid storage type \"{word}\"")));
+        }
+        return action("ALTER COLUMN ... SET STORAGE");
+    }
+    if cursor.accept_all(&["set", "compression"]) {
+        cursor.label()?;
+        return action("ALTER COLUMN ... SET COMPRESSION");
+    }
+    for word in ["set", "reset"] {
+        if cursor.is(word) && cursor.peek_at(1).is_symbol("(") {
+            cursor.advance();
+            parameters(cursor, &COLUMN_PARAMETERS)?;
+            return action("ALTER COLUMN ... SET");
+        }
+    }
+    Ok(None)
 }
 
 /// Behind ALTER COLUMN.
@@ -139,6 +254,9 @@ fn alter_column(cursor: &mut Cursor<'_>) -> Result<AlterAction> {
     }
     if cursor.accept_all(&["drop", "default"]) {
         return Ok(AlterAction::SetDefault { name, default: None });
+    }
+    if cursor.accept_all(&["drop", "expression"]) {
+        return Ok(AlterAction::DropExpression { name, if_exists: cursor.accept_all(&["if", "exists"]) });
     }
     if cursor.accept_all(&["set", "not", "null"]) {
         return Ok(AlterAction::SetNotNull { name, not_null: true });
@@ -156,6 +274,9 @@ fn alter_column(cursor: &mut Cursor<'_>) -> Result<AlterAction> {
     }
     if let Some(action) = object::identity_action(cursor)? {
         return Ok(AlterAction::Identity { name, action });
+    }
+    if let Some(action) = column_without_effect(cursor, &name)? {
+        return Ok(action);
     }
     let (first, second) = (cursor.keyword(), cursor.peek_at(1).keyword);
     if first.is_empty() {

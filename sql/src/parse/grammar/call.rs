@@ -42,8 +42,8 @@ fn argument(cursor: &mut Cursor<'_>) -> Result<Expr> {
 
 /// What may follow the arguments.
 fn after_call(cursor: &mut Cursor<'_>, call: &mut Function) -> Result<()> {
-    if cursor.peek_at(1).keyword == "group" {
-        cursor.refuse(&["within", "group"])?;
+    if cursor.is("within") && cursor.peek_at(1).keyword == "group" {
+        within_group(cursor, call)?;
     }
     if cursor.is("filter") && cursor.peek_at(1).is_symbol("(") {
         cursor.advance();
@@ -54,6 +54,24 @@ fn after_call(cursor: &mut Cursor<'_>, call: &mut Function) -> Result<()> {
     }
     call.over = over(cursor)?.map(Box::new);
     Ok(())
+}
+
+/// `WITHIN GROUP (ORDER BY x)`
+fn within_group(cursor: &mut Cursor<'_>, call: &mut Function) -> Result<()> {
+    let at = cursor.advance().at;
+    cursor.advance();
+    for (there, message) in [
+        (!call.order_by.is_empty(), "cannot use multiple ORDER BY clauses with WITHIN GROUP"),
+        (call.distinct, "cannot use DISTINCT with WITHIN GROUP"),
+    ] {
+        if there {
+            return Err(Error::new("42601", message).at(at));
+        }
+    }
+    cursor.expect_symbol("(")?;
+    call.order_by = order_by(cursor)?;
+    call.within_group = Some(at);
+    cursor.expect_symbol(")")
 }
 
 /// Whether a call with syntax of its own is next.
@@ -78,7 +96,7 @@ pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
     let word = token.keyword;
     let unqualified = |arguments| {
         let name = QualifiedName { schema: None, name: Name { value: word.to_owned(), at } };
-        let in_words = !matches!(word, "coalesce" | "greatest" | "least" | "nullif");
+        let in_words = !matches!(word, "coalesce" | "greatest" | "grouping" | "least" | "nullif");
         ExprKind::Function(Box::new(Function { in_words, ..Function::plain(name, arguments) })).at(at)
     };
     match word {
@@ -91,7 +109,7 @@ pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
             cursor.expect_symbol(")")?;
             return Ok(unqualified(vec![left, right]));
         }
-        "coalesce" | "greatest" | "least" => {
+        "coalesce" | "greatest" | "grouping" | "least" => {
             cursor.expect_symbol("(")?;
             let arguments = expressions(cursor)?;
             cursor.expect_symbol(")")?;

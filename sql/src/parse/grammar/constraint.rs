@@ -4,8 +4,9 @@ use super::super::ast::{
     CheckDefinition, DefaultDefinition, ForeignKeyDefinition, KeyDefinition, Name, TableConstraints,
 };
 use super::super::cursor::Cursor;
-use super::definition::{INDEX_PARAMETERS, nulls_distinct, parameters, tablespace};
+use super::definition::{parameters, tablespace};
 use super::expression::expression;
+use super::index::{INDEX_PARAMETERS, included, nulls_not_distinct};
 use crate::catalog::Action;
 use crate::error::{Error, Result};
 
@@ -45,13 +46,12 @@ pub(super) fn table_constraint(cursor: &mut Cursor<'_>) -> Result<TableConstrain
     let mut constraints = TableConstraints::default();
     match cursor.keyword() {
         "primary" | "unique" => {
-            let primary = key_words(cursor)?;
-            if cursor.is("using") {
-                return Err(cursor.unsupported("a constraint USING INDEX"));
-            }
-            let columns = cursor.name_list()?;
-            key_clauses(cursor)?;
-            constraints.keys.push(KeyDefinition { name, primary, columns, at });
+            let (primary, nulls_not_distinct) = key_words(cursor)?;
+            let index = if cursor.accept_all(&["using", "index"]) { Some(cursor.name()?) } else { None };
+            let columns = if index.is_none() { cursor.name_list()? } else { Vec::new() };
+            let included = key_clauses(cursor)?;
+            let key = KeyDefinition { name, primary, columns, included, nulls_not_distinct, index, at };
+            constraints.keys.push(key);
         }
         "check" => {
             let mut check = check(cursor, name, None, at)?;
@@ -92,10 +92,11 @@ pub(super) fn column_constraint(
 ) -> Result<bool> {
     match cursor.keyword() {
         "primary" | "unique" => {
-            let primary = key_words(cursor)?;
-            key_clauses(cursor)?;
+            let (primary, nulls_not_distinct) = key_words(cursor)?;
+            let included = key_clauses(cursor)?;
             let (name, columns) = (name.cloned(), vec![column.clone()]);
-            constraints.keys.push(KeyDefinition { name, primary, columns, at });
+            let key = KeyDefinition { name, primary, columns, included, nulls_not_distinct, index: None, at };
+            constraints.keys.push(key);
         }
         "check" => {
             let mut check = check(cursor, name.cloned(), Some(column), at)?;
@@ -117,7 +118,7 @@ pub(super) fn column_constraint(
     Ok(true)
 }
 
-fn check(
+pub(super) fn check(
     cursor: &mut Cursor<'_>,
     name: Option<Name>,
     column: Option<&Name>,
@@ -266,19 +267,19 @@ fn refuse_deferral(attributes: Attributes, kind: &str) -> Result<()> {
     Ok(())
 }
 
-/// PRIMARY KEY (true) or UNIQUE.
-fn key_words(cursor: &mut Cursor<'_>) -> Result<bool> {
+/// Whether it is PRIMARY KEY, or UNIQUE, and whether NULLS NOT DISTINCT.
+fn key_words(cursor: &mut Cursor<'_>) -> Result<(bool, bool)> {
     let primary = cursor.advance().keyword == "primary";
     if primary {
         cursor.expect("key")?;
-    } else {
-        nulls_distinct(cursor)?;
+        return Ok((true, false));
     }
-    Ok(primary)
+    Ok((false, nulls_not_distinct(cursor)))
 }
 
-fn key_clauses(cursor: &mut Cursor<'_>) -> Result<()> {
-    cursor.refuse(&["include"])?;
+/// What follows the columns of a key; the included ones.
+fn key_clauses(cursor: &mut Cursor<'_>) -> Result<Vec<Name>> {
+    let included = included(cursor)?;
     if cursor.accept("with") {
         parameters(cursor, &INDEX_PARAMETERS)?;
     }
@@ -289,7 +290,7 @@ fn key_clauses(cursor: &mut Cursor<'_>) -> Result<()> {
         tablespace(cursor)?;
     }
     while deferral(cursor)? {}
-    Ok(())
+    Ok(included)
 }
 
 /// NOT DEFERRABLE, INITIALLY IMMEDIATE: what every unique key is.

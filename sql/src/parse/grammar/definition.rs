@@ -1,24 +1,46 @@
 //! CREATE TABLE, CREATE INDEX, DROP, TRUNCATE.
 
 use super::super::ast::{
-    Body, ColumnDefinition, CreateIndex, CreateTable, DefaultDefinition, IndexColumn, Name, ObjectKind,
-    TableConstraints, Truncate,
+    Body, ColumnDefinition, CreateTable, DefaultDefinition, LikeParts, Name, ObjectKind, TableConstraints,
+    TableLike, Truncate,
 };
 use super::super::cursor::Cursor;
-use super::super::lexer::Kind;
 use super::super::option::option_value;
 use super::alter::cascade;
 use super::constraint::{begins_constraint, column_constraint, deferral, table_constraint};
 use super::expression::{any_name, restricted};
-use super::object;
-use super::query::direction;
+use super::index;
 use super::types::type_name;
+use super::{domain, made_type, object};
 use crate::error::{Error, Result};
 
 /// Storage parameters of tables that are accepted without effect.
-const TABLE_PARAMETERS: [&str; 3] = ["fillfactor", "autovacuum_enabled", "toast_tuple_target"];
-/// The same of indexes.
-pub(super) const INDEX_PARAMETERS: [&str; 2] = ["fillfactor", "deduplicate_items"];
+pub(super) const TABLE_PARAMETERS: [&str; 24] = [
+    "autovacuum_analyze_scale_factor",
+    "autovacuum_analyze_threshold",
+    "autovacuum_enabled",
+    "autovacuum_freeze_max_age",
+    "autovacuum_freeze_min_age",
+    "autovacuum_freeze_table_age",
+    "autovacuum_multixact_freeze_max_age",
+    "autovacuum_multixact_freeze_min_age",
+    "autovacuum_multixact_freeze_table_age",
+    "autovacuum_vacuum_cost_delay",
+    "autovacuum_vacuum_cost_limit",
+    "autovacuum_vacuum_insert_scale_factor",
+    "autovacuum_vacuum_insert_threshold",
+    "autovacuum_vacuum_scale_factor",
+    "autovacuum_vacuum_threshold",
+    "fillfactor",
+    "log_autovacuum_min_duration",
+    "parallel_workers",
+    "toast.autovacuum_enabled",
+    "toast_tuple_target",
+    "user_catalog_table",
+    "vacuum_index_cleanup",
+    "vacuum_truncate",
+    "toast.vacuum_truncate",
+];
 
 /// CREATE.
 pub(in super::super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -39,12 +61,24 @@ pub(in super::super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.accept("view") {
         return object::create_view(cursor, replace);
     }
+    if !replace && cursor.accept_all(&["materialized", "view"]) {
+        return object::create_materialised_view(cursor);
+    }
+    if !replace && cursor.accept("type") {
+        return made_type::create(cursor);
+    }
+    if !replace && cursor.accept("extension") {
+        return object::create_extension(cursor);
+    }
+    if !replace && cursor.accept("domain") {
+        return domain::create(cursor);
+    }
     let unique = cursor.is("unique");
     if !replace && cursor.accept("table") {
         return create_table(cursor);
     }
     if !replace && (cursor.accept("index") || cursor.accept_all(&["unique", "index"])) {
-        return create_index(cursor, unique);
+        return index::create(cursor, unique);
     }
     Err(unsupported_object(cursor, "CREATE", at))
 }
@@ -119,13 +153,13 @@ fn create_table(cursor: &mut Cursor<'_>) -> Result<Body> {
         return Err(cursor.unsupported("CREATE TABLE OF a type"));
     }
     cursor.expect_symbol("(")?;
-    let mut columns = Vec::new();
+    let (mut columns, mut likes) = (Vec::new(), Vec::new());
     let (mut constraints, mut of_table) = (TableConstraints::default(), TableConstraints::default());
     if !cursor.is_symbol(")") {
         loop {
             match cursor.keyword() {
                 _ if begins_constraint(cursor, 0) => of_table.append(table_constraint(cursor)?),
-                "like" => return Err(cursor.unsupported("LIKE in CREATE TABLE")),
+                "like" => likes.push(like(cursor, columns.len())?),
                 _ => columns.push(column(cursor, &mut constraints)?),
             }
             if !cursor.accept_symbol(",") {
@@ -136,7 +170,41 @@ fn create_table(cursor: &mut Cursor<'_>) -> Result<Body> {
     cursor.expect_symbol(")")?;
     constraints.append(of_table);
     table_clauses(cursor)?;
-    Ok(Body::CreateTable(Box::new(CreateTable { name, if_not_exists, columns, constraints })))
+    Ok(Body::CreateTable(Box::new(CreateTable { name, if_not_exists, columns, likes, constraints })))
+}
+
+/// `LIKE t INCLUDING ALL EXCLUDING INDEXES`
+fn like(cursor: &mut Cursor<'_>, before: usize) -> Result<TableLike> {
+    cursor.expect("like")?;
+    let table = cursor.qualified_name()?;
+    let mut parts = LikeParts::default();
+    while let Some(word) = cursor.accept_one_of(&["including", "excluding"]) {
+        let wanted = word == "including";
+        let part = cursor.word().ok_or_else(|| cursor.error())?;
+        match part.as_str() {
+            "all" => {
+                parts = LikeParts {
+                    comments: wanted,
+                    constraints: wanted,
+                    defaults: wanted,
+                    generated: wanted,
+                    identity: wanted,
+                    indexes: wanted,
+                };
+            }
+            "comments" => parts.comments = wanted,
+            "constraints" => parts.constraints = wanted,
+            "defaults" => parts.defaults = wanted,
+            "generated" => parts.generated = wanted,
+            "identity" => parts.identity = wanted,
+            "indexes" => parts.indexes = wanted,
+            // There is nothing of the kind to take along.
+            "compression" | "statistics" | "storage" => {}
+            _ => return Err(cursor.error()),
+        }
+        cursor.advance();
+    }
+    Ok(TableLike { table, before, parts })
 }
 
 /// What may follow the columns.
@@ -202,7 +270,7 @@ pub(super) fn parameters(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<()> 
             return Ok(());
         }
         let message = format!("unrecognized parameter \"{}\"", name.value);
-        Err(Error::new("22023", message).at(name.at))
+        Err(Error::new("22023", message))
     })?;
     cursor.expect_symbol(")")
 }
@@ -214,8 +282,14 @@ pub(super) fn column(
 ) -> Result<ColumnDefinition> {
     let name = cursor.name()?;
     let ty = type_name(cursor)?;
-    let mut definition =
-        ColumnDefinition { name, ty, not_null: false, default: None, identities: Vec::new() };
+    let mut definition = ColumnDefinition {
+        name,
+        ty,
+        not_null: false,
+        default: None,
+        identities: Vec::new(),
+        generations: Vec::new(),
+    };
     loop {
         let at = cursor.at();
         let constraint = if cursor.accept("constraint") { Some(cursor.name()?) } else { None };
@@ -239,7 +313,7 @@ pub(super) fn column(
             "generated" if object::begins_identity(cursor) => {
                 definition.identities.push(object::identity(cursor)?);
             }
-            "generated" => return Err(cursor.unsupported("GENERATED")),
+            "generated" => definition.generations.push(object::generation(cursor)?),
             word @ ("storage" | "compression") => return Err(cursor.unsupported(word.to_uppercase())),
             _ if column_constraint(cursor, &definition.name, constraint.as_ref(), at, constraints)? => {}
             _ if constraint.is_some() => return Err(cursor.error()),
@@ -259,59 +333,6 @@ pub(super) fn collation(cursor: &mut Cursor<'_>) -> Result<()> {
     Err(Error::unsupported(format!("COLLATE \"{}\"", name.name.value)).at(at))
 }
 
-pub(super) fn nulls_distinct(cursor: &mut Cursor<'_>) -> Result<()> {
-    cursor.refuse(&["nulls", "not", "distinct"])?;
-    cursor.accept_all(&["nulls", "distinct"]);
-    Ok(())
-}
-
-fn create_index(cursor: &mut Cursor<'_>, unique: bool) -> Result<Body> {
-    cursor.accept("concurrently");
-    let if_not_exists = cursor.accept_all(&["if", "not", "exists"]);
-    let name = if cursor.is("on") && !if_not_exists { None } else { Some(cursor.name()?) };
-    cursor.expect("on")?;
-    cursor.accept("only");
-    let table = cursor.qualified_name()?;
-    if cursor.accept("using") {
-        let method = cursor.name()?;
-        if method.value != "btree" {
-            return Err(Error::unsupported("an index other than btree").at(method.at));
-        }
-    }
-    cursor.expect_symbol("(")?;
-    let columns = cursor.list(index_column)?;
-    cursor.expect_symbol(")")?;
-    cursor.refuse(&["include"])?;
-    nulls_distinct(cursor)?;
-    if cursor.accept("with") {
-        parameters(cursor, &INDEX_PARAMETERS)?;
-    }
-    if cursor.is("tablespace") {
-        tablespace(cursor)?;
-    }
-    if cursor.is("where") {
-        return Err(cursor.unsupported("a partial index"));
-    }
-    Ok(Body::CreateIndex(Box::new(CreateIndex { name, table, unique, if_not_exists, columns })))
-}
-
-fn index_column(cursor: &mut Cursor<'_>) -> Result<IndexColumn> {
-    if cursor.is_symbol("(") || cursor.peek_at(1).is_symbol("(") {
-        return Err(cursor.unsupported("an index over an expression"));
-    }
-    let name = cursor.name()?;
-    if cursor.is("collate") {
-        collation(cursor)?;
-    }
-    let token = *cursor.peek();
-    let ends = matches!(token.keyword, "asc" | "desc" | "nulls") || token.kind == Kind::Symbol;
-    if !ends && matches!(token.kind, Kind::Word | Kind::Quoted) {
-        return Err(cursor.unsupported("an operator class"));
-    }
-    let (descending, nulls_first) = direction(cursor)?;
-    Ok(IndexColumn { name, descending, nulls_first })
-}
-
 /// DROP.
 pub(in super::super) fn drop(cursor: &mut Cursor<'_>) -> Result<Body> {
     let at = cursor.advance().at;
@@ -320,14 +341,19 @@ pub(in super::super) fn drop(cursor: &mut Cursor<'_>) -> Result<Body> {
         "sequence" => ObjectKind::Sequence,
         "schema" => ObjectKind::Schema,
         "view" => ObjectKind::View,
+        "materialized" if cursor.peek_at(1).keyword == "view" => {
+            cursor.advance();
+            ObjectKind::MaterialisedView
+        }
         "index" => ObjectKind::Index,
+        "type" => ObjectKind::Type,
+        "domain" => ObjectKind::Domain,
+        "extension" => ObjectKind::Extension,
         _ => return Err(unsupported_object(cursor, "DROP", at)),
     };
     cursor.advance();
-    if kind == ObjectKind::Index {
-        cursor.accept("concurrently");
-    }
-    object::drop(cursor, kind)
+    let concurrently = kind == ObjectKind::Index && cursor.accept("concurrently");
+    object::drop(cursor, kind, concurrently)
 }
 
 /// TRUNCATE.

@@ -424,6 +424,7 @@ impl Function {
             star: false,
             distinct: false,
             order_by: Vec::new(),
+            within_group: None,
             filter: None,
             over: None,
             label: None,

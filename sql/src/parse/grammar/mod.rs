@@ -1,13 +1,18 @@
 //! PostgreSQL's grammar of queries, of statements that write, and of definitions, by recursive descent.
 //!
 //! ```text
-//! definition    CREATE TABLE, CREATE INDEX, DROP, TRUNCATE
+//! definition    CREATE TABLE, DROP, TRUNCATE
 //! alter         ALTER TABLE
 //! object        schemas, sequences, views, identity columns, COMMENT
+//! made_type     CREATE TYPE, ALTER TYPE
+//! domain        CREATE DOMAIN, ALTER DOMAIN
 //! constraint    PRIMARY KEY, UNIQUE, CHECK, FOREIGN KEY
+//! index         CREATE INDEX, REINDEX
 //! modify        INSERT, UPDATE, DELETE
+//! merge         MERGE
 //! query         WITH, SELECT, VALUES, set operations, ORDER BY, LIMIT, locks
 //! from          tables, subqueries, functions, joins
+//! group         GROUP BY
 //! expression    operators by precedence
 //! primary       what operators stand between; parentheses
 //! call          functions, and what the SQL standard writes like one
@@ -21,8 +26,13 @@ mod alter;
 mod call;
 mod constraint;
 mod definition;
+mod domain;
 mod expression;
 mod from;
+mod group;
+mod index;
+mod made_type;
+mod merge;
 mod modify;
 mod object;
 mod primary;
@@ -33,7 +43,8 @@ mod window;
 pub(super) use alter::alter;
 pub(super) use definition::{create, drop, truncate};
 pub(super) use expression::{expression, expressions};
-pub(super) use object::comment;
+pub(super) use index::reindex;
+pub(super) use object::{comment, refresh};
 pub(super) use query::query;
 pub(super) use types::type_name;
 
@@ -41,13 +52,14 @@ use super::ast::Body;
 use super::cursor::Cursor;
 use crate::error::Result;
 
-/// A query, INSERT, UPDATE or DELETE: what PREPARE, EXPLAIN and COPY take.
+/// A query, INSERT, UPDATE, DELETE or MERGE: what PREPARE, EXPLAIN and COPY take.
 pub(super) fn preparable(cursor: &mut Cursor<'_>) -> Result<Body> {
     match cursor.keyword() {
         "with" => query::statement_with(cursor),
         "insert" => modify::insert(cursor),
         "update" => modify::update(cursor),
         "delete" => modify::delete(cursor),
+        "merge" => merge::merge(cursor),
         _ if query::is_query(cursor) => Ok(Body::Query(Box::new(query::query(cursor)?))),
         _ => Err(cursor.error()),
     }

@@ -1,12 +1,13 @@
 //! INSERT, UPDATE, DELETE.
 
 use super::super::ast::{
-    Assignment, Body, CommonTable, ConflictTarget, ConflictUpdate, Delete, Expr, ExprKind, Insert, Name,
-    OnConflict, Overriding, QualifiedName, SelectItem, TableExpr, Update,
+    Assignment, AssignmentTarget, Body, CommonTable, ConflictTarget, ConflictUpdate, Delete, Expr, ExprKind,
+    Insert, Name, OnConflict, Overriding, QualifiedName, SelectItem, TableExpr, Update,
 };
 use super::super::cursor::Cursor;
 use super::expression::expression;
 use super::from::table_expr;
+use super::index;
 use super::query::{condition, is_alias, query, select_items, starts_query};
 use crate::error::{Error, Result};
 
@@ -60,7 +61,7 @@ pub(super) fn insert_after(cursor: &mut Cursor<'_>, with: Vec<CommonTable>) -> R
 }
 
 /// OVERRIDING … VALUE, if it is next.
-fn overriding(cursor: &mut Cursor<'_>) -> Result<Option<Overriding>> {
+pub(super) fn overriding(cursor: &mut Cursor<'_>) -> Result<Option<Overriding>> {
     if !cursor.accept("overriding") {
         return Ok(None);
     }
@@ -80,30 +81,28 @@ fn opens_source(cursor: &Cursor<'_>) -> bool {
         || starts_query(next) && (next.keyword != "values" || cursor.peek_at(2).is_symbol("("))
 }
 
-/// A column that a value is given to.
-fn target(cursor: &mut Cursor<'_>) -> Result<Name> {
-    let name = cursor.name()?;
-    if cursor.is_symbol(".") {
-        return Err(Error::unsupported("a qualified name as the target of an assignment").at(name.at));
-    }
+/// What a value is given to.
+pub(super) fn target(cursor: &mut Cursor<'_>) -> Result<AssignmentTarget> {
+    let column = cursor.name()?;
+    let field = if cursor.accept_symbol(".") { Some(cursor.name()?) } else { None };
     if cursor.is_symbol("[") {
-        return Err(Error::unsupported("an assignment to an element of an array").at(name.at));
+        return Err(Error::unsupported("an assignment to an element of an array").at(column.at));
     }
-    Ok(name)
+    Ok(AssignmentTarget { column, field })
 }
 
 fn on_conflict(cursor: &mut Cursor<'_>) -> Result<OnConflict> {
-    let at = cursor.at();
+    let mut at = cursor.at();
     cursor.expect("on")?;
     cursor.expect("conflict")?;
     let target = if cursor.accept_all(&["on", "constraint"]) {
         ConflictTarget::Constraint(cursor.name()?)
     } else if cursor.is_symbol("(") {
-        let columns = conflict_columns(cursor)?;
-        if cursor.is("where") {
-            return Err(cursor.unsupported("ON CONFLICT with WHERE"));
-        }
-        ConflictTarget::Columns(columns)
+        at = cursor.at();
+        cursor.expect_symbol("(")?;
+        let parts = cursor.list(index::part)?;
+        cursor.expect_symbol(")")?;
+        ConflictTarget::Key { parts, filter: condition(cursor)? }
     } else {
         ConflictTarget::Any
     };
@@ -122,33 +121,16 @@ fn on_conflict(cursor: &mut Cursor<'_>) -> Result<OnConflict> {
     Ok(OnConflict { target, update: Some(ConflictUpdate { assignments, filter }), at })
 }
 
-fn conflict_columns(cursor: &mut Cursor<'_>) -> Result<Vec<Name>> {
-    cursor.expect_symbol("(")?;
-    let columns = cursor.list(|cursor| {
-        let at = cursor.at();
-        if cursor.is_symbol("(") || cursor.peek_at(1).is_symbol("(") {
-            return Err(cursor.unsupported("ON CONFLICT over an expression"));
-        }
-        let name = cursor.name()?;
-        if cursor.is("collate") || !cursor.is_symbol(",") && !cursor.is_symbol(")") {
-            return Err(Error::unsupported("a collation or an operator class in ON CONFLICT").at(at));
-        }
-        Ok(name)
-    })?;
-    cursor.expect_symbol(")")?;
-    Ok(columns)
-}
-
 /// `a = 1, (b, c) = (2, 3)`
-fn assignments(cursor: &mut Cursor<'_>) -> Result<Vec<Assignment>> {
+pub(super) fn assignments(cursor: &mut Cursor<'_>) -> Result<Vec<Assignment>> {
     let mut assignments = Vec::new();
     loop {
         if cursor.is_symbol("(") {
             several(cursor, &mut assignments)?;
         } else {
-            let column = target(cursor)?;
+            let target = target(cursor)?;
             cursor.expect_symbol("=")?;
-            assignments.push(Assignment { column, value: expression(cursor)? });
+            assignments.push(Assignment { target, value: expression(cursor)? });
         }
         if !cursor.accept_symbol(",") {
             return Ok(assignments);
@@ -158,24 +140,28 @@ fn assignments(cursor: &mut Cursor<'_>) -> Result<Vec<Assignment>> {
 
 fn several(cursor: &mut Cursor<'_>, assignments: &mut Vec<Assignment>) -> Result<()> {
     cursor.advance();
-    let columns = cursor.list(target)?;
+    let targets = cursor.list(target)?;
     cursor.expect_symbol(")")?;
     cursor.expect_symbol("=")?;
     let value = expression(cursor)?;
     let at = value.at;
     let values: Vec<Expr> = match value.kind {
         ExprKind::Row(values) => values,
-        ExprKind::Subquery(_) => return Err(Error::unsupported("SET of several columns from a query").at(at)),
+        ExprKind::Subquery(query) => {
+            let (query, count) = (std::sync::Arc::new(*query), targets.len());
+            let column = |place| ExprKind::RowQuery { query: query.clone(), place, count }.at(at);
+            (0..count).map(column).collect()
+        }
         _ => {
             let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
             return Err(Error::new("0A000", message).at(at));
         }
     };
-    if columns.len() != values.len() {
+    if targets.len() != values.len() {
         let message = "number of columns does not match number of values";
         return Err(Error::new("42601", message).at(at));
     }
-    assignments.extend(columns.into_iter().zip(values).map(|(column, value)| Assignment { column, value }));
+    assignments.extend(targets.into_iter().zip(values).map(|(target, value)| Assignment { target, value }));
     Ok(())
 }
 
@@ -186,9 +172,18 @@ pub(super) fn update_after(cursor: &mut Cursor<'_>, with: Vec<CommonTable>) -> R
     cursor.expect("set")?;
     let assignments = assignments(cursor)?;
     let from = if cursor.accept("from") { tables(cursor)? } else { Vec::new() };
-    let filter = condition(cursor)?;
+    let (filter, current_of) = changed_rows(cursor)?;
     let returning = returning(cursor)?;
-    Ok(Body::Update(Box::new(Update { with, table, alias, assignments, from, filter, returning })))
+    Ok(Body::Update(Box::new(Update {
+        with,
+        table,
+        alias,
+        assignments,
+        from,
+        filter,
+        current_of,
+        returning,
+    })))
 }
 
 /// DELETE after WITH.
@@ -197,9 +192,17 @@ pub(super) fn delete_after(cursor: &mut Cursor<'_>, with: Vec<CommonTable>) -> R
     cursor.expect("from")?;
     let (table, alias) = changed_table(cursor)?;
     let using = if cursor.accept("using") { tables(cursor)? } else { Vec::new() };
-    let filter = condition(cursor)?;
+    let (filter, current_of) = changed_rows(cursor)?;
     let returning = returning(cursor)?;
-    Ok(Body::Delete(Box::new(Delete { with, table, alias, using, filter, returning })))
+    Ok(Body::Delete(Box::new(Delete { with, table, alias, using, filter, current_of, returning })))
+}
+
+/// `WHERE …`, or `WHERE CURRENT OF c`
+fn changed_rows(cursor: &mut Cursor<'_>) -> Result<(Option<Expr>, Option<Name>)> {
+    if cursor.accept_all(&["where", "current", "of"]) {
+        return Ok((None, Some(cursor.name()?)));
+    }
+    Ok((condition(cursor)?, None))
 }
 
 fn tables(cursor: &mut Cursor<'_>) -> Result<Vec<TableExpr>> {
@@ -207,7 +210,7 @@ fn tables(cursor: &mut Cursor<'_>) -> Result<Vec<TableExpr>> {
 }
 
 /// `ONLY t AS a`, `ONLY (t) AS a`
-fn changed_table(cursor: &mut Cursor<'_>) -> Result<(QualifiedName, Option<Name>)> {
+pub(super) fn changed_table(cursor: &mut Cursor<'_>) -> Result<(QualifiedName, Option<Name>)> {
     let only = cursor.accept("only");
     let between = only && cursor.accept_symbol("(");
     let table = cursor.qualified_name()?;

@@ -2,14 +2,16 @@
 
 use super::super::access;
 use super::super::ast::{
-    AccessStatement, Body, CommentTarget, CreateTableAs, CreateView, IdentityAction, IdentityDefinition,
-    Name, ObjectKind, ObjectName, ObjectStatement, QualifiedName, RoleReference, SequenceOption,
-    SequenceOptionKind,
+    AccessStatement, Body, CommentTarget, CreateTableAs, CreateView, DefaultDefinition, GenerationDefinition,
+    IdentityAction, IdentityDefinition, Name, ObjectKind, ObjectName, ObjectStatement, QualifiedName,
+    RoleReference, SequenceOption, SequenceOptionKind,
 };
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
 use super::super::option::{boolean, option_value};
 use super::alter::cascade;
+use super::definition::{TABLE_PARAMETERS, parameters, tablespace};
+use super::expression::expression;
 use super::query::query;
 use super::types::type_name;
 use crate::error::{Error, Result};
@@ -24,6 +26,26 @@ pub(super) fn create_sequence(cursor: &mut Cursor<'_>) -> Result<Body> {
     let name = cursor.qualified_name()?;
     let options = sequence_options(cursor)?;
     body(ObjectStatement::CreateSequence { name, if_not_exists, options })
+}
+
+/// After CREATE EXTENSION. Which version is asked for makes no difference: there is one of each.
+pub(super) fn create_extension(cursor: &mut Cursor<'_>) -> Result<Body> {
+    let if_not_exists = cursor.accept_all(&["if", "not", "exists"]);
+    let name = cursor.name()?;
+    cursor.accept("with");
+    let mut schema = None;
+    loop {
+        if cursor.accept("schema") {
+            schema = Some(cursor.name()?);
+        } else if cursor.accept("version") {
+            if cursor.string()?.is_none() {
+                cursor.name()?;
+            }
+        } else if !cursor.accept("cascade") {
+            break;
+        }
+    }
+    body(ObjectStatement::CreateExtension { name, if_not_exists, schema })
 }
 
 /// After CREATE SCHEMA.
@@ -49,12 +71,55 @@ pub(super) fn create_table_as(
         return Err(cursor.unsupported("CREATE TABLE AS EXECUTE"));
     }
     let query = query(cursor)?;
-    let with_data = !cursor.accept_all(&["with", "no", "data"]);
-    if with_data {
-        cursor.accept_all(&["with", "data"]);
-    }
-    let create = CreateTableAs { name, if_not_exists, columns, query, with_data };
+    let with_data = with_data(cursor);
+    let create = CreateTableAs { name, if_not_exists, columns, query, with_data, view: None };
     Ok(Body::CreateTableAs(Box::new(create)))
+}
+
+/// WITH NO DATA (false), or WITH DATA.
+fn with_data(cursor: &mut Cursor<'_>) -> bool {
+    if cursor.accept_all(&["with", "no", "data"]) {
+        return false;
+    }
+    cursor.accept_all(&["with", "data"]);
+    true
+}
+
+/// After CREATE MATERIALIZED VIEW.
+pub(super) fn create_materialised_view(cursor: &mut Cursor<'_>) -> Result<Body> {
+    let if_not_exists = cursor.accept_all(&["if", "not", "exists"]);
+    let name = cursor.qualified_name()?;
+    let columns = if cursor.is_symbol("(") { cursor.name_list()? } else { Vec::new() };
+    if cursor.accept("using") {
+        let method = cursor.name()?;
+        if method.value != "heap" {
+            let message = format!("access method \"{}\" does not exist", method.value);
+            return Err(Error::new("42704", message));
+        }
+    }
+    if cursor.accept("with") {
+        parameters(cursor, &TABLE_PARAMETERS)?;
+    }
+    if cursor.is("tablespace") {
+        tablespace(cursor)?;
+    }
+    cursor.expect("as")?;
+    let start = cursor.start();
+    let query = query(cursor)?;
+    let view = Some(cursor.text_from(start).to_owned());
+    let with_data = with_data(cursor);
+    let create = CreateTableAs { name, if_not_exists, columns, query, with_data, view };
+    Ok(Body::CreateTableAs(Box::new(create)))
+}
+
+/// REFRESH MATERIALIZED VIEW.
+pub(in super::super) fn refresh(cursor: &mut Cursor<'_>) -> Result<Body> {
+    cursor.advance();
+    cursor.expect("materialized")?;
+    cursor.expect("view")?;
+    let concurrently = cursor.accept("concurrently");
+    let name = cursor.qualified_name()?;
+    body(ObjectStatement::Refresh { name, concurrently, with_data: with_data(cursor) })
 }
 
 /// After CREATE VIEW.
@@ -94,6 +159,23 @@ fn view_options(cursor: &mut Cursor<'_>) -> Result<bool> {
     Ok(invoker)
 }
 
+/// `(security_invoker)`: what it is after RESET, if it is named.
+fn reset_view_options(cursor: &mut Cursor<'_>) -> Result<Option<bool>> {
+    let mut invoker = None;
+    cursor.expect_symbol("(")?;
+    cursor.list(|cursor| {
+        let name = cursor.label()?;
+        match name.value.as_str() {
+            "security_invoker" => invoker = Some(false),
+            "security_barrier" | "check_option" => {}
+            other => return Err(Error::new("22023", format!("unrecognized parameter \"{other}\""))),
+        }
+        Ok(())
+    })?;
+    cursor.expect_symbol(")")?;
+    Ok(invoker)
+}
+
 /// COMMENT ON.
 pub(in super::super) fn comment(cursor: &mut Cursor<'_>) -> Result<Body> {
     let at = cursor.advance().at;
@@ -102,14 +184,23 @@ pub(in super::super) fn comment(cursor: &mut Cursor<'_>) -> Result<Body> {
         "table" => Some(ObjectKind::Table),
         "sequence" => Some(ObjectKind::Sequence),
         "view" => Some(ObjectKind::View),
+        "materialized" if cursor.peek_at(1).keyword == "view" => Some(ObjectKind::MaterialisedView),
         "schema" => Some(ObjectKind::Schema),
         "index" => Some(ObjectKind::Index),
+        "type" => Some(ObjectKind::Type),
+        "domain" => Some(ObjectKind::Domain),
+        "extension" => Some(ObjectKind::Extension),
         _ => None,
     };
     let on = if let Some(kind) = kind {
         cursor.advance();
+        if kind == ObjectKind::MaterialisedView {
+            cursor.expect("view")?;
+        }
         let name = match kind {
-            ObjectKind::Schema => QualifiedName { schema: None, name: cursor.name()? },
+            ObjectKind::Schema | ObjectKind::Extension => {
+                QualifiedName { schema: None, name: cursor.name()? }
+            }
             _ => cursor.qualified_name()?,
         };
         CommentTarget::Object(ObjectName { kind, name, if_exists: false })
@@ -154,9 +245,28 @@ pub(super) fn alter(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Result<Body> {
         let role = access::reference(cursor)?;
         return Ok(owner(object, role));
     }
+    if kind == ObjectKind::View {
+        if cursor.accept("rename") {
+            cursor.accept("column");
+            let from = cursor.name()?;
+            cursor.expect("to")?;
+            return body(ObjectStatement::RenameViewColumn { object, from, to: cursor.name()? });
+        }
+        if cursor.is("set") && cursor.peek_at(1).is_symbol("(") {
+            cursor.advance();
+            let invoker = Some(view_options(cursor)?);
+            return body(ObjectStatement::SetViewOptions { object, invoker });
+        }
+        if cursor.is("reset") && cursor.peek_at(1).is_symbol("(") {
+            cursor.advance();
+            let invoker = reset_view_options(cursor)?;
+            return body(ObjectStatement::SetViewOptions { object, invoker });
+        }
+    }
     let word = cursor.keyword();
     let unsupported = match kind {
         ObjectKind::View if matches!(word, "alter" | "rename" | "set" | "reset") => Some("VIEW"),
+        ObjectKind::MaterialisedView if !word.is_empty() => Some("MATERIALIZED VIEW"),
         ObjectKind::Index if !word.is_empty() => Some("INDEX"),
         _ => None,
     };
@@ -169,6 +279,23 @@ pub(super) fn alter(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Result<Body> {
     let ObjectName { name, if_exists, .. } = object;
     let options = sequence_options(cursor)?;
     body(ObjectStatement::AlterSequence { name, if_exists, options })
+}
+
+/// RESTRICT or CASCADE, where nothing can depend on what goes.
+pub(super) fn cascades(cursor: &mut Cursor<'_>) {
+    cascade(cursor);
+}
+
+/// RENAME TO, SET SCHEMA or OWNER TO.
+pub(super) fn alter_any(cursor: &mut Cursor<'_>, object: ObjectName) -> Result<Body> {
+    if let Some(statement) = alteration(cursor, &object)? {
+        return Ok(statement);
+    }
+    if !cursor.accept_all(&["owner", "to"]) {
+        return Err(cursor.error());
+    }
+    let role = access::reference(cursor)?;
+    Ok(owner(object, role))
 }
 
 /// RENAME TO, SET SCHEMA, if one of them is next.
@@ -190,21 +317,22 @@ pub(super) fn owner(object: ObjectName, owner: RoleReference) -> Body {
 }
 
 /// After DROP and the kind of what is dropped.
-pub(super) fn drop(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Result<Body> {
+pub(super) fn drop(cursor: &mut Cursor<'_>, kind: ObjectKind, concurrently: bool) -> Result<Body> {
     let if_exists = cursor.accept_all(&["if", "exists"]);
     let names: Vec<QualifiedName> = match kind {
-        ObjectKind::Schema => {
+        ObjectKind::Schema | ObjectKind::Extension => {
             cursor.list(|cursor| Ok(QualifiedName { schema: None, name: cursor.name()? }))?
         }
         _ => cursor.list(Cursor::qualified_name)?,
     };
     let cascade = cascade(cursor);
-    body(ObjectStatement::Drop { kind, names, if_exists, cascade })
+    body(ObjectStatement::Drop { kind, names, if_exists, cascade, concurrently })
 }
 
 /// Whether GENERATED … AS IDENTITY is next.
 pub(super) fn begins_identity(cursor: &Cursor<'_>) -> bool {
-    cursor.is("generated") && (cursor.peek_at(1).keyword == "by" || cursor.peek_at(3).keyword == "identity")
+    let behind = if cursor.peek_at(1).keyword == "by" { 4 } else { 3 };
+    cursor.is("generated") && cursor.peek_at(behind).keyword == "identity"
 }
 
 /// GENERATED … AS IDENTITY.
@@ -219,6 +347,25 @@ pub(super) fn identity(cursor: &mut Cursor<'_>) -> Result<IdentityDefinition> {
         cursor.expect_symbol(")")?;
     }
     Ok(IdentityDefinition { always, options, at })
+}
+
+/// `GENERATED ALWAYS AS (a * 2) STORED`
+pub(super) fn generation(cursor: &mut Cursor<'_>) -> Result<GenerationDefinition> {
+    let at = cursor.at();
+    let by_default = cursor.peek_at(1).at;
+    let always = generated(cursor)?;
+    cursor.expect("as")?;
+    cursor.expect_symbol("(")?;
+    let start = cursor.start();
+    let expr = expression(cursor)?;
+    let text = cursor.text_from(start).to_owned();
+    cursor.expect_symbol(")")?;
+    cursor.expect("stored")?;
+    if !always {
+        let message = "for a generated column, GENERATED ALWAYS must be specified";
+        return Err(Error::new("42601", message).at(by_default));
+    }
+    Ok(GenerationDefinition { expression: DefaultDefinition { expr, text }, at })
 }
 
 /// GENERATED ALWAYS (true) or BY DEFAULT.

@@ -9,9 +9,10 @@ use super::super::keyword::{Category, is_bare_label};
 use super::super::lexer::{Kind, Token};
 use super::expression::{expression, expressions};
 use super::from::table_expr;
-use super::modify;
+use super::group::group_by;
 use super::primary::{Parenthesised, is_query_between, parenthesised, primary};
 use super::window::windows;
+use super::{merge, modify};
 use crate::error::{Error, Result};
 
 /// Whether a query begins with this token.
@@ -32,7 +33,7 @@ pub(in super::super) fn statement_with(cursor: &mut Cursor<'_>) -> Result<Body> 
         "insert" => modify::insert_after(cursor, with),
         "update" => modify::update_after(cursor, with),
         "delete" => modify::delete_after(cursor, with),
-        "merge" => Err(cursor.unsupported("MERGE")),
+        "merge" => merge::merge_after(cursor, with),
         _ => {
             let query = query_after(cursor, with, at)?;
             Ok(Body::Query(Box::new(query)))
@@ -57,8 +58,17 @@ fn query_after(cursor: &mut Cursor<'_>, with: Vec<CommonTable>, at: usize) -> Re
     })
 }
 
-fn plain(body: QueryBody, at: usize) -> Query {
-    Query { with: Vec::new(), body, order_by: Vec::new(), limit: None, offset: None, locks: Vec::new(), at }
+pub(super) fn plain(body: QueryBody, at: usize) -> Query {
+    Query {
+        with: Vec::new(),
+        body,
+        order_by: Vec::new(),
+        limit: None,
+        ties: false,
+        offset: None,
+        locks: Vec::new(),
+        at,
+    }
 }
 
 /// What a query between parentheses turned out to be.
@@ -105,18 +115,47 @@ fn common_table(cursor: &mut Cursor<'_>, recursive: bool) -> Result<CommonTable>
     } else {
         cursor.accept("materialized").then_some(true)
     };
-    if cursor.is_symbol("(") && matches!(cursor.peek_at(1).keyword, "insert" | "update" | "delete" | "merge")
-    {
-        return Err(cursor.unsupported("a data-modifying statement in WITH"));
-    }
     if !cursor.is_symbol("(") {
         return Err(cursor.error());
     }
     let token = *cursor.peek_at(1);
-    let Parenthesised::Query(query) = parenthesised(cursor)? else { return Err(cursor.error_at(&token)) };
+    let query = if token.is_symbol("(") {
+        match parenthesised(cursor)? {
+            Parenthesised::Query(query) => *query,
+            Parenthesised::Items(_) => return Err(cursor.error_at(&token)),
+        }
+    } else {
+        common_query(cursor, name.at)?
+    };
     cursor.refuse(&["search"])?;
     cursor.refuse(&["cycle"])?;
-    Ok(CommonTable { name, columns, materialized, query: *query, recursive })
+    Ok(CommonTable { name, columns, materialized, query, recursive })
+}
+
+/// `(query)`, or `(INSERT …)` and its like, behind AS: only what follows its own WITH tells which.
+fn common_query(cursor: &mut Cursor<'_>, name_at: usize) -> Result<Query> {
+    cursor.level(|cursor| {
+        cursor.expect_symbol("(")?;
+        let at = cursor.at();
+        let with = with(cursor)?;
+        let query = match cursor.keyword() {
+            "merge" => return Err(Error::new("0A000", "MERGE not supported in WITH query").at(name_at)),
+            "insert" | "update" | "delete" => changing_query(cursor, with, at)?,
+            _ => query_after(cursor, with, at)?,
+        };
+        cursor.expect_symbol(")")?;
+        Ok(query)
+    })
+}
+
+/// INSERT, UPDATE or DELETE as a query of WITH, behind a WITH of its own.
+fn changing_query(cursor: &mut Cursor<'_>, with: Vec<CommonTable>, at: usize) -> Result<Query> {
+    let body = match cursor.keyword() {
+        "insert" => modify::insert_after(cursor, with)?,
+        "update" => modify::update_after(cursor, with)?,
+        _ => modify::delete_after(cursor, with)?,
+    };
+    Ok(plain(QueryBody::Modify(Box::new(body)), at))
 }
 
 /// UNION and EXCEPT, and between them INTERSECT, which binds more tightly.
@@ -266,45 +305,6 @@ pub(super) fn condition(cursor: &mut Cursor<'_>) -> Result<Option<Expr>> {
     expression(cursor).map(Some)
 }
 
-fn group_by(cursor: &mut Cursor<'_>) -> Result<Option<Vec<Expr>>> {
-    if !cursor.accept("group") {
-        return Ok(None);
-    }
-    cursor.expect("by")?;
-    cursor.refuse(&["distinct"])?;
-    cursor.accept("all");
-    if cursor.is_symbol("(") && cursor.peek_at(1).is_symbol(")") && !cursor.peek_at(2).is_symbol(",") {
-        cursor.advance();
-        cursor.advance();
-        return Ok(Some(Vec::new()));
-    }
-    let mut keys = Vec::new();
-    let items = cursor.list(|cursor| {
-        let opens = cursor.peek_at(1).is_symbol("(");
-        let is_plain = !cursor.is("row");
-        match cursor.keyword() {
-            word @ ("rollup" | "cube") if opens => Err(cursor.unsupported(word.to_uppercase())),
-            "grouping" if cursor.peek_at(1).keyword == "sets" => Err(cursor.unsupported("GROUPING SETS")),
-            _ if cursor.is_symbol("(") && cursor.peek_at(1).is_symbol(")") => {
-                Err(cursor.unsupported("GROUPING SETS"))
-            }
-            _ => Ok((expression(cursor)?, is_plain)),
-        }
-    })?;
-    for (item, is_plain) in items {
-        if is_plain { put_keys(item, &mut keys) } else { keys.push(item) }
-    }
-    Ok(Some(keys))
-}
-
-/// `(a, b)` groups by a and by b.
-fn put_keys(item: Expr, keys: &mut Vec<Expr>) {
-    match item.kind {
-        ExprKind::Row(items) => items.into_iter().for_each(|item| put_keys(item, keys)),
-        kind => keys.push(Expr { kind, at: item.at }),
-    }
-}
-
 /// The columns of SELECT or RETURNING.
 pub(super) fn select_items(cursor: &mut Cursor<'_>) -> Result<Vec<SelectItem>> {
     cursor.list(select_item)
@@ -340,7 +340,7 @@ fn tail(cursor: &mut Cursor<'_>, query: &mut Query) -> Result<()> {
         match cursor.keyword() {
             "limit" | "fetch" if !limited => {
                 limited = true;
-                query.limit = limit(cursor)?;
+                query.limit = limit(cursor, &mut query.ties)?;
             }
             "offset" if query.offset.is_none() => {
                 cursor.advance();
@@ -353,6 +353,12 @@ fn tail(cursor: &mut Cursor<'_>, query: &mut Query) -> Result<()> {
     if !before_limit {
         locks(cursor, query)?;
     }
+    if query.ties && query.order_by.is_empty() {
+        return Err(Error::new("42601", "WITH TIES cannot be specified without ORDER BY clause"));
+    }
+    if query.ties && query.locks.iter().any(|lock| lock.wait == LockWait::Skip) {
+        return Err(Error::new("42601", "SKIP LOCKED and WITH TIES options cannot be used together"));
+    }
     Ok(())
 }
 
@@ -362,10 +368,30 @@ pub(super) fn order_by(cursor: &mut Cursor<'_>) -> Result<Vec<OrderBy>> {
     cursor.expect("by")?;
     cursor.list(|cursor| {
         let expr = expression(cursor)?;
-        cursor.refuse(&["using"])?;
+        let using = ordering_operator(cursor)?;
         let (descending, nulls_first) = direction(cursor)?;
+        let descending = descending || using;
         Ok(OrderBy { expr, descending, nulls_first })
     })
+}
+
+/// `USING <` and `USING >`: whether the greatest comes first.
+fn ordering_operator(cursor: &mut Cursor<'_>) -> Result<bool> {
+    if !cursor.accept("using") {
+        return Ok(false);
+    }
+    let token = *cursor.peek();
+    if !matches!(token.kind, Kind::Operator) {
+        return Err(cursor.error());
+    }
+    cursor.advance();
+    match token.text {
+        "<" => Ok(false),
+        ">" => Ok(true),
+        other => Err(Error::new("42809", format!("operator {other} is not a valid ordering operator"))
+            .hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
+            .at(token.at)),
+    }
 }
 
 /// DESC, NULLS FIRST
@@ -383,8 +409,8 @@ pub(super) fn direction(cursor: &mut Cursor<'_>) -> Result<(bool, Option<bool>)>
     }
 }
 
-/// `LIMIT n`, `LIMIT ALL`, `FETCH FIRST n ROWS ONLY`
-fn limit(cursor: &mut Cursor<'_>) -> Result<Option<Expr>> {
+/// `LIMIT n`, `LIMIT ALL`, `FETCH FIRST n ROWS ONLY`, `… WITH TIES`
+fn limit(cursor: &mut Cursor<'_>, ties: &mut bool) -> Result<Option<Expr>> {
     if cursor.accept("limit") {
         if cursor.accept("all") {
             return Ok(None);
@@ -415,10 +441,10 @@ fn limit(cursor: &mut Cursor<'_>) -> Result<Option<Expr>> {
             count
         }
     };
-    if cursor.are(&["with", "ties"]) {
-        return Err(cursor.unsupported("FETCH WITH TIES"));
+    *ties = cursor.accept_all(&["with", "ties"]);
+    if !*ties {
+        cursor.expect("only")?;
     }
-    cursor.expect("only")?;
     Ok(Some(count))
 }
 

@@ -244,6 +244,31 @@ impl Change<'_, '_> {
         Ok(())
     }
 
+    pub(super) fn change_type_owner(&mut self, oid: Oid, owner: &RoleReference) -> Result<()> {
+        let known = self.catalog.objects().get(oid).cloned();
+        let (Some(known), Some(kind)) = (known, self.catalog.objects().kind(oid)) else {
+            return Err(Error::internal("a type is gone"));
+        };
+        let acting = self.acting()?;
+        let object = Object::Type(oid);
+        let access = self.catalog.access().clone();
+        let mut rights = ObjectRights::clone(&access.object(object));
+        if !acting.has(rights.owner) {
+            return Err(forbidden(format!("must be owner of type {}", kind.display_name())));
+        }
+        let owner = self.owner_to_be(owner)?;
+        if rights.owner == owner.oid {
+            return Ok(());
+        }
+        if !acting.is_superuser {
+            check_schema(&self.catalog, &access.powers(owner.oid), &known.schema, Right::Create)?;
+        }
+        let from = std::mem::replace(&mut rights.owner, owner.oid);
+        rights.acl.iter_mut().for_each(|acl| acl.change_owner(from, owner.oid));
+        self.put_rights(object, rights);
+        Ok(())
+    }
+
     pub(super) fn change_schema_owner(&mut self, name: &Name, owner: &RoleReference) -> Result<()> {
         let missing = || Error::new("3F000", format!("schema \"{}\" does not exist", name.value));
         let oid = self.catalog.objects().schema_oid(&name.value).ok_or_else(missing)?;
@@ -280,6 +305,8 @@ fn word(object: Object) -> &'static str {
         Object::Table(_) => "table",
         Object::Sequence(_) => "sequence",
         Object::Schema(_) => "schema",
+        Object::Type(_) => "type",
+        Object::Extension(_) => "extension",
         Object::Database => "database",
     }
 }

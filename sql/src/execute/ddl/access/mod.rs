@@ -41,6 +41,10 @@ impl Change<'_, '_> {
             AccessStatement::Owner { object, owner } => {
                 for table in &change.tables {
                     self.change_owner(table, owner)?;
+                    self.check_settled(table, "ALTER TABLE")?;
+                }
+                for oid in &change.types {
+                    self.change_type_owner(*oid, owner)?;
                 }
                 if object.kind == ObjectKind::Schema {
                     self.change_schema_owner(&object.name.name, owner)?;
@@ -87,7 +91,7 @@ impl Change<'_, '_> {
             return;
         }
         let roles: Vec<_> = self.catalog.access().roles().cloned().collect();
-        for role in roles {
+        for role in roles.into_iter().filter(|role| !role.is_predefined()) {
             self.put_role(RoleDescriptor::clone(&role));
         }
         let mut secret = vec![0; SECRET_BYTES];

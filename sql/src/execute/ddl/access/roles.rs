@@ -75,6 +75,9 @@ impl Change<'_, '_> {
     pub(super) fn alter_role(&mut self, reference: &RoleReference, options: &[RoleOption]) -> Result<()> {
         let acting = self.acting()?;
         let mut role = RoleDescriptor::clone(&*self.role_of(reference)?);
+        if role.is_predefined() {
+            return Err(reserved(&role.name));
+        }
         let gives = |kind: &RoleOption| {
             options.iter().any(|option| std::mem::discriminant(option) == std::mem::discriminant(kind))
         };
@@ -114,6 +117,9 @@ impl Change<'_, '_> {
     pub(super) fn rename_role(&mut self, name: &Name, to: &Name) -> Result<()> {
         let acting = self.acting()?;
         let mut role = RoleDescriptor::clone(&*self.role_named(&name.value)?);
+        if role.is_predefined() {
+            return Err(reserved(&role.name));
+        }
         if role.name == *self.cx.session.session_user {
             return Err(Error::new("0A000", "session user cannot be renamed"));
         }
@@ -172,7 +178,7 @@ impl Change<'_, '_> {
         if role.superuser && !acting.is_superuser {
             return Err(forbidden("must be superuser to drop superusers"));
         }
-        if role.oid == BOOTSTRAP_OID {
+        if role.oid == BOOTSTRAP_OID || role.is_predefined() {
             let message =
                 format!("cannot drop role {} because it is required by the database system", role.name);
             return Err(Error::new("2BP01", message));
@@ -220,6 +226,14 @@ impl Change<'_, '_> {
             Object::Schema(oid) => {
                 format!("schema {}", self.catalog.objects().schema_name(oid).unwrap_or("?"))
             }
+            Object::Type(oid) => {
+                let kind = self.catalog.objects().kind(oid);
+                format!("type {}", kind.map_or("?", expr::TypeKind::display_name))
+            }
+            Object::Extension(oid) => {
+                let found = self.catalog.objects().get(oid);
+                format!("extension {}", found.map_or("?", |found| found.name.as_str()))
+            }
             Object::Database => format!("database {}", self.cx.session.database),
         }
     }
@@ -266,6 +280,10 @@ impl Change<'_, '_> {
             _ => Err(Error::internal("a moment is none")),
         }
     }
+}
+
+fn reserved(name: &str) -> Error {
+    Error::new("42939", format!("role name \"{name}\" is reserved")).detail("Cannot alter reserved roles.")
 }
 
 /// What is kept of a password: nothing of the empty one.

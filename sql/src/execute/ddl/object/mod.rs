@@ -1,5 +1,6 @@
 //! Changes of schemas and sequences, and of what tables have in common with them.
 
+mod made_type;
 mod removal;
 mod sequence;
 
@@ -29,9 +30,20 @@ impl Change<'_, '_> {
             ObjectChange::CreateView { oid, schema, name, view, .. } => {
                 self.create_view(*oid, schema, name, view).await?;
             }
+            ObjectChange::AlterView { relation, view, .. } => {
+                self.create_view(Some(relation.oid), &relation.schema, &relation.name, view).await?;
+            }
             ObjectChange::CreateSchema { name, if_not_exists, owner } => {
                 self.create_schema(name.as_deref(), *if_not_exists, owner.as_ref()).await?;
             }
+            ObjectChange::CreateExtension { schema, name, version } => {
+                let oid = self.oid().await?;
+                let (schema, name) = (schema.clone(), name.clone());
+                let body = ObjectBody::Extension(version.clone());
+                self.put_object(ObjectDescriptor { oid, schema, name, body })?;
+                self.own(Object::Extension(oid), None)?;
+            }
+            ObjectChange::Type(change) => self.change_type(change).await?,
             ObjectChange::Comment { on, text, .. } => self.put_comment(*on, text.as_deref()),
             ObjectChange::Rename { object, to, .. } => match object {
                 Target::Schema { oid, name } => self.rename_schema(*oid, name, to)?,
@@ -39,6 +51,12 @@ impl Change<'_, '_> {
                     self.place_relation(relation.oid, &relation.schema, Some(to))?
                 }
                 Target::Index { table, oid, .. } => self.rename_index(table, *oid, to)?,
+                Target::Extension { .. } => return Err(Error::internal("an extension cannot be renamed")),
+                Target::Type { kind } => {
+                    let object = self.catalog.objects().get(kind.oid()).cloned();
+                    let object = object.ok_or_else(|| Error::internal("a type is gone"))?;
+                    self.place_type(kind.oid(), &object.schema, Some(to))?;
+                }
             },
             ObjectChange::SetSchema { relation, schema, .. } => {
                 self.place_relation(relation.oid, schema, None)?;
@@ -61,7 +79,7 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    fn put_comment(&mut self, on: Commented, text: Option<&str>) {
+    pub(super) fn put_comment(&mut self, on: Commented, text: Option<&str>) {
         match text {
             Some(text) => store::put(self.cx, on.key(TENANT_DEFAULT), comment::encode(on, text)),
             None => self.cx.transaction.delete(on.key(TENANT_DEFAULT)),
@@ -89,6 +107,8 @@ impl Change<'_, '_> {
     fn remove_object(&mut self, oid: Oid) {
         self.forget_comments(Commented::RELATION, oid);
         self.forget_comments(Commented::SCHEMA, oid);
+        self.forget_comments(Commented::TYPE, oid);
+        self.forget_comments(Commented::EXTENSION, oid);
         self.cx.transaction.delete(stored::object_key(TENANT_DEFAULT, oid));
         self.catalog = self.catalog.without_object(oid);
     }
@@ -154,6 +174,13 @@ impl Change<'_, '_> {
             .collect();
         for oid in inside {
             self.place_relation(oid, to, None)?;
+        }
+        let types: Vec<Oid> = {
+            let types = self.catalog.objects().types().filter(|(object, _)| object.schema == from);
+            types.map(|(object, _)| object.oid).collect()
+        };
+        for oid in types {
+            self.place_type(oid, to, None)?;
         }
         Ok(())
     }

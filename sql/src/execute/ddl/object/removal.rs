@@ -6,7 +6,7 @@ use crate::catalog::comment::Commented;
 use crate::catalog::depend::Address;
 use crate::catalog::object::{ObjectBody, ObjectDescriptor};
 use crate::catalog::{Oid, PUBLIC_OID, SearchPath, TableDescriptor, removal};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::execute::ddl::{changed, store};
 use crate::plan::Target;
 
@@ -30,6 +30,11 @@ impl Change<'_, '_> {
             match *address {
                 Address::Schema(oid) => self.drop_schema(oid)?,
                 Address::Relation(oid) => self.drop_relation(oid)?,
+                Address::Type(oid) => self.drop_type(oid)?,
+                Address::Extension(oid) => {
+                    self.remove_object(oid);
+                    self.disown(Object::Extension(oid));
+                }
                 // Parts go with their tables.
                 part if part.table().is_some_and(goes) => {}
                 part => self.drop_part(part)?,
@@ -63,7 +68,7 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    /// Drops a part of a table that stays; columns only ALTER TABLE drops.
+    /// Drops a part of a table that stays. What a statement says of columns ALTER TABLE does; here they go with their type.
     fn drop_part(&mut self, part: Address) -> Result<()> {
         let Some(table) = part.table().and_then(|table| self.catalog.table_by_oid(table)) else {
             return Ok(());
@@ -87,7 +92,20 @@ impl Change<'_, '_> {
                 table.constraints.checks.retain(|check| check.oid != oid);
                 table.constraints.foreign_keys.retain(|key| key.oid != oid);
             }
-            Address::Column(..) | Address::Relation(_) | Address::Schema(_) => return Ok(()),
+            Address::Column(_, column) => {
+                let is_key = table.primary().is_some_and(|key| key.all_columns().contains(&column));
+                if is_key {
+                    let message =
+                        format!("dropping the type of a column of the primary key of \"{}\"", table.name);
+                    return Err(Error::unsupported(message));
+                }
+                table.columns.retain(|own| own.id != column);
+                self.forget_comment(Commented { class: Commented::RELATION, oid: table.oid, column });
+                self.disown_columns(&table);
+            }
+            Address::Relation(_) | Address::Schema(_) | Address::Type(_) | Address::Extension(_) => {
+                return Ok(());
+            }
         }
         self.put_table(changed(table))
     }

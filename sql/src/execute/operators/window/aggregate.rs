@@ -129,7 +129,7 @@ fn merges_exactly(function: Aggregate, inputs: &[Input]) -> bool {
 }
 
 /// Counts that a state is copied.
-async fn copied(cx: &mut Context<'_>, state: &State) -> Result<()> {
+pub(super) async fn copied(cx: &mut Context<'_>, state: &State) -> Result<()> {
     if let State::List(items) = state {
         cx.tick(items.len() / COPIES_PER_ROW).await?;
     }

@@ -1,18 +1,20 @@
 //! Windows: what is computed of the rows around each, partition by partition.
 //!
 //! The input comes partition by partition and, within each, in order. One partition is held at a time; of it each call makes
-//! a column, row by row.
+//! a column, row by row. Where no call sees what follows its row, nothing has to be held ([`running`]).
 
 mod aggregate;
 mod frame;
 mod function;
+mod running;
 
 use async_trait::async_trait;
 use expr::{Datum, Row};
 
 use self::frame::{Ends, Partition};
+pub(super) use self::running::RunningOperator;
 use super::group::GroupKey;
-use super::sort::compare_keys;
+use super::order::compare_keys;
 use super::{Batch, BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;

@@ -1,0 +1,30 @@
+//! What sessions are doing, here and at other gateways, for those who look into the cluster by SQL.
+//!
+//! ```text
+//!   session ──▶ Activity ─┐                            ┌─ pg_stat_activity, pg_locks, nunatak.sessions
+//!                         ├─ Roster ─▶ here, others' ──┤
+//!   session ──▶ Activity ─┘   (client::ask_gateways)   └─ pg_cancel_backend, pg_blocking_pids, …
+//! ```
+//!
+//! A session says what it does in its [`Activity`]; the [`Roster`] of a gateway knows all of them, answers for them when
+//! other gateways ask, and asks those. [`ask`] is what functions want of it, [`statements`] what statements have taken.
+
+pub(crate) mod ask;
+mod roster;
+mod session;
+pub(crate) mod statements;
+
+pub(crate) use roster::{Enlisted, Everyone, Roster};
+pub(crate) use session::{Activity, SessionState};
+
+/// What others may do to a session.
+pub(crate) trait Signals: Send + Sync {
+    /// Ends what it is running.
+    fn cancel(&self);
+
+    /// Ends it.
+    fn terminate(&self);
+
+    /// Whether what it is running waits for an answer of the cluster.
+    fn waits(&self) -> bool;
+}

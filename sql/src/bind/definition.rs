@@ -1,0 +1,22 @@
+//! What the statements that change the catalog have in common.
+
+use crate::error::{Error, Result};
+use crate::plan::{Ddl, OutputColumn, Plan};
+
+/// A plan and the columns that it returns.
+pub(super) type Bound = (Plan, Option<Vec<OutputColumn>>);
+
+/// PostgreSQL names no place in errors about what DDL is done to.
+pub(super) fn unplaced(mut error: Error) -> Error {
+    error.position = None;
+    error
+}
+
+pub(super) fn ddl(ddl: Ddl) -> Result<Bound> {
+    Ok((Plan::Ddl(Box::new(ddl)), None))
+}
+
+/// 42710: a constraint's name is taken.
+pub(super) fn duplicate_constraint(table: &str, name: &str) -> Error {
+    Error::new("42710", format!("constraint \"{name}\" for relation \"{table}\" already exists"))
+}

@@ -1,0 +1,334 @@
+//! CREATE DOMAIN and ALTER DOMAIN, and what becomes of an expression that is to be a value of a domain.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use expr::casts::CastContext;
+use expr::print::Style;
+use expr::tree::Domain;
+use expr::{Expr, Type, TypeKind};
+
+use super::{Bound, change, nothing, unplaced};
+use crate::bind::Binder;
+use crate::bind::check::apart;
+use crate::catalog::object::TypeDescriptor;
+use crate::catalog::object::types::{DomainCheck, DomainDescriptor};
+use crate::catalog::{CatalogSnapshot, Column, TableDescriptor, TableKind, spelled};
+use crate::error::{Error, Notice, Result};
+use crate::parse::{self, ast};
+use crate::plan::{DomainColumns, ObjectChange, RowCheck, Target, TypeChange};
+
+/// What conditions call the value.
+const VALUE: &str = "VALUE";
+
+/// The row that a condition is over.
+fn row(ty: Type) -> [Column; 1] {
+    [Column {
+        id: 1,
+        name: VALUE.to_lowercase(),
+        ty,
+        not_null: false,
+        default: None,
+        generated: None,
+        hidden: false,
+        missing: None,
+    }]
+}
+
+/// What values of a domain, or of arrays of it, have to be: for the executor too. The first is the domain that is farthest
+/// down. Beside them the type that all of them are over, with its modifier.
+pub(in crate::bind) fn judges(kind: TypeKind, catalog: &CatalogSnapshot) -> Result<(Type, Vec<Arc<Domain>>)> {
+    let of_elements = kind.element().is_some_and(TypeKind::is_domain) && kind.made_oid() != Some(kind.oid());
+    let mut over = Type::plain(if of_elements { kind.element().unwrap_or(kind) } else { kind });
+    let called = over.kind;
+    let mut found = Vec::new();
+    while let Some(own) = catalog.objects().domain(over.kind) {
+        let mut checks: Vec<&DomainCheck> = own.checks.iter().collect();
+        checks.sort_by(|left, right| left.name.cmp(&right.name));
+        let base = Type::plain(own.like());
+        let bind = |check: &&DomainCheck| -> Result<(String, Expr)> {
+            let parsed = parse::parse_expression(&check.expression)?;
+            let condition = apart(catalog, |binder| binder.check_condition("", &row(base), &parsed))?;
+            Ok((check.name.clone(), condition))
+        };
+        found.push(Arc::new(Domain {
+            name: called.display_name().to_owned(),
+            not_null: own.not_null,
+            checks: checks.iter().map(bind).collect::<Result<_>>()?,
+            of_elements,
+        }));
+        over = own.base;
+    }
+    found.reverse();
+    let kind = if of_elements { over.kind.array().unwrap_or(over.kind) } else { over.kind };
+    Ok((Type { kind, modifier: over.modifier }, found))
+}
+
+/// What the values of each column of a table have to be, where its type is a domain, or arrays of one.
+pub(crate) fn domains_of(
+    table: &TableDescriptor,
+    catalog: &CatalogSnapshot,
+) -> Result<Vec<Vec<Arc<Domain>>>> {
+    let of = |column: &Column| match column.ty.kind == column.ty.kind.base() {
+        true => Ok(Vec::new()),
+        false => judges(column.ty.kind, catalog).map(|(_, domains)| domains),
+    };
+    table.columns.iter().map(of).collect()
+}
+
+impl Binder<'_> {
+    /// The expression as a value of a domain, or of arrays of one.
+    pub(in crate::bind) fn as_domain(
+        &self,
+        expr: Expr,
+        to: Type,
+        context: CastContext,
+        is_written: bool,
+    ) -> expr::Result<Expr> {
+        let (base, domains) = judges(to.kind, self.catalog)
+            .map_err(|error| expr::Error::new(error.sqlstate, error.message.clone()))?;
+        let mut inner = self.convert(expr.into_base(), base, context)?;
+        if is_written {
+            let is_explicit = context == CastContext::Explicit;
+            return Ok(match is_explicit {
+                true => Expr::Cast { operand: Box::new(inner), to, explicit: true },
+                false => inner,
+            });
+        }
+        for domain in domains {
+            inner = Expr::Checked { operand: Box::new(inner), domain, ty: to };
+        }
+        Ok(inner)
+    }
+
+    /// What a column of a domain holds that is given nothing.
+    pub(in crate::bind) fn domain_default(&mut self, ty: Type) -> Result<Expr> {
+        let mut own = self.catalog.objects().domain(ty.kind);
+        while let Some(domain) = own {
+            if let Some(text) = &domain.default {
+                let parsed = parse::parse_expression(text)?;
+                return self.of_kept(|binder| binder.default_expression(&parsed, ty, ""));
+            }
+            own = self.catalog.objects().domain(domain.base.kind);
+        }
+        Ok(self.convert(Expr::null(TypeKind::Unknown), ty, CastContext::Assignment)?)
+    }
+
+    pub(super) fn create_domain(&mut self, create: &ast::CreateDomain) -> Result<Bound> {
+        let schema = self.creation_schema(&create.name).map_err(unplaced)?;
+        let name = &create.name.name.value;
+        self.check_type_name(&schema, name)?;
+        if self.catalog.table(&schema, name).is_some() {
+            return Err(super::made_type::taken(name));
+        }
+        let base = self.type_of(&create.ty)?;
+        let element = base.kind.element().unwrap_or(base.kind);
+        if element.is_enum() {
+            return Err(Error::unsupported("a domain over an enum").at(create.ty.at));
+        }
+        if !base.kind.is_storable() {
+            let message = format!("\"{}\" is not a valid base type for a domain", base.display_name());
+            return Err(Error::new("42804", message).at(create.ty.at));
+        }
+        let mut made =
+            DomainDescriptor { base, default: None, not_null: create.not_null, checks: Vec::new() };
+        if let Some(default) = &create.default {
+            self.default_expression(&default.expr, base, name)?;
+            made.default = self.kept_default(default, base, name);
+            self.check_names_no_type(made.default.as_deref())?;
+        }
+        for check in &create.checks {
+            self.add_domain_check(&mut made, name, check)?;
+        }
+        let made = TypeDescriptor::Domain(made);
+        change(ObjectChange::Type(TypeChange::Create { schema, name: name.clone(), made }))
+    }
+
+    /// 0A000 if a text of a domain names a type that was made: it would not follow what becomes of that type.
+    fn check_names_no_type(&self, text: Option<&str>) -> Result<()> {
+        let names = |kind: &TypeKind| text.is_some_and(|text| spelled::names(text, kind.display_name()));
+        let mut kinds = self.catalog.objects().types().filter_map(|(object, _)| object.kind());
+        match kinds.find(names) {
+            Some(kind) => {
+                let what = format!("a domain whose condition or default names type {}", kind.display_name());
+                Err(Error::unsupported(what))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a check, named if need be.
+    fn add_domain_check(
+        &mut self,
+        own: &mut DomainDescriptor,
+        domain: &str,
+        check: &ast::CheckDefinition,
+    ) -> Result<()> {
+        let columns = row(Type::plain(own.like()));
+        self.check_condition("", &columns, &check.condition.expr)?;
+        let (_, expression) = self.as_written(Style::Full, vec![VALUE.to_owned()], |binder| {
+            binder.check_condition("", &columns, &check.condition.expr)
+        })?;
+        self.check_names_no_type(Some(&expression))?;
+        let name = match &check.name {
+            Some(name) if own.check_named(&name.value).is_some() => {
+                let message = format!("constraint \"{}\" for domain \"{domain}\" already exists", name.value);
+                return Err(Error::new("42710", message));
+            }
+            Some(name) => name.value.clone(),
+            None => {
+                let mut names = (0_u32..).map(|number| match number {
+                    0 => format!("{domain}_check"),
+                    number => format!("{domain}_check{number}"),
+                });
+                names.find(|name| own.check_named(name).is_none()).unwrap_or_default()
+            }
+        };
+        own.checks.push(DomainCheck { oid: 0, name, expression, validated: !check.not_valid });
+        Ok(())
+    }
+
+    pub(super) fn alter_domain(&mut self, alter: &ast::AlterDomain) -> Result<Bound> {
+        let Target::Type { kind } = self.type_target(&alter.name)? else {
+            return Err(Error::internal("a type that is none"));
+        };
+        let Some(own) = self.catalog.objects().domain(kind).filter(|_| kind.is_domain()) else {
+            return Err(Error::new("42809", format!("{} is not a domain", kind.display_name())));
+        };
+        let mut own = own.clone();
+        let name = kind.display_name();
+        let missing = |constraint: &str| {
+            Error::new("42704", format!("constraint \"{constraint}\" of domain \"{name}\" does not exist"))
+        };
+        let (mut not_null, mut added) = (false, None);
+        match &alter.action {
+            ast::DomainAction::SetDefault(None) => own.default = None,
+            ast::DomainAction::SetDefault(Some(default)) => {
+                self.default_expression(&default.expr, own.base, name)?;
+                own.default = self.kept_default(default, own.base, name);
+                self.check_names_no_type(own.default.as_deref())?;
+            }
+            ast::DomainAction::NotNull(wanted) => {
+                not_null = *wanted && !own.not_null;
+                own.not_null = *wanted;
+            }
+            ast::DomainAction::Add(check) => {
+                let bare = &alter.name.name.value;
+                self.add_domain_check(&mut own, bare, check)?;
+                added = own.checks.last().filter(|_| !check.not_valid).cloned();
+            }
+            ast::DomainAction::Drop { name: constraint, if_exists } => {
+                let before = own.checks.len();
+                own.checks.retain(|check| check.name != constraint.value);
+                if own.checks.len() == before {
+                    let error = missing(&constraint.value);
+                    if !if_exists {
+                        return Err(error);
+                    }
+                    self.notices.push(Notice::notice("00000", format!("{}, skipping", error.message)));
+                    return nothing("ALTER DOMAIN");
+                }
+            }
+            ast::DomainAction::Rename { from, to } => {
+                if own.check_named(&to.value).is_some() {
+                    let message = format!("constraint \"{}\" for domain {name} already exists", to.value);
+                    return Err(Error::new("42710", message));
+                }
+                let check = own.checks.iter_mut().find(|check| check.name == from.value);
+                let check = check.ok_or_else(|| {
+                    let message = format!("constraint \"{}\" for domain {name} does not exist", from.value);
+                    Error::new("42704", message)
+                })?;
+                to.value.clone_into(&mut check.name);
+            }
+            ast::DomainAction::Validate(constraint) => {
+                let check = own.checks.iter_mut().find(|check| check.name == constraint.value);
+                let check = check.ok_or_else(|| missing(&constraint.value))?;
+                check.validated = true;
+                added = Some(check.clone());
+            }
+        }
+        let verify = self.verified_tables(kind, own.like(), not_null, added.as_ref())?;
+        let made = TypeDescriptor::Domain(own);
+        change(ObjectChange::Type(TypeChange::AlterDomain { oid: kind.oid(), made, verify }))
+    }
+
+    /// The tables with columns of a domain, with what has to be found true of them.
+    fn verified_tables(
+        &mut self,
+        kind: TypeKind,
+        like: TypeKind,
+        not_null: bool,
+        added: Option<&DomainCheck>,
+    ) -> Result<Vec<DomainColumns>> {
+        let mut verified = Vec::new();
+        if !not_null && added.is_none() {
+            return Ok(verified);
+        }
+        let condition = match added {
+            Some(check) => {
+                let parsed = parse::parse_expression(&check.expression)?;
+                let over = row(Type::plain(like));
+                Some((check, self.of_kept(|binder| binder.check_condition("", &over, &parsed))?))
+            }
+            None => None,
+        };
+        self.verify_of(
+            kind,
+            kind,
+            not_null,
+            condition.as_ref().map(|(_, condition)| condition),
+            &mut verified,
+        )?;
+        Ok(verified)
+    }
+
+    /// What depends on the domain is looked through in the order in which it was made, as PostgreSQL does.
+    fn verify_of(
+        &self,
+        altered: TypeKind,
+        domain: TypeKind,
+        not_null: bool,
+        condition: Option<&Expr>,
+        verified: &mut Vec<DomainColumns>,
+    ) -> Result<()> {
+        let objects = self.catalog.objects();
+        let domains = objects.types().filter_map(|(object, _)| {
+            let kind = object.kind()?;
+            // By its oid: what it is over may have got another name since.
+            (objects.domain(kind)?.base.kind.oid() == domain.oid()).then_some((object.oid, Some(kind)))
+        });
+        let is_of = |kind: TypeKind| kind == domain || kind.element() == Some(domain);
+        let tables = self.catalog.tables().filter(|table| table.kind == TableKind::Base);
+        let tables = tables.filter(|table| table.columns.iter().any(|column| is_of(column.ty.kind)));
+        let mut dependents: Vec<_> = domains.chain(tables.map(|table| (table.oid, None))).collect();
+        dependents.sort_by_key(|(oid, _)| *oid);
+        for (oid, over) in dependents {
+            if let Some(over) = over {
+                self.verify_of(altered, over, not_null, condition, verified)?;
+                continue;
+            }
+            let Some(table) = self.catalog.table_by_oid(oid) else { continue };
+            let mut own =
+                DomainColumns { table: table.clone(), not_null: BTreeSet::new(), checks: Vec::new() };
+            for (place, column) in
+                table.columns.iter().enumerate().filter(|(_, column)| is_of(column.ty.kind))
+            {
+                if column.ty.kind.element() == Some(domain) {
+                    let what =
+                        format!("altering what values of arrays of {} have to be", altered.display_name());
+                    return Err(Error::unsupported(what));
+                }
+                if not_null {
+                    own.not_null.insert(column.id);
+                }
+                if let Some(condition) = condition {
+                    let condition = condition.clone().map_columns(&|_| place);
+                    own.checks.push(RowCheck { name: column.name.clone(), condition });
+                }
+            }
+            verified.push(own);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! A view's query as text that makes the same view again.
+//!
+//! What is kept is what was written. Names of tables and columns mean what they meant then; whoever writes the query anew needs
+//! those of now: each relation gets its name of now, with its schema where it is not found without; one whose columns are called
+//! otherwise, or are more, gets the names that the query knows. Everything else stays as it was written.
+
+use std::sync::Arc;
+
+use expr::SessionContext;
+use expr::functions::quote::identifier;
+
+use super::object::WithinView;
+use super::{Binder, SessionSettings};
+use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewDescriptor, ViewRelation};
+use crate::catalog::{CatalogSnapshot, ColumnId, SearchPath, TableDescriptor};
+use crate::error::Result;
+use crate::parse::ast::{Alias, Name, QualifiedName};
+use crate::parse::{self, Edit};
+use crate::plan::Acting;
+
+/// A view's query as it has to be written under a search path. One that cannot be bound any more, or said with the names of
+/// now, is as it was written.
+pub(crate) fn view_text(
+    view: &ViewDescriptor,
+    catalog: &CatalogSnapshot,
+    search_path: &SearchPath,
+) -> String {
+    let context = SessionContext::default();
+    let settings = SessionSettings { search_path, context: &context };
+    let mut binder = Binder { edits: Some(Vec::new()), ..Binder::new(catalog, &settings) };
+    let edits = binder.view_edits(view).unwrap_or_default();
+    if edits.is_empty() {
+        return view.query.clone();
+    }
+    let text = parse::edited(&view.query, edits);
+    if parse::parse_query(&text).is_ok() { text } else { view.query.clone() }
+}
+
+/// What became of the columns that a view's query knows.
+enum Columns {
+    /// They are all there are, and called as they were.
+    Same,
+    /// They are all there are: each one's name of now and of then.
+    Renamed(Vec<(String, String)>),
+    /// There are others.
+    Among(Vec<(String, String)>),
+}
+
+impl Columns {
+    fn of(known: &ViewRelation, now: &TableDescriptor) -> Self {
+        let visible: Vec<(ColumnId, &str)> =
+            now.visible().map(|(_, column)| (column.id, column.name.as_str())).collect();
+        let then = |id: ColumnId| known.columns.iter().find(|(own, _)| *own == id).map(|(_, name)| name);
+        let kept: Vec<(&str, &String)> =
+            visible.iter().filter_map(|(id, name)| Some((*name, then(*id)?))).collect();
+        let names = || kept.iter().map(|(now, then)| (identifier(now), identifier(then))).collect();
+        if kept.len() < visible.len() {
+            return Self::Among(names());
+        }
+        if kept.iter().all(|(now, then)| now == then) { Self::Same } else { Self::Renamed(names()) }
+    }
+}
+
+impl Binder<'_> {
+    /// What of a view's text changes.
+    fn view_edits(&mut self, view: &ViewDescriptor) -> Result<Vec<Edit>> {
+        let query = parse::parse_query(&view.query)?;
+        let body = ObjectBody::View(view.clone());
+        let object = ObjectDescriptor { oid: 0, schema: String::new(), name: String::new(), body };
+        let acting = Acting { owner: None, within_view: true };
+        self.apart(WithinView::Known(Arc::new(object)), acting, &query)?;
+        Ok(self.edits.take().unwrap_or_default())
+    }
+
+    /// The list of changes of the query at hand, if it is a view's own that is to be written.
+    fn edits(&mut self) -> Option<&mut Vec<Edit>> {
+        if self.views_deep == 1 { self.edits.as_mut() } else { None }
+    }
+
+    /// Notes how an item of FROM has to be written.
+    pub(super) fn note_item(&mut self, name: &QualifiedName, alias: Option<&Alias>) {
+        let Some((known, now)) = self.known_relation(name) else { return };
+        let then = identifier(&known.name);
+        let mut text = self.shown_name(&now);
+        let listed = |columns: &[(String, String)]| {
+            columns.iter().map(|(_, then)| then.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let mut called =
+            if alias.is_none() && known.name != now.name { format!(" AS {then}") } else { String::new() };
+        match (Columns::of(&known, &now), alias) {
+            (Columns::Same, _) => {}
+            // A list of names keeps what GROUP BY knows of the table's key.
+            (Columns::Renamed(columns), None) => called = format!(" AS {then}({})", listed(&columns)),
+            (Columns::Renamed(columns), Some(alias)) if alias.columns.is_empty() => {
+                let text = format!("{}({})", identifier(&alias.name.value), listed(&columns));
+                self.note_edit(alias.name.at, 1, text);
+            }
+            (Columns::Renamed(columns), Some(alias)) if alias.columns.len() == columns.len() => {}
+            (Columns::Renamed(columns) | Columns::Among(columns), alias) => {
+                let columns: Vec<String> =
+                    columns.into_iter().map(|(now, then)| format!("{now} AS {then}")).collect();
+                text = format!("(SELECT {} FROM {text})", columns.join(", "));
+                called = if alias.is_none() { format!(" AS {then}") } else { String::new() };
+            }
+        }
+        text.push_str(&called);
+        let first = name.schema.as_ref().unwrap_or(&name.name);
+        self.note_edit(first.at, if name.schema.is_some() { 3 } else { 1 }, text);
+    }
+
+    /// Notes how the schema has to be written that stands before a table's name; what stands before is `parts` names, of
+    /// which the first is `first`.
+    pub(super) fn note_qualifier(&mut self, first: &Name, parts: usize, schema: &Name, table: &Name) {
+        let named = QualifiedName { schema: Some(schema.clone()), name: table.clone() };
+        // What FROM names without its schema may go by it all the same.
+        let bare = QualifiedName { schema: None, name: table.clone() };
+        let found = match self.known_relation(&named) {
+            None => self.known_relation(&bare),
+            found => found,
+        };
+        let Some((known, now)) = found else { return };
+        let keeps = known.name == now.name && matches!(Columns::of(&known, &now), Columns::Same);
+        let text = if keeps { format!("{}.", identifier(&now.schema)) } else { String::new() };
+        self.note_edit(first.at, parts.saturating_mul(2), text);
+    }
+
+    fn note_edit(&mut self, at: usize, tokens: usize, text: String) {
+        if let Some(edits) = self.edits() {
+            edits.push(Edit { at, tokens, text });
+        }
+    }
+
+    /// A relation that a view which is to be written names, and what it is now.
+    fn known_relation(&mut self, name: &QualifiedName) -> Option<(ViewRelation, TableDescriptor)> {
+        self.edits()?;
+        let Some(WithinView::Known(object)) = &self.within_view else { return None };
+        let schema = name.schema.as_ref().map(|schema| schema.value.as_str());
+        let known = object.view()?.relation(schema, &name.name.value)?;
+        let now = self.catalog.table_by_oid(known.oid)?;
+        Some((known.clone(), now.as_ref().clone()))
+    }
+
+    /// A relation's name, with its schema where it is not found without.
+    fn shown_name(&self, table: &TableDescriptor) -> String {
+        let name = identifier(&table.name);
+        match self.catalog.relation_oid(self.settings.search_path, None, &table.name) == Some(table.oid) {
+            true => name,
+            false => format!("{}.{name}", identifier(&table.schema)),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Types that users have made. Each brings the type of its arrays along, whose oid is the one behind its own.
+
+mod domain;
+mod enumerated;
+mod kinds;
+
+pub use domain::{DomainCheck, DomainDescriptor};
+pub use enumerated::{EnumDescriptor, EnumLabel, EnumPlace};
+pub use kinds::Kinds;
+
+use expr::TypeKind;
+use expr::types::Symbol;
+
+use crate::catalog::{Oid, schema};
+
+/// A type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TypeDescriptor {
+    /// An enum.
+    Enum(EnumDescriptor),
+    /// A domain.
+    Domain(DomainDescriptor),
+}
+
+impl TypeDescriptor {
+    /// The built-in type whose values are held alike.
+    pub fn like(&self) -> TypeKind {
+        match self {
+            Self::Enum(_) => TypeKind::Enum,
+            Self::Domain(own) => own.like(),
+        }
+    }
+
+    /// The type, for expressions.
+    pub fn kind(&self, oid: Oid, schema: &str, name: &str) -> TypeKind {
+        TypeKind::made(oid, self.like(), Symbol::of(&spelled(schema, name)))
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        match self {
+            Self::Enum(own) => own.check(),
+            Self::Domain(own) => own.check(),
+        }
+    }
+}
+
+/// What SQL calls a type, as one who has not changed the search path sees it.
+fn spelled(schema: &str, name: &str) -> String {
+    let is_built_in = TypeKind::from_name(name).is_some();
+    let name = expr::functions::quote::identifier(name);
+    match schema {
+        schema::PUBLIC if !is_built_in => name,
+        schema => format!("{}.{name}", expr::functions::quote::identifier(schema)),
+    }
+}
+
+/// What `pg_type` calls the arrays of a type.
+pub fn array_name(name: &str) -> String {
+    /// The longest name in bytes.
+    const NAME_BYTES_MAX: usize = 63;
+    let mut array = format!("_{name}");
+    while array.len() > NAME_BYTES_MAX {
+        array.pop();
+    }
+    array
+}

@@ -1,0 +1,74 @@
+//! SHOW: settings, and what there is.
+
+use super::ast::{Body, ObjectKind, ShowObjects};
+use super::cursor::Cursor;
+use super::setting::setting_name;
+use crate::error::Result;
+
+/// After SHOW.
+pub(super) fn show(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.accept("all") {
+        return Ok(Body::ShowAll);
+    }
+    if cursor.accept_word("nodes") {
+        return Ok(Body::ShowNodes);
+    }
+    if cursor.accept_word("ranges") {
+        let table = match cursor.accept("from") {
+            true => {
+                cursor.expect("table")?;
+                Some(cursor.qualified_name()?)
+            }
+            false => None,
+        };
+        return Ok(Body::ShowRanges(table));
+    }
+    if let Some(objects) = objects(cursor)? {
+        return Ok(Body::ShowObjects(Box::new(objects)));
+    }
+    let name = if cursor.accept_all(&["time", "zone"]) {
+        "timezone".to_owned()
+    } else if cursor.accept_all(&["transaction", "isolation", "level"]) {
+        "transaction_isolation".to_owned()
+    } else if cursor.accept_all(&["session", "authorization"]) {
+        "session_authorization".to_owned()
+    } else {
+        setting_name(cursor)?
+    };
+    Ok(Body::Show(name))
+}
+
+/// What the catalog holds; `None`: that is not what is asked for.
+fn objects(cursor: &mut Cursor<'_>) -> Result<Option<ShowObjects>> {
+    if cursor.accept("create") {
+        let kinds =
+            [("table", ObjectKind::Table), ("view", ObjectKind::View), ("sequence", ObjectKind::Sequence)];
+        let kind = match cursor.accept_all(&["materialized", "view"]) {
+            true => Some(ObjectKind::MaterialisedView),
+            false => kinds.into_iter().find(|(word, _)| cursor.accept(word)).map(|(_, kind)| kind),
+        };
+        return Ok(Some(ShowObjects::Create(kind, cursor.qualified_name()?)));
+    }
+    Ok(Some(if cursor.accept_word("databases") {
+        ShowObjects::Databases
+    } else if cursor.accept_word("schemas") {
+        ShowObjects::Schemas
+    } else if cursor.accept_word("tables") {
+        ShowObjects::Tables(schema(cursor)?)
+    } else if cursor.accept_word("sequences") {
+        ShowObjects::Sequences(schema(cursor)?)
+    } else if cursor.accept_word("columns") {
+        cursor.expect("from")?;
+        ShowObjects::Columns(cursor.qualified_name()?)
+    } else if ["index", "indexes", "keys"].iter().any(|word| cursor.accept_word(word)) {
+        cursor.expect("from")?;
+        ShowObjects::Indexes(cursor.qualified_name()?)
+    } else {
+        return Ok(None);
+    }))
+}
+
+/// FROM schema
+fn schema(cursor: &mut Cursor<'_>) -> Result<Option<super::ast::Name>> {
+    if cursor.accept("from") { cursor.name().map(Some) } else { Ok(None) }
+}
