@@ -26,7 +26,12 @@ impl EncryptionArguments {
             Some(_) if in_variable => Err(Failure::usage(format!(
                 "--encryption-key-file and {KEY_VARIABLE} are both given: which is it?"
             ))),
-            Some(path) => Ok(Some(lsm::KeySource::File(path.clone()))),
+            Some(path) => {
+                if cert::others_can_read(path).unwrap_or(false) {
+                    tracing::warn!(file = %path.display(), "others can read the master key: chmod 600");
+                }
+                Ok(Some(lsm::KeySource::File(path.clone())))
+            }
             None if in_variable => Ok(Some(lsm::KeySource::Environment(KEY_VARIABLE.to_owned()))),
             None => Ok(None),
         }

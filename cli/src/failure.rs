@@ -12,6 +12,10 @@ pub(crate) enum Failure {
     Failed(String),
     /// It went wrong, and the person has been told. Exit status 1.
     Told,
+    /// The server is gone, and the person has been told. Exit status 2.
+    Lost,
+    /// A script ended with an error, and the person has been told. Exit status 3.
+    Script,
 }
 
 impl Failure {
@@ -32,14 +36,15 @@ impl Failure {
                 let words: Vec<&str> = message.split_whitespace().collect();
                 Some(format!("nunatak: {}", words.join(" ")))
             }
-            Self::Told => None,
+            Self::Told | Self::Lost | Self::Script => None,
         }
     }
 
     /// The exit status.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::Lost => ExitCode::from(2),
+            Self::Script => ExitCode::from(3),
             Self::Failed(_) | Self::Told => ExitCode::FAILURE,
         }
     }

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use client::{Client, ClientOptions};
+use env::disk::RealDisk;
 use env::pool::PoolHandle;
 use gateway::{Gateway, GatewayOptions};
 use proto::v1::HistoryRequest;
 use proto::{Network, NodeService};
-use sql::{Engine, EngineOptions};
+use sql::{Engine, EngineOptions, TemporaryOptions};
 use tokio::net::TcpListener;
 
 use crate::failure::{Failure, chain};
@@ -35,6 +36,9 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// The memory of an SQL gateway unless told otherwise, in MiB.
 const MEMORY_MIB: u64 = 2048;
+
+/// The room of its temporary files unless told otherwise, in MiB.
+const TEMP_MAX_MIB: u64 = 16 << 10;
 
 /// What a storage node needs.
 pub(crate) struct StorageOptions {
@@ -124,18 +128,41 @@ impl Storage {
 }
 
 /// The flag of every command that serves SQL.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct MemoryArguments {
     /// Memory for rows that statements hold and for writes that are not committed, of all clients together, in MiB
     #[arg(long = "sql-memory", env = "NUNATAK_SQL_MEMORY", value_name = "MIB", default_value_t = MEMORY_MIB,
           value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub(crate) mebibytes: u64,
+
+    /// Put rows of statements that do not fit into memory into files here [default: below --data, else the system's
+    /// temporary directory]
+    #[arg(long = "temp", env = "NUNATAK_TEMP", value_name = "DIR")]
+    pub(crate) temp: Option<PathBuf>,
+
+    /// Room for such files, of all clients together, in MiB; 0: none
+    #[arg(long = "temp-max", env = "NUNATAK_TEMP_MAX", value_name = "MIB", default_value_t = TEMP_MAX_MIB,
+          value_parser = clap::value_parser!(u64).range(0..=1 << 30))]
+    pub(crate) temp_max: u64,
+}
+
+impl MemoryArguments {
+    /// Where rows go that do not fit, if they may go anywhere; `data` is the directory of the data of this process.
+    fn temporary(&self, data: Option<&Path>) -> Option<TemporaryOptions> {
+        let below = |data: &Path| data.join("temporary");
+        let folder = self.temp.clone().or_else(|| data.map(below)).unwrap_or_else(std::env::temp_dir);
+        let bytes_max = self.temp_max << 20;
+        let disk = Arc::new(RealDisk::new());
+        (bytes_max > 0).then_some(TemporaryOptions { disk, folder, bytes_max, forced: None })
+    }
 }
 
 /// What an SQL gateway may use.
 pub(crate) struct SqlOptions {
     /// Its memory.
     pub(crate) memory: MemoryArguments,
+    /// The directory of the data of this process, if it has any.
+    pub(crate) data: Option<PathBuf>,
     /// Where statements go on that take long.
     pub(crate) pool: PoolHandle,
     /// How it is kept safe.
@@ -158,9 +185,10 @@ impl SqlServer {
     ) -> Result<Self, Failure> {
         let client = Client::new(network, seeds, ClientOptions::default());
         let memory_bytes_max = usize::try_from(options.memory.mebibytes << 20).unwrap_or(usize::MAX);
-        let engine =
-            Engine::new(client.clone(), EngineOptions { memory_bytes_max, ..EngineOptions::default() });
-        let SqlSecurity { tls, access } = options.security.clone();
+        let temporary = options.memory.temporary(options.data.as_deref());
+        let engine_options = EngineOptions { memory_bytes_max, temporary, ..EngineOptions::default() };
+        let engine = Engine::new(client.clone(), engine_options);
+        let SqlSecurity { tls, access, .. } = options.security.clone();
         env::task::spawn(options.security.reload_on_hangup());
         let gateway =
             GatewayOptions { pool: options.pool, tls, access: Some(access), ..GatewayOptions::default() };

@@ -102,6 +102,8 @@ pub(crate) struct SqlSecurity {
     pub(crate) tls: Option<Arc<ServerTls>>,
     /// Who has to show what.
     pub(crate) access: Arc<AccessRules>,
+    /// How it can be reached: what rules it may have.
+    pub(crate) exposure: Exposure,
 }
 
 impl SecurityArguments {
@@ -140,7 +142,7 @@ impl SecurityArguments {
         if exposure == Exposure::Insecure && (tls.is_none() || rules.trusts_others().is_some()) {
             tracing::warn!(%address, "--insecure: whoever reaches this address may be believed, or overheard");
         }
-        Ok(SqlSecurity { tls, access: rules })
+        Ok(SqlSecurity { tls, access: rules, exposure })
     }
 
     /// Refuses a listener of nodes that is reachable from elsewhere without mutual TLS.
@@ -207,7 +209,7 @@ impl SqlSecurity {
             {
                 tracing::warn!(error = %chain(&error), "the certificate cannot be used; the one before stays in force");
             }
-            if let Err(error) = self.access.reload() {
+            if let Err(error) = self.access.reload(self.exposure) {
                 tracing::warn!(error = %chain(&error), "the rules of access cannot be used; those before stay in force");
             }
         }

@@ -35,7 +35,8 @@ impl Table {
     }
 
     /// A table of what a query returned: a column in which every value is a number stands at the right.
-    pub(crate) fn of_values(names: &[String], rows: Vec<Vec<Option<String>>>) -> Self {
+    /// `null` stands for NULL.
+    pub(crate) fn of_values(names: &[String], rows: Vec<Vec<Option<String>>>, null: &str) -> Self {
         let columns = names
             .iter()
             .enumerate()
@@ -48,7 +49,7 @@ impl Table {
             .collect();
         let mut table = Self { columns, rows: Vec::new() };
         for row in rows {
-            table.row(row.into_iter().map(Option::unwrap_or_default));
+            table.row(row.into_iter().map(|value| value.unwrap_or_else(|| null.to_owned())));
         }
         table
     }
@@ -66,7 +67,7 @@ fn is_number(text: &str) -> bool {
 }
 
 fn width(text: &str) -> usize {
-    text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+    text.split('\n').map(|line| line.chars().count()).max().unwrap_or(0)
 }
 
 impl fmt::Display for Table {
@@ -130,6 +131,6 @@ mod tests {
         let rows =
             vec![vec![Some("1".to_owned()), Some("ann\nlee".to_owned())], vec![Some("10".to_owned()), None]];
         let expected = " id | name \n----+------\n  1 | ann +\n    | lee\n 10 |\n";
-        assert_eq!(Table::of_values(&names, rows).to_string(), expected);
+        assert_eq!(Table::of_values(&names, rows, "").to_string(), expected);
     }
 }

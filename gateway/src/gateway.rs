@@ -107,6 +107,7 @@ impl Sessions {
     pub fn new(engine: Arc<Engine>, options: GatewayOptions) -> Self {
         let scope = Scope::new();
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).reclaim());
+        scope.spawn_on(&Handle::current(), Arc::clone(&engine).attend());
         if let Some(tls) = &options.tls {
             scope.spawn_on(&Handle::current(), Arc::clone(tls).watch());
         }

@@ -165,6 +165,13 @@ fn sql(
                         "give --tls-cert, --tls-key and --tls-ca, or take it out",
                     );
                 }
+                for line in rules.name_one_superuser() {
+                    findings.warning(
+                        format!("--hba {}: line {line}", path.display()),
+                        "it names one of the superusers postgres and nunatak: the other is not bound by it",
+                        "name both, or drop the role nunatak",
+                    );
+                }
             }
         }
     }

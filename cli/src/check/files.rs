@@ -1,6 +1,5 @@
 //! Files and directories that settings name.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Findings;
@@ -81,9 +80,7 @@ pub(super) fn master_key(arguments: &EncryptionArguments, findings: &mut Finding
         findings.error("--encryption-key-file", chain(&error), "make one: openssl rand -hex 32");
     }
     let Some(path) = &arguments.encryption_key_file else { return };
-    let exposed = std::fs::metadata(path)
-        .is_ok_and(|metadata| metadata.mode() & if metadata.uid() == 0 { 0o037 } else { 0o077 } != 0);
-    if exposed {
+    if cert::others_can_read(path).unwrap_or(false) {
         let place = format!("--encryption-key-file {}", path.display());
         findings.warning(place, "others can read this key", format!("chmod 600 {}", path.display()));
     }

@@ -94,7 +94,7 @@ impl Findings {
                 self.error("", message, "");
                 None
             }
-            Err(Failure::Told) => None,
+            Err(Failure::Told | Failure::Lost | Failure::Script) => None,
         }
     }
 

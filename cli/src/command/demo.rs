@@ -15,7 +15,7 @@ use crate::http::{self, HttpArguments};
 use crate::output::outln;
 use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
 use crate::security::{AccessArguments, SecurityArguments};
-use crate::shell::{self, Script, Server};
+use crate::shell::{self, Options, Script, Server};
 use crate::shutdown::Shutdown;
 
 /// Try Nunatak: a cluster in this process, on a temporary directory.
@@ -92,7 +92,12 @@ impl Demo {
             sql_listener,
             network,
             addresses,
-            SqlOptions { memory: self.memory, pool, security },
+            SqlOptions {
+                memory: self.memory.clone(),
+                data: Some(directory.path().to_owned()),
+                pool,
+                security,
+            },
         )?;
         let http_address = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;
         let outcome = tokio::select! {
@@ -114,10 +119,11 @@ impl Demo {
         shutdown: &mut Shutdown,
     ) -> Result<(), Failure> {
         let url = format!("postgresql://nunatak@{}/nunatak", sql.address());
-        let server = Server { url: url.clone(), tls: None };
+        let server = Server { url: url.clone(), ..Server::default() };
+        let options = Options::default();
         if !self.execute.is_empty() {
-            return shell::run_script(&server, self.execute.iter().cloned().map(Script::Text).collect())
-                .await;
+            let scripts = self.execute.iter().cloned().map(Script::Text).collect();
+            return shell::run_script(&server, scripts, &options).await;
         }
         outln!(
             "Nunatak {} with {} nodes in this process, on a temporary directory.",
@@ -131,6 +137,6 @@ impl Demo {
             shutdown.requested().await;
             return Ok(());
         }
-        shell::run_interactive(&server).await
+        shell::run_interactive(&server, &options).await
     }
 }

@@ -54,7 +54,7 @@ impl Gateway {
             sql_listener,
             network,
             self.join.iter().map(Address::to_string).collect(),
-            SqlOptions { memory: self.memory, pool, security },
+            SqlOptions { memory: self.memory, data: None, pool, security },
         )?;
         let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)))?;
         tracing::info!(sql = %sql.address(), %http, "serving");

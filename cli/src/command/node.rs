@@ -91,6 +91,7 @@ impl Node {
     /// Serves until asked to stop.
     pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
         let encryption = self.encryption.source()?;
+        let data = self.data.clone();
         let mut shutdown = Shutdown::listen()?;
         let listener = listen("--listen", &self.listen).await?;
         let sql_listener = match &self.sql {
@@ -113,7 +114,7 @@ impl Node {
         let network = Arc::new(GrpcNetwork::new(tls.clone()));
         let join: Vec<String> = self.join.iter().map(Address::to_string).collect();
         let storage = Storage::start(StorageOptions {
-            data: self.data,
+            data: data.clone(),
             network: network.clone(),
             address: advertise.clone(),
             join: join.clone(),
@@ -137,7 +138,7 @@ impl Node {
                 let network = Colocated::new(&advertise, network);
                 network.register(storage.service());
                 let seeds = [vec![advertise.clone()], join].concat();
-                let options = SqlOptions { memory: self.memory, pool, security };
+                let options = SqlOptions { memory: self.memory, data: Some(data), pool, security };
                 Some(SqlServer::start(sql_listener, Arc::new(network), seeds, options)?)
             }
             None => None,

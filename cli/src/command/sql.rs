@@ -5,13 +5,24 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::shell::{self, Script, Server, TlsArguments};
+use crate::shell::{self, Format, Options, Script, Server, Target, TlsArguments};
 
-/// Open an SQL shell.
+/// Open an SQL shell, or run statements.
 ///
-/// Without -e and -f it reads statements from the terminal (\? explains the rest), or from standard input.
-/// The first error ends -e and -f with exit status 1. A password stands in the URL or in PGPASSWORD.
+/// Without -c and -f it reads statements from the terminal, as psql does, or from standard input. \? lists its commands:
+/// \d describes, \x turns wide rows, \copy moves data, \e opens your editor; Tab completes; long results go to $PAGER.
+///
+/// A password stands in the URL or in PGPASSWORD.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    nunatak sql                                            a shell at 127.0.0.1:5433\n  \
+    nunatak sql -U ann -d postgres -H db.example -p 5433   elsewhere\n  \
+    nunatak sql -c 'select * from t' --format csv > t.csv  one statement, for a program\n  \
+    nunatak sql -c '\\d t'                                  a table's columns, indexes, constraints\n  \
+    nunatak sql -v day=2026-01-31 -f report.sql            a file in which :'day' stands for that day\n  \
+    nunatak sql -v ON_ERROR_STOP=off -f dump.sql           a file whose errors do not end it\n\n\
+    Exit status: 0 all went well, 1 a statement of -c failed, 2 no connection or a wrong flag, 3 a script failed \
+    (-f, standard input).")]
 pub(crate) struct Sql {
     /// Where to connect; any PostgreSQL server will do
     #[arg(
@@ -22,16 +33,64 @@ pub(crate) struct Sql {
     )]
     pub(crate) url: String,
 
+    /// The host, in place of the URL's
+    #[arg(short = 'H', long, value_name = "HOST")]
+    pub(crate) hostname: Option<String>,
+
+    /// The port, in place of the URL's
+    #[arg(short = 'p', long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+
+    /// The role, in place of the URL's
+    #[arg(short = 'U', long, value_name = "NAME")]
+    pub(crate) username: Option<String>,
+
+    /// The database, in place of the URL's
+    #[arg(short = 'd', long, value_name = "NAME")]
+    pub(crate) dbname: Option<String>,
+
     #[command(flatten)]
     pub(crate) tls: TlsArguments,
 
     /// Run these statements, print their results and exit; may be given many times
-    #[arg(short = 'e', long, env = "NUNATAK_EXECUTE", value_name = "SQL")]
+    #[arg(
+        short = 'e',
+        visible_short_alias = 'c',
+        long,
+        visible_alias = "command",
+        env = "NUNATAK_EXECUTE",
+        value_name = "SQL"
+    )]
     pub(crate) execute: Vec<String>,
 
-    /// Run the statements in this file (after those of -e) and exit; - is standard input
+    /// Run the statements in this file (after those of -c) and exit; - is standard input
     #[arg(short = 'f', long, env = "NUNATAK_FILE", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+
+    /// How results look
+    #[arg(long, env = "NUNATAK_FORMAT", value_name = "FORMAT", default_value = "table")]
+    #[arg(help_heading = "Output")]
+    pub(crate) format: Format,
+
+    /// One value a line, as \x does
+    #[arg(short = 'x', long, help_heading = "Output")]
+    pub(crate) expanded: bool,
+
+    /// Rows alone, without names and counts
+    #[arg(short = 't', long, help_heading = "Output")]
+    pub(crate) tuples_only: bool,
+
+    /// What stands for NULL
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = "Output")]
+    pub(crate) null: String,
+
+    /// Results go to this file
+    #[arg(short = 'o', long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<String>,
+
+    /// Set a variable, as \set does; may be given many times
+    #[arg(short = 'v', long = "set", value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 impl Sql {
@@ -42,10 +101,20 @@ impl Sql {
             Some("-") => Script::StandardInput,
             _ => Script::File(path),
         }));
-        let server = Server { url: self.url, tls: self.tls.connector()? };
+        let instead =
+            Target { host: self.hostname, port: self.port, user: self.username, database: self.dbname };
+        let server = Server { url: self.url, tls: self.tls.connector()?, instead };
+        let options = Options {
+            format: self.format,
+            expanded: self.expanded,
+            rows_only: self.tuples_only,
+            null: self.null,
+            output: self.output,
+            variables: self.set,
+        };
         if scripts.is_empty() {
-            return shell::run_interactive(&server).await;
+            return shell::run_interactive(&server, &options).await;
         }
-        shell::run_script(&server, scripts).await
+        shell::run_script(&server, scripts, &options).await
     }
 }

@@ -66,6 +66,7 @@ impl StartSingle {
     /// Serves until asked to stop.
     pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
         let encryption = self.encryption.source()?;
+        let data = self.data.clone();
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
@@ -73,7 +74,7 @@ impl StartSingle {
         let http_listener = http::bind(&self.http, &self.security).await?;
         let network = Arc::new(InProcess::new());
         let storage = Storage::start(StorageOptions {
-            data: self.data,
+            data: data.clone(),
             network: network.clone(),
             address: NODE.to_owned(),
             join: Vec::new(),
@@ -91,7 +92,7 @@ impl StartSingle {
             sql_listener,
             network,
             vec![NODE.to_owned()],
-            SqlOptions { memory: self.memory, pool, security },
+            SqlOptions { memory: self.memory, data: Some(data), pool, security },
         )?;
         let storages = [storage];
         let http = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;

@@ -1,54 +1,52 @@
 //! The shell's connection: runs statements and prints what comes back.
 
-use std::future::poll_fn;
-use std::io::Write;
+use std::future::{Future, poll_fn};
+use std::io::Read;
 use std::pin::pin;
 
+use bytes::Bytes;
 use futures::{SinkExt, StreamExt, TryStreamExt};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::TlsStream;
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage, Socket};
-use zeroize::Zeroizing;
+use tokio_postgres::types::Type;
+use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage, Socket};
 
-use super::printing::{print_error, print_notice, print_rows, print_tag};
+use super::format::{Format, Rows, Style, Writer};
+use super::printing::{print_notice, tag};
+use super::server::Server;
+use super::sink::Outlet;
+use super::splitter::{is_copy_to_stdout, words};
 use super::tls::Tls;
 use crate::failure::{Failure, chain};
-use crate::output::{errln, outln};
+use crate::output::errln;
 
-/// Rows that are printed as one table; what follows begins a new one.
-const ROWS_PER_TABLE: usize = 10_000;
+/// Rows that are formatted as one piece.
+const ROWS_PER_PIECE: usize = 10_000;
+
+/// Bytes of values that are formatted as one piece, if that is fewer rows.
+const BYTES_PER_PIECE: usize = 16 << 20;
+
+/// Bytes of one message of COPY.
+const COPY_BYTES: usize = 64 * 1024;
 
 /// A connection to a server.
 pub(super) struct Connection {
     client: Client,
-    database: String,
-    server: String,
+    pub(super) database: String,
+    pub(super) user: String,
+    /// Host and port.
+    pub(super) place: String,
+    /// The version of PostgreSQL that the server speaks as.
+    pub(super) version: String,
     tls: Option<Tls>,
 }
 
-/// Where to connect, and how.
-#[derive(Clone)]
-pub(crate) struct Server {
-    /// A PostgreSQL URL.
-    pub(crate) url: String,
-    /// TLS, if it is to be spoken.
-    pub(crate) tls: Option<Tls>,
-}
-
-impl Server {
-    /// The URL for messages: without its password.
-    fn shown(&self) -> String {
-        match self.url.split_once("://") {
-            Some((scheme, rest)) if rest.contains('@') => {
-                let (account, host) = rest.rsplit_once('@').unwrap_or(("", rest));
-                let user = account.split(':').next().unwrap_or_default();
-                let host = host.split('?').next().unwrap_or_default();
-                format!("{scheme}://{user}@{host}")
-            }
-            Some((scheme, rest)) => format!("{scheme}://{}", rest.split('?').next().unwrap_or_default()),
-            None => "the given parameters".to_owned(),
-        }
-    }
+/// How a query string went.
+pub(super) struct Ran {
+    /// Statements that ended well.
+    pub(super) done: usize,
+    /// What ended the one after them.
+    pub(super) error: Option<tokio_postgres::Error>,
 }
 
 /// Has the connection work in the background; what version the server says it is.
@@ -61,8 +59,18 @@ where
         loop {
             match poll_fn(|cx| connection.poll_message(cx)).await {
                 Some(Ok(AsyncMessage::Notice(notice))) => print_notice(&notice),
+                Some(Ok(AsyncMessage::Notification(told))) => errln!(
+                    "Asynchronous notification \"{}\" with payload \"{}\" received from server process with PID {}.",
+                    told.channel(),
+                    told.payload(),
+                    told.process_id()
+                ),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
+                    // Why the server ends a session that has asked nothing.
+                    if let Some(error) = error.as_db_error() {
+                        print_notice(error);
+                    }
                     tracing::debug!(error = %chain(&error), "connection lost");
                     break;
                 }
@@ -74,25 +82,15 @@ where
 }
 
 impl Connection {
-    /// Connects to `url`.
+    /// Connects.
     pub(super) async fn open(server: &Server) -> Result<Self, Failure> {
-        let mut config: Config = server.url.parse().map_err(|error| {
-            Failure::usage(format!("'{}' is no PostgreSQL URL: {}", server.shown(), chain(&error)))
-        })?;
-        if config.get_user().is_none() {
-            config.user("nunatak");
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("nunatak sql");
-        }
-        if config.get_password().is_none()
-            && let Ok(password) = std::env::var("PGPASSWORD")
-        {
-            config.password(Zeroizing::new(password).as_bytes());
-        }
-        let database = config.get_dbname().or(config.get_user()).unwrap_or("nunatak").to_owned();
+        let mut config = server.config()?;
+        let user = config.get_user().unwrap_or("nunatak").to_owned();
+        let database = config.get_dbname().unwrap_or(&user).to_owned();
+        let place = Server::place(&config);
         let failed = |error: tokio_postgres::Error| {
-            Failure::usage(format!("cannot connect to {}: {}", server.shown(), chain(&error)))
+            let why = error.as_db_error().map_or_else(|| chain(&error), ToString::to_string);
+            Failure::usage(format!("cannot connect to {user}@{place}/{database}: {why}"))
         };
         let (client, version) = match &server.tls {
             Some(tls) => {
@@ -105,17 +103,12 @@ impl Connection {
                 (client, drive(connection))
             }
         };
-        Ok(Self { client, database, server: version, tls: server.tls.clone() })
+        Ok(Self { client, database, user, place, version, tls: server.tls.clone() })
     }
 
-    /// What the server says of itself.
-    pub(super) fn server(&self) -> &str {
-        &self.server
-    }
-
-    /// The prompt.
-    pub(super) fn prompt(&self) -> String {
-        format!("{}=> ", self.database)
+    /// Whether it is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Whether the server or the network has closed the connection.
@@ -123,58 +116,103 @@ impl Connection {
         self.client.is_closed()
     }
 
-    /// Runs a query string that holds `statements` and prints their results. False: there was an error.
-    pub(super) async fn run(&self, text: &str, statements: &[String], timing: bool) -> bool {
-        let started = env::clock::now();
-        let outcome = {
-            let cancel = self.client.cancel_token();
-            let mut running = pin!(self.run_and_print(text, statements));
-            loop {
-                tokio::select! {
-                    outcome = &mut running => break outcome,
-                    Ok(()) = tokio::signal::ctrl_c() => {
-                        errln!("Cancelling.");
-                        let cancelled = match &self.tls {
-                            Some(tls) => cancel.cancel_query(tls.clone()).await,
-                            None => cancel.cancel_query(NoTls).await,
-                        };
-                        if let Err(error) = cancelled {
-                            errln!("Could not cancel: {}", chain(&error));
-                        }
-                    }
-                }
+    /// Runs a query string that holds `statements` and prints their results.
+    pub(super) async fn run(
+        &self,
+        text: &str,
+        statements: &[String],
+        style: &Style,
+        outlet: &mut Outlet<'_>,
+    ) -> Ran {
+        let mut done = 0;
+        let running = async {
+            if let ([_], true) = (statements, is_copy_to_stdout(text)) {
+                self.copy_out(text, outlet).await?;
+                done = 1;
+                return Ok(());
             }
+            self.run_and_print(text, statements, style, outlet, &mut done).await
         };
-        report(text, outcome, started, timing)
+        let error = self.cancellable(running).await.err();
+        Ran { done, error }
     }
 
-    async fn run_and_print(&self, text: &str, statements: &[String]) -> Result<(), tokio_postgres::Error> {
-        if statements.len() == 1 && is_copy_to_stdout(text) {
-            return self.copy_out(text).await;
+    /// Waits for what runs; Ctrl-C asks the server to end it.
+    async fn cancellable<T>(
+        &self,
+        running: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
+        let mut running = pin!(running);
+        loop {
+            tokio::select! {
+                outcome = &mut running => break outcome,
+                Ok(()) = tokio::signal::ctrl_c() => {
+                    errln!("Cancelling.");
+                    self.cancel().await;
+                }
+            }
         }
+    }
+
+    /// Asks the server to end what runs.
+    pub(super) async fn cancel(&self) {
+        let cancel = self.client.cancel_token();
+        let cancelled = match &self.tls {
+            Some(tls) => cancel.cancel_query(tls.clone()).await,
+            None => cancel.cancel_query(NoTls).await,
+        };
+        if let Err(error) = cancelled {
+            errln!("Could not cancel: {}", chain(&error));
+        }
+    }
+
+    async fn run_and_print(
+        &self,
+        text: &str,
+        statements: &[String],
+        style: &Style,
+        outlet: &mut Outlet<'_>,
+        done: &mut usize,
+    ) -> Result<(), tokio_postgres::Error> {
+        let types = self.types(text, statements, style.format).await?;
         let mut messages = pin!(self.client.simple_query_raw(text).await?);
-        let mut statements = statements.iter();
-        let mut names: Option<Vec<String>> = None;
-        let mut rows = Vec::new();
+        let mut writer: Option<Writer<'_>> = None;
+        let (mut rows, mut bytes): (Rows, usize) = (Vec::new(), 0);
         while let Some(message) = messages.try_next().await? {
             match message {
                 SimpleQueryMessage::RowDescription(columns) => {
-                    names = Some(columns.iter().map(|column| column.name().to_owned()).collect());
+                    let names = columns.iter().map(|column| column.name().to_owned()).collect();
+                    writer = Some(Writer::new(style, names, types.clone()));
                 }
                 SimpleQueryMessage::Row(row) => {
-                    rows.push(
-                        (0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect::<Vec<_>>(),
-                    );
-                    if rows.len() >= ROWS_PER_TABLE {
-                        print_rows(names.as_deref().unwrap_or_default(), std::mem::take(&mut rows));
+                    let values: Vec<_> = (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect();
+                    bytes += values.iter().flatten().map(String::len).sum::<usize>();
+                    rows.push(values);
+                    if let Some(writer) = &mut writer
+                        && (rows.len() >= ROWS_PER_PIECE || bytes >= BYTES_PER_PIECE)
+                    {
+                        outlet.print(&writer.rows(std::mem::take(&mut rows)));
+                        bytes = 0;
                     }
                 }
                 SimpleQueryMessage::CommandComplete(count) => {
-                    let statement = statements.next().map_or("", String::as_str);
-                    match names.take() {
-                        Some(names) => print_rows(&names, std::mem::take(&mut rows)),
-                        None => print_tag(statement, count),
+                    let statement = statements.get(*done).map_or("", String::as_str);
+                    match writer.take() {
+                        Some(mut writer) => {
+                            let last = if rows.is_empty() {
+                                String::new()
+                            } else {
+                                writer.rows(std::mem::take(&mut rows))
+                            };
+                            outlet.print(&(last + &writer.end()));
+                        }
+                        None if style.format.is_for_people() => {
+                            outlet.print(&format!("{}\n", tag(statement, count)));
+                        }
+                        None => {}
                     }
+                    bytes = 0;
+                    *done += 1;
                 }
                 _ => {}
             }
@@ -182,39 +220,73 @@ impl Connection {
         Ok(())
     }
 
-    async fn copy_out(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
+    /// The types of a statement's columns, where the format shows them: rows by the simple protocol do not tell.
+    async fn types(
+        &self,
+        text: &str,
+        statements: &[String],
+        format: Format,
+    ) -> Result<Vec<Type>, tokio_postgres::Error> {
+        let first = words(text).into_iter().next().unwrap_or_default();
+        let has_rows = matches!(
+            first.as_str(),
+            "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge"
+        );
+        if format != Format::Json || statements.len() != 1 || !has_rows {
+            return Ok(Vec::new());
+        }
+        let statement = self.client.prepare(text).await?;
+        Ok(statement.columns().iter().map(|column| column.type_().clone()).collect())
+    }
+
+    async fn copy_out(&self, statement: &str, outlet: &mut Outlet<'_>) -> Result<(), tokio_postgres::Error> {
         let mut data = pin!(self.client.copy_out(statement).await?);
         while let Some(piece) = data.next().await {
             // A reader that is gone, such as head, has seen enough.
-            if std::io::stdout().write_all(&piece?).is_err() {
+            if !outlet.write(&piece?) {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Runs COPY … FROM STDIN with `data`. False: there was an error.
-    pub(super) async fn copy_in(&self, statement: &str, data: &[u8], timing: bool) -> bool {
-        let started = env::clock::now();
-        let outcome = async {
-            let mut sink = pin!(self.client.copy_in(statement).await?);
-            for piece in data.chunks(64 * 1024) {
-                sink.send(bytes::Bytes::copy_from_slice(piece)).await?;
-            }
-            let count = sink.finish().await?;
-            print_tag(statement, count);
-            Ok(())
-        };
-        let outcome = outcome.await;
-        report(statement, outcome, started, timing)
+    /// Runs COPY … TO STDOUT.
+    pub(super) async fn copy_to(
+        &self,
+        statement: &str,
+        outlet: &mut Outlet<'_>,
+    ) -> Result<(), tokio_postgres::Error> {
+        self.cancellable(self.copy_out(statement, outlet)).await
     }
 
-    /// The rows of a query of the shell's own.
-    pub(super) async fn query(&self, sql: &str) -> Result<(Vec<String>, Vec<Vec<Option<String>>>), Failure> {
-        let messages = self.client.simple_query(sql).await.map_err(|error| {
-            print_error(sql, &error);
-            Failure::Told
-        })?;
+    /// Runs COPY … FROM STDIN with all that can be read: how many rows went, or what went wrong with the reading.
+    pub(super) async fn copy_from(
+        &self,
+        statement: &str,
+        mut data: impl Read,
+    ) -> Result<Result<u64, std::io::Error>, tokio_postgres::Error> {
+        let copying = async {
+            let mut sink = pin!(self.client.copy_in::<_, Bytes>(statement).await?);
+            let mut buffer = vec![0; COPY_BYTES];
+            loop {
+                match data.read(&mut buffer) {
+                    Ok(0) => return Ok(Ok(sink.finish().await?)),
+                    Ok(length) => {
+                        let piece = buffer.get(..length).unwrap_or_default();
+                        sink.send(Bytes::copy_from_slice(piece)).await?;
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    // Dropped without its end, the copy fails, and does nothing.
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+        };
+        self.cancellable(copying).await
+    }
+
+    /// The rows of a query of the shell's own, or of one whose values it keeps.
+    pub(super) async fn query(&self, sql: &str) -> Result<(Vec<String>, Rows), tokio_postgres::Error> {
+        let messages = self.cancellable(self.client.simple_query(sql)).await?;
         let (mut names, mut rows) = (Vec::new(), Vec::new());
         for message in messages {
             match message {
@@ -229,27 +301,4 @@ impl Connection {
         }
         Ok((names, rows))
     }
-}
-
-fn is_copy_to_stdout(text: &str) -> bool {
-    let words = text.to_ascii_lowercase();
-    let words: Vec<&str> = words.split_whitespace().collect();
-    words.first() == Some(&"copy")
-        && words.windows(2).any(|pair| matches!(pair, ["to", last] if last.starts_with("stdout")))
-}
-
-fn report(
-    text: &str,
-    outcome: Result<(), tokio_postgres::Error>,
-    started: env::clock::Instant,
-    timing: bool,
-) -> bool {
-    let ok = outcome.is_ok();
-    if let Err(error) = outcome {
-        print_error(text, &error);
-    }
-    if timing {
-        outln!("Time: {:.3} ms", started.elapsed().as_secs_f64() * 1000.0);
-    }
-    ok
 }

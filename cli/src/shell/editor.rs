@@ -1,57 +1,147 @@
-//! Reading what a person types: history, and many lines as one entry.
+//! Reading what a person types: history, completion, colours, and many lines as one entry.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use rustyline::completion::Completer;
+use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
+use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Config, Helper};
+use rustyline::{CompletionType, Config, Context, Helper};
 
+use super::completion::{complete, is_keyword};
+use super::lexer::{Token, token};
+use super::names::Names;
 use super::splitter::is_complete;
 use crate::failure::Failure;
 
 /// Entries that are remembered.
 const HISTORY_MAX: usize = 10_000;
 
-/// An entry goes on until its statements end.
-struct UntilComplete;
+/// Commands whose argument is a file.
+const TAKE_FILES: [&str; 8] = ["\\i", "\\ir", "\\include", "\\o", "\\out", "\\g", "\\e", "\\edit"];
 
-impl Completer for UntilComplete {
-    type Candidate = String;
+/// What the line editor asks about the text.
+struct Assistant {
+    /// What has been entered of a statement before.
+    before: String,
+    names: Names,
+    commands: Vec<&'static str>,
+    colours: bool,
+    files: FilenameCompleter,
 }
 
-impl Highlighter for UntilComplete {}
+impl Helper for Assistant {}
 
-impl Hinter for UntilComplete {
+impl Hinter for Assistant {
     type Hint = String;
 }
 
-impl Helper for UntilComplete {}
+impl Completer for Assistant {
+    type Candidate = Pair;
 
-impl Validator for UntilComplete {
+    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let mut words = line.get(..at).unwrap_or(line).split_whitespace().rev();
+        let last = words.next().unwrap_or("");
+        let previous = if line.ends_with(char::is_whitespace) { last } else { words.next().unwrap_or("") };
+        let is_copy = line.trim_start().starts_with("\\copy") && matches!(previous, "from" | "to");
+        if TAKE_FILES.contains(&previous) || is_copy {
+            return self.files.complete_path(line, at);
+        }
+        let (start, offered) = complete(&self.names, &self.commands, line, at);
+        let pair = |text: String| Pair { display: text.trim_end().to_owned(), replacement: text };
+        Ok((start, offered.into_iter().map(pair).collect()))
+    }
+}
+
+impl Highlighter for Assistant {
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        if self.colours { Cow::Owned(coloured(line)) } else { Cow::Borrowed(line) }
+    }
+
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        // A transaction that is open, or has failed, should not be overlooked.
+        let colour = match prompt.chars().rev().nth(2) {
+            Some('*') => "33",
+            Some('!') => "31",
+            _ => "1",
+        };
+        if self.colours {
+            Cow::Owned(format!("\x1b[{colour}m{prompt}\x1b[0m"))
+        } else {
+            Cow::Borrowed(prompt)
+        }
+    }
+
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        self.colours && kind != CmdKind::MoveCursor
+    }
+}
+
+impl Validator for Assistant {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        let complete = is_complete(context.input());
+        let complete = is_complete(&self.before, context.input());
         Ok(if complete { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
     }
 }
 
+/// SQL in colours.
+fn coloured(line: &str) -> String {
+    let mut text = String::with_capacity(line.len() * 2);
+    let mut at = 0;
+    while let Some((kind, length, _)) = token(line, at) {
+        let piece = line.get(at..at + length).unwrap_or("");
+        let colour = match kind {
+            Token::Word if is_keyword(piece) => Some("1;34"),
+            Token::Text => Some("32"),
+            Token::Comment => Some("2"),
+            Token::Word | Token::Name | Token::Sign => None,
+        };
+        match colour {
+            Some(colour) => text.push_str(&format!("\x1b[{colour}m{piece}\x1b[0m")),
+            None => text.push_str(piece),
+        }
+        at += length;
+    }
+    text
+}
+
+/// What came of reading.
+pub(super) enum Entry {
+    /// What was entered.
+    Text(String),
+    /// Ctrl-C: what was entered before is to be forgotten.
+    Interrupted,
+    /// The person leaves.
+    End,
+}
+
 /// The line editor.
 pub(super) struct Editor {
-    lines: rustyline::Editor<UntilComplete, DefaultHistory>,
+    lines: rustyline::Editor<Assistant, DefaultHistory>,
     history: Option<PathBuf>,
 }
 
 impl Editor {
     /// An editor with the history of earlier shells (`~/.nunatak_history`).
-    pub(super) fn new() -> Result<Self, Failure> {
+    pub(super) fn new(commands: Vec<&'static str>, colours: bool) -> Result<Self, Failure> {
         let failed = |error| Failure::failed(format!("cannot edit lines on this terminal: {error}"));
-        let config =
-            Config::builder().max_history_size(HISTORY_MAX).map_err(failed)?.auto_add_history(true).build();
+        let config = Config::builder()
+            .max_history_size(HISTORY_MAX)
+            .map_err(failed)?
+            .auto_add_history(true)
+            .completion_type(CompletionType::List)
+            .build();
         let mut lines = rustyline::Editor::with_config(config).map_err(failed)?;
-        lines.set_helper(Some(UntilComplete));
+        lines.set_helper(Some(Assistant {
+            before: String::new(),
+            names: Names::default(),
+            commands,
+            colours,
+            files: FilenameCompleter::new(),
+        }));
         let history = std::env::home_dir().map(|home| home.join(".nunatak_history"));
         if let Some(history) = &history {
             // There is none the first time.
@@ -60,22 +150,37 @@ impl Editor {
         Ok(Self { lines, history })
     }
 
-    /// The next entry; None when the person leaves. The terminal is read on a thread of its own.
-    pub(super) async fn read(mut self, prompt: String) -> Result<(Self, Option<String>), Failure> {
+    /// What completion offers from now on.
+    pub(super) fn offer(&mut self, names: Names) {
+        if let Some(assistant) = self.lines.helper_mut() {
+            assistant.names = names;
+        }
+    }
+
+    /// Columns and lines of the terminal.
+    pub(super) fn screen(&mut self) -> Option<(usize, usize)> {
+        self.lines.dimensions().map(|(columns, lines)| (usize::from(columns), usize::from(lines)))
+    }
+
+    /// The next entry; `before` is what is open already. The terminal is read on a thread of its own.
+    pub(super) async fn read(mut self, prompt: String, before: &str) -> Result<(Self, Entry), Failure> {
+        if let Some(assistant) = self.lines.helper_mut() {
+            before.clone_into(&mut assistant.before);
+        }
         let reading = env::task::blocking(move || {
-            let line = loop {
+            let entry = loop {
                 match self.lines.readline(&prompt) {
                     Ok(line) if line.trim().is_empty() => {}
-                    Ok(line) => break Ok(Some(line)),
-                    Err(ReadlineError::Interrupted) => {}
-                    Err(ReadlineError::Eof) => break Ok(None),
+                    Ok(line) => break Ok(Entry::Text(line)),
+                    Err(ReadlineError::Interrupted) => break Ok(Entry::Interrupted),
+                    Err(ReadlineError::Eof) => break Ok(Entry::End),
                     Err(error) => break Err(Failure::failed(format!("cannot read the terminal: {error}"))),
                 }
             };
-            (self, line)
+            (self, entry)
         });
-        let (editor, line) = reading.await.map_err(Failure::failed)?;
-        Ok((editor, line?))
+        let (editor, entry) = reading.await.map_err(Failure::failed)?;
+        Ok((editor, entry?))
     }
 
     /// Keeps the history.
@@ -85,5 +190,22 @@ impl Editor {
         {
             tracing::warn!(%error, "the history could not be saved");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_change_no_letter() {
+        let line = "select 'a', \"b\" from t -- end";
+        let text = coloured(line);
+        assert!(text.starts_with("\x1b[1;34mselect\x1b[0m \x1b[32m'a'\x1b[0m, \"b\""), "{text}");
+        let mut bare = text;
+        for colour in ["\x1b[1;34m", "\x1b[32m", "\x1b[2m", "\x1b[0m"] {
+            bare = bare.replace(colour, "");
+        }
+        assert_eq!(bare, line);
     }
 }

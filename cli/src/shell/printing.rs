@@ -1,38 +1,55 @@
-//! What the shell prints of results and errors.
+//! What the shell says of statements that return no rows, and of errors.
 
 use tokio_postgres::error::{DbError, ErrorPosition};
 
+use super::splitter::words;
 use crate::failure::chain;
-use crate::output::{errln, out, outln};
-use crate::table::Table;
+use crate::output::errln;
 
-/// Prints rows as a table.
-pub(super) fn print_rows(names: &[String], rows: Vec<Vec<Option<String>>>) {
-    let count = rows.len();
-    out!("{}", Table::of_values(names, rows));
-    outln!("({count} {})\n", if count == 1 { "row" } else { "rows" });
+/// How much is told of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Verbosity {
+    /// The message alone.
+    Terse,
+    /// Where it is and what may be done.
+    #[default]
+    Default,
+    /// Its code and objects, too.
+    Verbose,
 }
 
-/// Prints the tag of a statement that returned no rows. The client library keeps only its count.
-pub(super) fn print_tag(statement: &str, count: u64) {
-    outln!("{}", tag(statement, count));
+impl Verbosity {
+    /// As the variable VERBOSITY names it.
+    pub(super) fn named(name: Option<&str>) -> Self {
+        match name {
+            Some("terse") => Self::Terse,
+            Some("verbose") => Self::Verbose,
+            _ => Self::Default,
+        }
+    }
 }
 
-fn tag(statement: &str, count: u64) -> String {
-    let mut words =
-        statement.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-    let first = words.next().unwrap_or("").to_ascii_uppercase();
+/// The tag of a statement that returned no rows. The client library keeps only its count.
+pub(super) fn tag(statement: &str, count: u64) -> String {
+    let mut words = words(statement).into_iter().map(|word| word.to_ascii_uppercase());
+    let first = words.next().unwrap_or_default();
     match first.as_str() {
         "INSERT" => format!("INSERT 0 {count}"),
         "UPDATE" | "DELETE" | "COPY" | "SELECT" | "MERGE" | "FETCH" | "MOVE" | "WITH" => {
             format!("{first} {count}")
         }
         "CREATE" | "DROP" | "ALTER" => {
-            let object = words.map(str::to_ascii_uppercase).find(|word| {
+            let object = words.find(|word| {
                 !matches!(word.as_str(), "UNIQUE" | "OR" | "REPLACE" | "TEMP" | "TEMPORARY" | "UNLOGGED")
             });
-            format!("{first} {}", object.unwrap_or_default())
+            match object.unwrap_or_default() {
+                object if object == "MATERIALIZED" => format!("{first} MATERIALIZED VIEW"),
+                object => format!("{first} {object}"),
+            }
         }
+        "REFRESH" => "REFRESH MATERIALIZED VIEW".to_owned(),
+        "LOCK" => "LOCK TABLE".to_owned(),
+        "DECLARE" | "CLOSE" => format!("{first} CURSOR"),
         "TRUNCATE" => "TRUNCATE TABLE".to_owned(),
         "END" => "COMMIT".to_owned(),
         "ABORT" => "ROLLBACK".to_owned(),
@@ -42,36 +59,62 @@ fn tag(statement: &str, count: u64) -> String {
 }
 
 /// Prints an error as psql does, pointing into the statement.
-pub(super) fn print_error(statement: &str, error: &tokio_postgres::Error) {
+pub(super) fn print_error(
+    statement: &str,
+    error: &tokio_postgres::Error,
+    verbosity: Verbosity,
+    colours: bool,
+) {
     match error.as_db_error() {
-        Some(error) => errln!("{}", describe(statement, error)),
+        Some(error) => errln!("{}", describe(statement, error, verbosity, colours)),
         None => errln!("{}", chain(error)),
     }
 }
 
 /// Prints a notice.
 pub(super) fn print_notice(notice: &DbError) {
-    errln!("{}", describe("", notice));
+    errln!("{}", describe("", notice, Verbosity::Default, false));
 }
 
-fn describe(statement: &str, error: &DbError) -> String {
-    let mut text = format!("{}:  {}", error.severity(), error.message());
+/// An error in full, without its place.
+pub(super) fn describe_in_full(error: &DbError) -> String {
+    describe("", error, Verbosity::Verbose, false)
+}
+
+fn describe(statement: &str, error: &DbError, verbosity: Verbosity, colours: bool) -> String {
+    let severity = error.severity();
+    let mut text = if colours { format!("\x1b[1;31m{severity}:\x1b[0m  ") } else { format!("{severity}:  ") };
+    if verbosity == Verbosity::Verbose {
+        text.push_str(&format!("{}: ", error.code().code()));
+    }
+    text.push_str(error.message());
+    if verbosity == Verbosity::Terse {
+        return text;
+    }
     if let Some(ErrorPosition::Original(position)) = error.position()
         && let Some(pointer) = pointer(statement, *position as usize)
     {
         text.push_str(&pointer);
     }
-    if let Some(detail) = error.detail() {
-        text.push_str(&format!("\nDETAIL:  {detail}"));
+    let parts = [("DETAIL", error.detail()), ("HINT", error.hint()), ("CONTEXT", error.where_())];
+    for (name, part) in parts {
+        if let Some(part) = part {
+            text.push_str(&format!("\n{name}:  {part}"));
+        }
     }
-    if let Some(hint) = error.hint() {
-        text.push_str(&format!("\nHINT:  {hint}"));
-    }
-    if let Some(context) = error.where_() {
-        text.push_str(&format!("\nCONTEXT:  {context}"));
-    }
-    if !matches!(error.code().code(), "" | "00000") {
-        text.push_str(&format!("\nSQLSTATE: {}", error.code().code()));
+    if verbosity == Verbosity::Verbose {
+        let objects = [
+            ("SCHEMA NAME", error.schema()),
+            ("TABLE NAME", error.table()),
+            ("COLUMN NAME", error.column()),
+            ("DATATYPE NAME", error.datatype()),
+            ("CONSTRAINT NAME", error.constraint()),
+        ];
+        for (name, object) in objects {
+            if let Some(object) = object {
+                text.push_str(&format!("\n{name}:  {object}"));
+            }
+        }
     }
     text
 }

@@ -1,12 +1,16 @@
-//! Where statements end: at semicolons outside of quotes, comments and parentheses' business.
+//! Where statements end: at semicolons, or at a command, outside of quotes, comments and parentheses.
+
+use super::lexer::{Token, token};
 
 /// A part of a script.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// A statement without its semicolon.
     Statement(&'a str),
-    /// A line that begins with a backslash.
-    Meta(&'a str),
+    /// What stands before a command on the way to a statement's end, or before the end of the text.
+    Open(&'a str),
+    /// A command: from its backslash to the end of the line.
+    Command(&'a str),
 }
 
 /// Takes a script apart.
@@ -17,13 +21,23 @@ pub(super) struct Splitter<'a> {
     rest: &'a str,
 }
 
+/// What a statement ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Semicolon,
+    Backslash,
+    Text,
+    /// The end of the text, within a quote, a comment or parentheses.
+    Within,
+}
+
 impl<'a> Splitter<'a> {
     /// Begins with the whole script.
     pub(super) fn new(text: &'a str) -> Self {
         Self { rest: text }
     }
 
-    /// The next statement or command; None at the end.
+    /// The next piece; None at the end.
     pub(super) fn next_piece(&mut self) -> Option<Piece<'a>> {
         loop {
             self.rest = self.rest.trim_start();
@@ -32,15 +46,18 @@ impl<'a> Splitter<'a> {
             }
             if self.rest.starts_with('\\') {
                 let end = self.rest.find('\n').unwrap_or(self.rest.len());
-                return Some(Piece::Meta(self.take(end).trim()));
+                return Some(Piece::Command(self.take(end).trim()));
             }
-            let (end, ended) = statement_end(self.rest);
-            let statement = self.take(end);
-            if ended {
+            let (at, end) = statement_end(self.rest);
+            let statement = self.take(at).trim();
+            if end == End::Semicolon {
                 self.take(1);
             }
             if has_content(statement) {
-                return Some(Piece::Statement(statement.trim()));
+                return Some(match end {
+                    End::Semicolon => Piece::Statement(statement),
+                    End::Backslash | End::Text | End::Within => Piece::Open(statement),
+                });
             }
         }
     }
@@ -74,128 +91,102 @@ pub(super) fn split(text: &str) -> Vec<String> {
     let mut statements = Vec::new();
     while let Some(piece) = splitter.next_piece() {
         match piece {
-            Piece::Statement(statement) | Piece::Meta(statement) => statements.push(statement.to_owned()),
+            Piece::Statement(text) | Piece::Open(text) | Piece::Command(text) => {
+                statements.push(text.to_owned());
+            }
         }
     }
     statements
 }
 
-/// Whether a person has finished: a command, nothing, or statements that all end.
-pub(super) fn is_complete(text: &str) -> bool {
-    let mut rest = text.trim();
-    if rest.is_empty() || rest.starts_with('\\') {
+/// Whether a person has finished: a command, nothing, or statements that all end. `before` is what is open already.
+pub(super) fn is_complete(before: &str, text: &str) -> bool {
+    if before.is_empty() && (text.trim().is_empty() || bare_word(text).is_some()) {
         return true;
     }
+    let whole = format!("{before}\n{text}");
+    let mut rest = whole.trim();
     while has_content(rest) {
-        let (end, ended) = statement_end(rest);
-        if !ended {
-            return false;
+        if rest.starts_with('\\') {
+            return true;
         }
-        rest = rest.get(end + 1..).unwrap_or("");
+        let (at, end) = statement_end(rest);
+        match end {
+            End::Semicolon => rest = rest.get(at + 1..).unwrap_or("").trim_start(),
+            End::Backslash => return true,
+            End::Text | End::Within => return false,
+        }
     }
     true
 }
 
+/// `help`, `exit` or `quit` alone, which people enter in all innocence.
+pub(super) fn bare_word(text: &str) -> Option<&'static str> {
+    let word = text.trim().trim_end_matches(';').trim_end();
+    let known = [("help", "\\?"), ("exit", "\\q"), ("quit", "\\q")];
+    known.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|(_, command)| command)
+}
+
 /// Whether a statement takes the data that follows it.
 pub(super) fn is_copy_from_stdin(statement: &str) -> bool {
-    let words = statement.to_ascii_lowercase();
-    let words: Vec<&str> = words.split_whitespace().collect();
-    words.first() == Some(&"copy")
-        && words.windows(2).any(|pair| matches!(pair, ["from", last] if last.starts_with("stdin")))
+    is_copy(statement, "from", "stdin")
 }
 
-/// Where the first statement's semicolon stands (or the end of the text), and whether there is one.
-fn statement_end(text: &str) -> (usize, bool) {
+/// Whether a statement answers with data.
+pub(super) fn is_copy_to_stdout(statement: &str) -> bool {
+    is_copy(statement, "to", "stdout")
+}
+
+fn is_copy(statement: &str, direction: &str, what: &str) -> bool {
+    let words = words(statement);
+    words.first().is_some_and(|word| word == "copy")
+        && words.windows(2).any(|pair| matches!(pair, [first, last] if first == direction && last == what))
+}
+
+/// The words of a statement in small letters, without what quotes and comments hold.
+pub(super) fn words(statement: &str) -> Vec<String> {
+    let mut words = Vec::new();
     let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let skipped = match rest.as_bytes() {
-            [b';', ..] => return (at, true),
-            [b'\'', ..] => quoted(rest, '\'', is_escape_string(text, at)),
-            [b'"', ..] => quoted(rest, '"', false),
-            [b'-', b'-', ..] => rest.find('\n').unwrap_or(rest.len()),
-            [b'/', b'*', ..] => comment(rest),
-            [b'$', ..] => dollar_quoted(rest),
-            _ => rest.chars().next().map_or(1, char::len_utf8),
-        };
-        at += skipped.max(1);
-    }
-    (text.len(), false)
-}
-
-/// The length of a quoted text; one that does not end goes to the end.
-fn quoted(text: &str, quote: char, backslashes: bool) -> usize {
-    let mut characters = text.char_indices().skip(1).peekable();
-    while let Some((at, character)) = characters.next() {
-        if backslashes && character == '\\' {
-            characters.next();
-        } else if character == quote {
-            if characters.peek().is_some_and(|(_, next)| *next == quote) {
-                characters.next();
-            } else {
-                return at + 1;
-            }
+    while let Some((kind, length, _)) = token(statement, at) {
+        if kind == Token::Word {
+            words.push(statement.get(at..at + length).unwrap_or("").to_lowercase());
         }
+        at += length;
     }
-    text.len() + 1
+    words
 }
 
-/// Whether the quote at `at` opens an `E'…'`.
-fn is_escape_string(text: &str, at: usize) -> bool {
-    let mut before = text.get(..at).unwrap_or("").chars().rev();
-    matches!(before.next(), Some('e' | 'E'))
-        && !before.next().is_some_and(|c| c.is_alphanumeric() || c == '_')
-}
-
-/// The length of a comment; comments nest.
-fn comment(text: &str) -> usize {
+/// Where the first statement ends, and how. A function's `BEGIN ATOMIC … END` is not looked into.
+fn statement_end(text: &str) -> (usize, End) {
+    let mut at = 0;
     let mut depth = 0usize;
-    let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if rest.starts_with("/*") {
-            depth += 1;
-            at += 2;
-        } else if rest.starts_with("*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                return at;
-            }
-        } else {
-            at += rest.chars().next().map_or(1, char::len_utf8);
+    while let Some((kind, length, ended)) = token(text, at) {
+        if !ended {
+            return (text.len(), End::Within);
         }
+        match (kind, text.as_bytes().get(at)) {
+            (Token::Sign, Some(b';')) if depth == 0 => return (at, End::Semicolon),
+            (Token::Sign, Some(b'\\')) => return (at, End::Backslash),
+            (Token::Sign, Some(b'(')) => depth += 1,
+            (Token::Sign, Some(b')')) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += length;
     }
-    text.len() + 1
-}
-
-/// The length of `$tag$…$tag$`, or of the dollar sign.
-fn dollar_quoted(text: &str) -> usize {
-    let Some(tag_end) = text.get(1..).and_then(|rest| rest.find('$')).map(|at| at + 2) else { return 1 };
-    let tag = text.get(..tag_end).unwrap_or("");
-    let name = tag.trim_matches('$');
-    let is_tag = name.chars().all(|c| c.is_alphanumeric() || c == '_')
-        && !name.starts_with(|c: char| c.is_ascii_digit());
-    if !is_tag {
-        return 1;
-    }
-    match text.get(tag_end..).and_then(|rest| rest.find(tag)) {
-        Some(at) => tag_end + at + tag.len(),
-        None => text.len() + 1,
-    }
+    (text.len(), if depth == 0 { End::Text } else { End::Within })
 }
 
 /// Whether there is anything but blanks and comments.
 fn has_content(statement: &str) -> bool {
-    let mut rest = statement.trim_start();
-    loop {
-        let skipped = if rest.starts_with("--") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            comment(rest).min(rest.len())
-        } else {
-            return !rest.is_empty();
-        };
-        rest = rest.get(skipped..).unwrap_or("").trim_start();
+    let mut at = 0;
+    while let Some((kind, length, _)) = token(statement, at) {
+        let piece = statement.get(at..at + length).unwrap_or("");
+        if kind != Token::Comment && !piece.trim().is_empty() {
+            return true;
+        }
+        at += length;
     }
+    false
 }
 
 #[cfg(test)]
@@ -218,13 +209,41 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_in_parentheses_is_one_statement() {
+        assert_eq!(split("CREATE RULE r AS DO (a; b); c"), ["CREATE RULE r AS DO (a; b)", "c"]);
+    }
+
+    #[test]
+    fn commands_stand_by_themselves_or_behind_an_open_statement() {
+        let mut splitter = Splitter::new("\\dt\nSELECT '\\x' \\gx\nSELECT 2;\\q");
+        let mut pieces = Vec::new();
+        while let Some(piece) = splitter.next_piece() {
+            pieces.push(piece);
+        }
+        let expected = [
+            Piece::Command("\\dt"),
+            Piece::Open("SELECT '\\x'"),
+            Piece::Command("\\gx"),
+            Piece::Statement("SELECT 2"),
+            Piece::Command("\\q"),
+        ];
+        assert_eq!(pieces, expected);
+    }
+
+    #[test]
     fn a_person_has_finished_when_every_statement_has() {
-        for done in ["", "\\dt", "SELECT 1;", "SELECT 1; -- x", "SELECT 1; SELECT ';';"] {
-            assert!(is_complete(done), "{done}");
+        let finished =
+            ["", "\\dt", "SELECT 1;", "SELECT 1; -- x", "SELECT 1; SELECT ';';", "SELECT 1 \\gx", "quit"];
+        for done in finished {
+            assert!(is_complete("", done), "{done}");
         }
-        for open in ["SELECT 1", "SELECT ';", "SELECT 1; SELECT 2", "SELECT 1 /* ;", "SELECT $$;"] {
-            assert!(!is_complete(open), "{open}");
+        for open in
+            ["SELECT 1", "SELECT ';", "SELECT 1; SELECT 2", "SELECT 1 /* ;", "SELECT $$;", "SELECT (1;"]
+        {
+            assert!(!is_complete("", open), "{open}");
         }
+        assert!(is_complete("SELECT '", "';"));
+        assert!(!is_complete("SELECT", "help"));
     }
 
     #[test]
@@ -235,5 +254,6 @@ mod tests {
         assert_eq!(splitter.next_piece(), Some(Piece::Statement("SELECT 1")));
         assert!(is_copy_from_stdin("copy t (a) from STDIN with (freeze on)"));
         assert!(!is_copy_from_stdin("copy t to stdout"));
+        assert!(is_copy_to_stdout("/* all */ copy (select 'from stdin') to stdout(format csv)"));
     }
 }

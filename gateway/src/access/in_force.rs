@@ -53,10 +53,14 @@ impl AccessRules {
     /// Reads the file again; connections from now on are judged by what it says.
     ///
     /// # Errors
-    /// As [`AccessRules::load`]: what was in force still is.
-    pub fn reload(&self) -> Result<(), RuleError> {
+    /// As [`AccessRules::load`], and rules that a listener would not start with: what was in force still is.
+    pub fn reload(&self, exposure: Exposure) -> Result<(), RuleError> {
         if let Some(file) = &self.file {
-            self.rules.store(Arc::new(parse::read(file)?));
+            let rules = parse::read(file)?;
+            if let Some(line) = rules.trusts_others().filter(|_| exposure == Exposure::Network) {
+                return Err(RuleError::TrustsOthers { path: file.clone(), line });
+            }
+            self.rules.store(Arc::new(rules));
             tracing::info!(file = %file.display(), "the rules of access were read");
         }
         Ok(())
@@ -72,6 +76,12 @@ impl AccessRules {
         self.rules.load().never_met(encrypts, has_authority)
     }
 
+    /// The lines of rules that name one of the superusers of the beginning and not the other: who must not come in as one of
+    /// them comes as the other.
+    pub fn name_one_superuser(&self) -> Vec<usize> {
+        self.rules.load().name_one_superuser()
+    }
+
     pub(crate) fn current(&self) -> Arc<Rules> {
         self.rules.load_full()
     }
@@ -80,6 +90,21 @@ impl AccessRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "an operator's file, not the engine's")]
+    fn rules_that_no_listener_starts_with_are_not_read_later_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hba");
+        std::fs::write(&file, "hostssl all all all scram-sha-256").unwrap();
+        let rules = AccessRules::load(file.clone()).unwrap();
+        std::fs::write(&file, "hostssl all ann all scram-sha-256\nhost all all all trust").unwrap();
+        let refused = rules.reload(Exposure::Network).unwrap_err();
+        assert!(matches!(refused, RuleError::TrustsOthers { line: 2, .. }), "{refused}");
+        assert_eq!(rules.current().0.len(), 1);
+        rules.reload(Exposure::Insecure).unwrap();
+        assert_eq!(rules.current().0.len(), 2);
+    }
 
     #[test]
     fn the_presets_believe_nobody_from_elsewhere() {

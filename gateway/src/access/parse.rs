@@ -40,6 +40,14 @@ pub enum RuleError {
         /// What is wrong with it.
         what: String,
     },
+    /// A line believes others without proof, where others reach the listener.
+    #[error("{}: line {line} believes others without proof, and the listener is reachable from elsewhere", path.display())]
+    TrustsOthers {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
 }
 
 /// A line and what is wrong with it.

@@ -141,6 +141,17 @@ impl Rules {
         });
         lacking.map(|rule| rule.line).collect()
     }
+
+    /// The lines of rules that name one of the superusers of the beginning and not the other.
+    pub(super) fn name_one_superuser(&self) -> Vec<usize> {
+        let names = |rule: &Rule, name: &str| {
+            rule.users
+                .iter()
+                .any(|user| *user == User::All || matches!(user, User::Named(own) if own == name))
+        };
+        let one_sided = self.0.iter().filter(|rule| names(rule, "postgres") != names(rule, "nunatak"));
+        one_sided.map(|rule| rule.line).collect()
+    }
 }
 
 impl Rule {

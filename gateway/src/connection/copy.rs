@@ -15,7 +15,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         header: CopyHeader,
     ) -> Result<CommandTag, Failure> {
         backend::copy_in_response(self.wire.output(), header.columns);
-        self.wire.flush().await?;
+        self.flush().await?;
         loop {
             let frame = self.copy_frame(portal).await?;
             match frame.decode()? {

@@ -79,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn parse(&mut self, parse: Parse<'_>) -> Result<(), Failure> {
         self.session.message_arrived();
+        self.session.tell_query(parse.sql);
         if parse.name.is_empty() {
             self.session.close_statement("");
         }
@@ -87,7 +88,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let source = match (statements.next(), statements.next()) {
             (None, _) => None,
             (Some(statement), None) => {
-                Some(self.session.prepare(statement, &parameter_types(&parse.types)?).await?)
+                let types = parameter_types(self.session.context(), &parse.types)?;
+                Some(self.session.prepare(statement, &types).await?)
             }
             (Some(_), Some(_)) => {
                 return Err(
@@ -147,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.complete(Completion::Empty);
             return Ok(());
         };
+        self.session.tell_prepared(&prepared);
         let mut portal = match bound.state {
             PortalState::Ready(parameters) => {
                 self.enter_series(&prepared).await?;
@@ -155,6 +158,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             PortalState::Started(mut portal) => {
                 self.session.resume(&mut portal)?;
                 portal
+            }
+            PortalState::Cursor(_) => {
+                let formats = bound.formats.clone();
+                self.session.put_portal(name, bound);
+                self.session.check_runnable(&prepared)?;
+                let mut portal = self.session.cursor_portal(name, &prepared);
+                let output = Output { describes: false, formats: &formats, rows_max };
+                let completion = self.run_portal(&mut portal, &output).await?;
+                self.complete(completion);
+                self.flush_if_large().await?;
+                return Ok(());
+            }
+            PortalState::Failed => {
+                self.session.put_portal(name, bound);
+                return Err(Error::new("55000", format!("portal \"{name}\" cannot be run")).into());
             }
             PortalState::Finished => {
                 self.session.check_runnable(&prepared)?;
@@ -173,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         bound.state = state_after(portal, &completion);
         self.session.put_portal(name, bound);
         self.complete(completion);
-        self.wire.flush_if_large().await?;
+        self.flush_if_large().await?;
         Ok(())
     }
 

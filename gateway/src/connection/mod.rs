@@ -99,6 +99,12 @@ impl From<sql::Error> for Failure {
     }
 }
 
+impl From<Ending> for Failure {
+    fn from(ending: Ending) -> Self {
+        Self::Connection(ending)
+    }
+}
+
 impl From<ProtocolError> for Failure {
     fn from(error: ProtocolError) -> Self {
         match error {
@@ -118,6 +124,8 @@ enum Ending {
     Told(sql::Error),
     /// It has said nothing for as long as it may.
     Silent,
+    /// It does not read what it was to be sent, and has perhaps read half of a message.
+    Deaf,
 }
 
 impl From<ProtocolError> for Ending {
@@ -177,12 +185,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.session.close().await;
                 self.wire.finish_told().await;
             }
+            Ending::Deaf => self.session.close().await,
         }
+    }
+
+    /// Sends what is buffered. A client that does not read it keeps no session that is to end.
+    async fn flush(&mut self) -> Result<(), Ending> {
+        let terminated = self.session.cancel_handle();
+        tokio::select! {
+            biased;
+            sent = self.wire.flush() => Ok(sent?),
+            () = terminated.terminated() => Err(Ending::Deaf),
+        }
+    }
+
+    /// Sends what is buffered if it is much.
+    async fn flush_if_large(&mut self) -> Result<(), Ending> {
+        if self.wire.holds_much() { self.flush().await } else { Ok(()) }
     }
 
     async fn converse(&mut self) -> Ending {
         loop {
-            let frame = match self.next_frame().await {
+            let terminated = self.session.cancel_handle();
+            let next = tokio::select! {
+                biased;
+                () = terminated.terminated() => Err(Ending::Told(shutting_down())),
+                next = self.next_frame() => next,
+            };
+            let frame = match next {
                 Ok(frame) => frame,
                 Err(ending) => return ending,
             };
@@ -296,7 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Message::Terminate => return Ok(false),
             Message::Sync => self.sync().await?,
             _ if self.extended.is_skipping() => {}
-            Message::Flush => self.wire.flush().await?,
+            Message::Flush => self.flush().await?,
             Message::Query(sql) => self.query(sql).await?,
             // What a client still sends after its COPY FROM STDIN has failed.
             Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {}
@@ -323,6 +353,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Failure::Statement(error) => error,
             Failure::Connection(ending) => return Err(ending),
         };
+        if self.session.cancel_handle().is_terminated() {
+            return Err(Ending::Told(shutting_down()));
+        }
         if self.extended.is_skipping() {
             return Ok(());
         }
@@ -334,7 +367,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.extended.skip_to_sync();
         // The client may wait for it without a Sync: it cannot know that there is an error.
-        Ok(self.wire.flush().await?)
+        self.flush().await
     }
 
     /// Buffers an error or notice.
@@ -359,8 +392,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         for (name, value) in self.session.take_parameter_changes() {
             backend::parameter_status(self.wire.output(), name, &value);
         }
+        self.session.tell_rest();
         backend::ready_for_query(self.wire.output(), self.session.status());
-        Ok(self.wire.flush().await?)
+        self.flush().await
     }
 }
 

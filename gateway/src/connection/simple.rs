@@ -4,16 +4,20 @@ use sql::{ColumnFormats, Format, Portal, Session, Statement};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::statement::{Completion, Output};
-use super::{Connection, Ending, Failure};
+use super::{Connection, Ending, Failure, shutting_down};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs a query string. Its statements share one implicit transaction, with those of a series that no Sync has ended.
     pub(super) async fn query(&mut self, sql: &str) -> Result<(), Ending> {
         self.session.message_arrived();
+        self.session.tell_query(sql);
         self.session.forget_unnamed();
         let in_transaction = self.extended.end_series();
         if let Err(failure) = self.run_query(sql, in_transaction).await {
             match failure {
+                Failure::Statement(_) if self.session.cancel_handle().is_terminated() => {
+                    return Err(Ending::Told(shutting_down()));
+                }
                 Failure::Statement(error) => {
                     self.report_notices();
                     self.report(error.report());
@@ -61,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Err(failure);
                 }
             }
-            self.wire.flush_if_large().await?;
+            self.flush_if_large().await?;
         }
         Ok(())
     }
@@ -72,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(completion) => {
                 self.session.finish_implicit(false).await?;
                 self.complete(completion);
-                Ok(self.wire.flush_if_large().await?)
+                Ok(self.flush_if_large().await?)
             }
             Err(failure) => {
                 finish_failed(&mut self.session).await;

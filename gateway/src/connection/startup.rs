@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn admit(newcomer: Newcomer, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Admitted, sql::Error> {
-        let Newcomer { parameters, login, connected, .. } = newcomer;
+        let Newcomer { mut parameters, login, connected, .. } = newcomer;
         if *shared.registry.phase().borrow() != Phase::Running {
             return Err(shutting_down());
         }
@@ -106,12 +106,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             _ => None,
         };
+        // Who is believed without being asked is known all the same, as far as this gateway has heard of roles.
+        let known = if login.is_none() { shared.engine.known_login(&parameters.user) } else { None };
+        let believed = login.as_ref().or(known.as_ref()).and_then(Login::role);
+        parameters.is_restricted = believed.is_some_and(|role| !role.superuser);
         let (user, database) = (parameters.user.clone(), parameters.database.clone());
         let mut session =
             shared.engine.session(parameters).map_err(|error| error.severity(Severity::Fatal))?;
-        session.announce(role.is_none_or(|role| role.superuser))?;
         let registered = shared.registry.register(session.cancel_handle());
-        session.set_backend_pid(registered.process_id);
+        session.enlist(registered.process_id, Some(peer));
         tracing::debug!(%peer, user = %user, database = %database, session = registered.process_id, "client connected");
         Ok((session, registered, connected, seat))
     }
@@ -220,7 +223,7 @@ fn session_parameters(request: &SessionRequest) -> Result<SessionParameters, sql
             _ => settings.push((name.clone(), value.clone())),
         }
     }
-    Ok(SessionParameters { user, database, settings })
+    Ok(SessionParameters { user, database, settings, is_restricted: false })
 }
 
 /// What a client has said, fit for a line of a log.

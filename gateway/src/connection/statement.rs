@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expr::Datum;
 use futures::future::{Either, select};
-use sql::{ColumnFormats, CommandTag, Fetched, Portal};
+use sql::{ColumnFormats, CommandTag, Fetched, Format, Portal};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Failure};
@@ -44,7 +44,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let started = env::clock::now();
         let completion = self.fetch_all(portal, output).await;
         self.shared.metrics.statements.increment(1);
-        self.shared.metrics.statement_seconds.record(started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        self.shared.metrics.statement_seconds.record(took.as_secs_f64());
+        match &completion {
+            Ok(Completion::Done(tag)) => self.session.note_run(portal, took, Ok(tag.rows())),
+            Ok(Completion::Suspended) => self.session.note_run(portal, took, Ok(output.rows_max as u64)),
+            Ok(Completion::Empty) | Err(Failure::Connection(_)) => {}
+            Err(Failure::Statement(error)) => self.session.note_run(portal, took, Err(error)),
+        }
         completion
     }
 
@@ -52,19 +59,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut sent = 0;
         let mut copying_out = false;
         let mut describes = output.describes;
+        let binary = ColumnFormats::Uniform(Format::Binary);
         loop {
             let wanted = output.rows_max.saturating_sub(sent);
             let fetched = self.fetch(portal, wanted).await?;
+            let formats = if output.describes && portal.is_binary() { &binary } else { output.formats };
             if std::mem::take(&mut describes)
                 && let Some(columns) = portal.columns()
             {
-                backend::row_description(self.wire.output(), columns, output.formats);
+                backend::row_description(self.wire.output(), columns, formats);
             }
             match fetched {
                 Fetched::Rows(rows) => {
                     for row in &rows {
-                        self.encode(portal, output, row)?;
-                        self.wire.flush_if_large().await?;
+                        self.encode(portal, formats, row)?;
+                        self.flush_if_large().await?;
                     }
                     sent += rows.len();
                     if output.rows_max != 0 && sent >= output.rows_max {
@@ -74,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Fetched::Whole(row, tag) => {
                     if let Some(row) = &row {
-                        self.encode(portal, output, row)?;
+                        self.encode(portal, formats, row)?;
                     }
                     self.report_notices();
                     return Ok(Completion::Done(tag));
@@ -105,16 +114,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Fetched::CopyOut(data) => {
                     backend::copy_data(self.wire.output(), &data);
-                    self.wire.flush_if_large().await?;
+                    self.flush_if_large().await?;
                 }
             }
         }
     }
 
     /// Buffers a row.
-    fn encode(&mut self, portal: &Portal, output: &Output<'_>, row: &[Datum]) -> Result<(), sql::Error> {
+    fn encode(&mut self, portal: &Portal, formats: &ColumnFormats, row: &[Datum]) -> Result<(), sql::Error> {
         let columns = portal.columns().unwrap_or_default();
-        self.encoder.encode(self.session.context(), columns, output.formats, row, self.wire.output())
+        self.encoder.encode(self.session.context(), columns, formats, row, self.wire.output())
     }
 
     /// The next rows of a portal, unless the client hangs up meanwhile: then its statement is cancelled.

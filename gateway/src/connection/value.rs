@@ -12,11 +12,11 @@ use crate::pgwire::backend::DataRow;
 use crate::pgwire::frontend::Bind;
 
 /// The parameter types that a Parse message gives; 0 and `unknown` are left to inference.
-pub(super) fn parameter_types(oids: &[u32]) -> Result<Vec<Option<TypeKind>>> {
+pub(super) fn parameter_types(context: &SessionContext, oids: &[u32]) -> Result<Vec<Option<TypeKind>>> {
     oids.iter()
         .map(|oid| match *oid {
             0 => Ok(None),
-            oid => match TypeKind::from_oid(oid) {
+            oid => match context.catalog.type_of_oid(oid) {
                 Some(TypeKind::Unknown) => Ok(None),
                 Some(kind) => Ok(Some(kind)),
                 None => Err(Error::new(
@@ -50,7 +50,7 @@ pub(super) fn decode_parameters(
             None => Datum::Null,
             Some(bytes) => match formats.of(index) {
                 Format::Text => decode_text(context, bytes, *ty)?,
-                Format::Binary => expr::codec::receive(bytes, *ty).map_err(Error::from)?,
+                Format::Binary => expr::codec::receive(bytes, *ty, context).map_err(Error::from)?,
             },
         };
         values.push(value);
@@ -103,7 +103,7 @@ impl RowEncoder {
                     Ok(())
                 }
                 (value, Format::Text) => self.text(context, value, column.ty, &mut data),
-                (value, Format::Binary) => self.binary(value, column.ty, &mut data),
+                (value, Format::Binary) => self.binary(context, value, column.ty, &mut data),
             };
             if let Err(error) = outcome {
                 data.abandon();
@@ -120,9 +120,15 @@ impl RowEncoder {
         if is_sent { Ok(()) } else { Err(Error::new("54000", "the row is too long to be sent")) }
     }
 
-    fn binary(&mut self, value: &Datum, ty: Type, data: &mut DataRow<'_>) -> expr::Result<()> {
+    fn binary(
+        &mut self,
+        context: &SessionContext,
+        value: &Datum,
+        ty: Type,
+        data: &mut DataRow<'_>,
+    ) -> expr::Result<()> {
         self.binary.clear();
-        expr::codec::send(value, ty, &mut self.binary)?;
+        expr::codec::send(value, ty, context, &mut self.binary)?;
         data.bytes(&self.binary);
         Ok(())
     }

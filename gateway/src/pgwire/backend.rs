@@ -98,7 +98,7 @@ pub(crate) fn row_description(output: &mut BytesMut, columns: &[OutputColumn], f
             output.put_u8(0);
             output.put_u32(column.table_oid);
             output.put_i16(column.column_number);
-            output.put_u32(column.ty.kind.oid());
+            output.put_u32(column.ty.kind.base().oid());
             output.put_i16(column.ty.kind.length());
             output.put_i32(column.ty.modifier);
             output.put_i16(match formats.of(index) {

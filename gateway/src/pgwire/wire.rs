@@ -238,9 +238,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         &mut self.output
     }
 
-    /// Sends what is buffered if it is much.
-    pub(crate) async fn flush_if_large(&mut self) -> Result<(), ProtocolError> {
-        if self.output.len() >= OUTPUT_BYTES_HIGH { self.flush().await } else { Ok(()) }
+    /// Whether so much is buffered that it should be sent.
+    pub(crate) fn holds_much(&self) -> bool {
+        self.output.len() >= OUTPUT_BYTES_HIGH
     }
 
     /// Sends what is buffered.

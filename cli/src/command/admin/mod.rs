@@ -1,7 +1,9 @@
 //! `nunatak admin`: what an operator asks a cluster.
 
+mod coverage;
 mod nodes;
 mod replicas;
+mod salvage;
 
 use clap::{Args, Subcommand, ValueEnum};
 use proto::Network;
@@ -13,6 +15,7 @@ use proto::v1::{
 use serde_json::{Value, json};
 
 use self::nodes::{Leaving, Wait};
+use self::salvage::UnsafeRecover;
 use super::NODE_ADDRESS;
 use super::refusal::refused;
 use crate::address::Address;
@@ -50,6 +53,13 @@ pub(crate) enum Question {
     Ranges,
     /// Compare the replicas of every range; exit status 1 if any differ
     CheckConsistency,
+    /// Find out whether every key has one range, led by a node that lives; exit status 1 if not
+    CheckCoverage,
+    /// Have ranges whose majority is lost go on with what the store of one stopped node has of them
+    ///
+    /// For when there is no other way: it says what is given up, and asks. Done again it does nothing. Give it the store of every node
+    /// that is left, so that none takes anything from the lost ones any more.
+    UnsafeRecover(UnsafeRecover),
     /// Have a range begin at a key: what the range that holds it has from there on becomes another range's
     Split {
         /// The key, as `admin ranges` shows it: text, other bytes as \xNN, a backslash as \\
@@ -174,6 +184,9 @@ struct Answer {
 impl Admin {
     /// Asks and prints the answer.
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        if let Question::UnsafeRecover(recover) = self.question {
+            return recover.run()?.print(self.format);
+        }
         let node = proto::grpc::GrpcNetwork::new(self.security.for_nodes()?).connect(self.host.as_str());
         let answer = match self.question {
             Question::Nodes => node.nodes(NodesRequest {}).await.map(|answer| nodes::list(&answer.nodes)),
@@ -181,6 +194,14 @@ impl Admin {
             Question::CheckConsistency => {
                 node.check_consistency(CheckConsistencyRequest {}).await.map(consistency)
             }
+            Question::CheckCoverage => match node.nodes(NodesRequest {}).await {
+                Ok(nodes) => {
+                    node.ranges(RangesRequest {}).await.map(|ranges| coverage::answer(ranges, &nodes))
+                }
+                Err(status) => Err(status),
+            },
+            // It asks no node: done above.
+            Question::UnsafeRecover(_) => return Ok(()),
             Question::Split { key } => {
                 let request = SplitRequest { key: key.0.into(), passed_on: false };
                 node.split(request).await.map(split)
@@ -228,11 +249,17 @@ impl Admin {
             Ok(answer) => answer,
             Err(status) => return Err(refused(node.as_ref(), &self.host, &status).await),
         };
-        match self.format {
-            OutputFormat::Table => out!("{}", answer.table),
-            OutputFormat::Json => outln!("{:#}", answer.json),
+        answer.print(self.format)
+    }
+}
+
+impl Answer {
+    fn print(self, format: OutputFormat) -> Result<(), Failure> {
+        match format {
+            OutputFormat::Table => out!("{}", self.table),
+            OutputFormat::Json => outln!("{:#}", self.json),
         }
-        answer.trouble.map_or(Ok(()), |trouble| Err(Failure::failed(trouble)))
+        self.trouble.map_or(Ok(()), |trouble| Err(Failure::failed(trouble)))
     }
 }
 
