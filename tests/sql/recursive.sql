@@ -65,3 +65,4 @@ with recursive n (i) as (select '{}'::json union select i from n) select * from 
 with n (i) as (select 1 union all select i + 1 from n) select * from n;
 with recursive n (i) as (select 1 union all select i / (i - 2) from n) select * from n limit 3;
 with recursive n (i) as (select 1 union all select i / (i - 1) from n) select * from n;
+with recursive r (c) as (select 'a'::bpchar union select (c::text || ' ')::bpchar from r) select length(c), c = 'a' from r;

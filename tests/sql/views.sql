@@ -145,3 +145,29 @@ drop view v_outer, v_inner;
 drop table v_secret;
 revoke usage on schema public from v_asks;
 drop role v_asks;
+-- a view over itself
+create view v_self as select 1 as a;
+create or replace view v_self as select * from v_self;
+select * from v_self;
+create or replace view v_self as select 2 as a;
+create view v_upon as select * from v_self;
+create or replace view v_self as select a from v_upon;
+select * from v_upon;
+select * from v_self for update;
+drop view v_self cascade;
+-- the text of a view has the names of now
+create table vt_a (id int, name text);
+create view vt_v as select vt_a.name, a.id FROM vt_a, public.vt_a a where public.vt_a.id = a.id;
+alter table vt_a rename to vt_b;
+select pg_get_viewdef('vt_v') ~ 'FROM.*vt_b' as is_of_now, view_definition ~ 'FROM.*vt_b' as the_same from information_schema.views where table_name = 'vt_v';
+drop view vt_v;
+drop table vt_b;
+-- OF names a view or a query as well as a table
+create table vl_a (a int primary key);
+insert into vl_a values (1), (2);
+create view vl_v as select a from vl_a where a > 1;
+select * from vl_v v, (select a as b from vl_a x where a = 1) s for update of v;
+select * from vl_v v, (select a as b from vl_a x where a = 1) s for share of s;
+select * from vl_v v for update of vl_a;
+drop view vl_v;
+drop table vl_a;

@@ -8,7 +8,7 @@ use env::disk::RealDisk;
 use gateway::{Gateway, GatewayOptions};
 use node::{Node, NodeOptions, OfflineStore};
 use proto::inprocess::InProcess;
-use sql::EngineOptions;
+use sql::{EngineOptions, TemporaryOptions};
 use tokio::net::TcpListener;
 
 const ADDRESS: &str = "node-1:1";
@@ -59,6 +59,13 @@ impl Embedded {
         let client = client::Client::new(network, vec![ADDRESS.to_owned()], self.client_options.clone());
         client.ready().await.expect("the client finds the cluster");
         client
+    }
+
+    /// Where a gateway of this machine puts rows that do not fit into memory, at most so many bytes of them; `forced`
+    /// makes it do so as early as that number says.
+    pub fn temporary(&self, bytes_max: u64, forced: Option<u64>) -> TemporaryOptions {
+        let folder = self.directory.path().join("temporary");
+        TemporaryOptions { disk: Arc::new(RealDisk::new()), folder, bytes_max, forced }
     }
 
     /// Adds a gateway that shares nothing with the others but the cluster; answers how to connect to it.

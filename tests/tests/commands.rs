@@ -244,7 +244,7 @@ fn the_shell_runs_files_and_psql_describes_tables() {
     assert!(unread.stderr.is_empty(), "{unread:?}");
     let output = nunatak(&["sql", "--url", &url, "-f", &script]);
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(printed.contains("COPY 2"), "{printed}");
     assert!(printed.contains(" public | t    | table"), "{printed}");
     assert!(printed.contains(" c      | numeric(10,2)"), "{printed}");

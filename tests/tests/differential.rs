@@ -1,5 +1,6 @@
 //! Random queries over random data, answered by PostgreSQL 15 and by ourselves: with all rules by which plans are made
-//! quick, with none, and with some of them over tables that are taken for larger than they are. All have to agree.
+//! quick, with none, with some of them over tables that are taken for larger than they are, and with rows that leave memory
+//! after a few, or one. All have to agree.
 //!
 //! `NUNATAK_DIFFERENTIAL_SECONDS=7200` plays longer, `NUNATAK_DIFFERENTIAL_SEED=n` one seed and no other.
 //!
@@ -22,6 +23,9 @@ const SECONDS: u64 = 25;
 const QUERIES: usize = 40;
 /// So many gateways plan with some of the rules.
 const VARIANTS: u64 = 3;
+
+/// So many gateways put rows into temporary files as early as they can.
+const SPILLING: u64 = 2;
 
 /// What a query answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -201,6 +205,12 @@ async fn queries_answer_as_postgresql_does_by_whatever_rules() {
         let options = variant(number);
         let name = format!("{:?}, sizes {number}", options.rules);
         ours.push(Side::connect(name, &cluster.add_gateway(options).await).await);
+    }
+    for number in 0..SPILLING {
+        let temporary = Some(cluster.temporary(1 << 30, Some(number)));
+        let options = EngineOptions { temporary, ..variant(number) };
+        let url = cluster.add_gateway(options).await;
+        ours.push(Side::connect(format!("rows leave memory, {number}"), &url).await);
     }
     let mut played = Played::default();
     if let Some(seed) = number("NUNATAK_DIFFERENTIAL_SEED") {

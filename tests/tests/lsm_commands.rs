@@ -1,5 +1,8 @@
 //! `nunatak lsm`, and encrypted data directories, as an operator meets them.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -16,6 +19,13 @@ fn nunatak(arguments: &[&str]) -> Output {
 
 fn path(folder: &Path, name: &str) -> String {
     folder.join(name).to_str().expect("a UTF-8 path").to_owned()
+}
+
+/// A key's file, which nobody else can read.
+fn write_key(path: &str, content: impl AsRef<[u8]>) {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).expect("a file");
+    file.write_all(content.as_ref()).expect("a file");
 }
 
 /// `nunatak lsm` on a directory: what it prints.
@@ -110,7 +120,7 @@ fn a_stopped_store_is_shown_checked_dumped_and_compacted() {
         assert!(sings.iter().any(|path| path.starts_with(Path::new(&data).join(part))), "{part}: {sings:?}");
     }
     let key = path(folder.path(), "key");
-    std::fs::write(&key, [1; 32]).expect("a file");
+    write_key(&key, [1; 32]);
     assert!(refused(&data, &["stats", "--encryption-key-file", &key], 2).contains("not encrypted"));
     let stats = lsm(&data, &["stats"]);
     assert!(stats.contains("keyspace") && stats.contains("encryption: none"), "{stats}");
@@ -162,9 +172,9 @@ fn an_encrypted_node_keeps_nothing_in_the_clear_and_its_keys_can_be_changed() {
     let folder = tempfile::tempdir().expect("a directory");
     let data = path(folder.path(), "data");
     let [first, second, short] = ["first", "second", "short"].map(|name| path(folder.path(), name));
-    std::fs::write(&first, format!("{}\n", "0f".repeat(32))).expect("a file");
-    std::fs::write(&second, [7; 32]).expect("a file");
-    std::fs::write(&short, "secret").expect("a file");
+    write_key(&first, format!("{}\n", "0f".repeat(32)));
+    write_key(&second, [7; 32]);
+    write_key(&short, "secret");
     let [one, two, wrong] = [&first, &second, &short].map(|file| ["--encryption-key-file", file.as_str()]);
 
     // It begins without encryption.
@@ -208,7 +218,7 @@ fn an_encrypted_node_keeps_nothing_in_the_clear_and_its_keys_can_be_changed() {
 fn the_key_may_stand_in_a_variable_and_not_in_two_places() {
     let folder = tempfile::tempdir().expect("a directory");
     let (data, file) = (path(folder.path(), "data"), path(folder.path(), "key"));
-    std::fs::write(&file, [7; 32]).expect("a file");
+    write_key(&file, [7; 32]);
     let single = Single::start(folder.path(), &data, &["--encryption-key-file", &file]);
     single.stop();
     let ask = |key: &str, more: &[&str]| {

@@ -244,6 +244,7 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
                 loads: vec![RangeLoad { range_id: 2, bytes: 1 << 30, requests_per_second: 1 << 30 }],
                 disk: Some(DiskRoom { bytes_available: 1 << 40, bytes_reserved: 1 << 20 }),
                 wall_ms: env::clock::wall_ms(),
+                newest_command_format: 3,
             };
             drop(node.node_heartbeat(mutate(&request, random)).await);
         }

@@ -24,7 +24,7 @@ const COMMANDS: [(&str, Option<&str>); 35] = [
     (r"\dS", None),
     (r"\dT", None),
     (r"\db", None),
-    (r"\dd", Some("tableoid")),
+    (r"\dd", Some("pg_catalog.pg_opclass")),
     (r"\df", None),
     (r"\di", None),
     (r"\dn", None),

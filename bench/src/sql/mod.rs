@@ -8,6 +8,7 @@ mod micro;
 mod nunatak;
 mod pgbench;
 mod postgres;
+mod queue;
 mod report;
 mod sysbench;
 mod workload;

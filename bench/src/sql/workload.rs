@@ -1,6 +1,6 @@
 //! What is run: the rows of the table, each with the marks that ours is held to beside its peer.
 
-use super::{hot_row, pgbench, sysbench};
+use super::{hot_row, pgbench, queue, sysbench};
 use crate::failure::Result;
 
 /// How isolated transactions are.
@@ -37,6 +37,8 @@ pub(crate) enum Tool {
     Sysbench(&'static str),
     /// One row, updated by everybody.
     HotRow,
+    /// A queue of jobs.
+    Queue,
 }
 
 /// What is asked of ours beside its peer.
@@ -91,6 +93,9 @@ pub(crate) fn rows() -> Vec<Row> {
         row(&format!("sysbench {name}"), Tool::Sysbench(script), 8, isolation, marks)
     };
     let hot_row = |clients| row("one row's update", Tool::HotRow, clients, None, [Measured; 3]);
+    let queue = |name: &str, isolation, mark| {
+        row(&format!("queue{name}"), Tool::Queue, 16, isolation, [mark, Skipped, Skipped])
+    };
     let mut rows = vec![
         pgbench("-S prepared", SELECT_PREPARED, 1, [Latency(1.4), Latency(5.0), Latency(1.6)]),
         pgbench("-S prepared", SELECT_PREPARED, 8, [Throughput(1.0), Throughput(0.35), Throughput(0.8)]),
@@ -135,6 +140,8 @@ pub(crate) fn rows() -> Vec<Row> {
         hot_row(8),
         hot_row(64),
         hot_row(500),
+        queue(", read committed", Some(ReadCommitted), Throughput(0.5)),
+        queue("", None, Measured),
         sysbench("delete", "oltp_delete", None, Throughput(1.0), Throughput(0.8)),
     ]);
     rows
@@ -181,6 +188,7 @@ impl Run<'_> {
             Tool::Pgbench(arguments) => pgbench::run(self, arguments),
             Tool::Sysbench(script) => sysbench::run(self, script),
             Tool::HotRow => hot_row::run(self),
+            Tool::Queue => queue::run(self),
         }
     }
 }

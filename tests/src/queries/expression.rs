@@ -205,7 +205,47 @@ impl Writer {
     pub(super) fn aggregate(&mut self, kind: Kind, own: &[Column]) -> String {
         let own: [&[Column]; 1] = [own];
         let levels: &Levels<'_> = &own;
-        let call = match (kind, self.below(6)) {
+        let call = if self.chance(12) { self.spread(kind, levels) } else { None };
+        let call = call.unwrap_or_else(|| self.plain_aggregate(kind, levels));
+        if self.chance(12) {
+            return format!("{call} filter (where {})", self.comparison(levels, 0));
+        }
+        call
+    }
+
+    /// An aggregate of an order, of bits, or of how far values are apart, if there is one of that type.
+    fn spread(&mut self, kind: Kind, levels: &Levels<'_>) -> Option<String> {
+        let direction = *self.pick(&["", " desc", " nulls first", " desc nulls last"]);
+        Some(match kind {
+            Kind::Int => {
+                let function = *self.pick(&["bit_and", "bit_or", "bit_xor"]);
+                format!("{function}({})", self.leaf(Kind::Int, levels))
+            }
+            Kind::Big => {
+                let (function, value) = (*self.pick(&["rank", "dense_rank"]), self.below(5));
+                format!(
+                    "{function}({value}) within group (order by {}{direction})",
+                    self.leaf(Kind::Int, levels)
+                )
+            }
+            Kind::Numeric => {
+                let function = *self.pick(&["var_pop", "var_samp", "stddev", "stddev_pop"]);
+                format!("{function}({})", self.leaf(Kind::Int, levels))
+            }
+            Kind::Text if self.chance(50) => {
+                format!("mode() within group (order by {}{direction})", self.leaf(Kind::Text, levels))
+            }
+            Kind::Text => {
+                let part = *self.pick(&["0", "0.25", "0.5", "1"]);
+                let value = self.leaf(Kind::Text, levels);
+                format!("percentile_disc({part}) within group (order by {value}{direction})")
+            }
+            _ => return None,
+        })
+    }
+
+    fn plain_aggregate(&mut self, kind: Kind, levels: &Levels<'_>) -> String {
+        match (kind, self.below(6)) {
             (Kind::Big, 0..3) => "count(*)".to_owned(),
             (Kind::Big, 3) => {
                 let kind = *self.pick(&Kind::OFTEN);
@@ -232,10 +272,6 @@ impl Writer {
                 let function = if number < 3 { "min" } else { "max" };
                 format!("{function}({})", self.leaf(kind, levels))
             }
-        };
-        if self.chance(12) {
-            return format!("{call} filter (where {})", self.comparison(levels, 0));
         }
-        call
     }
 }

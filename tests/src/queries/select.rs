@@ -122,8 +122,8 @@ impl Writer {
             };
             items.push(item);
         }
-        let mut query =
-            format!("select {} from {from}{filter} group by {}", typed(&items, kinds), list(&keys));
+        let grouping = self.grouping(&keys);
+        let mut query = format!("select {} from {from}{filter} group by {grouping}", typed(&items, kinds));
         if self.chance(30) {
             let kind = *self.pick(&[Kind::Big, Kind::Int, Kind::Text]);
             let having = if self.chance(40) {
@@ -135,6 +135,21 @@ impl Writer {
             query.push_str(&format!(" having {having}"));
         }
         query
+    }
+
+    /// GROUP BY over keys: all of them, or in every way that makes several sets.
+    fn grouping(&mut self, keys: &[Column]) -> String {
+        let all = list(keys);
+        let Some((first, rest)) = keys.split_first() else { return all };
+        match self.below(14) {
+            0 => format!("rollup ({all})"),
+            1 => format!("cube ({all})"),
+            2 => format!("grouping sets (({all}), ({}), ())", first.name),
+            3 => format!("grouping sets (({all}), rollup ({}))", first.name),
+            4 if !rest.is_empty() => format!("{}, cube ({})", first.name, list(rest)),
+            5 => format!("distinct rollup ({all}), rollup ({})", first.name),
+            _ => all,
+        }
     }
 
     /// A query of one row: an aggregate, perhaps with something around it.

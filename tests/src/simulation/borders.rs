@@ -28,11 +28,11 @@ fn of_keys(scenario: &Scenario) -> Vec<Bytes> {
     ]
 }
 
-/// Between the catalog and the tables, between tables, between a table and its index, and in the midst of the accounts.
+/// Between the catalog and the tables, between tables, between a table and its indexes, and in the midst of the accounts.
 fn of_tables(scenario: &Scenario) -> Vec<Bytes> {
     let index = |place: u64| index_prefix(TENANT_DEFAULT, SYSTEM_INDEX_IDS + place);
     let mut account = index(0).to_vec();
     let number = scenario.accounts as i32 / 2;
     put_column(Direction::Ascending, &mut account, |out| put_i32(number, out));
-    vec![index(0), account.into(), index(1), index(2), index(3)]
+    vec![index(0), account.into(), index(1), index(2), index(3), index(4), index(5)]
 }

@@ -206,6 +206,26 @@ impl Cluster {
         }
     }
 
+    /// Waits until ranges are neither divided nor merged any more, where nobody asks anything; what goes on if that does not come.
+    pub(super) async fn comes_to_rest(&self) -> Vec<String> {
+        let Some(rest) = self.scenario.merge_rest_s else { return Vec::new() };
+        let still = Duration::from_secs(10 + 4 * rest);
+        let until = clock::now() + 10 * still;
+        let (mut known, mut since) = (Vec::new(), clock::now());
+        while clock::now() < until {
+            let ranges = self.directory().await.map(|directory| directory.ranges).unwrap_or_default();
+            let now: Vec<_> = ranges.iter().map(|range| (range.range_id, range.span_epoch)).collect();
+            if now != known {
+                (known, since) = (now, clock::now());
+            }
+            if since.elapsed() >= still {
+                return Vec::new();
+            }
+            clock::sleep(Duration::from_millis(500)).await;
+        }
+        vec![format!("ranges are divided and merged without end: {known:?}")]
+    }
+
     /// Starts the node at `place` on what its disk holds; at any start its data may become encrypted.
     pub(super) async fn start(&mut self, place: usize) -> Result<(), String> {
         self.start_with(place, |_| {}).await

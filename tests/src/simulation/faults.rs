@@ -23,6 +23,8 @@ pub struct Faults {
     pub transfers: u64,
     /// Replicas moved from one node to another by an operator.
     pub moves: u64,
+    /// Replicas that an operator has had made, or taken away.
+    pub resizes: u64,
     /// Nodes that led nothing for a while, as an operator wanted.
     pub drains: u64,
     /// Nodes that were emptied.
@@ -48,6 +50,6 @@ impl Faults {
 
     /// What an operator did.
     pub fn operations(&self) -> u64 {
-        self.transfers + self.moves + self.drains + self.decommissions
+        self.transfers + self.moves + self.resizes + self.drains + self.decommissions
     }
 }

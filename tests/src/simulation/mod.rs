@@ -102,7 +102,9 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
 
     violations.extend(cluster.heal().await);
     if scenario.faults.operates() {
-        violations.extend(Operator::of(&cluster).restore().await);
+        let operator = Operator::of(&cluster);
+        violations.extend(operator.restore().await);
+        violations.extend(operator.trim().await);
     }
     let served = clock::timeout(RECOVERY, cluster.wait_serving(gateways[0].client())).await;
     if served.is_err() {
@@ -123,6 +125,7 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
         }
         violations.extend(cluster.unfinished().await);
         violations.extend(cluster.compare_replicas().await);
+        violations.extend(cluster.comes_to_rest().await);
     }
     violations.extend(tally.take_violations());
     let failovers = cluster.terms().await.saturating_sub(terms);

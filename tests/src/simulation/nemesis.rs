@@ -46,6 +46,7 @@ enum Fault {
     Perish,
     Transfer,
     Shift,
+    Resize,
     Drain,
     Decommission,
 }
@@ -104,6 +105,7 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::Perish, odds.perish),
         (Fault::Transfer, odds.transfer),
         (Fault::Shift, odds.shift),
+        (Fault::Resize, odds.resize),
         (Fault::Drain, odds.drain),
         (Fault::Decommission, odds.decommission),
     ];
@@ -165,6 +167,7 @@ impl Nemesis<'_> {
             Fault::Perish => self.perish().await,
             Fault::Transfer => self.transfer().await,
             Fault::Shift => self.shift().await,
+            Fault::Resize => self.resize().await,
             Fault::Drain => self.drain().await,
             Fault::Decommission => self.decommission().await,
         }
@@ -462,6 +465,16 @@ impl Nemesis<'_> {
             let operator = Operator::of(self.cluster);
             let (moved, ()) = futures::join!(operator.shift(), self.maybe_crash(300_000));
             self.count(|faults| faults.moves += u64::from(moved));
+        }
+        self.start_all().await;
+    }
+
+    /// Ranges get one replica more or one less; sometimes somebody dies meanwhile.
+    async fn resize(&mut self) {
+        for _ in 0..1 + random::below(3) {
+            let operator = Operator::of(self.cluster);
+            let (resized, ()) = futures::join!(operator.resize(), self.maybe_crash(300_000));
+            self.count(|faults| faults.resizes += u64::from(resized));
         }
         self.start_all().await;
     }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use env::{clock, random};
 use proto::NodeService;
 use proto::v1::{
-    DecommissionRequest, DirectoryRequest, DirectoryResponse, DrainRequest, MergeRequest, MoveReplicaRequest,
-    NodeDescriptor, NodeState, NodeStateResponse, TransferLeaderRequest,
+    AddReplicaRequest, DecommissionRequest, DirectoryRequest, DirectoryResponse, DrainRequest, MergeRequest,
+    MoveReplicaRequest, NodeDescriptor, NodeState, NodeStateResponse, RangeDescriptor, RemoveReplicaRequest,
+    ReplicasResponse, TransferLeaderRequest,
 };
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, REPLICAS};
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(8);
@@ -64,7 +65,58 @@ impl Operator {
             .collect();
         let Some(node_id) = any(&others).copied() else { return false };
         let request = TransferLeaderRequest { range_id: range.range_id, node_id };
-        answered(self.node().transfer_leader(request)).await.is_some_and(|answer| !answer.already)
+        self.change(|| self.node().transfer_leader(request)).await
+    }
+
+    /// Has something done, sometimes by two nodes at once, as who is not sure that it was heard; whether it is known to have come
+    /// about.
+    async fn change<'a, F>(&'a self, ask: impl Fn() -> F) -> bool
+    where
+        F: Future<Output = Result<ReplicasResponse, proto::Status>> + 'a,
+    {
+        let again = async { if random::below(3) == 0 { answered(ask()).await } else { None } };
+        let (one, other) = futures::join!(answered(ask()), again);
+        [one, other].into_iter().flatten().any(|answer| !answer.already)
+    }
+
+    /// Has a range hold one replica more or one less; whether that is known to have come about.
+    pub(super) async fn resize(&self) -> bool {
+        let Some(directory) = self.directory().await else { return false };
+        let Some(range) = any(&directory.ranges) else { return false };
+        let (held, free): (Vec<_>, Vec<_>) =
+            directory.nodes.iter().filter(is_here).partition(|node| holds(range, node));
+        let range_id = range.range_id;
+        if range.replicas.len() <= REPLICAS && random::below(3) > 0 {
+            let Some(node_id) = any(&free).map(|node| node.node_id) else { return false };
+            let request = AddReplicaRequest { range_id, node_id };
+            return self.change(|| self.node().add_replica(request)).await;
+        }
+        let Some(node_id) = any(&held).map(|node| node.node_id) else { return false };
+        let request = RemoveReplicaRequest { range_id, node_id };
+        self.change(|| self.node().remove_replica(request)).await
+    }
+
+    /// Takes away what replicas an operator has had made beyond those that a range has by itself; what keeps one from it.
+    pub(super) async fn trim(&self) -> Vec<String> {
+        let until = clock::now() + RESTORING;
+        loop {
+            let directory = self.directory().await.unwrap_or_default();
+            let voters =
+                |range: &RangeDescriptor| range.replicas.iter().filter(|replica| !replica.learner).count();
+            let large: Vec<_> = directory.ranges.iter().filter(|range| voters(range) > REPLICAS).collect();
+            if !directory.ranges.is_empty() && large.is_empty() {
+                return Vec::new();
+            }
+            if clock::now() >= until {
+                return vec![format!("ranges still have more than {REPLICAS} replicas: {large:?}")];
+            }
+            for range in large {
+                let Some(replica) = any(&range.replicas) else { continue };
+                let request = RemoveReplicaRequest { range_id: range.range_id, node_id: replica.node_id };
+                answered(self.node().remove_replica(request)).await;
+            }
+            clock::sleep(TICK).await;
+        }
     }
 
     /// Where a range of data begins, the first one apart.
@@ -87,13 +139,12 @@ impl Operator {
     pub(super) async fn shift(&self) -> bool {
         let Some(directory) = self.directory().await else { return false };
         let Some(range) = any(&directory.ranges) else { return false };
-        let holds =
-            |node: &&NodeDescriptor| range.replicas.iter().any(|replica| replica.node_id == node.node_id);
-        let (from, to): (Vec<_>, Vec<_>) = directory.nodes.iter().filter(is_here).partition(holds);
+        let (from, to): (Vec<_>, Vec<_>) =
+            directory.nodes.iter().filter(is_here).partition(|node| holds(range, node));
         let (Some(from), Some(to)) = (any(&from), any(&to)) else { return false };
         let (range_id, from_node_id, to_node_id) = (range.range_id, from.node_id, to.node_id);
         let request = MoveReplicaRequest { range_id, from_node_id, to_node_id };
-        answered(self.node().move_replica(request)).await.is_some_and(|answer| !answer.already)
+        self.change(|| self.node().move_replica(request)).await
     }
 
     /// Has a node lead nothing for a while; whether it came so far.
@@ -195,6 +246,10 @@ async fn answered<T>(asked: impl Future<Output = Result<T, proto::Status>>) -> O
 
 fn any<T>(list: &[T]) -> Option<&T> {
     list.get(random::below(list.len().max(1) as u64) as usize)
+}
+
+fn holds(range: &RangeDescriptor, node: &NodeDescriptor) -> bool {
+    range.replicas.iter().any(|replica| replica.node_id == node.node_id)
 }
 
 fn is_here(node: &&NodeDescriptor) -> bool {

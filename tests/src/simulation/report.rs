@@ -191,7 +191,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old {:>3} divided; \
-             {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes {:>2} divisions {:>2} merges {:>2} transfers {:>2} moves {:>2} drains {:>2} decommissions {:>2} gateways, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
+             {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes {:>2} divisions {:>2} merges {:>2} transfers {:>2} moves {:>2} resizes {:>2} drains {:>2} decommissions {:>2} gateways, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
             self.seed,
             self.scenario,
             self.seconds,
@@ -213,6 +213,7 @@ impl fmt::Display for Report {
             self.faults.merges,
             self.faults.transfers,
             self.faults.moves,
+            self.faults.resizes,
             self.faults.drains,
             self.faults.decommissions,
             self.faults.gateways,

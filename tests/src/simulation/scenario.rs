@@ -165,6 +165,8 @@ pub struct Odds {
     pub transfer: u64,
     /// An operator has a replica move to another node.
     pub shift: u64,
+    /// An operator has a range hold one replica more, or one less.
+    pub resize: u64,
     /// An operator has a node lead nothing for a while; sometimes it crashes meanwhile.
     pub drain: u64,
     /// An operator has a node emptied, and takes it back, or another one in its place.
@@ -197,7 +199,7 @@ pub struct Floors {
 impl Odds {
     /// Whether an operator moves the cluster about.
     pub(super) fn operates(&self) -> bool {
-        self.transfer + self.shift + self.drain + self.decommission > 0
+        self.transfer + self.shift + self.resize + self.drain + self.decommission > 0
     }
 }
 
@@ -228,6 +230,7 @@ impl Scenario {
             include_str!("../../simulation/loads.toml"),
             include_str!("../../simulation/members.toml"),
             include_str!("../../simulation/merges.toml"),
+            include_str!("../../simulation/churn.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }

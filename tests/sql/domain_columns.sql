@@ -1,0 +1,20 @@
+-- What columns of domains hold: defaults, in rows that are there already, too, and what foreign keys write.
+CREATE DOMAIN code AS text DEFAULT 'x' NOT NULL;
+CREATE DOMAIN must AS int NOT NULL;
+CREATE DOMAIN seven AS int DEFAULT 7;
+CREATE TABLE p (a must PRIMARY KEY);
+CREATE TABLE c (id int PRIMARY KEY, a must REFERENCES p ON DELETE SET NULL);
+INSERT INTO p VALUES (1), (2);
+INSERT INTO c VALUES (1, 1);
+DELETE FROM p WHERE a = 1;
+DELETE FROM p WHERE a = 2;
+ALTER TABLE c ADD COLUMN k code;
+SELECT * FROM c;
+ALTER TABLE c ADD COLUMN m must;
+CREATE TABLE e (id int PRIMARY KEY);
+ALTER TABLE e ADD COLUMN m must;
+INSERT INTO e VALUES (1);
+CREATE TABLE f (id int PRIMARY KEY, s seven, t seven DEFAULT NULL);
+INSERT INTO f VALUES (1) RETURNING s, t;
+DROP TABLE c, p, e, f;
+DROP DOMAIN code, must, seven;

@@ -1,0 +1,48 @@
+create table q (a int primary key, b int, c text);
+insert into q values (1, 1, 'x'), (2, 2, 'y'), (3, 2, 'z'), (4, null, 'w');
+select a, b from q order by b fetch first 2 rows with ties;
+select a, b from q order by b desc fetch first row with ties;
+select a, b from q order by b desc nulls last, a % 2 fetch first 1 row with ties;
+select b from q order by b offset 1 fetch first 1 row with ties;
+select b from q order by b offset 2 rows fetch next 1 rows with ties;
+select a from q order by b fetch first 0 rows with ties;
+select a from q order by b, a fetch first (null) rows with ties;
+select c from q order by b fetch first (1 + 1) rows with ties;
+select distinct b from q order by b fetch first 2 rows with ties;
+select b, count(*) from q group by b order by count(*) desc fetch first 1 row with ties;
+select b from q union all select b from q order by b fetch first 1 rows with ties;
+values (1), (2), (1) order by 1 fetch first 1 rows with ties;
+select * from (select b from q order by b fetch first 2 rows with ties) s where b = 2;
+select a from q order by b fetch first -1 rows with ties;
+select * from q fetch first 1 rows with ties;
+select a from q order by a for update skip locked fetch first 1 rows with ties;
+prepare p(int) as select a, b from q order by b fetch first ($1) rows with ties;
+execute p(2);
+execute p(4);
+
+select a from q order by a limit (select 2) offset (select 1);
+select a from q order by a desc limit (select count(*) from q where b = 2);
+select a from q order by a offset (select min(b) from q);
+select a from q limit (select null::int);
+select a, (select x.a from q x order by x.a desc limit (select 1) offset (select count(*) from q y where y.a < 3)) as m from q order by a;
+select q.a, l.a from q, lateral (select x.a from q x order by x.a limit (select q.b)) l order by 1, 2;
+select a from q union all select b from q order by 1 limit (select 3);
+select a from q order by a limit (select q.a);
+select a from q order by a limit (select -1);
+select a from q order by a limit (select a from q);
+
+select a from q order by a using >;
+select a from q order by b using < nulls first, a using >;
+select array_agg(a order by a using >) from q;
+select a, row_number() over (order by a using >) from q order by a;
+select a from q order by a using <=;
+select a from q order by c using ~;
+
+update q set (b, c) = (select b + 10, 'q' || a) where a = 1 returning *;
+update q set (b, c) = (select max(x.a), string_agg(x.c, '' order by x.a) from q x where x.a < q.a), a = a + 10 where a in (2, 3) returning *;
+update q set (b, c) = (select 1, 'none' where false) where a = 4 returning *;
+update q set (a, b) = (select 1, 2, 3);
+update q set (a, b) = (select x, x from generate_series(1, 2) x);
+update q set (b) = (select 7) where a = 1 returning *;
+insert into q values (1, 5, 'n') on conflict (a) do update set (b, c) = (excluded.b, q.c || excluded.c) returning *;
+drop table q;

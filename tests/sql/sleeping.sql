@@ -1,0 +1,26 @@
+-- Sleep, and the commands that forget what a session holds.
+select pg_sleep(0);
+select pg_sleep(0.01), pg_sleep_for('10 ms'), pg_sleep_until(now());
+select pg_sleep(-1), pg_sleep(null), pg_sleep('NaN');
+select pg_sleep_for('-1 day');
+select pg_sleep_until('-infinity');
+select count(*) from (select pg_sleep(0.001) from generate_series(1, 3)) s;
+set statement_timeout = '50ms';
+select pg_sleep(10);
+begin;
+select pg_sleep_for('1 hour');
+rollback;
+select pg_sleep_until('infinity');
+reset statement_timeout;
+close all;
+unlisten *;
+discard plans;
+discard sequences;
+discard temp;
+discard temporary;
+discard all;
+begin;
+discard plans;
+discard all;
+rollback;
+select pg_typeof(pg_sleep(0));

@@ -1,0 +1,20 @@
+-- tableoid: the table that a row is of.
+create table t (a int primary key, b text);
+create table u (a int not null, c text);
+insert into t values (1, 'one'), (2, 'two');
+insert into u values (2, 'zwei'), (3, 'drei');
+select tableoid::regclass, a from t order by a;
+select t.tableoid::regclass, u.tableoid::regclass from t left join u using (a) order by t.a;
+select t.tableoid::regclass, u.tableoid::regclass from t full join u using (a) order by 1, 2;
+select tableoid from t, u;
+select x.tableoid::regclass from t x where x.tableoid = 't'::regclass order by a;
+select tableoid = 't'::regclass as same from t limit 1;
+select (select tableoid from u limit 1)::regclass from t limit 1;
+select tableoid from (select 1) s;
+select s.tableoid from (select 1) s;
+select tableoid::regclass from pg_class limit 1;
+update t set b = 'zwei' where tableoid = 't'::regclass and a = 2 returning tableoid::regclass, *;
+insert into t values (3, 'three') returning tableoid::regclass;
+select tableoid::regclass, count(*) from t group by tableoid;
+create table w (tableoid int);
+create table w (ctid int);

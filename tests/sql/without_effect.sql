@@ -1,0 +1,24 @@
+-- What is accepted without effect names what is there.
+create table t (a int primary key, b text);
+create index t_b on t (b);
+alter table t set (fillfactor = 50);
+alter table t set (nope = 50);
+alter table t reset (fillfactor);
+alter table t set (autovacuum_vacuum_scale_factor = 0.1, parallel_workers = 2);
+alter table t set logged;
+alter table t set unlogged;
+alter table t set without cluster;
+alter table t cluster on t_b;
+alter table t cluster on nope;
+alter table t replica identity full;
+alter table t replica identity using index t_pkey;
+alter table t replica identity using index nope;
+alter table t alter b set statistics 100;
+alter table t alter b set statistics -1;
+alter table t alter nope set statistics 100;
+alter table t alter b set storage nope;
+alter table t alter b set (n_distinct = 5);
+alter table t alter b set (nope = 5);
+alter table t alter b set compression pglz;
+alter table t set tablespace pg_default;
+alter table t set access method heap;
