@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::clock::Instant;
+use env::watch;
 use parking_lot::Mutex;
 use prost::Message;
 use proto::Status;
@@ -20,7 +21,7 @@ use proto::v1::{
     AllocateCommand, AllocateIdsRequest, AllocateIdsResponse, DigestCommand, DirectoryResponse, RangeCommand,
     ReserveWindowCommand, RootCommand, RootReply, WaitRequest, WaitResponse,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::clocks::Clocks;
 use super::deadlock::{Detector, Place, Wait};

@@ -19,6 +19,9 @@ const ROOT_RANGE: u64 = 1;
 /// The range that holds the data.
 const DATA_RANGE: u64 = 2;
 
+/// How much longer an operator has whose commands have mostly been refused, or taken as long as they may.
+const LATE: Duration = Duration::from_secs(60);
+
 /// How long it may take until a node's replicas are replaced.
 const REPLACING: Duration = Duration::from_secs(20);
 
@@ -51,7 +54,8 @@ enum Fault {
     Decommission,
 }
 
-/// Torments the cluster for as long as the scenario says; what kept a node from coming back.
+/// Torments the cluster for as long as the scenario says, and until an operator has got through what that asks for; what kept a
+/// node from coming back.
 pub(super) async fn torment(
     cluster: &mut Cluster,
     scenario: &Scenario,
@@ -62,7 +66,8 @@ pub(super) async fn torment(
 ) -> Vec<String> {
     let end = clock::now() + Duration::from_secs(scenario.seconds);
     let mut violations = Vec::new();
-    while clock::now() < end {
+    let is_due = || faults.get().operations() < scenario.floors.operations;
+    while clock::now() < end || is_due() && clock::now() < end + LATE {
         pause(500, 3_000).await;
         let Some(fault) = draw(&scenario.faults) else { continue };
         let violations = &mut violations;

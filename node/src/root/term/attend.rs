@@ -57,7 +57,7 @@ impl RootTerm {
         let mut over = self.over.subscribe();
         tokio::select! {
             biased;
-            _ = over.wait_for(|over| *over) => Err(Status::unavailable("another leads the root range by now")),
+            _ = async { over.wait_for(|over| *over).await.is_ok() } => Err(Status::unavailable("another leads the root range by now")),
             _ = clock::timeout(time, wake.notified()) => Ok(()),
         }
     }
