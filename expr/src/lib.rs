@@ -32,6 +32,7 @@ pub mod numeric;
 pub mod operators;
 pub mod print;
 pub mod range;
+mod regular;
 pub mod resolve;
 pub mod row;
 pub mod series;

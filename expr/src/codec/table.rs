@@ -144,6 +144,20 @@ const CODECS: &[Codec] = &[
         |value, _, _, out| binary::send(value, out),
     ),
     row(TypeKind::Jsonb, |text, _, _| json::parse(text).map(Datum::json)),
+    row(TypeKind::Jsonpath, |text, _, _| json::path::canonical(text).map(Datum::from)).binary(
+        |input, _, _| {
+            let [version] = input.array()?;
+            if version != 1 {
+                return Err(Error::new("22P03", format!("unsupported jsonpath version number: {version}")));
+            }
+            let text = binary::receive_text(input)?;
+            json::path::canonical(text.as_str().unwrap_or_default()).map(Datum::from)
+        },
+        |value, _, _, out| {
+            out.push(1);
+            binary::send(value, out);
+        },
+    ),
     row(TypeKind::Uuid, |text, _, _| text::parse_uuid(text).map(Datum::Uuid)),
     row(TypeKind::Record, |_, _, _| Err(anonymous()))
         .binary(|_, _, _| Err(anonymous()), |_, _, _, _| {})

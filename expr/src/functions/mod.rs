@@ -10,6 +10,7 @@ mod enumerated;
 mod float;
 mod integer;
 mod json_make;
+mod json_path;
 mod json_text;
 mod jsonb;
 mod like;

@@ -3,6 +3,7 @@
 
 pub(crate) mod binary;
 pub(crate) mod parse;
+pub(crate) mod path;
 pub(crate) mod write;
 
 use std::cmp::Ordering;

@@ -3,8 +3,8 @@
 use super::{Row, row};
 use crate::types::kinds::{
     AnyArray, AnyCompatible, AnyCompatibleArray, AnyEnum, AnyNonArray, Bool, Bpchar, Bytea, Date, Float4,
-    Float8, Int2, Int4, Int8, Interval, Json, Jsonb, Name, Numeric, Oid, OidVector, QuotedChar, Record, Text,
-    TextArray, Time, Timestamp, Timestamptz, Uuid,
+    Float8, Int2, Int4, Int8, Interval, Json, Jsonb, Jsonpath, Name, Numeric, Oid, OidVector, QuotedChar,
+    Record, Text, TextArray, Time, Timestamp, Timestamptz, Uuid,
 };
 
 pub(super) const OPERATORS: &[Row] = &[
@@ -424,6 +424,8 @@ pub(super) const OPERATORS: &[Row] = &[
     row(3965, "->>", Some(Json), Int4, Text, 3950),
     row(3966, "#>", Some(Json), TextArray, Json, 3951),
     row(3967, "#>>", Some(Json), TextArray, Text, 3953),
+    row(4012, "@?", Some(Jsonb), Jsonpath, Bool, 4010),
+    row(4013, "@@", Some(Jsonb), Jsonpath, Bool, 4011),
     row(1108, "=", Some(Time), Time, Bool, 1145),
     row(1109, "<>", Some(Time), Time, Bool, 1106),
     row(1110, "<", Some(Time), Time, Bool, 1102),

@@ -218,6 +218,8 @@ types! {
     Uuid [UuidArray] = 2950 [2951], "uuid", "uuid", User, of(Form::Uuid), fixed(16, Char);
     /// jsonb: a document
     Jsonb [JsonbArray] = 3802 [3807], "jsonb", "jsonb", User, of(Form::Json);
+    /// jsonpath: a path through documents, as text
+    Jsonpath [JsonpathArray] = 4072 [4073], "jsonpath", "jsonpath", User, of(Form::Text), ordered(Order::None);
     /// regnamespace: the OID of a schema, printed as its name
     Regnamespace = 4089, "regnamespace", "regnamespace", Numeric, of(Form::Oid), fixed(4, Int);
     /// regrole: the OID of a role, printed as its name

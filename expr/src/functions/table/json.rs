@@ -1,12 +1,75 @@
 //! JSON. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{comparison, json_make, json_text, jsonb, table_json};
+use super::super::{comparison, json_make, json_path, json_text, jsonb, table_json};
 use super::function;
 use crate::functions::Body::{Many, One, Rows, Table, Two, Typed};
 use crate::functions::Function;
-use crate::types::kinds::{Any, AnyElement, Bool, Int4, Json, Jsonb, Record, Text, TextArray};
+use crate::types::kinds::{Any, AnyElement, Bool, Int4, Json, Jsonb, Jsonpath, Record, Text, TextArray};
 
 pub(super) const FUNCTIONS: &[Function] = &[
+    function(
+        1177,
+        "jsonb_path_exists_tz",
+        &[Jsonb, Jsonpath, Jsonb, Bool],
+        Bool,
+        Many(json_path::path_exists),
+    )
+    .with_defaults(2)
+    .stable(),
+    function(
+        1179,
+        "jsonb_path_query_tz",
+        &[Jsonb, Jsonpath, Jsonb, Bool],
+        Jsonb,
+        Rows(json_path::path_query),
+    )
+    .with_defaults(2)
+    .stable(),
+    function(
+        1180,
+        "jsonb_path_query_array_tz",
+        &[Jsonb, Jsonpath, Jsonb, Bool],
+        Jsonb,
+        Many(json_path::path_query_array),
+    )
+    .with_defaults(2)
+    .stable(),
+    function(
+        2023,
+        "jsonb_path_query_first_tz",
+        &[Jsonb, Jsonpath, Jsonb, Bool],
+        Jsonb,
+        Many(json_path::path_query_first),
+    )
+    .with_defaults(2)
+    .stable(),
+    function(2030, "jsonb_path_match_tz", &[Jsonb, Jsonpath, Jsonb, Bool], Bool, Many(json_path::path_match))
+        .with_defaults(2)
+        .stable(),
+    function(4005, "jsonb_path_exists", &[Jsonb, Jsonpath, Jsonb, Bool], Bool, Many(json_path::path_exists))
+        .with_defaults(2),
+    function(4006, "jsonb_path_query", &[Jsonb, Jsonpath, Jsonb, Bool], Jsonb, Rows(json_path::path_query))
+        .with_defaults(2),
+    function(
+        4007,
+        "jsonb_path_query_array",
+        &[Jsonb, Jsonpath, Jsonb, Bool],
+        Jsonb,
+        Many(json_path::path_query_array),
+    )
+    .with_defaults(2),
+    function(
+        4008,
+        "jsonb_path_query_first",
+        &[Jsonb, Jsonpath, Jsonb, Bool],
+        Jsonb,
+        Many(json_path::path_query_first),
+    )
+    .with_defaults(2),
+    function(4009, "jsonb_path_match", &[Jsonb, Jsonpath, Jsonb, Bool], Bool, Many(json_path::path_match))
+        .with_defaults(2),
+    function(4010, "jsonb_path_exists_opr", &[Jsonb, Jsonpath], Bool, Two(json_path::path_exists_operator)),
+    function(4011, "jsonb_path_match_opr", &[Jsonb, Jsonpath], Bool, Two(json_path::path_match_operator)),
     function(3155, "row_to_json", &[Record], Json, Typed(json_make::to_json)).stable(),
     function(3156, "row_to_json", &[Record, Bool], Json, Typed(json_make::row_to_json)).stable(),
     function(3176, "to_json", &[AnyElement], Json, Typed(json_make::to_json)).stable(),

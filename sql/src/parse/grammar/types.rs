@@ -7,7 +7,7 @@ use super::super::lexer::Kind;
 use crate::error::{Error, Result};
 
 /// PostgreSQL's types that are not supported, by the names that are written.
-const UNSUPPORTED: [&str; 37] = [
+const UNSUPPORTED: [&str; 36] = [
     "bit",
     "box",
     "cidr",
@@ -21,7 +21,6 @@ const UNSUPPORTED: [&str; 37] = [
     "int4range",
     "int8multirange",
     "int8range",
-    "jsonpath",
     "line",
     "lseg",
     "macaddr",

@@ -1,0 +1,233 @@
+//! Regular expressions: PostgreSQL's advanced ones rewritten for the regex crate, which matches in linear time and so has no
+//! back references and no lookaround: those are refused (0A000). Where alternatives of unlike length match, the first wins
+//! and not the longest.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use regex::{Regex, RegexBuilder};
+
+use crate::error::{Error, Result};
+
+/// How a regular expression is to be read and applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Flags {
+    pub(crate) fold: bool,
+    /// `n`, `w`: lines have a beginning and an end of their own.
+    pub(crate) anchors: bool,
+    /// `n`, `p`: what stands for any character does not for the end of a line.
+    pub(crate) stops: bool,
+    pub(crate) extended: bool,
+    pub(crate) global: bool,
+    /// `q`: no special characters.
+    pub(crate) literal: bool,
+}
+
+impl Flags {
+    /// From the letters that functions take.
+    pub(crate) fn parse(letters: &str) -> Result<Self> {
+        let mut flags = Flags::default();
+        for letter in letters.chars() {
+            match letter {
+                'i' => flags.fold = true,
+                'c' => flags.fold = false,
+                'n' | 'm' => (flags.anchors, flags.stops) = (true, true),
+                'p' => (flags.anchors, flags.stops) = (false, true),
+                'w' => (flags.anchors, flags.stops) = (true, false),
+                's' => (flags.anchors, flags.stops) = (false, false),
+                'x' => flags.extended = true,
+                't' => flags.extended = false,
+                'g' => flags.global = true,
+                'q' => flags.literal = true,
+                'e' | 'b' => {}
+                other => {
+                    return Err(Error::new(
+                        "22023",
+                        format!("invalid regular expression option: \"{other}\""),
+                    ));
+                }
+            }
+        }
+        Ok(flags)
+    }
+}
+
+/// Compiled expressions that a thread keeps.
+const CACHED_MAX: usize = 64;
+
+thread_local! {
+    static CACHE: RefCell<HashMap<(String, Flags), Arc<Regex>>> = RefCell::new(HashMap::new());
+}
+
+/// The expression, made for this thread at its first use.
+pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Arc<Regex>> {
+    CACHE.with_borrow_mut(|cache| {
+        let key = (pattern.to_owned(), flags);
+        if let Some(regex) = cache.get(&key) {
+            return Ok(regex.clone());
+        }
+        let (rewritten, flags) = rewrite(pattern, flags)?;
+        let regex = RegexBuilder::new(&rewritten)
+            .case_insensitive(flags.fold)
+            .multi_line(flags.anchors)
+            .dot_matches_new_line(!flags.stops)
+            .ignore_whitespace(flags.extended)
+            .size_limit(4 << 20)
+            .build()
+            .map_err(|error| refused(pattern, &error))?;
+        if cache.len() >= CACHED_MAX {
+            cache.clear();
+        }
+        let regex = Arc::new(regex);
+        cache.insert(key, regex.clone());
+        Ok(regex)
+    })
+}
+
+fn refused(pattern: &str, error: &regex::Error) -> Error {
+    let message = error.to_string();
+    if message.contains("look-around") || message.contains("backreferences") {
+        return Error::unsupported("back references and lookaround in regular expressions");
+    }
+    if matches!(error, regex::Error::CompiledTooBig(_)) {
+        return Error::new("2201B", "invalid regular expression: regular expression is too complex");
+    }
+    let last = message.lines().last().unwrap_or_default();
+    let reason = last.strip_prefix("error: ").unwrap_or(last).to_owned();
+    let reason =
+        match pattern.matches('(').count() != pattern.matches(')').count() && reason.contains("group") {
+            true => "parentheses () not balanced".to_owned(),
+            false if reason.contains("character class") => "brackets [] not balanced".to_owned(),
+            false if reason.contains("repetition") => "quantifier operand invalid".to_owned(),
+            false => reason,
+        };
+    Error::new("2201B", format!("invalid regular expression: {reason}"))
+}
+
+/// PostgreSQL's escapes and embedded options in the crate's spelling.
+fn rewrite(pattern: &str, mut flags: Flags) -> Result<(String, Flags)> {
+    let mut pattern = pattern;
+    if let Some(literal) = pattern.strip_prefix("***=") {
+        return Ok((regex::escape(literal), flags));
+    }
+    if flags.literal {
+        return Ok((regex::escape(pattern), flags));
+    }
+    pattern = pattern.strip_prefix("***:").unwrap_or(pattern);
+    if let Some((letters, rest)) = pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')'))
+        && !letters.is_empty()
+        && letters.bytes().all(|byte| byte.is_ascii_lowercase())
+    {
+        let embedded = Flags::parse(letters)?;
+        flags.fold |= embedded.fold;
+        flags.anchors |= embedded.anchors;
+        flags.stops |= embedded.stops;
+        flags.extended |= embedded.extended;
+        pattern = rest;
+    }
+    let mut out = String::with_capacity(pattern.len() + 16);
+    let mut in_brackets = false;
+    let mut characters = pattern.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '\\' => match characters.next() {
+                Some(escaped) => push_escape(escaped, in_brackets, &mut out),
+                None => {
+                    return Err(Error::new(
+                        "2201B",
+                        "invalid regular expression: invalid escape \\ sequence",
+                    ));
+                }
+            },
+            '[' if in_brackets => match characters.peek() {
+                Some(':') => {
+                    // A class by name, up to its `:]`.
+                    out.push('[');
+                    while let Some(c) = characters.next() {
+                        out.push(c);
+                        if c == ':' && characters.peek() == Some(&']') {
+                            out.extend(characters.next());
+                            break;
+                        }
+                    }
+                }
+                _ => out.push_str("\\["),
+            },
+            '[' => {
+                in_brackets = true;
+                out.push('[');
+                out.extend(characters.next_if_eq(&'^'));
+                // A bracket right at the front is meant literally.
+                if characters.next_if_eq(&']').is_some() {
+                    out.push_str("\\]");
+                }
+            }
+            ']' if in_brackets => {
+                in_brackets = false;
+                out.push(']');
+            }
+            '&' | '~' if in_brackets => {
+                out.push('\\');
+                out.push(c);
+            }
+            '-' if in_brackets && characters.peek() == Some(&'-') => out.push_str("\\-"),
+            '{' if !in_brackets && !characters.peek().is_some_and(char::is_ascii_digit) => {
+                out.push_str("\\{")
+            }
+            c => out.push(c),
+        }
+    }
+    Ok((out, flags))
+}
+
+fn push_escape(escaped: char, in_brackets: bool, out: &mut String) {
+    let class = match escaped {
+        'd' => "0-9",
+        'w' => "0-9A-Za-z_",
+        's' => " \\t\\n\\r\\f\\v",
+        _ => "",
+    };
+    match escaped {
+        'd' | 'w' | 's' if in_brackets => out.push_str(class),
+        'd' | 'w' | 's' => {
+            out.push('[');
+            out.push_str(class);
+            out.push(']');
+        }
+        'D' => out.push_str("[^0-9]"),
+        'W' => out.push_str("[^0-9A-Za-z_]"),
+        'S' => out.push_str("[^ \\t\\n\\r\\f\\v]"),
+        'y' => out.push_str("\\b"),
+        'Y' => out.push_str("\\B"),
+        'm' => out.push_str("\\b{start}"),
+        'M' => out.push_str("\\b{end}"),
+        'Z' => out.push_str("\\z"),
+        'e' => out.push_str("\\x1b"),
+        'B' => out.push_str("\\\\"),
+        c if c.is_ascii_alphanumeric() => {
+            out.push('\\');
+            out.push(c);
+        }
+        c if c.is_ascii() => out.push_str(&regex::escape(&c.to_string())),
+        c => out.push(c),
+    }
+}
+
+/// The expression of `like_regex` in a jsonpath, with the letters of its flags.
+///
+/// # Errors
+/// 2201B: it is none. 0A000: `x` is among the flags.
+pub(crate) fn like_regex(pattern: &str, letters: &str) -> Result<Arc<Regex>> {
+    let has = |letter| letters.contains(letter);
+    if has('q') {
+        return compile(pattern, Flags { fold: has('i'), literal: true, ..Flags::default() });
+    }
+    if has('x') {
+        return Err(Error::new(
+            "0A000",
+            "XQuery \"x\" flag (expanded regular expressions) is not implemented",
+        ));
+    }
+    compile(pattern, Flags { fold: has('i'), anchors: has('m'), stops: !has('s'), ..Flags::default() })
+}
