@@ -22,6 +22,7 @@ mod pattern;
 pub mod quote;
 mod similar;
 mod string;
+pub mod subscript_assign;
 mod system;
 mod table;
 mod table_json;

@@ -461,8 +461,6 @@ impl Binder<'_> {
     }
 
     fn subscript(&mut self, array: &ast::Expr, subscripts: &[ast::Subscript]) -> Result<Expr> {
-        /// More than an array has dimensions are none of its.
-        const SUBSCRIPTS_MAX: usize = expr::datum::array::DIMENSIONS_MAX;
         let bound = self.expression(array)?;
         let ty = bound.ty();
         if ty.kind == TypeKind::Jsonb {
@@ -475,13 +473,7 @@ impl Binder<'_> {
             );
             return Err(Error::new("42804", message).at(array.at));
         };
-        if subscripts.len() > SUBSCRIPTS_MAX {
-            let message = format!(
-                "number of array dimensions ({}) exceeds the maximum allowed ({SUBSCRIPTS_MAX})",
-                subscripts.len()
-            );
-            return Err(Error::new("54000", message).at(array.at));
-        }
+        self.check_dimensions(subscripts, array.at)?;
         let mut is_slice = false;
         let mut places = Vec::with_capacity(subscripts.len());
         for subscript in subscripts {
@@ -515,7 +507,20 @@ impl Binder<'_> {
         Ok(bound)
     }
 
-    fn array_place(&mut self, index: &ast::Expr) -> Result<Expr> {
+    /// 54000 if there are more subscripts than an array may have dimensions.
+    pub(super) fn check_dimensions(&self, subscripts: &[ast::Subscript], at: usize) -> Result<()> {
+        const SUBSCRIPTS_MAX: usize = expr::datum::array::DIMENSIONS_MAX;
+        if subscripts.len() > SUBSCRIPTS_MAX {
+            let message = format!(
+                "number of array dimensions ({}) exceeds the maximum allowed ({SUBSCRIPTS_MAX})",
+                subscripts.len()
+            );
+            return Err(Error::new("54000", message).at(at));
+        }
+        Ok(())
+    }
+
+    pub(super) fn array_place(&mut self, index: &ast::Expr) -> Result<Expr> {
         let position = self.expression(index)?;
         self.coerce(position, TypeKind::Int4.into(), CastContext::Assignment, index.at)
             .map_err(|_| Error::new("42804", "array subscript must have type integer").at(index.at))

@@ -60,7 +60,7 @@ impl Binder<'_> {
             let mut whens = Vec::with_capacity(merge.whens.len());
             for when in &merge.whens {
                 binder.level()?.scope = if when.matched { scope.clone() } else { unmatched.clone() };
-                let bound = binder.merge_when(&table, when);
+                let bound = binder.merge_when(&table, when, target_at);
                 whens.push(bound.map_err(|error| out_of_sight(error, &name, &unmatched))?);
             }
             Ok(whens)
@@ -97,7 +97,12 @@ impl Binder<'_> {
         Err(Error::new("0A000", message).detail(format!("This operation is not supported for {what}.")))
     }
 
-    fn merge_when(&mut self, table: &Arc<TableDescriptor>, when: &ast::MergeWhen) -> Result<MergeWhen> {
+    fn merge_when(
+        &mut self,
+        table: &Arc<TableDescriptor>,
+        when: &ast::MergeWhen,
+        target_at: usize,
+    ) -> Result<MergeWhen> {
         let condition = match &when.condition {
             None => None,
             Some(condition) => Some(self.within(Clause::plain("MERGE WHEN conditions"), |binder| {
@@ -112,7 +117,7 @@ impl Binder<'_> {
                 MergeAction::Delete
             }
             ast::MergeAction::Update(assignments) => {
-                MergeAction::Update(self.assignments(table, assignments)?)
+                MergeAction::Update(self.assignments(table, assignments, target_at)?)
             }
             ast::MergeAction::Insert(insert) => MergeAction::Insert(self.merge_insert(table, insert)?),
         };

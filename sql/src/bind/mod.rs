@@ -18,6 +18,7 @@
 mod access;
 mod alter;
 mod arbiter;
+mod assigned_part;
 mod bound;
 mod call;
 mod check;

@@ -94,6 +94,9 @@ impl Binder<'_> {
         table: &TableDescriptor,
         targets: &[ast::AssignmentTarget],
     ) -> Result<Vec<usize>> {
+        if let Some(part) = targets.iter().find(|target| !target.subscripts.is_empty()) {
+            return Err(Error::unsupported("an INSERT of an element").at(part.column.at));
+        }
         distinct(targets.iter().map(|target| Ok((self.target(table, target)?, &target.column))))
     }
 
@@ -386,7 +389,7 @@ impl Binder<'_> {
                 let scope = conflict_scope(self, table, alias, is_aliased)?;
                 let level = Level::query(scope, Clause::plain("ON CONFLICT"), false);
                 let ((assignments, filter), level) = self.at_level(level, |binder| {
-                    let assignments = binder.assignments(table, &update.assignments)?;
+                    let assignments = binder.assignments(table, &update.assignments, 0)?;
                     let filter = match &update.filter {
                         None => None,
                         Some(filter) => {
@@ -403,29 +406,47 @@ impl Binder<'_> {
         Ok(OnConflict { arbiters, action })
     }
 
-    /// The values of SET.
+    /// The values of SET; the table's row begins at column `row_at` of what they are computed from.
     pub(super) fn assignments(
         &mut self,
         table: &Arc<TableDescriptor>,
         assignments: &[ast::Assignment],
+        row_at: usize,
     ) -> Result<Vec<Assignment>> {
         let clause = Clause::plain("UPDATE");
         self.row_queries.clear();
         self.within(clause, |binder| {
             let mut bound: Vec<Assignment> = Vec::with_capacity(assignments.len());
-            for assignment in assignments {
-                let place = binder.target(table, &assignment.target)?;
-                if bound.iter().any(|other| other.column == place) {
-                    let name = &assignment.target.column;
-                    let message = format!("multiple assignments to same column \"{}\"", name.value);
+            let mut wholes: Vec<usize> = Vec::new();
+            for ast::Assignment { target, value } in assignments {
+                let place = binder.target(table, target)?;
+                let is_part = !target.subscripts.is_empty();
+                let known = bound.iter_mut().find(|other| other.column == place);
+                if known.is_some() && !is_part || wholes.contains(&place) {
+                    let message = format!("multiple assignments to same column \"{}\"", target.column.value);
                     return Err(Error::new("42601", message));
                 }
                 let Some(column) = table.columns.get(place) else {
                     return Err(Error::internal("a target that is no column"));
                 };
-                binder.check_updated(table, column, &assignment.value)?;
-                let value = binder.assigned(table, column, &assignment.value)?;
-                bound.push(Assignment { column: place, value });
+                binder.check_updated(table, column, value)?;
+                if !is_part {
+                    wholes.push(place);
+                    let value = binder.assigned(table, column, value)?;
+                    bound.push(Assignment { column: place, value });
+                    continue;
+                }
+                // Parts of one column are replaced one after the other.
+                let index = row_at.saturating_add(place);
+                let before = match &known {
+                    Some(known) => known.value.clone(),
+                    None => Expr::Column { index, ty: column.ty },
+                };
+                let value = binder.assigned_part(column, before, target, value)?;
+                match known {
+                    Some(known) => known.value = value,
+                    None => bound.push(Assignment { column: place, value }),
+                }
             }
             let places: Vec<usize> = bound.iter().map(|assignment| assignment.column).collect();
             binder.needs.write(table, Right::Update, &places);
@@ -487,7 +508,7 @@ impl Binder<'_> {
             if let Some(filter) = &update.filter {
                 node = binder.affected(node, filter)?;
             }
-            let mut assignments = binder.assignments(&table, &update.assignments)?;
+            let mut assignments = binder.assignments(&table, &update.assignments, 0)?;
             let asides = std::mem::take(&mut binder.level()?.subqueries);
             let mut values: Vec<&mut Expr> =
                 assignments.iter_mut().map(|assignment| &mut assignment.value).collect();

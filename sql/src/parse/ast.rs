@@ -826,6 +826,8 @@ pub struct AssignmentTarget {
     pub column: Name,
     /// `column.field`
     pub field: Option<Name>,
+    /// `column[1]`, `column['key'][2:3]`
+    pub subscripts: Vec<Subscript>,
 }
 
 /// `target = value`

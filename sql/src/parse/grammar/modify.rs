@@ -8,6 +8,7 @@ use super::super::cursor::Cursor;
 use super::expression::expression;
 use super::from::table_expr;
 use super::index;
+use super::primary::subscript;
 use super::query::{condition, is_alias, query, select_items, starts_query};
 use crate::error::{Error, Result};
 
@@ -85,10 +86,11 @@ fn opens_source(cursor: &Cursor<'_>) -> bool {
 pub(super) fn target(cursor: &mut Cursor<'_>) -> Result<AssignmentTarget> {
     let column = cursor.name()?;
     let field = if cursor.accept_symbol(".") { Some(cursor.name()?) } else { None };
-    if cursor.is_symbol("[") {
-        return Err(Error::unsupported("an assignment to an element of an array").at(column.at));
+    let mut subscripts = Vec::new();
+    while cursor.is_symbol("[") {
+        subscripts.push(subscript(cursor)?);
     }
-    Ok(AssignmentTarget { column, field })
+    Ok(AssignmentTarget { column, field, subscripts })
 }
 
 fn on_conflict(cursor: &mut Cursor<'_>) -> Result<OnConflict> {

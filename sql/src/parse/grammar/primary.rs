@@ -152,7 +152,8 @@ fn indirected(cursor: &mut Cursor<'_>, operand: Expr) -> Result<Expr> {
     }
 }
 
-fn subscript(cursor: &mut Cursor<'_>) -> Result<Subscript> {
+/// `[1]`, `[2:3]`
+pub(super) fn subscript(cursor: &mut Cursor<'_>) -> Result<Subscript> {
     cursor.expect_symbol("[")?;
     let lower = if cursor.is_symbol(":") { None } else { Some(expression(cursor)?) };
     if cursor.accept_symbol(":") {
