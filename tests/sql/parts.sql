@@ -37,7 +37,8 @@ update t set nope[1] = 1;
 update t set a = '{1}', a[1] = 2;
 update t set a[1] = 2, a = '{1}';
 update t set (a[1], a[2]) = (8, 9) where id = 1 returning a;
-update t set a[id] = id * 100 returning id, a;
+update t set a[id] = id * 100 where id = 1 returning id, a;
+update t set a[id] = id * 100 where id = 2 returning id, a;
 update t x set a[1] = y.id from t y where x.id = 1 and y.id = 2 returning x.a;
 -- Parts of documents.
 update t set j['a'] = '2' where id = 1 returning j;

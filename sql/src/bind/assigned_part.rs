@@ -80,9 +80,12 @@ impl Binder<'_> {
         let mut keys = Vec::with_capacity(target.subscripts.len());
         let mut begins_with_number = false;
         for subscript in &target.subscripts {
-            let ast::Subscript::Index(index) = subscript else {
-                let message = "jsonb subscript does not support slices";
-                return Err(Error::new("42804", message).at(target.column.at));
+            let index = match subscript {
+                ast::Subscript::Index(index) => index,
+                ast::Subscript::Slice(from, to) => {
+                    let at = from.as_ref().or(to.as_ref()).map_or(target.column.at, |bound| bound.at);
+                    return Err(Error::new("42804", "jsonb subscript does not support slices").at(at));
+                }
             };
             let key = self.expression(index)?;
             let is_number = key.ty().kind == TypeKind::Int4;

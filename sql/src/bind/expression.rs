@@ -522,8 +522,13 @@ impl Binder<'_> {
 
     pub(super) fn array_place(&mut self, index: &ast::Expr) -> Result<Expr> {
         let position = self.expression(index)?;
-        self.coerce(position, TypeKind::Int4.into(), CastContext::Assignment, index.at)
-            .map_err(|_| Error::new("42804", "array subscript must have type integer").at(index.at))
+        self.coerce(position, TypeKind::Int4.into(), CastContext::Assignment, index.at).map_err(|error| {
+            match error.sqlstate {
+                // What is written there is no number.
+                "22P02" | "22003" => error,
+                _ => Error::new("42804", "array subscript must have type integer").at(index.at),
+            }
+        })
     }
 
     /// An expression without columns, parameters and queries, as a default is.
