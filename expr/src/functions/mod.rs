@@ -20,6 +20,7 @@ mod number_format;
 pub mod ordered_set;
 mod pattern;
 pub mod quote;
+mod sample;
 mod similar;
 mod string;
 pub mod subscript_assign;
@@ -48,6 +49,7 @@ use crate::types::{Type, TypeKind};
 pub use crate::volatility::Volatility;
 pub use missing::is_missing;
 pub use ordered_set::OrderedSet;
+pub use sample::check_sample;
 pub use window::WindowFunction;
 
 /// A function of the registry. Copied freely; its OID is stable and may be stored and sent.

@@ -70,7 +70,10 @@ impl Binder<'_> {
 
     fn item(&mut self, item: &TableExpr) -> Result<Source> {
         match item {
-            TableExpr::Table { name, alias } => self.named_table(name, alias.as_ref()),
+            TableExpr::Table { name, alias, sample: None } => self.named_table(name, alias.as_ref()),
+            TableExpr::Table { name, alias, sample: Some(sample) } => {
+                self.sampled_table(name, alias.as_ref(), sample)
+            }
             TableExpr::Subquery { query, alias, lateral, at } => {
                 let bound = self.query_in(query, *lateral)?;
                 let bound = self.settle_outputs(bound)?;

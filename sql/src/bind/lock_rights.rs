@@ -45,7 +45,7 @@ impl Binder<'_> {
                         self.need_query_locks(query, hidden, tables)?;
                     }
                 }
-                TableExpr::Table { name, alias } => {
+                TableExpr::Table { name, alias, .. } => {
                     let called = alias.as_ref().map_or(&name.name.value, |alias| &alias.name.value);
                     let is_common = hidden.contains(&name.name.value.as_str())
                         || self.common_tables.place(&name.name.value).is_some();

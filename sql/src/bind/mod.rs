@@ -54,6 +54,7 @@ mod query_windows;
 mod record;
 mod recursive;
 mod row_expression;
+mod sample;
 mod scope;
 mod select;
 mod session;

@@ -400,6 +400,17 @@ pub enum TableExpr {
         name: QualifiedName,
         /// AS
         alias: Option<Alias>,
+/// TABLESAMPLE
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// How rows are chosen.
+    pub method: QualifiedName,
+    /// How many.
+    pub arguments: Vec<Expr>,
+    /// REPEATABLE
+    pub seed: Option<Expr>,
+}
+
     },
     /// A query.
     Subquery {
@@ -409,6 +420,8 @@ pub enum TableExpr {
         alias: Option<Alias>,
         /// LATERAL
         lateral: bool,
+        /// TABLESAMPLE
+        sample: Option<Box<Sample>>,
         /// Where.
         at: usize,
     },

@@ -77,7 +77,6 @@ fn clauses_that_are_not_implemented_are_refused_by_name() {
         ("listen x", "LISTEN"),
         ("copy t from '/etc/passwd'", "COPY with a file on the server"),
         ("copy t from stdin (format binary)", "COPY in binary format"),
-        ("select * from t tablesample system (10)", "TABLESAMPLE"),
         ("create or replace function f() returns int", "CREATE FUNCTION"),
         ("grant usage on type s to u", "GRANT ON TYPE"),
         ("grant execute on all functions in schema s to u", "GRANT ON ALL FUNCTIONS"),

@@ -1,12 +1,12 @@
 //! The session, the server and its catalog. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::system;
+use super::super::{sample, system};
 use super::function;
 use crate::functions::Body::{Catalog, Many, One, Session, Typed};
 use crate::functions::Function;
 use crate::types::kinds::{
-    Any, Bool, Float8, Int2, Int4, Int4Array, Int8, Interval, Name, NameArray, Oid, Regclass, Regnamespace,
-    Regproc, Regrole, Regtype, Text, TextArray, Timestamptz, Uuid, Void,
+    Any, Bool, Float4, Float8, Int2, Int4, Int4Array, Int8, Interval, Name, NameArray, Oid, Regclass,
+    Regnamespace, Regproc, Regrole, Regtype, Text, TextArray, Timestamptz, Uuid, Void,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -258,3 +258,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     // Not PostgreSQL's, in the range that it leaves free.
     function(9000, "pg_get_tabledef", &[Oid], Text, Catalog).stable(),
 ];
+    function(9001, "nunatak_sampled", &[Float4, Float8, Any], Bool, Many(sample::sampled))
+        .lenient()
+        .variadic(),

@@ -1,6 +1,8 @@
 //! FROM.
 
-use super::super::ast::{Alias, ExprKind, JoinCondition, JoinKind, Name, TableCall, TableExpr, TypeName};
+use super::super::ast::{
+    Alias, ExprKind, JoinCondition, JoinKind, Name, Sample, TableCall, TableExpr, TypeName,
+};
 use super::super::cursor::Cursor;
 use super::super::keyword::Category;
 use super::call;
@@ -78,7 +80,6 @@ fn join_condition(cursor: &mut Cursor<'_>) -> Result<JoinCondition> {
 
 /// An item of FROM without joins.
 fn table(cursor: &mut Cursor<'_>) -> Result<TableExpr> {
-    let at = cursor.at();
     let lateral = cursor.accept("lateral");
     if cursor.is_symbol("(") {
         return between(cursor, lateral);
@@ -117,9 +118,23 @@ fn table(cursor: &mut Cursor<'_>) -> Result<TableExpr> {
         cursor.accept_symbol("*");
     }
     let alias = alias(cursor)?;
-    cursor.refuse(&["tablesample"])?;
-    let _ = at;
-    Ok(TableExpr::Table { name, alias })
+    let sample = if cursor.accept("tablesample") { Some(Box::new(sample(cursor)?)) } else { None };
+    Ok(TableExpr::Table { name, alias, sample })
+}
+
+/// `BERNOULLI (10) REPEATABLE (5)`
+fn sample(cursor: &mut Cursor<'_>) -> Result<Sample> {
+    let method = cursor.qualified_function()?;
+    cursor.expect_symbol("(")?;
+    let arguments = cursor.list(expression)?;
+    cursor.expect_symbol(")")?;
+    let mut seed = None;
+    if cursor.accept("repeatable") {
+        cursor.expect_symbol("(")?;
+        seed = Some(expression(cursor)?);
+        cursor.expect_symbol(")")?;
+    }
+    Ok(Sample { method, arguments, seed })
 }
 
 /// CURRENT_DATE and its like, which are functions in FROM, too.

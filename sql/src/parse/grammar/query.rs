@@ -213,7 +213,7 @@ fn simple(cursor: &mut Cursor<'_>) -> Result<QueryBody> {
                 cursor.accept_symbol("*");
             }
             let items = vec![SelectItem::Wildcard { at: token.at }];
-            let from = vec![TableExpr::Table { name, alias: None }];
+            let from = vec![TableExpr::Table { name, alias: None, sample: None }];
             Ok(QueryBody::Select(Box::new(Select {
                 distinct: Distinct::No,
                 items,
