@@ -1,4 +1,5 @@
-//! What gateways ask each other, by way of the root range's leader: which sessions there are, to end one.
+//! What gateways ask each other, by way of the root range's leader: which sessions there are, to end one, to look for
+//! notifications.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use bytes::Bytes;
 pub use proto::v1::gateway_question::Kind;
 use proto::v1::{AskGatewaysRequest, AttendRequest};
 pub use proto::v1::{
-    GatewayAnswer, GatewayQuestion, SessionInfo, SessionState, SessionsQuestion, SignalQuestion,
-    StatementCounts, StatementsQuestion,
+    GatewayAnswer, GatewayQuestion, NotifiedQuestion, SessionInfo, SessionState, SessionsQuestion,
+    SignalQuestion, StatementCounts, StatementsQuestion,
 };
 
 use crate::{Client, Result};

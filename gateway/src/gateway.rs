@@ -108,6 +108,7 @@ impl Sessions {
         let scope = Scope::new();
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).reclaim());
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).attend());
+        scope.spawn_on(&Handle::current(), Arc::clone(&engine).listen());
         if let Some(tls) = &options.tls {
             scope.spawn_on(&Handle::current(), Arc::clone(tls).watch());
         }

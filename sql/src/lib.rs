@@ -22,6 +22,8 @@
 //!    transaction's first statement is run again if the client has seen nothing of it.
 //! 8. What went wrong is an [`Error`] with PostgreSQL's SQLSTATE, from one table in [`error`].
 //!
+//! What sessions tell each other, whichever gateway they are at, goes through [`notify`].
+//!
 //! Settings, their scopes and their undoing are in [`settings`]; what a client holds is all in its [`Session`].
 
 mod activity;
@@ -30,6 +32,7 @@ pub mod catalog;
 pub mod error;
 pub mod execute;
 mod logical;
+mod notify;
 pub mod optimise;
 pub mod parse;
 pub mod plan;
@@ -40,6 +43,7 @@ pub mod settings;
 pub mod system;
 
 pub use error::{Error, Notice, ObjectNames, Report, Result, Severity};
+pub use notify::{Mailbox, Notification};
 pub use plan::STACK_BYTES;
 pub use session::{
     BoundPortal, CancelHandle, ColumnFormats, CommandTag, CopyFormat, CopyHeader, Engine, EngineOptions,

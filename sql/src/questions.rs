@@ -30,6 +30,8 @@ pub(crate) enum Question {
     Sleep(Duration),
     /// pg_advisory_lock and its like
     Advisory(Advisory),
+    /// pg_notification_queue_usage
+    QueueUsage,
     /// Of other sessions, by this role.
     Sessions(ask::Question, Arc<str>),
 }

@@ -2,7 +2,7 @@
 //!
 //! A script is a file of statements; each piece that a line ending in `;` closes is sent as one simple query. The
 //! transcript repeats the piece and what came back: rows, counts, errors with SQLSTATE, detail, hint and position,
-//! and notices.
+//! notices and notifications.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
@@ -14,13 +14,18 @@ use tokio_postgres::{AsyncMessage, NoTls, SimpleQueryMessage};
 /// Runs a script over a connection and answers the transcript.
 pub async fn transcript(url: &str, script: &str) -> String {
     let (client, mut connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    let notices = Arc::new(Mutex::new(Vec::<DbError>::new()));
+    let notices = Arc::new(Mutex::new(String::new()));
     let noted = notices.clone();
     let driver = tokio::spawn(async move {
         let mut messages = futures::stream::poll_fn(move |cx| connection.poll_message(cx));
         while let Some(message) = messages.next().await {
-            if let Ok(AsyncMessage::Notice(notice)) = message {
-                noted.lock().expect("no panic").push(notice);
+            match message {
+                Ok(AsyncMessage::Notice(notice)) => put_report(&notice, &mut noted.lock().expect("no panic")),
+                Ok(AsyncMessage::Notification(told)) => {
+                    let mut noted = noted.lock().expect("no panic");
+                    let _ = writeln!(noted, "told {}: {}", told.channel(), told.payload());
+                }
+                _ => {}
             }
         }
     });
@@ -28,9 +33,7 @@ pub async fn transcript(url: &str, script: &str) -> String {
     for piece in pieces(script) {
         let _ = writeln!(out, "{piece}");
         let answer = client.simple_query(&piece).await;
-        for notice in notices.lock().expect("no panic").drain(..) {
-            put_report(&notice, &mut out);
-        }
+        out.push_str(&std::mem::take(&mut *notices.lock().expect("no panic")));
         match answer {
             Ok(messages) => messages.iter().for_each(|message| put_message(message, &mut out)),
             Err(error) => match error.as_db_error() {

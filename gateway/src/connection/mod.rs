@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use env::watch;
 use scram::MockSecret;
-use sql::{Engine, Report, Session, Severity};
+use sql::{Engine, Mailbox, Report, Session, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::access::Failures;
@@ -36,6 +36,9 @@ use value::RowEncoder;
 
 /// What is in a message of so many bytes takes long to parse, plan or write.
 const LONG_MESSAGE_BYTES: usize = 16 << 10;
+
+/// About so many bytes of notifications are sent at once.
+const NOTIFICATIONS_BYTES: usize = 64 << 10;
 
 /// What all connections of a gateway share.
 pub(crate) struct Shared {
@@ -209,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let terminated = self.session.cancel_handle();
             let next = tokio::select! {
                 biased;
-                () = terminated.terminated() => Err(Ending::Told(shutting_down())),
+                () = terminated.terminated() => Err(Ending::Told(terminated.farewell())),
                 next = self.next_frame() => next,
             };
             let frame = match next {
@@ -248,7 +251,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The next message within `patience`, else [`Ending::Silent`]; less if the gateway ends.
     async fn frame_within(&mut self, patience: Option<Duration>) -> Result<Frame, Ending> {
+        let until = patience.map(|patience| env::clock::now() + patience);
         loop {
+            let patience = until.map(|until| until.saturating_duration_since(env::clock::now()));
             let phase = *self.phase.borrow_and_update();
             if phase != Phase::Running {
                 let waiting = self.next_frame_while_draining(phase);
@@ -264,7 +269,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             // What took long is done and dropped: what comes next is short until it turns out not to be.
             env::pool::come_home();
-            let waiting = next_or_drain(&mut self.wire, &mut self.phase);
+            let mailbox = if self.hears_notifications() { self.session.mailbox() } else { None };
+            if mailbox.is_some() {
+                self.send_notifications().await?;
+                self.flush().await?;
+            }
+            let waiting = next_or_drain(&mut self.wire, &mut self.phase, mailbox.as_deref());
             let frame = match patience {
                 None => waiting.await,
                 Some(patience) => {
@@ -303,7 +313,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if phase == Phase::Ending || (!self.session.has_transaction() && self.extended.is_idle()) {
                 return Err(Ending::Told(shutting_down()));
             }
-            if let Some(frame) = next_or_drain(&mut self.wire, &mut self.phase).await {
+            if let Some(frame) = next_or_drain(&mut self.wire, &mut self.phase, None).await {
                 return Ok(frame?);
             }
             phase = *self.phase.borrow_and_update();
@@ -353,8 +363,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Failure::Statement(error) => error,
             Failure::Connection(ending) => return Err(ending),
         };
-        if self.session.cancel_handle().is_terminated() {
-            return Err(Ending::Told(shutting_down()));
+        let cancel = self.session.cancel_handle();
+        if cancel.is_terminated() {
+            return Err(Ending::Told(cancel.farewell()));
         }
         if self.extended.is_skipping() {
             return Ok(());
@@ -392,16 +403,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         for (name, value) in self.session.take_parameter_changes() {
             backend::parameter_status(self.wire.output(), name, &value);
         }
+        self.send_notifications().await?;
         self.session.tell_rest();
         backend::ready_for_query(self.wire.output(), self.session.status());
         self.flush().await
     }
 }
 
-/// The next frame, or None when the phase has changed.
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Whether the client may be told what it listens to: outside of transactions, and of series of messages.
+    fn hears_notifications(&self) -> bool {
+        self.extended.is_idle() && !self.session.has_transaction()
+    }
+
+    /// Buffers the notifications that wait for the client, and sends what is much.
+    async fn send_notifications(&mut self) -> Result<(), Ending> {
+        loop {
+            let notifications = self.session.take_notifications(NOTIFICATIONS_BYTES);
+            if notifications.is_empty() {
+                return Ok(());
+            }
+            for notification in notifications {
+                backend::notification(self.wire.output(), &notification);
+            }
+            self.flush_if_large().await?;
+        }
+    }
+}
+
+/// Completes once there is something in the mailbox; without one, never.
+async fn filled(mailbox: Option<&Mailbox>) {
+    match mailbox {
+        Some(mailbox) => mailbox.filled().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next frame, or None when the phase has changed or there is something in the mailbox.
 async fn next_or_drain<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     phase: &mut watch::Receiver<Phase>,
+    mailbox: Option<&Mailbox>,
 ) -> Option<Result<Frame, ProtocolError>> {
     tokio::select! {
         biased;
@@ -413,5 +455,6 @@ async fn next_or_drain<S: AsyncRead + AsyncWrite + Unpin>(
             }
             None
         }
+        () = filled(mailbox) => None,
     }
 }

@@ -4,7 +4,7 @@ use sql::{ColumnFormats, Format, Portal, Session, Statement};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::statement::{Completion, Output};
-use super::{Connection, Ending, Failure, shutting_down};
+use super::{Connection, Ending, Failure};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs a query string. Its statements share one implicit transaction, with those of a series that no Sync has ended.
@@ -16,7 +16,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Err(failure) = self.run_query(sql, in_transaction).await {
             match failure {
                 Failure::Statement(_) if self.session.cancel_handle().is_terminated() => {
-                    return Err(Ending::Told(shutting_down()));
+                    return Err(Ending::Told(self.session.cancel_handle().farewell()));
                 }
                 Failure::Statement(error) => {
                     self.report_notices();

@@ -10,7 +10,9 @@ use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
-use sql::{ColumnFormats, CommandTag, Format, OutputColumn, Report, Severity, TransactionStatus};
+use sql::{
+    ColumnFormats, CommandTag, Format, Notification, OutputColumn, Report, Severity, TransactionStatus,
+};
 
 /// The newest protocol that is spoken: 3.0.
 const PROTOCOL_VERSION: i32 = 3 << 16;
@@ -57,6 +59,17 @@ pub(crate) fn backend_key_data(output: &mut BytesMut, process_id: i32, secret: i
 /// ParameterStatus
 pub(crate) fn parameter_status(output: &mut BytesMut, name: &str, value: &str) {
     put(output, &ParameterStatus::new(name.to_owned(), value.to_owned()));
+}
+
+/// NotificationResponse
+pub(crate) fn notification(output: &mut BytesMut, notification: &Notification) {
+    with_length(output, b'A', |output| {
+        output.put_i32(notification.pid);
+        output.put_slice(notification.channel.as_bytes());
+        output.put_u8(0);
+        output.put_slice(notification.payload.as_bytes());
+        output.put_u8(0);
+    });
 }
 
 /// ReadyForQuery
@@ -268,6 +281,8 @@ mod tests {
         let formats = ColumnFormats::Each(vec![Format::Text, Format::Binary]);
         row_description(&mut output, &[column.clone(), column], &formats);
         command_complete(&mut output, &CommandTag::Insert(12));
+        let told = Notification { channel: "größe".into(), payload: "".into(), pid: -7 };
+        notification(&mut output, &told);
         ready_for_query(&mut output, TransactionStatus::Failed);
         let PgWireBackendMessage::RowDescription(rows) = decoded(&mut output) else { panic!("no columns") };
         let [first, second] = &rows.fields[..] else { panic!("not two columns") };
@@ -276,6 +291,8 @@ mod tests {
         assert_eq!((first.type_modifier, first.format_code, second.format_code), (10 << 16 | 6, 0, 1));
         let PgWireBackendMessage::CommandComplete(done) = decoded(&mut output) else { panic!("no tag") };
         assert_eq!(done.tag, "INSERT 0 12");
+        let PgWireBackendMessage::NotificationResponse(told) = decoded(&mut output) else { panic!("untold") };
+        assert_eq!((told.pid, told.channel.as_str(), told.payload.as_str()), (-7, "größe", ""));
         let PgWireBackendMessage::ReadyForQuery(ready) = decoded(&mut output) else { panic!("not ready") };
         assert_eq!(ready.status, pgwire::messages::response::TransactionStatus::Error);
         assert!(output.is_empty());

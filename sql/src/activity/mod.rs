@@ -17,6 +17,15 @@ pub(crate) mod statements;
 pub(crate) use roster::{Enlisted, Everyone, Roster};
 pub(crate) use session::{Activity, SessionState};
 
+/// Why a session cannot be told all that it was to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// It has not taken it, and there is no room for more.
+    Unread,
+    /// It was gone before it could be read.
+    Missed,
+}
+
 /// What others may do to a session.
 pub(crate) trait Signals: Send + Sync {
     /// Ends what it is running.
@@ -24,6 +33,9 @@ pub(crate) trait Signals: Send + Sync {
 
     /// Ends it.
     fn terminate(&self);
+
+    /// Ends it because it would miss what others have told it.
+    fn lose(&self, why: Lost);
 
     /// Whether what it is running waits for an answer of the cluster.
     fn waits(&self) -> bool;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use client::Client;
 use client::gateways::{
-    GatewayAnswer, GatewayQuestion, Kind, SessionInfo, SessionsQuestion, SignalQuestion, StatementCounts,
-    StatementsQuestion,
+    GatewayAnswer, GatewayQuestion, Kind, NotifiedQuestion, SessionInfo, SessionsQuestion, SignalQuestion,
+    StatementCounts, StatementsQuestion,
 };
+use env::watch;
 use parking_lot::Mutex;
 
 use super::session::Activity;
@@ -28,6 +29,8 @@ const ANSWERS_BYTES_MAX: usize = 32 << 20;
 pub(crate) struct Roster {
     sessions: Mutex<BTreeMap<i32, Arc<Activity>>>,
     statements: Statements,
+    /// Rises when another gateway says that there are notifications.
+    notified: Arc<watch::Sender<u64>>,
 }
 
 impl std::fmt::Debug for Roster {
@@ -92,6 +95,11 @@ impl Roster {
     pub(crate) fn enlist(self: &Arc<Self>, activity: Arc<Activity>) -> Enlisted {
         self.sessions.lock().insert(activity.pid, activity.clone());
         Enlisted { roster: self.clone(), activity }
+    }
+
+    /// Rises when another gateway says that there are notifications.
+    pub(crate) fn notified(&self) -> &Arc<watch::Sender<u64>> {
+        &self.notified
     }
 
     /// What statements have taken here.
@@ -164,7 +172,11 @@ impl Roster {
         for question in questions {
             let is_done_here = matches!(
                 &question.kind,
-                Some(Kind::Signal(_) | Kind::Statements(StatementsQuestion { reset: true }))
+                Some(
+                    Kind::Signal(_)
+                        | Kind::Statements(StatementsQuestion { reset: true })
+                        | Kind::Notified(NotifiedQuestion {})
+                )
             );
             if is_done_here || bytes < ANSWERS_BYTES_MAX {
                 let answer = self.answer(question);
@@ -181,6 +193,10 @@ impl Roster {
             Some(Kind::Sessions(SessionsQuestion {})) => GatewayAnswer { sessions: self.here(), ..answer },
             Some(Kind::Signal(signal)) => GatewayAnswer { signalled: self.signal_here(signal), ..answer },
             Some(Kind::Statements(asked)) => GatewayAnswer { statements: self.counts(asked), ..answer },
+            Some(Kind::Notified(NotifiedQuestion {})) => {
+                self.notified.send_modify(|count| *count = count.wrapping_add(1));
+                answer
+            }
             // Of a newer version.
             None => answer,
         }

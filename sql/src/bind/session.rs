@@ -80,7 +80,11 @@ impl Binder<'_> {
             Body::Declare(declare) => self.declare(declare)?,
             Body::Fetch(fetch) => SessionCommand::Fetch(fetch.clone()),
             Body::Close(name) => SessionCommand::Close(name.clone()),
-            Body::Unlisten => SessionCommand::NoEffect { tag: "UNLISTEN" },
+            Body::Listen(channel) => SessionCommand::Listen(channel.clone()),
+            Body::Notify { channel, payload } => {
+                SessionCommand::Notify { channel: channel.clone(), payload: payload.clone() }
+            }
+            Body::Unlisten(channel) => SessionCommand::Unlisten(channel.clone()),
             Body::Discard(what) => SessionCommand::Discard(*what),
             Body::Vacuum(tables) => {
                 self.check_tables(tables)?;

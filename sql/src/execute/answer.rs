@@ -5,6 +5,7 @@ use expr::Datum;
 use super::context::Context;
 use crate::activity::ask::Asking;
 use crate::error::Result;
+use crate::notify;
 use crate::questions::{AdvisoryAct, Question};
 use crate::sequence::Asked;
 
@@ -27,6 +28,7 @@ impl Context<'_> {
                     AdvisoryAct::Take { .. } | AdvisoryAct::GiveBack { .. } => Datum::Bool(done),
                 });
             }
+            Question::QueueUsage => return Ok(Datum::Float8(notify::usage(self.client).await?)),
             Question::Sessions(question, user) => {
                 let asking =
                     Asking { roster: self.roster, client: self.client, catalog: self.catalog, user: &user };

@@ -1,16 +1,16 @@
 //! What ends a statement early: a request to cancel it, and its deadline. Both are seen wherever it waits, and every
 //! millisecond or so where it works.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use env::clock::Instant;
 use expr::work::Interrupt;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
-use crate::activity::Signals;
-use crate::error::{Error, Result};
+use crate::activity::{Lost, Signals};
+use crate::error::{Error, Result, Severity};
 
 /// Cancels the statement that a session is running, if any. Cheap to clone, callable from any task.
 #[derive(Clone, Default)]
@@ -23,6 +23,8 @@ struct State {
     /// The session itself is to end; wakes whoever waits for its client.
     terminated: AtomicBool,
     ending: AtomicWaker,
+    /// Why, if it is not what an administrator wants.
+    ended_for: OnceLock<Why>,
     /// The statement waits for an answer.
     waits: AtomicBool,
     /// When the work under way is to end; of the two, the first tells whether there is one.
@@ -31,9 +33,13 @@ struct State {
 }
 
 impl State {
+    fn why_ended(&self) -> Why {
+        self.ended_for.get().copied().unwrap_or(TERMINATED)
+    }
+
     fn ended_by(&self) -> Option<Why> {
         if self.terminated.load(Ordering::Relaxed) {
-            return Some(TERMINATED);
+            return Some(self.why_ended());
         }
         if self.cancelled.load(Ordering::Relaxed) {
             return Some(USER_REQUEST);
@@ -53,6 +59,10 @@ const USER_REQUEST: Why = ("57014", "canceling statement due to user request");
 const TIMEOUT: Why = ("57014", "canceling statement due to statement timeout");
 const TERMINATED: Why = ("57P01", "terminating connection due to administrator command");
 
+/// What a client hears that does not read what it listens to, and one for which it was gone too soon.
+const UNREAD: Why = ("53400", "terminating connection because too many notifications wait for it");
+const MISSED: Why = ("57P01", "terminating connection because notifications for it were lost");
+
 impl CancelHandle {
     /// Asks the running statement to end with 57014. A session that is idle ignores it.
     pub fn cancel(&self) {
@@ -65,6 +75,11 @@ impl CancelHandle {
         self.0.terminated.store(true, Ordering::SeqCst);
         self.0.waker.wake();
         self.0.ending.wake();
+    }
+
+    /// What the client of a session that is to end is told.
+    pub fn farewell(&self) -> Error {
+        error(self.0.why_ended()).severity(Severity::Fatal)
     }
 
     /// Whether the session is to end.
@@ -104,7 +119,7 @@ impl CancelHandle {
 
     /// 57014: a CancelRequest came; 57P01: the session is to end.
     pub(crate) fn why(&self) -> Error {
-        error(if self.is_terminated() { TERMINATED } else { USER_REQUEST })
+        error(if self.is_terminated() { self.0.why_ended() } else { USER_REQUEST })
     }
 
     /// Says when the work that begins now is to end.
@@ -150,6 +165,15 @@ impl Signals for CancelHandle {
     }
 
     fn terminate(&self) {
+        Self::terminate(self);
+    }
+
+    fn lose(&self, why: Lost) {
+        // The first reason stands.
+        let _ = self.0.ended_for.set(match why {
+            Lost::Unread => UNREAD,
+            Lost::Missed => MISSED,
+        });
         Self::terminate(self);
     }
 

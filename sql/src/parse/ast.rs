@@ -210,8 +210,17 @@ pub enum Body {
     Fetch(Fetch),
     /// CLOSE name; CLOSE ALL is `None`.
     Close(Option<String>),
-    /// UNLISTEN: there is nothing that one could listen to.
-    Unlisten,
+    /// LISTEN
+    Listen(String),
+    /// NOTIFY
+    Notify {
+        /// The channel.
+        channel: String,
+        /// What to say; empty if it is nothing.
+        payload: String,
+    },
+    /// UNLISTEN; * is `None`.
+    Unlisten(Option<String>),
     /// DISCARD
     Discard(Discard),
     /// VACUUM of these tables; of all if none is named.
@@ -391,15 +400,6 @@ pub enum SelectItem {
     TableWildcard(QualifiedName),
 }
 
-/// An item of FROM.
-#[derive(Debug, Clone)]
-pub enum TableExpr {
-    /// A table, a view, a query of WITH.
-    Table {
-        /// Its name.
-        name: QualifiedName,
-        /// AS
-        alias: Option<Alias>,
 /// TABLESAMPLE
 #[derive(Debug, Clone)]
 pub struct Sample {
@@ -411,6 +411,17 @@ pub struct Sample {
     pub seed: Option<Expr>,
 }
 
+/// An item of FROM.
+#[derive(Debug, Clone)]
+pub enum TableExpr {
+    /// A table, a view, a query of WITH.
+    Table {
+        /// Its name.
+        name: QualifiedName,
+        /// AS
+        alias: Option<Alias>,
+        /// TABLESAMPLE
+        sample: Option<Box<Sample>>,
     },
     /// A query.
     Subquery {
@@ -420,8 +431,6 @@ pub struct Sample {
         alias: Option<Alias>,
         /// LATERAL
         lateral: bool,
-        /// TABLESAMPLE
-        sample: Option<Box<Sample>>,
         /// Where.
         at: usize,
     },

@@ -10,8 +10,7 @@ use super::{access, copy, fetch, grammar, setting, show, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
-const UNSUPPORTED: [&str; 10] =
-    ["call", "cluster", "do", "import", "listen", "load", "lock", "notify", "reassign", "security"];
+const UNSUPPORTED: [&str; 8] = ["call", "cluster", "do", "import", "load", "lock", "reassign", "security"];
 
 /// The statement that is next.
 pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -50,6 +49,8 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "fetch" => fetch::fetch,
         "move" => fetch::move_,
         "close" => fetch::close,
+        "listen" => listen,
+        "notify" => notify,
         "unlisten" => unlisten,
         "discard" => discard,
         "vacuum" => vacuum,
@@ -147,11 +148,24 @@ fn deallocate(cursor: &mut Cursor<'_>) -> Result<Body> {
     Ok(Body::Deallocate(Some(name)))
 }
 
-fn unlisten(cursor: &mut Cursor<'_>) -> Result<Body> {
-    if !cursor.accept_symbol("*") {
-        cursor.name()?;
+fn listen(cursor: &mut Cursor<'_>) -> Result<Body> {
+    Ok(Body::Listen(cursor.name()?.value))
+}
+
+fn notify(cursor: &mut Cursor<'_>) -> Result<Body> {
+    let channel = cursor.name()?.value;
+    let mut payload = String::new();
+    if cursor.accept_symbol(",") {
+        payload = cursor.string()?.ok_or_else(|| cursor.error())?;
     }
-    Ok(Body::Unlisten)
+    Ok(Body::Notify { channel, payload })
+}
+
+fn unlisten(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if cursor.accept_symbol("*") {
+        return Ok(Body::Unlisten(None));
+    }
+    Ok(Body::Unlisten(Some(cursor.name()?.value)))
 }
 
 fn discard(cursor: &mut Cursor<'_>) -> Result<Body> {

@@ -74,7 +74,6 @@ fn clauses_that_are_not_implemented_are_refused_by_name() {
         ("create index i on t using gin (a)", "an index USING gin"),
         ("create view v as select 1 with check option", "WITH CHECK OPTION"),
         ("alter table t enable row level security", "ALTER TABLE ENABLE ROW"),
-        ("listen x", "LISTEN"),
         ("copy t from '/etc/passwd'", "COPY with a file on the server"),
         ("copy t from stdin (format binary)", "COPY in binary format"),
         ("create or replace function f() returns int", "CREATE FUNCTION"),

@@ -104,6 +104,17 @@ pub enum SessionCommand {
     Fetch(Fetch),
     /// CLOSE name; CLOSE ALL is `None`.
     Close(Option<String>),
+    /// LISTEN
+    Listen(String),
+    /// NOTIFY
+    Notify {
+        /// The channel.
+        channel: String,
+        /// What to say; empty if it is nothing.
+        payload: String,
+    },
+    /// UNLISTEN; * is `None`.
+    Unlisten(Option<String>),
     /// DISCARD
     Discard(Discard),
     /// VACUUM: accepted without effect, refused in a transaction block (25001).

@@ -188,6 +188,21 @@ impl Session {
                 self.registry.clear_portals();
                 "CLOSE CURSOR ALL"
             }
+            SessionCommand::Listen(channel) => {
+                self.listening.pending().listen(channel)?;
+                self.complete_notifying().await?;
+                "LISTEN"
+            }
+            SessionCommand::Notify { channel, payload } => {
+                self.listening.pending().notify(channel, payload)?;
+                self.complete_notifying().await?;
+                "NOTIFY"
+            }
+            SessionCommand::Unlisten(channel) => {
+                self.listening.pending().unlisten(channel.as_deref())?;
+                self.complete_notifying().await?;
+                "UNLISTEN"
+            }
             SessionCommand::Discard(what) => self.discard(*what).await?,
             SessionCommand::Vacuum => {
                 if self.transaction.block != Block::Idle {
@@ -346,6 +361,7 @@ impl Session {
                 self.settings.reset_all(&mut self.context)?;
                 self.keep_settings();
                 self.set_session_authorization(None, false).await?;
+                self.listening.unlisten_all();
                 self.advisory.give_all_back().await;
                 self.sequences.discard();
                 "DISCARD ALL"

@@ -17,6 +17,7 @@ use crate::execute::ddl::{load_catalog, reclaim_dropped};
 use crate::execute::memory::{Memory, MemoryPool};
 use crate::execute::row_ids::RowIds;
 use crate::execute::temporary::{TemporaryOptions, TemporarySpace};
+use crate::notify::Bulletin;
 use crate::optimise::{Rules, TableSizes};
 use crate::sequence::SequenceStore;
 use crate::session::{Session, SessionParameters};
@@ -83,6 +84,7 @@ pub struct Engine {
     generation: AtomicU64,
     sizes: MeasuredSizes,
     roster: Arc<Roster>,
+    bulletin: Arc<Bulletin>,
 }
 
 /// The newest catalog as a session has last seen it, and its generation.
@@ -92,6 +94,8 @@ pub(super) struct SeenCatalog(Option<(u64, Arc<CatalogSnapshot>)>);
 impl Engine {
     /// An engine over a cluster's client.
     pub fn new(client: Client, options: EngineOptions) -> Arc<Self> {
+        let roster = Arc::<Roster>::default();
+        let bulletin = Bulletin::new(roster.notified().clone());
         Arc::new(Self {
             client,
             memory: MemoryPool::new(
@@ -106,7 +110,8 @@ impl Engine {
             catalog: Mutex::new(None),
             generation: AtomicU64::new(0),
             sizes: MeasuredSizes::default(),
-            roster: Arc::default(),
+            roster,
+            bulletin,
         })
     }
 
@@ -119,6 +124,16 @@ impl Engine {
     /// Answers for the sessions here when other gateways ask. Never completes; who does not run it is not asked.
     pub async fn attend(self: Arc<Self>) {
         self.roster.attend(&self.client).await;
+    }
+
+    /// Reads notifications for the sessions here that listen. Never completes; without it they hear nothing.
+    pub async fn listen(self: Arc<Self>) {
+        self.bulletin.run(&self.client).await;
+    }
+
+    /// Who listens here.
+    pub(super) fn bulletin(&self) -> &Arc<Bulletin> {
+        &self.bulletin
     }
 
     /// The sessions here.

@@ -12,6 +12,7 @@ mod engine;
 mod format;
 mod named;
 mod names;
+mod notify;
 mod paging;
 mod planning;
 mod point;
@@ -46,11 +47,12 @@ use crate::activity::Enlisted;
 use crate::catalog::{CatalogSnapshot, DATABASE_NAMES};
 use crate::error::{Error, Notice, Result, Severity};
 use crate::execute::advisory::AdvisoryLocks;
+use crate::notify::Listening;
 use crate::parse;
 use crate::questions::Questions;
 use crate::sequence::SessionSequences;
 use crate::settings::{SERVER_VERSION, Settings};
-use crate::system::{Shown, Sizes};
+use crate::system::{DATABASE_OID, Shown, Sizes};
 use engine::SeenCatalog;
 use portal::State;
 use registry::Registry;
@@ -92,6 +94,8 @@ pub struct Session {
     questions: Arc<Questions>,
     /// The advisory locks that it holds.
     advisory: AdvisoryLocks,
+    /// What it listens to, and what its transaction is to tell others.
+    listening: Listening,
     /// What views show of the session.
     shown: Shown,
     /// What the client is to be warned of.
@@ -134,6 +138,7 @@ impl Session {
         let questions = Arc::<Questions>::default();
         let sequences = Arc::new(SessionSequences::new(engine.sequences().clone(), questions.clone()));
         let advisory = AdvisoryLocks::new(engine.client().name_locks(), engine.held_locks().clone());
+        let listening = Listening::new(engine.bulletin().clone(), DATABASE_OID);
         Ok(Self {
             engine,
             settings,
@@ -143,6 +148,7 @@ impl Session {
             sizes: Arc::default(),
             questions,
             advisory,
+            listening,
             shown: Shown::default(),
             warnings: Vec::new(),
             sequences,

@@ -269,6 +269,7 @@ impl Session {
             self.sizes.clone(),
             self.sequences.clone(),
             self.questions.clone(),
+            self.listening.pending().clone(),
         ));
         let path = &self.settings.hot().search_path;
         self.context.schema = path.creation(catalog.objects()).map(Into::into);

@@ -60,6 +60,7 @@ impl Session {
         let mut attempt = 0u32;
         let notices = self.notices.len();
         self.advisory.begin_statement();
+        self.listening.begin_statement();
         loop {
             let error = match self.attempt(portal, rows_max).await {
                 Ok(fetched) => return Ok(fetched),
@@ -88,6 +89,7 @@ impl Session {
             attempt = attempt.saturating_add(1);
             self.notices.truncate(notices);
             self.settings.forget_requests();
+            self.listening.forget_statement();
             self.reopen().await?;
         }
     }

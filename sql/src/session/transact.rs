@@ -105,9 +105,17 @@ impl Session {
             self.rollback(after).await;
             return Err(error);
         }
+        let outgoing = match self.prepare_notifications().await {
+            Ok(outgoing) => outgoing,
+            Err(error) => {
+                self.rollback(after).await;
+                return Err(error);
+            }
+        };
         let portals_mark = self.registry.transaction_mark();
         let Some(mut open) = self.end_transaction(after) else {
             self.settings.commit(&mut self.context);
+            self.finish_notifications(outgoing).await;
             return Ok(());
         };
         let committed = open.kv.commit().await;
@@ -119,12 +127,14 @@ impl Session {
                     let version = open.catalog.version().saturating_add(1);
                     self.engine.publish_catalog(Arc::new(open.catalog.with_version(version)));
                 }
+                self.finish_notifications(outgoing).await;
                 Ok(())
             }
             Err(error) => {
                 // What is left of its portals is cursors that were to be held: their rows were never committed.
                 self.registry.end_portals_since(portals_mark);
                 self.settings.rollback_to(0, &mut self.context);
+                self.abandon_notifications(outgoing);
                 if matches!(error, client::Error::StaleCatalog { .. }) {
                     // The next statement is to be planned under the new one.
                     let _ = self.engine.refresh_catalog().await;
@@ -161,6 +171,7 @@ impl Session {
         self.registry.hold_none_since(self.registry.transaction_mark());
         let open = self.end_transaction(after);
         self.settings.rollback_to(0, &mut self.context);
+        self.listening.pending().forget();
         if let Some(mut open) = open {
             open.kv.rollback().await;
             self.advisory.end_transaction().await;
@@ -285,6 +296,7 @@ impl Session {
             portals_mark: self.registry.portals_mark(),
             deferred_mark: self.transaction.deferred.mark(),
             advisory_mark: self.advisory.mark(),
+            pending_mark: self.listening.pending().mark(),
             open,
         });
         Ok(())
@@ -333,6 +345,7 @@ impl Session {
         self.registry.end_portals_since(savepoint.portals_mark);
         self.settings.rollback_to(savepoint.settings_mark, &mut self.context);
         self.transaction.deferred.rollback_to(&savepoint.deferred_mark);
+        self.listening.pending().rollback_to(savepoint.pending_mark);
         self.advisory.rollback_to(savepoint.advisory_mark).await;
         if let (Some(mark), Some(open)) = (&savepoint.open, &mut self.transaction.open)
             && let Err(error) = open.rollback_to(mark).await

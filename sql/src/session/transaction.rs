@@ -21,6 +21,7 @@ use crate::catalog::CatalogSnapshot;
 use crate::execute::context::FreshIndexes;
 use crate::execute::memory::Memory;
 use crate::execute::{Deferred, DeferredMark};
+use crate::notify::PendingMark;
 
 /// Whether the session is in a transaction block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,6 +114,8 @@ pub(super) struct NamedSavepoint {
     pub(super) deferred_mark: DeferredMark,
     /// How many advisory locks the transaction had taken.
     pub(super) advisory_mark: usize,
+    /// How much of notifications was pending.
+    pub(super) pending_mark: PendingMark,
     /// `None`: nothing is open yet; what is opened is marked at once for all savepoints that stand before it.
     pub(super) open: Option<OpenMark>,
 }

@@ -9,12 +9,13 @@ use super::privileges::Asked;
 use super::sequences::Called;
 use super::sizes::Sizes;
 use super::sleep;
-use super::{DATABASE_OID, advisory, cluster, constraints, create, deparse};
+use super::{DATABASE_OID, advisory, cluster, constraints, create, deparse, notifications};
 use crate::activity::ask;
 use crate::bind;
 use crate::catalog::access::{Object, Right, Rights};
 use crate::catalog::comment::Commented;
 use crate::catalog::{CatalogSnapshot, Column, DATABASE_NAMES, SearchPath, TableDescriptor, named, schema};
+use crate::notify::Pending;
 use crate::questions::{Question, Questions};
 use crate::sequence::SessionSequences;
 use crate::settings::{Request, Scope, SharedSettings};
@@ -29,6 +30,7 @@ pub(crate) struct SessionCatalog {
     sizes: Arc<Sizes>,
     sequences: Arc<SessionSequences>,
     questions: Arc<Questions>,
+    pending: Arc<Pending>,
 }
 
 impl SessionCatalog {
@@ -40,8 +42,9 @@ impl SessionCatalog {
         sizes: Arc<Sizes>,
         sequences: Arc<SessionSequences>,
         questions: Arc<Questions>,
+        pending: Arc<Pending>,
     ) -> Self {
-        Self { catalog, path, user, settings, sizes, sequences, questions }
+        Self { catalog, path, user, settings, sizes, sequences, questions, pending }
     }
 
     /// How much room the table or index takes; `None`: there is none such, or it is not known.
@@ -371,6 +374,9 @@ impl CatalogFunctions for SessionCatalog {
             return answer;
         }
         if let Some(answer) = advisory::answer(name, arguments, &self.questions) {
+            return answer;
+        }
+        if let Some(answer) = notifications::answer(name, arguments, &self.pending, &self.questions) {
             return answer;
         }
         let first = arguments.first();

@@ -14,6 +14,7 @@ mod deparse;
 mod functions;
 mod gathered;
 mod information;
+mod notifications;
 mod privileges;
 mod record;
 mod relations;
@@ -58,7 +59,7 @@ pub(crate) use whole::shown_key;
 /// The oid of the role that owns what nobody has made.
 const OWNER_OID: u32 = crate::catalog::access::BOOTSTRAP_OID;
 /// The oid of the database: there is one.
-const DATABASE_OID: u32 = 5;
+pub(crate) const DATABASE_OID: u32 = 5;
 /// `pg_am`: tables.
 const AM_HEAP_OID: u32 = 2;
 /// `pg_am`: indexes.

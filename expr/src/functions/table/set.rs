@@ -30,6 +30,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2764, "regexp_matches", &[Text, Text, Text], TextArray, Rows(pattern::regexp_matches)),
     function(2765, "regexp_split_to_table", &[Text, Text], Text, Rows(pattern::regexp_split_to_table)),
     function(2766, "regexp_split_to_table", &[Text, Text, Text], Text, Rows(pattern::regexp_split_to_table)),
+    function(3035, "pg_listening_channels", &[], Text, Catalog).stable().returning(&[]),
     function(3259, "generate_series", &[Numeric, Numeric, Numeric], Numeric, Set),
     function(3260, "generate_series", &[Numeric, Numeric], Numeric, Set),
     function(3425, "pg_partition_ancestors", &[Regclass], Regclass, Rows(no_ancestors)).volatile(),

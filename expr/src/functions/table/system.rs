@@ -214,6 +214,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3162, "pg_collation_for", &[Any], Text, Catalog).stable().lenient(),
     function(3163, "pg_trigger_depth", &[], Int4, Catalog).stable(),
     function(3294, "current_setting", &[Text, Bool], Text, Catalog).stable(),
+    function(3296, "pg_notification_queue_usage", &[], Float8, Catalog).volatile(),
     function(3298, "row_security_active", &[Oid], Bool, Catalog).stable(),
     function(3299, "row_security_active", &[Text], Bool, Catalog).stable(),
     function(3348, "txid_current_if_assigned", &[], Int8, Catalog).stable(),
@@ -257,7 +258,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(13902, "pg_stat_statements_reset", &[], Void, Catalog).volatile(),
     // Not PostgreSQL's, in the range that it leaves free.
     function(9000, "pg_get_tabledef", &[Oid], Text, Catalog).stable(),
-];
     function(9001, "nunatak_sampled", &[Float4, Float8, Any], Bool, Many(sample::sampled))
         .lenient()
         .variadic(),
+];
