@@ -212,12 +212,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let terminated = self.session.cancel_handle();
             let next = tokio::select! {
                 biased;
-                () = terminated.terminated() => Err(Ending::Told(terminated.farewell())),
-                next = self.next_frame() => next,
+                () = terminated.terminated() => None,
+                next = self.next_frame() => Some(next),
             };
             let frame = match next {
-                Ok(frame) => frame,
-                Err(ending) => return ending,
+                Some(Ok(frame)) => frame,
+                Some(Err(ending)) => return ending,
+                // Notifications were on their way.
+                None if self.wire.holds_any() => return Ending::Deaf,
+                None => return Ending::Told(terminated.farewell()),
             };
             match self.handle(&frame).await {
                 Ok(true) => {}

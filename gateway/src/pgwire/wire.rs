@@ -243,6 +243,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.output.len() >= OUTPUT_BYTES_HIGH
     }
 
+    /// Whether anything is buffered, or was when sending it was given up: a part of it may have been sent.
+    pub(crate) fn holds_any(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// Sends what is buffered.
     pub(crate) async fn flush(&mut self) -> Result<(), ProtocolError> {
         if self.output.is_empty() {

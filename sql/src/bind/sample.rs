@@ -32,12 +32,13 @@ impl Binder<'_> {
         let is_common = name.schema.is_none() && self.common_tables.place(&name.name.value).is_some();
         let stored = if is_common { None } else { Some(self.table(name)?) };
         let stored = stored.filter(|table| matches!(table.kind, TableKind::Base | TableKind::Materialised));
+        let name_at = name.schema.as_ref().unwrap_or(&name.name).at;
         let Some(table) = stored else {
             let message = "TABLESAMPLE clause can only be applied to tables and materialized views";
-            return Err(Error::new("42809", message).at(at));
+            return Err(Error::new("0A000", message).at(name_at));
         };
         self.needs.add(&table, Right::Select);
-        self.needs.name(&table, name.schema.as_ref().unwrap_or(&name.name).at);
+        self.needs.name(&table, name_at);
         self.note_viewed(name, &table);
         self.note_item(name, alias);
         self.check_populated(&table)?;
@@ -72,10 +73,22 @@ impl Binder<'_> {
         let level = Level::query(Scope::default(), Clause::plain("functions in FROM"), false);
         let (bound, level) = self.at_level(level, |binder| {
             let mut bound = Vec::with_capacity(2);
-            let percent = sample.arguments.iter().map(|argument| (argument, TypeKind::Float4));
-            for (argument, kind) in percent.chain(sample.seed.iter().map(|seed| (seed, TypeKind::Float8))) {
+            let percent = sample.arguments.iter().map(|own| (own, TypeKind::Float4, "TABLESAMPLE"));
+            let seed = sample.seed.iter().map(|own| (own, TypeKind::Float8, "REPEATABLE"));
+            for (argument, kind, clause) in percent.chain(seed) {
                 let value = binder.expression(argument)?;
-                bound.push(binder.implicit(value, kind, argument.at)?);
+                let given = value.ty();
+                bound.push(binder.implicit(value, kind, argument.at).map_err(|error| {
+                    if error.sqlstate != "42846" && error.sqlstate != "42804" {
+                        return error;
+                    }
+                    let message = format!(
+                        "argument of {clause} must be type {}, not type {}",
+                        kind.display_name(),
+                        given.display_name()
+                    );
+                    Error::new("42804", message).at(argument.at)
+                })?);
             }
             Ok(bound)
         })?;

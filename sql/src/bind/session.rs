@@ -80,11 +80,7 @@ impl Binder<'_> {
             Body::Declare(declare) => self.declare(declare)?,
             Body::Fetch(fetch) => SessionCommand::Fetch(fetch.clone()),
             Body::Close(name) => SessionCommand::Close(name.clone()),
-            Body::Listen(channel) => SessionCommand::Listen(channel.clone()),
-            Body::Notify { channel, payload } => {
-                SessionCommand::Notify { channel: channel.clone(), payload: payload.clone() }
-            }
-            Body::Unlisten(channel) => SessionCommand::Unlisten(channel.clone()),
+            Body::Notifying(notifying) => SessionCommand::Notifying(notifying.clone()),
             Body::Discard(what) => SessionCommand::Discard(*what),
             Body::Vacuum(tables) => {
                 self.check_tables(tables)?;

@@ -8,7 +8,9 @@ mod fetch;
 mod group;
 mod index;
 mod merge;
+mod notify;
 mod object;
+mod sample;
 mod sequence;
 mod show;
 mod table;
@@ -23,10 +25,12 @@ pub use fetch::{CursorOptions, Declare, Fetch, Motion};
 pub use group::{GroupBy, GroupItem};
 pub use index::{CreateIndex, IndexColumn, IndexPart, Reindex, Reindexed};
 pub use merge::{Merge, MergeAction, MergeWhen};
+pub use notify::Notifying;
 pub use object::{
     AlterDomain, CommentTarget, CreateDomain, CreateTableAs, CreateView, DomainAction, ObjectStatement,
     Overriding, Truncate, TypeStatement,
 };
+pub use sample::Sample;
 pub use sequence::{IdentityAction, IdentityDefinition, SequenceOption, SequenceOptionKind};
 pub use show::ShowObjects;
 pub use table::{
@@ -210,17 +214,8 @@ pub enum Body {
     Fetch(Fetch),
     /// CLOSE name; CLOSE ALL is `None`.
     Close(Option<String>),
-    /// LISTEN
-    Listen(String),
-    /// NOTIFY
-    Notify {
-        /// The channel.
-        channel: String,
-        /// What to say; empty if it is nothing.
-        payload: String,
-    },
-    /// UNLISTEN; * is `None`.
-    Unlisten(Option<String>),
+    /// LISTEN, NOTIFY, UNLISTEN
+    Notifying(Notifying),
     /// DISCARD
     Discard(Discard),
     /// VACUUM of these tables; of all if none is named.
@@ -398,17 +393,6 @@ pub enum SelectItem {
     },
     /// `t.*`
     TableWildcard(QualifiedName),
-}
-
-/// TABLESAMPLE
-#[derive(Debug, Clone)]
-pub struct Sample {
-    /// How rows are chosen.
-    pub method: QualifiedName,
-    /// How many.
-    pub arguments: Vec<Expr>,
-    /// REPEATABLE
-    pub seed: Option<Expr>,
 }
 
 /// An item of FROM.

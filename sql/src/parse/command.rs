@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ast::{Body, Discard, Expr, QualifiedName, Statement, TypeName};
+use super::ast::{Body, Discard, Expr, Notifying, QualifiedName, Statement, TypeName};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::option::{boolean, option_value};
@@ -149,7 +149,7 @@ fn deallocate(cursor: &mut Cursor<'_>) -> Result<Body> {
 }
 
 fn listen(cursor: &mut Cursor<'_>) -> Result<Body> {
-    Ok(Body::Listen(cursor.name()?.value))
+    Ok(Body::Notifying(Notifying::Listen(cursor.name()?.value)))
 }
 
 fn notify(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -158,14 +158,14 @@ fn notify(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.accept_symbol(",") {
         payload = cursor.string()?.ok_or_else(|| cursor.error())?;
     }
-    Ok(Body::Notify { channel, payload })
+    Ok(Body::Notifying(Notifying::Notify { channel, payload }))
 }
 
 fn unlisten(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.accept_symbol("*") {
-        return Ok(Body::Unlisten(None));
+        return Ok(Body::Notifying(Notifying::Unlisten(None)));
     }
-    Ok(Body::Unlisten(Some(cursor.name()?.value)))
+    Ok(Body::Notifying(Notifying::Unlisten(Some(cursor.name()?.value))))
 }
 
 fn discard(cursor: &mut Cursor<'_>) -> Result<Body> {

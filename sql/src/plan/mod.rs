@@ -50,7 +50,7 @@ pub use window::{Exclude, Frame, FrameBound, FrameMode, WindowCall, WindowKind};
 
 pub use crate::parse::ast::{
     AccessMode, CopyFormat, CopyOptions, CursorOptions, Declare, Discard, Fetch, Isolation, LockStrength,
-    LockWait, Motion, SettingValue, TransactionModes,
+    LockWait, Motion, Notifying, SettingValue, TransactionModes,
 };
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expr::{Expr, Type};
 
-use super::{Declare, Discard, Fetch, SettingValue, TransactionModes};
+use super::{Declare, Discard, Fetch, Notifying, SettingValue, TransactionModes};
 use crate::catalog::TableDescriptor;
 use crate::parse::Statement;
 
@@ -104,17 +104,8 @@ pub enum SessionCommand {
     Fetch(Fetch),
     /// CLOSE name; CLOSE ALL is `None`.
     Close(Option<String>),
-    /// LISTEN
-    Listen(String),
-    /// NOTIFY
-    Notify {
-        /// The channel.
-        channel: String,
-        /// What to say; empty if it is nothing.
-        payload: String,
-    },
-    /// UNLISTEN; * is `None`.
-    Unlisten(Option<String>),
+    /// LISTEN, NOTIFY, UNLISTEN
+    Notifying(Notifying),
     /// DISCARD
     Discard(Discard),
     /// VACUUM: accepted without effect, refused in a transaction block (25001).

@@ -188,21 +188,7 @@ impl Session {
                 self.registry.clear_portals();
                 "CLOSE CURSOR ALL"
             }
-            SessionCommand::Listen(channel) => {
-                self.listening.pending().listen(channel)?;
-                self.complete_notifying().await?;
-                "LISTEN"
-            }
-            SessionCommand::Notify { channel, payload } => {
-                self.listening.pending().notify(channel, payload)?;
-                self.complete_notifying().await?;
-                "NOTIFY"
-            }
-            SessionCommand::Unlisten(channel) => {
-                self.listening.pending().unlisten(channel.as_deref())?;
-                self.complete_notifying().await?;
-                "UNLISTEN"
-            }
+            SessionCommand::Notifying(notifying) => self.note(notifying).await?,
             SessionCommand::Discard(what) => self.discard(*what).await?,
             SessionCommand::Vacuum => {
                 if self.transaction.block != Block::Idle {

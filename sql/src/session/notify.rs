@@ -1,36 +1,53 @@
 //! What a commit does about notifications: before it, and once it is known how it has ended.
 
+use std::sync::Arc;
+
 use super::Session;
 use super::run::guard;
 use super::transaction::Block;
 use crate::activity::Signals;
 use crate::error::{Error, Result};
 use crate::notify::{self, Mailbox, Notification, Outgoing, Wanted};
-use std::sync::Arc;
+use crate::plan::Notifying;
 
 impl Session {
-    /// NOTIFY, LISTEN or UNLISTEN is done: outside of a block it takes effect now.
-    pub(super) async fn complete_notifying(&mut self) -> Result<()> {
-        if self.transaction.block == Block::Idle { self.commit(Block::Idle).await } else { Ok(()) }
+    /// NOTIFY, LISTEN, UNLISTEN: takes effect at the commit, which outside of a block is now.
+    pub(super) async fn note(&mut self, notifying: &Notifying) -> Result<&'static str> {
+        let pending = self.listening.pending();
+        let tag = match notifying {
+            Notifying::Listen(channel) => {
+                pending.listen(channel)?;
+                "LISTEN"
+            }
+            Notifying::Notify { channel, payload } => {
+                pending.notify(channel, payload)?;
+                "NOTIFY"
+            }
+            Notifying::Unlisten(channel) => {
+                pending.unlisten(channel.as_deref())?;
+                "UNLISTEN"
+            }
+        };
+        if self.transaction.block == Block::Idle {
+            self.commit(Block::Idle).await?;
+        }
+        Ok(tag)
     }
 
-    /// Puts what the transaction has said into the queue, as part of it, and subscribes to what it wants to listen to. `None`:
-    /// it is nothing, as it almost always is.
-    pub(super) async fn prepare_notifications(&mut self) -> Result<Option<Outgoing>> {
-        let Some(wanted) = self.listening.wanted() else { return Ok(None) };
+    /// Puts what the transaction has said into the queue, as part of it, and subscribes to what it wants to listen to.
+    pub(super) async fn prepare_notifications(&mut self, wanted: Wanted) -> Result<Outgoing> {
         let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
-        let Wanted { said, .. } = &wanted;
-        let said = said.clone();
+        let said = wanted.said.clone();
         let client = self.engine.client().clone();
         let signals = || Box::new(cancel.clone()) as Box<dyn Signals>;
         let mut outgoing = guard(&cancel, deadline, self.listening.prepare(&client, wanted, signals)).await?;
         if said.is_empty() {
-            return Ok(Some(outgoing));
+            return Ok(outgoing);
         }
         match self.post(&said).await {
             Ok(number) => {
                 outgoing.posted = Some(number);
-                Ok(Some(outgoing))
+                Ok(outgoing)
             }
             Err(error) => {
                 self.listening.abandon(outgoing);
@@ -79,11 +96,9 @@ impl Session {
     }
 
     /// The commit has succeeded.
-    pub(super) async fn finish_notifications(&mut self, outgoing: Option<Outgoing>) {
-        if let Some(outgoing) = outgoing {
-            let engine = self.engine.clone();
-            self.listening.finish(engine.client(), outgoing).await;
-        }
+    pub(super) async fn finish_notifications(&mut self, outgoing: Outgoing) {
+        let engine = self.engine.clone();
+        self.listening.finish(engine.client(), outgoing).await;
     }
 
     /// It has not.

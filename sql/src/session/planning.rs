@@ -266,10 +266,12 @@ impl Session {
             self.settings.hot().search_path.clone(),
             self.context.current_user.clone(),
             self.settings.shared().clone(),
-            self.sizes.clone(),
-            self.sequences.clone(),
-            self.questions.clone(),
-            self.listening.pending().clone(),
+            system::Beside {
+                sizes: self.sizes.clone(),
+                sequences: self.sequences.clone(),
+                questions: self.questions.clone(),
+                pending: self.listening.pending().clone(),
+            },
         ));
         let path = &self.settings.hot().search_path;
         self.context.schema = path.creation(catalog.objects()).map(Into::into);

@@ -105,17 +105,23 @@ impl Session {
             self.rollback(after).await;
             return Err(error);
         }
-        let outgoing = match self.prepare_notifications().await {
-            Ok(outgoing) => outgoing,
-            Err(error) => {
-                self.rollback(after).await;
-                return Err(error);
+        let mut outgoing = None;
+        if let Some(wanted) = self.listening.wanted() {
+            // Boxed: few transactions have any.
+            match Box::pin(self.prepare_notifications(wanted)).await {
+                Ok(prepared) => outgoing = Some(prepared),
+                Err(error) => {
+                    self.rollback(after).await;
+                    return Err(error);
+                }
             }
-        };
+        }
         let portals_mark = self.registry.transaction_mark();
         let Some(mut open) = self.end_transaction(after) else {
             self.settings.commit(&mut self.context);
-            self.finish_notifications(outgoing).await;
+            if let Some(outgoing) = outgoing {
+                Box::pin(self.finish_notifications(outgoing)).await;
+            }
             return Ok(());
         };
         let committed = open.kv.commit().await;
@@ -127,7 +133,9 @@ impl Session {
                     let version = open.catalog.version().saturating_add(1);
                     self.engine.publish_catalog(Arc::new(open.catalog.with_version(version)));
                 }
-                self.finish_notifications(outgoing).await;
+                if let Some(outgoing) = outgoing {
+                    Box::pin(self.finish_notifications(outgoing)).await;
+                }
                 Ok(())
             }
             Err(error) => {

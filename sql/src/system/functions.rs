@@ -27,10 +27,16 @@ pub(crate) struct SessionCatalog {
     path: SearchPath,
     user: Arc<str>,
     settings: Arc<SharedSettings>,
-    sizes: Arc<Sizes>,
-    sequences: Arc<SessionSequences>,
-    questions: Arc<Questions>,
-    pending: Arc<Pending>,
+    beside: Beside,
+}
+
+/// What functions reach beside the catalog and the settings.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    pub(crate) sizes: Arc<Sizes>,
+    pub(crate) sequences: Arc<SessionSequences>,
+    pub(crate) questions: Arc<Questions>,
+    pub(crate) pending: Arc<Pending>,
 }
 
 impl SessionCatalog {
@@ -39,27 +45,24 @@ impl SessionCatalog {
         path: SearchPath,
         user: Arc<str>,
         settings: Arc<SharedSettings>,
-        sizes: Arc<Sizes>,
-        sequences: Arc<SessionSequences>,
-        questions: Arc<Questions>,
-        pending: Arc<Pending>,
+        beside: Beside,
     ) -> Self {
-        Self { catalog, path, user, settings, sizes, sequences, questions, pending }
+        Self { catalog, path, user, settings, beside }
     }
 
     /// How much room the table or index takes; `None`: there is none such, or it is not known.
     fn relation_size(&self, oid: u32) -> Option<u64> {
         if let Some(table) = self.catalog.table_by_oid(oid) {
-            return self.sizes.table(table);
+            return self.beside.sizes.table(table);
         }
         let (_, index) = self.catalog.index_by_oid(oid)?;
         // That of the primary key is the table.
-        if index.primary { Some(0) } else { self.sizes.index(index.id) }
+        if index.primary { Some(0) } else { self.beside.sizes.index(index.id) }
     }
 
     fn indexes_size(&self, oid: u32) -> Option<u64> {
         match self.catalog.table_by_oid(oid) {
-            Some(table) => self.sizes.indexes(table),
+            Some(table) => self.beside.sizes.indexes(table),
             None => self.catalog.index_by_oid(oid).map(|_| 0),
         }
     }
@@ -79,18 +82,18 @@ impl SessionCatalog {
                 Err(expr::Error::new("3D000", format!("database \"{name}\" does not exist")))
             }
             Some(Datum::Oid(oid)) if *oid != DATABASE_OID => Ok(None),
-            _ => Ok(self.sizes.database()),
+            _ => Ok(self.beside.sizes.database()),
         }
     }
 
     fn tablespace_size(&self, which: Option<&Datum>) -> expr::Result<Option<u64>> {
         match which {
             Some(Datum::Text(name)) => match &**name {
-                "pg_default" => Ok(self.sizes.database()),
+                "pg_default" => Ok(self.beside.sizes.database()),
                 "pg_global" => Ok(Some(0)),
                 _ => Err(expr::Error::new("42704", format!("tablespace \"{name}\" does not exist"))),
             },
-            Some(Datum::Oid(cluster::TABLESPACE_DEFAULT_OID)) => Ok(self.sizes.database()),
+            Some(Datum::Oid(cluster::TABLESPACE_DEFAULT_OID)) => Ok(self.beside.sizes.database()),
             Some(Datum::Oid(cluster::TABLESPACE_GLOBAL_OID)) => Ok(Some(0)),
             _ => Ok(None),
         }
@@ -361,22 +364,24 @@ impl CatalogFunctions for SessionCatalog {
             catalog: &self.catalog,
             user: &self.user,
             read_only: matches!(name, "nextval" | "setval") && read_only(),
-            sequences: &self.sequences,
-            questions: &self.questions,
+            sequences: &self.beside.sequences,
+            questions: &self.beside.questions,
         };
         if let Some(answer) = sequences.answer(name, arguments) {
             return answer;
         }
         if let Some(question) = question(name, arguments) {
-            return self.questions.ask(name, Question::Sessions(question, self.user.clone()));
+            return self.beside.questions.ask(name, Question::Sessions(question, self.user.clone()));
         }
-        if let Some(answer) = sleep::answer(name, arguments, &self.questions) {
+        if let Some(answer) = sleep::answer(name, arguments, &self.beside.questions) {
             return answer;
         }
-        if let Some(answer) = advisory::answer(name, arguments, &self.questions) {
+        if let Some(answer) = advisory::answer(name, arguments, &self.beside.questions) {
             return answer;
         }
-        if let Some(answer) = notifications::answer(name, arguments, &self.pending, &self.questions) {
+        if let Some(answer) =
+            notifications::answer(name, arguments, &self.beside.pending, &self.beside.questions)
+        {
             return answer;
         }
         let first = arguments.first();

@@ -36,7 +36,7 @@ use crate::settings::Settings;
 use record::Records;
 
 pub(crate) use columns::tables;
-pub(crate) use functions::SessionCatalog;
+pub(crate) use functions::{Beside, SessionCatalog};
 pub(crate) use gathered::Gathered;
 pub(crate) use sessions::{Shown, ShownCursor, ShownLock};
 pub(crate) use sizes::{Sizes, tells as tells_sizes};
