@@ -1,5 +1,7 @@
 //! The bounds of a store, where the defaults are not meant: in tests and on small machines.
 
+use std::time::Duration;
+
 use clap::Args;
 
 /// Bounds of a store, in bytes.
@@ -21,6 +23,10 @@ pub(crate) struct SizeArguments {
     #[arg(long, env = "NUNATAK_RANGE_REQUESTS", value_name = "COUNT", hide = true)]
     pub(crate) range_requests: Option<u64>,
 
+    /// Merge neighbours that have been small together for so many seconds; 0: that is done by hand alone
+    #[arg(long, env = "NUNATAK_MERGE_REST", value_name = "SECONDS", hide = true)]
+    pub(crate) merge_rest: Option<u64>,
+
     /// With less than so many bytes left on the disk, write only what frees room
     #[arg(long, env = "NUNATAK_DISK_RESERVE_BYTES", value_name = "BYTES", hide = true)]
     pub(crate) disk_reserve_bytes: Option<u64>,
@@ -40,6 +46,9 @@ impl SizeArguments {
         }
         if let Some(count) = self.range_requests {
             options.range_requests_max = count;
+        }
+        if let Some(seconds) = self.merge_rest {
+            options.merge_rest = (seconds > 0).then(|| Duration::from_secs(seconds));
         }
         if let Some(bytes) = self.disk_reserve_bytes {
             options.disk_reserve_bytes = bytes;

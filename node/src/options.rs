@@ -53,7 +53,7 @@ pub struct NodeOptions {
     pub dead_after: Duration,
     /// A range that is asked so much in a second, about one key or another, is divided; 0: never.
     pub range_requests_max: u64,
-    /// How long ranges that are small together have been what they are before they are merged, where ranges are divided for their
+    /// For how long neighbours have been small together, at every look, before they are merged, where ranges are divided for their
     /// size; none: that is done by hand alone. Much longer than it takes to find out how large a new range is.
     pub merge_rest: Option<Duration>,
 }
@@ -79,7 +79,7 @@ impl NodeOptions {
             raft_log_bytes_max: 256 << 20,
             range_bytes_max: 512 << 20,
             range_requests_max: 0,
-            merge_rest: None,
+            merge_rest: Some(Duration::from_secs(600)),
             disk_reserve_bytes: 256 << 20,
             timing: RaftTiming::default(),
             raft_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),

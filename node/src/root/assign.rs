@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::clock::Instant;
-use proto::v1::{LeaderMove, RangeMerge, ReplicaMove};
+use proto::v1::{LeaderMove, NodeRow, RangeDescriptor, RangeMerge, ReplicaDescriptor, ReplicaMove};
 
 use super::ROOT_RANGE;
 use super::placement::{ClusterView, Extent, NodeView, Plan, RangeView, Vanishing, plan, shrink};
 use super::registry::epochs;
+use super::roster::LIVE;
+use super::state::is_draining;
 use super::term::RootTerm;
 use super::view::{Seen, View};
 use crate::range::state::FORMAT_MERGES;
@@ -102,7 +104,8 @@ impl RootTerm {
         }
         if view.shrunk.is_none_or(|at| now.duration_since(at) >= SHRINKING) {
             view.merging.retain(|_, at| now.duration_since(*at) < rest.max(MERGING));
-            let found = shrink(self.extents(&view, now, rest), self.nodes.limits);
+            let extents = self.extents(&view, now, rest);
+            let found = shrink(extents, self.nodes.limits, &mut view.small, now, rest);
             view.shrunk = Some(now);
             view.vanishing.clear();
             for Vanishing { range_id, right_id, span_epoch, key } in found {
@@ -129,22 +132,30 @@ impl RootTerm {
     /// The ranges of data that are known as they are.
     fn extents(&self, view: &View, now: Instant, rest: Duration) -> Vec<Extent> {
         let state = self.state.lock();
+        let serves = |node_id: u64| {
+            let recent = |seen: &Seen| now.duration_since(seen.at) < LIVE;
+            let stays = |node: &NodeRow| !is_draining(node) && !node.decommissioning;
+            view.seen.get(&node_id).is_some_and(recent) && state.node(node_id).is_some_and(stays)
+        };
+        // A merge needs every one of the replicas, and none of them on its way.
+        let is_whole = |range: &RangeDescriptor| {
+            let settled = |replica: &ReplicaDescriptor| !replica.learner && serves(replica.node_id);
+            !range.joint && range.replicas.iter().all(settled)
+        };
         let extents = state.ranges().filter(|range| range.range_id != ROOT_RANGE).filter_map(|row| {
             let led = view.led.get(&row.range_id).filter(|led| epochs(led) == epochs(row))?;
             let span = led.span.clone()?;
-            let (span_epoch, since) = *view.extents.get(&row.range_id)?;
-            let rests = span_epoch == led.span_epoch
-                && now.duration_since(since) >= rest
-                && !led.joint
-                && view.merging.get(&row.range_id).is_none_or(|at| now.duration_since(*at) >= rest);
+            let tried = view.merging.get(&row.range_id);
+            let may_merge =
+                is_whole(led) && tried.is_none_or(|at| now.duration_since(*at) >= rest.max(MERGING));
             Some(Extent {
                 range_id: led.range_id,
                 start: span.start,
                 end: span.end,
-                span_epoch,
+                span_epoch: led.span_epoch,
                 bytes: view.bytes.get(&row.range_id).copied(),
                 requests_per_second: view.requests.get(&row.range_id).copied().unwrap_or(0),
-                rests,
+                may_merge,
                 by_hand: led.by_hand,
             })
         });
@@ -174,11 +185,10 @@ impl RootTerm {
         view.sent.retain(|_, (at, _)| now.duration_since(*at) < BEGINNING);
         view.handed_over.retain(|_, at| now.duration_since(*at) < LEADER_REST);
         let state = self.state.lock();
-        let View { led, bytes, requests, extents, configured, .. } = &mut *view;
+        let View { led, bytes, requests, configured, .. } = &mut *view;
         led.retain(|range_id, _| state.range(*range_id).is_some());
         bytes.retain(|range_id, _| state.range(*range_id).is_some());
         requests.retain(|range_id, _| state.range(*range_id).is_some());
-        extents.retain(|range_id, _| state.range(*range_id).is_some());
         configured.retain(|range_id, _| state.range(*range_id).is_some());
         let nodes: Vec<NodeView> = nodes
             .iter()
@@ -190,7 +200,7 @@ impl RootTerm {
                     // A new leader waits for a node's own word before it puts replicas there.
                     live: node.live && view.seen.contains_key(&node.node_id),
                     dead: self.is_dead(&view, node.node_id),
-                    draining: super::state::is_draining(row),
+                    draining: is_draining(row),
                     leaving: row.decommissioning,
                     // Twice what it is to keep free: nobody should have to stop writing soon after a replica came.
                     room: disk.map_or(u64::MAX, |disk| {

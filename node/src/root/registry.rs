@@ -209,9 +209,9 @@ impl RootTerm {
             }
             for range in request.led {
                 if state.range(range.range_id).is_some_and(|known| epochs(known) == epochs(&range)) {
-                    let since = view.extents.entry(range.range_id).or_insert((range.span_epoch, at));
-                    if since.0 != range.span_epoch {
-                        *since = (range.span_epoch, at);
+                    let before = view.led.get(&range.range_id);
+                    if before.is_some_and(|before| before.span_epoch != range.span_epoch) {
+                        // What was measured is of another span.
                         view.bytes.remove(&range.range_id);
                     }
                     let configured = (range.config_epoch, at);

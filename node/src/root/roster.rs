@@ -20,7 +20,7 @@ use super::view::View;
 use crate::raft::ProposeError;
 
 /// After how long without a sign of life a node counts as not live.
-const LIVE: Duration = Duration::from_secs(5);
+pub(super) const LIVE: Duration = Duration::from_secs(5);
 
 /// After how long without one that is written down.
 const SILENT: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use env::clock::Instant;
 use proto::Network;
 use proto::v1::{DiskRoom, RangeDescriptor, RangeMerge};
 
-use super::placement::{Limits, Move, Plan, ReplicaView};
+use super::placement::{Limits, Move, Plan, ReplicaView, Small};
 use crate::addresses::Addresses;
 
 /// How the root range's leader reaches the nodes.
@@ -38,8 +38,8 @@ pub(super) struct View {
     pub(super) bytes: BTreeMap<u64, u64>,
     /// By range, what each is asked in a second.
     pub(super) requests: BTreeMap<u64, u64>,
-    /// By range, the epoch of its span, and since when this leader knows of that.
-    pub(super) extents: BTreeMap<u64, (u64, Instant)>,
+    /// Since when neighbours are small together.
+    pub(super) small: Small,
     /// What placement has found, and until when that holds.
     pub(super) planned: Option<(Instant, Arc<Plan>)>,
     /// By range, what its leader was told to do for balance, and when.

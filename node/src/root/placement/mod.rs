@@ -18,7 +18,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use shrink::{Extent, Limits, Vanishing, shrink};
+pub(crate) use shrink::{Extent, Limits, Small, Vanishing, shrink};
 pub(crate) use view::{ClusterView, NodeView, RangeView, ReplicaView};
 
 /// How many replicas a range should have.
