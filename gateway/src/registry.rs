@@ -30,8 +30,8 @@ pub(crate) struct Registry {
     turned_away: AtomicUsize,
     /// Connections whose clients have not yet proved who they are.
     handshakes: AtomicUsize,
-    /// Connections by role.
-    roles: Mutex<HashMap<u32, usize>>,
+    /// Connections by the oid of their role, and of their database: oids are distinct.
+    seats: Mutex<HashMap<u32, usize>>,
     phase: watch::Sender<Phase>,
 }
 
@@ -47,7 +47,7 @@ impl Registry {
             connections: watch::Sender::new(0),
             turned_away: AtomicUsize::new(0),
             handshakes: AtomicUsize::new(0),
-            roles: Mutex::default(),
+            seats: Mutex::default(),
             phase: watch::Sender::new(Phase::Running),
         })
     }
@@ -85,15 +85,15 @@ impl Registry {
         begun.is_ok().then(|| Handshake { registry })
     }
 
-    /// One more connection of a role. None: it has `limit` already; below zero there is no limit.
-    pub(crate) fn take_seat(self: &Arc<Self>, role: u32, limit: i32) -> Option<RoleSeat> {
-        let mut roles = self.roles.lock();
-        let taken = roles.entry(role).or_default();
+    /// One more connection of a role, or to a database. None: it has `limit` already; below zero there is no limit.
+    pub(crate) fn take_seat(self: &Arc<Self>, oid: u32, limit: i32) -> Option<Seat> {
+        let mut seats = self.seats.lock();
+        let taken = seats.entry(oid).or_default();
         if usize::try_from(limit).is_ok_and(|limit| *taken >= limit) {
             return None;
         }
         *taken = taken.saturating_add(1);
-        Some(RoleSeat { registry: Arc::clone(self), role })
+        Some(Seat { registry: Arc::clone(self), oid })
     }
 
     /// Gives a session the id and the secret that cancel it.
@@ -190,19 +190,19 @@ impl Drop for Handshake {
     }
 }
 
-/// A connection that counts for its role, until dropped.
-pub(crate) struct RoleSeat {
+/// A connection that counts for its role or its database, until dropped.
+pub(crate) struct Seat {
     registry: Arc<Registry>,
-    role: u32,
+    oid: u32,
 }
 
-impl Drop for RoleSeat {
+impl Drop for Seat {
     fn drop(&mut self) {
-        let mut roles = self.registry.roles.lock();
-        if let Some(taken) = roles.get_mut(&self.role) {
+        let mut seats = self.registry.seats.lock();
+        if let Some(taken) = seats.get_mut(&self.oid) {
             *taken = taken.saturating_sub(1);
             if *taken == 0 {
-                roles.remove(&self.role);
+                seats.remove(&self.oid);
             }
         }
     }

@@ -46,7 +46,7 @@ pub use error::{Error, Notice, ObjectNames, Report, Result, Severity};
 pub use notify::{Mailbox, Notification};
 pub use plan::STACK_BYTES;
 pub use session::{
-    BoundPortal, CancelHandle, ColumnFormats, CommandTag, CopyFormat, CopyHeader, Engine, EngineOptions,
-    Fetched, Format, Login, OutputColumn, Portal, PortalState, Prepared, Session, SessionParameters, Source,
-    Statement, StatementKind, TemporaryOptions, TransactionStatus,
+    BoundPortal, CancelHandle, ColumnFormats, CommandTag, CopyFormat, CopyHeader, DatabaseMeant, Engine,
+    EngineOptions, Fetched, Format, Login, OutputColumn, Portal, PortalState, Prepared, Session,
+    SessionParameters, Source, Statement, StatementKind, TemporaryOptions, TransactionStatus,
 };

@@ -147,16 +147,17 @@ fn relations_are_made_again_by_what_is_shown() {
         create table \"S\".bare ();
         create view \"S\".v (x, \"Y\", b, z) as select t.id, \"S\".t.n, p.\"B c\", nextval('\"S\".draws') from \"S\".t join \"S\".parent p on p.a = t.d
             where /* it's */ p.\"B c\" <> all (select \"B c\" from \"S\".parent);
-        create view \"S\".all_of with (security_invoker) as select * from \"S\".parent;");
+        create view \"S\".all_of with (security_invoker) as select * from \"S\".parent;
+        create materialized view \"S\".m as select *, '\"S\".draws'::regclass as r from \"S\".parent with no data;");
     let shown = || {
-        let names = ["parent", "t", "bare", "v", "all_of"];
+        let names = ["parent", "t", "bare", "v", "all_of", "m"];
         names.map(|name| {
             let answer = run(&format!("show create \"S\".{name};"));
             answer.split_once('\t').expect("a name and statements").1.to_owned()
         })
     };
     let before = shown();
-    let [parent, t, bare, v, all_of] = &before;
+    let [parent, t, bare, v, all_of, m] = &before;
     assert_eq!(bare, "CREATE TABLE \"S\".bare (\n);\n");
     assert!(t.contains("    id serial,\n    big bigserial,\n"), "{t}");
     assert!(t.contains("CREATE SEQUENCE \"S\".draws AS smallint START WITH 5 INCREMENT BY -2"), "{t}");
@@ -166,8 +167,23 @@ fn relations_are_made_again_by_what_is_shown() {
             set search_path = pg_catalog; {statements}"
         ));
     };
-    again(&[parent.as_str(), t, bare, v, all_of].concat());
+    again(&[parent.as_str(), t, bare, v, all_of, m].concat());
     assert_eq!(shown(), before);
+    // Whatever has become of the names since, the same view is made.
+    run("alter table \"S\".parent rename column \"B c\" to renamed; alter table \"S\".parent add column more int;
+        alter table \"S\".t rename to u; alter schema \"S\" rename to \"T\"; alter sequence \"T\".draws rename to drawn;
+        alter schema \"T\" rename to \"S\"; alter table \"S\".u rename column n to m;");
+    let columns = "select string_agg(attname || atttypid::text, ',' order by attnum) from pg_attribute where attrelid in ('\"S\".v'::regclass, '\"S\".all_of'::regclass, '\"S\".m'::regclass)";
+    let before = run(columns);
+    let shown =
+        ["view \"S\".v", "view \"S\".all_of", "\"S\".m"].map(|what| run(&format!("show create {what};")));
+    let statements = shown.map(|shown| shown.split_once('\t').expect("two columns").1.to_owned()).concat();
+    run(&format!(
+        "drop view \"S\".v, \"S\".all_of; drop materialized view \"S\".m; set search_path = pg_catalog; {statements}"
+    ));
+    assert_eq!(run(columns), before, "{statements}");
+    run("insert into \"S\".parent values (1, 'x', 2)");
+    assert_eq!(run("select * from \"S\".all_of"), "1\tx\n");
 }
 
 #[test]

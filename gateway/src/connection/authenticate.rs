@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use scram::{Binding, Exchange, Failure, MECHANISM, MECHANISM_PLUS};
-use sql::{Login, SessionParameters};
+use sql::{DatabaseMeant, Login, SessionParameters};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Shared, fatal};
@@ -198,7 +198,7 @@ async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// What is told to whom has proved to be the role.
 fn check_login(login: &Login, parameters: &SessionParameters) -> Result<(), Refusal> {
-    let (user, database) = (&parameters.user, &parameters.database);
+    let user = &parameters.user;
     let Some(role) = login.role() else {
         let message = format!("password authentication failed for user \"{user}\"");
         return Err(Refusal::Guessed(fatal("28P01", message)));
@@ -206,9 +206,24 @@ fn check_login(login: &Login, parameters: &SessionParameters) -> Result<(), Refu
     if !role.login {
         return Err(told("28000", format!("role \"{user}\" is not permitted to log in")));
     }
-    if !login.may_connect() {
-        let error = fatal("42501", format!("permission denied for database \"{database}\""));
+    Ok(())
+}
+
+/// The database that the client wants, if it may connect to it.
+pub(super) async fn find_database(
+    parameters: &SessionParameters,
+    login: Option<&Login>,
+    shared: &Shared,
+) -> Result<DatabaseMeant, Refusal> {
+    let found = shared.engine.database(&parameters.database, &parameters.user).await;
+    let database = found.map_err(|error| Refusal::Told(error.severity(sql::Severity::Fatal)))?;
+    if login.is_some_and(|login| !login.may_connect(database.oid)) {
+        let error = fatal("42501", format!("permission denied for database \"{}\"", database.name));
         return Err(Refusal::Told(error.detail("User does not have CONNECT privilege.")));
     }
-    Ok(())
+    if !database.allows_connections {
+        let message = format!("database \"{}\" is not currently accepting connections", database.name);
+        return Err(told("55000", message));
+    }
+    Ok(database)
 }

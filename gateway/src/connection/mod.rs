@@ -30,7 +30,7 @@ use crate::metrics::Opened;
 use crate::options::GatewayOptions;
 use crate::pgwire::frontend::Message;
 use crate::pgwire::{Frame, ProtocolError, Wire, backend};
-use crate::registry::{Connected, Phase, Registered, Registry, RoleSeat};
+use crate::registry::{Connected, Phase, Registered, Registry, Seat};
 use extended::Extended;
 use value::RowEncoder;
 
@@ -169,7 +169,7 @@ struct Connection<S> {
     phase: watch::Receiver<Phase>,
     registered: Registered,
     _connected: Connected,
-    _seat: Option<RoleSeat>,
+    _seats: Vec<Seat>,
     _opened: Opened,
 }
 

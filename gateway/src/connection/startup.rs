@@ -4,28 +4,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use env::watch;
-use sql::{Login, SessionParameters, Severity};
+use sql::{DatabaseMeant, Login, SessionParameters, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::authenticate::{Refusal, authenticate};
+use super::authenticate::{Refusal, authenticate, find_database};
 use super::extended::Extended;
 use super::value::RowEncoder;
 use super::{Connection, Ending, Shared, fatal};
 use crate::pgwire::startup::{Refused, SessionRequest, StartupPacket, decode, split_options};
 use crate::pgwire::{Wire, backend};
-use crate::registry::{Connected, Phase, Place, Registered, RoleSeat};
+use crate::registry::{Connected, Phase, Place, Registered, Seat};
 
 /// A client may ask for TLS and for GSSAPI encryption, once each.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
 
 /// What a client gets once it is let in.
-type Admitted = (sql::Session, Registered, Connected, Option<RoleSeat>);
+type Admitted = (sql::Session, Registered, Connected, Vec<Seat>);
 
 /// A client that has shown who it is.
 struct Newcomer {
     parameters: SessionParameters,
     login: Option<Login>,
     connected: Connected,
+    database: DatabaseMeant,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -72,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         match Self::admit(newcomer?, peer, shared) {
-            Ok((session, registered, connected, seat)) => {
+            Ok((session, registered, connected, seats)) => {
                 let mut connection = Self {
                     wire,
                     session,
@@ -82,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     phase: shared.registry.phase(),
                     registered,
                     _connected: connected,
-                    _seat: seat,
+                    _seats: seats,
                     _opened: shared.metrics.opened(),
                 };
                 connection.welcome().await.ok()?;
@@ -93,30 +94,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn admit(newcomer: Newcomer, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Admitted, sql::Error> {
-        let Newcomer { mut parameters, login, connected, .. } = newcomer;
+        let Newcomer { parameters, login, database: meant, connected, .. } = newcomer;
         if *shared.registry.phase().borrow() != Phase::Running {
             return Err(shutting_down());
         }
         let role = login.as_ref().and_then(Login::role);
-        let seat = match role {
-            Some(role) if !role.superuser => {
-                let seat = shared.registry.take_seat(role.oid, role.connection_limit);
-                let message = || format!("too many connections for role \"{}\"", role.name);
-                Some(seat.ok_or_else(|| fatal("53300", message()))?)
+        let mut seats = Vec::new();
+        if let Some(role) = role.filter(|role| !role.superuser) {
+            let bounds = [
+                (role.oid, role.connection_limit, "role", &role.name),
+                (meant.oid, meant.connection_limit, "database", &meant.name),
+            ];
+            for (oid, limit, what, name) in bounds {
+                let message = || format!("too many connections for {what} \"{name}\"");
+                seats.push(shared.registry.take_seat(oid, limit).ok_or_else(|| fatal("53300", message()))?);
             }
-            _ => None,
-        };
-        // Who is believed without being asked is known all the same, as far as this gateway has heard of roles.
-        let known = if login.is_none() { shared.engine.known_login(&parameters.user) } else { None };
-        let believed = login.as_ref().or(known.as_ref()).and_then(Login::role);
-        parameters.is_restricted = believed.is_some_and(|role| !role.superuser);
+        }
         let (user, database) = (parameters.user.clone(), parameters.database.clone());
         let mut session =
             shared.engine.session(parameters).map_err(|error| error.severity(Severity::Fatal))?;
         let registered = shared.registry.register(session.cancel_handle());
         session.enlist(registered.process_id, Some(peer));
         tracing::debug!(%peer, user = %user, database = %database, session = registered.process_id, "client connected");
-        Ok((session, registered, connected, seat))
+        Ok((session, registered, connected, seats))
     }
 
     async fn welcome(&mut self) -> Result<(), Ending> {
@@ -167,9 +167,16 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     if request.minor > 0 || !request.protocol_options.is_empty() {
         backend::negotiate_version(wire.output(), request.protocol_options.clone());
     }
-    let parameters = session_parameters(&request).map_err(Refusal::Told)?;
+    let mut parameters = session_parameters(&request).map_err(Refusal::Told)?;
     let login = authenticate(wire, &parameters, peer, shared).await?;
-    Ok(Some(Newcomer { parameters, login, connected }))
+    let database = find_database(&parameters, login.as_ref(), shared).await?;
+    parameters.database_oid = Some(database.oid);
+    parameters.database.clone_from(&database.name);
+    parameters.defaults.clone_from(&database.defaults);
+    // Who is believed without being asked is known all the same, as far as this gateway has heard of roles.
+    let role = login.as_ref().and_then(Login::role);
+    parameters.is_restricted = role.map_or(database.is_restricted, |role| !role.superuser);
+    Ok(Some(Newcomer { parameters, login, connected, database }))
 }
 
 /// The first packet that is not about encryption.
@@ -223,7 +230,7 @@ fn session_parameters(request: &SessionRequest) -> Result<SessionParameters, sql
             _ => settings.push((name.clone(), value.clone())),
         }
     }
-    Ok(SessionParameters { user, database, settings, is_restricted: false })
+    Ok(SessionParameters { user, database, settings, ..SessionParameters::default() })
 }
 
 /// What a client has said, fit for a line of a log.

@@ -54,6 +54,11 @@ impl Everyone {
         self.sessions.iter().find(|session| session.pid == pid)
     }
 
+    /// The sessions in a database.
+    pub(crate) fn of_database(&self, name: &str) -> Vec<&SessionInfo> {
+        self.sessions.iter().filter(|session| session.database == name).collect()
+    }
+
     /// The transactions that a session waits for.
     pub(crate) fn blockers(&self, session: &SessionInfo) -> &[Bytes] {
         if session.transaction_id.is_empty() {

@@ -37,7 +37,10 @@ impl Binder<'_> {
                 Some(found) => tables.push(found),
                 None => return Ok((Plan::Ddl(Box::new(Ddl::Nothing { tag: "ALTER TABLE" })), None)),
             },
-            AccessStatement::Role(_) | AccessStatement::Membership(_) => {}
+            AccessStatement::Role(_)
+            | AccessStatement::Database(_)
+            | AccessStatement::Defaults(_)
+            | AccessStatement::Membership(_) => {}
         }
         let change = AccessChange { statement: statement.clone(), tables, types };
         Ok((Plan::Ddl(Box::new(Ddl::Access(change))), None))

@@ -43,7 +43,12 @@ impl Binder<'_> {
     /// The expression as a value of the type.
     pub(super) fn coerce(&mut self, expr: Expr, to: Type, context: CastContext, at: usize) -> Result<Expr> {
         let expr = self.learn(expr, to.kind, at)?;
-        self.convert(expr, to, context).map_err(placed(at))
+        let is_name = to.kind == TypeKind::Regclass && expr.is_unknown();
+        let bound = self.convert(expr, to, context).map_err(placed(at))?;
+        if is_name {
+            self.note_pinned(&bound, at);
+        }
+        Ok(bound)
     }
 
     pub(super) fn convert(&self, expr: Expr, to: Type, context: CastContext) -> expr::Result<Expr> {

@@ -6,11 +6,13 @@ use expr::{Expr, Type};
 use super::Binder;
 use super::group_keys::{GroupKey, Grouping, marked};
 use super::level::{Clause, PutAside};
+use super::object::WithinView;
 use super::placeholder::{ARGUMENTS, SUBQUERY, Stands};
 use super::scope::Scope;
 use super::select::check_columns;
 use super::select::{Grouped, Item};
 use super::types::comparable;
+use crate::catalog::Oid;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
 use crate::plan::same::same;
@@ -157,9 +159,11 @@ impl Binder<'_> {
         let common = |place: &usize| sets.iter().all(|set| set.contains(place));
         let common: Vec<Expr> =
             (0..given).filter(common).filter_map(|place| keys.get(place).cloned()).collect();
+        let mut grouped_by = Vec::new();
         for expr in &over_groups {
-            add_dependent_keys(expr, &common, &mut keys, &scope);
+            add_dependent_keys(expr, &common, &mut keys, &scope, &mut grouped_by);
         }
+        self.note_grouped_by(grouped_by);
         sets.iter_mut().for_each(|set| set.extend(given..keys.len()));
         let is_plain = sets.is_empty();
         let every = || (0..keys.len()).collect();
@@ -198,36 +202,59 @@ impl Binder<'_> {
         let input = self.apply_some(node, asides, &mut before);
         Ok(Node::Aggregate(Aggregate { input: Box::new(input), keys: computed, sets, calls }))
     }
+
+    /// Notes that a new view's query is right because of primary keys: by table and constraint.
+    fn note_grouped_by(&mut self, keys: Vec<(Oid, Oid)>) {
+        if self.views_deep == 1 && matches!(self.within_view, Some(WithinView::New(_))) {
+            for key in keys {
+                if !self.grouped_by.contains(&key) {
+                    self.grouped_by.push(key);
+                }
+            }
+        }
+    }
 }
 
 /// The columns of a table whose whole primary key is grouped by, in every set, are the same within a group: they become
-/// keys, too.
-fn add_dependent_keys(expr: &Expr, common: &[Expr], keys: &mut Vec<Expr>, scope: &Scope) {
+/// keys, too; the constraint is noted.
+fn add_dependent_keys(
+    expr: &Expr,
+    common: &[Expr],
+    keys: &mut Vec<Expr>,
+    scope: &Scope,
+    because: &mut Vec<(Oid, Oid)>,
+) {
     if keys.iter().any(|key| same(key, expr)) {
         return;
     }
     if let Expr::Column { index, .. } = expr {
-        if matches!(Stands::of(*index), Stands::Column(_)) && depends_on_keys(expr, common, scope) {
+        if matches!(Stands::of(*index), Stands::Column(_))
+            && let Some(key) = depends_on_keys(expr, common, scope)
+        {
             keys.push(expr.clone());
+            because.push(key);
         }
         return;
     }
     for child in expr.children() {
-        add_dependent_keys(child, common, keys, scope);
+        add_dependent_keys(child, common, keys, scope, because);
     }
 }
 
-fn depends_on_keys(column: &Expr, keys: &[Expr], scope: &Scope) -> bool {
+/// The table and the primary key that a column depends on, if all of that is grouped by.
+fn depends_on_keys(column: &Expr, keys: &[Expr], scope: &Scope) -> Option<(Oid, Oid)> {
     let owner =
         scope.relations.iter().find(|relation| relation.columns.iter().any(|own| same(&own.value, column)));
-    let Some(relation) = owner else { return false };
-    let Some(primary) = relation.table.as_ref().and_then(|table| table.primary_key()) else { return false };
-    primary.columns.iter().all(|key| {
+    let relation = owner?;
+    let table = relation.table.as_ref()?;
+    let primary = table.primary_key()?;
+    let is_grouped_by = primary.columns.iter().all(|key| {
         let number = key.column().and_then(|column| i16::try_from(column).ok()).unwrap_or(0);
         relation.columns.iter().any(|own| {
             own.origin.is_some_and(|(_, own)| own == number) && keys.iter().any(|key| same(key, &own.value))
         })
-    })
+    });
+    Some((table.oid, primary.constraint?.oid)).filter(|_| is_grouped_by)
 }
 
 /// A column that groups do not have.

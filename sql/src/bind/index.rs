@@ -16,8 +16,8 @@ use super::new_names::NewNames;
 use super::operator_class::operator_class;
 use super::row_expression::{named_columns, sparing_over_row};
 use crate::catalog::{
-    CatalogSnapshot, Column, ColumnId, DATABASE_NAMES, IndexColumn, IndexDescriptor, IndexExpression,
-    IndexMethod, IndexOptions, IndexPart, Oid, RowExpression, SearchPath, TableDescriptor, TableKind,
+    CatalogSnapshot, Column, ColumnId, IndexColumn, IndexDescriptor, IndexExpression, IndexMethod,
+    IndexOptions, IndexPart, Oid, RowExpression, SearchPath, TableDescriptor, TableKind,
 };
 use crate::error::{Error, Notice, Result};
 use crate::parse;
@@ -373,7 +373,7 @@ impl Binder<'_> {
             }
             Reindexed::Database(name) => {
                 if let Some(name) = name
-                    && !DATABASE_NAMES.contains(&name.value.as_str())
+                    && name.value != self.catalog.database_name()
                 {
                     return Err(Error::new("0A000", "can only reindex the currently open database"));
                 }

@@ -198,6 +198,8 @@ struct Binder<'a> {
     views: Vec<crate::catalog::Oid>,
     /// A view's own query is bound to be written: what of its text changes.
     edits: Option<Vec<crate::parse::Edit>>,
+    /// The constraints that make columns of a new view's query the same within a group: table and constraint.
+    grouped_by: Vec<(crate::catalog::Oid, crate::catalog::Oid)>,
     viewed: Vec<ViewRelation>,
     /// WHERE CURRENT OF, by its first slot.
     current_of: Option<CurrentOf>,
@@ -239,6 +241,7 @@ impl<'a> Binder<'a> {
             only_keeps: false,
             views: Vec::new(),
             edits: None,
+            grouped_by: Vec::new(),
             viewed: Vec::new(),
             current_of: None,
             budget: Budget::of_looks(usize::MAX),

@@ -125,9 +125,9 @@ impl Binder<'_> {
             .and_then(|again| self.of_kept(|binder| bind(binder, renamed, &again)))
             .is_ok();
         match means_the_same {
-            true => Ok(text),
+            true => Ok(self.by_oid(&text)),
             // It cannot be said in PostgreSQL's way: then as it was said.
-            false if quoted_names(columns) == quoted_names(renamed) => Ok(written.text.clone()),
+            false if quoted_names(columns) == quoted_names(renamed) => Ok(self.by_oid(&written.text)),
             false => Err(Error::unsupported(what)),
         }
     }

@@ -1,21 +1,22 @@
-//! A view's query as text that makes the same view again.
+//! A view's query as text: what is kept of it, and what has to be written to make the same view again.
 //!
-//! What is kept is what was written. Names of tables and columns mean what they meant then; whoever writes the query anew needs
-//! those of now: each relation gets its name of now, with its schema where it is not found without; one whose columns are called
-//! otherwise, or are more, gets the names that the query knows. Everything else stays as it was written.
+//! What is kept is what was written, but that relations in literals of regclass stand there by oid. Names of tables and
+//! columns mean what they meant then; whoever writes the query anew needs those of now: each relation gets its name of now,
+//! with its schema where it is not found without; one whose columns are called otherwise, or are more, gets the names that
+//! the query knows. Everything else stays as it was written.
 
 use std::sync::Arc;
 
-use expr::SessionContext;
 use expr::functions::quote::identifier;
+use expr::{Datum, Expr};
 
 use super::object::WithinView;
 use super::{Binder, SessionSettings};
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewDescriptor, ViewRelation};
-use crate::catalog::{CatalogSnapshot, ColumnId, SearchPath, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, ColumnId, Oid, SearchPath, TableDescriptor};
 use crate::error::Result;
 use crate::parse::ast::{Alias, Name, QualifiedName};
-use crate::parse::{self, Edit};
+use crate::parse::{self, Edit, Instead};
 use crate::plan::Acting;
 
 /// A view's query as it has to be written under a search path. One that cannot be bound any more, or said with the names of
@@ -25,15 +26,13 @@ pub(crate) fn view_text(
     catalog: &CatalogSnapshot,
     search_path: &SearchPath,
 ) -> String {
-    let context = SessionContext::default();
+    let context = catalog.plain_session();
     let settings = SessionSettings { search_path, context: &context };
     let mut binder = Binder { edits: Some(Vec::new()), ..Binder::new(catalog, &settings) };
     let edits = binder.view_edits(view).unwrap_or_default();
-    if edits.is_empty() {
-        return view.query.clone();
-    }
-    let text = parse::edited(&view.query, edits);
-    if parse::parse_query(&text).is_ok() { text } else { view.query.clone() }
+    let edited = parse::edited(&view.query, edits);
+    let text = if parse::parse_query(&edited).is_ok() { &edited } else { &view.query };
+    parse::with_names(text, |oid| binder.name_of(oid))
 }
 
 /// What became of the columns that a view's query knows.
@@ -62,6 +61,16 @@ impl Columns {
 }
 
 impl Binder<'_> {
+    /// The query of a new view as it is kept.
+    pub(super) fn kept_query(&self, query: &str) -> String {
+        let Ok(parsed) = parse::parse_query(query) else { return query.to_owned() };
+        let mut binder = Binder { edits: Some(Vec::new()), ..Binder::new(self.catalog, self.settings) };
+        match binder.new_view_rows(&parsed) {
+            Ok(_) => parse::edited(query, binder.edits.take().unwrap_or_default()),
+            Err(_) => query.to_owned(),
+        }
+    }
+
     /// What of a view's text changes.
     fn view_edits(&mut self, view: &ViewDescriptor) -> Result<Vec<Edit>> {
         let query = parse::parse_query(&view.query)?;
@@ -75,6 +84,17 @@ impl Binder<'_> {
     /// The list of changes of the query at hand, if it is a view's own that is to be written.
     fn edits(&mut self) -> Option<&mut Vec<Edit>> {
         if self.views_deep == 1 { self.edits.as_mut() } else { None }
+    }
+
+    /// Notes that a literal of a new view names a relation.
+    pub(super) fn note_pinned(&mut self, bound: &Expr, at: usize) {
+        let is_new = matches!(self.within_view, Some(WithinView::New(_)));
+        if let Expr::Literal { value: Datum::Oid(oid), .. } = bound
+            && is_new
+            && let Some(edits) = self.edits()
+        {
+            edits.push(Edit { at, instead: Instead::String, text: format!("'{oid}'::regclass") });
+        }
     }
 
     /// Notes how an item of FROM has to be written.
@@ -126,7 +146,7 @@ impl Binder<'_> {
 
     fn note_edit(&mut self, at: usize, tokens: usize, text: String) {
         if let Some(edits) = self.edits() {
-            edits.push(Edit { at, tokens, text });
+            edits.push(Edit { at, instead: Instead::Tokens(tokens), text });
         }
     }
 
@@ -146,6 +166,18 @@ impl Binder<'_> {
         match self.catalog.relation_oid(self.settings.search_path, None, &table.name) == Some(table.oid) {
             true => name,
             false => format!("{}.{name}", identifier(&table.schema)),
+        }
+    }
+
+    fn name_of(&self, oid: Oid) -> Option<String> {
+        if let Some(table) = self.catalog.table_by_oid(oid) {
+            return Some(self.shown_name(table));
+        }
+        let (table, index) = self.catalog.index_by_oid(oid)?;
+        let name = identifier(&index.name);
+        match self.catalog.relation_oid(self.settings.search_path, None, &index.name) == Some(oid) {
+            true => Some(name),
+            false => Some(format!("{}.{name}", identifier(&table.schema))),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Binder<'_> {
     }
 
     /// The text with the oids of relations for their names.
-    fn by_oid(&self, text: &str) -> String {
+    pub(super) fn by_oid(&self, text: &str) -> String {
         let path = self.settings.search_path;
         named::kept(text, |name| named::find(self.catalog, path, name))
     }

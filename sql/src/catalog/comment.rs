@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use keys::Span;
-use keys::sql::SUFFIX_ROW;
 use prost::Message;
 
+use super::home::Home;
 use super::{ColumnId, Oid};
 use crate::error::{Error, Result};
 
@@ -50,20 +50,21 @@ impl Commented {
     /// `pg_namespace`
     pub const SCHEMA: Oid = 2615;
 
+    /// Whether it is of the whole cluster, not of one database.
+    pub fn is_shared(self) -> bool {
+        self.class == Self::DATABASE
+    }
+
     /// The key of its row.
-    pub fn key(self, tenant: u8) -> Bytes {
-        let mut key = keys::sql::index_prefix(tenant, COMMENTS).to_vec();
-        for part in [self.class, self.oid, self.column] {
-            keys::encode::put_u32(part, &mut key);
-        }
-        key.push(SUFFIX_ROW);
-        key.into()
+    pub fn key(self, home: Home) -> Bytes {
+        let home = if self.is_shared() { Home::FIRST } else { home };
+        home.key(COMMENTS, &[self.class, self.oid, self.column])
     }
 }
 
 /// The keys of all comments' rows.
-pub fn span(tenant: u8) -> Span {
-    keys::sql::index_span(tenant, COMMENTS)
+pub fn span(home: Home) -> Span {
+    home.span(COMMENTS)
 }
 
 /// All comments.
@@ -74,6 +75,11 @@ impl Comments {
     /// The comment on something.
     pub fn get(&self, on: Commented) -> Option<&Arc<str>> {
         self.0.get(&on)
+    }
+
+    /// Forgets what is not of the whole cluster.
+    pub(crate) fn leave_shared(&mut self) {
+        self.0.retain(|on, _| on.is_shared());
     }
 
     /// Each of them.
@@ -146,6 +152,7 @@ mod tests {
         assert_eq!(comments.of(Commented::RELATION, 20_001).count(), 0);
         comments.put(on(0), None);
         assert_eq!(comments.get(on(0)), None);
-        assert!(on(0).key(1) >= span(1).start && on(0).key(1) < span(1).end);
+        let (key, span) = (on(0).key(Home::FIRST), span(Home::FIRST));
+        assert!(key >= span.start && key < span.end);
     }
 }

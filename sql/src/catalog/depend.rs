@@ -116,9 +116,6 @@ pub fn dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
             let Some(text) = &column.default else { continue };
             of_text(catalog, default, text, &mut note);
             note(default, Address::Column(table.oid, column.id), Tie::Auto);
-            for oid in super::named::relations_in(text) {
-                note(default, Address::Relation(oid), Tie::Normal);
-            }
         }
         if let Some(materialised) = &table.materialised {
             of_query(catalog, table.oid, &materialised.view, &mut note);
@@ -149,6 +146,11 @@ pub fn dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
         {
             note(Address::Type(object.oid), Address::Type(base), Tie::Normal);
         }
+        if let Some(TypeDescriptor::Domain(own)) = object.made_type() {
+            for oid in own.default.iter().flat_map(|text| super::named::relations_in(text)) {
+                note(Address::Type(object.oid), named(catalog, oid), Tie::Normal);
+            }
+        }
         if let Some(view) = object.view() {
             of_query(catalog, object.oid, view, &mut note);
         }
@@ -156,7 +158,7 @@ pub fn dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
     found
 }
 
-/// Of the text of an expression: the made types and the functions of extensions that it names.
+/// Of the text of an expression: the relations, the made types and the functions of extensions that it names.
 fn of_text(
     catalog: &CatalogSnapshot,
     own: Address,
@@ -170,6 +172,9 @@ fn of_text(
         if super::spelled::names(text, kind.display_name()) {
             note(own, Address::Type(kind.oid()), Tie::Normal);
         }
+    }
+    for oid in super::named::relations_in(text) {
+        note(own, named(catalog, oid), Tie::Normal);
     }
 }
 
@@ -192,6 +197,12 @@ fn of_query(
             note(Address::Relation(own), Address::Column(relation.oid, *column), Tie::Normal);
         }
     }
+    for oid in &view.pinned {
+        note(Address::Relation(own), named(catalog, *oid), Tie::Normal);
+    }
+    for (table, constraint) in &view.grouped_by {
+        note(Address::Relation(own), Address::Constraint(*table, *constraint), Tie::Normal);
+    }
 }
 
 /// The extensions whose functions a text calls.
@@ -201,6 +212,14 @@ fn called(catalog: &CatalogSnapshot, text: &str) -> Vec<Oid> {
         own.map(|function| function.name).any(|name| super::spelled::calls(text, name))
     };
     catalog.objects().extensions().filter(|(object, _)| of(object)).map(|(object, _)| object.oid).collect()
+}
+
+/// What a literal of regclass names.
+fn named(catalog: &CatalogSnapshot, oid: Oid) -> Address {
+    match catalog.index_by_oid(oid) {
+        Some((table, _)) => Address::Index(table.oid, oid),
+        None => Address::Relation(oid),
+    }
 }
 
 /// Of indexes, and of the constraints that they enforce.

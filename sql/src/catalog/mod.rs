@@ -9,7 +9,10 @@
 pub mod access;
 pub mod comment;
 mod constraint;
+pub mod database;
+pub mod defaults;
 pub mod depend;
+pub mod home;
 mod index;
 pub mod named;
 pub mod object;
@@ -50,8 +53,8 @@ pub const INFORMATION_SCHEMA_OID: Oid = 13400;
 /// The oid of schema `nunatak`.
 pub const NUNATAK_OID: Oid = 13910;
 
-/// What the one database is called: as PostgreSQL's tools expect it, and as `nunatak` connects. Another does not exist.
-pub const DATABASE_NAMES: [&str; 2] = ["postgres", "nunatak"];
+/// The oid of the database that there is from the beginning for people to use: `postgres`.
+pub const FIRST_DATABASE_OID: Oid = 5;
 
 /// Names of the schemas that there are from the beginning.
 pub mod schema {

@@ -7,8 +7,11 @@ use expr::SessionContext;
 
 use super::access::Access;
 use super::comment::Comments;
+use super::database::Databases;
+use super::defaults::SettingDefaults;
+use super::home::Home;
 use super::object::{Known, ObjectDescriptor, Objects};
-use super::{ForeignKey, IndexDescriptor, Oid, TableDescriptor, ViewDescriptor, schema};
+use super::{FIRST_DATABASE_OID, ForeignKey, IndexDescriptor, Oid, TableDescriptor, ViewDescriptor, schema};
 
 /// All tables, as of one catalog version.
 ///
@@ -21,6 +24,10 @@ pub struct CatalogSnapshot {
     access: Arc<Access>,
     objects: Arc<Objects>,
     comments: Arc<Comments>,
+    /// The database whose tables and objects these are.
+    database: Oid,
+    databases: Arc<Databases>,
+    defaults: Arc<SettingDefaults>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +43,12 @@ impl CatalogSnapshot {
         system: impl IntoIterator<Item = Arc<TableDescriptor>>,
         tables: impl IntoIterator<Item = Arc<TableDescriptor>>,
     ) -> Self {
-        let mut snapshot = Self { version, access: Arc::new(Access::initial()), ..Self::default() };
+        let mut snapshot = Self {
+            version,
+            access: Arc::new(Access::initial()),
+            database: FIRST_DATABASE_OID,
+            ..Self::default()
+        };
         system.into_iter().chain(tables).for_each(|table| snapshot.insert(table));
         snapshot
     }
@@ -128,6 +140,49 @@ impl CatalogSnapshot {
         changed.remove(oid);
         Arc::make_mut(&mut changed.objects).remove(oid);
         changed
+    }
+
+    /// The same catalog as that of a database, one of these.
+    #[must_use]
+    pub fn in_database(self, database: Oid, databases: Arc<Databases>) -> Self {
+        Self { database, databases, ..self }
+    }
+
+    /// The same catalog with these databases beside its own.
+    #[must_use]
+    pub fn with_databases(&self, databases: Arc<Databases>) -> Self {
+        Self { databases, ..self.clone() }
+    }
+
+    /// The same catalog with these settings of sessions to come.
+    #[must_use]
+    pub fn with_defaults(&self, defaults: Arc<SettingDefaults>) -> Self {
+        Self { defaults, ..self.clone() }
+    }
+
+    /// What settings are at first.
+    pub fn defaults(&self) -> &Arc<SettingDefaults> {
+        &self.defaults
+    }
+
+    /// The databases of the cluster.
+    pub fn databases(&self) -> &Arc<Databases> {
+        &self.databases
+    }
+
+    /// The oid of the database whose catalog this is.
+    pub fn database_oid(&self) -> Oid {
+        self.database
+    }
+
+    /// The name of that database.
+    pub fn database_name(&self) -> &str {
+        self.databases.get(self.database).map_or("", |database| &database.name)
+    }
+
+    /// Where its rows stand.
+    pub fn home(&self) -> Home {
+        Home::of(self.database)
     }
 
     /// The same catalog with these comments.

@@ -28,6 +28,7 @@ use constraints::{CheckRecord, ForeignKeyRecord};
 use expression::RowExpressionRecord;
 use index::IndexRecord;
 
+use super::home::Home;
 use super::object::Kinds;
 use super::object::stored::{ViewRecord, view, view_record};
 use super::{Column, Constraints, Materialised, Oid, TableDescriptor, TableKind};
@@ -37,16 +38,13 @@ use crate::error::{Error, Result};
 const TABLES: u64 = 1;
 
 /// The key of a table's row.
-pub fn table_key(tenant: u8, oid: Oid) -> Bytes {
-    let mut key = keys::sql::index_prefix(tenant, TABLES).to_vec();
-    keys::encode::put_u32(oid, &mut key);
-    key.push(keys::sql::SUFFIX_ROW);
-    key.into()
+pub fn table_key(home: Home, oid: Oid) -> Bytes {
+    home.key(TABLES, &[oid])
 }
 
 /// The keys of all tables' rows.
-pub fn tables_span(tenant: u8) -> Span {
-    keys::sql::index_span(tenant, TABLES)
+pub fn tables_span(home: Home) -> Span {
+    home.span(TABLES)
 }
 
 /// The newest version of a table's row that this code reads.

@@ -1,7 +1,8 @@
 //! Views: a query by its text, and what the names in it meant when it was written.
 //!
-//! The text stays as it was; the relations that it names are found by oid, and their columns are those of then, by the names
-//! of then. So nothing that is renamed, moved or added later changes what a view means.
+//! The text stays as it was, but for literals of regclass, which hold oids; the relations that it names are found by oid, and
+//! their columns are those of then, by the names of then. So nothing that is renamed, moved or added later changes what a view
+//! means.
 
 use expr::Type;
 
@@ -19,10 +20,15 @@ pub struct ViewDescriptor {
     pub query: String,
     /// What the query names.
     pub relations: Vec<ViewRelation>,
+    /// The constraints, by their tables, without which the query would be wrong: columns that GROUP BY does not name are the
+    /// same within a group because a primary key is grouped by.
+    pub grouped_by: Vec<(Oid, Oid)>,
     /// `security_invoker`: whoever reads it needs the rights on what it reads, rather than its owner.
     pub invoker: bool,
     /// The made types that its columns have or its query names.
     pub types: Vec<Oid>,
+    /// The relations and indexes that literals of regclass in its query name.
+    pub pinned: Vec<Oid>,
 }
 
 /// A column of a view.

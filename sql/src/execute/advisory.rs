@@ -1,7 +1,8 @@
 //! Advisory locks: locks on numbers, which only those heed who agree on them.
 //!
 //! ```text
-//! key = index key of ADVISORY: 1 and a bigint, or 2 and two integers, big-endian; nothing is ever stored under it
+//! key = index key of ADVISORY, at the database's home: 1 and a bigint, or 2 and two integers, big-endian; nothing is ever
+//!       stored under it
 //! ```
 //!
 //! One that lasts until the end of the transaction is the transaction's lock, as a row's is. One that lasts as long as the
@@ -14,9 +15,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::{NameLocks, Strength, Transaction, WaitPolicy};
-use keys::sql::TENANT_DEFAULT;
 use parking_lot::Mutex;
 
+use crate::catalog::Oid;
+use crate::catalog::home::Home;
 use crate::error::{Error, Notice, Result};
 use crate::questions::{Advisory, AdvisoryAct, AdvisoryName};
 use crate::system::ShownLock;
@@ -62,20 +64,31 @@ pub(crate) struct AdvisoryLocks {
     not_held: Vec<bool>,
     all: Arc<HeldLocks>,
     pid: i32,
+    database: Oid,
 }
 
-/// What the sessions of a gateway hold, and wait for.
+/// Whose lock on what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    pid: i32,
+    database: Oid,
+    name: AdvisoryName,
+    is_exclusive: bool,
+}
+
+/// What the sessions of a gateway hold, and wait for: whether each is granted.
 #[derive(Debug, Default)]
-pub(crate) struct HeldLocks(Mutex<BTreeMap<(i32, AdvisoryName, bool), bool>>);
+pub(crate) struct HeldLocks(Mutex<BTreeMap<Place, bool>>);
 
 impl HeldLocks {
     /// All of them, by session.
     pub(crate) fn shown(&self) -> Vec<ShownLock> {
         let held = self.0.lock();
-        let shown = held.iter().map(|((pid, name, is_exclusive), is_granted)| ShownLock {
-            name: *name,
-            pid: *pid,
-            is_exclusive: *is_exclusive,
+        let shown = held.iter().map(|(place, is_granted)| ShownLock {
+            database: place.database,
+            name: place.name,
+            pid: place.pid,
+            is_exclusive: place.is_exclusive,
             is_granted: *is_granted,
         });
         shown.collect()
@@ -85,20 +98,20 @@ impl HeldLocks {
 /// A wait that is shown as long as it lasts.
 struct Waiting<'a> {
     all: &'a HeldLocks,
-    key: (i32, AdvisoryName, bool),
+    place: Place,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut all = self.all.0.lock();
-        if all.get(&self.key) == Some(&false) {
-            all.remove(&self.key);
+        if all.get(&self.place) == Some(&false) {
+            all.remove(&self.place);
         }
     }
 }
 
-fn key(name: AdvisoryName) -> Bytes {
-    let mut key = keys::sql::index_prefix(TENANT_DEFAULT, ADVISORY).to_vec();
+fn key(database: Oid, name: AdvisoryName) -> Bytes {
+    let mut key = Home::of(database).prefix(ADVISORY);
     match name {
         AdvisoryName::One(number) => {
             key.push(1);
@@ -115,7 +128,7 @@ fn key(name: AdvisoryName) -> Bytes {
 }
 
 impl AdvisoryLocks {
-    pub(crate) fn new(names: NameLocks, all: Arc<HeldLocks>) -> Self {
+    pub(crate) fn new(names: NameLocks, all: Arc<HeldLocks>, database: Oid) -> Self {
         Self {
             names,
             held: BTreeMap::new(),
@@ -124,6 +137,7 @@ impl AdvisoryLocks {
             not_held: Vec::new(),
             all,
             pid: 0,
+            database,
         }
     }
 
@@ -241,9 +255,10 @@ impl AdvisoryLocks {
             // The session keeps it until the transaction has ended, too.
             self.lock_name(name, shared, waits, transaction.options().lock_timeout).await?;
         } else {
-            let waiting = self.waiting(name, !shared);
+            let waiting = show_waiting(&self.all, self.place(name, !shared));
             let is_held = held.by_transaction.is_some();
-            transaction.lock_name(&key(name), strength(shared), policy(waits), is_held).await?;
+            let key = key(self.database, name);
+            transaction.lock_name(&key, strength(shared), policy(waits), is_held).await?;
             drop(waiting);
         }
         if held.by_transaction.is_none() {
@@ -261,9 +276,10 @@ impl AdvisoryLocks {
         waits: bool,
         timeout: Option<Duration>,
     ) -> Result<(), Failed> {
-        let Self { names, all, pid, .. } = self;
-        let _waiting = show_waiting(all, (*pid, name, !shared));
-        let locked = names.lock(&key(name), strength(shared), policy(waits), timeout).await;
+        let place = self.place(name, !shared);
+        let Self { names, all, database, .. } = self;
+        let _waiting = show_waiting(all, place);
+        let locked = names.lock(&key(*database, name), strength(shared), policy(waits), timeout).await;
         locked.map_err(|error| match error {
             // What is held beside transactions no new attempt at one gives back.
             client::Error::Deadlock { cycle } => {
@@ -273,8 +289,8 @@ impl AdvisoryLocks {
         })
     }
 
-    fn waiting(&self, name: AdvisoryName, is_exclusive: bool) -> Waiting<'_> {
-        show_waiting(&self.all, (self.pid, name, is_exclusive))
+    fn place(&self, name: AdvisoryName, is_exclusive: bool) -> Place {
+        Place { pid: self.pid, database: self.database, name, is_exclusive }
     }
 
     /// Gives a lock of the session back once; whether it had it.
@@ -315,7 +331,7 @@ impl AdvisoryLocks {
     async fn settle(&mut self, name: AdvisoryName) {
         if self.held.get(&name).is_some_and(Held::is_idle) {
             self.held.remove(&name);
-            self.names.unlock(&key(name)).await;
+            self.names.unlock(&key(self.database, name)).await;
         }
         self.show(name);
     }
@@ -325,7 +341,7 @@ impl AdvisoryLocks {
         let mut all = self.all.0.lock();
         for is_exclusive in [true, false] {
             let by_session = if is_exclusive { held.exclusive } else { held.shared } > 0;
-            let place = (self.pid, name, is_exclusive);
+            let place = self.place(name, is_exclusive);
             if by_session || held.by_transaction == Some(is_exclusive) {
                 all.insert(place, true);
             } else {
@@ -338,14 +354,14 @@ impl AdvisoryLocks {
 impl Drop for AdvisoryLocks {
     fn drop(&mut self) {
         if !self.held.is_empty() {
-            self.all.0.lock().retain(|(pid, ..), _| *pid != self.pid);
+            self.all.0.lock().retain(|place, _| place.pid != self.pid);
         }
     }
 }
 
-fn show_waiting(all: &HeldLocks, key: (i32, AdvisoryName, bool)) -> Waiting<'_> {
-    all.0.lock().entry(key).or_insert(false);
-    Waiting { all, key }
+fn show_waiting(all: &HeldLocks, place: Place) -> Waiting<'_> {
+    all.0.lock().entry(place).or_insert(false);
+    Waiting { all, place }
 }
 
 /// Why a lock was not taken.

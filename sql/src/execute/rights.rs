@@ -2,7 +2,7 @@
 //! under.
 
 use crate::catalog::access::{Access, Object, Powers, Right, Rights};
-use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, Oid, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor};
 use crate::error::{Error, Result};
 use crate::plan::{Bound, CreateTableAs, Ddl, Need, ObjectChange, Plan, SessionCommand, Target, TypeChange};
 
@@ -128,8 +128,9 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
     let owns =
         |relation: &TableDescriptor| must_own(access, powers, relation, relation.kind.word(), &relation.name);
     let creates_schemas = || {
-        let granted = access.granted(powers, Object::Database, None, Rights::of(Right::Create));
-        if granted.is_empty() { Err(denied("database", DATABASE_NAMES[0])) } else { Ok(()) }
+        let granted =
+            access.granted(powers, Object::Database(catalog.database_oid()), None, Rights::of(Right::Create));
+        if granted.is_empty() { Err(denied("database", catalog.database_name())) } else { Ok(()) }
     };
     let owns_schema = |oid: Oid, name: &str| match access.owns(powers, Object::Schema(oid)) {
         true => Ok(()),
@@ -189,16 +190,17 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
             Target::Type { kind } => owns_type(kind.oid()),
             Target::Extension { oid, name } => owns_extension(*oid, name),
         },
-        ObjectChange::Comment { owned, .. } => match owned {
+        ObjectChange::Comment { on, owned, .. } => match owned {
             Some(Target::Relation(relation)) => owns(relation),
             Some(Target::Schema { oid, name }) => owns_schema(*oid, name),
             Some(Target::Index { table, name, .. }) => must_own(access, powers, table, "index", name),
             Some(Target::Type { kind }) => owns_type(kind.oid()),
             Some(Target::Extension { oid, name }) => owns_extension(*oid, name),
-            None => match access.owns(powers, Object::Database) {
-                true => Ok(()),
-                false => Err(Error::new("42501", format!("must be owner of database {}", DATABASE_NAMES[0]))),
-            },
+            None if access.owns(powers, Object::Database(on.oid)) => Ok(()),
+            None => {
+                let name = catalog.databases().get(on.oid).map_or("", |database| &database.name);
+                Err(Error::new("42501", format!("must be owner of database {name}")))
+            }
         },
         ObjectChange::SetSchema { relation, schema, .. } => {
             owns(relation)?;

@@ -1,11 +1,12 @@
 //! CREATE, ALTER and DROP ROLE; GRANT and REVOKE.
 
 use super::ast::{
-    AccessStatement, Body, Grant, GrantObjects, GrantRoles, Name, NamedRight, Password, RoleOption,
-    RoleReference, RoleStatement,
+    AccessStatement, Body, DefaultsStatement, Grant, GrantObjects, GrantRoles, Name, NamedRight, Password,
+    RoleOption, RoleReference, RoleStatement,
 };
 use super::cursor::Cursor;
 use super::lexer::Kind;
+use super::setting::change_of_default;
 use crate::error::{Error, Result};
 
 fn body(statement: AccessStatement) -> Result<Body> {
@@ -30,8 +31,8 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
 /// After ALTER.
 pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
     let kind = cursor.advance().keyword;
-    if kind != "group" && cursor.is("all") {
-        return Err(cursor.unsupported("ALTER ROLE ALL"));
+    if kind != "group" && cursor.accept("all") {
+        return defaults(cursor, None);
     }
     let role = reference(cursor)?;
     if let RoleReference::Named(name) = &role
@@ -53,11 +54,21 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
         return body(AccessStatement::Membership(membership));
     }
     if cursor.is("set") || cursor.is("reset") || cursor.is("in") {
-        return Err(cursor.unsupported("ALTER ROLE … SET"));
+        return defaults(cursor, Some(role));
     }
     cursor.accept("with");
     let options = options(cursor, false)?;
     body(AccessStatement::Role(RoleStatement::Alter { role, options }))
+}
+
+/// ALTER ROLE, after the role.
+fn defaults(cursor: &mut Cursor<'_>, role: Option<RoleReference>) -> Result<Body> {
+    let database = match cursor.accept_all(&["in", "database"]) {
+        true => Some(cursor.name()?),
+        false => None,
+    };
+    let change = change_of_default(cursor)?;
+    body(AccessStatement::Defaults(DefaultsStatement { is_of_role: true, role, database, change }))
 }
 
 /// After DROP.

@@ -4,6 +4,7 @@
 //! in characters from 1, as error messages report it. Names are folded to lower case unless they were quoted.
 
 mod access;
+mod database;
 mod fetch;
 mod group;
 mod index;
@@ -11,6 +12,7 @@ mod merge;
 mod notify;
 mod object;
 mod sample;
+mod role;
 mod sequence;
 mod show;
 mod table;
@@ -18,9 +20,9 @@ mod target;
 mod window;
 
 pub use access::{
-    AccessStatement, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption, RoleReference,
-    RoleStatement,
+    AccessStatement, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption, RoleStatement,
 };
+pub use database::{DatabaseOption, DatabaseStatement, DefaultsStatement, SettingChange};
 pub use fetch::{CursorOptions, Declare, Fetch, Motion};
 pub use group::{GroupBy, GroupItem};
 pub use index::{CreateIndex, IndexColumn, IndexPart, Reindex, Reindexed};
@@ -31,6 +33,7 @@ pub use object::{
     Overriding, Truncate, TypeStatement,
 };
 pub use sample::Sample;
+pub use role::RoleReference;
 pub use sequence::{IdentityAction, IdentityDefinition, SequenceOption, SequenceOptionKind};
 pub use show::ShowObjects;
 pub use table::{

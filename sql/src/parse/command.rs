@@ -6,7 +6,7 @@ use super::ast::{Body, Discard, Expr, Notifying, QualifiedName, Statement, TypeN
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::option::{boolean, option_value};
-use super::{access, copy, fetch, grammar, setting, show, transaction};
+use super::{access, copy, database, fetch, grammar, setting, show, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
@@ -25,6 +25,9 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "create" if access::is_about_roles(cursor) => access::create,
         "alter" if access::is_about_roles(cursor) => access::alter,
         "drop" if access::is_about_roles(cursor) => access::drop,
+        "create" if database::is_about_databases(cursor) => database::create,
+        "alter" if database::is_about_databases(cursor) => database::alter,
+        "drop" if database::is_about_databases(cursor) => database::drop,
         "grant" => access::grant,
         "revoke" => access::revoke,
         "create" => return grammar::create(cursor),

@@ -13,6 +13,7 @@ pub mod ast;
 mod command;
 mod copy;
 mod cursor;
+mod database;
 mod fetch;
 mod grammar;
 mod keyword;
@@ -29,7 +30,7 @@ mod transaction;
 
 pub use ast::Statement;
 pub(crate) use normalise::{Literal, Normalised};
-pub(crate) use rewrite::{Edit, edited};
+pub(crate) use rewrite::{Edit, Instead, edited, relations_in, with_names};
 pub(crate) use template::{Template, template};
 
 use std::sync::Arc;

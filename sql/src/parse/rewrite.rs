@@ -8,10 +8,19 @@ use super::lexer::Kind;
 pub(crate) struct Edit {
     /// Where, in characters from 1.
     pub(crate) at: usize,
-    /// So many tokens that begin there give way.
-    pub(crate) tokens: usize,
+    /// What gives way.
+    pub(crate) instead: Instead,
     /// The new text.
     pub(crate) text: String,
+}
+
+/// What gives way to an edit's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Instead {
+    /// So many tokens that begin there.
+    Tokens(usize),
+    /// The first string that stands there or behind: what a type's name may stand before.
+    String,
 }
 
 /// The text with its changes. Two at one place are the same.
@@ -24,13 +33,19 @@ pub(crate) fn edited(sql: &str, mut edits: Vec<Edit>) -> String {
     let mut cursor = Cursor::new(sql);
     while !matches!(cursor.peek().kind, Kind::End | Kind::Broken) {
         let token = *cursor.peek();
+        let begins = |edit: &Edit| match edit.instead {
+            Instead::Tokens(_) => edit.at == token.at,
+            Instead::String => edit.at <= token.at && token.kind == Kind::String,
+        };
         let mut end = token.end();
-        if let Some(edit) = edits.next_if(|edit| edit.at == token.at) {
+        if let Some(edit) = edits.next_if(begins) {
             out.push_str(sql.get(copied..token.start).unwrap_or_default());
             out.push_str(&edit.text);
-            for _ in 1..edit.tokens {
-                cursor.advance();
-                end = cursor.peek().end();
+            if let Instead::Tokens(count) = edit.instead {
+                for _ in 1..count {
+                    cursor.advance();
+                    end = cursor.peek().end();
+                }
             }
             copied = end;
         }
@@ -40,16 +55,62 @@ pub(crate) fn edited(sql: &str, mut edits: Vec<Edit>) -> String {
     out
 }
 
+/// The oids that stand in `'oid'::regclass`, with where.
+fn pinned(sql: &str) -> Vec<(usize, u32)> {
+    let mut found = Vec::new();
+    let mut cursor = Cursor::new(sql);
+    while !matches!(cursor.peek().kind, Kind::End | Kind::Broken) {
+        let token = *cursor.peek();
+        if token.kind == Kind::String
+            && cursor.peek_at(1).is_symbol("::")
+            && cursor.peek_at(2).text.eq_ignore_ascii_case("regclass")
+            && let Ok(oid) = token.string().unwrap_or_default().parse()
+        {
+            found.push((token.at, oid));
+        }
+        cursor.advance();
+    }
+    found
+}
+
+/// The relations that literals of regclass name by oid.
+pub(crate) fn relations_in(sql: &str) -> Vec<u32> {
+    pinned(sql).into_iter().map(|(_, oid)| oid).collect()
+}
+
+/// The text with names in those literals.
+pub(crate) fn with_names(sql: &str, name: impl Fn(u32) -> Option<String>) -> String {
+    let edit = |(at, oid)| {
+        let text = expr::functions::quote::literal(&name(oid)?);
+        Some(Edit { at, instead: Instead::String, text })
+    };
+    edited(sql, pinned(sql).into_iter().filter_map(edit).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn edit(at: usize, instead: Instead, text: &str) -> Edit {
+        Edit { at, instead, text: text.to_owned() }
+    }
+
     #[test]
     fn tokens_give_way_and_all_else_stays() {
-        let edit = |at, tokens, text: &str| Edit { at, tokens, text: text.to_owned() };
         let sql = "SELECT s . t.a, 'é' -- it's\n FROM s.t";
-        let edits = vec![edit(35, 3, "\"S\".u AS t"), edit(8, 2, ""), edit(8, 2, "")];
+        let edits = vec![edit(8, Instead::Tokens(2), ""), edit(35, Instead::Tokens(3), "\"S\".u AS t")];
         assert_eq!(edited(sql, edits), "SELECT  t.a, 'é' -- it's\n FROM \"S\".u AS t");
-        assert_eq!(edited(sql, Vec::new()), sql);
+        let sql = "SELECT regclass 'x', nextval('y')";
+        let edits = vec![
+            edit(8, Instead::String, "'7'::regclass"),
+            edit(30, Instead::String, "'8'::regclass"),
+            edit(30, Instead::String, "'8'::regclass"),
+        ];
+        let pinned = edited(sql, edits);
+        assert_eq!(pinned, "SELECT regclass '7'::regclass, nextval('8'::regclass)");
+        assert_eq!(relations_in(&pinned), [7, 8]);
+        let named = with_names(&pinned, |oid| (oid == 8).then(|| "it's".to_owned()));
+        assert_eq!(named, "SELECT regclass '7'::regclass, nextval('it''s'::regclass)");
+        assert_eq!(relations_in("SELECT $$'7'::regclass$$ -- '8'::regclass"), [0_u32; 0]);
     }
 }

@@ -1,6 +1,6 @@
 //! SET, RESET and SHOW.
 
-use super::ast::{Body, SettingValue, TransactionModes};
+use super::ast::{Body, SettingChange, SettingValue, TransactionModes};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::transaction::transaction_modes;
@@ -143,6 +143,21 @@ fn scalar(cursor: &mut Cursor<'_>) -> Result<String> {
         Kind::Number => Ok(format!("{sign}{}", cursor.advance().text)),
         Kind::Word | Kind::Quoted if sign.is_empty() => Ok(cursor.label()?.value),
         _ => Err(cursor.error()),
+    }
+}
+
+/// SET or RESET of what settings are at first.
+pub(super) fn change_of_default(cursor: &mut Cursor<'_>) -> Result<SettingChange> {
+    let verb = cursor.accept_one_of(&["set", "reset"]).ok_or_else(|| cursor.error())?;
+    let at = cursor.at();
+    if verb == "set" && cursor.peek_at(1).keyword == "from" {
+        return Err(Error::unsupported("SET … FROM CURRENT").at(at));
+    }
+    let body = if verb == "set" { set(cursor)? } else { reset(cursor)? };
+    match body {
+        Body::Set { name, value, local: false } => Ok(SettingChange::Set(name, value)),
+        Body::Reset(name) => Ok(SettingChange::Reset(name)),
+        _ => Err(Error::unsupported("this SET for sessions to come").at(at)),
     }
 }
 

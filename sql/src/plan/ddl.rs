@@ -14,7 +14,9 @@ use crate::catalog::{
     Check, Column, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, IndexOptions, Materialised, Oid,
     ROW_ID_COLUMN, TableDescriptor,
 };
-use crate::parse::ast::{AccessStatement, GrantObjects, ObjectKind, RoleReference, RoleStatement};
+use crate::parse::ast::{
+    AccessStatement, DatabaseStatement, GrantObjects, ObjectKind, RoleReference, RoleStatement,
+};
 
 /// Changes the catalog.
 #[derive(Debug, Clone)]
@@ -50,6 +52,7 @@ impl Ddl {
         match self {
             Self::CreateIndex(create) if create.concurrently => Some("CREATE INDEX CONCURRENTLY"),
             Self::Reindex(reindex) => reindex.apart,
+            Self::Access(change) if change.is_always_alone() => Some(change.command()),
             Self::Object(ObjectChange::Drop { concurrently: true, .. }) => Some("DROP INDEX CONCURRENTLY"),
             _ => None,
         }
@@ -288,6 +291,15 @@ impl AccessChange {
             AccessStatement::Role(RoleStatement::Create { .. }) => "CREATE ROLE",
             AccessStatement::Role(RoleStatement::Alter { .. } | RoleStatement::Rename { .. }) => "ALTER ROLE",
             AccessStatement::Role(RoleStatement::Drop { .. }) => "DROP ROLE",
+            AccessStatement::Database(statement) => match statement {
+                DatabaseStatement::Create { .. } => "CREATE DATABASE",
+                DatabaseStatement::Drop { .. } => "DROP DATABASE",
+                DatabaseStatement::Alter { .. }
+                | DatabaseStatement::Rename { .. }
+                | DatabaseStatement::Owner { .. } => "ALTER DATABASE",
+            },
+            AccessStatement::Defaults(defaults) if defaults.is_of_role => "ALTER ROLE",
+            AccessStatement::Defaults(_) => "ALTER DATABASE",
             AccessStatement::Membership(grant) if grant.revoke => "REVOKE ROLE",
             AccessStatement::Membership(_) => "GRANT ROLE",
             AccessStatement::Rights(grant) if grant.revoke => "REVOKE",
@@ -304,6 +316,12 @@ impl AccessChange {
                 ObjectKind::Extension => "ALTER EXTENSION",
             },
         }
+    }
+
+    /// Whether it runs in no transaction block, as what it does cannot be taken back for whoever has seen it.
+    pub fn is_always_alone(&self) -> bool {
+        use DatabaseStatement::{Create, Drop};
+        matches!(&self.statement, AccessStatement::Database(Create { .. } | Drop { .. }))
     }
 
     /// The names of the roles and objects that it is about.
@@ -323,6 +341,21 @@ impl AccessChange {
             }
             AccessStatement::Role(RoleStatement::Drop { roles, .. }) => {
                 subjects.extend(roles.iter().map(shown))
+            }
+            AccessStatement::Database(statement) => match statement {
+                DatabaseStatement::Create { name, .. }
+                | DatabaseStatement::Drop { name, .. }
+                | DatabaseStatement::Alter { name, .. } => subjects.push(name.value.clone()),
+                DatabaseStatement::Rename { name, to } => {
+                    subjects.extend([name.value.clone(), to.value.clone()]);
+                }
+                DatabaseStatement::Owner { name, owner } => {
+                    subjects.extend([name.value.clone(), shown(owner)]);
+                }
+            },
+            AccessStatement::Defaults(defaults) => {
+                subjects.extend(defaults.role.iter().map(shown));
+                subjects.extend(defaults.database.iter().map(|name| name.value.clone()));
             }
             AccessStatement::Membership(grant) => {
                 subjects.extend(grant.roles.iter().map(|role| role.value.clone()));

@@ -13,6 +13,7 @@ use super::run::{guard, hold};
 use super::transaction::Block;
 use crate::error::{Error, Notice, Result};
 use crate::plan::{Discard, Plan, SessionCommand, SettingValue, TransactionModes};
+use crate::settings::value::join_values;
 use crate::settings::{NO_ROLE, Request, Scope};
 
 impl Session {
@@ -383,24 +384,6 @@ impl Session {
                 Ok(expr::casts::apply(value, argument.ty(), *ty, false, &self.context)?)
             })
             .collect()
-    }
-}
-
-/// The value of SET as one text.
-fn join_values(name: &str, values: &[String]) -> Result<String> {
-    match (name, values) {
-        ("search_path", values) => Ok(values
-            .iter()
-            .map(|value| {
-                let plain = value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-                    && !value.is_empty();
-                if plain { value.clone() } else { format!("\"{}\"", value.replace('"', "\"\"")) }
-            })
-            .collect::<Vec<_>>()
-            .join(", ")),
-        ("datestyle", values) => Ok(values.join(", ")),
-        (_, [value]) => Ok(value.clone()),
-        _ => Err(Error::new("22023", format!("SET {name} takes only one argument"))),
     }
 }
 

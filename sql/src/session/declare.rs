@@ -32,7 +32,7 @@ impl Session {
         let mut inner = self.execute(&prepared, portal.parameters.clone()).await?;
         if self.transaction.open.is_none() {
             // The first look at the cluster may be FETCH's, too late to begin anew under another catalog.
-            guard(&cancel, deadline, self.engine.refresh_catalog()).await?;
+            guard(&cancel, deadline, self.engine.refresh_catalog(self.database)).await?;
         }
         let planned = self.make_ready(&mut inner).await?;
         let mut values = inner.parameters;

@@ -1,17 +1,20 @@
 //! What all sessions of a gateway share: the cluster's client, the cached catalog, the store of row ids.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use client::{Client, TransactionOptions};
+use env::clock;
 use parking_lot::Mutex;
 use scram::{MockSecret, Verifier};
 
 use super::table_sizes::{MeasuredSizes, pretended};
 use crate::activity::Roster;
 use crate::catalog::access::{Object, Right, Rights, RoleDescriptor};
-use crate::catalog::{CatalogSnapshot, IndexId, TableDescriptor};
-use crate::error::Result;
+use crate::catalog::{CatalogSnapshot, FIRST_DATABASE_OID, IndexId, Oid, TableDescriptor};
+use crate::error::{Error, Result};
 use crate::execute::advisory::HeldLocks;
 use crate::execute::ddl::{load_catalog, reclaim_dropped};
 use crate::execute::memory::{Memory, MemoryPool};
@@ -78,8 +81,8 @@ pub struct Engine {
     memory: Arc<MemoryPool>,
     /// The system views, which every snapshot of the catalog knows.
     system: Vec<Arc<TableDescriptor>>,
-    /// The newest catalog that was seen. Ranges refuse what was planned under an older one.
-    catalog: Mutex<Option<Arc<CatalogSnapshot>>>,
+    /// Of each database in use the newest catalog that was seen. Ranges refuse what was planned under an older one.
+    catalogs: Mutex<BTreeMap<Oid, Arc<CatalogSnapshot>>>,
     /// Rises with each: who has seen this one has seen the newest.
     generation: AtomicU64,
     sizes: MeasuredSizes,
@@ -107,7 +110,7 @@ impl Engine {
             sequences: Arc::default(),
             held_locks: Arc::default(),
             system: system::tables(),
-            catalog: Mutex::new(None),
+            catalogs: Mutex::default(),
             generation: AtomicU64::new(0),
             sizes: MeasuredSizes::default(),
             roster,
@@ -196,49 +199,120 @@ impl Engine {
     }
 
     /// The cached catalog, which may be out of date; read if there is none yet.
-    pub(super) async fn catalog(&self, seen: &mut SeenCatalog) -> Result<Arc<CatalogSnapshot>> {
-        match self.cached_catalog(seen) {
+    pub(super) async fn catalog(
+        &self,
+        seen: &mut SeenCatalog,
+        database: Oid,
+    ) -> Result<Arc<CatalogSnapshot>> {
+        match self.cached_catalog(seen, database) {
             Some(catalog) => Ok(catalog),
-            None => self.refresh_catalog().await,
+            None => self.refresh_catalog(database).await,
         }
     }
 
     /// The cached catalog, if there is one. Sessions share no lock as long as nothing changes.
-    pub(super) fn cached_catalog(&self, seen: &mut SeenCatalog) -> Option<Arc<CatalogSnapshot>> {
+    pub(super) fn cached_catalog(
+        &self,
+        seen: &mut SeenCatalog,
+        database: Oid,
+    ) -> Option<Arc<CatalogSnapshot>> {
         let is_newest = |generation| generation == self.generation.load(Ordering::Acquire);
         if !seen.0.as_ref().is_some_and(|(generation, _)| is_newest(*generation)) {
-            let cached = self.catalog.lock();
+            let cached = self.catalogs.lock();
             let generation = self.generation.load(Ordering::Relaxed);
-            seen.0 = cached.clone().map(|catalog| (generation, catalog));
+            seen.0 = cached.get(&database).cloned().map(|catalog| (generation, catalog));
         }
         seen.0.as_ref().map(|(_, catalog)| catalog.clone())
     }
 
-    /// The catalog of now: one read if the cached one is still in force.
-    pub(crate) async fn refresh_catalog(&self) -> Result<Arc<CatalogSnapshot>> {
-        let cached = self.catalog.lock().clone();
+    /// The catalog of a database as of now: one read if the cached one is still in force. 3D000 if there is none such.
+    pub(crate) async fn refresh_catalog(&self, database: Oid) -> Result<Arc<CatalogSnapshot>> {
+        let cached = self.catalogs.lock().get(&database).cloned();
         let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
         let mut transaction = self.client.begin(options);
         let known = cached.as_ref().map(|catalog| catalog.version());
-        let loaded = load_catalog(&mut transaction, known, &self.system).await?;
+        let loaded = load_catalog(&mut transaction, known, &self.system, database).await;
+        let loaded = loaded.inspect_err(|error| self.forget_gone(database, error))?;
         transaction.rollback().await;
         match (loaded, cached) {
             (Some(loaded), _) => Ok(self.publish_catalog(Arc::new(loaded))),
             (None, Some(cached)) => Ok(cached),
-            (None, None) => Err(crate::Error::internal("the catalog was not read")),
+            (None, None) => Err(Error::internal("the catalog was not read")),
         }
     }
 
     /// Caches a catalog unless a newer one is there; answers the one that is cached then.
     pub(crate) fn publish_catalog(&self, catalog: Arc<CatalogSnapshot>) -> Arc<CatalogSnapshot> {
-        let mut cached = self.catalog.lock();
-        match &*cached {
+        let mut cached = self.catalogs.lock();
+        let database = catalog.database_oid();
+        match cached.get(&database) {
             Some(newer) if newer.version() >= catalog.version() => newer.clone(),
             _ => {
-                *cached = Some(catalog.clone());
+                cached.insert(database, catalog.clone());
                 self.generation.fetch_add(1, Ordering::Release);
                 catalog
             }
+        }
+    }
+}
+
+/// A database that a client may mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseMeant {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its name.
+    pub name: String,
+    /// One can connect to it.
+    pub allows_connections: bool,
+    /// So many connections at once; -1: as many as there may be.
+    pub connection_limit: i32,
+    /// What settings are at first in sessions of the role that asked.
+    pub defaults: Vec<(String, String)>,
+    /// The role that asked is known, and no superuser.
+    pub is_restricted: bool,
+}
+
+/// How long is waited for what the databases are now, before what was known is believed.
+const DATABASES_PATIENCE: Duration = Duration::from_millis(300);
+
+impl Engine {
+    /// The database that a client of this role means by a name; where the cluster does not answer at once, as this gateway
+    /// last heard of it.
+    ///
+    /// # Errors
+    /// 3D000: there is none. The catalog cannot be read.
+    pub async fn database(&self, name: &str, user: &str) -> Result<DatabaseMeant> {
+        let meant = |catalog: &CatalogSnapshot| {
+            catalog.databases().meant(name).map(|found| DatabaseMeant {
+                oid: found.oid,
+                name: found.name.clone(),
+                allows_connections: found.allows_connections,
+                connection_limit: found.connection_limit,
+                is_restricted: catalog.access().role_named(user).is_some_and(|role| !role.superuser),
+                defaults: catalog
+                    .access()
+                    .role_named(user)
+                    .map_or_else(Vec::new, |role| catalog.defaults().in_force(found.oid, role.oid)),
+            })
+        };
+        let cached = self.catalogs.lock().get(&FIRST_DATABASE_OID).cloned();
+        let asked = self.refresh_catalog(FIRST_DATABASE_OID);
+        let catalog = match cached {
+            None => asked.await?,
+            Some(cached) => match clock::timeout(DATABASES_PATIENCE, asked).await {
+                Ok(Ok(newest)) => newest,
+                Ok(Err(_)) | Err(_) => cached,
+            },
+        };
+        meant(&catalog).ok_or_else(|| Error::new("3D000", format!("database \"{name}\" does not exist")))
+    }
+
+    /// What was known of a database that is gone.
+    fn forget_gone(&self, database: Oid, error: &Error) {
+        if error.sqlstate == "3D000" {
+            self.catalogs.lock().remove(&database);
+            self.generation.fetch_add(1, Ordering::Release);
         }
     }
 }
@@ -253,7 +327,7 @@ impl Engine {
     /// The role of this name as this gateway last heard of it, if it has; for whom is believed anyway. It takes no
     /// answer of the cluster.
     pub fn known_login(&self, name: &str) -> Option<Login> {
-        let catalog = self.catalog.lock().clone()?;
+        let catalog = self.catalogs.lock().get(&FIRST_DATABASE_OID).cloned()?;
         let role = catalog.access().role_named(name).cloned()?;
         Some(Login { catalog, role: Some(role) })
     }
@@ -263,7 +337,7 @@ impl Engine {
     /// # Errors
     /// The catalog cannot be read.
     pub async fn login(&self, name: &str) -> Result<Login> {
-        let catalog = self.refresh_catalog().await?;
+        let catalog = self.refresh_catalog(FIRST_DATABASE_OID).await?;
         let role = catalog.access().role_named(name).cloned();
         Ok(Login { catalog, role })
     }
@@ -300,12 +374,12 @@ impl Login {
         }
     }
 
-    /// Whether the role may connect to the database.
-    pub fn may_connect(&self) -> bool {
+    /// Whether the role may connect to a database.
+    pub fn may_connect(&self, database: Oid) -> bool {
         let access = self.catalog.access();
         self.role.as_ref().is_some_and(|role| {
             let wanted = Rights::of(Right::Connect);
-            !access.granted(&access.powers(role.oid), Object::Database, None, wanted).is_empty()
+            !access.granted(&access.powers(role.oid), Object::Database(database), None, wanted).is_empty()
         })
     }
 }

@@ -30,7 +30,7 @@ mod transaction;
 pub use crate::execute::cancel::CancelHandle;
 pub use crate::execute::temporary::TemporaryOptions;
 pub use crate::settings::SessionParameters;
-pub use engine::{Engine, EngineOptions, Login};
+pub use engine::{DatabaseMeant, Engine, EngineOptions, Login};
 pub use format::{ColumnFormats, Format};
 pub use portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal};
 pub use prepared::{OutputColumn, Prepared, Statement, StatementKind};
@@ -44,7 +44,7 @@ use expr::session::{SessionContext, now_micros};
 use expr::{Datum, TypeKind};
 
 use crate::activity::Enlisted;
-use crate::catalog::{CatalogSnapshot, DATABASE_NAMES};
+use crate::catalog::{CatalogSnapshot, FIRST_DATABASE_OID, Oid};
 use crate::error::{Error, Notice, Result, Severity};
 use crate::execute::advisory::AdvisoryLocks;
 use crate::notify::Listening;
@@ -83,6 +83,8 @@ pub enum TransactionStatus {
 pub struct Session {
     engine: Arc<Engine>,
     settings: Settings,
+    /// The oid of the database that it is in.
+    database: Oid,
     /// The newest catalog, as far as this session knows.
     newest: SeenCatalog,
     context: SessionContext,
@@ -123,10 +125,6 @@ impl Session {
     pub(crate) fn new(engine: Arc<Engine>, parameters: SessionParameters) -> Result<Self> {
         let mut context = SessionContext::default();
         let database = if parameters.database.is_empty() { &parameters.user } else { &parameters.database };
-        if !DATABASE_NAMES.contains(&database.as_str()) {
-            return Err(Error::new("3D000", format!("database \"{database}\" does not exist"))
-                .hint(format!("There is one database: \"{}\".", DATABASE_NAMES[0])));
-        }
         context.current_user = parameters.user.as_str().into();
         context.session_user = context.current_user.clone();
         context.database = database.as_str().into();
@@ -137,10 +135,13 @@ impl Session {
         let texts = Texts::new(engine.options());
         let questions = Arc::<Questions>::default();
         let sequences = Arc::new(SessionSequences::new(engine.sequences().clone(), questions.clone()));
-        let advisory = AdvisoryLocks::new(engine.client().name_locks(), engine.held_locks().clone());
-        let listening = Listening::new(engine.bulletin().clone(), DATABASE_OID);
+        let database = parameters.database_oid.unwrap_or(FIRST_DATABASE_OID);
+        let (names, held) = (engine.client().name_locks(), engine.held_locks().clone());
+        let advisory = AdvisoryLocks::new(names, held, database);
+        let listening = Listening::new(engine.bulletin().clone(), database);
         Ok(Self {
             engine,
+            database,
             settings,
             newest: SeenCatalog::default(),
             context,

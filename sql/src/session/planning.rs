@@ -40,7 +40,7 @@ impl Session {
     async fn planning_catalog(&mut self) -> Result<Arc<CatalogSnapshot>> {
         match &self.transaction.open {
             Some(open) => Ok(open.catalog.clone()),
-            None => self.engine.catalog(&mut self.newest).await,
+            None => self.engine.catalog(&mut self.newest, self.database).await,
         }
     }
 
@@ -101,7 +101,7 @@ impl Session {
         {
             return Ok(None);
         }
-        let newest = self.engine.refresh_catalog().await?;
+        let newest = self.engine.refresh_catalog(self.database).await?;
         if newest.version() == seen.version() {
             return Ok(None);
         }
@@ -122,7 +122,7 @@ impl Session {
         if self.transaction.open.as_ref().is_some_and(|open| open.raised) {
             return Ok(());
         }
-        let newest = self.engine.refresh_catalog().await?;
+        let newest = self.engine.refresh_catalog(self.database).await?;
         self.pin(&newest);
         Ok(())
     }

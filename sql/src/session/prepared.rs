@@ -13,7 +13,7 @@ use crate::execute::memory::Memory;
 use crate::execute::{Execution, PointExecution, Traits};
 use crate::optimise::TableSizes;
 use crate::parse;
-use crate::plan::{Bound, Discard, Modify, Plan, SessionCommand};
+use crate::plan::{Bound, Ddl, Discard, Modify, Plan, SessionCommand};
 
 pub use crate::plan::OutputColumn;
 
@@ -89,6 +89,11 @@ impl Prepared {
     /// Whether it runs in no transaction block, and commits before whatever follows it.
     pub fn is_always_alone(&self) -> bool {
         let planned = self.planned.lock();
+        if let Plan::Ddl(ddl) = &planned.bound.plan
+            && let Ddl::Access(change) = ddl.as_ref()
+        {
+            return change.is_always_alone();
+        }
         let Plan::Session(command) = &planned.bound.plan else { return false };
         matches!(**command, SessionCommand::Vacuum | SessionCommand::Discard(Discard::All))
     }

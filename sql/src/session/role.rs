@@ -45,9 +45,9 @@ impl Session {
 
     /// The same of a command of the session that looks beyond it, under the roles and rights of now.
     pub(super) async fn check_command(&mut self, planned: &Planned) -> Result<()> {
-        let catalog = match self.engine.cached_catalog(&mut self.newest) {
+        let catalog = match self.engine.cached_catalog(&mut self.newest, self.database) {
             Some(catalog) => catalog,
-            None => self.engine.refresh_catalog().await?,
+            None => self.engine.refresh_catalog(self.database).await?,
         };
         let role = find(catalog.access(), &self.context.current_user)?;
         rights::check(&planned.bound, &catalog, &catalog.access().powers(role.oid))
@@ -57,7 +57,7 @@ impl Session {
     fn check_newest_rights(&mut self, planned: &Planned) -> Result<()> {
         let Some(open) = self.transaction.open.as_ref().filter(|open| !open.raised) else { return Ok(()) };
         let version = open.catalog.version();
-        match self.engine.cached_catalog(&mut self.newest) {
+        match self.engine.cached_catalog(&mut self.newest, self.database) {
             Some(newest) if newest.version() > version => {
                 let role = find(newest.access(), &self.context.current_user)?;
                 rights::check(&planned.bound, &newest, &newest.access().powers(role.oid))
@@ -141,7 +141,7 @@ impl Session {
     async fn roles(&mut self) -> Result<Arc<CatalogSnapshot>> {
         match &self.transaction.open {
             Some(open) if open.raised => Ok(open.catalog.clone()),
-            _ => self.engine.refresh_catalog().await,
+            _ => self.engine.refresh_catalog(self.database).await,
         }
     }
 }

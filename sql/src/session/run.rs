@@ -69,15 +69,15 @@ impl Session {
             if !self.may_retry(&error, attempt) {
                 if error.cause() == Cause::StaleCatalog {
                     // Whatever the client does next is to be planned under the new one.
-                    let _ = self.engine.refresh_catalog().await;
+                    let _ = self.engine.refresh_catalog(self.database).await;
                 }
                 return Err(error);
             }
             tracing::debug!(%error, attempt, "running a statement again");
-            let (cancel, engine) = (self.cancel.clone(), self.engine.clone());
+            let (cancel, engine, database) = (self.cancel.clone(), self.engine.clone(), self.database);
             guard(&cancel, portal.deadline, async {
                 if error.cause() == Cause::StaleCatalog {
-                    engine.refresh_catalog().await?;
+                    engine.refresh_catalog(database).await?;
                 }
                 if attempt > 0 {
                     let bound = RETRY_DELAY_MS << attempt.min(6);
@@ -129,9 +129,9 @@ impl Session {
         let (cancel, deadline) = (self.cancel.clone(), portal.deadline);
         let modes = self.modes_for(&planned);
         if self.transaction.open.is_none() {
-            let catalog = match self.engine.cached_catalog(&mut self.newest) {
+            let catalog = match self.engine.cached_catalog(&mut self.newest, self.database) {
                 Some(catalog) => catalog,
-                None => guard(&cancel, deadline, self.engine.refresh_catalog()).await?,
+                None => guard(&cancel, deadline, self.engine.refresh_catalog(self.database)).await?,
             };
             self.open_under(catalog, modes, 0);
         }

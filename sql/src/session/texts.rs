@@ -154,7 +154,7 @@ impl Session {
         let catalog = match &self.transaction.open {
             Some(open) if open.raised => return None,
             Some(open) => open.catalog.clone(),
-            None => self.engine.cached_catalog(&mut self.newest)?,
+            None => self.engine.cached_catalog(&mut self.newest, self.database)?,
         };
         let generation = self.settings.search_path_generation();
         let (prepared, limits) = match self.texts.find(normalised.key(), &catalog, generation) {

@@ -33,7 +33,7 @@ impl Session {
     /// not in a block. `priority` is that of the attempt before, after a conflict.
     pub(super) async fn open(&mut self, wanted: Modes, priority: u64) -> Result<()> {
         if self.transaction.open.is_none() {
-            let catalog = self.engine.catalog(&mut self.newest).await?;
+            let catalog = self.engine.catalog(&mut self.newest, self.database).await?;
             self.open_under(catalog, wanted, priority);
         }
         Ok(())
@@ -145,7 +145,7 @@ impl Session {
                 self.abandon_notifications(outgoing);
                 if matches!(error, client::Error::StaleCatalog { .. }) {
                     // The next statement is to be planned under the new one.
-                    let _ = self.engine.refresh_catalog().await;
+                    let _ = self.engine.refresh_catalog(self.database).await;
                 }
                 Err(error.into())
             }

@@ -19,7 +19,7 @@ use client::Isolation;
 use expr::SessionContext;
 use expr::session::{ByteaOutput, DateOrder};
 
-use crate::catalog::{SearchPath, schema};
+use crate::catalog::{Oid, SearchPath, schema};
 use crate::error::{Error, Result};
 use definitions::{Context, DEFINITIONS};
 
@@ -30,6 +30,10 @@ pub struct SessionParameters {
     pub user: String,
     /// The database; empty means the user's name.
     pub database: String,
+    /// The database's oid; `None`: it is the first one, whatever it is called.
+    pub database_oid: Option<Oid>,
+    /// What settings are at first in sessions of this user, in this database.
+    pub defaults: Vec<(String, String)>,
     /// All other parameters of the startup packet, `application_name` and `client_encoding` among them.
     pub settings: Vec<(String, String)>,
     /// The role is no superuser: what only those may set it may not.
@@ -194,6 +198,13 @@ impl Settings {
             search_path_generation: 0,
             shared: Arc::default(),
         };
+        for (name, value) in &parameters.defaults {
+            if let Err(error) = settings.put(name, Some(value), Scope::Session, context, true) {
+                tracing::warn!(setting = name, %error, "a setting of a role or a database is left out");
+            } else if let Some(slot) = settings.slots.get_mut(&name.to_ascii_lowercase()) {
+                slot.reset = slot.session.clone();
+            }
+        }
         for (name, value) in &parameters.settings {
             settings.set(name, Some(value), Scope::Session, context)?;
             if let Some(slot) = settings.slots.get_mut(&name.to_ascii_lowercase()) {
@@ -271,6 +282,7 @@ impl Settings {
         }
         if let Some(definition) = slot.definition
             && definition.context == Context::Superuser
+            && !by_session
             && &*self.text("is_superuser") != "on"
             && !by_session
         {
@@ -497,6 +509,31 @@ pub fn isolation(name: &str) -> Isolation {
         "repeatable read" => Isolation::RepeatableRead,
         "read committed" | "read uncommitted" => Isolation::ReadCommitted,
         _ => Isolation::Serializable,
+    }
+}
+
+/// The name and the value of a setting as they are kept for sessions to come.
+///
+/// # Errors
+/// There is no such setting, it takes another value, or is not for whoever says so to change.
+pub(crate) fn check_default(name: &str, values: &[String], is_superuser: bool) -> Result<(String, String)> {
+    let value = value::join_values(name, values)?;
+    let Some(definition) = definitions::find(name) else {
+        return if name.contains('.') { Ok((name.to_owned(), value)) } else { Err(unrecognised(name)) };
+    };
+    match definition.context {
+        Context::Internal => {
+            let message = format!("parameter \"{}\" cannot be changed", definition.name);
+            Err(Error::new("55P02", message))
+        }
+        Context::Superuser if !is_superuser => {
+            let message = format!("permission denied to set parameter \"{}\"", definition.name);
+            Err(Error::new("42501", message))
+        }
+        Context::Superuser | Context::User => {
+            value::normalise(definition, &value)?;
+            Ok((definition.name.to_owned(), value))
+        }
     }
 }
 

@@ -73,6 +73,24 @@ fn check_bounds(definition: &Definition, number: i64, min: i64, max: i64) -> Res
     ))
 }
 
+/// The value of SET as one text.
+pub(crate) fn join_values(name: &str, values: &[String]) -> Result<String> {
+    match (name, values) {
+        ("search_path", values) => Ok(values
+            .iter()
+            .map(|value| {
+                let plain = value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+                    && !value.is_empty();
+                if plain { value.clone() } else { format!("\"{}\"", value.replace('"', "\"\"")) }
+            })
+            .collect::<Vec<_>>()
+            .join(", ")),
+        ("datestyle", values) => Ok(values.join(", ")),
+        (_, [value]) => Ok(value.clone()),
+        _ => Err(Error::new("22023", format!("SET {name} takes only one argument"))),
+    }
+}
+
 /// A boolean as PostgreSQL's settings take it: unique prefixes of true, false, yes, no; on, off, 1, 0.
 pub(crate) fn parse_bool(value: &str) -> Option<bool> {
     let value = value.trim().to_ascii_lowercase();

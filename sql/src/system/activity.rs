@@ -84,7 +84,7 @@ pub(super) fn pg_stat_activity(world: &World<'_>, records: &mut Records<'_>) {
     for session in &onlooker.gathered().everyone.sessions {
         let role = onlooker.role(&session.user);
         let mut fields: Vec<(&str, Value)> = vec![
-            ("datid", super::DATABASE_OID.into()),
+            ("datid", world.catalog.databases().named(&session.database).map(|found| found.oid).into()),
             ("datname", (&session.database).into()),
             ("pid", session.pid.into()),
             ("usesysid", role.into()),
@@ -148,7 +148,7 @@ pub(super) fn pg_stat_statements(world: &World<'_>, records: &mut Records<'_>) {
         let deviation = (counts.squares / calls - mean * mean).max(0.0).sqrt();
         records.push(&[
             ("userid", role.into()),
-            ("dbid", super::DATABASE_OID.into()),
+            ("dbid", world.catalog.databases().named(&counts.database).map(|found| found.oid).into()),
             ("toplevel", true.into()),
             ("queryid", if sees { Value::Int(counts.query_id) } else { Value::Null }),
             ("query", if sees { (&counts.query).into() } else { HIDDEN.into() }),

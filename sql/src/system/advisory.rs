@@ -2,8 +2,8 @@
 
 use expr::{Datum, Result};
 
+use super::World;
 use super::record::Records;
-use super::{DATABASE_OID, World};
 use crate::questions::{Advisory, AdvisoryAct, AdvisoryName, Question, Questions};
 
 /// Answers a function; `None`: it is none of these.
@@ -44,7 +44,7 @@ pub(super) fn pg_locks(world: &World<'_>, records: &mut Records<'_>) {
         };
         records.push(&[
             ("locktype", "advisory".into()),
-            ("database", DATABASE_OID.into()),
+            ("database", lock.database.into()),
             ("classid", high.into()),
             ("objid", low.into()),
             ("objsubid", kind.into()),

@@ -2,8 +2,8 @@
 
 use super::record::Records;
 use super::{
-    AM_BTREE_OID, AM_HASH_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, DATABASE_OID,
-    LANGUAGE_INTERNAL_OID, OWNER_OID, World, roles,
+    AM_BTREE_OID, AM_HASH_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, LANGUAGE_INTERNAL_OID,
+    OWNER_OID, World, roles,
 };
 use crate::catalog::PG_CATALOG_OID;
 use crate::catalog::access::Object;
@@ -15,19 +15,23 @@ pub(super) const TABLESPACE_DEFAULT_OID: u32 = 1663;
 pub(super) const TABLESPACE_GLOBAL_OID: u32 = 1664;
 
 pub(super) fn pg_database(world: &World<'_>, records: &mut Records<'_>) {
-    records.push(&[
-        ("oid", DATABASE_OID.into()),
-        ("datname", (&*world.session.database).into()),
-        ("datdba", world.catalog.access().object(Object::Database).owner.into()),
-        ("encoding", ENCODING_UTF8.into()),
-        ("datlocprovider", "c".into()),
-        ("datallowconn", true.into()),
-        ("datconnlimit", (-1).into()),
-        ("dattablespace", TABLESPACE_DEFAULT_OID.into()),
-        ("datcollate", "C".into()),
-        ("datctype", "C".into()),
-        ("datacl", roles::acl(world.catalog, Object::Database)),
-    ]);
+    for database in world.catalog.databases().iter() {
+        let object = Object::Database(database.oid);
+        records.push(&[
+            ("oid", database.oid.into()),
+            ("datname", (&database.name).into()),
+            ("datdba", world.catalog.access().object(object).owner.into()),
+            ("encoding", ENCODING_UTF8.into()),
+            ("datlocprovider", "c".into()),
+            ("datistemplate", database.is_template.into()),
+            ("datallowconn", database.allows_connections.into()),
+            ("datconnlimit", database.connection_limit.into()),
+            ("dattablespace", TABLESPACE_DEFAULT_OID.into()),
+            ("datcollate", "C".into()),
+            ("datctype", "C".into()),
+            ("datacl", roles::acl(world.catalog, object)),
+        ]);
+    }
 }
 
 pub(super) fn pg_extension(world: &World<'_>, records: &mut Records<'_>) {

@@ -190,7 +190,8 @@ pub(super) fn check_constraints(world: &World<'_>, records: &mut Records<'_>) {
         };
         for constraint in of_table(table) {
             if let Some(expression) = constraint.expression {
-                push(constraint.name, format!("({expression})"));
+                let by_name = |oid| world.session.catalog.reg_name(expr::TypeKind::Regclass, oid);
+                push(constraint.name, format!("({})", crate::catalog::named::shown(expression, by_name)));
             }
         }
         for (name, column) in not_nulls(world, table) {

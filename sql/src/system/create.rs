@@ -227,7 +227,7 @@ fn indexes<'a>(
 ) -> impl Iterator<Item = String> + 'a {
     let text = deparse::KeyText { table, catalog, sparing: None };
     let own = table.indexes.iter().filter(|index| index.constraint.is_none() && !index.name.is_empty());
-    own.map(move |index| format!("{};", deparse::index(table, index, false, &text)))
+    own.map(move |index| shown(catalog, &format!("{};", deparse::index(table, index, false, &text))))
 }
 
 /// COMMENT ON the relation, its columns, indexes and constraints.

@@ -9,12 +9,12 @@ use super::privileges::Asked;
 use super::sequences::Called;
 use super::sizes::Sizes;
 use super::sleep;
-use super::{DATABASE_OID, advisory, cluster, constraints, create, deparse, notifications};
+use super::{advisory, cluster, constraints, create, deparse, notifications};
 use crate::activity::ask;
 use crate::bind;
 use crate::catalog::access::{Object, Right, Rights};
 use crate::catalog::comment::Commented;
-use crate::catalog::{CatalogSnapshot, Column, DATABASE_NAMES, SearchPath, TableDescriptor, named, schema};
+use crate::catalog::{CatalogSnapshot, Column, SearchPath, TableDescriptor, named, schema};
 use crate::notify::Pending;
 use crate::questions::{Question, Questions};
 use crate::sequence::SessionSequences;
@@ -76,13 +76,19 @@ impl SessionCatalog {
         }
     }
 
+    /// What a database takes; of others than the one that is connected to nothing is known.
+    fn size_of(&self, database: u32) -> Option<u64> {
+        if database == self.catalog.database_oid() { self.beside.sizes.database() } else { None }
+    }
+
     fn database_size(&self, which: Option<&Datum>) -> expr::Result<Option<u64>> {
         match which {
-            Some(Datum::Text(name)) if !DATABASE_NAMES.contains(&&**name) => {
-                Err(expr::Error::new("3D000", format!("database \"{name}\" does not exist")))
-            }
-            Some(Datum::Oid(oid)) if *oid != DATABASE_OID => Ok(None),
-            _ => Ok(self.beside.sizes.database()),
+            Some(Datum::Text(name)) => match self.catalog.databases().named(name) {
+                Some(database) => Ok(self.size_of(database.oid)),
+                None => Err(expr::Error::new("3D000", format!("database \"{name}\" does not exist"))),
+            },
+            Some(Datum::Oid(oid)) => Ok(self.size_of(*oid)),
+            _ => Ok(None),
         }
     }
 
@@ -196,7 +202,9 @@ impl SessionCatalog {
             let table = self.catalog.table_by_oid(oid)?;
             Some((table.as_ref(), self.is_visible(oid).unwrap_or(false)))
         };
-        self.catalog.tables().find_map(|table| constraints::definition(table, oid, pretty, &parent))
+        let found =
+            self.catalog.tables().find_map(|table| constraints::definition(table, oid, pretty, &parent));
+        found.map(|definition| self.by_name(&definition))
     }
 
     fn index(&self, oid: u32, column: i64, pretty: bool) -> Option<String> {
@@ -205,11 +213,12 @@ impl SessionCatalog {
         let text = deparse::KeyText { table, catalog: &self.catalog, sparing };
         if column == 0 {
             let is_visible = pretty && self.is_visible(table.oid).unwrap_or(false);
-            return Some(deparse::index(table, index, is_visible, &text));
+            return Some(self.by_name(&deparse::index(table, index, is_visible, &text)));
         }
         let part = usize::try_from(column).ok();
         // A column that the index does not have has an empty definition.
-        Some(part.and_then(|number| deparse::index_column(table, index, number, &text)).unwrap_or_default())
+        let part = part.and_then(|number| deparse::index_column(table, index, number, &text));
+        Some(part.map(|definition| self.by_name(&definition)).unwrap_or_default())
     }
 
     /// A default of the table, or a check's condition, as it is kept, without parentheses that make no difference.

@@ -135,7 +135,7 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
         ("identity_minimum", number(|sequence| sequence.min).into()),
         ("identity_cycle", yes_or_no(sequence.is_some_and(|sequence| sequence.cycle))),
         ("is_generated", if column.generated.is_some() { "ALWAYS" } else { "NEVER" }.into()),
-        ("generation_expression", column.generated.as_ref().map(|generated| &generated.text).into()),
+        ("generation_expression", column.generated.as_ref().map(|generated| by_name(&generated.text)).into()),
         ("is_updatable", yes_or_no(table.kind == crate::catalog::TableKind::Base)),
     ]);
 }

@@ -58,8 +58,6 @@ pub(crate) use whole::shown_key;
 
 /// The oid of the role that owns what nobody has made.
 const OWNER_OID: u32 = crate::catalog::access::BOOTSTRAP_OID;
-/// The oid of the database: there is one.
-pub(crate) const DATABASE_OID: u32 = 5;
 /// `pg_am`: tables.
 const AM_HEAP_OID: u32 = 2;
 /// `pg_am`: indexes.
@@ -93,6 +91,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_roles") => roles::pg_roles(world, &mut records),
         ("pg_catalog", "pg_authid") => roles::pg_authid(world, &mut records),
         ("pg_catalog", "pg_auth_members") => roles::pg_auth_members(world, &mut records),
+        ("pg_catalog", "pg_db_role_setting") => roles::pg_db_role_setting(world, &mut records),
         ("pg_catalog", "pg_user") => roles::pg_user(world, &mut records),
         ("pg_catalog", "pg_am") => cluster::pg_am(&mut records),
         ("pg_catalog", "pg_tablespace") => cluster::pg_tablespace(&mut records),

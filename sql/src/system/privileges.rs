@@ -8,7 +8,7 @@ use std::sync::Arc;
 use expr::{Datum, Error, Result};
 
 use crate::catalog::access::{Acl, Object, PUBLIC_ROLE, Powers, Right, Rights};
-use crate::catalog::{CatalogSnapshot, DATABASE_NAMES, Oid, TableDescriptor, TableKind};
+use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor, TableKind};
 
 /// Where a question is asked.
 pub(super) struct Asked<'a> {
@@ -151,18 +151,22 @@ impl Asked<'_> {
 
     fn on_database(&self, arguments: &[Datum]) -> Result<Datum> {
         let (powers, rest) = self.powers(arguments, 2)?;
-        let wanted = rights(rest.get(1), Object::Database)?;
-        match rest.first() {
-            Some(which) if which.as_str().is_some_and(|name| !DATABASE_NAMES.contains(&name)) => {
-                let name = which.as_str().unwrap_or_default();
-                return Err(Error::new("3D000", format!("database \"{name}\" does not exist")));
+        let wanted = rights(rest.get(1), Object::Database(0))?;
+        let databases = self.catalog.databases();
+        let database = match rest.first().and_then(Datum::as_str) {
+            Some(name) => {
+                let missing = || Error::new("3D000", format!("database \"{name}\" does not exist"));
+                databases.named(name).ok_or_else(missing)?
             }
-            Some(which) if which.as_i64().is_some_and(|oid| oid != i64::from(super::DATABASE_OID)) => {
-                return Ok(Datum::Null);
-            }
-            _ => {}
-        }
-        Ok(Datum::Bool(self.holds(&powers, Object::Database, None, &wanted)))
+            None => match rest.first().and_then(Datum::as_i64).and_then(|oid| Oid::try_from(oid).ok()) {
+                Some(oid) => match databases.get(oid) {
+                    Some(database) => database,
+                    None => return Ok(Datum::Null),
+                },
+                None => return Ok(Datum::Null),
+            },
+        };
+        Ok(Datum::Bool(self.holds(&powers, Object::Database(database.oid), None, &wanted)))
     }
 
     fn has_role(&self, arguments: &[Datum]) -> Result<Datum> {

@@ -9,7 +9,7 @@ use crate::catalog::access::Object;
 use crate::catalog::comment::Commented;
 use crate::catalog::depend::{self, Address, Tie};
 use crate::catalog::object::{Identity, ObjectDescriptor, ViewDescriptor};
-use crate::catalog::{Column, IndexDescriptor, IndexMethod, TableDescriptor, TableKind};
+use crate::catalog::{Column, IndexDescriptor, IndexMethod, TableDescriptor, TableKind, named};
 
 /// The access method that an index was declared with.
 fn method_oid(method: IndexMethod) -> u32 {
@@ -257,7 +257,8 @@ pub(super) fn pg_indexes(world: &World<'_>, records: &mut Records<'_>) {
             ("indexname", (&index.name).into()),
             ("indexdef", {
                 let text = deparse::KeyText { table, catalog: world.catalog, sparing: None };
-                deparse::index(table, index, false, &text).into()
+                let by_name = |oid| world.session.catalog.reg_name(expr::TypeKind::Regclass, oid);
+                named::shown(&deparse::index(table, index, false, &text), by_name).into()
             }),
         ]);
     }

@@ -3,6 +3,7 @@
 use super::record::{Records, Value};
 use super::{World, deparse};
 use crate::catalog::access::{Access, Acl, Object, RoleDescriptor};
+use crate::catalog::defaults::Scope;
 use crate::catalog::{CatalogSnapshot, ColumnId, Oid, TableDescriptor};
 
 /// What is shown instead of what a password is proven against.
@@ -27,8 +28,28 @@ pub(super) fn pg_roles(world: &World<'_>, records: &mut Records<'_>) {
             ("rolpassword", HIDDEN.into()),
             ("rolvaliduntil", valid_until(role)),
             ("rolbypassrls", role.bypass_rls.into()),
+            ("rolconfig", config(world, 0, role.oid)),
         ]);
     }
+}
+
+pub(super) fn pg_db_role_setting(world: &World<'_>, records: &mut Records<'_>) {
+    for (scope, _) in world.catalog.defaults().iter() {
+        records.push(&[
+            ("setdatabase", scope.database.into()),
+            ("setrole", scope.role.into()),
+            ("setconfig", config(world, scope.database, scope.role)),
+        ]);
+    }
+}
+
+/// What settings are at first in exactly these sessions.
+fn config(world: &World<'_>, database: Oid, role: Oid) -> Value {
+    let said = world.catalog.defaults().of(Scope { database, role });
+    if said.is_empty() {
+        return Value::Null;
+    }
+    Value::Texts(said.iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 
 pub(super) fn pg_authid(world: &World<'_>, records: &mut Records<'_>) {
@@ -61,6 +82,7 @@ pub(super) fn pg_user(world: &World<'_>, records: &mut Records<'_>) {
             ("usebypassrls", role.bypass_rls.into()),
             ("passwd", HIDDEN.into()),
             ("valuntil", valid_until(role)),
+            ("useconfig", config(world, 0, role.oid)),
         ]);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::World;
 use super::record::{Records, Value};
+use crate::catalog::Oid;
 use crate::questions::AdvisoryName;
 
 /// What views show of a session, as it was when the statement began.
@@ -30,6 +31,7 @@ pub(crate) struct ShownCursor {
 /// A row of `pg_locks`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShownLock {
+    pub(crate) database: Oid,
     pub(crate) name: AdvisoryName,
     pub(crate) pid: i32,
     pub(crate) is_exclusive: bool,

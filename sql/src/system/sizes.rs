@@ -46,11 +46,16 @@ impl Sizes {
         let indexes: Vec<IndexId> =
             stored.flat_map(|table| table.indexes.iter().map(|index| index.id)).collect();
         let spans = indexes.iter().map(|index| keys::sql::index_span(TENANT_DEFAULT, *index));
-        let spans: Vec<keys::Span> = spans.chain([keys::sql::data_span()]).collect();
+        // The first database is taken for all there is as long as there is no other.
+        let alone = catalog.databases().iter().count() <= 3 && catalog.home().whole().is_none();
+        let whole = alone.then(keys::sql::data_span);
+        let spans: Vec<keys::Span> = spans.chain(whole.or_else(|| catalog.home().whole())).collect();
+        let has_rest = spans.len() > indexes.len();
         let measured = match client.sizes(&spans).await {
             Ok(mut bytes) => {
-                let database = bytes.pop();
-                Measured { indexes: indexes.into_iter().zip(bytes).collect(), database }
+                let rest = if has_rest { bytes.pop().unwrap_or(0) } else { 0 };
+                let database = if alone { rest } else { bytes.iter().sum::<u64>().saturating_add(rest) };
+                Measured { indexes: indexes.into_iter().zip(bytes).collect(), database: Some(database) }
             }
             Err(error) => {
                 tracing::debug!(%error, "sizes are not known");

@@ -3,13 +3,10 @@
 use super::{Bound, change, unplaced};
 use crate::bind::Binder;
 use crate::catalog::comment::Commented;
-use crate::catalog::{DATABASE_NAMES, TableDescriptor, TableKind};
+use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{CommentTarget, Name, ObjectKind};
 use crate::plan::{ObjectChange, Target};
-
-/// The oid of the database: there is one.
-const DATABASE_OID: u32 = 5;
 
 impl Binder<'_> {
     pub(super) fn comment(&mut self, on: &CommentTarget, text: Option<&str>) -> Result<Bound> {
@@ -72,12 +69,10 @@ impl Binder<'_> {
                 })?;
                 Ok((of(Commented::CONSTRAINT, constraint, 0), Some(Target::Relation(relation))))
             }
-            CommentTarget::Database(name) if DATABASE_NAMES.contains(&name.value.as_str()) => {
-                Ok((of(Commented::DATABASE, DATABASE_OID, 0), None))
-            }
-            CommentTarget::Database(name) => {
-                Err(Error::new("3D000", format!("database \"{}\" does not exist", name.value)))
-            }
+            CommentTarget::Database(name) => match self.catalog.databases().named(&name.value) {
+                Some(database) => Ok((of(Commented::DATABASE, database.oid, 0), None)),
+                None => Err(Error::new("3D000", format!("database \"{}\" does not exist", name.value))),
+            },
         }
     }
 }

@@ -170,6 +170,7 @@ impl Binder<'_> {
             binder.check_condition("", &columns, &check.condition.expr)
         })?;
         self.check_names_no_type(Some(&expression))?;
+        let expression = self.by_oid(&expression);
         let name = match &check.name {
             Some(name) if own.check_named(&name.value).is_some() => {
                 let message = format!("constraint \"{}\" for domain \"{domain}\" already exists", name.value);

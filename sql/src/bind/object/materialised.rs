@@ -25,9 +25,8 @@ impl Binder<'_> {
             let bound = self.query(&create.query)?;
             return Ok((self.settle_outputs(bound)?, None));
         };
-        let acting = self.needs.acting();
         self.types_named.borrow_mut().clear();
-        let bound = self.apart(WithinView::New(Vec::new()), acting, &create.query)?;
+        let bound = self.new_view_rows(&create.query)?;
         let mut relations = std::mem::take(&mut self.viewed);
         for relation in &mut relations {
             relation.read = self.needs.columns_read(relation.oid);
@@ -41,16 +40,25 @@ impl Binder<'_> {
         let columns = bound.columns.iter().zip(types);
         let columns = columns.map(|(column, ty)| ViewColumn { name: column.name.clone(), ty }).collect();
         let types = std::mem::take(&mut *self.types_named.borrow_mut()).into_iter().collect();
-        let view = ViewDescriptor { columns, query: text.clone(), relations, invoker: false, types };
+        let query = self.kept_query(text);
+        let view = ViewDescriptor {
+            columns,
+            pinned: parse::relations_in(&query),
+            query,
+            relations,
+            grouped_by: std::mem::take(&mut self.grouped_by),
+            invoker: false,
+            types,
+        };
         Ok((bound, Some(Materialised { view, is_populated: create.with_data })))
     }
 
     /// 55000 if a materialised view is to be read that has no rows yet. What is only named in a new view is not read, however
-    /// deep it stands in others.
+    /// deep it stands in others; nor what a query names that is to be written.
     pub(in crate::bind) fn check_populated(&self, table: &TableDescriptor) -> Result<()> {
         match &self.within_view {
             Some(WithinView::New(_)) => Ok(()),
-            _ if self.only_keeps => Ok(()),
+            _ if self.only_keeps || self.edits.is_some() => Ok(()),
             _ => unpopulated(table),
         }
     }

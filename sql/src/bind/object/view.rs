@@ -52,6 +52,12 @@ impl Binder<'_> {
         Ok(bound)
     }
 
+    /// The rows of the query of a view that is to be.
+    pub(in crate::bind) fn new_view_rows(&mut self, query: &ast::Query) -> Result<BoundQuery> {
+        let acting = self.needs.acting();
+        self.apart(WithinView::New(Vec::new()), acting, query)
+    }
+
     /// A view's descriptor, and who acts in its query.
     pub(in crate::bind) fn viewing(
         &self,
@@ -111,10 +117,9 @@ impl Binder<'_> {
             return Err(Error::new("42809", format!("\"{}\" is not a view", known.name)));
         }
         self.only_keeps = true;
-        let acting = self.needs.acting();
         self.types_named.borrow_mut().clear();
         // The names of relations and columns are to be found again: errors have their places as ever.
-        let bound = self.apart(WithinView::New(Vec::new()), acting, &create.query)?;
+        let bound = self.new_view_rows(&create.query)?;
         let mut relations = std::mem::take(&mut self.viewed);
         for relation in &mut relations {
             relation.read = self.needs.columns_read(relation.oid);
@@ -140,8 +145,16 @@ impl Binder<'_> {
             check_replaced(known, &columns)?;
         }
         let types = std::mem::take(&mut *self.types_named.borrow_mut()).into_iter().collect();
-        let query = create.text.clone();
-        let view = ViewDescriptor { columns, query, relations, invoker: create.invoker, types };
+        let query = self.kept_query(&create.text);
+        let view = ViewDescriptor {
+            columns,
+            pinned: parse::relations_in(&query),
+            query,
+            relations,
+            grouped_by: std::mem::take(&mut self.grouped_by),
+            invoker: create.invoker,
+            types,
+        };
         let oid = known.map(|known| known.oid);
         change(ObjectChange::CreateView { oid, schema, name: name.clone(), view: Box::new(view) })
     }

@@ -34,8 +34,8 @@ pub enum Object {
     Type(Oid),
     /// An extension: only its owner counts.
     Extension(Oid),
-    /// The database.
-    Database,
+    /// A database.
+    Database(Oid),
 }
 
 impl Object {
@@ -157,6 +157,11 @@ impl Access {
         self.objects.insert(object, Arc::new(rights));
     }
 
+    /// Forgets the rights on all other objects than these.
+    pub(super) fn retain_objects(&mut self, keep: impl Fn(Object) -> bool) {
+        self.objects.retain(|object, _| keep(*object));
+    }
+
     /// An object is gone.
     pub fn remove_object(&mut self, object: Object) {
         self.objects.remove(&object);
@@ -256,7 +261,7 @@ fn initial_acl(object: Object, kind: Option<TableKind>, owner: Oid) -> Acl {
         Object::Schema(_) => Rights::NONE,
         Object::Type(_) => Rights::of(Right::Usage),
         Object::Extension(_) => Rights::NONE,
-        Object::Database => Rights::of(Right::Connect).or(Rights::of(Right::Temporary)),
+        Object::Database(_) => Rights::of(Right::Connect).or(Rights::of(Right::Temporary)),
     };
     Acl::initial(owner, Rights::all_of(object), public)
 }
@@ -275,7 +280,7 @@ fn by_predefined_roles(powers: &Powers, object: Object) -> Rights {
             }
         }
         Object::Schema(_) if reads || writes => rights = Rights::of(Right::Usage),
-        Object::Schema(_) | Object::Database | Object::Type(_) | Object::Extension(_) => {}
+        Object::Schema(_) | Object::Database(_) | Object::Type(_) | Object::Extension(_) => {}
     }
     if let Object::Table(oid) = object
         && CLUSTER_TABLES.contains(&oid)

@@ -98,7 +98,7 @@ impl Rights {
             Object::Schema(_) => &[Usage, Create],
             Object::Type(_) => &[Usage],
             Object::Extension(_) => &[],
-            Object::Database => &[Create, Temporary, Connect],
+            Object::Database(_) => &[Create, Temporary, Connect],
         })
     }
 

@@ -21,7 +21,8 @@ use super::acl::{Acl, AclItem};
 use super::rights::Rights;
 use super::role::{Membership, RoleDescriptor};
 use super::{Access, Object, ObjectRights};
-use crate::catalog::Oid;
+use crate::catalog::home::Home;
+use crate::catalog::{FIRST_DATABASE_OID, Oid};
 use crate::error::{Error, Result};
 
 const ROLES: u64 = 16;
@@ -50,16 +51,27 @@ pub fn membership_key(tenant: u8, role: Oid, member: Oid) -> Bytes {
 }
 
 /// The key of the row of an object's rights.
-pub fn rights_key(tenant: u8, object: Object) -> Bytes {
-    let (kind, oid) = match object {
+pub fn rights_key(home: Home, object: Object) -> Bytes {
+    let (kind, oid) = numbers(object);
+    let home = if kind == DATABASE_KIND { Home::FIRST } else { home };
+    home.key(RIGHTS, &[kind, oid])
+}
+
+/// The kind of rights on databases, which are of the whole cluster.
+const DATABASE_KIND: u32 = 2;
+
+/// What a row says of the object: its kind and oid.
+fn numbers(object: Object) -> (u32, Oid) {
+    match object {
         Object::Table(oid) => (0, oid),
         Object::Schema(oid) => (1, oid),
-        Object::Database => (2, 0),
+        // As it was when there was no other.
+        Object::Database(FIRST_DATABASE_OID) => (DATABASE_KIND, 0),
+        Object::Database(oid) => (DATABASE_KIND, oid),
         Object::Sequence(oid) => (3, oid),
         Object::Type(oid) => (4, oid),
         Object::Extension(oid) => (5, oid),
-    };
-    key(tenant, RIGHTS, &[kind, oid])
+    }
 }
 
 /// The key of the secret.
@@ -67,7 +79,12 @@ pub fn secret_key(tenant: u8) -> Bytes {
     key(tenant, SECRET, &[])
 }
 
-/// The keys of all these rows.
+/// The keys of the rows of rights on what is in a database.
+pub fn rights_span(home: Home) -> Span {
+    home.span(RIGHTS)
+}
+
+/// The keys of all these rows, of the first database.
 pub fn span(tenant: u8) -> Span {
     Span { start: keys::sql::index_span(tenant, ROLES).start, end: keys::sql::index_span(tenant, SECRET).end }
 }
@@ -182,14 +199,7 @@ pub fn encode_membership(membership: &Membership) -> Bytes {
 
 /// The value of the row of an object's rights.
 pub fn encode_rights(object: Object, rights: &ObjectRights) -> Bytes {
-    let (kind, oid) = match object {
-        Object::Table(oid) => (0, oid),
-        Object::Schema(oid) => (1, oid),
-        Object::Database => (2, 0),
-        Object::Sequence(oid) => (3, oid),
-        Object::Type(oid) => (4, oid),
-        Object::Extension(oid) => (5, oid),
-    };
+    let (kind, oid) = numbers(object);
     let columns =
         rights.columns.iter().map(|(column, acl)| ColumnRightsRecord { column: *column, acl: items(acl) });
     let record = RightsRecord {
@@ -232,6 +242,18 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Takes a row of rights on what is in a database. XX001 if it is damaged, 0A000 if it is newer than this code.
+    pub fn take_rights(&mut self, value: &[u8]) -> Result<()> {
+        let (object, rights) = decode_rights(value)?;
+        self.access.put_object(object, rights);
+        Ok(())
+    }
+
+    /// Forgets rights on what is in the first database, for another.
+    pub fn leave_shared(&mut self) {
+        self.access.retain_objects(|object| matches!(object, Object::Database(_)));
+    }
+
     /// Takes one of the rows in [`span`]. XX001 if it is damaged, 0A000 if it is newer than this code.
     pub fn take(&mut self, tenant: u8, key: &[u8], value: &[u8]) -> Result<()> {
         let is_of = |index: u64| key.starts_with(keys::sql::index_prefix(tenant, index).as_ref());
@@ -259,21 +281,7 @@ impl Reader {
             let MembershipRecord { role, member, grantor, admin, .. } = record;
             self.access.memberships_mut().put(Membership { role, member, grantor, admin });
         } else if is_of(RIGHTS) {
-            let record = RightsRecord::decode(value).map_err(damaged)?;
-            check(record.version)?;
-            let object = match record.kind {
-                0 => Object::Table(record.oid),
-                1 => Object::Schema(record.oid),
-                2 => Object::Database,
-                3 => Object::Sequence(record.oid),
-                4 => Object::Type(record.oid),
-                5 => Object::Extension(record.oid),
-                other => return Err(damaged(format!("rights on an object of kind {other}"))),
-            };
-            let columns: BTreeMap<_, _> =
-                record.columns.into_iter().map(|column| (column.column, acl(column.acl))).collect();
-            let whole = record.has_acl.then(|| acl(record.acl));
-            self.access.put_object(object, ObjectRights { owner: record.owner, acl: whole, columns });
+            self.take_rights(value)?;
         } else if is_of(SECRET) {
             self.access.set_secret(value.to_vec());
         }
@@ -289,6 +297,26 @@ impl Reader {
         access.put_predefined();
         access
     }
+}
+
+/// What a row of rights says. XX001 if it is damaged, 0A000 if it is newer than this code.
+pub fn decode_rights(value: &[u8]) -> Result<(Object, ObjectRights)> {
+    let record = RightsRecord::decode(value).map_err(damaged)?;
+    check(record.version)?;
+    let object = match record.kind {
+        0 => Object::Table(record.oid),
+        1 => Object::Schema(record.oid),
+        DATABASE_KIND if record.oid == 0 => Object::Database(FIRST_DATABASE_OID),
+        DATABASE_KIND => Object::Database(record.oid),
+        3 => Object::Sequence(record.oid),
+        4 => Object::Type(record.oid),
+        5 => Object::Extension(record.oid),
+        other => return Err(damaged(format!("rights on an object of kind {other}"))),
+    };
+    let columns: BTreeMap<_, _> =
+        record.columns.into_iter().map(|column| (column.column, acl(column.acl))).collect();
+    let whole = record.has_acl.then(|| acl(record.acl));
+    Ok((object, ObjectRights { owner: record.owner, acl: whole, columns }))
 }
 
 fn check(version: u32) -> Result<()> {
@@ -323,7 +351,7 @@ mod tests {
         let rows = [
             (role_key(1, 20000), encode_role(&role)),
             (membership_key(1, 10, 20000), encode_membership(&membership)),
-            (rights_key(1, Object::Table(7)), encode_rights(Object::Table(7), &rights)),
+            (rights_key(Home::FIRST, Object::Table(7)), encode_rights(Object::Table(7), &rights)),
             (secret_key(1), Bytes::from_static(b"secret")),
         ];
         for (key, value) in rows {
@@ -343,6 +371,6 @@ mod tests {
         let access = Reader::default().finish();
         assert!(access.role_named("postgres").is_some_and(|role| role.superuser && role.login));
         assert!(access.role_named("nunatak").is_some());
-        assert_eq!(access.object(Object::Database).owner, 10);
+        assert_eq!(access.object(Object::Database(FIRST_DATABASE_OID)).owner, 10);
     }
 }

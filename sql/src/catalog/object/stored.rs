@@ -27,6 +27,7 @@ use super::{
     TypeDescriptor, ViewColumn, ViewDescriptor, ViewRelation,
 };
 use crate::catalog::Oid;
+use crate::catalog::home::Home;
 use crate::error::{Error, Result};
 
 /// The index id under which the rows of objects stand.
@@ -36,16 +37,13 @@ const OBJECTS: u64 = 3;
 const VERSION: u32 = 1;
 
 /// The key of an object's row.
-pub fn object_key(tenant: u8, oid: Oid) -> Bytes {
-    let mut key = keys::sql::index_prefix(tenant, OBJECTS).to_vec();
-    keys::encode::put_u32(oid, &mut key);
-    key.push(keys::sql::SUFFIX_ROW);
-    key.into()
+pub fn object_key(home: Home, oid: Oid) -> Bytes {
+    home.key(OBJECTS, &[oid])
 }
 
 /// The keys of all objects' rows.
-pub fn objects_span(tenant: u8) -> Span {
-    keys::sql::index_span(tenant, OBJECTS)
+pub fn objects_span(home: Home) -> Span {
+    home.span(OBJECTS)
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -127,6 +125,19 @@ pub(in crate::catalog) struct ViewRecord {
     invoker: bool,
     #[prost(uint32, repeated, tag = "5")]
     types: Vec<u32>,
+    #[prost(message, repeated, tag = "6")]
+    grouped_by: Vec<KeyRecord>,
+    #[prost(uint32, repeated, tag = "7")]
+    pinned: Vec<u32>,
+}
+
+/// A constraint of a table.
+#[derive(Clone, PartialEq, Message)]
+struct KeyRecord {
+    #[prost(uint32, tag = "1")]
+    table: u32,
+    #[prost(uint32, tag = "2")]
+    constraint: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -355,6 +366,12 @@ pub(in crate::catalog) fn view_record(view: &ViewDescriptor) -> ViewRecord {
         relations: view.relations.iter().map(relation).collect(),
         invoker: view.invoker,
         types: view.types.clone(),
+        pinned: view.pinned.clone(),
+        grouped_by: view
+            .grouped_by
+            .iter()
+            .map(|(table, constraint)| KeyRecord { table: *table, constraint: *constraint })
+            .collect(),
     }
 }
 
@@ -376,6 +393,8 @@ pub(in crate::catalog) fn view(record: ViewRecord, kinds: &Kinds) -> Option<View
         relations: record.relations.into_iter().map(relation).collect(),
         invoker: record.invoker,
         types: record.types,
+        pinned: record.pinned,
+        grouped_by: record.grouped_by.into_iter().map(|key| (key.table, key.constraint)).collect(),
     })
 }
 
@@ -459,8 +478,10 @@ mod tests {
                 columns: vec![(1, "a".into())],
                 read: vec![1],
             }],
+            grouped_by: vec![(20002, 20003)],
             invoker: true,
             types: vec![20003],
+            pinned: vec![20004],
         };
         let own = EnumDescriptor::new(&["a".into(), "b".into()]).unwrap();
         for (schema, body) in [

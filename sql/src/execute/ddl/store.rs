@@ -6,8 +6,13 @@
 //! object            index 3, oid (u32), suffix 0          see catalog::object::stored
 //! comment           index 4                               see catalog::comment
 //! dropped index     index 2, index id (u64), suffix 0     nothing
+//! database          index 33, oid (u32), suffix 0         see catalog::database
+//! settings          index 34                              see catalog::defaults
 //! roles, rights     indexes 16 to 19                      see catalog::access::stored
 //! ```
+//!
+//! Those of tables, objects, comments, and of rights on them, stand where the [home](crate::catalog::home) of their
+//! database is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +22,11 @@ use client::{ScanOptions, Span, Strength, Transaction, WaitPolicy};
 use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
 use crate::bind;
-use crate::catalog::access::{self, Access};
+use crate::catalog::access::{self, Access, Object, ObjectRights};
 use crate::catalog::comment::{self, Comments};
+use crate::catalog::database::{self, Databases};
+use crate::catalog::defaults::{self, SettingDefaults};
+use crate::catalog::home::Home;
 use crate::catalog::object::{self, Kinds, ObjectDescriptor};
 use crate::catalog::{CatalogSnapshot, IndexId, Oid, TableDescriptor, stored};
 use crate::error::{Cause, Error, Result};
@@ -35,13 +43,14 @@ pub(super) fn put(cx: &mut Context<'_>, key: Bytes, value: Bytes) {
 /// Writes a table's row.
 pub(super) fn put_table(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<()> {
     let value = stored::encode_table(table)?;
-    cx.transaction.put(stored::table_key(TENANT_DEFAULT, table.oid), value);
+    let key = stored::table_key(cx.catalog.home(), table.oid);
+    cx.transaction.put(key, value);
     Ok(())
 }
 
 /// Deletes a table's row.
 pub(super) fn delete_table(cx: &mut Context<'_>, oid: Oid) {
-    cx.transaction.delete(stored::table_key(TENANT_DEFAULT, oid));
+    cx.transaction.delete(stored::table_key(cx.catalog.home(), oid));
 }
 
 /// The index that a row of dropped indexes stands for.
@@ -97,27 +106,35 @@ pub(crate) async fn load_catalog(
     transaction: &mut Transaction,
     known: Option<u64>,
     system: &[Arc<TableDescriptor>],
+    database: Oid,
 ) -> Result<Option<CatalogSnapshot>> {
     let version = version_of(transaction.get(keys::sql::catalog_version_key()).await?.as_ref())?;
     if known == Some(version) {
         return Ok(None);
     }
-    let (kinds, objects) = load_objects(transaction).await?;
-    let span = stored::tables_span(TENANT_DEFAULT);
-    let mut left = Some(Span { start: span.start, end: span.end });
-    let mut tables = Vec::new();
-    while let Some(span) = left.take() {
-        let page = transaction.scan(span, ScanOptions::default()).await?;
-        for (_, value) in page.rows {
-            tables.push(Arc::new(stored::decode_table(&value, &kinds)?));
-        }
-        left = page.resume;
+    let mut databases = Databases::default();
+    for (_, value) in scan(transaction, database::span()).await? {
+        databases.take(&value)?;
     }
-    let access = load_access(transaction).await?;
-    let access = Arc::new(access);
+    if databases.get(database).is_none() {
+        let message = format!("database with OID {database} does not exist");
+        return Err(Error::new("3D000", message).detail("It seems to have just been dropped."));
+    }
+    let mut defaults = SettingDefaults::default();
+    for (_, value) in scan(transaction, defaults::span()).await? {
+        defaults.take(&value)?;
+    }
+    let home = Home::of(database);
+    let (kinds, objects) = load_objects(transaction, home).await?;
+    let mut tables = load_tables(transaction, home, &kinds).await?;
+    let access = Arc::new(load_access(transaction, home).await?);
+    let (databases, defaults) = (Arc::new(databases), Arc::new(defaults));
     let snapshot = |tables: Vec<Arc<TableDescriptor>>| {
-        let catalog = CatalogSnapshot::new(version, system.iter().cloned(), tables);
-        catalog.with_objects(objects.iter().cloned()).with_access(access.clone())
+        CatalogSnapshot::new(version, system.iter().cloned(), tables)
+            .in_database(database, databases.clone())
+            .with_objects(objects.iter().cloned())
+            .with_access(access.clone())
+            .with_defaults(defaults.clone())
     };
     let mut catalog = snapshot(tables.clone());
     if tables.iter().any(|table| table.has_index_expressions()) {
@@ -127,47 +144,77 @@ pub(crate) async fn load_catalog(
         }
         catalog = snapshot(tables);
     }
-    Ok(Some(catalog.with_comments(Arc::new(load_comments(transaction).await?))))
+    Ok(Some(catalog.with_comments(Arc::new(load_comments(transaction, home).await?))))
 }
 
-/// Comments as the transaction sees them.
-async fn load_comments(transaction: &mut Transaction) -> Result<Comments> {
-    let span = comment::span(TENANT_DEFAULT);
+/// All rows of a span.
+pub(super) async fn scan(transaction: &mut Transaction, span: keys::Span) -> Result<Vec<(Bytes, Bytes)>> {
     let mut left = Some(Span { start: span.start, end: span.end });
-    let mut comments = Comments::default();
+    let mut rows = Vec::new();
     while let Some(span) = left.take() {
         let page = transaction.scan(span, ScanOptions::default()).await?;
-        page.rows.iter().try_for_each(|(_, value)| comments.take(value))?;
+        rows.extend(page.rows);
         left = page.resume;
+    }
+    Ok(rows)
+}
+
+/// The tables of a database as the transaction sees them, of these types.
+pub(super) async fn load_tables(
+    transaction: &mut Transaction,
+    home: Home,
+    kinds: &Kinds,
+) -> Result<Vec<Arc<TableDescriptor>>> {
+    let rows = scan(transaction, stored::tables_span(home)).await?;
+    rows.iter().map(|(_, value)| Ok(Arc::new(stored::decode_table(value, kinds)?))).collect()
+}
+
+/// Comments as the transaction sees them: those of a database, and of the whole cluster.
+async fn load_comments(transaction: &mut Transaction, home: Home) -> Result<Comments> {
+    let mut comments = Comments::default();
+    for (_, value) in scan(transaction, comment::span(Home::FIRST)).await? {
+        comments.take(&value)?;
+    }
+    if home != Home::FIRST {
+        comments.leave_shared();
+        for (_, value) in scan(transaction, comment::span(home)).await? {
+            comments.take(&value)?;
+        }
     }
     Ok(comments)
 }
 
-/// Schemas, sequences, views and types as the transaction sees them.
-async fn load_objects(transaction: &mut Transaction) -> Result<(Kinds, Vec<Arc<ObjectDescriptor>>)> {
-    let span = object::stored::objects_span(TENANT_DEFAULT);
-    let mut left = Some(Span { start: span.start, end: span.end });
-    let mut values = Vec::new();
-    while let Some(span) = left.take() {
-        let page = transaction.scan(span, ScanOptions::default()).await?;
-        values.extend(page.rows.into_iter().map(|(_, value)| value));
-        left = page.resume;
-    }
+/// Schemas, sequences, views and types of a database as the transaction sees them, and the types by oid.
+pub(super) async fn load_objects(
+    transaction: &mut Transaction,
+    home: Home,
+) -> Result<(Kinds, Vec<Arc<ObjectDescriptor>>)> {
+    let rows = scan(transaction, object::stored::objects_span(home)).await?;
+    let values: Vec<Bytes> = rows.into_iter().map(|(_, value)| value).collect();
     let (kinds, objects) = object::stored::decode_objects(&values)?;
     Ok((kinds, objects.into_iter().map(Arc::new).collect()))
 }
 
-/// The roles and rights as the transaction sees them.
-async fn load_access(transaction: &mut Transaction) -> Result<Access> {
-    let span = access::stored::span(TENANT_DEFAULT);
-    let mut left = Some(Span { start: span.start, end: span.end });
+/// Owners of what is in a database, and rights on it, where they are not as at first.
+pub(super) async fn load_rights(transaction: &mut Transaction, home: Home) -> Result<Vec<ObjectRights>> {
+    let rows = scan(transaction, access::stored::rights_span(home)).await?;
+    let rights: Vec<_> =
+        rows.iter().map(|(_, value)| access::stored::decode_rights(value)).collect::<Result<_>>()?;
+    let is_inside = |object: &Object| !matches!(object, Object::Database(_));
+    Ok(rights.into_iter().filter(|(object, _)| is_inside(object)).map(|(_, rights)| rights).collect())
+}
+
+/// Roles, and rights on what is in a database and on databases, as the transaction sees them.
+async fn load_access(transaction: &mut Transaction, home: Home) -> Result<Access> {
     let mut reader = access::stored::Reader::default();
-    while let Some(span) = left.take() {
-        let page = transaction.scan(span, ScanOptions::default()).await?;
-        for (key, value) in page.rows {
-            reader.take(TENANT_DEFAULT, &key, &value)?;
+    for (key, value) in scan(transaction, access::stored::span(TENANT_DEFAULT)).await? {
+        reader.take(TENANT_DEFAULT, &key, &value)?;
+    }
+    if home != Home::FIRST {
+        reader.leave_shared();
+        for (_, value) in scan(transaction, access::stored::rights_span(home)).await? {
+            reader.take_rights(&value)?;
         }
-        left = page.resume;
     }
     Ok(reader.finish())
 }

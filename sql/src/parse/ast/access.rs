@@ -1,13 +1,17 @@
 //! Statements about roles and rights.
 
 use super::target::ObjectName;
-use super::{Name, QualifiedName};
+use super::{DatabaseStatement, DefaultsStatement, Name, QualifiedName, RoleReference};
 
 /// A statement about roles or rights.
 #[derive(Debug, Clone)]
 pub enum AccessStatement {
     /// CREATE, ALTER and DROP of roles.
     Role(RoleStatement),
+    /// CREATE, ALTER and DROP of databases.
+    Database(DatabaseStatement),
+    /// What settings are at first.
+    Defaults(DefaultsStatement),
     /// GRANT role TO role, REVOKE role FROM role
     Membership(GrantRoles),
     /// GRANT and REVOKE of rights on objects.
@@ -97,19 +101,6 @@ pub enum RoleOption {
     Admins(Vec<RoleReference>),
     /// SYSID: taken without effect.
     SystemId,
-}
-
-/// A role as a statement names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RoleReference {
-    /// By its name.
-    Named(Name),
-    /// PUBLIC: everybody.
-    Public(usize),
-    /// CURRENT_USER, CURRENT_ROLE
-    CurrentUser,
-    /// SESSION_USER
-    SessionUser,
 }
 
 /// GRANT role TO role, REVOKE role FROM role.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::Change;
 use super::forbidden;
 use crate::catalog::access::{Acl, Object, ObjectRights, PUBLIC_ROLE, Powers, Right, Rights};
-use crate::catalog::{ColumnId, DATABASE_NAMES, Oid, TableDescriptor, TableKind};
+use crate::catalog::{ColumnId, Oid, TableDescriptor, TableKind};
 use crate::error::{Error, Notice, Result};
 use crate::execute::rights::{check_schema, denied};
 use crate::parse::ast::{Grant, GrantObjects, Name, NamedRight, RoleReference};
@@ -79,11 +79,14 @@ impl Change<'_, '_> {
             GrantObjects::Databases(names) => names
                 .iter()
                 .map(|name| {
-                    if !DATABASE_NAMES.contains(&name.value.as_str()) {
-                        let message = format!("database \"{}\" does not exist", name.value);
-                        return Err(Error::new("3D000", message));
-                    }
-                    Ok(Target { object: Object::Database, name: name.value.clone(), table: None })
+                    let missing =
+                        || Error::new("3D000", format!("database \"{}\" does not exist", name.value));
+                    let database = self.catalog.databases().named(&name.value).ok_or_else(missing)?;
+                    Ok(Target {
+                        object: Object::Database(database.oid),
+                        name: name.value.clone(),
+                        table: None,
+                    })
                 })
                 .collect(),
         }
@@ -283,7 +286,10 @@ impl Change<'_, '_> {
         if rights.owner == owner.oid {
             return Ok(());
         }
-        if access.granted(&acting, Object::Database, None, Rights::of(Right::Create)).is_empty() {
+        if access
+            .granted(&acting, Object::Database(self.catalog.database_oid()), None, Rights::of(Right::Create))
+            .is_empty()
+        {
             return Err(denied("database", &self.cx.session.database));
         }
         let from = std::mem::replace(&mut rights.owner, owner.oid);
@@ -307,7 +313,7 @@ fn word(object: Object) -> &'static str {
         Object::Schema(_) => "schema",
         Object::Type(_) => "type",
         Object::Extension(_) => "extension",
-        Object::Database => "database",
+        Object::Database(_) => "database",
     }
 }
 

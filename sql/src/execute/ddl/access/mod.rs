@@ -1,5 +1,7 @@
 //! Changes of roles and rights: who may make them, and the rows that they write.
 
+mod database;
+mod defaults;
 mod grants;
 mod membership;
 mod roles;
@@ -34,8 +36,10 @@ impl Change<'_, '_> {
             }
             AccessStatement::Role(RoleStatement::Rename { role, to }) => self.rename_role(role, to)?,
             AccessStatement::Role(RoleStatement::Drop { roles, if_exists }) => {
-                self.drop_roles(roles, *if_exists)?;
+                self.drop_roles(roles, *if_exists).await?;
             }
+            AccessStatement::Database(statement) => self.database(statement).await?,
+            AccessStatement::Defaults(statement) => self.set_defaults(statement)?,
             AccessStatement::Membership(grant) => self.grant_roles(grant)?,
             AccessStatement::Rights(grant) => self.grant_rights(grant, &change.tables)?,
             AccessStatement::Owner { object, owner } => {
@@ -69,7 +73,7 @@ impl Change<'_, '_> {
     /// Nobody has rights on what is gone.
     pub(super) fn disown(&mut self, object: Object) {
         if self.catalog.access().objects().any(|(other, _)| other == object) {
-            self.cx.transaction.delete(stored::rights_key(TENANT_DEFAULT, object));
+            self.cx.transaction.delete(stored::rights_key(self.catalog.home(), object));
             self.change_access(|access| access.remove_object(object));
         }
     }
@@ -132,7 +136,7 @@ impl Change<'_, '_> {
     fn put_rights(&mut self, object: Object, rights: ObjectRights) {
         store::put(
             self.cx,
-            stored::rights_key(TENANT_DEFAULT, object),
+            stored::rights_key(self.catalog.home(), object),
             stored::encode_rights(object, &rights),
         );
         self.change_access(|access| access.put_object(object, rights));

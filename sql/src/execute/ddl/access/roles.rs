@@ -2,9 +2,10 @@
 
 use expr::{Datum, Type, TypeKind};
 
-use super::super::Change;
+use super::super::{Change, store};
 use super::{check_new_name, forbidden, no_such_role};
-use crate::catalog::access::{BOOTSTRAP_OID, Object, Powers, RoleDescriptor};
+use crate::catalog::access::{BOOTSTRAP_OID, Object, ObjectRights, Powers, RoleDescriptor};
+use crate::catalog::home::Home;
 use crate::catalog::{ColumnId, Oid};
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{Name, Password, RoleOption, RoleReference};
@@ -139,7 +140,7 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn drop_roles(&mut self, roles: &[RoleReference], if_exists: bool) -> Result<()> {
+    pub(super) async fn drop_roles(&mut self, roles: &[RoleReference], if_exists: bool) -> Result<()> {
         let acting = self.acting()?;
         if !self.may_create_roles(&acting) {
             return Err(forbidden("permission denied to drop role"));
@@ -156,19 +157,41 @@ impl Change<'_, '_> {
                 self.notice(Notice::notice("00000", message));
                 continue;
             };
-            self.check_droppable(&acting, &role)?;
+            let elsewhere = self.dependents_elsewhere(&role).await?;
+            self.check_droppable(&acting, &role, elsewhere)?;
             let memberships: Vec<_> = self.catalog.access().memberships().iter().copied().collect();
             for membership in memberships {
                 if membership.role == role.oid || membership.member == role.oid {
                     self.remove_membership(membership.role, membership.member);
                 }
             }
+            self.forget_defaults(role.oid);
             self.remove_role(role.oid);
         }
         Ok(())
     }
 
-    fn check_droppable(&self, acting: &Powers, role: &RoleDescriptor) -> Result<()> {
+    /// How many objects of other databases belong to a role or grant it anything, by database.
+    async fn dependents_elsewhere(&mut self, role: &RoleDescriptor) -> Result<Vec<String>> {
+        let mut dependents = Vec::new();
+        let here = self.catalog.database_oid();
+        let databases = self.catalog.databases().clone();
+        for database in databases.iter().filter(|database| database.oid != here) {
+            let rights = store::load_rights(self.cx.transaction, Home::of(database.oid)).await?;
+            let names = |rights: &ObjectRights| {
+                rights.owner == role.oid
+                    || rights.acl.iter().chain(rights.columns.values()).any(|acl| acl.names(role.oid))
+            };
+            let count = rights.iter().filter(|rights| names(rights)).count();
+            if count > 0 {
+                let objects = if count == 1 { "object" } else { "objects" };
+                dependents.push(format!("{count} {objects} in database {}", database.name));
+            }
+        }
+        Ok(dependents)
+    }
+
+    fn check_droppable(&self, acting: &Powers, role: &RoleDescriptor, elsewhere: Vec<String>) -> Result<()> {
         if role.oid == acting.role {
             return Err(Error::new("55006", "current user cannot be dropped"));
         }
@@ -198,6 +221,7 @@ impl Change<'_, '_> {
                 dependents.push(format!("privileges for column {name} of {shown}"));
             }
         }
+        dependents.extend(elsewhere);
         if dependents.is_empty() {
             return Ok(());
         }
@@ -234,7 +258,10 @@ impl Change<'_, '_> {
                 let found = self.catalog.objects().get(oid);
                 format!("extension {}", found.map_or("?", |found| found.name.as_str()))
             }
-            Object::Database => format!("database {}", self.cx.session.database),
+            Object::Database(oid) => {
+                let database = self.catalog.databases().get(oid);
+                format!("database {}", database.map_or_else(|| oid.to_string(), |found| found.name.clone()))
+            }
         }
     }
 

@@ -6,8 +6,6 @@ mod sequence;
 
 use std::sync::Arc;
 
-use keys::sql::TENANT_DEFAULT;
-
 use super::{Change, changed, store};
 use crate::catalog::access::Object;
 use crate::catalog::comment::{self, Commented, Comments};
@@ -74,15 +72,15 @@ impl Change<'_, '_> {
 
     pub(super) fn put_object(&mut self, object: ObjectDescriptor) -> Result<()> {
         let value = stored::encode_object(&object)?;
-        store::put(self.cx, stored::object_key(TENANT_DEFAULT, object.oid), value);
+        store::put(self.cx, stored::object_key(self.catalog.home(), object.oid), value);
         self.catalog = self.catalog.with_object(Arc::new(object));
         Ok(())
     }
 
     pub(super) fn put_comment(&mut self, on: Commented, text: Option<&str>) {
         match text {
-            Some(text) => store::put(self.cx, on.key(TENANT_DEFAULT), comment::encode(on, text)),
-            None => self.cx.transaction.delete(on.key(TENANT_DEFAULT)),
+            Some(text) => store::put(self.cx, on.key(self.catalog.home()), comment::encode(on, text)),
+            None => self.cx.transaction.delete(on.key(self.catalog.home())),
         }
         let mut comments = Comments::clone(self.catalog.comments());
         comments.put(on, text);
@@ -109,7 +107,7 @@ impl Change<'_, '_> {
         self.forget_comments(Commented::SCHEMA, oid);
         self.forget_comments(Commented::TYPE, oid);
         self.forget_comments(Commented::EXTENSION, oid);
-        self.cx.transaction.delete(stored::object_key(TENANT_DEFAULT, oid));
+        self.cx.transaction.delete(stored::object_key(self.catalog.home(), oid));
         self.catalog = self.catalog.without_object(oid);
     }
 

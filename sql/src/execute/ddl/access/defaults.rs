@@ -1,0 +1,71 @@
+//! ALTER ROLE … SET and ALTER DATABASE … SET, with PostgreSQL 15's rules of who may.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::{Change, store};
+use super::forbidden;
+use crate::catalog::Oid;
+use crate::catalog::defaults::{self, Scope, SettingDefaults};
+use crate::error::Result;
+use crate::parse::ast::{DefaultsStatement, SettingChange, SettingValue};
+use crate::settings;
+
+impl Change<'_, '_> {
+    pub(super) fn set_defaults(&mut self, statement: &DefaultsStatement) -> Result<()> {
+        let acting = self.acting()?;
+        let database = match &statement.database {
+            Some(name) if statement.is_of_role => self.database_named(&name.value)?.oid,
+            Some(name) => self.owned_database(&name.value)?.oid,
+            None => 0,
+        };
+        let role = match &statement.role {
+            Some(reference) => {
+                let role = self.role_of(reference)?;
+                if role.superuser && !acting.is_superuser {
+                    return Err(forbidden("must be superuser to alter superusers"));
+                }
+                if role.oid != acting.role && !self.may_create_roles(&acting) {
+                    return Err(forbidden("permission denied"));
+                }
+                role.oid
+            }
+            None if statement.is_of_role && !acting.is_superuser => {
+                return Err(forbidden("must be superuser to alter settings globally"));
+            }
+            None => 0,
+        };
+        let scope = Scope { database, role };
+        let mut said = self.catalog.defaults().of(scope);
+        match &statement.change {
+            SettingChange::Set(name, SettingValue::Values(values)) => {
+                let (name, value) = settings::check_default(name, values, acting.is_superuser)?;
+                said.insert(name, value);
+            }
+            SettingChange::Set(name, SettingValue::Default) | SettingChange::Reset(Some(name)) => {
+                said.retain(|known, _| !known.eq_ignore_ascii_case(name));
+            }
+            SettingChange::Reset(None) => said.clear(),
+        }
+        self.put_defaults(scope, said);
+        Ok(())
+    }
+
+    /// Forgets what is said for sessions of a role or of a database that is gone.
+    pub(super) fn forget_defaults(&mut self, gone: Oid) {
+        let scopes: Vec<Scope> = self.catalog.defaults().iter().map(|(scope, _)| scope).collect();
+        for scope in scopes.into_iter().filter(|scope| scope.database == gone || scope.role == gone) {
+            self.put_defaults(scope, BTreeMap::new());
+        }
+    }
+
+    fn put_defaults(&mut self, scope: Scope, said: BTreeMap<String, String>) {
+        match said.is_empty() {
+            true => self.cx.transaction.delete(defaults::key(scope)),
+            false => store::put(self.cx, defaults::key(scope), defaults::encode(scope, &said)),
+        }
+        let mut all = SettingDefaults::clone(self.catalog.defaults());
+        all.put(scope, said);
+        self.catalog = self.catalog.with_defaults(Arc::new(all));
+    }
+}

@@ -1,0 +1,58 @@
+-- What views keep: relations named in literals, keys that they group by; and their texts make them again from anywhere.
+create schema k_a;
+create table k_a.t (id int primary key, name text, note text);
+create table u (id int, name text);
+insert into k_a.t values (1, 'one', 'n1'), (2, 'two', null);
+insert into u values (1, 'ein');
+create sequence k_seq;
+-- literals of regclass
+create view k_named as select nextval('k_seq') as n, 'k_seq'::regclass as r, regclass 'u' as x, cast('k_a.t' as regclass)::text as y;
+drop sequence k_seq;
+drop table u;
+alter sequence k_seq rename to k_other;
+alter table k_a.t rename to tt;
+create sequence k_seq start 100;
+select * from k_named;
+drop sequence k_seq;
+alter table k_a.tt rename to t;
+create table k_check (a int default nextval('k_other'), b text check (b <> 'k_other'::regclass::text), c oid);
+alter table k_check add check (c <> 'k_check'::regclass);
+select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'k_check'::regclass order by conname;
+select pg_get_constraintdef(oid, true) from pg_constraint where conrelid = 'k_check'::regclass order by conname;
+select constraint_name, check_clause from information_schema.check_constraints where constraint_name like 'k\_check%' order by 1;
+drop sequence k_other;
+alter sequence k_other set schema k_a;
+select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'k_check'::regclass order by conname;
+set search_path = k_a, public;
+select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'k_check'::regclass order by conname;
+insert into k_check (b) values ('k_other');
+insert into k_check (b) values ('k_a.k_other');
+reset search_path;
+insert into k_check (b) values ('k_a.k_other');
+alter table k_check rename column b to bb;
+select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'k_check'::regclass order by conname;
+drop sequence k_a.k_other cascade;
+select conname from pg_constraint where conrelid = 'k_check'::regclass order by conname;
+drop table k_check;
+-- GROUP BY a key
+create view k_grouped as select id, name, count(*) from k_a.t group by id;
+create view k_plain as select id, count(*) from k_a.t group by id;
+alter table k_a.t drop constraint t_pkey;
+alter table k_a.t drop constraint t_pkey cascade;
+select * from k_grouped;
+select * from k_plain order by id;
+alter table k_a.t add primary key (id);
+-- a view over itself
+create view k_self as select 1 as a;
+create or replace view k_self as select * from k_self;
+select * from k_self;
+create or replace view k_self as select 2 as a;
+select * from k_self;
+create view k_upon as select * from k_self;
+create or replace view k_self as select a from k_upon;
+select * from k_upon;
+select * from k_self;
+drop view k_self cascade;
+drop view k_plain;
+drop table u;
+drop schema k_a cascade;
