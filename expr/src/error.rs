@@ -17,12 +17,14 @@ pub struct Error {
     pub hint: Option<String>,
     /// Where in the statement: a byte offset, from 0.
     pub position: Option<usize>,
+    /// The constraint that is violated.
+    pub constraint: Option<Box<str>>,
 }
 
 impl Error {
     /// An error of this SQLSTATE and message.
     pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
-        Self { sqlstate, message: message.into(), detail: None, hint: None, position: None }
+        Self { sqlstate, message: message.into(), detail: None, hint: None, position: None, constraint: None }
     }
 
     /// The error with a DETAIL.
@@ -36,6 +38,13 @@ impl Error {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The error with the name of the constraint that is violated.
+    #[must_use]
+    pub fn with_constraint(mut self, constraint: &str) -> Self {
+        self.constraint = Some(constraint.into());
         self
     }
 

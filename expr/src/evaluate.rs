@@ -142,7 +142,7 @@ impl Domain {
         for (name, condition) in &self.checks {
             if let Datum::Bool(false) = condition.evaluate(&EvalContext::new(row, &[], session))? {
                 let message = format!("value for domain {} violates check constraint \"{name}\"", self.name);
-                return Err(Error::new("23514", message));
+                return Err(Error::new("23514", message).with_constraint(name));
             }
         }
         Ok(())

@@ -22,6 +22,7 @@ pub mod casts;
 pub mod codec;
 pub mod compare;
 pub mod datum;
+pub mod encoding;
 pub mod error;
 pub mod evaluate;
 pub mod functions;

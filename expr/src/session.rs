@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::datum::Datum;
+use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::types::TypeKind;
 
@@ -67,6 +68,20 @@ impl CatalogFunctions for NoCatalog {
     }
 }
 
+/// How dates and times are written (the first half of `DateStyle`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DateStyle {
+    /// `2001-12-31 04:05:06+01`
+    #[default]
+    Iso,
+    /// `12/31/2001 04:05:06 CET`
+    Sql,
+    /// `Mon Dec 31 04:05:06 2001 CET`
+    Postgres,
+    /// `31.12.2001 04:05:06 CET`
+    German,
+}
+
 /// The order of fields in a date that is written as three numbers (the second half of `DateStyle`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DateOrder {
@@ -95,6 +110,10 @@ pub enum IntervalStyle {
     /// `1 year 2 mons 3 days 04:05:06`
     #[default]
     Postgres,
+    /// `@ 1 year 2 mons 3 days 4 hours 5 mins 6 secs`
+    PostgresVerbose,
+    /// `+1-2 +3 +4:05:06`
+    SqlStandard,
     /// `P1Y2M3DT4H5M6S`
     Iso8601,
 }
@@ -110,12 +129,16 @@ pub struct SessionContext {
     pub time_zone: TimeZone,
     /// `TimeZone` as it was set.
     pub time_zone_name: Arc<str>,
-    /// `DateStyle`'s order of fields. Output is always ISO.
+    /// `DateStyle`'s form of what is written.
+    pub date_style: DateStyle,
+    /// `DateStyle`'s order of fields.
     pub date_order: DateOrder,
     /// `IntervalStyle`.
     pub interval_style: IntervalStyle,
     /// `bytea_output`.
     pub bytea_output: ByteaOutput,
+    /// `client_encoding`: what the client's texts are in.
+    pub client_encoding: Encoding,
     /// `extra_float_digits`: above 0 prints the shortest text that reads back exactly.
     pub extra_float_digits: i32,
     /// `current_user`.
@@ -143,9 +166,11 @@ impl Default for SessionContext {
             statement_timestamp: now,
             time_zone: TimeZone::UTC,
             time_zone_name: "UTC".into(),
+            date_style: DateStyle::default(),
             date_order: DateOrder::default(),
             interval_style: IntervalStyle::default(),
             bytea_output: ByteaOutput::default(),
+            client_encoding: Encoding::UTF8,
             extra_float_digits: 1,
             current_user: user.clone(),
             session_user: user.clone(),

@@ -251,6 +251,7 @@ impl From<expr::Error> for Error {
         let mut converted = Self::new(error.sqlstate, error.message.clone());
         converted.report.detail.clone_from(&error.detail);
         converted.report.hint.clone_from(&error.hint);
+        converted.report.names.constraint = error.constraint.as_deref().map(str::to_owned);
         converted.source = Some(Arc::new(error));
         converted
     }

@@ -19,7 +19,7 @@ alter database uno connection limit 3;
 alter database uno is_template true;
 drop database uno;
 alter database uno is_template false;
-select datname, pg_get_userbyid(datdba) as owner, datconnlimit from pg_database where datname in ('uno', 'two');
+select datname, pg_get_userbyid(datdba) as owner, datconnlimit from pg_database where datname in ('uno', 'two') order by 1;
 comment on database uno is 'the first';
 select shobj_description(oid, 'pg_database') from pg_database where datname = 'uno';
 grant connect, create on database two to other;

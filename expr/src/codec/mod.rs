@@ -17,7 +17,7 @@ use crate::json;
 use crate::length;
 use crate::numeric;
 use crate::session::{ByteaOutput, SessionContext};
-use crate::text;
+use crate::text::{self, Dates};
 use crate::types::{Form, Type, TypeKind};
 use crate::volatility::Volatility;
 use crate::work;
@@ -117,9 +117,11 @@ fn write_form(value: &Datum, session: &SessionContext, out: &mut String) {
             }
             ByteaOutput::Escape => text::write_escape(v, out),
         },
-        Datum::Date(v) => text::write_date(*v, out),
-        Datum::Timestamp(v) => text::write_timestamp(*v, out),
-        Datum::Timestamptz(v) => text::write_timestamptz(*v, &session.time_zone, out),
+        Datum::Date(v) => text::write_date(*v, Dates::of(session), out),
+        Datum::Timestamp(v) => text::write_timestamp(*v, Dates::of(session), out),
+        Datum::Timestamptz(v) => {
+            text::write_timestamptz(*v, &session.time_zone, Dates::of(session), out);
+        }
         Datum::Interval(v) => text::write_interval(*v, session.interval_style, out),
         Datum::Uuid(v) => text::write_uuid(*v, out),
         Datum::Json(v) => json::write::compact(v, out),

@@ -102,7 +102,9 @@ const CODECS: &[Codec] = &[
     row(TypeKind::Unknown, as_it_is),
     row(TypeKind::Bpchar, as_it_is),
     row(TypeKind::Varchar, as_it_is),
-    row(TypeKind::Date, |text, _, session| text::parse_date(text, session).map(Datum::Date)).input_depends(),
+    row(TypeKind::Date, |text, _, session| text::parse_date(text, session).map(Datum::Date))
+        .input_depends()
+        .output_depends(),
     row(TypeKind::Time, |text, _, session| text::parse_time(text, session).map(Datum::Int8))
         .written(|value, _, _, out| text::write_time(value.as_i64().unwrap_or_default(), out))
         .binary(
@@ -114,13 +116,18 @@ const CODECS: &[Codec] = &[
         )
         .input_depends(),
     row(TypeKind::Timestamp, |text, _, session| text::parse_timestamp(text, session).map(Datum::Timestamp))
-        .input_depends(),
+        .input_depends()
+        .output_depends(),
     row(TypeKind::Timestamptz, |text, _, session| {
         text::parse_timestamptz(text, session).map(Datum::Timestamptz)
     })
     .input_depends()
     .output_depends(),
-    row(TypeKind::Interval, |text, _, _| text::parse_interval(text).map(Datum::Interval)).output_depends(),
+    row(TypeKind::Interval, |text, _, session| {
+        text::parse_interval(text, session.interval_style).map(Datum::Interval)
+    })
+    .input_depends()
+    .output_depends(),
     row(TypeKind::Numeric, |text, _, _| numeric::parse(text).map(Datum::Numeric)),
     row(TypeKind::Regclass, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Regtype, reg::parse).written(reg::write).input_depends().output_depends(),

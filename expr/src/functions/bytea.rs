@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::arguments::{bytes, exactly, int4, integer, text};
 use crate::datum::Datum;
+use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::text as text_format;
 use crate::work;
@@ -177,21 +178,24 @@ fn parse_base64(text: &str) -> Result<Vec<u8>> {
     }
 }
 
-fn check_utf8(name: &str) -> Result<()> {
-    match name.to_ascii_lowercase().replace('-', "").as_str() {
-        "utf8" | "unicode" => Ok(()),
-        _ => Err(Error::unsupported(format!("conversion to or from encoding \"{name}\""))),
+fn encoding(kind: &str, name: &Datum) -> Result<Encoding> {
+    let name = text(name)?;
+    let unknown = || Error::new("22023", format!("invalid {kind} encoding name \"{name}\""));
+    let encoding = Encoding::find(name).ok_or_else(unknown)?;
+    match encoding.is_supported() {
+        true => Ok(encoding),
+        false => Err(Error::unsupported(format!("conversion to or from encoding \"{name}\""))),
     }
 }
 
-pub(super) fn convert_from(value: &Datum, encoding: &Datum) -> Result<Datum> {
-    check_utf8(text(encoding)?)?;
-    crate::binary::Input::new(bytes(value)?).text()
+pub(super) fn convert_from(value: &Datum, name: &Datum) -> Result<Datum> {
+    let converted = encoding("source", name)?.to_utf8(bytes(value)?)?;
+    crate::binary::Input::new(&converted).text()
 }
 
-pub(super) fn convert_to(value: &Datum, encoding: &Datum) -> Result<Datum> {
-    check_utf8(text(encoding)?)?;
-    Ok(Datum::Bytea(Bytes::copy_from_slice(text(value)?.as_bytes())))
+pub(super) fn convert_to(value: &Datum, name: &Datum) -> Result<Datum> {
+    let converted = encoding("destination", name)?.of_utf8(text(value)?)?;
+    Ok(Datum::Bytea(Bytes::copy_from_slice(&converted)))
 }
 
 pub(super) fn md5_text(value: &Datum) -> Result<Datum> {

@@ -7,6 +7,7 @@ use crate::datum::json::Json;
 use crate::error::{Error, Result};
 use crate::json::{parse, write};
 use crate::session::SessionContext;
+use crate::text::{self, Dates};
 use crate::types::{Category, Form, Type, TypeKind};
 use crate::work;
 
@@ -18,7 +19,11 @@ enum Shape {
 
 /// A scalar's text, and whether it stands bare in a document.
 fn scalar(value: &Datum, ty: Type, session: &SessionContext) -> Result<(String, Shape)> {
-    let mut shown = codec::output(value, ty, session)?;
+    let mut shown = match value {
+        // A document has them in one form, whatever DateStyle says.
+        Datum::Date(_) | Datum::Timestamp(_) | Datum::Timestamptz(_) => iso_date(value, session),
+        value => codec::output(value, ty, session)?,
+    };
     let shape = match value {
         Datum::Bool(truth) => {
             shown = truth.to_string();
@@ -40,6 +45,20 @@ fn scalar(value: &Datum, ty: Type, session: &SessionContext) -> Result<(String, 
         shown = iso(&shown, ty.kind.form() == Form::Timestamptz);
     }
     Ok((shown, shape))
+}
+
+/// A date or a time as ISO 8601 has it but for the `T`.
+fn iso_date(value: &Datum, session: &SessionContext) -> String {
+    let mut shown = String::new();
+    match value {
+        Datum::Date(days) => text::write_date(*days, Dates::default(), &mut shown),
+        Datum::Timestamp(micros) => text::write_timestamp(*micros, Dates::default(), &mut shown),
+        Datum::Timestamptz(micros) => {
+            text::write_timestamptz(*micros, &session.time_zone, Dates::default(), &mut shown);
+        }
+        _ => {}
+    }
+    shown
 }
 
 /// `2020-01-01 00:00:00+00` as ISO 8601 has it.

@@ -4,6 +4,7 @@ use super::arguments::{exactly, integer, text};
 use crate::calendar;
 use crate::codec;
 use crate::datum::Datum;
+use crate::encoding::Encoding;
 use crate::error::Result;
 use crate::session::{SessionContext, now_micros};
 use crate::types::{Type, TypeKind};
@@ -32,21 +33,24 @@ pub(super) fn backend_pid(_: &[Datum], session: &SessionContext) -> Result<Datum
     Ok(Datum::Int4(session.backend_pid))
 }
 
+pub(super) fn client_encoding(_: &[Datum], session: &SessionContext) -> Result<Datum> {
+    Ok(Datum::from(session.client_encoding.name()))
+}
+
 pub(super) fn encoding(_: &[Datum], _: &SessionContext) -> Result<Datum> {
-    Ok(Datum::from("UTF8"))
+    Ok(Datum::from(Encoding::UTF8.name()))
 }
 
 pub(super) fn encoding_to_char(value: &Datum) -> Result<Datum> {
-    Ok(Datum::from(if integer(value)? == 6 { "UTF8" } else { "" }))
+    Ok(Datum::from(Encoding::of_number(integer(value)? as i32).map_or("", Encoding::name)))
 }
 
 pub(super) fn char_to_encoding(value: &Datum) -> Result<Datum> {
-    let utf8 = matches!(text(value)?.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode");
-    Ok(Datum::Int4(if utf8 { 6 } else { -1 }))
+    Ok(Datum::Int4(Encoding::find(text(value)?).map_or(-1, Encoding::number)))
 }
 
 pub(super) fn encoding_max_length(value: &Datum) -> Result<Datum> {
-    Ok((integer(value)? == 6).then_some(4i32).into())
+    Ok(Encoding::of_number(integer(value)? as i32).map(Encoding::bytes_max).into())
 }
 
 pub(super) fn type_of(_: &[Datum], types: &[Type], _: &SessionContext) -> Result<Datum> {

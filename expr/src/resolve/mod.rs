@@ -130,7 +130,7 @@ pub fn operator(
 /// The one type of UNION's columns, CASE's results, COALESCE's arguments, VALUES' columns (manual, 10.5).
 /// `construct` is for the message: `CASE types text and integer cannot be matched` (42804).
 pub fn common_type(construct: &str, types: &[TypeKind]) -> Result<TypeKind> {
-    common_type_of(construct, types.iter().copied()).map_err(|mismatch| mismatch.error)
+    common_type_of(construct, types.iter().copied()).map_err(|mismatch| *mismatch.error)
 }
 
 /// A type that does not go with those before it.
@@ -139,7 +139,7 @@ pub struct Mismatch {
     /// Its place among them, from 0.
     pub place: usize,
     /// 42804
-    pub error: Error,
+    pub error: Box<Error>,
 }
 
 /// The same of types that are looked at once, in their order.
@@ -167,7 +167,7 @@ pub fn common_type_of(
         } else if best.category() != next.category() {
             let (best, next) = (best.display_name(), next.display_name());
             let message = format!("{construct} types {best} and {next} cannot be matched");
-            return Err(Mismatch { place, error: Error::new("42804", message) });
+            return Err(Mismatch { place, error: Box::new(Error::new("42804", message)) });
         } else if !best.is_preferred()
             && can_coerce(best, next, Implicit)
             && !can_coerce(next, best, Implicit)

@@ -4,6 +4,7 @@ use crate::calendar::field::Field;
 use crate::calendar::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, interval};
 use crate::datum::Interval;
 use crate::error::{Error, Result};
+use crate::session::IntervalStyle;
 
 /// Why text is no interval.
 enum Failure {
@@ -11,11 +12,11 @@ enum Failure {
     Overflow,
 }
 
-/// Reads an interval. 22007, 22015.
-pub fn parse(text: &str) -> Result<Interval> {
+/// Reads an interval, a sign before all of it as the style has it. 22007, 22015.
+pub fn parse(text: &str, style: IntervalStyle) -> Result<Interval> {
     let sums = match super::number::trim(text).strip_prefix(['P', 'p']) {
         Some(iso) => parse_iso(iso),
-        None => parse_words(text),
+        None => parse_words(text, style),
     };
     let (sums, negate) = match sums {
         Ok(parsed) => parsed,
@@ -76,6 +77,13 @@ impl Sums {
         let exact = fraction * unit_days as f64;
         self.add_days(Some(exact.trunc() as i64))?;
         self.add_fraction(exact - exact.trunc(), MICROS_PER_DAY)
+    }
+
+    /// No field is positive any more.
+    fn make_negative(&mut self) {
+        for field in [&mut self.years, &mut self.months, &mut self.days, &mut self.micros] {
+            *field = -field.saturating_abs();
+        }
     }
 
     /// So many of a unit.
@@ -221,7 +229,7 @@ fn parse_years_and_months(text: &str) -> Result<i64, Failure> {
     Ok(if text.starts_with('-') { -total } else { total })
 }
 
-fn parse_words(text: &str) -> Result<(Sums, bool), Failure> {
+fn parse_words(text: &str, style: IntervalStyle) -> Result<(Sums, bool), Failure> {
     let mut sums = Sums::default();
     let mut negate = false;
     let mut seen: Vec<Field> = Vec::new();
@@ -245,7 +253,8 @@ fn parse_words(text: &str) -> Result<(Sums, bool), Failure> {
     if words.is_empty() || !pending.is_empty() {
         return Err(Failure::Syntax);
     }
-    let mut words = words.iter().map(String::as_str).peekable();
+    let all = words;
+    let mut words = all.iter().map(String::as_str).peekable();
     while let Some(word) = words.next() {
         let unsigned = word.strip_prefix(['-', '+']).unwrap_or(word);
         if word == "ago" {
@@ -276,6 +285,14 @@ fn parse_words(text: &str) -> Result<(Sums, bool), Failure> {
             once(unit)?;
             sums.add(number, unit)?;
         }
+    }
+    // The standard has one sign before all fields.
+    let is_signed = |word: &String| word.starts_with(['-', '+']);
+    if style == IntervalStyle::SqlStandard
+        && all.first().is_some_and(|word| word.starts_with('-'))
+        && !all.iter().skip(1).any(is_signed)
+    {
+        sums.make_negative();
     }
     Ok((sums, negate))
 }

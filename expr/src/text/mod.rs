@@ -3,6 +3,7 @@
 
 mod bytes;
 mod interval;
+mod interval_output;
 mod number;
 mod time;
 mod time_input;
@@ -10,9 +11,10 @@ mod time_token;
 
 pub use bytes::{parse_bytea, parse_escape, parse_hex, parse_uuid, write_escape, write_hex, write_uuid};
 pub use interval::parse as parse_interval;
+pub use interval_output::write_interval;
 pub use number::{
     parse_bool, parse_f32, parse_f64, parse_i16, parse_i32, parse_i64, parse_oid, write_f32, write_f64,
     write_integer,
 };
-pub use time::{write_date, write_interval, write_time, write_timestamp, write_timestamptz};
+pub use time::{Dates, write_date, write_time, write_timestamp, write_timestamptz};
 pub use time_input::{parse_date, parse_time, parse_timestamp, parse_timestamptz};

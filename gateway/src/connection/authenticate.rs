@@ -217,7 +217,7 @@ pub(super) async fn find_database(
 ) -> Result<DatabaseMeant, Refusal> {
     let found = shared.engine.database(&parameters.database, &parameters.user).await;
     let database = found.map_err(|error| Refusal::Told(error.severity(sql::Severity::Fatal)))?;
-    if login.is_some_and(|login| !login.may_connect(database.oid)) {
+    if login.map_or(database.is_closed_to_role, |login| !login.may_connect(database.oid)) {
         let error = fatal("42501", format!("permission denied for database \"{}\"", database.name));
         return Err(Refusal::Told(error.detail("User does not have CONNECT privilege.")));
     }

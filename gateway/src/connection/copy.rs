@@ -18,6 +18,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.flush().await?;
         loop {
             let frame = self.copy_frame(portal).await?;
+            let encoding = self.session.context().client_encoding;
+            // What the data is in, the statement knows.
+            let frame =
+                if encoding.is_utf8() { frame } else { frame.in_utf8(encoding).map_err(Error::from)? };
             match frame.decode()? {
                 Message::CopyData(data) => self.session.copy_data(portal, data).await?,
                 Message::CopyDone => return Ok(self.session.copy_done(portal).await?),

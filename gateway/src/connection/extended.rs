@@ -135,7 +135,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         match source.as_deref().and_then(Prepared::columns) {
-            Some(columns) => backend::row_description(self.wire.output(), columns, formats),
+            Some(columns) => {
+                let encoding = self.session.context().client_encoding;
+                backend::row_description(self.wire.output(), encoding, columns, formats)?;
+            }
             None => backend::bare(self.wire.output(), b'n'),
         }
         Ok(())

@@ -72,7 +72,9 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) {
-    let Some(place) = shared.registry.arrive(shared.options.connections_max) else {
+    let own = shared.options.connections_max;
+    let connections_max = shared.engine.connections_max().map_or(own, |most| most.min(own));
+    let Some(place) = shared.registry.arrive(connections_max) else {
         shared.metrics.refused.increment(1);
         tracing::debug!(%peer, "closing a connection: too many are being turned away already");
         return;
@@ -184,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Ending::Told(error) => {
                 tracing::debug!(sqlstate = error.sqlstate, message = %error.message, "ending a session");
-                backend::report(self.wire.output(), error.report());
+                backend::report(self.wire.output(), self.session.context().client_encoding, error.report());
                 self.session.close().await;
                 self.wire.finish_told().await;
             }
@@ -328,6 +330,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if frame.body.len() >= LONG_MESSAGE_BYTES {
             env::pool::go_to_pool().await;
         }
+        let encoding = self.session.context().client_encoding;
+        let converted = match encoding.is_utf8() {
+            true => None,
+            false => match frame.in_utf8(encoding) {
+                Ok(converted) => Some(converted),
+                Err(error) => {
+                    self.refuse(frame.kind, sql::Error::from(error).into()).await?;
+                    return Ok(true);
+                }
+            },
+        };
+        let frame = converted.as_ref().unwrap_or(frame);
         let message = match frame.decode() {
             Ok(message) => message,
             Err(error) => {
@@ -390,21 +404,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.shared.metrics.errors.increment(1);
             tracing::debug!(sqlstate = report.sqlstate, message = %report.message, "statement failed");
         }
-        backend::report(self.wire.output(), report);
+        backend::report(self.wire.output(), self.session.context().client_encoding, report);
     }
 
     /// Buffers the session's notices.
     fn report_notices(&mut self) {
         for notice in self.session.take_notices() {
-            backend::report(self.wire.output(), &notice);
+            backend::report(self.wire.output(), self.session.context().client_encoding, &notice);
         }
     }
 
     /// Buffers changed settings and ReadyForQuery, and sends everything.
     async fn ready_for_query(&mut self) -> Result<(), Ending> {
         self.report_notices();
+        let encoding = self.session.context().client_encoding;
         for (name, value) in self.session.take_parameter_changes() {
-            backend::parameter_status(self.wire.output(), name, &value);
+            backend::parameter_status(self.wire.output(), encoding, name, &value);
         }
         self.send_notifications().await?;
         self.session.tell_rest();
@@ -421,13 +436,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Buffers the notifications that wait for the client, and sends what is much.
     async fn send_notifications(&mut self) -> Result<(), Ending> {
+        let encoding = self.session.context().client_encoding;
         loop {
             let notifications = self.session.take_notifications(NOTIFICATIONS_BYTES);
             if notifications.is_empty() {
                 return Ok(());
             }
             for notification in notifications {
-                backend::notification(self.wire.output(), &notification);
+                backend::notification(self.wire.output(), encoding, &notification);
             }
             self.flush_if_large().await?;
         }

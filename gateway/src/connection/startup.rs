@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use env::watch;
+use expr::encoding::Encoding;
 use sql::{DatabaseMeant, Login, SessionParameters, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -98,17 +99,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if *shared.registry.phase().borrow() != Phase::Running {
             return Err(shutting_down());
         }
-        let role = login.as_ref().and_then(Login::role);
+        let mut bounds = Vec::new();
+        if let Some(role) = login.as_ref().and_then(Login::role).filter(|role| !role.superuser) {
+            bounds.push((role.oid, role.connection_limit, "role", &role.name));
+        }
+        if parameters.is_restricted {
+            bounds.push((meant.oid, meant.connection_limit, "database", &meant.name));
+        }
         let mut seats = Vec::new();
-        if let Some(role) = role.filter(|role| !role.superuser) {
-            let bounds = [
-                (role.oid, role.connection_limit, "role", &role.name),
-                (meant.oid, meant.connection_limit, "database", &meant.name),
-            ];
-            for (oid, limit, what, name) in bounds {
-                let message = || format!("too many connections for {what} \"{name}\"");
-                seats.push(shared.registry.take_seat(oid, limit).ok_or_else(|| fatal("53300", message()))?);
-            }
+        for (oid, limit, what, name) in bounds {
+            let message = || format!("too many connections for {what} \"{name}\"");
+            seats.push(shared.registry.take_seat(oid, limit).ok_or_else(|| fatal("53300", message()))?);
         }
         let (user, database) = (parameters.user.clone(), parameters.database.clone());
         let mut session =
@@ -122,8 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn welcome(&mut self) -> Result<(), Ending> {
         let (process_id, secret) = (self.registered.process_id, self.registered.secret);
         backend::authentication_ok(self.wire.output());
+        let encoding = self.session.context().client_encoding;
         for (name, value) in self.session.take_parameter_changes() {
-            backend::parameter_status(self.wire.output(), name, &value);
+            backend::parameter_status(self.wire.output(), encoding, name, &value);
         }
         backend::backend_key_data(self.wire.output(), process_id, secret);
         self.ready_for_query().await
@@ -201,7 +203,7 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 async fn goodbye<S: AsyncRead + AsyncWrite + Unpin, T>(mut wire: Wire<S>, error: &sql::Error) -> Option<T> {
-    backend::report(wire.output(), error.report());
+    backend::report(wire.output(), Encoding::UTF8, error.report());
     wire.finish_told().await;
     None
 }

@@ -67,7 +67,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if std::mem::take(&mut describes)
                 && let Some(columns) = portal.columns()
             {
-                backend::row_description(self.wire.output(), columns, formats);
+                let encoding = self.session.context().client_encoding;
+                backend::row_description(self.wire.output(), encoding, columns, formats)?;
             }
             match fetched {
                 Fetched::Rows(rows) => {

@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use expr::datum::Row;
 use expr::session::SessionContext;
+use expr::types::Form;
 use expr::{Datum, Type, TypeKind};
 use sql::{ColumnFormats, Error, Format, OutputColumn, Result};
 
@@ -50,12 +51,45 @@ pub(super) fn decode_parameters(
             None => Datum::Null,
             Some(bytes) => match formats.of(index) {
                 Format::Text => decode_text(context, bytes, *ty)?,
-                Format::Binary => expr::codec::receive(bytes, *ty, context).map_err(Error::from)?,
+                Format::Binary => receive(context, bytes, *ty)?,
             },
         };
         values.push(value);
     }
     Ok(values)
+}
+
+/// A value of its binary format. Texts are in the client's encoding there, too.
+fn receive(context: &SessionContext, bytes: &[u8], ty: Type) -> Result<Datum> {
+    let encoding = context.client_encoding;
+    let converted;
+    let bytes = match encoding.is_utf8() {
+        false if is_text(ty.kind)? => {
+            converted = encoding.to_utf8(bytes)?;
+            &converted
+        }
+        _ => bytes,
+    };
+    Ok(expr::codec::receive(bytes, ty, context)?)
+}
+
+/// Whether the binary format of a type's values is text. 0A000 if texts stand within it.
+fn is_text(kind: TypeKind) -> Result<bool> {
+    let is_text = |kind: TypeKind| {
+        let form = matches!(kind.form(), Form::Json | Form::Text) && kind != TypeKind::QuotedChar;
+        kind.is_string() || kind.is_enum() || form
+    };
+    let kind = kind.base();
+    match kind.element() {
+        Some(element) if is_text(element.base()) => {}
+        None if kind.form() == Form::Record => {}
+        Some(_) => return Ok(false),
+        None => return Ok(is_text(kind)),
+    }
+    Err(Error::unsupported(format!(
+        "type {} in binary format with another client_encoding than UTF8",
+        kind.display_name()
+    )))
 }
 
 fn decode_text(context: &SessionContext, bytes: &[u8], ty: Type) -> Result<Datum, Failure> {
@@ -107,7 +141,7 @@ impl RowEncoder {
             };
             if let Err(error) = outcome {
                 data.abandon();
-                return Err(error.into());
+                return Err(error);
             }
         }
         let is_sent = data.finish();
@@ -126,10 +160,17 @@ impl RowEncoder {
         value: &Datum,
         ty: Type,
         data: &mut DataRow<'_>,
-    ) -> expr::Result<()> {
+    ) -> Result<()> {
         self.binary.clear();
         expr::codec::send(value, ty, context, &mut self.binary)?;
-        data.bytes(&self.binary);
+        let encoding = context.client_encoding;
+        if !encoding.is_utf8() && is_text(ty.kind)? {
+            let text = std::str::from_utf8(&self.binary)
+                .map_err(|_| Error::internal("the binary format of a text is none"))?;
+            data.bytes(&encoding.of_utf8(text)?);
+        } else {
+            data.bytes(&self.binary);
+        }
         Ok(())
     }
 
@@ -139,7 +180,7 @@ impl RowEncoder {
         value: &Datum,
         ty: Type,
         data: &mut DataRow<'_>,
-    ) -> expr::Result<()> {
+    ) -> Result<()> {
         match value {
             Datum::Int2(value) if ty.kind == TypeKind::Int2 => {
                 data.with(|buffer| put_integer(buffer, i64::from(*value)))
@@ -154,11 +195,13 @@ impl RowEncoder {
                 data.with(|buffer| put_integer(buffer, i64::from(*value)));
             }
             Datum::Bool(value) => data.bytes(if *value { b"t" } else { b"f" }),
-            Datum::Text(value) if ty.kind.is_string() => data.bytes(value.as_bytes()),
+            Datum::Text(value) if ty.kind.is_string() => {
+                data.bytes(&context.client_encoding.of_utf8(value)?);
+            }
             other => {
                 self.text.clear();
                 expr::codec::write(other, ty.kind, context, &mut self.text)?;
-                data.bytes(self.text.as_bytes());
+                data.bytes(&context.client_encoding.of_utf8(&self.text)?);
             }
         }
         Ok(())

@@ -3,13 +3,11 @@
 use std::fmt::Write as _;
 
 use bytes::{BufMut, BytesMut};
+use expr::encoding::Encoding;
 use pgwire::messages::Message;
 use pgwire::messages::copy::{CopyInResponse, CopyOutResponse};
 use pgwire::messages::data::ParameterDescription;
-use pgwire::messages::response::{ErrorResponse, NoticeResponse};
-use pgwire::messages::startup::{
-    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
-};
+use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, SecretKey};
 use sql::{
     ColumnFormats, CommandTag, Format, Notification, OutputColumn, Report, Severity, TransactionStatus,
 };
@@ -57,18 +55,25 @@ pub(crate) fn backend_key_data(output: &mut BytesMut, process_id: i32, secret: i
 }
 
 /// ParameterStatus
-pub(crate) fn parameter_status(output: &mut BytesMut, name: &str, value: &str) {
-    put(output, &ParameterStatus::new(name.to_owned(), value.to_owned()));
+pub(crate) fn parameter_status(output: &mut BytesMut, encoding: Encoding, name: &str, value: &str) {
+    with_length(output, b'S', |output| {
+        put_text(output, name.as_bytes());
+        put_text(output, &encoding.of_utf8_lossy(value));
+    });
+}
+
+/// A string and the zero byte that ends it.
+fn put_text(output: &mut BytesMut, text: &[u8]) {
+    output.put_slice(text);
+    output.put_u8(0);
 }
 
 /// NotificationResponse
-pub(crate) fn notification(output: &mut BytesMut, notification: &Notification) {
+pub(crate) fn notification(output: &mut BytesMut, encoding: Encoding, notification: &Notification) {
     with_length(output, b'A', |output| {
         output.put_i32(notification.pid);
-        output.put_slice(notification.channel.as_bytes());
-        output.put_u8(0);
-        output.put_slice(notification.payload.as_bytes());
-        output.put_u8(0);
+        put_text(output, &encoding.of_utf8_lossy(&notification.channel));
+        put_text(output, &encoding.of_utf8_lossy(&notification.payload));
     });
 }
 
@@ -103,12 +108,24 @@ pub(crate) fn parameter_description(output: &mut BytesMut, types: &[expr::Type])
 }
 
 /// RowDescription
-pub(crate) fn row_description(output: &mut BytesMut, columns: &[OutputColumn], formats: &ColumnFormats) {
+///
+/// # Errors
+/// 22P05: the encoding has no such character as a column is called by.
+pub(crate) fn row_description(
+    output: &mut BytesMut,
+    encoding: Encoding,
+    columns: &[OutputColumn],
+    formats: &ColumnFormats,
+) -> sql::Result<()> {
+    let start = output.len();
+    let mut outcome = Ok(());
     with_length(output, b'T', |output| {
         output.put_i16(column_count(columns.len()));
         for (index, column) in columns.iter().enumerate() {
-            output.put_slice(column.name.as_bytes());
-            output.put_u8(0);
+            match encoding.of_utf8(&column.name) {
+                Ok(name) => put_text(output, &name),
+                Err(error) => return outcome = Err(error.into()),
+            }
             output.put_u32(column.table_oid);
             output.put_i16(column.column_number);
             output.put_u32(column.ty.kind.base().oid());
@@ -120,6 +137,10 @@ pub(crate) fn row_description(output: &mut BytesMut, columns: &[OutputColumn], f
             });
         }
     });
+    if outcome.is_err() {
+        output.truncate(start);
+    }
+    outcome
 }
 
 /// CopyInResponse, of text columns.
@@ -145,31 +166,35 @@ pub(crate) fn copy_data(output: &mut BytesMut, data: &[u8]) {
 }
 
 /// ErrorResponse or, for the milder severities, NoticeResponse.
-pub(crate) fn report(output: &mut BytesMut, report: &Report) {
-    let mut fields = vec![
-        (b'S', report.severity.as_str().to_owned()),
-        (b'V', report.severity.as_str().to_owned()),
-        (b'C', report.sqlstate.to_owned()),
-        (b'M', report.message.clone()),
+pub(crate) fn report(output: &mut BytesMut, encoding: Encoding, report: &Report) {
+    let kind = match report.severity {
+        Severity::Error | Severity::Fatal => b'E',
+        Severity::Warning | Severity::Notice | Severity::Info => b'N',
+    };
+    let position = report.position.map(|position| position.to_string());
+    let fields = [
+        (b'S', Some(report.severity.as_str())),
+        (b'V', Some(report.severity.as_str())),
+        (b'C', Some(report.sqlstate)),
+        (b'M', Some(report.message.as_str())),
+        (b'D', report.detail.as_deref()),
+        (b'H', report.hint.as_deref()),
+        (b'W', report.context.as_deref()),
+        (b's', report.names.schema.as_deref()),
+        (b't', report.names.table.as_deref()),
+        (b'c', report.names.column.as_deref()),
+        (b'n', report.names.constraint.as_deref()),
+        (b'P', position.as_deref()),
     ];
-    let optional = [
-        (b'D', &report.detail),
-        (b'H', &report.hint),
-        (b'W', &report.context),
-        (b's', &report.names.schema),
-        (b't', &report.names.table),
-        (b'c', &report.names.column),
-        (b'n', &report.names.constraint),
-    ];
-    fields.extend(optional.into_iter().filter_map(|(code, value)| value.clone().map(|value| (code, value))));
-    fields.extend(report.position.map(|position| (b'P', position.to_string())));
-    for (_, value) in &mut fields {
-        value.retain(|character| character != '\0');
-    }
-    match report.severity {
-        Severity::Error | Severity::Fatal => put(output, &ErrorResponse::new(fields)),
-        Severity::Warning | Severity::Notice | Severity::Info => put(output, &NoticeResponse::new(fields)),
-    }
+    with_length(output, kind, |output| {
+        for (code, value) in fields {
+            let Some(value) = value else { continue };
+            output.put_u8(code);
+            let value = if value.contains('\0') { value.replace('\0', "") } else { value.to_owned() };
+            put_text(output, &encoding.of_utf8_lossy(&value));
+        }
+        output.put_u8(0);
+    });
 }
 
 /// A DataRow under construction in the output buffer: its length is written when it is finished.
@@ -279,10 +304,10 @@ mod tests {
             column_number: 3,
         };
         let formats = ColumnFormats::Each(vec![Format::Text, Format::Binary]);
-        row_description(&mut output, &[column.clone(), column], &formats);
+        row_description(&mut output, Encoding::UTF8, &[column.clone(), column], &formats).unwrap();
         command_complete(&mut output, &CommandTag::Insert(12));
         let told = Notification { channel: "größe".into(), payload: "".into(), pid: -7 };
-        notification(&mut output, &told);
+        notification(&mut output, Encoding::UTF8, &told);
         ready_for_query(&mut output, TransactionStatus::Failed);
         let PgWireBackendMessage::RowDescription(rows) = decoded(&mut output) else { panic!("no columns") };
         let [first, second] = &rows.fields[..] else { panic!("not two columns") };
@@ -302,7 +327,7 @@ mod tests {
     fn a_report_carries_all_its_fields() {
         let mut output = BytesMut::new();
         let error = sql::Error::new("42601", "syntax\0 error").hint("try").at(8);
-        report(&mut output, error.report());
+        report(&mut output, Encoding::UTF8, error.report());
         let PgWireBackendMessage::ErrorResponse(response) = decoded(&mut output) else { panic!("no error") };
         let field =
             |code: u8| response.fields.iter().find(|field| field.0 == code).map(|field| field.1.as_str());

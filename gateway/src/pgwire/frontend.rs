@@ -1,7 +1,10 @@
 //! What a client says once a session exists, decoded from its frame without copying.
 
-use super::{Frame, ProtocolError};
+use bytes::Bytes;
+use expr::encoding::Encoding;
 use sql::{ColumnFormats, Format};
+
+use super::{Frame, ProtocolError};
 
 /// A message of the client. Borrows from its [`Frame`].
 #[derive(Debug)]
@@ -194,6 +197,63 @@ impl Frame {
     }
 }
 
+impl Frame {
+    /// The same message with its strings, and its parameters that are text, in UTF-8. One that is no such message stays as it
+    /// is: it will be refused for that.
+    ///
+    /// # Errors
+    /// 22P05: what is no character in the client's encoding.
+    pub(crate) fn in_utf8(&self, encoding: Encoding) -> expr::Result<Self> {
+        let body = match self.kind {
+            b'Q' | b'f' | b'D' | b'C' => Bytes::copy_from_slice(&encoding.to_utf8(&self.body)?),
+            b'P' | b'B' => self.body_in_utf8(encoding)?.map_or_else(|| self.body.clone(), Bytes::from),
+            b'E' => match Body(&self.body).text_bytes() {
+                Ok(name) => {
+                    let mut body = encoding.to_utf8(name)?.into_owned();
+                    body.extend_from_slice(self.body.get(name.len()..).unwrap_or_default());
+                    body.into()
+                }
+                Err(_) => self.body.clone(),
+            },
+            _ => self.body.clone(),
+        };
+        Ok(Self { kind: self.kind, body })
+    }
+
+    /// Of a Parse or a Bind. None: it is none.
+    fn body_in_utf8(&self, encoding: Encoding) -> expr::Result<Option<Vec<u8>>> {
+        let mut body = Body(&self.body);
+        let (Ok(first), Ok(second)) = (body.text_bytes(), body.text_bytes()) else { return Ok(None) };
+        let mut out = Vec::with_capacity(self.body.len());
+        for text in [first, second] {
+            out.extend_from_slice(&encoding.to_utf8(text)?);
+            out.push(0);
+        }
+        if self.kind == b'B' {
+            let before = body.0;
+            let (Ok(formats), Ok(parameters)) = (body.formats(), body.parameters()) else { return Ok(None) };
+            let Ok(formats_of) = formats.of_parameters(parameters.len()) else { return Ok(None) };
+            let formats_bytes = formats.0.len() + 2;
+            out.extend_from_slice(before.get(..formats_bytes + 2).unwrap_or_default());
+            for (place, value) in parameters.iter().enumerate() {
+                let value = match (value, formats_of.of(place)) {
+                    (Some(value), Format::Text) => encoding.to_utf8(value)?,
+                    (Some(value), Format::Binary) => value.into(),
+                    (None, _) => {
+                        out.extend_from_slice(&(-1_i32).to_be_bytes());
+                        continue;
+                    }
+                };
+                let Ok(length) = i32::try_from(value.len()) else { return Ok(None) };
+                out.extend_from_slice(&length.to_be_bytes());
+                out.extend_from_slice(&value);
+            }
+        }
+        out.extend_from_slice(body.0);
+        Ok(Some(out))
+    }
+}
+
 /// What is left of a message's body.
 struct Body<'a>(&'a [u8]);
 
@@ -209,6 +269,12 @@ impl<'a> Body<'a> {
 
     /// A string that ends in a zero byte.
     fn text(&mut self) -> Result<&'a str, ProtocolError> {
+        let bytes = self.text_bytes()?;
+        std::str::from_utf8(bytes).map_err(|error| ProtocolError::encoding(bytes, error))
+    }
+
+    /// The same, whatever its encoding.
+    fn text_bytes(&mut self) -> Result<&'a [u8], ProtocolError> {
         let end = self
             .0
             .iter()
@@ -216,7 +282,7 @@ impl<'a> Body<'a> {
             .ok_or_else(|| ProtocolError::malformed("invalid string in message"))?;
         let bytes = self.take(end)?;
         self.take(1)?;
-        std::str::from_utf8(bytes).map_err(|error| ProtocolError::encoding(bytes, error))
+        Ok(bytes)
     }
 
     fn u16(&mut self) -> Result<usize, ProtocolError> {
@@ -299,6 +365,25 @@ mod tests {
         let formats = bind.parameter_formats.of_parameters(2).unwrap();
         assert_eq!((formats.of(0), formats.of(1)), (Format::Text, Format::Binary));
         assert_eq!(bind.result_formats.of_columns(Some(7)).unwrap(), ColumnFormats::Uniform(Format::Binary));
+    }
+
+    #[test]
+    fn strings_and_text_parameters_are_converted() {
+        let latin1 = Encoding::find("latin1").unwrap();
+        let bind =
+            frame(b'B', b"p\xe9\0s\0\0\x02\0\0\0\x01\0\x02\0\0\0\x02\xe9a\0\0\0\x01\xe9\0\0").in_utf8(latin1);
+        let bind = bind.unwrap();
+        let Message::Bind(bind) = bind.decode().unwrap() else { panic!("not a bind") };
+        assert_eq!(bind.portal, "p\u{e9}");
+        assert_eq!(bind.parameters.iter().collect::<Vec<_>>(), [Some("\u{e9}a".as_bytes()), Some(b"\xe9")]);
+        let query = frame(b'Q', b"SELECT '\xe9'\0").in_utf8(latin1).unwrap();
+        assert!(matches!(query.decode().unwrap(), Message::Query("SELECT '\u{e9}'")));
+        let parse = frame(b'P', b"n\xe9\0SELECT '\xe9'\0\0\x01\0\0\0\x17").in_utf8(latin1).unwrap();
+        let Message::Parse(parse) = parse.decode().unwrap() else { panic!("not a parse") };
+        assert_eq!((parse.name, parse.sql, parse.types), ("n\u{e9}", "SELECT '\u{e9}'", vec![23]));
+        let execute = frame(b'E', b"p\xe9\0\0\0\0\x05").in_utf8(latin1).unwrap();
+        assert!(matches!(execute.decode().unwrap(), Message::Execute { portal: "p\u{e9}", rows_max: 5 }));
+        assert!(frame(b'B', b"p\0s").in_utf8(latin1).unwrap().decode().is_err());
     }
 
     #[test]

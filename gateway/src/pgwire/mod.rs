@@ -65,10 +65,15 @@ impl ProtocolError {
 
     /// As PostgreSQL words it: the first bytes that are not UTF-8.
     pub(crate) fn encoding(bytes: &[u8], error: std::str::Utf8Error) -> Self {
-        let from = error.valid_up_to();
-        let bad = bytes
-            .get(from..bytes.len().min(from + error.error_len().unwrap_or(4).max(1)))
-            .unwrap_or_default();
+        let rest = bytes.get(error.valid_up_to()..).unwrap_or_default();
+        // As many as its first byte says that the character has.
+        let count = match rest.first() {
+            Some(0xc0..=0xdf) => 2,
+            Some(0xe0..=0xef) => 3,
+            Some(0xf0..=0xf7) => 4,
+            _ => 1,
+        };
+        let bad = rest.get(..rest.len().min(count)).unwrap_or_default();
         let shown: Vec<String> = bad.iter().map(|byte| format!("0x{byte:02x}")).collect();
         Self::Malformed {
             sqlstate: "22021",

@@ -78,7 +78,7 @@ impl Asking<'_> {
         };
         let everyone = self.roster.everyone(self.client).await?;
         let Some(session) = everyone.session(pid) else { return gone() };
-        self.check(session, terminate.is_some())?;
+        check_signal(self.catalog.access(), self.acting().as_ref(), session, terminate.is_some())?;
         if !self.roster.signal(self.client, session, terminate.is_some()).await? {
             return gone();
         }
@@ -100,37 +100,38 @@ impl Asking<'_> {
         let access = self.catalog.access();
         access.role_named(self.user).map(|role| access.powers(role.oid))
     }
+}
 
-    /// 42501 unless it is the acting role's, or that may end others' work; a superuser's nobody else may end.
-    fn check(&self, session: &SessionInfo, terminate: bool) -> Result<()> {
-        let access: &Access = self.catalog.access();
-        let acting = self.acting();
-        if acting.as_ref().is_some_and(|acting| acting.is_superuser) {
-            return Ok(());
-        }
-        let target = access.role_named(&session.user);
-        let denied = |message: &str| Err(Error::new("42501", message));
-        if target.is_some_and(|target| target.superuser) {
-            return denied(match terminate {
-                false => "must be a superuser to cancel superuser query",
-                true => "must be a superuser to terminate superuser process",
-            });
-        }
-        let may = acting.is_some_and(|acting| {
-            acting.has(PG_SIGNAL_BACKEND_OID) || target.is_some_and(|target| acting.has(target.oid))
-        });
-        if may {
-            return Ok(());
-        }
-        denied(match terminate {
-            false => {
-                "must be a member of the role whose query is being canceled or member of pg_signal_backend"
-            }
-            true => {
-                "must be a member of the role whose process is being terminated or member of pg_signal_backend"
-            }
-        })
+/// 42501 unless it is the acting role's, or that may end others' work; a superuser's nobody else may end.
+pub(crate) fn check_signal(
+    access: &Access,
+    acting: Option<&Powers>,
+    session: &SessionInfo,
+    terminate: bool,
+) -> Result<()> {
+    if acting.is_some_and(|acting| acting.is_superuser) {
+        return Ok(());
     }
+    let target = access.role_named(&session.user);
+    let denied = |message: &str| Err(Error::new("42501", message));
+    if target.is_some_and(|target| target.superuser) {
+        return denied(match terminate {
+            false => "must be a superuser to cancel superuser query",
+            true => "must be a superuser to terminate superuser process",
+        });
+    }
+    let may = acting.is_some_and(|acting| {
+        acting.has(PG_SIGNAL_BACKEND_OID) || target.is_some_and(|target| acting.has(target.oid))
+    });
+    if may {
+        return Ok(());
+    }
+    denied(match terminate {
+        false => "must be a member of the role whose query is being canceled or member of pg_signal_backend",
+        true => {
+            "must be a member of the role whose process is being terminated or member of pg_signal_backend"
+        }
+    })
 }
 
 fn is_there(everyone: &Everyone, session: &SessionInfo) -> bool {

@@ -5,6 +5,7 @@ use crate::catalog::TableKind;
 use crate::error::{Error, Result};
 use crate::parse::ast::{AccessStatement, GrantObjects, ObjectKind};
 use crate::plan::{AccessChange, Ddl, OutputColumn, Plan};
+use crate::settings::{find_cluster, normalise_cluster};
 
 impl Binder<'_> {
     /// A statement about roles or rights.
@@ -37,6 +38,12 @@ impl Binder<'_> {
                 Some(found) => tables.push(found),
                 None => return Ok((Plan::Ddl(Box::new(Ddl::Nothing { tag: "ALTER TABLE" })), None)),
             },
+            AccessStatement::ClusterSetting { name, value } => {
+                let setting = find_cluster(&name.value).map_err(|error| error.at(name.at))?;
+                if let Some(value) = value {
+                    normalise_cluster(setting, value)?;
+                }
+            }
             AccessStatement::Role(_)
             | AccessStatement::Database(_)
             | AccessStatement::Defaults(_)

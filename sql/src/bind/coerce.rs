@@ -140,8 +140,9 @@ impl Binder<'_> {
     pub(super) fn common_type(&self, construct: &str, items: &[(Expr, usize)]) -> Result<Type> {
         let kinds = items.iter().map(|(item, _)| item.ty().kind);
         // PostgreSQL points at the first that does not go with those before it.
-        let kind = resolve::common_type_of(construct, kinds)
-            .map_err(|mismatch| placed(items.get(mismatch.place).map_or(0, |(_, at)| *at))(mismatch.error))?;
+        let kind = resolve::common_type_of(construct, kinds).map_err(|mismatch| {
+            placed(items.get(mismatch.place).map_or(0, |(_, at)| *at))(*mismatch.error)
+        })?;
         let mut types = items.iter().map(|(item, _)| item.ty());
         let first = types.next().unwrap_or(Type::plain(kind));
         let shared = first.kind == kind && types.all(|ty| ty == first);

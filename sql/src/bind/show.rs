@@ -1,6 +1,6 @@
 //! SHOW TABLES and its like: queries of the system views, whose columns have CockroachDB's names.
 
-use expr::functions::quote::literal;
+use expr::functions::quote::{identifier, literal};
 
 use super::{Binder, Plan};
 use crate::catalog::{TableDescriptor, TableKind};
@@ -8,9 +8,13 @@ use crate::error::{Error, Result};
 use crate::parse;
 use crate::parse::ast::{Body, Name, ObjectKind, ShowObjects};
 use crate::plan::OutputColumn;
+use crate::settings::find_cluster;
 
 const DATABASES: &str = "SELECT d.datname AS database_name, pg_catalog.pg_get_userbyid(d.datdba) AS owner \
     FROM pg_catalog.pg_database d ORDER BY 1";
+
+const CLUSTER_SETTINGS: &str =
+    "SELECT s.name AS variable, s.value, s.type, s.description FROM nunatak.cluster_settings s ORDER BY 1";
 
 const SCHEMAS: &str = "SELECT n.nspname AS schema_name, pg_catalog.pg_get_userbyid(n.nspowner) AS owner \
     FROM pg_catalog.pg_namespace n ORDER BY 1";
@@ -45,6 +49,15 @@ impl Binder<'_> {
     pub(super) fn show_objects(&mut self, show: &ShowObjects) -> Result<(Plan, Option<Vec<OutputColumn>>)> {
         let text = match show {
             ShowObjects::Databases => DATABASES.to_owned(),
+            ShowObjects::ClusterSettings => CLUSTER_SETTINGS.to_owned(),
+            ShowObjects::ClusterSetting(name) => {
+                let setting = find_cluster(&name.value).map_err(|error| error.at(name.at))?;
+                format!(
+                    "SELECT s.value AS {} FROM nunatak.cluster_settings s WHERE s.name = {}",
+                    identifier(setting.name),
+                    literal(setting.name)
+                )
+            }
             ShowObjects::Schemas => SCHEMAS.to_owned(),
             ShowObjects::Tables(schema) => {
                 format!("{TABLES}{} ORDER BY 1, 2", self.schema_condition(schema.as_ref())?)

@@ -93,7 +93,7 @@ impl Binder<'_> {
             && is_new
             && let Some(edits) = self.edits()
         {
-            edits.push(Edit { at, instead: Instead::String, text: format!("'{oid}'::regclass") });
+            edits.push(Edit { at, instead: Instead::String("regclass"), text: format!("'{oid}'") });
         }
     }
 

@@ -32,37 +32,48 @@ pub struct Scope {
     pub role: Oid,
 }
 
+/// What is said for some sessions: names and values, in the order in which they were said first.
+pub type Said = Vec<(String, String)>;
+
+/// Says what a setting is, in the place of what was said of it before.
+pub fn say(said: &mut Said, name: String, value: String) {
+    match said.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+        Some((_, known)) => *known = value,
+        None => said.push((name, value)),
+    }
+}
+
 /// All of them, as of one catalog version.
 #[derive(Debug, Clone, Default)]
-pub struct SettingDefaults(BTreeMap<Scope, BTreeMap<String, String>>);
+pub struct SettingDefaults(BTreeMap<Scope, Said>);
 
 impl SettingDefaults {
-    /// What is said for exactly these sessions, by name.
-    pub fn of(&self, scope: Scope) -> BTreeMap<String, String> {
+    /// What is said for exactly these sessions.
+    pub fn of(&self, scope: Scope) -> Said {
         self.0.get(&scope).cloned().unwrap_or_default()
     }
 
     /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = (Scope, &BTreeMap<String, String>)> {
-        self.0.iter().map(|(scope, settings)| (*scope, settings))
+    pub fn iter(&self) -> impl Iterator<Item = (Scope, &Said)> {
+        self.0.iter().map(|(scope, said)| (*scope, said))
     }
 
     /// Sets what is said for these sessions; nothing if that is empty.
-    pub fn put(&mut self, scope: Scope, settings: BTreeMap<String, String>) {
-        if settings.is_empty() {
+    pub fn put(&mut self, scope: Scope, said: Said) {
+        if said.is_empty() {
             self.0.remove(&scope);
         } else {
-            self.0.insert(scope, settings);
+            self.0.insert(scope, said);
         }
     }
 
     /// What holds in a session of a role in a database: what comes later outweighs what came before.
-    pub fn in_force(&self, database: Oid, role: Oid) -> Vec<(String, String)> {
+    pub fn in_force(&self, database: Oid, role: Oid) -> Said {
         let scopes = [(0, 0), (database, 0), (0, role), (database, role)];
         let said = scopes
             .iter()
             .filter_map(|(database, role)| self.0.get(&Scope { database: *database, role: *role }));
-        said.flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+        said.flatten().cloned().collect()
     }
 
     /// Takes a row. XX001 if it is damaged, 0A000 if it is newer than this code.
@@ -91,9 +102,9 @@ pub fn span() -> Span {
 }
 
 /// The value of the row for these sessions.
-pub fn encode(scope: Scope, settings: &BTreeMap<String, String>) -> Bytes {
-    let one = |(name, value): (&String, &String)| SettingRecord { name: name.clone(), value: value.clone() };
-    let settings = settings.iter().map(one).collect();
+pub fn encode(scope: Scope, said: &[(String, String)]) -> Bytes {
+    let one = |(name, value): &(String, String)| SettingRecord { name: name.clone(), value: value.clone() };
+    let settings = said.iter().map(one).collect();
     let Scope { database, role } = scope;
     DefaultsRecord { version: VERSION, database, role, settings }.encode_to_vec().into()
 }
@@ -126,7 +137,7 @@ mod tests {
     fn what_is_said_more_closely_outweighs() {
         let mut defaults = SettingDefaults::default();
         for (database, role, value) in [(7, 9, "both"), (0, 9, "role"), (7, 0, "database")] {
-            let settings = BTreeMap::from([("work_mem".to_owned(), value.to_owned())]);
+            let settings = vec![("work_mem".to_owned(), value.to_owned())];
             defaults.take(&encode(Scope { database, role }, &settings)).unwrap();
         }
         let last = |database, role| defaults.in_force(database, role).pop().map(|(_, value)| value);

@@ -7,6 +7,7 @@
 //! ([`access`]) are kept in the same way, and so are objects that are no tables ([`object`]).
 
 pub mod access;
+pub mod cluster_settings;
 pub mod comment;
 mod constraint;
 pub mod database;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use expr::SessionContext;
 
 use super::access::Access;
+use super::cluster_settings::ClusterSettings;
 use super::comment::Comments;
 use super::database::Databases;
 use super::defaults::SettingDefaults;
@@ -28,6 +29,7 @@ pub struct CatalogSnapshot {
     database: Oid,
     databases: Arc<Databases>,
     defaults: Arc<SettingDefaults>,
+    cluster_settings: Arc<ClusterSettings>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -158,6 +160,17 @@ impl CatalogSnapshot {
     #[must_use]
     pub fn with_defaults(&self, defaults: Arc<SettingDefaults>) -> Self {
         Self { defaults, ..self.clone() }
+    }
+
+    /// The same catalog with these settings of the cluster.
+    #[must_use]
+    pub fn with_cluster_settings(&self, cluster_settings: Arc<ClusterSettings>) -> Self {
+        Self { cluster_settings, ..self.clone() }
+    }
+
+    /// The settings of the cluster that are set.
+    pub fn cluster_settings(&self) -> &Arc<ClusterSettings> {
+        &self.cluster_settings
     }
 
     /// What settings are at first.

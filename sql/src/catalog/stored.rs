@@ -48,7 +48,10 @@ pub fn tables_span(home: Home) -> Span {
 }
 
 /// The newest version of a table's row that this code reads.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
+/// The version of tables without what came with the fourth: materialised views that depend on what literals name, or on
+/// constraints.
+const VERSION_EXPRESSIONS: u32 = 3;
 /// The version of tables without what came with the third: expressions over rows.
 const VERSION_CONSTRAINED: u32 = 2;
 /// The version of tables without what came with the second: values that rows lack, constraints that no index enforces.
@@ -186,11 +189,14 @@ pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
 /// The oldest version whose readers heed all that the table has.
 fn version(table: &TableDescriptor) -> u32 {
     let indexes = || table.indexes.iter();
+    if table.materialised.as_ref().is_some_and(|own| own.view.has_other_ties()) {
+        return VERSION;
+    }
     if table.materialised.is_some()
         || table.columns.iter().any(|column| column.generated.is_some())
         || indexes().any(|index| !index.is_plain() || !index.options.is_empty())
     {
-        return VERSION;
+        return VERSION_EXPRESSIONS;
     }
     let is_plain =
         table.constraints.is_empty() && table.columns.iter().all(|column| column.missing.is_none());

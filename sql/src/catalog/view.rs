@@ -31,6 +31,13 @@ pub struct ViewDescriptor {
     pub pinned: Vec<Oid>,
 }
 
+impl ViewDescriptor {
+    /// Whether it depends on more than the relations and types that it names: what older code does not heed.
+    pub fn has_other_ties(&self) -> bool {
+        !self.pinned.is_empty() || !self.grouped_by.is_empty()
+    }
+}
+
 /// A column of a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewColumn {

@@ -935,6 +935,8 @@ pub struct CopyOptions {
     pub quote: u8,
     /// ESCAPE of CSV, one byte: the quote unless given.
     pub escape: u8,
+    /// ENCODING; `None`: the client's.
+    pub encoding: Option<expr::encoding::Encoding>,
 }
 
 /// Formats of COPY.

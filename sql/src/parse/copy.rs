@@ -1,5 +1,7 @@
 //! COPY, in its newer form with options between parentheses and in the older one without.
 
+use expr::encoding::Encoding;
+
 use super::ast::{Body, Copy, CopyFormat, CopyOptions};
 use super::cursor::Cursor;
 use super::grammar;
@@ -73,6 +75,7 @@ struct Given {
     header_match: bool,
     quote: Option<String>,
     escape: Option<String>,
+    encoding: Option<Encoding>,
 }
 
 impl Given {
@@ -155,7 +158,7 @@ fn option(cursor: &mut Cursor<'_>, given: &mut Given, from: bool) -> Result<()> 
         }
         "encoding" => {
             given.once("encoding", at)?;
-            encoding(&text(cursor)?, at)?;
+            given.encoding = Some(encoding(&text(cursor)?, at)?);
         }
         "force_quote" | "force_not_null" | "force_null" | "default" | "on_error" => {
             return Err(Error::unsupported(format!("COPY with {}", name.value.to_uppercase())).at(at));
@@ -217,7 +220,7 @@ fn old_option(cursor: &mut Cursor<'_>, given: &mut Given) -> Result<()> {
         }
         "encoding" => {
             given.once("encoding", at)?;
-            encoding(&argument()?, at)?;
+            given.encoding = Some(encoding(&argument()?, at)?);
         }
         "force" => return Err(Error::unsupported("COPY with FORCE").at(at)),
         _ => return Err(cursor.error_at(&token)),
@@ -229,11 +232,12 @@ fn text(cursor: &mut Cursor<'_>) -> Result<String> {
     cursor.string()?.ok_or_else(|| cursor.error())
 }
 
-fn encoding(name: &str, at: usize) -> Result<()> {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    match plain.to_ascii_lowercase().as_str() {
-        "utf8" | "unicode" => Ok(()),
-        _ => Err(Error::unsupported(format!("COPY in encoding \"{name}\"")).at(at)),
+fn encoding(name: &str, at: usize) -> Result<Encoding> {
+    let invalid = "argument to option \"encoding\" must be a valid encoding name";
+    let encoding = Encoding::find(name).ok_or_else(|| Error::new("22023", invalid).at(at))?;
+    match encoding.is_supported() {
+        true => Ok(encoding),
+        false => Err(Error::unsupported(format!("COPY in encoding \"{name}\"")).at(at)),
     }
 }
 
@@ -280,6 +284,7 @@ fn finish(given: Given) -> Result<CopyOptions> {
         header_match: given.header_match,
         quote,
         escape,
+        encoding: given.encoding,
     })
 }
 

@@ -19,8 +19,9 @@ pub(crate) struct Edit {
 pub(crate) enum Instead {
     /// So many tokens that begin there.
     Tokens(usize),
-    /// The first string that stands there or behind: what a type's name may stand before.
-    String,
+    /// The first string that stands there or behind, which a type's name may stand before: it is cast to this type, unless it
+    /// is anyway.
+    String(&'static str),
 }
 
 /// The text with its changes. Two at one place are the same.
@@ -35,16 +36,26 @@ pub(crate) fn edited(sql: &str, mut edits: Vec<Edit>) -> String {
         let token = *cursor.peek();
         let begins = |edit: &Edit| match edit.instead {
             Instead::Tokens(_) => edit.at == token.at,
-            Instead::String => edit.at <= token.at && token.kind == Kind::String,
+            Instead::String(_) => edit.at <= token.at && token.kind == Kind::String,
         };
         let mut end = token.end();
         if let Some(edit) = edits.next_if(begins) {
             out.push_str(sql.get(copied..token.start).unwrap_or_default());
             out.push_str(&edit.text);
-            if let Instead::Tokens(count) = edit.instead {
-                for _ in 1..count {
-                    cursor.advance();
-                    end = cursor.peek().end();
+            match edit.instead {
+                Instead::Tokens(count) => {
+                    for _ in 1..count {
+                        cursor.advance();
+                        end = cursor.peek().end();
+                    }
+                }
+                Instead::String(cast) => {
+                    let is_cast = cursor.peek_at(1).is_symbol("::")
+                        && cursor.peek_at(2).text.eq_ignore_ascii_case(cast);
+                    if !is_cast {
+                        out.push_str("::");
+                        out.push_str(cast);
+                    }
                 }
             }
             copied = end;
@@ -82,7 +93,7 @@ pub(crate) fn relations_in(sql: &str) -> Vec<u32> {
 pub(crate) fn with_names(sql: &str, name: impl Fn(u32) -> Option<String>) -> String {
     let edit = |(at, oid)| {
         let text = expr::functions::quote::literal(&name(oid)?);
-        Some(Edit { at, instead: Instead::String, text })
+        Some(Edit { at, instead: Instead::String("regclass"), text })
     };
     edited(sql, pinned(sql).into_iter().filter_map(edit).collect())
 }
@@ -102,13 +113,15 @@ mod tests {
         assert_eq!(edited(sql, edits), "SELECT  t.a, 'é' -- it's\n FROM \"S\".u AS t");
         let sql = "SELECT regclass 'x', nextval('y')";
         let edits = vec![
-            edit(8, Instead::String, "'7'::regclass"),
-            edit(30, Instead::String, "'8'::regclass"),
-            edit(30, Instead::String, "'8'::regclass"),
+            edit(8, Instead::String("regclass"), "'7'"),
+            edit(30, Instead::String("regclass"), "'8'"),
+            edit(30, Instead::String("regclass"), "'8'"),
         ];
         let pinned = edited(sql, edits);
         assert_eq!(pinned, "SELECT regclass '7'::regclass, nextval('8'::regclass)");
         assert_eq!(relations_in(&pinned), [7, 8]);
+        let again = vec![edit(8, Instead::String("regclass"), "'9'")];
+        assert_eq!(edited("SELECT 'x'::regclass::oid", again), "SELECT '9'::regclass::oid");
         let named = with_names(&pinned, |oid| (oid == 8).then(|| "it's".to_owned()));
         assert_eq!(named, "SELECT regclass '7'::regclass, nextval('it''s'::regclass)");
         assert_eq!(relations_in("SELECT $$'7'::regclass$$ -- '8'::regclass"), [0_u32; 0]);

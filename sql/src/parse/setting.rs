@@ -1,6 +1,6 @@
 //! SET, RESET and SHOW.
 
-use super::ast::{Body, SettingChange, SettingValue, TransactionModes};
+use super::ast::{AccessStatement, Body, Name, SettingChange, SettingValue, TransactionModes};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::transaction::transaction_modes;
@@ -8,6 +8,14 @@ use crate::error::{Error, Result};
 
 /// After SET.
 pub(super) fn set(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if accept_cluster_setting(cursor) {
+        let name = cluster_setting(cursor)?;
+        if !cursor.accept("to") {
+            cursor.expect_symbol("=")?;
+        }
+        let value = if cursor.accept("default") { None } else { Some(scalar(cursor)?) };
+        return cluster_body(name, value);
+    }
     if cursor.accept_all(&["session", "characteristics", "as", "transaction"]) {
         return some_modes(cursor).map(Body::SetSessionCharacteristics);
     }
@@ -150,8 +158,11 @@ fn scalar(cursor: &mut Cursor<'_>) -> Result<String> {
 pub(super) fn change_of_default(cursor: &mut Cursor<'_>) -> Result<SettingChange> {
     let verb = cursor.accept_one_of(&["set", "reset"]).ok_or_else(|| cursor.error())?;
     let at = cursor.at();
-    if verb == "set" && cursor.peek_at(1).keyword == "from" {
-        return Err(Error::unsupported("SET … FROM CURRENT").at(at));
+    if verb == "set" && cursor.peek_at(1).keyword == "from" && cursor.peek_at(2).keyword == "current" {
+        let name = setting_name(cursor)?;
+        cursor.advance();
+        cursor.advance();
+        return Ok(SettingChange::SetFromCurrent(name));
     }
     let body = if verb == "set" { set(cursor)? } else { reset(cursor)? };
     match body {
@@ -161,8 +172,33 @@ pub(super) fn change_of_default(cursor: &mut Cursor<'_>) -> Result<SettingChange
     }
 }
 
+/// CLUSTER SETTING, of which the first word alone may be a setting's name.
+fn accept_cluster_setting(cursor: &mut Cursor<'_>) -> bool {
+    let is_next =
+        cursor.word().as_deref() == Some("cluster") && cursor.peek_at(1).text.eq_ignore_ascii_case("setting");
+    if is_next {
+        cursor.advance();
+        cursor.advance();
+    }
+    is_next
+}
+
+/// The name of a setting of the cluster.
+pub(super) fn cluster_setting(cursor: &mut Cursor<'_>) -> Result<Name> {
+    let at = cursor.at();
+    Ok(Name { value: setting_name(cursor)?, at })
+}
+
+fn cluster_body(name: Name, value: Option<String>) -> Result<Body> {
+    Ok(Body::Access(Box::new(AccessStatement::ClusterSetting { name, value })))
+}
+
 /// After RESET.
 pub(super) fn reset(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if accept_cluster_setting(cursor) {
+        let name = cluster_setting(cursor)?;
+        return cluster_body(name, None);
+    }
     if cursor.accept("all") {
         return Ok(Body::Reset(None));
     }

@@ -2,12 +2,16 @@
 
 use super::ast::{Body, ObjectKind, ShowObjects};
 use super::cursor::Cursor;
-use super::setting::setting_name;
+use super::setting::{cluster_setting, setting_name};
 use crate::error::Result;
 
 /// After SHOW.
 pub(super) fn show(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.accept("all") {
+        if cursor.accept_word("cluster") {
+            let settings = if cursor.accept_word("settings") { Ok(()) } else { Err(cursor.error()) };
+            return settings.map(|()| Body::ShowObjects(Box::new(ShowObjects::ClusterSettings)));
+        }
         return Ok(Body::ShowAll);
     }
     if cursor.accept_word("nodes") {
@@ -48,6 +52,16 @@ fn objects(cursor: &mut Cursor<'_>) -> Result<Option<ShowObjects>> {
             false => kinds.into_iter().find(|(word, _)| cursor.accept(word)).map(|(_, kind)| kind),
         };
         return Ok(Some(ShowObjects::Create(kind, cursor.qualified_name()?)));
+    }
+    let follows = |word: &str| cursor.peek_at(1).text.eq_ignore_ascii_case(word);
+    if cursor.word().as_deref() == Some("cluster") && (follows("setting") || follows("settings")) {
+        let all = follows("settings");
+        cursor.advance();
+        cursor.advance();
+        return Ok(Some(match all {
+            true => ShowObjects::ClusterSettings,
+            false => ShowObjects::ClusterSetting(cluster_setting(cursor)?),
+        }));
     }
     Ok(Some(if cursor.accept_word("databases") {
         ShowObjects::Databases

@@ -298,6 +298,8 @@ impl AccessChange {
                 | DatabaseStatement::Rename { .. }
                 | DatabaseStatement::Owner { .. } => "ALTER DATABASE",
             },
+            AccessStatement::ClusterSetting { value: Some(_), .. } => "SET CLUSTER SETTING",
+            AccessStatement::ClusterSetting { value: None, .. } => "RESET CLUSTER SETTING",
             AccessStatement::Defaults(defaults) if defaults.is_of_role => "ALTER ROLE",
             AccessStatement::Defaults(_) => "ALTER DATABASE",
             AccessStatement::Membership(grant) if grant.revoke => "REVOKE ROLE",
@@ -353,6 +355,7 @@ impl AccessChange {
                     subjects.extend([name.value.clone(), shown(owner)]);
                 }
             },
+            AccessStatement::ClusterSetting { name, .. } => subjects.push(name.value.clone()),
             AccessStatement::Defaults(defaults) => {
                 subjects.extend(defaults.role.iter().map(shown));
                 subjects.extend(defaults.database.iter().map(|name| name.value.clone()));

@@ -13,8 +13,7 @@ use super::run::{guard, hold};
 use super::transaction::Block;
 use crate::error::{Error, Notice, Result};
 use crate::plan::{Discard, Plan, SessionCommand, SettingValue, TransactionModes};
-use crate::settings::value::join_values;
-use crate::settings::{NO_ROLE, Request, Scope};
+use crate::settings::{NO_ROLE, Request, Scope, join_values};
 
 impl Session {
     /// Runs a statement that needs no transaction of its own.

@@ -24,6 +24,7 @@ use crate::notify::Bulletin;
 use crate::optimise::{Rules, TableSizes};
 use crate::sequence::SequenceStore;
 use crate::session::{Session, SessionParameters};
+use crate::settings::{CONNECTIONS_MAX, defaults_of_sessions};
 use crate::system;
 
 /// Bounds of a gateway's SQL engine.
@@ -220,7 +221,10 @@ impl Engine {
         if !seen.0.as_ref().is_some_and(|(generation, _)| is_newest(*generation)) {
             let cached = self.catalogs.lock();
             let generation = self.generation.load(Ordering::Relaxed);
-            seen.0 = cached.get(&database).cloned().map(|catalog| (generation, catalog));
+            // Where the catalog of any database is newer, this one's is not what it was: roles and rights are everybody's.
+            let newest = cached.values().map(|catalog| catalog.version()).max();
+            let known = cached.get(&database).filter(|known| Some(known.version()) == newest);
+            seen.0 = known.cloned().map(|catalog| (generation, catalog));
         }
         seen.0.as_ref().map(|(_, catalog)| catalog.clone())
     }
@@ -267,6 +271,8 @@ pub struct DatabaseMeant {
     pub allows_connections: bool,
     /// So many connections at once; -1: as many as there may be.
     pub connection_limit: i32,
+    /// The role that asked is known, and has no right to connect to it.
+    pub is_closed_to_role: bool,
     /// What settings are at first in sessions of the role that asked.
     pub defaults: Vec<(String, String)>,
     /// The role that asked is known, and no superuser.
@@ -283,29 +289,50 @@ impl Engine {
     /// # Errors
     /// 3D000: there is none. The catalog cannot be read.
     pub async fn database(&self, name: &str, user: &str) -> Result<DatabaseMeant> {
-        let meant = |catalog: &CatalogSnapshot| {
-            catalog.databases().meant(name).map(|found| DatabaseMeant {
-                oid: found.oid,
-                name: found.name.clone(),
-                allows_connections: found.allows_connections,
-                connection_limit: found.connection_limit,
-                is_restricted: catalog.access().role_named(user).is_some_and(|role| !role.superuser),
-                defaults: catalog
-                    .access()
-                    .role_named(user)
-                    .map_or_else(Vec::new, |role| catalog.defaults().in_force(found.oid, role.oid)),
-            })
+        let newest = self.newest_catalog(FIRST_DATABASE_OID).await?;
+        let missing = || Error::new("3D000", format!("database \"{name}\" does not exist"));
+        let found = newest.databases().meant(name).ok_or_else(missing)?.clone();
+        if found.oid != FIRST_DATABASE_OID {
+            // Sessions in it are to know the role that they begin with.
+            self.newest_catalog(found.oid).await?;
+        }
+        let access = newest.access();
+        let role = access.role_named(user);
+        let connects = |role: &RoleDescriptor| {
+            let (object, wanted) = (Object::Database(found.oid), Rights::of(Right::Connect));
+            !access.granted(&access.powers(role.oid), object, None, wanted).is_empty()
         };
-        let cached = self.catalogs.lock().get(&FIRST_DATABASE_OID).cloned();
-        let asked = self.refresh_catalog(FIRST_DATABASE_OID);
-        let catalog = match cached {
-            None => asked.await?,
+        let said = role.map_or_else(Vec::new, |role| newest.defaults().in_force(found.oid, role.oid));
+        Ok(DatabaseMeant {
+            oid: found.oid,
+            allows_connections: found.allows_connections,
+            connection_limit: found.connection_limit,
+            is_closed_to_role: role.is_some_and(|role| !connects(role)),
+            is_restricted: role.is_some_and(|role| !role.superuser),
+            defaults: defaults_of_sessions(newest.cluster_settings()).chain(said).collect(),
+            name: found.name,
+        })
+    }
+
+    /// The catalog of a database as of now or, where the cluster does not answer at once, as this gateway last heard of it.
+    async fn newest_catalog(&self, database: Oid) -> Result<Arc<CatalogSnapshot>> {
+        let cached = self.catalogs.lock().get(&database).cloned();
+        let asked = self.refresh_catalog(database);
+        match cached {
+            None => asked.await,
             Some(cached) => match clock::timeout(DATABASES_PATIENCE, asked).await {
-                Ok(Ok(newest)) => newest,
-                Ok(Err(_)) | Err(_) => cached,
+                Ok(Err(error)) if error.sqlstate == "3D000" => Err(error),
+                Ok(Ok(newest)) => Ok(newest),
+                Ok(Err(_)) | Err(_) => Ok(cached),
             },
-        };
-        meant(&catalog).ok_or_else(|| Error::new("3D000", format!("database \"{name}\" does not exist")))
+        }
+    }
+
+    /// The most clients that this gateway may have at once, as far as the cluster's settings say so and it has heard of them.
+    pub fn connections_max(&self) -> Option<usize> {
+        let catalog = self.catalogs.lock().get(&FIRST_DATABASE_OID).cloned()?;
+        let set = catalog.cluster_settings().get(CONNECTIONS_MAX)?;
+        set.parse().ok().filter(|most| *most > 0)
     }
 
     /// What was known of a database that is gone.

@@ -52,7 +52,7 @@ use crate::parse;
 use crate::questions::Questions;
 use crate::sequence::SessionSequences;
 use crate::settings::{SERVER_VERSION, Settings};
-use crate::system::{DATABASE_OID, Shown, Sizes};
+use crate::system::{Shown, Sizes};
 use engine::SeenCatalog;
 use portal::State;
 use registry::Registry;
@@ -130,7 +130,9 @@ impl Session {
         context.database = database.as_str().into();
         context.version =
             format!("PostgreSQL {SERVER_VERSION} (Nunatak {})", env!("CARGO_PKG_VERSION")).into();
-        let settings = Settings::new(&parameters, &mut context)?;
+        let mut settings = Settings::new(&parameters, &mut context)?;
+        let warn = |error: Error| Notice::warning(error.sqlstate, error.message.clone());
+        let notices = settings.take_left_out().into_iter().map(warn).collect();
         let registry = Registry::new(engine.options().session_bytes_max);
         let texts = Texts::new(engine.options());
         let questions = Arc::<Questions>::default();
@@ -154,7 +156,7 @@ impl Session {
             warnings: Vec::new(),
             sequences,
             cancel: CancelHandle::default(),
-            notices: Vec::new(),
+            notices,
             transaction: TransactionState::default(),
             registry,
             texts,

@@ -82,7 +82,7 @@ pub struct Definition {
     pub description: &'static str,
 }
 
-const ISOLATION: Kind =
+pub(super) const ISOLATION: Kind =
     Kind::Enum(&["serializable", "repeatable read", "read committed", "read uncommitted"]);
 
 const fn user(
@@ -203,7 +203,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     reported(
         "IntervalStyle",
         "postgres",
-        Kind::Enum(&["postgres"]),
+        Kind::Enum(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
         "Sets the display format for interval values.",
     ),
     fixed_reported("is_superuser", "on", "Shows whether the current user is a superuser."),

@@ -4,24 +4,32 @@
 //! transaction are undone when it, or the savepoint they stand behind, is rolled back. What statements ask for on
 //! every execution is kept beside the texts in the form in which it is used ([`Settings::hot`]).
 
+mod cluster;
 mod definitions;
+mod hot;
 mod shared;
+mod to_come;
 pub(crate) mod value;
 
+pub(crate) use cluster::{
+    CLUSTER_SETTINGS, CONNECTIONS_MAX, defaults_of_sessions, find_cluster, normalise_cluster,
+};
 pub use definitions::{Definition, SERVER_VERSION};
+pub use hot::Hot;
 pub use shared::{Request, SharedSettings};
+pub(crate) use to_come::check_default;
+pub(crate) use value::join_values;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use client::Isolation;
 use expr::SessionContext;
-use expr::session::{ByteaOutput, DateOrder};
 
 use crate::catalog::{Oid, SearchPath, schema};
 use crate::error::{Error, Result};
 use definitions::{Context, DEFINITIONS};
+use value::Before;
 
 /// What a client's startup packet says.
 #[derive(Debug, Clone, Default)]
@@ -38,33 +46,6 @@ pub struct SessionParameters {
     pub settings: Vec<(String, String)>,
     /// The role is no superuser: what only those may set it may not.
     pub is_restricted: bool,
-}
-
-/// Settings in the form in which statements use them.
-#[derive(Debug, Clone)]
-pub struct Hot {
-    /// `statement_timeout`; `None`: no bound.
-    pub statement_timeout: Option<Duration>,
-    /// `lock_timeout`; `None`: no bound.
-    pub lock_timeout: Option<Duration>,
-    /// `idle_in_transaction_session_timeout`; `None`: no bound.
-    pub idle_in_transaction_timeout: Option<Duration>,
-    /// `idle_session_timeout`; `None`: no bound.
-    pub idle_session_timeout: Option<Duration>,
-    /// `log_min_duration_statement`; `None`: no statement is logged for being slow.
-    pub log_statements_over: Option<Duration>,
-    /// `default_transaction_isolation`
-    pub default_isolation: Isolation,
-    /// Whether that was set as READ UNCOMMITTED, which is READ COMMITTED.
-    pub default_uncommitted: bool,
-    /// `default_transaction_read_only`
-    pub default_read_only: bool,
-    /// `search_path`, with the acting role's name for `"$user"`.
-    pub search_path: SearchPath,
-    /// Rank of `client_min_messages`: what is below is not sent.
-    pub sends_notices: bool,
-    /// Whether warnings are sent.
-    pub sends_warnings: bool,
 }
 
 /// `role` where no SET ROLE is in force. No role can be called so.
@@ -85,6 +66,8 @@ pub struct Settings {
     /// `search_path` changed: names may mean other tables.
     search_path_generation: u64,
     shared: Arc<SharedSettings>,
+    /// Why settings of the role or the database are not in force.
+    left_out: Vec<Error>,
 }
 
 #[derive(Debug, Clone)]
@@ -197,10 +180,12 @@ impl Settings {
             },
             search_path_generation: 0,
             shared: Arc::default(),
+            left_out: Vec::new(),
         };
         for (name, value) in &parameters.defaults {
+            // Whoever said so may have known more settings, or other values: that keeps nobody out.
             if let Err(error) = settings.put(name, Some(value), Scope::Session, context, true) {
-                tracing::warn!(setting = name, %error, "a setting of a role or a database is left out");
+                settings.left_out.push(error);
             } else if let Some(slot) = settings.slots.get_mut(&name.to_ascii_lowercase()) {
                 slot.reset = slot.session.clone();
             }
@@ -221,6 +206,11 @@ impl Settings {
     /// What statements ask for on every execution.
     pub fn hot(&self) -> &Hot {
         &self.hot
+    }
+
+    /// Why settings of the role or the database are not in force, once.
+    pub(crate) fn take_left_out(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.left_out)
     }
 
     /// The settings as functions see them.
@@ -284,13 +274,15 @@ impl Settings {
             && definition.context == Context::Superuser
             && !by_session
             && &*self.text("is_superuser") != "on"
-            && !by_session
         {
             let message = format!("permission denied to set parameter \"{}\"", definition.name);
             return Err(Error::new("42501", message));
         }
         let value: Arc<str> = match (slot.definition, value) {
-            (Some(definition), Some(value)) => value::normalise(definition, value)?.into(),
+            (Some(definition), Some(value)) => {
+                let before = Before { now: slot.effective(), reset: &slot.reset };
+                value::normalise(definition, value, before)?.into()
+            }
             (None, Some(value)) => value.into(),
             (_, None) => slot.reset.clone(),
         };
@@ -443,56 +435,15 @@ impl Settings {
         self.slots.get(key).map_or_else(|| "".into(), |slot| slot.effective().clone())
     }
 
-    fn timeout(&self, key: &str) -> Option<Duration> {
-        let ms = value::parse_milliseconds(&self.text(key)).and_then(|ms| u64::try_from(ms).ok())?;
-        (ms > 0).then(|| Duration::from_millis(ms))
-    }
-
-    fn derive(&mut self, context: &mut SessionContext) {
-        context.session_user = self.text("session_authorization");
-        let role = self.text("role");
-        context.current_user = if &*role == NO_ROLE { context.session_user.clone() } else { role };
-        let messages = self.text("client_min_messages");
-        self.hot = Hot {
-            statement_timeout: self.timeout("statement_timeout"),
-            lock_timeout: self.timeout("lock_timeout"),
-            idle_in_transaction_timeout: self.timeout("idle_in_transaction_session_timeout"),
-            idle_session_timeout: self.timeout("idle_session_timeout"),
-            log_statements_over: value::parse_milliseconds(&self.text("log_min_duration_statement"))
-                .and_then(|ms| u64::try_from(ms).ok())
-                .map(Duration::from_millis),
-            default_isolation: isolation(&self.text("default_transaction_isolation")),
-            default_uncommitted: &*self.text("default_transaction_isolation") == "read uncommitted",
-            default_read_only: &*self.text("default_transaction_read_only") == "on",
-            search_path: SearchPath::new(
-                value::parse_search_path(&self.text("search_path")).into_iter().filter_map(|name| {
-                    match name.as_str() {
-                        // A role that is called like a schema of the system does not work in that.
-                        "$user" => {
-                            Some(context.current_user.to_string()).filter(|name| !schema::is_system(name))
-                        }
-                        _ => Some(name),
-                    }
-                }),
-            ),
-            sends_notices: !matches!(&*messages, "warning" | "error"),
-            sends_warnings: &*messages != "error",
-        };
-        context.date_order = match self.text("datestyle").rsplit(' ').next() {
-            Some("DMY") => DateOrder::Dmy,
-            Some("YMD") => DateOrder::Ymd,
-            _ => DateOrder::Mdy,
-        };
-        context.bytea_output =
-            if &*self.text("bytea_output") == "escape" { ByteaOutput::Escape } else { ByteaOutput::Hex };
-        context.extra_float_digits = self.text("extra_float_digits").parse().unwrap_or(1);
-        self.publish();
-    }
-
     fn publish(&self) {
         let values = self.slots.iter().map(|(name, slot)| (name.clone(), slot.effective().clone()));
         let made_up = self.made_up().map(|(name, made_up)| (name.clone(), made_up));
-        self.shared.publish(values.collect(), made_up.collect());
+        let changed = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.definition.is_none_or(|definition| definition.default != &*slot.reset));
+        let resets = changed.map(|(name, slot)| (name.clone(), slot.reset.clone()));
+        self.shared.publish(values.collect(), made_up.collect(), resets.collect());
     }
 
     /// A statement failed, or is run again: what its `set_config` asked for is as if it had not been.
@@ -509,31 +460,6 @@ pub fn isolation(name: &str) -> Isolation {
         "repeatable read" => Isolation::RepeatableRead,
         "read committed" | "read uncommitted" => Isolation::ReadCommitted,
         _ => Isolation::Serializable,
-    }
-}
-
-/// The name and the value of a setting as they are kept for sessions to come.
-///
-/// # Errors
-/// There is no such setting, it takes another value, or is not for whoever says so to change.
-pub(crate) fn check_default(name: &str, values: &[String], is_superuser: bool) -> Result<(String, String)> {
-    let value = value::join_values(name, values)?;
-    let Some(definition) = definitions::find(name) else {
-        return if name.contains('.') { Ok((name.to_owned(), value)) } else { Err(unrecognised(name)) };
-    };
-    match definition.context {
-        Context::Internal => {
-            let message = format!("parameter \"{}\" cannot be changed", definition.name);
-            Err(Error::new("55P02", message))
-        }
-        Context::Superuser if !is_superuser => {
-            let message = format!("permission denied to set parameter \"{}\"", definition.name);
-            Err(Error::new("42501", message))
-        }
-        Context::Superuser | Context::User => {
-            value::normalise(definition, &value)?;
-            Ok((definition.name.to_owned(), value))
-        }
     }
 }
 

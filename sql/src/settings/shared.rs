@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::definitions::{self, Context};
-use super::{MadeUp, Scope, unrecognised, value};
+use super::value::{self, Before};
+use super::{MadeUp, Scope, unrecognised};
 use crate::error::{Error, Result};
 
 /// A session's settings as functions see them while a statement runs.
@@ -16,6 +17,8 @@ pub struct SharedSettings {
     values: Mutex<BTreeMap<String, Arc<str>>>,
     /// What the names that clients made up hold, once what was asked for is done.
     made_up: Mutex<BTreeMap<String, MadeUp>>,
+    /// What settings are after RESET, where that is not what they are at first in every session.
+    resets: Mutex<BTreeMap<String, Arc<str>>>,
     requests: Mutex<Vec<Request>>,
     /// Whether there may be any.
     has_requests: AtomicBool,
@@ -68,6 +71,10 @@ impl SharedSettings {
     /// Notes a change and answers the value in the form in which it will be shown. What the session could not do once
     /// the statement has committed is refused here.
     pub fn request(&self, request: Request) -> Result<Arc<str>> {
+        let key = request.name.to_ascii_lowercase();
+        let reset = |otherwise: &'static str| {
+            self.resets.lock().get(&key).cloned().unwrap_or_else(|| otherwise.into())
+        };
         let shown: Arc<str> = match (definitions::find(&request.name), &request.value) {
             (Some(definition), _) if definition.context == Context::Internal => {
                 return Err(Error::new(
@@ -75,12 +82,16 @@ impl SharedSettings {
                     format!("parameter \"{}\" cannot be changed", definition.name),
                 ));
             }
-            (Some(definition), Some(value)) => value::normalise(definition, value)?.into(),
-            (Some(definition), None) => definition.default.into(),
-            (None, value) if request.name.contains('.') => value.as_deref().unwrap_or_default().into(),
+            (Some(definition), Some(value)) => {
+                let now = self.get(&key).unwrap_or_else(|| definition.default.into());
+                let before = Before { now: &now, reset: &reset(definition.default) };
+                value::normalise(definition, value, before)?.into()
+            }
+            (Some(definition), None) => reset(definition.default),
+            (None, Some(value)) if request.name.contains('.') => value.as_str().into(),
+            (None, None) if request.name.contains('.') => reset(""),
             (None, _) => return Err(unrecognised(&request.name)),
         };
-        let key = request.name.to_ascii_lowercase();
         if definitions::find(&request.name).is_none() {
             let mut made_up = self.made_up.lock();
             let before = made_up.get(&key).copied().unwrap_or_default();
@@ -105,8 +116,14 @@ impl SharedSettings {
         std::mem::take(&mut *self.requests.lock())
     }
 
-    pub(super) fn publish(&self, values: BTreeMap<String, Arc<str>>, made_up: BTreeMap<String, MadeUp>) {
+    pub(super) fn publish(
+        &self,
+        values: BTreeMap<String, Arc<str>>,
+        made_up: BTreeMap<String, MadeUp>,
+        resets: BTreeMap<String, Arc<str>>,
+    ) {
         *self.values.lock() = values;
+        *self.resets.lock() = resets;
         *self.made_up.lock() = made_up;
     }
 }

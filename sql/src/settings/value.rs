@@ -1,10 +1,21 @@
 //! Reads the values of settings as SET takes them and brings them into the form that SHOW gives.
 
+use expr::encoding::Encoding;
+
 use crate::error::{Error, Result};
 use crate::settings::definitions::{Definition, Kind};
 
+/// What a setting is before it is set: what a new value leaves open stays as it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before<'a> {
+    /// Its value.
+    pub(super) now: &'a str,
+    /// Its value after RESET.
+    pub(super) reset: &'a str,
+}
+
 /// The value in the form in which it is kept and shown.
-pub(super) fn normalise(definition: &Definition, value: &str) -> Result<String> {
+pub(super) fn normalise(definition: &Definition, value: &str, before: Before<'_>) -> Result<String> {
     match definition.kind {
         Kind::Bool => match parse_bool(value) {
             Some(true) => Ok("on".to_owned()),
@@ -22,7 +33,12 @@ pub(super) fn normalise(definition: &Definition, value: &str) -> Result<String> 
         }
         Kind::Milliseconds | Kind::MillisecondsOrNever => {
             let ms = parse_milliseconds(value).ok_or_else(|| {
-                invalid(definition, value).hint(
+                let invalid = invalid(definition, value);
+                let is_number = value.trim().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+                if !is_number {
+                    return invalid;
+                }
+                invalid.hint(
                     "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".",
                 )
             })?;
@@ -45,7 +61,7 @@ pub(super) fn normalise(definition: &Definition, value: &str) -> Result<String> 
         }
         Kind::Text if definition.name == "application_name" => Ok(application_name(value)),
         Kind::Text | Kind::SearchPath => Ok(value.to_owned()),
-        Kind::DateStyle => normalise_date_style(definition, value),
+        Kind::DateStyle => normalise_date_style(definition, value, before),
         Kind::TimeZone => {
             expr::session::time_zone(value)?;
             Ok(value.to_owned())
@@ -67,7 +83,7 @@ fn check_bounds(definition: &Definition, number: i64, min: i64, max: i64) -> Res
     Err(Error::new(
         "22023",
         format!(
-            "{number}{unit} is outside the valid range for parameter \"{}\" ({min}{unit} .. {max}{unit})",
+            "{number}{unit} is outside the valid range for parameter \"{}\" ({min} .. {max})",
             definition.name
         ),
     ))
@@ -130,12 +146,10 @@ fn normalise_enum(definition: &Definition, words: &'static [&'static str], value
     if definition.name == "standard_conforming_strings" && parse_bool(&lower) == Some(false) {
         return Err(Error::unsupported("standard_conforming_strings = off"));
     }
-    if definition.name == "IntervalStyle"
-        && matches!(lower.as_str(), "sql_standard" | "postgres_verbose" | "iso_8601")
-    {
-        return Err(Error::unsupported(format!("IntervalStyle = {lower}")));
-    }
-    Err(invalid(definition, value).hint(format!("Available values: {}.", words.join(", "))))
+    // PostgreSQL repeats the name as it was written, which SET folds.
+    let name = definition.name.to_ascii_lowercase();
+    Err(Error::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\""))
+        .hint(format!("Available values: {}.", words.join(", "))))
 }
 
 /// Milliseconds of a number with an optional unit.
@@ -171,33 +185,68 @@ fn show_milliseconds(ms: i64) -> String {
     format!("{ms}ms")
 }
 
-fn normalise_date_style(definition: &Definition, value: &str) -> Result<String> {
-    let mut order = "MDY";
-    for word in value.split(',').map(str::trim) {
-        match word.to_ascii_lowercase().as_str() {
-            "iso" | "default" => {}
-            "mdy" | "us" | "noneuro" | "noneuropean" => order = "MDY",
-            "dmy" | "euro" | "european" => order = "DMY",
-            "ymd" => order = "YMD",
-            "sql" | "postgres" | "german" => return Err(Error::unsupported(format!("DateStyle = {word}"))),
-            _ => {
-                return Err(invalid(definition, value));
+/// `DateStyle` of its words (`check_datestyle`): the form and the order of fields, each as it is unless said.
+fn normalise_date_style(definition: &Definition, value: &str, before: Before<'_>) -> Result<String> {
+    let refuse = |why: String| Err(invalid(definition, value).detail(why));
+    let (mut style, mut order): (Option<&str>, Option<&str>) = (None, None);
+    let mut conflict = false;
+    let mut say = |said: &mut Option<&'static str>, word: &'static str| {
+        conflict |= said.is_some_and(|said| said != word);
+        *said = Some(word);
+    };
+    let (mut default_style, mut default_order, mut german) = (false, false, false);
+    for word in value.split(',').map(str::trim).filter(|_| !value.trim().is_empty()) {
+        let lower = word.to_ascii_lowercase();
+        match lower.as_str() {
+            "iso" => say(&mut style, "ISO"),
+            "sql" => say(&mut style, "SQL"),
+            "german" => {
+                say(&mut style, "German");
+                german = true;
             }
+            "mdy" | "us" => say(&mut order, "MDY"),
+            "dmy" => say(&mut order, "DMY"),
+            "ymd" => say(&mut order, "YMD"),
+            "default" => {
+                default_style |= style.is_none();
+                default_order |= order.is_none();
+            }
+            other if other.starts_with("postgres") => say(&mut style, "Postgres"),
+            other if other.starts_with("euro") => say(&mut order, "DMY"),
+            other if other.starts_with("noneuro") => say(&mut order, "MDY"),
+            other if other.is_empty() || other.contains(char::is_whitespace) => {
+                return refuse("List syntax is invalid.".to_owned());
+            }
+            _ => return refuse(format!("Unrecognized key word: \"{lower}\".")),
         }
     }
-    Ok(format!("ISO, {order}"))
+    if conflict {
+        return refuse("Conflicting \"datestyle\" specifications.".to_owned());
+    }
+    let (now, reset) = (date_style_parts(before.now), date_style_parts(before.reset));
+    let style = style.unwrap_or(if default_style { reset.0 } else { now.0 });
+    // The German form has the day first unless another order is said.
+    let order = order.unwrap_or(match (german, default_order) {
+        (true, _) => "DMY",
+        (false, true) => reset.1,
+        (false, false) => now.1,
+    });
+    Ok(format!("{style}, {order}"))
+}
+
+/// The form and the order of fields of a `DateStyle` as it is kept.
+pub(super) fn date_style_parts(kept: &str) -> (&str, &str) {
+    kept.split_once(", ").unwrap_or(("ISO", "MDY"))
 }
 
 fn normalise_encoding(definition: &Definition, value: &str) -> Result<String> {
-    let squeezed: String =
-        value.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    match squeezed.as_str() {
-        "utf8" | "unicode" => Ok("UTF8".to_owned()),
-        // No conversion in either direction, as in PostgreSQL.
-        "sqlascii" => Ok("SQL_ASCII".to_owned()),
-        "" => Err(invalid(definition, value)),
-        _ => Err(Error::new("0A000", format!("conversion between {value} and UTF8 is not supported"))),
+    let encoding = Encoding::find(value).ok_or_else(|| invalid(definition, value))?;
+    if encoding.is_supported() {
+        return Ok(encoding.name().to_owned());
     }
+    let why = format!("Conversion between {} and UTF8 is not supported.", encoding.name());
+    let message = format!("invalid value for parameter \"{}\": \"{value}\"", definition.name);
+    Err(Error::new("0A000", message).detail(why))
 }
 
 /// The names of a search path, `"$user"` included, without their quotes.
@@ -219,7 +268,26 @@ mod tests {
     use crate::settings::definitions::find;
 
     fn set(name: &str, value: &str) -> Result<String> {
-        normalise(find(name).unwrap(), value)
+        normalise(find(name).unwrap(), value, Before { now: "SQL, DMY", reset: "ISO, YMD" })
+    }
+
+    #[test]
+    fn a_date_style_leaves_what_it_does_not_say() {
+        for (value, shown) in [
+            ("iso", "ISO, DMY"),
+            ("YMD", "SQL, YMD"),
+            ("german", "German, DMY"),
+            ("German, us", "German, MDY"),
+            ("postgresql, european", "Postgres, DMY"),
+            ("default", "ISO, YMD"),
+            ("sql, default", "SQL, YMD"),
+            ("", "SQL, DMY"),
+        ] {
+            assert_eq!(set("DateStyle", value).unwrap(), shown, "{value}");
+        }
+        for value in ["iso, sql", "mdy, dmy", "iso dmy", "iso,,dmy", "nope"] {
+            assert_eq!(set("DateStyle", value).unwrap_err().sqlstate, "22023", "{value}");
+        }
     }
 
     #[test]

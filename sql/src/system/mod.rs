@@ -118,6 +118,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("nunatak", "transactions") => activity::transactions(world, &mut records),
         ("nunatak", "nodes") => whole::nodes(world, &mut records),
         ("nunatak", "ranges") => whole::ranges(world, &mut records),
+        ("nunatak", "cluster_settings") => whole::cluster_settings(world, &mut records),
         ("nunatak", "settings") => whole::settings(world, &mut records),
         ("pg_catalog", "pg_cursors") => sessions::pg_cursors(world, &mut records),
         ("information_schema", "tables") => information::tables(world, &mut records),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::World;
 use super::record::{Records, Value};
+use crate::settings::CLUSTER_SETTINGS;
 
 /// `nunatak.nodes`
 pub(super) fn nodes(world: &World<'_>, records: &mut Records<'_>) {
@@ -47,6 +48,25 @@ pub(super) fn settings(world: &World<'_>, records: &mut Records<'_>) {
             ("default_value", definition.map(|definition| definition.default).into()),
             ("context", definition.map(|definition| definition.context.name()).into()),
             ("description", definition.map(|definition| definition.description).into()),
+        ]);
+    }
+}
+
+/// `nunatak.cluster_settings`
+pub(super) fn cluster_settings(world: &World<'_>, records: &mut Records<'_>) {
+    for setting in CLUSTER_SETTINGS {
+        let (min, max, words) = setting.bounds();
+        let words = words
+            .map_or(Value::Null, |words| Value::Texts(words.iter().map(|word| (*word).to_owned()).collect()));
+        records.push(&[
+            ("name", setting.name.into()),
+            ("value", setting.value(world.catalog.cluster_settings()).into()),
+            ("default_value", setting.default.into()),
+            ("type", setting.type_name().into()),
+            ("min_value", min.map_or(Value::Null, Value::Int)),
+            ("max_value", max.map_or(Value::Null, Value::Int)),
+            ("words", words),
+            ("description", setting.description.into()),
         ]);
     }
 }

@@ -20,7 +20,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(710, "getpgusername", &[], Name, Session(system::current_user)).stable(),
     function(745, "current_user", &[], Name, Session(system::current_user)).stable(),
     function(746, "session_user", &[], Name, Session(system::session_user)).stable(),
-    function(810, "pg_client_encoding", &[], Name, Session(system::encoding)).stable(),
+    function(810, "pg_client_encoding", &[], Name, Session(system::client_encoding)).stable(),
     function(817, "current_query", &[], Text, Catalog).volatile().lenient(),
     function(861, "current_database", &[], Name, Session(system::current_database)).stable(),
     function(1039, "getdatabaseencoding", &[], Name, Session(system::encoding)).stable(),

@@ -33,6 +33,10 @@ const SECRET: u64 = 19;
 /// The newest version of rows that this code reads, and the one it writes.
 const VERSION: u32 = 1;
 
+/// The newest version of a row of rights that this code reads: that of rights on another database than the first, which
+/// older code would take for rights on the first.
+const VERSION_OF_RIGHTS: u32 = 2;
+
 fn key(tenant: u8, index: u64, parts: &[u32]) -> Bytes {
     let mut key = keys::sql::index_prefix(tenant, index).to_vec();
     parts.iter().for_each(|part| key.extend_from_slice(&part.to_be_bytes()));
@@ -203,7 +207,10 @@ pub fn encode_rights(object: Object, rights: &ObjectRights) -> Bytes {
     let columns =
         rights.columns.iter().map(|(column, acl)| ColumnRightsRecord { column: *column, acl: items(acl) });
     let record = RightsRecord {
-        version: VERSION,
+        version: match object {
+            Object::Database(oid) if oid != FIRST_DATABASE_OID => VERSION_OF_RIGHTS,
+            _ => VERSION,
+        },
         kind,
         oid,
         owner: rights.owner,
@@ -302,7 +309,7 @@ impl Reader {
 /// What a row of rights says. XX001 if it is damaged, 0A000 if it is newer than this code.
 pub fn decode_rights(value: &[u8]) -> Result<(Object, ObjectRights)> {
     let record = RightsRecord::decode(value).map_err(damaged)?;
-    check(record.version)?;
+    check_up_to(record.version, VERSION_OF_RIGHTS)?;
     let object = match record.kind {
         0 => Object::Table(record.oid),
         1 => Object::Schema(record.oid),
@@ -320,7 +327,11 @@ pub fn decode_rights(value: &[u8]) -> Result<(Object, ObjectRights)> {
 }
 
 fn check(version: u32) -> Result<()> {
-    if version > VERSION {
+    check_up_to(version, VERSION)
+}
+
+fn check_up_to(version: u32, newest: u32) -> Result<()> {
+    if version > newest {
         let message = format!("a row of roles or rights was written by a newer version (format {version})");
         return Err(Error::new("0A000", message));
     }

@@ -33,8 +33,10 @@ use crate::error::{Error, Result};
 /// The index id under which the rows of objects stand.
 const OBJECTS: u64 = 3;
 
-/// The newest version of an object's row that this code reads, and the one it writes.
-const VERSION: u32 = 1;
+/// The newest version of a row that this code reads: that of views that depend on what literals name, or on constraints.
+const VERSION: u32 = 2;
+/// The version of all other objects.
+const VERSION_PLAIN: u32 = 1;
 
 /// The key of an object's row.
 pub fn object_key(home: Home, oid: Oid) -> Bytes {
@@ -213,7 +215,11 @@ struct OwnerRecord {
 pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
     object.check().map_err(Error::internal)?;
     let mut record = ObjectRecord {
-        version: VERSION,
+        version: if object.view().is_some_and(ViewDescriptor::has_other_ties) {
+            VERSION
+        } else {
+            VERSION_PLAIN
+        },
         oid: object.oid,
         schema: object.schema.clone(),
         name: object.name.clone(),

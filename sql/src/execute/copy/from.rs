@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use expr::encoding::Encoding;
 use expr::tree::Domain;
 use expr::{Datum, Row, Type};
 
@@ -17,6 +18,8 @@ use crate::plan::{Assignment, CopyFrom};
 /// A COPY FROM STDIN under way.
 pub(crate) struct CopyFromExecution {
     lines: Lines,
+    /// What the data is in, unless it is what the client speaks.
+    encoding: Option<Encoding>,
     /// What of them is accounted for.
     lines_bytes: usize,
     sink: InsertSink,
@@ -39,6 +42,7 @@ impl CopyFromExecution {
         let column = |place: &usize| copy.table.columns.get(*place);
         Ok(Self {
             lines: Lines::new(copy.options.clone()),
+            encoding: copy.options.encoding,
             lines_bytes: 0,
             sink: InsertSink::plain(TableFormat::new(&copy.table)?, copy.rules.clone()),
             types: copy.types.clone(),
@@ -62,7 +66,7 @@ impl CopyFromExecution {
 
     /// Takes data, and writes the rows that are complete.
     pub(crate) async fn data(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Result<()> {
-        self.lines.push(data)?;
+        self.lines.push(&self.encoding.unwrap_or(cx.session.client_encoding).to_utf8(data)?)?;
         self.account_lines(cx)?;
         let mut from = 0;
         while !self.lines.is_ended()

@@ -262,6 +262,7 @@ mod tests {
             header_match: false,
             quote: b'"',
             escape: b'"',
+            encoding: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use expr::{Datum, Type};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::operators::{BoxOperator, build};
 use crate::plan::{CopyFormat, CopyOptions, CopyTo};
@@ -48,7 +48,7 @@ impl CopyToExecution {
     pub(crate) async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Bytes>> {
         if std::mem::take(&mut self.header_due) {
             let fields: Vec<Option<String>> = self.names.iter().cloned().map(Some).collect();
-            return Ok(Some(line(&fields, &self.options)));
+            return self.line(cx, &fields).map(Some);
         }
         if self.ready.is_empty()
             && let Some(rows) = self.source.next(cx).await?
@@ -63,12 +63,25 @@ impl CopyToExecution {
                         value => expr::codec::output(value, *ty, cx.session).map(Some),
                     })
                     .collect::<expr::Result<_>>()?;
-                self.ready.push_back(line(&fields, &self.options));
+                let line = self.line(cx, &fields)?;
+                self.ready.push_back(line);
             }
         }
         let next = self.ready.pop_front();
         self.count = self.count.saturating_add(u64::from(next.is_some()));
         Ok(next)
+    }
+
+    /// A line in the encoding of the data.
+    fn line(&self, cx: &Context<'_>, fields: &[Option<String>]) -> Result<Bytes> {
+        let line = line(fields, &self.options);
+        let encoding = self.options.encoding.unwrap_or(cx.session.client_encoding);
+        if encoding.is_utf8() {
+            return Ok(line);
+        }
+        // Delimiters and quotes are ASCII.
+        let text = std::str::from_utf8(&line).map_err(|_| Error::internal("a line of COPY is no text"))?;
+        Ok(Bytes::copy_from_slice(&encoding.of_utf8(text)?))
     }
 }
 

@@ -8,6 +8,7 @@
 //! dropped index     index 2, index id (u64), suffix 0     nothing
 //! database          index 33, oid (u32), suffix 0         see catalog::database
 //! settings          index 34                              see catalog::defaults
+//! of the cluster    index 35                              see catalog::cluster_settings
 //! roles, rights     indexes 16 to 19                      see catalog::access::stored
 //! ```
 //!
@@ -23,6 +24,7 @@ use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
 use crate::bind;
 use crate::catalog::access::{self, Access, Object, ObjectRights};
+use crate::catalog::cluster_settings::{self, ClusterSettings};
 use crate::catalog::comment::{self, Comments};
 use crate::catalog::database::{self, Databases};
 use crate::catalog::defaults::{self, SettingDefaults};
@@ -124,6 +126,9 @@ pub(crate) async fn load_catalog(
     for (_, value) in scan(transaction, defaults::span()).await? {
         defaults.take(&value)?;
     }
+    let set = transaction.get(cluster_settings::key()).await?;
+    let set = set.map(|row| ClusterSettings::decode(&row)).transpose()?;
+    let set = Arc::new(set.unwrap_or_default());
     let home = Home::of(database);
     let (kinds, objects) = load_objects(transaction, home).await?;
     let mut tables = load_tables(transaction, home, &kinds).await?;
@@ -135,6 +140,7 @@ pub(crate) async fn load_catalog(
             .with_objects(objects.iter().cloned())
             .with_access(access.clone())
             .with_defaults(defaults.clone())
+            .with_cluster_settings(set.clone())
     };
     let mut catalog = snapshot(tables.clone());
     if tables.iter().any(|table| table.has_index_expressions()) {

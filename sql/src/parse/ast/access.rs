@@ -12,6 +12,13 @@ pub enum AccessStatement {
     Database(DatabaseStatement),
     /// What settings are at first.
     Defaults(DefaultsStatement),
+    /// SET CLUSTER SETTING; RESET without a value.
+    ClusterSetting {
+        /// Which.
+        name: Name,
+        /// Its value; `None`: what it is unless it is set.
+        value: Option<String>,
+    },
     /// GRANT role TO role, REVOKE role FROM role
     Membership(GrantRoles),
     /// GRANT and REVOKE of rights on objects.

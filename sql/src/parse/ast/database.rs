@@ -62,6 +62,8 @@ pub struct DefaultsStatement {
 pub enum SettingChange {
     /// SET
     Set(String, SettingValue),
+    /// SET … FROM CURRENT: as it is in the session that says so.
+    SetFromCurrent(String),
     /// RESET; ALL is `None`.
     Reset(Option<String>),
 }

@@ -7,6 +7,10 @@ use super::{Name, ObjectKind, QualifiedName};
 pub enum ShowObjects {
     /// SHOW DATABASES
     Databases,
+    /// SHOW CLUSTER SETTINGS
+    ClusterSettings,
+    /// SHOW CLUSTER SETTING
+    ClusterSetting(Name),
     /// SHOW SCHEMAS
     Schemas,
     /// SHOW TABLES; FROM schema.

@@ -1,7 +1,6 @@
 //! CREATE, ALTER and DROP DATABASE, with PostgreSQL 15's rules of who may.
 //!
-//! A new database is empty but for what every one has. What is dropped with one loses its index ids, as dropped tables do,
-//! and the rows of its catalog go with it.
+//! What is dropped with a database loses its index ids, as dropped tables do, and the rows of its catalog go with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use env::clock;
 
 use super::super::{Change, store};
 use super::forbidden;
+use crate::activity::ask::check_signal;
 use crate::catalog::FIRST_DATABASE_OID;
 use crate::catalog::access::{Object, ObjectRights};
 use crate::catalog::comment::Commented;
@@ -71,24 +71,15 @@ impl Change<'_, '_> {
             return Err(forbidden(format!("permission denied to copy database \"{template}\"")));
         }
         self.check_database_free(&name.value)?;
-        self.check_empty(&copied).await?;
+        self.check_unused(&copied, "source database").await?;
         let oid = self.oid().await?;
+        self.copy_database(Home::of(copied.oid), Home::of(oid)).await?;
         let mut database = Database::new(oid, &name.value);
         set(&mut database, options);
         self.put_database(database);
-        self.own(Object::Database(oid), Some(owner))
-    }
-
-    /// 0A000 if there is anything in a database to copy.
-    async fn check_empty(&mut self, template: &Database) -> Result<()> {
-        let home = Home::of(template.oid);
-        let (kinds, objects) = store::load_objects(self.cx.transaction, home).await?;
-        let tables = store::load_tables(self.cx.transaction, home, &kinds).await?;
-        if tables.is_empty() && objects.is_empty() {
-            return Ok(());
-        }
-        Err(Error::unsupported(format!("copying database \"{}\", which is not empty,", template.name))
-            .hint("Use TEMPLATE template0."))
+        // Also where the owner is whose it would be anyway: older programs must not believe that there is one database.
+        self.put_rights(Object::Database(oid), ObjectRights::of_owner(owner));
+        Ok(())
     }
 
     async fn rename_database(&mut self, name: &Name, to: &Name) -> Result<()> {
@@ -100,7 +91,7 @@ impl Change<'_, '_> {
         if database.oid == self.catalog.database_oid() {
             return Err(Error::new("0A000", "current database cannot be renamed"));
         }
-        self.check_unused(&database).await?;
+        self.check_unused(&database, "database").await?;
         database.name.clone_from(&to.value);
         self.put_database(database);
         Ok(())
@@ -147,7 +138,7 @@ impl Change<'_, '_> {
         if force {
             self.end_sessions(&database).await?;
         }
-        self.check_unused(&database).await?;
+        self.check_unused(&database, "database").await?;
         self.remove_database(&database).await
     }
 
@@ -212,16 +203,18 @@ impl Change<'_, '_> {
         Ok(database)
     }
 
-    /// 55006 if anybody is connected to it, through whichever gateway.
-    async fn check_unused(&mut self, database: &Database) -> Result<()> {
-        let roster = self.cx.roster;
-        let sessions = roster.everyone(self.cx.client).await?.of_database(&database.name).len();
+    /// 55006 if anybody else is connected to it, through whichever gateway.
+    async fn check_unused(&mut self, database: &Database, what: &str) -> Result<()> {
+        let (roster, own) = (self.cx.roster, self.cx.session.backend_pid);
+        let everyone = roster.everyone(self.cx.client).await?;
+        let sessions = everyone.of_database(&database.name);
+        let sessions = sessions.iter().filter(|session| session.pid != own).count();
         let (is, session) = if sessions == 1 { ("is", "session") } else { ("are", "sessions") };
         match sessions {
             0 => Ok(()),
             _ => Err(Error::new(
                 "55006",
-                format!("database \"{}\" is being accessed by other users", database.name),
+                format!("{what} \"{}\" is being accessed by other users", database.name),
             )
             .detail(format!("There {is} {sessions} other {session} using the database."))),
         }
@@ -229,7 +222,7 @@ impl Change<'_, '_> {
 
     /// Ends the sessions in a database.
     async fn end_sessions(&mut self, database: &Database) -> Result<()> {
-        let roster = self.cx.roster;
+        let (roster, acting) = (self.cx.roster, self.acting()?);
         let until = clock::now() + LEAVE;
         loop {
             let everyone = roster.everyone(self.cx.client).await?;
@@ -237,6 +230,10 @@ impl Change<'_, '_> {
             if sessions.is_empty() || clock::now() >= until {
                 return Ok(());
             }
+            // All or none.
+            sessions
+                .iter()
+                .try_for_each(|session| check_signal(self.catalog.access(), Some(&acting), session, true))?;
             for session in sessions {
                 roster.signal(self.cx.client, session, true).await?;
             }

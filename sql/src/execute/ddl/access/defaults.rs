@@ -1,12 +1,12 @@
-//! ALTER ROLE … SET and ALTER DATABASE … SET, with PostgreSQL 15's rules of who may.
+//! ALTER ROLE … SET and ALTER DATABASE … SET, with PostgreSQL 15's rules of who may; SET CLUSTER SETTING.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::{Change, store};
 use super::forbidden;
 use crate::catalog::Oid;
-use crate::catalog::defaults::{self, Scope, SettingDefaults};
+use crate::catalog::cluster_settings::{self, ClusterSettings};
+use crate::catalog::defaults::{self, Said, Scope, SettingDefaults, say};
 use crate::error::Result;
 use crate::parse::ast::{DefaultsStatement, SettingChange, SettingValue};
 use crate::settings;
@@ -39,15 +39,40 @@ impl Change<'_, '_> {
         let mut said = self.catalog.defaults().of(scope);
         match &statement.change {
             SettingChange::Set(name, SettingValue::Values(values)) => {
-                let (name, value) = settings::check_default(name, values, acting.is_superuser)?;
-                said.insert(name, value);
+                let value = settings::join_values(name, values)?;
+                let (name, value) = settings::check_default(name, Some(value), acting.is_superuser)?;
+                say(&mut said, name, value);
+            }
+            SettingChange::SetFromCurrent(name) => {
+                let value = self.cx.settings.show(name)?.to_string();
+                let (name, value) = settings::check_default(name, Some(value), acting.is_superuser)?;
+                say(&mut said, name, value);
             }
             SettingChange::Set(name, SettingValue::Default) | SettingChange::Reset(Some(name)) => {
-                said.retain(|known, _| !known.eq_ignore_ascii_case(name));
+                let (name, _) = settings::check_default(name, None, acting.is_superuser)?;
+                said.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
             }
-            SettingChange::Reset(None) => said.clear(),
+            SettingChange::Reset(None) if acting.is_superuser => said.clear(),
+            // What one may not set one may not reset.
+            SettingChange::Reset(None) => {
+                said.retain(|(known, _)| settings::check_default(known, None, false).is_err())
+            }
         }
         self.put_defaults(scope, said);
+        Ok(())
+    }
+
+    /// Sets a setting of the cluster; without a value it is what it is unless it is set.
+    pub(super) fn set_cluster(&mut self, name: &str, value: Option<&str>) -> Result<()> {
+        if !self.acting()?.is_superuser {
+            return Err(forbidden("must be superuser to change settings of the cluster"));
+        }
+        let setting = settings::find_cluster(name)?;
+        let value = value.map(|value| settings::normalise_cluster(setting, value)).transpose()?;
+        let mut set = ClusterSettings::clone(self.catalog.cluster_settings());
+        set.put(setting.name, value.as_deref());
+        store::put(self.cx, cluster_settings::key(), set.encode());
+        self.catalog = self.catalog.with_cluster_settings(Arc::new(set));
         Ok(())
     }
 
@@ -55,11 +80,11 @@ impl Change<'_, '_> {
     pub(super) fn forget_defaults(&mut self, gone: Oid) {
         let scopes: Vec<Scope> = self.catalog.defaults().iter().map(|(scope, _)| scope).collect();
         for scope in scopes.into_iter().filter(|scope| scope.database == gone || scope.role == gone) {
-            self.put_defaults(scope, BTreeMap::new());
+            self.put_defaults(scope, Said::new());
         }
     }
 
-    fn put_defaults(&mut self, scope: Scope, said: BTreeMap<String, String>) {
+    fn put_defaults(&mut self, scope: Scope, said: Said) {
         match said.is_empty() {
             true => self.cx.transaction.delete(defaults::key(scope)),
             false => store::put(self.cx, defaults::key(scope), defaults::encode(scope, &said)),

@@ -5,6 +5,7 @@ mod defaults;
 mod grants;
 mod membership;
 mod roles;
+mod template;
 
 use std::sync::Arc;
 
@@ -40,6 +41,9 @@ impl Change<'_, '_> {
             }
             AccessStatement::Database(statement) => self.database(statement).await?,
             AccessStatement::Defaults(statement) => self.set_defaults(statement)?,
+            AccessStatement::ClusterSetting { name, value } => {
+                self.set_cluster(&name.value, value.as_deref())?;
+            }
             AccessStatement::Membership(grant) => self.grant_roles(grant)?,
             AccessStatement::Rights(grant) => self.grant_rights(grant, &change.tables)?,
             AccessStatement::Owner { object, owner } => {
