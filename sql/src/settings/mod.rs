@@ -26,7 +26,7 @@ use std::sync::Arc;
 use client::Isolation;
 use expr::SessionContext;
 
-use crate::catalog::{Oid, SearchPath, schema};
+use crate::catalog::{Oid, SearchPath};
 use crate::error::{Error, Result};
 use definitions::{Context, DEFINITIONS};
 use value::Before;
