@@ -443,7 +443,7 @@ fn nothing_is_lost_or_told_twice_when_leaders_die_and_ranges_are_divided() {
             expected.push(own);
         }
         println!("{sent} sent, {} in doubt", doubtful.len());
-        assert!(sent > 100);
+        assert!(sent > 20);
         connect(&urls[0]).await.run("notify a, 'the end'").await;
         let mut heard: Vec<Vec<String>> = Vec::new();
         for ear in &mut ears {

@@ -11,14 +11,15 @@ mod index;
 mod merge;
 mod notify;
 mod object;
-mod sample;
 mod role;
+mod sample;
 mod sequence;
 mod show;
 mod table;
 mod target;
 mod window;
 
+pub use self::{notify::Notifying, sample::Sample};
 pub use access::{
     AccessStatement, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption, RoleStatement,
 };
@@ -27,12 +28,10 @@ pub use fetch::{CursorOptions, Declare, Fetch, Motion};
 pub use group::{GroupBy, GroupItem};
 pub use index::{CreateIndex, IndexColumn, IndexPart, Reindex, Reindexed};
 pub use merge::{Merge, MergeAction, MergeWhen};
-pub use notify::Notifying;
 pub use object::{
     AlterDomain, CommentTarget, CreateDomain, CreateTableAs, CreateView, DomainAction, ObjectStatement,
     Overriding, Truncate, TypeStatement,
 };
-pub use sample::Sample;
 pub use role::RoleReference;
 pub use sequence::{IdentityAction, IdentityDefinition, SequenceOption, SequenceOptionKind};
 pub use show::ShowObjects;
