@@ -79,7 +79,6 @@ fn clauses_that_are_not_implemented_are_refused_by_name() {
         ("create or replace function f() returns int", "CREATE FUNCTION"),
         ("grant usage on type s to u", "GRANT ON TYPE"),
         ("grant execute on all functions in schema s to u", "GRANT ON ALL FUNCTIONS"),
-        ("alter role u set work_mem to 1", "ALTER ROLE … SET"),
         ("create policy p on t", "CREATE POLICY"),
         ("alter default privileges grant select on tables to u", "ALTER DEFAULT PRIVILEGES"),
         ("create table t (a int, exclude using gist (a with =))", "EXCLUDE"),
