@@ -1,4 +1,4 @@
-//! What a gateway answers to bytes, good and bad. Nothing here needs a cluster to answer.
+//! What a gateway answers to bytes, good and bad. Statements here need no cluster; whoever logs in is asked about at one.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,10 +6,13 @@
     reason = "a test ends where something unforeseen happens"
 )]
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use client::{Client, ClientOptions};
+use env::disk::MemoryDisk;
+use node::{Node, NodeOptions};
 use nunatak_gateway::{Gateway, GatewayOptions};
 use proto::inprocess::InProcess;
 use sql::{Engine, EngineOptions};
@@ -19,9 +22,33 @@ use tokio::net::{TcpListener, TcpStream};
 /// Longer than this nothing here may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn start(options: GatewayOptions) -> Gateway {
-    let client =
-        Client::new(Arc::new(InProcess::new()), vec!["nowhere:1".to_owned()], ClientOptions::default());
+/// A gateway, and what it asks.
+struct Served {
+    gateway: Gateway,
+    _node: Arc<Node>,
+}
+
+impl Deref for Served {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.gateway
+    }
+}
+
+async fn start(options: GatewayOptions) -> Served {
+    const ADDRESS: &str = "node:1";
+    let network = Arc::new(InProcess::new());
+    let disk = Arc::new(MemoryDisk::new());
+    let node = Node::start(NodeOptions::new(disk, "data", network.clone(), ADDRESS)).await.unwrap();
+    network.register(ADDRESS, node.clone());
+    node.init(None).await.unwrap();
+    node.wait_ready(PATIENCE).await.unwrap();
+    Served { gateway: gateway(network, ADDRESS, options).await, _node: node }
+}
+
+async fn gateway(network: Arc<InProcess>, address: &str, options: GatewayOptions) -> Gateway {
+    let client = Client::new(network, vec![address.to_owned()], ClientOptions::default());
     let engine = Engine::new(client, EngineOptions::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Gateway::start(listener, engine, options).unwrap()
@@ -330,4 +357,13 @@ async fn a_database_that_does_not_exist_is_refused() {
         raw.send(&startup(VERSION_3_0, packet)).await;
         assert!(raw.last_error().await.starts_with("FATAL 3D000"));
     }
+}
+
+#[tokio::test]
+async fn a_gateway_that_knows_of_no_cluster_says_so_in_time() {
+    let gateway = gateway(Arc::new(InProcess::new()), "nowhere:1", GatewayOptions::default()).await;
+    let mut raw = Raw::connect(&gateway).await;
+    raw.send(&startup(VERSION_3_0, b"user\0ann\0database\0postgres\0\0")).await;
+    let error = raw.last_error().await;
+    assert!(error.starts_with("FATAL ") && !error.starts_with("FATAL XX000"), "{error}");
 }
