@@ -4,6 +4,7 @@
 //! in characters from 1, as error messages report it. Names are folded to lower case unless they were quoted.
 
 mod access;
+mod assignment;
 mod database;
 mod fetch;
 mod group;
@@ -23,6 +24,7 @@ pub use self::{notify::Notifying, sample::Sample};
 pub use access::{
     AccessStatement, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption, RoleStatement,
 };
+pub use assignment::{Assignment, AssignmentTarget};
 pub use database::{DatabaseOption, DatabaseStatement, DefaultsStatement, SettingChange};
 pub use fetch::{CursorOptions, Declare, Fetch, Motion};
 pub use group::{GroupBy, GroupItem};
@@ -825,26 +827,6 @@ pub struct ConflictUpdate {
     pub assignments: Vec<Assignment>,
     /// WHERE
     pub filter: Option<Expr>,
-}
-
-/// What a value is given to.
-#[derive(Debug, Clone)]
-pub struct AssignmentTarget {
-    /// The column.
-    pub column: Name,
-    /// `column.field`
-    pub field: Option<Name>,
-    /// `column[1]`, `column['key'][2:3]`
-    pub subscripts: Vec<Subscript>,
-}
-
-/// `target = value`
-#[derive(Debug, Clone)]
-pub struct Assignment {
-    /// target
-    pub target: AssignmentTarget,
-    /// value
-    pub value: Expr,
 }
 
 /// UPDATE
