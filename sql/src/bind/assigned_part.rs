@@ -83,7 +83,7 @@ impl Binder<'_> {
             let index = match subscript {
                 ast::Subscript::Index(index) => index,
                 ast::Subscript::Slice(from, to) => {
-                    let at = from.as_ref().or(to.as_ref()).map_or(target.column.at, |bound| bound.at);
+                    let at = to.as_ref().or(from.as_ref()).map_or(target.column.at, |bound| bound.at);
                     return Err(Error::new("42804", "jsonb subscript does not support slices").at(at));
                 }
             };

@@ -429,8 +429,8 @@ impl Binder<'_> {
                 let Some(column) = table.columns.get(place) else {
                     return Err(Error::internal("a target that is no column"));
                 };
-                binder.check_updated(table, column, value)?;
                 if !is_part {
+                    binder.check_updated(table, column, value)?;
                     wholes.push(place);
                     let value = binder.assigned(table, column, value)?;
                     bound.push(Assignment { column: place, value });
@@ -442,10 +442,11 @@ impl Binder<'_> {
                     Some(known) => known.value.clone(),
                     None => Expr::Column { index, ty: column.ty },
                 };
-                let value = binder.assigned_part(column, before, target, value)?;
+                let part = binder.assigned_part(column, before, target, value)?;
+                binder.check_updated(table, column, value)?;
                 match known {
-                    Some(known) => known.value = value,
-                    None => bound.push(Assignment { column: place, value }),
+                    Some(known) => known.value = part,
+                    None => bound.push(Assignment { column: place, value: part }),
                 }
             }
             let places: Vec<usize> = bound.iter().map(|assignment| assignment.column).collect();
