@@ -6,7 +6,7 @@ use crate::compare::group_hash;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 
-/// `nunatak_sampled(percent, seed, key…)`: whether the row of this key is one of the sample.
+/// `tablesample_keeps(percent, seed, key…)`: whether the row of this key is one of the sample.
 pub(super) fn sampled(args: &[Datum]) -> Result<Datum> {
     let (Some(percent), Some(seed)) = (args.first(), args.get(1)) else {
         return Err(Error::internal("a sample without a size"));

@@ -18,7 +18,7 @@ use crate::plan::{Filter, Node};
 const METHODS: [(&str, usize); 2] = [("bernoulli", 1), ("system", 1)];
 
 /// The function that chooses.
-const SAMPLED: &str = "nunatak_sampled";
+const SAMPLED: &str = "tablesample_keeps";
 
 impl Binder<'_> {
     /// Some rows of a table.

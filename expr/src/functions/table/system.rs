@@ -258,7 +258,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(13902, "pg_stat_statements_reset", &[], Void, Catalog).volatile(),
     // Not PostgreSQL's, in the range that it leaves free.
     function(9000, "pg_get_tabledef", &[Oid], Text, Catalog).stable(),
-    function(9001, "nunatak_sampled", &[Float4, Float8, Any], Bool, Many(sample::sampled))
+    function(9001, "tablesample_keeps", &[Float4, Float8, Any], Bool, Many(sample::sampled))
         .lenient()
         .variadic(),
 ];
