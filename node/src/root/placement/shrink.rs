@@ -176,7 +176,8 @@ mod tests {
         let hot = |ranges: &mut Vec<Extent>| ranges[1].requests_per_second = 900;
         let large = |ranges: &mut Vec<Extent>| ranges[1].bytes = Some(200);
         let merged = |ranges: &mut Vec<Extent>| ranges[1].span_epoch = 4;
-        let changes: [&dyn Fn(&mut Vec<Extent>); 3] = [&hot, &large, &merged];
+        type Change<'a> = &'a dyn Fn(&mut Vec<Extent>);
+        let changes: [Change<'_>; 3] = [&hot, &large, &merged];
         for change in changes {
             let (mut small, start) = (Small::default(), env::clock::now());
             let mut look = |extents, part| left(&shrink(extents, LIMITS, &mut small, at(start, part), REST));
