@@ -70,6 +70,8 @@ struct Walk<'a> {
     variables: &'a Json,
     /// The size of the innermost array that a subscript is taken of.
     size: Option<usize>,
+    /// What `.keyvalue()` has made.
+    made_bytes: usize,
 }
 
 fn misfit(sqlstate: &'static str, message: impl Into<String>) -> Failure {
@@ -86,7 +88,15 @@ fn number(value: Numeric) -> Cow<'static, Json> {
 
 impl<'a> Walk<'a> {
     fn along(path: &'a Path, root: &'a Json, variables: &'a Json, found: &mut Found<'a>) -> Walked {
-        let mut walk = Self { lax: path.lax, ignores: path.lax, root, current: None, variables, size: None };
+        let mut walk = Self {
+            lax: path.lax,
+            ignores: path.lax,
+            root,
+            current: None,
+            variables,
+            size: None,
+            made_bytes: 0,
+        };
         walk.item(&path.item, Cow::Borrowed(root), found)
     }
 
@@ -124,6 +134,9 @@ impl<'a> Walk<'a> {
     /// Goes on from a value.
     fn steps(&mut self, steps: &'a [Step], value: Cow<'a, Json>, found: &mut Found<'a>) -> Walked {
         let Some((step, rest)) = steps.split_first() else {
+            // Steps below steps find many times what there is.
+            let bytes = found.len().saturating_mul(size_of::<Cow<'a, Json>>());
+            work::fits(bytes).map_err(Failure::Fatal)?;
             found.push(value);
             return Ok(());
         };
@@ -428,7 +441,9 @@ impl<'a> Walk<'a> {
                         ("key".into(), Json::String(key.clone())),
                         ("value".into(), member.clone()),
                     ]);
-                    work::spend(pair.size_bytes()).map_err(Failure::Fatal)?;
+                    let bytes = pair.size_bytes();
+                    self.made_bytes = self.made_bytes.saturating_add(bytes);
+                    work::spend(bytes).and_then(|()| work::fits(self.made_bytes)).map_err(Failure::Fatal)?;
                     self.steps(rest, Cow::Owned(pair), found)?;
                 }
                 return Ok(());
@@ -617,4 +632,21 @@ fn compare(operator: Comparison, left: &Json, right: &Json) -> Truth {
         Comparison::Greater => order.is_gt(),
         Comparison::GreaterOrEqual => order.is_ge(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::parse;
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn what_is_found_has_a_bound() {
+        let document = json::parse(&format!("{}{}", "[".repeat(400), "]".repeat(400))).unwrap();
+        let nothing = Json::Object(Vec::new());
+        let path = parse("$.**.**.**.**.**").unwrap();
+        assert_eq!(find(&path, &document, &nothing, true).unwrap_err().sqlstate, "54000");
+        let path = parse("$.**.**").unwrap();
+        assert!(find(&path, &document, &nothing, false).unwrap().is_some());
+    }
 }
