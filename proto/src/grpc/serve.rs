@@ -120,14 +120,17 @@ pub(super) async fn serve_connections(
     let serves = served::Server::default();
     let admission = serves.admission();
     let connections = connections.map_ok(move |connection| admission.admit(connection));
-    let serving = router.serve_with_incoming_shutdown(connections, async move {
+    let serving = router.serve_with_incoming_shutdown(connections, wait(closed));
+    // Beside the serving: that waits for the end of its connections, and no longer for the shutdown, once no more come.
+    let ending = async {
         shutdown.await;
         closing.send_replace(true);
-    });
+        env::clock::sleep(DRAIN).await;
+    };
     tokio::select! {
         biased;
         served = serving => served.map_err(ServeError::Serve),
-        () = async { wait(closed).await; env::clock::sleep(DRAIN).await } => Ok(()),
+        () = ending => Ok(()),
     }
 }
 
@@ -237,5 +240,45 @@ impl Calls for Port {
         let runtimes = Runtimes { batches: self.batches.clone(), own: Handle::current() };
         let answers = Answers::new(self.service.clone(), runtimes, Box::pin(requests));
         Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+    use crate::grpc::GrpcNetwork;
+    use crate::service::Network as _;
+    use crate::v1::{WaitRequest, WaitResponse};
+
+    /// Never done waiting.
+    struct Waits(watch::Sender<bool>);
+
+    #[async_trait]
+    impl NodeService for Waits {
+        async fn wait(&self, _: WaitRequest) -> Result<WaitResponse, Status> {
+            self.0.send_replace(true);
+            std::future::pending().await
+        }
+    }
+
+    /// As where accepting connections has ended before those who serve them hear of the shutdown.
+    #[tokio::test]
+    async fn a_shutdown_is_heard_where_no_more_connections_come() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = GrpcNetwork::new(None).connect(&listener.local_addr().unwrap().to_string());
+        let asking = env::task::spawn(async move { client.wait(WaitRequest::default()).await });
+        let accepted = listener.accept().await.map(|(connection, _)| connection);
+        let (waits, mut waiting) = watch::channel(false);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let shutdown = async move { drop(stopped.await) };
+        let (service, one) = (Arc::new(Waits(waits)), stream::iter([accepted]));
+        let serving = env::task::spawn(serve_connections(service, one, ServeOptions::default(), shutdown));
+        waiting.wait_for(|waits| *waits).await.unwrap();
+        stop.send(()).unwrap();
+        let served = env::clock::timeout(DRAIN * 3, serving).await;
+        served.expect("it stops").unwrap().unwrap();
+        assert!(asking.await.unwrap().is_err());
     }
 }
