@@ -55,8 +55,17 @@ impl Expr {
         self.evaluate_ref(context).map(Cow::into_owned)
     }
 
-    /// Whether a condition holds: NULL counts as false.
+    /// Whether a condition holds: NULL counts as false. Of conditions that all have to hold none is looked at behind the
+    /// first that does not, be it NULL: those behind may be about what the first has to hide.
     pub fn evaluate_condition(&self, context: &EvalContext<'_>) -> Result<bool> {
+        if let Expr::And(items) = self {
+            for item in items {
+                if !item.evaluate_condition(context)? {
+                    return Ok(false);
+                }
+            }
+            return Ok(true);
+        }
         Ok(self.evaluate_ref(context)?.is_true())
     }
 

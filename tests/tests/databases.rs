@@ -342,6 +342,87 @@ async fn nothing_of_one_database_is_taken_for_anothers() {
     cluster.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn policies_and_default_privileges_are_a_databases_own() {
+    let mut cluster = Embedded::start().await;
+    let url = cluster.url();
+    let other = cluster.add_gateway(sql::EngineOptions::default()).await;
+    let first = connect(&url, "postgres").await.expect("a connection");
+    run(&first, "create role maker; create role reader login; create role bound").await;
+    run(&first, "create database model").await;
+    // The same for other things, and for others, in the first database.
+    run(&first, "alter default privileges for role maker grant insert on tables to bound").await;
+    let model = connect(&url, "model").await.expect("a connection");
+    run(&model, "grant create, usage on schema public to maker; grant usage on schema public to reader")
+        .await;
+    run(&model, "alter default privileges for role maker in schema public grant select on tables to reader")
+        .await;
+    run(
+        &model,
+        "set role maker; create sequence numbers; create table t (id int primary key, owner name);
+        insert into t values (1, 'reader'), (2, 'maker'), (3, 'reader');
+        create table allowed (id int); insert into allowed values (1), (2);
+        alter table t enable row level security;
+        create policy own on t using (owner = current_user);
+        create policy listed on t as restrictive to bound, reader
+            using (id in (select id from allowed) and 'numbers'::regclass is not null);
+        alter sequence numbers rename to renamed; reset role",
+    )
+    .await;
+    let kept = "select count(*) || ' ' || string_agg(defaclobjtype::text || defaclacl::text, ';') from pg_default_acl";
+    assert_eq!(one(&first, kept).await, "1 r{maker=arwdDxt/maker,bound=a/maker}");
+    assert_eq!(one(&model, kept).await, "1 r{reader=r/maker}");
+    assert_eq!(one(&first, "select count(*) from pg_policy").await, "0");
+    // A role is held by what is in any database, and is told of the others by number.
+    let refused = first.simple_query("drop role bound").await.expect_err("an error");
+    let detail = refused.as_db_error().and_then(|error| error.detail()).expect("what holds it");
+    let here = "privileges for default privileges on new relations belonging to role maker";
+    assert_eq!(detail, format!("{here}\n1 object in database model"));
+    let refused = model.simple_query("drop role bound").await.expect_err("an error");
+    let detail = refused.as_db_error().and_then(|error| error.detail()).expect("what holds it");
+    assert_eq!(detail, "target of policy listed on table t\n1 object in database postgres");
+    drop(model);
+    wait_for(&first, "select count(*) from pg_stat_activity where datname = 'model'", "0").await;
+    run(&first, "create database copy template model").await;
+    run(&first, "drop database model with (force)").await;
+    // What was copied is in force, through another gateway too.
+    let reader = as_user(&other, "reader", "copy").await.expect("a connection");
+    assert_eq!(one(&reader, "select string_agg(id::text, ',') from t").await, "1");
+    assert_eq!(one(&reader, "select count(*) from t tablesample bernoulli (100)").await, "1");
+    let copy = connect(&other, "copy").await.expect("a connection");
+    assert_eq!(one(&copy, kept).await, "1 r{reader=r/maker}");
+    assert_eq!(
+        one(&copy, "select string_agg(polname, ',' order by polname) from pg_policy").await,
+        "listed,own"
+    );
+    assert_eq!(
+        one(&copy, "select qual like '%''renamed''::regclass%' from pg_policies where policyname = 'listed'")
+            .await,
+        "t"
+    );
+    assert_eq!(code(&copy, "drop sequence renamed").await, SqlState::DEPENDENT_OBJECTS_STILL_EXIST);
+    run(&copy, "set role maker; create table more (id int); insert into allowed values (3); reset role")
+        .await;
+    assert_eq!(one(&reader, "select count(*) from more").await, "0");
+    assert_eq!(one(&reader, "select count(*) from t").await, "2");
+    run(&copy, "alter default privileges for role maker in schema public revoke all on tables from reader")
+        .await;
+    assert_eq!(one(&first, kept).await, "1 r{maker=arwdDxt/maker,bound=a/maker}");
+    // What settings are at first may be that policies are no answer.
+    run(&first, "alter role reader in database copy set row_security = off").await;
+    let refuses = as_user(&url, "reader", "copy").await.expect("a connection");
+    assert_eq!(code(&refuses, "select count(*) from t").await, SqlState::INSUFFICIENT_PRIVILEGE);
+    run(&refuses, "set row_security = on").await;
+    assert_eq!(one(&refuses, "select count(*) from t").await, "2");
+    // What goes with a database holds nobody any more.
+    drop((reader, refuses, copy));
+    run(&first, "drop database copy with (force)").await;
+    run(&first, "alter default privileges for role maker revoke insert on tables from bound").await;
+    run(&first, "drop role bound, reader, maker").await;
+    assert_eq!(one(&first, "select count(*) from pg_default_acl").await, "0");
+    cluster.stop().await;
+}
+
 #[test]
 fn databases_are_there_after_a_restart() {
     let folder = tempfile::tempdir().expect("a directory");

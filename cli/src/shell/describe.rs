@@ -69,6 +69,18 @@ const LISTS: &[List] = &[
         visible: "pg_catalog.pg_table_is_visible(c.oid)",
     },
     List {
+        command: "\\ddp",
+        title: "Default access privileges",
+        query: "SELECT pg_catalog.pg_get_userbyid(d.defaclrole) AS \"Owner\", n.nspname AS \"Schema\", \
+            CASE d.defaclobjtype WHEN 'r' THEN 'table' WHEN 'S' THEN 'sequence' \
+            WHEN 'n' THEN 'schema' END AS \"Type\", \
+            pg_catalog.array_to_string(d.defaclacl, E'\\n') AS \"Access privileges\" FROM pg_catalog.pg_default_acl d \
+            LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace WHERE true",
+        name: "pg_catalog.pg_get_userbyid(d.defaclrole)",
+        schema: None,
+        visible: "true",
+    },
+    List {
         command: "\\du",
         title: "List of roles",
         query: "SELECT r.rolname AS \"Role name\", pg_catalog.concat_ws(', ', \
@@ -253,6 +265,7 @@ impl Shell {
         if matches!(kind, "r" | "p" | "m") {
             notes.push_str(&self.indexes(oid).await?);
             notes.push_str(&self.constraints(oid).await?);
+            notes.push_str(&self.policies(oid).await?);
         }
         if matches!(kind, "i" | "I") {
             let whose = format!(
@@ -318,6 +331,43 @@ impl Shell {
             text.push_str(&format!("    \"{name}\" {kind}{method}\n"));
         }
         Ok(if text.is_empty() { text } else { format!("Indexes:\n{text}") })
+    }
+
+    /// What psql says of row-level security.
+    async fn policies(&mut self, oid: &str) -> Result<String, Failure> {
+        let query = format!(
+            "SELECT pg_catalog.concat('    POLICY ', pg_catalog.quote_ident(p.polname), \
+             CASE WHEN NOT p.polpermissive THEN ' AS RESTRICTIVE' END, \
+             CASE p.polcmd WHEN 'r' THEN E'\\n      FOR SELECT' WHEN 'a' THEN E'\\n      FOR INSERT' \
+             WHEN 'w' THEN E'\\n      FOR UPDATE' WHEN 'd' THEN E'\\n      FOR DELETE' END, \
+             CASE WHEN p.polroles <> '{{0}}' THEN E'\\n      TO ' || pg_catalog.array_to_string(ARRAY( \
+             SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = ANY (p.polroles) ORDER BY 1), ',') END, \
+             E'\\n      USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')', \
+             E'\\n      WITH CHECK (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')') \
+             FROM pg_catalog.pg_policy p WHERE p.polrelid = {oid} ORDER BY p.polname"
+        );
+        let (_, policies) = self.ask(&query).await?;
+        let policies: Vec<String> = policies.into_iter().flatten().flatten().collect();
+        let state = format!(
+            "SELECT pg_catalog.concat(CASE WHEN c.relforcerowsecurity THEN 'forced ' END, 'row security ', \
+             CASE WHEN c.relrowsecurity THEN 'enabled' ELSE 'disabled' END) FROM pg_catalog.pg_class c \
+             WHERE c.oid = {oid} AND (c.relrowsecurity OR c.relforcerowsecurity OR {})",
+            !policies.is_empty()
+        );
+        let Some(state) = self.first_value(&state).await? else { return Ok(String::new()) };
+        // In psql's words.
+        let note = match (state.as_str(), policies.is_empty()) {
+            ("row security enabled", false) => "Policies:".to_owned(),
+            ("row security enabled", true) => "Policies (row security enabled): (none)".to_owned(),
+            ("forced row security enabled", false) => "Policies (forced row security enabled):".to_owned(),
+            ("forced row security enabled", true) => {
+                "Policies (forced row security enabled): (none)".to_owned()
+            }
+            (_, false) => "Policies (row security disabled):".to_owned(),
+            (_, true) => return Ok(String::new()),
+        };
+        let lines = policies.into_iter().map(|policy| policy + "\n").collect::<String>();
+        Ok(format!("{note}\n{lines}"))
     }
 
     async fn constraints(&mut self, oid: &str) -> Result<String, Failure> {

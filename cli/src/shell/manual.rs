@@ -36,6 +36,7 @@ pub(super) const COMMANDS: &[(&str, &[Command])] = &[
             ("\\dn", "[NAME]", "schemas"),
             ("\\df", "[NAME]", "functions"),
             ("\\dp", "[NAME]", "rights"),
+            ("\\ddp", "[NAME]", "rights on what roles are yet to make"),
             ("\\du", "[NAME]", "roles"),
             ("\\l", "[NAME]", "databases"),
         ],

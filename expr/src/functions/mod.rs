@@ -13,6 +13,7 @@ mod json_make;
 mod json_path;
 mod json_text;
 mod jsonb;
+mod leakproof;
 mod like;
 mod md5;
 mod missing;

@@ -47,6 +47,7 @@ impl Binder<'_> {
             AccessStatement::Role(_)
             | AccessStatement::Database(_)
             | AccessStatement::Defaults(_)
+            | AccessStatement::DefaultPrivileges(_)
             | AccessStatement::Membership(_) => {}
         }
         let change = AccessChange { statement: statement.clone(), tables, types };

@@ -44,7 +44,7 @@ pub(super) fn apart<T>(
     bind: impl FnOnce(&mut Binder<'_>) -> Result<T>,
 ) -> Result<T> {
     let (search_path, context) = (SearchPath::default(), catalog.plain_session());
-    let settings = SessionSettings { search_path: &search_path, context: &context };
+    let settings = SessionSettings { search_path: &search_path, context: &context, row_security: true };
     bind(&mut Binder::new(catalog, &settings))
 }
 

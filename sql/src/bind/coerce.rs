@@ -1,7 +1,9 @@
 //! Making values fit, and learning the types of parameters from where they stand.
 
+use std::borrow::Cow;
+
 use expr::casts::CastContext;
-use expr::{Datum, Expr, Type, TypeKind, resolve};
+use expr::{Datum, Expr, SessionContext, Type, TypeKind, resolve};
 
 use super::Binder;
 use crate::error::{Error, Result};
@@ -16,6 +18,13 @@ pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
             || error.sqlstate == "22003" && error.message.ends_with(" out of range");
         if error.position.is_none() && at > 0 && !late { error.at(at) } else { error }
     }
+}
+
+/// Whether it hangs on the session, the catalog or the clock what a text means as a value of a type.
+fn hangs_on_session(kind: TypeKind) -> bool {
+    let is_of_time =
+        |kind| matches!(kind, TypeKind::Date | TypeKind::Time | TypeKind::Timestamp | TypeKind::Timestamptz);
+    kind == TypeKind::Regclass || is_of_time(kind.element().unwrap_or(kind))
 }
 
 impl Binder<'_> {
@@ -43,21 +52,30 @@ impl Binder<'_> {
     /// The expression as a value of the type.
     pub(super) fn coerce(&mut self, expr: Expr, to: Type, context: CastContext, at: usize) -> Result<Expr> {
         let expr = self.learn(expr, to.kind, at)?;
-        let is_name = to.kind == TypeKind::Regclass && expr.is_unknown();
+        let is_pinned = expr.is_unknown() && hangs_on_session(to.kind);
         let bound = self.convert(expr, to, context).map_err(placed(at))?;
-        if is_name {
+        if is_pinned {
             self.note_pinned(&bound, at);
         }
         Ok(bound)
+    }
+
+    /// What literals are read by: those of a text that is kept mean the same to everybody.
+    fn session_of_literals(&self) -> Cow<'_, SessionContext> {
+        match self.reads_kept || self.is_within_known() {
+            true => Cow::Owned(self.catalog.plain_session()),
+            false => Cow::Borrowed(self.settings.context),
+        }
     }
 
     pub(super) fn convert(&self, expr: Expr, to: Type, context: CastContext) -> expr::Result<Expr> {
         if to.kind != to.kind.base() && expr.ty() != to {
             return self.as_domain(expr, to, context, self.written.is_some());
         }
+        let session = self.session_of_literals();
         match self.written {
-            None => resolve::coerce(expr, to, context, self.settings.context),
-            Some(_) => resolve::coerce_as_written(expr, to, context, self.settings.context),
+            None => resolve::coerce(expr, to, context, &session),
+            Some(_) => resolve::coerce_as_written(expr, to, context, &session),
         }
     }
 

@@ -7,7 +7,7 @@ use super::bound::{BoundQuery, QueryColumn};
 use super::modify::{Bound, Returning};
 use crate::error::{Error, Result};
 use crate::parse::ast::Body;
-use crate::plan::{Command, Compound, Modify, Node, Plan, Project};
+use crate::plan::{Command, Compound, Modify, Node, Plan, Project, RowGuard};
 
 impl Binder<'_> {
     /// A statement that changes rows, with what its WITH does beside.
@@ -24,7 +24,7 @@ impl Binder<'_> {
     pub(super) fn with_effects(&mut self, plan: Plan, command: Command) -> Plan {
         let effects = std::mem::take(&mut self.effects);
         match plan {
-            plan if effects.is_empty() && !reads_changed(&plan) => plan,
+            plan if effects.is_empty() && !reads_changed(&plan) && !judges_by_own(&plan) => plan,
             main => {
                 Plan::Modify(Box::new(Modify::Compound(Compound { command, main: Box::new(main), effects })))
             }
@@ -70,6 +70,25 @@ impl Binder<'_> {
         let input = Box::new(self.apply(changed, returning.asides, &mut all));
         Plan::Query(Box::new(Node::Project(Project { input, expressions })))
     }
+}
+
+/// Whether what judges the rows that a statement writes asks about their table: it is told of the rows that were there before.
+fn judges_by_own(plan: &Plan) -> bool {
+    let Plan::Modify(modify) = plan else { return false };
+    let table = match modify.as_ref() {
+        Modify::Insert(insert) => insert.table.oid,
+        Modify::Update(update) => update.table.oid,
+        Modify::Merge(merge) => merge.table.oid,
+        Modify::Delete(_) | Modify::Compound(_) | Modify::CopyFrom(_) | Modify::CopyTo(_) => return false,
+    };
+    let mut open: Vec<&Node> = modify.guards().into_iter().filter_map(RowGuard::node).collect();
+    while let Some(node) = open.pop() {
+        if matches!(node, Node::Scan(scan) if scan.table.oid == table) {
+            return true;
+        }
+        open.extend(crate::plan::walk::children(node));
+    }
+    false
 }
 
 /// Whether a query reads what it changes itself.

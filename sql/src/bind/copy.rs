@@ -45,6 +45,10 @@ impl Binder<'_> {
             None => copied(&table),
         };
         self.needs.write(&table, Right::Insert, &columns);
+        if self.bound_by_policies(&table)?.is_some() {
+            return Err(Error::new("0A000", "COPY FROM not supported with row-level security")
+                .hint("Use INSERT statements instead."));
+        }
         let mut defaults = Vec::new();
         for (place, column) in table.visible() {
             let makes_values = self.makes_values(&table, column) || column.ty.kind.is_domain();
@@ -88,7 +92,8 @@ impl Binder<'_> {
         self.needs.read_places(&table, &places);
         let named = places.iter().filter_map(|place| table.columns.get(*place));
         let names = named.map(|column| column.name.clone()).collect();
-        let source = self.scan(table, places, None, None)?.node;
+        let source = self.scan(table.clone(), places, None, None)?.node;
+        let source = self.seen_rows(source, &table)?;
         let types = source.types().into_iter().enumerate();
         let expressions = types.map(|(index, ty)| Expr::Column { index, ty }).collect();
         let source = Node::Project(Project { input: Box::new(source), expressions });

@@ -46,6 +46,6 @@ impl Binder<'_> {
             1 => conditions.remove(0),
             _ => Expr::And(conditions),
         };
-        Ok(Node::Filter(Filter { input: Box::new(node), predicate }))
+        Ok(Node::Filter(Filter { input: Box::new(node), predicate, barrier: false }))
     }
 }

@@ -69,6 +69,23 @@ impl Binder<'_> {
     }
 
     fn item(&mut self, item: &TableExpr) -> Result<Source> {
+        let called = match item {
+            TableExpr::Table { name, alias, .. } => {
+                Some(alias.as_ref().map_or(name.name.value.as_str(), |alias| alias.name.value.as_str()))
+            }
+            TableExpr::Subquery { alias, .. } => alias.as_ref().map(|alias| alias.name.value.as_str()),
+            // Its items are looked at one by one.
+            TableExpr::Join { .. } => return self.bare_item(item),
+            TableExpr::Function { .. } => None,
+        };
+        let locking = self.locking.within(called);
+        let before = std::mem::replace(&mut self.locking, locking);
+        let source = self.bare_item(item);
+        self.locking = before;
+        source
+    }
+
+    fn bare_item(&mut self, item: &TableExpr) -> Result<Source> {
         match item {
             TableExpr::Table { name, alias, sample: None } => self.named_table(name, alias.as_ref()),
             TableExpr::Table { name, alias, sample: Some(sample) } => {
@@ -127,7 +144,9 @@ impl Binder<'_> {
         }
         self.check_populated(&table)?;
         let places = self.seen_places(name, &table);
-        self.scan(table, places, alias.map(|alias| (&alias.name.value, Some(alias))), None)
+        let alias = alias.map(|alias| (&alias.name.value, Some(alias)));
+        let source = self.scan(table.clone(), places, alias, None)?;
+        Ok(Source { node: self.seen_rows(source.node, &table)?, ..source })
     }
 
     fn view(&mut self, table: &Arc<TableDescriptor>, alias: Option<&ast::Alias>) -> Result<Source> {
@@ -198,6 +217,7 @@ impl Binder<'_> {
                 columns: places,
                 filter: None,
                 lock,
+                shielded: false,
                 recheck: None,
                 reverse: false,
                 ordered: false,
@@ -285,7 +305,7 @@ impl Binder<'_> {
         }
         let mut predicate = Expr::all(conditions);
         let node = self.apply(Node::Join(join), asides, &mut [&mut predicate]);
-        Ok(Source { node: Node::Filter(Filter { input: Box::new(node), predicate }), scope })
+        Ok(Source { node: Node::Filter(Filter { input: Box::new(node), predicate, barrier: false }), scope })
     }
 
     /// Slots that a level read from a row that is none of its own cannot exist.

@@ -180,6 +180,6 @@ impl Binder<'_> {
         let is_among = self.operator("<=", Some((place, at)), (wanted, at), at)?;
         let all = Expr::IsNull { operand: Box::new(limit), negated: false };
         let predicate = Expr::Or(vec![all, is_among]);
-        Ok(first_columns(Node::Filter(Filter { input: Box::new(ranked), predicate }), width))
+        Ok(first_columns(Node::Filter(Filter { input: Box::new(ranked), predicate, barrier: false }), width))
     }
 }

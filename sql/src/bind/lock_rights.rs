@@ -8,12 +8,47 @@ use crate::catalog::access::Right;
 use crate::catalog::{Oid, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse;
-use crate::parse::ast::{Query, QueryBody, TableExpr};
+use crate::parse::ast::{Name, Query, QueryBody, TableExpr};
 
 /// A table whose rows are locked, and what FROM calls it, there or in a query or view that is meant.
 pub(super) struct Locked {
     pub(super) called: String,
     pub(super) table: Oid,
+}
+
+/// Of what FROM names rows are locked.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Locking {
+    /// Of nothing.
+    #[default]
+    None,
+    /// Of all.
+    All,
+    /// Of what goes by these names.
+    Named(Vec<String>),
+}
+
+impl Locking {
+    /// The same within an item of FROM that goes by this name.
+    pub(super) fn within(&self, called: Option<&str>) -> Self {
+        match self {
+            Self::Named(names) => match called {
+                Some(called) if names.iter().any(|name| name == called) => Self::All,
+                _ => Self::None,
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// Of a query.
+    pub(super) fn of(query: &Query) -> Self {
+        let names: Vec<Option<&Name>> = query.locks.iter().map(|lock| lock.of.as_ref()).collect();
+        match names.iter().copied().collect::<Option<Vec<_>>>() {
+            Some(names) if names.is_empty() => Self::None,
+            Some(names) => Self::Named(names.into_iter().map(|name| name.value.clone()).collect()),
+            None => Self::All,
+        }
+    }
 }
 
 impl Binder<'_> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use expr::{Expr, TypeKind};
 
 use super::Binder;
+use super::from::Source;
 use super::level::{Clause, Level};
 use super::modify::{Bound, check_count, with_defaults};
 use super::scope::Scope;
 use crate::catalog::access::Right;
-use crate::catalog::{TableDescriptor, TableKind};
+use crate::catalog::{PolicyCommand, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, QueryBody};
 use crate::plan::{Join, JoinKind, JoinStrategy, Merge, MergeAction, MergeWhen, Modify, Node, Plan, Project};
@@ -32,6 +33,8 @@ impl Binder<'_> {
         let all: Vec<usize> = (0..table.columns.len()).collect();
         let alias = merge.alias.as_ref().map(|alias| (&alias.value, None));
         let target = self.scan(table.clone(), all, alias, None)?;
+        let own = self.shielded(target.node, &table, &[PolicyCommand::Select])?;
+        let target = Source { node: own, ..target };
         // What tells a row from none.
         let types = target.node.types().into_iter().enumerate();
         let mut expressions: Vec<Expr> = types.map(|(index, ty)| Expr::Column { index, ty }).collect();
@@ -81,7 +84,8 @@ impl Binder<'_> {
         self.common_tables.truncate(visible);
         let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
-        let merge = Merge { table, source, target_at, condition, whens, asks, rules, linked };
+        let guards = self.merge_guards(&table)?;
+        let merge = Merge { table, source, target_at, condition, whens, asks, rules, guards, linked };
         Ok((Plan::Modify(Box::new(Modify::Merge(merge))), None))
     }
 

@@ -49,11 +49,13 @@ mod object;
 mod operator_class;
 mod ordered_set;
 mod placeholder;
+mod policy;
 mod query;
 mod query_windows;
 mod record;
 mod recursive;
 mod row_expression;
+mod row_security;
 mod sample;
 mod scope;
 mod select;
@@ -87,6 +89,7 @@ use crate::plan::{Bound, Command, CurrentOf, Needs, Node, OutputColumn, Plan, wa
 pub(crate) use check::{default_of, rules_of, sparing_condition};
 pub(crate) use index::{index_column_names, key_part_text, settle_indexes, sparing_index_expression};
 pub(crate) use object::domains_of;
+pub(crate) use policy::policy_text;
 pub(crate) use row_expression::sparing_generation;
 pub(crate) use view_text::view_text;
 pub(crate) use written::sparing;
@@ -101,6 +104,8 @@ pub struct SessionSettings<'a> {
     pub search_path: &'a SearchPath,
     /// What literals may depend on: time zone, date style.
     pub context: &'a SessionContext,
+    /// `row_security`: whether policies are heeded; else what they would bind is an error.
+    pub row_security: bool,
 }
 
 /// Binds a statement. `declared` are the types of `$1`, `$2` … that the client gave; the others are inferred. `None`: it
@@ -201,6 +206,10 @@ struct Binder<'a> {
     /// The constraints that make columns of a new view's query the same within a group: table and constraint.
     grouped_by: Vec<(crate::catalog::Oid, crate::catalog::Oid)>,
     viewed: Vec<ViewRelation>,
+    /// The tables whose policies the query at hand stands in.
+    policies: Vec<crate::catalog::Oid>,
+    /// Of what FROM names at hand rows are locked.
+    locking: lock_rights::Locking,
     /// WHERE CURRENT OF, by its first slot.
     current_of: Option<CurrentOf>,
     budget: Budget,
@@ -243,6 +252,8 @@ impl<'a> Binder<'a> {
             edits: None,
             grouped_by: Vec::new(),
             viewed: Vec::new(),
+            policies: Vec::new(),
+            locking: lock_rights::Locking::None,
             current_of: None,
             budget: Budget::of_looks(usize::MAX),
             unready: Vec::new(),

@@ -13,7 +13,7 @@ use super::scope::Scope;
 use super::select::first_columns;
 use crate::catalog::access::Right;
 use crate::catalog::object::Identity;
-use crate::catalog::{IndexId, TableDescriptor, TableKind};
+use crate::catalog::{IndexId, PolicyCommand, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody};
 use crate::plan::{
@@ -144,8 +144,10 @@ impl Binder<'_> {
             },
         };
         self.target = None;
+        // What the source reads of the table is another matter.
+        let reads_apart = self.needs.put_aside(table.oid, Right::Select);
         let alias = insert.alias.as_ref().map_or(&table.name, |alias| &alias.value).clone();
-        let on_conflict = match &insert.on_conflict {
+        let mut on_conflict = match &insert.on_conflict {
             None => None,
             Some(conflict) => Some(self.on_conflict(&table, &alias, insert.alias.is_some(), conflict)?),
         };
@@ -153,11 +155,16 @@ impl Binder<'_> {
         let mut returning = self.returning(insert.returning.as_deref(), scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
+        let guards = self.insert_guards(&table, on_conflict.as_mut())?;
+        if reads_apart {
+            self.needs.add(&table, Right::Select);
+        }
         let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
         let row = table.types();
-        let insert =
-            |returning| Modify::Insert(Insert { table, source, rules, linked, on_conflict, returning });
+        let insert = |returning| {
+            Modify::Insert(Insert { table, source, rules, guards, linked, on_conflict, returning })
+        };
         Ok((self.returned(insert, row, returning), columns))
     }
 
@@ -400,7 +407,7 @@ impl Binder<'_> {
                     Ok((assignments, filter))
                 })?;
                 self.without_subqueries(&level, "ON CONFLICT")?;
-                ConflictAction::Update { assignments, filter }
+                ConflictAction::Update { assignments, filter, guards: Vec::new() }
             }
         };
         Ok(OnConflict { arbiters, action })
@@ -519,11 +526,14 @@ impl Binder<'_> {
         let mut returning = self.returning(update.returning.as_deref(), level.scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
+        let mut node = node;
+        let guards = self.update_guards(&mut node, &table)?;
         let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
         let row = node.types();
-        let update =
-            |returning| Modify::Update(Update { table, source: node, assignments, rules, linked, returning });
+        let update = |returning| {
+            Modify::Update(Update { table, source: node, assignments, rules, guards, linked, returning })
+        };
         Ok((self.returned(update, row, returning), columns))
     }
 
@@ -549,6 +559,12 @@ impl Binder<'_> {
         let mut returning = self.returning(delete.returning.as_deref(), level.scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
+        let mut node = node;
+        let mut commands = vec![PolicyCommand::Delete];
+        if self.needs.asks(table.oid, Right::Select) {
+            commands.push(PolicyCommand::Select);
+        }
+        self.shield_target(&mut node, &table, &commands)?;
         let linked = self.catalog.is_linked(&table);
         let row = node.types();
         let delete = |returning| Modify::Delete(Delete { table, source: node, linked, returning });

@@ -11,7 +11,7 @@
 
 use expr::{Expr, Type};
 
-use crate::plan::{Plan, walk};
+use crate::plan::{GuardCondition, Plan, walk};
 
 /// Above the width of any row.
 const BASE: usize = 1 << 24;
@@ -71,6 +71,13 @@ pub(super) fn number_slots(plan: &mut Plan, parameters: usize) {
                 *index = numbered;
             }
         });
+    });
+    walk::guards_mut(plan, &mut |guard| {
+        if let GuardCondition::Asked { slot, .. } = &mut guard.condition
+            && let Some(numbered) = number(*slot)
+        {
+            *slot = numbered;
+        }
     });
     walk::bindings_mut(plan, &mut |binding| {
         if let Some(numbered) = number(binding.slot) {

@@ -53,7 +53,10 @@ impl Binder<'_> {
         let outer = self.common_tables.len();
         let unready = self.unready.len();
         self.unready.extend(with.iter().rev().map(|common| common.name.value.clone()));
+        // What locks the rows of a query does not lock what its WITH reads.
+        let locking = std::mem::take(&mut self.locking);
         let bound = self.with_in_order(with, outer, lateral);
+        self.locking = locking;
         self.unready.truncate(unready);
         bound
     }

@@ -29,7 +29,7 @@ pub(super) fn sparing_over_row(
 ) -> Option<String> {
     let expression = parse::parse_expression(kept).ok()?;
     let context = catalog.plain_session();
-    let settings = SessionSettings { search_path, context: &context };
+    let settings = SessionSettings { search_path, context: &context, row_security: true };
     let mut binder = Binder::new(catalog, &settings);
     let printed = binder.of_kept(|binder| {
         let names = quoted_names(&table.columns);
@@ -68,6 +68,18 @@ pub(super) fn named_columns(bound: &Expr, columns: &[Column]) -> Vec<ColumnId> {
         }
     });
     named.iter().filter_map(|place| columns.get(*place)).map(|column| column.id).collect()
+}
+
+/// Whether a record has fields with names of their own, as a row of a table that is named as a whole has.
+pub(super) fn has_named_fields(bound: &Expr) -> bool {
+    let mut found = false;
+    bound.walk(&mut |part| {
+        if let Expr::Row { shape, .. } = part {
+            let names = shape.fields().zip(1..);
+            found |= names.into_iter().any(|((name, _), number)| name != format!("f{number}"));
+        }
+    });
+    found
 }
 
 impl Binder<'_> {
@@ -119,8 +131,11 @@ impl Binder<'_> {
         what: &str,
         bind: impl Fn(&mut Self, &[Column], &ast::Expr) -> Result<Expr>,
     ) -> Result<String> {
-        let (_, text) = self
+        let (bound, text) = self
             .as_written(Style::Full, quoted_names(renamed), |binder| bind(binder, columns, &written.expr))?;
+        if has_named_fields(&bound) {
+            return Err(Error::unsupported(format!("a row as a whole in {what}")));
+        }
         let means_the_same = parse::parse_expression(&text)
             .and_then(|again| self.of_kept(|binder| bind(binder, renamed, &again)))
             .is_ok();

@@ -49,9 +49,10 @@ impl Binder<'_> {
         });
         let columns: Vec<Expr> = columns.collect();
         let predicate = self.sampled(sample, at, columns)?;
-        let Source { node, scope } =
-            self.scan(table, places, alias.map(|alias| (&alias.name.value, Some(alias))), None)?;
-        Ok(Source { node: Node::Filter(Filter { input: Box::new(node), predicate }), scope })
+        let alias = alias.map(|alias| (&alias.name.value, Some(alias)));
+        let Source { node, scope } = self.scan(table.clone(), places, alias, None)?;
+        let input = Box::new(self.seen_rows(node, &table)?);
+        Ok(Source { node: Node::Filter(Filter { input, predicate, barrier: false }), scope })
     }
 
     /// Whether a row with this key is chosen.

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use expr::{Expr, TypeKind};
 
 use super::Binder;
+use super::from::Source;
 use super::label::label;
 use super::level::{Clause, Level, PutAside};
-use super::lock_rights::Locked;
+use super::lock_rights::{Locked, Locking};
 use super::query::{BoundQuery, QueryColumn, lock_verb, sort_key};
 use super::query_windows::QueryWindows;
 use super::scope::{Scope, ScopeColumn};
@@ -57,7 +58,7 @@ impl Binder<'_> {
     }
 
     fn select_inner(&mut self, select: &ast::Select, query: &ast::Query) -> Result<BoundQuery> {
-        let source = self.sources(&select.from)?;
+        let source = self.locked_sources(select, query)?;
         let mut node = source.node;
         let level = self.level()?;
         level.scope = source.scope;
@@ -128,6 +129,17 @@ impl Binder<'_> {
         Ok(trimmed(node, columns, visible))
     }
 
+    /// The items of FROM; who locks rows may lock those alone that it may change.
+    fn locked_sources(&mut self, select: &ast::Select, query: &ast::Query) -> Result<Source> {
+        if query.locks.is_empty() {
+            return self.sources(&select.from);
+        }
+        let before = std::mem::replace(&mut self.locking, Locking::of(query));
+        let source = self.sources(&select.from);
+        self.locking = before;
+        source
+    }
+
     /// What of the select list is computed by nodes of their own, and HAVING.
     fn computed(&mut self, node: Node, expressions: &mut [Expr], having: Option<Expr>) -> Result<Node> {
         let level = self.level()?;
@@ -153,7 +165,7 @@ impl Binder<'_> {
         all.extend(windows.expressions_mut());
         let mut node = self.apply_some(node, early, &mut all);
         if let Some(predicate) = having {
-            node = Node::Filter(Filter { input: Box::new(node), predicate });
+            node = Node::Filter(Filter { input: Box::new(node), predicate, barrier: false });
         }
         if !windows.is_empty() {
             let mut all: Vec<&mut Expr> = expressions.iter_mut().collect();
@@ -172,7 +184,7 @@ impl Binder<'_> {
         })?;
         let asides = std::mem::take(&mut self.level()?.subqueries);
         let input = Box::new(self.apply(node, asides, &mut [&mut predicate]));
-        Ok(Node::Filter(Filter { input, predicate }))
+        Ok(Node::Filter(Filter { input, predicate, barrier: false }))
     }
 
     /// The columns of a select list or of RETURNING.

@@ -17,7 +17,9 @@ impl Binder<'_> {
     /// Binds a subquery of an expression, and tells which slots it reads from the row at hand.
     fn inner_query(&mut self, query: &ast::Query) -> Result<(super::query::BoundQuery, Vec<Binding>)> {
         let before = std::mem::take(&mut self.level()?.pending);
+        let locking = std::mem::take(&mut self.locking);
         let bound = self.barred("a subquery", |binder| binder.query(query));
+        self.locking = locking;
         let bindings = std::mem::replace(&mut self.level()?.pending, before);
         Ok((bound?, bindings))
     }

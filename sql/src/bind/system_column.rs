@@ -9,6 +9,9 @@ use crate::parse::ast::Name;
 /// Those that say where a version of a row stands and who wrote it: there is nothing of the kind.
 const UNSUPPORTED: [&str; 5] = ["ctid", "xmin", "cmin", "xmax", "cmax"];
 
+/// The number that `tableoid` has as a column.
+const TABLE_OID_NUMBER: i16 = -6;
+
 /// The column of this name that a table has beside its own; `None`: there is none, or one of a table's own is called so.
 ///
 /// # Errors
@@ -70,5 +73,5 @@ fn of(relation: &Relation, name: &Name) -> Result<Option<ScopeColumn>> {
             return Err(Error::unsupported(what).at(name.at));
         }
     };
-    Ok(Some(ScopeColumn { name: name.value.clone(), value, origin: None }))
+    Ok(Some(ScopeColumn { name: name.value.clone(), value, origin: Some((table.oid, TABLE_OID_NUMBER)) }))
 }

@@ -7,7 +7,7 @@ use expr::{SessionContext, TypeKind};
 use super::{SessionSettings, bind, bind_if_short};
 use crate::catalog::{
     CatalogSnapshot, Column, Constraints, FIRST_USER_OID, IndexColumn, IndexConstraint, IndexDescriptor,
-    IndexState, ROW_ID_COLUMN, SearchPath, TableDescriptor, TableKind,
+    IndexState, ROW_ID_COLUMN, RowSecurity, SearchPath, TableDescriptor, TableKind,
 };
 use crate::plan::{Bound, Ddl, NewIndexKind, Plan};
 
@@ -40,6 +40,7 @@ fn catalog(statements: &[&str]) -> CatalogSnapshot {
             indexes: indexes.collect(),
             oid: id(),
             constraints: Constraints::default(),
+            row_security: RowSecurity::default(),
             materialised: None,
             schema: create.schema,
             name: create.name,
@@ -63,8 +64,11 @@ fn sample() -> CatalogSnapshot {
 
 fn try_bind(sql: &str, catalog: &CatalogSnapshot) -> crate::Result<Bound> {
     let statements = crate::parse::parse(sql)?;
-    let settings =
-        SessionSettings { search_path: &SearchPath::default(), context: &SessionContext::default() };
+    let settings = SessionSettings {
+        search_path: &SearchPath::default(),
+        context: &SessionContext::default(),
+        row_security: true,
+    };
     bind(&statements[0], catalog, &settings, Some(&[]))
 }
 
@@ -359,8 +363,11 @@ fn binding_asks_whether_the_statement_is_still_wanted() {
 fn what_is_short_to_bind_is_told_apart() {
     on_a_large_stack(|| {
         let catalog = sample();
-        let settings =
-            SessionSettings { search_path: &SearchPath::default(), context: &SessionContext::default() };
+        let settings = SessionSettings {
+            search_path: &SearchPath::default(),
+            context: &SessionContext::default(),
+            row_security: true,
+        };
         let is_short = |sql: &str| {
             let statements = crate::parse::parse(sql).unwrap();
             bind_if_short(&statements[0], &catalog, &settings, Some(&[])).unwrap().is_some()

@@ -57,7 +57,11 @@ impl Binder<'_> {
             None => {
                 let meant = self.viewed_types().iter().filter_map(|oid| objects.get(*oid));
                 let meant = meant.filter(|object| object.name == name).find_map(|object| object.kind());
-                Ok(meant.or_else(|| self.settings.search_path.lookup().find_map(within)))
+                // What was meant then is no other type of that name now.
+                Ok(meant.or_else(|| match self.is_within_known() {
+                    true => SearchPath::default().lookup().find_map(within),
+                    false => self.settings.search_path.lookup().find_map(within),
+                }))
             }
         }
     }

@@ -27,7 +27,7 @@ pub(crate) fn view_text(
     search_path: &SearchPath,
 ) -> String {
     let context = catalog.plain_session();
-    let settings = SessionSettings { search_path, context: &context };
+    let settings = SessionSettings { search_path, context: &context, row_security: true };
     let mut binder = Binder { edits: Some(Vec::new()), ..Binder::new(catalog, &settings) };
     let edits = binder.view_edits(view).unwrap_or_default();
     let edited = parse::edited(&view.query, edits);
@@ -86,15 +86,20 @@ impl Binder<'_> {
         if self.views_deep == 1 { self.edits.as_mut() } else { None }
     }
 
-    /// Notes that a literal of a new view names a relation.
+    /// Notes what a literal of a new view means in the session and at the time that it is written in.
     pub(super) fn note_pinned(&mut self, bound: &Expr, at: usize) {
         let is_new = matches!(self.within_view, Some(WithinView::New(_)));
-        if let Expr::Literal { value: Datum::Oid(oid), .. } = bound
-            && is_new
-            && let Some(edits) = self.edits()
-        {
-            edits.push(Edit { at, instead: Instead::String("regclass"), text: format!("'{oid}'") });
-        }
+        let Expr::Literal { value, ty } = bound else { return };
+        let text = match value {
+            _ if !is_new || self.edits.is_none() => return,
+            Datum::Null => return,
+            Datum::Oid(oid) => oid.to_string(),
+            value => expr::codec::shown(value, *ty, &self.catalog.plain_session()),
+        };
+        let instead = Instead::String(ty.kind.display_name());
+        self.edits()
+            .into_iter()
+            .for_each(|edits| edits.push(Edit { at, instead, text: format!("'{text}'") }));
     }
 
     /// Notes how an item of FROM has to be written.
@@ -169,7 +174,8 @@ impl Binder<'_> {
         }
     }
 
-    fn name_of(&self, oid: Oid) -> Option<String> {
+    /// What a relation or an index is called under the search path.
+    pub(super) fn name_of(&self, oid: Oid) -> Option<String> {
         if let Some(table) = self.catalog.table_by_oid(oid) {
             return Some(self.shown_name(table));
         }

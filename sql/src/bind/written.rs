@@ -33,7 +33,7 @@ pub(crate) fn sparing(
 ) -> Option<String> {
     let expression = parse::parse_expression(sql).ok()?;
     let context = catalog.plain_session();
-    let settings = SessionSettings { search_path, context: &context };
+    let settings = SessionSettings { search_path, context: &context, row_security: true };
     let mut binder = Binder::new(catalog, &settings);
     let printed = binder.of_kept(|binder| {
         binder.as_written(Style::Sparing, Vec::new(), |binder| match ty {

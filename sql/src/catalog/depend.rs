@@ -27,6 +27,8 @@ pub enum Address {
     Index(Oid, Oid),
     /// A constraint of a table: the table's oid and its own.
     Constraint(Oid, Oid),
+    /// A policy of a table: the table's oid and its own.
+    Policy(Oid, Oid),
 }
 
 impl Address {
@@ -43,7 +45,8 @@ impl Address {
             | Self::Type(oid)
             | Self::Extension(oid)
             | Self::Index(_, oid)
-            | Self::Constraint(_, oid) => (oid, 0),
+            | Self::Constraint(_, oid)
+            | Self::Policy(_, oid) => (oid, 0),
             Self::Column(oid, column) | Self::Default(oid, column) => (oid, column),
         }
     }
@@ -55,7 +58,8 @@ impl Address {
             Self::Column(table, _)
             | Self::Default(table, _)
             | Self::Index(table, _)
-            | Self::Constraint(table, _) => Some(table),
+            | Self::Constraint(table, _)
+            | Self::Policy(table, _) => Some(table),
         }
     }
 
@@ -118,12 +122,22 @@ pub fn dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
             note(default, Address::Column(table.oid, column.id), Tie::Auto);
         }
         if let Some(materialised) = &table.materialised {
-            of_query(catalog, table.oid, &materialised.view, &mut note);
+            of_query(catalog, relation, &materialised.view, &mut note);
         }
         of_keys(table, &mut note);
         of_constraints(table, &mut note);
         for check in &table.constraints.checks {
             of_text(catalog, Address::Constraint(table.oid, check.oid), &check.expression, &mut note);
+        }
+        for policy in &table.row_security.policies {
+            let own = Address::Policy(table.oid, policy.oid);
+            note(own, relation, Tie::Auto);
+            for condition in policy.conditions() {
+                of_query(catalog, own, &condition.written, &mut note);
+                for column in &condition.read {
+                    note(own, Address::Column(table.oid, *column), Tie::Normal);
+                }
+            }
         }
         for index in &table.indexes {
             for expression in index.all_expressions() {
@@ -152,7 +166,7 @@ pub fn dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
             }
         }
         if let Some(view) = object.view() {
-            of_query(catalog, object.oid, view, &mut note);
+            of_query(catalog, Address::Relation(object.oid), view, &mut note);
         }
     }
     found
@@ -178,30 +192,30 @@ fn of_text(
     }
 }
 
-/// Of a view.
+/// Of a view, or of a policy's condition.
 fn of_query(
     catalog: &CatalogSnapshot,
-    own: Oid,
+    own: Address,
     view: &ViewDescriptor,
     note: &mut impl FnMut(Address, Address, Tie),
 ) {
     for extension in called(catalog, &view.query) {
-        note(Address::Relation(own), Address::Extension(extension), Tie::Normal);
+        note(own, Address::Extension(extension), Tie::Normal);
     }
     for made in &view.types {
-        note(Address::Relation(own), Address::Type(*made), Tie::Normal);
+        note(own, Address::Type(*made), Tie::Normal);
     }
     for relation in &view.relations {
-        note(Address::Relation(own), Address::Relation(relation.oid), Tie::Normal);
+        note(own, Address::Relation(relation.oid), Tie::Normal);
         for column in &relation.read {
-            note(Address::Relation(own), Address::Column(relation.oid, *column), Tie::Normal);
+            note(own, Address::Column(relation.oid, *column), Tie::Normal);
         }
     }
     for oid in &view.pinned {
-        note(Address::Relation(own), named(catalog, *oid), Tie::Normal);
+        note(own, named(catalog, *oid), Tie::Normal);
     }
     for (table, constraint) in &view.grouped_by {
-        note(Address::Relation(own), Address::Constraint(*table, *constraint), Tie::Normal);
+        note(own, Address::Constraint(*table, *constraint), Tie::Normal);
     }
 }
 

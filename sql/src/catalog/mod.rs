@@ -17,6 +17,7 @@ pub mod home;
 mod index;
 pub mod named;
 pub mod object;
+mod policy;
 pub mod removal;
 mod row_expression;
 mod snapshot;
@@ -30,6 +31,7 @@ pub use index::{
     IndexColumn, IndexConstraint, IndexDescriptor, IndexExpression, IndexId, IndexMethod, IndexOptions,
     IndexPart, IndexState,
 };
+pub use policy::{Policy, PolicyCommand, PolicyCondition, RowSecurity};
 pub use row_expression::RowExpression;
 pub use snapshot::{CatalogSnapshot, SearchPath};
 pub use table::{Column, Materialised, ROW_ID_COLUMN, TableDescriptor, TableKind};

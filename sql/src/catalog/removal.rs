@@ -210,5 +210,11 @@ fn describe(catalog: &CatalogSnapshot, path: &SearchPath, address: Address) -> S
             let name = found.and_then(|table| table.constraint_name(oid)).unwrap_or_default();
             format!("constraint {} on {}", quoted(name), relation(table))
         }
+        Address::Policy(table, oid) => {
+            let found = catalog.table_by_oid(table);
+            let mut policies = found.iter().flat_map(|table| &table.row_security.policies);
+            let name = policies.find(|policy| policy.oid == oid).map_or("", |policy| policy.name.as_str());
+            format!("policy {} on {}", quoted(name), relation(table))
+        }
     }
 }

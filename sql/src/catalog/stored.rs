@@ -3,11 +3,11 @@
 //! ```text
 //! key   = index key of the catalog's index of tables: column oid, suffix 0
 //! value = protobuf TableRecord
-//!         version = 1, 2 or 3    a reader refuses what is newer than it knows; 2 and 3: with what only newer readers heed
+//!         version = 1 to 5       a reader refuses what is newer than it knows; from 2 on: with what only newer readers heed
 //!         oid, schema, name, next_column_id, schema_version
 //!         columns: (id, name, type oid, type modifier, flags, default text, value that rows lack, generation)*
 //!         indexes: (oid, index id, name, flags, parts of the key*, constraint, options)*, the primary index first
-//!         checks, foreign keys, query of a materialised view: see the records
+//!         checks, foreign keys, query of a materialised view, row-level security: see the records
 //! ```
 //!
 //! A table's row is written by the transaction of its DDL, which also raises the catalog version; so all DDL
@@ -18,6 +18,7 @@
 mod constraints;
 mod expression;
 mod index;
+mod policy;
 
 use bytes::Bytes;
 use expr::Type;
@@ -27,11 +28,12 @@ use prost::Message;
 use constraints::{CheckRecord, ForeignKeyRecord};
 use expression::RowExpressionRecord;
 use index::IndexRecord;
+use policy::RowSecurityRecord;
 
 use super::home::Home;
 use super::object::Kinds;
 use super::object::stored::{ViewRecord, view, view_record};
-use super::{Column, Constraints, Materialised, Oid, TableDescriptor, TableKind};
+use super::{Column, Constraints, Materialised, Oid, RowSecurity, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 
 /// The index id under which the rows of tables stand.
@@ -48,7 +50,9 @@ pub fn tables_span(home: Home) -> Span {
 }
 
 /// The newest version of a table's row that this code reads.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
+/// The version of tables without what came with the fifth: row-level security, which whoever does not know it would not heed.
+const VERSION_UNGUARDED: u32 = 4;
 /// The version of tables without what came with the fourth: materialised views that depend on what literals name, or on
 /// constraints.
 const VERSION_EXPRESSIONS: u32 = 3;
@@ -81,6 +85,8 @@ struct TableRecord {
     foreign_keys: Vec<ForeignKeyRecord>,
     #[prost(message, optional, tag = "11")]
     materialised: Option<MaterialisedRecord>,
+    #[prost(message, optional, tag = "12")]
+    row_security: Option<RowSecurityRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -134,6 +140,7 @@ pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
             view: Some(view_record(&own.view)),
             is_populated: own.is_populated,
         }),
+        row_security: policy::record(&table.row_security),
     };
     Ok(record.encode_to_vec().into())
 }
@@ -162,6 +169,10 @@ pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
             Some(Materialised { view, is_populated: own.is_populated })
         }
     };
+    let row_security = match record.row_security {
+        None => Some(RowSecurity::default()),
+        Some(own) => policy::row_security(own, kinds),
+    };
     let table = TableDescriptor {
         oid: record.oid,
         schema: record.schema,
@@ -178,6 +189,7 @@ pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
             checks: record.checks.into_iter().map(constraints::check).collect(),
             foreign_keys: foreign_keys.ok_or_else(|| damaged("a foreign key's action is unknown".into()))?,
         },
+        row_security: row_security.ok_or_else(|| damaged("a policy is of a kind that is unknown".into()))?,
         materialised,
         next_column_id: record.next_column_id,
         schema_version: record.schema_version,
@@ -188,9 +200,12 @@ pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
 
 /// The oldest version whose readers heed all that the table has.
 fn version(table: &TableDescriptor) -> u32 {
+    if !table.row_security.is_empty() {
+        return VERSION;
+    }
     let indexes = || table.indexes.iter();
     if table.materialised.as_ref().is_some_and(|own| own.view.has_other_ties()) {
-        return VERSION;
+        return VERSION_UNGUARDED;
     }
     if table.materialised.is_some()
         || table.columns.iter().any(|column| column.generated.is_some())
@@ -228,4 +243,67 @@ fn column(record: ColumnRecord, kinds: &Kinds) -> Option<Column> {
         missing: record.missing,
         generated: record.generated.map(expression::row_expression),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use expr::TypeKind;
+
+    use super::*;
+    use crate::catalog::{IndexColumn, IndexDescriptor, IndexOptions, IndexState};
+
+    fn table(row_security: RowSecurity) -> TableDescriptor {
+        let column = Column {
+            id: 1,
+            name: "a".into(),
+            ty: TypeKind::Int4.into(),
+            not_null: true,
+            default: None,
+            hidden: false,
+            missing: None,
+            generated: None,
+        };
+        let key = IndexDescriptor {
+            oid: 20_001,
+            id: 100,
+            name: String::new(),
+            primary: true,
+            unique: true,
+            columns: vec![IndexColumn::ascending(1)],
+            options: IndexOptions::default(),
+            constraint: None,
+            state: IndexState::Public,
+        };
+        TableDescriptor {
+            oid: 20_000,
+            schema: "public".into(),
+            name: "t".into(),
+            kind: TableKind::Base,
+            columns: vec![column],
+            indexes: vec![key],
+            constraints: Constraints::default(),
+            row_security,
+            materialised: None,
+            next_column_id: 2,
+            schema_version: 1,
+        }
+    }
+
+    #[test]
+    fn row_security_is_refused_by_whoever_does_not_know_it() {
+        let version = |value: &[u8]| TableRecord::decode(value).unwrap().version;
+        let plain = encode_table(&table(RowSecurity::default())).unwrap();
+        assert_eq!(version(&plain), VERSION_PLAIN);
+        let guarded = table(RowSecurity { enabled: true, ..RowSecurity::default() });
+        let value = encode_table(&guarded).unwrap();
+        assert_eq!(version(&value), VERSION);
+        assert_eq!(decode_table(&value, &Kinds::default()).unwrap(), guarded);
+        // What was written before is read, whichever format it has.
+        for version in [VERSION_PLAIN, VERSION_CONSTRAINED, VERSION_EXPRESSIONS, VERSION_UNGUARDED, VERSION] {
+            let older = TableRecord { version, ..TableRecord::decode(&*plain).unwrap() };
+            assert!(decode_table(&older.encode_to_vec(), &Kinds::default()).is_ok());
+        }
+        let newer = TableRecord { version: VERSION + 1, ..TableRecord::decode(&*plain).unwrap() };
+        assert_eq!(decode_table(&newer.encode_to_vec(), &Kinds::default()).unwrap_err().sqlstate, "0A000");
+    }
 }

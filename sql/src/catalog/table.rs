@@ -5,7 +5,7 @@ use expr::{Datum, Type};
 
 use super::{
     ColumnId, Constraints, IndexColumn, IndexDescriptor, IndexExpression, IndexId, IndexPart, Oid,
-    RowExpression, ViewDescriptor,
+    RowExpression, RowSecurity, ViewDescriptor,
 };
 
 /// The id of the hidden column that is the key of a table without primary key.
@@ -122,6 +122,8 @@ pub struct TableDescriptor {
     pub indexes: Vec<IndexDescriptor>,
     /// The constraints that no index enforces.
     pub constraints: Constraints,
+    /// Who sees and writes which of its rows.
+    pub row_security: RowSecurity,
     /// What the rows of a materialised view come from; of nothing else.
     pub materialised: Option<Materialised>,
     /// The id of the next column that is added.
@@ -241,6 +243,9 @@ impl TableDescriptor {
             if column.hidden != (column.id == ROW_ID_COLUMN) || column.hidden && !is_last {
                 return complain("the row id is not where it belongs");
             }
+        }
+        if self.kind != TableKind::Base && !self.row_security.is_empty() {
+            return complain("what is no table has row-level security");
         }
         if self.materialised.is_some() != (self.kind == TableKind::Materialised) {
             return complain("it is and is not materialised");

@@ -102,6 +102,34 @@ impl FreshIndexes {
 }
 
 impl Context<'_> {
+    /// The same, but what functions depend on is another's.
+    pub(crate) fn within<'b>(&'b mut self, session: &'b SessionContext) -> Context<'b> {
+        Context {
+            client: self.client,
+            transaction: &mut *self.transaction,
+            values: &mut *self.values,
+            session,
+            memory: &mut *self.memory,
+            transaction_memory: &mut *self.transaction_memory,
+            work: self.work,
+            catalog: self.catalog,
+            settings: self.settings,
+            cancel: self.cancel,
+            row_ids: self.row_ids,
+            questions: self.questions,
+            advisory: &mut *self.advisory,
+            shown: self.shown,
+            roster: self.roster,
+            warnings: &mut *self.warnings,
+            sequences: self.sequences,
+            catalog_version: self.catalog_version,
+            fresh_indexes: self.fresh_indexes,
+            deferred: &mut *self.deferred,
+            isolation: self.isolation,
+            held_back: None,
+        }
+    }
+
     /// The value of an expression over a row.
     pub(crate) fn evaluate(&self, expression: &Expr, row: &[Datum]) -> Result<Datum> {
         Ok(expression.evaluate(&EvalContext::new(row, self.values, self.session))?)

@@ -36,7 +36,7 @@ pub(crate) use rows::IndexFormat;
 pub(crate) use write::settle_deferred;
 
 use crate::error::Result;
-use crate::plan::{Modify, Node, Plan};
+use crate::plan::{Modify, Node, Plan, RowGuard};
 use context::Context;
 use operators::BoxOperator;
 use walk::walk;
@@ -183,22 +183,26 @@ fn traits(plan: &Plan) -> Traits {
             walk(node, &mut look);
             traits.read_only = !locks;
         }
-        Plan::Modify(modify) => match modify.as_ref() {
-            Modify::Insert(insert) => walk(&insert.source, &mut look),
-            Modify::Update(update) => walk(&update.source, &mut look),
-            Modify::Delete(delete) => walk(&delete.source, &mut look),
-            Modify::Merge(merge) => walk(&merge.source, &mut look),
-            Modify::Compound(compound) => {
-                compound.effects.iter().for_each(|effect| walk(effect, &mut look));
-                let main = self::traits(&compound.main);
-                traits.reads_catalog |= main.reads_catalog;
+        Plan::Modify(modify) => {
+            let asked = modify.guards().into_iter().filter_map(RowGuard::node);
+            asked.for_each(|node| walk(node, &mut look));
+            match modify.as_ref() {
+                Modify::Insert(insert) => walk(&insert.source, &mut look),
+                Modify::Update(update) => walk(&update.source, &mut look),
+                Modify::Delete(delete) => walk(&delete.source, &mut look),
+                Modify::Merge(merge) => walk(&merge.source, &mut look),
+                Modify::Compound(compound) => {
+                    compound.effects.iter().for_each(|effect| walk(effect, &mut look));
+                    let main = self::traits(&compound.main);
+                    traits.reads_catalog |= main.reads_catalog;
+                }
+                Modify::CopyTo(copy) => {
+                    walk(&copy.source, &mut look);
+                    traits.read_only = !locks;
+                }
+                Modify::CopyFrom(_) => {}
             }
-            Modify::CopyTo(copy) => {
-                walk(&copy.source, &mut look);
-                traits.read_only = !locks;
-            }
-            Modify::CopyFrom(_) => {}
-        },
+        }
         Plan::Explain { plan, analyze } => {
             let inner = self::traits(plan);
             return Traits { read_only: inner.read_only || !analyze, ..inner };

@@ -111,7 +111,8 @@ fn check_ddl(catalog: &CatalogSnapshot, powers: &Powers, ddl: &Ddl) -> Result<()
             check_schema(catalog, powers, &create.table.schema, Right::Create)
         }
         Ddl::AlterTable(alter) => {
-            must_own(access, powers, &alter.from, "table", &alter.from.name)?;
+            let what = if alter.tag == "DROP POLICY" { "relation" } else { "table" };
+            must_own(access, powers, &alter.from, what, &alter.from.name)?;
             // New relations stand in the table's schema.
             match alter.makes_relations() {
                 true => check_schema(catalog, powers, &alter.from.schema, Right::Create),

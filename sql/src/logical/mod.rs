@@ -120,6 +120,8 @@ pub(crate) struct Get {
     pub(crate) filter: Vec<Expr>,
     /// The rows are locked.
     pub(crate) lock: Option<RowLock>,
+    /// Policies hide rows of it.
+    pub(crate) shielded: bool,
 }
 
 /// Calls a function once.
@@ -139,11 +141,13 @@ pub(crate) struct Values {
     pub(crate) columns: Vec<ColumnId>,
 }
 
-/// The rows of which all conditions hold; there is at least one.
+/// The rows of which all conditions hold; there is at least one, unless it is a barrier.
 #[derive(Debug)]
 pub(crate) struct Filter {
     pub(crate) input: Box<Node>,
     pub(crate) conditions: Vec<Expr>,
+    /// It hides rows, itself or by what is below it. What is asked from above and might tell of them does not pass.
+    pub(crate) barrier: bool,
 }
 
 /// The input's columns and more of them.
@@ -326,6 +330,14 @@ impl Node {
         if conditions.is_empty() {
             return self;
         }
-        Self::Filter(Filter { input: Box::new(self), conditions })
+        Self::Filter(Filter { input: Box::new(self), conditions, barrier: false })
+    }
+
+    /// The same, as it was where the conditions have come from.
+    pub(crate) fn refiltered(self, conditions: Vec<Expr>, barrier: bool) -> Self {
+        if !barrier {
+            return self.filtered(conditions);
+        }
+        Self::Filter(Filter { input: Box::new(self), conditions, barrier })
     }
 }

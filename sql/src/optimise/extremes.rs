@@ -113,6 +113,7 @@ fn first(get: &Get, extreme: &Extreme, columns: &mut Columns) -> Subquery {
         columns: get.columns.iter().map(|(column, place)| (copy(*column), *place)).collect(),
         filter,
         lock: None,
+        shielded: get.shielded,
     }));
     let key =
         SortKey { expression: columns.read(column), descending: extreme.is_max, nulls_first: extreme.is_max };

@@ -299,7 +299,7 @@ fn lead(join: &mut Join, estimates: &Estimates<'_>) -> bool {
     let (left_rows, rows) = (estimates.rows(&join.left), estimates.rows(&join.right));
     if join.lateral
         || rows_max(&join.left).is_some()
-        || left_rows <= rows
+        || left_rows <= rows && rows_max(&join.right).is_none()
         || !looks_up((&join.right, rows), &join.left, &join.conditions, estimates)
     {
         return false;

@@ -80,9 +80,9 @@ impl Lift<'_> {
                 get.filter = self.rest(get.filter, conditions);
                 Node::Get(get)
             }
-            Node::Filter(Filter { input, conditions: own }) => {
+            Node::Filter(Filter { input, conditions: own, barrier }) => {
                 let own = self.rest(own, conditions);
-                self.lift(*input, conditions).filtered(own)
+                self.lift(*input, conditions).refiltered(own, barrier)
             }
             Node::Compute(Compute { input, computed }) => {
                 let input = Box::new(self.lift(*input, conditions));

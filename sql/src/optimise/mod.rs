@@ -32,6 +32,7 @@ mod extremes;
 mod factor;
 mod fold;
 mod joins;
+mod leakproof;
 mod lift;
 mod lookup;
 mod nulls;
@@ -49,7 +50,7 @@ pub use rules::{Rule, Rules};
 use crate::catalog::IndexId;
 use crate::error::Result;
 use crate::logical::Columns;
-use crate::plan::{Bound, Node, Plan, walk};
+use crate::plan::{Bound, GuardCondition, Node, Plan, walk};
 use estimate::Estimates;
 use number::Mentions;
 
@@ -63,6 +64,12 @@ pub fn optimise(bound: &mut Bound, sizes: &TableSizes, rules: Rules) -> Result<(
     let current = bound.current_of.as_ref();
     let kept = current.map_or(0, |current| current.slot.saturating_add(current.columns.len()));
     bound.slots = bound.parameters.len().max(kept);
+    // And so do rows that guards ask about.
+    walk::guards_mut(&mut bound.plan, &mut |guard| {
+        if let GuardCondition::Asked { slot, width, .. } = &guard.condition {
+            bound.slots = bound.slots.max(slot.saturating_add(*width));
+        }
+    });
     let mut named = Mentions::default();
     for root in walk::roots_mut(&mut bound.plan) {
         number::count(root, &mut named);
@@ -146,6 +153,9 @@ fn placed(
     }
     if rules.has(Rule::Extremes) {
         extremes::extremes(&mut logical.node, &mut columns);
+    }
+    if pushes {
+        pushdown::drop_spent(&mut logical.node);
     }
     if rules.has(Rule::Joins) {
         joins::order(&mut logical.node, &estimates);

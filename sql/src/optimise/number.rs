@@ -57,7 +57,9 @@ impl Numbering<'_> {
             plan::Node::Filter(filter) => {
                 let Output { node, columns } = self.node(*filter.input);
                 let conditions = conjuncts(self.over(filter.predicate, &columns));
-                Output { node: node.filtered(conditions), columns }
+                // What lets every row pass hides none.
+                let barrier = filter.barrier && !conditions.is_empty();
+                Output { node: node.refiltered(conditions, barrier), columns }
             }
             plan::Node::Project(project) => self.project(project),
             plan::Node::ProjectSet(set) => self.project_set(set),
@@ -130,6 +132,7 @@ impl Numbering<'_> {
             columns: numbered.iter().copied().zip(scan.columns).collect(),
             filter: filter.unwrap_or_default(),
             lock: scan.lock,
+            shielded: scan.shielded,
         };
         Output { node: Node::Get(Box::new(get)), columns: numbered }
     }
@@ -144,6 +147,7 @@ impl Numbering<'_> {
             alias: scan.alias,
             filter: filter.unwrap_or_default(),
             lock: None,
+            shielded: false,
         };
         Output { node: Node::Get(Box::new(get)), columns: numbered }
     }

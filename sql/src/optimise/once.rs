@@ -26,7 +26,7 @@ pub(super) fn answer_first(node: &mut Node) -> bool {
     if first.iter().next().is_none() {
         return has_changed;
     }
-    let conditions = std::mem::take(&mut filter.conditions);
+    let (conditions, barrier) = (std::mem::take(&mut filter.conditions), filter.barrier);
     let (first, rest): (Vec<Subquery>, Vec<Subquery>) = std::mem::take(&mut apply.subqueries)
         .into_iter()
         .partition(|subquery| first.contains(subquery.column));
@@ -41,7 +41,7 @@ pub(super) fn answer_first(node: &mut Node) -> bool {
     let (asking, others): (Vec<_>, Vec<_>) = conditions.into_iter().partition(asks);
     let left = Node::Apply(Apply { input: Box::new(Node::one_row()), subqueries: first });
     let join = Join { kind: JoinKind::Inner, left, right, lateral: false, conditions: asking };
-    *node = Node::Join(Box::new(join)).filtered(others);
+    *node = Node::Join(Box::new(join)).refiltered(others, barrier);
     true
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use expr::Expr;
 
 use super::condition::may_move;
+use super::leakproof;
 use super::nulls::rejects;
 use crate::logical::walk::{children_mut, columns_free, columns_made, columns_read};
 use crate::logical::{Aggregate, Apply, ColumnId, ColumnSet, DistinctKind, Filter, Join, Node, Output};
@@ -26,6 +27,16 @@ const COPIES_MAX: usize = 500_000;
 pub(super) fn push_down(node: &mut Node) {
     let mut pushing = Pushing { parts: COPIES_MAX, is_wanted: true, outer: ColumnSet::default() };
     pushing.push(node, Vec::new());
+}
+
+/// Takes away what hid rows and has given all of that to the scans. Only once nothing more is to move.
+pub(super) fn drop_spent(node: &mut Node) {
+    while let Node::Filter(filter) = node
+        && filter.conditions.is_empty()
+    {
+        *node = filter.input.take();
+    }
+    children_mut(node).into_iter().for_each(drop_spent);
 }
 
 struct Pushing {
@@ -140,9 +151,22 @@ impl Pushing {
 
     /// Its own conditions first: what is asked from above may count on them.
     fn push_filter(&mut self, node: &mut Node, conditions: Vec<Expr>) {
-        let Node::Filter(Filter { input, conditions: own }) = node else { return };
+        let Node::Filter(Filter { input, conditions: own, barrier }) = node else { return };
         let (mut movable, fixed): (Vec<_>, Vec<_>) = std::mem::take(own).into_iter().partition(may_move);
+        let barrier = *barrier;
         *node = input.take();
+        if barrier {
+            // What hides rows comes before whatever might tell of them, however far down it goes itself.
+            // Behind it, in the condition of one scan, nothing is asked of what it hides.
+            let behind = matches!(node, Node::Get(_));
+            let passes =
+                |condition: &Expr| fixed.is_empty() && (behind || leakproof::is_leakproof(condition));
+            let (through, stay): (Vec<_>, Vec<_>) = conditions.into_iter().partition(passes);
+            movable.extend(through);
+            self.push(node, movable);
+            *node = node.take().refiltered(fixed, true);
+            return above(node, stay);
+        }
         if fixed.is_empty() {
             movable.extend(conditions);
             return self.push(node, movable);
@@ -395,8 +419,11 @@ mod tests {
 
     fn optimised(sql: &str) -> Bound {
         let statements = crate::parse::parse(sql).unwrap();
-        let settings =
-            SessionSettings { search_path: &SearchPath::default(), context: &SessionContext::default() };
+        let settings = SessionSettings {
+            search_path: &SearchPath::default(),
+            context: &SessionContext::default(),
+            row_security: true,
+        };
         let catalog = CatalogSnapshot::new(1, [], []);
         let mut bound = bind(&statements[0], &catalog, &settings, Some(&[])).unwrap();
         crate::optimise::optimise(&mut bound, &TableSizes::default(), Rules::ALL).unwrap();

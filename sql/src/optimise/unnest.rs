@@ -142,11 +142,11 @@ impl Unnesting<'_> {
                 }
             };
         }
-        let conditions = std::mem::take(&mut filter.conditions);
+        let (conditions, barrier) = (std::mem::take(&mut filter.conditions), filter.barrier);
         if !kept.is_empty() {
             input = Node::Apply(Apply { input: Box::new(input), subqueries: kept });
         }
-        *node = input.filtered(conditions);
+        *node = input.refiltered(conditions, barrier);
     }
 
     /// The join that a condition asks for by being an answer, or its opposite, which nobody else reads.

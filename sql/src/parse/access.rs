@@ -1,12 +1,13 @@
 //! CREATE, ALTER and DROP ROLE; GRANT and REVOKE.
 
 use super::ast::{
-    AccessStatement, Body, DefaultsStatement, Grant, GrantObjects, GrantRoles, Name, NamedRight, Password,
-    RoleOption, RoleReference, RoleStatement,
+    AccessStatement, Body, DefaultPrivileges, DefaultsStatement, Grant, GrantObjects, GrantRoles, Name,
+    NamedRight, Password, RoleOption, RoleReference, RoleStatement,
 };
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::setting::change_of_default;
+use crate::catalog::access::DefaultAclKind;
 use crate::error::{Error, Result};
 
 fn body(statement: AccessStatement) -> Result<Body> {
@@ -254,6 +255,54 @@ pub(super) fn revoke(cursor: &mut Cursor<'_>) -> Result<Body> {
     let grantor = granted_by(cursor)?;
     let cascade = cursor.accept_one_of(&["cascade", "restrict"]) == Some("cascade");
     body(AccessStatement::Rights(Grant { revoke: true, rights, objects, grantees, option, grantor, cascade }))
+}
+
+/// After ALTER DEFAULT PRIVILEGES.
+pub(super) fn default_privileges(cursor: &mut Cursor<'_>) -> Result<Body> {
+    let (mut of, mut within) = (None, None);
+    loop {
+        let at = cursor.at();
+        let again = if cursor.accept_all(&["for", "role"]) || cursor.accept_all(&["for", "user"]) {
+            of.replace(cursor.list(reference)?).is_some()
+        } else if cursor.accept_all(&["in", "schema"]) {
+            within.replace(cursor.list(Cursor::name)?).is_some()
+        } else {
+            break;
+        };
+        if again {
+            return Err(Error::new("42601", "conflicting or redundant options").at(at));
+        }
+    }
+    let revoke = cursor.accept("revoke");
+    if !revoke {
+        cursor.expect("grant")?;
+    }
+    let mut option = revoke && cursor.accept_all(&["grant", "option", "for"]);
+    let rights = cursor.list(named_right)?;
+    cursor.expect("on")?;
+    let kind = DefaultAclKind::TABLE.iter().find(|(_, keyword, ..)| cursor.accept(keyword));
+    let kind = match kind {
+        Some((kind, ..)) => *kind,
+        None if matches!(cursor.keyword(), "functions" | "routines" | "types") => {
+            let word = cursor.keyword().to_uppercase();
+            return Err(cursor.unsupported(format!("ALTER DEFAULT PRIVILEGES ON {word}")));
+        }
+        None => return Err(cursor.error()),
+    };
+    cursor.expect(if revoke { "from" } else { "to" })?;
+    let grantees = grantees(cursor)?;
+    option |= !revoke && cursor.accept_all(&["with", "grant", "option"]);
+    let cascade = revoke && cursor.accept_one_of(&["cascade", "restrict"]) == Some("cascade");
+    body(AccessStatement::DefaultPrivileges(DefaultPrivileges {
+        roles: of.unwrap_or_default(),
+        schemas: within.unwrap_or_default(),
+        revoke,
+        rights,
+        kind,
+        grantees,
+        option,
+        cascade,
+    }))
 }
 
 /// A right, or a role: which of them it is what follows the list tells.

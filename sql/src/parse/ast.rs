@@ -12,6 +12,7 @@ mod index;
 mod merge;
 mod notify;
 mod object;
+mod policy;
 mod role;
 mod sample;
 mod sequence;
@@ -22,7 +23,8 @@ mod window;
 
 pub use self::{notify::Notifying, sample::Sample};
 pub use access::{
-    AccessStatement, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption, RoleStatement,
+    AccessStatement, DefaultPrivileges, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption,
+    RoleStatement,
 };
 pub use assignment::{Assignment, AssignmentTarget};
 pub use database::{DatabaseOption, DatabaseStatement, DefaultsStatement, SettingChange};
@@ -34,6 +36,7 @@ pub use object::{
     AlterDomain, CommentTarget, CreateDomain, CreateTableAs, CreateView, DomainAction, ObjectStatement,
     Overriding, Truncate, TypeStatement,
 };
+pub use policy::{PolicyAction, PolicyConditions, PolicyStatement, RowSecurityChange};
 pub use role::RoleReference;
 pub use sequence::{IdentityAction, IdentityDefinition, SequenceOption, SequenceOptionKind};
 pub use show::ShowObjects;

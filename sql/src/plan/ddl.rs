@@ -233,8 +233,10 @@ pub struct AlterTable {
     pub identities: Vec<IdentityChange>,
     /// The new owner.
     pub owner: Option<RoleReference>,
-    /// Whether nothing but names changes.
+    /// Whether nothing changes but names, or who sees what: then rows that are owed something do not matter.
     pub only_renames: bool,
+    /// What the statement answers when it is done.
+    pub tag: &'static str,
 }
 
 /// A change of an identity column's sequence.
@@ -249,6 +251,24 @@ pub struct IdentityChange {
 }
 
 impl AlterTable {
+    /// A change that touches no row and nothing beside the table.
+    pub fn plain(from: Arc<TableDescriptor>, to: TableDescriptor) -> Self {
+        Self {
+            from,
+            to,
+            missing: Vec::new(),
+            rewrite: None,
+            generated: Vec::new(),
+            verify: Verify::default(),
+            removed: Vec::new(),
+            sequences: Vec::new(),
+            identities: Vec::new(),
+            owner: None,
+            only_renames: false,
+            tag: "ALTER TABLE",
+        }
+    }
+
     /// Whether all rows are read.
     pub fn reads_rows(&self) -> bool {
         self.rewrite.is_some()
@@ -306,6 +326,7 @@ impl AccessChange {
             AccessStatement::Membership(_) => "GRANT ROLE",
             AccessStatement::Rights(grant) if grant.revoke => "REVOKE",
             AccessStatement::Rights(_) => "GRANT",
+            AccessStatement::DefaultPrivileges(_) => "ALTER DEFAULT PRIVILEGES",
             AccessStatement::Owner { object, .. } => match object.kind {
                 ObjectKind::Table => "ALTER TABLE",
                 ObjectKind::Sequence => "ALTER SEQUENCE",
@@ -373,6 +394,11 @@ impl AccessChange {
                     subjects.extend(names.iter().map(|name| name.value.clone()));
                 }
                 subjects.extend(grant.grantees.iter().map(shown));
+            }
+            AccessStatement::DefaultPrivileges(change) => {
+                subjects.extend(change.roles.iter().map(shown));
+                subjects.extend(change.schemas.iter().map(|name| name.value.clone()));
+                subjects.extend(change.grantees.iter().map(shown));
             }
             AccessStatement::Owner { object, owner } => {
                 if matches!(object.kind, ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain) {

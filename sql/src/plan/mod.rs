@@ -32,8 +32,9 @@ pub use ddl::{
     NewComment, NewIndex, NewIndexKind, Refresh, Reindex, Truncate, Verify,
 };
 pub use modify::{
-    Assignment, Command, Compound, ConflictAction, CopyFrom, CopyTo, Delete, Insert, Merge, MergeAction,
-    MergeWhen, Modify, OnConflict, RowCheck, RowRules, Update,
+    Assignment, Command, Compound, ConflictAction, CopyFrom, CopyTo, Delete, GuardCondition, GuardKind,
+    Insert, Merge, MergeAction, MergeGuards, MergeWhen, Modify, OnConflict, RowCheck, RowGuard, RowRules,
+    Update,
 };
 pub use need::{Acting, Need, Needs};
 pub use node::{

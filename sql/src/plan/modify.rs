@@ -67,6 +67,41 @@ impl Command {
 }
 
 impl Modify {
+    /// What judges the rows that it writes.
+    pub fn guards_mut(&mut self) -> Vec<&mut RowGuard> {
+        match self {
+            Self::Insert(insert) => {
+                let mut guards: Vec<&mut RowGuard> = insert.guards.iter_mut().collect();
+                guards.extend(insert.on_conflict.iter_mut().flat_map(OnConflict::guards_mut));
+                guards
+            }
+            Self::Update(update) => update.guards.iter_mut().collect(),
+            Self::Merge(merge) => merge.guards.iter_mut().collect(),
+            Self::Delete(_) | Self::Compound(_) | Self::CopyFrom(_) | Self::CopyTo(_) => Vec::new(),
+        }
+    }
+
+    /// The same to look at.
+    pub fn guards(&self) -> Vec<&RowGuard> {
+        match self {
+            Self::Insert(insert) => {
+                let mut guards: Vec<&RowGuard> = insert.guards.iter().collect();
+                if let Some(OnConflict { action: ConflictAction::Update { guards: more, .. }, .. }) =
+                    &insert.on_conflict
+                {
+                    guards.extend(more);
+                }
+                guards
+            }
+            Self::Update(update) => update.guards.iter().collect(),
+            Self::Merge(merge) => {
+                let MergeGuards { update, delete, insert, seen } = &merge.guards;
+                update.iter().chain(delete).chain(insert).chain(seen).collect()
+            }
+            Self::Delete(_) | Self::Compound(_) | Self::CopyFrom(_) | Self::CopyTo(_) => Vec::new(),
+        }
+    }
+
     /// What it returns of each row.
     pub fn returning(&self) -> Option<&[Expr]> {
         match self {
@@ -96,6 +131,70 @@ pub struct RowCheck {
     pub condition: Expr,
 }
 
+/// What a policy of row-level security, or several together, ask of a row that is written. Who acts is bound by them.
+#[derive(Debug, Clone)]
+pub struct RowGuard {
+    /// The restrictive policy that it is of.
+    pub policy: Option<String>,
+    /// Of which rows.
+    pub kind: GuardKind,
+    /// What has to be true: NULL is not.
+    pub condition: GuardCondition,
+}
+
+impl RowGuard {
+    /// The query that answers it, if one does.
+    pub fn node(&self) -> Option<&Node> {
+        match &self.condition {
+            GuardCondition::Plain(_) => None,
+            GuardCondition::Asked { node, .. } => Some(node),
+        }
+    }
+
+    /// The same to be changed.
+    pub fn node_mut(&mut self) -> Option<&mut Node> {
+        match &mut self.condition {
+            GuardCondition::Plain(_) => None,
+            GuardCondition::Asked { node, .. } => Some(node),
+        }
+    }
+
+    /// What is evaluated over the row, if that is all.
+    pub fn plain_mut(&mut self) -> Option<&mut Expr> {
+        match &mut self.condition {
+            GuardCondition::Plain(condition) => Some(condition),
+            GuardCondition::Asked { .. } => None,
+        }
+    }
+}
+
+/// Which rows a guard judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardKind {
+    /// As they become.
+    New,
+    /// As they are, where ON CONFLICT is to change them.
+    Conflict,
+    /// As they are, where MERGE is to change or remove them.
+    Target,
+}
+
+/// A condition of a row: of all columns of its table.
+#[derive(Debug, Clone)]
+pub enum GuardCondition {
+    /// Over the row.
+    Plain(Expr),
+    /// A query of one row whose only column it is. It reads the row in slots: so many from the first on.
+    Asked {
+        /// The query.
+        node: Box<Node>,
+        /// The first slot.
+        slot: usize,
+        /// How many there are.
+        width: usize,
+    },
+}
+
 /// Adds rows. Values are already of their columns' types, modifiers applied; NOT NULL is for the executor to check.
 #[derive(Debug, Clone)]
 pub struct Insert {
@@ -106,6 +205,8 @@ pub struct Insert {
     pub source: Node,
     /// What the new rows are made to be, and have to be.
     pub rules: Arc<RowRules>,
+    /// What new rows are judged by.
+    pub guards: Vec<RowGuard>,
     /// Whether the table has a part in foreign keys.
     pub linked: bool,
     /// ON CONFLICT
@@ -123,6 +224,16 @@ pub struct OnConflict {
     pub action: ConflictAction,
 }
 
+impl OnConflict {
+    /// What judges the rows that it changes.
+    pub fn guards_mut(&mut self) -> &mut [RowGuard] {
+        match &mut self.action {
+            ConflictAction::Nothing => &mut [],
+            ConflictAction::Update { guards, .. } => guards,
+        }
+    }
+}
+
 /// DO NOTHING or DO UPDATE.
 #[derive(Debug, Clone)]
 pub enum ConflictAction {
@@ -134,6 +245,8 @@ pub enum ConflictAction {
         assignments: Vec<Assignment>,
         /// WHERE, over the same pair: where it is not true the row is locked and left as it is.
         filter: Option<Expr>,
+        /// What the row is judged by, as it is and as it becomes.
+        guards: Vec<RowGuard>,
     },
 }
 
@@ -158,6 +271,8 @@ pub struct Update {
     pub assignments: Vec<Assignment>,
     /// What the new rows are made to be, and have to be.
     pub rules: Arc<RowRules>,
+    /// What new rows are judged by.
+    pub guards: Vec<RowGuard>,
     /// Whether the table has a part in foreign keys.
     pub linked: bool,
     /// RETURNING, over the new row followed by the source's columns after the old row.
@@ -195,6 +310,8 @@ pub struct Merge {
     pub asks: bool,
     /// What new rows of the table are made to be.
     pub rules: Arc<RowRules>,
+    /// What rows are judged by.
+    pub guards: MergeGuards,
     /// Whether the table has a part in foreign keys.
     pub linked: bool,
 }
@@ -203,6 +320,7 @@ impl Merge {
     /// The expressions.
     pub(crate) fn expressions_mut(&mut self) -> Vec<&mut Expr> {
         let mut expressions = vec![&mut self.condition];
+        expressions.extend(self.guards.iter_mut().filter_map(RowGuard::plain_mut));
         for when in &mut self.whens {
             expressions.extend(&mut when.condition);
             match &mut when.action {
@@ -214,6 +332,26 @@ impl Merge {
             }
         }
         expressions
+    }
+}
+
+/// What MERGE judges rows by.
+#[derive(Debug, Clone, Default)]
+pub struct MergeGuards {
+    /// Of rows that it changes, as they are and as they become.
+    pub update: Vec<RowGuard>,
+    /// Of rows that it removes.
+    pub delete: Vec<RowGuard>,
+    /// Of rows that it adds.
+    pub insert: Vec<RowGuard>,
+    /// Of rows that have changed since they were read: the others are not there.
+    pub seen: Vec<RowGuard>,
+}
+
+impl MergeGuards {
+    /// All of them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut RowGuard> {
+        self.update.iter_mut().chain(&mut self.delete).chain(&mut self.insert).chain(&mut self.seen)
     }
 }
 

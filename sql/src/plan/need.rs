@@ -66,6 +66,22 @@ impl Needs {
         read.into_iter().collect()
     }
 
+    /// Whether a right on a table is asked for.
+    pub(crate) fn asks(&self, table: Oid, right: Right) -> bool {
+        let is_meant = |need: &&Need| need.table.oid == table && need.acting == self.acting;
+        self.needs.iter().find(is_meant).is_some_and(|need| need.rights.contains(right))
+    }
+
+    /// Takes a right on a table out of what is asked for; whether it was in it.
+    pub(crate) fn put_aside(&mut self, table: Oid, right: Right) -> bool {
+        let acting = self.acting;
+        let is_meant = |need: &&mut Need| need.table.oid == table && need.acting == acting;
+        let Some(need) = self.needs.iter_mut().find(is_meant) else { return false };
+        let was = need.rights.contains(right);
+        need.rights = need.rights.without(Rights::of(right));
+        was
+    }
+
     /// A right on a table.
     pub(crate) fn add(&mut self, table: &Arc<TableDescriptor>, right: Right) {
         let need = self.of(table);
@@ -78,6 +94,12 @@ impl Needs {
         if need.at == 0 {
             need.at = at;
         }
+    }
+
+    /// That the statement itself names what others name, and takes no other right on it.
+    pub(crate) fn name_too(&mut self, mut others: Self) {
+        others.only_names();
+        self.needs.append(&mut others.needs);
     }
 
     /// Takes all rights away but to name what the statement itself names.

@@ -72,6 +72,8 @@ pub struct Scan {
     pub filter: Option<Expr>,
     /// Lock the rows, and answer their newest version if `recheck` holds of it.
     pub lock: Option<RowLock>,
+    /// Policies hide rows of it, and their conditions come first: rows are locked once those hold of them.
+    pub shielded: bool,
     /// The whole condition, over the output row: what `filter` and `spans` say together. Set where there is a lock
     /// and a condition.
     pub recheck: Option<Expr>,
@@ -151,6 +153,8 @@ pub struct Filter {
     pub input: Box<Node>,
     /// Of type bool.
     pub predicate: Expr,
+    /// It hides rows: what is asked from above, and might tell of them, stays above.
+    pub barrier: bool,
 }
 
 /// Computes other columns.

@@ -3,8 +3,8 @@
 use expr::Expr;
 
 use super::{
-    Apply, ApplyKind, Binding, ConflictAction, Ddl, JoinStrategy, KeyPart, KeySpan, Modify, Node, Plan, Scan,
-    SessionCommand, Subquery,
+    Apply, ApplyKind, Binding, Compound, ConflictAction, Ddl, Insert, JoinStrategy, KeyPart, KeySpan, Merge,
+    Modify, Node, OnConflict, Plan, RowGuard, Scan, SessionCommand, Subquery, Update,
 };
 
 /// The nodes directly below.
@@ -81,24 +81,29 @@ pub fn roots_mut(plan: &mut Plan) -> Vec<&mut Node> {
 
 /// The rows that something changes rows by.
 fn sources(modify: &Modify) -> Vec<&Node> {
-    match modify {
-        Modify::Insert(insert) => vec![&insert.source],
-        Modify::Update(update) => vec![&update.source],
-        Modify::Delete(delete) => vec![&delete.source],
-        Modify::Merge(merge) => vec![&merge.source],
-        Modify::CopyTo(copy) => vec![&copy.source],
+    let source = match modify {
+        Modify::Insert(insert) => &insert.source,
+        Modify::Update(update) => &update.source,
+        Modify::Delete(delete) => &delete.source,
+        Modify::Merge(merge) => &merge.source,
+        Modify::CopyTo(copy) => &copy.source,
         // It stands at the top alone.
-        Modify::Compound(_) | Modify::CopyFrom(_) => Vec::new(),
-    }
+        Modify::Compound(_) | Modify::CopyFrom(_) => return Vec::new(),
+    };
+    let asked = modify.guards().into_iter().filter_map(RowGuard::node);
+    std::iter::once(source).chain(asked).collect()
 }
 
 /// The same, to be changed.
 fn sources_mut(modify: &mut Modify) -> Vec<&mut Node> {
     match modify {
-        Modify::Insert(insert) => vec![&mut insert.source],
-        Modify::Update(update) => vec![&mut update.source],
+        Modify::Insert(Insert { source, guards, on_conflict, .. }) => {
+            let more = on_conflict.iter_mut().flat_map(OnConflict::guards_mut);
+            asked_by(source, guards.iter_mut().chain(more))
+        }
+        Modify::Update(Update { source, guards, .. }) => asked_by(source, guards.iter_mut()),
         Modify::Delete(delete) => vec![&mut delete.source],
-        Modify::Merge(merge) => vec![&mut merge.source],
+        Modify::Merge(Merge { source, guards, .. }) => asked_by(source, guards.iter_mut()),
         Modify::CopyTo(copy) => vec![&mut copy.source],
         Modify::Compound(compound) => {
             let mut sources = roots_mut(&mut compound.main);
@@ -107,6 +112,44 @@ fn sources_mut(modify: &mut Modify) -> Vec<&mut Node> {
         }
         Modify::CopyFrom(_) => Vec::new(),
     }
+}
+
+/// The rows, and the queries that guards of what becomes of them ask.
+fn asked_by<'p>(source: &'p mut Node, guards: impl Iterator<Item = &'p mut RowGuard>) -> Vec<&'p mut Node> {
+    std::iter::once(source).chain(guards.filter_map(RowGuard::node_mut)).collect()
+}
+
+/// Calls `change` on every guard of rows that are written.
+pub fn guards_mut(plan: &mut Plan, change: &mut impl FnMut(&mut RowGuard)) {
+    match plan {
+        Plan::Explain { plan, .. } => return guards_mut(plan, change),
+        Plan::Modify(modify) => {
+            modify.guards_mut().into_iter().for_each(&mut *change);
+            if let Modify::Compound(compound) = modify.as_mut() {
+                main_guards(compound, change);
+            }
+        }
+        Plan::Empty | Plan::Query(_) | Plan::Ddl(_) | Plan::Session(_) => {}
+    }
+    for root in roots_mut(plan) {
+        node_guards(root, change);
+    }
+}
+
+fn main_guards(compound: &mut Compound, change: &mut impl FnMut(&mut RowGuard)) {
+    if let Plan::Modify(main) = compound.main.as_mut() {
+        main.guards_mut().into_iter().for_each(change);
+    }
+}
+
+fn node_guards(node: &mut Node, change: &mut impl FnMut(&mut RowGuard)) {
+    nodes_mut(node, &mut |node| {
+        if let Node::Modify(plan) = node
+            && let Plan::Modify(modify) = plan.as_mut()
+        {
+            modify.guards_mut().into_iter().for_each(&mut *change);
+        }
+    });
 }
 
 /// Calls `change` on every node, those below first.
@@ -157,17 +200,20 @@ fn modify_expressions(modify: &mut Modify) -> Vec<&mut Expr> {
         Modify::Insert(insert) => {
             let mut expressions: Vec<&mut Expr> = Vec::new();
             if let Some(conflict) = &mut insert.on_conflict
-                && let ConflictAction::Update { assignments, filter } = &mut conflict.action
+                && let ConflictAction::Update { assignments, filter, guards } = &mut conflict.action
             {
                 expressions.extend(assignments.iter_mut().map(|assignment| &mut assignment.value));
                 expressions.extend(filter);
+                expressions.extend(guards.iter_mut().filter_map(RowGuard::plain_mut));
             }
+            expressions.extend(insert.guards.iter_mut().filter_map(RowGuard::plain_mut));
             expressions.extend(insert.returning.iter_mut().flatten());
             expressions
         }
         Modify::Update(update) => {
             let assigned = update.assignments.iter_mut().map(|assignment| &mut assignment.value);
-            assigned.chain(update.returning.iter_mut().flatten()).collect()
+            let guards = update.guards.iter_mut().filter_map(RowGuard::plain_mut);
+            assigned.chain(guards).chain(update.returning.iter_mut().flatten()).collect()
         }
         Modify::Delete(delete) => delete.returning.iter_mut().flatten().collect(),
         Modify::Merge(merge) => merge.expressions_mut(),

@@ -243,8 +243,12 @@ impl Session {
 
     /// Runs a step of planning that asks now and then whether the statement is still wanted.
     fn under_interrupt<T>(&self, step: impl FnOnce(&bind::SessionSettings<'_>) -> Result<T>) -> Result<T> {
-        let settings =
-            bind::SessionSettings { search_path: &self.settings.hot().search_path, context: &self.context };
+        let hot = self.settings.hot();
+        let settings = bind::SessionSettings {
+            search_path: &hot.search_path,
+            context: &self.context,
+            row_security: hot.row_security,
+        };
         expr::work::take();
         let outcome = expr::work::under(self.cancel.interrupt(), || step(&settings));
         // Whatever came of it then.

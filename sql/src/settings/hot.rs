@@ -31,6 +31,8 @@ pub struct Hot {
     pub default_read_only: bool,
     /// `search_path`, with the acting role's name for `"$user"`.
     pub search_path: SearchPath,
+    /// `row_security`
+    pub row_security: bool,
     /// Rank of `client_min_messages`: what is below is not sent.
     pub sends_notices: bool,
     /// Whether warnings are sent.
@@ -70,6 +72,7 @@ impl Settings {
                     }
                 }),
             ),
+            row_security: &*self.text("row_security") != "off",
             sends_notices: !matches!(&*messages, "warning" | "error"),
             sends_warnings: &*messages != "error",
         };

@@ -175,6 +175,7 @@ impl Settings {
                 default_uncommitted: false,
                 default_read_only: false,
                 search_path: SearchPath::default(),
+                row_security: true,
                 sends_notices: true,
                 sends_warnings: true,
             },
@@ -418,7 +419,9 @@ impl Settings {
             self.changed.push(definition.name);
         }
         // What names mean and who asks: both decide how statements are planned.
-        if matches!(definition.name, "search_path" | "role" | "session_authorization") && changed {
+        if matches!(definition.name, "search_path" | "role" | "session_authorization" | "row_security")
+            && changed
+        {
             self.search_path_generation += 1;
         }
     }

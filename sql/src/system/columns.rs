@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use expr::{Type, TypeKind};
 
-use crate::catalog::{Column, Constraints, TableDescriptor, TableKind};
+use crate::catalog::{Column, Constraints, RowSecurity, TableDescriptor, TableKind};
 
 const COLUMNS: &str = include_str!("columns.txt");
 
@@ -51,6 +51,7 @@ fn parse_table(line: &str) -> Option<TableDescriptor> {
         columns: Vec::new(),
         indexes: Vec::new(),
         constraints: Constraints::default(),
+        row_security: RowSecurity::default(),
         materialised: None,
         next_column_id: 1,
         schema_version: 1,

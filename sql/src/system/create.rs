@@ -7,6 +7,7 @@ use expr::functions::quote::literal;
 
 use super::constraints::{self, Constraint};
 use super::deparse::{self, quote_name};
+use super::policies;
 use crate::catalog::comment::Commented;
 use crate::catalog::object::{Identity, ObjectDescriptor, SequenceDescriptor, ViewDescriptor};
 use crate::catalog::{CatalogSnapshot, Column, Oid, SearchPath, TableDescriptor, TableKind, named};
@@ -86,7 +87,39 @@ fn table(catalog: &CatalogSnapshot, table: &TableDescriptor) -> Option<Vec<Strin
     });
     before.extend(indexes(catalog, table));
     before.append(&mut after);
+    before.extend(row_security(catalog, table, &name));
     Some(before)
+}
+
+/// Whether policies are in force, and which there are. Whom they bind is told by role.
+fn row_security(catalog: &CatalogSnapshot, table: &TableDescriptor, name: &str) -> Vec<String> {
+    let security = &table.row_security;
+    let mut statements = Vec::new();
+    if security.enabled {
+        statements.push(format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;"));
+    }
+    if security.forced {
+        statements.push(format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY;"));
+    }
+    for policy in &security.policies {
+        let kind = if policy.permissive { "" } else { " AS RESTRICTIVE" };
+        let roles: Vec<String> =
+            policies::roles(catalog, policy).iter().map(|role| quote_name(role)).collect();
+        let mut statement = format!(
+            "CREATE POLICY {} ON {name}{kind} FOR {} TO {}",
+            quote_name(&policy.name),
+            policy.command.keyword(),
+            roles.join(", ")
+        );
+        for (word, condition) in [("USING", &policy.using), ("WITH CHECK", &policy.check)] {
+            if let Some(text) = policies::text(catalog, table, condition.as_ref()) {
+                statement.push_str(&format!(" {word} ({text})"));
+            }
+        }
+        statement.push(';');
+        statements.push(statement);
+    }
+    statements
 }
 
 /// The sequence whose numbers are a column's default, and which goes with the column.

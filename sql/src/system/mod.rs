@@ -15,6 +15,7 @@ mod functions;
 mod gathered;
 mod information;
 mod notifications;
+mod policies;
 mod privileges;
 mod record;
 mod relations;
@@ -88,8 +89,11 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_cast") => types::pg_cast(&mut records),
         ("pg_catalog", "pg_proc") => types::pg_proc(world, &mut records),
         ("pg_catalog", "pg_database") => cluster::pg_database(world, &mut records),
+        ("pg_catalog", "pg_policy") => policies::pg_policy(world, &mut records),
+        ("pg_catalog", "pg_policies") => policies::pg_policies(world, &mut records),
         ("pg_catalog", "pg_roles") => roles::pg_roles(world, &mut records),
         ("pg_catalog", "pg_authid") => roles::pg_authid(world, &mut records),
+        ("pg_catalog", "pg_default_acl") => roles::pg_default_acl(world, &mut records),
         ("pg_catalog", "pg_auth_members") => roles::pg_auth_members(world, &mut records),
         ("pg_catalog", "pg_db_role_setting") => roles::pg_db_role_setting(world, &mut records),
         ("pg_catalog", "pg_user") => roles::pg_user(world, &mut records),

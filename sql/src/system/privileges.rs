@@ -1,4 +1,4 @@
-//! `has_table_privilege` and its like, `pg_has_role`.
+//! `has_table_privilege` and its like, `pg_has_role`, `row_security_active`.
 //!
 //! Each is called with or without the role first, which is its name, its oid or `public`; objects go by name or oid. An
 //! oid that nothing has answers NULL, a name an error. Of several rights with commas one suffices.
@@ -36,6 +36,7 @@ impl Asked<'_> {
             "has_schema_privilege" => self.on_schema(arguments),
             "has_database_privilege" => self.on_database(arguments),
             "pg_has_role" => self.has_role(arguments),
+            "row_security_active" => self.heeds_policies(arguments),
             _ => return None,
         })
     }
@@ -83,6 +84,14 @@ impl Asked<'_> {
             None => which.and_then(Datum::as_i64).and_then(|oid| u32::try_from(oid).ok()),
         };
         Ok(oid.and_then(|oid| self.catalog.table_by_oid(oid)).cloned())
+    }
+
+    /// Whether the policies of a table bind the acting role.
+    fn heeds_policies(&self, arguments: &[Datum]) -> Result<Datum> {
+        let (powers, rest) = self.powers(arguments, 1)?;
+        let table = self.table(rest.first())?;
+        let heeds = table.is_some_and(|table| self.catalog.access().heeds_policies(&powers, &table));
+        Ok(Datum::Bool(heeds))
     }
 
     fn on_table(&self, arguments: &[Datum], any_column: bool) -> Result<Datum> {

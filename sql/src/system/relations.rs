@@ -77,6 +77,8 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             // Columns that are gone keep their numbers.
             ("relnatts", table.next_column_id.saturating_sub(1).into()),
             ("relhastriggers", linked.contains(&table.oid).into()),
+            ("relrowsecurity", table.row_security.enabled.into()),
+            ("relforcerowsecurity", table.row_security.forced.into()),
             ("relchecks", table.constraints.checks.len().into()),
             ("relispopulated", table.materialised.as_ref().is_none_or(|own| own.is_populated).into()),
             ("relreplident", if table.kind.is_stored() { "d" } else { "n" }.into()),
@@ -244,7 +246,7 @@ pub(super) fn pg_tables(world: &World<'_>, records: &mut Records<'_>) {
             ("hasindexes", named_indexes(table).next().is_some().into()),
             ("hasrules", false.into()),
             ("hastriggers", false.into()),
-            ("rowsecurity", false.into()),
+            ("rowsecurity", table.row_security.enabled.into()),
         ]);
     }
 }
@@ -320,6 +322,8 @@ pub(super) fn pg_rewrite(world: &World<'_>, records: &mut Records<'_>) {
 /// `pg_class`, `pg_attrdef`, `pg_namespace`, `pg_constraint`: what objects are rows of.
 const CLASS_OID: u32 = 1259;
 const CONSTRAINT_OID: u32 = 2606;
+/// `pg_policy`
+const POLICY_OID: u32 = 3256;
 const ATTRDEF_OID: u32 = 2604;
 const NAMESPACE_OID: u32 = 2615;
 
@@ -334,6 +338,7 @@ fn place(address: Address) -> (u32, u32, u32) {
         Address::Default(table, column) => (ATTRDEF_OID, default_oid(table, column), 0),
         Address::Index(_, oid) => (CLASS_OID, oid, 0),
         Address::Constraint(_, oid) => (CONSTRAINT_OID, oid, 0),
+        Address::Policy(_, oid) => (POLICY_OID, oid, 0),
     }
 }
 

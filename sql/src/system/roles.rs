@@ -98,6 +98,19 @@ pub(super) fn pg_auth_members(world: &World<'_>, records: &mut Records<'_>) {
     }
 }
 
+pub(super) fn pg_default_acl(world: &World<'_>, records: &mut Records<'_>) {
+    let access = world.catalog.access();
+    for (key, own) in access.default_acls() {
+        records.push(&[
+            ("oid", own.oid.into()),
+            ("defaclrole", key.role.into()),
+            ("defaclnamespace", key.schema.unwrap_or(0).into()),
+            ("defaclobjtype", key.kind.letter().into()),
+            ("defaclacl", texts(access, Some(&own.acl))),
+        ]);
+    }
+}
+
 /// The name of a role in lists of rights.
 fn shown(access: &Access, role: Oid) -> String {
     access.role(role).map_or_else(|| role.to_string(), |role| deparse::quote_name(&role.name))

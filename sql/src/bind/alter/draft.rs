@@ -236,6 +236,7 @@ impl Draft {
                 self.verified.retain(|verified| *verified != name);
                 self.freed.push(name);
             }
+            Address::Policy(_, oid) => self.to.row_security.policies.retain(|policy| policy.oid != oid),
             Address::Type(_) | Address::Extension(_) | Address::Schema(_) | Address::Relation(_) => {}
         }
     }

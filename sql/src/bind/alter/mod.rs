@@ -27,7 +27,7 @@ use crate::catalog::depend::Address;
 use crate::catalog::removal::{self, Removal};
 use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Notice, Result};
-use crate::parse::ast::{self, AlterAction, IdentityAction, Name, TableConstraints};
+use crate::parse::ast::{self, AlterAction, IdentityAction, Name, RowSecurityChange, TableConstraints};
 use crate::plan::{AlterTable, Ddl, NewIndex, Verify};
 
 /// When PostgreSQL takes an action.
@@ -52,6 +52,7 @@ fn pass(action: &AlterAction) -> usize {
         | AlterAction::RenameConstraint { .. }
         | AlterAction::Identity { .. }
         | AlterAction::WithoutEffect { .. }
+        | AlterAction::RowSecurity(_)
         | AlterAction::Owner(_) => 6,
     }
 }
@@ -186,6 +187,16 @@ impl Binder<'_> {
             AlterAction::RenameColumn { from, to } => self.rename_column(draft, &from, &to),
             AlterAction::RenameConstraint { from, to } => self.rename_constraint(draft, &from, &to),
             AlterAction::WithoutEffect { column, index, .. } => draft.check_parts(column, index),
+            AlterAction::RowSecurity(change) => {
+                let security = &mut draft.to.row_security;
+                match change {
+                    RowSecurityChange::Enable => security.enabled = true,
+                    RowSecurityChange::Disable => security.enabled = false,
+                    RowSecurityChange::Force => security.forced = true,
+                    RowSecurityChange::NoForce => security.forced = false,
+                }
+                Ok(())
+            }
             AlterAction::Owner(owner) => {
                 draft.owner = Some(owner);
                 Ok(())
@@ -413,6 +424,7 @@ impl Binder<'_> {
             identities: draft.identities,
             owner: draft.owner,
             only_renames: false,
+            tag: "ALTER TABLE",
         })
     }
 }
@@ -435,6 +447,12 @@ fn refused(relation: &TableDescriptor, action: Option<&AlterAction>) -> Error {
         Some(AlterAction::Identity { action: IdentityAction::Add(_), .. }) => "ALTER COLUMN ... ADD IDENTITY",
         Some(AlterAction::Identity { action: IdentityAction::Set { .. }, .. }) => "ALTER COLUMN ... SET",
         Some(AlterAction::Identity { .. }) => "ALTER COLUMN ... DROP IDENTITY",
+        Some(AlterAction::RowSecurity(change)) => match change {
+            RowSecurityChange::Enable => "ENABLE ROW SECURITY",
+            RowSecurityChange::Disable => "DISABLE ROW SECURITY",
+            RowSecurityChange::Force => "FORCE ROW SECURITY",
+            RowSecurityChange::NoForce => "NO FORCE ROW SECURITY",
+        },
         Some(AlterAction::SetDefault { .. }) if relation.kind != TableKind::View => {
             "ALTER COLUMN ... SET DEFAULT"
         }

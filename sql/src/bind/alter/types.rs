@@ -11,7 +11,7 @@ use super::super::index::check_key;
 use super::super::level::{Clause, Level};
 use super::super::object::check_type;
 use super::draft::Draft;
-use crate::catalog::{Column, IndexColumn, ViewDescriptor};
+use crate::catalog::{Column, IndexColumn, Policy, TableDescriptor, ViewDescriptor};
 use crate::error::{Error, Result};
 use crate::parse;
 use crate::parse::ast::{self, Name};
@@ -186,12 +186,36 @@ impl Binder<'_> {
             let mut own = view.relations.iter().filter(|relation| relation.oid == draft.to.oid);
             own.any(|relation| relation.read.contains(&column.id))
         };
+        self.check_unasked(draft, column)?;
         let Some((word, name, _)) = self.catalog.queries().find(|(.., view)| reads(view)) else {
             return Ok(());
         };
         let detail = format!("rule _RETURN on {word} {name} depends on column \"{}\"", column.name);
         let message = "cannot alter type of a column used by a view or rule";
         Err(Error::new("0A000", message).detail(detail))
+    }
+
+    /// 0A000 if a policy reads the column.
+    fn check_unasked(&self, draft: &Draft, column: &Column) -> Result<()> {
+        let reads = |table: &TableDescriptor, policy: &Policy| {
+            policy.conditions().any(|condition| {
+                let own = table.oid == draft.to.oid && condition.read.contains(&column.id);
+                let mut named = condition.written.relations.iter();
+                own || named.any(|other| other.oid == draft.to.oid && other.read.contains(&column.id))
+            })
+        };
+        // The oldest is told.
+        let mut found: Option<(&Policy, &TableDescriptor)> = None;
+        for table in self.catalog.tables() {
+            // As it is by now.
+            let table = if table.oid == draft.to.oid { &draft.to } else { table.as_ref() };
+            let reading = table.row_security.policies.iter().filter(|policy| reads(table, policy));
+            found = found.into_iter().chain(reading.map(|own| (own, table))).min_by_key(|(own, _)| own.oid);
+        }
+        let Some((policy, table)) = found else { return Ok(()) };
+        let detail =
+            format!("policy {} on table {} depends on column \"{}\"", policy.name, table.name, column.name);
+        Err(Error::new("0A000", "cannot alter type of a column used in a policy definition").detail(detail))
     }
 
     /// USING of ALTER COLUMN TYPE, over the old row.

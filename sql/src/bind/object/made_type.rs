@@ -110,9 +110,15 @@ impl Binder<'_> {
         })
     }
 
-    /// Where the text of a view's query has to stay as it is, what it names cannot be renamed.
+    /// Where the text of a view's query, or of a policy that asks one, has to stay as it is, what it names cannot be
+    /// renamed.
     fn check_not_viewed(&self, kind: TypeKind) -> Result<()> {
-        for (word, name, view) in self.catalog.queries() {
+        let asking =
+            self.catalog.tables().flat_map(|table| &table.row_security.policies).flat_map(|policy| {
+                let conditions = policy.conditions().filter(|condition| condition.asks);
+                conditions.map(|condition| ("policy", policy.name.as_str(), &condition.written))
+            });
+        for (word, name, view) in self.catalog.queries().chain(asking) {
             let reads = view.relations.iter().any(|relation| {
                 let columns =
                     self.catalog.table_by_oid(relation.oid).into_iter().flat_map(|table| &table.columns);

@@ -125,6 +125,7 @@ impl Binder<'_> {
             ObjectStatement::CreateExtension { name, if_not_exists, schema } => {
                 self.create_extension(name, *if_not_exists, schema.as_ref())
             }
+            ObjectStatement::Policy(statement) => self.policy_statement(statement),
             ObjectStatement::Type(statement) => self.type_statement(statement),
             ObjectStatement::Rename { object, to } if object.kind.is_type() => self.rename_type(object, to),
             ObjectStatement::SetSchema { object, schema } if object.kind.is_type() => {

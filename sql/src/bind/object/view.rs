@@ -201,6 +201,11 @@ impl Binder<'_> {
         Ok(Some((relation, view)))
     }
 
+    /// Whether the query at hand is one that is kept.
+    pub(in crate::bind) fn is_within_known(&self) -> bool {
+        matches!(self.within_view, Some(WithinView::Known(_)))
+    }
+
     /// The made types that the query of the view at hand names.
     pub(in crate::bind) fn viewed_types(&self) -> &[crate::catalog::Oid] {
         match &self.within_view {

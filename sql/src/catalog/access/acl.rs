@@ -50,6 +50,18 @@ impl Acl {
         self.0.is_empty()
     }
 
+    /// The same in the order in which PostgreSQL keeps defaults.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.0.sort_by_key(|item| (item.grantee, item.grantor));
+        self
+    }
+
+    /// Whether both grant the same, in whatever order.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().all(|item| other.0.contains(item))
+    }
+
     /// What everybody and these roles together have.
     pub fn held_by(&self, roles: &BTreeSet<Oid>) -> Rights {
         let own = |item: &&AclItem| item.grantee == PUBLIC_ROLE || roles.contains(&item.grantee);

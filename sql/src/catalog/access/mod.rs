@@ -5,6 +5,7 @@
 //! version, and whatever was planned before is judged anew before it runs.
 
 mod acl;
+mod default_acl;
 mod rights;
 mod role;
 pub mod stored;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use acl::{Acl, AclItem};
+pub use default_acl::{DefaultAcl, DefaultAclKey, DefaultAclKind};
 pub use rights::{Right, Rights};
 pub use role::{
     BOOTSTRAP_OID, BOOTSTRAP_ROLES, Membership, Memberships, PG_READ_ALL_DATA_OID, PG_READ_ALL_STATS_OID,
@@ -48,6 +50,18 @@ impl Object {
             TableKind::Sequence => Self::Sequence(relation.oid),
         }
     }
+
+    /// Its number.
+    pub const fn oid(self) -> Oid {
+        match self {
+            Self::Table(oid)
+            | Self::Sequence(oid)
+            | Self::Schema(oid)
+            | Self::Type(oid)
+            | Self::Extension(oid)
+            | Self::Database(oid) => oid,
+        }
+    }
 }
 
 /// Who owns an object, and what its owner has granted.
@@ -75,6 +89,7 @@ pub struct Access {
     by_name: BTreeMap<String, Oid>,
     memberships: Memberships,
     objects: BTreeMap<Object, Arc<ObjectRights>>,
+    default_acls: default_acl::AllDefaultAcls,
     secret: Option<Vec<u8>>,
 }
 
@@ -176,6 +191,13 @@ impl Access {
     /// Whether the role is, or may do what, the owner may.
     pub fn owns(&self, powers: &Powers, object: Object) -> bool {
         powers.has(self.object(object).owner)
+    }
+
+    /// Whether the policies of a table bind the role.
+    pub fn heeds_policies(&self, powers: &Powers, table: &TableDescriptor) -> bool {
+        let security = &table.row_security;
+        let bypasses = self.role(powers.role).is_some_and(|role| role.superuser || role.bypass_rls);
+        security.enabled && !bypasses && (security.forced || !self.owns(powers, Object::of(table)))
     }
 
     /// What of `wanted` the role may do with an object as a whole.

@@ -59,7 +59,7 @@ pub struct RoleDescriptor {
     pub login: bool,
     /// REPLICATION: kept, without effect.
     pub replication: bool,
-    /// BYPASSRLS: kept, without effect.
+    /// BYPASSRLS: no policy binds it.
     pub bypass_rls: bool,
     /// So many connections at once; -1: as many as there may be.
     pub connection_limit: i32,

@@ -4,8 +4,12 @@
 //! role         index 16, oid (u32), suffix 0                  protobuf RoleRecord
 //! membership   index 17, role (u32), member (u32), suffix 0   protobuf MembershipRecord
 //! rights       index 18, kind (u32), oid (u32), suffix 0      protobuf RightsRecord; kind 0 table, 1 schema, 2 database, 3 sequence, 4 type, 5 extension
+//! to be        index 18, 6 (u32), role, schema, kind (u32 each), suffix 0   protobuf RightsRecord: ALTER DEFAULT PRIVILEGES
 //! secret       index 19, suffix 0                             32 random bytes
 //! ```
+//!
+//! A row of rights has version 1, 2 if it is of another database than the first, or 3 if it is of objects to be. Those of
+//! databases stand with roles; all others in the home of the database that they are of.
 //!
 //! Before the first change there is no row; the first change of roles writes those that were there from the beginning.
 //! An object without a row belongs to the first of them and grants what every such object grants at first.
@@ -20,7 +24,7 @@ use prost::Message;
 use super::acl::{Acl, AclItem};
 use super::rights::Rights;
 use super::role::{Membership, RoleDescriptor};
-use super::{Access, Object, ObjectRights};
+use super::{Access, DefaultAcl, DefaultAclKey, DefaultAclKind, Object, ObjectRights};
 use crate::catalog::home::Home;
 use crate::catalog::{FIRST_DATABASE_OID, Oid};
 use crate::error::{Error, Result};
@@ -30,12 +34,18 @@ const MEMBERSHIPS: u64 = 17;
 const RIGHTS: u64 = 18;
 const SECRET: u64 = 19;
 
-/// The newest version of rows that this code reads, and the one it writes.
+/// The version of rows that no newer kind of right is in: the newest of roles and memberships that this code reads.
 const VERSION: u32 = 1;
+/// The version of a row of rights on another database than the first, which older code would take for rights on the first.
+const VERSION_DATABASES: u32 = 2;
+/// The newest version of a row of rights that this code reads: that of rights of objects to be, which older code would not
+/// heed.
+const VERSION_DEFAULTS: u32 = 3;
 
-/// The newest version of a row of rights that this code reads: that of rights on another database than the first, which
-/// older code would take for rights on the first.
-const VERSION_OF_RIGHTS: u32 = 2;
+/// The kind of rights on databases, which are of the whole cluster.
+const DATABASE_KIND: u32 = 2;
+/// The kind of rights of objects to be.
+const DEFAULTS_KIND: u32 = 6;
 
 fn key(tenant: u8, index: u64, parts: &[u32]) -> Bytes {
     let mut key = keys::sql::index_prefix(tenant, index).to_vec();
@@ -61,9 +71,6 @@ pub fn rights_key(home: Home, object: Object) -> Bytes {
     home.key(RIGHTS, &[kind, oid])
 }
 
-/// The kind of rights on databases, which are of the whole cluster.
-const DATABASE_KIND: u32 = 2;
-
 /// What a row says of the object: its kind and oid.
 fn numbers(object: Object) -> (u32, Oid) {
     match object {
@@ -76,6 +83,15 @@ fn numbers(object: Object) -> (u32, Oid) {
         Object::Type(oid) => (4, oid),
         Object::Extension(oid) => (5, oid),
     }
+}
+
+/// The key of the row of what objects to be grant.
+pub fn default_acl_key(home: Home, of: DefaultAclKey) -> Bytes {
+    home.key(RIGHTS, &[DEFAULTS_KIND, of.role, of.schema.unwrap_or(0), number(of.kind)])
+}
+
+fn number(kind: DefaultAclKind) -> u32 {
+    (0..).zip(DefaultAclKind::TABLE).find(|(_, (own, ..))| *own == kind).map_or(0, |(number, _)| number)
 }
 
 /// The key of the secret.
@@ -153,6 +169,12 @@ struct RightsRecord {
     acl: Vec<ItemRecord>,
     #[prost(message, repeated, tag = "7")]
     columns: Vec<ColumnRightsRecord>,
+    /// Of objects to be: their schema, or 0.
+    #[prost(uint32, tag = "8")]
+    schema: u32,
+    /// Of objects to be: what they are, by its place in [`DefaultAclKind::TABLE`].
+    #[prost(uint32, tag = "9")]
+    of: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -208,7 +230,7 @@ pub fn encode_rights(object: Object, rights: &ObjectRights) -> Bytes {
         rights.columns.iter().map(|(column, acl)| ColumnRightsRecord { column: *column, acl: items(acl) });
     let record = RightsRecord {
         version: match object {
-            Object::Database(oid) if oid != FIRST_DATABASE_OID => VERSION_OF_RIGHTS,
+            Object::Database(oid) if oid != FIRST_DATABASE_OID => VERSION_DATABASES,
             _ => VERSION,
         },
         kind,
@@ -217,8 +239,33 @@ pub fn encode_rights(object: Object, rights: &ObjectRights) -> Bytes {
         has_acl: rights.acl.is_some(),
         acl: rights.acl.as_ref().map(items).unwrap_or_default(),
         columns: columns.collect(),
+        schema: 0,
+        of: 0,
     };
     record.encode_to_vec().into()
+}
+
+/// The value of the row of what objects to be grant.
+pub fn encode_default_acl(key: DefaultAclKey, own: &DefaultAcl) -> Bytes {
+    let record = RightsRecord {
+        version: VERSION_DEFAULTS,
+        kind: DEFAULTS_KIND,
+        oid: own.oid,
+        owner: key.role,
+        has_acl: true,
+        acl: items(&own.acl),
+        columns: Vec::new(),
+        schema: key.schema.unwrap_or(0),
+        of: number(key.kind),
+    };
+    record.encode_to_vec().into()
+}
+
+fn default_acl(record: RightsRecord) -> Option<(DefaultAclKey, DefaultAcl)> {
+    let (kind, ..) = DefaultAclKind::TABLE.get(usize::try_from(record.of).ok()?)?;
+    let schema = (record.schema != 0).then_some(record.schema);
+    let key = DefaultAclKey { role: record.owner, schema, kind: *kind };
+    Some((key, DefaultAcl { oid: record.oid, acl: acl(record.acl) }))
 }
 
 fn items(acl: &Acl) -> Vec<ItemRecord> {
@@ -251,14 +298,17 @@ pub struct Reader {
 impl Reader {
     /// Takes a row of rights on what is in a database. XX001 if it is damaged, 0A000 if it is newer than this code.
     pub fn take_rights(&mut self, value: &[u8]) -> Result<()> {
-        let (object, rights) = decode_rights(value)?;
-        self.access.put_object(object, rights);
+        match decode_rights(value)? {
+            RightsRow::Object(object, rights) => self.access.put_object(object, rights),
+            RightsRow::Default(key, own) => self.access.put_default_acl(key, Some(own)),
+        }
         Ok(())
     }
 
-    /// Forgets rights on what is in the first database, for another.
+    /// Forgets rights on what is in the first database, or is to be, for another.
     pub fn leave_shared(&mut self) {
         self.access.retain_objects(|object| matches!(object, Object::Database(_)));
+        self.access.forget_default_acls();
     }
 
     /// Takes one of the rows in [`span`]. XX001 if it is damaged, 0A000 if it is newer than this code.
@@ -306,10 +356,45 @@ impl Reader {
     }
 }
 
+/// What a row of rights says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RightsRow {
+    /// The owner of an object, and what it grants.
+    Object(Object, ObjectRights),
+    /// What objects to be grant.
+    Default(DefaultAclKey, DefaultAcl),
+}
+
+impl RightsRow {
+    /// Its key among the rows of a database.
+    pub fn key(&self, home: Home) -> Bytes {
+        match self {
+            Self::Object(object, _) => rights_key(home, *object),
+            Self::Default(key, _) => default_acl_key(home, *key),
+        }
+    }
+
+    /// Whether it is of the whole cluster.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Object(Object::Database(_), _))
+    }
+
+    /// Whether a role owns what it is about, or is granted anything.
+    pub fn names(&self, role: Oid) -> bool {
+        match self {
+            Self::Object(_, rights) => {
+                rights.owner == role
+                    || rights.acl.iter().chain(rights.columns.values()).any(|acl| acl.names(role))
+            }
+            Self::Default(key, own) => key.role == role || own.acl.names(role),
+        }
+    }
+}
+
 /// What a row of rights says. XX001 if it is damaged, 0A000 if it is newer than this code.
-pub fn decode_rights(value: &[u8]) -> Result<(Object, ObjectRights)> {
+pub fn decode_rights(value: &[u8]) -> Result<RightsRow> {
     let record = RightsRecord::decode(value).map_err(damaged)?;
-    check_up_to(record.version, VERSION_OF_RIGHTS)?;
+    check_up_to(record.version, VERSION_DEFAULTS)?;
     let object = match record.kind {
         0 => Object::Table(record.oid),
         1 => Object::Schema(record.oid),
@@ -318,12 +403,17 @@ pub fn decode_rights(value: &[u8]) -> Result<(Object, ObjectRights)> {
         3 => Object::Sequence(record.oid),
         4 => Object::Type(record.oid),
         5 => Object::Extension(record.oid),
+        DEFAULTS_KIND => {
+            let (key, own) = default_acl(record)
+                .ok_or_else(|| damaged("what objects to be grant is of what is unknown"))?;
+            return Ok(RightsRow::Default(key, own));
+        }
         other => return Err(damaged(format!("rights on an object of kind {other}"))),
     };
     let columns: BTreeMap<_, _> =
         record.columns.into_iter().map(|column| (column.column, acl(column.acl))).collect();
     let whole = record.has_acl.then(|| acl(record.acl));
-    Ok((object, ObjectRights { owner: record.owner, acl: whole, columns }))
+    Ok(RightsRow::Object(object, ObjectRights { owner: record.owner, acl: whole, columns }))
 }
 
 fn check(version: u32) -> Result<()> {
@@ -358,8 +448,11 @@ mod tests {
         let mut rights = ObjectRights::of_owner(20000);
         rights.acl = Some(Acl::initial(20000, Rights::of(Right::Select), Rights::of(Right::Insert)));
         rights.columns.insert(2, Acl::initial(10, Rights::of(Right::Update), Rights::NONE));
+        let key = DefaultAclKey { role: 20000, schema: Some(2200), kind: DefaultAclKind::Schemas };
+        let own = DefaultAcl { oid: 20001, acl: Acl::initial(10, Rights::of(Right::Usage), Rights::NONE) };
         let mut reader = Reader::default();
         let rows = [
+            (default_acl_key(Home::FIRST, key), encode_default_acl(key, &own)),
             (role_key(1, 20000), encode_role(&role)),
             (membership_key(1, 10, 20000), encode_membership(&membership)),
             (rights_key(Home::FIRST, Object::Table(7)), encode_rights(Object::Table(7), &rights)),
@@ -374,7 +467,39 @@ mod tests {
         assert_eq!(**access.role_named("ann").unwrap(), role);
         assert_eq!(access.memberships().get(10, 20000), Some(&membership));
         assert_eq!(*access.object(Object::Table(7)), rights);
+        assert_eq!(access.default_acls().collect::<Vec<_>>(), [(key, &own)]);
         assert_eq!(access.secret(), Some(b"secret".as_slice()));
+    }
+
+    #[test]
+    fn what_objects_to_be_grant_is_a_database_s_own() {
+        let key = DefaultAclKey { role: 20000, schema: None, kind: DefaultAclKind::Tables };
+        let own =
+            DefaultAcl { oid: 20001, acl: Acl::initial(20000, Rights::of(Right::Select), Rights::NONE) };
+        let value = encode_default_acl(key, &own);
+        let row = decode_rights(&value).unwrap();
+        assert!(!row.is_shared() && row.names(20000) && !row.names(20002));
+        assert_eq!(row.key(Home::FIRST), default_acl_key(Home::FIRST, key));
+        assert!(rights_span(Home::of(20003)).contains(&row.key(Home::of(20003))));
+        assert!(!rights_span(Home::of(20004)).contains(&row.key(Home::of(20003))));
+        let mut reader = Reader::default();
+        reader.take(1, &row.key(Home::FIRST), &value).unwrap();
+        reader.leave_shared();
+        assert_eq!(reader.finish().default_acls().count(), 0);
+    }
+
+    #[test]
+    fn newer_rows_are_refused() {
+        let mut record = RightsRecord { version: VERSION_DEFAULTS + 1, ..RightsRecord::default() };
+        assert_eq!(decode_rights(&record.encode_to_vec()).unwrap_err().sqlstate, "0A000");
+        // An object's own rights are read as they were, whatever came since.
+        for version in [VERSION, VERSION_DATABASES] {
+            record.version = version;
+            assert!(matches!(
+                decode_rights(&record.encode_to_vec()),
+                Ok(RightsRow::Object(Object::Table(0), _))
+            ));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use expr::{Type, TypeKind};
 
-use crate::catalog::{Column, ColumnId, Constraints, IndexId, Oid, TableDescriptor, TableKind};
+use crate::catalog::{Column, ColumnId, Constraints, IndexId, Oid, RowSecurity, TableDescriptor, TableKind};
 
 /// A sequence of numbers.
 ///
@@ -143,6 +143,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str) -> TableDescriptor {
         ],
         indexes: Vec::new(),
         constraints: Constraints::default(),
+        row_security: RowSecurity::default(),
         materialised: None,
         next_column_id: 4,
         schema_version: 1,

@@ -1,6 +1,8 @@
 //! Views as relations.
 
-use crate::catalog::{Column, ColumnId, Constraints, Oid, TableDescriptor, TableKind, ViewDescriptor};
+use crate::catalog::{
+    Column, ColumnId, Constraints, Oid, RowSecurity, TableDescriptor, TableKind, ViewDescriptor,
+};
 
 /// A view as a relation.
 pub(super) fn relation(oid: Oid, schema: &str, name: &str, view: &ViewDescriptor) -> TableDescriptor {
@@ -26,6 +28,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str, view: &ViewDescriptor
         columns,
         indexes: Vec::new(),
         constraints: Constraints::default(),
+        row_security: RowSecurity::default(),
         materialised: None,
         schema_version: 1,
     }

@@ -67,7 +67,7 @@ impl Change<'_, '_> {
         if let Some(owner) = &alter.owner {
             self.change_owner(&to, owner)?;
         }
-        Ok("ALTER TABLE")
+        Ok(alter.tag)
     }
 
     /// What is gone of the table: its keys are listed, its comments forgotten.
@@ -113,6 +113,9 @@ impl Change<'_, '_> {
                 index.id = self.index_id().await?;
                 fresh.push(index.id);
             }
+        }
+        for policy in to.row_security.policies.iter_mut().filter(|policy| policy.oid == NO_OID) {
+            policy.oid = self.oid().await?;
         }
         let (oid, indexes) = (to.oid, to.indexes.clone());
         for key in &mut to.constraints.foreign_keys {

@@ -15,6 +15,8 @@ mod store;
 
 use std::sync::Arc;
 
+use expr::SessionContext;
+
 use super::context::{Context, FreshIndexes};
 use super::operators::build;
 use super::rows::TableFormat;
@@ -23,7 +25,7 @@ use crate::bind;
 use crate::catalog::access::Object;
 use crate::catalog::comment::Commented;
 use crate::catalog::{
-    CatalogSnapshot, Constraints, ForeignKey, IndexConstraint, IndexDescriptor, IndexState, Oid,
+    CatalogSnapshot, Constraints, ForeignKey, IndexConstraint, IndexDescriptor, IndexState, Oid, RowSecurity,
     TableDescriptor, TableKind,
 };
 use crate::error::{Error, Notice, Result};
@@ -147,6 +149,7 @@ impl Change<'_, '_> {
             columns: create.columns.clone(),
             indexes,
             constraints: Constraints { checks, foreign_keys },
+            row_security: RowSecurity::default(),
             materialised: create.materialised.clone(),
             next_column_id,
             schema_version: 1,
@@ -181,19 +184,8 @@ impl Change<'_, '_> {
         let Some(source) = &create.source else { return Ok(tag) };
         let made = self.catalog.table(&create.create.schema, &create.create.name).cloned();
         let made = made.ok_or_else(|| Error::internal("a table that was made is not there"))?;
-        self.rows = Some(self.write_rows(&made, source).await?);
+        self.rows = Some(write_rows(self.cx, &made, source).await?);
         Ok(tag)
-    }
-
-    /// Writes the rows of a new table; how many there are.
-    async fn write_rows(&mut self, table: &Arc<TableDescriptor>, source: &Node) -> Result<u64> {
-        let mut sink = InsertSink::plain(TableFormat::new(table)?, Arc::default());
-        let mut rows = build(source)?;
-        let mut outcome = Outcome::default();
-        while let Some(batch) = rows.next(self.cx).await? {
-            sink.write(self.cx, batch, &mut outcome).await?;
-        }
-        Ok(outcome.count)
     }
 
     /// Gives a materialised view new rows, under new index ids; its indexes are filled from them.
@@ -210,7 +202,9 @@ impl Change<'_, '_> {
         if let Some(source) = &refresh.source {
             let mut bare = table.clone();
             bare.indexes.retain(|index| index.primary);
-            self.write_rows(&Arc::new(bare), source).await?;
+            // As its owner's: whatever whoever refreshes it may see.
+            let owner = self.session_of_owner(&table);
+            write_rows(&mut self.cx.within(&owner), &Arc::new(bare), source).await?;
             let format = TableFormat::new(&Arc::new(table.clone()))?;
             for index in table.secondary() {
                 build::fill_index(self.cx, &format, index.id).await?;
@@ -218,6 +212,15 @@ impl Change<'_, '_> {
         }
         self.put_table(table)?;
         Ok("REFRESH MATERIALIZED VIEW")
+    }
+
+    /// The session, as if the owner of a relation was the user.
+    fn session_of_owner(&self, relation: &TableDescriptor) -> SessionContext {
+        let access = self.catalog.access();
+        let owner = access.role(access.object(Object::of(relation)).owner);
+        let mut session = self.cx.session.clone();
+        session.current_user = owner.map_or(session.current_user, |owner| owner.name.as_str().into());
+        session
     }
 
     /// 55006 if rows of a table owe foreign keys something that is judged at the commit.
@@ -369,6 +372,17 @@ fn refer_to_own(key: &mut ForeignKey, own: Oid, indexes: &[IndexDescriptor]) -> 
         key.parent_index = index.ok_or_else(|| Error::internal("a foreign key references no key"))?.oid;
     }
     Ok(())
+}
+
+/// Writes the rows of a new table; how many there are.
+async fn write_rows(cx: &mut Context<'_>, table: &Arc<TableDescriptor>, source: &Node) -> Result<u64> {
+    let mut sink = InsertSink::plain(TableFormat::new(table)?, Arc::default());
+    let mut rows = build(source)?;
+    let mut outcome = Outcome::default();
+    while let Some(batch) = rows.next(cx).await? {
+        sink.write(cx, batch, &mut outcome).await?;
+    }
+    Ok(outcome.count)
 }
 
 fn changed(mut table: TableDescriptor) -> TableDescriptor {

@@ -23,7 +23,8 @@ use client::{ScanOptions, Span, Strength, Transaction, WaitPolicy};
 use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
 use crate::bind;
-use crate::catalog::access::{self, Access, Object, ObjectRights};
+use crate::catalog::access::stored::RightsRow;
+use crate::catalog::access::{self, Access};
 use crate::catalog::cluster_settings::{self, ClusterSettings};
 use crate::catalog::comment::{self, Comments};
 use crate::catalog::database::{self, Databases};
@@ -201,13 +202,13 @@ pub(super) async fn load_objects(
     Ok((kinds, objects.into_iter().map(Arc::new).collect()))
 }
 
-/// Owners of what is in a database, and rights on it, where they are not as at first.
-pub(super) async fn load_rights(transaction: &mut Transaction, home: Home) -> Result<Vec<ObjectRights>> {
+/// Owners of what is in a database, and rights on it, and on what is to be there, where they are not as at first.
+pub(super) async fn load_rights(transaction: &mut Transaction, home: Home) -> Result<Vec<RightsRow>> {
     let rows = scan(transaction, access::stored::rights_span(home)).await?;
-    let rights: Vec<_> =
+    let mut rights: Vec<_> =
         rows.iter().map(|(_, value)| access::stored::decode_rights(value)).collect::<Result<_>>()?;
-    let is_inside = |object: &Object| !matches!(object, Object::Database(_));
-    Ok(rights.into_iter().filter(|(object, _)| is_inside(object)).map(|(_, rights)| rights).collect())
+    rights.retain(|row| !row.is_shared());
+    Ok(rights)
 }
 
 /// Roles, and rights on what is in a database and on databases, as the transaction sees them.

@@ -147,12 +147,7 @@ impl ScanOperator {
     async fn step(&mut self, cx: &mut Context<'_>, running: &mut Running) -> Result<Option<Vec<Row>>> {
         let Some(piece) = running.pieces.pop() else { return Ok(None) };
         let rows = match (piece, &self.secondary, self.scan.lock) {
-            (Piece::Points(points), None, None) => {
-                let points = self.unseen(cx, points)?;
-                let values = cx.transaction.get_many(points.clone()).await?;
-                self.read_present(cx, points.into_iter().zip(values)).await?
-            }
-            (Piece::Points(points), None, Some(lock)) => {
+            (Piece::Points(points), None, Some(lock)) if !self.scan.shielded => {
                 let points = self.unseen(cx, points)?;
                 let locked = self.lock(cx, lock, points.clone()).await?;
                 let present = points
@@ -161,6 +156,11 @@ impl ScanOperator {
                     .map(|(key, locked)| (key, locked.value.filter(|_| !locked.skipped)));
                 let rows = self.read_present(cx, present).await?;
                 return Ok(Some(rows.into_iter().map(|(_, row)| row).collect()));
+            }
+            (Piece::Points(points), None, _) => {
+                let points = self.unseen(cx, points)?;
+                let values = self.get_many(cx, points.clone()).await?;
+                self.read_present(cx, points.into_iter().zip(values)).await?
             }
             (Piece::Points(points), Some(_), _) => {
                 let values = self.get_many(cx, points.clone()).await?;

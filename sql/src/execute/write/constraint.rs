@@ -2,6 +2,7 @@
 
 use expr::{Datum, Row};
 
+use super::guard::Guards;
 use super::misfit;
 use crate::catalog::access::{Object, Right, Rights};
 use crate::catalog::{Column, ColumnId, TableDescriptor};
@@ -42,11 +43,32 @@ pub(crate) fn complete_row(
     rules: &RowRules,
     row: &mut Row,
 ) -> Result<()> {
+    generate(cx, rules, row)?;
+    check_row(cx, table, rules, row)
+}
+
+/// The same, with what policies ask of the row: after it is complete, before anything of it is told.
+pub(crate) async fn complete_guarded_row(
+    cx: &mut Context<'_>,
+    table: &TableDescriptor,
+    rules: &RowRules,
+    guards: &mut Guards,
+    row: &mut Row,
+) -> Result<()> {
+    if guards.is_empty() {
+        return complete_row(cx, table, rules, row);
+    }
+    generate(cx, rules, row)?;
+    guards.judge_new(cx, table, row).await?;
+    check_row(cx, table, rules, row)
+}
+
+fn generate(cx: &Context<'_>, rules: &RowRules, row: &mut Row) -> Result<()> {
     for generated in &rules.generated {
         let value = cx.evaluate(&generated.value, row)?;
         *row.get_mut(generated.column).ok_or_else(misfit)? = value;
     }
-    check_row(cx, table, rules, row)
+    Ok(())
 }
 
 /// 23502 if a column that must not be NULL is, 23514 if a check is false.
@@ -92,6 +114,10 @@ fn is_readable<'a>(
     let access = cx.catalog.access();
     let Some(role) = access.role_named(&cx.session.current_user) else { return false };
     let (powers, select) = (access.powers(role.oid), Rights::of(Right::Select));
+    // Where policies bind it, an error would tell it of rows that it may not see.
+    if access.heeds_policies(&powers, table) {
+        return false;
+    }
     powers.is_superuser
         || !access.granted(&powers, Object::Table(table.oid), Some(table.kind), select).is_empty()
         || columns.all(|column| !access.granted_on_column(&powers, table.oid, column.id, select).is_empty())
@@ -130,7 +156,7 @@ pub(crate) fn duplicate(
 ) -> Error {
     let message = format!("duplicate key value violates unique constraint \"{}\"", index.name);
     let error = Error::new("23505", message).names(names(table, index));
-    match is_readable(cx, table, index.decided_by().filter_map(|place| table.columns.get(place))) {
+    match is_key_readable(cx, table, index) {
         true => error.detail(format!("{} already exists.", key_text(cx, table, index, row))),
         false => error,
     }
@@ -143,9 +169,17 @@ pub(crate) fn duplicate_in_index(
     index: &IndexFormat,
     row: &[Datum],
 ) -> Error {
-    Error::new("23505", format!("could not create unique index \"{}\"", index.name))
-        .detail(format!("{} is duplicated.", key_text(cx, table, index, row)))
-        .names(names(table, index))
+    let error = Error::new("23505", format!("could not create unique index \"{}\"", index.name));
+    let detail = match is_key_readable(cx, table, index) {
+        true => format!("{} is duplicated.", key_text(cx, table, index, row)),
+        false => "Duplicate keys exist.".to_owned(),
+    };
+    error.detail(detail).names(names(table, index))
+}
+
+/// Whether whoever acts may see what decides about the entries of an index.
+fn is_key_readable(cx: &Context<'_>, table: &TableDescriptor, index: &IndexFormat) -> bool {
+    is_readable(cx, table, index.decided_by().filter_map(|place| table.columns.get(place)))
 }
 
 fn names(table: &TableDescriptor, index: &IndexFormat) -> ObjectNames {

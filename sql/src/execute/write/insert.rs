@@ -7,9 +7,9 @@ use bytes::Bytes;
 use expr::{Datum, Expr, Row};
 
 use super::changes::{Change, write_changes};
-use super::constraint::{complete_row, duplicate};
+use super::constraint::{complete_guarded_row, duplicate};
 use super::{
-    Changed, KeyState, Outcome, References, Source, WRITE_BATCH_ROWS, is_changed, misfit, note_seen,
+    Changed, Guards, KeyState, Outcome, References, Source, WRITE_BATCH_ROWS, is_changed, misfit, note_seen,
     reads_other_tables_only,
 };
 use crate::catalog::IndexId;
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::operators::BoxOperator;
 use crate::execute::rows::{Entry, IndexFormat, RowReader, TableFormat};
-use crate::plan::{Assignment, ConflictAction, Insert, OnConflict, RowRules};
+use crate::plan::{Assignment, ConflictAction, Insert, OnConflict, RowGuard, RowRules};
 
 /// An INSERT under way.
 pub(crate) struct InsertExecution {
@@ -34,6 +34,8 @@ impl InsertExecution {
                 format: TableFormat::new(&insert.table)?,
                 row_id: insert.table.row_id(),
                 rules: insert.rules.clone(),
+                guards: Guards::new(&insert.guards)?,
+                conflict_guards: Guards::new(conflict_guards(insert))?,
                 linked: insert.linked,
                 references: None,
                 on_conflict: insert.on_conflict.clone(),
@@ -71,6 +73,10 @@ pub(crate) struct InsertSink {
     pub(crate) format: TableFormat,
     row_id: Option<usize>,
     rules: Arc<RowRules>,
+    /// Of new rows.
+    guards: Guards,
+    /// Of rows that ON CONFLICT changes.
+    conflict_guards: Guards,
     linked: bool,
     references: Option<References>,
     on_conflict: Option<OnConflict>,
@@ -89,6 +95,11 @@ struct NewRow {
 }
 
 impl InsertSink {
+    /// The same, of rows that are judged.
+    pub(super) fn guarded(self, guards: Guards) -> Self {
+        Self { guards, ..self }
+    }
+
     /// A sink that takes rows as they are and refuses duplicates.
     pub(crate) fn plain(format: TableFormat, rules: Arc<RowRules>) -> Self {
         let row_id = format.table.row_id();
@@ -96,6 +107,8 @@ impl InsertSink {
             format,
             row_id,
             rules,
+            guards: Guards::default(),
+            conflict_guards: Guards::default(),
             linked: true,
             references: None,
             on_conflict: None,
@@ -155,7 +168,8 @@ impl InsertSink {
         let mut new = Vec::with_capacity(rows.len());
         let mut keys = Vec::with_capacity(rows.len());
         for mut row in rows {
-            complete_row(cx, &self.format.table, &self.rules, &mut row)?;
+            let (table, rules) = (&self.format.table, &self.rules);
+            complete_guarded_row(cx, table, rules, &mut self.guards, &mut row).await?;
             let row = self.new_row(row)?;
             if self.row_id.is_none() {
                 keys.push(row.key.clone());
@@ -203,7 +217,7 @@ impl InsertSink {
             };
             return match &on_conflict.action {
                 ConflictAction::Nothing => Ok(()),
-                ConflictAction::Update { assignments, filter } => {
+                ConflictAction::Update { assignments, filter, .. } => {
                     let (assignments, filter) = (assignments.clone(), filter.clone());
                     self.update_existing(cx, state, new, existing, &assignments, filter.as_ref(), outcome)
                         .await
@@ -280,12 +294,14 @@ impl InsertSink {
         if !cx.settled(|cx| cx.holds_if_any(filter, &pair)).await? {
             return Ok(());
         }
+        self.conflict_guards.judge_old(cx, &self.format.table, &old).await?;
         let mut row = old.clone();
         for assignment in assignments {
             *row.get_mut(assignment.column).ok_or_else(misfit)? =
                 cx.settled(|cx| cx.evaluate(&assignment.value, &pair)).await?;
         }
-        complete_row(cx, &self.format.table, &self.rules, &mut row)?;
+        let (table, rules) = (&self.format.table, &self.rules);
+        complete_guarded_row(cx, table, rules, &mut self.conflict_guards, &mut row).await?;
         let change = Change { old, new: row };
         let new_key = self.format.primary.row_key(&self.format.primary_columns(&change.new)?);
         write_changes(cx, &self.format, state, std::slice::from_ref(&change)).await?;
@@ -294,6 +310,14 @@ impl InsertSink {
         }
         note_seen(cx, &mut self.touched, &new_key)?;
         outcome.note(cx, self.returning.as_deref(), &change.new).await
+    }
+}
+
+/// What judges the rows that ON CONFLICT changes.
+fn conflict_guards(insert: &Insert) -> &[RowGuard] {
+    match insert.on_conflict.as_ref().map(|clause| &clause.action) {
+        Some(ConflictAction::Update { guards, .. }) => guards,
+        Some(ConflictAction::Nothing) | None => &[],
     }
 }
 

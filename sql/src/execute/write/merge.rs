@@ -9,9 +9,11 @@ use bytes::Bytes;
 use expr::{Datum, Row};
 
 use super::changes::{Change, write_changes};
-use super::constraint::complete_row;
+use super::constraint::complete_guarded_row;
 use super::removal::delete_rows;
-use super::{Changed, InsertSink, KeyState, Outcome, References, Source, is_changed, misfit, note_seen};
+use super::{
+    Changed, Guards, InsertSink, KeyState, Outcome, References, Source, is_changed, misfit, note_seen,
+};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::lock::lock_rows;
@@ -26,6 +28,14 @@ pub(crate) struct MergeExecution {
     format: TableFormat,
     reader: RowReader,
     sink: InsertSink,
+    guards: Judges,
+}
+
+/// What judges the rows of the table.
+struct Judges {
+    update: Guards,
+    delete: Guards,
+    seen: Guards,
 }
 
 /// What a batch does to the table.
@@ -43,7 +53,13 @@ impl MergeExecution {
             source: Source::new(source, false),
             merge: merge.clone(),
             reader: RowReader::whole(&format)?,
-            sink: InsertSink::plain(TableFormat::new(&merge.table)?, merge.rules.clone()),
+            sink: InsertSink::plain(TableFormat::new(&merge.table)?, merge.rules.clone())
+                .guarded(Guards::new(&merge.guards.insert)?),
+            guards: Judges {
+                update: Guards::new(&merge.guards.update)?,
+                delete: Guards::new(&merge.guards.delete)?,
+                seen: Guards::new(&merge.guards.seen)?,
+            },
             format,
         })
     }
@@ -67,7 +83,7 @@ impl MergeExecution {
 
     /// What is to be done with rows.
     async fn decided(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         rows: Vec<Row>,
         seen: &mut HashSet<Bytes>,
@@ -75,7 +91,7 @@ impl MergeExecution {
         let mut batch = Batch::default();
         let mut locking: Vec<(Bytes, Row)> = Vec::new();
         for row in rows {
-            match self.action(cx, &row).await? {
+            match Self::action(&self.merge, cx, &row).await? {
                 Some(MergeAction::Update(_) | MergeAction::Delete) => {
                     let own = self.target(&row)?;
                     let key = self.format.primary.row_key(&self.format.primary_columns(own)?);
@@ -97,8 +113,10 @@ impl MergeExecution {
             if locked.changed {
                 self.renew(cx, &mut row, &key, locked.value.as_ref()).await?;
             }
-            let changes =
-                matches!(self.action(cx, &row).await?, Some(MergeAction::Update(_) | MergeAction::Delete));
+            let changes = matches!(
+                Self::action(&self.merge, cx, &row).await?,
+                Some(MergeAction::Update(_) | MergeAction::Delete)
+            );
             if changes && !note_seen(cx, seen, &key)? {
                 return Err(a_second_time());
             }
@@ -110,7 +128,7 @@ impl MergeExecution {
 
     /// Puts the newest version of the table's row in the place of the one that was read, or none.
     async fn renew(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         row: &mut Row,
         key: &Bytes,
@@ -132,7 +150,9 @@ impl MergeExecution {
         for (place, value) in places.zip(values.chain([flag])) {
             *place = value;
         }
-        if newest.is_some() && !cx.settled(|cx| cx.holds(&self.merge.condition, row)).await? {
+        let Some(newest) = newest else { return Ok(()) };
+        let is_seen = self.guards.seen.hold(cx, &newest).await?;
+        if !is_seen || !cx.settled(|cx| cx.holds(&self.merge.condition, row)).await? {
             for place in row.iter_mut().skip(self.merge.target_at).take(width.saturating_add(1)) {
                 *place = Datum::Null;
             }
@@ -146,10 +166,14 @@ impl MergeExecution {
     }
 
     /// What the first WHEN says whose condition holds.
-    async fn action(&self, cx: &mut Context<'_>, row: &Row) -> Result<Option<&MergeAction>> {
-        let flag = self.merge.target_at.saturating_add(self.format.table.columns.len());
+    async fn action<'m>(
+        merge: &'m Merge,
+        cx: &mut Context<'_>,
+        row: &Row,
+    ) -> Result<Option<&'m MergeAction>> {
+        let flag = merge.target_at.saturating_add(merge.table.columns.len());
         let is_matched = row.get(flag).is_some_and(|flag| !flag.is_null());
-        for MergeWhen { matched, condition, action } in &self.merge.whens {
+        for MergeWhen { matched, condition, action } in &merge.whens {
             if *matched == is_matched && cx.settled(|cx| cx.holds_if_any(condition.as_ref(), row)).await? {
                 return Ok(Some(action));
             }
@@ -157,19 +181,26 @@ impl MergeExecution {
         Ok(None)
     }
 
-    async fn act(&self, cx: &mut Context<'_>, row: &Row, batch: &mut Batch) -> Result<()> {
-        match self.action(cx, row).await? {
+    async fn act(&mut self, cx: &mut Context<'_>, row: &Row, batch: &mut Batch) -> Result<()> {
+        let table = &self.format.table;
+        match Self::action(&self.merge, cx, row).await? {
             Some(MergeAction::Update(assignments)) => {
                 let old = self.target(row)?.to_vec();
+                self.guards.update.judge_old(cx, table, &old).await?;
                 let mut new = old.clone();
                 for assignment in assignments {
                     *new.get_mut(assignment.column).ok_or_else(misfit)? =
                         cx.settled(|cx| cx.evaluate(&assignment.value, row)).await?;
                 }
-                complete_row(cx, &self.format.table, &self.merge.rules, &mut new)?;
+                let rules = &self.merge.rules;
+                complete_guarded_row(cx, table, rules, &mut self.guards.update, &mut new).await?;
                 batch.changes.push(Change { old, new });
             }
-            Some(MergeAction::Delete) => batch.gone.push(self.target(row)?.to_vec()),
+            Some(MergeAction::Delete) => {
+                let old = self.target(row)?.to_vec();
+                self.guards.delete.judge_old(cx, table, &old).await?;
+                batch.gone.push(old);
+            }
             Some(MergeAction::Insert(values)) => {
                 batch.new.push(cx.settled(|cx| cx.evaluate_all(values, row)).await?);
             }

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use expr::{Expr, Row};
 
 use super::changes::{Change, write_changes};
-use super::constraint::complete_row;
-use super::{Changed, KeyState, Outcome, References, Source, is_changed, is_streamed, misfit, note_seen};
+use super::constraint::complete_guarded_row;
+use super::{
+    Changed, Guards, KeyState, Outcome, References, Source, is_changed, is_streamed, misfit, note_seen,
+};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::memory::row_bytes;
@@ -22,6 +24,7 @@ pub(crate) struct UpdateExecution {
     format: TableFormat,
     assignments: Vec<Assignment>,
     rules: Arc<RowRules>,
+    guards: Guards,
     returning: Option<Vec<Expr>>,
     /// Whether the source may answer a row more than once.
     repeats: bool,
@@ -49,6 +52,7 @@ impl UpdateExecution {
             format,
             assignments: update.assignments.clone(),
             rules: update.rules.clone(),
+            guards: Guards::new(&update.guards)?,
             linked: update.linked,
             returning: update.returning.clone(),
         })
@@ -84,7 +88,8 @@ impl UpdateExecution {
                     *new.get_mut(assignment.column).ok_or_else(misfit)? =
                         cx.settled(|cx| cx.evaluate(&assignment.value, &row)).await?;
                 }
-                complete_row(cx, &self.format.table, &self.rules, &mut new)?;
+                let (table, rules) = (&self.format.table, &self.rules);
+                complete_guarded_row(cx, table, rules, &mut self.guards, &mut new).await?;
                 if self.returning.is_some() {
                     beside.push(row.split_off(width));
                 } else {

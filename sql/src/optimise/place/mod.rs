@@ -157,8 +157,12 @@ impl Placement<'_> {
         let read = columns_read(&conditions);
         let Placed { node, row } = self.below(&read, |placement| placement.node(input))?;
         self.enter(&row);
+        if conditions.is_empty() {
+            return Ok(Placed { node, row });
+        }
         let predicate = Expr::all(self.all_over(conditions)?);
-        Ok(Placed { node: plan::Node::Filter(plan::Filter { input: Box::new(node), predicate }), row })
+        let filter = plan::Filter { input: Box::new(node), predicate, barrier: false };
+        Ok(Placed { node: plan::Node::Filter(filter), row })
     }
 
     fn compute(&mut self, compute: Compute) -> Result<Placed> {

@@ -2,6 +2,7 @@
 
 use super::target::ObjectName;
 use super::{DatabaseStatement, DefaultsStatement, Name, QualifiedName, RoleReference};
+use crate::catalog::access::DefaultAclKind;
 
 /// A statement about roles or rights.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub enum AccessStatement {
     Membership(GrantRoles),
     /// GRANT and REVOKE of rights on objects.
     Rights(Grant),
+    /// ALTER DEFAULT PRIVILEGES
+    DefaultPrivileges(DefaultPrivileges),
     /// ALTER … OWNER TO
     Owner {
         /// What.
@@ -149,6 +152,27 @@ pub enum GrantObjects {
     Schemas(Vec<Name>),
     /// Databases.
     Databases(Vec<Name>),
+}
+
+/// ALTER DEFAULT PRIVILEGES
+#[derive(Debug, Clone)]
+pub struct DefaultPrivileges {
+    /// FOR ROLE; nobody: who acts.
+    pub roles: Vec<RoleReference>,
+    /// IN SCHEMA; none: anywhere.
+    pub schemas: Vec<Name>,
+    /// REVOKE
+    pub revoke: bool,
+    /// What.
+    pub rights: Vec<NamedRight>,
+    /// On what.
+    pub kind: DefaultAclKind,
+    /// To or from whom.
+    pub grantees: Vec<RoleReference>,
+    /// WITH GRANT OPTION, GRANT OPTION FOR
+    pub option: bool,
+    /// REVOKE … CASCADE
+    pub cascade: bool,
 }
 
 /// GRANT and REVOKE of rights on objects.

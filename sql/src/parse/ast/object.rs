@@ -1,5 +1,6 @@
 //! Statements about schemas and sequences, and what tables have in common with them.
 
+use super::policy::PolicyStatement;
 use super::sequence::SequenceOption;
 use super::target::{ObjectKind, ObjectName};
 use super::{CheckDefinition, DefaultDefinition, Name, QualifiedName, Query, RoleReference, TypeName};
@@ -61,6 +62,8 @@ pub enum ObjectStatement {
         /// SCHEMA
         schema: Option<Name>,
     },
+    /// CREATE POLICY, ALTER POLICY, DROP POLICY
+    Policy(Box<PolicyStatement>),
     /// CREATE TYPE, ALTER TYPE
     Type(TypeStatement),
     /// ALTER … RENAME TO

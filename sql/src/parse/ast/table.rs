@@ -1,5 +1,6 @@
 //! Constraints of tables, and ALTER TABLE.
 
+use super::policy::RowSecurityChange;
 use super::sequence::IdentityAction;
 use super::{ColumnDefinition, DefaultDefinition, Expr, Name, QualifiedName, RoleReference, TypeName};
 
@@ -193,6 +194,8 @@ pub enum AlterAction {
         /// What to do.
         action: IdentityAction,
     },
+    /// ENABLE ROW LEVEL SECURITY and its like
+    RowSecurity(RowSecurityChange),
     /// OWNER TO
     Owner(RoleReference),
     /// What changes nothing here: storage parameters, statistics' targets and the like.

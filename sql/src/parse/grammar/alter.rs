@@ -10,7 +10,7 @@ use super::constraint::{attributes, begins_constraint, table_constraint};
 use super::definition::{TABLE_PARAMETERS, collation, column, parameters, tablespace, unsupported_object};
 use super::expression::{expression, expressions};
 use super::types::type_name;
-use super::{domain, made_type, object};
+use super::{domain, made_type, object, policy};
 use crate::error::{Error, Result};
 
 /// Parameters of columns that are accepted without effect.
@@ -36,6 +36,15 @@ pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
         "domain" => {
             cursor.advance();
             return domain::alter(cursor);
+        }
+        "default" if cursor.peek_at(1).keyword == "privileges" => {
+            cursor.advance();
+            cursor.advance();
+            return access::default_privileges(cursor);
+        }
+        "policy" => {
+            cursor.advance();
+            return policy::alter(cursor);
         }
         _ => return Err(unsupported_object(cursor, "ALTER", at)),
     };
@@ -140,10 +149,15 @@ fn action(cursor: &mut Cursor<'_>) -> Result<AlterAction> {
             cursor.advance();
             Ok(AlterAction::Owner(access::reference(cursor)?))
         }
-        _ => match without_effect(cursor)? {
-            Some(action) => Ok(action),
-            None => Err(unsupported_action(cursor)),
-        },
+        _ => {
+            if let Some(change) = policy::row_security(cursor) {
+                return Ok(AlterAction::RowSecurity(change));
+            }
+            match without_effect(cursor)? {
+                Some(action) => Ok(action),
+                None => Err(unsupported_action(cursor)),
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::constraint::{begins_constraint, column_constraint, deferral, table_co
 use super::expression::{any_name, restricted};
 use super::index;
 use super::types::type_name;
-use super::{domain, made_type, object};
+use super::{domain, made_type, object, policy};
 use crate::error::{Error, Result};
 
 /// Storage parameters of tables that are accepted without effect.
@@ -73,6 +73,9 @@ pub(in super::super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
     if !replace && cursor.accept("domain") {
         return domain::create(cursor);
     }
+    if !replace && cursor.accept("policy") {
+        return policy::create(cursor);
+    }
     let unique = cursor.is("unique");
     if !replace && cursor.accept("table") {
         return create_table(cursor);
@@ -95,7 +98,7 @@ fn object(cursor: &Cursor<'_>) -> String {
 
 /// 0A000 for a definition of something that we do not have; 42601 if PostgreSQL has it neither.
 pub(super) fn unsupported_object(cursor: &Cursor<'_>, verb: &str, at: usize) -> Error {
-    const OBJECTS: [&str; 32] = [
+    const OBJECTS: [&str; 31] = [
         "access",
         "aggregate",
         "cast",
@@ -114,7 +117,6 @@ pub(super) fn unsupported_object(cursor: &Cursor<'_>, verb: &str, at: usize) -> 
         "materialized",
         "operator",
         "owned",
-        "policy",
         "procedure",
         "publication",
         "recursive",
@@ -336,6 +338,9 @@ pub(super) fn collation(cursor: &mut Cursor<'_>) -> Result<()> {
 /// DROP.
 pub(in super::super) fn drop(cursor: &mut Cursor<'_>) -> Result<Body> {
     let at = cursor.advance().at;
+    if cursor.accept("policy") {
+        return policy::drop(cursor);
+    }
     let kind = match cursor.keyword() {
         "table" => ObjectKind::Table,
         "sequence" => ObjectKind::Sequence,

@@ -35,6 +35,7 @@ mod made_type;
 mod merge;
 mod modify;
 mod object;
+mod policy;
 mod primary;
 mod query;
 mod types;

@@ -36,7 +36,9 @@ impl Change<'_, '_> {
             return Err(Error::new("0LP01", "grant options can only be granted to roles"));
         }
         for target in self.targets(&grant.objects, tables)? {
-            let (whole, columns) = wanted(&target, &grant.rights)?;
+            let (object, table) = (target.object, target.table.as_deref());
+            let of = OfObject { object, table, word: word(object) };
+            let (whole, columns) = wanted(of, &grant.rights)?;
             if !whole.is_empty() || columns.is_empty() {
                 let all = grant.rights.iter().any(|right| right.right.is_none() && right.columns.is_empty());
                 self.grant_on(&acting, grant, &target, &grantees, None, whole, all)?;
@@ -318,10 +320,27 @@ fn word(object: Object) -> &'static str {
 }
 
 /// Rights on columns, and whether all were asked for.
-type OnColumns = Vec<(ColumnId, Rights, bool)>;
+pub(super) type OnColumns = Vec<(ColumnId, Rights, bool)>;
+
+/// What rights are named for.
+#[derive(Clone, Copy)]
+pub(super) struct OfObject<'t> {
+    object: Object,
+    table: Option<&'t TableDescriptor>,
+    /// What messages call it.
+    word: &'static str,
+}
+
+impl OfObject<'_> {
+    /// Any object like this.
+    pub(super) fn new(object: Object) -> Self {
+        let word = if matches!(object, Object::Table(_)) { "relation" } else { word(object) };
+        Self { object, table: None, word }
+    }
+}
 
 /// The rights on the whole and on columns that a statement names.
-fn wanted(target: &Target, named: &[NamedRight]) -> Result<(Rights, OnColumns)> {
+pub(super) fn wanted(target: OfObject<'_>, named: &[NamedRight]) -> Result<(Rights, OnColumns)> {
     let mut whole = Rights::NONE;
     let mut columns: OnColumns = Vec::new();
     for NamedRight { right, columns: names } in named {
@@ -333,7 +352,7 @@ fn wanted(target: &Target, named: &[NamedRight]) -> Result<(Rights, OnColumns)> 
                     Error::new("42601", format!("unrecognized privilege type \"{}\"", name.value))
                 })?;
                 if !possible.contains(right) {
-                    let what = if names.is_empty() { word(target.object) } else { "column" };
+                    let what = if names.is_empty() { target.word } else { "column" };
                     let message = format!("invalid privilege type {} for {what}", right.name());
                     return Err(Error::new("0LP01", message));
                 }
@@ -344,7 +363,7 @@ fn wanted(target: &Target, named: &[NamedRight]) -> Result<(Rights, OnColumns)> 
             whole = whole.or(rights);
             continue;
         }
-        let Some(table) = &target.table else {
+        let Some(table) = target.table else {
             return Err(Error::new("0LP01", "column privileges are only valid for relations"));
         };
         for name in names {

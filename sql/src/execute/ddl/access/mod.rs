@@ -1,6 +1,7 @@
 //! Changes of roles and rights: who may make them, and the rows that they write.
 
 mod database;
+mod default_privileges;
 mod defaults;
 mod grants;
 mod membership;
@@ -46,6 +47,7 @@ impl Change<'_, '_> {
             }
             AccessStatement::Membership(grant) => self.grant_roles(grant)?,
             AccessStatement::Rights(grant) => self.grant_rights(grant, &change.tables)?,
+            AccessStatement::DefaultPrivileges(change) => self.alter_default_privileges(change).await?,
             AccessStatement::Owner { object, owner } => {
                 for table in &change.tables {
                     self.change_owner(table, owner)?;
@@ -68,10 +70,22 @@ impl Change<'_, '_> {
             Some(owner) => owner,
             None => self.acting()?.role,
         };
-        if self.catalog.access().object(object).owner != owner {
-            self.put_rights(object, ObjectRights::of_owner(owner));
+        let access = self.catalog.access();
+        let acl = access.new_acl(object, owner, self.schema_of(object));
+        let rights = ObjectRights { acl, ..ObjectRights::of_owner(owner) };
+        if *access.object(object) != rights {
+            self.put_rights(object, rights);
         }
         Ok(())
+    }
+
+    /// The schema that an object is in.
+    fn schema_of(&self, object: Object) -> Option<Oid> {
+        let schema = match object {
+            Object::Table(oid) | Object::Sequence(oid) => &self.catalog.table_by_oid(oid)?.schema,
+            Object::Type(_) | Object::Schema(_) | Object::Extension(_) | Object::Database(_) => return None,
+        };
+        self.catalog.objects().schema_oid(schema)
     }
 
     /// Nobody has rights on what is gone.

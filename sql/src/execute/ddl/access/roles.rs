@@ -1,12 +1,14 @@
 //! CREATE, ALTER and DROP ROLE, with PostgreSQL 15's rules of who may.
 
+use std::sync::Arc;
+
 use expr::{Datum, Type, TypeKind};
 
 use super::super::{Change, store};
 use super::{check_new_name, forbidden, no_such_role};
-use crate::catalog::access::{BOOTSTRAP_OID, Object, ObjectRights, Powers, RoleDescriptor};
+use crate::catalog::access::{BOOTSTRAP_OID, Object, Powers, RoleDescriptor};
 use crate::catalog::home::Home;
-use crate::catalog::{ColumnId, Oid};
+use crate::catalog::{ColumnId, Oid, Policy, TableDescriptor};
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{Name, Password, RoleOption, RoleReference};
 
@@ -171,18 +173,18 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    /// How many objects of other databases belong to a role or grant it anything, by database.
+    /// How many objects of other databases belong to a role, grant it anything or bind it, by database.
     async fn dependents_elsewhere(&mut self, role: &RoleDescriptor) -> Result<Vec<String>> {
         let mut dependents = Vec::new();
         let here = self.catalog.database_oid();
         let databases = self.catalog.databases().clone();
         for database in databases.iter().filter(|database| database.oid != here) {
-            let rights = store::load_rights(self.cx.transaction, Home::of(database.oid)).await?;
-            let names = |rights: &ObjectRights| {
-                rights.owner == role.oid
-                    || rights.acl.iter().chain(rights.columns.values()).any(|acl| acl.names(role.oid))
-            };
-            let count = rights.iter().filter(|rights| names(rights)).count();
+            let home = Home::of(database.oid);
+            let rights = store::load_rights(self.cx.transaction, home).await?;
+            let (kinds, _) = store::load_objects(self.cx.transaction, home).await?;
+            let tables = store::load_tables(self.cx.transaction, home, &kinds).await?;
+            let named = rights.iter().filter(|row| row.names(role.oid)).count();
+            let count = named.saturating_add(policies_of(tables.iter(), role).len());
             if count > 0 {
                 let objects = if count == 1 { "object" } else { "objects" };
                 dependents.push(format!("{count} {objects} in database {}", database.name));
@@ -206,21 +208,26 @@ impl Change<'_, '_> {
                 format!("cannot drop role {} because it is required by the database system", role.name);
             return Err(Error::new("2BP01", message));
         }
+        // The oldest first.
         let mut dependents = Vec::new();
         for (object, rights) in self.catalog.access().objects() {
-            let shown = self.describe(object);
+            let (oid, shown) = (object.oid(), self.describe(object));
             if rights.owner == role.oid {
-                dependents.push(format!("owner of {shown}"));
+                dependents.push((oid, format!("owner of {shown}")));
                 continue;
             }
             if rights.acl.as_ref().is_some_and(|acl| acl.names(role.oid)) {
-                dependents.push(format!("privileges for {shown}"));
+                dependents.push((oid, format!("privileges for {shown}")));
             }
             for (column, _) in rights.columns.iter().filter(|(_, acl)| acl.names(role.oid)) {
                 let name = self.column_name(object, *column);
-                dependents.push(format!("privileges for column {name} of {shown}"));
+                dependents.push((oid, format!("privileges for column {name} of {shown}")));
             }
         }
+        dependents.extend(policies_of(self.catalog.tables(), role));
+        dependents.sort_by_key(|(oid, _)| *oid);
+        let mut dependents: Vec<String> = dependents.into_iter().map(|(_, told)| told).collect();
+        dependents.extend(self.default_acls_of(role));
         dependents.extend(elsewhere);
         if dependents.is_empty() {
             return Ok(());
@@ -307,6 +314,20 @@ impl Change<'_, '_> {
             _ => Err(Error::internal("a moment is none")),
         }
     }
+}
+
+/// The policies of some tables that bind a role, each with its number.
+fn policies_of<'t>(
+    tables: impl Iterator<Item = &'t Arc<TableDescriptor>>,
+    role: &RoleDescriptor,
+) -> Vec<(Oid, String)> {
+    let mut policies = Vec::new();
+    for table in tables {
+        let bound = table.row_security.policies.iter().filter(|policy| policy.roles.contains(&role.oid));
+        let told = |policy: &Policy| format!("target of policy {} on table {}", policy.name, table.name);
+        policies.extend(bound.map(|policy| (policy.oid, told(policy))));
+    }
+    policies
 }
 
 fn reserved(name: &str) -> Error {

@@ -7,7 +7,7 @@ use client::{ScanOptions, Span};
 use keys::sql::TENANT_DEFAULT;
 
 use super::super::{Change, store};
-use crate::catalog::access::{Object, stored as rights};
+use crate::catalog::access::stored as rights;
 use crate::catalog::comment::{self, Comments};
 use crate::catalog::home::Home;
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, stored as objects};
@@ -36,9 +36,9 @@ impl Change<'_, '_> {
             store::put(self.cx, tables::table_key(to, table.oid), tables::encode_table(&table)?);
         }
         for (_, row) in store::scan(self.cx.transaction, rights::rights_span(from)).await? {
-            let (object, _) = rights::decode_rights(&row)?;
-            if !matches!(object, Object::Database(_)) {
-                store::put(self.cx, rights::rights_key(to, object), row);
+            let known = rights::decode_rights(&row)?;
+            if !known.is_shared() {
+                store::put(self.cx, known.key(to), row);
             }
         }
         let mut comments = Comments::default();

@@ -121,6 +121,13 @@ impl Change<'_, '_> {
                 column.generated.iter_mut().for_each(|generated| respell(&mut generated.text));
             }
             table.constraints.checks.iter_mut().for_each(|check| respell(&mut check.expression));
+            for policy in &mut table.row_security.policies {
+                let conditions = policy.using.iter_mut().chain(&mut policy.check);
+                // What one with subqueries names is not renamed, as with a view.
+                conditions
+                    .filter(|condition| !condition.asks)
+                    .for_each(|condition| respell(&mut condition.written.query));
+            }
             for expression in table.indexes.iter_mut().flat_map(IndexDescriptor::expressions_mut) {
                 respell(&mut expression.kept.text);
             }
@@ -140,19 +147,9 @@ impl Change<'_, '_> {
 /// The table as it is, with its rows looked through.
 fn looked_through(columns: &DomainColumns) -> AlterTable {
     let DomainColumns { table, not_null, checks } = columns.clone();
-    AlterTable {
-        to: TableDescriptor::clone(&table),
-        from: table,
-        missing: Vec::new(),
-        rewrite: None,
-        verify: Verify { not_null, checks, foreign_keys: Vec::new() },
-        generated: Vec::new(),
-        only_renames: false,
-        removed: Vec::new(),
-        sequences: Vec::new(),
-        identities: Vec::new(),
-        owner: None,
-    }
+    let verify = Verify { not_null, checks, foreign_keys: Vec::new() };
+    let to = TableDescriptor::clone(&table);
+    AlterTable { verify, ..AlterTable::plain(table, to) }
 }
 
 /// What is wrong of a table's rows, as PostgreSQL says it of a domain's values.

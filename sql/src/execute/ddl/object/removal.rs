@@ -46,6 +46,7 @@ impl Change<'_, '_> {
     fn drop_schema(&mut self, oid: Oid) -> Result<()> {
         self.remove_object(oid);
         self.disown(Object::Schema(oid));
+        self.forget_default_acls_in(oid);
         if oid == PUBLIC_OID {
             // It was there without a row.
             let name = crate::catalog::schema::PUBLIC.to_owned();
@@ -92,6 +93,7 @@ impl Change<'_, '_> {
                 table.constraints.checks.retain(|check| check.oid != oid);
                 table.constraints.foreign_keys.retain(|key| key.oid != oid);
             }
+            Address::Policy(_, oid) => table.row_security.policies.retain(|policy| policy.oid != oid),
             Address::Column(_, column) => {
                 let is_key = table.primary().is_some_and(|key| key.all_columns().contains(&column));
                 if is_key {
