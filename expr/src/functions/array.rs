@@ -189,6 +189,18 @@ pub(super) fn position(args: &[Datum]) -> Result<Datum> {
     Ok(found.map(|at| ((at + skip) as i64 + first) as i32).into())
 }
 
+/// width_bucket(value, thresholds): how many of them are not above it.
+pub(super) fn width_bucket(value: &Datum, thresholds: &Datum) -> Result<Datum> {
+    let Datum::Array(thresholds) = thresholds else { return Err(mismatch()) };
+    if thresholds.dimension_count() > 1 {
+        return Err(Error::new("2202E", "thresholds must be one-dimensional array"));
+    }
+    if thresholds.iter().any(Datum::is_null) {
+        return Err(Error::new("22004", "thresholds array must not contain NULLs"));
+    }
+    Ok(Datum::Int4(thresholds.partition_point(|threshold| compare(threshold, value).is_le()) as i32))
+}
+
 pub(super) fn positions(args: &[Datum]) -> Result<Datum> {
     let [value, wanted] = exactly(args)?;
     if value.is_null() {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::arguments::{bytes, exactly, int4, integer, text};
+use super::arguments::{bytes, exactly, int4, integer, mismatch, text};
 use crate::datum::Datum;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
@@ -63,6 +63,66 @@ pub(super) fn trim(value: &Datum, set: &Datum) -> Result<Datum> {
         _ => &[],
     };
     Ok(Datum::Bytea(Bytes::copy_from_slice(trimmed)))
+}
+
+pub(super) fn ltrim(value: &Datum, set: &Datum) -> Result<Datum> {
+    let (value, set) = (bytes(value)?, bytes(set)?);
+    let from = value.iter().position(|byte| !set.contains(byte)).unwrap_or(value.len());
+    Ok(Datum::Bytea(Bytes::copy_from_slice(value.get(from..).unwrap_or_default())))
+}
+
+pub(super) fn rtrim(value: &Datum, set: &Datum) -> Result<Datum> {
+    let (value, set) = (bytes(value)?, bytes(set)?);
+    let to = value.iter().rposition(|byte| !set.contains(byte)).map_or(0, |last| last + 1);
+    Ok(Datum::Bytea(Bytes::copy_from_slice(value.get(..to).unwrap_or_default())))
+}
+
+/// overlay(value, new, start [, length])
+pub(super) fn overlay(args: &[Datum]) -> Result<Datum> {
+    let [value, new, start, rest @ ..] = args else { return Err(mismatch()) };
+    let (value, new, start) = (bytes(value)?, bytes(new)?, integer(start)?);
+    let length = rest.first().map_or(Ok(new.len() as i64), integer)?;
+    if start <= 0 {
+        return Err(Error::new("22011", "negative substring length not allowed"));
+    }
+    let place = |at: i64| usize::try_from(at).unwrap_or(0).min(value.len());
+    let before = value.get(..place(start - 1)).unwrap_or_default();
+    let behind = value.get(place((start - 1).saturating_add(length))..).unwrap_or_default();
+    work::fits(before.len().saturating_add(new.len()).saturating_add(behind.len()))?;
+    Ok(Datum::Bytea([before, new, behind].concat().into()))
+}
+
+pub(super) fn bit_count(value: &Datum) -> Result<Datum> {
+    Ok(Datum::Int8(bytes(value)?.iter().map(|byte| i64::from(byte.count_ones())).sum()))
+}
+
+/// The place of a bit in its byte, and that of the byte.
+fn bit_place(value: &[u8], index: i64) -> Result<(usize, u32)> {
+    let bits = value.len() as i64 * 8;
+    match (0..bits).contains(&index) {
+        true => Ok(((index / 8) as usize, (index % 8) as u32)),
+        false => Err(Error::new("2202E", format!("index {index} out of valid range, 0..{}", bits - 1))),
+    }
+}
+
+pub(super) fn get_bit(value: &Datum, index: &Datum) -> Result<Datum> {
+    let value = bytes(value)?;
+    let (byte, bit) = bit_place(value, integer(index)?)?;
+    Ok(Datum::Int4(i32::from(value.get(byte).copied().unwrap_or(0) >> bit & 1)))
+}
+
+pub(super) fn set_bit(args: &[Datum]) -> Result<Datum> {
+    let [value, index, new] = exactly(args)?;
+    let mut value = bytes(value)?.to_vec();
+    let (byte, bit) = bit_place(&value, integer(index)?)?;
+    let new = match int4(new)? {
+        new @ (0 | 1) => new as u8,
+        _ => return Err(Error::new("22023", "new bit must be 0 or 1")),
+    };
+    if let Some(byte) = value.get_mut(byte) {
+        *byte = *byte & !(1 << bit) | new << bit;
+    }
+    Ok(Datum::Bytea(value.into()))
 }
 
 fn index_out_of_range(index: i64, length: usize) -> Error {
@@ -191,6 +251,19 @@ fn encoding(kind: &str, name: &Datum) -> Result<Encoding> {
 pub(super) fn convert_from(value: &Datum, name: &Datum) -> Result<Datum> {
     let converted = encoding("source", name)?.to_utf8(bytes(value)?)?;
     crate::binary::Input::new(&converted).text()
+}
+
+/// How many characters bytes are in an encoding.
+pub(super) fn length_in(value: &Datum, name: &Datum) -> Result<Datum> {
+    let decoded = encoding("source", name)?.to_utf8(bytes(value)?)?;
+    let decoded = crate::binary::Input::new(&decoded).text()?;
+    Ok(Datum::Int4(text(&decoded)?.chars().count() as i32))
+}
+
+/// convert(bytes, from, to)
+pub(super) fn convert(args: &[Datum]) -> Result<Datum> {
+    let [value, from, to] = exactly(args)?;
+    convert_to(&convert_from(value, from)?, to)
 }
 
 pub(super) fn convert_to(value: &Datum, name: &Datum) -> Result<Datum> {

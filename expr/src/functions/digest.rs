@@ -57,6 +57,18 @@ pub(super) fn digest_of(algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
     }
 }
 
+pub(super) fn sha256(value: &Datum) -> Result<Datum> {
+    Ok(Datum::Bytea(digest_of(Algorithm::Sha256, message(value)?).into()))
+}
+
+pub(super) fn sha384(value: &Datum) -> Result<Datum> {
+    Ok(Datum::Bytea(digest_of(Algorithm::Sha384, message(value)?).into()))
+}
+
+pub(super) fn sha512(value: &Datum) -> Result<Datum> {
+    Ok(Datum::Bytea(digest_of(Algorithm::Sha512, message(value)?).into()))
+}
+
 fn message(value: &Datum) -> Result<&[u8]> {
     let bytes = match value {
         Datum::Text(text) => text.as_bytes(),

@@ -155,6 +155,30 @@ pub(super) fn to_json(args: &[Datum], types: &[Type], session: &SessionContext) 
     Ok(Datum::from(out))
 }
 
+/// `array_to_json(array [, pretty])`
+pub(super) fn array_to_json(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
+    let Some(Datum::Array(items)) = args.first() else { return Err(mismatch()) };
+    let element = type_at(types, 0).element().unwrap_or(Type::plain(TypeKind::Text));
+    let lengths: Vec<usize> = items.dimensions().map(|dimension| dimension.length as usize).collect();
+    let mut out = String::new();
+    match (args.get(1).is_some_and(Datum::is_true), lengths.as_slice()) {
+        (true, [length, inner @ ..]) => {
+            // Each part of the first dimension on a line of its own.
+            for (place, part) in items.chunks((items.len() / (*length).max(1)).max(1)).enumerate() {
+                out.push_str(if place > 0 { ",\n " } else { "[" });
+                match (inner, part) {
+                    ([], [item]) => append(item, element, session, &mut out)?,
+                    _ => append_items(part, inner, element, session, &mut out)?,
+                }
+            }
+            out.push(']');
+        }
+        _ => append_items(items, &lengths, element, session, &mut out)?,
+    }
+    work::fits(out.len())?;
+    Ok(Datum::from(out))
+}
+
 /// `row_to_json(record, pretty)`
 pub(super) fn row_to_json(args: &[Datum], _: &[Type], session: &SessionContext) -> Result<Datum> {
     let [value, pretty] = exactly(args)?;

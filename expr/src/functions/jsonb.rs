@@ -201,6 +201,37 @@ pub(super) fn set(args: &[Datum]) -> Result<Datum> {
     changed(value, path, Change::Set { new: json(new)?, creates }, "cannot set path in scalar")
 }
 
+/// jsonb_set_lax(target, path, value [, creates [, treatment of NULL]])
+pub(super) fn set_lax(args: &[Datum]) -> Result<Datum> {
+    let [value, path, new, rest @ ..] = args else { return Err(mismatch()) };
+    let creates = rest.first().cloned().unwrap_or(Datum::Bool(true));
+    if value.is_null() || path.is_null() || creates.is_null() {
+        return Ok(Datum::Null);
+    }
+    let unknown = || {
+        let message = "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"";
+        Error::new("22023", message)
+    };
+    let treatment = match rest.get(1) {
+        None => "use_json_null",
+        Some(treatment) => treatment.as_str().ok_or_else(unknown)?,
+    };
+    if !new.is_null() {
+        return set(&[value.clone(), path.clone(), new.clone(), creates]);
+    }
+    match treatment {
+        "raise_exception" => Err(Error::new("22004", "JSON value must not be null")
+            .with_detail("Exception was raised because null_value_treatment is \"raise_exception\".")
+            .with_hint(
+                "To avoid, either change the null_value_treatment argument or ensure that an SQL NULL is not passed.",
+            )),
+        "use_json_null" => set(&[value.clone(), path.clone(), Datum::json(Json::Null), creates]),
+        "delete_key" => delete_path(value, path),
+        "return_target" => Ok(value.clone()),
+        _ => Err(unknown()),
+    }
+}
+
 /// jsonb_insert(target, path, value [, after])
 pub(super) fn insert(args: &[Datum]) -> Result<Datum> {
     let [value, path, new, rest @ ..] = args else { return Err(mismatch()) };

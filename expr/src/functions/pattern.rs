@@ -13,22 +13,64 @@ use crate::work;
 
 /// A SIMILAR TO pattern as a regular expression.
 pub(super) fn similar_to_escape(args: &[Datum]) -> Result<Datum> {
-    let (pattern, escape) = match args {
-        [pattern] => (text(pattern)?, Some('\\')),
+    match args {
+        [pattern] => similar(text(pattern)?, Some('\\')),
         _ => {
             let [pattern, escape] = exactly(args)?;
-            (text(pattern)?, escape_character(text(escape)?)?)
+            similar(text(pattern)?, escape_character(text(escape)?)?)
         }
+    }
+    .map(Datum::from)
+}
+
+/// The same; NULL stands for the usual escape.
+pub(super) fn similar_escape(pattern: &Datum, escape: &Datum) -> Result<Datum> {
+    match (pattern, escape) {
+        (Datum::Null, _) => Ok(Datum::Null),
+        (pattern, Datum::Null) => similar(text(pattern)?, Some('\\')).map(Datum::from),
+        (pattern, escape) => similar(text(pattern)?, escape_character(text(escape)?)?).map(Datum::from),
+    }
+}
+
+/// The part of a text between the separators of a SIMILAR TO pattern, where that is all of the text.
+pub(super) fn substring_similar(args: &[Datum]) -> Result<Datum> {
+    let [value, pattern, escape] = exactly(args)?;
+    let expression = similar(text(pattern)?, escape_character(text(escape)?)?)?;
+    substring_matching(value, &Datum::from(expression))
+}
+
+/// `A#"B#"C` asks for the shortest A, and B is what is wanted.
+fn similar(pattern: &str, escape: Option<char>) -> Result<String> {
+    let separators = {
+        let mut characters = pattern.chars();
+        let mut count = 0;
+        while let Some(c) = characters.next() {
+            count += usize::from(Some(c) == escape && characters.next() == Some('"'));
+        }
+        count
     };
+    if separators > 2 {
+        let message = "SQL regular expression may not contain more than two escape-double-quote separators";
+        return Err(Error::new("2200C", message));
+    }
     let mut expression = String::from("^(?:");
-    let mut in_brackets = false;
-    let mut after_escape = false;
+    let (mut in_brackets, mut after_escape, mut seen) = (false, false, 0);
     for c in pattern.chars() {
+        // Before the first separator whatever repeats takes as little as it can.
+        let lazy = if seen == 0 && separators > 0 { "?" } else { "" };
         if after_escape {
-            if !c.is_ascii_alphanumeric() {
-                expression.push('\\');
+            match c {
+                '"' => {
+                    seen += 1;
+                    expression.push_str(if seen == 1 { ")(" } else { ")(?:" });
+                }
+                c => {
+                    if !c.is_ascii_alphanumeric() {
+                        expression.push('\\');
+                    }
+                    expression.push(c);
+                }
             }
-            expression.push(c);
             after_escape = false;
         } else if Some(c) == escape {
             after_escape = true;
@@ -41,26 +83,33 @@ pub(super) fn similar_to_escape(args: &[Datum]) -> Result<Datum> {
                     expression.push('[');
                     in_brackets = true;
                 }
-                '%' => expression.push_str(".*"),
+                '%' => {
+                    expression.push_str(".*");
+                    expression.push_str(lazy);
+                }
                 '_' => expression.push('.'),
                 '(' => expression.push_str("(?:"),
                 '\\' | '.' | '^' | '$' => {
                     expression.push('\\');
                     expression.push(c);
                 }
+                '*' | '+' | '?' | '}' => {
+                    expression.push(c);
+                    expression.push_str(lazy);
+                }
                 c => expression.push(c),
             }
         }
     }
     expression.push_str(")$");
-    Ok(Datum::from(expression))
+    Ok(expression)
 }
 
 /// What a replacement writes is counted in portions of this.
 const COUNTED_BYTES: usize = 4096;
 
 /// What one match costs beside its length, in bytes' worth.
-const MATCH_BYTES: usize = 512;
+pub(super) const MATCH_BYTES: usize = 512;
 
 fn matches(value: &Datum, pattern: &Datum, fold: bool) -> Result<bool> {
     let regex = compile(text(pattern)?, Flags { fold, ..Flags::default() })?;
@@ -98,7 +147,7 @@ fn with_flags(args: &[Datum]) -> Result<(&str, Arc<Regex>, Flags)> {
     }
 }
 
-fn no_global(flags: Flags, function: &str) -> Result<()> {
+pub(super) fn no_global(flags: Flags, function: &str) -> Result<()> {
     match flags.global {
         true => Err(Error::new("22023", format!("{function} does not support the \"global\" option"))),
         false => Ok(()),
@@ -135,10 +184,43 @@ pub(super) fn substring_matching(value: &Datum, pattern: &Datum) -> Result<Datum
     Ok(group.map_or(Datum::Null, |group| Datum::text(group.as_str())))
 }
 
+/// The matches of an expression in a text, one behind the other. An empty one may stand right behind another.
+pub(super) struct Matches<'r, 't> {
+    regex: &'r Regex,
+    value: &'t str,
+    /// Where the next is looked for; none: behind the end.
+    from: Option<usize>,
+}
+
+impl<'r, 't> Matches<'r, 't> {
+    /// Those that begin at this byte or behind it.
+    pub(super) fn of(regex: &'r Regex, value: &'t str, from: usize) -> Self {
+        Self { regex, value, from: Some(from) }
+    }
+}
+
+impl<'t> Iterator for Matches<'_, 't> {
+    type Item = regex::Captures<'t>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let from = self.from.take()?;
+        let captures = self.regex.captures_at(self.value, from)?;
+        let whole = captures.get(0)?;
+        self.from = match whole.is_empty() {
+            false => Some(whole.end()),
+            true => {
+                let rest = self.value.get(whole.end()..).unwrap_or_default();
+                rest.chars().next().map(|c| whole.end() + c.len_utf8())
+            }
+        };
+        Some(captures)
+    }
+}
+
 /// The groups of each match, or the whole of it if there are none; without the flag g of the first alone.
 pub(super) fn regexp_matches(args: &[Datum]) -> Result<Vec<Datum>> {
     let (value, regex, flags) = with_flags(args)?;
-    let found = regex.captures_iter(value).take(if flags.global { usize::MAX } else { 1 });
+    let found = Matches::of(&regex, value, 0).take(if flags.global { usize::MAX } else { 1 });
     let rows = found.map(|captures| {
         work::step(MATCH_BYTES + captures.get(0).map_or(0, |whole| whole.len()))?;
         let groups = captures
@@ -165,17 +247,16 @@ fn split(args: &[Datum], name: &str) -> Result<Datum> {
     let (value, regex, flags) = with_flags(args)?;
     no_global(flags, name)?;
     let mut ends = Vec::new();
-    let mut start = 0;
-    for found in regex.find_iter(value) {
+    let (mut start, mut last_end) = (0, 0);
+    for found in Matches::of(&regex, value, 0).filter_map(|captures| captures.get(0)) {
         // An empty match at either end, or right behind the last, splits nothing.
-        if found.is_empty() && (found.start() == start || found.start() == value.len()) && found.start() == 0
-            || found.is_empty() && found.start() == value.len()
-        {
-            continue;
+        let splits = found.start() < value.len() && found.end() > last_end;
+        last_end = found.end();
+        if splits {
+            work::step(MATCH_BYTES + found.end() - start)?;
+            ends.push((start, found.start()));
+            start = found.end();
         }
-        work::step(MATCH_BYTES + found.end() - start)?;
-        ends.push((start, found.start()));
-        start = found.end();
     }
     ends.push((start, value.len()));
     work::array(ends.into_iter().map(|(from, to)| Datum::text(value.get(from..to).unwrap_or_default())))
@@ -189,11 +270,28 @@ pub(super) fn regexp_replace(args: &[Datum]) -> Result<Datum> {
             (text(value)?, text(pattern)?, text(replacement)?, text(letters)?)
         }
     };
-    let flags = Flags::parse(letters)?;
+    let flags = Flags::parse(letters).map_err(|error| match letters.starts_with(|c: char| c.is_ascii_digit()) {
+        true => error.with_hint(
+            "If you meant to use regexp_replace() with a start parameter, cast the fourth argument to integer explicitly.",
+        ),
+        false => error,
+    })?;
     let regex = compile(pattern, Flags { global: false, ..flags })?;
+    replace(value, &regex, replacement, 0, (!flags.global).then_some(1))
+}
+
+/// The text with a replacement for the `number`th match from a byte on, or for each of them.
+pub(super) fn replace(
+    value: &str,
+    regex: &Regex,
+    replacement: &str,
+    from: usize,
+    number: Option<usize>,
+) -> Result<Datum> {
     let mut out = String::with_capacity(value.len());
     let mut start = 0;
-    for captures in regex.captures_iter(value).take(if flags.global { usize::MAX } else { 1 }) {
+    let (skip, take) = number.map_or((0, usize::MAX), |number| (number - 1, 1));
+    for captures in Matches::of(regex, value, from).skip(skip).take(take) {
         let Some(whole) = captures.get(0) else { continue };
         work::step(MATCH_BYTES + whole.end() - start)?;
         out.push_str(value.get(start..whole.start()).unwrap_or_default());

@@ -1,11 +1,13 @@
 //! What the session and the server say of themselves.
 
 use super::arguments::{exactly, integer, text};
+use super::decimal;
 use crate::calendar;
+use crate::casts;
 use crate::codec;
 use crate::datum::Datum;
 use crate::encoding::Encoding;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::{SessionContext, now_micros};
 use crate::types::{Type, TypeKind};
 
@@ -129,6 +131,55 @@ pub(super) fn size_pretty(value: &Datum) -> Result<Datum> {
         size >>= 10;
     }
     Ok(Datum::Null)
+}
+
+/// `1.5 GB` in bytes.
+pub(super) fn size_bytes(value: &Datum) -> Result<Datum> {
+    let value = text(value)?;
+    let invalid = || Error::new("22023", format!("invalid size: \"{value}\""));
+    let trimmed = value.trim();
+    let mut length = 0;
+    for (at, c) in trimmed.char_indices() {
+        let is_number = match c {
+            '+' | '-' => at == 0 || trimmed.get(..at).is_some_and(|before| before.ends_with(['e', 'E'])),
+            '0'..='9' | '.' => true,
+            // An exponent, if a number follows.
+            'e' | 'E' => trimmed
+                .get(at + 1..)
+                .unwrap_or_default()
+                .trim_start_matches(['+', '-'])
+                .starts_with(|c: char| c.is_ascii_digit()),
+            _ => false,
+        };
+        if !is_number {
+            break;
+        }
+        length = at + c.len_utf8();
+    }
+    let (number, unit) = trimmed.split_at(length);
+    if !number.bytes().any(|byte| byte.is_ascii_digit()) {
+        return Err(invalid());
+    }
+    let cast = |value, from: TypeKind, to: TypeKind| {
+        casts::apply(value, from.into(), to.into(), true, &SessionContext::default())
+    };
+    let number = cast(Datum::text(number), TypeKind::Text, TypeKind::Numeric).map_err(|_| invalid())?;
+    let unit = unit.trim();
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "bytes" | "b" => 0,
+        "kb" => 10,
+        "mb" => 20,
+        "gb" => 30,
+        "tb" => 40,
+        "pb" => 50,
+        _ => {
+            return Err(invalid()
+                .with_detail(format!("Invalid size unit: \"{unit}\"."))
+                .with_hint("Valid units are \"bytes\", \"kB\", \"MB\", \"GB\", \"TB\", and \"PB\"."));
+        }
+    };
+    let factor = cast(Datum::Int8(1 << shift), TypeKind::Int8, TypeKind::Numeric)?;
+    cast(decimal::multiply(&number, &factor)?, TypeKind::Numeric, TypeKind::Int8)
 }
 
 pub(super) fn to_regtype(args: &[Datum], session: &SessionContext) -> Result<Datum> {

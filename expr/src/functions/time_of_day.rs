@@ -1,13 +1,14 @@
 //! Functions of `time`: microseconds since midnight, of which 24:00:00 is one.
 
-use super::arguments::{date, exactly, float, int4, integer, interval, text};
+use super::arguments::{date, exactly, float, int4, integer, interval, mismatch, text};
 use crate::calendar::field::{self, Field, Value};
 use crate::calendar::{
     self, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, TIMESTAMP_INFINITY,
-    TIMESTAMP_MINUS_INFINITY,
+    TIMESTAMP_MINUS_INFINITY, zone,
 };
 use crate::datum::{Datum, Interval};
 use crate::error::{Error, Result};
+use crate::session::SessionContext;
 
 const TYPE: &str = "time without time zone";
 
@@ -35,6 +36,18 @@ pub(super) fn at_date(day: &Datum, time: &Datum) -> Result<Datum> {
     match calendar::date_to_timestamp(date(day)?)? {
         infinite @ (TIMESTAMP_INFINITY | TIMESTAMP_MINUS_INFINITY) => Ok(Datum::Timestamp(infinite)),
         midnight => calendar::checked_timestamp(midnight.checked_add(integer(time)?)).map(Datum::Timestamp),
+    }
+}
+
+/// That time of the day in the session's time zone.
+pub(super) fn at_date_in_zone(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    let [day, time] = exactly(args)?;
+    match at_date(day, time)? {
+        Datum::Timestamp(local @ (TIMESTAMP_INFINITY | TIMESTAMP_MINUS_INFINITY)) => {
+            Ok(Datum::Timestamptz(local))
+        }
+        Datum::Timestamp(local) => zone::to_instant(local, &session.time_zone).map(Datum::Timestamptz),
+        _ => Err(mismatch()),
     }
 }
 

@@ -78,4 +78,5 @@ pub(super) const FUNCTIONS: &[Function] = &[
     )
     .lenient(),
     function(6172, "trim_array", &[AnyArray, Int4], AnyArray, Many(array::trim)),
+    function(3218, "width_bucket", &[AnyCompatible, AnyCompatibleArray], Int4, Two(array::width_bucket)),
 ];

@@ -4,7 +4,9 @@ use super::super::{comparison, json_make, json_path, json_text, jsonb, table_jso
 use super::function;
 use crate::functions::Body::{Many, One, Rows, Table, Two, Typed};
 use crate::functions::Function;
-use crate::types::kinds::{Any, AnyElement, Bool, Int4, Json, Jsonb, Jsonpath, Record, Text, TextArray};
+use crate::types::kinds::{
+    Any, AnyArray, AnyElement, Bool, Int4, Json, Jsonb, Jsonpath, Record, Text, TextArray,
+};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(
@@ -70,6 +72,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .with_defaults(2),
     function(4010, "jsonb_path_exists_opr", &[Jsonb, Jsonpath], Bool, Two(json_path::path_exists_operator)),
     function(4011, "jsonb_path_match_opr", &[Jsonb, Jsonpath], Bool, Two(json_path::path_match_operator)),
+    function(3153, "array_to_json", &[AnyArray], Json, Typed(json_make::array_to_json)).stable(),
+    function(3154, "array_to_json", &[AnyArray, Bool], Json, Typed(json_make::array_to_json)).stable(),
     function(3155, "row_to_json", &[Record], Json, Typed(json_make::to_json)).stable(),
     function(3156, "row_to_json", &[Record, Bool], Json, Typed(json_make::row_to_json)).stable(),
     function(3176, "to_json", &[AnyElement], Json, Typed(json_make::to_json)).stable(),
@@ -156,4 +160,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(4048, "jsonb_exists_any", &[Jsonb, TextArray], Bool, Two(jsonb::exists_any)),
     function(4049, "jsonb_exists_all", &[Jsonb, TextArray], Bool, Two(jsonb::exists_all)),
     function(4050, "jsonb_contained", &[Jsonb, Jsonb], Bool, Two(jsonb::contained)),
+    function(5054, "jsonb_set_lax", &[Jsonb, TextArray, Jsonb, Bool, Text], Jsonb, Many(jsonb::set_lax))
+        .lenient()
+        .with_defaults(2),
 ];

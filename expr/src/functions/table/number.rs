@@ -1,6 +1,6 @@
 //! Arithmetic and mathematics. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{decimal, float, integer, number_format};
+use super::super::{decimal, float, integer, number_format, trigonometry};
 use super::function;
 use crate::functions::Body::{Many, One, Two};
 use crate::functions::Function;
@@ -195,4 +195,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(5047, "lcm", &[Int8, Int8], Int8, Two(integer::lcm)),
     function(5048, "gcd", &[Numeric, Numeric], Numeric, Two(decimal::gcd)),
     function(5049, "lcm", &[Numeric, Numeric], Numeric, Two(decimal::lcm)),
+    function(2731, "asind", &[Float8], Float8, One(trigonometry::asind)),
+    function(2732, "acosd", &[Float8], Float8, One(trigonometry::acosd)),
+    function(2733, "atand", &[Float8], Float8, One(trigonometry::atand)),
+    function(2734, "atan2d", &[Float8, Float8], Float8, Two(trigonometry::atan2d)),
+    function(2735, "sind", &[Float8], Float8, One(trigonometry::sind)),
+    function(2736, "cosd", &[Float8], Float8, One(trigonometry::cosd)),
+    function(2737, "tand", &[Float8], Float8, One(trigonometry::tand)),
+    function(2738, "cotd", &[Float8], Float8, One(trigonometry::cotd)),
 ];

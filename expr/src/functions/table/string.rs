@@ -1,10 +1,12 @@
 //! Text, patterns and bytes. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{bytea, like, pattern, quote, string};
+use super::super::{bytea, digest, identifier, like, pattern, pattern_place, quote, string, unicode};
 use super::function;
 use crate::functions::Body::{Many, One, Two, Typed};
 use crate::functions::Function;
-use crate::types::kinds::{Any, AnyElement, AnyNonArray, Bool, Bpchar, Bytea, Int4, Name, Text, TextArray};
+use crate::types::kinds::{
+    Any, AnyElement, AnyNonArray, Bool, Bpchar, Bytea, Int4, Int8, Name, Text, TextArray,
+};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(79, "nameregexeq", &[Name, Text], Bool, Two(pattern::regex_match)),
@@ -13,6 +15,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(720, "octet_length", &[Bytea], Int4, One(bytea::length)),
     function(721, "get_byte", &[Bytea, Int4], Int4, Two(bytea::get_byte)),
     function(722, "set_byte", &[Bytea, Int4, Int4], Bytea, Many(bytea::set_byte)),
+    function(723, "get_bit", &[Bytea, Int8], Int4, Two(bytea::get_bit)),
+    function(724, "set_bit", &[Bytea, Int8, Int4], Bytea, Many(bytea::set_bit)),
+    function(749, "overlay", &[Bytea, Bytea, Int4, Int4], Bytea, Many(bytea::overlay)),
+    function(752, "overlay", &[Bytea, Bytea, Int4], Bytea, Many(bytea::overlay)),
     function(849, "position", &[Text, Text], Int4, Two(string::position)),
     function(850, "textlike", &[Text, Text], Bool, Two(like::like)),
     function(851, "textnlike", &[Text, Text], Bool, Two(like::not_like)),
@@ -46,6 +52,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(1256, "textregexne", &[Text, Text], Bool, Two(pattern::regex_not_match)),
     function(1257, "textlen", &[Text], Int4, One(string::length)),
     function(1258, "textcat", &[Text, Text], Text, Two(string::concatenate)),
+    function(1268, "parse_ident", &[Text, Bool], TextArray, Many(identifier::parse_ident)).with_defaults(1),
     function(1282, "quote_ident", &[Text], Text, One(quote::quote_ident)),
     function(1283, "quote_literal", &[Text], Text, Typed(quote::quote_literal)),
     function(1285, "quote_literal", &[AnyElement], Text, Typed(quote::quote_literal)).stable(),
@@ -68,6 +75,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(1620, "ascii", &[Text], Int4, One(string::ascii)),
     function(1621, "chr", &[Int4], Text, One(string::chr)),
     function(1622, "repeat", &[Text, Int4], Text, Two(string::repeat)),
+    function(1623, "similar_escape", &[Text, Text], Text, Two(pattern::similar_escape)).lenient(),
     function(1631, "bpcharlike", &[Bpchar, Text], Bool, Two(like::like)),
     function(1632, "bpcharnlike", &[Bpchar, Text], Bool, Two(like::not_like)),
     function(1633, "texticlike", &[Text, Text], Bool, Two(like::ilike)),
@@ -81,8 +89,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(1659, "bpcharregexne", &[Bpchar, Text], Bool, Two(pattern::regex_not_match)),
     function(1660, "bpchariclike", &[Bpchar, Text], Bool, Two(like::ilike)),
     function(1661, "bpcharicnlike", &[Bpchar, Text], Bool, Two(like::not_ilike)),
+    function(1713, "length", &[Bytea, Name], Int4, Two(bytea::length_in)).stable(),
     function(1714, "convert_from", &[Bytea, Name], Text, Two(bytea::convert_from)).stable(),
     function(1717, "convert_to", &[Text, Name], Bytea, Two(bytea::convert_to)).stable(),
+    function(1813, "convert", &[Bytea, Name, Name], Bytea, Many(bytea::convert)).stable(),
     function(1810, "bit_length", &[Bytea], Int4, One(bytea::bit_length)),
     function(1811, "bit_length", &[Text], Int4, One(string::bit_length)),
     function(1946, "encode", &[Bytea, Text], Text, Two(bytea::encode)),
@@ -102,6 +112,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2014, "position", &[Bytea, Bytea], Int4, Two(bytea::position)),
     function(2015, "btrim", &[Bytea, Bytea], Bytea, Two(bytea::trim)),
     function(2073, "substring", &[Text, Text], Text, Two(pattern::substring_matching)),
+    function(2074, "substring", &[Text, Text, Text], Text, Many(pattern::substring_similar)),
     function(2085, "substr", &[Bytea, Int4, Int4], Bytea, Many(bytea::substring)),
     function(2086, "substr", &[Bytea, Int4], Bytea, Many(bytea::substring)),
     function(2087, "replace", &[Text, Text, Text], Text, Many(string::replace)),
@@ -125,9 +136,77 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3062, "reverse", &[Text], Text, One(string::reverse)),
     function(3396, "regexp_match", &[Text, Text], TextArray, Many(pattern::regexp_match)),
     function(3397, "regexp_match", &[Text, Text, Text], TextArray, Many(pattern::regexp_match)),
+    function(3420, "sha256", &[Bytea], Bytea, One(digest::sha256)),
+    function(3421, "sha384", &[Bytea], Bytea, One(digest::sha384)),
+    function(3422, "sha512", &[Bytea], Bytea, One(digest::sha512)),
     function(3539, "format", &[Text, Any], Text, Typed(quote::format)).stable().lenient().variadic(),
     function(3540, "format", &[Text], Text, Typed(quote::format)).stable().lenient(),
     function(3696, "starts_with", &[Text, Text], Bool, Two(string::starts_with)),
+    function(4350, "normalize", &[Text, Text], Text, Many(unicode::normalize)).with_defaults(1),
+    function(4351, "is_normalized", &[Text, Text], Bool, Many(unicode::is_normalized)).with_defaults(1),
+    function(6163, "bit_count", &[Bytea], Int8, One(bytea::bit_count)),
+    function(6195, "ltrim", &[Bytea, Bytea], Bytea, Two(bytea::ltrim)),
+    function(6196, "rtrim", &[Bytea, Bytea], Bytea, Two(bytea::rtrim)),
+    function(6198, "unistr", &[Text], Text, One(unicode::unistr)),
+    function(
+        6251,
+        "regexp_replace",
+        &[Text, Text, Text, Int4, Int4, Text],
+        Text,
+        Many(pattern_place::regexp_replace_from),
+    ),
+    function(
+        6252,
+        "regexp_replace",
+        &[Text, Text, Text, Int4, Int4],
+        Text,
+        Many(pattern_place::regexp_replace_from),
+    ),
+    function(
+        6253,
+        "regexp_replace",
+        &[Text, Text, Text, Int4],
+        Text,
+        Many(pattern_place::regexp_replace_from),
+    ),
+    function(6254, "regexp_count", &[Text, Text], Int4, Many(pattern_place::regexp_count)),
+    function(6255, "regexp_count", &[Text, Text, Int4], Int4, Many(pattern_place::regexp_count)),
+    function(6256, "regexp_count", &[Text, Text, Int4, Text], Int4, Many(pattern_place::regexp_count)),
+    function(6257, "regexp_instr", &[Text, Text], Int4, Many(pattern_place::regexp_instr)),
+    function(6258, "regexp_instr", &[Text, Text, Int4], Int4, Many(pattern_place::regexp_instr)),
+    function(6259, "regexp_instr", &[Text, Text, Int4, Int4], Int4, Many(pattern_place::regexp_instr)),
+    function(6260, "regexp_instr", &[Text, Text, Int4, Int4, Int4], Int4, Many(pattern_place::regexp_instr)),
+    function(
+        6261,
+        "regexp_instr",
+        &[Text, Text, Int4, Int4, Int4, Text],
+        Int4,
+        Many(pattern_place::regexp_instr),
+    ),
+    function(
+        6262,
+        "regexp_instr",
+        &[Text, Text, Int4, Int4, Int4, Text, Int4],
+        Int4,
+        Many(pattern_place::regexp_instr),
+    ),
     function(6263, "regexp_like", &[Text, Text], Bool, Many(pattern::regexp_like)),
     function(6264, "regexp_like", &[Text, Text, Text], Bool, Many(pattern::regexp_like)),
+    function(6265, "regexp_substr", &[Text, Text], Text, Many(pattern_place::regexp_substr)),
+    function(6266, "regexp_substr", &[Text, Text, Int4], Text, Many(pattern_place::regexp_substr)),
+    function(6267, "regexp_substr", &[Text, Text, Int4, Int4], Text, Many(pattern_place::regexp_substr)),
+    function(
+        6268,
+        "regexp_substr",
+        &[Text, Text, Int4, Int4, Text],
+        Text,
+        Many(pattern_place::regexp_substr),
+    ),
+    function(
+        6269,
+        "regexp_substr",
+        &[Text, Text, Int4, Int4, Text, Int4],
+        Text,
+        Many(pattern_place::regexp_substr),
+    ),
 ];

@@ -113,6 +113,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2272, "has_schema_privilege", &[Text, Text], Bool, Catalog).stable(),
     function(2273, "has_schema_privilege", &[Oid, Text], Bool, Catalog).stable(),
     function(2286, "pg_total_relation_size", &[Regclass], Int8, Catalog).volatile(),
+    function(3334, "pg_size_bytes", &[Text], Int8, One(system::size_bytes)),
     function(2288, "pg_size_pretty", &[Int8], Text, One(system::size_pretty)),
     function(2319, "pg_encoding_max_length", &[Int4], Int4, One(system::encoding_max_length)),
     function(2322, "pg_tablespace_size", &[Oid], Int8, Catalog).volatile(),

@@ -1,10 +1,10 @@
 //! Dates, times and intervals. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{time, time_field, time_format};
+use super::super::{overlaps, time, time_field, time_format, time_of_day};
 use super::function;
 use crate::functions::Body::{Many, One, Session, Two};
 use crate::functions::Function;
-use crate::types::kinds::{Bool, Date, Float8, Int4, Interval, Numeric, Text, Timestamp, Timestamptz};
+use crate::types::kinds::{Bool, Date, Float8, Int4, Interval, Numeric, Text, Time, Timestamp, Timestamptz};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(274, "timeofday", &[], Text, Session(time::timeofday)).volatile(),
@@ -159,4 +159,78 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(6203, "extract", &[Text, Timestamptz], Numeric, Session(time_field::extract_timestamptz))
         .stable(),
     function(6204, "extract", &[Text, Interval], Numeric, Two(time_field::extract_interval)),
+    function(
+        1304,
+        "overlaps",
+        &[Timestamptz, Timestamptz, Timestamptz, Timestamptz],
+        Bool,
+        Session(overlaps::overlaps),
+    )
+    .lenient(),
+    function(
+        1305,
+        "overlaps",
+        &[Timestamptz, Interval, Timestamptz, Interval],
+        Bool,
+        Session(overlaps::overlaps),
+    )
+    .stable()
+    .lenient(),
+    function(
+        1306,
+        "overlaps",
+        &[Timestamptz, Timestamptz, Timestamptz, Interval],
+        Bool,
+        Session(overlaps::overlaps),
+    )
+    .stable()
+    .lenient(),
+    function(
+        1307,
+        "overlaps",
+        &[Timestamptz, Interval, Timestamptz, Timestamptz],
+        Bool,
+        Session(overlaps::overlaps),
+    )
+    .stable()
+    .lenient(),
+    function(1308, "overlaps", &[Time, Time, Time, Time], Bool, Session(overlaps::overlaps)).lenient(),
+    function(1309, "overlaps", &[Time, Interval, Time, Interval], Bool, Session(overlaps::overlaps))
+        .lenient(),
+    function(1310, "overlaps", &[Time, Time, Time, Interval], Bool, Session(overlaps::overlaps)).lenient(),
+    function(1311, "overlaps", &[Time, Interval, Time, Time], Bool, Session(overlaps::overlaps)).lenient(),
+    function(
+        2041,
+        "overlaps",
+        &[Timestamp, Timestamp, Timestamp, Timestamp],
+        Bool,
+        Session(overlaps::overlaps),
+    )
+    .lenient(),
+    function(
+        2042,
+        "overlaps",
+        &[Timestamp, Interval, Timestamp, Interval],
+        Bool,
+        Session(overlaps::overlaps),
+    )
+    .lenient(),
+    function(
+        2043,
+        "overlaps",
+        &[Timestamp, Timestamp, Timestamp, Interval],
+        Bool,
+        Session(overlaps::overlaps),
+    )
+    .lenient(),
+    function(
+        2044,
+        "overlaps",
+        &[Timestamp, Interval, Timestamp, Timestamp],
+        Bool,
+        Session(overlaps::overlaps),
+    )
+    .lenient(),
+    function(1176, "timestamptz", &[Date, Time], Timestamptz, Session(time_of_day::at_date_in_zone)).stable(),
+    function(2025, "timestamp", &[Date, Time], Timestamp, Two(time_of_day::at_date)),
 ];

@@ -3,7 +3,7 @@
 use super::super::ast::{Expr, ExprKind, Function, Name, QualifiedName};
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
-use super::expression::{expression, expressions, restricted, up_to_similar};
+use super::expression::{expression, expressions, normal_form, restricted, up_to_similar};
 use super::query::order_by;
 use super::types::type_name;
 use super::window::over;
@@ -124,7 +124,7 @@ pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
             cursor.expect_symbol(")")?;
             return Ok(unqualified(arguments));
         }
-        "extract" | "overlay" | "position" | "substring" | "trim" => {}
+        "extract" | "normalize" | "overlay" | "position" | "substring" | "trim" => {}
         "collation" => return Err(Error::unsupported("COLLATION FOR").at(at)),
         "current_catalog" | "current_date" | "current_role" | "current_schema" | "current_user"
         | "session_user" | "user" => return Ok(unqualified(Vec::new())),
@@ -135,6 +135,13 @@ pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
     let mut in_words = true;
     let (name, arguments) = match word {
         "extract" => ("extract", extract(cursor)?),
+        "normalize" => {
+            let mut arguments = vec![expression(cursor)?];
+            if cursor.accept_symbol(",") {
+                arguments.push(normal_form(cursor)?.ok_or_else(|| cursor.error())?);
+            }
+            ("normalize", arguments)
+        }
         "overlay" => ("overlay", overlay(cursor, &mut in_words)?),
         "position" => {
             let part = restricted(cursor)?;
@@ -145,7 +152,7 @@ pub(super) fn special(cursor: &mut Cursor<'_>) -> Result<Expr> {
         _ => trim(cursor)?,
     };
     cursor.expect_symbol(")")?;
-    let label = if matches!(word, "extract" | "position") { Some(name) } else { None };
+    let label = if matches!(word, "extract" | "normalize" | "position") { Some(name) } else { None };
     let call = Function::system(name, at, arguments, label);
     Ok(ExprKind::Function(Box::new(Function { in_words, ..call })).at(at))
 }
@@ -190,12 +197,11 @@ fn overlay(cursor: &mut Cursor<'_>, in_words: &mut bool) -> Result<Vec<Expr>> {
 /// `SUBSTRING(x FROM a FOR b)`, in either order, or with commas.
 fn substring(cursor: &mut Cursor<'_>, in_words: &mut bool) -> Result<Vec<Expr>> {
     let mut arguments = vec![up_to_similar(cursor)?];
-    if cursor.is("similar") {
-        let at = cursor.advance().at;
-        expression(cursor)?;
+    if cursor.accept("similar") {
+        arguments.push(expression(cursor)?);
         cursor.expect("escape")?;
-        expression(cursor)?;
-        return Err(Error::unsupported("SUBSTRING with SIMILAR").at(at));
+        arguments.push(expression(cursor)?);
+        return Ok(arguments);
     }
     *in_words = cursor.is("from") || cursor.is("for");
     if cursor.accept_symbol(",") {

@@ -319,9 +319,15 @@ fn is(cursor: &mut Cursor<'_>, left: Expr, form: Form) -> Result<(ExprKind, bool
             let right = Box::new(operand(cursor, Level::Is, form)?);
             return Ok((ExprKind::IsDistinct { left: operand_of, right, negated }, true));
         }
-        "document" | "normalized" | "nfc" | "nfd" | "nfkc" | "nfkd" => {
-            let what = if cursor.is("document") { "IS DOCUMENT" } else { "IS NORMALIZED" };
-            return Err(cursor.unsupported(what));
+        "document" => return Err(cursor.unsupported("IS DOCUMENT")),
+        "normalized" | "nfc" | "nfd" | "nfkc" | "nfkd" => {
+            let at = cursor.at();
+            let form = normal_form(cursor)?;
+            cursor.expect("normalized")?;
+            let arguments = std::iter::once(*operand_of).chain(form).collect();
+            let call = Function::system("is_normalized", at, arguments, Some("is_normalized"));
+            let call = ExprKind::Function(Box::new(call));
+            return Ok((if negated { ExprKind::Not(Box::new(call.at(at))) } else { call }, false));
         }
         _ => return Err(cursor.error()),
     };
@@ -369,8 +375,31 @@ fn pattern(cursor: &mut Cursor<'_>, left: Expr, form: Form) -> Result<(ExprKind,
             cursor.expect("to")?;
             Ok((like(cursor, left, (operator_at, PatternForm::Similar, negated), form)?, true))
         }
-        _ => Err(Error::unsupported("OVERLAPS").at(operator_at)),
+        _ => Ok((overlaps(*left, operand(cursor, Level::Pattern, form)?, operator_at)?, true)),
     }
+}
+
+/// The name of a normal form of Unicode, as a text, if one is next.
+pub(super) fn normal_form(cursor: &mut Cursor<'_>) -> Result<Option<Expr>> {
+    let at = cursor.at();
+    let form = cursor.accept_one_of(&["nfc", "nfd", "nfkc", "nfkd"]);
+    Ok(form.map(|form| ExprKind::String(form.to_uppercase()).at(at)))
+}
+
+/// `(a, b) OVERLAPS (c, d)`
+fn overlaps(left: Expr, right: Expr, operator_at: usize) -> Result<ExprKind> {
+    let mut arguments = Vec::with_capacity(4);
+    for (side, period) in [("left", left), ("right", right)] {
+        match period.kind {
+            ExprKind::Row(pair) if pair.len() == 2 => arguments.extend(pair),
+            _ => {
+                let message = format!("wrong number of parameters on {side} side of OVERLAPS expression");
+                return Err(Error::new("42601", message).at(period.at));
+            }
+        }
+    }
+    let call = Function::system("overlaps", operator_at, arguments, Some("overlaps"));
+    Ok(ExprKind::Function(Box::new(call)))
 }
 
 fn like(
