@@ -238,9 +238,10 @@ fn parse_base64(text: &str) -> Result<Vec<u8>> {
     }
 }
 
+/// `kind` says, with a blank behind it, which of two is meant.
 fn encoding(kind: &str, name: &Datum) -> Result<Encoding> {
     let name = text(name)?;
-    let unknown = || Error::new("22023", format!("invalid {kind} encoding name \"{name}\""));
+    let unknown = || Error::new("22023", format!("invalid {kind}encoding name \"{name}\""));
     let encoding = Encoding::find(name).ok_or_else(unknown)?;
     match encoding.is_supported() {
         true => Ok(encoding),
@@ -249,13 +250,13 @@ fn encoding(kind: &str, name: &Datum) -> Result<Encoding> {
 }
 
 pub(super) fn convert_from(value: &Datum, name: &Datum) -> Result<Datum> {
-    let converted = encoding("source", name)?.to_utf8(bytes(value)?)?;
+    let converted = encoding("source ", name)?.to_utf8(bytes(value)?)?;
     crate::binary::Input::new(&converted).text()
 }
 
 /// How many characters bytes are in an encoding.
 pub(super) fn length_in(value: &Datum, name: &Datum) -> Result<Datum> {
-    let decoded = encoding("source", name)?.to_utf8(bytes(value)?)?;
+    let decoded = encoding("", name)?.to_utf8(bytes(value)?)?;
     let decoded = crate::binary::Input::new(&decoded).text()?;
     Ok(Datum::Int4(text(&decoded)?.chars().count() as i32))
 }
@@ -267,7 +268,7 @@ pub(super) fn convert(args: &[Datum]) -> Result<Datum> {
 }
 
 pub(super) fn convert_to(value: &Datum, name: &Datum) -> Result<Datum> {
-    let converted = encoding("destination", name)?.of_utf8(text(value)?)?;
+    let converted = encoding("destination ", name)?.of_utf8(text(value)?)?;
     Ok(Datum::Bytea(Bytes::copy_from_slice(&converted)))
 }
 

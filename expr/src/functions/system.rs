@@ -166,7 +166,7 @@ pub(super) fn size_bytes(value: &Datum) -> Result<Datum> {
     let number = cast(Datum::text(number), TypeKind::Text, TypeKind::Numeric).map_err(|_| invalid())?;
     let unit = unit.trim();
     let shift = match unit.to_ascii_lowercase().as_str() {
-        "" | "bytes" | "b" => 0,
+        "" | "bytes" => 0,
         "kb" => 10,
         "mb" => 20,
         "gb" => 30,
