@@ -2,6 +2,7 @@
 
 mod arguments;
 mod array;
+mod bit_string;
 mod bytea;
 mod comparison;
 mod decimal;
@@ -14,8 +15,11 @@ mod json_path;
 mod json_text;
 mod jsonb;
 mod like;
+mod mac;
 mod md5;
 mod missing;
+mod money;
+mod network;
 mod number_format;
 pub mod ordered_set;
 mod pattern;
@@ -33,6 +37,7 @@ mod time_format;
 mod time_of_day;
 mod uuid_made;
 mod window;
+mod zoned_time;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,11 +1,13 @@
 //! What the session and the server say of themselves.
 
 use super::arguments::{exactly, integer, text};
+use crate::bits::Bits;
 use crate::calendar;
 use crate::codec;
 use crate::datum::Datum;
 use crate::encoding::Encoding;
 use crate::error::Result;
+use crate::network::Network;
 use crate::session::{SessionContext, now_micros};
 use crate::types::{Type, TypeKind};
 
@@ -109,6 +111,12 @@ pub(super) fn column_size(args: &[Datum], types: &[Type], session: &SessionConte
     let ty = types.first().copied().unwrap_or(Type::plain(TypeKind::Text));
     Ok(Datum::Int4(match (value, ty.kind.length()) {
         (_, length @ 1..) => i32::from(length),
+        (bits, _) if matches!(ty.kind.base(), TypeKind::Bit | TypeKind::Varbit) => {
+            Bits::of(bits)?.byte_count() as i32 + 8
+        }
+        (network, _) if matches!(ty.kind.base(), TypeKind::Inet | TypeKind::Cidr) => {
+            i32::from(Network::of(network)?.width() / 8) + 6
+        }
         (Datum::Bytea(bytes), _) => bytes.len() as i32 + 4,
         (value, _) => codec::output(value, ty, session)?.len() as i32 + 4,
     }))

@@ -11,8 +11,9 @@ pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
     move |error| {
         let error = Error::from(error);
         // What is too long or too large is found out later than where it stands.
-        let late = error.sqlstate == "22001"
+        let late = matches!(error.sqlstate, "22001" | "22026")
             || error.message == "numeric field overflow"
+            || error.message.starts_with("macaddr8 data out of range")
             || error.sqlstate == "22003" && error.message.ends_with(" out of range");
         if error.position.is_none() && at > 0 && !late { error.at(at) } else { error }
     }

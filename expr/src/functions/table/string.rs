@@ -4,7 +4,9 @@ use super::super::{bytea, like, pattern, quote, string};
 use super::function;
 use crate::functions::Body::{Many, One, Two, Typed};
 use crate::functions::Function;
-use crate::types::kinds::{Any, AnyElement, AnyNonArray, Bool, Bpchar, Bytea, Int4, Name, Text, TextArray};
+use crate::types::kinds::{
+    Any, AnyElement, AnyNonArray, Bool, Bpchar, Bytea, Int4, Int8, Name, Text, TextArray,
+};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(79, "nameregexeq", &[Name, Text], Bool, Two(pattern::regex_match)),
@@ -13,6 +15,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(720, "octet_length", &[Bytea], Int4, One(bytea::length)),
     function(721, "get_byte", &[Bytea, Int4], Int4, Two(bytea::get_byte)),
     function(722, "set_byte", &[Bytea, Int4, Int4], Bytea, Many(bytea::set_byte)),
+    function(723, "get_bit", &[Bytea, Int8], Int4, Two(bytea::get_bit)),
+    function(724, "set_bit", &[Bytea, Int8, Int4], Bytea, Many(bytea::set_bit)),
     function(849, "position", &[Text, Text], Int4, Two(string::position)),
     function(850, "textlike", &[Text, Text], Bool, Two(like::like)),
     function(851, "textnlike", &[Text, Text], Bool, Two(like::not_like)),
@@ -128,6 +132,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3539, "format", &[Text, Any], Text, Typed(quote::format)).stable().lenient().variadic(),
     function(3540, "format", &[Text], Text, Typed(quote::format)).stable().lenient(),
     function(3696, "starts_with", &[Text, Text], Bool, Two(string::starts_with)),
+    function(6163, "bit_count", &[Bytea], Int8, One(bytea::ones)),
     function(6263, "regexp_like", &[Text, Text], Bool, Many(pattern::regexp_like)),
     function(6264, "regexp_like", &[Text, Text, Text], Bool, Many(pattern::regexp_like)),
 ];
