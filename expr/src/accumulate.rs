@@ -173,6 +173,13 @@ pub static COUNT_ROWS: Accumulator = Accumulator::new(add_row, merge_sums, count
 pub static COUNT_VALUES: Accumulator = Accumulator::new(add_row, merge_sums, counted).counting();
 /// `sum` of integers that is a bigint.
 pub static SUM_SMALL: Accumulator = Accumulator::new(add_integer, merge_sums, integer_sum);
+/// `sum` of money.
+pub static SUM_MONEY: Accumulator = Accumulator::new(add_integer, merge_sums, |state| match state {
+    State::Integers { sum, .. } => {
+        i64::try_from(sum).map(Datum::Int8).map_err(|_| Error::out_of_range("money"))
+    }
+    _ => Err(mismatch()),
+});
 /// `sum` of bigints, which is a numeric.
 pub static SUM_LARGE: Accumulator = Accumulator::new(add_integer, merge_sums, numeric_sum);
 /// `avg` of integers.

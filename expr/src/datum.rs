@@ -230,10 +230,16 @@ pub type Row = Vec<Datum>;
 /// Random values for property tests.
 #[cfg(test)]
 pub(crate) mod arbitrary {
+    use std::net::IpAddr;
+
     use proptest::prelude::*;
 
     use super::array::Dimension;
     use super::*;
+    use crate::bits::Bits;
+    use crate::calendar::zoned_time::ZonedTime;
+    use crate::mac;
+    use crate::network::Network;
     use crate::types::TypeKind;
 
     fn numeric() -> impl Strategy<Value = Numeric> {
@@ -279,6 +285,27 @@ pub(crate) mod arbitrary {
                 })
                 .boxed(),
             TypeKind::Uuid => any::<[u8; 16]>().prop_map(Datum::Uuid).boxed(),
+            TypeKind::Bit | TypeKind::Varbit => "[01]{0,20}|0{0,20}"
+                .prop_map(|digits| Bits::parse(&digits).unwrap().into_datum().unwrap())
+                .boxed(),
+            TypeKind::Timetz => (0i64..=24, -15i64..16)
+                .prop_map(|(hour, east)| {
+                    ZonedTime { local: hour * 3_600_000_000, offset: east * 3600 }.to_datum()
+                })
+                .boxed(),
+            TypeKind::Inet | TypeKind::Cidr => {
+                let four = (any::<[u8; 4]>().prop_map(IpAddr::from), 0u8..33);
+                let six = (any::<[u8; 16]>().prop_map(IpAddr::from), 0u8..129);
+                prop_oneof![four, six]
+                    .prop_map(move |(address, bits)| {
+                        let network = Network::new(address, bits).unwrap();
+                        if kind == TypeKind::Cidr { network.network() } else { network }.to_datum()
+                    })
+                    .boxed()
+            }
+            TypeKind::Macaddr => any::<[u8; 6]>().prop_map(mac::datum).boxed(),
+            TypeKind::Macaddr8 => any::<[u8; 8]>().prop_map(mac::datum).boxed(),
+            TypeKind::Money => prop_oneof![any::<i64>(), -3i64..4].prop_map(Datum::Int8).boxed(),
             TypeKind::Time => (0i64..=86_400_000_000).prop_map(Datum::Int8).boxed(),
             TypeKind::Jsonb => (any::<bool>(), "[a-c]{0,3}", -3i64..4)
                 .prop_map(|(truth, text, number)| {

@@ -261,7 +261,7 @@ mod tests {
     use crate::compare::compare;
     use crate::datum::arbitrary::datum_of;
 
-    const KINDS: [TypeKind; 18] = [
+    const KINDS: [TypeKind; 26] = [
         TypeKind::Bool,
         TypeKind::Int2,
         TypeKind::Int4,
@@ -278,6 +278,14 @@ mod tests {
         TypeKind::Timestamptz,
         TypeKind::Interval,
         TypeKind::Uuid,
+        TypeKind::Bit,
+        TypeKind::Varbit,
+        TypeKind::Timetz,
+        TypeKind::Inet,
+        TypeKind::Cidr,
+        TypeKind::Macaddr,
+        TypeKind::Macaddr8,
+        TypeKind::Money,
         TypeKind::Int4Array,
         TypeKind::TextArray,
     ];

@@ -1,6 +1,7 @@
-//! Length coercion: what varchar(n), char(n), numeric(p, s), timestamp(p) do to a value of their type.
+//! Length coercion: what varchar(n), char(n), bit(n), numeric(p, s), timestamp(p) do to a value of their type.
 
-use crate::calendar;
+use crate::bits::Bits;
+use crate::calendar::{self, zoned_time::ZonedTime};
 use crate::datum::{Datum, Interval};
 use crate::error::{Error, Result};
 use crate::numeric;
@@ -37,12 +38,16 @@ pub fn coerce(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
                 _ => Ok(Datum::Text(text)),
             }
         }
+        (Modifiers::Bits(_), Datum::Bytea(held)) => fit_bits(Datum::Bytea(held), ty, explicit),
         (Modifiers::Decimal, Datum::Numeric(number)) => match ty.precision_and_scale() {
             Some((precision, scale)) => numeric::fit(number, precision, scale).map(Datum::Numeric),
             None => Ok(Datum::Numeric(number)),
         },
         (Modifiers::Precision(..), Datum::Int8(micros)) => {
             Ok(Datum::Int8(calendar::round_micros(micros, ty.modifier)))
+        }
+        (Modifiers::Precision(..), Datum::Bytea(held)) => {
+            Ok(ZonedTime::of(&Datum::Bytea(held))?.rounded(ty.modifier).to_datum())
         }
         (Modifiers::Precision(..), Datum::Timestamp(micros)) => {
             Ok(Datum::Timestamp(calendar::round_micros(micros, ty.modifier)))
@@ -62,6 +67,26 @@ pub fn coerce(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
         }
         (_, value) => Ok(value),
     }
+}
+
+/// Explicit casts cut bits off, and fill bit(n) up with 0; others refuse it (22026, or 22001 of bit varying).
+fn fit_bits(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
+    let Some(length) = ty.length() else { return Ok(value) };
+    let bits = Bits::of(&value)?;
+    let varying = ty.kind.base() == TypeKind::Varbit;
+    if bits.len() == length || varying && bits.len() < length {
+        return Ok(value);
+    }
+    if explicit {
+        return bits.window(0, length).into_datum();
+    }
+    Err(match varying {
+        true => Error::new("22001", format!("bit string too long for type bit varying({length})")),
+        false => {
+            let message = format!("bit string length {} does not match type bit({length})", bits.len());
+            Error::new("22026", message)
+        }
+    })
 }
 
 fn exceeds(text: &str, length: usize) -> bool {

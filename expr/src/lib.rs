@@ -3,8 +3,8 @@
 //!
 //! # Map, from the bottom up
 //!
-//! 1. [`types`], [`datum`], [`error`], [`volatility`]: what a value is. [`numeric`], [`calendar`], [`json`]: what the kinds of
-//!    value that need some arithmetic, or reading, are given.
+//! 1. [`types`], [`datum`], [`error`], [`volatility`]: what a value is. [`numeric`], [`calendar`], [`json`], [`bits`],
+//!    [`network`], [`mac`], [`money`]: what the kinds of value that need some arithmetic, or reading, are given.
 //! 2. [`session`]: what of a session a value's meaning may depend on (time zone, the transaction's `now`, names).
 //! 3. [`mod@compare`]: order, equality, hash. [`length`]: what a type's modifier does to values. [`text`], [`binary`]:
 //!    the formats of PostgreSQL's clients; [`codec`]: which of them a type takes.
@@ -17,6 +17,7 @@
 pub mod accumulate;
 pub mod aggregate;
 mod binary;
+mod bits;
 pub mod calendar;
 pub mod casts;
 pub mod codec;
@@ -29,6 +30,9 @@ pub mod functions;
 pub mod json;
 pub mod key;
 pub mod length;
+mod mac;
+mod money;
+mod network;
 pub mod numeric;
 pub mod operators;
 pub mod print;

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use jiff::tz::TimeZone;
 
-use crate::calendar::interval;
+use crate::calendar::{interval, zoned_time::ZonedTime};
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
 use crate::numeric;
@@ -35,6 +35,7 @@ pub fn offset_types(of: TypeKind) -> &'static [TypeKind] {
         TypeKind::Numeric => &[TypeKind::Numeric],
         TypeKind::Date
         | TypeKind::Time
+        | TypeKind::Timetz
         | TypeKind::Timestamp
         | TypeKind::Timestamptz
         | TypeKind::Interval => &[TypeKind::Interval],
@@ -145,6 +146,12 @@ fn times(value: &Datum, base: &Datum, offset: Interval, side: Side, zone: &TimeZ
         // A time of day: of the offset only what is no day counts, and there is no midnight to pass.
         (Datum::Int8(value), Datum::Int8(base)) => {
             Ok(i128::from(*value).cmp(&(i128::from(*base) + i128::from(signed.micros))))
+        }
+        // Where the times are alike the zones are compared, as they are without an offset.
+        (Datum::Bytea(_), Datum::Bytea(_)) => {
+            let (value, base) = (ZonedTime::of(value)?, ZonedTime::of(base)?);
+            let end = i128::from(base.universal()) + i128::from(signed.micros);
+            Ok(i128::from(value.universal()).cmp(&end).then(base.offset.cmp(&value.offset)))
         }
         (Datum::Interval(value), Datum::Interval(base)) => {
             Ok(value.span_micros().cmp(&interval::add(*base, signed)?.span_micros()))

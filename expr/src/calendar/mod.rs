@@ -7,6 +7,7 @@ pub mod age;
 pub mod field;
 pub mod interval;
 pub mod zone;
+pub mod zoned_time;
 
 use crate::error::{Error, Result};
 

@@ -99,6 +99,11 @@ pub fn offset_at(micros: i64, zone: &TimeZone) -> i64 {
     Timestamp::from_second(clamped).map_or(0, |instant| i64::from(zone.to_offset(instant).seconds()))
 }
 
+/// Whether a zone's clocks are never changed.
+pub fn is_fixed(zone: &TimeZone) -> bool {
+    zone.following(Timestamp::MIN).next().is_none()
+}
+
 /// The abbreviation of the zone's name at an instant.
 pub fn abbreviation_at(micros: i64, zone: &TimeZone) -> String {
     let unix = micros.div_euclid(MICROS_PER_SECOND) + UNIX_EPOCH_DISTANCE_MICROS / MICROS_PER_SECOND;

@@ -1,11 +1,17 @@
 //! The functions of casts.
 
+use crate::bits::Bits;
+use crate::calendar::zoned_time::ZonedTime;
 use crate::calendar::{self, zone};
 use crate::datum::json::Json;
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
+use crate::mac;
+use crate::money;
+use crate::network::Network;
 use crate::numeric;
 use crate::session::SessionContext;
+use crate::types::Type;
 
 fn mismatch() -> Error {
     Error::internal("cast of a value of another type")
@@ -99,10 +105,23 @@ pub(super) fn to_time(value: &Datum, session: &SessionContext) -> Result<Datum> 
         Datum::Interval(interval) => interval.micros,
         Datum::Timestamp(micros) => *micros,
         Datum::Timestamptz(micros) => zone::to_local(*micros, &session.time_zone),
-        _ => return Err(mismatch()),
+        zoned => return Ok(Datum::Int8(ZonedTime::of(zoned)?.local)),
     };
     let is_infinite = !matches!(value, Datum::Interval(_)) && !calendar::timestamp_is_finite(micros);
     Ok(if is_infinite { Datum::Null } else { Datum::Int8(micros.rem_euclid(calendar::MICROS_PER_DAY)) })
+}
+
+/// The time of day in the session's zone.
+pub(super) fn to_timetz(value: &Datum, session: &SessionContext) -> Result<Datum> {
+    let time = match value {
+        Datum::Timestamptz(micros) if !calendar::timestamp_is_finite(*micros) => return Ok(Datum::Null),
+        Datum::Timestamptz(micros) => ZonedTime::at(*micros, &session.time_zone),
+        time => {
+            let local = time.as_i64().ok_or_else(mismatch)?;
+            ZonedTime::today(local, session.transaction_timestamp, &session.time_zone)
+        }
+    };
+    Ok(time.to_datum())
 }
 
 pub(super) fn time_to_interval(value: &Datum, _: &SessionContext) -> Result<Datum> {
@@ -124,6 +143,58 @@ pub(super) fn to_timestamptz(value: &Datum, session: &SessionContext) -> Result<
         Datum::Timestamp(micros) => zone::to_instant(*micros, &session.time_zone)?,
         _ => return Err(mismatch()),
     }))
+}
+
+/// The text with the bits of the mask, also where the type's output leaves them out.
+pub(super) fn network_to_text(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    let mut out = String::new();
+    Network::of(value)?.write_cidr(&mut out);
+    Ok(Datum::from(out))
+}
+
+/// The network of an address.
+pub(super) fn to_cidr(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    Ok(Network::of(value)?.network().to_datum())
+}
+
+pub(super) fn to_macaddr(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    mac::narrowed(mac::octets(value)?).map(mac::datum)
+}
+
+pub(super) fn to_macaddr8(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    Ok(mac::datum(mac::widened(mac::octets(value)?)))
+}
+
+pub(super) fn money_to_numeric(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Numeric(Numeric::finite(value.as_i64().ok_or_else(mismatch)?, money::DIGITS)))
+}
+
+/// A number of whole units, and a fraction that is rounded.
+pub(super) fn numeric_to_money(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    let Datum::Numeric(number) = value else { return Err(mismatch()) };
+    let scaled = numeric::multiply(number, &Numeric::from(money::UNIT))?;
+    numeric::to_i64_rounded(&scaled, "bigint").map(Datum::Int8)
+}
+
+pub(super) fn integer_to_money(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    let amount = value.as_i64().ok_or_else(mismatch)?.checked_mul(money::UNIT);
+    amount.map(Datum::Int8).ok_or_else(|| Error::out_of_range("bigint"))
+}
+
+/// The last bits of an integer, as many as the type has.
+pub(super) fn bits_of_integer(value: &Datum, to: Type) -> Result<Datum> {
+    Bits::of_integer(value.as_i64().ok_or_else(mismatch)?, to.length().unwrap_or(1)).into_datum()
+}
+
+pub(super) fn bits_to_int8(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    let bits = Bits::of(value)?.to_integer().ok_or_else(|| Error::out_of_range("bigint"))?;
+    Ok(Datum::Int8(bits as i64))
+}
+
+pub(super) fn bits_to_int4(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    let bits = Bits::of(value)?;
+    let integer = bits.to_integer().filter(|_| bits.len() <= 32);
+    Ok(Datum::Int4(integer.ok_or_else(|| Error::out_of_range("integer"))? as u32 as i32))
 }
 
 /// The number that a document is, or its refusal.

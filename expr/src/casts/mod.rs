@@ -37,6 +37,8 @@ pub enum CastMethod {
     Bits(fn(&Datum, &SessionContext) -> Result<Datum>),
     /// By a function.
     By(fn(&Datum, &SessionContext) -> Result<Datum>),
+    /// By a function that looks at the target's modifier.
+    Fitted(fn(&Datum, Type) -> Result<Datum>),
     /// By writing text and reading it.
     ThroughText,
     /// Each element of an array by itself.
@@ -170,6 +172,7 @@ fn convert(value: Datum, from: Type, to: Type, explicit: bool, session: &Session
     match find(from.kind, to.kind).map(|cast| cast.method) {
         Some(CastMethod::Same) => Ok(value),
         Some(CastMethod::By(function) | CastMethod::Bits(function)) => function(&value, session),
+        Some(CastMethod::Fitted(function)) => function(&value, to),
         Some(CastMethod::ThroughText) => through_text(value, from, to.kind, session),
         Some(CastMethod::Elements) => convert_elements(&value, from, to, explicit, session),
         None => Err(impossible(from.kind, to.kind)),
@@ -215,7 +218,7 @@ mod tests {
     use super::*;
     use crate::datum::arbitrary::datum_of;
 
-    const KINDS: [TypeKind; 15] = [
+    const KINDS: [TypeKind; 24] = [
         TypeKind::Bool,
         TypeKind::Int2,
         TypeKind::Int4,
@@ -231,6 +234,15 @@ mod tests {
         TypeKind::Timestamptz,
         TypeKind::Interval,
         TypeKind::Uuid,
+        TypeKind::Time,
+        TypeKind::Bit,
+        TypeKind::Varbit,
+        TypeKind::Timetz,
+        TypeKind::Inet,
+        TypeKind::Cidr,
+        TypeKind::Macaddr,
+        TypeKind::Macaddr8,
+        TypeKind::Money,
     ];
 
     proptest! {

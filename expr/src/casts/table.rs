@@ -2,18 +2,19 @@
 //! from strings through text, and of arrays by their elements, are rules of [`super::find`].
 
 use super::CastContext::{self, Assignment, Explicit, Implicit};
-use super::CastMethod::{self, Bits, By, Same, ThroughText};
+use super::CastMethod::{self, Bits, By, Fitted, Same, ThroughText};
 use super::convert::{
-    character, character_code, json_to_bool, json_to_float4, json_to_float8, json_to_int2, json_to_int4,
-    json_to_int8, json_to_numeric, oid_bits, time_to_interval, to_bool, to_date, to_float4, to_float8,
-    to_int2, to_int4, to_int8, to_numeric, to_oid, to_time, to_timestamp, to_timestamptz, truth_word,
-    without_blanks,
+    bits_of_integer, bits_to_int4, bits_to_int8, character, character_code, integer_to_money, json_to_bool,
+    json_to_float4, json_to_float8, json_to_int2, json_to_int4, json_to_int8, json_to_numeric,
+    money_to_numeric, network_to_text, numeric_to_money, oid_bits, time_to_interval, to_bool, to_cidr,
+    to_date, to_float4, to_float8, to_int2, to_int4, to_int8, to_macaddr, to_macaddr8, to_numeric, to_oid,
+    to_time, to_timestamp, to_timestamptz, to_timetz, truth_word, without_blanks,
 };
 use crate::types::TypeKind;
 use crate::types::kinds::{
-    Bool, Bpchar, Date, Float4, Float8, Int2, Int4, Int8, Interval, Json, Jsonb, Name, Numeric, Oid,
-    QuotedChar, Regclass, Regnamespace, Regproc, Regrole, Regtype, Text, Time, Timestamp, Timestamptz,
-    Varchar,
+    Bit, Bool, Bpchar, Cidr, Date, Float4, Float8, Inet, Int2, Int4, Int8, Interval, Json, Jsonb, Macaddr,
+    Macaddr8, Money, Name, Numeric, Oid, QuotedChar, Regclass, Regnamespace, Regproc, Regrole, Regtype, Text,
+    Time, Timestamp, Timestamptz, Timetz, Varbit, Varchar,
 };
 use crate::volatility::Volatility;
 
@@ -86,6 +87,10 @@ pub(super) const CASTS: &[CastRow] = &[
     row(10027, Numeric, Int4, 1744, Assignment, By(to_int4)),
     row(10028, Numeric, Float4, 1745, Implicit, By(to_float4)),
     row(10029, Numeric, Float8, 1746, Implicit, By(to_float8)),
+    row(10030, Money, Numeric, 3823, Assignment, By(money_to_numeric)).stable(),
+    row(10031, Numeric, Money, 3824, Assignment, By(numeric_to_money)).stable(),
+    row(10032, Int4, Money, 3811, Assignment, By(integer_to_money)).stable(),
+    row(10033, Int8, Money, 3812, Assignment, By(integer_to_money)).stable(),
     row(10034, Int4, Bool, 2557, Explicit, By(to_bool)),
     row(10035, Bool, Int4, 2558, Explicit, By(to_int4)),
     row(10037, Int8, Oid, 1287, Implicit, By(to_oid)),
@@ -153,15 +158,34 @@ pub(super) const CASTS: &[CastRow] = &[
     row(10152, Date, Timestamp, 2024, Implicit, By(to_timestamp)),
     row(10153, Date, Timestamptz, 1174, Implicit, By(to_timestamptz)).stable(),
     row(10154, Time, Interval, 1370, Implicit, By(time_to_interval)),
+    row(10155, Time, Timetz, 2047, Implicit, By(to_timetz)).stable(),
     row(10156, Timestamp, Date, 2029, Assignment, By(to_date)),
     row(10157, Timestamp, Time, 1316, Assignment, By(to_time)),
     row(10158, Timestamp, Timestamptz, 2028, Implicit, By(to_timestamptz)).stable(),
     row(10159, Timestamptz, Date, 1178, Assignment, By(to_date)).stable(),
     row(10160, Timestamptz, Time, 2019, Assignment, By(to_time)).stable(),
     row(10161, Timestamptz, Timestamp, 2027, Assignment, By(to_timestamp)).stable(),
+    row(10162, Timestamptz, Timetz, 1388, Assignment, By(to_timetz)).stable(),
     row(10163, Interval, Time, 1419, Assignment, By(to_time)),
+    row(10164, Timetz, Time, 2046, Assignment, By(to_time)),
+    row(10179, Macaddr, Macaddr8, 4123, Implicit, By(to_macaddr8)),
+    row(10180, Macaddr8, Macaddr, 4124, Implicit, By(to_macaddr)),
+    row(10181, Cidr, Inet, 0, Implicit, Same),
+    row(10182, Inet, Cidr, 1715, Assignment, By(to_cidr)),
+    row(10183, Bit, Varbit, 0, Implicit, Same),
+    row(10184, Varbit, Bit, 0, Implicit, Same),
+    row(10185, Int8, Bit, 2075, Explicit, Fitted(bits_of_integer)),
+    row(10186, Int4, Bit, 1683, Explicit, Fitted(bits_of_integer)),
+    row(10187, Bit, Int8, 2076, Explicit, By(bits_to_int8)),
+    row(10188, Bit, Int4, 1684, Explicit, By(bits_to_int4)),
+    row(10189, Cidr, Text, 730, Assignment, By(network_to_text)),
+    row(10190, Inet, Text, 730, Assignment, By(network_to_text)),
     row(10191, Bool, Text, 2971, Assignment, By(truth_word)),
+    row(10194, Cidr, Varchar, 730, Assignment, By(network_to_text)),
+    row(10195, Inet, Varchar, 730, Assignment, By(network_to_text)),
     row(10196, Bool, Varchar, 2971, Assignment, By(truth_word)),
+    row(10199, Cidr, Bpchar, 730, Assignment, By(network_to_text)),
+    row(10200, Inet, Bpchar, 730, Assignment, By(network_to_text)),
     row(10201, Bool, Bpchar, 2971, Assignment, By(truth_word)),
     row(10204, Bpchar, Bpchar, 668, Implicit, Same),
     row(10205, Varchar, Varchar, 669, Implicit, Same),
@@ -169,6 +193,9 @@ pub(super) const CASTS: &[CastRow] = &[
     row(10207, Timestamp, Timestamp, 1961, Implicit, Same),
     row(10208, Timestamptz, Timestamptz, 1967, Implicit, Same),
     row(10209, Interval, Interval, 1200, Implicit, Same),
+    row(10210, Timetz, Timetz, 1969, Implicit, Same),
+    row(10211, Bit, Bit, 1685, Implicit, Same),
+    row(10212, Varbit, Varbit, 1687, Implicit, Same),
     row(10213, Numeric, Numeric, 1703, Implicit, Same),
     row(10214, Json, Jsonb, 0, Assignment, ThroughText),
     row(10215, Jsonb, Json, 0, Assignment, ThroughText),

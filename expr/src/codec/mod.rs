@@ -202,6 +202,14 @@ mod tests {
             TypeKind::Timestamptz,
             TypeKind::Interval,
             TypeKind::Uuid,
+            TypeKind::Bit,
+            TypeKind::Varbit,
+            TypeKind::Timetz,
+            TypeKind::Inet,
+            TypeKind::Cidr,
+            TypeKind::Macaddr,
+            TypeKind::Macaddr8,
+            TypeKind::Money,
         ])
         .prop_flat_map(|kind| (Just(kind), datum_of(kind)))
         .prop_filter("beyond the type's range", |(_, value)| match value {
@@ -221,6 +229,23 @@ mod tests {
             let text = output(&value, kind.into(), &session).unwrap();
             let read = input(&text, kind.into(), &session).unwrap();
             prop_assert!(compare(&read, &value).is_eq(), "{} gave {:?}, not {:?}", text, read, value);
+        }
+
+        #[test]
+        fn the_binary_format_reads_back((kind, value) in value()) {
+            let session = SessionContext::default();
+            let mut bytes = Vec::new();
+            send(&value, kind.into(), &session, &mut bytes).unwrap();
+            let read = receive(&bytes, kind.into(), &session).unwrap();
+            prop_assert!(compare(&read, &value).is_eq(), "{:?} gave {:?}", value, read);
+        }
+
+        #[test]
+        fn binary_garbage_is_an_error_or_a_value_but_never_a_panic(
+            kind in prop::sample::select(TypeKind::all().collect::<Vec<_>>()),
+            bytes in prop::collection::vec(prop_oneof![0u8..5, any::<u8>()], 0..24),
+        ) {
+            let _ = receive(&bytes, kind.into(), &SessionContext::default());
         }
 
         #[test]

@@ -2,10 +2,15 @@
 //! and written as their elements are.
 
 use crate::binary::{self, Input};
+use crate::bits::Bits;
 use crate::calendar::MICROS_PER_DAY;
+use crate::calendar::zoned_time::ZonedTime;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::json;
+use crate::mac;
+use crate::money;
+use crate::network::Network;
 use crate::numeric;
 use crate::session::SessionContext;
 use crate::text;
@@ -97,9 +102,56 @@ const CODECS: &[Codec] = &[
     row(TypeKind::Regproc, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Text, as_it_is),
     row(TypeKind::Oid, |text, _, _| text::parse_oid(text).map(Datum::Oid)),
+    row(TypeKind::Cidr, |text, _, _| Ok(Network::parse_cidr(text)?.to_datum()))
+        .written(|value, _, _, out| {
+            if let Ok(network) = Network::of(value) {
+                network.write_cidr(out);
+            }
+        })
+        .binary(
+            |input, _, _| Ok(Network::receive(input, "cidr")?.to_datum()),
+            |value, _, _, out| {
+                if let Ok(network) = Network::of(value) {
+                    network.send(true, out);
+                }
+            },
+        ),
     row(TypeKind::Float4, |text, _, _| text::parse_f32(text).map(Datum::Float4)).output_depends(),
     row(TypeKind::Float8, |text, _, _| text::parse_f64(text).map(Datum::Float8)).output_depends(),
     row(TypeKind::Unknown, as_it_is),
+    row(TypeKind::Macaddr8, |text, _, _| mac::parse_eight(text).map(mac::datum))
+        .written(|value, _, _, out| mac::write(value, out))
+        .binary(
+            |input, _, _| match input.len() {
+                6 => Ok(mac::datum(mac::widened(input.array()?))),
+                _ => Ok(mac::datum(input.array::<8>()?)),
+            },
+            |value, _, _, out| binary::send(value, out),
+        ),
+    row(TypeKind::Money, |text, _, _| money::parse(text).map(Datum::Int8))
+        .written(|value, _, _, out| money::write(value.as_i64().unwrap_or_default(), out))
+        .input_depends()
+        .output_depends(),
+    row(TypeKind::Macaddr, |text, _, _| mac::parse_six(text).map(mac::datum))
+        .written(|value, _, _, out| mac::write(value, out))
+        .binary(
+            |input, _, _| Ok(mac::datum(input.array::<6>()?)),
+            |value, _, _, out| binary::send(value, out),
+        ),
+    row(TypeKind::Inet, |text, _, _| Ok(Network::parse_inet(text)?.to_datum()))
+        .written(|value, _, _, out| {
+            if let Ok(network) = Network::of(value) {
+                network.write_inet(out);
+            }
+        })
+        .binary(
+            |input, _, _| Ok(Network::receive(input, "inet")?.to_datum()),
+            |value, _, _, out| {
+                if let Ok(network) = Network::of(value) {
+                    network.send(false, out);
+                }
+            },
+        ),
     row(TypeKind::Bpchar, as_it_is),
     row(TypeKind::Varchar, as_it_is),
     row(TypeKind::Date, |text, _, session| text::parse_date(text, session).map(Datum::Date))
@@ -128,6 +180,27 @@ const CODECS: &[Codec] = &[
     })
     .input_depends()
     .output_depends(),
+    row(TypeKind::Timetz, |text, _, session| Ok(text::parse_zoned_time(text, session)?.to_datum()))
+        .written(|value, _, _, out| {
+            if let Ok(time) = ZonedTime::of(value) {
+                text::write_zoned_time(time, out);
+            }
+        })
+        .binary(
+            |input, _, _| {
+                let (local, west) = (input.i64()?, input.i32()?);
+                Ok(ZonedTime { local, offset: -i64::from(west) }.checked()?.to_datum())
+            },
+            |value, _, _, out| {
+                if let Ok(time) = ZonedTime::of(value) {
+                    out.extend_from_slice(&time.local.to_be_bytes());
+                    out.extend_from_slice(&((-time.offset) as i32).to_be_bytes());
+                }
+            },
+        )
+        .input_depends(),
+    bit_string(TypeKind::Bit),
+    bit_string(TypeKind::Varbit),
     row(TypeKind::Numeric, |text, _, _| numeric::parse(text).map(Datum::Numeric)),
     row(TypeKind::Regclass, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Regtype, reg::parse).written(reg::write).input_depends().output_depends(),
@@ -172,6 +245,16 @@ const CODECS: &[Codec] = &[
     row(TypeKind::Regnamespace, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Regrole, reg::parse).written(reg::write).input_depends().output_depends(),
 ];
+
+/// A type of strings of bits.
+const fn bit_string(kind: TypeKind) -> Codec {
+    row(kind, |text, _, _| Bits::parse(text)?.into_datum())
+        .written(|value, _, _, out| Bits::of(value).unwrap_or_default().write(out))
+        .binary(
+            |input, _, _| Bits::receive(input)?.into_datum(),
+            |value, _, _, out| Bits::of(value).unwrap_or_default().send(out),
+        )
+}
 
 #[expect(clippy::unnecessary_wraps, reason = "as every function that reads text")]
 fn as_it_is(text: &str, _: TypeKind, _: &SessionContext) -> Result<Datum> {

@@ -92,39 +92,6 @@ pub(super) fn overlay(args: &[Datum]) -> Result<Datum> {
     Ok(Datum::Bytea([before, new, behind].concat().into()))
 }
 
-pub(super) fn bit_count(value: &Datum) -> Result<Datum> {
-    Ok(Datum::Int8(bytes(value)?.iter().map(|byte| i64::from(byte.count_ones())).sum()))
-}
-
-/// The place of a bit in its byte, and that of the byte.
-fn bit_place(value: &[u8], index: i64) -> Result<(usize, u32)> {
-    let bits = value.len() as i64 * 8;
-    match (0..bits).contains(&index) {
-        true => Ok(((index / 8) as usize, (index % 8) as u32)),
-        false => Err(Error::new("2202E", format!("index {index} out of valid range, 0..{}", bits - 1))),
-    }
-}
-
-pub(super) fn get_bit(value: &Datum, index: &Datum) -> Result<Datum> {
-    let value = bytes(value)?;
-    let (byte, bit) = bit_place(value, integer(index)?)?;
-    Ok(Datum::Int4(i32::from(value.get(byte).copied().unwrap_or(0) >> bit & 1)))
-}
-
-pub(super) fn set_bit(args: &[Datum]) -> Result<Datum> {
-    let [value, index, new] = exactly(args)?;
-    let mut value = bytes(value)?.to_vec();
-    let (byte, bit) = bit_place(&value, integer(index)?)?;
-    let new = match int4(new)? {
-        new @ (0 | 1) => new as u8,
-        _ => return Err(Error::new("22023", "new bit must be 0 or 1")),
-    };
-    if let Some(byte) = value.get_mut(byte) {
-        *byte = *byte & !(1 << bit) | new << bit;
-    }
-    Ok(Datum::Bytea(value.into()))
-}
-
 fn index_out_of_range(index: i64, length: usize) -> Error {
     Error::new("2202E", format!("index {index} out of valid range, 0..{}", length as i64 - 1))
 }
@@ -142,6 +109,44 @@ pub(super) fn set_byte(args: &[Datum]) -> Result<Datum> {
     let byte = usize::try_from(index).ok().and_then(|index| value.get_mut(index));
     *byte.ok_or_else(|| index_out_of_range(index, length))? = int4(new)? as u8;
     Ok(Datum::Bytea(value.into()))
+}
+
+/// The place of a bit: which byte, and which bit of it, the lowest first. 2202E if there is none.
+fn bit_place(value: &[u8], index: &Datum) -> Result<(usize, u8)> {
+    let index = integer(index)?;
+    let place = usize::try_from(index).ok().filter(|index| index / 8 < value.len());
+    let place = place.ok_or_else(|| index_out_of_range(index, value.len().saturating_mul(8)))?;
+    Ok((place / 8, 1 << (place % 8)))
+}
+
+pub(super) fn get_bit(value: &Datum, index: &Datum) -> Result<Datum> {
+    let value = bytes(value)?;
+    let (place, mask) = bit_place(value, index)?;
+    Ok(Datum::Int4(i32::from(value.get(place).is_some_and(|byte| byte & mask != 0))))
+}
+
+pub(super) fn set_bit(args: &[Datum]) -> Result<Datum> {
+    let [value, index, new] = exactly(args)?;
+    let mut value = bytes(value)?.to_vec();
+    let (place, mask) = bit_place(&value, index)?;
+    let bit = new_bit(new)?;
+    if let Some(byte) = value.get_mut(place) {
+        *byte = if bit { *byte | mask } else { *byte & !mask };
+    }
+    Ok(Datum::Bytea(value.into()))
+}
+
+/// The bit that another is to become. 22023 if that is none.
+pub(super) fn new_bit(value: &Datum) -> Result<bool> {
+    match int4(value)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Error::new("22023", "new bit must be 0 or 1")),
+    }
+}
+
+pub(super) fn ones(value: &Datum) -> Result<Datum> {
+    Ok(Datum::Int8(bytes(value)?.iter().map(|byte| i64::from(byte.count_ones())).sum()))
 }
 
 fn unrecognized(encoding: &str) -> Error {

@@ -17,6 +17,12 @@ enum Shape {
     Quoted,
 }
 
+/// Whether values of a type are numbers in a document, too.
+fn is_number(kind: TypeKind) -> bool {
+    let is_text = kind.is_reg() || matches!(kind, TypeKind::Oid | TypeKind::Money);
+    kind.category() == Category::Numeric && !is_text
+}
+
 /// A scalar's text, and whether it stands bare in a document.
 fn scalar(value: &Datum, ty: Type, session: &SessionContext) -> Result<(String, Shape)> {
     let mut shown = match value {
@@ -32,7 +38,7 @@ fn scalar(value: &Datum, ty: Type, session: &SessionContext) -> Result<(String, 
         _ if ty.kind == TypeKind::Json => Shape::Bare,
         Datum::Json(_) => Shape::Bare,
         // Infinity and NaN are no numbers of JSON.
-        _ if ty.kind.category() == Category::Numeric && !ty.kind.is_reg() && ty.kind != TypeKind::Oid => {
+        _ if is_number(ty.kind.base()) => {
             if shown.ends_with(|c: char| c.is_ascii_digit()) {
                 Shape::Bare
             } else {

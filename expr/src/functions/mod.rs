@@ -2,6 +2,7 @@
 
 mod arguments;
 mod array;
+mod bit_string;
 mod bytea;
 mod comparison;
 mod decimal;
@@ -16,8 +17,11 @@ mod json_text;
 mod jsonb;
 mod leakproof;
 mod like;
+mod mac;
 mod md5;
 mod missing;
+mod money;
+mod network;
 mod number_format;
 pub mod ordered_set;
 mod overlaps;
@@ -39,6 +43,7 @@ mod trigonometry;
 mod unicode;
 mod uuid_made;
 mod window;
+mod zoned_time;
 
 use std::collections::HashMap;
 use std::fmt;

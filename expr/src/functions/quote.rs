@@ -4,6 +4,7 @@ use super::arguments::{mismatch, text};
 use crate::codec;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
+use crate::network::Network;
 use crate::session::SessionContext;
 use crate::types::{Type, TypeKind};
 use crate::work;
@@ -228,7 +229,7 @@ pub(super) fn concatenate_any(args: &[Datum], types: &[Type], session: &SessionC
     joined((0..args.len()).filter_map(|place| cast_to_text(args, types, session, place).transpose()), "")
 }
 
-/// An argument cast to text, which differs from its output for boolean and char(n); None of NULL.
+/// An argument cast to text, which differs from its output for boolean, char(n) and network addresses; None of NULL.
 fn cast_to_text(
     args: &[Datum],
     types: &[Type],
@@ -238,6 +239,13 @@ fn cast_to_text(
     match (args.get(place), types.get(place).map(|ty| ty.kind)) {
         (Some(Datum::Bool(value)), _) => Ok(Some(value.to_string())),
         (Some(Datum::Text(text)), Some(TypeKind::Bpchar)) => Ok(Some(text.trim_end_matches(' ').to_owned())),
+        (Some(value), Some(kind))
+            if matches!(kind.base(), TypeKind::Inet | TypeKind::Cidr) && !value.is_null() =>
+        {
+            let mut shown = String::new();
+            Network::of(value)?.write_cidr(&mut shown);
+            Ok(Some(shown))
+        }
         _ => shown(args, types, session, place),
     }
 }

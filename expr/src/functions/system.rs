@@ -2,12 +2,14 @@
 
 use super::arguments::{exactly, integer, text};
 use super::decimal;
+use crate::bits::Bits;
 use crate::calendar;
 use crate::casts;
 use crate::codec;
 use crate::datum::Datum;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
+use crate::network::Network;
 use crate::session::{SessionContext, now_micros};
 use crate::types::{Type, TypeKind};
 
@@ -111,6 +113,12 @@ pub(super) fn column_size(args: &[Datum], types: &[Type], session: &SessionConte
     let ty = types.first().copied().unwrap_or(Type::plain(TypeKind::Text));
     Ok(Datum::Int4(match (value, ty.kind.length()) {
         (_, length @ 1..) => i32::from(length),
+        (bits, _) if matches!(ty.kind.base(), TypeKind::Bit | TypeKind::Varbit) => {
+            Bits::of(bits)?.byte_count() as i32 + 8
+        }
+        (network, _) if matches!(ty.kind.base(), TypeKind::Inet | TypeKind::Cidr) => {
+            i32::from(Network::of(network)?.width() / 8) + 6
+        }
         (Datum::Bytea(bytes), _) => bytes.len() as i32 + 4,
         (value, _) => codec::output(value, ty, session)?.len() as i32 + 4,
     }))

@@ -7,7 +7,8 @@ use crate::calendar::{
 };
 use crate::datum::{Datum, Interval};
 use crate::error::{Error, Result};
-use crate::session::SessionContext;
+use crate::session::{IntervalStyle, SessionContext};
+use crate::text::write_interval;
 
 pub(super) fn date_plus_days(left: &Datum, right: &Datum) -> Result<Datum> {
     let (days, more) = match (left, right) {
@@ -260,13 +261,27 @@ pub(super) fn zone_of_timestamptz(zone_name: &Datum, value: &Datum) -> Result<Da
     Ok(Datum::Timestamp(zone::to_local(micros(value)?, &named_zone(zone_name)?)))
 }
 
+fn zone_out_of_range() -> Error {
+    Error::new("22023", "interval time zone out of range")
+}
+
+/// Seconds east of Greenwich that an interval says. 22023 if it has months or days, or is that of no zone at all.
+pub(super) fn offset_of(offset: Interval) -> Result<i32> {
+    if offset.months == 0 && offset.days == 0 {
+        let seconds = i32::try_from(offset.micros / MICROS_PER_SECOND).ok();
+        return seconds.filter(|seconds| *seconds > i32::MIN).ok_or_else(zone_out_of_range);
+    }
+    let mut shown = String::new();
+    write_interval(offset, IntervalStyle::default(), &mut shown);
+    let message = format!("interval time zone \"{shown}\" must not include months or days");
+    Err(Error::new("22023", message))
+}
+
 fn named_zone(value: &Datum) -> Result<jiff::tz::TimeZone> {
     match value {
-        Datum::Interval(Interval { months: 0, days: 0, micros }) => {
-            zone::offset_seconds((micros / MICROS_PER_SECOND) as i32)
-                .ok_or_else(|| Error::new("22023", "interval time zone out of range"))
+        Datum::Interval(interval) => {
+            zone::offset_seconds(offset_of(*interval)?).ok_or_else(zone_out_of_range)
         }
-        Datum::Interval(_) => Err(Error::new("22023", "interval time zone must not include months or days")),
         name => zone::find_or_abbreviation(text(name)?),
     }
 }

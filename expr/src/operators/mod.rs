@@ -80,8 +80,10 @@ const fn row(
 }
 
 static OPERATORS: LazyLock<Vec<Operator>> = LazyLock::new(|| {
-    let mut operators: Vec<_> = table::OPERATORS
+    let mut operators: Vec<_> = table::TABLES
         .iter()
+        .copied()
+        .flatten()
         .filter_map(|row| {
             let Row { oid, name, left, right, result, function } = *row;
             FunctionId::from_oid(function).map(|function| Operator {

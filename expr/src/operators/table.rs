@@ -1,13 +1,21 @@
 //! Rows of PostgreSQL 15's `pg_operator`, by its OIDs; each names its function by OID.
 
+mod bit_string;
+mod money;
+mod network;
+
 use super::{Row, row};
 use crate::types::kinds::{
     AnyArray, AnyCompatible, AnyCompatibleArray, AnyEnum, AnyNonArray, Bool, Bpchar, Bytea, Date, Float4,
     Float8, Int2, Int4, Int8, Interval, Json, Jsonb, Jsonpath, Name, Numeric, Oid, OidVector, QuotedChar,
-    Record, Text, TextArray, Time, Timestamp, Timestamptz, Uuid,
+    Record, Text, TextArray, Time, Timestamp, Timestamptz, Timetz, Uuid,
 };
 
-pub(super) const OPERATORS: &[Row] = &[
+/// All tables.
+pub(super) const TABLES: &[&[Row]] =
+    &[OPERATORS, bit_string::OPERATORS, money::OPERATORS, network::OPERATORS];
+
+const OPERATORS: &[Row] = &[
     row(15, "=", Some(Int4), Int8, Bool, 852),
     row(36, "<>", Some(Int4), Int8, Bool, 853),
     row(37, "<", Some(Int4), Int8, Bool, 854),
@@ -438,6 +446,17 @@ pub(super) const OPERATORS: &[Row] = &[
     row(1800, "+", Some(Time), Interval, Time, 1747),
     row(1801, "-", Some(Time), Interval, Time, 1748),
     row(1849, "+", Some(Interval), Time, Time, 1848),
+    row(1361, "+", Some(Date), Timetz, Timestamptz, 1297),
+    row(1366, "+", Some(Timetz), Date, Timestamptz, 1298),
+    row(1550, "=", Some(Timetz), Timetz, Bool, 1352),
+    row(1551, "<>", Some(Timetz), Timetz, Bool, 1353),
+    row(1552, "<", Some(Timetz), Timetz, Bool, 1354),
+    row(1553, "<=", Some(Timetz), Timetz, Bool, 1355),
+    row(1554, ">", Some(Timetz), Timetz, Bool, 1357),
+    row(1555, ">=", Some(Timetz), Timetz, Bool, 1356),
+    row(1802, "+", Some(Timetz), Interval, Timetz, 1749),
+    row(1803, "-", Some(Timetz), Interval, Timetz, 1750),
+    row(2552, "+", Some(Interval), Timetz, Timetz, 2547),
     row(3516, "=", Some(AnyEnum), AnyEnum, Bool, 3508),
     row(3517, "<>", Some(AnyEnum), AnyEnum, Bool, 3509),
     row(3518, "<", Some(AnyEnum), AnyEnum, Bool, 3510),

@@ -16,5 +16,5 @@ pub use number::{
     parse_bool, parse_f32, parse_f64, parse_i16, parse_i32, parse_i64, parse_oid, write_f32, write_f64,
     write_integer,
 };
-pub use time::{Dates, write_date, write_time, write_timestamp, write_timestamptz};
-pub use time_input::{parse_date, parse_time, parse_timestamp, parse_timestamptz};
+pub use time::{Dates, write_date, write_time, write_timestamp, write_timestamptz, write_zoned_time};
+pub use time_input::{parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_zoned_time};

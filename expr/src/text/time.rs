@@ -5,6 +5,7 @@ use std::fmt::Write;
 use jiff::tz::TimeZone;
 
 use crate::calendar::interval::time_fields;
+use crate::calendar::zoned_time::ZonedTime;
 use crate::calendar::{
     self, Civil, DATE_INFINITY, DATE_MINUS_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY,
     civil_from_days, zone,
@@ -79,6 +80,12 @@ pub fn write_date(days: i32, dates: Dates, out: &mut String) {
 /// Appends a time of day.
 pub fn write_time(micros: i64, out: &mut String) {
     write_clock(&time_fields(micros), out);
+}
+
+/// Appends a time of day with the offset of its zone.
+pub fn write_zoned_time(time: ZonedTime, out: &mut String) {
+    write_time(time.local, out);
+    write_offset(time.offset, out);
 }
 
 /// Appends `04:05:06.789`.

@@ -3,6 +3,7 @@
 
 use jiff::tz::TimeZone;
 
+use crate::calendar::zoned_time::ZonedTime;
 use crate::calendar::{
     self, Civil, DATE_INFINITY, DATE_MINUS_INFINITY, JULIAN_EPOCH, MICROS_PER_DAY, MICROS_PER_SECOND,
     TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, UNIX_EPOCH_DISTANCE_MICROS, zone,
@@ -62,22 +63,72 @@ pub fn parse_date(text: &str, session: &SessionContext) -> Result<i32> {
 
 /// Reads a time of day; a zone and a date before it are read and ignored.
 pub fn parse_time(text: &str, session: &SessionContext) -> Result<i64> {
-    const TYPE: &str = "time";
+    match time_of_day(text, session).map_err(|failure| failure.into_error(text, "time"))? {
+        TimeOfDay::Now => Ok(ZonedTime::at(session.transaction_timestamp, &session.time_zone).local),
+        TimeOfDay::Read { time, .. } => Ok(time),
+    }
+}
+
+/// Reads a time of day in a zone; without one it is in the session's, as of the date that is given, or of today.
+pub fn parse_zoned_time(text: &str, session: &SessionContext) -> Result<ZonedTime> {
+    let read = || match time_of_day(text, session)? {
+        TimeOfDay::Now => Ok(ZonedTime::at(session.transaction_timestamp, &session.time_zone)),
+        TimeOfDay::Read { time, midnight, zone } => {
+            let offset = match (&zone, midnight) {
+                (Some(Zone::Offset(seconds)), _) => *seconds,
+                (Some(Zone::Named(named)), _) => zone::offset_at_local(midnight.unwrap_or(0) + time, named),
+                (None, Some(midnight)) => zone::offset_at_local(midnight + time, &session.time_zone),
+                (None, None) => {
+                    ZonedTime::today(time, session.transaction_timestamp, &session.time_zone).offset
+                }
+            };
+            Ok(ZonedTime { local: time, offset })
+        }
+    };
+    read().map_err(|failure: Failure| failure.into_error(text, "time with time zone"))
+}
+
+/// What text without a date, or with one that matters to its zone alone, stands for.
+enum TimeOfDay {
+    Now,
+    Read {
+        /// Microseconds since midnight.
+        time: i64,
+        /// Of the date, if there is one.
+        midnight: Option<i64>,
+        zone: Option<Zone>,
+    },
+}
+
+fn time_of_day(text: &str, session: &SessionContext) -> Result<TimeOfDay, Failure> {
+    let lower = text.to_ascii_lowercase();
+    if ["today", "tomorrow", "yesterday"].iter().any(|day| lower.contains(day)) {
+        return Err(Failure::Syntax);
+    }
     // As if a date had been read; what has one is read again.
     let without_date = Fields { relative: Some(0), ..Fields::default() };
-    let (parsed, has_time) = match parse_after(without_date, text, session) {
-        Err(Failure::Syntax) => parse_after(Fields::default(), text, session),
-        read => read,
-    }
-    .map_err(|failure| failure.into_error(text, TYPE))?;
-    let local = match parsed {
-        Parsed::Instant(micros) => Some(zone::to_local(micros, &session.time_zone)),
-        Parsed::Local { civil, .. } if has_time => civil.to_micros(),
-        _ => None,
+    let (parsed, has_time, has_date) = match parse_after(without_date, text, session) {
+        Err(Failure::Syntax) => {
+            let (parsed, has_time) = parse_after(Fields::default(), text, session)?;
+            (parsed, has_time, true)
+        }
+        read => read.map(|(parsed, has_time)| (parsed, has_time, false))?,
     };
-    let local = local.ok_or_else(|| Failure::Syntax.into_error(text, TYPE))?;
-    // Midnight may be the end of the day that was given.
-    Ok(if local == MICROS_PER_DAY { MICROS_PER_DAY } else { local.rem_euclid(MICROS_PER_DAY) })
+    match parsed {
+        Parsed::Instant(_) => Ok(TimeOfDay::Now),
+        // Without a date nobody knows what a clock that is changed shows.
+        Parsed::Local { zone: Some(Zone::Named(named)), .. } if !has_date && !zone::is_fixed(&named) => {
+            Err(Failure::Syntax)
+        }
+        Parsed::Local { civil, zone } if has_time => {
+            let local = civil.to_micros().ok_or(Failure::Syntax)?;
+            // Midnight may be the end of the day that was given.
+            let ends = local == MICROS_PER_DAY && !has_date;
+            let time = if ends { MICROS_PER_DAY } else { local.rem_euclid(MICROS_PER_DAY) };
+            Ok(TimeOfDay::Read { time, midnight: has_date.then_some(local - time), zone })
+        }
+        _ => Err(Failure::Syntax),
+    }
 }
 
 /// Reads a timestamp; a zone is read and ignored.

@@ -5,12 +5,16 @@
 pub enum Category {
     /// `A`
     Array,
+    /// `V`: strings of bits
+    BitString,
     /// `B`
     Boolean,
     /// `D`: dates and times
     DateTime,
     /// `E`
     Enumerated,
+    /// `I`: network addresses
+    Network,
     /// `N`
     Numeric,
     /// `P`: any, anyelement, void
@@ -32,9 +36,11 @@ impl Category {
     pub fn letter(self) -> char {
         match self {
             Category::Array => 'A',
+            Category::BitString => 'V',
             Category::Boolean => 'B',
             Category::DateTime => 'D',
             Category::Enumerated => 'E',
+            Category::Network => 'I',
             Category::Numeric => 'N',
             Category::Pseudo => 'P',
             Category::String => 'S',

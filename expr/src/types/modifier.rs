@@ -3,6 +3,7 @@
 //! ```text
 //! -1                                   none
 //! varchar(n), char(n)                  n + 4
+//! bit(n), bit varying(n)               n
 //! numeric(p, s)                        ((p << 16) | (s & 0x7ff)) + 4
 //! timestamp(p), time(p) and with zone  p
 //! interval(p)                          (0x7fff << 16) | p
@@ -18,6 +19,8 @@ pub enum Modifiers {
     None,
     /// A number of characters; with what its error messages call the type.
     Length(&'static str),
+    /// A number of bits; with what its error messages call the type.
+    Bits(&'static str),
     /// Precision and scale.
     Decimal,
     /// Digits of a second; with the type's first word and what follows the parentheses.
@@ -25,6 +28,12 @@ pub enum Modifiers {
     /// Digits of a second, below the fields that an interval is restricted to.
     Interval,
 }
+
+/// The longest text that a type asks for.
+const CHARACTERS_MAX: i32 = 10_485_760;
+
+/// The longest string of bits that a type asks for.
+const BITS_MAX: i32 = 83_886_080;
 
 /// The most digits of a second.
 const PRECISION_MAX: i64 = 6;
@@ -38,10 +47,11 @@ impl Type {
         Self { kind: TypeKind::Numeric, modifier: ((precision << 16) | (scale & 0x7ff)) + 4 }
     }
 
-    /// varchar(n) or char(n): `n`, if there is one.
+    /// varchar(n), char(n), bit(n), bit varying(n): `n`, if there is one.
     pub fn length(&self) -> Option<usize> {
         match self.kind.row().modifiers {
             Modifiers::Length(_) if self.modifier >= 4 => usize::try_from(self.modifier - 4).ok(),
+            Modifiers::Bits(_) if self.modifier >= 1 => usize::try_from(self.modifier).ok(),
             _ => None,
         }
     }
@@ -78,17 +88,29 @@ impl Type {
         {
             return format!("{}[]", Type { kind: element, modifier: self.modifier }.display_name());
         }
-        if self.kind == TypeKind::Bpchar && self.length().is_none() {
-            return "bpchar".to_owned();
+        // Without a length they are not what SQL's spelling, which has a length of 1, says.
+        match self.kind {
+            TypeKind::Bpchar if self.length().is_none() => return "bpchar".to_owned(),
+            TypeKind::Bit if self.length().is_none() => return "\"bit\"".to_owned(),
+            _ => {}
         }
         match (row.modifiers, self.precision()) {
-            (Modifiers::Length(_), _) => self.length().map(|n| format!("{name}({n})")),
+            (Modifiers::Length(_) | Modifiers::Bits(_), _) => self.length().map(|n| format!("{name}({n})")),
             (Modifiers::Decimal, _) => self.precision_and_scale().map(|(p, s)| format!("{name}({p},{s})")),
             (Modifiers::Precision(word, rest), Some(p)) => Some(format!("{word}({p}) {rest}")),
             (Modifiers::Interval, Some(p)) => Some(format!("{name}({p})")),
             _ => None,
         }
         .unwrap_or_else(|| name.to_owned())
+    }
+}
+
+/// A length between parentheses. 22023 if it is out of range.
+fn length(name: &str, n: i64, max: i32) -> Result<i32> {
+    match i32::try_from(n) {
+        _ if n < 1 => Err(Error::new("22023", format!("length for type {name} must be at least 1"))),
+        Ok(n) if n <= max => Ok(n),
+        _ => Err(Error::new("22023", format!("length for type {name} cannot exceed {max}"))),
     }
 }
 
@@ -102,11 +124,8 @@ impl TypeKind {
             (Modifiers::None, _) => {
                 Err(Error::new("42601", format!("type modifier is not allowed for type \"{}\"", self.name())))
             }
-            (Modifiers::Length(name), [n]) => match *n {
-                n if n < 1 => invalid(format!("length for type {name} must be at least 1")),
-                n if n > 10_485_760 => invalid(format!("length for type {name} cannot exceed 10485760")),
-                n => Ok(n as i32 + 4),
-            },
+            (Modifiers::Length(name), [n]) => Ok(length(name, *n, CHARACTERS_MAX)? + 4),
+            (Modifiers::Bits(name), [n]) => length(name, *n, BITS_MAX),
             (Modifiers::Decimal, [p]) => self.modifier(&[*p, 0]),
             (Modifiers::Decimal, [p, s]) => {
                 if !(1..=1000).contains(p) {

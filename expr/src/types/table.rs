@@ -3,7 +3,8 @@
 
 use super::Alignment::{self, Char, Double, Int, Short};
 use super::Category::{
-    self, Array, Boolean, DateTime, Enumerated, Internal, Numeric, Pseudo, String, Timespan, Unknown, User,
+    self, Array, BitString, Boolean, DateTime, Enumerated, Internal, Network, Numeric, Pseudo, String,
+    Timespan, Unknown, User,
 };
 use super::{Form, Modifiers, Order, TypeKind, TypeRow};
 
@@ -170,12 +171,22 @@ types! {
     OidVector = 30, "oidvector", "oidvector", Array, of(Form::Array), holding(TypeKind::Oid);
     /// json: text that is a document
     Json [JsonArray] = 114 [199], "json", "json", User, of(Form::Text), ordered(Order::None);
+    /// cidr: see [`crate::network`]
+    Cidr [CidrArray] = 650 [651], "cidr", "cidr", Network, of(Form::Bytea);
     /// real
     Float4 [Float4Array] = 700 [1021], "float4", "real", Numeric, of(Form::Float4), fixed(4, Int);
     /// double precision
     Float8 [Float8Array] = 701 [1022], "float8", "double precision", Numeric, of(Form::Float8), fixed(8, Double), preferred();
     /// An untyped literal or NULL before it is resolved.
     Unknown = 705, "unknown", "unknown", Unknown, of(Form::Text), fixed(-2, Char);
+    /// macaddr8: see [`crate::mac`]
+    Macaddr8 [Macaddr8Array] = 774 [775], "macaddr8", "macaddr8", User, of(Form::Bytea), fixed(8, Int);
+    /// money: hundredths
+    Money [MoneyArray] = 790 [791], "money", "money", Numeric, of(Form::Int8), fixed(8, Double);
+    /// macaddr: see [`crate::mac`]
+    Macaddr [MacaddrArray] = 829 [1040], "macaddr", "macaddr", User, of(Form::Bytea), fixed(6, Int);
+    /// inet: see [`crate::network`]
+    Inet [InetArray] = 869 [1041], "inet", "inet", Network, of(Form::Bytea), preferred();
     /// character(n)
     Bpchar [BpcharArray] = 1042 [1014], "bpchar", "character", String, of(Form::Text), ordered(Order::BlankPadded),
         modified(Modifiers::Length("char"));
@@ -196,6 +207,14 @@ types! {
     /// interval
     Interval [IntervalArray] = 1186 [1187], "interval", "interval", Timespan, of(Form::Interval), fixed(16, Double),
         preferred(), modified(Modifiers::Interval);
+    /// time with time zone: see [`crate::calendar::zoned_time`]
+    Timetz [TimetzArray] = 1266 [1270], "timetz", "time with time zone", DateTime, of(Form::Bytea), fixed(12, Double),
+        modified(Modifiers::Precision("time", "with time zone"));
+    /// bit(n): see [`crate::bits`]
+    Bit [BitArray] = 1560 [1561], "bit", "bit", BitString, of(Form::Bytea), modified(Modifiers::Bits("bit"));
+    /// bit varying(n)
+    Varbit [VarbitArray] = 1562 [1563], "varbit", "bit varying", BitString, of(Form::Bytea), preferred(),
+        modified(Modifiers::Bits("varbit"));
     /// numeric(p, s)
     Numeric [NumericArray] = 1700 [1231], "numeric", "numeric", Numeric, of(Form::Numeric), modified(Modifiers::Decimal);
     /// regclass: the OID of a relation, printed as its name

@@ -368,8 +368,13 @@ impl Binder<'_> {
                 let now = self.call_by_name("now", Vec::new(), at)?;
                 self.coerce(now, TypeKind::Date.into(), CastContext::Explicit, at)?
             }
-            "current_time" | "localtime" => {
-                return Err(Error::unsupported(name.to_uppercase()).at(at));
+            "current_time" => {
+                let now = self.call_by_name("now", Vec::new(), at)?;
+                self.with_precision(now, TypeKind::Timetz, call)?
+            }
+            "localtime" => {
+                let now = self.call_by_name("now", Vec::new(), at)?;
+                self.with_precision(now, TypeKind::Time, call)?
             }
             "current_catalog" => self.call_by_name("current_database", Vec::new(), at)?,
             "current_role" | "user" => self.call_by_name("current_user", Vec::new(), at)?,

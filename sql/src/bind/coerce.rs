@@ -13,8 +13,9 @@ pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
     move |error| {
         let error = Error::from(error);
         // What is too long or too large is found out later than where it stands.
-        let late = error.sqlstate == "22001"
+        let late = matches!(error.sqlstate, "22001" | "22026")
             || error.message == "numeric field overflow"
+            || error.message.starts_with("macaddr8 data out of range")
             || error.sqlstate == "22003" && error.message.ends_with(" out of range");
         if error.position.is_none() && at > 0 && !late { error.at(at) } else { error }
     }
@@ -22,8 +23,12 @@ pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
 
 /// Whether it hangs on the session, the catalog or the clock what a text means as a value of a type.
 fn hangs_on_session(kind: TypeKind) -> bool {
-    let is_of_time =
-        |kind| matches!(kind, TypeKind::Date | TypeKind::Time | TypeKind::Timestamp | TypeKind::Timestamptz);
+    let is_of_time = |kind| {
+        matches!(
+            kind,
+            TypeKind::Date | TypeKind::Time | TypeKind::Timetz | TypeKind::Timestamp | TypeKind::Timestamptz
+        )
+    };
     kind == TypeKind::Regclass || is_of_time(kind.element().unwrap_or(kind))
 }
 

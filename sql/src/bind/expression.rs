@@ -28,6 +28,11 @@ impl Binder<'_> {
             ExprKind::Parameter(number) => self.parameter(*number, at),
             ExprKind::Number(text) => number(text, at),
             ExprKind::String(text) => Ok(Expr::literal(text.as_str(), TypeKind::Unknown)),
+            ExprKind::Bits(text) => {
+                let (digits, ty) = (Datum::text(text.as_str()), Type::plain(TypeKind::Bit));
+                let value = resolve::coerce_literal(&digits, ty, false, self.settings.context);
+                Ok(Expr::Literal { value: value.map_err(placed(at))?, ty })
+            }
             ExprKind::Bool(value) => Ok(Expr::literal(*value, TypeKind::Bool)),
             ExprKind::Null => Ok(Expr::null(TypeKind::Unknown)),
             ExprKind::Default => Err(Error::new("42601", "DEFAULT is not allowed in this context").at(at)),

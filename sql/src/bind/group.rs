@@ -104,7 +104,7 @@ impl Binder<'_> {
                     }
                 }
             }
-            ExprKind::String(_) | ExprKind::Null | ExprKind::Bool(_) => {
+            ExprKind::String(_) | ExprKind::Bits(_) | ExprKind::Null | ExprKind::Bool(_) => {
                 Err(Error::new("42601", "non-integer constant in GROUP BY").at(key.at))
             }
             ExprKind::Column(names) => {

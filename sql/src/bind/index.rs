@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use expr::types::Order;
 use expr::volatility::Volatility;
 use expr::{Expr, Type, TypeKind};
 
@@ -13,7 +12,7 @@ use super::definition::{Bound, ddl, unplaced};
 use super::label::label;
 use super::level::Clause;
 use super::new_names::NewNames;
-use super::operator_class::operator_class;
+use super::operator_class::{has_default_class, operator_class};
 use super::row_expression::{named_columns, sparing_over_row};
 use crate::catalog::{
     CatalogSnapshot, Column, ColumnId, IndexColumn, IndexDescriptor, IndexExpression, IndexMethod,
@@ -212,7 +211,7 @@ impl Binder<'_> {
             None => None,
             Some(name) => operator_class(&name.name.value, ty.kind, method)?,
         };
-        check_key(ty, at)?;
+        check_key(ty, method, at)?;
         Ok(IndexColumn {
             part,
             class,
@@ -294,10 +293,11 @@ impl Binder<'_> {
         let kind = columns.iter().find(|column| column.id == changed).map(|column| column.ty.kind);
         let mut any = false;
         for index in &mut table.indexes {
+            let method = index.options.method;
             let mut predicate = index.options.predicate.take();
             for expression in index.expressions_mut() {
                 any |= self.retype_key((&name, &columns), expression, changed, "expression")?;
-                check_key(expression.ty, 0).map_err(unplaced)?;
+                check_key(expression.ty, method, 0).map_err(unplaced)?;
             }
             if let Some(predicate) = &mut predicate
                 && self.retype_key((&name, &columns), predicate, changed, "predicate")?
@@ -310,7 +310,6 @@ impl Binder<'_> {
                 }
             }
             index.options.predicate = predicate;
-            let method = index.options.method;
             for key in index.columns.iter_mut().filter(|key| key.column() == Some(changed)) {
                 if let (Some(class), Some(kind)) = (&key.class, kind) {
                     key.class = operator_class(class, kind, method)?;
@@ -423,10 +422,12 @@ fn included(columns: &[Column], names: &[Name], of: &str) -> Result<Vec<ColumnId
 }
 
 /// Whether a column of the type may be part of an index.
-pub(super) fn check_key(ty: Type, at: usize) -> Result<()> {
+pub(super) fn check_key(ty: Type, method: IndexMethod, at: usize) -> Result<()> {
     let shown = ty.kind.display_name();
-    if ty.kind.order() == Order::None {
-        let message = format!("data type {shown} has no default operator class for access method \"btree\"");
+    if !has_default_class(ty.kind, method) {
+        let method = method.name();
+        let message =
+            format!("data type {shown} has no default operator class for access method \"{method}\"");
         return Err(Error::new("42704", message)
             .hint("You must specify an operator class for the index or define a default operator class for the data type."));
     }
@@ -452,7 +453,7 @@ impl NewNames<'_, '_> {
                 let message = format!("column \"{}\" appears twice in {what} constraint", name.value);
                 return Err(Error::new("42701", message).at(key.at));
             }
-            check_key(column.ty, key.at)?;
+            check_key(column.ty, IndexMethod::Btree, key.at)?;
             own.push(IndexColumn::ascending(column.id));
         }
         let included = included(columns, &key.included, "key")?;

@@ -283,7 +283,10 @@ impl Binder<'_> {
                     }
                 }
             }
-            ast::ExprKind::String(_) | ast::ExprKind::Null | ast::ExprKind::Bool(_) => {
+            ast::ExprKind::String(_)
+            | ast::ExprKind::Bits(_)
+            | ast::ExprKind::Null
+            | ast::ExprKind::Bool(_) => {
                 Err(Error::new("42601", "non-integer constant in ORDER BY").at(expr.at))
             }
             ast::ExprKind::Column(names) => {

@@ -311,7 +311,11 @@ impl Binder<'_> {
             }
         } else if matches!(
             &expr.kind,
-            ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Null | ExprKind::Bool(_)
+            ExprKind::Number(_)
+                | ExprKind::String(_)
+                | ExprKind::Bits(_)
+                | ExprKind::Null
+                | ExprKind::Bool(_)
         ) {
             let columns: Vec<QueryColumn> =
                 items.iter().take(visible).map(|item| item.column.clone()).collect();

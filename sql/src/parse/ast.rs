@@ -558,6 +558,8 @@ pub enum ExprKind {
     Number(Box<str>),
     /// A string without its quotes.
     String(String),
+    /// `B'101'` or `X'1F'` without the quotes.
+    Bits(String),
     /// TRUE, FALSE
     Bool(bool),
     /// NULL

@@ -130,6 +130,8 @@ fn is_typed(before: &Token<'_>, token: &Token<'_>, next: &Token<'_>) -> bool {
                 || matches!(before.keyword, "like" | "ilike" | "between")
         }
         Kind::Quoted => false,
+        // The length of a type: bit(3) '101'.
+        Kind::Symbol => !before.is_symbol(")"),
         _ => true,
     };
     !may_stand_before || next.is_symbol("::") || token.text.starts_with(['n', 'N', 'u', 'U'])

@@ -5,8 +5,8 @@ use crate::accumulate;
 use crate::functions::Body::Aggregate;
 use crate::functions::Function;
 use crate::types::kinds::{
-    Any, AnyArray, AnyElement, AnyNonArray, Bool, Bpchar, Bytea, Date, Float4, Float8, Int2, Int4, Int8,
-    Interval, Json, Jsonb, Numeric, Oid, Text, Time, Timestamp, Timestamptz,
+    Any, AnyArray, AnyElement, AnyNonArray, Bool, Bpchar, Bytea, Date, Float4, Float8, Inet, Int2, Int4,
+    Int8, Interval, Json, Jsonb, Money, Numeric, Oid, Text, Time, Timestamp, Timestamptz, Timetz,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -24,6 +24,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2109, "sum", &[Int2], Int8, Aggregate(&accumulate::SUM_SMALL)),
     function(2110, "sum", &[Float4], Float4, Aggregate(&accumulate::SUM_SINGLES)),
     function(2111, "sum", &[Float8], Float8, Aggregate(&accumulate::SUM_DOUBLES)),
+    function(2112, "sum", &[Money], Money, Aggregate(&accumulate::SUM_MONEY)),
     function(2113, "sum", &[Interval], Interval, Aggregate(&accumulate::SUM_INTERVALS)),
     function(2114, "sum", &[Numeric], Numeric, Aggregate(&accumulate::SUM_NUMERICS)),
     function(2115, "max", &[Int8], Int8, Aggregate(&accumulate::GREATEST)),
@@ -34,6 +35,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2120, "max", &[Float8], Float8, Aggregate(&accumulate::GREATEST)),
     function(2122, "max", &[Date], Date, Aggregate(&accumulate::GREATEST)),
     function(2123, "max", &[Time], Time, Aggregate(&accumulate::GREATEST)),
+    function(2124, "max", &[Timetz], Timetz, Aggregate(&accumulate::GREATEST)),
+    function(2125, "max", &[Money], Money, Aggregate(&accumulate::GREATEST)),
     function(2126, "max", &[Timestamp], Timestamp, Aggregate(&accumulate::GREATEST)),
     function(2127, "max", &[Timestamptz], Timestamptz, Aggregate(&accumulate::GREATEST)),
     function(2128, "max", &[Interval], Interval, Aggregate(&accumulate::GREATEST)),
@@ -47,6 +50,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2136, "min", &[Float8], Float8, Aggregate(&accumulate::LEAST)),
     function(2138, "min", &[Date], Date, Aggregate(&accumulate::LEAST)),
     function(2139, "min", &[Time], Time, Aggregate(&accumulate::LEAST)),
+    function(2140, "min", &[Timetz], Timetz, Aggregate(&accumulate::LEAST)),
+    function(2141, "min", &[Money], Money, Aggregate(&accumulate::LEAST)),
     function(2142, "min", &[Timestamp], Timestamp, Aggregate(&accumulate::LEAST)),
     function(2143, "min", &[Timestamptz], Timestamptz, Aggregate(&accumulate::LEAST)),
     function(2144, "min", &[Interval], Interval, Aggregate(&accumulate::LEAST)),
@@ -65,6 +70,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .stable(),
     function(3267, "jsonb_agg", &[AnyElement], Jsonb, Aggregate(&accumulate::COLLECT_JSONB)).stable(),
     function(3270, "jsonb_object_agg", &[Any, Any], Jsonb, Aggregate(&accumulate::COLLECT_JSONB_MEMBERS)),
+    function(3564, "max", &[Inet], Inet, Aggregate(&accumulate::GREATEST)),
+    function(3565, "min", &[Inet], Inet, Aggregate(&accumulate::LEAST)),
     function(4053, "array_agg", &[AnyArray], AnyArray, Aggregate(&accumulate::STACK)),
     function(3538, "string_agg", &[Text, Text], Text, Aggregate(&accumulate::JOIN)),
     function(3545, "string_agg", &[Bytea, Bytea], Bytea, Aggregate(&accumulate::JOIN_BYTES)),

@@ -2,10 +2,13 @@
 
 mod aggregate;
 mod array;
+mod bit_string;
 mod comparison;
 mod enumerated;
 mod extension;
 mod json;
+mod money;
+mod network;
 mod number;
 mod ordered_set;
 mod set;
@@ -15,6 +18,7 @@ mod system;
 mod time;
 mod time_of_day;
 mod window;
+mod zoned_time;
 
 use super::{Body, Function, FunctionKind, Volatility};
 use crate::types::TypeKind;
@@ -23,10 +27,13 @@ use crate::types::TypeKind;
 pub(super) const TABLES: &[&[Function]] = &[
     aggregate::FUNCTIONS,
     array::FUNCTIONS,
+    bit_string::FUNCTIONS,
     comparison::FUNCTIONS,
     enumerated::FUNCTIONS,
     extension::FUNCTIONS,
     json::FUNCTIONS,
+    money::FUNCTIONS,
+    network::FUNCTIONS,
     number::FUNCTIONS,
     ordered_set::FUNCTIONS,
     set::FUNCTIONS,
@@ -36,6 +43,7 @@ pub(super) const TABLES: &[&[Function]] = &[
     time::FUNCTIONS,
     time_of_day::FUNCTIONS,
     window::FUNCTIONS,
+    zoned_time::FUNCTIONS,
 ];
 
 /// An immutable, strict function.

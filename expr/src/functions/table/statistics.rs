@@ -4,7 +4,7 @@ use super::function;
 use crate::accumulate::{bits, statistics};
 use crate::functions::Body::Aggregate;
 use crate::functions::Function;
-use crate::types::kinds::{Float4, Float8, Int2, Int4, Int8, Numeric};
+use crate::types::kinds::{Bit, Float4, Float8, Int2, Int4, Int8, Numeric};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(2148, "variance", &[Int8], Numeric, Aggregate(&statistics::EXACT_VARIANCE_SAMPLE)),
@@ -25,6 +25,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2239, "bit_or", &[Int4], Int4, Aggregate(&bits::ANY_BITS)),
     function(2240, "bit_and", &[Int8], Int8, Aggregate(&bits::ALL_BITS)),
     function(2241, "bit_or", &[Int8], Int8, Aggregate(&bits::ANY_BITS)),
+    function(2242, "bit_and", &[Bit], Bit, Aggregate(&bits::ALL_OF_STRINGS)),
+    function(2243, "bit_or", &[Bit], Bit, Aggregate(&bits::ANY_OF_STRINGS)),
     function(2641, "var_samp", &[Int8], Numeric, Aggregate(&statistics::EXACT_VARIANCE_SAMPLE)),
     function(2642, "var_samp", &[Int4], Numeric, Aggregate(&statistics::EXACT_VARIANCE_SAMPLE)),
     function(2643, "var_samp", &[Int2], Numeric, Aggregate(&statistics::EXACT_VARIANCE_SAMPLE)),
@@ -64,4 +66,5 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(6164, "bit_xor", &[Int2], Int2, Aggregate(&bits::ODD_BITS)),
     function(6165, "bit_xor", &[Int4], Int4, Aggregate(&bits::ODD_BITS)),
     function(6166, "bit_xor", &[Int8], Int8, Aggregate(&bits::ODD_BITS)),
+    function(6167, "bit_xor", &[Bit], Bit, Aggregate(&bits::ODD_OF_STRINGS)),
 ];

@@ -144,7 +144,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3696, "starts_with", &[Text, Text], Bool, Two(string::starts_with)),
     function(4350, "normalize", &[Text, Text], Text, Many(unicode::normalize)).with_defaults(1),
     function(4351, "is_normalized", &[Text, Text], Bool, Many(unicode::is_normalized)).with_defaults(1),
-    function(6163, "bit_count", &[Bytea], Int8, One(bytea::bit_count)),
+    function(6163, "bit_count", &[Bytea], Int8, One(bytea::ones)),
     function(6195, "ltrim", &[Bytea, Bytea], Bytea, Two(bytea::ltrim)),
     function(6196, "rtrim", &[Bytea, Bytea], Bytea, Two(bytea::rtrim)),
     function(6198, "unistr", &[Text], Text, One(unicode::unistr)),

@@ -108,8 +108,8 @@ impl Binder<'_> {
         }
         draft.change_column(place, |column| column.ty = to);
         let is_key = |key: &IndexColumn| key.column() == Some(column.id);
-        if draft.to.indexes.iter().any(|index| index.columns.iter().any(is_key)) {
-            check_key(to, name.at)?;
+        for index in draft.to.indexes.iter().filter(|index| index.columns.iter().any(is_key)) {
+            check_key(to, index.options.method, name.at)?;
         }
         let is_made_of_it = self.retype_indexes(&mut draft.to, column.id)?;
         // The conditions have to make sense of the new type.
@@ -257,7 +257,8 @@ fn is_only_wider(from: Type, to: Type, in_primary_key: bool) -> bool {
         (None, Some(_)) => false,
     };
     match (from.kind, to.kind) {
-        (TypeKind::Text | TypeKind::Varchar, TypeKind::Text | TypeKind::Varchar) => wider,
+        (TypeKind::Text | TypeKind::Varchar, TypeKind::Text | TypeKind::Varchar)
+        | (TypeKind::Varbit, TypeKind::Varbit) => wider,
         (TypeKind::Numeric, TypeKind::Numeric) => {
             match (from.precision_and_scale(), to.precision_and_scale()) {
                 // A key gets its zeros behind the point back from the type.

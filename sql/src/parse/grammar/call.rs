@@ -1,6 +1,6 @@
 //! Calls: functions and aggregates, and what the SQL standard writes otherwise.
 
-use super::super::ast::{Expr, ExprKind, Function, Name, QualifiedName};
+use super::super::ast::{Expr, ExprKind, Function, Name, QualifiedName, TypeName};
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
 use super::expression::{expression, expressions, normal_form, restricted, up_to_similar};
@@ -26,8 +26,28 @@ pub(super) fn call(cursor: &mut Cursor<'_>, name: QualifiedName, at: usize) -> R
         }
     }
     cursor.expect_symbol(")")?;
+    if cursor.peek().kind == Kind::String {
+        return typed_literal(cursor, call, at);
+    }
     after_call(cursor, &mut call)?;
     Ok(ExprKind::Function(Box::new(call)).at(at))
+}
+
+/// `timetz(2) '12:00'`: what looks like a call is a type with modifiers.
+fn typed_literal(cursor: &mut Cursor<'_>, call: Function, at: usize) -> Result<Expr> {
+    let modifier = |argument: &Expr| match &argument.kind {
+        ExprKind::Number(digits) => digits.parse().ok(),
+        _ => None,
+    };
+    let modifiers: Option<Vec<i64>> = call.arguments.iter().map(modifier).collect();
+    let is_plain = !call.star && !call.distinct && call.order_by.is_empty();
+    let modifiers = modifiers.filter(|_| is_plain).ok_or_else(|| cursor.error())?;
+    let value_at = cursor.at();
+    let operand = Box::new(ExprKind::String(cursor.string()?.unwrap_or_default()).at(value_at));
+    let QualifiedName { schema, name } = call.name;
+    let ty =
+        TypeName { schema: schema.map(|schema| schema.value), name: name.value, modifiers, array: false, at };
+    Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(ty) }.at(at))
 }
 
 fn argument(cursor: &mut Cursor<'_>) -> Result<Expr> {

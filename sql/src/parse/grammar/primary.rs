@@ -37,7 +37,11 @@ pub(super) fn primary(cursor: &mut Cursor<'_>) -> Result<Expr> {
                 kind.at(at)
             })
         }
-        Kind::Bits => Err(cursor.unsupported("a bit string")),
+        Kind::Bits => {
+            cursor.advance();
+            let radix = token.text.get(..1).unwrap_or_default();
+            Ok(ExprKind::Bits(format!("{radix}{}", token.string()?)).at(at))
+        }
         Kind::Parameter => {
             let number = parameter(cursor)?;
             indirected(cursor, ExprKind::Parameter(number).at(at))
@@ -206,11 +210,12 @@ fn is_typed_constant(cursor: &Cursor<'_>) -> bool {
 
 fn typed_constant(cursor: &mut Cursor<'_>) -> Result<Expr> {
     let at = cursor.at();
+    let has_length = cursor.peek_at(1).is_symbol("(") || cursor.peek_at(2).is_symbol("(");
     let ty = type_name(cursor)?;
     let value_at = cursor.at();
     let Some(text) = cursor.string()? else { return Err(cursor.error()) };
-    // The length of a literal is the value's own: char 'abc' is not cut to one character.
-    let open = ty.name == "bpchar" && ty.modifiers == [1];
+    // The length of a literal is the value's own: char 'abc' is not cut to one character, nor bit '101' to one bit.
+    let open = matches!(ty.name.as_str(), "bpchar" | "bit") && !has_length;
     let ty = if open { TypeName { modifiers: Vec::new(), ..ty } } else { ty };
     let operand = Box::new(ExprKind::String(text).at(value_at));
     Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(ty) }.at(at))

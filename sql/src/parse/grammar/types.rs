@@ -7,25 +7,19 @@ use super::super::lexer::Kind;
 use crate::error::{Error, Result};
 
 /// PostgreSQL's types that are not supported, by the names that are written.
-const UNSUPPORTED: [&str; 36] = [
-    "bit",
+const UNSUPPORTED: [&str; 28] = [
     "box",
-    "cidr",
     "circle",
     "cstring",
     "datemultirange",
     "daterange",
     "hstore",
-    "inet",
     "int4multirange",
     "int4range",
     "int8multirange",
     "int8range",
     "line",
     "lseg",
-    "macaddr",
-    "macaddr8",
-    "money",
     "numrange",
     "nummultirange",
     "path",
@@ -33,7 +27,6 @@ const UNSUPPORTED: [&str; 36] = [
     "pg_snapshot",
     "point",
     "polygon",
-    "timetz",
     "tsmultirange",
     "tsquery",
     "tsrange",
@@ -41,7 +34,6 @@ const UNSUPPORTED: [&str; 36] = [
     "tstzrange",
     "tsvector",
     "txid_snapshot",
-    "varbit",
     "void",
     "xml",
 ];
@@ -151,17 +143,17 @@ fn element(cursor: &mut Cursor<'_>, at: usize) -> Result<TypeName> {
         }
         "timestamp" | "time" => {
             cursor.advance();
-            let precision = modifiers(cursor)?;
+            let precision = precision(cursor)?;
             let zoned = cursor.accept_all(&["with", "time", "zone"]);
             if !zoned {
                 cursor.accept_all(&["without", "time", "zone"]);
             }
-            match (keyword, zoned) {
-                ("time", true) => Err(Error::unsupported("type time with time zone").at(at)),
-                ("time", false) => Ok(plain("time", precision)),
-                (_, true) => Ok(plain("timestamptz", precision)),
-                (_, false) => Ok(plain("timestamp", precision)),
-            }
+            Ok(match (keyword, zoned) {
+                ("time", true) => plain("timetz", precision),
+                ("time", false) => plain("time", precision),
+                (_, true) => plain("timestamptz", precision),
+                (_, false) => plain("timestamp", precision),
+            })
         }
         "interval" => {
             cursor.advance();
@@ -171,7 +163,16 @@ fn element(cursor: &mut Cursor<'_>, at: usize) -> Result<TypeName> {
             }
             Ok(plain("interval", precision))
         }
-        "bit" => Err(cursor.unsupported("type bit")),
+        "bit" => {
+            cursor.advance();
+            let varying = cursor.accept("varying");
+            let length = modifiers(cursor)?;
+            Ok(match (varying, length.is_empty()) {
+                (true, _) => plain("varbit", length),
+                (false, true) => plain("bit", vec![1]),
+                (false, false) => plain("bit", length),
+            })
+        }
         _ => by_name(cursor, at),
     }
 }
@@ -200,6 +201,19 @@ fn by_name(cursor: &mut Cursor<'_>, at: usize) -> Result<TypeName> {
     let name = if quoted_char || last.value == "char" { "\"char\"".to_owned() } else { last.value };
     let modifiers = modifiers(cursor)?;
     Ok(TypeName { schema, name, modifiers, array: false, at })
+}
+
+/// `(3)`, or nothing.
+fn precision(cursor: &mut Cursor<'_>) -> Result<Vec<i64>> {
+    if !cursor.accept_symbol("(") {
+        return Ok(Vec::new());
+    }
+    let token = *cursor.peek();
+    let precision = if token.kind == Kind::Number { token.text.parse().ok() } else { None };
+    let precision = precision.ok_or_else(|| cursor.error())?;
+    cursor.advance();
+    cursor.expect_symbol(")")?;
+    Ok(vec![precision])
 }
 
 /// `(10)`, `(10, 2)`, or nothing.

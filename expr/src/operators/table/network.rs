@@ -1,0 +1,43 @@
+//! Operators of network addresses. Rows of PostgreSQL 15's `pg_operator`, by its OIDs.
+
+use super::{Row, row};
+use crate::types::kinds::{Bool, Inet, Int8, Macaddr, Macaddr8};
+
+pub(super) const OPERATORS: &[Row] = &[
+    row(931, "<<", Some(Inet), Inet, Bool, 927),
+    row(932, "<<=", Some(Inet), Inet, Bool, 928),
+    row(933, ">>", Some(Inet), Inet, Bool, 929),
+    row(934, ">>=", Some(Inet), Inet, Bool, 930),
+    row(1201, "=", Some(Inet), Inet, Bool, 920),
+    row(1202, "<>", Some(Inet), Inet, Bool, 925),
+    row(1203, "<", Some(Inet), Inet, Bool, 921),
+    row(1204, "<=", Some(Inet), Inet, Bool, 922),
+    row(1205, ">", Some(Inet), Inet, Bool, 923),
+    row(1206, ">=", Some(Inet), Inet, Bool, 924),
+    row(1220, "=", Some(Macaddr), Macaddr, Bool, 830),
+    row(1221, "<>", Some(Macaddr), Macaddr, Bool, 835),
+    row(1222, "<", Some(Macaddr), Macaddr, Bool, 831),
+    row(1223, "<=", Some(Macaddr), Macaddr, Bool, 832),
+    row(1224, ">", Some(Macaddr), Macaddr, Bool, 833),
+    row(1225, ">=", Some(Macaddr), Macaddr, Bool, 834),
+    row(2634, "~", None, Inet, Inet, 2627),
+    row(2635, "&", Some(Inet), Inet, Inet, 2628),
+    row(2636, "|", Some(Inet), Inet, Inet, 2629),
+    row(2637, "+", Some(Inet), Int8, Inet, 2630),
+    row(2638, "+", Some(Int8), Inet, Inet, 2631),
+    row(2639, "-", Some(Inet), Int8, Inet, 2632),
+    row(2640, "-", Some(Inet), Inet, Int8, 2633),
+    row(3147, "~", None, Macaddr, Macaddr, 3144),
+    row(3148, "&", Some(Macaddr), Macaddr, Macaddr, 3145),
+    row(3149, "|", Some(Macaddr), Macaddr, Macaddr, 3146),
+    row(3362, "=", Some(Macaddr8), Macaddr8, Bool, 4113),
+    row(3363, "<>", Some(Macaddr8), Macaddr8, Bool, 4118),
+    row(3364, "<", Some(Macaddr8), Macaddr8, Bool, 4114),
+    row(3365, "<=", Some(Macaddr8), Macaddr8, Bool, 4115),
+    row(3366, ">", Some(Macaddr8), Macaddr8, Bool, 4116),
+    row(3367, ">=", Some(Macaddr8), Macaddr8, Bool, 4117),
+    row(3368, "~", None, Macaddr8, Macaddr8, 4120),
+    row(3369, "&", Some(Macaddr8), Macaddr8, Macaddr8, 4121),
+    row(3370, "|", Some(Macaddr8), Macaddr8, Macaddr8, 4122),
+    row(3552, "&&", Some(Inet), Inet, Bool, 3551),
+];
