@@ -41,6 +41,7 @@ fn catalog(statements: &[&str]) -> CatalogSnapshot {
             oid: id(),
             constraints: Constraints::default(),
             materialised: None,
+            audit: create.audit,
             schema: create.schema,
             name: create.name,
             kind: TableKind::Base,

@@ -3,7 +3,7 @@
 //! ```text
 //! key   = index key of the catalog's index of tables: column oid, suffix 0
 //! value = protobuf TableRecord
-//!         version = 1, 2 or 3    a reader refuses what is newer than it knows; 2 and 3: with what only newer readers heed
+//!         version = 1 to 5          a reader refuses what is newer than it knows; 2 and 3: with what only newer readers heed
 //!         oid, schema, name, next_column_id, schema_version
 //!         columns: (id, name, type oid, type modifier, flags, default text, value that rows lack, generation)*
 //!         indexes: (oid, index id, name, flags, parts of the key*, constraint, options)*, the primary index first
@@ -19,6 +19,7 @@ mod constraints;
 mod expression;
 mod index;
 
+use audit::Classes;
 use bytes::Bytes;
 use expr::Type;
 use keys::Span;
@@ -48,7 +49,9 @@ pub fn tables_span(home: Home) -> Span {
 }
 
 /// The newest version of a table's row that this code reads.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
+/// The version of tables without what came with the fifth: what is recorded in the audit log.
+const VERSION_UNAUDITED: u32 = 4;
 /// The version of tables without what came with the fourth: materialised views that depend on what literals name, or on
 /// constraints.
 const VERSION_EXPRESSIONS: u32 = 3;
@@ -81,6 +84,8 @@ struct TableRecord {
     foreign_keys: Vec<ForeignKeyRecord>,
     #[prost(message, optional, tag = "11")]
     materialised: Option<MaterialisedRecord>,
+    #[prost(uint32, tag = "12")]
+    audit: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -134,6 +139,7 @@ pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
             view: Some(view_record(&own.view)),
             is_populated: own.is_populated,
         }),
+        audit: table.audit.bits(),
     };
     Ok(record.encode_to_vec().into())
 }
@@ -179,6 +185,7 @@ pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
             foreign_keys: foreign_keys.ok_or_else(|| damaged("a foreign key's action is unknown".into()))?,
         },
         materialised,
+        audit: Classes::from_bits(record.audit),
         next_column_id: record.next_column_id,
         schema_version: record.schema_version,
     };
@@ -189,8 +196,11 @@ pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
 /// The oldest version whose readers heed all that the table has.
 fn version(table: &TableDescriptor) -> u32 {
     let indexes = || table.indexes.iter();
-    if table.materialised.as_ref().is_some_and(|own| own.view.has_other_ties()) {
+    if !table.audit.is_empty() {
         return VERSION;
+    }
+    if table.materialised.as_ref().is_some_and(|own| own.view.has_other_ties()) {
+        return VERSION_UNAUDITED;
     }
     if table.materialised.is_some()
         || table.columns.iter().any(|column| column.generated.is_some())

@@ -11,7 +11,6 @@ use crate::catalog::CatalogSnapshot;
 use crate::catalog::access::{Access, Powers, RoleDescriptor};
 use crate::error::{Error, Result};
 use crate::execute::rights;
-use crate::plan::AccessChange;
 use crate::settings::{NO_ROLE, Scope};
 
 /// What the acting role may do, and under which roles that was found out.
@@ -64,20 +63,6 @@ impl Session {
             }
             _ => Ok(()),
         }
-    }
-
-    /// What became of a change of roles or rights, for whoever asks later; whether its transaction commits is to be seen.
-    pub(super) fn tell_audit(&self, change: &AccessChange, error: Option<&Error>) {
-        tracing::info!(
-            target: "audit",
-            session = self.context.backend_pid,
-            user = %self.context.session_user,
-            role = %self.context.current_user,
-            command = change.command(),
-            subjects = change.subjects().join(", "),
-            sqlstate = error.map_or("00000", |error| error.sqlstate),
-            "a change of roles or rights"
-        );
     }
 
     /// SET ROLE; `None` is NONE.

@@ -52,6 +52,7 @@ fn parse_table(line: &str) -> Option<TableDescriptor> {
         indexes: Vec::new(),
         constraints: Constraints::default(),
         materialised: None,
+        audit: audit::Classes::NONE,
         next_column_id: 1,
         schema_version: 1,
     })

@@ -51,6 +51,7 @@ fn pass(action: &AlterAction) -> usize {
         | AlterAction::RenameColumn { .. }
         | AlterAction::RenameConstraint { .. }
         | AlterAction::Identity { .. }
+        | AlterAction::Audit(_)
         | AlterAction::WithoutEffect { .. }
         | AlterAction::Owner(_) => 6,
     }
@@ -186,6 +187,10 @@ impl Binder<'_> {
             AlterAction::RenameColumn { from, to } => self.rename_column(draft, &from, &to),
             AlterAction::RenameConstraint { from, to } => self.rename_constraint(draft, &from, &to),
             AlterAction::WithoutEffect { column, index, .. } => draft.check_parts(column, index),
+            AlterAction::Audit(classes) => {
+                draft.to.audit = classes;
+                Ok(())
+            }
             AlterAction::Owner(owner) => {
                 draft.owner = Some(owner);
                 Ok(())
@@ -437,6 +442,9 @@ fn refused(relation: &TableDescriptor, action: Option<&AlterAction>) -> Error {
         Some(AlterAction::Identity { .. }) => "ALTER COLUMN ... DROP IDENTITY",
         Some(AlterAction::SetDefault { .. }) if relation.kind != TableKind::View => {
             "ALTER COLUMN ... SET DEFAULT"
+        }
+        Some(AlterAction::Audit(_)) => {
+            return Error::unsupported(format!("the parameter audit of a {word}"));
         }
         // A view has them in PostgreSQL.
         Some(AlterAction::SetDefault { .. }) => return Error::unsupported("ALTER COLUMN DEFAULT of a view"),

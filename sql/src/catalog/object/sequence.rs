@@ -144,6 +144,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str) -> TableDescriptor {
         indexes: Vec::new(),
         constraints: Constraints::default(),
         materialised: None,
+        audit: audit::Classes::NONE,
         next_column_id: 4,
         schema_version: 1,
     }

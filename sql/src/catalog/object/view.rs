@@ -27,6 +27,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str, view: &ViewDescriptor
         indexes: Vec::new(),
         constraints: Constraints::default(),
         materialised: None,
+        audit: audit::Classes::NONE,
         schema_version: 1,
     }
 }

@@ -148,6 +148,7 @@ impl Change<'_, '_> {
             indexes,
             constraints: Constraints { checks, foreign_keys },
             materialised: create.materialised.clone(),
+            audit: create.audit,
             next_column_id,
             schema_version: 1,
         };

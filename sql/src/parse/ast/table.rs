@@ -195,6 +195,8 @@ pub enum AlterAction {
     },
     /// OWNER TO
     Owner(RoleReference),
+    /// SET (audit), RESET (audit)
+    Audit(audit::Classes),
     /// What changes nothing here: storage parameters, statistics' targets and the like.
     WithoutEffect {
         /// The column that it is about.
