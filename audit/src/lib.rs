@@ -16,5 +16,7 @@ mod record;
 mod writer;
 
 pub use class::{Class, Classes};
-pub use log::{AuditLog, Destination, Place, Ticket, Unavailable, WhenFull};
+pub use log::{AuditLog, Place, Ticket, Unavailable};
+pub use queue::WhenFull;
 pub use record::{Object, Record};
+pub use writer::Destination;

@@ -1,35 +1,16 @@
 //! The audit log of a gateway, as its sessions use it.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use env::clock;
 
-use crate::queue::Queue;
+use crate::queue::{Queue, WhenFull};
 use crate::record::Record;
-use crate::writer::{Stream, Writer, WriterMetrics};
+use crate::writer::{Destination, Stream, Writer, WriterMetrics};
 
 /// So long somebody waits for a place, or for a record to be written.
 const WAIT: Duration = Duration::from_secs(5);
-
-/// Where records go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// A file of their own.
-    File(PathBuf),
-    /// Standard output.
-    StandardOutput,
-}
-
-/// What becomes of a statement whose record cannot be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenFull {
-    /// It waits, and is refused before it has done anything.
-    Wait,
-    /// It goes on, and the record is lost and counted.
-    Drop,
-}
 
 /// The log takes no records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -198,5 +179,73 @@ async fn written(queue: &Queue, ticket: Ticket) -> Result<(), Unavailable> {
     match clock::timeout(WAIT, written).await {
         Ok(Ok(_)) => Ok(()),
         _ => Err(Unavailable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::RECORDS_MAX;
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(test);
+    }
+
+    fn record(command: &str) -> Record {
+        Record { command: command.to_owned(), ..Record::default() }
+    }
+
+    fn commands(path: &std::path::Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
+        text.lines().map(|text| line(text)["command"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_in_the_file_in_order_and_rotation_loses_nothing() {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, before) = (folder.path().join("log"), folder.path().join("before"));
+            let log = AuditLog::open(Destination::File(path.clone()), WhenFull::Wait).unwrap();
+            let mut expected = Vec::new();
+            for number in 0..500 {
+                if number == 250 {
+                    std::fs::rename(&path, &before).unwrap();
+                    log.reopen();
+                }
+                let name = format!("c{number}");
+                let place = log.reserve().await.unwrap();
+                let ticket = log.hand_over(place, &record(&name));
+                expected.push(name);
+                if number % 50 == 0 {
+                    log.written(ticket).await.unwrap();
+                    let written = [commands(&before), commands(&path)].concat();
+                    assert_eq!(written.last(), expected.last());
+                }
+            }
+            log.settle().await;
+            assert_eq!([commands(&before), commands(&path)].concat(), expected);
+        });
+    }
+
+    #[test]
+    fn places_are_bounded_and_come_back() {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("log");
+            let log = AuditLog::open(Destination::File(path.clone()), WhenFull::Drop).unwrap();
+            let mut places = Vec::new();
+            for _ in 0..RECORDS_MAX {
+                places.push(log.reserve().await.unwrap());
+            }
+            let lost = log.reserve().await.unwrap();
+            assert_eq!(log.hand_over(lost, &record("lost")), Ticket::default());
+            places.truncate(1);
+            let place = log.reserve().await.unwrap();
+            log.hand_over(place, &record("kept"));
+            log.settle().await;
+            assert_eq!(commands(&path), ["DROPPED", "kept"]);
+        });
     }
 }

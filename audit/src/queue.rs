@@ -8,13 +8,20 @@
 use env::watch;
 use parking_lot::{Condvar, Mutex};
 
-use crate::log::WhenFull;
-
 /// So many records may be on their way.
 pub(crate) const RECORDS_MAX: usize = 4096;
 
 /// Nobody gets a place while lines of so many bytes are on their way.
 const BYTES_MAX: usize = 32 << 20;
+
+/// What becomes of a statement whose record cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It waits, and is refused before it has done anything.
+    Wait,
+    /// It goes on, and the record is lost and counted.
+    Drop,
+}
 
 /// How far the writer is.
 #[derive(Debug, Clone, Copy, Default)]

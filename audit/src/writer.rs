@@ -12,12 +12,20 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge};
 
-use crate::log::Destination;
 use crate::queue::{Queue, Work};
 use crate::record::Record;
 
 /// Pause between attempts to write.
 const RETRY: Duration = Duration::from_millis(250);
+
+/// Where records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A file of their own.
+    File(PathBuf),
+    /// Standard output.
+    StandardOutput,
+}
 
 /// Where lines go.
 pub(crate) enum Stream {
@@ -80,7 +88,7 @@ impl Writer {
         while let Some(mut work) = self.queue.next() {
             if work.dropped > 0 {
                 let told = self.told_dropped(work.dropped);
-                work.lines.splice(0..0, told.into_bytes());
+                work.lines = [told.into_bytes(), std::mem::take(&mut work.lines)].concat();
             }
             if !self.write_all(&work) {
                 return;
