@@ -19,8 +19,7 @@ pub enum Class {
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Read, Self::Write, Self::Ddl, Self::Role, Self::Session, Self::Misc];
+    pub const ALL: [Self; 6] = [Self::Read, Self::Write, Self::Ddl, Self::Role, Self::Session, Self::Misc];
 
     /// As records name it.
     pub const fn name(self) -> &'static str {

@@ -65,12 +65,18 @@ impl AuditLog {
     /// # Errors
     /// The file cannot be opened, the thread not started.
     pub fn open(destination: Destination, full: WhenFull) -> std::io::Result<Arc<Self>> {
-        metrics::describe_counter!("nunatak_sql_audit_records_total", "Records that were written to the audit log");
+        metrics::describe_counter!(
+            "nunatak_sql_audit_records_total",
+            "Records that were written to the audit log"
+        );
         metrics::describe_counter!(
             "nunatak_sql_audit_dropped_total",
             "Records of the audit log that were lost for want of room"
         );
-        metrics::describe_gauge!("nunatak_sql_audit_failing", "Whether the audit log cannot be written: 1 or 0");
+        metrics::describe_gauge!(
+            "nunatak_sql_audit_failing",
+            "Whether the audit log cannot be written: 1 or 0"
+        );
         let metrics = WriterMetrics {
             records: metrics::counter!("nunatak_sql_audit_records_total"),
             dropped: metrics::counter!("nunatak_sql_audit_dropped_total"),

@@ -108,9 +108,11 @@ mod tests {
 
     #[test]
     fn a_record_is_one_line_of_json_whatever_is_in_it() {
-        let objects = vec![Object { kind: "table", name: "public.\"a\nb\"".to_owned(), access: vec!["read"] }];
+        let objects =
+            vec![Object { kind: "table", name: "public.\"a\nb\"".to_owned(), access: vec!["read"] }];
         let statement = Some("select '\n\u{1}é\"'".to_owned());
-        let record = Record { class: "READ", outcome: "ok".to_owned(), objects, statement, ..Record::default() };
+        let record =
+            Record { class: "READ", outcome: "ok".to_owned(), objects, statement, ..Record::default() };
         let line = record.line("here:1", 1_769_860_800_000_001);
         assert_eq!(line.matches('\n').count(), 1);
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();

@@ -66,7 +66,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 RunOutcome::Failed(error.sqlstate)
             }
         };
-        self.session.audit_run(portal, took, outcome).await?;
+        let recorded = self.session.audit_run(portal, took, outcome).await;
+        if !matches!(completion, Err(Failure::Connection(_))) {
+            recorded?;
+        }
         completion
     }
 

@@ -32,7 +32,8 @@ impl Audited {
     /// Of a statement that is bound.
     pub fn of(bound: &Bound) -> Self {
         let class = class(&bound.plan);
-        let reads = class != Class::Misc && bound.needs.iter().any(|need| access(bound, need).contains(Class::Read));
+        let reads =
+            class != Class::Misc && bound.needs.iter().any(|need| access(bound, need).contains(Class::Read));
         let of_reading = if reads { Classes::of(Class::Read) } else { Classes::NONE };
         Self {
             class,
@@ -69,9 +70,8 @@ impl Audited {
 
 /// Whether a table that the statement touches is audited for that by what this catalog says of it.
 pub fn is_audited_in(bound: &Bound, catalog: &CatalogSnapshot) -> bool {
-    touched(bound).any(|(table, access)| {
-        catalog.table_by_oid(table.oid).is_some_and(|newer| newer.audit.meets(access))
-    })
+    touched(bound)
+        .any(|(table, access)| catalog.table_by_oid(table.oid).is_some_and(|newer| newer.audit.meets(access)))
 }
 
 /// The relations that a statement touches, and what it does to each.
@@ -83,7 +83,8 @@ fn touched(bound: &Bound) -> impl Iterator<Item = (&TableDescriptor, Classes)> {
 /// What a statement does to a table by the rights that it takes.
 fn access(bound: &Bound, need: &Need) -> Classes {
     let is_told_alone = matches!(bound.plan, Plan::Explain { analyze: false, .. });
-    let holds = |rights: &[Right]| need.rights.without(need.rights.without(Rights::of_all(rights))) != Rights::NONE;
+    let holds =
+        |rights: &[Right]| need.rights.without(need.rights.without(Rights::of_all(rights))) != Rights::NONE;
     let mut classes = Classes::NONE;
     if is_told_alone {
         return classes;
@@ -92,7 +93,9 @@ fn access(bound: &Bound, need: &Need) -> Classes {
         classes = classes.or(Classes::of(Class::Read));
     }
     // Without such a statement it is a lock that UPDATE is asked for.
-    if class(&bound.plan) == Class::Write && holds(&[Right::Insert, Right::Update, Right::Delete, Right::Truncate]) {
+    if class(&bound.plan) == Class::Write
+        && holds(&[Right::Insert, Right::Update, Right::Delete, Right::Truncate])
+    {
         classes = classes.or(Classes::of(Class::Write));
     }
     classes
@@ -100,7 +103,6 @@ fn access(bound: &Bound, need: &Need) -> Classes {
 
 /// The relations that a definition, or TRUNCATE, is about.
 fn defined(plan: &Plan) -> Vec<(&TableDescriptor, Classes)> {
-    let of_ddl = |table| (table, Classes::of(Class::Ddl));
     match plan {
         Plan::Ddl(ddl) => match ddl.as_ref() {
             Ddl::Truncate(truncate) => {
@@ -118,7 +120,9 @@ fn defined(plan: &Plan) -> Vec<(&TableDescriptor, Classes)> {
                 ObjectChange::Comment { owned: Some(object), .. } => {
                     relation_of(object).map(of_ddl).into_iter().collect()
                 }
-                ObjectChange::Drop { targets, .. } => targets.iter().filter_map(relation_of).map(of_ddl).collect(),
+                ObjectChange::Drop { targets, .. } => {
+                    targets.iter().filter_map(relation_of).map(of_ddl).collect()
+                }
                 _ => Vec::new(),
             },
             Ddl::Access(change) => change.tables.iter().map(|table| of_ddl(table)).collect(),
@@ -130,6 +134,10 @@ fn defined(plan: &Plan) -> Vec<(&TableDescriptor, Classes)> {
         },
         _ => Vec::new(),
     }
+}
+
+fn of_ddl(table: &TableDescriptor) -> (&TableDescriptor, Classes) {
+    (table, Classes::of(Class::Ddl))
 }
 
 fn relation_of(target: &Target) -> Option<&TableDescriptor> {
@@ -286,7 +294,11 @@ pub fn objects(bound: &Bound) -> Vec<Object> {
             None => objects.push(Object { kind: table.kind.word(), name, access: words.collect() }),
         }
     }
-    objects.extend(others(&bound.plan).into_iter().map(|(kind, name)| Object { kind, name, access: Vec::new() }));
+    objects.extend(others(&bound.plan).into_iter().map(|(kind, name)| Object {
+        kind,
+        name,
+        access: Vec::new(),
+    }));
     objects
 }
 

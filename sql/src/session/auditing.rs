@@ -64,8 +64,7 @@ pub enum RunOutcome<'a> {
 
 impl Auditing {
     pub(super) fn new(parameters: &SessionParameters) -> Self {
-        let is_set_by_client =
-            parameters.settings.iter().any(|(name, _)| name.eq_ignore_ascii_case(AUDIT));
+        let is_set_by_client = parameters.settings.iter().any(|(name, _)| name.eq_ignore_ascii_case(AUDIT));
         Self {
             remote: String::new(),
             encrypted: parameters.encrypted,
@@ -115,25 +114,28 @@ impl Session {
         self.audit_reserve().await
     }
 
-    fn is_audited(&mut self, planned: &Planned) -> bool {
+    /// A table that the statement under way touches has come to be audited since its transaction began: it goes on under its
+    /// own catalog, and not unseen.
+    pub(super) fn audit_due(&mut self, planned: &Arc<Planned>) {
+        if self.auditing.run.is_none() {
+            let command = audited::command(&planned.bound.plan);
+            let planned = planned.clone();
+            self.auditing.run = Some(Run { planned, command, place: None, is_started: false });
+        }
+    }
+
+    fn is_audited(&self, planned: &Planned) -> bool {
         let audited = &planned.audited;
-        if audited.always || audited.by_table || self.settings.hot().audit.meets(audited.classes) {
-            return true;
-        }
-        if let Plan::Session(command) = &planned.bound.plan {
-            let is_end = matches!(**command, SessionCommand::Commit { .. } | SessionCommand::Rollback { .. });
-            return is_end && self.auditing.has_changes;
-        }
-        if self.transaction.block == Block::Idle {
-            return false;
-        }
-        // A transaction goes on under its own catalog after a table came to be audited: not unseen.
-        match self.engine.cached_catalog(&mut self.newest, self.database) {
-            Some(newest) if newest.version() > planned.catalog.version() => {
-                audited::is_audited_in(&planned.bound, &newest)
+        let ends = match &planned.bound.plan {
+            Plan::Session(command) => {
+                matches!(**command, SessionCommand::Commit { .. } | SessionCommand::Rollback { .. })
             }
             _ => false,
-        }
+        };
+        audited.always
+            || audited.by_table
+            || self.settings.hot().audit.meets(audited.classes)
+            || ends && self.auditing.has_changes
     }
 
     /// Takes a place for the record of the statement under way, if it is to have one.
@@ -357,7 +359,8 @@ fn micros(time: Duration) -> u64 {
 }
 
 fn unavailable() -> Error {
-    Error::new("58030", "the audit log cannot be written").hint("The statement is one of those that are audited.")
+    Error::new("58030", "the audit log cannot be written")
+        .hint("The statement is one of those that are audited.")
 }
 
 #[cfg(test)]
@@ -445,8 +448,19 @@ mod tests {
                     for told in told(&statement) {
                         // A name that stands where names do is a name.
                         let is_understood = parse::parse(&statement).is_ok();
-                        let is_told = told.contains(secret) || told.to_lowercase().contains(&secret.to_lowercase());
-                        let is_of_names = ["select", "insert", "update", "prepare", "execute", "explain", "declare", "create table", "create view"];
+                        let is_told =
+                            told.contains(secret) || told.to_lowercase().contains(&secret.to_lowercase());
+                        let is_of_names = [
+                            "select",
+                            "insert",
+                            "update",
+                            "prepare",
+                            "execute",
+                            "explain",
+                            "declare",
+                            "create table",
+                            "create view",
+                        ];
                         let is_of_names = is_of_names.iter().any(|words| form.starts_with(words));
                         assert!(
                             !is_told || is_name && is_understood && is_of_names,

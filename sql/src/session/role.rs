@@ -11,6 +11,7 @@ use crate::catalog::CatalogSnapshot;
 use crate::catalog::access::{Access, Powers, RoleDescriptor};
 use crate::error::{Error, Result};
 use crate::execute::rights;
+use crate::plan::audited::is_audited_in;
 use crate::settings::{NO_ROLE, Scope};
 
 /// What the acting role may do, and under which roles that was found out.
@@ -22,7 +23,7 @@ pub(super) struct Acting {
 
 impl Session {
     /// 42501 if the acting role may not run the statement under the catalog that it is planned under.
-    pub(super) fn check_rights(&mut self, planned: &Planned) -> Result<()> {
+    pub(super) fn check_rights(&mut self, planned: &Arc<Planned>) -> Result<()> {
         let access = planned.catalog.access();
         let is_known = self.acting.as_ref().is_some_and(|acting| {
             Arc::ptr_eq(&acting.access, access) && acting.name == self.context.current_user
@@ -53,11 +54,14 @@ impl Session {
     }
 
     /// A transaction goes on reading its snapshot after rights were taken: not beyond what this gateway has heard of that.
-    fn check_newest_rights(&mut self, planned: &Planned) -> Result<()> {
+    fn check_newest_rights(&mut self, planned: &Arc<Planned>) -> Result<()> {
         let Some(open) = self.transaction.open.as_ref().filter(|open| !open.raised) else { return Ok(()) };
         let version = open.catalog.version();
         match self.engine.cached_catalog(&mut self.newest, self.database) {
             Some(newest) if newest.version() > version => {
+                if is_audited_in(&planned.bound, &newest) {
+                    self.audit_due(planned);
+                }
                 let role = find(newest.access(), &self.context.current_user)?;
                 rights::check(&planned.bound, &newest, &newest.access().powers(role.oid))
             }
