@@ -51,6 +51,13 @@ struct Run {
     is_started: bool,
 }
 
+impl Run {
+    fn of(planned: &Arc<Planned>) -> Self {
+        let command = audited::command(&planned.bound.plan);
+        Self { planned: planned.clone(), command, place: None, is_started: false }
+    }
+}
+
 /// How far a run of a portal has come.
 #[derive(Debug, Clone, Copy)]
 pub enum RunOutcome<'a> {
@@ -86,30 +93,34 @@ impl Auditing {
     pub(super) fn begin(&mut self) {
         self.run = None;
     }
+
+    /// The statement under way is this command, whatever its plan is called.
+    pub(super) fn call(&mut self, command: &'static str) {
+        if let Some(run) = &mut self.run {
+            run.command = command;
+        }
+    }
 }
 
 impl Session {
     /// This is the statement under way, as it is about to run.
     pub(super) fn audit_seen(&mut self, planned: &Arc<Planned>) {
-        let command = audited::command(&planned.bound.plan);
-        self.audit_seen_as(planned, command);
-    }
-
-    /// The same where the command is another than its plan's.
-    pub(super) fn audit_seen_as(&mut self, planned: &Arc<Planned>, command: &'static str) {
         let before = self.auditing.run.take();
-        if !self.is_audited(planned) {
-            return;
+        if self.is_audited(planned) {
+            let mut run = Run::of(planned);
+            if let Some(before) = before {
+                (run.place, run.is_started) = (before.place, before.is_started);
+            }
+            self.auditing.run = Some(run);
         }
-        let (place, is_started) = before.map_or((None, false), |run| (run.place, run.is_started));
-        self.auditing.run = Some(Run { planned: planned.clone(), command, place, is_started });
     }
 
     /// The statement under way reads on a cursor.
     pub(super) async fn audit_cursor(&mut self, name: &str, command: &'static str) -> Result<()> {
         if let Ok(cursor) = self.registry.cursor(name) {
             let planned = cursor.prepared.planned.lock().clone();
-            self.audit_seen_as(&planned, command);
+            self.audit_seen(&planned);
+            self.auditing.call(command);
         }
         self.audit_reserve().await
     }
@@ -117,11 +128,7 @@ impl Session {
     /// A table that the statement under way touches has come to be audited since its transaction began: it goes on under its
     /// own catalog, and not unseen.
     pub(super) fn audit_due(&mut self, planned: &Arc<Planned>) {
-        if self.auditing.run.is_none() {
-            let command = audited::command(&planned.bound.plan);
-            let planned = planned.clone();
-            self.auditing.run = Some(Run { planned, command, place: None, is_started: false });
-        }
+        self.auditing.run.get_or_insert_with(|| Run::of(planned));
     }
 
     fn is_audited(&self, planned: &Planned) -> bool {

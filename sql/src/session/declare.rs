@@ -35,7 +35,7 @@ impl Session {
             guard(&cancel, deadline, self.engine.refresh_catalog(self.database)).await?;
         }
         let planned = self.make_ready(&mut inner).await?;
-        self.audit_seen_as(&planned, "DECLARE CURSOR");
+        self.auditing.call("DECLARE CURSOR");
         let mut values = inner.parameters;
         values.resize(planned.bound.slots.max(values.len()), Datum::Null);
         let execution = Execution::build(&planned.bound.plan)?
