@@ -117,8 +117,8 @@ impl Session {
 
     /// The statement under way reads on a cursor.
     pub(super) async fn audit_cursor(&mut self, name: &str, command: &'static str) -> Result<()> {
-        if let Ok(cursor) = self.registry.cursor(name) {
-            let planned = cursor.prepared.planned.lock().clone();
+        let cursor = self.registry.cursor(name).ok();
+        if let Some(planned) = cursor.map(|cursor| cursor.prepared.planned.lock().clone()) {
             self.audit_seen(&planned);
             self.auditing.call(command);
         }
