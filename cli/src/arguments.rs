@@ -25,9 +25,24 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "NUNATAK_LOG", value_name = "FILTER", help_heading = "Settings")]
     pub(crate) log: Option<String>,
 
-    /// Append failed logins and changes of roles and rights to this file, too: one JSON object per line
+    /// Append what is audited to this file, one JSON object per line: failed logins, changes of roles and rights, and what
+    /// nunatak.audit and tables ask for; "-" is standard output [default: it stands in the log]
     #[arg(long, global = true, env = "NUNATAK_AUDIT_LOG", value_name = "FILE", help_heading = "Settings")]
     pub(crate) audit_log: Option<PathBuf>,
+
+    /// What becomes of statements whose records --audit-log cannot take
+    #[arg(long, global = true, env = "NUNATAK_AUDIT_FULL", value_name = "POLICY", default_value = "wait")]
+    #[arg(help_heading = "Settings")]
+    pub(crate) audit_full: AuditFull,
+}
+
+/// What becomes of statements whose records cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditFull {
+    /// They wait, for 5 s at most, and are refused then
+    Wait,
+    /// They go on, and the records are lost and counted
+    Drop,
 }
 
 /// How log lines look.

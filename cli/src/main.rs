@@ -5,6 +5,7 @@
 
 mod address;
 mod arguments;
+mod auditing;
 mod check;
 mod command;
 mod config;
@@ -87,11 +88,13 @@ fn no_threads(error: std::io::Error) -> Failure {
 
 /// `pool` is where long statements run, so that nothing else of the process waits for them.
 async fn execute(arguments: Arguments, pool: PoolHandle) -> Result<(), Failure> {
+    // The audit log counts, too: metrics are there before it.
+    let audit = || auditing::open(&arguments.global);
     match arguments.command {
-        Command::Demo(demo) => demo.run(http::record_metrics()?, pool).await,
-        Command::StartSingle(start) => start.run(http::record_metrics()?, pool).await,
-        Command::Node(node) => node.run(http::record_metrics()?, pool).await,
-        Command::Gateway(gateway) => gateway.run(http::record_metrics()?, pool).await,
+        Command::Demo(demo) => demo.run(http::record_metrics()?, pool, audit()?).await,
+        Command::StartSingle(start) => start.run(http::record_metrics()?, pool, audit()?).await,
+        Command::Node(node) => node.run(http::record_metrics()?, pool, audit()?).await,
+        Command::Gateway(gateway) => gateway.run(http::record_metrics()?, pool, audit()?).await,
         Command::Init(init) => init.run().await,
         Command::Sql(sql) => sql.run().await,
         Command::Admin(admin) => admin.run().await,

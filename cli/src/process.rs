@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use audit::AuditLog;
 use clap::Args;
 use client::{Client, ClientOptions};
 use env::disk::RealDisk;
@@ -167,12 +168,15 @@ pub(crate) struct SqlOptions {
     pub(crate) pool: PoolHandle,
     /// How it is kept safe.
     pub(crate) security: SqlSecurity,
+    /// Where records of what is audited go.
+    pub(crate) audit: Arc<AuditLog>,
 }
 
 /// An SQL gateway of this process.
 pub(crate) struct SqlServer {
     gateway: Gateway,
     client: Client,
+    audit: Arc<AuditLog>,
 }
 
 impl SqlServer {
@@ -186,15 +190,18 @@ impl SqlServer {
         let client = Client::new(network, seeds, ClientOptions::default());
         let memory_bytes_max = usize::try_from(options.memory.mebibytes << 20).unwrap_or(usize::MAX);
         let temporary = options.memory.temporary(options.data.as_deref());
-        let engine_options = EngineOptions { memory_bytes_max, temporary, ..EngineOptions::default() };
+        let audit = options.audit;
+        let engine_options =
+            EngineOptions { memory_bytes_max, temporary, audit: audit.clone(), ..EngineOptions::default() };
         let engine = Engine::new(client.clone(), engine_options);
         let SqlSecurity { tls, access, .. } = options.security.clone();
-        env::task::spawn(options.security.reload_on_hangup());
+        env::task::spawn(options.security.reload_on_hangup(audit.clone()));
         let gateway =
             GatewayOptions { pool: options.pool, tls, access: Some(access), ..GatewayOptions::default() };
         let gateway = Gateway::start(listener, engine, gateway)
             .map_err(|error| Failure::failed(format!("cannot serve SQL: {error}")))?;
-        Ok(Self { gateway, client })
+        audit.name_gateway(gateway.address().to_string());
+        Ok(Self { gateway, client, audit })
     }
 
     /// Where it listens.
@@ -240,6 +247,7 @@ impl SqlServer {
     /// Lets clients finish, then ends their sessions.
     pub(crate) async fn shutdown(&self) {
         self.gateway.shutdown(DRAIN).await;
+        self.audit.settle().await;
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use audit::AuditLog;
 use clap::Args;
 use gateway::{AccessRules, Exposure, ServerTls, TlsFiles};
 use proto::grpc::Tls;
@@ -194,8 +195,9 @@ impl SecurityArguments {
 }
 
 impl SqlSecurity {
-    /// Reads certificates and rules again whenever the process is told to by SIGHUP. Never completes.
-    pub(crate) async fn reload_on_hangup(self) {
+    /// Reads certificates and rules again, and opens the audit log anew, whenever the process is told to by SIGHUP. Never
+    /// completes.
+    pub(crate) async fn reload_on_hangup(self, audit: Arc<AuditLog>) {
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(hangup) => hangup,
             Err(error) => {
@@ -204,6 +206,7 @@ impl SqlSecurity {
             }
         };
         while hangup.recv().await.is_some() {
+            audit.reopen();
             if let Some(tls) = &self.tls
                 && let Err(error) = tls.reload()
             {

@@ -47,6 +47,6 @@ pub use notify::{Mailbox, Notification};
 pub use plan::STACK_BYTES;
 pub use session::{
     BoundPortal, CancelHandle, ColumnFormats, CommandTag, CopyFormat, CopyHeader, DatabaseMeant, Engine,
-    EngineOptions, Fetched, Format, Login, OutputColumn, Portal, PortalState, Prepared, Session,
+    EngineOptions, Fetched, Format, Login, OutputColumn, Portal, PortalState, Prepared, RunOutcome, Session,
     SessionParameters, Source, Statement, StatementKind, TemporaryOptions, TransactionStatus,
 };

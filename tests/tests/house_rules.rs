@@ -13,13 +13,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("expr", &["keys"]),
     ("scram", &[]),
     ("cert", &[]),
+    ("audit", &[]),
     ("lsm", &[]),
     ("proto", &["cert"]),
     ("node", &["lsm", "proto", "expr", "keys"]),
     ("client", &["proto", "keys"]),
-    ("sql", &["expr", "keys", "client", "scram"]),
-    ("gateway", &["sql", "expr", "client", "scram", "cert"]),
-    ("cli", &["gateway", "node", "sql", "client", "proto", "lsm", "expr", "keys", "scram", "cert"]),
+    ("sql", &["expr", "keys", "client", "scram", "audit"]),
+    ("gateway", &["sql", "expr", "client", "scram", "cert", "audit"]),
+    ("cli", &["gateway", "node", "sql", "client", "proto", "lsm", "expr", "keys", "scram", "cert", "audit"]),
 ];
 
 /// Crates whose name may stand in one place only.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use audit::Destination;
 use cert::Role;
 
 use super::certificates::{self, Expected};
@@ -75,8 +76,14 @@ fn global(global: &Global, findings: &mut Findings) {
     if let Some(directives) = &global.log {
         findings.refusal(crate::logging::filter(directives).map(drop));
     }
-    if let Some(path) = &global.audit_log {
-        files::appendable("--audit-log", path, findings);
+    if let Some(named) = &global.audit_log
+        && let Destination::File(path) = crate::auditing::destination(named)
+    {
+        files::appendable("--audit-log", &path, findings);
+        if cert::others_can_read(&path).unwrap_or(false) {
+            let place = format!("--audit-log {}", path.display());
+            findings.warning(place, "others can read it", format!("chmod 600 {}", path.display()));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use audit::AuditLog;
 use clap::Args;
 use env::pool::PoolHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -56,7 +57,12 @@ pub(crate) struct Demo {
 
 impl Demo {
     /// Runs the cluster and what was asked for on it.
-    pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
+    pub(crate) async fn run(
+        self,
+        metrics: PrometheusHandle,
+        pool: PoolHandle,
+        audit: Arc<AuditLog>,
+    ) -> Result<(), Failure> {
         let mut shutdown = Shutdown::listen()?;
         let directory = tempfile::Builder::new()
             .prefix("nunatak-demo-")
@@ -97,6 +103,7 @@ impl Demo {
                 data: Some(directory.path().to_owned()),
                 pool,
                 security,
+                audit,
             },
         )?;
         let http_address = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;

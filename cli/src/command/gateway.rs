@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audit::AuditLog;
 use clap::Args;
 use env::pool::PoolHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -43,7 +44,12 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Serves until asked to stop.
-    pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
+    pub(crate) async fn run(
+        self,
+        metrics: PrometheusHandle,
+        pool: PoolHandle,
+        audit: Arc<AuditLog>,
+    ) -> Result<(), Failure> {
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
@@ -54,7 +60,7 @@ impl Gateway {
             sql_listener,
             network,
             self.join.iter().map(Address::to_string).collect(),
-            SqlOptions { memory: self.memory, data: None, pool, security },
+            SqlOptions { memory: self.memory, data: None, pool, security, audit },
         )?;
         let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)))?;
         tracing::info!(sql = %sql.address(), %http, "serving");

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use audit::AuditLog;
 use clap::Args;
 use env::pool::PoolHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -89,7 +90,12 @@ impl Node {
     }
 
     /// Serves until asked to stop.
-    pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
+    pub(crate) async fn run(
+        self,
+        metrics: PrometheusHandle,
+        pool: PoolHandle,
+        audit: Arc<AuditLog>,
+    ) -> Result<(), Failure> {
         let encryption = self.encryption.source()?;
         let data = self.data.clone();
         let mut shutdown = Shutdown::listen()?;
@@ -138,7 +144,7 @@ impl Node {
                 let network = Colocated::new(&advertise, network);
                 network.register(storage.service());
                 let seeds = [vec![advertise.clone()], join].concat();
-                let options = SqlOptions { memory: self.memory, data: Some(data), pool, security };
+                let options = SqlOptions { memory: self.memory, data: Some(data), pool, security, audit };
                 Some(SqlServer::start(sql_listener, Arc::new(network), seeds, options)?)
             }
             None => None,

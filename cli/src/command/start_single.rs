@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use audit::AuditLog;
 use clap::Args;
 use env::pool::PoolHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -64,7 +65,12 @@ pub(crate) struct StartSingle {
 
 impl StartSingle {
     /// Serves until asked to stop.
-    pub(crate) async fn run(self, metrics: PrometheusHandle, pool: PoolHandle) -> Result<(), Failure> {
+    pub(crate) async fn run(
+        self,
+        metrics: PrometheusHandle,
+        pool: PoolHandle,
+        audit: Arc<AuditLog>,
+    ) -> Result<(), Failure> {
         let encryption = self.encryption.source()?;
         let data = self.data.clone();
         let mut shutdown = Shutdown::listen()?;
@@ -92,7 +98,7 @@ impl StartSingle {
             sql_listener,
             network,
             vec![NODE.to_owned()],
-            SqlOptions { memory: self.memory, data: Some(data), pool, security },
+            SqlOptions { memory: self.memory, data: Some(data), pool, security, audit },
         )?;
         let storages = [storage];
         let http = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;

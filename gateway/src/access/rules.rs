@@ -15,6 +15,18 @@ pub(crate) enum Method {
     Certificate,
 }
 
+impl Method {
+    /// As rules name it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Trust => "trust",
+            Self::Reject => "reject",
+            Self::Scram => "scram-sha-256",
+            Self::Certificate => "cert",
+        }
+    }
+}
+
 /// What a client's certificate has to say besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClientCertificate {

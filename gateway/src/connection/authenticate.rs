@@ -45,10 +45,10 @@ fn told(sqlstate: &'static str, message: impl Into<String>) -> Refusal {
     Refusal::Told(fatal(sqlstate, message))
 }
 
-/// Finds out whether the client is who it says; what is known of the role then. `None`: nobody is asked.
+/// Finds out whether the client is who it says, and notes how; what is known of the role then. `None`: nobody is asked.
 pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
-    parameters: &SessionParameters,
+    parameters: &mut SessionParameters,
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) -> Result<Option<Login>, Refusal> {
@@ -57,6 +57,7 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     let rules = access.current();
     let early = if rules.ask_memberships() { Some(login(shared, &parameters.user).await?) } else { None };
     let rule = find(&rules, wire.channel().is_some(), parameters, peer, early.as_ref())?;
+    parameters.authentication = rule.method.name();
     check_certificate(rule, wire.channel(), &parameters.user)?;
     let known = match (early, rule.method) {
         (Some(login), _) => Some(login),

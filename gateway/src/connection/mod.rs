@@ -179,6 +179,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Talks until one of the sides has enough, then closes the session.
     async fn run(mut self) {
         let ending = self.converse().await;
+        self.session.audit_logout();
+        // What is still to be sent has its records as well.
+        if self.session.audit_written().await.is_err() {
+            self.wire.output().clear();
+        }
         match ending {
             Ending::Client | Ending::Silent => {
                 self.session.close().await;
@@ -194,8 +199,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Sends what is buffered. A client that does not read it keeps no session that is to end.
+    /// Sends what is buffered, once the records of what it answers are written. A client that does not read it keeps no
+    /// session that is to end.
     async fn flush(&mut self) -> Result<(), Ending> {
+        if let Err(error) = self.session.audit_written().await {
+            // What became of its statements is not told: there may be no record of it.
+            self.wire.output().clear();
+            return Err(Ending::Told(error.severity(Severity::Fatal)));
+        }
         let terminated = self.session.cancel_handle();
         tokio::select! {
             biased;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use audit::{Class, Record};
 use env::watch;
 use expr::encoding::Encoding;
 use sql::{DatabaseMeant, Login, SessionParameters, Severity};
@@ -39,11 +40,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         place: Place,
     ) -> Option<Self> {
         let mut phase = shared.registry.phase();
+        let mut attempt = SessionParameters::default();
         let introduced = tokio::select! {
             biased;
             introduced = env::clock::timeout(
                 shared.options.startup_timeout,
-                introduce(&mut wire, peer, shared, place),
+                introduce(&mut wire, peer, shared, place, &mut attempt),
             ) => Some(introduced),
             () = stopping(&mut phase) => None,
         };
@@ -57,6 +59,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         target: "audit", %peer, sqlstate = error.sqlstate, reason = %printable(&error.message), "a login was refused"
                     );
                 }
+                if is_of_access(error.sqlstate) {
+                    audit_refusal(shared, &attempt, peer, &error).await;
+                }
                 tracing::debug!(%peer, message = %error.message, "refusing a client");
                 return goodbye(wire, &error).await;
             }
@@ -65,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 tracing::warn!(
                     target: "audit", %peer, sqlstate = error.sqlstate, reason = %printable(&error.message), "a login failed"
                 );
+                audit_refusal(shared, &attempt, peer, &error).await;
                 env::clock::sleep(shared.failures.note(peer.ip(), env::clock::now())).await;
                 return goodbye(wire, &error).await;
             }
@@ -87,6 +93,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     _seats: seats,
                     _opened: shared.metrics.opened(),
                 };
+                if let Err(error) = connection.session.audit_login().await {
+                    return goodbye(connection.wire, &error.severity(Severity::Fatal)).await;
+                }
                 connection.welcome().await.ok()?;
                 Some(connection)
             }
@@ -142,12 +151,14 @@ fn shutting_down() -> sql::Error {
     fatal("57P03", "the database system is shutting down")
 }
 
-/// The conversation up to the proof of who the client is. None: it wanted no session, or is gone.
+/// The conversation up to the proof of who the client is, and what it has said of itself so far. None: it wanted no session,
+/// or is gone.
 async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     peer: SocketAddr,
     shared: &Arc<Shared>,
     place: Place,
+    parameters: &mut SessionParameters,
 ) -> Result<Option<Newcomer>, Refusal> {
     let request = match request(wire, shared).await? {
         StartupPacket::Session(request) => request,
@@ -169,16 +180,17 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     if request.minor > 0 || !request.protocol_options.is_empty() {
         backend::negotiate_version(wire.output(), request.protocol_options.clone());
     }
-    let mut parameters = session_parameters(&request).map_err(Refusal::Told)?;
-    let login = authenticate(wire, &parameters, peer, shared).await?;
-    let database = find_database(&parameters, login.as_ref(), shared).await?;
+    *parameters = session_parameters(&request).map_err(Refusal::Told)?;
+    parameters.encrypted = wire.channel().is_some();
+    let login = authenticate(wire, parameters, peer, shared).await?;
+    let database = find_database(parameters, login.as_ref(), shared).await?;
     parameters.database_oid = Some(database.oid);
     parameters.database.clone_from(&database.name);
     parameters.defaults.clone_from(&database.defaults);
     // Who is believed without being asked is known all the same, as far as this gateway has heard of roles.
     let role = login.as_ref().and_then(Login::role);
     parameters.is_restricted = role.map_or(database.is_restricted, |role| !role.superuser);
-    Ok(Some(Newcomer { parameters, login, connected, database }))
+    Ok(Some(Newcomer { parameters: std::mem::take(parameters), login, connected, database }))
 }
 
 /// The first packet that is not about encryption.
@@ -200,6 +212,40 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     Err(Refusal::Told(fatal("08P01", "too many requests for encryption")))
+}
+
+/// Whether a client was refused for who it is and what it wants, not for how things are just now.
+fn is_of_access(sqlstate: &str) -> bool {
+    sqlstate.starts_with("28") || matches!(sqlstate, "3D000" | "42501" | "55000")
+}
+
+/// Has the audit log know of a client that was not let in, before it is told. It is not let in either way.
+async fn audit_refusal(shared: &Shared, attempt: &SessionParameters, peer: SocketAddr, error: &sql::Error) {
+    let log = shared.engine.audit();
+    if !log.has_stream() {
+        return;
+    }
+    let setting = |wanted: &str| attempt.settings.iter().find(|(name, _)| name == wanted);
+    let record = Record {
+        database: attempt.database.clone(),
+        user: attempt.user.clone(),
+        remote: peer.to_string(),
+        application: setting("application_name").map_or_else(String::new, |(_, value)| printable(value)),
+        encrypted: attempt.encrypted,
+        authentication: attempt.authentication,
+        class: Class::Session.name(),
+        command: "LOGIN".to_owned(),
+        outcome: error.sqlstate.to_owned(),
+        reason: Some(printable(&error.message)),
+        ..Record::default()
+    };
+    let told = match log.reserve().await {
+        Ok(place) => log.written(log.hand_over(place, &record)).await,
+        Err(unavailable) => Err(unavailable),
+    };
+    if let Err(unavailable) = told {
+        tracing::error!(%peer, %unavailable, "a refused login may be missing there");
+    }
 }
 
 async fn goodbye<S: AsyncRead + AsyncWrite + Unpin, T>(mut wire: Wire<S>, error: &sql::Error) -> Option<T> {

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use expr::Datum;
 use futures::future::{Either, select};
-use sql::{ColumnFormats, CommandTag, Fetched, Format, Portal};
+use sql::{ColumnFormats, CommandTag, Fetched, Format, Portal, RunOutcome};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Connection, Failure};
+use super::{Connection, Ending, Failure};
 use crate::pgwire::backend;
 
 /// How long the statement of a client that has hung up may still run.
 const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// What the audit log is told of a statement whose client has gone before its end.
+const CONNECTION_LOST: &str = "08006";
 
 /// How a run of a portal ended.
 pub(super) enum Completion {
@@ -46,13 +49,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.shared.metrics.statements.increment(1);
         let took = started.elapsed();
         self.shared.metrics.statement_seconds.record(took.as_secs_f64());
-        match &completion {
-            Ok(Completion::Done(tag)) => self.session.note_run(portal, took, Ok(tag.rows())),
-            Ok(Completion::Suspended) => self.session.note_run(portal, took, Ok(output.rows_max as u64)),
-            Ok(Completion::Empty) | Err(Failure::Connection(_)) => {}
-            Err(Failure::Statement(error)) => self.session.note_run(portal, took, Err(error)),
+        let outcome = match &completion {
+            Ok(Completion::Done(tag)) => {
+                self.session.note_run(portal, took, Ok(tag.rows()));
+                RunOutcome::Done(tag)
+            }
+            Ok(Completion::Suspended) => {
+                let rows = output.rows_max as u64;
+                self.session.note_run(portal, took, Ok(rows));
+                RunOutcome::Suspended(rows)
+            }
+            Ok(Completion::Empty) => return completion,
+            Err(Failure::Connection(_)) => RunOutcome::Failed(CONNECTION_LOST),
+            Err(Failure::Statement(error)) => {
+                self.session.note_run(portal, took, Err(error));
+                RunOutcome::Failed(error.sqlstate)
+            }
+        };
+        let recorded = self.session.audit_run(portal, took, outcome).await;
+        if !matches!(completion, Err(Failure::Connection(_))) {
+            recorded?;
         }
         completion
+    }
+
+    /// Sends what is buffered of a portal's rows if it is much. The audit log knows before that they are on their way.
+    async fn flush_rows_if_large(&mut self, portal: &Portal) -> Result<(), Ending> {
+        if self.wire.holds_much() {
+            self.session.audit_started(portal);
+        }
+        self.flush_if_large().await
     }
 
     async fn fetch_all(&mut self, portal: &mut Portal, output: &Output<'_>) -> Result<Completion, Failure> {
@@ -74,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Fetched::Rows(rows) => {
                     for row in &rows {
                         self.encode(portal, formats, row)?;
-                        self.flush_if_large().await?;
+                        self.flush_rows_if_large(portal).await?;
                     }
                     sent += rows.len();
                     if output.rows_max != 0 && sent >= output.rows_max {
@@ -115,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Fetched::CopyOut(data) => {
                     backend::copy_data(self.wire.output(), &data);
-                    self.flush_if_large().await?;
+                    self.flush_rows_if_large(portal).await?;
                 }
             }
         }

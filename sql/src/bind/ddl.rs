@@ -135,6 +135,7 @@ impl Binder<'_> {
             foreign_keys,
             sequences,
             materialised: None,
+            audit: create.audit,
             comments,
             at,
         }))
@@ -198,6 +199,7 @@ impl Binder<'_> {
             foreign_keys: Vec::new(),
             sequences: Vec::new(),
             materialised,
+            audit: audit::Classes::NONE,
             comments: Vec::new(),
             at,
         };

@@ -42,6 +42,7 @@ fn catalog(statements: &[&str]) -> CatalogSnapshot {
             constraints: Constraints::default(),
             row_security: RowSecurity::default(),
             materialised: None,
+            audit: create.audit,
             schema: create.schema,
             name: create.name,
             kind: TableKind::Base,
@@ -416,4 +417,41 @@ fn windows_go_on_from_each_other_however_many_they_are() {
     let window = format!("window w0 as (partition by a){chain}");
     bound(&format!("select sum(a) over w19999 from t {window}"), &sample());
     bound(&format!("select a from t {window}"), &sample());
+}
+
+#[test]
+fn what_the_audit_log_tells_of_statements() {
+    use crate::plan::audited::{Audited, command, objects};
+    use audit::{Class, Classes};
+    let catalog = sample();
+    for (sql, class, name, reads, touched) in [
+        ("select a from t", Class::Read, "SELECT", true, "public.t read"),
+        ("select 1", Class::Read, "SELECT", true, ""),
+        ("select a from t for update", Class::Read, "SELECT", true, "public.t read"),
+        ("insert into u (a) values (1)", Class::Write, "INSERT", false, "public.u write"),
+        ("insert into u (a) select a from t", Class::Write, "INSERT", true, "public.u write, public.t read"),
+        ("delete from u where a = 1", Class::Write, "DELETE", true, "public.u read+write"),
+        ("truncate u", Class::Write, "TRUNCATE TABLE", false, "public.u write"),
+        ("copy u to stdout", Class::Read, "COPY", true, "public.u read"),
+        ("copy u from stdin", Class::Write, "COPY", false, "public.u write"),
+        ("explain delete from u", Class::Misc, "EXPLAIN", false, "public.u"),
+        ("drop table u", Class::Ddl, "DROP TABLE", false, "public.u ddl"),
+        ("create table n as select a from t", Class::Ddl, "CREATE TABLE AS", true, "public.t read, public.n"),
+        ("set role ann", Class::Session, "SET ROLE", false, "ann"),
+        ("begin", Class::Misc, "BEGIN", false, ""),
+    ] {
+        let bound = bound(sql, &catalog);
+        let audited = Audited::of(&bound);
+        let shown = objects(&bound)
+            .into_iter()
+            .map(|object| format!("{} {}", object.name, object.access.join("+")).trim_end().to_owned());
+        assert_eq!((audited.class, command(&bound.plan)), (class, name), "{sql}");
+        assert_eq!(audited.classes.contains(Class::Read), reads, "{sql}");
+        assert_eq!(shown.collect::<Vec<_>>().join(", "), touched, "{sql}");
+        assert!(!audited.always && !audited.by_table && audited.classes.meets(Classes::of(class)), "{sql}");
+    }
+    let always = ["grant select on t to ann", "create role ann password 'x'", "set nunatak.audit = 'read'"];
+    for sql in always.into_iter().chain(["alter table t set (audit = 'read')"]) {
+        assert!(Audited::of(&bound(sql, &catalog)).always, "{sql}");
+    }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! key   = index key of the catalog's index of tables: column oid, suffix 0
 //! value = protobuf TableRecord
-//!         version = 1 to 5       a reader refuses what is newer than it knows; from 2 on: with what only newer readers heed
+//!         version = 1 to 6       a reader refuses what is newer than it knows; from 2 on: with what only newer readers heed
 //!         oid, schema, name, next_column_id, schema_version
 //!         columns: (id, name, type oid, type modifier, flags, default text, value that rows lack, generation)*
 //!         indexes: (oid, index id, name, flags, parts of the key*, constraint, options)*, the primary index first
@@ -20,6 +20,7 @@ mod expression;
 mod index;
 mod policy;
 
+use audit::Classes;
 use bytes::Bytes;
 use expr::Type;
 use keys::Span;
@@ -50,7 +51,9 @@ pub fn tables_span(home: Home) -> Span {
 }
 
 /// The newest version of a table's row that this code reads.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
+/// The version of tables without what came with the sixth: what is recorded in the audit log.
+const VERSION_UNAUDITED: u32 = 5;
 /// The version of tables without what came with the fifth: row-level security, which whoever does not know it would not heed.
 const VERSION_UNGUARDED: u32 = 4;
 /// The version of tables without what came with the fourth: materialised views that depend on what literals name, or on
@@ -87,6 +90,8 @@ struct TableRecord {
     materialised: Option<MaterialisedRecord>,
     #[prost(message, optional, tag = "12")]
     row_security: Option<RowSecurityRecord>,
+    #[prost(uint32, tag = "13")]
+    audit: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -141,6 +146,7 @@ pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
             is_populated: own.is_populated,
         }),
         row_security: policy::record(&table.row_security),
+        audit: table.audit.bits(),
     };
     Ok(record.encode_to_vec().into())
 }
@@ -191,6 +197,7 @@ pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
         },
         row_security: row_security.ok_or_else(|| damaged("a policy is of a kind that is unknown".into()))?,
         materialised,
+        audit: Classes::from_bits(record.audit),
         next_column_id: record.next_column_id,
         schema_version: record.schema_version,
     };
@@ -200,8 +207,11 @@ pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
 
 /// The oldest version whose readers heed all that the table has.
 fn version(table: &TableDescriptor) -> u32 {
-    if !table.row_security.is_empty() {
+    if !table.audit.is_empty() {
         return VERSION;
+    }
+    if !table.row_security.is_empty() {
+        return VERSION_UNAUDITED;
     }
     let indexes = || table.indexes.iter();
     if table.materialised.as_ref().is_some_and(|own| own.view.has_other_ties()) {
@@ -283,6 +293,7 @@ mod tests {
             indexes: vec![key],
             constraints: Constraints::default(),
             row_security,
+            audit: Classes::NONE,
             materialised: None,
             next_column_id: 2,
             schema_version: 1,

@@ -1,5 +1,6 @@
 //! Tables and their columns.
 
+use audit::Classes;
 use bytes::Bytes;
 use expr::{Datum, Type};
 
@@ -126,6 +127,8 @@ pub struct TableDescriptor {
     pub row_security: RowSecurity,
     /// What the rows of a materialised view come from; of nothing else.
     pub materialised: Option<Materialised>,
+    /// The classes of statements over it that are recorded in the audit log, whoever runs them.
+    pub audit: Classes,
     /// The id of the next column that is added.
     pub next_column_id: ColumnId,
     /// Counts the changes of this descriptor; rows record which one wrote them.

@@ -1,6 +1,8 @@
 //! Whether a role may run a statement: judged before each run, under the roles and rights of the catalog that it runs
 //! under.
 
+use audit::Classes;
+
 use crate::catalog::access::{Access, Object, Powers, Right, Rights};
 use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor};
 use crate::error::{Error, Result};
@@ -56,6 +58,14 @@ fn must_own(access: &Access, powers: &Powers, table: &TableDescriptor, what: &st
     Err(Error::new("42501", format!("must be owner of {what} {name}")))
 }
 
+/// What is recorded of a table is not for its owner to say.
+fn check_audit(changes: bool) -> Result<()> {
+    match changes {
+        true => Err(Error::new("42501", "must be superuser to change what of a table is audited")),
+        false => Ok(()),
+    }
+}
+
 /// A right on a schema.
 pub(crate) fn check_schema(
     catalog: &CatalogSnapshot,
@@ -94,6 +104,7 @@ fn check_ddl(catalog: &CatalogSnapshot, powers: &Powers, ddl: &Ddl) -> Result<()
     match ddl {
         Ddl::Object(change) => check_object(catalog, powers, change),
         Ddl::CreateTable(create) | Ddl::CreateTableAs(CreateTableAs { create, .. }) => {
+            check_audit(create.audit != Classes::NONE)?;
             check_schema(catalog, powers, &create.schema, Right::Create).map_err(|error| error.at(create.at))
         }
         Ddl::Truncate(truncate) => truncate.tables.iter().try_for_each(|table| {
@@ -113,6 +124,7 @@ fn check_ddl(catalog: &CatalogSnapshot, powers: &Powers, ddl: &Ddl) -> Result<()
         Ddl::AlterTable(alter) => {
             let what = if alter.tag == "DROP POLICY" { "relation" } else { "table" };
             must_own(access, powers, &alter.from, what, &alter.from.name)?;
+            check_audit(alter.from.audit != alter.to.audit)?;
             // New relations stand in the table's schema.
             match alter.makes_relations() {
                 true => check_schema(catalog, powers, &alter.from.schema, Right::Create),

@@ -947,6 +947,8 @@ pub struct CreateTable {
     pub likes: Vec<TableLike>,
     /// Its constraints, those of columns first.
     pub constraints: TableConstraints,
+    /// WITH (audit)
+    pub audit: audit::Classes,
 }
 
 /// LIKE in CREATE TABLE.

@@ -31,7 +31,7 @@ mod transaction;
 pub use ast::Statement;
 pub(crate) use normalise::{Literal, Normalised};
 pub(crate) use rewrite::{Edit, Instead, edited, relations_in, with_names};
-pub(crate) use template::{Template, template};
+pub(crate) use template::{Template, first_words, keywords_alone, redacted, template};
 
 use std::sync::Arc;
 

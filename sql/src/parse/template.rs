@@ -8,7 +8,7 @@
 
 use std::hash::{DefaultHasher, Hasher as _};
 
-use super::lexer::{Kind, Lexer};
+use super::lexer::{Kind, Lexer, Token};
 
 /// What is known of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,61 @@ pub(crate) fn template(text: &str, bytes_max: usize) -> Template {
     Template { beginning, hash: hasher.finish() }
 }
 
+/// The text of a statement that was understood, without literals and comments: `$n` stands for each literal.
+pub(crate) fn redacted(text: &str, bytes_max: usize) -> String {
+    let mut number = last_parameter(text);
+    pieces(text, bytes_max, |token| match token.kind {
+        Kind::Number | Kind::String | Kind::Bits => {
+            number = number.saturating_add(1);
+            format!("${number}")
+        }
+        _ => token.text.to_owned(),
+    })
+}
+
+/// What of a text may be told that is no SQL: its keywords and punctuation. Whatever else it holds may be a password that
+/// stands where none should.
+pub(crate) fn keywords_alone(text: &str, bytes_max: usize) -> String {
+    pieces(text, bytes_max, |token| match token.kind {
+        Kind::Symbol | Kind::Operator => token.text.to_owned(),
+        Kind::Word if !token.keyword.is_empty() => token.keyword.to_owned(),
+        _ => "…".to_owned(),
+    })
+}
+
+/// What a statement begins with, in capitals: one keyword, or two of a definition.
+pub(crate) fn first_words(text: &str) -> String {
+    let mut lexer = Lexer::new(text);
+    let (first, second) = (lexer.token().keyword, lexer.token().keyword);
+    match first {
+        "create" | "alter" | "drop" | "comment" | "refresh" | "set" | "reset" if !second.is_empty() => {
+            format!("{first} {second}").to_uppercase()
+        }
+        _ => first.to_uppercase(),
+    }
+}
+
+/// A text token by token, as `shown` shows each, a space where there was anything between two.
+fn pieces(text: &str, bytes_max: usize, mut shown: impl FnMut(&Token<'_>) -> String) -> String {
+    let (mut lexer, mut pieces, mut end) = (Lexer::new(text), String::new(), 0);
+    loop {
+        let token = lexer.token();
+        if token.kind == Kind::End {
+            return pieces;
+        }
+        let piece = if token.kind == Kind::Broken { "…".to_owned() } else { shown(&token) };
+        if pieces.len().saturating_add(piece.len()) >= bytes_max || token.kind == Kind::Broken {
+            pieces.push('…');
+            return pieces;
+        }
+        if end > 0 && token.start > end {
+            pieces.push(' ');
+        }
+        pieces.push_str(&piece);
+        end = token.end();
+    }
+}
+
 /// The highest number of a parameter.
 fn last_parameter(text: &str) -> u32 {
     let (mut lexer, mut last) = (Lexer::new(text), 0);
@@ -86,6 +141,23 @@ mod tests {
         assert_eq!(template("select $$x$$, E'\\'', b'1'"), "select $1, $2, $3");
         assert_eq!(template(""), "");
         assert_eq!(template("select 1, 'x"), "select $1, ");
+    }
+
+    #[test]
+    fn what_is_told_of_a_text_holds_neither_literals_nor_comments() {
+        let redacted = |text: &str| super::redacted(text, usize::MAX);
+        assert_eq!(
+            redacted("  select 'a''b', b1 /* x */ from \"t 1\" -- y\n where c=$2 and d in (1,2.5e3) "),
+            "select $3, b1 from \"t 1\" where c=$2 and d in ($4,$5)"
+        );
+        assert_eq!(redacted("select $q$x$q$, E'\\'', U&'x', x'1f'"), "select $1, $2, $3, $4");
+        let alone = |text: &str| super::keywords_alone(text, usize::MAX);
+        assert_eq!(alone("alter role Ann PASSWORD secret"), "alter role … password …");
+        assert_eq!(alone("selekt a, \"b\" from 'c"), "… …, … from ……");
+        assert_eq!(super::redacted("select abcdefgh", 10), "select…");
+        assert_eq!(super::first_words(" /* a */ create Unique index"), "CREATE UNIQUE");
+        assert_eq!(super::first_words("frobnicate 'x'"), "");
+        assert_eq!(super::first_words("select a from t"), "SELECT");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use audit::Classes;
 use expr::Expr;
 
 use super::object::ObjectChange;
@@ -15,7 +16,8 @@ use crate::catalog::{
     ROW_ID_COLUMN, TableDescriptor,
 };
 use crate::parse::ast::{
-    AccessStatement, DatabaseStatement, GrantObjects, ObjectKind, RoleReference, RoleStatement,
+    AccessStatement, DatabaseStatement, GrantObjects, Name, ObjectKind, RoleReference, RoleStatement,
+    SettingChange,
 };
 
 /// Changes the catalog.
@@ -89,6 +91,8 @@ pub struct CreateTable {
     pub foreign_keys: Vec<ForeignKey>,
     /// What its rows come from, if it is a materialised view.
     pub materialised: Option<Materialised>,
+    /// What of it is recorded in the audit log.
+    pub audit: Classes,
     /// Comments on parts of it.
     pub comments: Vec<(NewComment, String)>,
     /// Where its name stands, for the error that the schema takes no table of this role.
@@ -347,66 +351,72 @@ impl AccessChange {
         matches!(&self.statement, AccessStatement::Database(Create { .. } | Drop { .. }))
     }
 
-    /// The names of the roles and objects that it is about.
-    pub fn subjects(&self) -> Vec<String> {
-        let shown = |reference: &RoleReference| match reference {
-            RoleReference::Named(name) => name.value.clone(),
-            RoleReference::Public(_) => "public".to_owned(),
-            RoleReference::CurrentUser => "current_user".to_owned(),
-            RoleReference::SessionUser => "session_user".to_owned(),
+    /// What it is about beside tables: what sort of thing each is, and its name.
+    pub fn subjects(&self) -> Vec<(&'static str, String)> {
+        let role = |reference: &RoleReference| {
+            let name = match reference {
+                RoleReference::Named(name) => name.value.clone(),
+                RoleReference::Public(_) => "public".to_owned(),
+                RoleReference::CurrentUser => "current_user".to_owned(),
+                RoleReference::SessionUser => "session_user".to_owned(),
+            };
+            ("role", name)
         };
-        let mut subjects: Vec<String> = self.tables.iter().map(|table| table.name.clone()).collect();
+        let named = |kind: &'static str, name: &Name| (kind, name.value.clone());
+        let named_role = |name: &Name| named("role", name);
+        let database = |name: &Name| named("database", name);
         match &self.statement {
-            AccessStatement::Role(RoleStatement::Create { name, .. }) => subjects.push(name.value.clone()),
-            AccessStatement::Role(RoleStatement::Alter { role, .. }) => subjects.push(shown(role)),
-            AccessStatement::Role(RoleStatement::Rename { role, to }) => {
-                subjects.extend([role.value.clone(), to.value.clone()]);
-            }
-            AccessStatement::Role(RoleStatement::Drop { roles, .. }) => {
-                subjects.extend(roles.iter().map(shown))
-            }
+            AccessStatement::Role(statement) => match statement {
+                RoleStatement::Create { name, .. } => vec![named_role(name)],
+                RoleStatement::Alter { role: altered, .. } => vec![role(altered)],
+                RoleStatement::Rename { role, to } => vec![named_role(role), named_role(to)],
+                RoleStatement::Drop { roles, .. } => roles.iter().map(role).collect(),
+            },
             AccessStatement::Database(statement) => match statement {
                 DatabaseStatement::Create { name, .. }
                 | DatabaseStatement::Drop { name, .. }
-                | DatabaseStatement::Alter { name, .. } => subjects.push(name.value.clone()),
-                DatabaseStatement::Rename { name, to } => {
-                    subjects.extend([name.value.clone(), to.value.clone()]);
-                }
-                DatabaseStatement::Owner { name, owner } => {
-                    subjects.extend([name.value.clone(), shown(owner)]);
-                }
+                | DatabaseStatement::Alter { name, .. } => vec![database(name)],
+                DatabaseStatement::Rename { name, to } => vec![database(name), database(to)],
+                DatabaseStatement::Owner { name, owner } => vec![database(name), role(owner)],
             },
-            AccessStatement::ClusterSetting { name, .. } => subjects.push(name.value.clone()),
+            AccessStatement::ClusterSetting { name, .. } => vec![named("setting", name)],
             AccessStatement::Defaults(defaults) => {
-                subjects.extend(defaults.role.iter().map(shown));
-                subjects.extend(defaults.database.iter().map(|name| name.value.clone()));
+                let whose = defaults.role.iter().map(role).chain(defaults.database.iter().map(database));
+                let setting = match &defaults.change {
+                    SettingChange::Set(name, _)
+                    | SettingChange::SetFromCurrent(name)
+                    | SettingChange::Reset(Some(name)) => Some(("setting", name.clone())),
+                    SettingChange::Reset(None) => None,
+                };
+                whose.chain(setting).collect()
             }
             AccessStatement::Membership(grant) => {
-                subjects.extend(grant.roles.iter().map(|role| role.value.clone()));
-                subjects.extend(grant.members.iter().map(shown));
+                grant.roles.iter().map(named_role).chain(grant.members.iter().map(role)).collect()
             }
             AccessStatement::Rights(grant) => {
-                if let GrantObjects::TablesIn(names)
-                | GrantObjects::SequencesIn(names)
-                | GrantObjects::Schemas(names)
-                | GrantObjects::Databases(names) = &grant.objects
-                {
-                    subjects.extend(names.iter().map(|name| name.value.clone()));
-                }
-                subjects.extend(grant.grantees.iter().map(shown));
+                let (kind, names): (_, &[Name]) = match &grant.objects {
+                    GrantObjects::TablesIn(names)
+                    | GrantObjects::SequencesIn(names)
+                    | GrantObjects::Schemas(names) => ("schema", names),
+                    GrantObjects::Databases(names) => ("database", names),
+                    _ => ("", &[]),
+                };
+                let objects = names.iter().map(|name| named(kind, name));
+                objects.chain(grant.grantees.iter().map(role)).collect()
             }
             AccessStatement::DefaultPrivileges(change) => {
-                subjects.extend(change.roles.iter().map(shown));
-                subjects.extend(change.schemas.iter().map(|name| name.value.clone()));
-                subjects.extend(change.grantees.iter().map(shown));
+                let schemas = change.schemas.iter().map(|name| named("schema", name));
+                change.roles.iter().map(role).chain(schemas).chain(change.grantees.iter().map(role)).collect()
             }
             AccessStatement::Owner { object, owner } => {
-                if matches!(object.kind, ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain) {
-                    subjects.push(object.name.name.value.clone());
-                }
-                subjects.push(shown(owner));
+                let kind = match object.kind {
+                    ObjectKind::Schema => Some("schema"),
+                    ObjectKind::Type | ObjectKind::Domain => Some("type"),
+                    _ => None,
+                };
+                let object = kind.map(|kind| named(kind, &object.name.name));
+                object.into_iter().chain([role(owner)]).collect()
             }
         }
-        subjects
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! Plans come out of `bind` naive: scans of whole tables under filters.
 
+pub mod audited;
 pub(crate) mod budget;
 mod ddl;
 pub(crate) mod implied;

@@ -20,6 +20,7 @@ impl Session {
     pub(super) async fn start_command(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
         let planned = portal.prepared.planned.lock().clone();
         let Plan::Session(command) = &planned.bound.plan else { return Ok(Fetched::EmptyQuery) };
+        self.audit_seen(&planned);
         for notice in planned.bound.notices.clone() {
             self.notify(notice);
         }
@@ -38,6 +39,7 @@ impl Session {
             portal.deadline = deadline;
             return Box::pin(self.advance(portal, rows_max)).await;
         }
+        self.audit_reserve().await?;
         if let SessionCommand::Declare(declare) = command.as_ref() {
             self.declare(portal, declare).await?;
             return Ok(Fetched::Done(CommandTag::Plain("DECLARE CURSOR")));
@@ -236,6 +238,7 @@ impl Session {
     pub(super) fn apply_request(&mut self, request: &Request) -> Result<()> {
         self.settings.set(&request.name, request.value.as_deref(), request.scope, &mut self.context)?;
         self.keep_settings();
+        self.audit_setting(&request.name);
         Ok(())
     }
 

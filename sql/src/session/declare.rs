@@ -35,6 +35,7 @@ impl Session {
             guard(&cancel, deadline, self.engine.refresh_catalog(self.database)).await?;
         }
         let planned = self.make_ready(&mut inner).await?;
+        self.auditing.call("DECLARE CURSOR");
         let mut values = inner.parameters;
         values.resize(planned.bound.slots.max(values.len()), Datum::Null);
         let execution = Execution::build(&planned.bound.plan)?
@@ -69,6 +70,7 @@ impl Session {
         fetch: &plan::Fetch,
         rows_max: usize,
     ) -> Result<Fetched> {
+        self.audit_cursor(&fetch.name, if fetch.is_move { "MOVE" } else { "FETCH" }).await?;
         let cursor = self.registry.cursor(&fetch.name)?;
         if !fetch.is_move {
             if portal.prepared.is_described
@@ -122,6 +124,9 @@ impl Session {
         rows_max: usize,
     ) -> Result<Fetched> {
         let Fetching { name, mut wanted, mut count } = fetching;
+        if count == 0 {
+            self.audit_cursor(&name, "FETCH").await?;
+        }
         let batch = if rows_max == 0 { BATCH_ROWS } else { rows_max.min(BATCH_ROWS) };
         let mut rows = Vec::new();
         if !matches!(wanted, Wanted::Forward(0) | Wanted::Backward(0)) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use audit::AuditLog;
 use client::{Client, TransactionOptions};
 use env::clock;
 use parking_lot::Mutex;
@@ -50,6 +51,8 @@ pub struct EngineOptions {
     pub bypasses_operators: bool,
     /// The rules by which plans are made.
     pub rules: Rules,
+    /// Where records of what is audited go.
+    pub audit: Arc<AuditLog>,
     /// For tests: tables are taken for as large as this number and their ids make them, whatever they are.
     pub pretended_sizes: Option<u64>,
 }
@@ -67,6 +70,7 @@ impl Default for EngineOptions {
             keeps_texts_at_once: false,
             bypasses_operators: true,
             rules: Rules::ALL,
+            audit: Arc::default(),
             pretended_sizes: None,
         }
     }
@@ -161,6 +165,11 @@ impl Engine {
     /// The bounds.
     pub fn options(&self) -> &EngineOptions {
         &self.options
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> &AuditLog {
+        &self.options.audit
     }
 
     /// An empty account for a statement.

@@ -3,6 +3,7 @@
 //! The gateway drives it: [`Session::split`] a query string, [`Session::prepare`] each statement,
 //! [`Session::execute`] it into a [`Portal`], [`Session::fetch`] until [`Fetched::Done`].
 
+mod auditing;
 mod cluster;
 mod commands;
 mod copy;
@@ -30,6 +31,7 @@ mod transaction;
 pub use crate::execute::cancel::CancelHandle;
 pub use crate::execute::temporary::TemporaryOptions;
 pub use crate::settings::SessionParameters;
+pub use auditing::RunOutcome;
 pub use engine::{DatabaseMeant, Engine, EngineOptions, Login};
 pub use format::{ColumnFormats, Format};
 pub use portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal};
@@ -53,6 +55,7 @@ use crate::questions::Questions;
 use crate::sequence::SessionSequences;
 use crate::settings::{SERVER_VERSION, Settings};
 use crate::system::{Shown, Sizes};
+use auditing::Auditing;
 use engine::SeenCatalog;
 use portal::State;
 use registry::Registry;
@@ -113,6 +116,8 @@ pub struct Session {
     authenticated: Arc<str>,
     /// Who acts, and under which roles that was found out.
     acting: Option<Acting>,
+    /// What the audit log has to know of it.
+    auditing: Auditing,
     /// What others see of it, once it is known by a number.
     activity: Option<Enlisted>,
     /// Where its transactions show their ids.
@@ -162,6 +167,7 @@ impl Session {
             texts,
             authenticated: parameters.user.as_str().into(),
             acting: None,
+            auditing: Auditing::new(&parameters),
             activity: None,
             shown_id: ShownId::default(),
             clock_stands: false,
@@ -169,9 +175,11 @@ impl Session {
     }
 
     /// The statements of a query string. Empty for a string without any (EmptyQueryResponse).
-    #[expect(clippy::unused_async, reason = "a long string may be parsed elsewhere one day")]
-    pub async fn split(&self, sql: &str) -> Result<Vec<Statement>> {
-        Ok(parse::parse(sql)?.into_iter().map(|statement| Statement(Arc::new(statement))).collect())
+    pub async fn split(&mut self, sql: &str) -> Result<Vec<Statement>> {
+        match parse::parse(sql) {
+            Ok(parsed) => Ok(parsed.into_iter().map(|statement| Statement(Arc::new(statement))).collect()),
+            Err(error) => Err(self.audit_unparsed(sql, error).await),
+        }
     }
 
     /// Binds and plans one statement. Types that are `None` are inferred.
@@ -180,17 +188,30 @@ impl Session {
         statement: Statement,
         parameter_types: &[Option<TypeKind>],
     ) -> Result<Arc<Prepared>> {
-        self.cancel.check_request()?;
-        self.check_not_failed(&statement)?;
-        self.plan_first(statement, Some(parameter_types.to_vec()), true).await
+        self.prepare_as(statement, Some(parameter_types.to_vec()), true).await
     }
 
     /// The same for a statement that is run once, now, and described only then: if the catalog changes in between, so
     /// may its columns ([`Portal::columns`]). It has no parameters.
     pub async fn prepare_once(&mut self, statement: Statement) -> Result<Arc<Prepared>> {
-        self.cancel.check_request()?;
-        self.check_not_failed(&statement)?;
-        self.plan_first(statement, None, false).await
+        self.prepare_as(statement, None, false).await
+    }
+
+    async fn prepare_as(
+        &mut self,
+        statement: Statement,
+        declared: Option<Vec<Option<TypeKind>>>,
+        is_described: bool,
+    ) -> Result<Arc<Prepared>> {
+        let may_run = self.cancel.check_request().and_then(|()| self.check_not_failed(&statement));
+        let prepared = match may_run {
+            Ok(()) => self.plan_first(statement.clone(), declared, is_described).await,
+            Err(error) => Err(error),
+        };
+        match prepared {
+            Ok(prepared) => Ok(prepared),
+            Err(error) => Err(self.audit_unbound(&statement, error).await),
+        }
     }
 
     /// Starts to run a prepared statement: the work is done by [`Session::fetch`].
@@ -292,11 +313,16 @@ impl Session {
             self.fail().await;
             if self.transaction.block == Block::Implicit {
                 self.transaction.block = Block::Idle;
+                self.audit_implicit_end("ROLLBACK", &Ok(()));
             }
             return Ok(());
         }
         match self.transaction.block {
-            Block::Implicit | Block::Idle => self.commit(Block::Idle).await,
+            Block::Implicit | Block::Idle => {
+                let committed = self.commit(Block::Idle).await;
+                self.audit_implicit_end("COMMIT", &committed);
+                committed
+            }
             Block::Explicit | Block::Failed => Ok(()),
         }
     }

@@ -19,6 +19,7 @@ use crate::catalog::{CatalogSnapshot, IndexId};
 use crate::error::{Error, Result};
 use crate::execute::{PointExecution, traits_of};
 use crate::optimise::{self, TableSizes};
+use crate::plan::audited::Audited;
 use crate::plan::budget::PlanSize;
 use crate::plan::{Plan, SessionCommand};
 use crate::system;
@@ -220,6 +221,7 @@ impl Session {
         let bypasses = is_plain && self.engine.options().bypasses_operators;
         Ok(prepared::Planned {
             traits,
+            audited: Audited::of(&bound),
             point: if bypasses { PointExecution::new(&bound)? } else { None },
             plan_bytes,
             sizes,

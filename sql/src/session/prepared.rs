@@ -13,6 +13,7 @@ use crate::execute::memory::Memory;
 use crate::execute::{Execution, PointExecution, Traits};
 use crate::optimise::TableSizes;
 use crate::parse;
+use crate::plan::audited::Audited;
 use crate::plan::{Bound, Ddl, Discard, Modify, Plan, SessionCommand};
 
 pub use crate::plan::OutputColumn;
@@ -59,6 +60,8 @@ pub struct Prepared {
 pub(super) struct Planned {
     pub(super) bound: Bound,
     pub(super) traits: Traits,
+    /// When its runs are recorded.
+    pub(super) audited: Audited,
     pub(super) catalog: Arc<CatalogSnapshot>,
     pub(super) search_path_generation: u64,
     /// How large the tables were that it depends on how it is best made.

@@ -11,7 +11,7 @@ use crate::catalog::CatalogSnapshot;
 use crate::catalog::access::{Access, Powers, RoleDescriptor};
 use crate::error::{Error, Result};
 use crate::execute::rights;
-use crate::plan::AccessChange;
+use crate::plan::audited::is_audited_in;
 use crate::settings::{NO_ROLE, Scope};
 
 /// What the acting role may do, and under which roles that was found out.
@@ -23,7 +23,7 @@ pub(super) struct Acting {
 
 impl Session {
     /// 42501 if the acting role may not run the statement under the catalog that it is planned under.
-    pub(super) fn check_rights(&mut self, planned: &Planned) -> Result<()> {
+    pub(super) fn check_rights(&mut self, planned: &Arc<Planned>) -> Result<()> {
         let access = planned.catalog.access();
         let is_known = self.acting.as_ref().is_some_and(|acting| {
             Arc::ptr_eq(&acting.access, access) && acting.name == self.context.current_user
@@ -54,30 +54,19 @@ impl Session {
     }
 
     /// A transaction goes on reading its snapshot after rights were taken: not beyond what this gateway has heard of that.
-    fn check_newest_rights(&mut self, planned: &Planned) -> Result<()> {
+    fn check_newest_rights(&mut self, planned: &Arc<Planned>) -> Result<()> {
         let Some(open) = self.transaction.open.as_ref().filter(|open| !open.raised) else { return Ok(()) };
         let version = open.catalog.version();
         match self.engine.cached_catalog(&mut self.newest, self.database) {
             Some(newest) if newest.version() > version => {
+                if is_audited_in(&planned.bound, &newest) {
+                    self.audit_due(planned);
+                }
                 let role = find(newest.access(), &self.context.current_user)?;
                 rights::check(&planned.bound, &newest, &newest.access().powers(role.oid))
             }
             _ => Ok(()),
         }
-    }
-
-    /// What became of a change of roles or rights, for whoever asks later; whether its transaction commits is to be seen.
-    pub(super) fn tell_audit(&self, change: &AccessChange, error: Option<&Error>) {
-        tracing::info!(
-            target: "audit",
-            session = self.context.backend_pid,
-            user = %self.context.session_user,
-            role = %self.context.current_user,
-            command = change.command(),
-            subjects = change.subjects().join(", "),
-            sqlstate = error.map_or("00000", |error| error.sqlstate),
-            "a change of roles or rights"
-        );
     }
 
     /// SET ROLE; `None` is NONE.

@@ -50,6 +50,7 @@ impl Session {
     }
 
     async fn start(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
+        self.auditing.begin();
         if portal.prepared.is_command {
             return self.start_command(portal, rows_max).await;
         }
@@ -121,6 +122,7 @@ impl Session {
     /// transaction, told that a statement begins.
     pub(super) async fn make_ready(&mut self, portal: &mut Portal) -> Result<Arc<Planned>> {
         let mut planned = portal.prepared.planned.lock().clone();
+        self.audit_seen(&planned);
         if let Some(command) = execute::refused_when_read_only(&planned.bound.plan)
             && self.modes().read_only
         {
@@ -147,6 +149,7 @@ impl Session {
             planned = self.bind_text(portal).await?;
         }
         planned = self.planned(&portal.prepared, planned, deadline).await?;
+        self.audit_seen(&planned);
         if let Err(error) = self.check_rights(&planned) {
             if portal.text.is_none() {
                 return Err(error);
@@ -154,8 +157,10 @@ impl Session {
             // The text that was planned may have had other literals, and the name another place.
             planned = self.bind_text(portal).await?;
             planned = self.planned(&portal.prepared, planned, deadline).await?;
+            self.audit_seen(&planned);
             self.check_rights(&planned)?;
         }
+        self.audit_reserve().await?;
         if planned.traits.tells_sizes {
             self.sizes.measure(self.engine.client(), &planned.catalog).await;
         }
@@ -363,9 +368,6 @@ impl Session {
         let cancel = cx.cancel.clone();
         let run = execute::ddl::run(&mut cx, ddl, raised);
         let outcome = guard(&cancel, portal.deadline, run).await;
-        if let plan::Ddl::Access(change) = ddl {
-            self.tell_audit(change, outcome.as_ref().err());
-        }
         let outcome = outcome?;
         if let Some(open) = &mut self.transaction.open
             && !matches!(ddl, plan::Ddl::Nothing { .. })

@@ -20,6 +20,7 @@ impl Session {
     /// see what it does.
     pub fn enlist(&mut self, pid: i32, client: Option<SocketAddr>) {
         self.context.backend_pid = pid;
+        self.auditing.place(client);
         self.advisory.set_pid(pid);
         let names = (self.authenticated.clone(), self.context.database.clone());
         let signals = Box::new(self.cancel.clone());

@@ -28,6 +28,8 @@ pub enum Kind {
     Encoding,
     /// `search_path`: a list of names
     SearchPath,
+    /// A list of classes of statements.
+    AuditClasses,
 }
 
 impl Kind {
@@ -38,7 +40,12 @@ impl Kind {
             Self::Enum(_) => "enum",
             Self::Integer { .. } | Self::Milliseconds | Self::MillisecondsOrNever => "integer",
             Self::Real { .. } => "real",
-            Self::Text | Self::DateStyle | Self::TimeZone | Self::Encoding | Self::SearchPath => "string",
+            Self::Text
+            | Self::DateStyle
+            | Self::TimeZone
+            | Self::Encoding
+            | Self::SearchPath
+            | Self::AuditClasses => "string",
         }
     }
 }
@@ -113,6 +120,9 @@ const fn fixed_reported(name: &'static str, default: &'static str, description: 
 
 /// The version of PostgreSQL whose behaviour is followed.
 pub const SERVER_VERSION: &str = "15.8";
+
+/// Which statements of a session are recorded in the audit log.
+pub(crate) const AUDIT: &str = "nunatak.audit";
 
 /// All settings, by name in the order of the alphabet (case folded).
 pub(super) const DEFINITIONS: &[Definition] = &[
@@ -230,6 +240,14 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     fixed("max_connections", "100", "Sets the maximum number of concurrent connections."),
     fixed("max_identifier_length", "63", "Shows the maximum identifier length."),
     fixed("max_index_keys", "32", "Shows the maximum number of index keys."),
+    Definition {
+        name: AUDIT,
+        default: "none",
+        kind: Kind::AuditClasses,
+        context: Context::Superuser,
+        reported: false,
+        description: "Sets which classes of statements are recorded in the audit log.",
+    },
     fixed("port", "5432", "Sets the TCP port the server listens on."),
     fixed("role", "none", "Sets the current role."),
     user("row_security", "on", Kind::Bool, "Enable row security."),

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use audit::Classes;
 use client::Isolation;
 use expr::SessionContext;
 use expr::encoding::Encoding;
 use expr::session::{ByteaOutput, DateOrder, DateStyle, IntervalStyle};
 
+use super::definitions::AUDIT;
 use super::{NO_ROLE, Settings, isolation, value};
 use crate::catalog::{SearchPath, schema};
 
@@ -23,6 +25,8 @@ pub struct Hot {
     pub idle_session_timeout: Option<Duration>,
     /// `log_min_duration_statement`; `None`: no statement is logged for being slow.
     pub log_statements_over: Option<Duration>,
+    /// `nunatak.audit`
+    pub audit: Classes,
     /// `default_transaction_isolation`
     pub default_isolation: Isolation,
     /// Whether that was set as READ UNCOMMITTED, which is READ COMMITTED.
@@ -58,6 +62,8 @@ impl Settings {
             log_statements_over: value::parse_milliseconds(&self.text("log_min_duration_statement"))
                 .and_then(|ms| u64::try_from(ms).ok())
                 .map(Duration::from_millis),
+            // It was valid when it was set.
+            audit: Classes::parse(&self.text(AUDIT), Classes::ALL).unwrap_or(Classes::ALL),
             default_isolation: isolation(&self.text("default_transaction_isolation")),
             default_uncommitted: &*self.text("default_transaction_isolation") == "read uncommitted",
             default_read_only: &*self.text("default_transaction_read_only") == "on",

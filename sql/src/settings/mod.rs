@@ -14,6 +14,7 @@ pub(crate) mod value;
 pub(crate) use cluster::{
     CLUSTER_SETTINGS, CONNECTIONS_MAX, defaults_of_sessions, find_cluster, normalise_cluster,
 };
+pub(crate) use definitions::AUDIT;
 pub use definitions::{Definition, SERVER_VERSION};
 pub use hot::Hot;
 pub use shared::{Request, SharedSettings};
@@ -23,6 +24,7 @@ pub(crate) use value::join_values;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use audit::Classes;
 use client::Isolation;
 use expr::SessionContext;
 
@@ -46,6 +48,10 @@ pub struct SessionParameters {
     pub settings: Vec<(String, String)>,
     /// The role is no superuser: what only those may set it may not.
     pub is_restricted: bool,
+    /// The connection is encrypted.
+    pub encrypted: bool,
+    /// How the client has shown who it is.
+    pub authentication: &'static str,
 }
 
 /// `role` where no SET ROLE is in force. No role can be called so.
@@ -171,6 +177,7 @@ impl Settings {
                 idle_in_transaction_timeout: None,
                 idle_session_timeout: None,
                 log_statements_over: None,
+                audit: Classes::NONE,
                 default_isolation: Isolation::Serializable,
                 default_uncommitted: false,
                 default_read_only: false,
@@ -455,6 +462,11 @@ impl Settings {
             self.publish();
         }
     }
+}
+
+/// Whether a setting of this name is one that clients make up.
+pub(crate) fn is_made_up(name: &str) -> bool {
+    definitions::find(name).is_none()
 }
 
 /// The level of this name, in PostgreSQL's words. READ UNCOMMITTED is READ COMMITTED, as there.

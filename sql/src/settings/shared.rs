@@ -82,6 +82,13 @@ impl SharedSettings {
                     format!("parameter \"{}\" cannot be changed", definition.name),
                 ));
             }
+            (Some(definition), _)
+                if definition.context == Context::Superuser
+                    && self.get("is_superuser").as_deref() != Some("on") =>
+            {
+                let message = format!("permission denied to set parameter \"{}\"", definition.name);
+                return Err(Error::new("42501", message));
+            }
             (Some(definition), Some(value)) => {
                 let now = self.get(&key).unwrap_or_else(|| definition.default.into());
                 let before = Before { now: &now, reset: &reset(definition.default) };

@@ -1,9 +1,10 @@
 //! Reads the values of settings as SET takes them and brings them into the form that SHOW gives.
 
+use audit::Classes;
 use expr::encoding::Encoding;
 
 use crate::error::{Error, Result};
-use crate::settings::definitions::{Definition, Kind};
+use crate::settings::definitions::{AUDIT, Definition, Kind};
 
 /// What a setting is before it is set: what a new value leaves open stays as it is.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +68,11 @@ pub(super) fn normalise(definition: &Definition, value: &str, before: Before<'_>
             Ok(value.to_owned())
         }
         Kind::Encoding => normalise_encoding(definition, value),
+        Kind::AuditClasses => match Classes::parse(value, Classes::ALL) {
+            Ok(classes) => Ok(classes.to_string()),
+            Err(word) => Err(invalid(definition, &word)
+                .hint("Available values: none, all, read, write, ddl, role, session, misc.")),
+        },
     }
 }
 
@@ -101,7 +107,7 @@ pub(crate) fn join_values(name: &str, values: &[String]) -> Result<String> {
             })
             .collect::<Vec<_>>()
             .join(", ")),
-        ("datestyle", values) => Ok(values.join(", ")),
+        ("datestyle" | AUDIT, values) => Ok(values.join(", ")),
         (_, [value]) => Ok(value.clone()),
         _ => Err(Error::new("22023", format!("SET {name} takes only one argument"))),
     }

@@ -53,6 +53,7 @@ fn parse_table(line: &str) -> Option<TableDescriptor> {
         constraints: Constraints::default(),
         row_security: RowSecurity::default(),
         materialised: None,
+        audit: audit::Classes::NONE,
         next_column_id: 1,
         schema_version: 1,
     })

@@ -81,9 +81,13 @@ fn table(catalog: &CatalogSnapshot, table: &TableDescriptor) -> Option<Vec<Strin
         }
     }
     let lines = lines.join(",\n    ");
+    let with = match table.audit.is_empty() {
+        true => String::new(),
+        false => format!(" WITH (audit = '{}')", table.audit),
+    };
     before.push(match lines.is_empty() {
-        true => format!("CREATE TABLE {name} (\n);"),
-        false => format!("CREATE TABLE {name} (\n    {lines}\n);"),
+        true => format!("CREATE TABLE {name} (\n){with};"),
+        false => format!("CREATE TABLE {name} (\n    {lines}\n){with};"),
     });
     before.extend(indexes(catalog, table));
     before.append(&mut after);

@@ -83,6 +83,7 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("relispopulated", table.materialised.as_ref().is_none_or(|own| own.is_populated).into()),
             ("relreplident", if table.kind.is_stored() { "d" } else { "n" }.into()),
             ("relacl", roles::acl(world.catalog, Object::of(table))),
+            ("reloptions", options(table)),
         ]);
     }
     for (table, index) in all_indexes(world) {
@@ -99,6 +100,14 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("relispopulated", true.into()),
             ("relreplident", "n".into()),
         ]);
+    }
+}
+
+/// The storage parameters that act.
+fn options(table: &TableDescriptor) -> Value {
+    match table.audit.is_empty() {
+        true => Value::Null,
+        false => Value::Texts(vec![format!("audit={}", table.audit)]),
     }
 }
 

@@ -51,6 +51,7 @@ fn pass(action: &AlterAction) -> usize {
         | AlterAction::RenameColumn { .. }
         | AlterAction::RenameConstraint { .. }
         | AlterAction::Identity { .. }
+        | AlterAction::Audit(_)
         | AlterAction::WithoutEffect { .. }
         | AlterAction::RowSecurity(_)
         | AlterAction::Owner(_) => 6,
@@ -195,6 +196,10 @@ impl Binder<'_> {
                     RowSecurityChange::Force => security.forced = true,
                     RowSecurityChange::NoForce => security.forced = false,
                 }
+                Ok(())
+            }
+            AlterAction::Audit(classes) => {
+                draft.to.audit = classes;
                 Ok(())
             }
             AlterAction::Owner(owner) => {
@@ -455,6 +460,9 @@ fn refused(relation: &TableDescriptor, action: Option<&AlterAction>) -> Error {
         },
         Some(AlterAction::SetDefault { .. }) if relation.kind != TableKind::View => {
             "ALTER COLUMN ... SET DEFAULT"
+        }
+        Some(AlterAction::Audit(_)) => {
+            return Error::unsupported(format!("the parameter audit of a {word}"));
         }
         // A view has them in PostgreSQL.
         Some(AlterAction::SetDefault { .. }) => return Error::unsupported("ALTER COLUMN DEFAULT of a view"),

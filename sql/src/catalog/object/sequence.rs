@@ -145,6 +145,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str) -> TableDescriptor {
         constraints: Constraints::default(),
         row_security: RowSecurity::default(),
         materialised: None,
+        audit: audit::Classes::NONE,
         next_column_id: 4,
         schema_version: 1,
     }

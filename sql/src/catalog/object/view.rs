@@ -30,6 +30,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str, view: &ViewDescriptor
         constraints: Constraints::default(),
         row_security: RowSecurity::default(),
         materialised: None,
+        audit: audit::Classes::NONE,
         schema_version: 1,
     }
 }

@@ -151,6 +151,7 @@ impl Change<'_, '_> {
             constraints: Constraints { checks, foreign_keys },
             row_security: RowSecurity::default(),
             materialised: create.materialised.clone(),
+            audit: create.audit,
             next_column_id,
             schema_version: 1,
         };

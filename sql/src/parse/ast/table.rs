@@ -198,6 +198,8 @@ pub enum AlterAction {
     RowSecurity(RowSecurityChange),
     /// OWNER TO
     Owner(RoleReference),
+    /// SET (audit), RESET (audit)
+    Audit(audit::Classes),
     /// What changes nothing here: storage parameters, statistics' targets and the like.
     WithoutEffect {
         /// The column that it is about.

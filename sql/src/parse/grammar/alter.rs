@@ -7,7 +7,7 @@ use super::super::ast::{
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
 use super::constraint::{attributes, begins_constraint, table_constraint};
-use super::definition::{TABLE_PARAMETERS, collation, column, parameters, tablespace, unsupported_object};
+use super::definition::{collation, column, parameters, table_parameters, tablespace, unsupported_object};
 use super::expression::{expression, expressions};
 use super::types::type_name;
 use super::{domain, made_type, object, policy};
@@ -161,21 +161,20 @@ fn action(cursor: &mut Cursor<'_>) -> Result<AlterAction> {
     }
 }
 
-/// An action that changes nothing here, if one is next.
+/// An action that changes nothing here, if one is next; or one of parameters, most of which change nothing.
 fn without_effect(cursor: &mut Cursor<'_>) -> Result<Option<AlterAction>> {
     let action =
         |shown: &'static str| Ok(Some(AlterAction::WithoutEffect { column: None, index: None, shown }));
     let of_index =
         |index, shown: &'static str| Ok(Some(AlterAction::WithoutEffect { column: None, index, shown }));
-    if cursor.is("set") && cursor.peek_at(1).is_symbol("(") {
-        cursor.advance();
-        parameters(cursor, &TABLE_PARAMETERS)?;
-        return action("SET");
-    }
-    if cursor.is("reset") && cursor.peek_at(1).is_symbol("(") {
-        cursor.advance();
-        parameters(cursor, &TABLE_PARAMETERS)?;
-        return action("RESET");
+    for (word, shown) in [("set", "SET"), ("reset", "RESET")] {
+        if cursor.is(word) && cursor.peek_at(1).is_symbol("(") {
+            cursor.advance();
+            return match table_parameters(cursor)? {
+                Some(classes) => Ok(Some(AlterAction::Audit(classes))),
+                None => action(shown),
+            };
+        }
     }
     if cursor.accept_all(&["set", "logged"]) {
         return action("SET LOGGED");

@@ -1,5 +1,7 @@
 //! CREATE TABLE, CREATE INDEX, DROP, TRUNCATE.
 
+use audit::Classes;
+
 use super::super::ast::{
     Body, ColumnDefinition, CreateTable, DefaultDefinition, LikeParts, Name, ObjectKind, TableConstraints,
     TableLike, Truncate,
@@ -14,8 +16,9 @@ use super::types::type_name;
 use super::{domain, made_type, object, policy};
 use crate::error::{Error, Result};
 
-/// Storage parameters of tables that are accepted without effect.
-pub(super) const TABLE_PARAMETERS: [&str; 24] = [
+/// Storage parameters of tables: accepted without effect but for [`AUDIT`].
+const TABLE_PARAMETERS: [&str; 25] = [
+    AUDIT,
     "autovacuum_analyze_scale_factor",
     "autovacuum_analyze_threshold",
     "autovacuum_enabled",
@@ -171,8 +174,9 @@ fn create_table(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     cursor.expect_symbol(")")?;
     constraints.append(of_table);
-    table_clauses(cursor)?;
-    Ok(Body::CreateTable(Box::new(CreateTable { name, if_not_exists, columns, likes, constraints })))
+    let audit = table_clauses(cursor)?;
+    let create = CreateTable { name, if_not_exists, columns, likes, constraints, audit };
+    Ok(Body::CreateTable(Box::new(create)))
 }
 
 /// `LIKE t INCLUDING ALL EXCLUDING INDEXES`
@@ -209,8 +213,9 @@ fn like(cursor: &mut Cursor<'_>, before: usize) -> Result<TableLike> {
     Ok(TableLike { table, before, parts })
 }
 
-/// What may follow the columns.
-fn table_clauses(cursor: &mut Cursor<'_>) -> Result<()> {
+/// What may follow the columns; what of the table is to be recorded in the audit log.
+fn table_clauses(cursor: &mut Cursor<'_>) -> Result<Classes> {
+    let mut audit = Classes::NONE;
     loop {
         match cursor.keyword() {
             "inherits" => return Err(cursor.unsupported("INHERITS")),
@@ -221,7 +226,7 @@ fn table_clauses(cursor: &mut Cursor<'_>) -> Result<()> {
             "tablespace" => tablespace(cursor)?,
             "with" => {
                 cursor.advance();
-                parameters(cursor, &TABLE_PARAMETERS)?;
+                audit = table_parameters(cursor)?.unwrap_or_default();
             }
             "without" => {
                 cursor.advance();
@@ -230,7 +235,7 @@ fn table_clauses(cursor: &mut Cursor<'_>) -> Result<()> {
                 }
                 cursor.advance();
             }
-            _ => return Ok(()),
+            _ => return Ok(audit),
         }
     }
 }
@@ -242,18 +247,43 @@ pub(super) fn tablespace(cursor: &mut Cursor<'_>) -> Result<()> {
     if name.value == "pg_default" { Ok(()) } else { Err(Error::unsupported("TABLESPACE").at(at)) }
 }
 
-/// `(fillfactor = 70)`: accepted without effect if PostgreSQL knows them.
-pub(super) fn parameters(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<()> {
+/// Which parameter of a table says what of it is recorded in the audit log.
+const AUDIT: &str = "audit";
+
+/// Parameters of a table; what `audit` is to be, if that is among them. RESET gives none a value.
+pub(super) fn table_parameters(cursor: &mut Cursor<'_>) -> Result<Option<Classes>> {
+    let given = parameters(cursor, &TABLE_PARAMETERS)?;
+    let Some((_, value)) = given.into_iter().rfind(|(name, _)| name == AUDIT) else { return Ok(None) };
+    match Classes::parse(&value.unwrap_or_default(), Classes::OF_TABLES) {
+        Ok(classes) => Ok(Some(classes)),
+        Err(word) => Err(Error::new("22023", format!("invalid value for parameter \"{AUDIT}\": \"{word}\""))
+            .hint("Available values: none, all, read, write, ddl.")),
+    }
+}
+
+/// Parameters of something that has no rows of its own to tell about.
+pub(super) fn unaudited_parameters(cursor: &mut Cursor<'_>, what: &str) -> Result<()> {
+    let at = cursor.at();
+    let given = parameters(cursor, &TABLE_PARAMETERS)?;
+    if given.iter().any(|(name, _)| name == AUDIT) {
+        return Err(Error::unsupported(format!("the parameter audit of a {what}")).at(at));
+    }
+    Ok(())
+}
+
+/// `(fillfactor = 70)`: of names that PostgreSQL knows, and accepted without effect unless the caller makes one of them.
+pub(super) fn parameters(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<Vec<(String, Option<String>)>> {
     cursor.expect_symbol("(")?;
-    cursor.list(|cursor| {
+    let given = cursor.list(|cursor| {
         let mut name = cursor.label()?;
         if cursor.accept_symbol(".") {
             name = Name { value: format!("{}.{}", name.value, cursor.label()?.value), at: name.at };
         }
         let is_oids = name.value == "oids";
+        let mut value = None;
         if cursor.accept_symbol("=") {
             let minus = cursor.accept_symbol("-");
-            let value = option_value(cursor)?;
+            value = option_value(cursor)?;
             if value.is_none() {
                 return Err(cursor.error());
             }
@@ -262,19 +292,20 @@ pub(super) fn parameters(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<()> 
                 Some("false" | "off" | "0")
             );
             if is_oids && off && !minus {
-                return Ok(());
+                return Ok((name.value, None));
             }
         }
         if is_oids {
             return Err(Error::new("0A000", "tables declared WITH OIDS are not supported").at(name.at));
         }
         if known.contains(&name.value.as_str()) {
-            return Ok(());
+            return Ok((name.value, value));
         }
         let message = format!("unrecognized parameter \"{}\"", name.value);
         Err(Error::new("22023", message))
     })?;
-    cursor.expect_symbol(")")
+    cursor.expect_symbol(")")?;
+    Ok(given)
 }
 
 /// A column with its constraints.

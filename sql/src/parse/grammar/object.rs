@@ -10,7 +10,7 @@ use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
 use super::super::option::{boolean, option_value};
 use super::alter::cascade;
-use super::definition::{TABLE_PARAMETERS, parameters, tablespace};
+use super::definition::{tablespace, unaudited_parameters};
 use super::expression::expression;
 use super::query::query;
 use super::types::type_name;
@@ -98,7 +98,7 @@ pub(super) fn create_materialised_view(cursor: &mut Cursor<'_>) -> Result<Body> 
         }
     }
     if cursor.accept("with") {
-        parameters(cursor, &TABLE_PARAMETERS)?;
+        unaudited_parameters(cursor, "materialized view")?;
     }
     if cursor.is("tablespace") {
         tablespace(cursor)?;
