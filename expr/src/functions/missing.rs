@@ -205,8 +205,6 @@ const NAMES: &[&str] = &[
     "time",
     "timetz",
     "to_ascii",
-    "to_date",
-    "to_number",
     "to_regcollation",
     "to_regoper",
     "to_regoperator",

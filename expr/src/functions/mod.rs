@@ -18,6 +18,7 @@ mod like;
 mod md5;
 mod missing;
 mod number_format;
+mod number_parse;
 pub mod ordered_set;
 mod pattern;
 pub mod quote;
@@ -31,7 +32,10 @@ mod table_json;
 mod time;
 mod time_field;
 mod time_format;
+mod time_found;
 mod time_of_day;
+mod time_parse;
+mod time_pattern;
 mod uuid_made;
 mod window;
 
