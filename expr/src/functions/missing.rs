@@ -162,8 +162,6 @@ const NAMES: &[&str] = &[
     "table_to_xmlschema",
     "time",
     "to_ascii",
-    "to_date",
-    "to_number",
     "to_regcollation",
     "to_regoper",
     "to_regoperator",

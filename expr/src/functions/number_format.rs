@@ -10,8 +10,9 @@ use crate::numeric;
 use crate::work;
 
 /// The keywords, longer ones before those that they begin with.
-const KEYWORDS: [&str; 18] =
-    ["EEEE", "FM", "MI", "PL", "PR", "RN", "SG", "TH", "V", "S", "L", "G", "D", "B", "9", "0", ",", "."];
+const KEYWORDS: [&str; 19] = [
+    "EEEE", "FM", "MI", "PL", "PR", "RN", "SG", "SP", "TH", "V", "S", "L", "G", "D", "B", "9", "0", ",", ".",
+];
 
 /// How many digits a double, and a real, has.
 const DOUBLE_DIGITS: usize = 15;
@@ -22,13 +23,15 @@ const ROMAN_WIDTH: usize = 15;
 
 /// What stands in a template.
 #[derive(Debug, Clone, PartialEq)]
-enum Part {
+pub(super) enum Part {
     /// 9, or 0.
     Digit {
         is_zero: bool,
     },
     Point,
     Comma,
+    /// L
+    Currency,
     Literal(String),
     /// MI
     Minus,
@@ -55,29 +58,29 @@ enum Anchor {
 
 /// A template, read.
 #[derive(Debug, Default)]
-struct Template {
-    parts: Vec<Part>,
+pub(super) struct Template {
+    pub(super) parts: Vec<Part>,
     /// Places before the point, and behind it.
-    whole: usize,
-    fraction: usize,
+    pub(super) whole: usize,
+    pub(super) fraction: usize,
     /// The first place before the point that is a 0.
     zero_from: Option<usize>,
     /// So many places there are up to the last 0.
     zeros_to: usize,
     /// FM
-    is_tight: bool,
-    has_point: bool,
+    pub(super) is_tight: bool,
+    pub(super) has_point: bool,
     /// S, and how many places stood before it.
-    anchored_at: Option<usize>,
-    has_minus: bool,
-    has_plus: bool,
+    pub(super) anchored_at: Option<usize>,
+    pub(super) has_minus: bool,
+    pub(super) has_plus: bool,
     /// PR
-    has_brackets: bool,
-    /// V, and how many places stand behind it.
-    has_shift: bool,
-    shift: usize,
+    pub(super) has_brackets: bool,
+    /// V, and how many 9s stand behind it.
+    pub(super) has_shift: bool,
+    pub(super) shift: usize,
     /// EEEE
-    has_exponent: bool,
+    pub(super) has_exponent: bool,
 }
 
 fn wrong(message: &str) -> Error {
@@ -85,7 +88,7 @@ fn wrong(message: &str) -> Error {
 }
 
 impl Template {
-    fn of(format: &str) -> Result<Self> {
+    pub(super) fn of(format: &str) -> Result<Self> {
         let mut template = Self::default();
         let mut rest = format;
         while let Some(first) = rest.chars().next() {
@@ -200,8 +203,7 @@ impl Template {
             }
             "RN" => self.parts.push(Part::Roman { upper }),
             "TH" => self.parts.push(Part::Ordinal { upper }),
-            // There is no currency.
-            "L" => self.parts.push(Part::Literal(" ".to_owned())),
+            "L" => self.parts.push(Part::Currency),
             _ => {}
         }
         Ok(())
@@ -215,7 +217,8 @@ impl Template {
         if is_zero && !self.has_point {
             self.zero_from.get_or_insert(self.whole);
         }
-        if self.has_shift {
+        // A 0 behind V is a place like those before it.
+        if self.has_shift && !is_zero {
             self.shift = self.shift.saturating_add(1);
         } else if self.has_point {
             self.fraction = self.fraction.saturating_add(1);
@@ -470,6 +473,8 @@ impl<'t> Writer<'t> {
             Part::Comma if self.has_begun => self.out.push(','),
             Part::Comma => self.out.push_str(blank),
             Part::Literal(literal) => self.out.push_str(literal),
+            // There is no currency.
+            Part::Currency => self.out.push(' '),
             Part::Minus => self.out.push_str(if self.is_negative { "-" } else { blank }),
             Part::Plus => self.out.push_str(if self.is_negative { blank } else { "+" }),
             Part::Sign => self.out.push(self.sign()),

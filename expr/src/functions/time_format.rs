@@ -1,8 +1,9 @@
-//! to_char of times: the template patterns of the manual's table 9.27, as far as they are in common use.
+//! to_char of times: what the fields of a template ([`super::time_pattern`]) show of one.
 
 use std::fmt::Write;
 
 use super::arguments::{exactly, interval, micros, text};
+use super::time_pattern::{Field, Node, Pattern, nodes};
 use crate::calendar::{
     self, Civil, interval::time_fields, iso_day_of_week, iso_week, timestamp_is_finite, zone,
 };
@@ -26,18 +27,11 @@ pub(super) const MONTHS: [&str; 12] = [
 ];
 pub(super) const MONTHS_SHORT: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(super) const DAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 pub(super) const DAYS_SHORT: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
-
-/// Longest first, so that the first that fits is the right one.
-const PATTERNS: &[&str] = &[
-    "SSSSS", "MONTH", "Month", "month", "Y,YYY", "IYYY", "YYYY", "SSSS", "HH24", "HH12", "A.M.", "P.M.",
-    "a.m.", "p.m.", "B.C.", "A.D.", "b.c.", "a.d.", "DAY", "Day", "day", "MON", "Mon", "mon", "DDD", "IDDD",
-    "IYY", "YYY", "TZH", "TZM", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "AM", "PM", "am", "pm", "BC", "AD",
-    "bc", "ad", "DY", "Dy", "dy", "DD", "ID", "HH", "MI", "MM", "SS", "MS", "US", "YY", "IY", "WW", "IW",
-    "CC", "RM", "rm", "TZ", "tz", "OF", "TH", "th", "Y", "I", "Q", "D", "J", "W",
-];
+pub(super) const ROMAN: [&str; 12] =
+    ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 
 /// A time as patterns see it.
 struct Shown {
@@ -85,50 +79,21 @@ pub(super) fn interval_to_char(args: &[Datum], _: &SessionContext) -> Result<Dat
 
 fn render(template: &str, shown: &Shown) -> Result<Datum> {
     let mut out = String::new();
-    let mut rest = template;
-    while let Some(first) = rest.chars().next() {
-        if first == '"' {
-            let mut characters = rest.char_indices().skip(1);
-            let mut end = rest.len();
-            while let Some((at, c)) = characters.next() {
-                match c {
-                    '"' => {
-                        end = at + 1;
-                        break;
-                    }
-                    '\\' => out.extend(characters.next().map(|(_, c)| c)),
-                    c => out.push(c),
-                }
-            }
-            rest = rest.get(end..).unwrap_or_default();
-            continue;
-        }
-        let (fill, body) = match rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
-            Some(body) => (false, body),
-            None => (true, rest),
-        };
-        let found = PATTERNS.iter().find(|pattern| body.starts_with(**pattern)).or_else(|| {
-            let upper = body.get(..body.len().min(5)).unwrap_or(body).to_ascii_uppercase();
-            PATTERNS.iter().find(|pattern| {
-                upper.starts_with(**pattern) && pattern.bytes().all(|b| !b.is_ascii_lowercase())
-            })
-        });
-        match found {
-            Some(pattern) => {
-                rest = body.get(pattern.len()..).unwrap_or_default();
+    for node in nodes(template) {
+        match node {
+            Node::Character { character, .. } => out.push(character),
+            Node::Pattern(pattern) => {
                 let start = out.len();
-                push_field(pattern, fill, shown, &mut out)?;
-                for (suffix, upper) in [("TH", true), ("th", false)] {
-                    if let Some(after) = rest.strip_prefix(suffix) {
-                        let ordinal = ordinal(out.get(start..).unwrap_or_default());
-                        out.push_str(&if upper { ordinal.to_ascii_uppercase() } else { ordinal.to_owned() });
-                        rest = after;
-                    }
+                push_field(&pattern, shown, &mut out)?;
+                let is_number = pattern.field.is_number() && pattern.field != Field::ZoneMinute;
+                if let Some(suffix) = pattern.ordinal.filter(|_| is_number) {
+                    let ordinal = ordinal(out.get(start..).unwrap_or_default());
+                    out.push_str(&if suffix == "TH" {
+                        ordinal.to_ascii_uppercase()
+                    } else {
+                        ordinal.to_owned()
+                    });
                 }
-            }
-            None => {
-                out.push(first);
-                rest = rest.get(first.len_utf8()..).unwrap_or_default();
             }
         }
     }
@@ -146,7 +111,7 @@ fn ordinal(number: &str) -> &'static str {
     }
 }
 
-fn push_field(pattern: &str, fill: bool, shown: &Shown, out: &mut String) -> Result<()> {
+fn push_field(pattern: &Pattern<'_>, shown: &Shown, out: &mut String) -> Result<()> {
     let civil = &shown.civil;
     let days = || civil.days();
     let year = if shown.is_interval || civil.year > 0 { civil.year } else { 1 - civil.year };
@@ -156,7 +121,7 @@ fn push_field(pattern: &str, fill: bool, shown: &Shown, out: &mut String) -> Res
     let twelve = if civil.hour % 12 == 0 { 12 } else { civil.hour % 12 };
     // Numbers have leading zeros and names trailing blanks, unless FM says otherwise.
     let number = |value: i64, width: usize, out: &mut String| {
-        let width = if fill { width } else { 0 };
+        let width = if pattern.is_tight { 0 } else { width };
         // Writing to a string cannot fail.
         let _ = match value < 0 {
             true => write!(out, "-{:0width$}", -value),
@@ -164,97 +129,128 @@ fn push_field(pattern: &str, fill: bool, shown: &Shown, out: &mut String) -> Res
         };
     };
     let name = |value: &str, width: usize, out: &mut String| {
-        let width = if fill { width } else { 0 };
+        let value = cased(value, pattern.word);
+        let width = if pattern.is_tight { 0 } else { width };
         let _ = write!(out, "{value:width$}");
     };
-    let cased = |value: &str| match pattern {
-        pattern if pattern.bytes().all(|byte| byte.is_ascii_uppercase()) => value.to_ascii_uppercase(),
-        pattern if pattern.bytes().all(|byte| byte.is_ascii_lowercase()) => value.to_ascii_lowercase(),
-        _ => value.to_owned(),
-    };
+    // A name of another language has its own width.
+    let name_width = if pattern.is_translated { 0 } else { 9 };
     let month_name = |names: &[&'static str; 12]| {
         usize::try_from(civil.month - 1).ok().and_then(|place| names.get(place)).copied().unwrap_or_default()
     };
-    if shown.is_interval
-        && matches!(
-            pattern,
-            "D" | "ID" | "IW" | "IYYY" | "IYY" | "IY" | "I" | "WW" | "W" | "TZ" | "tz" | "BC" | "AD"
-        )
-    {
+    let day_name = |names: &[&'static str; 7]| names.get(weekday()).copied().unwrap_or_default();
+    if shown.is_interval && is_of_calendar(pattern.field) {
         return Err(Error::new("22007", "invalid format specification for an interval value")
             .with_hint("Intervals are not tied to specific calendar dates."));
     }
-    match pattern {
-        "YYYY" => number(year, 4, out),
-        "YYY" => number(year % 1000, 3, out),
-        "YY" => number(year % 100, 2, out),
-        "Y" => number(year % 10, 1, out),
-        "Y,YYY" => {
+    match pattern.field {
+        Field::Year { digits: 4 } => number(year, 4, out),
+        Field::Year { digits } => number(year % 10_i64.pow(digits), digits as usize, out),
+        Field::YearWithComma => {
             let _ = write!(out, "{},{:03}", year / 1000, year % 1000);
         }
-        "IYYY" => number(iso_year(), 4, out),
-        "IYY" => number(iso_year() % 1000, 3, out),
-        "IY" => number(iso_year() % 100, 2, out),
-        "I" => number(iso_year() % 10, 1, out),
-        "MM" => number(civil.month, 2, out),
-        "MONTH" | "Month" | "month" => name(&cased(month_name(&MONTHS)), 9, out),
-        "MON" | "Mon" | "mon" => out.push_str(&cased(month_name(&MONTHS_SHORT))),
-        "RM" | "rm" => name(&cased(month_name(&ROMAN)), 4, out),
-        "DAY" | "Day" | "day" => name(&cased(DAYS.get(weekday()).copied().unwrap_or_default()), 9, out),
-        "DY" | "Dy" | "dy" => out.push_str(&cased(DAYS_SHORT.get(weekday()).copied().unwrap_or_default())),
-        "DDD" => number(if shown.is_interval { civil.day } else { day_of_year() }, 3, out),
-        "IDDD" => {
+        Field::IsoYear { digits: 4 } => number(iso_year(), 4, out),
+        Field::IsoYear { digits } => number(iso_year() % 10_i64.pow(digits), digits as usize, out),
+        Field::Month => number(civil.month, 2, out),
+        Field::MonthName => name(month_name(&MONTHS), name_width, out),
+        Field::MonthNameShort => name(month_name(&MONTHS_SHORT), 0, out),
+        // An interval without months has none, and is in no quarter.
+        Field::MonthRoman | Field::Quarter if civil.month == 0 && civil.year == 0 => {}
+        Field::MonthRoman => name(month_name(&ROMAN), 4, out),
+        Field::DayName => name(day_name(&DAYS), name_width, out),
+        Field::DayNameShort => name(day_name(&DAYS_SHORT), 0, out),
+        Field::DayOfYear => number(if shown.is_interval { civil.day } else { day_of_year() }, 3, out),
+        Field::IsoDayOfYear => {
             let (_, week) = iso_week(days());
             number((week - 1) * 7 + iso_day_of_week(days()), 3, out);
         }
-        "DD" => number(civil.day, 2, out),
-        "D" => number(weekday() as i64 + 1, 1, out),
-        "ID" => number(iso_day_of_week(days()), 1, out),
-        "WW" => number((day_of_year() - 1) / 7 + 1, 2, out),
-        "W" => number((civil.day - 1) / 7 + 1, 1, out),
-        "IW" => number(iso_week(days()).1, 2, out),
-        "CC" => {
+        Field::Day => number(civil.day, 2, out),
+        Field::DayOfWeek => number(weekday() as i64 + 1, 1, out),
+        Field::IsoDayOfWeek => number(iso_day_of_week(days()), 1, out),
+        Field::Week => number((day_of_year() - 1) / 7 + 1, 2, out),
+        Field::WeekOfMonth => number((civil.day - 1) / 7 + 1, 1, out),
+        Field::IsoWeek => number(iso_week(days()).1, 2, out),
+        Field::Century => {
             number(if civil.year > 0 { (civil.year - 1) / 100 + 1 } else { civil.year / 100 - 1 }, 2, out)
         }
-        "Q" => number((civil.month - 1) / 3 + 1, 1, out),
-        "J" => number(days() + calendar::JULIAN_EPOCH, 1, out),
-        "HH24" => number(civil.hour, 2, out),
-        "HH" | "HH12" => number(twelve, 2, out),
-        "MI" => number(civil.minute, 2, out),
-        "SS" => number(civil.second, 2, out),
-        "MS" | "FF3" => number(civil.micros / 1000, 3, out),
-        "US" | "FF6" => number(civil.micros, 6, out),
-        "FF1" => number(civil.micros / 100_000, 1, out),
-        "FF2" => number(civil.micros / 10_000, 2, out),
-        "FF4" => number(civil.micros / 100, 4, out),
-        "FF5" => number(civil.micros / 10, 5, out),
-        "SSSS" | "SSSSS" => number(civil.time_micros() / calendar::MICROS_PER_SECOND, 1, out),
-        "AM" | "PM" => out.push_str(if civil.hour % 24 >= 12 { "PM" } else { "AM" }),
-        "am" | "pm" => out.push_str(if civil.hour % 24 >= 12 { "pm" } else { "am" }),
-        "A.M." | "P.M." => out.push_str(if civil.hour % 24 >= 12 { "P.M." } else { "A.M." }),
-        "a.m." | "p.m." => out.push_str(if civil.hour % 24 >= 12 { "p.m." } else { "a.m." }),
-        "BC" | "AD" => out.push_str(if civil.year > 0 { "AD" } else { "BC" }),
-        "bc" | "ad" => out.push_str(if civil.year > 0 { "ad" } else { "bc" }),
-        "B.C." | "A.D." => out.push_str(if civil.year > 0 { "A.D." } else { "B.C." }),
-        "b.c." | "a.d." => out.push_str(if civil.year > 0 { "a.d." } else { "b.c." }),
-        "TZ" => out.push_str(shown.zone.as_ref().map_or("", |(_, name)| name)),
-        "tz" => {
-            out.push_str(&shown.zone.as_ref().map_or(String::new(), |(_, name)| name.to_ascii_lowercase()))
+        Field::Quarter => number((civil.month - 1) / 3 + 1, 1, out),
+        Field::Julian => number(days() + calendar::JULIAN_EPOCH, 1, out),
+        Field::Hour24 => number(civil.hour, 2, out),
+        Field::Hour12 => number(twelve, 2, out),
+        Field::Minute => number(civil.minute, 2, out),
+        Field::Second => number(civil.second, 2, out),
+        Field::Millis => number(civil.micros / 1000, 3, out),
+        Field::Micros => number(civil.micros, 6, out),
+        Field::Fraction(digits) => {
+            number(civil.micros / 10_i64.pow(6_u32.saturating_sub(digits)), digits as usize, out)
         }
-        "TZH" | "TZM" | "OF" => {
-            push_offset(pattern, shown.zone.as_ref().map_or(0, |(offset, _)| *offset), out)
+        Field::SecondOfDay => number(civil.time_micros() / calendar::MICROS_PER_SECOND, 1, out),
+        Field::Meridiem { is_dotted } => {
+            let is_afternoon = civil.hour % 24 >= 12;
+            name(either(is_dotted, is_afternoon, ["AM", "PM", "A.M.", "P.M."]), 0, out);
         }
-        _ => out.push_str(pattern),
+        Field::Era { is_dotted } => {
+            name(either(is_dotted, civil.year <= 0, ["AD", "BC", "A.D.", "B.C."]), 0, out);
+        }
+        Field::ZoneName => name(shown.zone.as_ref().map_or("", |(_, name)| name), 0, out),
+        Field::ZoneHour | Field::ZoneMinute | Field::Offset => {
+            push_offset(pattern.field, shown.zone.as_ref().map_or(0, |(offset, _)| *offset), out)
+        }
+        Field::Exact => {}
     }
     Ok(())
 }
 
-fn push_offset(pattern: &str, offset: i64, out: &mut String) {
+/// Whether it shows where in the calendar a time is, which an interval is not.
+fn is_of_calendar(field: Field) -> bool {
+    matches!(
+        field,
+        Field::DayOfWeek
+            | Field::IsoDayOfWeek
+            | Field::IsoWeek
+            | Field::IsoYear { .. }
+            | Field::Week
+            | Field::WeekOfMonth
+            | Field::DayName
+            | Field::DayNameShort
+            | Field::MonthName
+            | Field::MonthNameShort
+            | Field::ZoneName
+            | Field::ZoneHour
+            | Field::ZoneMinute
+            | Field::Offset
+            | Field::Era { .. }
+    )
+}
+
+/// A name in the case of the pattern that shows it; the name's own, if that is mixed.
+fn cased(name: &str, pattern: &str) -> String {
+    if pattern.bytes().all(|byte| !byte.is_ascii_lowercase()) {
+        name.to_ascii_uppercase()
+    } else if pattern.bytes().all(|byte| !byte.is_ascii_uppercase()) {
+        name.to_ascii_lowercase()
+    } else {
+        name.to_owned()
+    }
+}
+
+/// One of two words, with points or without.
+fn either(is_dotted: bool, is_second: bool, words: [&'static str; 4]) -> &'static str {
+    let [first, second, first_dotted, second_dotted] = words;
+    match (is_dotted, is_second) {
+        (false, false) => first,
+        (false, true) => second,
+        (true, false) => first_dotted,
+        (true, true) => second_dotted,
+    }
+}
+
+fn push_offset(field: Field, offset: i64, out: &mut String) {
     let sign = if offset < 0 { '-' } else { '+' };
     let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
-    let _ = match pattern {
-        "TZH" => write!(out, "{sign}{hours:02}"),
-        "TZM" => write!(out, "{minutes:02}"),
+    let _ = match field {
+        Field::ZoneHour => write!(out, "{sign}{hours:02}"),
+        Field::ZoneMinute => write!(out, "{minutes:02}"),
         _ if minutes != 0 => write!(out, "{sign}{hours:02}:{minutes:02}"),
         _ => write!(out, "{sign}{hours:02}"),
     };

@@ -1,6 +1,6 @@
 //! Arithmetic and mathematics. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{decimal, float, integer, number_format, trigonometry};
+use super::super::{decimal, float, integer, number_format, number_parse, trigonometry};
 use super::function;
 use crate::functions::Body::{Many, One, Two};
 use crate::functions::Function;
@@ -144,6 +144,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(1774, "to_char", &[Int8, Text], Text, Two(number_format::integer_to_char)).stable(),
     function(1775, "to_char", &[Float4, Text], Text, Many(number_format::float_to_char)).stable(),
     function(1776, "to_char", &[Float8, Text], Text, Many(number_format::float_to_char)).stable(),
+    function(1777, "to_number", &[Text, Text], Numeric, Two(number_parse::to_number)).stable(),
     function(1771, "numeric_uminus", &[Numeric], Numeric, One(decimal::negate)),
     function(1892, "int2and", &[Int2, Int2], Int2, Two(integer::and)),
     function(1893, "int2or", &[Int2, Int2], Int2, Two(integer::or)),

@@ -1,6 +1,6 @@
 //! Dates, times and intervals. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{overlaps, time, time_field, time_format, time_of_day};
+use super::super::{overlaps, time, time_field, time_format, time_of_day, time_parse};
 use super::function;
 use crate::functions::Body::{Many, One, Session, Two};
 use crate::functions::Function;
@@ -74,6 +74,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(1624, "mul_d_interval", &[Float8, Interval], Interval, Two(time::interval_times)),
     function(1768, "to_char", &[Interval, Text], Text, Session(time_format::interval_to_char)).stable(),
     function(1770, "to_char", &[Timestamptz, Text], Text, Session(time_format::timestamptz_to_char)).stable(),
+    function(1778, "to_timestamp", &[Text, Text], Timestamptz, Session(time_parse::to_timestamp)).stable(),
+    function(1780, "to_date", &[Text, Text], Date, Two(time_parse::to_date)).stable(),
     function(2020, "date_trunc", &[Text, Timestamp], Timestamp, Two(time_field::truncate_timestamp)),
     function(2021, "date_part", &[Text, Timestamp], Float8, Two(time_field::part_of_timestamp)),
     function(2031, "timestamp_mi", &[Timestamp, Timestamp], Interval, Two(time::timestamp_minus_timestamp)),
