@@ -102,6 +102,11 @@ impl Queue {
     /// Takes a line, in its place if it has one; its ticket.
     pub(crate) fn put(&self, line: &str, has_place: bool) -> u64 {
         let mut state = self.state.lock();
+        if !has_place && state.lines.len() >= BYTES_MAX {
+            // Nobody waits for a place of this one, and there is no room.
+            state.dropped = state.dropped.saturating_add(1);
+            return state.handed_over;
+        }
         state.lines.extend_from_slice(line.as_bytes());
         state.places_in_lines += usize::from(has_place);
         state.handed_over = state.handed_over.saturating_add(1);

@@ -44,6 +44,9 @@ pub struct Record {
     pub command: String,
     /// What it touches.
     pub objects: Vec<Object>,
+    /// There are more, which are not named.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub objects_cut: bool,
     /// What came of it.
     pub outcome: String,
     /// How many rows it was about.

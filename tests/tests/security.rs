@@ -105,10 +105,7 @@ fn nobody_gets_in_without_a_proof() {
     let lines: Vec<serde_json::Value> =
         audit.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect();
     let has = |field: &str, value: &str| lines.iter().any(|line| line[field].as_str() == Some(value));
-    assert!(
-        has("command", "CREATE ROLE") && lines.iter().any(|line| line["objects"][0]["name"] == "late"),
-        "{audit}"
-    );
+    assert!(has("command", "CREATE ROLE") && audit.contains("\"name\":\"late\""), "{audit}");
     assert!(has("reason", "password authentication failed for user \"nobody\""), "{audit}");
     assert!(!audit.contains("k9-true"), "{audit}");
 }

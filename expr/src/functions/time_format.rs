@@ -193,9 +193,12 @@ fn push_field(pattern: &Pattern<'_>, shown: &Shown, out: &mut String) -> Result<
             name(either(is_dotted, civil.year <= 0, ["AD", "BC", "A.D.", "B.C."]), 0, out);
         }
         Field::ZoneName => name(shown.zone.as_ref().map_or("", |(_, name)| name), 0, out),
-        Field::ZoneHour | Field::ZoneMinute | Field::Offset => {
-            push_offset(pattern.field, shown.zone.as_ref().map_or(0, |(offset, _)| *offset), out)
-        }
+        Field::ZoneHour | Field::ZoneMinute | Field::Offset => push_offset(
+            pattern.field,
+            !pattern.is_tight,
+            shown.zone.as_ref().map_or(0, |(offset, _)| *offset),
+            out,
+        ),
         Field::Exact => {}
     }
     Ok(())
@@ -245,13 +248,18 @@ fn either(is_dotted: bool, is_second: bool, words: [&'static str; 4]) -> &'stati
     }
 }
 
-fn push_offset(field: Field, offset: i64, out: &mut String) {
+fn push_offset(field: Field, fill: bool, offset: i64, out: &mut String) {
     let sign = if offset < 0 { '-' } else { '+' };
     let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
     let _ = match field {
         Field::ZoneHour => write!(out, "{sign}{hours:02}"),
         Field::ZoneMinute => write!(out, "{minutes:02}"),
-        _ if minutes != 0 => write!(out, "{sign}{hours:02}:{minutes:02}"),
-        _ => write!(out, "{sign}{hours:02}"),
+        _ => {
+            let width = if fill { 2 } else { 0 };
+            match minutes {
+                0 => write!(out, "{sign}{hours:0width$}"),
+                _ => write!(out, "{sign}{hours:0width$}:{minutes:02}"),
+            }
+        }
     };
 }

@@ -6,7 +6,7 @@ use crate::calendar::zoned_time::ZonedTime;
 use crate::calendar::{
     self, MICROS_PER_SECOND, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, timestamp_in_range, zone,
 };
-use crate::datum::Datum;
+use crate::datum::{Datum, Interval};
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
 
@@ -69,14 +69,13 @@ fn field_of(name: &Datum, time: ZonedTime) -> Result<Option<Value>> {
     let wanted = Field::from_name(name).ok_or_else(|| field::not_recognized(name, TYPE))?;
     let value = match wanted {
         Field::Epoch => return Ok(None),
-        Field::Microseconds
-        | Field::Milliseconds
-        | Field::Second
-        | Field::Minute
-        | Field::Hour
-        | Field::Timezone
-        | Field::TimezoneHour
-        | Field::TimezoneMinute => field::of_timestamp(wanted, time.local, Some(time.offset)),
+        Field::Microseconds | Field::Milliseconds | Field::Second | Field::Minute | Field::Hour => {
+            let since_midnight = Interval { months: 0, days: 0, micros: time.local };
+            field::of_interval(wanted, since_midnight)
+        }
+        Field::Timezone | Field::TimezoneHour | Field::TimezoneMinute => {
+            field::of_timestamp(wanted, time.local, Some(time.offset))
+        }
         _ => None,
     };
     value.map(Some).ok_or_else(|| field::not_supported(name, TYPE))

@@ -330,10 +330,14 @@ impl Binder<'_> {
         let Ok((_, resolved)) = resolve::operator("=", Some(kind), kind) else {
             return self.in_one_by_one(items, negated);
         };
-        let [kind, ..] = resolved.args.as_slice() else { return Err(Error::internal("= without operands")) };
+        let [compared, ..] = resolved.args.as_slice() else {
+            return Err(Error::internal("= without operands"));
+        };
         let mut coerced = Vec::with_capacity(items.len());
         for (item, at) in items {
-            coerced.push(self.implicit(item, *kind, at)?);
+            // A literal is one of the common type, which may be compared as another.
+            let item = if item.is_unknown() { self.implicit(item, kind, at)? } else { item };
+            coerced.push(self.implicit(item, *compared, at)?);
         }
         let mut coerced = coerced.into_iter();
         let Some(operand) = coerced.next() else { return Err(Error::internal("IN without an operand")) };

@@ -307,8 +307,12 @@ mod tests {
         assert_eq!(version(&plain), VERSION_PLAIN);
         let guarded = table(RowSecurity { enabled: true, ..RowSecurity::default() });
         let value = encode_table(&guarded).unwrap();
-        assert_eq!(version(&value), VERSION);
+        assert_eq!(version(&value), VERSION_UNAUDITED);
         assert_eq!(decode_table(&value, &Kinds::default()).unwrap(), guarded);
+        let audited = TableDescriptor { audit: Classes::of(audit::Class::Read), ..guarded };
+        let value = encode_table(&audited).unwrap();
+        assert_eq!(version(&value), VERSION);
+        assert_eq!(decode_table(&value, &Kinds::default()).unwrap(), audited);
         // What was written before is read, whichever format it has.
         for version in [VERSION_PLAIN, VERSION_CONSTRAINED, VERSION_EXPRESSIONS, VERSION_UNGUARDED, VERSION] {
             let older = TableRecord { version, ..TableRecord::decode(&*plain).unwrap() };

@@ -9,6 +9,7 @@ mod database;
 mod fetch;
 mod group;
 mod index;
+mod locking;
 mod merge;
 mod notify;
 mod object;
@@ -31,6 +32,7 @@ pub use database::{DatabaseOption, DatabaseStatement, DefaultsStatement, Setting
 pub use fetch::{CursorOptions, Declare, Fetch, Motion};
 pub use group::{GroupBy, GroupItem};
 pub use index::{CreateIndex, IndexColumn, IndexPart, Reindex, Reindexed};
+pub use locking::{LockStrength, LockWait, Locking};
 pub use merge::{Merge, MergeAction, MergeWhen};
 pub use object::{
     AlterDomain, CommentTarget, CreateDomain, CreateTableAs, CreateView, DomainAction, ObjectStatement,
@@ -320,37 +322,6 @@ pub struct CommonTable {
     pub query: Query,
     /// RECURSIVE
     pub recursive: bool,
-}
-
-/// FOR UPDATE and its like.
-#[derive(Debug, Clone)]
-pub struct Locking {
-    /// How strongly.
-    pub strength: LockStrength,
-    /// The table meant; `None`: all.
-    pub of: Option<Name>,
-    /// What if another holds it.
-    pub wait: LockWait,
-}
-
-/// FOR UPDATE and FOR NO KEY UPDATE are exclusive, FOR SHARE and FOR KEY SHARE shared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockStrength {
-    /// With others that share.
-    Shared,
-    /// Alone.
-    Exclusive,
-}
-
-/// What to do about a lock that another transaction holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockWait {
-    /// Wait.
-    Block,
-    /// NOWAIT: 55P03.
-    Error,
-    /// SKIP LOCKED: leave the row out.
-    Skip,
 }
 
 /// SELECT

@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(redacted("select $q$x$q$, E'\\'', U&'x', x'1f'"), "select $1, $2, $3, $4");
         let alone = |text: &str| super::keywords_alone(text, usize::MAX);
         assert_eq!(alone("alter role Ann PASSWORD secret"), "alter role … password …");
-        assert_eq!(alone("selekt a, \"b\" from 'c"), "… …, … from ……");
+        assert_eq!(alone("selekt a, \"b\" from 'c"), "… …, … from…");
         assert_eq!(super::redacted("select abcdefgh", 10), "select…");
         assert_eq!(super::first_words(" /* a */ create Unique index"), "CREATE UNIQUE");
         assert_eq!(super::first_words("frobnicate 'x'"), "");

@@ -83,7 +83,6 @@ fn clauses_that_are_not_implemented_are_refused_by_name() {
         ("create table t (a int, exclude using gist (a with =))", "EXCLUDE"),
         ("create table t (exclude (a with =))", "EXCLUDE"),
         ("alter table t add exclude (a with =)", "EXCLUDE"),
-        ("select substring('abc' || 'd' similar 'a%' escape '#')", "SUBSTRING with SIMILAR"),
         ("prepare transaction 'x'", "PREPARE TRANSACTION"),
     ] {
         let found = error(sql);

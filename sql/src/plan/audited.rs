@@ -198,6 +198,14 @@ fn class_of_setting(name: &str) -> (Class, bool) {
     }
 }
 
+/// Whether it is a table that is audited, or that has policies.
+fn is_guarded(target: &Target) -> bool {
+    match target {
+        Target::Relation(table) => !table.audit.is_empty() || !table.row_security.is_empty(),
+        _ => false,
+    }
+}
+
 /// A change of roles or rights, or of what is audited.
 fn is_always_told(plan: &Plan) -> bool {
     match plan {
@@ -207,6 +215,13 @@ fn is_always_told(plan: &Plan) -> bool {
                 alter.owner.is_some() || alter.from.audit != alter.to.audit || changes_policies(alter)
             }
             Ddl::CreateTable(create) => !create.audit.is_empty(),
+            // What goes by CASCADE is not known here: it may be audited, or a policy.
+            Ddl::Object(ObjectChange::Drop { targets, cascade, .. }) => {
+                *cascade || targets.iter().any(is_guarded)
+            }
+            // What comes later is recorded under the new name.
+            Ddl::Object(ObjectChange::Rename { object, .. }) => is_guarded(object),
+            Ddl::Object(ObjectChange::SetSchema { relation, .. }) => !relation.audit.is_empty(),
             _ => false,
         },
         Plan::Session(command) => match command.as_ref() {
@@ -285,10 +300,22 @@ fn command_of_session(command: &SessionCommand) -> &'static str {
     }
 }
 
-/// The objects that a statement touches, each with what is done to it.
+/// A record names so many objects.
+pub const OBJECTS_MAX: usize = 256;
+
+/// So much of a name is recorded: a schema's and that of what stands in it have room.
+const NAME_BYTES_MAX: usize = 160;
+
+/// The objects that a statement touches, each with what is done to it; one more than [`OBJECTS_MAX`] at most. Those that are
+/// audited themselves come first.
 pub fn objects(bound: &Bound) -> Vec<Object> {
     let mut objects: Vec<Object> = Vec::new();
-    for (table, access) in touched(bound) {
+    let is_audited = |(table, _): &(&TableDescriptor, Classes)| !table.audit.is_empty();
+    let (audited, others_touched): (Vec<_>, Vec<_>) = touched(bound).partition(is_audited);
+    for (table, access) in audited.into_iter().chain(others_touched) {
+        if objects.len() > OBJECTS_MAX {
+            return objects;
+        }
         let name = format!("{}.{}", table.schema, table.name);
         let words = access.iter().map(Class::word);
         match objects.iter_mut().find(|known| known.name == name) {
@@ -302,11 +329,11 @@ pub fn objects(bound: &Bound) -> Vec<Object> {
             None => objects.push(Object { kind: table.kind.word(), name, access: words.collect() }),
         }
     }
-    objects.extend(others(&bound.plan).into_iter().map(|(kind, name)| Object {
-        kind,
-        name,
-        access: Vec::new(),
-    }));
+    let more = others(&bound.plan).into_iter().map(|(kind, mut name)| {
+        name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
+        Object { kind, name, access: Vec::new() }
+    });
+    objects.extend(more.take((OBJECTS_MAX + 1).saturating_sub(objects.len())));
     objects
 }
 

@@ -308,6 +308,9 @@ impl Verify {
 /// The oid of what has none yet.
 pub const NO_OID: Oid = 0;
 
+/// So many names are told of a statement at most.
+const SUBJECTS_MAX: usize = 1000;
+
 impl AccessChange {
     /// The command, as its tag and errors name it.
     pub fn command(&self) -> &'static str {
@@ -351,7 +354,7 @@ impl AccessChange {
         matches!(&self.statement, AccessStatement::Database(Create { .. } | Drop { .. }))
     }
 
-    /// What it is about beside tables: what sort of thing each is, and its name.
+    /// What it is about beside tables: what sort of thing each is, and its name; of very many not all.
     pub fn subjects(&self) -> Vec<(&'static str, String)> {
         let role = |reference: &RoleReference| {
             let name = match reference {
@@ -370,7 +373,7 @@ impl AccessChange {
                 RoleStatement::Create { name, .. } => vec![named_role(name)],
                 RoleStatement::Alter { role: altered, .. } => vec![role(altered)],
                 RoleStatement::Rename { role, to } => vec![named_role(role), named_role(to)],
-                RoleStatement::Drop { roles, .. } => roles.iter().map(role).collect(),
+                RoleStatement::Drop { roles, .. } => roles.iter().map(role).take(SUBJECTS_MAX).collect(),
             },
             AccessStatement::Database(statement) => match statement {
                 DatabaseStatement::Create { name, .. }
@@ -391,7 +394,8 @@ impl AccessChange {
                 whose.chain(setting).collect()
             }
             AccessStatement::Membership(grant) => {
-                grant.roles.iter().map(named_role).chain(grant.members.iter().map(role)).collect()
+                let named = grant.roles.iter().map(named_role).chain(grant.members.iter().map(role));
+                named.take(SUBJECTS_MAX).collect()
             }
             AccessStatement::Rights(grant) => {
                 let (kind, names): (_, &[Name]) = match &grant.objects {
@@ -402,11 +406,13 @@ impl AccessChange {
                     _ => ("", &[]),
                 };
                 let objects = names.iter().map(|name| named(kind, name));
-                objects.chain(grant.grantees.iter().map(role)).collect()
+                objects.chain(grant.grantees.iter().map(role)).take(SUBJECTS_MAX).collect()
             }
             AccessStatement::DefaultPrivileges(change) => {
                 let schemas = change.schemas.iter().map(|name| named("schema", name));
-                change.roles.iter().map(role).chain(schemas).chain(change.grantees.iter().map(role)).collect()
+                let named =
+                    change.roles.iter().map(role).chain(schemas).chain(change.grantees.iter().map(role));
+                named.take(SUBJECTS_MAX).collect()
             }
             AccessStatement::Owner { object, owner } => {
                 let kind = match object.kind {

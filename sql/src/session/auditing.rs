@@ -135,7 +135,8 @@ impl Session {
         let audited = &planned.audited;
         let ends = match &planned.bound.plan {
             Plan::Session(command) => {
-                matches!(**command, SessionCommand::Commit { .. } | SessionCommand::Rollback { .. })
+                use SessionCommand::{Commit, Rollback, RollbackTo};
+                matches!(**command, Commit { .. } | Rollback { .. } | RollbackTo(_))
             }
             _ => false,
         };
@@ -262,6 +263,8 @@ impl Session {
 
     /// The session is about to end.
     pub fn audit_logout(&mut self) {
+        // A transaction that is open yet is rolled back with the session.
+        self.audit_implicit_end("ROLLBACK", &Ok(()));
         if self.audits_sessions() {
             let mut record = self.record(Class::Session.name(), "LOGOUT".to_owned(), "ok");
             record.duration_us = Some(micros(self.auditing.since.elapsed()));
@@ -300,6 +303,8 @@ impl Session {
     fn record_of(&self, run: &Run, portal: &Portal, command: &str, outcome: &str) -> Record {
         let mut record = self.record(run.planned.audited.class.name(), command.to_owned(), outcome);
         record.objects = audited::objects(&run.planned.bound);
+        record.objects_cut = record.objects.len() > audited::OBJECTS_MAX;
+        record.objects.truncate(audited::OBJECTS_MAX);
         record.statement = told_text(&portal.prepared.statement.0);
         record
     }
