@@ -5,8 +5,8 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,12 +42,17 @@ impl Stream {
         })
     }
 
-    fn reopen(&mut self) {
-        let Self::File { path, file } = self else { return };
+    /// Whether it begins with a new line from here on: what was written of one before is not to go on.
+    fn reopen(&mut self) -> bool {
+        let Self::File { path, file } = self else { return false };
         match appended(path) {
-            Ok(opened) => *file = opened,
+            Ok(opened) => {
+                *file = opened;
+                true
+            }
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "the audit log cannot be opened anew; the file before goes on");
+                false
             }
         }
     }
@@ -64,8 +69,17 @@ impl Stream {
     }
 }
 
-fn appended(path: &std::path::Path) -> std::io::Result<File> {
-    File::options().append(true).create(true).mode(0o600).open(path)
+/// The file, ready for a new line: whoever wrote it before may have ended within one.
+fn appended(path: &Path) -> std::io::Result<File> {
+    let mut file = File::options().read(true).append(true).create(true).mode(0o600).open(path)?;
+    let mut last = [b'\n'];
+    if let Some(end) = file.metadata()?.len().checked_sub(1) {
+        file.read_at(&mut last, end)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 /// What is counted.
@@ -138,8 +152,9 @@ impl Writer {
                 None => return false,
                 Some(false) => {}
                 Some(true) => {
-                    self.stream.reopen();
-                    at = line_start(&work.lines, at);
+                    if self.stream.reopen() {
+                        at = line_start(&work.lines, at);
+                    }
                 }
             }
         }
@@ -156,4 +171,22 @@ impl Writer {
 fn line_start(lines: &[u8], at: usize) -> usize {
     let before = lines.get(..at).unwrap_or_default();
     before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_not_ended_takes_no_other_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let append =
+            |bytes: &[u8]| Stream::open(Destination::File(path.clone())).unwrap().write(bytes).unwrap();
+        append(b"{}\n{\"half");
+        append(b"{}\n");
+        append(b"{}\n");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "{}\n{\"half\n{}\n{}\n");
+    }
 }

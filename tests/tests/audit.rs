@@ -212,6 +212,8 @@ async fn every_class_of_statement_is_recorded_without_secrets() {
     assert_eq!(audited.count_of("ann"), before + 1);
     let refused = audited.try_connect("ann", "password=hunter2-a options='-c nunatak.audit=none'").await;
     assert_eq!(refused.err().and_then(|error| error.code().cloned()), Some(SqlState::INSUFFICIENT_PRIVILEGE));
+    let record = audited.last_of("ann");
+    assert_eq!((record["command"].as_str(), record["outcome"].as_str()), (Some("LOGIN"), Some("42501")));
 
     extended(&audited, &ann).await;
 

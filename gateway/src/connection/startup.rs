@@ -79,7 +79,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return goodbye(wire, &fatal("08006", "terminating connection due to startup timeout")).await;
             }
         };
-        match Self::admit(newcomer?, peer, shared) {
+        let newcomer = newcomer?;
+        let attempt = newcomer.parameters.clone();
+        match Self::admit(newcomer, peer, shared) {
             Ok((session, registered, connected, seats)) => {
                 let mut connection = Self {
                     wire,
@@ -99,7 +101,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 connection.welcome().await.ok()?;
                 Some(connection)
             }
-            Err(error) => goodbye(wire, &error).await,
+            Err(error) => {
+                if is_of_access(error.sqlstate) {
+                    audit_refusal(shared, &attempt, peer, &error).await;
+                }
+                goodbye(wire, &error).await
+            }
         }
     }
 
@@ -216,7 +223,7 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Whether a client was refused for who it is and what it wants, not for how things are just now.
 fn is_of_access(sqlstate: &str) -> bool {
-    sqlstate.starts_with("28") || matches!(sqlstate, "3D000" | "42501" | "55000")
+    sqlstate.starts_with("28") || matches!(sqlstate, "3D000" | "42501" | "53300" | "55000")
 }
 
 /// Has the audit log know of a client that was not let in, before it is told. It is not let in either way.

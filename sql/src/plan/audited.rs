@@ -157,7 +157,7 @@ fn class(plan: &Plan) -> Class {
         Plan::Ddl(ddl) => match ddl.as_ref() {
             Ddl::Truncate(_) => Class::Write,
             Ddl::Access(change) => class_of_access(&change.statement),
-            Ddl::AlterTable(alter) if changes_policies(alter) => Class::Role,
+            Ddl::AlterTable(alter) if changes_policies(alter) || alter.owner.is_some() => Class::Role,
             _ => Class::Ddl,
         },
         Plan::Explain { plan, analyze: true } => class(plan),

@@ -226,7 +226,7 @@ fn table_clauses(cursor: &mut Cursor<'_>) -> Result<Classes> {
             "tablespace" => tablespace(cursor)?,
             "with" => {
                 cursor.advance();
-                audit = table_parameters(cursor)?.unwrap_or_default();
+                audit = table_parameters(cursor)?.unwrap_or(audit);
             }
             "without" => {
                 cursor.advance();
