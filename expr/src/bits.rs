@@ -31,7 +31,7 @@ impl Bits {
     fn new(mut bytes: Vec<u8>, length: usize) -> Self {
         bytes.resize(length.div_ceil(8), 0);
         if let Some(last) = bytes.last_mut()
-            && length % 8 != 0
+            && !length.is_multiple_of(8)
         {
             *last &= !(0xff >> (length % 8));
         }
@@ -205,7 +205,7 @@ impl Bits {
         if self.length == 0 || part.length > self.length {
             return Ok(None);
         }
-        let mask = if part.length % 8 == 0 { 0xff } else { !(0xff >> (part.length % 8)) };
+        let mask = if part.length.is_multiple_of(8) { 0xff } else { !(0xff >> (part.length % 8)) };
         let last = part.bytes.len().saturating_sub(1);
         for at in 0..=self.length - part.length {
             work::step(part.bytes.len())?;

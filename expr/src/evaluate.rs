@@ -328,12 +328,8 @@ fn case<'a>(
 ) -> Result<Cow<'a, Datum>> {
     let value = operand.map(|operand| operand.evaluate(context)).transpose()?;
     for (condition, result) in branches {
-        let holds = match &value {
-            Some(value) => {
-                condition.evaluate_condition(&EvalContext { case_operand: Some(value), ..*context })?
-            }
-            None => condition.evaluate_condition(context)?,
-        };
+        let with_operand = EvalContext { case_operand: value.as_ref().or(context.case_operand), ..*context };
+        let holds = condition.evaluate_ref(&with_operand)?.is_true();
         if holds {
             return result.evaluate_ref(context);
         }

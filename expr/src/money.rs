@@ -74,7 +74,7 @@ pub(crate) fn write(amount: i64, out: &mut String) {
     let units = (hundredths / UNIT.unsigned_abs()).to_string();
     out.push_str(if amount < 0 { "-$" } else { "$" });
     for (place, digit) in units.chars().enumerate() {
-        if place > 0 && (units.len() - place) % 3 == 0 {
+        if place > 0 && (units.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
