@@ -135,7 +135,7 @@ impl AuditLog {
         }
     }
 
-    /// Takes a record of which there are few, whatever room there is.
+    /// Takes a record of which there are few, without a place; it is lost, and counted, where the queue is full to its bytes.
     pub fn hand_over_at_once(&self, record: &Record) -> Ticket {
         self.put(record, false)
     }
