@@ -60,7 +60,8 @@ class Cluster:
         hba = folder / "hba.conf"
         hba.write_text("hostssl all nunatak all cert\nhostssl all all all scram-sha-256\n")
         self.sql = f"127.0.0.1:{free_port()}"
-        self.start("gateway", 0, ["--listen", self.sql, "--join", ",".join(addresses), "--hba", hba])
+        self.start("gateway", 0, ["--listen", self.sql, "--join", ",".join(addresses), "--hba", hba,
+                                    "--audit-log", folder / "audit.log"])
 
     def tls(self, name):
         certs = self.folder / "certs"

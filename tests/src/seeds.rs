@@ -58,7 +58,7 @@ impl Seeds {
             return true;
         }
         println!(
-            "seed {seed} WENT WRONG; replay: NUNATAK_SIMULATION_SEED={seed} cargo test --workspace --test simulation"
+            "seed {seed} WENT WRONG; replay: NUNATAK_SIMULATION_SEED={seed} cargo test --workspace --test simulation seeds"
         );
         for violation in violations {
             println!("  {violation}");

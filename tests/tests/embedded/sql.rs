@@ -2,7 +2,7 @@
 //! was recorded from PostgreSQL.
 //!
 //! To record anew (needs PostgreSQL 15 running, `initdb --locale=C`):
-//! `NUNATAK_RECORD="host=/tmp user=postgres dbname=postgres" cargo test -p nunatak-tests --test sql`
+//! `NUNATAK_RECORD="host=/tmp user=postgres dbname=postgres" cargo test -p nunatak-tests --test embedded sql`
 
 use std::fs;
 use std::path::{Path, PathBuf};

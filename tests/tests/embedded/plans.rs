@@ -1,6 +1,6 @@
 //! How statements are planned: each script in `tests/plans` explains statements, and its transcript is compared with the
 //! recorded one. There is no oracle for plans; a change of them is looked at and recorded anew:
-//! `NUNATAK_RECORD_PLANS=1 cargo test -p nunatak-tests --test plans`
+//! `NUNATAK_RECORD_PLANS=1 cargo test -p nunatak-tests --test embedded plans`
 
 use std::fs;
 use std::path::Path;

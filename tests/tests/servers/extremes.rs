@@ -4,7 +4,7 @@
 //! The statements are those that `sql/tests/extremes` plans on half a stack; here they are executed, too.
 //! `NUNATAK_EXTREMES` sets how many random ones are sent.
 
-#[path = "../../sql/tests/extremes/shapes.rs"]
+#[path = "../../../sql/tests/extremes/shapes.rs"]
 mod shapes;
 
 use std::time::Duration;

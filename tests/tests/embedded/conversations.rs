@@ -2,7 +2,7 @@
 //! is played, and its transcript compared with the one that was recorded from PostgreSQL.
 //!
 //! To record anew (needs PostgreSQL 15 running, `initdb --locale=C`):
-//! `NUNATAK_RECORD=127.0.0.1:5432 cargo test -p nunatak-tests --test conversations`
+//! `NUNATAK_RECORD=127.0.0.1:5432 cargo test -p nunatak-tests --test embedded conversations`
 
 use std::fs;
 use std::path::{Path, PathBuf};
