@@ -5,7 +5,9 @@
 /// A row that an entry of a secondary index leads to.
 const FETCH: f64 = 5.0;
 /// A span: a request of its own.
-const SPAN: f64 = 20.0;
+const SPAN: f64 = 40.0;
+/// A row by its key, where many are asked for in one request.
+const POINT: f64 = 6.0;
 /// A comparison of a sort.
 const COMPARISON: f64 = 0.1;
 
@@ -15,6 +17,11 @@ pub(super) const PAGE_ROWS: f64 = 100.0;
 /// Reading so many rows of spans of an index.
 pub(super) fn scan(spans: usize, rows: f64, is_primary: bool) -> f64 {
     spans as f64 * SPAN + if is_primary { rows } else { rows * FETCH }
+}
+
+/// Looking up what has one key: so many rows, or the row itself.
+pub(super) fn look_up(rows: f64, is_point: bool, is_primary: bool) -> f64 {
+    if is_point { POINT } else { scan(1, rows, is_primary) }
 }
 
 /// Sorting so many rows.

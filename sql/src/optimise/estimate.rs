@@ -256,7 +256,8 @@ impl<'s> Estimates<'s> {
     pub(super) fn lookup(&self, (node, rows): (&Node, f64), table: &Node, conditions: &[&Expr]) -> f64 {
         let whole = self.whole(table);
         let part = self.pairs((node, 1.0), (table, 1.0), conditions.iter().copied());
-        rows * cost::scan(1, (whole * part).max(1.0), false) / whole
+        let found = (whole * part).max(1.0);
+        rows * cost::look_up(found, has_point(table, conditions), false) / whole
     }
 
     /// The part of a node's rows of which conditions hold.
@@ -499,6 +500,20 @@ pub(super) fn has_index(node: &Node, conditions: &[&Expr]) -> bool {
         }
     });
     has_index
+}
+
+/// Whether equalities give the whole primary key of a table.
+fn has_point(node: &Node, conditions: &[&Expr]) -> bool {
+    let Node::Get(get) = node else { return false };
+    let Some(primary) = get.table.primary() else { return false };
+    let is_given = |place: usize| {
+        let Some((column, _)) = get.columns.iter().find(|(_, own)| *own == place) else { return false };
+        let names = |condition: &&Expr| {
+            equal_columns(condition).is_some_and(|(one, other)| one == *column || other == *column)
+        };
+        conditions.iter().any(names)
+    };
+    get.table.key_columns(primary).all(is_given)
 }
 
 /// The columns of `a = b`.

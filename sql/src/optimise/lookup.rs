@@ -117,7 +117,8 @@ impl LookingUp<'_> {
         let given = spans.iter().map(|span| span.prefix.len()).min().unwrap_or(0);
         let columns = looked_up.table.key_columns(index).take(given);
         let rows = self.estimates.rows_with(&looked_up.table, columns);
-        cost::scan(spans.len(), rows * spans.len() as f64, index.primary)
+        let is_point = index.primary && spans.iter().all(|span| span.point(index).is_some());
+        cost::look_up(rows, is_point, index.primary) * spans.len() as f64
     }
 }
 

@@ -29,6 +29,12 @@ pub(super) fn push_down(node: &mut Node) {
     pushing.push(node, Vec::new());
 }
 
+/// Moves conditions over a node's columns into it, as far down as they can go.
+pub(super) fn push_into(node: &mut Node, conditions: Vec<Expr>) {
+    let mut pushing = Pushing { parts: COPIES_MAX, is_wanted: true, outer: ColumnSet::default() };
+    pushing.within(node, conditions);
+}
+
 /// Takes away what hid rows and has given all of that to the scans. Only once nothing more is to move.
 pub(super) fn drop_spent(node: &mut Node) {
     while let Node::Filter(filter) = node

@@ -3,6 +3,7 @@
 //! ```text
 //! WHERE EXISTS (… WHERE b = outer.a)       semi join on b = outer.a; NOT EXISTS: anti join
 //! WHERE x IN (SELECT y …)                  semi join on x = y
+//! WHERE x = ANY (ARRAY(SELECT y …))        the same
 //! (SELECT sum(z) … WHERE b = outer.a)      left join on b = outer.a with the sums of all b
 //! ```
 //!
@@ -10,6 +11,8 @@
 //! Queries", for the forms that occur most). A subquery stays as it is if it is volatile, takes locks, asks in another
 //! form, or has nothing that can be hashed; and where so few rows ask that looking each up reads less.
 
+use expr::functions::FunctionId;
+use expr::operators::{Comparison, comparison};
 use expr::{Datum, Expr, TypeKind};
 
 use super::condition::{conjuncts, may_fail, may_move};
@@ -125,14 +128,16 @@ impl Unnesting<'_> {
         let mut kept = Vec::with_capacity(apply.subqueries.len());
         let answers: ColumnSet = apply.subqueries.iter().map(|subquery| subquery.column).collect();
         for subquery in std::mem::take(&mut apply.subqueries) {
-            let kind = self.asked_by(&filter.conditions, subquery.column);
-            let joined = match kind {
+            let joined = match self.asked_by(&filter.conditions, subquery.column) {
                 Some(kind) => self.existence(input, subquery, kind, &answers),
-                None => Err((input, subquery)),
+                None => self.element(input, subquery, &filter.conditions, &answers),
             };
             input = match joined {
                 Ok((joined, answer)) => {
-                    filter.conditions.retain(|condition| !is_answer(condition, answer));
+                    let asks = |condition: &Expr| {
+                        is_answer(condition, answer) || element_of(condition, answer).is_some()
+                    };
+                    filter.conditions.retain(|condition| !asks(condition));
                     self.has_changed = true;
                     joined
                 }
@@ -158,6 +163,37 @@ impl Unnesting<'_> {
             Expr::Not(_) => JoinKind::Anti,
             _ => JoinKind::Semi,
         })
+    }
+
+    /// A subquery whose rows are made an array, of which a condition asks whether an element equals something: as one that asks
+    /// it of the rows.
+    #[expect(clippy::result_large_err, reason = "what cannot be joined is given back")]
+    fn element(
+        &mut self,
+        input: Node,
+        subquery: Subquery,
+        conditions: &[Expr],
+        answers: &ColumnSet,
+    ) -> Result<(Node, ColumnId), (Node, Subquery)> {
+        let is_read_once = self.tries > 0 && self.readers.get(subquery.column) == Some(&1);
+        let ApplyKind::Array(_) = subquery.kind else { return Err((input, subquery)) };
+        let asked = conditions.iter().find_map(|condition| element_of(condition, subquery.column));
+        let (Some((operand, equals)), [row], true) =
+            (asked, subquery.rows.columns.as_slice(), is_read_once)
+        else {
+            return Err((input, subquery));
+        };
+        let ty = self.columns.ty(*row);
+        if ty.element().is_some() {
+            // Its elements are those of the arrays that it is made of.
+            return Err((input, subquery));
+        }
+        let element = Expr::Column { index: *row, ty };
+        let test = Expr::call(equals, vec![operand.clone(), element], TypeKind::Bool);
+        let (rows, column, array) = (subquery.rows, subquery.column, subquery.kind);
+        let of_rows = Subquery { rows, column, kind: ApplyKind::Any { test } };
+        let joined = self.existence(input, of_rows, JoinKind::Semi, answers);
+        joined.map_err(|(input, of_rows)| (input, Subquery { kind: array, ..of_rows }))
     }
 
     /// A subquery of which it only counts whether it has a fitting row, as a join.
@@ -364,6 +400,19 @@ fn is_answer(condition: &Expr, answer: ColumnId) -> bool {
     match condition {
         Expr::Not(operand) => matches!(operand.as_ref(), Expr::Column { index, .. } if *index == answer),
         condition => matches!(condition, Expr::Column { index, .. } if *index == answer),
+    }
+}
+
+/// Of `x = ANY (answer)`: `x`, and the equality.
+fn element_of(condition: &Expr, answer: ColumnId) -> Option<(&Expr, FunctionId)> {
+    match condition {
+        Expr::AnyAll { operand, array, operator, all: false }
+            if comparison(*operator) == Some(Comparison::Equal)
+                && matches!(array.as_ref(), Expr::Column { index, .. } if *index == answer) =>
+        {
+            Some((operand, *operator))
+        }
+        _ => None,
     }
 }
 

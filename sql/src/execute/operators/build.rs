@@ -12,6 +12,7 @@ use super::distinct::{DistinctOnOperator, DistinctOperator};
 use super::group::Padded;
 use super::hash_join::HashJoinOperator;
 use super::join::Shape;
+use super::look_up::{LookUpOperator, looked_up};
 use super::nested_loop::{DependentOperator, NestedLoopOperator};
 use super::project_set::ProjectSetOperator;
 use super::recursive::{RecursiveOperator, WorkingOperator, WorkingRows};
@@ -163,13 +164,19 @@ impl Building {
     }
 
     fn join(&mut self, join: &Join) -> Result<BoxOperator> {
-        let (left, right) = (self.node(&join.left)?, self.node(&join.right)?);
+        let left = self.node(&join.left)?;
         let shape = Shape {
             kind: join.kind,
             left_width: join.left.width(),
             right_width: join.right.width(),
             condition: join.condition.clone(),
         };
+        if let JoinStrategy::Dependent { bindings } = &join.strategy
+            && let Some(scan) = looked_up(&join.right)
+        {
+            return Ok(Box::new(LookUpOperator::new(left, scan, bindings, shape)?));
+        }
+        let right = self.node(&join.right)?;
         Ok(match &join.strategy {
             JoinStrategy::NestedLoop => Box::new(NestedLoopOperator::new(left, right, shape)),
             JoinStrategy::Hash { left_keys, right_keys } => {

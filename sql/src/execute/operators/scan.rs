@@ -325,7 +325,7 @@ fn note_seen<T>(
 }
 
 /// The key of the row or entry whose columns these are.
-fn point_key(columns: &[u8]) -> Bytes {
+pub(super) fn point_key(columns: &[u8]) -> Bytes {
     let mut key = Vec::with_capacity(columns.len() + 1);
     key.extend_from_slice(columns);
     key.push(SUFFIX_ROW);
