@@ -119,8 +119,8 @@ impl Aggregate {
         };
         Ok(match (shape, held) {
             (1, [Datum::Int8(count)]) => State::Count(*count),
-            (2, [Datum::Int8(count), Datum::Numeric(Numeric::Finite(sum))]) => {
-                let sum = i128::try_from(sum.as_bigint_and_scale().0.into_owned()).map_err(|_| mismatch())?;
+            (2, [Datum::Int8(count), Datum::Numeric(sum)]) => {
+                let sum = sum.unscaled().and_then(|sum| i128::try_from(sum).ok()).ok_or_else(mismatch)?;
                 State::Integers { sum, count: *count }
             }
             (3, [Datum::Int8(count), Datum::Float8(sum)]) => State::Floats { sum: *sum, count: *count },

@@ -9,7 +9,7 @@
 //!          0xf000 -Infinity), u16 display scale, then the digits, base 10000, as u16
 //! ```
 
-use bigdecimal::num_bigint::{BigInt, Sign};
+use bigdecimal::num_bigint::BigInt;
 use bytes::Bytes;
 
 use crate::datum::{Datum, Interval, Numeric};
@@ -217,14 +217,13 @@ fn send_numeric(value: &Numeric, out: &mut Vec<u8>) {
         out.extend_from_slice(&sign.to_be_bytes());
         out.extend_from_slice(&[0; 2]);
     };
-    let decimal = match value {
+    match value {
         Numeric::NaN => return special(0xc000, out),
         Numeric::Infinity => return special(0xd000, out),
         Numeric::NegativeInfinity => return special(0xf000, out),
-        Numeric::Finite(decimal) => decimal,
-    };
-    let (unscaled, scale) = decimal.as_bigint_and_scale();
-    let text = unscaled.magnitude().to_string();
+        Numeric::Small { .. } | Numeric::Large(_) => {}
+    }
+    let (text, scale) = (value.digits(), value.scale().unwrap_or(0));
     // Zeros in front and behind, so that groups of four digits begin at the decimal point.
     let behind = (4 - scale.rem_euclid(4)) % 4;
     let mut digits: Vec<u8> = text.bytes().map(|digit| digit - b'0').collect();
@@ -245,7 +244,7 @@ fn send_numeric(value: &Numeric, out: &mut Vec<u8>) {
     if groups.is_empty() {
         weight = 0;
     }
-    let sign: u16 = if unscaled.sign() == Sign::Minus { 0x4000 } else { 0 };
+    let sign: u16 = if value.signum() < 0 { 0x4000 } else { 0 };
     out.extend_from_slice(&(groups.len() as u16).to_be_bytes());
     out.extend_from_slice(&(weight as i16).to_be_bytes());
     out.extend_from_slice(&sign.to_be_bytes());

@@ -4,6 +4,8 @@
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
+use bigdecimal::ToPrimitive;
+
 use crate::calendar;
 use crate::datum::array::Array;
 use crate::datum::{Datum, Numeric};
@@ -185,12 +187,30 @@ pub fn group_hash(value: &Datum, hasher: &mut impl Hasher) {
     }
 }
 
+/// Hashes a number without zeros behind; zero has the scale 0.
+fn hash_normal(unscaled: Option<i64>, scale: i64, hasher: &mut impl Hasher) {
+    hasher.write_i64(unscaled.unwrap_or_default());
+    hasher.write_i64(scale);
+}
+
 fn hash_numeric(value: &Numeric, hasher: &mut impl Hasher) {
     match value {
-        Numeric::Finite(decimal) => {
+        Numeric::Small { unscaled, scale } => {
+            let (mut unscaled, mut scale) = (*unscaled, i64::from(*scale));
+            while unscaled != 0 && unscaled % 10 == 0 {
+                (unscaled, scale) = (unscaled / 10, scale - 1);
+            }
+            hash_normal(Some(unscaled), if unscaled == 0 { 0 } else { scale }, hasher);
+        }
+        Numeric::Large(decimal) => {
             let (unscaled, scale) = decimal.normalized().into_bigint_and_scale();
-            unscaled.hash(hasher);
-            hasher.write_i64(scale);
+            match unscaled.to_i64() {
+                Some(small) => hash_normal(Some(small), scale, hasher),
+                None => {
+                    hash_normal(None, scale, hasher);
+                    unscaled.hash(hasher);
+                }
+            }
         }
         Numeric::NaN => hasher.write_u8(1),
         Numeric::Infinity => hasher.write_u8(2),

@@ -131,7 +131,7 @@ impl Datum {
         let heap = match self {
             Datum::Text(text) => text.len() + 16,
             Datum::Bytea(bytes) => bytes.len() + 32,
-            Datum::Numeric(Numeric::Finite(decimal)) => {
+            Datum::Numeric(Numeric::Large(decimal)) => {
                 (decimal.as_bigint_and_scale().0.bits() / 8) as usize + 48
             }
             Datum::Json(json) => json.size_bytes(),
@@ -145,10 +145,7 @@ impl Datum {
 
 /// About how many bytes a number's text takes: its digits, and zeros as far as its scale.
 pub(crate) fn number_bytes(number: &Numeric) -> usize {
-    let scale = match number {
-        Numeric::Finite(decimal) => decimal.as_bigint_and_scale().1.unsigned_abs(),
-        _ => 0,
-    };
+    let scale = number.scale().map_or(0, i64::unsigned_abs);
     usize::try_from((number.bits() / 3).saturating_add(scale)).unwrap_or(usize::MAX).saturating_add(4)
 }
 
@@ -203,8 +200,16 @@ impl<T: Into<Datum>> From<Option<T>> for Datum {
 /// numeric: a decimal with its display scale, or one of the values that are no number.
 #[derive(Debug, Clone)]
 pub enum Numeric {
-    /// A finite number; the scale of the `BigDecimal` is PostgreSQL's display scale (never negative).
-    Finite(Box<BigDecimal>),
+    /// A finite number whose digits fit, the way that most are: `unscaled` / 10^`scale`. The scale is PostgreSQL's display
+    /// scale.
+    Small {
+        /// The digits.
+        unscaled: i64,
+        /// How many of them stand behind the point.
+        scale: u16,
+    },
+    /// Any finite number; the scale of the `BigDecimal` is the display scale (never negative).
+    Large(Box<BigDecimal>),
     /// NaN: equal to itself, greater than every number.
     NaN,
     /// Infinity

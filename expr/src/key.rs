@@ -197,10 +197,9 @@ pub fn restores(value: &Datum, ty: Type) -> bool {
     match value {
         Datum::Float4(v) => *v != 0.0 || v.is_sign_positive(),
         Datum::Float8(v) => *v != 0.0 || v.is_sign_positive(),
-        Datum::Numeric(Numeric::Finite(stored)) => match from_decimal(to_decimal_finite(stored), ty) {
-            Numeric::Finite(decoded) => decoded.fractional_digit_count() == stored.fractional_digit_count(),
-            _ => false,
-        },
+        Datum::Numeric(stored) if stored.is_finite() => {
+            from_decimal(to_decimal(stored), ty).scale() == stored.scale()
+        }
         Datum::Text(text) if ty.kind.order() == Order::BlankPadded => {
             ty.length().map_or(!text.ends_with(' '), |length| text.chars().count() == length)
         }
@@ -217,18 +216,15 @@ fn to_decimal(value: &Numeric) -> Decimal {
         Numeric::NaN => Decimal::NaN,
         Numeric::Infinity => Decimal::Infinity,
         Numeric::NegativeInfinity => Decimal::NegativeInfinity,
-        Numeric::Finite(number) => to_decimal_finite(number),
-    }
-}
-
-fn to_decimal_finite(number: &bigdecimal::BigDecimal) -> Decimal {
-    let (unscaled, scale) = number.as_bigint_and_scale();
-    let text = unscaled.magnitude().to_string();
-    let trimmed = text.trim_end_matches('0');
-    Decimal::Finite {
-        negative: unscaled.sign() == Sign::Minus,
-        digits: trimmed.bytes().map(|digit| digit - b'0').collect(),
-        exponent: i32::try_from(text.len() as i64 - scale).unwrap_or(i32::MAX),
+        number => {
+            let text = number.digits();
+            let trimmed = text.trim_end_matches('0');
+            Decimal::Finite {
+                negative: number.signum() < 0,
+                digits: trimmed.bytes().map(|digit| digit - b'0').collect(),
+                exponent: i32::try_from(text.len() as i64 - number.scale().unwrap_or(0)).unwrap_or(i32::MAX),
+            }
+        }
     }
 }
 

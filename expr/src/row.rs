@@ -225,21 +225,22 @@ fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 fn put_numeric(value: &Numeric, out: &mut Vec<u8>) {
-    let decimal = match value {
-        Numeric::NaN => return out.push(0),
-        Numeric::Infinity => return out.push(1),
-        Numeric::NegativeInfinity => return out.push(2),
-        Numeric::Finite(decimal) => decimal,
+    let mut small = |unscaled: i64, scale: u64| {
+        out.push(3);
+        put_varint(scale, out);
+        put_zigzag(unscaled, out);
     };
-    let (unscaled, scale) = decimal.as_bigint_and_scale();
-    let scale = u64::try_from(scale).unwrap_or(0);
-    match unscaled.to_i64() {
-        Some(small) => {
-            out.push(3);
-            put_varint(scale, out);
-            put_zigzag(small, out);
-        }
-        None => {
+    match value {
+        Numeric::NaN => out.push(0),
+        Numeric::Infinity => out.push(1),
+        Numeric::NegativeInfinity => out.push(2),
+        Numeric::Small { unscaled, scale } => small(*unscaled, u64::from(*scale)),
+        Numeric::Large(decimal) => {
+            let (unscaled, scale) = decimal.as_bigint_and_scale();
+            let scale = u64::try_from(scale).unwrap_or(0);
+            if let Some(unscaled) = unscaled.to_i64() {
+                return small(unscaled, scale);
+            }
             out.push(4);
             put_varint(scale, out);
             put_bytes(&unscaled.to_signed_bytes_le(), out);
@@ -378,7 +379,7 @@ impl<'a> Input<'a> {
             2 => Numeric::NegativeInfinity,
             3 => {
                 let scale = self.scale()?;
-                Numeric::finite(self.zigzag()?, scale)
+                Numeric::small(self.zigzag()?, scale)
             }
             4 => {
                 let scale = self.scale()?;

@@ -12,8 +12,10 @@ pub fn to_i64_rounded(value: &Numeric, type_name: &str) -> Result<i64> {
         Numeric::Infinity | Numeric::NegativeInfinity => {
             Err(Error::unsupported(format!("cannot convert infinity to {type_name}")))
         }
-        Numeric::Finite(decimal) => {
-            Parts::of(decimal).rescaled(0).unscaled.to_i64().ok_or_else(|| Error::out_of_range(type_name))
+        Numeric::Small { unscaled, scale: 0 } => Ok(*unscaled),
+        Numeric::Small { .. } | Numeric::Large(_) => {
+            let rounded = Parts::of(value).and_then(|parts| parts.rescaled(0).unscaled.to_i64());
+            rounded.ok_or_else(|| Error::out_of_range(type_name))
         }
     }
 }
@@ -24,7 +26,7 @@ pub fn to_f64(value: &Numeric) -> f64 {
         Numeric::NaN => f64::NAN,
         Numeric::Infinity => f64::INFINITY,
         Numeric::NegativeInfinity => f64::NEG_INFINITY,
-        Numeric::Finite(_) => {
+        Numeric::Small { .. } | Numeric::Large(_) => {
             let mut text = String::new();
             super::write(value, &mut text);
             text.parse().unwrap_or(f64::NAN)

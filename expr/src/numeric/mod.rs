@@ -4,9 +4,11 @@
 //! quotients by the position of the first base-10000 digit; `Shape` recovers it from decimal digits.
 
 mod convert;
+mod small;
 mod text;
 mod transcendental;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use bigdecimal::num_bigint::{BigInt, Sign};
@@ -32,7 +34,33 @@ const DIGITS_INTEGRAL_MAX: i64 = 131_072;
 impl Numeric {
     /// A finite number.
     pub fn finite(unscaled: impl Into<BigInt>, scale: i64) -> Self {
-        Numeric::Finite(Box::new(BigDecimal::new(unscaled.into(), scale)))
+        let unscaled = unscaled.into();
+        match (unscaled.to_i64(), u16::try_from(scale)) {
+            (Some(unscaled), Ok(scale)) => Numeric::Small { unscaled, scale },
+            _ => Numeric::Large(Box::new(BigDecimal::new(unscaled, scale))),
+        }
+    }
+
+    /// A finite number of few digits.
+    pub fn small(unscaled: i64, scale: i64) -> Self {
+        match u16::try_from(scale) {
+            Ok(scale) => Numeric::Small { unscaled, scale },
+            Err(_) => Numeric::finite(unscaled, scale),
+        }
+    }
+
+    /// What its digits are as an integer, its sign included; None if it is not finite.
+    pub fn unscaled(&self) -> Option<BigInt> {
+        Parts::of(self).map(|parts| parts.unscaled)
+    }
+
+    /// Its digits, without sign or point; none if it is not finite.
+    pub(crate) fn digits(&self) -> String {
+        match self {
+            Numeric::Small { unscaled, .. } => unscaled.unsigned_abs().to_string(),
+            Numeric::Large(decimal) => decimal.as_bigint_and_scale().0.magnitude().to_string(),
+            Numeric::NaN | Numeric::Infinity | Numeric::NegativeInfinity => String::new(),
+        }
     }
 
     /// Its sign as -1, 0, 1; of NaN 0.
@@ -41,7 +69,8 @@ impl Numeric {
             Numeric::NaN => 0,
             Numeric::Infinity => 1,
             Numeric::NegativeInfinity => -1,
-            Numeric::Finite(decimal) => match decimal.sign() {
+            Numeric::Small { unscaled, .. } => unscaled.signum() as i32,
+            Numeric::Large(decimal) => match decimal.sign() {
                 Sign::Minus => -1,
                 Sign::NoSign => 0,
                 Sign::Plus => 1,
@@ -51,13 +80,14 @@ impl Numeric {
 
     /// Whether it is neither NaN nor infinite.
     pub fn is_finite(&self) -> bool {
-        matches!(self, Numeric::Finite(_))
+        matches!(self, Numeric::Small { .. } | Numeric::Large(_))
     }
 
     /// How many bits its digits take; 0 if it is not finite.
     pub(crate) fn bits(&self) -> u64 {
         match self {
-            Numeric::Finite(decimal) => decimal.as_bigint_and_scale().0.bits(),
+            Numeric::Small { unscaled, .. } => u64::from(u64::BITS - unscaled.unsigned_abs().leading_zeros()),
+            Numeric::Large(decimal) => decimal.as_bigint_and_scale().0.bits(),
             _ => 0,
         }
     }
@@ -65,7 +95,8 @@ impl Numeric {
     /// The number of digits behind the point that it shows; None if it is not finite.
     pub fn scale(&self) -> Option<i64> {
         match self {
-            Numeric::Finite(decimal) => Some(decimal.fractional_digit_count()),
+            Numeric::Small { scale, .. } => Some(i64::from(*scale)),
+            Numeric::Large(decimal) => Some(decimal.fractional_digit_count()),
             _ => None,
         }
     }
@@ -73,7 +104,7 @@ impl Numeric {
 
 impl From<i64> for Numeric {
     fn from(value: i64) -> Self {
-        Numeric::finite(value, 0)
+        Numeric::Small { unscaled: value, scale: 0 }
     }
 }
 
@@ -105,9 +136,18 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(decimal: &BigDecimal) -> Self {
-        let (unscaled, scale) = decimal.as_bigint_and_exponent();
-        Self { unscaled, scale }
+    /// Those of a number; None if it is not finite.
+    fn of(number: &Numeric) -> Option<Self> {
+        match number {
+            Numeric::Small { unscaled, scale } => {
+                Some(Self { unscaled: BigInt::from(*unscaled), scale: i64::from(*scale) })
+            }
+            Numeric::Large(decimal) => {
+                let (unscaled, scale) = decimal.as_bigint_and_exponent();
+                Some(Self { unscaled, scale })
+            }
+            Numeric::NaN | Numeric::Infinity | Numeric::NegativeInfinity => None,
+        }
     }
 
     /// The value with another scale, rounded half away from zero.
@@ -204,14 +244,28 @@ pub fn cmp(left: &Numeric, right: &Numeric) -> Ordering {
     fn class(value: &Numeric) -> u8 {
         match value {
             Numeric::NegativeInfinity => 0,
-            Numeric::Finite(_) => 1,
+            Numeric::Small { .. } | Numeric::Large(_) => 1,
             Numeric::Infinity => 2,
             Numeric::NaN => 3,
         }
     }
-    match (left, right) {
-        (Numeric::Finite(left), Numeric::Finite(right)) => left.cmp(right),
+    if let Some((left, right, _)) = small::aligned(left, right) {
+        return left.cmp(&right);
+    }
+    match (decimal(left), decimal(right)) {
+        (Some(left), Some(right)) => left.cmp(&right),
         _ => class(left).cmp(&class(right)),
+    }
+}
+
+/// A finite number as a `BigDecimal`.
+fn decimal(value: &Numeric) -> Option<Cow<'_, BigDecimal>> {
+    match value {
+        Numeric::Small { unscaled, scale } => {
+            Some(Cow::Owned(BigDecimal::new(BigInt::from(*unscaled), i64::from(*scale))))
+        }
+        Numeric::Large(decimal) => Some(Cow::Borrowed(decimal.as_ref())),
+        Numeric::NaN | Numeric::Infinity | Numeric::NegativeInfinity => None,
     }
 }
 
@@ -221,7 +275,14 @@ pub fn negate(value: &Numeric) -> Numeric {
         Numeric::NaN => Numeric::NaN,
         Numeric::Infinity => Numeric::NegativeInfinity,
         Numeric::NegativeInfinity => Numeric::Infinity,
-        Numeric::Finite(decimal) => Numeric::Finite(Box::new(-decimal.as_ref())),
+        Numeric::Small { unscaled, scale } => match unscaled.checked_neg() {
+            Some(unscaled) => Numeric::Small { unscaled, scale: *scale },
+            None => Numeric::finite(-BigInt::from(*unscaled), i64::from(*scale)),
+        },
+        Numeric::Large(decimal) => {
+            let (unscaled, scale) = decimal.as_bigint_and_exponent();
+            Numeric::finite(-unscaled, scale)
+        }
     }
 }
 
@@ -232,17 +293,19 @@ pub fn abs(value: &Numeric) -> Numeric {
 
 /// left + right
 pub fn add(left: &Numeric, right: &Numeric) -> Result<Numeric> {
-    use Numeric::{Finite, Infinity, NaN, NegativeInfinity};
+    use Numeric::{Infinity, NaN, NegativeInfinity};
+    if let Some(sum) = small::add(left, right) {
+        return Ok(sum);
+    }
+    if let Some((left, right)) = both_finite(left, right) {
+        let scale = left.scale.max(right.scale);
+        let unscaled = left.rescaled(scale).unscaled + right.rescaled(scale).unscaled;
+        return Parts { unscaled, scale }.finish();
+    }
     Ok(match (left, right) {
-        (Finite(left), Finite(right)) => {
-            let (left, right) = (Parts::of(left), Parts::of(right));
-            let scale = left.scale.max(right.scale);
-            let unscaled = left.rescaled(scale).unscaled + right.rescaled(scale).unscaled;
-            return Parts { unscaled, scale }.finish();
-        }
         (NaN, _) | (_, NaN) | (Infinity, NegativeInfinity) | (NegativeInfinity, Infinity) => NaN,
         (Infinity, _) | (_, Infinity) => Infinity,
-        (NegativeInfinity, _) | (_, NegativeInfinity) => NegativeInfinity,
+        _ => NegativeInfinity,
     })
 }
 
@@ -253,11 +316,13 @@ pub fn subtract(left: &Numeric, right: &Numeric) -> Result<Numeric> {
 
 /// left × right
 pub fn multiply(left: &Numeric, right: &Numeric) -> Result<Numeric> {
+    if let Some(product) = small::multiply(left, right) {
+        return Ok(product);
+    }
+    if let Some((left, right)) = both_finite(left, right) {
+        return Parts { unscaled: left.unscaled * right.unscaled, scale: left.scale + right.scale }.finish();
+    }
     match (left, right) {
-        (Numeric::Finite(left), Numeric::Finite(right)) => {
-            let (left, right) = (Parts::of(left), Parts::of(right));
-            Parts { unscaled: left.unscaled * right.unscaled, scale: left.scale + right.scale }.finish()
-        }
         (Numeric::NaN, _) | (_, Numeric::NaN) => Ok(Numeric::NaN),
         _ => Ok(infinity_of_sign(left.signum() * right.signum())),
     }
@@ -287,11 +352,8 @@ fn quotient_special(left: &Numeric, right: &Numeric) -> Result<Option<Numeric>> 
     })
 }
 
-fn both_finite<'a>(left: &'a Numeric, right: &'a Numeric) -> Option<(Parts, Parts)> {
-    match (left, right) {
-        (Numeric::Finite(left), Numeric::Finite(right)) => Some((Parts::of(left), Parts::of(right))),
-        _ => None,
-    }
+fn both_finite(left: &Numeric, right: &Numeric) -> Option<(Parts, Parts)> {
+    Parts::of(left).zip(Parts::of(right))
 }
 
 /// The scale that a quotient gets: at least sixteen significant digits, at least the operands' scales.
@@ -356,9 +418,9 @@ pub fn remainder(left: &Numeric, right: &Numeric) -> Result<Numeric> {
 
 /// Applies a function of finite numbers; the others stay as they are.
 fn map_finite(value: &Numeric, map: impl FnOnce(Parts) -> Parts) -> Result<Numeric> {
-    match value {
-        Numeric::Finite(decimal) => map(Parts::of(decimal)).finish(),
-        other => Ok(other.clone()),
+    match Parts::of(value) {
+        Some(parts) => map(parts).finish(),
+        None => Ok(value.clone()),
     }
 }
 
@@ -403,10 +465,7 @@ pub fn trim_scale(value: &Numeric) -> Result<Numeric> {
 
 /// The least scale that holds the number exactly; None if it is not finite.
 pub fn min_scale(value: &Numeric) -> Option<i64> {
-    match value {
-        Numeric::Finite(decimal) => Some(min_scale_of(&Parts::of(decimal))),
-        _ => None,
-    }
+    Parts::of(value).map(|parts| min_scale_of(&parts))
 }
 
 fn min_scale_of(parts: &Parts) -> i64 {
@@ -457,15 +516,13 @@ pub fn fit(value: Numeric, precision: i32, scale: i32) -> Result<Numeric> {
         Error::new("22003", "numeric field overflow")
             .with_detail(format!("A field with precision {precision}, scale {scale} {limit}."))
     };
-    let decimal = match &value {
-        Numeric::NaN => return Ok(value),
-        Numeric::Finite(decimal) => decimal,
-        _ => return Err(unrepresentable("cannot hold an infinite value".to_owned())),
-    };
-    if decimal.fractional_digit_count() == i64::from(scale) && surely_fits(decimal, precision) {
+    if matches!(value, Numeric::NaN) || small::fits(&value, precision, scale) {
         return Ok(value);
     }
-    let parts = Parts::of(decimal).rescaled(i64::from(scale));
+    let Some(parts) = Parts::of(&value) else {
+        return Err(unrepresentable("cannot hold an infinite value".to_owned()));
+    };
+    let parts = parts.rescaled(i64::from(scale));
     let digits = if parts.unscaled.is_zero() { 0 } else { parts.unscaled.magnitude().to_string().len() };
     if digits as i64 > i64::from(precision) {
         let exponent = precision - scale;
@@ -473,11 +530,4 @@ pub fn fit(value: Numeric, precision: i32, scale: i32) -> Result<Numeric> {
         return Err(unrepresentable(format!("must round to an absolute value less than {limit}")));
     }
     if scale < 0 { parts.rescaled(0).finish() } else { parts.finish() }
-}
-
-/// Whether a number surely has no more than so many digits, by a look at small ones only.
-fn surely_fits(decimal: &BigDecimal, precision: i32) -> bool {
-    decimal.as_bigint_and_scale().0.to_i64().is_some_and(|unscaled| {
-        precision >= 19 || unscaled.unsigned_abs() < 10_u64.pow(precision.max(0) as u32)
-    })
 }

@@ -66,18 +66,17 @@ fn parse_exponent(text: &str) -> Option<Result<i64>> {
 
 /// Appends a number with all digits of its scale.
 pub fn write(value: &Numeric, out: &mut String) {
-    let decimal = match value {
+    match value {
         Numeric::NaN => return out.push_str("NaN"),
         Numeric::Infinity => return out.push_str("Infinity"),
         Numeric::NegativeInfinity => return out.push_str("-Infinity"),
-        Numeric::Finite(decimal) => decimal,
-    };
-    let (unscaled, scale) = decimal.as_bigint_and_scale();
-    let digits = unscaled.magnitude().to_string();
-    if unscaled.sign() == bigdecimal::num_bigint::Sign::Minus {
+        Numeric::Small { .. } | Numeric::Large(_) => {}
+    }
+    let digits = value.digits();
+    if value.signum() < 0 {
         out.push('-');
     }
-    let scale = usize::try_from(scale).unwrap_or(0);
+    let scale = value.scale().and_then(|scale| usize::try_from(scale).ok()).unwrap_or(0);
     if scale == 0 {
         return out.push_str(&digits);
     }

@@ -5,8 +5,8 @@ use bigdecimal::num_bigint::BigInt;
 use bigdecimal::{One, Signed, ToPrimitive, Zero};
 
 use super::{
-    Numeric, Parts, SCALE_DISPLAY_MAX, SIGNIFICANT_DIGITS_MIN, convert, divide_rounded, overflow,
-    power_of_ten, quotient,
+    Numeric, Parts, SCALE_DISPLAY_MAX, SIGNIFICANT_DIGITS_MIN, both_finite, convert, divide_rounded,
+    overflow, power_of_ten, quotient,
 };
 use crate::error::{Error, Result};
 use crate::work;
@@ -24,12 +24,9 @@ fn display_scale(significant: i64, at_least: i64) -> i64 {
 /// The square root; 2201F below zero.
 pub fn sqrt(value: &Numeric) -> Result<Numeric> {
     let negative = || Error::new("2201F", "cannot take square root of a negative number");
-    let decimal = match value {
-        Numeric::Finite(decimal) => decimal,
-        Numeric::NegativeInfinity => return Err(negative()),
-        other => return Ok(other.clone()),
+    let Some(parts) = Parts::of(value) else {
+        return if matches!(value, Numeric::NegativeInfinity) { Err(negative()) } else { Ok(value.clone()) };
     };
-    let parts = Parts::of(decimal);
     if parts.unscaled.is_negative() {
         return Err(negative());
     }
@@ -42,9 +39,9 @@ pub fn sqrt(value: &Numeric) -> Result<Numeric> {
 /// The square root of a number that is not negative, with so many digits behind the point, at least half as many as the
 /// number has.
 pub fn sqrt_to_scale(value: &Numeric, scale: i64) -> Result<Numeric> {
-    match value {
-        Numeric::Finite(decimal) => root(&Parts::of(decimal), scale).finish(),
-        other => Ok(other.clone()),
+    match Parts::of(value) {
+        Some(parts) => root(&parts, scale).finish(),
+        None => Ok(value.clone()),
     }
 }
 
@@ -57,12 +54,10 @@ fn root(parts: &Parts, scale: i64) -> Parts {
 
 /// e to this power.
 pub fn exp(value: &Numeric) -> Result<Numeric> {
-    let decimal = match value {
-        Numeric::Finite(decimal) => decimal,
-        Numeric::NegativeInfinity => return Ok(Numeric::from(0)),
-        other => return Ok(other.clone()),
+    let Some(parts) = Parts::of(value) else {
+        let is_nothing = matches!(value, Numeric::NegativeInfinity);
+        return Ok(if is_nothing { Numeric::from(0) } else { value.clone() });
     };
-    let parts = Parts::of(decimal);
     let approximate = convert::to_f64(value);
     if approximate.abs() >= LN_RESULT_MAX {
         return if approximate > 0.0 {
@@ -90,8 +85,7 @@ fn check_logarithm(value: &Numeric) -> Result<()> {
 /// The natural logarithm; 2201E unless positive.
 pub fn ln(value: &Numeric) -> Result<Numeric> {
     check_logarithm(value)?;
-    let Numeric::Finite(decimal) = value else { return Ok(value.clone()) };
-    let parts = Parts::of(decimal);
+    let Some(parts) = Parts::of(value) else { return Ok(value.clone()) };
     let scale = display_scale(SIGNIFICANT_DIGITS_MIN - ln_weight(&parts), parts.scale);
     let bits = bits_of(scale + GUARD_DIGITS);
     from_fixed(&fixed_ln(&parts, bits)?, bits, scale).finish()
@@ -104,14 +98,13 @@ pub fn log(base: &Numeric, value: &Numeric) -> Result<Numeric> {
     }
     check_logarithm(base)?;
     check_logarithm(value)?;
-    let (Numeric::Finite(base), Numeric::Finite(number)) = (base, value) else {
+    let Some((base, number)) = both_finite(base, value) else {
         return Ok(match (base.is_finite(), value.is_finite()) {
             (false, false) => Numeric::NaN,
             (false, true) => Numeric::from(0),
             _ => value.clone(),
         });
     };
-    let (base, number) = (Parts::of(base), Parts::of(number));
     let weight = ln_weight(&number) - ln_weight(&base);
     let scale = display_scale(SIGNIFICANT_DIGITS_MIN - weight, base.scale.max(number.scale));
     let bits = bits_of(scale + GUARD_DIGITS + 2 * ln_weight(&base).abs());
@@ -124,9 +117,8 @@ pub fn log(base: &Numeric, value: &Numeric) -> Result<Numeric> {
 
 /// base to an exponent; 2201F where there is no real result.
 pub fn power(base: &Numeric, exponent: &Numeric) -> Result<Numeric> {
-    let (base_parts, exponent_parts) = match (base, exponent) {
-        (Numeric::Finite(base), Numeric::Finite(exponent)) => (Parts::of(base), Parts::of(exponent)),
-        _ => return power_special(base, exponent),
+    let Some((base_parts, exponent_parts)) = both_finite(base, exponent) else {
+        return power_special(base, exponent);
     };
     if base_parts.unscaled.is_zero() && exponent_parts.unscaled.is_negative() {
         return Err(Error::new("2201F", "zero raised to a negative power is undefined"));

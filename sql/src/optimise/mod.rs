@@ -167,23 +167,24 @@ fn placed(
 }
 
 /// The tables whose sizes it depends on how a statement is best planned, by their primary indexes: those of a statement
-/// that reads several, or sorts.
+/// that reads several, joins, asks subqueries or sorts.
 pub fn tables_to_weigh(plan: &mut Plan) -> Vec<IndexId> {
     let mut tables = Vec::new();
-    let (mut scans, mut sorts) = (0_usize, false);
+    let (mut scans, mut weighs) = (0_usize, false);
     for root in walk::roots_mut(plan) {
         walk::nodes_mut(root, &mut |node| match node {
             Node::Scan(scan) => {
                 scans = scans.saturating_add(1);
                 tables.extend(scan.table.primary().map(|primary| primary.id));
             }
-            Node::Sort(_) => sorts = true,
+            // Of rows from elsewhere each may lead to one of the table.
+            Node::Sort(_) | Node::Apply(_) | Node::Join(_) => weighs = true,
             _ => {}
         });
     }
     tables.sort_unstable();
     tables.dedup();
-    if scans > 1 || sorts { tables } else { Vec::new() }
+    if scans > 1 || weighs { tables } else { Vec::new() }
 }
 
 /// The node, with one row without columns left in its place.

@@ -93,7 +93,10 @@ impl AggregateOperator {
                 } else {
                     let values = cx.settled(|cx| cx.evaluate_all(&self.keys, &row)).await?;
                     for set in 0..sets {
-                        self.take(cx, set, self.of_set(set, &values), &row).await?;
+                        match self.sets.get(set) {
+                            None => self.take(cx, set, &values, &row).await?,
+                            Some(own) => self.take(cx, set, &of_set(own, &values), &row).await?,
+                        }
                         cx.tick(1).await?;
                     }
                 }
@@ -115,7 +118,7 @@ impl AggregateOperator {
         while let Some(mut row) = self.overflow.next_row(cx).await? {
             let rest = row.split_off(self.keys.len().saturating_add(1).min(row.len()));
             let set = row.pop().and_then(|set| set.as_i64()).and_then(|set| usize::try_from(set).ok());
-            self.take(cx, set.unwrap_or_default(), row, &rest).await?;
+            self.take(cx, set.unwrap_or_default(), &row, &rest).await?;
             cx.tick(1).await?;
         }
         self.feed_values(cx).await?;
@@ -127,21 +130,12 @@ impl AggregateOperator {
         self.sets.get(set).map_or(self.keys.is_empty(), |set| set.keys.is_empty())
     }
 
-    /// The values of the keys that a set has, NULL for the others.
-    fn of_set(&self, set: usize, values: &Row) -> Row {
-        let Some(set) = self.sets.get(set) else { return values.clone() };
-        let value = |(place, value): (usize, &Datum)| {
-            if set.keys.contains(&place) { value.clone() } else { Datum::Null }
-        };
-        values.iter().enumerate().map(value).collect()
-    }
-
     fn key_of(&self, set: usize, values: Row) -> (usize, GroupKey) {
         (set, GroupKey::of(&self.keys, values))
     }
 
     /// Feeds a row to its group of a set, or puts it aside.
-    async fn take(&mut self, cx: &mut Context<'_>, set: usize, values: Row, row: &Row) -> Result<()> {
+    async fn take(&mut self, cx: &mut Context<'_>, set: usize, values: &Row, row: &Row) -> Result<()> {
         let key = self.key_of(set, values.clone());
         if let Some(place) = self.places.get(&key) {
             return self.feed(cx, *place, row).await;
@@ -152,14 +146,14 @@ impl AggregateOperator {
             .saturating_add(self.calls.len().saturating_mul(STATE_BYTES));
         // What has gone aside stays with those of its group.
         if self.overflow.has_begun() || !cx.memory.reserve_within(bytes, self.bytes, self.share)? {
-            let mut keyed = values;
+            let mut keyed = values.clone();
             keyed.push(Datum::Int8(i64::try_from(set).unwrap_or(i64::MAX)));
             keyed.extend(row.iter().cloned());
             return self.overflow.push(cx, &key.1, &keyed).await;
         }
         self.bytes = self.bytes.saturating_add(bytes);
         let place = self.groups.len();
-        self.new_group(set, values);
+        self.new_group(set, values.clone());
         self.places.insert(key, place);
         self.feed(cx, place, row).await
     }
@@ -232,6 +226,14 @@ impl AggregateOperator {
         row.extend(self.sets.get(set).into_iter().flat_map(|set| &set.marks).copied().map(Datum::Int4));
         self.groups.push(Group { row, calls: self.calls.iter().map(start).collect() });
     }
+}
+
+/// The values of the keys that a set has, NULL for the others.
+fn of_set(set: &GroupingSet, values: &Row) -> Row {
+    let value = |(place, value): (usize, &Datum)| {
+        if set.keys.contains(&place) { value.clone() } else { Datum::Null }
+    };
+    values.iter().enumerate().map(value).collect()
 }
 
 /// What a row is to a call.
