@@ -269,21 +269,41 @@ const TO_JSONB: Prepared = Prepared::Called(3787);
 
 /// `array_agg` of arrays, which become one with a dimension more.
 pub static STACK: Accumulator = Accumulator::new(
-    |state, value, _| match value {
-        Datum::Array(array) if array.is_empty() => Err(Error::new("2202E", "cannot accumulate empty arrays")),
-        Datum::Array(_) => extend(state, [value.clone()]),
-        _ => Err(Error::new("22004", "cannot accumulate null arrays")),
+    |state, value, _| {
+        stackable(value)?;
+        extend(state, [value.clone()])
     },
     merge_lists,
-    |state| {
-        let unlike = |error: Error| match error.sqlstate {
-            "2202E" => Error::new("2202E", "cannot accumulate arrays of different dimensionality"),
-            _ => error,
-        };
-        Array::stacked(&list(state)?).map(Datum::Array).map_err(unlike)
-    },
+    |state| stack(&list(state)?).map(Datum::Array),
 )
 .lenient();
+
+/// Whether a value may be stacked.
+fn stackable(value: &Datum) -> Result<()> {
+    match value {
+        Datum::Array(array) if array.is_empty() => Err(Error::new("2202E", "cannot accumulate empty arrays")),
+        Datum::Array(_) => Ok(()),
+        _ => Err(Error::new("22004", "cannot accumulate null arrays")),
+    }
+}
+
+fn stack(arrays: &[Datum]) -> Result<Array> {
+    let unlike = |error: Error| match error.sqlstate {
+        "2202E" => Error::new("2202E", "cannot accumulate arrays of different dimensionality"),
+        _ => error,
+    };
+    Array::stacked(arrays).map_err(unlike)
+}
+
+/// Arrays as one with a dimension more, as `array_agg` of them makes it; no arrays are an empty one.
+///
+/// # Errors
+/// 2202E, 22004: one of them is empty, NULL, or of another shape than the others.
+pub fn stacked(arrays: &[Datum]) -> Result<Array> {
+    arrays.iter().try_for_each(stackable)?;
+    if arrays.is_empty() { Ok(Array::default()) } else { stack(arrays) }
+}
+
 /// `jsonb_agg`
 pub static COLLECT_JSONB: Accumulator = Accumulator::new(
     |state, value, _| extend(state, [value.clone()]),

@@ -54,3 +54,11 @@ select o.id from owner o where o.id < 6 and exists (select from pet p where o.id
 select o.id from owner o where o.id < 6 and not exists (select from pet p where o.id = p.owner and (o.id = 3 and p.number = 1 or o.id = 4 and p.number > 1)) order by 1;
 select o.id, p.number from owner o, pet p where o.id = p.owner and o.id < 6 and (o.since is null and p.number = 1 or o.name = 'owner 3' and p.name is not null or p.number = 3 and o.name like '%4') order by 1, 2;
 select a.id, l.id from owner a, lateral (select b.id from owner b left join pet p on p.owner = b.id and (b.id = a.id and p.number = 2 or b.id = a.id + 1 and p.number = 3) where b.id between a.id and a.id + 1 and p.owner is not null) l where a.id < 5 order by 1, 2;
+-- An array of arrays has a dimension more.
+select array(select a from (values ('{1,2}'::int[]), ('{3,4}')) w (a));
+select array(select a from (values ('{{1,2},{3,4}}'::int[])) w (a));
+select array(select a from (values ('{1,2}'::int[]), ('{3}')) w (a));
+select array(select a from (values ('{1,2}'::int[]), (null)) w (a));
+select array(select a from (values ('{}'::int[])) w (a));
+select array(select a from (values ('{1,2}'::int[])) w (a) where false);
+select pg_typeof(array(select '{1,2}'::text[]));

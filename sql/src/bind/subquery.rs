@@ -48,7 +48,9 @@ impl Binder<'_> {
     pub(super) fn array_subquery(&mut self, query: &ast::Query, at: usize) -> Result<Expr> {
         let (bound, bindings) = self.one_column(query, at)?;
         let element = bound.ty(0).kind;
-        let array = element.array().ok_or_else(|| {
+        // An array of arrays is one with a dimension more.
+        let own = element.element().is_some().then_some(element);
+        let array = element.array().or(own).ok_or_else(|| {
             let message = format!("could not find array type for data type {}", element.display_name());
             Error::new("42704", message).at(at)
         })?;

@@ -33,6 +33,8 @@ struct Answering {
     subquery: BoxOperator,
     bindings: Vec<Binding>,
     kind: ApplyKind,
+    /// Its values are arrays, and the array of them has a dimension more.
+    stacks: bool,
     /// The answer of a subquery that does not depend on the row.
     kept: Option<Datum>,
     /// The rows of such a subquery, where the answer depends on the row nevertheless.
@@ -48,10 +50,15 @@ impl Answering {
             ApplyKind::Any { test } if subquery.bindings.is_empty() => hashable(test, outer_width).cloned(),
             _ => None,
         };
+        let stacks = match &subquery.kind {
+            ApplyKind::Array(ty) => subquery.node.types().first().is_some_and(|own| own.kind == ty.kind),
+            ApplyKind::Scalar(_) | ApplyKind::Exists | ApplyKind::Any { .. } => false,
+        };
         Self {
             subquery: operator,
             bindings: subquery.bindings.clone(),
             kind: subquery.kind.clone(),
+            stacks,
             kept: None,
             rows: None,
             lookup,
@@ -89,7 +96,7 @@ impl Answering {
                 }
                 Ok(found.datum())
             }
-            kind => run(cx, &mut self.subquery, kind).await,
+            kind => run(cx, &mut self.subquery, kind, self.stacks).await,
         }
     }
 
@@ -116,7 +123,7 @@ impl Answering {
             return Ok(found.datum());
         }
         if self.kept.is_none() {
-            self.kept = Some(run(cx, &mut self.subquery, &self.kind).await?);
+            self.kept = Some(run(cx, &mut self.subquery, &self.kind, self.stacks).await?);
         }
         Ok(self.kept.clone().unwrap_or_default())
     }
@@ -143,7 +150,13 @@ pub(super) async fn bind(cx: &mut Context<'_>, bindings: &[Binding], row: &Row) 
     Ok(())
 }
 
-async fn run(cx: &mut Context<'_>, subquery: &mut BoxOperator, kind: &ApplyKind) -> Result<Datum> {
+/// `stacks`: the values of which an array is made are arrays themselves.
+async fn run(
+    cx: &mut Context<'_>,
+    subquery: &mut BoxOperator,
+    kind: &ApplyKind,
+    stacks: bool,
+) -> Result<Datum> {
     match kind {
         ApplyKind::Exists => Ok(Datum::Bool(subquery.next(cx).await?.is_some())),
         ApplyKind::Scalar(_) => {
@@ -176,10 +189,10 @@ async fn run(cx: &mut Context<'_>, subquery: &mut BoxOperator, kind: &ApplyKind)
                 cx.memory.reserve(bytes)?;
                 held = held.saturating_add(bytes);
             }
-            let array = Datum::Array(values.into());
+            let array = if stacks { expr::accumulate::stacked(&values)? } else { values.into() };
             // From here on it belongs to a row, and to whoever keeps that.
             cx.memory.release(held);
-            Ok(array)
+            Ok(Datum::Array(array))
         }
         ApplyKind::Any { .. } => Err(Error::internal("ANY is answered row by row")),
     }
