@@ -178,8 +178,7 @@ impl Unnesting<'_> {
         let is_read_once = self.tries > 0 && self.readers.get(subquery.column) == Some(&1);
         let ApplyKind::Array(_) = subquery.kind else { return Err((input, subquery)) };
         let asked = conditions.iter().find_map(|condition| element_of(condition, subquery.column));
-        let (Some((operand, equals)), [row], true) =
-            (asked, subquery.rows.columns.as_slice(), is_read_once)
+        let (Some((operand, equals)), [row], true) = (asked, subquery.rows.columns.as_slice(), is_read_once)
         else {
             return Err((input, subquery));
         };

@@ -108,10 +108,11 @@ impl Writer {
                 let (left, right) = (self.condition(levels, inner), self.condition(levels, inner));
                 format!("({left} and {right})")
             }
-            3 | 4 => {
+            3 => {
                 let (left, right) = (self.condition(levels, inner), self.condition(levels, inner));
                 format!("({left} or {right})")
             }
+            4 => self.arms(levels, levels),
             5 => format!("(not {})", self.condition(levels, inner)),
             6 => {
                 // A factor in all arms.
@@ -147,10 +148,19 @@ impl Writer {
                 let (operator, quantifier) =
                     (*self.pick(&["=", "<>", "<", ">="]), *self.pick(&["any", "all"]));
                 let (operand, query) = (self.leaf(kind, levels), self.query(&[kind], levels, inner));
-                format!("({operand} {operator} {quantifier} ({query}))")
+                let array = if self.chance(40) { "array" } else { "" };
+                format!("({operand} {operator} {quantifier} ({array}({query})))")
             }
             _ => self.comparison(levels, inner),
         }
+    }
+
+    /// An OR each of whose arms asks something of both.
+    pub(super) fn arms(&mut self, one: &Levels<'_>, other: &Levels<'_>) -> String {
+        let arms: Vec<String> = (0..=self.below(2) + 1)
+            .map(|_| format!("({} and {})", self.comparison(one, 0), self.comparison(other, 0)))
+            .collect();
+        format!("({})", arms.join(" or "))
     }
 
     fn comparison(&mut self, levels: &Levels<'_>, depth: usize) -> String {

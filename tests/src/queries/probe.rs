@@ -49,7 +49,13 @@ impl Writer {
             String::new()
         } else {
             let (one, two) = self.pick(&pairs);
-            format!(" on {} = {}", one.name, two.name)
+            let equal = format!(" on {} = {}", one.name, two.name);
+            if self.chance(70) {
+                equal
+            } else {
+                let (own, other): ([&[Column]; 1], [&[Column]; 1]) = ([&own], [&other]);
+                format!("{equal} and {}", self.arms(&own, &other))
+            }
         };
         let (left, right) = (&left.name, &right.name);
         format!("select {} from {left} as p {join} {right} as q{on}{filter}{order}", shown.join(", "))
