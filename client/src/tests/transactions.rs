@@ -179,6 +179,25 @@ fn requests_to_several_ranges_carry_one_timestamp() {
 }
 
 #[test]
+fn of_many_keys_the_first_are_read_that_fit() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.set_ranges(vec![range(1, 1, "r", "s"), range(2, 1, "d", "dm"), range(3, 1, "dm", "e")]);
+        let mut transaction = cluster.client.begin(at(Isolation::Serializable));
+        let keys = || vec![key("da"), key("db"), key("dc")];
+        // The range answers for one at a time.
+        cluster.answer(got("12", 50)).answer(got("34", 50));
+        assert_eq!(transaction.get_some(keys(), 3, true).await.unwrap(), [Some(key("12")), Some(key("34"))]);
+        cluster.answer(got("12", 50)).answer(got("34", 50)).answer(got("56", 50));
+        assert_eq!(transaction.get_many(keys()).await.unwrap().len(), 3);
+        // What another range has answered already stands behind what is missing.
+        cluster.answer(got("12", 50)).answer(got("78", 50));
+        let keys = vec![key("da"), key("db"), key("dz")];
+        assert_eq!(transaction.get_some(keys, 1, true).await.unwrap(), [Some(key("12"))]);
+        assert_eq!(cluster.asked().len(), 7);
+    });
+}
+
+#[test]
 fn what_is_locked_is_read_without_asking() {
     for isolation in [Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable] {
         with_cluster(async |cluster: Cluster| {

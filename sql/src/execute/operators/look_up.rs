@@ -3,6 +3,8 @@
 //! It is the form of a dependent join whose right side reads one point of the primary index, without locks. What is asked for
 //! grows batch by batch, so that a LIMIT above reads little that nobody wants.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use expr::{EvalContext, Expr, Row};
@@ -10,7 +12,7 @@ use keys::sql::TENANT_DEFAULT;
 
 use super::apply::bind;
 use super::join::Shape;
-use super::scan::point_key;
+use super::scan::{PAGE_BYTES, point_key};
 use super::{Batch, BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
@@ -105,7 +107,10 @@ impl LookUpOperator {
     /// Looks the next left rows up; whether there were any.
     async fn look_up(&mut self, cx: &mut Context<'_>) -> Result<bool> {
         cx.memory.release(std::mem::take(&mut self.found_bytes));
-        let mut asked: Vec<(Row, Option<Bytes>)> = Vec::new();
+        // Each key is asked for once, in the order of the rows.
+        let mut keys: Vec<Bytes> = Vec::new();
+        let mut places: HashMap<Bytes, usize> = HashMap::new();
+        let mut asked: Vec<(Row, Option<usize>)> = Vec::new();
         while asked.len() < self.rows {
             let Some(row) = self.batch.as_slice().first() else {
                 // What is there is answered before more is waited for.
@@ -123,26 +128,31 @@ impl LookUpOperator {
                 Err(_) if !asked.is_empty() => break,
                 key => key?,
             };
-            asked.extend(self.batch.next().map(|row| (row, key)));
+            let place = key.map(|key| {
+                *places.entry(key.clone()).or_insert_with(|| {
+                    keys.push(key);
+                    keys.len().saturating_sub(1)
+                })
+            });
+            asked.extend(self.batch.next().map(|row| (row, place)));
             cx.tick(1).await?;
         }
         self.rows = self.rows.saturating_mul(4).min(ROWS_MAX);
-        let mut keys: Vec<Bytes> = asked.iter().filter_map(|(_, key)| key.clone()).collect();
-        keys.sort_unstable();
-        keys.dedup();
         let values = match keys.is_empty() {
             true => Vec::new(),
-            false => cx.transaction.get_many(keys.clone()).await?,
+            false => cx.transaction.get_some(keys.clone(), PAGE_BYTES, true).await?,
         };
+        // What did not fit is looked up again, in its order.
+        let is_missing = |(_, place): &(Row, Option<usize>)| place.is_some_and(|place| place >= values.len());
+        if let Some(first) = asked.iter().position(is_missing) {
+            let rest = asked.split_off(first).into_iter().map(|(row, _)| row);
+            self.batch = rest.chain(self.batch.by_ref()).collect::<Vec<_>>().into_iter();
+        }
         let bytes = values.iter().flatten().map(Bytes::len).sum();
         cx.memory.reserve(bytes)?;
         self.found_bytes = bytes;
-        let value = |key: Bytes| {
-            let place = keys.binary_search(&key).ok()?;
-            let value = values.get(place)?.clone()?;
-            Some((key, value))
-        };
-        let found: Vec<_> = asked.into_iter().map(|(row, key)| (row, key.and_then(value))).collect();
+        let value = |place: usize| Some((keys.get(place)?.clone(), values.get(place)?.clone()?));
+        let found: Vec<_> = asked.into_iter().map(|(row, place)| (row, place.and_then(value))).collect();
         self.found = found.into_iter();
         Ok(true)
     }

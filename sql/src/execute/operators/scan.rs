@@ -29,7 +29,7 @@ const PAGE_ROWS_FIRST: usize = 128;
 /// Rows of a later page, at most.
 const PAGE_ROWS_MAX: usize = 4096;
 /// Bytes of a page, about.
-const PAGE_BYTES: usize = 1 << 20;
+pub(super) const PAGE_BYTES: usize = 1 << 20;
 /// Keys of one request for points or locks.
 const KEYS_MAX: usize = 1024;
 
@@ -63,7 +63,10 @@ struct Running {
 
 enum Piece {
     Range(Span),
+    /// Keys of the index.
     Points(Vec<Bytes>),
+    /// Keys of rows, none of which was answered yet.
+    Rows(Vec<Bytes>),
 }
 
 /// Rows with their keys.
@@ -158,15 +161,19 @@ impl ScanOperator {
                 return Ok(Some(rows.into_iter().map(|(_, row)| row).collect()));
             }
             (Piece::Points(points), None, _) => {
-                let points = self.unseen(cx, points)?;
-                let values = self.get_many(cx, points.clone()).await?;
-                self.read_present(cx, points.into_iter().zip(values)).await?
+                let keys = self.unseen(cx, points)?;
+                self.rows_of_keys(cx, running, keys).await?
             }
-            (Piece::Points(points), Some(_), _) => {
-                let values = self.get_many(cx, points.clone()).await?;
+            (Piece::Points(mut points), Some(_), _) => {
+                let values = self.get_some(cx, points.clone()).await?;
+                let rest = points.split_off(values.len());
+                if !rest.is_empty() {
+                    running.pieces.push(Piece::Points(rest));
+                }
                 let entries = points.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?)));
-                self.rows_of_entries(cx, entries.collect()).await?
+                self.rows_of_entries(cx, running, entries.collect()).await?
             }
+            (Piece::Rows(keys), ..) => self.rows_of_keys(cx, running, keys).await?,
             (Piece::Range(span), secondary, _) => {
                 let options = ScanOptions {
                     rows_max: running.page_rows,
@@ -182,7 +189,7 @@ impl ScanOperator {
                     running.pieces.push(Piece::Range(resume));
                 }
                 if secondary.is_some() {
-                    self.rows_of_entries(cx, page.rows).await?
+                    self.rows_of_entries(cx, running, page.rows).await?
                 } else {
                     let mut rows = page.rows;
                     if let Some(seen) = &mut self.seen {
@@ -204,26 +211,43 @@ impl ScanOperator {
         self.scan.lock.is_some_and(|lock| lock.wait == LockWait::Skip)
     }
 
-    async fn get_many(&self, cx: &mut Context<'_>, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
-        Ok(match self.passes_over() {
-            true => cx.transaction.get_unrelied(keys).await?,
-            false => cx.transaction.get_many(keys).await?,
-        })
+    /// The values of the first of these keys, a page at most.
+    async fn get_some(&self, cx: &mut Context<'_>, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
+        Ok(cx.transaction.get_some(keys, PAGE_BYTES, !self.passes_over()).await?)
+    }
+
+    /// The rows of the first of these keys; the others are read later.
+    async fn rows_of_keys(
+        &self,
+        cx: &mut Context<'_>,
+        running: &mut Running,
+        mut keys: Vec<Bytes>,
+    ) -> Result<Keyed> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = self.get_some(cx, keys.clone()).await?;
+        let rest = keys.split_off(values.len());
+        if !rest.is_empty() {
+            running.pieces.push(Piece::Rows(rest));
+        }
+        self.read_present(cx, keys.into_iter().zip(values)).await
     }
 
     /// The rows that index entries lead to.
-    async fn rows_of_entries(&mut self, cx: &mut Context<'_>, entries: Vec<(Bytes, Bytes)>) -> Result<Keyed> {
+    async fn rows_of_entries(
+        &mut self,
+        cx: &mut Context<'_>,
+        running: &mut Running,
+        entries: Vec<(Bytes, Bytes)>,
+    ) -> Result<Keyed> {
         let Some(index) = &self.secondary else { return Ok(Vec::new()) };
         let keys = entries
             .iter()
             .map(|(key, value)| Ok(self.format.primary.row_key(index.primary_columns(key, value)?)))
             .collect::<Result<Vec<_>>>()?;
         let keys = self.unseen(cx, keys)?;
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let values = self.get_many(cx, keys.clone()).await?;
-        self.read_present(cx, keys.into_iter().zip(values)).await
+        self.rows_of_keys(cx, running, keys).await
     }
 
     fn unseen(&mut self, cx: &mut Context<'_>, mut keys: Vec<Bytes>) -> Result<Vec<Bytes>> {
