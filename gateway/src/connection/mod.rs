@@ -133,6 +133,20 @@ enum Ending {
     Deaf,
 }
 
+/// What the audit log is told of a statement whose client has gone before its end.
+const CONNECTION_LOST: &str = "08006";
+
+impl Ending {
+    /// Why what the session was doing came to no end, as the audit log tells it.
+    fn sqlstate(&self, session: &Session) -> &'static str {
+        match self {
+            Self::Told(error) => error.sqlstate,
+            Self::Deaf => session.cancel_handle().farewell().sqlstate,
+            Self::Client | Self::Silent => CONNECTION_LOST,
+        }
+    }
+}
+
 impl From<ProtocolError> for Ending {
     fn from(error: ProtocolError) -> Self {
         match error {
@@ -347,7 +361,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             false => match frame.in_utf8(encoding) {
                 Ok(converted) => Some(converted),
                 Err(error) => {
-                    self.refuse(frame.kind, sql::Error::from(error).into()).await?;
+                    self.refuse_unread(frame.kind, sql::Error::from(error).into()).await?;
                     return Ok(true);
                 }
             },
@@ -356,7 +370,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let message = match frame.decode() {
             Ok(message) => message,
             Err(error) => {
-                self.refuse(frame.kind, error.into()).await?;
+                self.refuse_unread(frame.kind, error.into()).await?;
                 return Ok(true);
             }
         };
@@ -370,7 +384,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {}
             Message::FunctionCall => {
                 let error = sql::Error::unsupported("a function call by message");
-                self.refuse(frame.kind, error.into()).await?;
+                self.refuse_unread(frame.kind, error.into()).await?;
             }
             Message::Password => {
                 let message = "password message without an authentication request";
@@ -383,6 +397,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         Ok(true)
+    }
+
+    /// The same as [`Self::refuse`] of a message whose statement nobody could read: so much of it is recorded.
+    async fn refuse_unread(&mut self, kind: u8, failure: Failure) -> Result<(), Ending> {
+        let failure = match failure {
+            Failure::Statement(error)
+                if matches!(kind, b'Q' | b'P' | b'B' | b'F') && !self.extended.is_skipping() =>
+            {
+                self.session.audit_unparsed("", error).await.into()
+            }
+            other => other,
+        };
+        self.refuse(kind, failure).await
     }
 
     /// Tells the client of an error with a message of this kind.
