@@ -64,6 +64,12 @@ impl Shared {
             mock_secret: MockSecret::new(&secret),
         }
     }
+
+    /// The most connections that there may be now.
+    fn connections_max(&self) -> usize {
+        let own = self.options.connections_max;
+        self.engine.connections_max().map_or(own, |most| most.min(own))
+    }
 }
 
 /// Serves one client until it or the gateway ends.
@@ -72,9 +78,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) {
-    let own = shared.options.connections_max;
-    let connections_max = shared.engine.connections_max().map_or(own, |most| most.min(own));
-    let Some(place) = shared.registry.arrive(connections_max) else {
+    let Some(place) = shared.registry.arrive(shared.connections_max()) else {
         shared.metrics.refused.increment(1);
         tracing::debug!(%peer, "closing a connection: too many are being turned away already");
         return;
