@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use env::clock;
 
-use crate::queue::{Queue, WhenFull};
+use crate::queue::{Queue, QueueMetrics, WhenFull};
 use crate::record::Record;
-use crate::writer::{Destination, Stream, Writer, WriterMetrics};
+use crate::writer::{Destination, Stream, Writer};
 
 /// So long somebody waits for a place, or for a record to be written.
 const WAIT: Duration = Duration::from_secs(5);
@@ -77,14 +77,14 @@ impl AuditLog {
             "nunatak_sql_audit_failing",
             "Whether the audit log cannot be written: 1 or 0"
         );
-        let metrics = WriterMetrics {
-            records: metrics::counter!("nunatak_sql_audit_records_total"),
+        let records = metrics::counter!("nunatak_sql_audit_records_total");
+        let metrics = QueueMetrics {
             dropped: metrics::counter!("nunatak_sql_audit_dropped_total"),
             failing: metrics::gauge!("nunatak_sql_audit_failing"),
         };
         let stream = Stream::open(destination)?;
-        let (queue, gateway) = (Arc::new(Queue::new(full)), Arc::<OnceLock<String>>::default());
-        let writer = Writer { queue: Arc::clone(&queue), stream, metrics, gateway: Arc::clone(&gateway) };
+        let (queue, gateway) = (Arc::new(Queue::new(full, metrics)), Arc::<OnceLock<String>>::default());
+        let writer = Writer { queue: Arc::clone(&queue), stream, records, gateway: Arc::clone(&gateway) };
         // The thread ends with the queue, and the process does not wait for it.
         env::task::thread("audit", move || writer.run())?;
         Ok(Arc::new(Self { queue: Some(queue), gateway }))
@@ -184,7 +184,10 @@ async fn written(queue: &Queue, ticket: Ticket) -> Result<(), Unavailable> {
     let written = progress.wait_for(|progress| progress.written >= ticket.0);
     match clock::timeout(WAIT, written).await {
         Ok(Ok(_)) => Ok(()),
-        _ => Err(Unavailable),
+        _ => {
+            queue.note_wait();
+            Err(Unavailable)
+        }
     }
 }
 

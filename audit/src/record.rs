@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A field that does not apply is left out. Outcomes are `ok`, `started` (rows leave before the statement has come to its
-//! end, which has a record of its own), `suspended` (a portal whose rows are asked for in parts), or a SQLSTATE.
+//! end, which has a record of its own), `suspended` (a part of a portal's rows that is not the last), `unknown` (the session was
+//! ended in the middle of it), `lost` (of records that were dropped), or a SQLSTATE.
 
 use serde::Serialize;
 

@@ -1,22 +1,29 @@
-//! The thread that writes: one write for all lines that have come meanwhile.
+//! The thread that writes: one write for as many of the lines that have come meanwhile as make a good portion.
 //!
 //! A write that fails is tried again until it goes well: what was handed over is not forgotten. What of a line was written
 //! before the failure stays, and its rest follows, unless the file was opened anew in between: then the whole line does.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, Gauge};
+use metrics::Counter;
 
 use crate::queue::{Queue, Work};
 use crate::record::Record;
 
 /// Pause between attempts to write.
 const RETRY: Duration = Duration::from_millis(250);
+
+/// Pause until there may be room where one is not made to wait for it: the write goes on.
+const FULL: Duration = Duration::from_millis(10);
+
+/// About so much is written at once: how long that takes tells whether the stream hangs, or is slow.
+const PORTION_BYTES: usize = 256 << 10;
 
 /// Where records go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,42 +35,35 @@ pub enum Destination {
 }
 
 /// Where lines go.
-pub(crate) enum Stream {
-    File { path: PathBuf, file: File },
-    StandardOutput,
+pub(crate) struct Stream {
+    file: File,
+    /// Its name, if it has one by which it can be opened anew.
+    path: Option<PathBuf>,
 }
 
 impl Stream {
     /// Opens it. A new file can be read by nobody but its owner.
     pub(crate) fn open(destination: Destination) -> std::io::Result<Self> {
         Ok(match destination {
-            Destination::File(path) => Self::File { file: appended(&path)?, path },
-            Destination::StandardOutput => Self::StandardOutput,
+            Destination::File(path) => Self { file: appended(&path)?, path: Some(path) },
+            // Not through the library's buffer, which splits what is large and whose lock others wait for.
+            Destination::StandardOutput => {
+                Self { file: std::io::stdout().as_fd().try_clone_to_owned()?.into(), path: None }
+            }
         })
     }
 
     /// Whether it begins with a new line from here on: what was written of one before is not to go on.
     fn reopen(&mut self) -> bool {
-        let Self::File { path, file } = self else { return false };
+        let Some(path) = &self.path else { return false };
         match appended(path) {
             Ok(opened) => {
-                *file = opened;
+                self.file = opened;
                 true
             }
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "the audit log cannot be opened anew; the file before goes on");
                 false
-            }
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self {
-            Self::File { file, .. } => file.write(bytes),
-            Self::StandardOutput => {
-                let mut out = std::io::stdout().lock();
-                let written = out.write(bytes)?;
-                out.flush().map(|()| written)
             }
         }
     }
@@ -82,18 +82,11 @@ fn appended(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// What is counted.
-pub(crate) struct WriterMetrics {
-    pub(crate) records: Counter,
-    pub(crate) dropped: Counter,
-    pub(crate) failing: Gauge,
-}
-
 /// Writes until the queue is over.
 pub(crate) struct Writer {
     pub(crate) queue: Arc<Queue>,
     pub(crate) stream: Stream,
-    pub(crate) metrics: WriterMetrics,
+    pub(crate) records: Counter,
     pub(crate) gateway: Arc<std::sync::OnceLock<String>>,
 }
 
@@ -108,17 +101,17 @@ impl Writer {
                 return;
             }
             let lines = work.lines.iter().filter(|byte| **byte == b'\n').count();
-            self.metrics.records.increment(lines as u64);
+            self.records.increment(lines as u64);
             if work.reopens {
+                self.queue.begin_write();
                 self.stream.reopen();
+                self.queue.end_write(Ok(()));
             }
             self.queue.done(&work);
         }
     }
 
     fn told_dropped(&self, dropped: u64) -> String {
-        self.metrics.dropped.increment(dropped);
-        tracing::error!(dropped, "the audit log did not take records in time: they are lost");
         let record = Record {
             class: "MISC",
             command: "DROPPED".to_owned(),
@@ -131,24 +124,23 @@ impl Writer {
 
     /// Writes the lines, however often that fails; false: the queue is over before that.
     fn write_all(&mut self, work: &Work) -> bool {
-        let (mut at, mut is_failing) = (0, false);
+        let mut at = 0;
         while let Some(rest) = work.lines.get(at..).filter(|rest| !rest.is_empty()) {
-            let error = match self.stream.write(rest) {
-                Ok(0) => std::io::Error::from(ErrorKind::WriteZero),
-                Ok(written) => {
-                    at += written;
-                    continue;
-                }
+            self.queue.begin_write();
+            let written = match self.stream.file.write(portion(rest)) {
+                Ok(0) => Err(std::io::Error::from(ErrorKind::WriteZero)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => error,
+                written => written,
             };
-            if !is_failing {
-                is_failing = true;
-                self.metrics.failing.set(1.0);
-                tracing::error!(%error, "the audit log cannot be written");
-                self.queue.set_failing(true);
+            let is_full = written.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+            if !is_full {
+                self.queue.end_write(written.as_ref().map(|_| ()));
             }
-            match self.queue.pause(RETRY) {
+            if let Ok(written) = written {
+                at += written;
+                continue;
+            }
+            match self.queue.pause(if is_full { FULL } else { RETRY }) {
                 None => return false,
                 Some(false) => {}
                 Some(true) => {
@@ -158,13 +150,16 @@ impl Writer {
                 }
             }
         }
-        if is_failing {
-            self.metrics.failing.set(0.0);
-            tracing::info!("the audit log is written again");
-            self.queue.set_failing(false);
-        }
         true
     }
+}
+
+/// As many whole lines as make a portion; one at least.
+fn portion(lines: &[u8]) -> &[u8] {
+    let Some(front) = lines.get(..PORTION_BYTES) else { return lines };
+    let newline = |byte: &u8| *byte == b'\n';
+    let last = front.iter().rposition(newline).or_else(|| lines.iter().position(newline));
+    last.and_then(|last| lines.get(..=last)).unwrap_or(lines)
 }
 
 /// Where the line begins that this place is in.
@@ -182,11 +177,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let append =
-            |bytes: &[u8]| Stream::open(Destination::File(path.clone())).unwrap().write(bytes).unwrap();
+            |bytes: &[u8]| Stream::open(Destination::File(path.clone())).unwrap().file.write(bytes).unwrap();
         append(b"{}\n{\"half");
         append(b"{}\n");
         append(b"{}\n");
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "{}\n{\"half\n{}\n{}\n");
+    }
+
+    #[test]
+    fn a_portion_is_of_whole_lines() {
+        let long = [vec![b'x'; PORTION_BYTES], b"\n".to_vec()].concat();
+        assert_eq!(portion(b"a\nb\n"), b"a\nb\n");
+        assert_eq!(portion(&[b"a\nb\n".to_vec(), long.clone()].concat()), b"a\nb\n");
+        assert_eq!(portion(&[long.clone(), b"a\n".to_vec()].concat()), long);
+        assert_eq!(portion(&long[..PORTION_BYTES]), &long[..PORTION_BYTES]);
     }
 }

@@ -140,6 +140,8 @@ impl Sessions {
             let _ = env::clock::timeout(GOODBYE, registry.empty()).await;
         }
         self.scope.end();
+        // Those that were in the middle of something leave what they have to say of it with the audit log.
+        let _ = env::clock::timeout(GOODBYE, registry.empty()).await;
     }
 }
 

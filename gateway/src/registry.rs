@@ -11,6 +11,10 @@ use sql::CancelHandle;
 /// More connections than this beyond the bound are closed without a word.
 const TURNED_AWAY_MAX: usize = 64;
 
+/// So many of a gateway's connections are for superusers, and of one that takes few no more than a tenth: whoever is to make
+/// room gets in where others have taken all there is.
+const RESERVED: usize = 3;
+
 /// A gateway's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -74,6 +78,12 @@ impl Registry {
             admit
         });
         admitted.then(|| Connected { registry: Arc::clone(self) })
+    }
+
+    /// Whether those who are connected leave free what is kept for superusers.
+    pub(crate) fn leaves_reserved(&self, connections_max: usize) -> bool {
+        let free = connections_max.saturating_sub(self.connections());
+        free >= RESERVED.min(connections_max / 10)
     }
 
     /// A client begins to prove who it is. None: so many do already.
@@ -252,6 +262,20 @@ mod tests {
         assert!(matches!(registry.arrive(2), Some(Place::Door(_))));
         drop(places);
         assert!(matches!(registry.arrive(2), Some(Place::Seat(_))));
+    }
+
+    #[test]
+    fn the_last_connections_are_kept_for_superusers() {
+        for (connections_max, for_others) in [(1, 1), (9, 9), (10, 9), (25, 23), (30, 27), (2000, 1997)] {
+            let registry = Registry::new();
+            let mut taken = Vec::new();
+            while let Some(connected) = registry.connect(connections_max)
+                && registry.leaves_reserved(connections_max)
+            {
+                taken.push(connected);
+            }
+            assert_eq!(taken.len(), for_others, "of {connections_max}");
+        }
     }
 
     #[test]

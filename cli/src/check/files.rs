@@ -58,7 +58,8 @@ pub(super) fn present_directory(path: &Path, findings: &mut Findings) {
 pub(super) fn appendable(flag: &str, path: &Path, findings: &mut Findings) {
     let place = format!("{flag} {}", path.display());
     let outcome = match path.symlink_metadata() {
-        Ok(_) => std::fs::File::options().append(true).open(path).map(drop),
+        // As it will be opened: a pipe that nobody reads yet is waited for otherwise.
+        Ok(_) => std::fs::File::options().read(true).append(true).open(path).map(drop),
         Err(_) => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             tempfile::tempfile_in(parent.unwrap_or(Path::new("."))).map(drop)

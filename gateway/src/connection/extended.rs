@@ -5,6 +5,8 @@
 //! Which of both it is, the messages behind the Execute tell, whenever they arrive. What runs in no transaction block
 //! (VACUUM, DISCARD ALL) commits by itself as the first of a series, too.
 
+use std::sync::Arc;
+
 use sql::{ColumnFormats, CommandTag, Error, Format, Portal, PortalState, Prepared, TransactionStatus};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -56,7 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.extended.awaiting_sync = true;
         match message {
             Message::Parse(parse) => self.parse(parse).await,
-            Message::Bind(bind) => self.bind(&bind),
+            Message::Bind(bind) => self.bind(&bind).await,
             Message::Describe(target) => self.describe(&target),
             Message::Execute { portal, rows_max } => self.execute(portal, rows_max).await,
             Message::Close(target) => {
@@ -83,28 +85,53 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if parse.name.is_empty() {
             self.session.close_statement("");
         }
-        self.session.check_statement_name(parse.name)?;
+        if let Err(error) = self.session.check_statement_name(parse.name) {
+            return Err(self.session.audit_unparsed(parse.sql, error).await.into());
+        }
         let mut statements = self.session.split(parse.sql).await?.into_iter();
         let source = match (statements.next(), statements.next()) {
             (None, _) => None,
             (Some(statement), None) => {
-                let types = parameter_types(self.session.context(), &parse.types)?;
+                let types = match parameter_types(self.session.context(), &parse.types) {
+                    Ok(types) => types,
+                    Err(error) => return Err(self.session.audit_unbound(&statement, error).await.into()),
+                };
                 Some(self.session.prepare(statement, &types).await?)
             }
             (Some(_), Some(_)) => {
-                return Err(
-                    Error::new("42601", "cannot insert multiple commands into a prepared statement").into()
-                );
+                let error = Error::new("42601", "cannot insert multiple commands into a prepared statement");
+                return Err(self.session.audit_unparsed(parse.sql, error).await.into());
             }
         };
-        self.session.add_statement(parse.name, source)?;
+        if let Err(error) = self.session.add_statement(parse.name, source.clone()) {
+            return Err(self.refused(source.as_ref(), error).await);
+        }
         self.report_notices();
         backend::bare(self.wire.output(), b'1');
         Ok(())
     }
 
-    fn bind(&mut self, bind: &Bind<'_>) -> Result<(), Failure> {
+    /// What is refused before it runs has a record where what fails has one.
+    async fn refused(&mut self, source: Option<&Arc<Prepared>>, error: Error) -> Failure {
+        let error = match source {
+            Some(prepared) => self.session.audit_refused(prepared, error).await,
+            None => self.session.audit_unnamed(error).await,
+        };
+        Failure::Statement(error)
+    }
+
+    async fn bind(&mut self, bind: &Bind<'_>) -> Result<(), Failure> {
         self.session.message_arrived();
+        match self.bind_portal(bind) {
+            Err(Failure::Statement(error)) => {
+                let source = self.session.statement(bind.statement).ok().cloned().flatten();
+                Err(self.refused(source.as_ref(), error).await)
+            }
+            bound => bound,
+        }
+    }
+
+    fn bind_portal(&mut self, bind: &Bind<'_>) -> Result<(), Failure> {
         let source = self.session.statement(bind.statement)?.clone();
         if let Some(prepared) = &source {
             self.session.check_runnable(prepared)?;
@@ -146,7 +173,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn execute(&mut self, name: &str, rows_max: usize) -> Result<(), Failure> {
         self.session.message_arrived();
-        let mut bound = self.session.take_portal(name)?;
+        let mut bound = match self.session.take_portal(name) {
+            Ok(bound) => bound,
+            Err(error) => {
+                let source = self.session.portal(name).ok().and_then(|bound| bound.source.clone());
+                return Err(self.refused(source.as_ref(), error).await);
+            }
+        };
         let Some(prepared) = bound.source.clone() else {
             self.session.put_portal(name, bound);
             self.complete(Completion::Empty);
@@ -159,13 +192,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.session.execute(&prepared, parameters).await?
             }
             PortalState::Started(mut portal) => {
-                self.session.resume(&mut portal)?;
+                self.session.resume(&mut portal).await?;
                 portal
             }
             PortalState::Cursor(_) => {
                 let formats = bound.formats.clone();
                 self.session.put_portal(name, bound);
-                self.session.check_runnable(&prepared)?;
+                if let Err(error) = self.session.check_runnable(&prepared) {
+                    return Err(self.refused(Some(&prepared), error).await);
+                }
                 let mut portal = self.session.cursor_portal(name, &prepared);
                 let output = Output { describes: false, formats: &formats, rows_max };
                 let completion = self.run_portal(&mut portal, &output).await?;
@@ -175,14 +210,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             PortalState::Failed => {
                 self.session.put_portal(name, bound);
-                return Err(Error::new("55000", format!("portal \"{name}\" cannot be run")).into());
+                return Err(self.refused(Some(&prepared), cannot_be_run(name)).await);
             }
             PortalState::Finished => {
-                self.session.check_runnable(&prepared)?;
+                if let Err(error) = self.session.check_runnable(&prepared) {
+                    return Err(self.refused(Some(&prepared), error).await);
+                }
                 bound.state = PortalState::Finished;
                 self.session.put_portal(name, bound);
                 if prepared.columns().is_none() {
-                    return Err(Error::new("55000", format!("portal \"{name}\" cannot be run")).into());
+                    return Err(self.refused(Some(&prepared), cannot_be_run(name)).await);
                 }
                 self.complete(Completion::Done(CommandTag::Select(0)));
                 return Ok(());
@@ -221,6 +258,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         backend::bare(self.wire.output(), b'3');
     }
+}
+
+fn cannot_be_run(name: &str) -> Error {
+    Error::new("55000", format!("portal \"{name}\" cannot be run"))
 }
 
 /// How far a portal is after a run.

@@ -64,6 +64,12 @@ impl Shared {
             mock_secret: MockSecret::new(&secret),
         }
     }
+
+    /// The most connections that there may be now.
+    fn connections_max(&self) -> usize {
+        let own = self.options.connections_max;
+        self.engine.connections_max().map_or(own, |most| most.min(own))
+    }
 }
 
 /// Serves one client until it or the gateway ends.
@@ -72,9 +78,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) {
-    let own = shared.options.connections_max;
-    let connections_max = shared.engine.connections_max().map_or(own, |most| most.min(own));
-    let Some(place) = shared.registry.arrive(connections_max) else {
+    let Some(place) = shared.registry.arrive(shared.connections_max()) else {
         shared.metrics.refused.increment(1);
         tracing::debug!(%peer, "closing a connection: too many are being turned away already");
         return;
@@ -131,6 +135,20 @@ enum Ending {
     Silent,
     /// It does not read what it was to be sent, and has perhaps read half of a message.
     Deaf,
+}
+
+/// What the audit log is told of a statement whose client has gone before its end.
+const CONNECTION_LOST: &str = "08006";
+
+impl Ending {
+    /// Why what the session was doing came to no end, as the audit log tells it.
+    fn sqlstate(&self, session: &Session) -> &'static str {
+        match self {
+            Self::Told(error) => error.sqlstate,
+            Self::Deaf => session.cancel_handle().farewell().sqlstate,
+            Self::Client | Self::Silent => CONNECTION_LOST,
+        }
+    }
 }
 
 impl From<ProtocolError> for Ending {
@@ -347,7 +365,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             false => match frame.in_utf8(encoding) {
                 Ok(converted) => Some(converted),
                 Err(error) => {
-                    self.refuse(frame.kind, sql::Error::from(error).into()).await?;
+                    self.refuse_unread(frame.kind, sql::Error::from(error).into()).await?;
                     return Ok(true);
                 }
             },
@@ -356,7 +374,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let message = match frame.decode() {
             Ok(message) => message,
             Err(error) => {
-                self.refuse(frame.kind, error.into()).await?;
+                self.refuse_unread(frame.kind, error.into()).await?;
                 return Ok(true);
             }
         };
@@ -370,7 +388,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {}
             Message::FunctionCall => {
                 let error = sql::Error::unsupported("a function call by message");
-                self.refuse(frame.kind, error.into()).await?;
+                self.refuse_unread(frame.kind, error.into()).await?;
             }
             Message::Password => {
                 let message = "password message without an authentication request";
@@ -383,6 +401,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         Ok(true)
+    }
+
+    /// The same as [`Self::refuse`] of a message whose statement nobody could read: so much of it is recorded.
+    async fn refuse_unread(&mut self, kind: u8, failure: Failure) -> Result<(), Ending> {
+        let failure = match failure {
+            Failure::Statement(error)
+                if matches!(kind, b'Q' | b'P' | b'B' | b'F') && !self.extended.is_skipping() =>
+            {
+                self.session.audit_unparsed("", error).await.into()
+            }
+            other => other,
+        };
+        self.refuse(kind, failure).await
     }
 
     /// Tells the client of an error with a message of this kind.

@@ -115,6 +115,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if *shared.registry.phase().borrow() != Phase::Running {
             return Err(shutting_down());
         }
+        if parameters.is_restricted && !shared.registry.leaves_reserved(shared.connections_max()) {
+            shared.metrics.refused.increment(1);
+            let message = "remaining connection slots are reserved for non-replication superuser connections";
+            return Err(fatal("53300", message));
+        }
         let mut bounds = Vec::new();
         if let Some(role) = login.as_ref().and_then(Login::role).filter(|role| !role.superuser) {
             bounds.push((role.oid, role.connection_limit, "role", &role.name));

@@ -14,9 +14,6 @@ use crate::pgwire::backend;
 /// How long the statement of a client that has hung up may still run.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
-/// What the audit log is told of a statement whose client has gone before its end.
-const CONNECTION_LOST: &str = "08006";
-
 /// How a run of a portal ended.
 pub(super) enum Completion {
     /// The statement is done.
@@ -60,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 RunOutcome::Suspended(rows)
             }
             Ok(Completion::Empty) => return completion,
-            Err(Failure::Connection(_)) => RunOutcome::Failed(CONNECTION_LOST),
+            Err(Failure::Connection(ending)) => RunOutcome::Left(ending.sqlstate(&self.session)),
             Err(Failure::Statement(error)) => {
                 self.session.note_run(portal, took, Err(error));
                 RunOutcome::Failed(error.sqlstate)

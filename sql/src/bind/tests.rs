@@ -455,3 +455,72 @@ fn what_the_audit_log_tells_of_statements() {
         assert!(Audited::of(&bound(sql, &catalog)).always, "{sql}");
     }
 }
+
+#[test]
+fn which_statements_are_due() {
+    use crate::plan::audited::{Audited, is_audited_in};
+    use audit::{Class, Classes};
+    let plain = catalog(&["create table t (a int primary key)", "create table u (a int primary key)"]);
+    // By the session: its class, and READ of whatever reads.
+    for (sql, due_for) in [
+        ("select 1", "read"),
+        ("select a from t", "read"),
+        ("insert into t values (1)", "write"),
+        ("insert into t select a from u", "read, write"),
+        ("update t set a = 1 where a = 2", "read, write"),
+        ("truncate t", "write"),
+        ("create table n as select a from t", "read, ddl"),
+        ("drop table t", "ddl"),
+        ("alter table t owner to ann", "all"),
+        ("grant select on t to ann", "all"),
+        ("set role ann", "session"),
+        ("set nunatak.audit = 'none'", "all"),
+        ("set application_name = 'x'", "misc"),
+        ("drop table t cascade", "all"),
+        ("explain delete from t", "misc"),
+        ("explain analyze delete from t where a = 1", "read, write"),
+        ("fetch 1 from c", "read"),
+        ("close c", "misc"),
+        ("commit", "misc"),
+    ] {
+        let audited = Audited::of(&bound(sql, &plain));
+        let wanted = Classes::parse(due_for, Classes::ALL).unwrap();
+        for class in Class::ALL {
+            assert_eq!(audited.is_due(Classes::of(class)), wanted.contains(class), "{sql} {class:?}");
+        }
+        assert_eq!(audited.is_due(Classes::NONE), audited.always, "{sql}");
+    }
+    // By a table: what is done to that table, whatever else the statement is. It may have come to be audited since.
+    for audit in [Class::Read, Class::Write, Class::Ddl] {
+        let of_t = format!("create table t (a int primary key) with (audit = '{}')", audit.word());
+        let audited = catalog(&[&of_t, "create table u (a int primary key)"]);
+        for (sql, does) in [
+            ("select a from t", "read"),
+            ("select a from t for update", "read"),
+            ("select a from u", "none"),
+            ("insert into t values (1)", "write"),
+            ("insert into t select a from t", "read, write"),
+            ("insert into u select a from t", "read"),
+            ("with w as (delete from t where a = 1 returning a) select a from u", "read, write"),
+            ("with w as (insert into t values (1)) select a from u", "write"),
+            ("select (select max(a) from t) from u", "read"),
+            ("delete from t where a = 1", "read, write"),
+            ("truncate t", "write"),
+            ("copy t to stdout", "read"),
+            ("copy t from stdin", "write"),
+            ("create index on t (a)", "ddl"),
+            ("alter table t add b int", "ddl"),
+            ("alter table t rename to s", "ddl"),
+            ("comment on table t is 'x'", "ddl"),
+            ("explain select a from t", "none"),
+            ("explain analyze select a from t", "read"),
+        ] {
+            let is_due = Classes::parse(does, Classes::ALL).unwrap().contains(audit);
+            assert_eq!(Audited::of(&bound(sql, &audited)).by_table, is_due, "{sql} {audit:?}");
+            // The table has the same oid in both catalogs.
+            let before = bound(sql, &plain);
+            assert!(!is_audited_in(&before, &plain), "{sql}");
+            assert_eq!(is_audited_in(&before, &audited), is_due, "{sql} {audit:?}");
+        }
+    }
+}

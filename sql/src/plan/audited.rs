@@ -43,6 +43,11 @@ impl Audited {
         }
     }
 
+    /// Whether it is recorded in a session that is audited for these classes.
+    pub fn is_due(&self, session: Classes) -> bool {
+        self.always || self.by_table || session.meets(self.classes)
+    }
+
     /// Of one that could not be bound.
     pub fn of_body(body: &Body) -> Self {
         let (class, always) = match body {

@@ -3,6 +3,14 @@
 //! A statement that is to be recorded takes a place in the log before it runs, and hands over its record when it has come
 //! to its end; what it answers is sent once that is written. What could not be parsed or bound is recorded where anything of
 //! its class is.
+//!
+//! A portal that is run in parts has a record of each. What is done before its rows are handed out, as what RETURNING answers
+//! is, has one, which says that it is done, whatever becomes of its rows.
+//!
+//! # Invariants
+//! - A run that was seen and is due has one record of its end: by [`Session::audit_run`], or, where the session is dropped in
+//!   the middle of it, by that.
+//! - A record says `ok` of nothing that did not happen, and an error of nothing that did; of what nobody knows, that it is unknown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,8 +20,8 @@ use audit::{Class, Classes, Object, Place, Record, Ticket};
 use env::clock::{self, Instant};
 
 use super::Session;
-use super::portal::{CommandTag, Portal};
-use super::prepared::{Planned, Statement};
+use super::portal::{CommandTag, Fetched, Portal, State};
+use super::prepared::{Planned, Prepared, Statement};
 use super::transaction::Block;
 use crate::error::{Error, Result};
 use crate::parse::ast::{AccessStatement, AlterAction, Body, SettingChange, SettingValue};
@@ -28,6 +36,9 @@ const TEXT_BYTES_MAX: usize = 8 << 10;
 /// The class of what could not be read.
 const UNKNOWN: &str = "UNKNOWN";
 
+/// The outcome of what was under way when its session was dropped.
+const UNKNOWN_OUTCOME: &str = "unknown";
+
 /// What the audit log has to know of a session.
 pub(super) struct Auditing {
     remote: String,
@@ -41,6 +52,10 @@ pub(super) struct Auditing {
     newest: Option<Ticket>,
     /// Changes of the transaction under way were recorded: what becomes of it is to be, too.
     has_changes: bool,
+    /// The client has been let in.
+    is_in: bool,
+    /// The end of the session is recorded, if that is to be.
+    is_over: bool,
 }
 
 /// A statement under way that is to be recorded.
@@ -48,13 +63,26 @@ struct Run {
     planned: Arc<Planned>,
     command: &'static str,
     place: Option<Place>,
+    since: Instant,
     is_started: bool,
+    /// So many of its rows were asked for, and recorded, before.
+    rows_before: u64,
+    /// It has done its work: what is left is to send what it answers.
+    done: Option<CommandTag>,
 }
 
 impl Run {
     fn of(planned: &Arc<Planned>) -> Self {
         let command = audited::command(&planned.bound.plan);
-        Self { planned: planned.clone(), command, place: None, is_started: false }
+        Self {
+            planned: planned.clone(),
+            command,
+            place: None,
+            since: clock::now(),
+            is_started: false,
+            rows_before: 0,
+            done: None,
+        }
     }
 }
 
@@ -67,6 +95,8 @@ pub enum RunOutcome<'a> {
     Suspended(u64),
     /// It failed, with this SQLSTATE.
     Failed(&'a str),
+    /// Its client has gone, or its session is to end, for what this SQLSTATE says.
+    Left(&'a str),
 }
 
 impl Auditing {
@@ -81,6 +111,8 @@ impl Auditing {
             run: None,
             newest: None,
             has_changes: false,
+            is_in: false,
+            is_over: false,
         }
     }
 
@@ -92,6 +124,17 @@ impl Auditing {
     /// A portal begins to run.
     pub(super) fn begin(&mut self) {
         self.run = None;
+    }
+
+    /// This came of the statement under way. What it has done so far is done.
+    pub(super) fn note(&mut self, fetched: &Fetched, state: &State) {
+        let Some(run) = &mut self.run else { return };
+        match (fetched, state) {
+            (Fetched::Whole(_, tag) | Fetched::Done(tag), _)
+            | (Fetched::Rows(_), State::Held { tag, .. }) => run.done = Some(tag.clone()),
+            (Fetched::EmptyQuery, _) => self.run = None,
+            _ => {}
+        }
     }
 
     /// The statement under way is this command, whatever its plan is called.
@@ -109,9 +152,17 @@ impl Session {
         if self.is_audited(planned) {
             let mut run = Run::of(planned);
             if let Some(before) = before {
-                (run.place, run.is_started) = (before.place, before.is_started);
+                (run.place, run.since, run.is_started) = (before.place, before.since, before.is_started);
             }
             self.auditing.run = Some(run);
+        }
+    }
+
+    /// The same of one that was begun before, and reads on: a table that it reads may have come to be audited meanwhile.
+    fn audit_reads_on(&mut self, planned: &Arc<Planned>) {
+        self.audit_seen(planned);
+        if self.auditing.run.is_none() && self.is_audited_by_now(planned) {
+            self.audit_due(planned);
         }
     }
 
@@ -119,8 +170,24 @@ impl Session {
     pub(super) async fn audit_cursor(&mut self, name: &str, command: &'static str) -> Result<()> {
         let cursor = self.registry.cursor(name).ok();
         if let Some(planned) = cursor.map(|cursor| cursor.prepared.planned.lock().clone()) {
-            self.audit_seen(&planned);
+            self.audit_reads_on(&planned);
             self.auditing.call(command);
+        }
+        self.audit_reserve().await
+    }
+
+    /// A portal that was left in the middle of its rows is gone on with. One whose work is done hands out what was recorded.
+    pub(super) async fn audit_resumed(&mut self, portal: &Portal) -> Result<()> {
+        self.auditing.begin();
+        match &portal.state {
+            State::Streaming(running) => self.audit_reads_on(&running.planned),
+            State::Fetching(fetching) => {
+                self.audit_cursor(&fetching.name, "FETCH").await?;
+                if let Some(run) = &mut self.auditing.run {
+                    run.rows_before = fetching.count;
+                }
+            }
+            _ => {}
         }
         self.audit_reserve().await
     }
@@ -132,7 +199,6 @@ impl Session {
     }
 
     fn is_audited(&self, planned: &Planned) -> bool {
-        let audited = &planned.audited;
         let ends = match &planned.bound.plan {
             Plan::Session(command) => {
                 use SessionCommand::{Commit, Rollback, RollbackTo};
@@ -140,10 +206,14 @@ impl Session {
             }
             _ => false,
         };
-        audited.always
-            || audited.by_table
-            || self.settings.hot().audit.meets(audited.classes)
-            || ends && self.auditing.has_changes
+        planned.audited.is_due(self.settings.hot().audit) || ends && self.auditing.has_changes
+    }
+
+    /// Whether a table that the statement touches is audited, as far as this gateway has heard.
+    fn is_audited_by_now(&mut self, planned: &Planned) -> bool {
+        let own = self.transaction.open.as_ref().filter(|open| open.raised).map(|open| open.catalog.clone());
+        let newest = own.or_else(|| self.engine.cached_catalog(&mut self.newest, self.database));
+        newest.is_some_and(|newest| audited::is_audited_in(&planned.bound, &newest))
     }
 
     /// Takes a place for the record of the statement under way, if it is to have one.
@@ -163,13 +233,18 @@ impl Session {
         Ok(())
     }
 
-    /// Rows of a portal are about to leave before it has come to its end.
+    /// Rows of a portal are about to leave before all of them do. What is done by now is recorded as that.
     pub fn audit_started(&mut self, portal: &Portal) {
         let Some(mut run) = self.auditing.run.take() else { return };
+        if let Some(tag) = run.done.take() {
+            let record = self.record_of_end(&run, portal, run.since.elapsed(), RunOutcome::Done(&tag));
+            self.hand_over_in(run.place.take(), &record);
+            return;
+        }
         if !run.is_started {
             run.is_started = true;
-            let record = self.record_of(&run, portal, run.command, "started");
-            self.hand_over_at_once(&record);
+            let record = self.record_of(&run, &portal.prepared, run.command, "started");
+            self.hand_over_in(None, &record);
         }
         self.auditing.run = Some(run);
     }
@@ -185,34 +260,71 @@ impl Session {
         outcome: RunOutcome<'_>,
     ) -> Result<()> {
         let Some(mut run) = self.auditing.run.take() else { return Ok(()) };
+        let done = run.done.take();
+        let outcome = match (outcome, &done) {
+            // It was done whoever hears of it; if what is open yet comes to nothing, that is recorded as well.
+            (RunOutcome::Suspended(_) | RunOutcome::Left(_), Some(tag)) => RunOutcome::Done(tag),
+            // It had committed when what it answers turned out to be nothing that can be sent.
+            (RunOutcome::Failed(_), Some(tag)) if self.transaction.block == Block::Idle => {
+                RunOutcome::Done(tag)
+            }
+            (outcome, _) => outcome,
+        };
+        let record = self.record_of_end(&run, portal, took, outcome);
+        let place = run.place.take();
+        if place.is_none() && run.command != "ROLLBACK" {
+            return self.hand_over(&record).await;
+        }
+        self.hand_over_in(place, &record);
+        Ok(())
+    }
+
+    /// What a run has come to. What becomes of its transaction is to be recorded, too, if it has changed anything.
+    fn record_of_end(
+        &mut self,
+        run: &Run,
+        portal: &Portal,
+        took: Duration,
+        outcome: RunOutcome<'_>,
+    ) -> Record {
         let (command, told, rows) = match outcome {
             // What a COMMIT came to.
             RunOutcome::Done(CommandTag::Plain(tag @ ("COMMIT" | "ROLLBACK"))) if run.command == "COMMIT" => {
                 (*tag, "ok", None)
             }
             RunOutcome::Done(CommandTag::Plain(_)) => (run.command, "ok", None),
-            RunOutcome::Done(tag) => (run.command, "ok", Some(tag.rows())),
+            RunOutcome::Done(tag) => (run.command, "ok", Some(tag.rows().saturating_sub(run.rows_before))),
             RunOutcome::Suspended(rows) => (run.command, "suspended", Some(rows)),
-            RunOutcome::Failed(sqlstate) => (run.command, sqlstate, None),
+            RunOutcome::Failed(sqlstate) | RunOutcome::Left(sqlstate) => (run.command, sqlstate, None),
         };
-        let mut record = self.record_of(&run, portal, command, told);
+        let is_end = matches!(command, "COMMIT" | "ROLLBACK") || self.transaction.block == Block::Idle;
+        let audited = &run.planned.audited;
+        let changes = audited.always || matches!(audited.class, Class::Write | Class::Ddl | Class::Role);
+        self.auditing.has_changes = !is_end && (self.auditing.has_changes || changes);
+        let mut record = self.record_of(run, &portal.prepared, command, told);
         record.rows = rows;
         record.duration_us = Some(micros(took));
-        let is_end = matches!(command, "COMMIT" | "ROLLBACK") || self.transaction.block == Block::Idle;
-        let changes = matches!(run.planned.audited.class, Class::Write | Class::Ddl | Class::Role);
-        self.auditing.has_changes = !is_end && (self.auditing.has_changes || changes);
-        match run.place.take() {
-            Some(place) => {
-                let ticket = self.engine.audit().hand_over(place, &record);
-                self.auditing.newest = Some(ticket);
-                Ok(())
-            }
-            None if run.command == "ROLLBACK" => {
-                self.hand_over_at_once(&record);
-                Ok(())
-            }
-            None => self.hand_over(&record).await,
+        record
+    }
+
+    /// What was prepared is refused before it runs; the error that the client is to be told.
+    pub async fn audit_refused(&mut self, prepared: &Prepared, error: Error) -> Error {
+        let planned = prepared.planned.lock().clone();
+        if !self.is_audited(&planned) && !self.is_audited_by_now(&planned) {
+            return error;
         }
+        let run = Run::of(&planned);
+        let record = self.record_of(&run, prepared, run.command, error.sqlstate);
+        self.hand_over(&record).await.err().unwrap_or(error)
+    }
+
+    /// The same of a message that names no statement or portal that is there.
+    pub async fn audit_unnamed(&mut self, error: Error) -> Error {
+        if !self.settings.hot().audit.contains(Class::Misc) {
+            return error;
+        }
+        let record = self.record(Class::Misc.name(), "EXECUTE".to_owned(), error.sqlstate);
+        self.hand_over(&record).await.err().unwrap_or(error)
     }
 
     /// A transaction that no statement ends has come to its end: what was recorded in it may have come to nothing.
@@ -221,33 +333,47 @@ impl Session {
         if has_changes && (ended.is_err() || command == "ROLLBACK") {
             let outcome = ended.as_ref().map_or_else(|error| error.sqlstate, |()| "ok");
             let record = self.record(Class::Misc.name(), command.to_owned(), outcome);
-            self.hand_over_at_once(&record);
+            self.hand_over_in(None, &record);
         }
     }
 
-    /// A function has changed what is audited.
+    /// `set_config` has changed a setting: what is audited from now on is recorded as SET is.
     pub(super) fn audit_setting(&mut self, name: &str) {
         if name.eq_ignore_ascii_case(AUDIT) {
-            let mut record = self.record(Class::Session.name(), "SET".to_owned(), "ok");
-            record.objects = vec![Object { kind: "setting", name: AUDIT.to_owned(), access: Vec::new() }];
-            self.hand_over_at_once(&record);
+            self.auditing.has_changes |= self.transaction.block != Block::Idle;
+            let classes = self.settings.hot().audit;
+            self.record_setting("ok", Some(format!("/* audit: {classes} */")));
         }
     }
 
-    /// A text could not be parsed; the error that the client is to be told.
-    pub(super) async fn audit_unparsed(&mut self, text: &str, error: Error) -> Error {
+    /// It was asked to change what is audited, and has refused.
+    pub(super) fn audit_refused_settings(&mut self) {
+        if let Some(sqlstate) = self.settings.shared().take_refused() {
+            self.record_setting(sqlstate, None);
+        }
+    }
+
+    fn record_setting(&mut self, outcome: &str, statement: Option<String>) {
+        let mut record = self.record(Class::Session.name(), "SET".to_owned(), outcome);
+        record.objects = vec![Object { kind: "setting", name: AUDIT.to_owned(), access: Vec::new() }];
+        record.statement = statement;
+        self.hand_over_in(None, &record);
+    }
+
+    /// A text could not be parsed, or is not what it may be; the error that the client is to be told.
+    pub async fn audit_unparsed(&mut self, text: &str, error: Error) -> Error {
         if self.settings.hot().audit.is_empty() {
             return error;
         }
         let mut record = self.record(UNKNOWN, first_words(text), error.sqlstate);
-        record.statement = Some(keywords_alone(text, TEXT_BYTES_MAX));
+        record.statement = (!text.is_empty()).then(|| keywords_alone(text, TEXT_BYTES_MAX));
         self.hand_over(&record).await.err().unwrap_or(error)
     }
 
     /// The same of a statement that could not be bound.
-    pub(super) async fn audit_unbound(&mut self, statement: &Statement, error: Error) -> Error {
+    pub async fn audit_unbound(&mut self, statement: &Statement, error: Error) -> Error {
         let audited = Audited::of_body(&statement.0.body);
-        if !audited.always && !self.settings.hot().audit.meets(audited.classes) {
+        if !audited.is_due(self.settings.hot().audit) {
             return error;
         }
         let mut record = self.record(audited.class.name(), first_words(&statement.0.text), error.sqlstate);
@@ -264,22 +390,50 @@ impl Session {
     /// # Errors
     /// 58030: the audit log cannot be written.
     pub async fn audit_login(&mut self) -> Result<()> {
-        if !self.audits_sessions() && !self.auditing.is_set_by_client {
-            return Ok(());
+        if self.audits_sessions() || self.auditing.is_set_by_client {
+            let record = self.record(Class::Session.name(), "LOGIN".to_owned(), "ok");
+            self.hand_over(&record).await?;
         }
-        let record = self.record(Class::Session.name(), "LOGIN".to_owned(), "ok");
-        self.hand_over(&record).await
+        self.auditing.is_in = true;
+        Ok(())
     }
 
     /// The session is about to end.
     pub fn audit_logout(&mut self) {
+        if std::mem::replace(&mut self.auditing.is_over, true) {
+            return;
+        }
         // A transaction that is open yet is rolled back with the session.
         self.audit_implicit_end("ROLLBACK", &Ok(()));
-        if self.audits_sessions() {
+        if self.auditing.is_in && self.audits_sessions() {
             let mut record = self.record(Class::Session.name(), "LOGOUT".to_owned(), "ok");
             record.duration_us = Some(micros(self.auditing.since.elapsed()));
-            self.hand_over_at_once(&record);
+            self.hand_over_in(None, &record);
         }
+    }
+
+    /// The session is dropped, in the middle of whatever it does: its task was ended, or has panicked.
+    pub(super) fn audit_dropped(&mut self) {
+        if self.auditing.is_over {
+            return;
+        }
+        let run = self.auditing.run.take();
+        // From when a commit is on its way nothing is open, and nobody knows what becomes of it.
+        let is_commit = run.as_ref().is_some_and(|run| run.command == "COMMIT");
+        let may_have_committed =
+            self.transaction.open.is_none() && (is_commit || self.transaction.block == Block::Idle);
+        let is_told = run.is_some();
+        if let Some(mut run) = run {
+            let outcome = if run.done.is_some() { "ok" } else { UNKNOWN_OUTCOME };
+            let mut record = self.record(run.planned.audited.class.name(), run.command.to_owned(), outcome);
+            name_objects(&mut record, &run);
+            self.hand_over_in(run.place.take(), &record);
+        }
+        if may_have_committed && std::mem::take(&mut self.auditing.has_changes) && !is_told {
+            let record = self.record(Class::Misc.name(), "COMMIT".to_owned(), UNKNOWN_OUTCOME);
+            self.hand_over_in(None, &record);
+        }
+        self.audit_logout();
     }
 
     /// Waits until what was handed over is written: nothing of it is told to the client before.
@@ -305,17 +459,20 @@ impl Session {
         Ok(())
     }
 
-    fn hand_over_at_once(&mut self, record: &Record) {
-        let ticket = self.engine.audit().hand_over_at_once(record);
+    /// The same without waiting; a record that has no place is one of which there are few.
+    fn hand_over_in(&mut self, place: Option<Place>, record: &Record) {
+        let log = self.engine.audit();
+        let ticket = match place {
+            Some(place) => log.hand_over(place, record),
+            None => log.hand_over_at_once(record),
+        };
         self.auditing.newest = Some(ticket);
     }
 
-    fn record_of(&self, run: &Run, portal: &Portal, command: &str, outcome: &str) -> Record {
+    fn record_of(&self, run: &Run, prepared: &Prepared, command: &str, outcome: &str) -> Record {
         let mut record = self.record(run.planned.audited.class.name(), command.to_owned(), outcome);
-        record.objects = audited::objects(&run.planned.bound);
-        record.objects_cut = record.objects.len() > audited::OBJECTS_MAX;
-        record.objects.truncate(audited::OBJECTS_MAX);
-        record.statement = told_text(&portal.prepared.statement.0);
+        name_objects(&mut record, run);
+        record.statement = told_text(&prepared.statement.0);
         record
     }
 
@@ -339,6 +496,12 @@ impl Session {
             ..Record::default()
         }
     }
+}
+
+fn name_objects(record: &mut Record, run: &Run) {
+    record.objects = audited::objects(&run.planned.bound);
+    record.objects_cut = record.objects.len() > audited::OBJECTS_MAX;
+    record.objects.truncate(audited::OBJECTS_MAX);
 }
 
 /// What of a statement's text is recorded: no literals but what is audited from now on, and no values of settings that

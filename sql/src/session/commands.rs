@@ -26,6 +26,9 @@ impl Session {
         }
         if let SessionCommand::Execute { name, arguments } = command.as_ref() {
             let Some(inner) = self.registry.statement(name)?.clone() else { return Ok(Fetched::EmptyQuery) };
+            // Whatever comes of it is recorded as of the statement that it runs.
+            let runs = inner.planned.lock().clone();
+            self.audit_seen(&runs);
             if portal.prepared.is_described && !same_columns(portal.prepared.columns(), inner.columns()) {
                 return Err(changed_columns());
             }
@@ -35,7 +38,7 @@ impl Session {
             }
             let arguments = async { self.arguments(name, &inner, arguments) };
             let values = guard(&cancel, deadline, arguments).await?;
-            *portal = self.execute(&inner, values).await?;
+            *portal = self.portal_over(&inner, values)?;
             portal.deadline = deadline;
             return Box::pin(self.advance(portal, rows_max)).await;
         }

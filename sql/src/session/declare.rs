@@ -29,7 +29,7 @@ impl Session {
         let kinds = portal.prepared.parameters.iter().map(|ty| Some(ty.kind)).collect();
         let query = Statement(Arc::new(declare.query.as_ref().clone()));
         let prepared = self.plan_first(query, Some(kinds), true).await?;
-        let mut inner = self.execute(&prepared, portal.parameters.clone()).await?;
+        let mut inner = self.portal_over(&prepared, portal.parameters.clone())?;
         if self.transaction.open.is_none() {
             // The first look at the cluster may be FETCH's, too late to begin anew under another catalog.
             guard(&cancel, deadline, self.engine.refresh_catalog(self.database)).await?;

@@ -126,6 +126,12 @@ pub struct Session {
     clock_stands: bool,
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.audit_dropped();
+    }
+}
+
 impl Session {
     pub(crate) fn new(engine: Arc<Engine>, parameters: SessionParameters) -> Result<Self> {
         let mut context = SessionContext::default();
@@ -215,8 +221,15 @@ impl Session {
     }
 
     /// Starts to run a prepared statement: the work is done by [`Session::fetch`].
-    #[expect(clippy::unused_async, reason = "work may move here from the first fetch")]
     pub async fn execute(&mut self, prepared: &Arc<Prepared>, parameters: Vec<Datum>) -> Result<Portal> {
+        match self.portal_over(prepared, parameters) {
+            Ok(portal) => Ok(portal),
+            Err(error) => Err(self.audit_refused(prepared, error).await),
+        }
+    }
+
+    /// A portal over a prepared statement, with these values of its parameters.
+    fn portal_over(&self, prepared: &Arc<Prepared>, parameters: Vec<Datum>) -> Result<Portal> {
         if parameters.len() != prepared.parameters.len() {
             return Err(Error::new(
                 "08P01",
@@ -242,11 +255,13 @@ impl Session {
     }
 
     /// Goes on with a portal that was left in the middle of its rows: `statement_timeout` counts anew.
-    pub fn resume(&mut self, portal: &mut Portal) -> Result<()> {
-        self.check_runnable(&portal.prepared)?;
-        self.cancel.check_request()?;
+    pub async fn resume(&mut self, portal: &mut Portal) -> Result<()> {
+        let may_run = self.check_runnable(&portal.prepared).and_then(|()| self.cancel.check_request());
+        if let Err(error) = may_run {
+            return Err(self.audit_refused(&portal.prepared, error).await);
+        }
         portal.deadline = self.statement_deadline();
-        Ok(())
+        self.audit_resumed(portal).await
     }
 
     fn statement_deadline(&self) -> Option<env::clock::Instant> {
@@ -276,6 +291,10 @@ impl Session {
     /// [`Fetched::Done`]. A portal that is left early is simply dropped.
     pub async fn fetch(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
         let fetched = self.advance(portal, rows_max).await;
+        if let Ok(fetched) = &fetched {
+            self.auditing.note(fetched, &portal.state);
+        }
+        self.audit_refused_settings();
         let warnings = std::mem::take(&mut self.warnings);
         for warning in self.advisory.take_warnings().into_iter().chain(warnings) {
             self.notify(warning);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::definitions::{self, Context};
+use super::definitions::{self, AUDIT, Context};
 use super::value::{self, Before};
 use super::{MadeUp, Scope, unrecognised};
 use crate::error::{Error, Result};
@@ -22,6 +22,10 @@ pub struct SharedSettings {
     requests: Mutex<Vec<Request>>,
     /// Whether there may be any.
     has_requests: AtomicBool,
+    /// Why what is audited was not changed, if that was asked for.
+    refused: Mutex<Option<&'static str>>,
+    /// Whether it may have been.
+    has_refused: AtomicBool,
     /// The modes of the transaction under way, where they are not the defaults.
     transaction: Mutex<Option<Modes>>,
 }
@@ -71,6 +75,16 @@ impl SharedSettings {
     /// Notes a change and answers the value in the form in which it will be shown. What the session could not do once
     /// the statement has committed is refused here.
     pub fn request(&self, request: Request) -> Result<Arc<str>> {
+        let is_of_audit = request.name.eq_ignore_ascii_case(AUDIT);
+        self.grant(request).inspect_err(|error| {
+            if is_of_audit {
+                *self.refused.lock() = Some(error.sqlstate);
+                self.has_refused.store(true, Ordering::Release);
+            }
+        })
+    }
+
+    fn grant(&self, request: Request) -> Result<Arc<str>> {
         let key = request.name.to_ascii_lowercase();
         let reset = |otherwise: &'static str| {
             self.resets.lock().get(&key).cloned().unwrap_or_else(|| otherwise.into())
@@ -123,6 +137,15 @@ impl SharedSettings {
         std::mem::take(&mut *self.requests.lock())
     }
 
+    /// The SQLSTATE with which what is audited was left as it is since the last call.
+    pub(crate) fn take_refused(&self) -> Option<&'static str> {
+        if !self.has_refused.load(Ordering::Acquire) {
+            return None;
+        }
+        self.has_refused.store(false, Ordering::Release);
+        self.refused.lock().take()
+    }
+
     pub(super) fn publish(
         &self,
         values: BTreeMap<String, Arc<str>>,
@@ -139,6 +162,22 @@ impl SharedSettings {
 mod tests {
     use super::super::{CUSTOM_BYTES_MAX, SessionParameters, Settings};
     use super::*;
+
+    #[test]
+    fn who_tries_to_change_what_is_audited_is_known_once() {
+        let mut context = expr::SessionContext::default();
+        let parameters = SessionParameters { is_restricted: true, ..SessionParameters::default() };
+        let settings = Settings::new(&parameters, &mut context).unwrap();
+        let ask = |name: &str, value: &str| {
+            let (name, value) = (name.to_owned(), Some(value.to_owned()));
+            settings.shared().request(Request { name, value, scope: Scope::Session }).is_ok()
+        };
+        assert!(!ask("TimeZone", "nope") && ask("a.b", "x"));
+        assert_eq!(settings.shared().take_refused(), None);
+        assert!(!ask("NUNATAK.audit", "none"));
+        assert_eq!(settings.shared().take_refused(), Some("42501"));
+        assert_eq!(settings.shared().take_refused(), None);
+    }
 
     #[test]
     fn what_the_session_could_not_do_afterwards_is_refused_at_once() {

@@ -133,3 +133,27 @@ async fn connections_are_bounded_while_gateways_run() {
     assert!(connect(&url, "postgres", "").await.is_ok());
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_to_make_room_gets_into_a_full_gateway() {
+    let cluster = Embedded::start().await;
+    let url = cluster.url();
+    let first = connect(&url, "postgres", "").await.expect("a connection");
+    run(&first, "create role plain login; set cluster setting gateway.connections_max = 10").await;
+    assert_eq!(one(&first, "show cluster setting gateway.connections_max").await, "10");
+    let mut others = Vec::new();
+    let refused = loop {
+        match connect(&url, "plain", "").await {
+            Ok(client) => others.push(client),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(others.len(), 8);
+    let refused = refused.as_db_error().map(|error| (error.code().clone(), error.message().to_owned()));
+    let message = "remaining connection slots are reserved for non-replication superuser connections";
+    assert_eq!(refused, Some((SqlState::TOO_MANY_CONNECTIONS, message.to_owned())));
+    let last = connect(&url, "postgres", "").await.expect("the last");
+    run(&last, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'plain' limit 1")
+        .await;
+    cluster.stop().await;
+}

@@ -7,7 +7,10 @@ use super::super::ast::{
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
 use super::constraint::{attributes, begins_constraint, table_constraint};
-use super::definition::{collation, column, parameters, table_parameters, tablespace, unsupported_object};
+use super::definition::{
+    collation, column, parameters, reset_parameters, reset_table_parameters, table_parameters, tablespace,
+    unsupported_object,
+};
 use super::expression::{expression, expressions};
 use super::types::type_name;
 use super::{domain, made_type, object, policy};
@@ -170,7 +173,9 @@ fn without_effect(cursor: &mut Cursor<'_>) -> Result<Option<AlterAction>> {
     for (word, shown) in [("set", "SET"), ("reset", "RESET")] {
         if cursor.is(word) && cursor.peek_at(1).is_symbol("(") {
             cursor.advance();
-            return match table_parameters(cursor)? {
+            let audit =
+                if word == "set" { table_parameters(cursor)? } else { reset_table_parameters(cursor)? };
+            return match audit {
                 Some(classes) => Ok(Some(AlterAction::Audit(classes))),
                 None => action(shown),
             };
@@ -249,7 +254,10 @@ fn column_without_effect(cursor: &mut Cursor<'_>, name: &Name) -> Result<Option<
     for word in ["set", "reset"] {
         if cursor.is(word) && cursor.peek_at(1).is_symbol("(") {
             cursor.advance();
-            parameters(cursor, &COLUMN_PARAMETERS)?;
+            match word {
+                "set" => parameters(cursor, &COLUMN_PARAMETERS).map(drop)?,
+                _ => reset_parameters(cursor).map(drop)?,
+            }
             return action("ALTER COLUMN ... SET");
         }
     }

@@ -1,5 +1,7 @@
 //! CREATE TABLE, CREATE INDEX, DROP, TRUNCATE.
 
+use std::collections::HashSet;
+
 use audit::Classes;
 
 use super::super::ast::{
@@ -250,15 +252,45 @@ pub(super) fn tablespace(cursor: &mut Cursor<'_>) -> Result<()> {
 /// Which parameter of a table says what of it is recorded in the audit log.
 const AUDIT: &str = "audit";
 
-/// Parameters of a table; what `audit` is to be, if that is among them. RESET gives none a value.
+/// `(audit = 'read')`: parameters of a table; what `audit` is to be, if that is among them.
 pub(super) fn table_parameters(cursor: &mut Cursor<'_>) -> Result<Option<Classes>> {
     let given = parameters(cursor, &TABLE_PARAMETERS)?;
-    let Some((_, value)) = given.into_iter().rfind(|(name, _)| name == AUDIT) else { return Ok(None) };
-    match Classes::parse(&value.unwrap_or_default(), Classes::OF_TABLES) {
+    let Some((_, value)) = given.into_iter().find(|(name, _)| name == AUDIT) else { return Ok(None) };
+    // A parameter without a value is one that is true.
+    match Classes::parse(value.as_deref().unwrap_or("true"), Classes::OF_TABLES) {
         Ok(classes) => Ok(Some(classes)),
         Err(word) => Err(Error::new("22023", format!("invalid value for parameter \"{AUDIT}\": \"{word}\""))
             .hint("Available values: none, all, read, write, ddl.")),
     }
+}
+
+/// `RESET (audit)`; what `audit` is then, if that is among them.
+pub(super) fn reset_table_parameters(cursor: &mut Cursor<'_>) -> Result<Option<Classes>> {
+    let given = reset_parameters(cursor)?;
+    Ok(given.iter().any(|name| name == AUDIT).then_some(Classes::NONE))
+}
+
+/// The parameters that RESET names, be they known or not: what is not there can be taken away.
+pub(super) fn reset_parameters(cursor: &mut Cursor<'_>) -> Result<Vec<String>> {
+    cursor.expect_symbol("(")?;
+    let named = cursor.list(|cursor| {
+        let name = parameter_name(cursor)?;
+        match cursor.accept_symbol("=") {
+            true => Err(Error::new("42601", "RESET must not include values for parameters")),
+            false => Ok(name.value),
+        }
+    })?;
+    cursor.expect_symbol(")")?;
+    Ok(named)
+}
+
+/// `fillfactor`, `toast.autovacuum_enabled`
+fn parameter_name(cursor: &mut Cursor<'_>) -> Result<Name> {
+    let name = cursor.label()?;
+    if !cursor.accept_symbol(".") {
+        return Ok(name);
+    }
+    Ok(Name { value: format!("{}.{}", name.value, cursor.label()?.value), at: name.at })
 }
 
 /// Parameters of something that has no rows of its own to tell about.
@@ -273,12 +305,21 @@ pub(super) fn unaudited_parameters(cursor: &mut Cursor<'_>, what: &str) -> Resul
 
 /// `(fillfactor = 70)`: of names that PostgreSQL knows, and accepted without effect unless the caller makes one of them.
 pub(super) fn parameters(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<Vec<(String, Option<String>)>> {
+    let given = listed_parameters(cursor, known)?;
+    let twice = {
+        let mut names = HashSet::new();
+        given.iter().map(|(name, _)| name).find(|name| !names.insert(name.as_str())).cloned()
+    };
+    match twice {
+        Some(name) => Err(Error::new("22023", format!("parameter \"{name}\" specified more than once"))),
+        None => Ok(given),
+    }
+}
+
+fn listed_parameters(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<Vec<(String, Option<String>)>> {
     cursor.expect_symbol("(")?;
     let given = cursor.list(|cursor| {
-        let mut name = cursor.label()?;
-        if cursor.accept_symbol(".") {
-            name = Name { value: format!("{}.{}", name.value, cursor.label()?.value), at: name.at };
-        }
+        let name = parameter_name(cursor)?;
         let is_oids = name.value == "oids";
         let mut value = None;
         if cursor.accept_symbol("=") {

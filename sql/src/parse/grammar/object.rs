@@ -10,7 +10,7 @@ use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
 use super::super::option::{boolean, option_value};
 use super::alter::cascade;
-use super::definition::{tablespace, unaudited_parameters};
+use super::definition::{reset_parameters, tablespace, unaudited_parameters};
 use super::expression::expression;
 use super::query::query;
 use super::types::type_name;
@@ -161,19 +161,8 @@ fn view_options(cursor: &mut Cursor<'_>) -> Result<bool> {
 
 /// `(security_invoker)`: what it is after RESET, if it is named.
 fn reset_view_options(cursor: &mut Cursor<'_>) -> Result<Option<bool>> {
-    let mut invoker = None;
-    cursor.expect_symbol("(")?;
-    cursor.list(|cursor| {
-        let name = cursor.label()?;
-        match name.value.as_str() {
-            "security_invoker" => invoker = Some(false),
-            "security_barrier" | "check_option" => {}
-            other => return Err(Error::new("22023", format!("unrecognized parameter \"{other}\""))),
-        }
-        Ok(())
-    })?;
-    cursor.expect_symbol(")")?;
-    Ok(invoker)
+    let named = reset_parameters(cursor)?;
+    Ok(named.iter().any(|name| name == "security_invoker").then_some(false))
 }
 
 /// COMMENT ON.
