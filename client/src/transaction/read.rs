@@ -66,6 +66,12 @@ impl Transaction {
         self.get_some(keys, usize::MAX, true).await
     }
 
+    /// The same, and the transaction does not rely on what it reads: others may change it before it commits, or its locks
+    /// keep them from what matters.
+    pub async fn get_unrelied(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
+        self.get_some(keys, usize::MAX, false).await
+    }
+
     /// The values of the first of `keys`: of one at least, and of no more once they take `bytes_max`, about. `relies`: the
     /// transaction commits only if what it reads holds, as far as its isolation level says so.
     pub async fn get_some(
@@ -76,12 +82,6 @@ impl Transaction {
     ) -> Result<Vec<Option<Bytes>>> {
         let tracks = relies && self.tracks_reads();
         self.get_all(keys, bytes_max, tracks).await
-    }
-
-    /// The same, and the transaction does not rely on what it reads: others may change it before it commits, or its locks
-    /// keep them from what matters.
-    pub async fn get_unrelied(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
-        self.get_some(keys, usize::MAX, false).await
     }
 
     /// From now on the transaction relies on what it has read of `span` at its timestamp, whatever its isolation level: it
@@ -180,8 +180,8 @@ impl Transaction {
                 return Err(self.fail(Failure::Rerouted));
             }
             missing = left;
-            let held: usize = values.iter().flatten().map(Bytes::len).sum();
-            if let Some(first) = missing.iter().min().filter(|first| **first > 0 && held >= bytes_max) {
+            let held = || values.iter().flatten().map(Bytes::len).sum::<usize>();
+            if let Some(first) = missing.iter().min().filter(|first| **first > 0 && held() >= bytes_max) {
                 values.truncate(*first);
                 break;
             }

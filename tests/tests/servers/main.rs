@@ -1,6 +1,6 @@
 //! Tests of servers in processes of their own: the real binary, alone and as a cluster, with its real ports, disks and signals.
 //!
-//! One binary holds them all: each that links the whole database costs a build half a minute.
+//! One binary holds them all: each more links the whole database once more.
 
 mod audit;
 mod check_config;
