@@ -36,6 +36,7 @@ mod network;
 pub mod numeric;
 pub mod operators;
 pub mod print;
+pub mod random;
 pub mod range;
 mod regular;
 pub mod resolve;

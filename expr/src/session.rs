@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use crate::datum::Datum;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
+use crate::random::RandomNumbers;
 use crate::types::TypeKind;
 
 /// The functions and types whose answers stand in the catalog. The session's owner implements it; the registry
@@ -155,6 +156,8 @@ pub struct SessionContext {
     pub version: Arc<str>,
     /// Where the catalog's functions are answered.
     pub catalog: Arc<dyn CatalogFunctions>,
+    /// `random()`, `setseed()`.
+    pub random: Arc<RandomNumbers>,
 }
 
 impl Default for SessionContext {
@@ -179,6 +182,7 @@ impl Default for SessionContext {
             backend_pid: 0,
             version: concat!("PostgreSQL 15.0 (Nunatak ", env!("CARGO_PKG_VERSION"), ")").into(),
             catalog: Arc::new(NoCatalog),
+            random: Arc::default(),
         }
     }
 }

@@ -40,6 +40,7 @@ mod questions;
 mod sequence;
 pub mod session;
 pub mod settings;
+mod statistics;
 pub mod system;
 
 pub use error::{Error, Notice, ObjectNames, Report, Result, Severity};

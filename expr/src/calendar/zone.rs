@@ -112,6 +112,18 @@ pub fn abbreviation_at(micros: i64, zone: &TimeZone) -> String {
         .map_or_else(|_| String::new(), |instant| zone.to_offset_info(instant).abbreviation().to_owned())
 }
 
+/// Whether a zone's clocks show summer time at an instant.
+pub fn is_summer_at(micros: i64, zone: &TimeZone) -> bool {
+    let unix = micros.div_euclid(MICROS_PER_SECOND) + UNIX_EPOCH_DISTANCE_MICROS / MICROS_PER_SECOND;
+    let clamped = unix.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+    Timestamp::from_second(clamped).is_ok_and(|instant| zone.to_offset_info(instant).dst().is_dst())
+}
+
+/// The names of all zones.
+pub fn names() -> Vec<String> {
+    jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect()
+}
+
 /// Seconds east of Greenwich at a local time. A time that a clock skips counts by the offset before it; one that a
 /// clock shows twice is the second.
 pub fn offset_at_local(local: i64, zone: &TimeZone) -> i64 {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ring::digest as ring_digest;
 
 use super::arguments::{exactly, integer, mismatch, text};
-use super::md5;
+use super::{md5, sha224};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::work;
@@ -17,6 +17,7 @@ const RANDOM_BYTES_MAX: i32 = 1024;
 pub(super) enum Algorithm {
     Md5,
     Sha1,
+    Sha224,
     Sha256,
     Sha384,
     Sha512,
@@ -27,7 +28,7 @@ impl Algorithm {
         Ok(match name.to_ascii_lowercase().as_str() {
             "md5" => Self::Md5,
             "sha1" => Self::Sha1,
-            "sha224" => return Err(Error::unsupported("the digest sha224")),
+            "sha224" => Self::Sha224,
             "sha256" => Self::Sha256,
             "sha384" => Self::Sha384,
             "sha512" => Self::Sha512,
@@ -51,10 +52,15 @@ pub(super) fn digest_of(algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
     match algorithm {
         Algorithm::Md5 => md5::digest(message).to_vec(),
         Algorithm::Sha1 => by(&ring_digest::SHA1_FOR_LEGACY_USE_ONLY),
+        Algorithm::Sha224 => sha224::digest(message),
         Algorithm::Sha256 => by(&ring_digest::SHA256),
         Algorithm::Sha384 => by(&ring_digest::SHA384),
         Algorithm::Sha512 => by(&ring_digest::SHA512),
     }
+}
+
+pub(super) fn sha224(value: &Datum) -> Result<Datum> {
+    Ok(Datum::Bytea(digest_of(Algorithm::Sha224, message(value)?).into()))
 }
 
 pub(super) fn sha256(value: &Datum) -> Result<Datum> {

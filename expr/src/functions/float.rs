@@ -3,6 +3,7 @@
 use super::arguments::{float, mismatch};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
+use crate::session::SessionContext;
 
 fn overflow() -> Error {
     Error::new("22003", "value out of range: overflow")
@@ -235,7 +236,20 @@ pub(super) fn pi(_: &[Datum]) -> Result<Datum> {
     Ok(Datum::Float8(std::f64::consts::PI))
 }
 
-pub(super) fn random(_: &[Datum]) -> Result<Datum> {
-    // 53 random bits, as many as a double holds.
-    Ok(Datum::Float8((env::random::next_u64() >> 11) as f64 / (1u64 << 53) as f64))
+pub(super) fn random(_: &[Datum], session: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Float8(session.random.next()))
+}
+
+/// Answers nothing: the numbers of `random` follow from the seed.
+pub(super) fn setseed(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    let seed = args.first().map(float).transpose()?.unwrap_or_default();
+    if !(-1.0..=1.0).contains(&seed) {
+        // Six digits, as C's %g has.
+        let mut shown = String::new();
+        crate::text::write_f64(seed, -9, &mut shown);
+        let message = format!("setseed parameter {shown} is out of allowed range [-1,1]");
+        return Err(Error::new("22023", message));
+    }
+    session.random.seed(seed);
+    Ok(Datum::text(""))
 }

@@ -30,6 +30,7 @@ mod pattern;
 mod pattern_place;
 pub mod quote;
 mod sample;
+mod sha224;
 mod similar;
 mod string;
 pub mod subscript_assign;

@@ -217,6 +217,7 @@ impl Binder<'_> {
                 columns: places,
                 filter: None,
                 lock,
+                passing: false,
                 shielded: false,
                 recheck: None,
                 reverse: false,

@@ -111,6 +111,25 @@ impl Binder<'_> {
         Ok(())
     }
 
+    /// What an item of FROM is that goes by a name and has no rows of its own to lock.
+    pub(super) fn without_rows(&self, items: &[TableExpr], called: &str) -> Option<&'static str> {
+        items.iter().find_map(|item| match item {
+            TableExpr::Join { left, right, .. } => self
+                .without_rows(std::slice::from_ref(left), called)
+                .or_else(|| self.without_rows(std::slice::from_ref(right), called)),
+            TableExpr::Function { alias: Some(alias), .. } if alias.name.value == called => {
+                Some("a function")
+            }
+            TableExpr::Table { name, alias, .. }
+                if name.schema.is_none() && self.common_tables.place(&name.name.value).is_some() =>
+            {
+                let own = alias.as_ref().map_or(&name.name.value, |alias| &alias.name.value);
+                (own == called).then_some("a WITH query")
+            }
+            TableExpr::Function { .. } | TableExpr::Table { .. } | TableExpr::Subquery { .. } => None,
+        })
+    }
+
     /// Of a query whose rows are locked.
     fn need_query_locks(&mut self, query: &Query, hidden: &[&str], tables: &mut Vec<Locked>) -> Result<()> {
         let with = query.with.iter().map(|common| common.name.value.as_str());

@@ -17,7 +17,7 @@ use crate::catalog::{IndexId, PolicyCommand, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody};
 use crate::plan::{
-    Assignment, ConflictAction, Delete, Insert, LockStrength, LockWait, Modify, Node, OnConflict,
+    Assignment, ConflictAction, Delete, Insert, LockRows, LockStrength, LockWait, Modify, Node, OnConflict,
     OutputColumn, Plan, Project, RowLock, Update,
 };
 
@@ -469,7 +469,7 @@ impl Binder<'_> {
         Ok(self.scan(table.clone(), all, alias, None)?.scope)
     }
 
-    /// The rows that UPDATE and DELETE change, locked, with all columns of the table.
+    /// The rows that UPDATE and DELETE change, marked to be locked, with all columns of the table.
     fn target_rows(&mut self, table: &Arc<TableDescriptor>, alias: Option<&Name>) -> Result<Source> {
         let all = (0..table.columns.len()).collect();
         let alias = alias.map(|alias| (&alias.value, None));
@@ -516,6 +516,7 @@ impl Binder<'_> {
             if let Some(filter) = &update.filter {
                 node = binder.affected(node, filter)?;
             }
+            node = Node::LockRows(Box::new(LockRows::over(node)));
             let mut assignments = binder.assignments(&table, &update.assignments, 0)?;
             let asides = std::mem::take(&mut binder.level()?.subqueries);
             let mut values: Vec<&mut Expr> =
@@ -559,7 +560,7 @@ impl Binder<'_> {
         let mut returning = self.returning(delete.returning.as_deref(), level.scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
-        let mut node = node;
+        let mut node = Node::LockRows(Box::new(LockRows::over(node)));
         let mut commands = vec![PolicyCommand::Delete];
         if self.needs.asks(table.oid, Right::Select) {
             commands.push(PolicyCommand::Select);

@@ -347,6 +347,7 @@ impl Binder<'_> {
                 Ok(())
             }
             Node::Limit(Limit { input, .. }) => self.retype_columns(input, &changes, context),
+            Node::LockRows(lock) => self.retype_columns(&mut lock.input, &changes, context),
             Node::Append(append) => {
                 append.inputs.iter_mut().try_for_each(|input| self.retype_columns(input, &changes, context))
             }

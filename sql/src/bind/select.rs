@@ -23,7 +23,7 @@ use crate::catalog::{Oid, TableDescriptor};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, SelectItem};
 use crate::plan::same::same;
-use crate::plan::{Distinct, Filter, Node, Project, RowLock, Sort, SortKey, walk};
+use crate::plan::{Distinct, Filter, LockRows, Node, Project, RowLock, Sort, SortKey, Values, walk};
 
 /// How many columns a query may answer, as in PostgreSQL.
 const COLUMNS_MAX: usize = 1664;
@@ -99,7 +99,8 @@ impl Binder<'_> {
         let level = self.level()?;
         let is_grouped =
             keys.is_some() || having.is_some() || !level.aggregates.is_empty() || !level.groupings.is_empty();
-        if !query.locks.is_empty() {
+        let locks = !query.locks.is_empty();
+        if locks {
             self.lock_rows(&mut node, select, query, is_grouped)?;
         }
         let mut grouped = Grouped { items, having };
@@ -119,6 +120,9 @@ impl Binder<'_> {
         }
         let keys: Vec<SortKey> = order.into_iter().map(|(_, key)| key).collect();
         node = sorted(node, keys.clone());
+        if locks {
+            node = Node::LockRows(Box::new(LockRows::over(node)));
+        }
         if on.is_some() {
             node = Node::Distinct(Distinct { input: Box::new(node), on });
         }
@@ -397,7 +401,7 @@ impl Binder<'_> {
         Ok(on)
     }
 
-    /// FOR UPDATE and FOR SHARE: the scans of FROM lock what they answer.
+    /// FOR UPDATE and FOR SHARE: the scans of FROM are marked whose rows are locked.
     fn lock_rows(
         &mut self,
         node: &mut Node,
@@ -417,6 +421,8 @@ impl Binder<'_> {
                 Some("aggregate functions")
             } else if !self.level()?.windows.is_empty() {
                 Some("window functions")
+            } else if self.level()?.subqueries.iter().any(|aside| matches!(aside, PutAside::Rows(_))) {
+                Some("set-returning functions in the target list")
             } else {
                 None
             };
@@ -431,6 +437,9 @@ impl Binder<'_> {
             if let Some(of) = &lock.of
                 && locked.is_empty()
             {
+                if let Some(what) = self.without_rows(&select.from, &of.value) {
+                    return Err(Error::new("0A000", format!("{verb} cannot be applied to {what}")).at(of.at));
+                }
                 let message = format!("relation \"{}\" in {verb} clause not found in FROM clause", of.value);
                 return Err(Error::new("42P01", message).at(of.at));
             }
@@ -447,7 +456,7 @@ pub(super) fn check_columns(columns: usize) -> Result<()> {
     Err(Error::new("54011", format!("target lists can have at most {COLUMNS_MAX} entries")))
 }
 
-/// Has the scans lock what they answer; `locked` is told their tables. Where a name says which, they are those `of` the tables
+/// Marks the scans whose rows are locked; `locked` is told their tables. Where a name says which, they are those `of` the tables
 /// that are meant by it: others may be called the same elsewhere.
 fn lock_scans(node: &mut Node, of: Option<&[Locked]>, lock: RowLock, locked: &mut Vec<Arc<TableDescriptor>>) {
     let is_meant = |alias: &str, oid: Oid| {
@@ -456,10 +465,21 @@ fn lock_scans(node: &mut Node, of: Option<&[Locked]>, lock: RowLock, locked: &mu
     match node {
         Node::Scan(scan) if is_meant(scan.alias.as_str(), scan.table.oid) => {
             locked.push(scan.table.clone());
-            scan.lock = Some(lock);
+            scan.lock = Some(scan.lock.map_or(lock, |own| own.and(lock)));
         }
         // What a subquery of an expression reads is not what the query answers.
         Node::Apply(apply) => lock_scans(&mut apply.input, of, lock, locked),
+        // Nor has a query of WITH rows of its own.
+        Node::Common(_) | Node::Recursive(_) | Node::Working(_) => {}
+        // What a query in FROM leaves out is not locked.
+        Node::Limit(limit) => {
+            let before = locked.len();
+            lock_scans(&mut limit.input, of, lock, locked);
+            if locked.len() > before && !matches!(*limit.input, Node::LockRows(_)) {
+                let input = std::mem::replace(limit.input.as_mut(), Node::Values(Values::one_row()));
+                *limit.input = Node::LockRows(Box::new(LockRows::over(input)));
+            }
+        }
         other => {
             for child in walk::children_mut(other) {
                 lock_scans(child, of, lock, locked);

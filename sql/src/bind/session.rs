@@ -1,14 +1,17 @@
 //! Commands of the session itself, and those that are accepted without effect.
 
+use std::sync::Arc;
+
 use expr::TypeKind;
 
 use super::Binder;
 use super::level::{Clause, Level};
 use super::query::output_column;
 use super::scope::Scope;
+use crate::catalog::{ColumnId, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, Body, QualifiedName};
-use crate::plan::{OutputColumn, Plan, SessionCommand};
+use crate::parse::ast::{self, Body, QualifiedName, TableLock};
+use crate::plan::{Maintain, OutputColumn, Plan, SessionCommand};
 
 impl Binder<'_> {
     /// A command of the session.
@@ -73,8 +76,7 @@ impl Binder<'_> {
                     binder.at_level(level, |binder| binder.arguments(arguments))
                 })?;
                 self.without_subqueries(&level, "an argument of EXECUTE")?;
-                let arguments = bound.into_iter().map(|(argument, _)| argument).collect();
-                SessionCommand::Execute { name: name.clone(), arguments }
+                SessionCommand::Execute { name: name.clone(), arguments: bound }
             }
             Body::Deallocate(name) => SessionCommand::Deallocate(name.clone()),
             Body::Declare(declare) => self.declare(declare)?,
@@ -82,14 +84,8 @@ impl Binder<'_> {
             Body::Close(name) => SessionCommand::Close(name.clone()),
             Body::Notifying(notifying) => SessionCommand::Notifying(notifying.clone()),
             Body::Discard(what) => SessionCommand::Discard(*what),
-            Body::Vacuum(tables) => {
-                self.check_tables(tables)?;
-                SessionCommand::Vacuum
-            }
-            Body::Analyze(tables) => {
-                self.check_tables(tables)?;
-                SessionCommand::Analyze
-            }
+            Body::Maintain(maintain) => SessionCommand::Maintain(self.maintain(maintain)?),
+            Body::LockTable { tables, mode } => self.lock_tables(tables, *mode)?,
             Body::Checkpoint => SessionCommand::NoEffect { tag: "CHECKPOINT" },
             _ => return Err(Error::internal("a statement that the session does not know")),
         };
@@ -156,8 +152,60 @@ impl Binder<'_> {
         Ok(SessionCommand::SplitAt { table, rows: bound })
     }
 
-    fn check_tables(&self, names: &[QualifiedName]) -> Result<()> {
-        names.iter().try_for_each(|name| self.table(name).map(|_| ()))
+    /// LOCK TABLE.
+    fn lock_tables(&self, names: &[QualifiedName], mode: TableLock) -> Result<SessionCommand> {
+        let mut tables = Vec::with_capacity(names.len());
+        for name in names {
+            let mut table = self.table(name);
+            if let Err(error) = &mut table {
+                error.position = None;
+            }
+            let table = table?;
+            if !matches!(table.kind, TableKind::Base | TableKind::View | TableKind::Virtual) {
+                let message = format!("cannot lock relation \"{}\"", table.name);
+                let detail = format!("This operation is not supported for {}s.", table.kind.word());
+                return Err(Error::new("42809", message).detail(detail));
+            }
+            tables.push(table);
+        }
+        if !matches!(mode, TableLock::AccessShare | TableLock::RowShare | TableLock::RowExclusive) {
+            let mode = mode.words().join(" ").to_uppercase();
+            return Err(Error::unsupported(format!("LOCK TABLE IN {mode} MODE")));
+        }
+        Ok(SessionCommand::LockTable { tables, mode })
+    }
+
+    /// VACUUM and ANALYZE: the tables, and the columns that are looked at.
+    fn maintain(&self, maintain: &ast::Maintain) -> Result<Maintain> {
+        // PostgreSQL names no place in errors about tables that it looks after.
+        let unplaced = |mut error: Error| {
+            error.position = None;
+            error
+        };
+        let named = |named: &ast::MaintainedTable| -> Result<(Arc<TableDescriptor>, Vec<ColumnId>)> {
+            let table = self.table(&named.name).map_err(unplaced)?;
+            let Some(names) = &named.columns else {
+                let columns = table.visible().map(|(_, column)| column.id).collect();
+                return Ok((table, columns));
+            };
+            let mut columns = Vec::with_capacity(names.len());
+            for name in names {
+                let place = self.place(&table, name).map_err(unplaced)?;
+                let id = table.columns.get(place).map_or(0, |column| column.id);
+                if columns.contains(&id) {
+                    let message = format!(
+                        "column \"{}\" of relation \"{}\" appears more than once",
+                        name.value, table.name
+                    );
+                    return Err(Error::new("42701", message));
+                }
+                columns.push(id);
+            }
+            Ok((table, columns))
+        };
+        let tables = maintain.tables.iter().map(named).collect::<Result<Vec<_>>>()?;
+        let ast::Maintain { vacuum, analyze, .. } = *maintain;
+        Ok(Maintain { vacuum, analyze, tables: (!tables.is_empty()).then_some(tables) })
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`PointExecution`] instead, which bypasses the operators.
 
 pub(crate) mod advisory;
+pub(crate) mod analyze;
 mod answer;
 pub(crate) mod cancel;
 pub(crate) mod context;
@@ -176,6 +177,7 @@ fn traits(plan: &Plan) -> Traits {
     let mut look = |node: &Node| match node {
         Node::VirtualScan(_) => traits.reads_catalog = true,
         Node::Scan(scan) => locks |= scan.lock.is_some(),
+        Node::LockRows(_) => locks = true,
         _ => {}
     };
     match plan {

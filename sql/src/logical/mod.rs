@@ -9,7 +9,8 @@
 //!
 //! # Invariants
 //! - A column is made by one node, and is read only above that node, or in the subqueries and LATERAL items beside it.
-//! - A node that is copied gets new numbers.
+//! - A node that is copied gets new numbers, but in a tree that stands by itself: what is asked again of rows that have
+//!   changed by the time that they are locked.
 
 mod set;
 pub(crate) mod walk;
@@ -59,7 +60,7 @@ impl Columns {
 }
 
 /// Makes rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Node {
     /// Rows of a stored table or a system view.
     Get(Box<Get>),
@@ -85,6 +86,8 @@ pub(crate) enum Node {
     Sort(Sort),
     /// Some of the rows.
     Limit(Box<Limit>),
+    /// Here the rows are locked that the tables below are marked to lock.
+    LockRows(Box<Node>),
     /// Rows without duplicates.
     Distinct(Box<Distinct>),
     /// The rows of several inputs.
@@ -102,14 +105,14 @@ pub(crate) enum Node {
 }
 
 /// The rows of a node, of which these columns are meant, in this order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Output {
     pub(crate) node: Node,
     pub(crate) columns: Vec<ColumnId>,
 }
 
 /// Rows of a table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Get {
     pub(crate) table: Arc<TableDescriptor>,
     /// The name it goes by in the statement.
@@ -118,14 +121,14 @@ pub(crate) struct Get {
     pub(crate) columns: Vec<(ColumnId, usize)>,
     /// Rows for which not all of these are true are left out.
     pub(crate) filter: Vec<Expr>,
-    /// The rows are locked.
+    /// The rows are locked: where a [`Node::LockRows`] stands above, else as they are read.
     pub(crate) lock: Option<RowLock>,
     /// Policies hide rows of it.
     pub(crate) shielded: bool,
 }
 
 /// Calls a function once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Function {
     pub(crate) function: TableFunction,
     pub(crate) arguments: Vec<Expr>,
@@ -135,14 +138,14 @@ pub(crate) struct Function {
 }
 
 /// Rows written out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Values {
     pub(crate) rows: Vec<Vec<Expr>>,
     pub(crate) columns: Vec<ColumnId>,
 }
 
 /// The rows of which all conditions hold; there is at least one, unless it is a barrier.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Filter {
     pub(crate) input: Box<Node>,
     pub(crate) conditions: Vec<Expr>,
@@ -151,7 +154,7 @@ pub(crate) struct Filter {
 }
 
 /// The input's columns and more of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Compute {
     pub(crate) input: Box<Node>,
     /// Over the input's columns.
@@ -159,7 +162,7 @@ pub(crate) struct Compute {
 }
 
 /// The input's columns and one for each function, for as many rows as that of most answers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ProjectSet {
     pub(crate) input: Node,
     /// Over the input's columns.
@@ -169,26 +172,29 @@ pub(crate) struct ProjectSet {
 }
 
 /// Pairs of rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Join {
     pub(crate) kind: JoinKind,
     pub(crate) left: Node,
     pub(crate) right: Node,
     /// The right side reads columns of the left: it is made anew for each left row.
     pub(crate) lateral: bool,
+    /// The right side is what a subquery answers, one row at most for each of the left, by which it is asked again if that
+    /// changes.
+    pub(crate) asked: bool,
     /// What has to hold of a pair.
     pub(crate) conditions: Vec<Expr>,
 }
 
 /// Subqueries' answers added to each row.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Apply {
     pub(crate) input: Box<Node>,
     pub(crate) subqueries: Vec<Subquery>,
 }
 
 /// A subquery whose answer is a column. It may read the input's columns and the answers before its own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Subquery {
     pub(crate) rows: Output,
     /// What is made of the rows. The test of ANY reads the input's columns and those of the rows.
@@ -197,7 +203,7 @@ pub(crate) struct Subquery {
 }
 
 /// One row per group: only the keys and the calls remain. Without keys: exactly one row.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Aggregate {
     pub(crate) input: Node,
     pub(crate) keys: Vec<(ColumnId, Expr)>,
@@ -210,7 +216,7 @@ pub(crate) struct Aggregate {
 
 /// The input's columns and more of them, made of the rows around each. The input comes in the order of `partition_by`, then
 /// `order_by`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Window {
     pub(crate) input: Node,
     pub(crate) partition_by: Vec<Expr>,
@@ -219,14 +225,14 @@ pub(crate) struct Window {
 }
 
 /// Rows in order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sort {
     pub(crate) input: Box<Node>,
     pub(crate) keys: Vec<SortKey>,
 }
 
 /// Skips, then stops.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limit {
     pub(crate) input: Node,
     pub(crate) limit: Option<Expr>,
@@ -234,14 +240,14 @@ pub(crate) struct Limit {
 }
 
 /// Rows without duplicates.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Distinct {
     pub(crate) input: Node,
     pub(crate) kind: DistinctKind,
 }
 
 /// What is compared, and what remains.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum DistinctKind {
     /// These columns; only they remain.
     All(Vec<ColumnId>),
@@ -250,14 +256,14 @@ pub(crate) enum DistinctKind {
 }
 
 /// The rows of inputs one after the other. Only `columns` remain.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Append {
     pub(crate) inputs: Vec<Output>,
     pub(crate) columns: Vec<ColumnId>,
 }
 
 /// INTERSECT, EXCEPT. Only `columns` remain.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SetOperation {
     pub(crate) intersect: bool,
     pub(crate) all: bool,
@@ -269,7 +275,7 @@ pub(crate) struct SetOperation {
 /// A query of WITH that is computed once, however often it is named. Only `columns` remain.
 ///
 /// Nothing of what is asked above goes into it: all its copies stay alike.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Common {
     /// Its number in the statement.
     pub(crate) id: usize,
@@ -283,7 +289,7 @@ pub(crate) struct Common {
 /// A query that reads itself. Only `columns` remain.
 ///
 /// Nothing of what is asked above goes into it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Recursive {
     pub(crate) id: usize,
     pub(crate) all: bool,
@@ -293,7 +299,7 @@ pub(crate) struct Recursive {
 }
 
 /// The rows of the last round of such a query.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Working {
     pub(crate) id: usize,
     pub(crate) name: String,
@@ -301,7 +307,7 @@ pub(crate) struct Working {
 }
 
 /// What changes rows, planned apart: nothing of what is asked above goes into it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Modify {
     pub(crate) plan: Box<plan::Plan>,
     pub(crate) columns: Vec<ColumnId>,

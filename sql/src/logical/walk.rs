@@ -22,6 +22,7 @@ pub(crate) fn children(node: &Node) -> Vec<&Node> {
         Node::Window(window) => vec![&window.input],
         Node::Sort(sort) => vec![&sort.input],
         Node::Limit(limit) => vec![&limit.input],
+        Node::LockRows(input) => vec![input],
         Node::Distinct(distinct) => vec![&distinct.input],
         Node::Append(append) => append.inputs.iter().map(|input| &input.node).collect(),
         Node::SetOperation(operation) => vec![&operation.left.node, &operation.right.node],
@@ -49,6 +50,7 @@ pub(crate) fn children_mut(node: &mut Node) -> Vec<&mut Node> {
         Node::Window(window) => vec![&mut window.input],
         Node::Sort(sort) => vec![&mut sort.input],
         Node::Limit(limit) => vec![&mut limit.input],
+        Node::LockRows(input) => vec![input],
         Node::Distinct(distinct) => vec![&mut distinct.input],
         Node::Append(append) => append.inputs.iter_mut().map(|input| &mut input.node).collect(),
         Node::SetOperation(operation) => {
@@ -96,7 +98,8 @@ pub(crate) fn expressions(node: &Node) -> Vec<&Expr> {
         }
         Node::Sort(sort) => sort.keys.iter().map(|key| &key.expression).collect(),
         Node::Limit(limit) => limit.limit.iter().chain(&limit.offset).collect(),
-        Node::Distinct(_)
+        Node::LockRows(_)
+        | Node::Distinct(_)
         | Node::Append(_)
         | Node::SetOperation(_)
         | Node::Common(_)
@@ -146,7 +149,8 @@ pub(crate) fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
             let limit = limit.as_mut();
             limit.limit.iter_mut().chain(&mut limit.offset).collect()
         }
-        Node::Distinct(_)
+        Node::LockRows(_)
+        | Node::Distinct(_)
         | Node::Append(_)
         | Node::SetOperation(_)
         | Node::Common(_)
@@ -202,7 +206,12 @@ pub(crate) fn columns_made(node: &Node) -> ColumnSet {
         Node::Recursive(recursive) => made.extend(recursive.columns.iter().copied()),
         Node::Working(working) => made.extend(working.columns.iter().copied()),
         Node::Modify(modify) => made.extend(modify.columns.iter().copied()),
-        Node::Filter(_) | Node::Join(_) | Node::Sort(_) | Node::Limit(_) | Node::Distinct(_) => {}
+        Node::Filter(_)
+        | Node::Join(_)
+        | Node::Sort(_)
+        | Node::Limit(_)
+        | Node::LockRows(_)
+        | Node::Distinct(_) => {}
     });
     made
 }

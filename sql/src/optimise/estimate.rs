@@ -1,30 +1,50 @@
 //! About how many rows a node makes.
 //!
-//! What is known is how many bytes each table takes ([`TableSizes`]); the rest are rules of thumb, PostgreSQL's where it
-//! has any. They are right in order of magnitude at best: enough to tell the large side of a join from the small one.
+//! What is known is how many bytes each table takes, and what ANALYZE has found ([`TableSizes`]); the rest are rules of thumb,
+//! PostgreSQL's where it has any. Those are right in order of magnitude at best: enough to tell the large side of a join from
+//! the small one.
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use expr::operators::{Comparison, comparison};
 use expr::{Datum, Expr, Type, TypeKind};
 
 use super::cost;
+use super::selectivity::{self, Known, SOME, VALUES};
 use crate::catalog::{IndexDescriptor, IndexId, IndexState, TableDescriptor};
 use crate::logical::walk::{children, walk};
 use crate::logical::{Aggregate, ColumnId, Get, Join, Node};
 use crate::plan::{JoinKind, Scan};
+use crate::statistics::{ColumnStatistics, TableStatistics};
 
-/// How many bytes tables take, by their primary indexes.
+/// How many bytes tables take, and what is known of their values, by their primary indexes.
 #[derive(Debug, Clone, Default)]
 pub struct TableSizes {
     bytes: HashMap<IndexId, u64>,
+    /// Which statistics those are.
+    known_at: HashMap<IndexId, u64>,
+    statistics: HashMap<IndexId, Arc<TableStatistics>>,
 }
 
 impl TableSizes {
     /// The sizes of these primary indexes.
     pub fn new(bytes: HashMap<IndexId, u64>) -> Self {
-        Self { bytes }
+        Self { bytes, ..Self::default() }
+    }
+
+    /// The same with what is known of these tables.
+    #[must_use]
+    pub(crate) fn with(self, statistics: HashMap<IndexId, Arc<TableStatistics>>) -> Self {
+        let known_at = statistics.iter().map(|(table, own)| (*table, own.at)).collect();
+        Self { known_at, statistics, ..self }
+    }
+
+    /// What it takes to tell whether they have shifted: nothing of the values.
+    #[must_use]
+    pub(crate) fn without_values(self) -> Self {
+        Self { statistics: HashMap::new(), ..self }
     }
 
     /// The tables.
@@ -37,13 +57,14 @@ impl TableSizes {
         self.bytes.is_empty()
     }
 
-    /// Whether one of the tables is by now so much larger or smaller that another plan may be better.
+    /// Whether one of the tables is by now so much larger or smaller, or so much better known, that another plan may be better.
     pub fn have_shifted(&self, now: &Self) -> bool {
-        self.bytes.iter().any(|(table, then)| {
-            let size = |bytes: u64| bytes.max(SHIFT_BYTES_MIN);
-            let (then, now) = (size(*then), size(now.bytes.get(table).copied().unwrap_or(0)));
-            then.max(now) / then.min(now) >= SHIFT
-        })
+        self.bytes.keys().any(|table| self.known_at.get(table) != now.known_at.get(table))
+            || self.bytes.iter().any(|(table, then)| {
+                let size = |bytes: u64| bytes.max(SHIFT_BYTES_MIN);
+                let (then, now) = (size(*then), size(now.bytes.get(table).copied().unwrap_or(0)));
+                then.max(now) / then.min(now) >= SHIFT
+            })
     }
 }
 
@@ -56,22 +77,14 @@ const SHIFT_BYTES_MIN: u64 = 64 << 10;
 const LOOKS_MAX: usize = 200_000;
 /// What a table holds at least, so that one which has just been made is not taken for empty.
 const ROWS_MIN: f64 = 1000.0;
+/// What a table holds at least that was found to be empty.
+const ANALYSED_ROWS_MIN: f64 = 10.0;
 /// What a row takes beside its columns.
 const ROW_BYTES: f64 = 16.0;
-/// How many values a column has of which nothing is known.
-const VALUES: f64 = 200.0;
-/// The part of rows for which a condition holds of which nothing is known.
-const SOME: f64 = 1.0 / 3.0;
-/// The part that lies in one end of an order.
-const RANGE: f64 = 1.0 / 3.0;
-/// How many elements an array has of which nothing is known.
-const ELEMENTS: f64 = 10.0;
 /// How often a recursive query makes of its rows more of them, as in PostgreSQL.
 const ROUNDS: f64 = 10.0;
 /// How many rows a round of it works on: few, so that looking up what belongs to them is thought of.
 const ROUND_ROWS: f64 = 10.0;
-/// The part that a pattern finds.
-const PATTERN: f64 = 0.05;
 
 /// Tells about how many rows nodes make.
 ///
@@ -114,11 +127,14 @@ impl<'s> Estimates<'s> {
             Node::Apply(apply) => self.rows(&apply.input),
             Node::Window(window) => self.rows(&window.input),
             Node::Sort(sort) => self.rows(&sort.input),
+            Node::LockRows(input) => self.rows(input),
             Node::Limit(limit) => {
                 let rows = self.rows(&limit.input);
                 match limit.limit.as_ref() {
                     Some(Expr::Literal { value: Datum::Int8(most), .. }) => rows.min(*most as f64),
-                    _ => rows,
+                    Some(Expr::Literal { .. }) | None => rows,
+                    // A page, most often.
+                    Some(_) => rows.min(cost::PAGE_ROWS),
                 }
             }
             Node::Distinct(distinct) => self.rows(&distinct.input),
@@ -157,9 +173,25 @@ impl<'s> Estimates<'s> {
         if !table.kind.is_stored() {
             return ROWS_MIN;
         }
-        let bytes = table.primary().and_then(|primary| self.sizes.bytes.get(&primary.id)).copied();
+        if let Some((statistics, grown)) = self.believed(table) {
+            return (statistics.rows * grown).max(ANALYSED_ROWS_MIN);
+        }
+        let primary = table.primary().map(|primary| primary.id);
+        let bytes = primary.and_then(|primary| self.sizes.bytes.get(&primary)).copied();
         let row = table.columns.iter().map(|column| width(column.ty)).sum::<f64>() + ROW_BYTES;
         (bytes.unwrap_or(0) as f64 / row).max(ROWS_MIN)
+    }
+
+    /// What ANALYZE has found of a table, and how many times larger it is by now. `None` where it has found little, and much has
+    /// come since, of which it tells nothing.
+    fn believed(&self, table: &TableDescriptor) -> Option<(&TableStatistics, f64)> {
+        let primary = table.primary()?.id;
+        let statistics: &TableStatistics = self.sizes.statistics.get(&primary)?;
+        let (then, now) = (statistics.bytes, self.sizes.bytes.get(&primary).copied().unwrap_or(0));
+        if then >= SHIFT_BYTES_MIN && now > 0 {
+            return Some((statistics, now as f64 / then as f64));
+        }
+        (now < SHIFT_BYTES_MIN).then_some((statistics, 1.0))
     }
 
     fn groups(&self, aggregate: &Aggregate) -> f64 {
@@ -173,7 +205,7 @@ impl<'s> Estimates<'s> {
                 Expr::Column { index, .. } => self.known(*index, &aggregate.input),
                 _ => None,
             };
-            groups *= values.unwrap_or(VALUES);
+            groups *= values.map_or(VALUES, |own| own.values);
         }
         groups.min(rows) * aggregate.sets.len().max(1) as f64
     }
@@ -207,12 +239,13 @@ impl<'s> Estimates<'s> {
             rows *= match equal_columns(condition) {
                 Some((one, other)) => {
                     let known = |column| self.known(column, left).or_else(|| self.known(column, right));
-                    let values = [known(one), known(other)];
-                    1.0 / values.into_iter().flatten().fold(1.0, f64::max)
+                    let sides = [known(one), known(other)].into_iter().flatten();
+                    let there: f64 = sides.clone().map(|own| own.there()).product();
+                    there / sides.map(|own| own.values).fold(1.0, f64::max)
                 }
                 None => {
                     let known = |column| self.known(column, left).or_else(|| self.known(column, right));
-                    self.part_of(condition, &known)
+                    selectivity::part_of(condition, &known)
                 }
             };
         }
@@ -226,9 +259,9 @@ impl<'s> Estimates<'s> {
         for condition in &join.conditions {
             if let Some((one, other)) = equal_columns(condition) {
                 let known = |column| self.known(column, &join.left);
-                let values = known(one).or_else(|| known(other)).unwrap_or(VALUES);
+                let values = known(one).or_else(|| known(other)).map_or(VALUES, |own| own.values);
                 let there = [one, other].into_iter().find_map(|column| self.known(column, &join.right));
-                let there = there.map_or(right, |values| right.min(values));
+                let there = there.map_or(right, |own| right.min(own.values));
                 met = met.min(there / values);
             }
         }
@@ -262,7 +295,7 @@ impl<'s> Estimates<'s> {
 
     /// The part of a node's rows of which conditions hold.
     fn part(&self, conditions: &[Expr], input: &Node) -> f64 {
-        self.part_by(conditions, &|column| self.known(column, input))
+        selectivity::part(conditions, &|column| self.known(column, input))
     }
 
     /// The part of a stored table's rows of which conditions over a scan's columns hold.
@@ -273,96 +306,27 @@ impl<'s> Estimates<'s> {
     ) -> f64 {
         let known = |column: ColumnId| {
             let place = scan.columns.get(column)?;
-            Some(self.values_of_column(&scan.table, *place))
+            Some(self.known_of_column(&scan.table, *place))
         };
-        self.part_by(conditions, &known)
+        selectivity::part(conditions, &known)
     }
 
-    fn part_by<'c>(
-        &self,
-        conditions: impl IntoIterator<Item = &'c Expr>,
-        known: &dyn Fn(ColumnId) -> Option<f64>,
-    ) -> f64 {
-        let (mut part, mut ranges) = (1.0, 0_usize);
-        for condition in conditions {
-            part *= self.part_of(condition, known);
-            ranges = ranges.saturating_add(usize::from(is_range(condition)));
-        }
-        // Two ends of one range leave less than each by itself.
-        if ranges >= 2 { part * 0.5 } else { part }
-    }
-
-    /// `known`: how many values a column has, if anything is known of it.
-    fn part_of(&self, condition: &Expr, known: &dyn Fn(ColumnId) -> Option<f64>) -> f64 {
-        let values = |operand: &Expr| -> f64 {
-            let column = match operand {
-                Expr::Column { index, .. } => Some(*index),
-                Expr::Cast { operand, .. } => match operand.as_ref() {
-                    Expr::Column { index, .. } => Some(*index),
-                    _ => None,
-                },
-                operand if operand.columns().is_empty() => return 1.0,
-                _ => None,
-            };
-            column.and_then(known).unwrap_or(VALUES)
-        };
-        match condition {
-            Expr::And(parts) => parts.iter().map(|part| self.part_of(part, known)).product(),
-            Expr::Or(parts) => parts.iter().map(|part| self.part_of(part, known)).sum::<f64>().min(1.0),
-            Expr::Not(operand) => (1.0 - self.part_of(operand, known)).max(0.1),
-            Expr::IsNull { negated, .. } => {
-                if *negated {
-                    0.99
-                } else {
-                    0.01
-                }
-            }
-            Expr::In { operand, items, negated, .. } => {
-                let part = (items.len() as f64 / values(operand)).min(1.0);
-                if *negated { 1.0 - part } else { part }
-            }
-            Expr::AnyAll { operand, array, operator, all: false }
-                if comparison(*operator) == Some(Comparison::Equal) =>
-            {
-                let items = match array.as_ref() {
-                    Expr::Array { items, .. } => items.len() as f64,
-                    Expr::Literal { value: Datum::Array(items), .. } => items.len() as f64,
-                    _ => ELEMENTS,
-                };
-                (items / values(operand)).min(1.0)
-            }
-            Expr::Call { function, args, .. } => match (comparison(*function), args.as_slice()) {
-                (Some(Comparison::Equal), [left, right]) => 1.0 / values(left).max(values(right)),
-                (Some(Comparison::NotEqual), _) => 0.99,
-                (Some(_), _) => RANGE,
-                (None, _) if function.name.contains("like") => {
-                    if function.name.contains("nlike") {
-                        1.0 - PATTERN
-                    } else {
-                        PATTERN
-                    }
-                }
-                (None, _) => SOME,
-            },
-            _ => SOME,
-        }
-    }
-
-    /// How many values a column of a node has, if anything is known of it.
-    fn known(&self, column: ColumnId, node: &Node) -> Option<f64> {
+    /// What is known of a column of a node.
+    fn known(&self, column: ColumnId, node: &Node) -> Option<Known<'_>> {
         if !self.look() {
             return None;
         }
         match node {
             Node::Get(get) => {
                 let (_, place) = get.columns.iter().find(|(own, _)| *own == column)?;
-                Some(self.values_of_column(&get.table, *place))
+                Some(self.known_of_column(&get.table, *place))
             }
             Node::Aggregate(aggregate) => {
                 if let Some((_, key)) = aggregate.keys.iter().find(|(own, _)| *own == column) {
                     let rows = self.rows(node);
                     if aggregate.keys.len() == 1 {
-                        return Some(rows);
+                        let kind = key.ty().kind;
+                        return Some(Known { values: rows, kind, statistics: None });
                     }
                     return match key {
                         Expr::Column { index, .. } => self.known(*index, &aggregate.input),
@@ -388,29 +352,48 @@ impl<'s> Estimates<'s> {
         }
     }
 
+    /// What ANALYZE has found of a column.
+    fn statistics_of_column(&self, table: &TableDescriptor, place: usize) -> Option<&ColumnStatistics> {
+        let (statistics, _) = self.believed(table)?;
+        statistics.columns.get(&table.columns.get(place)?.id)
+    }
+
+    fn known_of_column(&self, table: &TableDescriptor, place: usize) -> Known<'_> {
+        let statistics = self.statistics_of_column(table, place);
+        Known { values: self.values_of_column(table, place), kind: kind_of_column(table, place), statistics }
+    }
+
     fn values_of_column(&self, table: &TableDescriptor, place: usize) -> f64 {
         let rows = self.rows_of_table(table);
-        let kind = table.columns.get(place).map_or(TypeKind::Text, |column| column.ty.kind);
-        let key = table.indexes.iter().filter(|index| {
-            index.unique && index.options.predicate.is_none() && index.state == IndexState::Public
-        });
-        let mut values = match kind {
+        let keys = || {
+            table.indexes.iter().filter(|index| {
+                index.unique && index.options.predicate.is_none() && index.state == IndexState::Public
+            })
+        };
+        // Whatever a sample says: no two are alike.
+        if keys().any(|index| table.key_columns(index).eq([place])) {
+            return rows;
+        }
+        let counted = self.statistics_of_column(table, place).and_then(|own| own.values(rows));
+        if let Some(values) = counted {
+            return values.min(rows);
+        }
+        let mut values = match kind_of_column(table, place) {
             TypeKind::Bool => 2.0,
             // What looks like a reference has many values, but fewer than there are rows.
             TypeKind::Int4 | TypeKind::Int8 | TypeKind::Uuid => (rows / 10.0).max(VALUES),
             TypeKind::Date | TypeKind::Timestamp | TypeKind::Timestamptz => (rows / 100.0).max(VALUES),
             _ => VALUES,
         };
-        for index in key {
-            let mut columns = table.key_columns(index);
-            match (columns.next(), columns.next()) {
-                (Some(first), None) if first == place => values = rows,
-                (Some(first), Some(_)) if first == place => values = values.max(rows / 4.0),
-                _ => {}
-            }
+        if keys().any(|index| table.key_columns(index).next() == Some(place)) {
+            values = values.max(rows / 4.0);
         }
         values.min(rows)
     }
+}
+
+fn kind_of_column(table: &TableDescriptor, place: usize) -> TypeKind {
+    table.columns.get(place).map_or(TypeKind::Text, |column| column.ty.kind)
 }
 
 /// Up to so many rows are looked up one by one.
@@ -426,6 +409,7 @@ pub(super) fn rows_max(node: &Node) -> Option<usize> {
         Node::Apply(apply) => rows_max(&apply.input),
         Node::Window(window) => rows_max(&window.input),
         Node::Sort(sort) => rows_max(&sort.input),
+        Node::LockRows(input) => rows_max(input),
         Node::Distinct(distinct) => rows_max(&distinct.input),
         Node::Limit(limit) => match &limit.limit {
             Some(Expr::Literal { value: Datum::Int8(rows), .. }) => {
@@ -534,14 +518,6 @@ pub(super) fn equal_columns(condition: &Expr) -> Option<(ColumnId, ColumnId)> {
         [left, right] => column(left).zip(column(right)),
         _ => None,
     }
-}
-
-fn is_range(condition: &Expr) -> bool {
-    let Expr::Call { function, .. } = condition else { return false };
-    matches!(
-        comparison(*function),
-        Some(Comparison::Less | Comparison::LessOrEqual | Comparison::Greater | Comparison::GreaterOrEqual)
-    )
 }
 
 /// About how many bytes a value of a type takes where it is stored.

@@ -226,8 +226,14 @@ fn greedy(mut parts: Vec<Part>, mut edges: Vec<Edge>, estimates: &Estimates<'_>)
         } else {
             (first, second)
         };
-        let join =
-            Join { kind: JoinKind::Inner, left: streamed.node, right: kept.node, lateral: false, conditions };
+        let join = Join {
+            kind: JoinKind::Inner,
+            left: streamed.node,
+            right: kept.node,
+            lateral: false,
+            asked: false,
+            conditions,
+        };
         parts.insert(left, Part { node: Node::Join(Box::new(join)), rows: rows.max(1.0), inputs });
     }
     let rest: Vec<Expr> = edges.into_iter().flat_map(|edge| edge.conditions).collect();
@@ -296,12 +302,19 @@ fn lead(join: &mut Join, estimates: &Estimates<'_>) -> bool {
         },
         _ => return false,
     };
+    if join.lateral || join.asked || rows_max(&join.left).is_some() {
+        return false;
+    }
     let (left_rows, rows) = (estimates.rows(&join.left), estimates.rows(&join.right));
-    if join.lateral
-        || rows_max(&join.left).is_some()
-        || left_rows <= rows && rows_max(&join.right).is_none()
-        || !looks_up((&join.right, rows), &join.left, &join.conditions, estimates)
-    {
+    let leads = if locks(&join.left) && is_page(&join.right) {
+        // So many rows are to be locked, whatever their number is.
+        let conditions: Vec<&Expr> = join.conditions.iter().collect();
+        matches!(join.left, Node::Get(_)) && has_index(&join.left, &conditions)
+    } else {
+        (left_rows > rows || rows_max(&join.right).is_some())
+            && looks_up((&join.right, rows), &join.left, &join.conditions, estimates)
+    };
+    if !leads {
         return false;
     }
     std::mem::swap(&mut join.left, &mut join.right);
@@ -314,6 +327,23 @@ fn lead(join: &mut Join, estimates: &Estimates<'_>) -> bool {
         }
     }
     true
+}
+
+/// Whether a node has no more rows than a LIMIT says, whose number is known when it is run.
+fn is_page(node: &Node) -> bool {
+    match node {
+        Node::Limit(limit) => {
+            limit.limit.as_ref().is_some_and(|rows| !matches!(rows, Expr::Literal { .. }))
+                || is_page(&limit.input)
+        }
+        Node::Filter(filter) => is_page(&filter.input),
+        Node::Compute(compute) => is_page(&compute.input),
+        Node::Sort(sort) => is_page(&sort.input),
+        Node::LockRows(input) => is_page(input),
+        Node::Distinct(distinct) => is_page(&distinct.input),
+        Node::Common(common) => is_page(&common.rows.node),
+        _ => false,
+    }
 }
 
 /// The columns of the right side whose values a semi join asks for, if equality with them is all that it asks.
@@ -364,5 +394,6 @@ fn turn(join: &mut Join, estimates: &Estimates<'_>) {
     if join.conditions.iter().any(|condition| equal_sides(condition, &left, &right).is_some()) {
         std::mem::swap(&mut join.left, &mut join.right);
         join.kind = turned;
+        join.asked = false;
     }
 }

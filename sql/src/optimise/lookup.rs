@@ -33,7 +33,7 @@ impl LookingUp<'_> {
                 Some(Expr::Literal { value: Datum::Int8(rows), .. }) => Some(*rows as f64),
                 _ => None,
             },
-            Node::Project(_) | Node::Apply(_) => wanted,
+            Node::Project(_) | Node::Apply(_) | Node::LockRows(_) => wanted,
             // Most joins follow references, which lead to one row each.
             Node::Join(join) if matches!(join.kind, JoinKind::Inner | JoinKind::Left) => wanted,
             _ => None,
@@ -133,7 +133,7 @@ fn narrowed(key: &Expr) -> Expr {
 }
 
 /// A bound on the rows of a node that needs no statistics; `None` if there is none.
-fn rows_max(node: &Node) -> Option<usize> {
+pub(super) fn rows_max(node: &Node) -> Option<usize> {
     match node {
         Node::Scan(scan) => {
             let index = scan.table.index(scan.index)?;
@@ -146,6 +146,7 @@ fn rows_max(node: &Node) -> Option<usize> {
         Node::Apply(apply) => rows_max(&apply.input),
         Node::Window(window) => rows_max(&window.input),
         Node::Sort(sort) => rows_max(&sort.input),
+        Node::LockRows(lock) => rows_max(&lock.input),
         Node::Distinct(distinct) => rows_max(&distinct.input),
         Node::Limit(limit) => match limit.limit.as_ref() {
             Some(Expr::Literal { value: expr::Datum::Int8(rows), .. }) => {

@@ -21,6 +21,7 @@
 //! 1. [`order`]: what an index delivers in order is not sorted; what nobody asks for beyond a LIMIT is not read.
 //! 2. [`access`]: a scan's condition becomes spans of the index that leaves the least of the table.
 //! 3. [`lookup`]: a join whose left side is small beside the right looks each row up in an index of that.
+//! 4. [`locks`]: rows are locked above all conditions, or by the scan that reads them where that is the same.
 //!
 //! The rules need no values: spans hold expressions over parameters, so one plan serves every execution.
 
@@ -35,6 +36,7 @@ mod fold;
 mod joins;
 mod leakproof;
 mod lift;
+mod locks;
 mod lookup;
 mod nulls;
 mod number;
@@ -44,6 +46,7 @@ mod place;
 mod pushdown;
 mod restrict;
 mod rules;
+mod selectivity;
 mod unnest;
 
 pub use estimate::TableSizes;
@@ -93,6 +96,7 @@ fn optimise_node(
 ) -> Result<Node> {
     let mut node = placed(node, named, slots, sizes, rules)?;
     let estimates = Estimates::new(sizes);
+    order::tell_locks(&mut node);
     if rules.has(Rule::Order) {
         order::use_order(&mut node, rules, &estimates);
     }
@@ -102,6 +106,7 @@ fn optimise_node(
     if rules.has(Rule::LookUp) {
         lookup::look_up(&mut node, slots, &estimates);
     }
+    locks::settle(&mut node);
     Ok(node)
 }
 

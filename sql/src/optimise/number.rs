@@ -23,7 +23,7 @@ pub(super) type Mentions = HashMap<usize, usize>;
 pub(super) fn number(columns: &mut Columns, node: plan::Node, named: &Mentions) -> Output {
     let mut mentions = Mentions::new();
     count(&node, &mut mentions);
-    Numbering { columns, slots: HashMap::new(), mentions, named }.node(node)
+    Numbering { columns, slots: HashMap::new(), mentions, named, locks: false }.node(node)
 }
 
 /// Counts how often each query of WITH is named.
@@ -45,6 +45,8 @@ struct Numbering<'c> {
     mentions: Mentions,
     /// How often it is in all of the statement.
     named: &'c Mentions,
+    /// Rows of the node at hand are locked above.
+    locks: bool,
 }
 
 impl Numbering<'_> {
@@ -78,6 +80,12 @@ impl Numbering<'_> {
                 let limit = rows.map(|rows| self.over(rows, &[]));
                 let offset = offset.map(|offset| self.over(offset, &[]));
                 Output { node: Node::Limit(Box::new(Limit { input: node, limit, offset })), columns }
+            }
+            plan::Node::LockRows(lock) => {
+                let around = std::mem::replace(&mut self.locks, true);
+                let Output { node, columns } = self.node(*lock.input);
+                self.locks = around;
+                Output { node: Node::LockRows(Box::new(node)), columns }
             }
             plan::Node::Distinct(distinct) => self.distinct(distinct),
             plan::Node::Append(append) => self.append(append),
@@ -126,10 +134,23 @@ impl Numbering<'_> {
         let types = scan.columns.iter().filter_map(|place| scan.table.columns.get(*place));
         let numbered: Vec<ColumnId> = types.map(|column| self.columns.add(column.ty)).collect();
         let filter = scan.filter.map(|filter| conjuncts(self.over(filter, &numbered)));
+        let mut columns: Vec<(ColumnId, usize)> = numbered.iter().copied().zip(scan.columns).collect();
+        // By their keys rows are locked, and told from those that an outer join has not found, whoever else reads those.
+        if (self.locks || scan.lock.is_some())
+            && let Some(primary) = scan.table.primary()
+        {
+            for place in scan.table.key_columns(primary) {
+                if let Some(column) = scan.table.columns.get(place)
+                    && !columns.iter().any(|(_, own)| *own == place)
+                {
+                    columns.push((self.columns.add(column.ty), place));
+                }
+            }
+        }
         let get = Get {
             table: scan.table,
             alias: scan.alias,
-            columns: numbered.iter().copied().zip(scan.columns).collect(),
+            columns,
             filter: filter.unwrap_or_default(),
             lock: scan.lock,
             shielded: scan.shielded,
@@ -226,6 +247,7 @@ impl Numbering<'_> {
             left: left.node,
             right: right.node,
             lateral,
+            asked: false,
             conditions: conditions.unwrap_or_default(),
         };
         Output { node: Node::Join(Box::new(join)), columns }

@@ -40,7 +40,7 @@ pub(super) fn answer_first(node: &mut Node) -> bool {
     };
     let (asking, others): (Vec<_>, Vec<_>) = conditions.into_iter().partition(asks);
     let left = Node::Apply(Apply { input: Box::new(Node::one_row()), subqueries: first });
-    let join = Join { kind: JoinKind::Inner, left, right, lateral: false, conditions: asking };
+    let join = Join { kind: JoinKind::Inner, left, right, lateral: false, asked: false, conditions: asking };
     *node = Node::Join(Box::new(join)).refiltered(others, barrier);
     true
 }

@@ -1,8 +1,8 @@
 //! What an index delivers in order is not sorted, and what lies beyond a LIMIT is not read.
 //!
 //! Whether it is better to read an index for its order, or another for what it leaves out and sort, is decided by cost:
-//! of as many rows as are read until a LIMIT is satisfied. Where rows are locked, the order of an index is worth any cost,
-//! because a sort would lock all rows that it sorts.
+//! of as many rows as are read until a LIMIT is satisfied. Where rows are locked, the order of an index is worth any cost:
+//! who reads a whole table to lock some of its rows relies on all of it.
 
 use expr::{Datum, Expr, TypeKind};
 
@@ -268,10 +268,34 @@ fn rows_wanted(limit: &Limit) -> Option<Expr> {
     }
 }
 
+/// Tells what locks rows below a LIMIT how many will be asked for, in a whole tree: no more are locked, whatever the rules are.
+pub(super) fn tell_locks(node: &mut Node) {
+    if let Node::Limit(limit) = node
+        && let Some(rows) = &limit.limit
+    {
+        bound_locks(&mut limit.input, rows, limit.offset.as_ref());
+    }
+    children_mut(node).into_iter().for_each(tell_locks);
+}
+
+/// Tells what locks the rows of a node how many will be asked for.
+fn bound_locks(node: &mut Node, rows: &Expr, offset: Option<&Expr>) {
+    match node {
+        Node::Project(project) => bound_locks(&mut project.input, rows, offset),
+        Node::LockRows(lock) => lock.wanted = std::iter::once(rows).chain(offset).cloned().collect(),
+        Node::Common(common) if !common.is_shared && matches!(rows, Expr::Literal { .. }) => {
+            bound_locks(&mut common.input, rows, offset);
+        }
+        _ => {}
+    }
+}
+
 /// Tells a node that no more rows than these will be asked for.
 fn bound(node: &mut Node, wanted: &Expr) {
     match node {
         Node::Project(project) => bound(&mut project.input, wanted),
+        // An estimate, until it is known whether the scan locks for itself.
+        Node::LockRows(lock) => bound(&mut lock.input, wanted),
         Node::Sort(sort) => sort.limit = Some(wanted.clone()),
         Node::Scan(scan) => scan.limit = Some(wanted.clone()),
         // Whoever names it alone asks for no more, however often, if that does not depend on a row.

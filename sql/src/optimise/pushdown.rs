@@ -136,6 +136,8 @@ impl Pushing {
                 above(node, stay);
             }
             Node::Sort(sort) => self.push(&mut sort.input, conditions),
+            // Whom nobody asks for is not locked.
+            Node::LockRows(input) => self.push(input, conditions),
             Node::Distinct(distinct) if matches!(distinct.kind, DistinctKind::All(_)) => {
                 self.push(&mut distinct.input, conditions);
             }

@@ -103,7 +103,7 @@ impl Unnesting<'_> {
     fn node(&mut self, node: &mut Node, wanted: Option<usize>) {
         let below = match node {
             Node::Limit(limit) => rows_taken(limit),
-            Node::Compute(_) | Node::Apply(_) => wanted,
+            Node::Compute(_) | Node::Apply(_) | Node::LockRows(_) => wanted,
             _ => None,
         };
         for (place, child) in children_mut(node).into_iter().enumerate() {
@@ -250,7 +250,7 @@ impl Unnesting<'_> {
         }
         let Subquery { rows, column, .. } = subquery;
         let right = lift.lift(rows.node, &mut conditions);
-        let join = Join { kind, left: input, right, lateral: false, conditions };
+        let join = Join { kind, left: input, right, lateral: false, asked: false, conditions };
         Ok((Node::Join(Box::new(join)), column))
     }
 
@@ -372,7 +372,8 @@ impl Unnesting<'_> {
             }
         }
         let right = Node::Aggregate(aggregate);
-        let join = Join { kind: JoinKind::Left, left: input, right, lateral: false, conditions };
+        let kind = JoinKind::Left;
+        let join = Join { kind, left: input, right, lateral: false, asked: true, conditions };
         let mut node = Node::Join(Box::new(join));
         let answer = columns.first().map(|first| (column, self.columns.read(*first)));
         let above =

@@ -10,6 +10,7 @@ mod fetch;
 mod group;
 mod index;
 mod locking;
+mod maintain;
 mod merge;
 mod notify;
 mod object;
@@ -32,7 +33,8 @@ pub use database::{DatabaseOption, DatabaseStatement, DefaultsStatement, Setting
 pub use fetch::{CursorOptions, Declare, Fetch, Motion};
 pub use group::{GroupBy, GroupItem};
 pub use index::{CreateIndex, IndexColumn, IndexPart, Reindex, Reindexed};
-pub use locking::{LockStrength, LockWait, Locking};
+pub use locking::{LockStrength, LockWait, Locking, TableLock};
+pub use maintain::{Maintain, MaintainedTable};
 pub use merge::{Merge, MergeAction, MergeWhen};
 pub use object::{
     AlterDomain, CommentTarget, CreateDomain, CreateTableAs, CreateView, DomainAction, ObjectStatement,
@@ -227,12 +229,17 @@ pub enum Body {
     Notifying(Notifying),
     /// DISCARD
     Discard(Discard),
-    /// VACUUM of these tables; of all if none is named.
-    Vacuum(Vec<QualifiedName>),
-    /// ANALYZE of these tables; of all if none is named.
-    Analyze(Vec<QualifiedName>),
+    /// VACUUM, ANALYZE
+    Maintain(Maintain),
     /// CHECKPOINT
     Checkpoint,
+    /// LOCK TABLE
+    LockTable {
+        /// The tables.
+        tables: Vec<QualifiedName>,
+        /// How they are locked.
+        mode: TableLock,
+    },
 }
 
 /// A query: what may stand between parentheses.

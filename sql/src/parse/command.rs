@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ast::{Body, Discard, Expr, Notifying, QualifiedName, Statement, TypeName};
+use super::ast::{self, Body, Discard, Expr, Notifying, Statement, TableLock, TypeName};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::option::{boolean, option_value};
@@ -10,7 +10,7 @@ use super::{access, copy, database, fetch, grammar, setting, show, transaction};
 use crate::error::{Error, Result};
 
 /// First words of PostgreSQL's commands that are not supported.
-const UNSUPPORTED: [&str; 8] = ["call", "cluster", "do", "import", "load", "lock", "reassign", "security"];
+const UNSUPPORTED: [&str; 7] = ["call", "cluster", "do", "import", "load", "reassign", "security"];
 
 /// The statement that is next.
 pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -59,6 +59,7 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "vacuum" => vacuum,
         "analyze" | "analyse" => analyze,
         "checkpoint" => checkpoint,
+        "lock" => lock_table,
         word if UNSUPPORTED.contains(&word) => return Err(cursor.unsupported(word.to_uppercase())),
         _ => return Err(cursor.error()),
     };
@@ -187,6 +188,27 @@ fn checkpoint(_cursor: &mut Cursor<'_>) -> Result<Body> {
     Ok(Body::Checkpoint)
 }
 
+fn lock_table(cursor: &mut Cursor<'_>) -> Result<Body> {
+    cursor.accept("table");
+    let tables = cursor.list(|cursor| {
+        cursor.accept("only");
+        let name = cursor.qualified_name()?;
+        cursor.accept_symbol("*");
+        Ok(name)
+    })?;
+    let mut mode = TableLock::AccessExclusive;
+    if cursor.accept("in") {
+        let modes = TableLock::ALL.into_iter();
+        let longest = modes.filter(|mode| cursor.are(mode.words())).max_by_key(|mode| mode.words().len());
+        mode = longest.ok_or_else(|| cursor.error())?;
+        cursor.accept_all(mode.words());
+        cursor.expect("mode")?;
+    }
+    // Nobody is waited for.
+    cursor.accept("nowait");
+    Ok(Body::LockTable { tables, mode })
+}
+
 fn vacuum(cursor: &mut Cursor<'_>) -> Result<Body> {
     let options = if cursor.is_symbol("(") {
         maintenance_options(cursor, "VACUUM", vacuum_option)?
@@ -198,9 +220,9 @@ fn vacuum(cursor: &mut Cursor<'_>) -> Result<Body> {
         options.analyze = cursor.accept("analyze") || cursor.accept("analyse");
         options
     };
-    let (tables, has_columns) = maintained_tables(cursor)?;
-    options.check(has_columns)?;
-    Ok(Body::Vacuum(tables))
+    let tables = maintained_tables(cursor)?;
+    options.check(tables.iter().any(|table| table.columns.is_some()))?;
+    Ok(Body::Maintain(ast::Maintain { vacuum: true, analyze: options.analyze, tables }))
 }
 
 fn analyze(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -212,7 +234,8 @@ fn analyze(cursor: &mut Cursor<'_>) -> Result<Body> {
     } else {
         cursor.accept("verbose");
     }
-    maintained_tables(cursor).map(|(tables, _)| Body::Analyze(tables))
+    let tables = maintained_tables(cursor)?;
+    Ok(Body::Maintain(ast::Maintain { vacuum: false, analyze: true, tables }))
 }
 
 /// What of VACUUM's options others depend on.
@@ -297,21 +320,14 @@ fn maintenance_options(
     }
 }
 
-/// The tables, and whether columns of one are named.
-fn maintained_tables(cursor: &mut Cursor<'_>) -> Result<(Vec<QualifiedName>, bool)> {
-    let mut tables = Vec::new();
-    let mut has_columns = false;
+/// The tables, each with its columns if those are named.
+fn maintained_tables(cursor: &mut Cursor<'_>) -> Result<Vec<ast::MaintainedTable>> {
     if cursor.is_at_end() {
-        return Ok((tables, has_columns));
+        return Ok(Vec::new());
     }
-    loop {
-        tables.push(cursor.qualified_name()?);
-        if cursor.is_symbol("(") {
-            cursor.name_list()?;
-            has_columns = true;
-        }
-        if !cursor.accept_symbol(",") {
-            return Ok((tables, has_columns));
-        }
-    }
+    cursor.list(|cursor| {
+        let name = cursor.qualified_name()?;
+        let columns = if cursor.is_symbol("(") { Some(cursor.name_list()?) } else { None };
+        Ok(ast::MaintainedTable { name, columns })
+    })
 }

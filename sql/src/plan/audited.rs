@@ -299,8 +299,9 @@ fn command_of_session(command: &SessionCommand) -> &'static str {
         SessionCommand::Notifying(Notifying::Unlisten(_)) => "UNLISTEN",
         SessionCommand::Notifying(_) => "NOTIFY",
         SessionCommand::Discard(_) => "DISCARD",
-        SessionCommand::Vacuum => "VACUUM",
-        SessionCommand::Analyze => "ANALYZE",
+        SessionCommand::Maintain(maintain) if maintain.vacuum => "VACUUM",
+        SessionCommand::Maintain(_) => "ANALYZE",
+        SessionCommand::LockTable { .. } => "LOCK TABLE",
         SessionCommand::NoEffect { tag } => tag,
     }
 }

@@ -40,12 +40,13 @@ pub use modify::{
 pub use need::{Acting, Need, Needs};
 pub use node::{
     Aggregate, AggregateCall, Append, Apply, ApplyKind, Binding, Common, Distinct, Filter, FunctionScan,
-    GroupingSet, Join, JoinKind, JoinStrategy, Limit, Node, Project, ProjectSet, Recursive, RowLock, Scan,
-    SetFunction, SetOperation, Sort, SortKey, Subquery, TableFunction, Values, VirtualScan, Window, Working,
+    GroupingSet, Join, JoinKind, JoinStrategy, Limit, LockRows, LockTarget, Node, Project, ProjectSet,
+    Recursive, RowLock, Scan, SetFunction, SetOperation, Sort, SortKey, Subquery, TableFunction, Values,
+    VirtualScan, Window, Working,
 };
 pub use object::{DomainColumns, ObjectChange, Target, TypeChange};
 pub(crate) use point::{Point, PointScan};
-pub use session::SessionCommand;
+pub use session::{Maintain, SessionCommand};
 pub(crate) use span::{Fit, fit};
 pub use span::{KeyBound, KeyPart, KeySpan};
 pub use window::{Exclude, Frame, FrameBound, FrameMode, WindowCall, WindowKind};

@@ -39,6 +39,8 @@ pub enum Node {
     Sort(Sort),
     /// Some of the rows.
     Limit(Limit),
+    /// Rows that are locked.
+    LockRows(Box<LockRows>),
     /// Rows without duplicates.
     Distinct(Distinct),
     /// The rows of several inputs.
@@ -72,6 +74,8 @@ pub struct Scan {
     pub filter: Option<Expr>,
     /// Lock the rows, and answer their newest version if `recheck` holds of it.
     pub lock: Option<RowLock>,
+    /// It reads for a [`LockRows`] that passes over rows which others hold: nothing of what it reads is relied on.
+    pub passing: bool,
     /// Policies hide rows of it, and their conditions come first: rows are locked once those hold of them.
     pub shielded: bool,
     /// The whole condition, over the output row: what `filter` and `spans` say together. Set where there is a lock
@@ -93,6 +97,69 @@ pub struct RowLock {
     pub strength: LockStrength,
     /// What if another holds it.
     pub wait: LockWait,
+}
+
+impl RowLock {
+    /// What two clauses ask for together, as in PostgreSQL: the stronger lock, for which nobody waits if one of them does not.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let strength = match self.strength {
+            LockStrength::Exclusive => LockStrength::Exclusive,
+            LockStrength::Shared => other.strength,
+        };
+        let wait = match (self.wait, other.wait) {
+            (LockWait::Error, _) | (_, LockWait::Error) => LockWait::Error,
+            (LockWait::Skip, _) | (_, LockWait::Skip) => LockWait::Skip,
+            (LockWait::Block, LockWait::Block) => LockWait::Block,
+        };
+        Self { strength, wait }
+    }
+}
+
+/// Locks the rows of tables that the rows of its input are made of, and answers those that it has locked.
+///
+/// A row of which a table's part had changed is made anew by `again`, of that part's newest version and of everything
+/// else as it was; it is answered if it still comes out there.
+///
+/// What the binder makes says only where rows are locked; which ones do the marks of the scans below ([`Scan::lock`]).
+#[derive(Debug, Clone)]
+pub struct LockRows {
+    /// Input.
+    pub input: Box<Node>,
+    /// What is locked of each row, in this order.
+    pub targets: Vec<LockTarget>,
+    /// No more rows will be asked for than the sum of these (LIMIT and OFFSET, as in [`Limit`]). Empty: all.
+    pub wanted: Vec<Expr>,
+    /// Makes one row like the input's of what the slots hold, or none.
+    pub again: Box<Node>,
+    /// Sets the slots that it reads, from a row of the input.
+    pub bindings: Vec<Binding>,
+}
+
+/// A table of whose row each row of an input holds the key.
+#[derive(Debug, Clone)]
+pub struct LockTarget {
+    /// The table.
+    pub table: Arc<TableDescriptor>,
+    /// How its rows are locked.
+    pub lock: RowLock,
+    /// Where the columns of its primary key stand in the input's rows.
+    pub key: Vec<usize>,
+    /// Its columns: where each stands in the input's rows, and its place in `table.columns`.
+    pub columns: Vec<(usize, usize)>,
+}
+
+impl LockRows {
+    /// Locks what the scans below it are marked to lock.
+    pub fn over(input: Node) -> Self {
+        Self {
+            input: Box::new(input),
+            targets: Vec::new(),
+            wanted: Vec::new(),
+            again: Box::new(Node::Values(Values::one_row())),
+            bindings: Vec::new(),
+        }
+    }
 }
 
 /// Reads a system view.
@@ -525,6 +592,7 @@ impl Node {
             }
             Self::Sort(sort) => sort.input.types(),
             Self::Limit(limit) => limit.input.types(),
+            Self::LockRows(lock) => lock.input.types(),
             Self::Distinct(distinct) => distinct.input.types(),
             Self::Append(append) => append.inputs.first().map(Self::types).unwrap_or_default(),
             Self::SetOperation(operation) => operation.left.types(),
@@ -561,6 +629,7 @@ impl Node {
             Self::Window(window) => window.input.width().saturating_add(window.calls.len()),
             Self::Sort(sort) => sort.input.width(),
             Self::Limit(limit) => limit.input.width(),
+            Self::LockRows(lock) => lock.input.width(),
             Self::Distinct(distinct) => distinct.input.width(),
             Self::Append(append) => append.inputs.first().map_or(0, Self::width),
             Self::SetOperation(operation) => operation.left.width(),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use expr::{Expr, Type};
 
 use super::{Declare, Discard, Fetch, Notifying, SettingValue, TransactionModes};
-use crate::catalog::TableDescriptor;
+use crate::catalog::{ColumnId, TableDescriptor};
 use crate::parse::Statement;
+use crate::parse::ast::TableLock;
 
 /// A statement that reads and writes no rows.
 #[derive(Debug, Clone)]
@@ -93,8 +94,8 @@ pub enum SessionCommand {
     Execute {
         /// The statement's name.
         name: String,
-        /// Its arguments, not yet cast to the parameters' types.
-        arguments: Vec<Expr>,
+        /// Its arguments, not yet cast to the parameters' types, and where they stand in the query string.
+        arguments: Vec<(Expr, usize)>,
     },
     /// DEALLOCATE name; DEALLOCATE ALL is `None`.
     Deallocate(Option<String>),
@@ -108,13 +109,29 @@ pub enum SessionCommand {
     Notifying(Notifying),
     /// DISCARD
     Discard(Discard),
-    /// VACUUM: accepted without effect, refused in a transaction block (25001).
-    Vacuum,
-    /// ANALYZE: accepted without effect.
-    Analyze,
+    /// VACUUM, ANALYZE
+    Maintain(Maintain),
+    /// LOCK TABLE in a mode that keeps nobody out who reads or writes rows: what locks there are, rows have.
+    LockTable {
+        /// The tables.
+        tables: Vec<Arc<TableDescriptor>>,
+        /// The mode.
+        mode: TableLock,
+    },
     /// Accepted without effect, anywhere.
     NoEffect {
         /// The command tag.
         tag: &'static str,
     },
+}
+
+/// VACUUM, which has nothing to do here but to gather statistics if it is asked to, or ANALYZE.
+#[derive(Debug, Clone)]
+pub struct Maintain {
+    /// VACUUM: refused in a transaction block (25001).
+    pub vacuum: bool,
+    /// Whether statistics are gathered.
+    pub analyze: bool,
+    /// The tables, each with the ids of the columns to look at. `None`: all tables of the database.
+    pub tables: Option<Vec<(Arc<TableDescriptor>, Vec<ColumnId>)>>,
 }

@@ -25,6 +25,10 @@ pub fn children_mut(node: &mut Node) -> Vec<&mut Node> {
         Node::Window(window) => vec![&mut window.input],
         Node::Sort(sort) => vec![&mut sort.input],
         Node::Limit(limit) => vec![&mut limit.input],
+        Node::LockRows(lock) => {
+            let lock = lock.as_mut();
+            vec![&mut lock.input, &mut lock.again]
+        }
         Node::Distinct(distinct) => vec![&mut distinct.input],
         Node::Append(append) => append.inputs.iter_mut().collect(),
         Node::SetOperation(operation) => vec![&mut operation.left, &mut operation.right],
@@ -52,6 +56,7 @@ pub fn children(node: &Node) -> Vec<&Node> {
         Node::Window(window) => vec![&window.input],
         Node::Sort(sort) => vec![&sort.input],
         Node::Limit(limit) => vec![&limit.input],
+        Node::LockRows(lock) => vec![&lock.input, &lock.again],
         Node::Distinct(distinct) => vec![&distinct.input],
         Node::Append(append) => append.inputs.iter().collect(),
         Node::SetOperation(operation) => vec![&operation.left, &operation.right],
@@ -167,7 +172,7 @@ pub fn expressions_mut(plan: &mut Plan, change: &mut impl FnMut(&mut Expr)) {
         Plan::Modify(modify) => modify_expressions(modify).into_iter().for_each(&mut *change),
         Plan::Session(command) => {
             if let SessionCommand::Execute { arguments, .. } = command.as_mut() {
-                arguments.iter_mut().for_each(&mut *change);
+                arguments.iter_mut().map(|(argument, _)| argument).for_each(&mut *change);
             }
         }
         Plan::Empty | Plan::Query(_) | Plan::Ddl(_) => {}
@@ -189,6 +194,7 @@ pub fn bindings_mut(plan: &mut Plan, change: &mut impl FnMut(&mut Binding)) {
                     bindings.iter_mut().for_each(&mut *change);
                 }
             }
+            Node::LockRows(lock) => lock.bindings.iter_mut().for_each(&mut *change),
             _ => {}
         });
     }
@@ -266,6 +272,11 @@ pub fn node_expressions(node: &mut Node) -> Vec<&mut Expr> {
             sort.keys.iter_mut().map(|key| &mut key.expression).chain(sort.limit.iter_mut()).collect()
         }
         Node::Limit(limit) => limit.limit.iter_mut().chain(limit.offset.iter_mut()).collect(),
+        Node::LockRows(lock) => {
+            let lock = lock.as_mut();
+            let bound = lock.bindings.iter_mut().map(|binding| &mut binding.value);
+            lock.wanted.iter_mut().chain(bound).collect()
+        }
         Node::Modify(plan) => match plan.as_mut() {
             Plan::Modify(modify) => modify_expressions(modify),
             _ => Vec::new(),

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use expr::{Datum, EvalContext, Expr, Row};
+use expr::casts::CastContext;
+use expr::{Datum, EvalContext, Expr, Row, resolve};
 
 use super::Session;
 use super::cluster;
@@ -49,6 +50,14 @@ impl Session {
         }
         if let SessionCommand::Fetch(fetch) = command.as_ref() {
             return self.fetch_or_move(portal, fetch, rows_max).await;
+        }
+        if let SessionCommand::Maintain(maintain) = command.as_ref() {
+            let tag = self.maintain(maintain, &planned.catalog, portal.deadline).await?;
+            return Ok(Fetched::Done(CommandTag::Plain(tag)));
+        }
+        if let SessionCommand::LockTable { tables, mode } = command.as_ref() {
+            self.lock_tables(tables, *mode, &planned.catalog)?;
+            return Ok(Fetched::Done(CommandTag::Plain("LOCK TABLE")));
         }
         if let SessionCommand::SplitAt { .. } | SessionCommand::ShowRanges(_) | SessionCommand::ShowNodes =
             command.as_ref()
@@ -170,7 +179,11 @@ impl Session {
                 self.registry.add_statement(name, Some(prepared))?;
                 "PREPARE"
             }
-            SessionCommand::Execute { .. } | SessionCommand::Declare(_) | SessionCommand::Fetch(_) => {
+            SessionCommand::Execute { .. }
+            | SessionCommand::Declare(_)
+            | SessionCommand::Fetch(_)
+            | SessionCommand::Maintain(_)
+            | SessionCommand::LockTable { .. } => {
                 return Err(Error::internal("what runs a query is no command of the session"));
             }
             SessionCommand::Deallocate(Some(name)) => {
@@ -195,13 +208,6 @@ impl Session {
             }
             SessionCommand::Notifying(notifying) => self.note(notifying).await?,
             SessionCommand::Discard(what) => self.discard(*what).await?,
-            SessionCommand::Vacuum => {
-                if self.transaction.block != Block::Idle {
-                    return Err(Error::new("25001", "VACUUM cannot run inside a transaction block"));
-                }
-                "VACUUM"
-            }
-            SessionCommand::Analyze => "ANALYZE",
             SessionCommand::NoEffect { tag } => tag,
         };
         Ok((VecDeque::new(), tag))
@@ -368,7 +374,7 @@ impl Session {
     }
 
     /// The arguments of EXECUTE as values of the parameters' types.
-    fn arguments(&self, name: &str, prepared: &Prepared, arguments: &[Expr]) -> Result<Vec<Datum>> {
+    fn arguments(&self, name: &str, prepared: &Prepared, arguments: &[(Expr, usize)]) -> Result<Vec<Datum>> {
         if arguments.len() != prepared.parameters.len() {
             return Err(Error::new(
                 "42601",
@@ -380,13 +386,33 @@ impl Session {
                 arguments.len()
             )));
         }
+        // All types first: what cannot become a parameter is not evaluated.
+        for (number, ((argument, at), ty)) in (1_usize..).zip(arguments.iter().zip(&prepared.parameters)) {
+            let (given, wanted) = (argument.ty().kind, ty.kind);
+            if !argument.is_unknown() && !resolve::can_coerce(given, wanted, CastContext::Assignment) {
+                let (given, wanted) = (given.display_name(), wanted.display_name());
+                return Err(Error::new(
+                    "42804",
+                    format!(
+                        "parameter ${number} of type {given} cannot be coerced to the expected type {wanted}"
+                    ),
+                )
+                .hint("You will need to rewrite or cast the expression.")
+                .at(*at));
+            }
+        }
         let context = EvalContext::new(&[], &[], &self.context);
         arguments
             .iter()
             .zip(&prepared.parameters)
-            .map(|(argument, ty)| {
+            .map(|((argument, at), ty)| {
                 let value = argument.evaluate(&context)?;
-                Ok(expr::casts::apply(value, argument.ty(), *ty, false, &self.context)?)
+                let cast = expr::casts::apply(value, argument.ty(), *ty, false, &self.context);
+                // A literal is read as what it is to be, there where it stands.
+                Ok(match argument.is_unknown() {
+                    true => cast.map_err(|error| Error::from(error).at(*at))?,
+                    false => cast?,
+                })
             })
             .collect()
     }

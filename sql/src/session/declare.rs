@@ -210,6 +210,7 @@ fn scanned(node: &Node) -> Option<crate::catalog::Oid> {
         Node::Filter(filter) => scanned(&filter.input),
         Node::Project(project) => scanned(&project.input),
         Node::Sort(sort) => scanned(&sort.input),
+        Node::LockRows(lock) => scanned(&lock.input),
         Node::Limit(limit) => scanned(&limit.input),
         _ => None,
     }

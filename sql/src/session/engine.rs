@@ -195,6 +195,11 @@ impl Engine {
         }
     }
 
+    /// What is known of a table by now is read anew.
+    pub(super) fn forget_size(&self, table: IndexId) {
+        self.sizes.forget(table);
+    }
+
     pub(crate) fn row_ids(&self) -> &RowIds {
         &self.row_ids
     }

@@ -11,6 +11,8 @@ mod cursor;
 mod declare;
 mod engine;
 mod format;
+mod lock_table;
+mod maintain;
 mod named;
 mod names;
 mod notify;

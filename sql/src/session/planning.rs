@@ -224,7 +224,7 @@ impl Session {
             audited: Audited::of(&bound),
             point: if bypasses { PointExecution::new(&bound)? } else { None },
             plan_bytes,
-            sizes,
+            sizes: sizes.without_values(),
             weighed: Mutex::new(weighed),
             _memory: memory,
             bound,

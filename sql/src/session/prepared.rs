@@ -98,7 +98,10 @@ impl Prepared {
             return change.is_always_alone();
         }
         let Plan::Session(command) = &planned.bound.plan else { return false };
-        matches!(**command, SessionCommand::Vacuum | SessionCommand::Discard(Discard::All))
+        match command.as_ref() {
+            SessionCommand::Maintain(maintain) => maintain.vacuum,
+            command => matches!(command, SessionCommand::Discard(Discard::All)),
+        }
     }
 
     /// What sort of statement it is.

@@ -1,17 +1,21 @@
-//! How large tables are, for planning: measured when a statement is planned that depends on it, kept for a while.
+//! How large tables are, and what ANALYZE has found of them, for planning: measured and read when a statement is planned that depends on it, kept for a while.
 //!
 //! What is not known in time is not waited for: a plan is right whatever the sizes are.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use client::Client;
+use bytes::Bytes;
+use client::{Client, TransactionOptions};
 use env::clock::{self, Instant};
 use keys::sql::TENANT_DEFAULT;
 use parking_lot::Mutex;
 
 use crate::catalog::IndexId;
+use crate::error::Result;
 use crate::optimise::TableSizes;
+use crate::statistics::{self, TableStatistics};
 
 /// For so long a size is taken for what it was.
 const AGE_MAX: Duration = Duration::from_secs(60);
@@ -19,11 +23,55 @@ const AGE_MAX: Duration = Duration::from_secs(60);
 const WAIT_MAX: Duration = Duration::from_millis(200);
 /// So many sizes are kept.
 const SIZES_MAX: usize = 10_000;
+/// So many bytes of statistics are kept.
+const STATISTICS_BYTES_MAX: usize = 64 << 20;
 
 /// What was measured last.
 #[derive(Debug, Default)]
 pub(super) struct MeasuredSizes {
-    measured: Mutex<HashMap<IndexId, (Instant, u64)>>,
+    measured: Mutex<Kept>,
+}
+
+/// # Invariants
+/// - `statistics_bytes` is the sum of what the statistics of `tables` take, and at most [`STATISTICS_BYTES_MAX`].
+#[derive(Debug, Default)]
+struct Kept {
+    tables: HashMap<IndexId, Measured>,
+    statistics_bytes: usize,
+}
+
+impl Kept {
+    /// Keeps what is known of a table; for lack of room, that alone.
+    fn insert(&mut self, table: IndexId, own: Measured) {
+        self.remove(table);
+        let bytes = own.statistics_bytes();
+        let is_full = self.tables.len() >= SIZES_MAX
+            || self.statistics_bytes.saturating_add(bytes) > STATISTICS_BYTES_MAX;
+        if is_full {
+            *self = Self::default();
+        }
+        self.statistics_bytes = self.statistics_bytes.saturating_add(bytes);
+        self.tables.insert(table, own);
+    }
+
+    fn remove(&mut self, table: IndexId) {
+        if let Some(own) = self.tables.remove(&table) {
+            self.statistics_bytes = self.statistics_bytes.saturating_sub(own.statistics_bytes());
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Measured {
+    at: Instant,
+    bytes: u64,
+    statistics: Option<Arc<TableStatistics>>,
+}
+
+impl Measured {
+    fn statistics_bytes(&self) -> usize {
+        self.statistics.as_ref().map_or(0, |statistics| statistics.size_bytes())
+    }
 }
 
 /// Sizes that a seed makes, from nothing to a gigabyte.
@@ -43,34 +91,95 @@ impl MeasuredSizes {
         if !missing.is_empty() {
             let spans: Vec<keys::Span> =
                 missing.iter().map(|index| keys::sql::index_span(TENANT_DEFAULT, *index)).collect();
-            // What could not be measured is not asked for again at once.
-            let bytes = match clock::timeout(WAIT_MAX, client.sizes(&spans)).await {
-                Ok(Ok(bytes)) => bytes,
-                Ok(Err(_)) | Err(_) => vec![0; missing.len()],
+            let asked = futures::future::join(client.sizes(&spans), read_statistics(client, &missing));
+            let (bytes, found) = match clock::timeout(WAIT_MAX, asked).await {
+                Ok((bytes, found)) => (bytes.ok(), found.ok()),
+                Err(_) => (None, None),
             };
             let mut measured = self.measured.lock();
-            if measured.len().saturating_add(missing.len()) > SIZES_MAX {
-                measured.clear();
-            }
-            for (index, bytes) in missing.into_iter().zip(bytes) {
-                measured.insert(index, (now, bytes));
-                known.insert(index, bytes);
+            for (place, index) in missing.into_iter().enumerate() {
+                // What could not be measured is not asked for again at once: it is taken for what it was.
+                let before = measured.tables.get(&index);
+                let bytes = match &bytes {
+                    Some(bytes) => bytes.get(place).copied(),
+                    None => before.map(|before| before.bytes),
+                };
+                let statistics = match &found {
+                    Some(found) => found.get(&index).cloned(),
+                    None => before.and_then(|before| before.statistics.clone()),
+                };
+                let own = Measured { at: now, bytes: bytes.unwrap_or(0), statistics };
+                measured.insert(index, own.clone());
+                known.insert(index, own);
             }
         }
-        TableSizes::new(known)
+        let bytes = known.iter().map(|(index, own)| (*index, own.bytes)).collect();
+        let statistics = known.into_iter().filter_map(|(index, own)| Some((index, own.statistics?)));
+        TableSizes::new(bytes).with(statistics.collect())
     }
 
-    fn known(&self, tables: &[IndexId], now: Instant) -> (HashMap<IndexId, u64>, Vec<IndexId>) {
+    /// Forgets what is known of a table.
+    pub(super) fn forget(&self, table: IndexId) {
+        self.measured.lock().remove(table);
+    }
+
+    fn known(&self, tables: &[IndexId], now: Instant) -> (HashMap<IndexId, Measured>, Vec<IndexId>) {
         let measured = self.measured.lock();
         let (mut known, mut missing) = (HashMap::new(), Vec::new());
         for table in tables {
-            match measured.get(table) {
-                Some((at, bytes)) if now.saturating_duration_since(*at) < AGE_MAX => {
-                    known.insert(*table, *bytes);
+            match measured.tables.get(table) {
+                Some(own) if now.saturating_duration_since(own.at) < AGE_MAX => {
+                    known.insert(*table, own.clone());
                 }
                 _ => missing.push(*table),
             }
         }
         (known, missing)
+    }
+}
+
+async fn read_statistics(
+    client: &Client,
+    tables: &[IndexId],
+) -> Result<HashMap<IndexId, Arc<TableStatistics>>> {
+    let mut transaction =
+        client.begin(TransactionOptions { read_only: true, ..TransactionOptions::default() });
+    let keys = tables.iter().flat_map(|table| statistics::row_keys(*table));
+    let values = transaction.get_many(keys.collect()).await?;
+    transaction.rollback().await;
+    let found = |(table, values): (&IndexId, &[Option<Bytes>])| {
+        let [Some(own), Some(columns)] = values else { return None };
+        Some((*table, Arc::new(statistics::decode(own, columns)?)))
+    };
+    Ok(tables.iter().zip(values.chunks(2)).filter_map(found).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use expr::Datum;
+
+    use super::*;
+    use crate::statistics::ColumnStatistics;
+
+    #[test]
+    fn statistics_are_kept_within_bounds() {
+        let wide = || ColumnStatistics {
+            histogram: vec![Datum::text("x".repeat(1 << 20))],
+            ..ColumnStatistics::default()
+        };
+        let statistics = || TableStatistics { columns: [(1, wide())].into(), ..TableStatistics::default() };
+        let measured = || Measured { at: clock::now(), bytes: 1, statistics: Some(Arc::new(statistics())) };
+        let mut kept = Kept::default();
+        for table in 0..200 {
+            kept.insert(table, measured());
+            kept.insert(table, measured());
+            assert!(kept.statistics_bytes <= STATISTICS_BYTES_MAX);
+            assert!(kept.statistics_bytes >= kept.tables.len() << 20);
+            assert!(kept.tables.contains_key(&table));
+        }
+        for table in 0..200 {
+            kept.remove(table);
+        }
+        assert_eq!((kept.tables.len(), kept.statistics_bytes), (0, 0));
     }
 }

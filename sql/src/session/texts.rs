@@ -416,6 +416,7 @@ fn is_simple(plan: &Plan) -> bool {
             Node::Filter(filter) => &filter.input,
             Node::Project(project) => &project.input,
             Node::Sort(sort) => &sort.input,
+            Node::LockRows(lock) => &lock.input,
             Node::Limit(limit) => &limit.input,
             Node::Aggregate(aggregate) => &aggregate.input,
             Node::Distinct(distinct) => &distinct.input,

@@ -9,7 +9,7 @@ use super::privileges::Asked;
 use super::sequences::Called;
 use super::sizes::Sizes;
 use super::sleep;
-use super::{advisory, cluster, constraints, create, deparse, notifications};
+use super::{advisory, cluster, constraints, create, deparse, notifications, regproc};
 use crate::activity::ask;
 use crate::bind;
 use crate::catalog::access::{Object, Right, Rights};
@@ -507,6 +507,7 @@ impl CatalogFunctions for SessionCatalog {
             TypeKind::Regtype => self.catalog.objects().kind(oid).map(|kind| self.type_shown(kind)),
             TypeKind::Regnamespace => self.catalog.objects().schema_name(oid).map(deparse::quote_name),
             TypeKind::Regrole => self.catalog.access().role(oid).map(|role| deparse::quote_name(&role.name)),
+            TypeKind::Regproc => regproc::text(oid),
             _ => None,
         }
     }
@@ -529,6 +530,7 @@ impl CatalogFunctions for SessionCatalog {
                 };
                 (found, "42704", "role")
             }
+            TypeKind::Regproc => return regproc::oid(name),
             _ => (None, "42883", "function"),
         };
         found.ok_or_else(|| expr::Error::new(sqlstate, format!("{what} \"{name}\" does not exist")))

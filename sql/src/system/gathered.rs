@@ -1,15 +1,21 @@
 //! What views show that only the cluster can tell, gathered before their rows are made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use client::gateways::StatementCounts;
-use client::{Client, NodeInfo, RangeInfo, Span};
+use client::{Client, NodeInfo, RangeInfo, ScanOptions, Span, Transaction, TransactionOptions};
+use expr::SessionContext;
 
+use super::statistics::visible_columns;
 use crate::activity::{Everyone, Roster};
-use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, ColumnId, IndexId, Oid, TableDescriptor};
 use crate::error::Result;
 use crate::sequence::SessionSequences;
+use crate::statistics::{self, ColumnStatistics};
+
+/// What is read of statistics at once.
+const PAGE: ScanOptions = ScanOptions { rows_max: 1000, bytes_max: 1 << 20, reverse: false };
 
 /// What was gathered for a view; empty where it does not show it.
 #[derive(Debug, Default)]
@@ -24,21 +30,44 @@ pub(crate) struct Gathered {
     pub(super) nodes: Vec<NodeInfo>,
     /// The ranges.
     pub(super) ranges: Vec<RangeInfo>,
+    /// How many rows ANALYZE has found, by tables' primary indexes.
+    pub(super) rows: HashMap<IndexId, f64>,
+    /// What it has found of the columns that the role may see.
+    pub(super) statistics: HashMap<IndexId, BTreeMap<ColumnId, ColumnStatistics>>,
+    /// What those take, of the statement's memory.
+    held: usize,
+}
+
+/// Takes bytes of the statement's memory.
+pub(crate) type Reserve<'a> = &'a mut (dyn FnMut(usize) -> Result<()> + Send);
+
+/// Whom views ask.
+pub(crate) struct Informants<'a> {
+    /// The cluster.
+    pub(crate) client: &'a Client,
+    /// The sessions.
+    pub(crate) roster: &'a Roster,
+    /// The session's sequences.
+    pub(crate) sequences: &'a SessionSequences,
+    /// The catalog.
+    pub(crate) catalog: &'a CatalogSnapshot,
+    /// Its version.
+    pub(crate) version: u64,
+    /// Who asks.
+    pub(crate) session: &'a SessionContext,
 }
 
 impl Gathered {
-    /// Gathers what a view shows.
+    /// Gathers what a view shows. It takes [`Gathered::held`] bytes.
     ///
     /// # Errors
-    /// The cluster cannot be asked.
+    /// The cluster cannot be asked; 53200 if there is no memory for it.
     pub(crate) async fn of(
         view: &TableDescriptor,
-        client: &Client,
-        roster: &Roster,
-        sequences: &SessionSequences,
-        catalog: &CatalogSnapshot,
-        version: u64,
+        asked: Informants<'_>,
+        reserve: Reserve<'_>,
     ) -> Result<Self> {
+        let Informants { client, roster, sequences, catalog, version, session } = asked;
         let mut gathered = Self::default();
         match (view.schema.as_str(), view.name.as_str()) {
             ("pg_catalog", "pg_sequences") => {
@@ -50,6 +79,10 @@ impl Gathered {
             ("pg_catalog", "pg_stat_statements") => {
                 gathered.statements = roster.all_statements(client, false).await?;
             }
+            ("pg_catalog", "pg_class") => gathered.rows = all_rows(client).await?,
+            ("pg_catalog", "pg_stats") => {
+                gathered.gather_statistics(client, visible_columns(catalog, session), reserve).await?;
+            }
             ("nunatak", "nodes") => gathered.nodes = client.nodes().await?,
             ("nunatak", "ranges") => {
                 let all = Span { start: Bytes::new(), end: Bytes::new() };
@@ -58,5 +91,69 @@ impl Gathered {
             _ => {}
         }
         Ok(gathered)
+    }
+
+    /// How many bytes of the statement's memory it takes.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// The statistics of these columns. Of others nothing is looked at.
+    async fn gather_statistics(
+        &mut self,
+        client: &Client,
+        columns: HashMap<IndexId, HashSet<ColumnId>>,
+        reserve: Reserve<'_>,
+    ) -> Result<()> {
+        let mut pages = Pages::new(client, statistics::columns_span());
+        while let Some(page) = pages.next().await? {
+            for (key, value) in &page {
+                let Some(index) = statistics::index_of(key) else { continue };
+                let Some(columns) = columns.get(&index) else { continue };
+                let Some(mut found) = statistics::decode_columns(value) else { continue };
+                found.retain(|column, _| columns.contains(column));
+                let bytes: usize = found.values().map(ColumnStatistics::size_bytes).sum();
+                reserve(bytes)?;
+                self.held = self.held.saturating_add(bytes);
+                self.statistics.insert(index, found);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many rows all tables have.
+async fn all_rows(client: &Client) -> Result<HashMap<IndexId, f64>> {
+    let mut found = HashMap::new();
+    let mut pages = Pages::new(client, statistics::tables_span());
+    while let Some(page) = pages.next().await? {
+        for (key, value) in &page {
+            found.extend(statistics::index_of(key).zip(statistics::decode_rows(value)));
+        }
+    }
+    Ok(found)
+}
+
+/// Reads rows, page by page.
+struct Pages {
+    transaction: Transaction,
+    left: Option<Span>,
+}
+
+impl Pages {
+    fn new(client: &Client, span: Span) -> Self {
+        let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
+        Self { transaction: client.begin(options), left: Some(span) }
+    }
+
+    /// Keys and values; `None`: there are no more.
+    async fn next(&mut self) -> Result<Option<Vec<(Bytes, Bytes)>>> {
+        let Some(span) = self.left.take() else { return Ok(None) };
+        let page = self.transaction.scan(span, PAGE).await?;
+        self.left = page.resume;
+        if self.left.is_none() {
+            self.transaction.rollback().await;
+        }
+        Ok(Some(page.rows))
     }
 }

@@ -15,17 +15,21 @@ mod functions;
 mod gathered;
 mod information;
 mod notifications;
+mod operators;
 mod policies;
 mod privileges;
 mod record;
+mod regproc;
 mod relations;
 mod roles;
 mod sequences;
 mod sessions;
 mod sizes;
 mod sleep;
+mod statistics;
 mod types;
 mod whole;
+mod zones;
 
 use std::sync::Arc;
 
@@ -38,7 +42,7 @@ use record::Records;
 
 pub(crate) use columns::tables;
 pub(crate) use functions::{Beside, SessionCatalog};
-pub(crate) use gathered::Gathered;
+pub(crate) use gathered::{Gathered, Informants};
 pub(crate) use sessions::{Shown, ShownCursor, ShownLock};
 pub(crate) use sizes::{Sizes, tells as tells_sizes};
 
@@ -81,6 +85,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_index") => relations::pg_index(world, &mut records),
         ("pg_catalog", "pg_constraint") => constraints::pg_constraint(world, &mut records),
         ("pg_catalog", "pg_attrdef") => relations::pg_attrdef(world, &mut records),
+        ("pg_catalog", "pg_stats") => statistics::pg_stats(world, &mut records),
         ("pg_catalog", "pg_tables") => relations::pg_tables(world, &mut records),
         ("pg_catalog", "pg_indexes") => relations::pg_indexes(world, &mut records),
         ("pg_catalog", "pg_type") => types::pg_type(world, &mut records),
@@ -97,6 +102,8 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_auth_members") => roles::pg_auth_members(world, &mut records),
         ("pg_catalog", "pg_db_role_setting") => roles::pg_db_role_setting(world, &mut records),
         ("pg_catalog", "pg_user") => roles::pg_user(world, &mut records),
+        ("pg_catalog", "pg_timezone_names") => zones::pg_timezone_names(world, &mut records),
+        ("pg_catalog", "pg_operator") => operators::pg_operator(&mut records),
         ("pg_catalog", "pg_am") => cluster::pg_am(&mut records),
         ("pg_catalog", "pg_tablespace") => cluster::pg_tablespace(&mut records),
         ("pg_catalog", "pg_language") => cluster::pg_language(&mut records),

@@ -1,7 +1,7 @@
 //! Rows of a view, written by the names of their columns.
 
 use expr::types::Form;
-use expr::{Array, Datum, Row, TypeKind};
+use expr::{Array, Datum, Interval, Row, TypeKind};
 
 use crate::catalog::TableDescriptor;
 use crate::error::{Error, Result};
@@ -71,8 +71,11 @@ pub(super) enum Value {
     Text(String),
     Ints(Vec<i64>),
     Texts(Vec<String>),
+    Reals(Vec<f32>),
     /// Microseconds since 2000.
     Moment(i64),
+    /// So many seconds.
+    Span(i64),
 }
 
 impl Value {
@@ -92,7 +95,14 @@ impl Value {
             Self::Texts(texts) => Datum::Array(
                 texts.iter().map(|text| Datum::Text(text.as_str().into())).collect::<Vec<_>>().into(),
             ),
+            Self::Reals(values) => {
+                Datum::Array(values.iter().map(|value| Datum::Float4(*value)).collect::<Vec<_>>().into())
+            }
             Self::Moment(moment) => Datum::Timestamptz(*moment),
+            Self::Span(seconds) => {
+                let micros = seconds.saturating_mul(expr::calendar::MICROS_PER_SECOND);
+                Datum::Interval(Interval { months: 0, days: 0, micros })
+            }
             Self::Ints(values) => {
                 let element = kind.element().unwrap_or(TypeKind::Int2);
                 let items: Vec<_> = values.iter().map(|value| integer(*value, element)).collect();

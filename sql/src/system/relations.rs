@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::record::{Records, Value};
-use super::{AM_BTREE_OID, AM_HASH_OID, AM_HEAP_OID, World, columns, deparse, roles};
+use super::{AM_BTREE_OID, AM_HASH_OID, AM_HEAP_OID, World, columns, deparse, roles, statistics};
 use crate::catalog::access::Object;
 use crate::catalog::comment::Commented;
 use crate::catalog::depend::{self, Address, Tie};
@@ -69,7 +69,7 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("relowner", roles::owner(world.catalog, table).into()),
             ("relam", access.into()),
             ("relfilenode", table.oid.into()),
-            ("reltuples", Value::Real(-1.0)),
+            ("reltuples", statistics::rows(world, table)),
             ("relhasindex", named_indexes(table).next().is_some().into()),
             ("relhasrules", matches!(kind, "v" | "m").into()),
             ("relpersistence", "p".into()),

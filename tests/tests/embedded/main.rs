@@ -9,6 +9,7 @@ mod databases;
 mod differential;
 mod encodings;
 mod key_changes;
+mod locking;
 mod plans;
 mod points;
 mod queues;

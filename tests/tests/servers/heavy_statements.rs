@@ -482,7 +482,7 @@ fn memory_is_refused_and_given_back() {
         // Large rows are made as they are sent.
         run(&client, "select repeat('x', 1000000) from generate_series(1, 300)").await.expect("rows");
         // Copies of 40 MB lines, of which no two are held at once.
-        client.batch_execute("create temporary table t (a int)").await.unwrap_err();
+        client.batch_execute("create table t (a int) partition by range (a)").await.unwrap_err();
         client.batch_execute("create table lines (t text)").await.expect("a table");
         // More than memory is to hold goes to the disks before the end; behind a savepoint it cannot.
         assert_eq!(copy_lines(&client).await, Ok(100));

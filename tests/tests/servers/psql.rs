@@ -29,7 +29,7 @@ const COMMANDS: [(&str, Option<&str>); 35] = [
     (r"\di", None),
     (r"\dn", None),
     (r"\dn+", None),
-    (r"\do", Some("pg_catalog.pg_operator")),
+    (r"\do", None),
     (r"\dp", None),
     (r"\drds", None),
     (r"\ds", None),

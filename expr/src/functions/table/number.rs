@@ -2,9 +2,9 @@
 
 use super::super::{decimal, float, integer, number_format, number_parse, trigonometry};
 use super::function;
-use crate::functions::Body::{Many, One, Two};
+use crate::functions::Body::{Many, One, Session, Two};
 use crate::functions::Function;
-use crate::types::kinds::{Float4, Float8, Int2, Int4, Int8, Numeric, Text};
+use crate::types::kinds::{Float4, Float8, Int2, Int4, Int8, Numeric, Text, Void};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(141, "int4mul", &[Int4, Int4], Int4, Two(integer::multiply_i32)),
@@ -101,7 +101,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(1397, "abs", &[Int4], Int4, One(integer::abs)),
     function(1398, "abs", &[Int2], Int2, One(integer::abs)),
     function(1481, "log10", &[Numeric], Numeric, One(decimal::log10)),
-    function(1598, "random", &[], Float8, Many(float::random)).volatile(),
+    function(1598, "random", &[], Float8, Session(float::random)).volatile(),
+    function(1599, "setseed", &[Float8], Void, Session(float::setseed)).volatile(),
     function(1600, "asin", &[Float8], Float8, One(float::asin)),
     function(1601, "acos", &[Float8], Float8, One(float::acos)),
     function(1602, "atan", &[Float8], Float8, One(float::atan)),

@@ -136,6 +136,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3062, "reverse", &[Text], Text, One(string::reverse)),
     function(3396, "regexp_match", &[Text, Text], TextArray, Many(pattern::regexp_match)),
     function(3397, "regexp_match", &[Text, Text, Text], TextArray, Many(pattern::regexp_match)),
+    function(3419, "sha224", &[Bytea], Bytea, One(digest::sha224)),
     function(3420, "sha256", &[Bytea], Bytea, One(digest::sha256)),
     function(3421, "sha384", &[Bytea], Bytea, One(digest::sha384)),
     function(3422, "sha512", &[Bytea], Bytea, One(digest::sha512)),

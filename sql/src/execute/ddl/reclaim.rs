@@ -12,6 +12,7 @@ use keys::sql::TENANT_DEFAULT;
 
 use super::store;
 use crate::error::Result;
+use crate::statistics;
 
 /// How often a gateway looks: so many times as often as safe points move, within these.
 const STEPS: u32 = 2;
@@ -45,11 +46,26 @@ async fn look_through(client: &Client) -> Result<()> {
         transaction.rollback().await;
         for (row, _) in page.rows {
             let Some(index) = store::dropped_index(&row) else { continue };
+            // While it is still known that there is something to forget.
+            forget_statistics(client, index).await?;
             if client.reclaim(row, &keys::sql::index_span(TENANT_DEFAULT, index)).await? {
                 tracing::info!(index, "the room of a dropped index is given back");
             }
         }
         left = page.resume;
     }
+    Ok(())
+}
+
+/// Nothing is known any more of a table that is gone.
+async fn forget_statistics(client: &Client, primary: u64) -> Result<()> {
+    let keys = statistics::row_keys(primary);
+    let mut transaction = client.begin(TransactionOptions::default());
+    if transaction.get_many(keys.to_vec()).await?.iter().all(Option::is_none) {
+        transaction.rollback().await;
+        return Ok(());
+    }
+    keys.into_iter().for_each(|key| transaction.delete(key));
+    transaction.commit().await?;
     Ok(())
 }

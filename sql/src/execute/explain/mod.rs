@@ -186,6 +186,10 @@ impl Lines<'_> {
                 self.line(depth, "Limit");
                 self.node(&limit.input, below);
             }
+            Node::LockRows(lock) => {
+                self.line(depth, "LockRows");
+                self.node(&lock.input, below);
+            }
             Node::Distinct(distinct) => {
                 self.line(depth, "Unique");
                 self.node(&distinct.input, below);

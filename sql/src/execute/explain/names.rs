@@ -70,6 +70,7 @@ pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
         Node::Filter(filter) => names(&filter.input, qualified),
         Node::Sort(sort) => names(&sort.input, qualified),
         Node::Limit(limit) => names(&limit.input, qualified),
+        Node::LockRows(lock) => names(&lock.input, qualified),
         Node::Distinct(distinct) => names(&distinct.input, qualified),
         Node::Append(append) => {
             append.inputs.first().map(|input| names(input, qualified)).unwrap_or_default()

@@ -12,6 +12,7 @@ use super::distinct::{DistinctOnOperator, DistinctOperator};
 use super::group::Padded;
 use super::hash_join::HashJoinOperator;
 use super::join::Shape;
+use super::lock_rows::LockRowsOperator;
 use super::look_up::{LookUpOperator, looked_up};
 use super::nested_loop::{DependentOperator, NestedLoopOperator};
 use super::project_set::ProjectSetOperator;
@@ -111,6 +112,10 @@ impl Building {
                 offset: limit.offset.clone(),
                 left: None,
             }),
+            Node::LockRows(lock) => {
+                let (input, again) = (self.node(&lock.input)?, self.node(&lock.again)?);
+                Box::new(LockRowsOperator::new(input, again, lock)?)
+            }
             Node::Distinct(distinct) => {
                 let input = self.node(&distinct.input)?;
                 match &distinct.on {

@@ -140,7 +140,7 @@ impl LookUpOperator {
         self.rows = self.rows.saturating_mul(4).min(ROWS_MAX);
         let values = match keys.is_empty() {
             true => Vec::new(),
-            false => cx.transaction.get_some(keys.clone(), PAGE_BYTES, true).await?,
+            false => cx.transaction.get_some(keys.clone(), PAGE_BYTES, !self.scan.passing).await?,
         };
         // What did not fit is looked up again, in its order.
         let is_missing = |(_, place): &(Row, Option<usize>)| place.is_some_and(|place| place >= values.len());

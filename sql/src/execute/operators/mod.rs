@@ -16,6 +16,7 @@ mod group;
 mod hash_join;
 mod join;
 mod join_table;
+mod lock_rows;
 mod look_up;
 mod membership;
 mod merge;

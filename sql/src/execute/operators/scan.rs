@@ -208,7 +208,7 @@ impl ScanOperator {
 
     /// Whether rows are left out that others hold.
     fn passes_over(&self) -> bool {
-        self.scan.lock.is_some_and(|lock| lock.wait == LockWait::Skip)
+        self.scan.passing || self.scan.lock.is_some_and(|lock| lock.wait == LockWait::Skip)
     }
 
     /// The values of the first of these keys, a page at most.

@@ -140,8 +140,16 @@ async fn rows(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<Vec<Row>>
     if let Some(sequence) = cx.catalog.objects().get(table.oid).and_then(|object| object.sequence()) {
         return Ok(vec![cx.sequences.row(cx.client, sequence, cx.catalog_version).await?]);
     }
-    let (client, catalog, version) = (cx.client, cx.catalog, cx.catalog_version);
-    let gathered = system::Gathered::of(table, client, cx.roster, cx.sequences, catalog, version).await?;
+    let asked = system::Informants {
+        client: cx.client,
+        roster: cx.roster,
+        sequences: cx.sequences,
+        catalog: cx.catalog,
+        version: cx.catalog_version,
+        session: cx.session,
+    };
+    let memory = &mut *cx.memory;
+    let gathered = system::Gathered::of(table, asked, &mut |bytes| memory.reserve(bytes)).await?;
     let world = system::World {
         catalog: cx.catalog,
         settings: cx.settings,
@@ -149,5 +157,7 @@ async fn rows(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<Vec<Row>>
         shown: cx.shown,
         gathered,
     };
-    system::rows(table, &world)
+    let rows = system::rows(table, &world);
+    cx.memory.release(world.gathered.held());
+    rows
 }

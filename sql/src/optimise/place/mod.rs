@@ -9,6 +9,7 @@
 
 mod group;
 mod join;
+mod lock;
 mod row;
 mod set;
 mod source;
@@ -40,6 +41,8 @@ pub(super) fn place(
         rows: 0,
         frames: Vec::new(),
         slots,
+        locks: false,
+        is_paged: false,
         estimates,
     };
     placement.output(output)
@@ -64,6 +67,10 @@ struct Placement<'p> {
     /// The rows around, the innermost last.
     frames: Vec<Frame>,
     slots: &'p mut usize,
+    /// Rows of the node at hand are locked above.
+    locks: bool,
+    /// Of its rows some may be skipped, and others not be asked for, and how many is known only when it is run.
+    is_paged: bool,
     estimates: &'p Estimates<'p>,
 }
 
@@ -82,6 +89,7 @@ impl Placement<'_> {
             Node::Window(window) => self.window(*window),
             Node::Sort(sort) => self.sort(sort),
             Node::Limit(limit) => self.limit(*limit),
+            Node::LockRows(input) => self.lock_rows(*input),
             Node::Distinct(distinct) => self.distinct(*distinct),
             Node::Append(append) => self.append(append),
             Node::SetOperation(operation) => self.set_operation(*operation),
@@ -225,7 +233,14 @@ impl Placement<'_> {
     }
 
     fn limit(&mut self, limit: Limit) -> Result<Placed> {
+        let is_known = |rows: &Expr| matches!(rows, Expr::Literal { .. });
+        let is_paged = match (&limit.limit, &limit.offset) {
+            (Some(rows), Some(skipped)) => !is_known(rows) || !is_known(skipped),
+            _ => false,
+        };
+        let around = std::mem::replace(&mut self.is_paged, is_paged);
         let Placed { node, row } = self.node(limit.input)?;
+        self.is_paged = around;
         self.enter(&[]);
         let node = plan::Node::Limit(plan::Limit {
             input: Box::new(node),

@@ -27,6 +27,7 @@ impl Placement<'_> {
                     recheck: filter.clone().filter(|_| get.lock.is_some()),
                     filter,
                     lock: get.lock,
+                    passing: false,
                     shielded: get.shielded,
                     reverse: false,
                     ordered: false,

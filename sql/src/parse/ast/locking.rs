@@ -1,4 +1,4 @@
-//! Rows that a query locks.
+//! Rows that a query locks, and tables.
 
 use super::Name;
 
@@ -31,4 +31,53 @@ pub enum LockWait {
     Error,
     /// SKIP LOCKED: leave the row out.
     Skip,
+}
+
+/// How LOCK TABLE locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableLock {
+    /// As SELECT does.
+    AccessShare,
+    /// As SELECT FOR UPDATE does.
+    RowShare,
+    /// As INSERT, UPDATE and DELETE do.
+    RowExclusive,
+    /// As VACUUM does.
+    ShareUpdateExclusive,
+    /// As CREATE INDEX does.
+    Share,
+    /// As CREATE TRIGGER does.
+    ShareRowExclusive,
+    /// Beside reading alone.
+    Exclusive,
+    /// Beside nothing.
+    AccessExclusive,
+}
+
+impl TableLock {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::AccessShare,
+        Self::RowShare,
+        Self::RowExclusive,
+        Self::ShareUpdateExclusive,
+        Self::Share,
+        Self::ShareRowExclusive,
+        Self::Exclusive,
+        Self::AccessExclusive,
+    ];
+
+    /// Its words in the grammar.
+    pub const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::AccessShare => &["access", "share"],
+            Self::RowShare => &["row", "share"],
+            Self::RowExclusive => &["row", "exclusive"],
+            Self::ShareUpdateExclusive => &["share", "update", "exclusive"],
+            Self::Share => &["share"],
+            Self::ShareRowExclusive => &["share", "row", "exclusive"],
+            Self::Exclusive => &["exclusive"],
+            Self::AccessExclusive => &["access", "exclusive"],
+        }
+    }
 }

@@ -359,11 +359,13 @@ fn interval(cursor: &mut Cursor<'_>) -> Result<Expr> {
         if cursor.is_symbol("(") {
             return Err(cursor.unsupported("a precision of INTERVAL"));
         }
-        if text.trim().parse::<i64>().is_err() {
+        if text.trim().parse::<i64>().is_ok() {
+            text = format!("{} {field}", text.trim());
+        } else if text.contains(|letter: char| letter.is_ascii_digit()) {
             let what = "INTERVAL with a field and more than a number";
             return Err(Error::unsupported(what).at(value_at));
         }
-        text = format!("{} {field}", text.trim());
+        // A text without any digit is no interval: its cast says so.
     }
     let operand = Box::new(ExprKind::String(text).at(value_at));
     Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(plain_type("interval", at)) }.at(at))

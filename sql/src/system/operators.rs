@@ -1,0 +1,80 @@
+//! The operators that are built in, as `pg_operator` shows them.
+
+use expr::TypeKind;
+use expr::operators::{Operator, all};
+use expr::types::{Category, Order};
+
+use super::OWNER_OID;
+use super::record::Records;
+use crate::catalog::PG_CATALOG_OID;
+
+/// The operator that says the same of the operands in the other order, as far as that is a comparison.
+fn commuted(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "=" => "=",
+        "<>" => "<>",
+        "<" => ">",
+        ">" => "<",
+        "<=" => ">=",
+        ">=" => "<=",
+        _ => return None,
+    })
+}
+
+/// The operator that says the opposite.
+fn negated(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "=" => "<>",
+        "<>" => "=",
+        "<" => ">=",
+        ">" => "<=",
+        "<=" => ">",
+        ">=" => "<",
+        "~~" => "!~~",
+        "!~~" => "~~",
+        "~~*" => "!~~*",
+        "!~~*" => "~~*",
+        "~" => "!~",
+        "!~" => "~",
+        "~*" => "!~*",
+        "!~*" => "~*",
+        _ => return None,
+    })
+}
+
+fn oid_of(name: Option<&str>, left: Option<TypeKind>, right: Option<TypeKind>) -> u32 {
+    let is_meant = |own: &&Operator| Some(own.name) == name && own.left == left && Some(own.right) == right;
+    all().iter().find(is_meant).map_or(0, |found| found.oid)
+}
+
+/// Whether values that are equal by it have equal hashes in PostgreSQL.
+fn hashes(operator: &Operator) -> bool {
+    let is_without = |kind: TypeKind| matches!(kind, TypeKind::Bit | TypeKind::Varbit | TypeKind::Money);
+    let mixes_days = operator.left != Some(operator.right)
+        && [operator.left, Some(operator.right)].contains(&Some(TypeKind::Date));
+    let mixes_zones = [operator.left, Some(operator.right)].contains(&Some(TypeKind::Timestamp))
+        && [operator.left, Some(operator.right)].contains(&Some(TypeKind::Timestamptz));
+    operator.name == "=" && !is_without(operator.right) && !mixes_days && !mixes_zones
+}
+
+pub(super) fn pg_operator(records: &mut Records<'_>) {
+    for operator in all() {
+        let Operator { oid, name, left, right, result, function } = *operator;
+        let merges = name == "=" && (right.order() != Order::None || right.category() == Category::Pseudo);
+        records.push(&[
+            ("oid", oid.into()),
+            ("oprname", name.into()),
+            ("oprnamespace", PG_CATALOG_OID.into()),
+            ("oprowner", OWNER_OID.into()),
+            ("oprkind", if left.is_some() { "b" } else { "l" }.into()),
+            ("oprcanmerge", merges.into()),
+            ("oprcanhash", (merges && hashes(operator)).into()),
+            ("oprleft", left.map_or(0, TypeKind::oid).into()),
+            ("oprright", right.oid().into()),
+            ("oprresult", result.oid().into()),
+            ("oprcom", oid_of(commuted(name), Some(right), left).into()),
+            ("oprnegate", oid_of(negated(name), left, Some(right)).into()),
+            ("oprcode", function.oid().into()),
+        ]);
+    }
+}

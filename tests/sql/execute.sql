@@ -1,0 +1,25 @@
+-- Arguments of EXECUTE, and where what is wrong with them stands
+prepare e (int, date, text) as select $1, $2, $3;
+execute e (1, '2020-01-01', 'x');
+execute e ('one', '2020-01-01', 'x');
+execute e (1, 'yesterday morning', 'x');
+execute e (1, '2020-13-01', 'x');
+execute e (99999999999, '2020-01-01', 'x');
+execute e (1.5, '2020-01-01', 'x');
+execute e (true, '2020-01-01', 'x');
+execute e (1, 2, 'x');
+execute e (1, '2020-01-01', 3);
+execute e (1, '2020-01-01'::timestamp, 3.5);
+execute e (1 / 0, true, 'x');
+execute e (1 / 0, '2020-01-01', 'x');
+execute e (null, null, null);
+execute e (1, '2020-01-01');
+execute e ('1' || '2', '2020-01-01', 'x');
+execute nothing (1);
+select date 'nonsense';
+select 1, timestamp '2020-01-01 25:00';
+select interval 'x' day, 1;
+select int4 'abc', bool 'maybe';
+select numeric(3, 1) '12345';
+select varchar(2) 'abc';
+deallocate e;
