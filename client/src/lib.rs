@@ -32,6 +32,7 @@ pub use cluster::{NodeInfo, RangeInfo};
 pub use error::Error;
 pub use keys::Span;
 pub use names::NameLocks;
+pub use reclaim::Reclaimed;
 pub use transaction::{ReadView, Savepoint, Transaction};
 pub use types::{
     CommitTimestamp, Isolation, Locked, ScanOptions, ScanPage, ShownId, Strength, Timestamp,

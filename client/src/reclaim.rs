@@ -14,17 +14,31 @@ use crate::{Client, Error, Result, TransactionOptions};
 /// So many times in a row may ranges answer one request with new bounds.
 const REROUTES_MAX: u32 = 50;
 
+/// What has become of a span that a transaction gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reclaimed {
+    /// It is deleted.
+    Gone,
+    /// It was given up at this timestamp, and safe points are not there yet.
+    TooYoung {
+        /// Nothing is to be had before [`Client::safe_point`] is at it.
+        given_up: u64,
+    },
+    /// Ranges do not know yet that they may.
+    NotYet,
+}
+
 impl Client {
     /// Deletes `span` with all its history, if the transaction that gave it up (it wrote `row`, and nothing is written to
-    /// the span since) is older than every snapshot that can still be read; then `row` goes, too. False: not yet. Whoever
-    /// else does the same meanwhile does no harm.
-    pub async fn reclaim(&self, row: Bytes, span: &Span) -> Result<bool> {
+    /// the span since) is older than every snapshot that can still be read; then `row` goes, too. Whoever else does
+    /// the same meanwhile does no harm.
+    pub async fn reclaim(&self, row: Bytes, span: &Span) -> Result<Reclaimed> {
         let given_up = self.newest_version(&row).await?;
         if given_up.value.is_none() {
-            return Ok(true);
+            return Ok(Reclaimed::Gone);
         }
         if given_up.timestamp > self.horizon.safe_point() {
-            return Ok(false);
+            return Ok(Reclaimed::TooYoung { given_up: given_up.timestamp });
         }
         let mut from = span.start.clone();
         while from < span.end {
@@ -41,7 +55,7 @@ impl Client {
             let (answer, asked) = self.ask_range(&from, build).await?;
             match answer {
                 Answer::Reclaim(reclaimed) if reclaimed.done => {}
-                Answer::Reclaim(_) => return Ok(false),
+                Answer::Reclaim(_) => return Ok(Reclaimed::NotYet),
                 _ => return Err(mismatch()),
             }
             let operation::Operation::Reclaim(Reclaim { span: Some(done), .. }) = asked else {
@@ -52,7 +66,7 @@ impl Client {
         let mut transaction = self.begin(TransactionOptions::default());
         transaction.delete(row);
         transaction.commit().await?;
-        Ok(true)
+        Ok(Reclaimed::Gone)
     }
 
     /// What ranges may have raised their safe points to, as far as this client has heard; 0 = not known.

@@ -107,6 +107,7 @@ impl Sessions {
     pub fn new(engine: Arc<Engine>, options: GatewayOptions) -> Self {
         let scope = Scope::new();
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).reclaim());
+        scope.spawn_on(&Handle::current(), Arc::clone(&engine).keep());
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).attend());
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).listen());
         if let Some(tls) = &options.tls {

@@ -22,7 +22,8 @@
 //!    transaction's first statement is run again if the client has seen nothing of it.
 //! 8. What went wrong is an [`Error`] with PostgreSQL's SQLSTATE, from one table in [`error`].
 //!
-//! What sessions tell each other, whichever gateway they are at, goes through [`notify`].
+//! What sessions tell each other, whichever gateway they are at, goes through [`notify`]. Temporary tables are a session's
+//! own: it puts them beside the catalog of step 2, and [`keeper`] sees that their room is given back.
 //!
 //! Settings, their scopes and their undoing are in [`settings`]; what a client holds is all in its [`Session`].
 
@@ -31,6 +32,7 @@ pub mod bind;
 pub mod catalog;
 pub mod error;
 pub mod execute;
+mod keeper;
 mod logical;
 mod notify;
 pub mod optimise;

@@ -189,6 +189,19 @@ impl Transaction {
         self.buffer.write(key, None);
     }
 
+    /// Forgets what was written to a span, and every savepoint: of keys that were not there before this transaction nothing is
+    /// left. False: some of what it has written has left its buffer, and nothing is forgotten.
+    pub fn forget_writes(&mut self, span: &Span) -> bool {
+        if self.flushed.is_some() {
+            return false;
+        }
+        let keys: Vec<Bytes> = self.buffer.span(span, None).map(|(key, _)| key.clone()).collect();
+        if !keys.is_empty() {
+            self.buffer.forget(&keys);
+        }
+        true
+    }
+
     /// The transaction gives up more room than its writes take, as a statement that drops a table does: it is committed on
     /// a full disk, too.
     pub fn frees_space(&mut self) {

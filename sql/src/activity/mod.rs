@@ -24,6 +24,9 @@ pub(crate) enum Lost {
     Unread,
     /// It was gone before it could be read.
     Missed,
+    /// What it kept in temporary tables was given up, because its gateway was away for too long; or nobody knows what became of
+    /// a change of them.
+    Temporary,
 }
 
 /// What others may do to a session.

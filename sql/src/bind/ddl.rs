@@ -6,12 +6,12 @@ use expr::{Expr, TypeKind};
 
 use super::Binder;
 use super::column::{COLUMNS_MAX, NewColumns, row_id_column};
-use super::definition::{Bound, ddl, duplicate_constraint, unplaced};
+use super::definition::{Bound, ddl, duplicate_constraint, not_temporary, unplaced};
 use super::like::{liked_constraints, liked_indexes};
 use super::new_names::{NewNames, check_column_name, check_distinct_name};
-use crate::catalog::{Check, Column, ColumnId, TableDescriptor, schema};
+use crate::catalog::{Check, Column, ColumnId, OnCommit, TableDescriptor, schema};
 use crate::error::{Error, Notice, Result};
-use crate::parse::ast::{self, Name, QualifiedName};
+use crate::parse::ast::{self, Name, Persistence, QualifiedName};
 use crate::plan::{CreateTable, CreateTableAs, Ddl, NewIndex, NewIndexKind, Node, Project, Truncate};
 
 /// How many keys CREATE TABLE may declare.
@@ -19,9 +19,18 @@ pub(super) const KEYS_MAX: usize = 256;
 
 impl Binder<'_> {
     /// The schema that a new relation goes to.
-    pub(super) fn creation_schema(&self, name: &QualifiedName) -> Result<String> {
+    pub(super) fn creation_schema(
+        &mut self,
+        name: &QualifiedName,
+        persistence: Persistence,
+    ) -> Result<String> {
+        if let Persistence::Global(at) = persistence {
+            let message = "GLOBAL is deprecated in temporary table creation";
+            self.notices.push(Notice { position: Some(at), ..Notice::warning("01000", message) });
+        }
         let given = match &name.schema {
             Some(given) => given.clone(),
+            None if persistence.is_temporary() => return Ok(schema::TEMPORARY.to_owned()),
             None => {
                 let first = self.settings.search_path.creation(self.catalog.objects());
                 let value = first.ok_or_else(|| {
@@ -30,6 +39,18 @@ impl Binder<'_> {
                 Name { value: value.to_owned(), at: name.name.at }
             }
         };
+        if self.catalog.objects().kept_schema(&given.value) == schema::TEMPORARY {
+            if persistence == Persistence::Unlogged {
+                let message = "only temporary relations may be created in temporary schemas";
+                return Err(Error::new("42P16", message).at(given.at));
+            }
+            return Ok(schema::TEMPORARY.to_owned());
+        }
+        if persistence.is_temporary() {
+            let is_there = self.catalog.objects().schema_oid(&given.value).is_some();
+            let error = if is_there { not_temporary() } else { no_schema(&given.value) };
+            return Err(error.at(given.at));
+        }
         if given.value == schema::PG_CATALOG {
             let message = format!("permission denied to create \"pg_catalog.{}\"", name.name.value);
             return Err(
@@ -40,22 +61,33 @@ impl Binder<'_> {
         Ok(given.value)
     }
 
+    /// The schema that a new type goes to.
+    pub(super) fn type_schema(&mut self, name: &QualifiedName) -> Result<String> {
+        let schema = self.creation_schema(name, Persistence::Permanent)?;
+        match schema == schema::TEMPORARY {
+            true => Err(Error::unsupported("a temporary type")),
+            false => Ok(schema),
+        }
+    }
+
     /// That relations can be put into a schema.
     pub(super) fn check_creation_schema(&self, name: &Name) -> Result<()> {
-        match name.value.as_str() {
+        match self.catalog.objects().kept_schema(&name.value) {
+            schema::TEMPORARY => {
+                Err(Error::new("0A000", "cannot move objects into or out of temporary schemas"))
+            }
             system if schema::is_system(system) => {
                 Err(Error::new("42501", format!("permission denied for schema {}", name.value)))
             }
-            given if self.catalog.objects().schema_oid(given).is_none() => {
-                Err(Error::new("3F000", format!("schema \"{given}\" does not exist")))
-            }
+            given if self.catalog.objects().schema_oid(given).is_none() => Err(no_schema(given)),
             _ => Ok(()),
         }
     }
 
     /// CREATE TABLE.
     pub(super) fn create_table(&mut self, create: &ast::CreateTable) -> Result<Bound> {
-        let schema = self.creation_schema(&create.name)?;
+        let schema = self.creation_schema(&create.name, create.persistence)?;
+        let on_commit = on_commit(&schema, create.on_commit)?;
         let name = create.name.name.value.clone();
         if self.catalog.is_taken(&schema, &name) {
             let message = format!("relation \"{name}\" already exists");
@@ -137,13 +169,18 @@ impl Binder<'_> {
             materialised: None,
             audit: create.audit,
             comments,
+            on_commit,
             at,
         }))
     }
 
     /// CREATE TABLE … AS.
     pub(super) fn create_table_as(&mut self, create: &ast::CreateTableAs) -> Result<Bound> {
-        let schema = self.creation_schema(&create.name).map_err(unplaced)?;
+        let schema = self.creation_schema(&create.name, create.persistence).map_err(unplaced)?;
+        let on_commit = on_commit(&schema, create.on_commit)?;
+        if create.view.is_some() && schema == schema::TEMPORARY {
+            return Err(Error::unsupported("a temporary materialized view"));
+        }
         let name = create.name.name.value.clone();
         if self.catalog.is_taken(&schema, &name) {
             let message = format!("relation \"{name}\" already exists");
@@ -201,6 +238,7 @@ impl Binder<'_> {
             materialised,
             audit: audit::Classes::NONE,
             comments: Vec::new(),
+            on_commit,
             at,
         };
         ddl(Ddl::CreateTableAs(CreateTableAs { create, source }))
@@ -232,4 +270,18 @@ fn check_distinct(checks: &[Check]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn no_schema(name: &str) -> Error {
+    Error::new("3F000", format!("schema \"{name}\" does not exist"))
+}
+
+/// What is to become of the rows of a table in this schema at each commit.
+fn on_commit(schema: &str, wanted: Option<OnCommit>) -> Result<OnCommit> {
+    match wanted {
+        Some(_) if schema != schema::TEMPORARY => {
+            Err(Error::new("42P16", "ON COMMIT can only be used on temporary tables"))
+        }
+        wanted => Ok(wanted.unwrap_or_default()),
+    }
 }

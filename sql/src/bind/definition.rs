@@ -20,3 +20,8 @@ pub(super) fn ddl(ddl: Ddl) -> Result<Bound> {
 pub(super) fn duplicate_constraint(table: &str, name: &str) -> Error {
     Error::new("42710", format!("constraint \"{name}\" for relation \"{table}\" already exists"))
 }
+
+/// 42P16: something temporary is to be where it cannot.
+pub(super) fn not_temporary() -> Error {
+    Error::new("42P16", "cannot create temporary relation in non-temporary schema")
+}

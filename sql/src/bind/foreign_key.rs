@@ -9,6 +9,7 @@ use super::definition::unplaced;
 use super::new_names::NewNames;
 use crate::catalog::{
     Action, Column, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, Oid, TableDescriptor, TableKind,
+    schema,
 };
 use crate::error::{Error, Result};
 use crate::parse::ast::{ForeignKeyDefinition, Name, QualifiedName, TableConstraints};
@@ -69,6 +70,16 @@ impl Binder<'_> {
                     let message = format!("referenced relation \"{}\" is not a table", parent.name);
                     return Err(Error::new("42809", message));
                 }
+            }
+        }
+        if let Some(parent) = &parent {
+            let message = match (own.schema == schema::TEMPORARY, parent.is_temporary()) {
+                (true, false) => "constraints on temporary tables may reference only temporary tables",
+                (false, true) => "constraints on permanent tables may reference only permanent tables",
+                _ => "",
+            };
+            if !message.is_empty() {
+                return Err(Error::new("42P16", message));
             }
         }
         let (parent_name, parent_columns, parent_keys) = match &parent {
@@ -135,7 +146,7 @@ impl Binder<'_> {
         for name in names {
             let schemas: Vec<&str> = match &name.schema {
                 Some(schema) => vec![schema.value.as_str()],
-                None => self.settings.search_path.lookup().collect(),
+                None => self.settings.search_path.lookup(self.catalog.objects()).collect(),
             };
             let value = &name.name.value;
             let mut found = false;

@@ -53,14 +53,14 @@ impl Binder<'_> {
                 Err(Error::new("3F000", format!("schema \"{schema}\" does not exist")))
             }
             Some(schema) => Ok(within(schema)),
-            None if self.reads_kept => Ok(SearchPath::default().lookup().find_map(within)),
+            None if self.reads_kept => Ok(SearchPath::default().lookup(objects).find_map(within)),
             None => {
                 let meant = self.viewed_types().iter().filter_map(|oid| objects.get(*oid));
                 let meant = meant.filter(|object| object.name == name).find_map(|object| object.kind());
                 // What was meant then is no other type of that name now.
                 Ok(meant.or_else(|| match self.is_within_known() {
-                    true => SearchPath::default().lookup().find_map(within),
-                    false => self.settings.search_path.lookup().find_map(within),
+                    true => SearchPath::default().lookup(objects).find_map(within),
+                    false => self.settings.search_path.lookup(objects).find_map(within),
                 }))
             }
         }

@@ -5,6 +5,9 @@
 //! with what they are about. `DROP … RESTRICT` and `CASCADE` of whole objects and of parts of tables ([`super::removal`]), and
 //! `pg_depend`, look at the same list.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::object::{ObjectDescriptor, TypeDescriptor};
 use super::{CatalogSnapshot, ColumnId, Oid, TableDescriptor, TableKind, ViewDescriptor};
 
@@ -63,6 +66,14 @@ impl Address {
         }
     }
 
+    /// The table, sequence or view that it is, or is a part of.
+    fn relation(self) -> Option<Oid> {
+        match self {
+            Self::Relation(oid) => Some(oid),
+            part => part.table(),
+        }
+    }
+
     /// What it is a part of.
     pub(super) fn whole(self) -> Option<Self> {
         match self {
@@ -96,9 +107,31 @@ pub struct Dependency {
 
 /// All dependencies of a catalog, but for those of the system's own objects.
 pub fn dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
+    let mut found = gathered(catalog, catalog.tables(), catalog.objects().iter());
+    let own: BTreeSet<Oid> = catalog.temporary_relations().map(|relation| relation.oid).collect();
+    if !own.is_empty() {
+        // Nothing that lasts depends on what is temporary: where a text seems to, the oid in it is another session's.
+        let is_own = |address: Address| address.relation().is_some_and(|relation| own.contains(&relation));
+        found.retain(|dependency| !is_own(dependency.on) || is_own(dependency.of));
+    }
+    found
+}
+
+/// Those of the session's temporary objects. Nothing else is looked at.
+pub fn temporary_dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
+    let objects = catalog.temporary_relations().filter_map(|relation| catalog.objects().get(relation.oid));
+    gathered(catalog, catalog.temporary_relations(), objects)
+}
+
+/// Those of some of the catalog's relations, and of some of its other objects.
+fn gathered<'a>(
+    catalog: &CatalogSnapshot,
+    relations: impl Iterator<Item = &'a Arc<TableDescriptor>>,
+    objects: impl Iterator<Item = &'a Arc<ObjectDescriptor>>,
+) -> Vec<Dependency> {
     let mut found = Vec::new();
     let mut note = |of, on, tie| found.push(Dependency { of, on, tie });
-    for table in catalog.tables().filter(|table| table.kind != TableKind::Virtual) {
+    for table in relations.filter(|table| table.kind != TableKind::Virtual) {
         let relation = Address::Relation(table.oid);
         if let Some(schema) = catalog.objects().schema_oid(&table.schema) {
             note(relation, Address::Schema(schema), Tie::Normal);
@@ -145,7 +178,7 @@ pub fn dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
             }
         }
     }
-    for object in catalog.objects().iter() {
+    for object in objects {
         if let Some(owner) = object.sequence().and_then(|sequence| sequence.owner) {
             let tie = if owner.identity.is_some() { Tie::Internal } else { Tie::Auto };
             note(Address::Relation(object.oid), Address::Column(owner.table, owner.column), tie);
@@ -230,9 +263,11 @@ fn called(catalog: &CatalogSnapshot, text: &str) -> Vec<Oid> {
 
 /// What a literal of regclass names.
 fn named(catalog: &CatalogSnapshot, oid: Oid) -> Address {
-    match catalog.index_by_oid(oid) {
-        Some((table, _)) => Address::Index(table.oid, oid),
-        None => Address::Relation(oid),
+    match catalog.table_by_oid(oid) {
+        Some(_) => Address::Relation(oid),
+        None => catalog
+            .index_by_oid(oid)
+            .map_or(Address::Relation(oid), |(table, _)| Address::Index(table.oid, oid)),
     }
 }
 

@@ -4,7 +4,8 @@
 //! ([`stored`] draws their keys and values); they are ordinary transactional data, written by DDL together with
 //! the catalog version. System views (`pg_catalog`, `information_schema`) are descriptors without storage: the
 //! snapshot is told of them when it is made and finds them by name and oid like any other table. Roles and rights
-//! ([`access`]) are kept in the same way, and so are objects that are no tables ([`object`]).
+//! ([`access`]) are kept in the same way, and so are objects that are no tables ([`object`]). What is temporary stands in
+//! no row: a session puts it beside the catalog that everybody sees ([`Temporary`]).
 
 pub mod access;
 pub mod cluster_settings;
@@ -13,10 +14,13 @@ mod constraint;
 pub mod database;
 pub mod defaults;
 pub mod depend;
+pub mod dropped;
 pub mod home;
 mod index;
+mod layered;
 pub mod named;
 pub mod object;
+mod overlay;
 mod policy;
 pub mod removal;
 mod row_expression;
@@ -24,6 +28,7 @@ mod snapshot;
 pub mod spelled;
 pub mod stored;
 mod table;
+mod temporary;
 mod view;
 
 pub use constraint::{Action, Check, Constraints, ForeignKey};
@@ -35,6 +40,7 @@ pub use policy::{Policy, PolicyCommand, PolicyCondition, RowSecurity};
 pub use row_expression::RowExpression;
 pub use snapshot::{CatalogSnapshot, SearchPath};
 pub use table::{Column, Materialised, ROW_ID_COLUMN, TableDescriptor, TableKind};
+pub use temporary::{OnCommit, Temporary};
 pub use view::{ViewColumn, ViewDescriptor, ViewRelation};
 
 /// The oid of a table, an index, a constraint, a schema.
@@ -45,6 +51,10 @@ pub type ColumnId = u32;
 
 /// The first oid handed out to what users create, as in PostgreSQL.
 pub const FIRST_USER_OID: Oid = 16384;
+
+/// The first oid of temporary objects, which no others have: each session counts its own from here, and nobody runs out of
+/// oids because sessions make temporary tables all the time.
+pub const FIRST_TEMPORARY_OID: Oid = 3 << 30;
 
 /// The oid of schema `pg_catalog`.
 pub const PG_CATALOG_OID: Oid = 11;
@@ -69,6 +79,15 @@ pub mod schema {
     pub const INFORMATION_SCHEMA: &str = "information_schema";
     /// What the cluster tells of itself.
     pub const NUNATAK: &str = "nunatak";
+    /// Where a session's temporary objects are: what its own schema is called within the catalog, and may be called in
+    /// statements. It is shown with a number behind it.
+    pub const TEMPORARY: &str = "pg_temp";
+
+    /// Whether a schema of this name is that of some session's temporary objects, by whichever of its names: nobody else's is
+    /// called so.
+    pub fn is_temporary(name: &str) -> bool {
+        name.strip_prefix(TEMPORARY).is_some_and(|number| number.is_empty() || number.starts_with('_'))
+    }
 
     /// Whether the schema is the system's, in which nobody makes anything.
     pub fn is_system(name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::depend::{Address, Dependency, Tie, dependencies};
+use super::depend::{Address, Dependency, Tie, dependencies, temporary_dependencies};
 use super::{CatalogSnapshot, ColumnId, Oid, SearchPath};
 use crate::error::{Error, Notice, Result};
 
@@ -22,9 +22,17 @@ pub struct Removal {
 
 /// What goes when these are dropped.
 pub fn removal(catalog: &CatalogSnapshot, wanted: &[Address]) -> Removal {
-    let all = dependencies(catalog);
+    removal_among(catalog, &dependencies(catalog), wanted)
+}
+
+/// The same of temporary relations: only such ones go with them, and nothing else is looked at.
+pub fn temporary_removal(catalog: &CatalogSnapshot, wanted: &[Address]) -> Removal {
+    removal_among(catalog, &temporary_dependencies(catalog), wanted)
+}
+
+fn removal_among(catalog: &CatalogSnapshot, all: &[Dependency], wanted: &[Address]) -> Removal {
     let mut on: BTreeMap<Address, Vec<&Dependency>> = BTreeMap::new();
-    for dependency in &all {
+    for dependency in all {
         on.entry(dependency.on).or_default().push(dependency);
         // A column that depends on another of its table goes with the table anyhow.
         if let Some(whole) = dependency.on.whole().filter(|whole| dependency.of.whole() != Some(*whole)) {

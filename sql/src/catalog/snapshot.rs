@@ -11,8 +11,14 @@ use super::comment::Comments;
 use super::database::Databases;
 use super::defaults::SettingDefaults;
 use super::home::Home;
+use super::layered::Layered;
 use super::object::{Known, ObjectDescriptor, Objects};
-use super::{FIRST_DATABASE_OID, ForeignKey, IndexDescriptor, Oid, TableDescriptor, ViewDescriptor, schema};
+use super::{
+    FIRST_DATABASE_OID, ForeignKey, IndexDescriptor, Oid, OnCommit, TableDescriptor, ViewDescriptor, schema,
+};
+
+/// What the names of a schema's tables and indexes stand for.
+type Names = BTreeMap<String, Relation>;
 
 /// All tables, as of one catalog version.
 ///
@@ -20,11 +26,13 @@ use super::{FIRST_DATABASE_OID, ForeignKey, IndexDescriptor, Oid, TableDescripto
 #[derive(Debug, Clone, Default)]
 pub struct CatalogSnapshot {
     version: u64,
-    by_oid: BTreeMap<Oid, Arc<TableDescriptor>>,
-    by_name: BTreeMap<String, BTreeMap<String, Relation>>,
-    access: Arc<Access>,
-    objects: Arc<Objects>,
-    comments: Arc<Comments>,
+    by_oid: Layered<Oid, Arc<TableDescriptor>>,
+    by_name: Arc<BTreeMap<String, Arc<Names>>>,
+    pub(super) access: Arc<Access>,
+    pub(super) objects: Arc<Objects>,
+    pub(super) comments: Arc<Comments>,
+    /// What becomes of temporary tables at each commit, where that is not that they stay as they are.
+    pub(super) on_commit: Arc<BTreeMap<Oid, OnCommit>>,
     /// The database whose tables and objects these are.
     database: Oid,
     databases: Arc<Databases>,
@@ -33,7 +41,7 @@ pub struct CatalogSnapshot {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Relation {
+pub(super) enum Relation {
     Table(Oid),
     Index { table: Oid, index: Oid },
 }
@@ -109,7 +117,7 @@ impl CatalogSnapshot {
         self
     }
 
-    fn put_object(&mut self, object: Arc<ObjectDescriptor>) {
+    pub(super) fn put_object(&mut self, object: Arc<ObjectDescriptor>) {
         self.remove(object.oid);
         if let Some(relation) = object.relation() {
             self.insert(Arc::new(relation));
@@ -224,8 +232,9 @@ impl CatalogSnapshot {
         &self.access
     }
 
-    fn insert(&mut self, table: Arc<TableDescriptor>) {
-        let names = self.by_name.entry(table.schema.clone()).or_default();
+    pub(super) fn insert(&mut self, table: Arc<TableDescriptor>) {
+        let names = Arc::make_mut(&mut self.by_name).entry(table.schema.clone()).or_default();
+        let names = Arc::make_mut(names);
         names.insert(table.name.clone(), Relation::Table(table.oid));
         for index in &table.indexes {
             // The index over a row id has no name that users could know.
@@ -233,22 +242,30 @@ impl CatalogSnapshot {
                 names.insert(index.name.clone(), Relation::Index { table: table.oid, index: index.oid });
             }
         }
-        self.by_oid.insert(table.oid, table);
+        match table.is_temporary() {
+            true => self.by_oid.insert_own(table.oid, table),
+            false => self.by_oid.insert(table.oid, table),
+        }
     }
 
-    fn remove(&mut self, oid: Oid) {
+    pub(super) fn remove(&mut self, oid: Oid) {
         if let Some(table) = self.by_oid.remove(&oid)
-            && let Some(names) = self.by_name.get_mut(&table.schema)
+            && let Some(names) = Arc::make_mut(&mut self.by_name).get_mut(&table.schema)
         {
-            names.retain(|_, relation| match relation {
+            Arc::make_mut(names).retain(|_, relation| match relation {
                 Relation::Table(of) | Relation::Index { table: of, .. } => *of != oid,
             });
         }
     }
 
+    /// What the names in a schema stand for.
+    pub(super) fn names(&self, schema: &str) -> Option<&Names> {
+        self.by_name.get(self.objects.kept_schema(schema)).map(Arc::as_ref)
+    }
+
     /// The table of this name in this schema.
     pub fn table(&self, schema: &str, name: &str) -> Option<&Arc<TableDescriptor>> {
-        match self.by_name.get(schema)?.get(name)? {
+        match self.names(schema)?.get(name)? {
             Relation::Table(oid) => self.by_oid.get(oid),
             Relation::Index { .. } => None,
         }
@@ -256,12 +273,12 @@ impl CatalogSnapshot {
 
     /// The first table of this name along the search path.
     pub fn find_table(&self, path: &SearchPath, name: &str) -> Option<&Arc<TableDescriptor>> {
-        path.lookup().find_map(|schema| self.table(schema, name))
+        path.lookup(&self.objects).find_map(|schema| self.table(schema, name))
     }
 
     /// The index of this name in this schema, and its table.
     pub fn index(&self, schema: &str, name: &str) -> Option<(&Arc<TableDescriptor>, &IndexDescriptor)> {
-        match self.by_name.get(schema)?.get(name)? {
+        match self.names(schema)?.get(name)? {
             Relation::Table(_) => None,
             Relation::Index { table, index } => {
                 let table = self.by_oid.get(table)?;
@@ -272,17 +289,17 @@ impl CatalogSnapshot {
 
     /// Whether a table or index has this name in this schema.
     pub fn is_taken(&self, schema: &str, name: &str) -> bool {
-        self.by_name.get(schema).is_some_and(|names| names.contains_key(name))
+        self.names(schema).is_some_and(|names| names.contains_key(name))
     }
 
     /// The oid of the table or index that this name means along the search path: what `'t'::regclass` is.
     pub fn relation_oid(&self, path: &SearchPath, schema: Option<&str>, name: &str) -> Option<Oid> {
-        let found = |schema: &str| match self.by_name.get(schema)?.get(name)? {
+        let found = |schema: &str| match self.names(schema)?.get(name)? {
             Relation::Table(oid) | Relation::Index { index: oid, .. } => Some(*oid),
         };
         match schema {
             Some(schema) => found(schema),
-            None => path.lookup().find_map(found),
+            None => path.lookup(&self.objects).find_map(found),
         }
     }
 
@@ -341,11 +358,13 @@ impl SearchPath {
         Self { schemas: schemas.into_iter().collect() }
     }
 
-    /// The schemas in which names are looked up: `pg_catalog` comes first unless the path names it.
-    pub fn lookup(&self) -> impl Iterator<Item = &str> {
-        let named = self.schemas.iter().any(|name| name == schema::PG_CATALOG);
-        let system = if named { None } else { Some(schema::PG_CATALOG) };
-        system.into_iter().chain(self.schemas.iter().map(String::as_str))
+    /// The schemas in which relations and types are looked up: that of temporary ones comes first, then `pg_catalog`, unless
+    /// the path names them, as it may that of temporary ones by its number.
+    pub fn lookup(&self, objects: &Objects) -> impl Iterator<Item = &str> {
+        let is_named = |own: &str| self.schemas.iter().any(|name| objects.kept_schema(name) == own);
+        let unless_named = |own: &'static str| (!is_named(own)).then_some(own);
+        let (temporary, system) = (unless_named(schema::TEMPORARY), unless_named(schema::PG_CATALOG));
+        temporary.into_iter().chain(system).chain(self.schemas.iter().map(String::as_str))
     }
 
     /// The schemas that the path itself names.
@@ -353,9 +372,11 @@ impl SearchPath {
         self.schemas.iter().map(String::as_str)
     }
 
-    /// The schema in which tables are created without naming one: the first of the path that exists.
+    /// The schema in which tables are created without naming one: the first of the path that exists. That of temporary ones is
+    /// there as soon as it is wanted.
     pub fn creation(&self, objects: &Objects) -> Option<&str> {
-        self.schemas.iter().map(String::as_str).find(|name| objects.schema_oid(name).is_some())
+        let exists = |name: &&str| *name == schema::TEMPORARY || objects.schema_oid(name).is_some();
+        self.schemas.iter().map(String::as_str).find(exists)
     }
 }
 

@@ -136,6 +136,11 @@ pub struct TableDescriptor {
 }
 
 impl TableDescriptor {
+    /// Whether it is of one session alone.
+    pub fn is_temporary(&self) -> bool {
+        self.schema == super::schema::TEMPORARY
+    }
+
     /// The index that holds the rows. `None` for virtual tables only.
     pub fn primary(&self) -> Option<&IndexDescriptor> {
         self.indexes.first()

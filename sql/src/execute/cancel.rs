@@ -63,6 +63,9 @@ const TERMINATED: Why = ("57P01", "terminating connection due to administrator c
 const UNREAD: Why = ("53400", "terminating connection because too many notifications wait for it");
 const MISSED: Why = ("57P01", "terminating connection because notifications for it were lost");
 
+/// What the client hears of a session that has lost its temporary tables.
+const GIVEN_UP: Why = ("57P01", "terminating connection because its temporary tables were given up");
+
 impl CancelHandle {
     /// Asks the running statement to end with 57014. A session that is idle ignores it.
     pub fn cancel(&self) {
@@ -173,6 +176,7 @@ impl Signals for CancelHandle {
         let _ = self.0.ended_for.set(match why {
             Lost::Unread => UNREAD,
             Lost::Missed => MISSED,
+            Lost::Temporary => GIVEN_UP,
         });
         Self::terminate(self);
     }

@@ -15,6 +15,7 @@ use super::row_ids::RowIds;
 use crate::activity::Roster;
 use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Notice, Result};
+use crate::keeper::Holder;
 use crate::questions::Questions;
 use crate::sequence::SessionSequences;
 use crate::settings::Settings;
@@ -65,6 +66,8 @@ pub(crate) struct Context<'a> {
     /// The version of the catalog that must be in force for what is in no transaction; 0: the transaction has changed the
     /// catalog itself, so that nobody else does.
     pub(crate) catalog_version: u64,
+    /// Under whom temporary keys are kept, once there are any.
+    pub(crate) holder: Option<&'a Holder>,
     /// The indexes that this transaction created: nobody else can see their keys, so nobody's have to be locked.
     pub(crate) fresh_indexes: &'a FreshIndexes,
     /// What its transaction owes foreign keys at the commit.
@@ -75,27 +78,50 @@ pub(crate) struct Context<'a> {
     pub(crate) held_back: Option<HeldBack>,
 }
 
-/// The ids of the indexes that a transaction created, and the positions of its savepoints among them.
+/// The ids of the indexes that a transaction created, and of the temporary ones among them that it has dropped again, in the
+/// order of that: the positions of its savepoints are among them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FreshIndexes(Vec<u64>);
+pub(crate) struct FreshIndexes(Vec<Noted>);
+
+/// What became of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    Created(u64),
+    Dropped(u64),
+}
 
 impl FreshIndexes {
     /// Whether this transaction created the index.
     pub(crate) fn contains(&self, index: u64) -> bool {
-        self.0.contains(&index)
+        self.0.contains(&Noted::Created(index))
     }
 
     /// Notes a new index.
     pub(crate) fn insert(&mut self, index: u64) {
-        self.0.push(index);
+        self.0.push(Noted::Created(index));
     }
 
-    /// How many there are: a mark for [`FreshIndexes::truncate`].
+    /// Notes that a temporary index is dropped, if this transaction created it: nobody else has ever known of it.
+    pub(crate) fn note_dropped(&mut self, index: u64) {
+        if self.contains(index) {
+            self.0.push(Noted::Dropped(index));
+        }
+    }
+
+    /// Those that were created and dropped.
+    pub(crate) fn dropped(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().filter_map(|noted| match noted {
+            Noted::Created(_) => None,
+            Noted::Dropped(index) => Some(*index),
+        })
+    }
+
+    /// How much is noted: a mark for [`FreshIndexes::truncate`].
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Forgets those after `mark`.
+    /// Forgets what was noted after `mark`.
     pub(crate) fn truncate(&mut self, mark: usize) {
         self.0.truncate(mark);
     }
@@ -123,6 +149,7 @@ impl Context<'_> {
             warnings: &mut *self.warnings,
             sequences: self.sequences,
             catalog_version: self.catalog_version,
+            holder: self.holder,
             fresh_indexes: self.fresh_indexes,
             deferred: &mut *self.deferred,
             isolation: self.isolation,

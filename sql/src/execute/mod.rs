@@ -36,8 +36,9 @@ pub(crate) use point::{PointExecution, PointOutcome};
 pub(crate) use rows::IndexFormat;
 pub(crate) use write::settle_deferred;
 
+use crate::catalog::access::{Right, Rights};
 use crate::error::Result;
-use crate::plan::{Modify, Node, Plan, RowGuard};
+use crate::plan::{Bound, Modify, Need, Node, Plan, RowGuard};
 use context::Context;
 use operators::BoxOperator;
 use walk::walk;
@@ -219,8 +220,18 @@ fn traits(plan: &Plan) -> Traits {
     traits
 }
 
-/// The command that a read-only transaction refuses, in PostgreSQL's words; `None` if it is none.
-pub(crate) fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
+/// The command that a read-only transaction refuses, in PostgreSQL's words; `None` if it is none. Rows of temporary tables may
+/// be written in any.
+pub(crate) fn refused_when_read_only(bound: &Bound) -> Option<&'static str> {
+    let writes = |need: &&Need| !need.rights.without(Rights::of(Right::Select)).is_empty();
+    let refused = refused_plan(&bound.plan)?;
+    let is_of_rows = !matches!(bound.plan, Plan::Ddl(_));
+    let mut written = bound.needs.iter().filter(writes).peekable();
+    let is_own = is_of_rows && written.peek().is_some() && written.all(|need| need.table.is_temporary());
+    (!is_own).then_some(refused)
+}
+
+fn refused_plan(plan: &Plan) -> Option<&'static str> {
     match plan {
         Plan::Modify(modify) => match modify.as_ref() {
             Modify::Insert(_) => Some("INSERT"),
@@ -243,7 +254,7 @@ pub(crate) fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
             crate::plan::Ddl::Access(change) => change.command(),
             crate::plan::Ddl::Nothing { .. } => return None,
         }),
-        Plan::Explain { plan, analyze: true } => refused_when_read_only(plan),
+        Plan::Explain { plan, analyze: true } => refused_plan(plan),
         Plan::Query(_) if !traits(plan).read_only => Some("SELECT FOR UPDATE"),
         Plan::Empty | Plan::Query(_) | Plan::Explain { .. } | Plan::Session(_) => None,
     }

@@ -4,7 +4,7 @@
 use audit::Classes;
 
 use crate::catalog::access::{Access, Object, Powers, Right, Rights};
-use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor, schema};
 use crate::error::{Error, Result};
 use crate::plan::{Bound, CreateTableAs, Ddl, Need, ObjectChange, Plan, SessionCommand, Target, TypeChange};
 
@@ -73,9 +73,29 @@ pub(crate) fn check_schema(
     name: &str,
     right: Right,
 ) -> Result<()> {
+    if name == schema::TEMPORARY {
+        return check_temporary(catalog, powers, right);
+    }
     let Some(oid) = catalog.objects().schema_oid(name) else { return Ok(()) };
     let granted = catalog.access().granted(powers, Object::Schema(oid), None, Rights::of(right));
     if granted.is_empty() { Err(denied("schema", name)) } else { Ok(()) }
+}
+
+/// Whoever may make temporary objects in the database may do what he likes in his schema of them; others look things up there.
+fn check_temporary(catalog: &CatalogSnapshot, powers: &Powers, right: Right) -> Result<()> {
+    let (database, wanted) = (Object::Database(catalog.database_oid()), Rights::of(Right::Temporary));
+    let may = !catalog.access().granted(powers, database, None, wanted).is_empty();
+    if may || right != Right::Create {
+        return Ok(());
+    }
+    match catalog.objects().temporary_schema() {
+        Some(own) => Err(denied("schema", &own.name)),
+        None => {
+            let name = catalog.database_name();
+            let message = format!("permission denied to create temporary tables in database \"{name}\"");
+            Err(Error::new("42501", message))
+        }
+    }
 }
 
 /// The rights are on the whole, or, those that can be, on every column that is touched; of none, on any.
@@ -103,7 +123,10 @@ fn check_ddl(catalog: &CatalogSnapshot, powers: &Powers, ddl: &Ddl) -> Result<()
     let access = catalog.access();
     match ddl {
         Ddl::Object(change) => check_object(catalog, powers, change),
-        Ddl::CreateTable(create) | Ddl::CreateTableAs(CreateTableAs { create, .. }) => {
+        Ddl::CreateTableAs(CreateTableAs { create, .. }) => {
+            check_schema(catalog, powers, &create.schema, Right::Create)
+        }
+        Ddl::CreateTable(create) => {
             check_audit(create.audit != Classes::NONE)?;
             check_schema(catalog, powers, &create.schema, Right::Create).map_err(|error| error.at(create.at))
         }

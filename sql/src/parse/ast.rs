@@ -38,7 +38,7 @@ pub use maintain::{Maintain, MaintainedTable};
 pub use merge::{Merge, MergeAction, MergeWhen};
 pub use object::{
     AlterDomain, CommentTarget, CreateDomain, CreateTableAs, CreateView, DomainAction, ObjectStatement,
-    Overriding, Truncate, TypeStatement,
+    Overriding, Persistence, Truncate, TypeStatement,
 };
 pub use policy::{PolicyAction, PolicyConditions, PolicyStatement, RowSecurityChange};
 pub use role::RoleReference;
@@ -927,6 +927,10 @@ pub struct CreateTable {
     pub constraints: TableConstraints,
     /// WITH (audit)
     pub audit: audit::Classes,
+    /// TEMPORARY
+    pub persistence: Persistence,
+    /// ON COMMIT
+    pub on_commit: Option<crate::catalog::OnCommit>,
 }
 
 /// LIKE in CREATE TABLE.

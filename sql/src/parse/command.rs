@@ -16,9 +16,8 @@ const UNSUPPORTED: [&str; 7] = ["call", "cluster", "do", "import", "load", "reas
 pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
     let Some(word) = cursor.word() else { return grammar::preparable(cursor) };
     let parse = match word.as_str() {
-        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge" => {
-            return grammar::preparable(cursor);
-        }
+        "select" | "with" => return grammar::query_or_into(cursor),
+        "values" | "table" | "insert" | "update" | "delete" | "merge" => return grammar::preparable(cursor),
         "truncate" => return grammar::truncate(cursor),
         "reindex" => return grammar::reindex(cursor),
         "refresh" => return grammar::refresh(cursor),

@@ -4,7 +4,7 @@
 //! - No tree that is made of the tokens is higher than [`HEIGHT_MAX`]: whatever walks it may recurse.
 //! - No query string makes more than [`TOKENS_MAX`] tokens: a tree takes about a hundred bytes for each.
 
-use super::ast::{Name, QualifiedName};
+use super::ast::{Name, Persistence, QualifiedName};
 use super::keyword::Category;
 use super::lexer::{Kind, Lexer, Token};
 use crate::error::{Error, Result};
@@ -30,13 +30,27 @@ pub(super) struct Cursor<'a> {
     depth: usize,
     /// How high the tree is that is being made.
     height: usize,
+    /// Where the rows of the query that a statement is are to go.
+    pub(super) into: Destination,
+}
+
+/// INTO of a query: where its rows go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// There is none, and may be none.
+    #[default]
+    Refused,
+    /// The SELECT that comes first may have one.
+    Allowed,
+    /// The table, and how long it is to be there.
+    Table(QualifiedName, Persistence),
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(sql: &'a str) -> Self {
         let mut lexer = Lexer::new(sql);
         let ahead = std::array::from_fn(|_| lexer.token());
-        Self { sql, lexer, ahead, tokens: 0, end: 0, depth: 0, height: 0 }
+        Self { sql, lexer, ahead, tokens: 0, end: 0, depth: 0, height: 0, into: Destination::Refused }
     }
 
     /// The next token.

@@ -69,7 +69,6 @@ fn syntax_errors_name_the_token_and_its_place() {
 #[test]
 fn clauses_that_are_not_implemented_are_refused_by_name() {
     for (sql, clause) in [
-        ("create temp table t(a int)", "CREATE TEMPORARY TABLE"),
         ("alter table t add unique (a) deferrable", "DEFERRABLE"),
         ("create index i on t using gin (a)", "an index USING gin"),
         ("create view v as select 1 with check option", "WITH CHECK OPTION"),

@@ -13,7 +13,7 @@ use crate::catalog::depend::Address;
 use crate::catalog::object::{Identity, ObjectDescriptor};
 use crate::catalog::{
     Check, Column, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, IndexOptions, Materialised, Oid,
-    ROW_ID_COLUMN, TableDescriptor,
+    OnCommit, ROW_ID_COLUMN, TableDescriptor, schema,
 };
 use crate::parse::ast::{
     AccessStatement, DatabaseStatement, GrantObjects, Name, ObjectKind, RoleReference, RoleStatement,
@@ -49,6 +49,18 @@ pub enum Ddl {
 }
 
 impl Ddl {
+    /// Whether it makes something temporary.
+    pub fn makes_temporary(&self) -> bool {
+        match self {
+            Self::CreateTable(create) | Self::CreateTableAs(CreateTableAs { create, .. }) => {
+                create.schema == schema::TEMPORARY
+            }
+            Self::Object(ObjectChange::CreateSequence { sequence }) => sequence.schema == schema::TEMPORARY,
+            Self::Object(ObjectChange::CreateView { schema: own, .. }) => own == schema::TEMPORARY,
+            _ => false,
+        }
+    }
+
     /// What the statement is called if it cannot run in a transaction block.
     pub fn apart(&self) -> Option<&'static str> {
         match self {
@@ -95,6 +107,8 @@ pub struct CreateTable {
     pub audit: Classes,
     /// Comments on parts of it.
     pub comments: Vec<(NewComment, String)>,
+    /// What becomes of its rows at each commit, if it is temporary.
+    pub on_commit: OnCommit,
     /// Where its name stands, for the error that the schema takes no table of this role.
     pub at: usize,
 }

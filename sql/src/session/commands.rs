@@ -362,6 +362,7 @@ impl Session {
                 self.listening.unlisten_all();
                 self.advisory.give_all_back().await;
                 self.sequences.discard();
+                self.discard_own().await?;
                 "DISCARD ALL"
             }
             Discard::Plans => "DISCARD PLANS",
@@ -369,7 +370,10 @@ impl Session {
                 self.sequences.discard();
                 "DISCARD SEQUENCES"
             }
-            Discard::Temp => "DISCARD TEMP",
+            Discard::Temp => {
+                self.discard_own().await?;
+                "DISCARD TEMP"
+            }
         })
     }
 

@@ -21,6 +21,7 @@ use crate::execute::ddl::{load_catalog, reclaim_dropped};
 use crate::execute::memory::{Memory, MemoryPool};
 use crate::execute::row_ids::RowIds;
 use crate::execute::temporary::{TemporaryOptions, TemporarySpace};
+use crate::keeper::Keeper;
 use crate::notify::Bulletin;
 use crate::optimise::{Rules, TableSizes};
 use crate::sequence::SequenceStore;
@@ -83,6 +84,7 @@ pub struct Engine {
     row_ids: RowIds,
     sequences: Arc<SequenceStore>,
     held_locks: Arc<HeldLocks>,
+    keeper: Arc<Keeper>,
     memory: Arc<MemoryPool>,
     /// The system views, which every snapshot of the catalog knows.
     system: Vec<Arc<TableDescriptor>>,
@@ -114,6 +116,7 @@ impl Engine {
             row_ids: RowIds::default(),
             sequences: Arc::default(),
             held_locks: Arc::default(),
+            keeper: Keeper::new(),
             system: system::tables(),
             catalogs: Mutex::default(),
             generation: AtomicU64::new(0),
@@ -127,6 +130,17 @@ impl Engine {
     /// completes; every gateway may run it, and one is enough.
     pub async fn reclaim(self: Arc<Self>) {
         reclaim_dropped(&self.client).await;
+    }
+
+    /// Gives back the room of the temporary tables of sessions that are gone, those of gateways that have died among them. Never
+    /// completes; every gateway has to run it that has sessions with temporary tables.
+    pub async fn keep(self: Arc<Self>) {
+        self.keeper.run(&self.client).await;
+    }
+
+    /// What its sessions keep.
+    pub(super) fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 
     /// Answers for the sessions here when other gateways ask. Never completes; who does not run it is not asked.

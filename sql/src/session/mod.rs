@@ -16,6 +16,7 @@ mod maintain;
 mod named;
 mod names;
 mod notify;
+mod own;
 mod paging;
 mod planning;
 mod point;
@@ -59,6 +60,7 @@ use crate::settings::{SERVER_VERSION, Settings};
 use crate::system::{Shown, Sizes};
 use auditing::Auditing;
 use engine::SeenCatalog;
+use own::OwnObjects;
 use portal::State;
 use registry::Registry;
 use role::Acting;
@@ -84,7 +86,7 @@ pub enum TransactionStatus {
 /// Invariants:
 /// - outside of blocks nothing is open in the cluster but for the portal that is being fetched;
 /// - in a failed block nothing runs but what ends the block or goes back to a savepoint;
-/// - every statement runs under the catalog that its transaction has pinned.
+/// - every statement runs under the catalog that its transaction has pinned, with the session's temporary objects beside it.
 pub struct Session {
     engine: Arc<Engine>,
     settings: Settings,
@@ -92,6 +94,8 @@ pub struct Session {
     database: Oid,
     /// The newest catalog, as far as this session knows.
     newest: SeenCatalog,
+    /// Its temporary objects.
+    own: OwnObjects,
     context: SessionContext,
     /// The catalog and the search path's generation that `context.catalog` answers for.
     context_of: Option<(Arc<CatalogSnapshot>, u64)>,
@@ -159,6 +163,7 @@ impl Session {
             database,
             settings,
             newest: SeenCatalog::default(),
+            own: OwnObjects::default(),
             context,
             context_of: None,
             sizes: Arc::default(),

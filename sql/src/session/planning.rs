@@ -41,7 +41,10 @@ impl Session {
     async fn planning_catalog(&mut self) -> Result<Arc<CatalogSnapshot>> {
         match &self.transaction.open {
             Some(open) => Ok(open.catalog.clone()),
-            None => self.engine.catalog(&mut self.newest, self.database).await,
+            None => {
+                let shared = self.engine.catalog(&mut self.newest, self.database).await?;
+                Ok(self.own.beside(&shared, None))
+            }
         }
     }
 
@@ -106,16 +109,19 @@ impl Session {
         if newest.version() == seen.version() {
             return Ok(None);
         }
-        self.pin(&newest);
-        Ok(Some(newest))
+        Ok(Some(self.pin(newest)))
     }
 
-    /// Makes the open transaction, if there is one, run under this catalog from now on.
-    fn pin(&mut self, catalog: &Arc<CatalogSnapshot>) {
-        if let Some(open) = &mut self.transaction.open {
-            open.catalog = catalog.clone();
-            open.kv.set_catalog_version(catalog.version());
+    /// Makes the open transaction, if there is one, run under this catalog of everybody from now on; what the session sees
+    /// of it.
+    fn pin(&mut self, shared: Arc<CatalogSnapshot>) -> Arc<CatalogSnapshot> {
+        let Some(open) = &mut self.transaction.open else { return self.own.beside(&shared, None) };
+        if !Arc::ptr_eq(&open.shared, &shared) {
+            open.catalog = self.own.beside(&shared, Some(&*open));
+            open.kv.set_catalog_version(shared.version());
+            open.shared = shared;
         }
+        open.catalog.clone()
     }
 
     /// Reads the catalog anew and pins it, unless the transaction has changed it itself.
@@ -124,7 +130,7 @@ impl Session {
             return Ok(());
         }
         let newest = self.engine.refresh_catalog(self.database).await?;
-        self.pin(&newest);
+        self.pin(newest);
         Ok(())
     }
 
@@ -279,8 +285,8 @@ impl Session {
                 pending: self.listening.pending().clone(),
             },
         ));
-        let path = &self.settings.hot().search_path;
-        self.context.schema = path.creation(catalog.objects()).map(Into::into);
+        let (path, objects) = (&self.settings.hot().search_path, catalog.objects());
+        self.context.schema = path.creation(objects).map(|name| objects.shown_schema(name).into());
         self.context_of = Some((catalog.clone(), generation));
     }
 }

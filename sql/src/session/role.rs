@@ -49,6 +49,7 @@ impl Session {
             Some(catalog) => catalog,
             None => self.engine.refresh_catalog(self.database).await?,
         };
+        let catalog = self.own.beside(&catalog, self.transaction.open.as_ref());
         let role = find(catalog.access(), &self.context.current_user)?;
         rights::check(&planned.bound, &catalog, &catalog.access().powers(role.oid))
     }
@@ -59,6 +60,7 @@ impl Session {
         let version = open.catalog.version();
         match self.engine.cached_catalog(&mut self.newest, self.database) {
             Some(newest) if newest.version() > version => {
+                let newest = self.own.beside(&newest, self.transaction.open.as_ref());
                 if is_audited_in(&planned.bound, &newest) {
                     self.audit_due(planned);
                 }

@@ -22,6 +22,7 @@ use super::transaction::{Block, Modes};
 use crate::error::{Cause, Error, Result};
 use crate::execute::cancel::timed_out;
 use crate::execute::context::Context;
+use crate::execute::ddl::DdlOutcome;
 use crate::execute::memory::Memory;
 use crate::execute::{self, Execution};
 use crate::plan::{self, Command, Modify, Plan};
@@ -111,11 +112,24 @@ impl Session {
         let mut modes = self.modes();
         if self.transaction.block == Block::Idle {
             modes.read_only |= planned.traits.read_only;
-            if matches!(planned.bound.plan, Plan::Ddl(_)) {
+            modes.only_reads = planned.traits.read_only;
+            if let Plan::Ddl(ddl) = &planned.bound.plan
+                && execute::ddl::raises(ddl)
+            {
                 modes.isolation = Isolation::Serializable;
             }
         }
         modes
+    }
+
+    /// 25006 if the transaction only reads and the statement does more than that, to more than temporary tables.
+    fn check_writable(&self, planned: &Planned) -> Result<()> {
+        if self.modes().read_only
+            && let Some(command) = execute::refused_when_read_only(&planned.bound)
+        {
+            return Err(Error::new("25006", format!("cannot execute {command} in a read-only transaction")));
+        }
+        Ok(())
     }
 
     /// What stands before every run of a statement: its plan under the transaction's catalog, whether it may run, and the
@@ -123,22 +137,20 @@ impl Session {
     pub(super) async fn make_ready(&mut self, portal: &mut Portal) -> Result<Arc<Planned>> {
         let mut planned = portal.prepared.planned.lock().clone();
         self.audit_seen(&planned);
-        if let Some(command) = execute::refused_when_read_only(&planned.bound.plan)
-            && self.modes().read_only
-        {
-            return Err(Error::new("25006", format!("cannot execute {command} in a read-only transaction")));
-        }
         let (cancel, deadline) = (self.cancel.clone(), portal.deadline);
         let modes = self.modes_for(&planned);
         if self.transaction.open.is_none() {
-            let catalog = match self.engine.cached_catalog(&mut self.newest, self.database) {
-                Some(catalog) => catalog,
+            let shared = match self.engine.cached_catalog(&mut self.newest, self.database) {
+                Some(shared) => shared,
                 None => guard(&cancel, deadline, self.engine.refresh_catalog(self.database)).await?,
             };
-            self.open_under(catalog, modes, 0);
+            self.open_under(shared, modes, 0);
         }
         if let Some(open) = &mut self.transaction.open {
-            open.has_effects = open.kv.has_effects();
+            open.has_effects = open.kv.has_effects() || !self.own.is_as_committed(open);
+        }
+        if self.doubts_own() {
+            Box::pin(self.attest_own(deadline)).await?;
         }
         if planned.traits.reads_catalog {
             self.shown.locks = self.engine.held_locks().shown();
@@ -150,6 +162,7 @@ impl Session {
         }
         planned = self.planned(&portal.prepared, planned, deadline).await?;
         self.audit_seen(&planned);
+        self.check_writable(&planned)?;
         if let Err(error) = self.check_rights(&planned) {
             if portal.text.is_none() {
                 return Err(error);
@@ -158,6 +171,7 @@ impl Session {
             planned = self.bind_text(portal).await?;
             planned = self.planned(&portal.prepared, planned, deadline).await?;
             self.audit_seen(&planned);
+            self.check_writable(&planned)?;
             self.check_rights(&planned)?;
         }
         self.audit_reserve().await?;
@@ -361,25 +375,32 @@ impl Session {
         }
         let mut memory = self.engine.statement_memory();
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
+        self.hold_own(ddl, portal.deadline).await?;
         if let Some(open) = &mut self.transaction.open {
-            open.holds_catalog |= !matches!(ddl, plan::Ddl::Nothing { .. });
+            open.holds_catalog |= execute::ddl::raises(ddl);
         }
         let mut cx = self.make_context(&mut values, &mut memory)?;
         let cancel = cx.cancel.clone();
         let run = execute::ddl::run(&mut cx, ddl, raised);
         let outcome = guard(&cancel, portal.deadline, run).await;
         let outcome = outcome?;
-        if let Some(open) = &mut self.transaction.open
-            && !matches!(ddl, plan::Ddl::Nothing { .. })
-        {
-            open.catalog = Arc::new(outcome.catalog);
+        let tag = outcome.rows.map_or(CommandTag::Plain(outcome.tag), CommandTag::Select);
+        match ddl {
+            plan::Ddl::Nothing { .. } => outcome.notices.into_iter().for_each(|notice| self.notify(notice)),
+            _ => self.take_ddl(outcome),
+        }
+        Ok(tag)
+    }
+
+    /// The transaction goes on under what a change of the catalog has made of it.
+    pub(super) fn take_ddl(&mut self, outcome: DdlOutcome) {
+        if let Some(open) = &mut self.transaction.open {
+            open.take(outcome.catalog, outcome.raised);
             open.fresh = outcome.fresh;
-            open.raised = true;
         }
         for notice in outcome.notices {
             self.notify(notice);
         }
-        Ok(outcome.rows.map_or(CommandTag::Plain(outcome.tag), CommandTag::Select))
     }
 
     async fn run_explain(
@@ -506,6 +527,7 @@ impl Session {
             warnings: &mut self.warnings,
             sequences: &self.sequences,
             catalog_version: if open.raised { 0 } else { open.catalog.version() },
+            holder: self.own.holder(),
             fresh_indexes: &open.fresh,
             deferred: &mut self.transaction.deferred,
             isolation: open.modes.isolation,

@@ -152,9 +152,12 @@ impl Session {
         let normalised = Normalised::of(sql)?;
         self.cancel.check_request().ok()?;
         let catalog = match &self.transaction.open {
-            Some(open) if open.raised => return None,
+            Some(open) if open.raised || !self.own.is_as_committed(open) => return None,
             Some(open) => open.catalog.clone(),
-            None => self.engine.cached_catalog(&mut self.newest, self.database)?,
+            None => {
+                let shared = self.engine.cached_catalog(&mut self.newest, self.database)?;
+                self.own.beside(&shared, None)
+            }
         };
         let generation = self.settings.search_path_generation();
         let (prepared, limits) = match self.texts.find(normalised.key(), &catalog, generation) {

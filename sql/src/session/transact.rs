@@ -21,6 +21,7 @@ impl Session {
             isolation: hot.default_isolation,
             uncommitted: hot.default_uncommitted,
             read_only: hot.default_read_only,
+            only_reads: false,
         }
     }
 
@@ -33,17 +34,20 @@ impl Session {
     /// not in a block. `priority` is that of the attempt before, after a conflict.
     pub(super) async fn open(&mut self, wanted: Modes, priority: u64) -> Result<()> {
         if self.transaction.open.is_none() {
-            let catalog = self.engine.catalog(&mut self.newest, self.database).await?;
-            self.open_under(catalog, wanted, priority);
+            let shared = self.engine.catalog(&mut self.newest, self.database).await?;
+            self.open_under(shared, wanted, priority);
         }
         Ok(())
     }
 
-    /// The same under this catalog; none is open.
-    pub(super) fn open_under(&mut self, catalog: Arc<CatalogSnapshot>, wanted: Modes, priority: u64) {
+    /// The same under this catalog of everybody; none is open.
+    pub(super) fn open_under(&mut self, shared: Arc<CatalogSnapshot>, wanted: Modes, priority: u64) {
+        let catalog = self.own.beside(&shared, None);
+        let own = self.own.committed();
         let options = TransactionOptions {
             isolation: wanted.isolation,
-            read_only: wanted.read_only,
+            // Temporary tables are written in any.
+            read_only: wanted.read_only && (own.is_none() || wanted.only_reads),
             lock_timeout: self.settings.hot().lock_timeout,
             catalog_version: catalog.version(),
             priority,
@@ -58,6 +62,8 @@ impl Session {
             suspended: false,
             has_effects: false,
             catalog,
+            shared,
+            own,
             raised: false,
             holds_catalog: false,
             fresh: FreshIndexes::default(),
@@ -124,21 +130,28 @@ impl Session {
             }
             return Ok(());
         };
+        self.own.begin_commit(&open);
         let committed = open.kv.commit().await;
+        if !matches!(committed, Err(client::Error::Ambiguous { .. })) {
+            self.own.end_commit();
+        }
         self.advisory.end_transaction().await;
         match committed {
             Ok(_) => {
                 self.settings.commit(&mut self.context);
                 if open.raised {
                     let version = open.catalog.version().saturating_add(1);
-                    self.engine.publish_catalog(Arc::new(open.catalog.with_version(version)));
+                    let shared = open.catalog.without_temporary().with_version(version);
+                    self.engine.publish_catalog(Arc::new(shared));
                 }
+                self.own.keep(&open);
                 if let Some(outgoing) = outgoing {
                     Box::pin(self.finish_notifications(outgoing)).await;
                 }
                 Ok(())
             }
             Err(error) => {
+                self.doubt_own(&error, &open);
                 // What is left of its portals is cursors that were to be held: their rows were never committed.
                 self.registry.end_portals_since(portals_mark);
                 self.settings.rollback_to(0, &mut self.context);
@@ -155,7 +168,12 @@ impl Session {
     /// What is still to be done before the transaction can commit.
     async fn finish_work(&mut self) -> Result<()> {
         self.settle_deferred(true).await?;
-        self.hold_cursors().await
+        self.hold_cursors().await?;
+        if self.ends_own() {
+            // Boxed: few transactions have any.
+            Box::pin(self.end_own()).await?;
+        }
+        self.attest_effects().await
     }
 
     /// Judges what is owed to foreign keys: all of it, or what is not deferred any more. Once judged it is owed no more, but

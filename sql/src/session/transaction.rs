@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use client::{Isolation, Transaction};
 
-use crate::catalog::CatalogSnapshot;
+use crate::catalog::{CatalogSnapshot, Temporary};
 use crate::execute::context::FreshIndexes;
 use crate::execute::memory::Memory;
 use crate::execute::{Deferred, DeferredMark};
@@ -44,6 +44,8 @@ pub(super) struct Modes {
     /// READ COMMITTED was asked for as READ UNCOMMITTED: SHOW says so.
     pub(super) uncommitted: bool,
     pub(super) read_only: bool,
+    /// The statement is alone in its transaction, and writes nothing at all.
+    pub(super) only_reads: bool,
 }
 
 impl Modes {
@@ -71,8 +73,13 @@ pub(super) struct Open {
     pub(super) suspended: bool,
     /// Whether those before the one under way have left locks or writes behind. An error may have taken them away.
     pub(super) has_effects: bool,
-    /// What its statements are planned under: pinned by the first of them, changed by its own DDL.
+    /// What its statements are planned under: pinned by the first of them, changed by its own DDL; the session's temporary
+    /// objects among it.
     pub(super) catalog: Arc<CatalogSnapshot>,
+    /// What of it everybody sees, unless its own DDL has changed that.
+    pub(super) shared: Arc<CatalogSnapshot>,
+    /// The session's temporary objects, as it sees them.
+    pub(super) own: Option<Arc<Temporary>>,
     /// Whether its DDL has raised the catalog version.
     pub(super) raised: bool,
     /// Whether it may have locked the catalog version, which no savepoint gives back.
@@ -87,9 +94,21 @@ impl Open {
         OpenMark {
             kv: self.kv.savepoint(),
             catalog: self.catalog.clone(),
+            shared: self.shared.clone(),
+            own: self.own.clone(),
             raised: self.raised,
             fresh: self.fresh.len(),
         }
+    }
+
+    /// Goes on under a catalog that its own DDL has made.
+    pub(super) fn take(&mut self, catalog: CatalogSnapshot, raised: bool) {
+        let own = catalog.temporary();
+        if self.own.as_deref() != own.as_ref() {
+            self.own = own.map(Arc::new);
+        }
+        self.catalog = Arc::new(catalog);
+        self.raised = raised;
     }
 
     /// Goes back to how it was.
@@ -99,6 +118,8 @@ impl Open {
     pub(super) async fn rollback_to(&mut self, mark: &OpenMark) -> Result<(), client::Error> {
         self.kv.rollback_to(&mark.kv).await?;
         self.catalog = mark.catalog.clone();
+        self.shared = mark.shared.clone();
+        self.own.clone_from(&mark.own);
         self.raised = mark.raised;
         self.fresh.truncate(mark.fresh);
         Ok(())
@@ -124,6 +145,8 @@ pub(super) struct NamedSavepoint {
 pub(super) struct OpenMark {
     pub(super) kv: client::Savepoint,
     pub(super) catalog: Arc<CatalogSnapshot>,
+    pub(super) shared: Arc<CatalogSnapshot>,
+    pub(super) own: Option<Arc<Temporary>>,
     pub(super) raised: bool,
     pub(super) fresh: usize,
 }

@@ -155,10 +155,10 @@ pub(super) fn table_constraints(world: &World<'_>, records: &mut Records<'_>) {
     let mut push = |table: &TableDescriptor, name: &str, kind: Kind, foreign: Option<&ForeignKey>| {
         records.push(&[
             ("constraint_catalog", database.into()),
-            ("constraint_schema", (&table.schema).into()),
+            ("constraint_schema", world.schema(&table.schema).into()),
             ("constraint_name", name.into()),
             ("table_catalog", database.into()),
-            ("table_schema", (&table.schema).into()),
+            ("table_schema", world.schema(&table.schema).into()),
             ("table_name", (&table.name).into()),
             ("constraint_type", kind.words().into()),
             ("is_deferrable", yes_or_no(foreign.is_some_and(|key| key.deferrable))),
@@ -183,7 +183,7 @@ pub(super) fn check_constraints(world: &World<'_>, records: &mut Records<'_>) {
         let mut push = |name: &str, clause: String| {
             records.push(&[
                 ("constraint_catalog", database.into()),
-                ("constraint_schema", (&table.schema).into()),
+                ("constraint_schema", world.schema(&table.schema).into()),
                 ("constraint_name", name.into()),
                 ("check_clause", clause.into()),
             ]);
@@ -209,10 +209,10 @@ pub(super) fn key_column_usage(world: &World<'_>, records: &mut Records<'_>) {
             let place = constraint.foreign.and_then(|key| unique_place(world, key, number));
             records.push(&[
                 ("constraint_catalog", database.into()),
-                ("constraint_schema", (&table.schema).into()),
+                ("constraint_schema", world.schema(&table.schema).into()),
                 ("constraint_name", constraint.name.into()),
                 ("table_catalog", database.into()),
-                ("table_schema", (&table.schema).into()),
+                ("table_schema", world.schema(&table.schema).into()),
                 ("table_name", (&table.name).into()),
                 ("column_name", name.into()),
                 ("ordinal_position", number.into()),
@@ -236,11 +236,11 @@ pub(super) fn constraint_column_usage(world: &World<'_>, records: &mut Records<'
         for name in columns.iter().filter_map(|column| column_name(table, *column)) {
             records.push(&[
                 ("table_catalog", database.into()),
-                ("table_schema", (&table.schema).into()),
+                ("table_schema", world.schema(&table.schema).into()),
                 ("table_name", (&table.name).into()),
                 ("column_name", name.into()),
                 ("constraint_catalog", database.into()),
-                ("constraint_schema", (&constraint.table.schema).into()),
+                ("constraint_schema", world.schema(&constraint.table.schema).into()),
                 ("constraint_name", constraint.name.into()),
             ]);
         }
@@ -262,10 +262,10 @@ pub(super) fn referential_constraints(world: &World<'_>, records: &mut Records<'
         let unique = unique.filter(|(_, index)| index.constraint.is_some());
         records.push(&[
             ("constraint_catalog", database.into()),
-            ("constraint_schema", (&constraint.table.schema).into()),
+            ("constraint_schema", world.schema(&constraint.table.schema).into()),
             ("constraint_name", constraint.name.into()),
             ("unique_constraint_catalog", unique.map(|_| database).into()),
-            ("unique_constraint_schema", unique.map(|(table, _)| &table.schema).into()),
+            ("unique_constraint_schema", unique.map(|(table, _)| world.schema(&table.schema)).into()),
             ("unique_constraint_name", unique.map(|(_, index)| &index.name).into()),
             ("match_option", if key.match_full { "FULL" } else { "NONE" }.into()),
             ("update_rule", key.on_update.words().into()),

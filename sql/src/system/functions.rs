@@ -151,7 +151,7 @@ impl SessionCatalog {
         let objects = self.catalog.objects();
         let found = match named::parts(name).as_slice() {
             [own] => TypeKind::from_name(name).filter(|_| !name.contains('"')).or_else(|| {
-                self.path.lookup().find_map(|schema| match schema {
+                self.path.lookup(objects).find_map(|schema| match schema {
                     schema::PG_CATALOG => TypeKind::from_name(own),
                     schema => objects.type_named(schema, own),
                 })
@@ -173,7 +173,7 @@ impl SessionCatalog {
         let kind = self.catalog.objects().kind(oid)?;
         let Some(made) = kind.made_oid() else { return Some(true) };
         let object = self.catalog.objects().get(made)?;
-        let found = self.path.lookup().find_map(|schema| match schema {
+        let found = self.path.lookup(self.catalog.objects()).find_map(|schema| match schema {
             schema::PG_CATALOG => TypeKind::from_name(&object.name),
             schema => self.catalog.objects().type_named(schema, &object.name),
         });
@@ -322,11 +322,13 @@ impl SessionCatalog {
     }
 
     fn current_schemas(&self, implicit: bool) -> Datum {
-        let is_there = |name: &str| self.catalog.objects().schema_oid(name).is_some();
+        let objects = self.catalog.objects();
+        let is_there = |name: &&str| objects.schema_oid(name).is_some();
+        let shown = |name: &str| Datum::text(objects.shown_schema(name));
         let names: Vec<Datum> = if implicit {
-            self.path.lookup().filter(|name| is_there(name)).map(Datum::text).collect()
+            self.path.lookup(objects).filter(is_there).map(shown).collect()
         } else {
-            self.path.explicit().filter(|name| is_there(name)).map(Datum::text).collect()
+            self.path.explicit().filter(is_there).map(shown).collect()
         };
         Datum::Array(names.into())
     }
@@ -456,8 +458,11 @@ impl CatalogFunctions for SessionCatalog {
                 found.and_then(Result::ok).map_or(Datum::Null, Datum::Oid)
             }
             "pg_tablespace_location" => Datum::text(""),
+            // Those of other sessions are not in the catalog.
             "pg_is_in_recovery" | "pg_is_other_temp_schema" => Datum::Bool(false),
-            "pg_my_temp_schema" => Datum::Oid(0),
+            "pg_my_temp_schema" => {
+                Datum::Oid(self.catalog.objects().temporary_schema().map_or(0, |schema| schema.oid))
+            }
             // Rights on what everybody may use: functions, languages, types and the like.
             name if name.starts_with("has_") && name.ends_with("_privilege") => Datum::Bool(true),
             "pg_relation_size" => {

@@ -19,12 +19,17 @@ pub(super) fn tables(world: &World<'_>, records: &mut Records<'_>) {
         .tables()
         .filter(|table| !matches!(table.kind, TableKind::Sequence | TableKind::Materialised))
     {
-        let is_view = table.kind == TableKind::View || system_views::is_view(table);
+        let kind = match table.kind {
+            _ if table.is_temporary() => "LOCAL TEMPORARY",
+            TableKind::View => "VIEW",
+            _ if system_views::is_view(table) => "VIEW",
+            _ => "BASE TABLE",
+        };
         records.push(&[
             ("table_catalog", (&*world.session.database).into()),
-            ("table_schema", (&table.schema).into()),
+            ("table_schema", world.schema(&table.schema).into()),
             ("table_name", (&table.name).into()),
-            ("table_type", if is_view { "VIEW" } else { "BASE TABLE" }.into()),
+            ("table_type", kind.into()),
             ("is_insertable_into", yes_or_no(super::is_base(table))),
             ("is_typed", yes_or_no(false)),
         ]);
@@ -98,7 +103,7 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
     let number = |of: fn(&SequenceDescriptor) -> i64| sequence.map(|sequence| of(sequence).to_string());
     records.push(&[
         ("table_catalog", database.into()),
-        ("table_schema", (&table.schema).into()),
+        ("table_schema", world.schema(&table.schema).into()),
         ("table_name", (&table.name).into()),
         ("column_name", (&column.name).into()),
         ("ordinal_position", column.id.into()),
@@ -148,7 +153,7 @@ pub(super) fn column_column_usage(world: &World<'_>, records: &mut Records<'_>) 
             for base in generated.columns.iter().filter_map(|id| table.column_by_id(*id)) {
                 records.push(&[
                     ("table_catalog", (&*world.session.database).into()),
-                    ("table_schema", (&table.schema).into()),
+                    ("table_schema", world.schema(&table.schema).into()),
                     ("table_name", (&table.name).into()),
                     ("column_name", table.columns.get(base).map(|base| &base.name).into()),
                     ("dependent_column", (&column.name).into()),
@@ -164,7 +169,7 @@ pub(super) fn views(world: &World<'_>, records: &mut Records<'_>) {
         let Some(view) = object.view() else { continue };
         records.push(&[
             ("table_catalog", (&*world.session.database).into()),
-            ("table_schema", (&object.schema).into()),
+            ("table_schema", world.schema(&object.schema).into()),
             ("table_name", (&object.name).into()),
             ("view_definition", super::deparse::view(view, world.catalog, path).into()),
             ("check_option", "NONE".into()),

@@ -59,6 +59,13 @@ pub(crate) struct World<'a> {
     /// What only the cluster can tell.
     pub(crate) gathered: Gathered,
 }
+
+impl World<'_> {
+    /// What the schema that something is in is called.
+    fn schema<'a>(&'a self, kept: &'a str) -> &'a str {
+        self.catalog.objects().shown_schema(kept)
+    }
+}
 pub(crate) use whole::shown_key;
 
 /// The oid of the role that owns what nobody has made.

@@ -53,7 +53,7 @@ pub(super) fn pg_policies(world: &World<'_>, records: &mut Records<'_>) {
     for (table, policy) in all(world) {
         let text = |condition| text(world.catalog, table, condition);
         records.push(&[
-            ("schemaname", (&table.schema).into()),
+            ("schemaname", world.schema(&table.schema).into()),
             ("tablename", (&table.name).into()),
             ("policyname", (&policy.name).into()),
             ("permissive", if policy.permissive { "PERMISSIVE" } else { "RESTRICTIVE" }.into()),

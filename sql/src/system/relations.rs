@@ -72,7 +72,7 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("reltuples", statistics::rows(world, table)),
             ("relhasindex", named_indexes(table).next().is_some().into()),
             ("relhasrules", matches!(kind, "v" | "m").into()),
-            ("relpersistence", "p".into()),
+            ("relpersistence", persistence(table).into()),
             ("relkind", kind.into()),
             // Columns that are gone keep their numbers.
             ("relnatts", table.next_column_id.saturating_sub(1).into()),
@@ -94,13 +94,18 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("relowner", roles::owner(world.catalog, table).into()),
             ("relam", method_oid(index.options.method).into()),
             ("relfilenode", index.oid.into()),
-            ("relpersistence", "p".into()),
+            ("relpersistence", persistence(table).into()),
             ("relkind", "i".into()),
             ("relnatts", index.columns.len().saturating_add(index.options.included.len()).into()),
             ("relispopulated", true.into()),
             ("relreplident", "n".into()),
         ]);
     }
+}
+
+/// `pg_class.relpersistence`
+fn persistence(table: &TableDescriptor) -> &'static str {
+    if table.is_temporary() { "t" } else { "p" }
 }
 
 /// The storage parameters that act.
@@ -249,7 +254,7 @@ pub(super) fn pg_tables(world: &World<'_>, records: &mut Records<'_>) {
         let access = world.catalog.access();
         let owner = access.role(roles::owner(world.catalog, table));
         records.push(&[
-            ("schemaname", (&table.schema).into()),
+            ("schemaname", world.schema(&table.schema).into()),
             ("tablename", (&table.name).into()),
             ("tableowner", owner.map(|owner| &owner.name).into()),
             ("hasindexes", named_indexes(table).next().is_some().into()),
@@ -263,7 +268,7 @@ pub(super) fn pg_tables(world: &World<'_>, records: &mut Records<'_>) {
 pub(super) fn pg_indexes(world: &World<'_>, records: &mut Records<'_>) {
     for (table, index) in all_indexes(world).filter(|(table, _)| table.kind.is_stored()) {
         records.push(&[
-            ("schemaname", (&table.schema).into()),
+            ("schemaname", world.schema(&table.schema).into()),
             ("tablename", (&table.name).into()),
             ("indexname", (&index.name).into()),
             ("indexdef", {
@@ -288,7 +293,7 @@ pub(super) fn pg_views(world: &World<'_>, records: &mut Records<'_>) {
     for (object, view) in views(world) {
         let owner = access.role(access.object(Object::Table(object.oid)).owner);
         records.push(&[
-            ("schemaname", (&object.schema).into()),
+            ("schemaname", world.schema(&object.schema).into()),
             ("viewname", (&object.name).into()),
             ("viewowner", owner.map(|owner| &owner.name).into()),
             ("definition", definition(world, view)),
@@ -302,7 +307,7 @@ pub(super) fn pg_matviews(world: &World<'_>, records: &mut Records<'_>) {
         let Some(materialised) = &table.materialised else { continue };
         let owner = access.role(roles::owner(world.catalog, table));
         records.push(&[
-            ("schemaname", (&table.schema).into()),
+            ("schemaname", world.schema(&table.schema).into()),
             ("matviewname", (&table.name).into()),
             ("matviewowner", owner.map(|owner| &owner.name).into()),
             ("hasindexes", named_indexes(table).next().is_some().into()),

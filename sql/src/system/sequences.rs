@@ -62,8 +62,9 @@ impl Called<'_> {
         Err(Error::new("42501", format!("permission denied for sequence {name}")))
     }
 
-    fn check_writable(&self, function: &str) -> Result<()> {
-        if !self.read_only {
+    fn check_writable(&self, oid: Oid, function: &str) -> Result<()> {
+        let is_temporary = || self.catalog.objects().get(oid).is_some_and(|object| object.is_temporary());
+        if !self.read_only || is_temporary() {
             return Ok(());
         }
         Err(Error::new("25006", format!("cannot execute {function}() in a read-only transaction")))
@@ -74,7 +75,7 @@ impl Called<'_> {
         if checked {
             self.check(oid, name, &[Right::Usage, Right::Update])?;
         }
-        self.check_writable("nextval")?;
+        self.check_writable(oid, "nextval")?;
         self.sequences.next(oid, sequence)
     }
 
@@ -100,7 +101,7 @@ impl Called<'_> {
     fn set(&self, arguments: &[Datum]) -> Result<Datum> {
         let (oid, name, sequence) = self.sequence(arguments.first())?;
         self.check(oid, name, &[Right::Update])?;
-        self.check_writable("setval")?;
+        self.check_writable(oid, "setval")?;
         let last = arguments.get(1).and_then(Datum::as_i64).unwrap_or_default();
         let is_called = !matches!(arguments.get(2), Some(Datum::Bool(false)));
         let SequenceDescriptor { min, max, .. } = *sequence;
@@ -151,7 +152,7 @@ pub(super) fn pg_sequences(world: &World<'_>, records: &mut Records<'_>) {
         let may = may(world.catalog, &world.session.current_user, object.oid, &[Right::Select, Right::Usage]);
         let last = world.gathered.last_values.get(&object.oid).filter(|_| may);
         records.push(&[
-            ("schemaname", (&object.schema).into()),
+            ("schemaname", world.schema(&object.schema).into()),
             ("sequencename", (&object.name).into()),
             ("sequenceowner", owner_name(world, object.oid).into()),
             ("data_type", sequence.ty.oid().into()),
@@ -179,7 +180,7 @@ pub(super) fn sequences(world: &World<'_>, records: &mut Records<'_>) {
         };
         records.push(&[
             ("sequence_catalog", (&*world.session.database).into()),
-            ("sequence_schema", (&object.schema).into()),
+            ("sequence_schema", world.schema(&object.schema).into()),
             ("sequence_name", (&object.name).into()),
             ("data_type", sequence.ty.display_name().into()),
             ("numeric_precision", precision.into()),

@@ -18,4 +18,5 @@ mod sequences;
 mod sessions;
 mod spilling;
 mod sql;
+mod temporary;
 mod waiting;

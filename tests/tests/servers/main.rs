@@ -26,5 +26,6 @@ mod reflection;
 mod security;
 mod shell;
 mod slow_links;
+mod temporary;
 mod unsafe_recover;
 mod wrong_input;

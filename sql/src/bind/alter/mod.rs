@@ -187,6 +187,14 @@ impl Binder<'_> {
             }
             AlterAction::RenameColumn { from, to } => self.rename_column(draft, &from, &to),
             AlterAction::RenameConstraint { from, to } => self.rename_constraint(draft, &from, &to),
+            AlterAction::WithoutEffect { shown: "SET LOGGED" | "SET UNLOGGED", .. }
+                if draft.to.is_temporary() =>
+            {
+                let name = &draft.to.name;
+                let message =
+                    format!("cannot change logged status of table \"{name}\" because it is temporary");
+                Err(Error::new("42P16", message))
+            }
             AlterAction::WithoutEffect { column, index, .. } => draft.check_parts(column, index),
             AlterAction::RowSecurity(change) => {
                 let security = &mut draft.to.row_security;

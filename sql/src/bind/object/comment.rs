@@ -3,7 +3,7 @@
 use super::{Bound, change, unplaced};
 use crate::bind::Binder;
 use crate::catalog::comment::Commented;
-use crate::catalog::{TableDescriptor, TableKind};
+use crate::catalog::{TableDescriptor, TableKind, schema};
 use crate::error::{Error, Result};
 use crate::parse::ast::{CommentTarget, Name, ObjectKind};
 use crate::plan::{ObjectChange, Target};
@@ -20,7 +20,12 @@ impl Binder<'_> {
         let of = |class, oid, column| Commented { class, oid, column };
         match on {
             CommentTarget::Object(object) if object.kind == ObjectKind::Schema => {
-                let target = self.schema(&object.name.name)?;
+                let name = &object.name.name;
+                if name.value == schema::TEMPORARY {
+                    // It is a word for one, where things are looked for in it.
+                    return Err(Error::new("3F000", "schema \"pg_temp\" does not exist"));
+                }
+                let target = self.schema(name)?;
                 let Target::Schema { oid, .. } = target else {
                     return Err(Error::internal("a schema that is none"));
                 };

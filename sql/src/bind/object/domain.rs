@@ -115,7 +115,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn create_domain(&mut self, create: &ast::CreateDomain) -> Result<Bound> {
-        let schema = self.creation_schema(&create.name).map_err(unplaced)?;
+        let schema = self.type_schema(&create.name).map_err(unplaced)?;
         let name = &create.name.name.value;
         self.check_type_name(&schema, name)?;
         if self.catalog.table(&schema, name).is_some() {

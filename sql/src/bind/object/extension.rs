@@ -3,6 +3,7 @@
 use super::{Bound, change, nothing};
 use crate::bind::Binder;
 use crate::catalog::object::ObjectDescriptor;
+use crate::catalog::schema;
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::Name;
 use crate::plan::{ObjectChange, Target};
@@ -94,6 +95,9 @@ impl Binder<'_> {
                     .to_owned()
             }
         };
+        if self.catalog.objects().kept_schema(&schema) == schema::TEMPORARY {
+            return Err(Error::unsupported("an extension in a temporary schema"));
+        }
         let (name, version) = (name.value.clone(), (*version).to_owned());
         change(ObjectChange::CreateExtension { schema, name, version })
     }

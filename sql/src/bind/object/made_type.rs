@@ -15,7 +15,7 @@ impl Binder<'_> {
     pub(super) fn type_statement(&mut self, statement: &TypeStatement) -> Result<Bound> {
         match statement {
             TypeStatement::CreateEnum { name, labels } => {
-                let schema = self.creation_schema(name).map_err(unplaced)?;
+                let schema = self.type_schema(name).map_err(unplaced)?;
                 let name = &name.name.value;
                 self.check_type_name(&schema, name)?;
                 if self.catalog.table(&schema, name).is_some() {

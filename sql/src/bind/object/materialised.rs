@@ -32,6 +32,9 @@ impl Binder<'_> {
             relation.read = self.needs.columns_read(relation.oid);
         }
         for table in relations.iter().filter_map(|relation| self.catalog.table_by_oid(relation.oid)) {
+            if table.is_temporary() {
+                return Err(Error::new("0A000", "materialized views must not use temporary tables or views"));
+            }
             if create.with_data {
                 unpopulated(table)?;
             }

@@ -99,8 +99,8 @@ impl Binder<'_> {
     /// A statement about an object of the catalog.
     pub(super) fn object(&mut self, statement: &ObjectStatement) -> Result<Bound> {
         match statement {
-            ObjectStatement::CreateSequence { name, if_not_exists, options } => {
-                self.create_sequence(name, *if_not_exists, options)
+            ObjectStatement::CreateSequence { name, if_not_exists, options, persistence } => {
+                self.create_sequence(name, *if_not_exists, options, *persistence)
             }
             ObjectStatement::AlterSequence { name, if_exists, options } => {
                 let object =
@@ -152,6 +152,14 @@ impl Binder<'_> {
         Ok(())
     }
 
+    /// 0A000 if a schema is that of the session's temporary objects.
+    fn check_not_own(&self, name: &Name, what: &str) -> Result<()> {
+        match self.catalog.objects().kept_schema(&name.value) {
+            schema::TEMPORARY => Err(Error::unsupported(format!("{what} a temporary schema"))),
+            _ => Ok(()),
+        }
+    }
+
     /// The schema of this name.
     pub(super) fn schema(&self, name: &Name) -> Result<Target> {
         let missing = || Error::new("3F000", format!("schema \"{}\" does not exist", name.value));
@@ -190,7 +198,7 @@ impl Binder<'_> {
         };
         match &name.schema {
             Some(schema) => find(&schema.value),
-            None => self.settings.search_path.lookup().find_map(find),
+            None => self.settings.search_path.lookup(self.catalog.objects()).find_map(find),
         }
     }
 
@@ -201,6 +209,7 @@ impl Binder<'_> {
             if is_of_system(&object.name.name) {
                 return Err(Error::unsupported("renaming a schema of the system"));
             }
+            self.check_not_own(&object.name.name, "renaming")?;
             self.check_new_schema(to)?;
             if self.catalog.objects().schema_oid(&to.value).is_some() {
                 return Err(Error::new("42P06", format!("schema \"{}\" already exists", to.value)));
@@ -247,6 +256,9 @@ impl Binder<'_> {
         }
         if name == relation.schema {
             return nothing(tag);
+        }
+        if relation.is_temporary() {
+            return Err(Error::new("0A000", "cannot move objects into or out of temporary schemas"));
         }
         self.check_creation_schema(schema)?;
         for moved in self.moved_names(&relation) {
@@ -322,6 +334,7 @@ impl Binder<'_> {
                     );
                     return Err(Error::new("2BP01", message));
                 }
+                self.check_not_own(name, "dropping")?;
                 Ok(Some(target))
             }
         }

@@ -6,7 +6,7 @@ use crate::bind::from::shown;
 use crate::catalog::TableKind;
 use crate::catalog::object::SequenceOwner;
 use crate::error::{Error, Notice, Result};
-use crate::parse::ast::{Name, ObjectName, QualifiedName, SequenceOption, SequenceOptionKind};
+use crate::parse::ast::{Name, ObjectName, Persistence, QualifiedName, SequenceOption, SequenceOptionKind};
 use crate::plan::ObjectChange;
 use crate::plan::sequence::{self, NewSequence, SequenceSetting};
 
@@ -16,8 +16,9 @@ impl Binder<'_> {
         name: &QualifiedName,
         if_not_exists: bool,
         options: &[SequenceOption],
+        persistence: Persistence,
     ) -> Result<Bound> {
-        let schema = self.creation_schema(name).map_err(unplaced)?;
+        let schema = self.creation_schema(name, persistence).map_err(unplaced)?;
         if self.catalog.is_taken(&schema, &name.name.value) {
             let message = format!("relation \"{}\" already exists", name.name.value);
             if !if_not_exists {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{Bound, change, nothing, unplaced};
 use crate::bind::Binder;
+use crate::bind::definition::not_temporary;
 use crate::bind::query::BoundQuery;
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewColumn, ViewDescriptor, ViewRelation};
-use crate::catalog::{TableDescriptor, TableKind};
-use crate::error::{Error, Result};
+use crate::catalog::{TableDescriptor, TableKind, schema};
+use crate::error::{Error, Notice, Result};
 use crate::parse;
 use crate::parse::ast::{self, QualifiedName};
 use crate::plan::{Acting, ObjectChange};
@@ -104,8 +105,22 @@ impl Binder<'_> {
 
     /// CREATE VIEW.
     pub(super) fn create_view(&mut self, create: &ast::CreateView) -> Result<Bound> {
-        let schema = self.creation_schema(&create.name).map_err(unplaced)?;
+        let mut schema = self.creation_schema(&create.name, create.persistence).map_err(unplaced)?;
         let name = &create.name.name.value;
+        self.only_keeps = true;
+        self.types_named.borrow_mut().clear();
+        // The names of relations and columns are to be found again: errors have their places as ever.
+        let bound = self.new_view_rows(&create.query)?;
+        let mut relations = std::mem::take(&mut self.viewed);
+        let is_own = |oid| self.catalog.table_by_oid(oid).is_some_and(|table| table.is_temporary());
+        if schema != schema::TEMPORARY && relations.iter().any(|relation| is_own(relation.oid)) {
+            let message = format!("view \"{name}\" will be a temporary view");
+            self.notices.push(Notice::notice("00000", message));
+            if create.name.schema.is_some() {
+                return Err(not_temporary());
+            }
+            schema::TEMPORARY.clone_into(&mut schema);
+        }
         let known = self.catalog.table(&schema, name).cloned();
         if self.catalog.is_taken(&schema, name) && !(create.replace && known.is_some()) {
             return Err(Error::new("42P07", format!("relation \"{name}\" already exists")));
@@ -116,11 +131,6 @@ impl Binder<'_> {
         if let Some(known) = known.as_ref().filter(|known| known.kind != TableKind::View) {
             return Err(Error::new("42809", format!("\"{}\" is not a view", known.name)));
         }
-        self.only_keeps = true;
-        self.types_named.borrow_mut().clear();
-        // The names of relations and columns are to be found again: errors have their places as ever.
-        let bound = self.new_view_rows(&create.query)?;
-        let mut relations = std::mem::take(&mut self.viewed);
         for relation in &mut relations {
             relation.read = self.needs.columns_read(relation.oid);
         }

@@ -41,6 +41,8 @@ pub struct ObjectDescriptor {
 pub enum ObjectBody {
     /// A schema.
     Schema,
+    /// The schema of a session's temporary objects. It stands in no row.
+    TemporarySchema,
     /// The schema that was there from the beginning, and is gone: there is no object of this oid and name.
     Gone,
     /// A sequence.
@@ -54,6 +56,11 @@ pub enum ObjectBody {
 }
 
 impl ObjectDescriptor {
+    /// Whether it is of one session alone.
+    pub fn is_temporary(&self) -> bool {
+        self.body == ObjectBody::TemporarySchema || self.schema == super::schema::TEMPORARY
+    }
+
     /// The sequence, if it is one.
     pub fn sequence(&self) -> Option<&SequenceDescriptor> {
         match &self.body {
@@ -86,7 +93,11 @@ impl ObjectDescriptor {
     /// The relation that it is read as, if it can be.
     pub(super) fn relation(&self) -> Option<TableDescriptor> {
         match &self.body {
-            ObjectBody::Schema | ObjectBody::Gone | ObjectBody::Type(_) | ObjectBody::Extension(_) => None,
+            ObjectBody::Schema
+            | ObjectBody::TemporarySchema
+            | ObjectBody::Gone
+            | ObjectBody::Type(_)
+            | ObjectBody::Extension(_) => None,
             ObjectBody::Sequence(_) => Some(sequence::relation(self.oid, &self.schema, &self.name)),
             ObjectBody::View(view) => Some(view::relation(self.oid, &self.schema, &self.name, view)),
         }
@@ -99,10 +110,12 @@ impl ObjectDescriptor {
             return complain("it has no name");
         }
         match &self.body {
-            ObjectBody::Schema | ObjectBody::Gone if !self.schema.is_empty() => {
+            ObjectBody::Schema | ObjectBody::TemporarySchema | ObjectBody::Gone
+                if !self.schema.is_empty() =>
+            {
                 complain("a schema in a schema")
             }
-            ObjectBody::Schema | ObjectBody::Gone => Ok(()),
+            ObjectBody::Schema | ObjectBody::TemporarySchema | ObjectBody::Gone => Ok(()),
             _ if self.schema.is_empty() => complain("it has no schema"),
             ObjectBody::Sequence(sequence) => sequence.check().or_else(complain),
             ObjectBody::View(view) => view.check().or_else(complain),

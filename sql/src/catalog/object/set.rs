@@ -7,6 +7,7 @@ use expr::TypeKind;
 
 use super::types::{DomainDescriptor, EnumDescriptor, array_name};
 use super::{Identity, Kinds, ObjectBody, ObjectDescriptor, TypeDescriptor};
+use crate::catalog::layered::Layered;
 use crate::catalog::{
     ColumnId, INFORMATION_SCHEMA_OID, NUNATAK_OID, Oid, PG_CATALOG_OID, PUBLIC_OID, schema,
 };
@@ -24,21 +25,30 @@ const FIRST_SCHEMAS: [(&str, Oid); 4] = [
 /// Invariants: names of schemas are distinct, and those of types within one; a column has one identity sequence at most.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    by_oid: BTreeMap<Oid, Arc<ObjectDescriptor>>,
+    by_oid: Layered<Oid, Arc<ObjectDescriptor>>,
     schemas: BTreeMap<String, Oid>,
-    identities: BTreeMap<(Oid, ColumnId), Oid>,
-    kinds: Kinds,
+    /// That of the session's temporary objects, which is one of them.
+    temporary: Option<Oid>,
+    identities: Layered<(Oid, ColumnId), Oid>,
+    kinds: Arc<Kinds>,
 }
 
 impl Default for Objects {
     fn default() -> Self {
         Self {
-            by_oid: BTreeMap::new(),
+            by_oid: Layered::default(),
             schemas: FIRST_SCHEMAS.iter().map(|(name, oid)| ((*name).to_owned(), *oid)).collect(),
-            identities: BTreeMap::new(),
-            kinds: Kinds::default(),
+            temporary: None,
+            identities: Layered::default(),
+            kinds: Arc::default(),
         }
     }
+}
+
+/// The identity column that a sequence makes the values of, if it does.
+fn identity_column(object: &ObjectDescriptor) -> Option<(Oid, ColumnId)> {
+    let owner = object.sequence()?.owner.filter(|owner| owner.identity.is_some())?;
+    Some((owner.table, owner.column))
 }
 
 impl Objects {
@@ -49,23 +59,41 @@ impl Objects {
             ObjectBody::Schema => {
                 self.schemas.insert(object.name.clone(), object.oid);
             }
+            ObjectBody::TemporarySchema => {
+                self.schemas.insert(object.name.clone(), object.oid);
+                self.temporary = Some(object.oid);
+            }
             ObjectBody::Gone | ObjectBody::View(_) | ObjectBody::Extension(_) => {}
-            ObjectBody::Type(_) => object.kind().into_iter().for_each(|kind| self.kinds.put(kind)),
-            ObjectBody::Sequence(sequence) => {
-                if let Some(owner) = sequence.owner.filter(|owner| owner.identity.is_some()) {
-                    self.identities.insert((owner.table, owner.column), object.oid);
+            ObjectBody::Type(_) => {
+                object.kind().into_iter().for_each(|kind| Arc::make_mut(&mut self.kinds).put(kind));
+            }
+            ObjectBody::Sequence(_) => {
+                if let Some(column) = identity_column(&object) {
+                    match object.is_temporary() {
+                        true => self.identities.insert_own(column, object.oid),
+                        false => self.identities.insert(column, object.oid),
+                    }
                 }
             }
         }
-        self.by_oid.insert(object.oid, object);
+        match object.is_temporary() {
+            true => self.by_oid.insert_own(object.oid, object),
+            false => self.by_oid.insert(object.oid, object),
+        }
     }
 
     /// Removes an object.
     pub(in crate::catalog) fn remove(&mut self, oid: Oid) {
         self.schemas.retain(|_, other| *other != oid);
-        self.identities.retain(|_, other| *other != oid);
-        if self.by_oid.remove(&oid).is_some_and(|object| object.made_type().is_some()) {
-            self.kinds.remove(oid);
+        self.temporary = self.temporary.filter(|other| *other != oid);
+        let Some(gone) = self.by_oid.remove(&oid) else { return };
+        if let Some(column) = identity_column(&gone)
+            && self.identities.get(&column) == Some(&oid)
+        {
+            self.identities.remove(&column);
+        }
+        if gone.made_type().is_some() {
+            Arc::make_mut(&mut self.kinds).remove(oid);
         }
     }
 
@@ -154,7 +182,31 @@ impl Objects {
 
     /// The oid of a schema.
     pub fn schema_oid(&self, name: &str) -> Option<Oid> {
-        self.schemas.get(name).copied()
+        match name {
+            schema::TEMPORARY => self.temporary,
+            name => self.schemas.get(name).copied(),
+        }
+    }
+
+    /// The schema of the session's temporary objects, if there is any.
+    pub fn temporary_schema(&self) -> Option<&Arc<ObjectDescriptor>> {
+        self.by_oid.get(&self.temporary?)
+    }
+
+    /// What a schema is called by what is in it.
+    pub fn kept_schema<'a>(&self, name: &'a str) -> &'a str {
+        match self.temporary_schema() {
+            Some(own) if own.name == name => schema::TEMPORARY,
+            _ => name,
+        }
+    }
+
+    /// What a schema that something is in is called in views of the catalog.
+    pub fn shown_schema<'a>(&'a self, name: &'a str) -> &'a str {
+        match self.temporary_schema() {
+            Some(own) if name == schema::TEMPORARY => &own.name,
+            _ => name,
+        }
     }
 
     /// The name of a schema.

@@ -227,6 +227,9 @@ pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
     };
     match &object.body {
         ObjectBody::Schema => record.kind = 0,
+        ObjectBody::TemporarySchema => {
+            return Err(Error::internal("a session's own schema is not stored"));
+        }
         ObjectBody::Gone => record.kind = 1,
         ObjectBody::Sequence(sequence) => {
             record.kind = 2;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::build::{self, Rewrite};
-use super::{Change, changed, refer_to_own, store};
+use super::{Change, changed, refer_to_own};
 use crate::catalog::comment::Commented;
 use crate::catalog::object::ObjectDescriptor;
 use crate::catalog::{Column, ColumnId, TableDescriptor};
@@ -28,6 +28,7 @@ impl Change<'_, '_> {
         }
         self.create_column_sequences(&mut to, &alter.sequences).await?;
         let fresh = self.give_ids(&mut to, alter.rewrite.is_some()).await?;
+        self.note_own(&to);
         self.forget_parts(&alter.from, &to);
         let to = Arc::new(self.settled(to));
         match &alter.rewrite {
@@ -74,7 +75,7 @@ impl Change<'_, '_> {
     fn forget_parts(&mut self, from: &TableDescriptor, to: &TableDescriptor) {
         for index in &from.indexes {
             if !to.indexes.iter().any(|kept| kept.id == index.id) {
-                store::note_dropped(self.cx, index.id);
+                self.give_up(from.is_temporary(), index.id);
             }
             if !to.indexes.iter().any(|kept| kept.oid == index.oid) {
                 self.forget_comments(Commented::RELATION, index.oid);

@@ -5,16 +5,21 @@
 //! (see [`crate::catalog::stored`]). What is dropped, truncated or rebuilt only loses its index id: its keys stay
 //! behind for those who still read them, and the id is listed; once nobody can read them any more, they are deleted
 //! ([`reclaim`]).
+//!
+//! A change of a session's temporary objects writes no row of the catalog and raises no version ([`own`]).
 
 mod access;
 mod alter;
 mod build;
 mod object;
+mod own;
 mod reclaim;
 mod store;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use expr::SessionContext;
 
 use super::context::{Context, FreshIndexes};
@@ -25,8 +30,8 @@ use crate::bind;
 use crate::catalog::access::Object;
 use crate::catalog::comment::Commented;
 use crate::catalog::{
-    CatalogSnapshot, Constraints, ForeignKey, IndexConstraint, IndexDescriptor, IndexState, Oid, RowSecurity,
-    TableDescriptor, TableKind,
+    CatalogSnapshot, Constraints, FIRST_TEMPORARY_OID, ForeignKey, IndexConstraint, IndexDescriptor,
+    IndexState, Oid, OnCommit, RowSecurity, TableDescriptor, TableKind, stored,
 };
 use crate::error::{Error, Notice, Result};
 use crate::plan::{
@@ -34,6 +39,7 @@ use crate::plan::{
     Reindex,
 };
 
+pub(crate) use own::{drop_own, end_at_commit};
 pub(crate) use reclaim::reclaim_dropped;
 pub(crate) use store::load_catalog;
 
@@ -43,12 +49,19 @@ pub(crate) struct DdlOutcome {
     pub(crate) catalog: CatalogSnapshot,
     /// Indexes that it created.
     pub(crate) fresh: FreshIndexes,
+    /// Whether the catalog that everybody sees has changed with it.
+    pub(crate) raised: bool,
     /// The command tag.
     pub(crate) tag: &'static str,
     /// How many rows a new table was given, where the tag tells that instead.
     pub(crate) rows: Option<u64>,
     /// What to tell the client.
     pub(crate) notices: Vec<Notice>,
+}
+
+/// Whether a statement changes the catalog that everybody sees.
+pub(crate) fn raises(ddl: &Ddl) -> bool {
+    !matches!(ddl, Ddl::Nothing { .. }) && !own::is_of_own(ddl)
 }
 
 /// Runs a DDL statement. `raised`: whether this transaction has raised the catalog version already.
@@ -58,12 +71,14 @@ pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result
         return Ok(DdlOutcome {
             catalog,
             fresh: cx.fresh_indexes.clone(),
+            raised,
             tag,
             rows: None,
             notices: Vec::new(),
         });
     }
-    if !raised {
+    let raises = raises(ddl);
+    if raises && !raised {
         store::raise_version(cx).await?;
     }
     let frees = match ddl {
@@ -76,13 +91,8 @@ pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result
     if frees {
         cx.transaction.frees_space();
     }
-    let mut change = Change {
-        catalog: CatalogSnapshot::clone(cx.catalog),
-        fresh: cx.fresh_indexes.clone(),
-        notices: Vec::new(),
-        rows: None,
-        cx,
-    };
+    let raised = raised || raises;
+    let mut change = Change::new(cx, raised);
     let tag = match ddl {
         Ddl::Nothing { tag } => tag,
         Ddl::CreateTable(create) => change.create_table(create).await?,
@@ -110,8 +120,7 @@ pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result
         Ddl::Object(object) => change.object(object).await?,
         Ddl::Access(access) => change.access(access).await?,
     };
-    let Change { catalog, fresh, notices, rows, .. } = change;
-    Ok(DdlOutcome { catalog, fresh, tag, rows, notices })
+    change.finish(tag)
 }
 
 /// A change of the catalog under way.
@@ -120,11 +129,60 @@ struct Change<'a, 'b> {
     fresh: FreshIndexes,
     notices: Vec<Notice>,
     rows: Option<u64>,
+    /// Whether the catalog version is raised: rows of the catalog may be written.
+    raised: bool,
+    /// The temporary objects and their parts: nothing about them is written.
+    temporary: BTreeSet<Oid>,
+    /// Whether rows of the catalog were to be written before that.
+    astray: bool,
+    /// The transaction is about to commit, and what it owes is settled.
+    ends: bool,
     cx: &'a mut Context<'b>,
+}
+
+impl<'a, 'b> Change<'a, 'b> {
+    fn new(cx: &'a mut Context<'b>, raised: bool) -> Self {
+        Self {
+            catalog: CatalogSnapshot::clone(cx.catalog),
+            fresh: cx.fresh_indexes.clone(),
+            notices: Vec::new(),
+            rows: None,
+            raised,
+            temporary: own::parts(cx.catalog),
+            astray: false,
+            ends: false,
+            cx,
+        }
+    }
+
+    fn finish(self, tag: &'static str) -> Result<DdlOutcome> {
+        let Change { catalog, fresh, notices, rows, raised, astray, .. } = self;
+        if astray {
+            return Err(Error::internal("a change of temporary objects would change those of all"));
+        }
+        Ok(DdlOutcome { catalog, fresh, raised, tag, rows, notices })
+    }
+
+    /// Writes a row of the catalog.
+    fn put(&mut self, key: Bytes, value: Bytes) {
+        match self.raised {
+            true => self.cx.transaction.put(key, value),
+            false => self.astray = true,
+        }
+    }
+
+    /// Deletes a row of the catalog.
+    fn delete(&mut self, key: Bytes) {
+        match self.raised {
+            true => self.cx.transaction.delete(key),
+            false => self.astray = true,
+        }
+    }
 }
 
 impl Change<'_, '_> {
     async fn create_table(&mut self, create: &CreateTable) -> Result<&'static str> {
+        self.make_own_schema(&create.schema).await?;
         let mut indexes = Vec::with_capacity(create.indexes.len());
         let oid = self.oid().await?;
         for index in &create.indexes {
@@ -155,6 +213,7 @@ impl Change<'_, '_> {
             next_column_id,
             schema_version: 1,
         };
+        self.note_own(&table);
         self.create_column_sequences(&mut table, &create.sequences).await?;
         for (on, text) in &create.comments {
             let on = match on {
@@ -173,6 +232,7 @@ impl Change<'_, '_> {
         }
         self.put_table(table)?;
         self.own(Object::Table(oid), None)?;
+        self.catalog = self.catalog.with_on_commit(oid, create.on_commit);
         Ok("CREATE TABLE")
     }
 
@@ -193,7 +253,7 @@ impl Change<'_, '_> {
     async fn refresh(&mut self, refresh: &Refresh) -> Result<&'static str> {
         let mut table = TableDescriptor::clone(&refresh.table);
         for index in &mut table.indexes {
-            store::note_dropped(self.cx, index.id);
+            self.give_up(false, index.id);
             index.id = self.index_id().await?;
         }
         if let Some(materialised) = &mut table.materialised {
@@ -226,6 +286,9 @@ impl Change<'_, '_> {
 
     /// 55006 if rows of a table owe foreign keys something that is judged at the commit.
     fn check_settled(&mut self, table: &TableDescriptor, statement: &str) -> Result<()> {
+        if self.ends {
+            return Ok(());
+        }
         // As it was before the statement: a key that goes with the table has what is owed to it until then.
         if !self.cx.deferred.is_owed_by(table.oid, self.cx.catalog) {
             return Ok(());
@@ -239,23 +302,27 @@ impl Change<'_, '_> {
     fn drop_table(&mut self, table: &TableDescriptor) -> Result<()> {
         self.check_settled(table, "DROP TABLE")?;
         for index in &table.indexes {
-            store::note_dropped(self.cx, index.id);
+            self.give_up_index(table.is_temporary(), index.id);
             self.forget_comments(Commented::RELATION, index.oid);
         }
         for (constraint, _) in table.constraint_names() {
             self.forget_comments(Commented::CONSTRAINT, constraint);
         }
         self.forget_comments(Commented::RELATION, table.oid);
-        store::delete_table(self.cx, table.oid);
-        self.catalog = self.catalog.without_table(table.oid);
+        if !table.is_temporary() {
+            self.delete(stored::table_key(self.catalog.home(), table.oid));
+        }
+        self.catalog =
+            self.catalog.with_on_commit(table.oid, OnCommit::PreserveRows).without_table(table.oid);
         self.disown(Object::Table(table.oid));
         Ok(())
     }
 
     async fn truncate(&mut self, table: &TableDescriptor) -> Result<()> {
         let mut table = table.clone();
+        let is_temporary = table.is_temporary();
         for index in &mut table.indexes {
-            store::note_dropped(self.cx, index.id);
+            self.give_up_index(is_temporary, index.id);
             index.id = self.index_id().await?;
         }
         self.put_table(changed(table))
@@ -279,10 +346,10 @@ impl Change<'_, '_> {
             self.check_settled(table, "REINDEX TABLE")?;
             self.check_isolation(table, "REINDEX")?;
             let mut table = TableDescriptor::clone(table);
-            let mut filled = Vec::new();
+            let (mut filled, is_temporary) = (Vec::new(), table.is_temporary());
             for index in table.indexes.iter_mut().filter(|index| !index.primary && oids.contains(&index.oid))
             {
-                store::note_dropped(self.cx, index.id);
+                self.give_up(is_temporary, index.id);
                 index.id = self.index_id().await?;
                 filled.push(index.id);
             }
@@ -302,7 +369,8 @@ impl Change<'_, '_> {
     /// Reading all rows of a table that others write needs a transaction that proves at its end that it missed none.
     fn check_isolation(&self, table: &TableDescriptor, statement: &str) -> Result<()> {
         let is_fresh = table.primary().is_some_and(|primary| self.fresh.contains(primary.id));
-        if is_fresh || self.cx.isolation == client::Isolation::Serializable {
+        // Nobody else writes rows of what is temporary.
+        if is_fresh || table.is_temporary() || self.cx.isolation == client::Isolation::Serializable {
             return Ok(());
         }
         Err(Error::unsupported(format!(
@@ -334,12 +402,19 @@ impl Change<'_, '_> {
     }
 
     async fn oid(&mut self) -> Result<Oid> {
+        if !self.raised {
+            return self.holder()?.oid();
+        }
         let id = self.cx.client.allocate_ids("oid", 1).await?;
-        u32::try_from(id).map_err(|_| Error::new("54000", "oids are exhausted"))
+        let oid = u32::try_from(id).ok().filter(|oid| *oid < FIRST_TEMPORARY_OID);
+        oid.ok_or_else(|| Error::new("54000", "oids are exhausted"))
     }
 
     async fn index_id(&mut self) -> Result<u64> {
-        let id = self.cx.client.allocate_ids("index", 1).await?;
+        let id = match self.raised {
+            true => self.cx.client.allocate_ids("index", 1).await?,
+            false => self.holder()?.index_id(self.cx.client).await?,
+        };
         let id = id.saturating_add(keys::sql::SYSTEM_INDEX_IDS);
         self.fresh.insert(id);
         Ok(id)
@@ -351,7 +426,12 @@ impl Change<'_, '_> {
     }
 
     fn put_table(&mut self, table: TableDescriptor) -> Result<()> {
-        store::put_table(self.cx, &table)?;
+        if table.is_temporary() {
+            self.keep_table(&table)?;
+        } else {
+            self.check_lasting(&table)?;
+            self.put(stored::table_key(self.catalog.home(), table.oid), stored::encode_table(&table)?);
+        }
         let table = self.settled(table);
         self.catalog = self.catalog.with_table(Arc::new(table));
         Ok(())

@@ -4,13 +4,14 @@
 //! then they are deleted as one span, and the id is taken from the list. Every gateway looks through the list now and then:
 //! what two of them do at once is done once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use client::{Client, ScanOptions, TransactionOptions};
+use client::{Client, Reclaimed, ScanOptions, TransactionOptions};
 use env::{clock, random};
 use keys::sql::TENANT_DEFAULT;
 
-use super::store;
+use crate::catalog::{IndexId, dropped};
 use crate::error::Result;
 use crate::statistics;
 
@@ -21,8 +22,15 @@ const PERIOD_MAX: Duration = Duration::from_secs(60);
 
 const PAGE: ScanOptions = ScanOptions { rows_max: 256, bytes_max: 64 << 10, reverse: false };
 
+/// Of so many indexes it is remembered when they were given up.
+const YOUNG_MAX: usize = 1 << 16;
+
+/// When indexes were given up that may not be reclaimed yet: what is remembered need not be asked for at each look.
+type Young = BTreeMap<IndexId, u64>;
+
 /// Looks through the list for ever.
 pub(crate) async fn reclaim_dropped(client: &Client) {
+    let mut young = Young::new();
     loop {
         let period = (client.safe_point_step() * STEPS).clamp(PERIOD_MIN, PERIOD_MAX);
         // Not all gateways at once.
@@ -31,34 +39,47 @@ pub(crate) async fn reclaim_dropped(client: &Client) {
         if client.safe_point() == 0 {
             continue;
         }
-        if let Err(error) = look_through(client).await {
+        if let Err(error) = look_through(client, &mut young).await {
             tracing::debug!(%error, "what was dropped could not be reclaimed; it is tried again");
         }
     }
 }
 
-async fn look_through(client: &Client) -> Result<()> {
-    let mut left = Some(store::dropped_span());
+async fn look_through(client: &Client, young: &mut Young) -> Result<()> {
+    let mut still_young = Young::new();
+    let mut left = Some(dropped::span());
     while let Some(span) = left.take() {
         let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
         let mut transaction = client.begin(options);
         let page = transaction.scan(span, PAGE).await?;
         transaction.rollback().await;
         for (row, _) in page.rows {
-            let Some(index) = store::dropped_index(&row) else { continue };
-            // While it is still known that there is something to forget.
-            forget_statistics(client, index).await?;
-            if client.reclaim(row, &keys::sql::index_span(TENANT_DEFAULT, index)).await? {
-                tracing::info!(index, "the room of a dropped index is given back");
+            let Some(index) = dropped::index_of(&row) else { continue };
+            let known = young.get(&index).filter(|given_up| **given_up > client.safe_point());
+            let outcome = match known {
+                Some(given_up) => Reclaimed::TooYoung { given_up: *given_up },
+                None => {
+                    // While it is still known that there is something to forget.
+                    forget_statistics(client, index).await?;
+                    client.reclaim(row, &keys::sql::index_span(TENANT_DEFAULT, index)).await?
+                }
+            };
+            match outcome {
+                Reclaimed::Gone => tracing::info!(index, "the room of a dropped index is given back"),
+                Reclaimed::TooYoung { given_up } if still_young.len() < YOUNG_MAX => {
+                    still_young.insert(index, given_up);
+                }
+                Reclaimed::TooYoung { .. } | Reclaimed::NotYet => {}
             }
         }
         left = page.resume;
     }
+    *young = still_young;
     Ok(())
 }
 
 /// Nothing is known any more of a table that is gone.
-async fn forget_statistics(client: &Client, primary: u64) -> Result<()> {
+async fn forget_statistics(client: &Client, primary: IndexId) -> Result<()> {
     let keys = statistics::row_keys(primary);
     let mut transaction = client.begin(TransactionOptions::default());
     if transaction.get_many(keys.to_vec()).await?.iter().all(Option::is_none) {

@@ -5,7 +5,7 @@
 //! table             index 1, oid (u32), suffix 0          see catalog::stored
 //! object            index 3, oid (u32), suffix 0          see catalog::object::stored
 //! comment           index 4                               see catalog::comment
-//! dropped index     index 2, index id (u64), suffix 0     nothing
+//! dropped index     index 2                               see catalog::dropped
 //! database          index 33, oid (u32), suffix 0         see catalog::database
 //! settings          index 34                              see catalog::defaults
 //! of the cluster    index 35                              see catalog::cluster_settings
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::{ScanOptions, Span, Strength, Transaction, WaitPolicy};
-use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
+use keys::sql::TENANT_DEFAULT;
 
 use crate::bind;
 use crate::catalog::access::stored::RightsRow;
@@ -31,50 +31,13 @@ use crate::catalog::database::{self, Databases};
 use crate::catalog::defaults::{self, SettingDefaults};
 use crate::catalog::home::Home;
 use crate::catalog::object::{self, Kinds, ObjectDescriptor};
-use crate::catalog::{CatalogSnapshot, IndexId, Oid, TableDescriptor, stored};
+use crate::catalog::{CatalogSnapshot, IndexId, Oid, TableDescriptor, dropped, stored};
 use crate::error::{Cause, Error, Result};
 use crate::execute::context::Context;
 
-/// The index of dropped indexes.
-const DROPPED: u64 = 2;
-
-/// Writes a row.
-pub(super) fn put(cx: &mut Context<'_>, key: Bytes, value: Bytes) {
-    cx.transaction.put(key, value);
-}
-
-/// Writes a table's row.
-pub(super) fn put_table(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<()> {
-    let value = stored::encode_table(table)?;
-    let key = stored::table_key(cx.catalog.home(), table.oid);
-    cx.transaction.put(key, value);
-    Ok(())
-}
-
-/// Deletes a table's row.
-pub(super) fn delete_table(cx: &mut Context<'_>, oid: Oid) {
-    cx.transaction.delete(stored::table_key(cx.catalog.home(), oid));
-}
-
-/// The index that a row of dropped indexes stands for.
-pub(super) fn dropped_index(key: &[u8]) -> Option<IndexId> {
-    let prefix = keys::sql::index_prefix(TENANT_DEFAULT, DROPPED);
-    let id = key.strip_prefix(prefix.as_ref())?.strip_suffix(&[SUFFIX_ROW])?;
-    Some(u64::from_be_bytes(id.try_into().ok()?))
-}
-
-/// Where those rows are.
-pub(super) fn dropped_span() -> Span {
-    let span = keys::sql::index_span(TENANT_DEFAULT, DROPPED);
-    Span { start: span.start, end: span.end }
-}
-
 /// Notes that an index id is out of use.
 pub(super) fn note_dropped(cx: &mut Context<'_>, index: IndexId) {
-    let mut key = keys::sql::index_prefix(TENANT_DEFAULT, DROPPED).to_vec();
-    key.extend_from_slice(&index.to_be_bytes());
-    key.push(SUFFIX_ROW);
-    cx.transaction.put(key.into(), Bytes::new());
+    cx.transaction.put(dropped::key(index), Bytes::new());
 }
 
 fn version_of(value: Option<&Bytes>) -> Result<u64> {

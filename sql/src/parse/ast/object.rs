@@ -4,6 +4,7 @@ use super::policy::PolicyStatement;
 use super::sequence::SequenceOption;
 use super::target::{ObjectKind, ObjectName};
 use super::{CheckDefinition, DefaultDefinition, Name, QualifiedName, Query, RoleReference, TypeName};
+use crate::catalog::OnCommit;
 
 /// A statement about an object of the catalog.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub enum ObjectStatement {
         if_not_exists: bool,
         /// What is said of it, in order.
         options: Vec<SequenceOption>,
+        /// TEMPORARY
+        persistence: Persistence,
     },
     /// ALTER SEQUENCE
     AlterSequence {
@@ -231,6 +234,8 @@ pub struct CreateView {
     pub query: Query,
     /// The query's text.
     pub text: String,
+    /// TEMPORARY
+    pub persistence: Persistence,
 }
 
 /// CREATE TABLE … AS
@@ -248,6 +253,30 @@ pub struct CreateTableAs {
     pub with_data: bool,
     /// MATERIALIZED VIEW: the query's text.
     pub view: Option<String>,
+    /// TEMPORARY
+    pub persistence: Persistence,
+    /// ON COMMIT
+    pub on_commit: Option<OnCommit>,
+}
+
+/// How long something new is to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// Until it is dropped.
+    Permanent,
+    /// UNLOGGED
+    Unlogged,
+    /// TEMPORARY: as long as the session.
+    Temporary,
+    /// GLOBAL TEMPORARY: the same. Where that is written.
+    Global(usize),
+}
+
+impl Persistence {
+    /// Whether it is temporary.
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::Temporary | Self::Global(_))
+    }
 }
 
 /// TRUNCATE

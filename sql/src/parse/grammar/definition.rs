@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use audit::Classes;
 
 use super::super::ast::{
-    Body, ColumnDefinition, CreateTable, DefaultDefinition, LikeParts, Name, ObjectKind, TableConstraints,
-    TableLike, Truncate,
+    Body, ColumnDefinition, CreateTable, DefaultDefinition, LikeParts, Name, ObjectKind, Persistence,
+    TableConstraints, TableLike, Truncate,
 };
 use super::super::cursor::Cursor;
 use super::super::option::option_value;
@@ -14,8 +14,10 @@ use super::alter::cascade;
 use super::constraint::{begins_constraint, column_constraint, deferral, table_constraint};
 use super::expression::{any_name, restricted};
 use super::index;
+use super::persistence::{on_commit, persistence};
 use super::types::type_name;
 use super::{domain, made_type, object, policy};
+use crate::catalog::OnCommit;
 use crate::error::{Error, Result};
 
 /// Storage parameters of tables: accepted without effect but for [`AUDIT`].
@@ -51,20 +53,19 @@ const TABLE_PARAMETERS: [&str; 25] = [
 pub(in super::super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
     let at = cursor.advance().at;
     let replace = cursor.accept_all(&["or", "replace"]);
-    let global = cursor.accept_one_of(&["global", "local"]).is_some();
-    if cursor.accept_one_of(&["temp", "temporary"]).is_some() || global {
-        return Err(Error::unsupported(format!("CREATE TEMPORARY {}", object(cursor))).at(at));
+    let persistence = persistence(cursor)?;
+    if persistence.is_temporary() && !matches!(cursor.keyword(), "table" | "sequence" | "view" | "recursive")
+    {
+        return Err(cursor.error());
     }
-    // A table that survives a crash is more than UNLOGGED asks for.
-    cursor.accept("unlogged");
     if !replace && cursor.accept("sequence") {
-        return object::create_sequence(cursor);
+        return object::create_sequence(cursor, persistence);
     }
     if !replace && cursor.accept("schema") {
         return object::create_schema(cursor);
     }
     if cursor.accept("view") {
-        return object::create_view(cursor, replace);
+        return object::create_view(cursor, replace, persistence);
     }
     if !replace && cursor.accept_all(&["materialized", "view"]) {
         return object::create_materialised_view(cursor);
@@ -83,7 +84,7 @@ pub(in super::super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     let unique = cursor.is("unique");
     if !replace && cursor.accept("table") {
-        return create_table(cursor);
+        return create_table(cursor, persistence);
     }
     if !replace && (cursor.accept("index") || cursor.accept_all(&["unique", "index"])) {
         return index::create(cursor, unique);
@@ -145,13 +146,13 @@ pub(super) fn unsupported_object(cursor: &Cursor<'_>, verb: &str, at: usize) -> 
     if known { Error::unsupported(format!("{verb} {}", object(cursor))).at(at) } else { cursor.error() }
 }
 
-fn create_table(cursor: &mut Cursor<'_>) -> Result<Body> {
+fn create_table(cursor: &mut Cursor<'_>, persistence: Persistence) -> Result<Body> {
     let if_not_exists = cursor.accept_all(&["if", "not", "exists"]);
     let name = cursor.qualified_name()?;
     let names_alone =
         cursor.is_symbol("(") && (cursor.peek_at(2).is_symbol(",") || cursor.peek_at(2).is_symbol(")"));
-    if cursor.is("as") || names_alone {
-        return object::create_table_as(cursor, name, if_not_exists);
+    if cursor.is("as") || cursor.are(&["on", "commit"]) || names_alone {
+        return object::create_table_as(cursor, name, if_not_exists, persistence);
     }
     if cursor.is("partition") {
         return Err(cursor.unsupported("PARTITION OF"));
@@ -176,8 +177,9 @@ fn create_table(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     cursor.expect_symbol(")")?;
     constraints.append(of_table);
-    let audit = table_clauses(cursor)?;
-    let create = CreateTable { name, if_not_exists, columns, likes, constraints, audit };
+    let (audit, on_commit) = table_clauses(cursor)?;
+    let create =
+        CreateTable { name, if_not_exists, columns, likes, constraints, audit, persistence, on_commit };
     Ok(Body::CreateTable(Box::new(create)))
 }
 
@@ -215,15 +217,18 @@ fn like(cursor: &mut Cursor<'_>, before: usize) -> Result<TableLike> {
     Ok(TableLike { table, before, parts })
 }
 
-/// What may follow the columns; what of the table is to be recorded in the audit log.
-fn table_clauses(cursor: &mut Cursor<'_>) -> Result<Classes> {
-    let mut audit = Classes::NONE;
+/// What may follow the columns; what of the table is to be recorded in the audit log, and ON COMMIT.
+fn table_clauses(cursor: &mut Cursor<'_>) -> Result<(Classes, Option<OnCommit>)> {
+    let (mut audit, mut at_commit) = (Classes::NONE, None);
     loop {
         match cursor.keyword() {
             "inherits" => return Err(cursor.unsupported("INHERITS")),
             "partition" => return Err(cursor.unsupported("PARTITION BY")),
             "using" => return Err(cursor.unsupported("a table access method")),
-            "on" => return Err(cursor.unsupported("ON COMMIT")),
+            "on" => match on_commit(cursor)? {
+                Some(wanted) if at_commit.is_none() => at_commit = Some(wanted),
+                _ => return Err(cursor.error()),
+            },
             "as" => return Err(cursor.unsupported("CREATE TABLE AS")),
             "tablespace" => tablespace(cursor)?,
             "with" => {
@@ -237,7 +242,7 @@ fn table_clauses(cursor: &mut Cursor<'_>) -> Result<Classes> {
                 }
                 cursor.advance();
             }
-            _ => return Ok(audit),
+            _ => return Ok((audit, at_commit)),
         }
     }
 }

@@ -17,6 +17,7 @@
 //! primary       what operators stand between; parentheses
 //! call          functions, and what the SQL standard writes like one
 //! window        OVER and WINDOW
+//! persistence   TEMPORARY, ON COMMIT
 //! types         names of types
 //! ```
 //!
@@ -35,6 +36,7 @@ mod made_type;
 mod merge;
 mod modify;
 mod object;
+mod persistence;
 mod policy;
 mod primary;
 mod query;
@@ -49,14 +51,40 @@ pub(super) use object::{comment, refresh};
 pub(super) use query::query;
 pub(super) use types::type_name;
 
-use super::ast::Body;
-use super::cursor::Cursor;
+use super::ast::{Body, CreateTableAs};
+use super::cursor::{Cursor, Destination};
 use crate::error::Result;
+
+/// The same where SELECT … INTO may stand: that is CREATE TABLE … AS.
+pub(super) fn query_or_into(cursor: &mut Cursor<'_>) -> Result<Body> {
+    let body = match cursor.keyword() {
+        "with" => query::statement_with(cursor, true)?,
+        _ => {
+            cursor.into = Destination::Allowed;
+            preparable(cursor)?
+        }
+    };
+    match (std::mem::take(&mut cursor.into), body) {
+        (Destination::Table(name, persistence), Body::Query(query)) => {
+            Ok(Body::CreateTableAs(Box::new(CreateTableAs {
+                name,
+                if_not_exists: false,
+                columns: Vec::new(),
+                query: *query,
+                with_data: true,
+                view: None,
+                persistence,
+                on_commit: None,
+            })))
+        }
+        (_, body) => Ok(body),
+    }
+}
 
 /// A query, INSERT, UPDATE, DELETE or MERGE: what PREPARE, EXPLAIN and COPY take.
 pub(super) fn preparable(cursor: &mut Cursor<'_>) -> Result<Body> {
     match cursor.keyword() {
-        "with" => query::statement_with(cursor),
+        "with" => query::statement_with(cursor, false),
         "insert" => modify::insert(cursor),
         "update" => modify::update(cursor),
         "delete" => modify::delete(cursor),

@@ -3,8 +3,8 @@
 use super::super::access;
 use super::super::ast::{
     AccessStatement, Body, CommentTarget, CreateTableAs, CreateView, DefaultDefinition, GenerationDefinition,
-    IdentityAction, IdentityDefinition, Name, ObjectKind, ObjectName, ObjectStatement, QualifiedName,
-    RoleReference, SequenceOption, SequenceOptionKind,
+    IdentityAction, IdentityDefinition, Name, ObjectKind, ObjectName, ObjectStatement, Persistence,
+    QualifiedName, RoleReference, SequenceOption, SequenceOptionKind,
 };
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
@@ -12,6 +12,7 @@ use super::super::option::{boolean, option_value};
 use super::alter::cascade;
 use super::definition::{reset_parameters, tablespace, unaudited_parameters};
 use super::expression::expression;
+use super::persistence::on_commit;
 use super::query::query;
 use super::types::type_name;
 use crate::error::{Error, Result};
@@ -21,11 +22,11 @@ fn body(statement: ObjectStatement) -> Result<Body> {
 }
 
 /// After CREATE SEQUENCE.
-pub(super) fn create_sequence(cursor: &mut Cursor<'_>) -> Result<Body> {
+pub(super) fn create_sequence(cursor: &mut Cursor<'_>, persistence: Persistence) -> Result<Body> {
     let if_not_exists = cursor.accept_all(&["if", "not", "exists"]);
     let name = cursor.qualified_name()?;
     let options = sequence_options(cursor)?;
-    body(ObjectStatement::CreateSequence { name, if_not_exists, options })
+    body(ObjectStatement::CreateSequence { name, if_not_exists, options, persistence })
 }
 
 /// After CREATE EXTENSION. Which version is asked for makes no difference: there is one of each.
@@ -59,20 +60,23 @@ pub(super) fn create_schema(cursor: &mut Cursor<'_>) -> Result<Body> {
     body(ObjectStatement::CreateSchema { name, if_not_exists, owner })
 }
 
-/// After CREATE TABLE and its name, where AS follows, or names of columns alone.
+/// After CREATE TABLE and its name, where AS or ON COMMIT follows, or names of columns alone.
 pub(super) fn create_table_as(
     cursor: &mut Cursor<'_>,
     name: QualifiedName,
     if_not_exists: bool,
+    persistence: Persistence,
 ) -> Result<Body> {
     let columns = if cursor.is_symbol("(") { cursor.name_list()? } else { Vec::new() };
+    let on_commit = on_commit(cursor)?;
     cursor.expect("as")?;
     if cursor.is("execute") {
         return Err(cursor.unsupported("CREATE TABLE AS EXECUTE"));
     }
     let query = query(cursor)?;
     let with_data = with_data(cursor);
-    let create = CreateTableAs { name, if_not_exists, columns, query, with_data, view: None };
+    let create =
+        CreateTableAs { name, if_not_exists, columns, query, with_data, view: None, persistence, on_commit };
     Ok(Body::CreateTableAs(Box::new(create)))
 }
 
@@ -108,7 +112,9 @@ pub(super) fn create_materialised_view(cursor: &mut Cursor<'_>) -> Result<Body> 
     let query = query(cursor)?;
     let view = Some(cursor.text_from(start).to_owned());
     let with_data = with_data(cursor);
-    let create = CreateTableAs { name, if_not_exists, columns, query, with_data, view };
+    let (persistence, on_commit) = (Persistence::Permanent, None);
+    let create =
+        CreateTableAs { name, if_not_exists, columns, query, with_data, view, persistence, on_commit };
     Ok(Body::CreateTableAs(Box::new(create)))
 }
 
@@ -123,7 +129,7 @@ pub(in super::super) fn refresh(cursor: &mut Cursor<'_>) -> Result<Body> {
 }
 
 /// After CREATE VIEW.
-pub(super) fn create_view(cursor: &mut Cursor<'_>, replace: bool) -> Result<Body> {
+pub(super) fn create_view(cursor: &mut Cursor<'_>, replace: bool, persistence: Persistence) -> Result<Body> {
     let name = cursor.qualified_name()?;
     let columns = if cursor.is_symbol("(") { cursor.name_list()? } else { Vec::new() };
     let invoker = if cursor.accept("with") { view_options(cursor)? } else { false };
@@ -134,7 +140,8 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>, replace: bool) -> Result<Body
     if cursor.is("with") {
         return Err(cursor.unsupported("WITH CHECK OPTION"));
     }
-    body(ObjectStatement::CreateView(Box::new(CreateView { name, replace, columns, invoker, query, text })))
+    let create = CreateView { name, replace, columns, invoker, query, text, persistence };
+    body(ObjectStatement::CreateView(Box::new(create)))
 }
 
 /// `(security_invoker = true)`: whether it is.

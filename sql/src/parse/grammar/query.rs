@@ -4,12 +4,13 @@ use super::super::ast::{
     Body, CommonTable, Distinct, Expr, ExprKind, LockStrength, LockWait, Locking, OrderBy, Query, QueryBody,
     Select, SelectItem, SetBranch, SetOperationKind, TableExpr,
 };
-use super::super::cursor::Cursor;
+use super::super::cursor::{Cursor, Destination};
 use super::super::keyword::{Category, is_bare_label};
 use super::super::lexer::{Kind, Token};
 use super::expression::{expression, expressions};
 use super::from::table_expr;
 use super::group::group_by;
+use super::persistence::persistence;
 use super::primary::{Parenthesised, is_query_between, parenthesised, primary};
 use super::window::windows;
 use super::{merge, modify};
@@ -26,9 +27,12 @@ pub(in super::super) fn is_query(cursor: &Cursor<'_>) -> bool {
 }
 
 /// A statement that begins with WITH: a query, INSERT, UPDATE or DELETE.
-pub(in super::super) fn statement_with(cursor: &mut Cursor<'_>) -> Result<Body> {
+pub(in super::super) fn statement_with(cursor: &mut Cursor<'_>, takes_into: bool) -> Result<Body> {
     let at = cursor.at();
     let with = with(cursor)?;
+    if takes_into && cursor.is("select") {
+        cursor.into = Destination::Allowed;
+    }
     match cursor.keyword() {
         "insert" => modify::insert_after(cursor, with),
         "update" => modify::update_after(cursor, with),
@@ -243,6 +247,11 @@ fn value_row(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
 }
 
 fn select(cursor: &mut Cursor<'_>) -> Result<Select> {
+    // Queries within it may have none.
+    let takes_into = cursor.into == Destination::Allowed;
+    if takes_into {
+        cursor.into = Destination::Refused;
+    }
     cursor.advance();
     let mut distinct = Distinct::No;
     if cursor.accept("distinct") {
@@ -260,14 +269,24 @@ fn select(cursor: &mut Cursor<'_>) -> Result<Select> {
     } else {
         select_items(cursor)?
     };
-    if cursor.is("into") {
-        return Err(cursor.unsupported("SELECT INTO"));
+    let mut into = Destination::Refused;
+    if cursor.accept("into") {
+        let persistence = persistence(cursor)?;
+        cursor.accept("table");
+        let at = cursor.at();
+        into = Destination::Table(cursor.qualified_name()?, persistence);
+        if !takes_into {
+            return Err(Error::new("42601", "SELECT ... INTO is not allowed here").at(at));
+        }
     }
     let from = if cursor.accept("from") { cursor.list(table_expr)? } else { Vec::new() };
     let filter = condition(cursor)?;
     let group_by = group_by(cursor)?;
     let having = if cursor.accept("having") { Some(expression(cursor)?) } else { None };
     let windows = windows(cursor)?;
+    if into != Destination::Refused {
+        cursor.into = into;
+    }
     Ok(Select { distinct, items, from, filter, group_by, having, windows })
 }
 

@@ -155,19 +155,19 @@ impl Change<'_, '_> {
         }
         if let Some(span) = home.whole() {
             for (key, _) in store::scan(self.cx.transaction, span).await? {
-                self.cx.transaction.delete(key);
+                self.delete(key);
             }
         }
         self.forget_comment(Commented { class: Commented::DATABASE, oid: database.oid, column: 0 });
         self.forget_defaults(database.oid);
         self.disown(Object::Database(database.oid));
-        self.cx.transaction.delete(database::key(database.oid));
+        self.delete(database::key(database.oid));
         self.change_databases(|databases| databases.remove(database.oid));
         Ok(())
     }
 
     fn put_database(&mut self, database: Database) {
-        store::put(self.cx, database::key(database.oid), database::encode(&database));
+        self.put(database::key(database.oid), database::encode(&database));
         self.change_databases(|databases| databases.put(database));
     }
 

@@ -1,12 +1,12 @@
 //! ALTER DEFAULT PRIVILEGES: of the database at hand.
 
-use super::super::{Change, store};
+use super::super::Change;
 use super::forbidden;
 use super::grants::{OfObject, wanted};
-use crate::catalog::Oid;
 use crate::catalog::access::{
     DefaultAcl, DefaultAclKey, DefaultAclKind, PUBLIC_ROLE, Rights, RoleDescriptor, stored,
 };
+use crate::catalog::{Oid, schema};
 use crate::error::{Error, Result};
 use crate::parse::ast::DefaultPrivileges;
 
@@ -40,8 +40,11 @@ impl Change<'_, '_> {
         }
         let mut schemas: Vec<Option<Oid>> = Vec::new();
         for name in &change.schemas {
-            let missing = || Error::new("3F000", format!("schema \"{}\" does not exist", name.value));
-            schemas.push(Some(self.catalog.objects().schema_oid(&name.value).ok_or_else(missing)?));
+            let oid = self.schema_itself(name)?;
+            if self.catalog.objects().kept_schema(&name.value) == schema::TEMPORARY {
+                return Err(Error::unsupported("default privileges in a temporary schema"));
+            }
+            schemas.push(Some(oid));
         }
         if schemas.is_empty() {
             schemas.push(None);
@@ -90,14 +93,14 @@ impl Change<'_, '_> {
         };
         let own = DefaultAcl { oid, acl: acl.sorted() };
         let value = stored::encode_default_acl(key, &own);
-        store::put(self.cx, stored::default_acl_key(self.catalog.home(), key), value);
+        self.put(stored::default_acl_key(self.catalog.home(), key), value);
         self.change_access(|access| access.put_default_acl(key, Some(own)));
         Ok(())
     }
 
     fn forget_default_acl(&mut self, key: DefaultAclKey) {
         if self.catalog.access().default_acl(key).is_some() {
-            self.cx.transaction.delete(stored::default_acl_key(self.catalog.home(), key));
+            self.delete(stored::default_acl_key(self.catalog.home(), key));
             self.change_access(|access| access.put_default_acl(key, None));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{Change, store};
+use super::super::Change;
 use super::forbidden;
 use crate::catalog::Oid;
 use crate::catalog::cluster_settings::{self, ClusterSettings};
@@ -71,7 +71,7 @@ impl Change<'_, '_> {
         let value = value.map(|value| settings::normalise_cluster(setting, value)).transpose()?;
         let mut set = ClusterSettings::clone(self.catalog.cluster_settings());
         set.put(setting.name, value.as_deref());
-        store::put(self.cx, cluster_settings::key(), set.encode());
+        self.put(cluster_settings::key(), set.encode());
         self.catalog = self.catalog.with_cluster_settings(Arc::new(set));
         Ok(())
     }
@@ -86,8 +86,8 @@ impl Change<'_, '_> {
 
     fn put_defaults(&mut self, scope: Scope, said: Said) {
         match said.is_empty() {
-            true => self.cx.transaction.delete(defaults::key(scope)),
-            false => store::put(self.cx, defaults::key(scope), defaults::encode(scope, &said)),
+            true => self.delete(defaults::key(scope)),
+            false => self.put(defaults::key(scope), defaults::encode(scope, &said)),
         }
         let mut all = SettingDefaults::clone(self.catalog.defaults());
         all.put(scope, said);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::Change;
 use super::forbidden;
 use crate::catalog::access::{Acl, Object, ObjectRights, PUBLIC_ROLE, Powers, Right, Rights};
-use crate::catalog::{ColumnId, Oid, TableDescriptor, TableKind};
+use crate::catalog::{ColumnId, Oid, TableDescriptor, TableKind, schema};
 use crate::error::{Error, Notice, Result};
 use crate::execute::rights::{check_schema, denied};
 use crate::parse::ast::{Grant, GrantObjects, Name, NamedRight, RoleReference};
@@ -56,10 +56,8 @@ impl Change<'_, '_> {
             name: table.name.clone(),
             table: Some(table.clone()),
         };
-        let schema_of = |name: &Name| {
-            let missing = || Error::new("3F000", format!("schema \"{}\" does not exist", name.value));
-            self.catalog.objects().schema_oid(&name.value).ok_or_else(missing)
-        };
+        let schema_of =
+            |name: &Name| self.catalog.objects().schema_oid(&name.value).ok_or_else(|| no_schema(name));
         match objects {
             GrantObjects::Tables(_) | GrantObjects::Sequences(_) => Ok(tables.iter().map(of_table).collect()),
             GrantObjects::TablesIn(schemas) | GrantObjects::SequencesIn(schemas) => {
@@ -67,14 +65,15 @@ impl Change<'_, '_> {
                 schemas.iter().try_for_each(|name| schema_of(name).map(drop))?;
                 let within = |table: &&Arc<TableDescriptor>| {
                     let fits = sequences == (table.kind == TableKind::Sequence);
-                    fits && schemas.iter().any(|name| name.value == table.schema)
+                    let objects = self.catalog.objects();
+                    fits && schemas.iter().any(|name| objects.kept_schema(&name.value) == table.schema)
                 };
                 Ok(self.catalog.tables().filter(within).map(of_table).collect())
             }
             GrantObjects::Schemas(names) => names
                 .iter()
                 .map(|name| {
-                    let object = Object::Schema(schema_of(name)?);
+                    let object = Object::Schema(self.schema_itself(name)?);
                     Ok(Target { object, name: name.value.clone(), table: None })
                 })
                 .collect(),
@@ -274,9 +273,14 @@ impl Change<'_, '_> {
         Ok(())
     }
 
+    /// The schema of this name where it is meant itself: `pg_temp` is a word for one, where things are looked for in it.
+    pub(super) fn schema_itself(&self, name: &Name) -> Result<Oid> {
+        let found = self.catalog.objects().schema_oid(&name.value);
+        found.filter(|_| name.value != schema::TEMPORARY).ok_or_else(|| no_schema(name))
+    }
+
     pub(super) fn change_schema_owner(&mut self, name: &Name, owner: &RoleReference) -> Result<()> {
-        let missing = || Error::new("3F000", format!("schema \"{}\" does not exist", name.value));
-        let oid = self.catalog.objects().schema_oid(&name.value).ok_or_else(missing)?;
+        let oid = self.schema_itself(name)?;
         let acting = self.acting()?;
         let object = Object::Schema(oid);
         let access = self.catalog.access().clone();
@@ -299,6 +303,10 @@ impl Change<'_, '_> {
         self.put_rights(object, rights);
         Ok(())
     }
+}
+
+fn no_schema(name: &Name) -> Error {
+    Error::new("3F000", format!("schema \"{}\" does not exist", name.value))
 }
 
 /// Whether the role holds anything at all of an object: then what it cannot grant is a warning.

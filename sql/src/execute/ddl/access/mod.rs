@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use keys::sql::TENANT_DEFAULT;
 
-use super::{Change, store};
+use super::Change;
 use crate::catalog::Oid;
 use crate::catalog::access::{
     Access, Membership, Object, ObjectRights, PUBLIC_ROLE, Powers, RoleDescriptor, stored,
@@ -27,7 +27,9 @@ const SECRET_BYTES: usize = 32;
 impl Change<'_, '_> {
     /// Changes roles or rights.
     pub(super) async fn access(&mut self, change: &AccessChange) -> Result<&'static str> {
-        self.write_first_roles();
+        if self.raised {
+            self.write_first_roles();
+        }
         match &change.statement {
             AccessStatement::Role(RoleStatement::Create { name, login, options }) => {
                 let oid = self.oid().await?;
@@ -91,7 +93,9 @@ impl Change<'_, '_> {
     /// Nobody has rights on what is gone.
     pub(super) fn disown(&mut self, object: Object) {
         if self.catalog.access().objects().any(|(other, _)| other == object) {
-            self.cx.transaction.delete(stored::rights_key(self.catalog.home(), object));
+            if !self.is_own(object.oid()) {
+                self.delete(stored::rights_key(self.catalog.home(), object));
+            }
             self.change_access(|access| access.remove_object(object));
         }
     }
@@ -118,7 +122,7 @@ impl Change<'_, '_> {
         }
         let mut secret = vec![0; SECRET_BYTES];
         env::random::fill(&mut secret);
-        store::put(self.cx, stored::secret_key(TENANT_DEFAULT), secret.clone().into());
+        self.put(stored::secret_key(TENANT_DEFAULT), secret.clone().into());
         self.change_access(|access| access.set_secret(secret));
     }
 
@@ -129,34 +133,33 @@ impl Change<'_, '_> {
     }
 
     fn put_role(&mut self, role: RoleDescriptor) {
-        store::put(self.cx, stored::role_key(TENANT_DEFAULT, role.oid), stored::encode_role(&role));
+        self.put(stored::role_key(TENANT_DEFAULT, role.oid), stored::encode_role(&role));
         self.change_access(|access| access.put_role(role));
     }
 
     fn remove_role(&mut self, oid: Oid) {
-        self.cx.transaction.delete(stored::role_key(TENANT_DEFAULT, oid));
+        self.delete(stored::role_key(TENANT_DEFAULT, oid));
         self.change_access(|access| access.remove_role(oid));
     }
 
     fn put_membership(&mut self, membership: Membership) {
         let key = stored::membership_key(TENANT_DEFAULT, membership.role, membership.member);
-        store::put(self.cx, key, stored::encode_membership(&membership));
+        self.put(key, stored::encode_membership(&membership));
         self.change_access(|access| access.memberships_mut().put(membership));
     }
 
     fn remove_membership(&mut self, role: Oid, member: Oid) {
-        self.cx.transaction.delete(stored::membership_key(TENANT_DEFAULT, role, member));
+        self.delete(stored::membership_key(TENANT_DEFAULT, role, member));
         self.change_access(|access| {
             access.memberships_mut().remove(role, member);
         });
     }
 
     fn put_rights(&mut self, object: Object, rights: ObjectRights) {
-        store::put(
-            self.cx,
-            stored::rights_key(self.catalog.home(), object),
-            stored::encode_rights(object, &rights),
-        );
+        if !self.is_own(object.oid()) {
+            let key = stored::rights_key(self.catalog.home(), object);
+            self.put(key, stored::encode_rights(object, &rights));
+        }
         self.change_access(|access| access.put_object(object, rights));
     }
 

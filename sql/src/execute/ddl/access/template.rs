@@ -26,19 +26,19 @@ impl Change<'_, '_> {
                 sequence.state = self.copy_index(sequence.state).await?;
             }
             let row = objects::encode_object(&object)?;
-            store::put(self.cx, objects::object_key(to, object.oid), row);
+            self.put(objects::object_key(to, object.oid), row);
         }
         for table in store::load_tables(self.cx.transaction, from, &kinds).await? {
             let mut table = TableDescriptor::clone(&table);
             for index in &mut table.indexes {
                 index.id = self.copy_index(index.id).await?;
             }
-            store::put(self.cx, tables::table_key(to, table.oid), tables::encode_table(&table)?);
+            self.put(tables::table_key(to, table.oid), tables::encode_table(&table)?);
         }
         for (_, row) in store::scan(self.cx.transaction, rights::rights_span(from)).await? {
             let known = rights::decode_rights(&row)?;
             if !known.is_shared() {
-                store::put(self.cx, known.key(to), row);
+                self.put(known.key(to), row);
             }
         }
         let mut comments = Comments::default();
@@ -46,7 +46,7 @@ impl Change<'_, '_> {
             comments.take(&row)?;
         }
         for (on, text) in comments.iter().filter(|(on, _)| !on.is_shared()) {
-            store::put(self.cx, on.key(to), comment::encode(on, text));
+            self.put(on.key(to), comment::encode(on, text));
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl Change<'_, '_> {
             for (key, value) in page.rows {
                 let mut copy = new.to_vec();
                 copy.extend_from_slice(key.strip_prefix(old.as_ref()).unwrap_or_default());
-                store::put(self.cx, copy.into(), value);
+                self.put(copy.into(), value);
                 self.cx.tick(1).await?;
             }
             self.cx.account_writes().await?;

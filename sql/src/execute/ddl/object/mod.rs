@@ -6,7 +6,7 @@ mod sequence;
 
 use std::sync::Arc;
 
-use super::{Change, changed, store};
+use super::{Change, changed};
 use crate::catalog::access::Object;
 use crate::catalog::comment::{self, Commented, Comments};
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewDescriptor, stored};
@@ -71,16 +71,24 @@ impl Change<'_, '_> {
     }
 
     pub(super) fn put_object(&mut self, object: ObjectDescriptor) -> Result<()> {
-        let value = stored::encode_object(&object)?;
-        store::put(self.cx, stored::object_key(self.catalog.home(), object.oid), value);
+        if object.is_temporary() {
+            self.keep_object(&object)?;
+        } else {
+            self.check_lasting_object(&object)?;
+            let value = stored::encode_object(&object)?;
+            self.put(stored::object_key(self.catalog.home(), object.oid), value);
+        }
         self.catalog = self.catalog.with_object(Arc::new(object));
         Ok(())
     }
 
     pub(super) fn put_comment(&mut self, on: Commented, text: Option<&str>) {
-        match text {
-            Some(text) => store::put(self.cx, on.key(self.catalog.home()), comment::encode(on, text)),
-            None => self.cx.transaction.delete(on.key(self.catalog.home())),
+        if !self.is_own(on.oid) {
+            let key = on.key(self.catalog.home());
+            match text {
+                Some(text) => self.put(key, comment::encode(on, text)),
+                None => self.delete(key),
+            }
         }
         let mut comments = Comments::clone(self.catalog.comments());
         comments.put(on, text);
@@ -107,7 +115,9 @@ impl Change<'_, '_> {
         self.forget_comments(Commented::SCHEMA, oid);
         self.forget_comments(Commented::TYPE, oid);
         self.forget_comments(Commented::EXTENSION, oid);
-        self.cx.transaction.delete(stored::object_key(self.catalog.home(), oid));
+        if !self.is_own(oid) {
+            self.delete(stored::object_key(self.catalog.home(), oid));
+        }
         self.catalog = self.catalog.without_object(oid);
     }
 
@@ -118,6 +128,7 @@ impl Change<'_, '_> {
         name: &str,
         view: &ViewDescriptor,
     ) -> Result<()> {
+        self.make_own_schema(schema).await?;
         let oid = match known {
             Some(oid) => oid,
             None => self.oid().await?,

@@ -7,7 +7,7 @@ use crate::catalog::depend::Address;
 use crate::catalog::object::{ObjectBody, ObjectDescriptor};
 use crate::catalog::{Oid, PUBLIC_OID, SearchPath, TableDescriptor, removal};
 use crate::error::{Error, Result};
-use crate::execute::ddl::{changed, store};
+use crate::execute::ddl::changed;
 use crate::plan::Target;
 
 impl Change<'_, '_> {
@@ -62,7 +62,7 @@ impl Change<'_, '_> {
             return self.drop_table(&relation);
         };
         if let Some(sequence) = object.sequence() {
-            store::note_dropped(self.cx, sequence.state);
+            self.give_up(relation.is_temporary(), sequence.state);
         }
         self.remove_object(oid);
         self.disown(Object::of(&relation));
@@ -83,7 +83,7 @@ impl Change<'_, '_> {
             }
             Address::Index(_, oid) => {
                 if let Some(index) = table.indexes.iter().find(|index| index.oid == oid) {
-                    store::note_dropped(self.cx, index.id);
+                    self.give_up(table.is_temporary(), index.id);
                 }
                 self.forget_comments(Commented::RELATION, oid);
                 table.indexes.retain(|index| index.oid != oid);

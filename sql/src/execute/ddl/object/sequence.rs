@@ -5,7 +5,6 @@ use crate::catalog::access::Object;
 use crate::catalog::object::{Identity, ObjectBody, ObjectDescriptor, SequenceOwner, SequenceState};
 use crate::catalog::{ColumnId, Oid, TableDescriptor};
 use crate::error::{Error, Result};
-use crate::execute::ddl::store;
 use crate::plan::sequence::{self, NewSequence, SequenceSetting};
 
 impl Change<'_, '_> {
@@ -15,6 +14,7 @@ impl Change<'_, '_> {
         new: &NewSequence,
         column: Option<(Oid, ColumnId)>,
     ) -> Result<Oid> {
+        self.make_own_schema(&new.schema).await?;
         let oid = self.oid().await?;
         let mut definition = new.definition.clone();
         definition.state = self.index_id().await?;
@@ -71,7 +71,7 @@ impl Change<'_, '_> {
         };
         let (mut definition, moves) = sequence::alter(known, state, settings)?;
         if moves {
-            store::note_dropped(self.cx, known.state);
+            self.give_up(object.is_temporary(), known.state);
             definition.state = self.index_id().await?;
         } else {
             definition.initial = known.initial;
@@ -109,7 +109,7 @@ impl Change<'_, '_> {
             let Some(known) = object.sequence() else { continue };
             self.cx.sequences.store().settle(self.cx.transaction, known).await?;
             let mut definition = known.clone();
-            store::note_dropped(self.cx, known.state);
+            self.give_up(object.is_temporary(), known.state);
             definition.state = self.index_id().await?;
             definition.initial = SequenceState { last: known.start, is_called: false };
             self.put_object(ObjectDescriptor {
