@@ -1,6 +1,7 @@
 //! `nunatak-bench sql --micro`: what single statements over a million rows cost, on one node and on PostgreSQL alone.
 
 use std::path::Path;
+use std::time::Instant;
 
 use super::nunatak::Single;
 use super::postgres::{Postgres, Standbys, programs};
@@ -16,7 +17,7 @@ const ROWS_PER_COPY: u32 = 50_000;
 const SECONDS: u32 = 300;
 
 /// What is measured: reads, and changes in the order in which they are made.
-const STATEMENTS: [(&str, &str); 16] = [
+const STATEMENTS: [(&str, &str); 18] = [
     ("count(*)", "select count(*) from m"),
     ("sum with filter", "select sum(k) from m where id % 3 = 0"),
     ("group by 1000 groups", "select k % 1000, count(*) from m group by 1 order by 1 limit 1"),
@@ -34,6 +35,15 @@ const STATEMENTS: [(&str, &str); 16] = [
         "select count(*) from m where id = any (array(select n * 9973 % 1000000 from generate_series(1, 100) n))",
     ),
     ("join of 10 rows by index", "select count(*) from m a join m b on b.k = a.id where a.id < 10"),
+    (
+        "plan of a join of four",
+        "explain select count(*) from m a, m b, m c, m d where a.k = b.id and b.k = c.id and c.k = d.id and a.id < 10",
+    ),
+    (
+        "plan of a join of eight",
+        "explain select count(*) from m a, m b, m c, m d, m e, m f, m g, m h where a.k = b.id and b.k = c.id \
+         and c.k = d.id and d.k = e.id and e.k = f.id and f.k = g.id and g.k = h.id and a.id < 10",
+    ),
     ("update of 100k rows", "update m set k = k + 1 where id < 100000"),
     ("delete of 100k rows", "delete from m where id >= 900000"),
 ];
@@ -47,22 +57,28 @@ pub(super) fn run(binary: &Path, folder: &Path, rounds: u32) -> Result<String> {
     for server in [&ours as &dyn Server, &theirs] {
         eprintln!("loading {}", server.name());
         let port = first(server)?;
-        load(port)?;
-        figures.push(measure(port, rounds)?);
+        let mut loaded = Figures::default();
+        loaded.add(load(port)?);
+        let mut own = vec![loaded];
+        own.extend(measure(port, rounds)?);
+        figures.push(own);
     }
     let mut out = format!(
         "\n# Single statements over {ROWS} rows\n\n| what | nunatak ms | postgres ms | ratio |\n|---|---|---|---|\n"
     );
     let [ours, theirs] = figures.as_slice() else { return Ok(out) };
-    for (((what, _), ours), theirs) in STATEMENTS.iter().zip(ours).zip(theirs) {
+    let names = std::iter::once("copy in").chain(STATEMENTS.iter().map(|(what, _)| *what));
+    for ((what, ours), theirs) in names.zip(ours).zip(theirs) {
         let (ours, theirs) = (ours.median(), theirs.median());
         out += &format!("| {what} | {ours:.1} | {theirs:.1} | {:.1} |\n", ours / theirs);
     }
     Ok(out)
 }
 
-fn load(port: u16) -> Result<()> {
+/// Makes the table; how long its rows took.
+fn load(port: u16) -> Result<f64> {
     query(port, "create table m (id int primary key, k int not null, c text not null)")?;
+    let mut took = 0.0;
     for from in (0..ROWS).step_by(ROWS_PER_COPY as usize) {
         let mut rows = String::new();
         for id in from..from + ROWS_PER_COPY {
@@ -70,9 +86,12 @@ fn load(port: u16) -> Result<()> {
             let k = u64::from(id) * 999_983 % u64::from(ROWS);
             rows += &format!("{id}\t{k}\t{:050}\n", k * 7919 % 1_000_003);
         }
+        let begun = now();
         feed(port, "copy m from stdin", &rows)?;
+        took += begun.elapsed().as_secs_f64() * 1000.0;
     }
-    query(port, "analyze m").map(drop)
+    query(port, "analyze m")?;
+    Ok(took)
 }
 
 /// Medians, in the order of the statements. What changes something is done once.
@@ -80,7 +99,7 @@ fn measure(port: u16, rounds: u32) -> Result<Vec<Figures>> {
     let mut all = Vec::new();
     for (what, sql) in STATEMENTS {
         eprintln!("{what}");
-        let is_read = sql.starts_with("select");
+        let is_read = sql.starts_with("select") || sql.starts_with("explain");
         let mut figures = Figures::default();
         for round in 0..if is_read { rounds.max(1) + 1 } else { 1 } {
             match timed(port, sql, SECONDS) {
@@ -97,4 +116,9 @@ fn measure(port: u16, rounds: u32) -> Result<Vec<Figures>> {
         all.push(figures);
     }
     Ok(all)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark takes the real time")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -125,7 +125,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             hot_row::load(port)?;
         }
     }
+    heading.insert_str(0, "# SQL beside PostgreSQL 15\n\n");
     let mut outcomes = Outcomes::new();
+    let mut tables = String::new();
+    // What could not be measured leaves the rest as it is, and is told at the end.
+    let mut failed = None;
     for round in 1..=rounds {
         // Its deletes of the last round have emptied the tables.
         for server in servers.iter().filter(|server| sysbench_runs_on(&rows, server.name())) {
@@ -143,15 +147,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                     folder: folder.path(),
                     sysbench_rows: options.sysbench_rows,
                 };
-                measure(&mut outcomes, row, server.as_ref(), &run)?;
+                if let Err(failure) = measure(&mut outcomes, row, server.as_ref(), &run) {
+                    eprintln!("round {round}/{rounds}: {} on {}: {failure}", row.name, server.name());
+                    failed = Some(failure);
+                }
             }
         }
+        // Whoever stops the rest keeps this.
+        tables = report::markdown(&rows, &outcomes);
+        write(options.markdown.as_deref(), &format!("{heading}\nAfter round {round}.\n{tables}"))?;
+        write(options.tsv.as_deref(), &report::tsv(&outcomes))?;
     }
-    heading.insert_str(0, "# SQL beside PostgreSQL 15\n\n");
-    let tables = report::markdown(&rows, &outcomes);
     print!("{tables}");
-    write(options.markdown.as_deref(), &format!("{heading}\n{tables}"))?;
-    write(options.tsv.as_deref(), &report::tsv(&outcomes))
+    failed.map_or(Ok(()), Err)
 }
 
 fn write(path: Option<&Path>, text: &str) -> Result<()> {

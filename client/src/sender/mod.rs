@@ -21,7 +21,7 @@ use std::time::Duration;
 use proto::Status;
 use proto::v1::error::Kind as Refused;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{BatchRequest, Header, Operation, StaleRange, operation};
+use proto::v1::{BatchRequest, Header, Operation, OperationResult, StaleRange, operation};
 
 use self::attempts::Attempts;
 pub(crate) use self::call::{Call, Failure, Kind, definite};
@@ -87,6 +87,17 @@ impl Sender {
         call: &Call,
         build: impl Fn() -> operation::Operation,
     ) -> Result<Answer, Failure> {
+        let build = || vec![Operation { operation: Some(build()) }];
+        self.send_all(route, call, build).await?.next().ok_or_else(unanswered)?
+    }
+
+    /// Sends several operations to a range until they are answered, in their order.
+    pub(crate) async fn send_all<B: Fn() -> Vec<Operation>>(
+        &self,
+        route: &Arc<Route>,
+        call: &Call,
+        build: B,
+    ) -> Result<impl Iterator<Item = Result<Answer, Failure>> + use<B>, Failure> {
         let mut route = route.clone();
         let timeout = match call.kind {
             // Such a request may stand at its leader for as long as it takes to hear that the leader lives.
@@ -106,14 +117,15 @@ impl Sender {
             if attempts.made > 1 || !candidate.peer.is_silent() {
                 let request = BatchRequest {
                     header: Some(self.header(&route, lead, call, &attempts)),
-                    operations: vec![Operation { operation: Some(build()) }],
+                    operations: build(),
                 };
                 let asked = candidate.peer.handle.batch(request);
                 match self.watch(&route, lead, call, &mut attempts, asked).await {
                     Ok(response) => match response.error {
                         None => {
                             route.heard();
-                            return done(response.results);
+                            let answer = |answer: OperationResult| answer.result.ok_or_else(unanswered);
+                            return Ok(response.results.into_iter().map(answer));
                         }
                         Some(error) => match self.refused(&route, lead, call, &mut attempts, error).await? {
                             Next::Again => continue,
@@ -235,9 +247,7 @@ fn failed(call: &Call, attempts: &mut Attempts, status: Status) -> Result<(), Fa
     Ok(())
 }
 
-fn done(results: Vec<proto::v1::OperationResult>) -> Result<Answer, Failure> {
-    let answer = results.into_iter().next().and_then(|result| result.result);
-    answer.ok_or_else(|| {
-        Error::Invalid { message: "a range answered with neither a result nor an error".to_owned() }.into()
-    })
+fn unanswered() -> Failure {
+    let message = "a range answered with neither a result nor an error".to_owned();
+    Error::Invalid { message }.into()
 }

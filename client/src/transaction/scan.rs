@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::{join, join_all};
 use keys::{Span, span::successor};
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{KeyValue, Scan, operation};
+use proto::v1::{KeyValue, Operation, Scan, operation};
 
 use super::merge::merge;
 use super::read::mismatch;
@@ -88,6 +88,66 @@ impl Transaction {
         }
         let at = self.timestamp_or_ask();
         let (rows, covered) = self.scan_committed(&span, at, options).await?;
+        Ok(self.page(span, (rows, covered), options, tracks))
+    }
+
+    /// The first pages of the first of these spans, none of which is empty, asked for in one request: of one span at least,
+    /// and of as many as lie in its range. All of them together have `options.bytes_max` bytes, about, and each has one row
+    /// at least. `relies` as for [`Transaction::get_some`].
+    pub async fn scan_some(
+        &mut self,
+        spans: &[Span],
+        options: ScanOptions,
+        relies: bool,
+    ) -> Result<Vec<ScanPage>> {
+        let tracks = relies && self.tracks_reads();
+        let Some(first) = spans.first() else { return Ok(Vec::new()) };
+        self.open()?;
+        self.pristine = false;
+        let mut at = self.timestamp_or_ask();
+        for _ in 0..REROUTES_MAX {
+            if at == 0 {
+                // All of them are read at one.
+                at = self.take_timestamp().await?;
+            }
+            let sender = self.client.sender.clone();
+            let route = sender.route(&first.start, self.options.timeout).await?;
+            at = self.gated(&route, at).await?;
+            let within = spans.iter().take_while(|span| lies_in(span, &route)).count();
+            let asked = spans.get(..within).unwrap_or_default();
+            if asked.len() < 2 || options.reverse {
+                break;
+            }
+            let share = ScanOptions { bytes_max: (options.bytes_max / asked.len()).max(1), ..options };
+            let build =
+                || asked.iter().map(|span| Operation { operation: Some(page_of(span, at, share)) }).collect();
+            let answers = match sender.send_all(&route, &self.call(), build).await {
+                Ok(answers) => answers,
+                Err(Failure::Rerouted) => continue,
+                Err(failure) => return Err(self.fail(failure)),
+            };
+            let mut pages = Vec::with_capacity(asked.len());
+            for (span, answer) in asked.iter().zip(answers) {
+                let Answer::Scan(scanned) = answer.map_err(|failure| self.fail(failure))? else {
+                    return Err(mismatch());
+                };
+                let end = scanned.resume.map_or_else(|| span.end.clone(), |left| left.start);
+                let covered = Span { start: span.start.clone(), end };
+                pages.push(self.page(span.clone(), (scanned.rows, covered), options, tracks));
+            }
+            return if pages.len() == asked.len() { Ok(pages) } else { Err(mismatch()) };
+        }
+        self.scan_page(first.clone(), options, tracks).await.map(|page| vec![page])
+    }
+
+    /// The page that committed rows of a part of `span` are with the transaction's own writes.
+    fn page(
+        &mut self,
+        span: Span,
+        (rows, covered): (Vec<KeyValue>, Span),
+        options: ScanOptions,
+        tracks: bool,
+    ) -> ScanPage {
         let writes = self.buffer.span(&covered, self.position());
         let merged = if options.reverse {
             merge(rows, writes.rev(), options.rows_max, true)
@@ -107,7 +167,7 @@ impl Transaction {
         if tracks {
             self.reads.add_span(seen);
         }
-        Ok(ScanPage { rows: merged.rows, resume: (!rest.is_empty()).then_some(rest) })
+        ScanPage { rows: merged.rows, resume: (!rest.is_empty()).then_some(rest) }
     }
 
     /// Committed rows from one end of `span`, and the part of it that they are all rows of. `at` as for
@@ -176,16 +236,7 @@ impl Transaction {
         at: u64,
         options: ScanOptions,
     ) -> Result<Answer, Failure> {
-        let build = || {
-            operation::Operation::Scan(Scan {
-                span: Some(to_wire(part)),
-                at,
-                rows_max: options.rows_max as u64,
-                bytes_max: options.bytes_max as u64,
-                reverse: options.reverse,
-            })
-        };
-        self.client.sender.send(route, call, build).await
+        self.client.sender.send(route, call, || page_of(part, at, options)).await
     }
 
     /// The ranges that a scan will come to after `current` whose first pages are not there yet. A first request without a
@@ -207,6 +258,22 @@ impl Transaction {
         ranges.retain(|(_, part)| !self.ahead.has(&part.start, at));
         Ok(ranges)
     }
+}
+
+/// The request for a page of a span.
+fn page_of(span: &Span, at: u64, options: ScanOptions) -> operation::Operation {
+    operation::Operation::Scan(Scan {
+        span: Some(to_wire(span)),
+        at,
+        rows_max: options.rows_max as u64,
+        bytes_max: options.bytes_max as u64,
+        reverse: options.reverse,
+    })
+}
+
+/// Whether all of `span` lies in the range.
+fn lies_in(span: &Span, route: &Route) -> bool {
+    span.start.as_ref() >= route.start() && (route.end().is_empty() || span.end.as_ref() <= route.end())
 }
 
 /// What of `span` lies in the range.

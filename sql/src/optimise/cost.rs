@@ -6,6 +6,8 @@
 const FETCH: f64 = 5.0;
 /// A span: a request of its own.
 const SPAN: f64 = 40.0;
+/// A span, where many are asked for in one request.
+const SPAN_OF_MANY: f64 = 15.0;
 /// A row by its key, where many are asked for in one request.
 const POINT: f64 = 6.0;
 /// A comparison of a sort.
@@ -16,12 +18,17 @@ pub(super) const PAGE_ROWS: f64 = 100.0;
 
 /// Reading so many rows of spans of an index.
 pub(super) fn scan(spans: usize, rows: f64, is_primary: bool) -> f64 {
-    spans as f64 * SPAN + if is_primary { rows } else { rows * FETCH }
+    spans as f64 * SPAN + read(rows, is_primary)
+}
+
+/// Reading so many rows of an index that lie beside each other.
+fn read(rows: f64, is_primary: bool) -> f64 {
+    if is_primary { rows } else { rows * FETCH }
 }
 
 /// Looking up what has one key: so many rows, or the row itself.
 pub(super) fn look_up(rows: f64, is_point: bool, is_primary: bool) -> f64 {
-    if is_point { POINT } else { scan(1, rows, is_primary) }
+    if is_point { POINT } else { SPAN_OF_MANY + read(rows, is_primary) }
 }
 
 /// Sorting so many rows.

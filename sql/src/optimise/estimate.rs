@@ -290,7 +290,8 @@ impl<'s> Estimates<'s> {
         let whole = self.whole(table);
         let part = self.pairs((node, 1.0), (table, 1.0), conditions.iter().copied());
         let found = (whole * part).max(1.0);
-        rows * cost::look_up(found, has_point(table, conditions), false) / whole
+        let (is_point, is_primary) = by_primary(table, conditions);
+        rows * cost::look_up(found, is_point, is_primary) / whole
     }
 
     /// The part of a node's rows of which conditions hold.
@@ -486,10 +487,10 @@ pub(super) fn has_index(node: &Node, conditions: &[&Expr]) -> bool {
     has_index
 }
 
-/// Whether equalities give the whole primary key of a table.
-fn has_point(node: &Node, conditions: &[&Expr]) -> bool {
-    let Node::Get(get) = node else { return false };
-    let Some(primary) = get.table.primary() else { return false };
+/// Whether equalities give the whole primary key of a table, and whether they give its first column.
+fn by_primary(node: &Node, conditions: &[&Expr]) -> (bool, bool) {
+    let Node::Get(get) = node else { return (false, false) };
+    let Some(primary) = get.table.primary() else { return (false, false) };
     let is_given = |place: usize| {
         let Some((column, _)) = get.columns.iter().find(|(_, own)| *own == place) else { return false };
         let names = |condition: &&Expr| {
@@ -497,7 +498,9 @@ fn has_point(node: &Node, conditions: &[&Expr]) -> bool {
         };
         conditions.iter().any(names)
     };
-    get.table.key_columns(primary).all(is_given)
+    let mut key = get.table.key_columns(primary);
+    let starts = key.next().is_some_and(is_given);
+    (starts && key.all(is_given), starts)
 }
 
 /// The columns of `a = b`.

@@ -12,6 +12,7 @@ use expr::{Expr, TypeKind};
 
 use super::condition::may_move;
 use super::equality::equal_sides;
+use super::equivalence::{Classes, is_settled};
 use super::estimate::{Estimates, LOOKUPS_MAX, equal_columns, has_index, rows_max};
 use crate::logical::walk::{children_mut, columns_made, walk};
 use crate::logical::{ColumnId, ColumnSet, Distinct, DistinctKind, Join, Node};
@@ -106,10 +107,45 @@ struct Part {
 
 /// Conditions between the same inputs.
 struct Edge {
-    conditions: Vec<Expr>,
+    conditions: Vec<Condition>,
     inputs: u64,
-    /// The part of all pairs that meets them.
+    /// The least part of all pairs that equalities between the inputs leave.
+    least: f64,
+}
+
+/// A condition of an edge.
+struct Condition {
+    is: Expr,
+    /// The columns that it compares are of this class: of several such conditions between two parts one is enough, as the
+    /// columns within each part are equal already.
+    class: Option<usize>,
+    is_equality: bool,
+    /// The part of all pairs that meets it.
     part: f64,
+}
+
+impl Edge {
+    /// The part of all pairs that meets those of its conditions that count.
+    fn part(&self, counts: &mut dyn FnMut(&Condition) -> bool) -> f64 {
+        let (mut equal, mut other) = (1.0, 1.0);
+        for condition in self.conditions.iter().filter(|condition| counts(condition)) {
+            *if condition.is_equality { &mut equal } else { &mut other } *= condition.part;
+        }
+        // All columns of a key together have no more values than there are rows.
+        equal.max(self.least) * other
+    }
+}
+
+/// Counts of the conditions of each class the first alone.
+fn first_of_each_class() -> impl FnMut(&Condition) -> bool {
+    let mut met = Vec::new();
+    move |condition| match condition.class {
+        Some(class) if met.contains(&class) => false,
+        class => {
+            met.extend(class);
+            true
+        }
+    }
 }
 
 impl Group {
@@ -184,27 +220,36 @@ fn asked<'e>(conditions: impl IntoIterator<Item = &'e Expr>, made: &[ColumnSet])
     asked
 }
 
-/// The conditions of a group by the inputs that they ask.
-fn edges(conditions: Vec<Expr>, inputs: &[Node], made: &[ColumnSet], estimates: &Estimates<'_>) -> Vec<Edge> {
+/// The conditions of a group, and what they imply, by the inputs that they ask.
+fn edges(
+    mut conditions: Vec<Expr>,
+    inputs: &[Node],
+    made: &[ColumnSet],
+    estimates: &Estimates<'_>,
+) -> Vec<Edge> {
+    let classes = Classes::new(&conditions, made);
+    conditions.extend(classes.implied(&conditions));
     let mut edges: Vec<Edge> = Vec::new();
-    for condition in conditions {
-        let of = asked([&condition], made);
+    for is in conditions {
+        let of = asked([&is], made);
+        let (class, is_equality) = (classes.of(&is), equal_columns(&is).is_some());
+        let condition = Condition { is, class, is_equality, part: 1.0 };
         match edges.iter_mut().find(|edge| edge.inputs == of) {
             Some(edge) => edge.conditions.push(condition),
-            None => edges.push(Edge { conditions: vec![condition], inputs: of, part: 1.0 }),
+            None => edges.push(Edge { conditions: vec![condition], inputs: of, least: 0.0 }),
         }
     }
     for edge in &mut edges {
         let asked =
             (0..).zip(inputs).filter(|(bit, _)| edge.inputs & (1 << bit) != 0).map(|(_, input)| input);
         let asked: Vec<&Node> = asked.collect();
-        let (equal, other): (Vec<_>, Vec<_>) =
-            edge.conditions.iter().partition(|condition| equal_columns(condition).is_some());
         if let [left, right] = *asked.as_slice() {
-            // All columns of a key together have no more values than there are rows.
-            let rows = estimates.whole(left).max(estimates.whole(right));
-            edge.part = estimates.pairs((left, 1.0), (right, 1.0), equal).max(1.0 / rows);
-            edge.part *= estimates.pairs((left, 1.0), (right, 1.0), other);
+            edge.least = 1.0 / estimates.whole(left).max(estimates.whole(right));
+            for condition in &mut edge.conditions {
+                if !is_settled(&condition.is, left, right) {
+                    condition.part = estimates.pairs((left, 1.0), (right, 1.0), [&condition.is]);
+                }
+            }
         }
     }
     edges
@@ -219,8 +264,10 @@ fn greedy(mut parts: Vec<Part>, mut edges: Vec<Edge>, estimates: &Estimates<'_>)
         let inputs = first.inputs | second.inputs;
         let (met, later): (Vec<_>, Vec<_>) = edges.into_iter().partition(|edge| edge.inputs & !inputs == 0);
         edges = later;
-        let rows = met.iter().map(|edge| edge.part).product::<f64>() * first.rows * second.rows;
-        let conditions: Vec<Expr> = met.into_iter().flat_map(|edge| edge.conditions).collect();
+        let rows = part_of(met.iter()) * first.rows * second.rows;
+        let counts = first_of_each_class();
+        let conditions = met.into_iter().flat_map(|edge| edge.conditions).filter(counts);
+        let conditions: Vec<Expr> = conditions.map(|condition| condition.is).collect();
         let (kept, streamed) = if is_streamed(&first, &second, &conditions, estimates) {
             (second, first)
         } else {
@@ -236,9 +283,15 @@ fn greedy(mut parts: Vec<Part>, mut edges: Vec<Edge>, estimates: &Estimates<'_>)
         };
         parts.insert(left, Part { node: Node::Join(Box::new(join)), rows: rows.max(1.0), inputs });
     }
-    let rest: Vec<Expr> = edges.into_iter().flat_map(|edge| edge.conditions).collect();
+    let rest = edges.into_iter().flat_map(|edge| edge.conditions).map(|condition| condition.is).collect();
     let joined = parts.pop().map_or_else(Node::one_row, |part| part.node);
     joined.filtered(rest)
+}
+
+/// The part of all pairs that meets the conditions of edges.
+fn part_of<'e>(edges: impl Iterator<Item = &'e Edge>) -> f64 {
+    let mut counts = first_of_each_class();
+    edges.map(|edge| edge.part(&mut counts)).product()
 }
 
 /// The pair to be joined next.
@@ -247,12 +300,9 @@ fn cheapest(parts: &[Part], edges: &[Edge]) -> Option<(usize, usize)> {
     for (left, first) in parts.iter().enumerate() {
         for (right, second) in parts.iter().enumerate().skip(left.saturating_add(1)) {
             let inputs = first.inputs | second.inputs;
-            let mut rows = first.rows * second.rows;
-            let mut apart = true;
-            for edge in edges.iter().filter(|edge| edge.inputs & !inputs == 0) {
-                apart &= edge.inputs & first.inputs == 0 || edge.inputs & second.inputs == 0;
-                rows *= edge.part;
-            }
+            let met = || edges.iter().filter(|edge| edge.inputs & !inputs == 0);
+            let apart = met().all(|edge| edge.inputs & first.inputs == 0 || edge.inputs & second.inputs == 0);
+            let rows = first.rows * second.rows * part_of(met());
             let is_better = best.is_none_or(|(others_apart, fewest, ..)| match (apart, others_apart) {
                 (false, true) => true,
                 (true, false) => false,

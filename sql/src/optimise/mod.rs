@@ -13,7 +13,8 @@
 //! 4. [`unnest`]: subqueries that are run once per row become semi, anti and outer joins with groups; [`once`]: those that
 //!    are run once come first where they lead to rows.
 //! 5. [`extremes`]: `min` and `max` of what an index has in order read its first row.
-//! 6. [`restrict`]: what a join's condition says of one side alone is asked there.
+//! 6. [`equivalence`]: a constant that a column equals is asked of the columns that it is joined with; [`restrict`]: what a
+//!    join's condition says of one side alone is asked there.
 //! 7. [`joins`]: what leaves the fewest rows is joined first, and the smaller side is kept, by [`estimate`]s.
 //!
 //! [`place`] decides where columns stand in rows, leaves out those that nobody reads, and lets joins find their pairs by
@@ -29,6 +30,7 @@ mod access;
 mod condition;
 mod cost;
 mod equality;
+mod equivalence;
 mod estimate;
 mod extremes;
 mod factor;
@@ -162,6 +164,7 @@ fn placed(
         extremes::extremes(&mut logical.node, &mut columns);
     }
     if pushes {
+        equivalence::spread_constants(&mut logical.node);
         restrict::restrict(&mut logical.node);
         pushdown::drop_spent(&mut logical.node);
     }

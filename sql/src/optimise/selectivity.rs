@@ -18,6 +18,8 @@ const RANGE: f64 = 1.0 / 3.0;
 const ELEMENTS: f64 = 10.0;
 /// The part that a pattern finds.
 const PATTERN: f64 = 0.05;
+/// A day in microseconds: dates and timestamps are compared.
+const DAY_MICROS: f64 = 86_400e6;
 /// The least part that is believed in.
 const PART_MIN: f64 = 1e-7;
 
@@ -94,7 +96,7 @@ fn number(value: &Datum) -> Option<f64> {
     match value {
         Datum::Float4(value) => Some(f64::from(*value)),
         Datum::Float8(value) => Some(*value),
-        Datum::Date(days) => Some(f64::from(*days)),
+        Datum::Date(days) => Some(f64::from(*days) * DAY_MICROS),
         Datum::Timestamp(micros) | Datum::Timestamptz(micros) => Some(*micros as f64),
         value => value.as_i64().map(|value| value as f64),
     }

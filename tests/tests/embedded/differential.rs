@@ -48,6 +48,9 @@ impl Answer {
     }
 }
 
+/// How long a query may take.
+const BOUNDED: &str = "set statement_timeout = '1s'";
+
 /// A database that is asked.
 struct Side {
     name: String,
@@ -58,8 +61,15 @@ impl Side {
     async fn connect(name: String, url: &str) -> Self {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
         tokio::spawn(connection);
-        client.batch_execute("set statement_timeout = '1s'").await.expect("a timeout");
+        client.batch_execute(BOUNDED).await.expect("a timeout");
         Self { name, client }
+    }
+
+    /// Runs what must succeed, however long it takes.
+    async fn run(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute("set statement_timeout = 0").await?;
+        self.client.batch_execute(statement).await?;
+        self.client.batch_execute(BOUNDED).await
     }
 
     async fn answer(&self, query: &str) -> Answer {
@@ -125,7 +135,7 @@ impl Played {
         let case = Case::of_seed(seed, QUERIES);
         for side in std::iter::once(theirs).chain(ours.first()) {
             for statement in &case.setup {
-                let done = side.client.simple_query(statement).await;
+                let done = side.run(statement).await;
                 assert!(done.is_ok(), "seed {seed}, {}: {statement}: {done:?}", side.name);
             }
         }
@@ -174,7 +184,7 @@ impl Played {
         });
         let drop = format!("drop table {}", tables.collect::<Vec<_>>().join(", "));
         for side in std::iter::once(theirs).chain(ours.first()) {
-            side.client.simple_query(&drop).await.expect("the tables are dropped");
+            side.run(&drop).await.expect("the tables are dropped");
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::plan::{LockWait, RowLock, Scan};
 /// Rows of the first page of a scan of which nothing is known.
 const PAGE_ROWS_FIRST: usize = 128;
 /// Rows of a later page, at most.
-const PAGE_ROWS_MAX: usize = 4096;
+pub(super) const PAGE_ROWS_MAX: usize = 4096;
 /// Bytes of a page, about.
 pub(super) const PAGE_BYTES: usize = 1 << 20;
 /// Keys of one request for points or locks.
