@@ -13,6 +13,7 @@ use std::sync::Arc;
 use scram::{Binding, Exchange, Failure, MECHANISM, MECHANISM_PLUS};
 use sql::{DatabaseMeant, Login, SessionParameters};
 use tokio::io::{AsyncRead, AsyncWrite};
+use zeroize::Zeroizing;
 
 use super::{Shared, fatal};
 use crate::access::{Asked, ClientCertificate, Method, Rule, Rules};
@@ -20,7 +21,7 @@ use crate::pgwire::{ProtocolError, Wire, backend, sasl};
 use crate::tls::Channel;
 
 /// Why a client is not let in.
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// It is told why.
     Told(sql::Error),
     /// The same, and it counts as an attempt to guess.
@@ -52,13 +53,63 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) -> Result<Option<Login>, Refusal> {
+    let Some((method, login)) = judge(wire.channel(), parameters, peer, shared).await? else {
+        return Ok(None);
+    };
+    if method == Method::Scram {
+        prove(wire, &login, parameters, peer, shared).await?;
+    }
+    check_login(&login, parameters)?;
+    Ok(Some(login))
+}
+
+/// The same of a client that tells its password itself, if it tells one. Who is to prove nothing may tell any.
+pub(crate) async fn authenticate_told(
+    password: Option<&str>,
+    channel: Option<&Channel>,
+    parameters: &mut SessionParameters,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+) -> Result<Option<Login>, Refusal> {
+    let Some((method, login)) = judge(channel, parameters, peer, shared).await? else {
+        return Ok(None);
+    };
+    if method == Method::Scram {
+        let user = parameters.user.as_str();
+        let Some(password) = password else {
+            return Err(told("28000", format!("no password was told for user \"{user}\"")));
+        };
+        if channel.is_none() && !peer.ip().to_canonical().is_loopback() {
+            return Err(told("28000", "a password is not taken over a connection that is not encrypted"));
+        }
+        let (verifier, password) =
+            (login.verifier(user, &shared.mock_secret), Zeroizing::new(password.to_owned()));
+        // Thousands of rounds, which no client that is served here is to wait for.
+        let fits = env::task::blocking(move || verifier.fits(&password)).await;
+        check_failures(peer, shared)?;
+        if !fits.unwrap_or(false) {
+            return Err(wrong_password(user));
+        }
+    }
+    check_login(&login, parameters)?;
+    Ok(Some(login))
+}
+
+/// What a client has to show by the rules, and what is known of the role; a certificate that is asked for was looked at.
+/// `None`: nobody is asked.
+async fn judge(
+    channel: Option<&Channel>,
+    parameters: &mut SessionParameters,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+) -> Result<Option<(Method, Login)>, Refusal> {
     let Some(access) = &shared.options.access else { return Ok(None) };
     check_failures(peer, shared)?;
     let rules = access.current();
     let early = if rules.ask_memberships() { Some(login(shared, &parameters.user).await?) } else { None };
-    let rule = find(&rules, wire.channel().is_some(), parameters, peer, early.as_ref())?;
+    let rule = find(&rules, channel.is_some(), parameters, peer, early.as_ref())?;
     parameters.authentication = rule.method.name();
-    check_certificate(rule, wire.channel(), &parameters.user)?;
+    check_certificate(rule, channel, &parameters.user)?;
     let known = match (early, rule.method) {
         (Some(login), _) => Some(login),
         (None, Method::Trust) => shared.engine.known_login(&parameters.user),
@@ -69,19 +120,12 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
         None => login(shared, &parameters.user).await?,
     };
     match rule.method {
-        Method::Reject => {
-            return Err(rejected("pg_hba.conf rejects connection", wire.channel(), parameters, peer));
+        Method::Reject => Err(rejected("pg_hba.conf rejects connection", channel, parameters, peer)),
+        Method::Trust | Method::Certificate if login.role().is_none() => {
+            Err(told("28000", format!("role \"{}\" does not exist", parameters.user)))
         }
-        Method::Trust | Method::Certificate => {
-            if login.role().is_none() {
-                let message = format!("role \"{}\" does not exist", parameters.user);
-                return Err(told("28000", message));
-            }
-        }
-        Method::Scram => prove(wire, &login, parameters, peer, shared).await?,
+        method => Ok(Some((method, login))),
     }
-    check_login(&login, parameters)?;
-    Ok(Some(login))
 }
 
 /// Whether the address may try at all, after its failures of late.
@@ -178,10 +222,7 @@ async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let verifier = login.verifier(user, &shared.mock_secret);
     let failed = |failure: Failure| match failure {
-        Failure::WrongProof => {
-            let message = format!("password authentication failed for user \"{user}\"");
-            Refusal::Guessed(fatal("28P01", message))
-        }
+        Failure::WrongProof => wrong_password(user),
         Failure::Malformed(_) => Refusal::Guessed(fatal("08P01", failure.to_string())),
         Failure::Downgraded(_) => Refusal::Guessed(fatal("28000", failure.to_string())),
     };
@@ -197,12 +238,15 @@ async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
+fn wrong_password(user: &str) -> Refusal {
+    Refusal::Guessed(fatal("28P01", format!("password authentication failed for user \"{user}\"")))
+}
+
 /// What is told to whom has proved to be the role.
 fn check_login(login: &Login, parameters: &SessionParameters) -> Result<(), Refusal> {
     let user = &parameters.user;
     let Some(role) = login.role() else {
-        let message = format!("password authentication failed for user \"{user}\"");
-        return Err(Refusal::Guessed(fatal("28P01", message)));
+        return Err(wrong_password(user));
     };
     if !role.login {
         return Err(told("28000", format!("role \"{user}\" is not permitted to log in")));
@@ -211,7 +255,7 @@ fn check_login(login: &Login, parameters: &SessionParameters) -> Result<(), Refu
 }
 
 /// The database that the client wants, if it may connect to it.
-pub(super) async fn find_database(
+pub(crate) async fn find_database(
     parameters: &SessionParameters,
     login: Option<&Login>,
     shared: &Shared,

@@ -7,11 +7,11 @@
 //! An error of a statement is sent and the conversation goes on, in the extended protocol after the next Sync. An error
 //! of the conversation itself ends it. Whichever way it ends, the session is closed and what it had open rolled back.
 
-mod authenticate;
+pub(crate) mod authenticate;
 mod copy;
 mod extended;
 mod simple;
-mod startup;
+pub(crate) mod startup;
 mod statement;
 mod value;
 
@@ -66,7 +66,7 @@ impl Shared {
     }
 
     /// The most connections that there may be now.
-    fn connections_max(&self) -> usize {
+    pub(crate) fn connections_max(&self) -> usize {
         let own = self.options.connections_max;
         self.engine.connections_max().map_or(own, |most| most.min(own))
     }

@@ -52,27 +52,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let newcomer = match introduced {
             None => return goodbye(wire, &shutting_down()).await,
             Some(Ok(Ok(newcomer))) => newcomer,
-            Some(Ok(Err(Refusal::Gone))) => return None,
-            Some(Ok(Err(Refusal::Told(error)))) => {
-                if error.sqlstate.starts_with("28") {
-                    tracing::warn!(
-                        target: "audit", %peer, sqlstate = error.sqlstate, reason = %printable(&error.message), "a login was refused"
-                    );
-                }
-                if is_of_access(error.sqlstate) {
-                    audit_refusal(shared, &attempt, peer, &error).await;
-                }
-                tracing::debug!(%peer, message = %error.message, "refusing a client");
-                return goodbye(wire, &error).await;
-            }
-            Some(Ok(Err(Refusal::Guessed(error)))) => {
-                shared.metrics.login_failures.increment(1);
-                tracing::warn!(
-                    target: "audit", %peer, sqlstate = error.sqlstate, reason = %printable(&error.message), "a login failed"
-                );
-                audit_refusal(shared, &attempt, peer, &error).await;
-                env::clock::sleep(shared.failures.note(peer.ip(), env::clock::now())).await;
-                return goodbye(wire, &error).await;
+            Some(Ok(Err(refusal))) => {
+                note_refusal(shared, &attempt, peer, &refusal).await;
+                return match refusal {
+                    Refusal::Told(error) | Refusal::Guessed(error) => goodbye(wire, &error).await,
+                    Refusal::Gone => None,
+                };
             }
             Some(Err(_elapsed)) => {
                 tracing::debug!(%peer, "a client did not finish its startup in time");
@@ -120,24 +105,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let message = "remaining connection slots are reserved for non-replication superuser connections";
             return Err(fatal("53300", message));
         }
-        let mut bounds = Vec::new();
-        if let Some(role) = login.as_ref().and_then(Login::role).filter(|role| !role.superuser) {
-            bounds.push((role.oid, role.connection_limit, "role", &role.name));
-        }
-        if parameters.is_restricted {
-            bounds.push((meant.oid, meant.connection_limit, "database", &meant.name));
-        }
-        let mut seats = Vec::new();
-        for (oid, limit, what, name) in bounds {
-            let message = || format!("too many connections for {what} \"{name}\"");
-            seats.push(shared.registry.take_seat(oid, limit).ok_or_else(|| fatal("53300", message()))?);
-        }
-        let (user, database) = (parameters.user.clone(), parameters.database.clone());
-        let mut session =
-            shared.engine.session(parameters).map_err(|error| error.severity(Severity::Fatal))?;
-        let registered = shared.registry.register(session.cancel_handle());
-        session.enlist(registered.process_id, Some(peer));
-        tracing::debug!(%peer, user = %user, database = %database, session = registered.process_id, "client connected");
+        let bounds = Bounds::of(&parameters, login.as_ref(), &meant);
+        let (session, registered, seats) = open_session(parameters, &bounds, peer, shared)?;
         Ok((session, registered, connected, seats))
     }
 
@@ -150,6 +119,75 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         backend::backend_key_data(self.wire.output(), process_id, secret);
         self.ready_for_query().await
+    }
+}
+
+/// Of what a session is one of so many at most.
+#[derive(Clone)]
+pub(crate) struct Bounds(Vec<(u32, i32, &'static str, String)>);
+
+impl Bounds {
+    /// Those of a client's role and database.
+    pub(crate) fn of(parameters: &SessionParameters, login: Option<&Login>, meant: &DatabaseMeant) -> Self {
+        let mut bounds = Vec::new();
+        if let Some(role) = login.and_then(Login::role).filter(|role| !role.superuser) {
+            bounds.push((role.oid, role.connection_limit, "role", role.name.clone()));
+        }
+        if parameters.is_restricted {
+            bounds.push((meant.oid, meant.connection_limit, "database", meant.name.clone()));
+        }
+        Self(bounds)
+    }
+}
+
+/// A session of a client that may have one, unless its role or its database has as many as it may.
+pub(crate) fn open_session(
+    parameters: SessionParameters,
+    bounds: &Bounds,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+) -> Result<(sql::Session, Registered, Vec<Seat>), sql::Error> {
+    let mut seats = Vec::new();
+    for (oid, limit, what, name) in &bounds.0 {
+        let message = || format!("too many connections for {what} \"{name}\"");
+        seats.push(shared.registry.take_seat(*oid, *limit).ok_or_else(|| fatal("53300", message()))?);
+    }
+    let (user, database) = (parameters.user.clone(), parameters.database.clone());
+    let mut session = shared.engine.session(parameters).map_err(|error| error.severity(Severity::Fatal))?;
+    let registered = shared.registry.register(session.cancel_handle());
+    session.enlist(registered.process_id, Some(peer));
+    tracing::debug!(%peer, user = %user, database = %database, session = registered.process_id, "client connected");
+    Ok((session, registered, seats))
+}
+
+/// Has the logs know of a client that is not let in. One that may have guessed is waited with.
+pub(crate) async fn note_refusal(
+    shared: &Shared,
+    attempt: &SessionParameters,
+    peer: SocketAddr,
+    refusal: &Refusal,
+) {
+    match refusal {
+        Refusal::Gone => {}
+        Refusal::Told(error) => {
+            if error.sqlstate.starts_with("28") {
+                tracing::warn!(
+                    target: "audit", %peer, sqlstate = error.sqlstate, reason = %printable(&error.message), "a login was refused"
+                );
+            }
+            if is_of_access(error.sqlstate) {
+                audit_refusal(shared, attempt, peer, error).await;
+            }
+            tracing::debug!(%peer, message = %error.message, "refusing a client");
+        }
+        Refusal::Guessed(error) => {
+            shared.metrics.login_failures.increment(1);
+            tracing::warn!(
+                target: "audit", %peer, sqlstate = error.sqlstate, reason = %printable(&error.message), "a login failed"
+            );
+            audit_refusal(shared, attempt, peer, error).await;
+            env::clock::sleep(shared.failures.note(peer.ip(), env::clock::now())).await;
+        }
     }
 }
 
