@@ -5,21 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::task::Scope;
-use socket2::{SockRef, TcpKeepalive};
+use parking_lot::Mutex;
 use sql::Engine;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::connection::{self, Shared};
+use crate::door;
+use crate::kv::{self, Kv};
+use crate::objects::{self, Objects};
 use crate::options::GatewayOptions;
-use crate::registry::Phase;
-
-/// Pause after an accept that failed, for want of file descriptors for example.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// A client that has been silent for so long is asked whether it is there: a vanished machine holds no lock for ever.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+use crate::registry::{Phase, Registry};
 
 /// How long sessions have to say goodbye once they must.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -46,16 +43,8 @@ impl Gateway {
         let (accepting, serving) = (Scope::new(), Arc::clone(&sessions));
         accepting.spawn_on(&Handle::current(), async move {
             loop {
-                match listener.accept().await {
-                    Ok((stream, peer)) => {
-                        prepare(&stream, peer);
-                        serving.serve(stream, peer);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "accepting a client failed");
-                        env::clock::sleep(ACCEPT_PAUSE).await;
-                    }
-                }
+                let (stream, peer) = door::accept(&listener).await;
+                serving.serve(stream, peer);
             }
         });
         Ok(Self { sessions, address, listener: accepting })
@@ -69,6 +58,38 @@ impl Gateway {
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
         self.sessions.connections()
+    }
+
+    /// Serves the object protocol on `listener`, too. Answers where that is.
+    ///
+    /// # Errors
+    /// The listener does not know its address.
+    pub fn open_objects(&self, listener: TcpListener) -> std::io::Result<SocketAddr> {
+        let address = listener.local_addr()?;
+        let objects = Arc::new(Objects::new(self.sessions.shared.clone()));
+        self.sessions.doors.lock().push(OpenDoor::Objects(objects.clone()));
+        let sessions = self.sessions.clone();
+        self.listener.spawn_on(&Handle::current(), async move {
+            loop {
+                let (stream, peer) = door::accept(&listener).await;
+                let objects = objects.clone();
+                let pool = sessions.shared.options.pool.clone();
+                pool.spawn(&sessions.scope, async move { objects::serve(stream, peer, &objects).await });
+            }
+        });
+        Ok(address)
+    }
+
+    /// Serves the key-value service on `listener`, too. Answers where that is.
+    ///
+    /// # Errors
+    /// The listener does not know its address, or what it speaks cannot be described.
+    pub fn open_kv(&self, listener: TcpListener) -> std::io::Result<SocketAddr> {
+        let address = listener.local_addr()?;
+        let kv = Arc::new(Kv::new(self.sessions.shared.clone(), self.sessions.scope.clone()));
+        kv::serve(&kv, listener)?;
+        self.sessions.doors.lock().push(OpenDoor::Kv(kv));
+        Ok(address)
     }
 
     /// Stops accepting; sessions outside of a transaction block end now, the others when their block does, and all of
@@ -86,13 +107,27 @@ impl Drop for Gateway {
     }
 }
 
-fn prepare(stream: &TcpStream, peer: SocketAddr) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
+/// A door beside PostgreSQL's.
+#[derive(Clone)]
+enum OpenDoor {
+    Objects(Arc<Objects>),
+    Kv(Arc<Kv>),
+}
+
+impl OpenDoor {
+    fn registry(&self) -> &Registry {
+        match self {
+            Self::Objects(objects) => &objects.door.registry,
+            Self::Kv(kv) => &kv.door.registry,
+        }
     }
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
-    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&keepalive) {
-        tracing::debug!(%peer, %error, "keepalive could not be set");
+
+    /// Ends what is left of it.
+    async fn end(&self) {
+        match self {
+            Self::Objects(_) => {}
+            Self::Kv(kv) => kv.end().await,
+        }
     }
 }
 
@@ -100,6 +135,8 @@ fn prepare(stream: &TcpStream, peer: SocketAddr) {
 pub struct Sessions {
     shared: Arc<Shared>,
     scope: Scope,
+    /// The doors beside PostgreSQL's.
+    doors: Mutex<Vec<OpenDoor>>,
 }
 
 impl Sessions {
@@ -113,7 +150,7 @@ impl Sessions {
         if let Some(tls) = &options.tls {
             scope.spawn_on(&Handle::current(), Arc::clone(tls).watch());
         }
-        Self { shared: Arc::new(Shared::new(engine, options)), scope }
+        Self { shared: Arc::new(Shared::new(engine, options)), scope, doors: Mutex::default() }
     }
 
     /// Serves the client at the other end of `stream`, on the current runtime, until it leaves.
@@ -132,17 +169,24 @@ impl Sessions {
 
     /// See [`Gateway::shutdown`].
     async fn shutdown(&self, grace: Duration) {
-        let registry = &self.shared.registry;
-        registry.enter(Phase::Draining);
-        if env::clock::timeout(grace, registry.empty()).await.is_err() {
+        let doors = self.doors.lock().clone();
+        let registries: Vec<&Registry> =
+            std::iter::once(&*self.shared.registry).chain(doors.iter().map(OpenDoor::registry)).collect();
+        let empty = || futures::future::join_all(registries.iter().map(|registry| registry.empty()));
+        registries.iter().for_each(|registry| registry.enter(Phase::Draining));
+        if env::clock::timeout(grace, empty()).await.is_err() {
             tracing::info!(connections = self.connections(), "ending the sessions that are left");
-            registry.enter(Phase::Ending);
-            registry.cancel_all();
-            let _ = env::clock::timeout(GOODBYE, registry.empty()).await;
+            registries.iter().for_each(|registry| registry.enter(Phase::Ending));
+            // Those of the doors are in the same registry.
+            self.shared.registry.cancel_all();
+            let _ = env::clock::timeout(GOODBYE, empty()).await;
+        }
+        for door in &doors {
+            let _ = env::clock::timeout(GOODBYE, door.end()).await;
         }
         self.scope.end();
         // Those that were in the middle of something leave what they have to say of it with the audit log.
-        let _ = env::clock::timeout(GOODBYE, registry.empty()).await;
+        let _ = env::clock::timeout(GOODBYE, self.shared.registry.empty()).await;
     }
 }
 

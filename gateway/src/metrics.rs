@@ -26,6 +26,14 @@ pub(crate) struct GatewayMetrics {
 /// A connection that is open, until dropped.
 pub(crate) struct Opened(Gauge);
 
+impl Opened {
+    /// Counts one more, until dropped.
+    pub(crate) fn count(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
 impl Drop for Opened {
     fn drop(&mut self) {
         self.0.decrement(1.0);
@@ -36,8 +44,7 @@ impl GatewayMetrics {
     /// Counts a connection for as long as the answer is kept.
     pub(crate) fn opened(&self) -> Opened {
         self.accepted.increment(1);
-        self.connections.increment(1.0);
-        Opened(self.connections.clone())
+        Opened::count(&self.connections)
     }
 
     pub(crate) fn new() -> Self {

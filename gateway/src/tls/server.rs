@@ -21,9 +21,11 @@ use zeroize::Zeroizing;
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The name of PostgreSQL's protocol: a client that speaks another one by mistake, or because it was led here, is
-/// refused in its handshake.
-const PROTOCOL: &[u8] = b"postgresql";
+/// The names of the protocols: a client that speaks another one by mistake, or because it was led here, is refused in its
+/// handshake.
+const POSTGRESQL: &[u8] = b"postgresql";
+const OBJECTS: &[u8] = b"nunatak-objects";
+const HTTP_2: &[u8] = b"h2";
 
 /// Where certificates are. All PEM.
 #[derive(Debug, Clone)]
@@ -72,7 +74,12 @@ pub enum TlsError {
 
 /// What one handshake uses.
 pub(crate) struct Loaded {
+    /// Of those who speak PostgreSQL's protocol.
     pub(crate) acceptor: TlsAcceptor,
+    /// Of those who speak the object protocol.
+    pub(crate) objects: TlsAcceptor,
+    /// Of those who speak HTTP/2, and gRPC in it.
+    pub(crate) http_2: TlsAcceptor,
     /// What SCRAM is bound to by `tls-server-end-point`.
     pub(crate) end_point: Option<Vec<u8>>,
 }
@@ -165,13 +172,22 @@ fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|source| TlsError::Misfit {
+    let config = builder.with_single_cert(chain, key).map_err(|source| TlsError::Misfit {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
         source,
     })?;
-    config.alpn_protocols = vec![PROTOCOL.to_vec()];
-    Ok(Loaded { acceptor: TlsAcceptor::from(Arc::new(config)), end_point: identity.end_point })
+    let of = |protocol: &[u8]| {
+        let mut config = config.clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    };
+    Ok(Loaded {
+        acceptor: of(POSTGRESQL),
+        objects: of(OBJECTS),
+        http_2: of(HTTP_2),
+        end_point: identity.end_point,
+    })
 }
 
 fn wrong(path: &Path, what: impl std::fmt::Display) -> TlsError {

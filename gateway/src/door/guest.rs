@@ -1,0 +1,117 @@
+//! Who a client of a door is, and whether it may come in: by the rules, the roles and the bounds of PostgreSQL's port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sql::{Login, SessionParameters};
+use zeroize::Zeroizing;
+
+use super::Door;
+use crate::connection::Shared;
+use crate::connection::authenticate::{Refusal, authenticate_told, find_database};
+use crate::connection::startup::{Bounds, note_refusal};
+use crate::tls::Channel;
+
+/// The database of all doors: the one that every cluster has at first.
+const DATABASE: &str = "postgres";
+
+/// Whom a client on this machine is taken for that does not say who it is, where the rules believe it.
+const NOBODY_SAID: &str = "postgres";
+
+/// How long a statement may take, unless the role or the database says otherwise.
+const STATEMENT_TIMEOUT: &str = "30s";
+
+/// Who a client says that it is.
+#[derive(Clone)]
+pub(crate) enum Identity {
+    /// Nobody.
+    Unsaid,
+    /// This role, with a password if one was told.
+    Role(String, Option<Zeroizing<String>>),
+}
+
+/// A client that may come in.
+#[derive(Clone)]
+pub(crate) struct Guest {
+    pub(crate) parameters: SessionParameters,
+    pub(crate) bounds: Bounds,
+    pub(crate) peer: SocketAddr,
+}
+
+impl Guest {
+    /// Lets a client in if it is who it says. A refusal has been noted in the logs, and has taken its time.
+    pub(crate) async fn admit(
+        door: &Door,
+        identity: &Identity,
+        channel: Option<&Channel>,
+        peer: SocketAddr,
+    ) -> Result<Self, sql::Error> {
+        let user = match identity {
+            Identity::Role(role, _) => role.as_str(),
+            Identity::Unsaid => match channel.and_then(certified) {
+                Some(name) => name,
+                None if peer.ip().to_canonical().is_loopback() => NOBODY_SAID,
+                None => {
+                    let message = "who connects from elsewhere has to say who it is";
+                    return Err(sql::Error::new("28000", message));
+                }
+            },
+        };
+        let mut parameters = SessionParameters {
+            user: user.to_owned(),
+            database: DATABASE.to_owned(),
+            encrypted: channel.is_some(),
+            ..SessionParameters::default()
+        };
+        let password = match identity {
+            Identity::Role(_, password) => password.as_ref().map(|password| password.as_str()),
+            Identity::Unsaid => None,
+        };
+        match introduce(door, password, channel, &mut parameters, peer).await {
+            Ok(bounds) => Ok(Self { parameters, bounds, peer }),
+            Err(refusal) => {
+                note_refusal(&door.shared, &parameters, peer, &refusal).await;
+                Err(match refusal {
+                    Refusal::Told(error) | Refusal::Guessed(error) => error,
+                    Refusal::Gone => sql::Error::new("08006", "the client is gone"),
+                })
+            }
+        }
+    }
+}
+
+/// The role that a client's certificate names. One of a node or a gateway names none.
+fn certified(channel: &Channel) -> Option<&str> {
+    let certificate = channel.certificate.as_ref()?;
+    let is_clients = certificate.role.is_none_or(|role| role == cert::Role::Client);
+    certificate.common_name.as_deref().filter(|_| is_clients)
+}
+
+async fn introduce(
+    door: &Door,
+    password: Option<&str>,
+    channel: Option<&Channel>,
+    parameters: &mut SessionParameters,
+    peer: SocketAddr,
+) -> Result<Bounds, Refusal> {
+    let shared: &Arc<Shared> = &door.shared;
+    let login = authenticate_told(password, channel, parameters, peer, shared).await?;
+    let database = find_database(parameters, login.as_ref(), shared).await?;
+    parameters.database_oid = Some(database.oid);
+    parameters.database.clone_from(&database.name);
+    parameters.defaults.clone_from(&database.defaults);
+    let role = login.as_ref().and_then(Login::role);
+    parameters.is_restricted = role.map_or(database.is_restricted, |role| !role.superuser);
+    parameters.settings = settings(door.name, &parameters.defaults);
+    Ok(Bounds::of(parameters, login.as_ref(), &database))
+}
+
+/// What the door needs of its sessions. What it answers is one object, and one transaction, at every moment: no weaker
+/// isolation that a role has at first will do.
+fn settings(door: &'static str, defaults: &[(String, String)]) -> Vec<(String, String)> {
+    let mut settings = vec![("application_name", door), ("default_transaction_isolation", "serializable")];
+    if !defaults.iter().any(|(name, _)| name == "statement_timeout") {
+        settings.push(("statement_timeout", STATEMENT_TIMEOUT));
+    }
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

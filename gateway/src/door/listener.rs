@@ -1,0 +1,88 @@
+//! Accepting clients, encrypted or not: the first byte that a client sends tells which.
+//!
+//! A TLS handshake begins with 0x16, which neither a request of the object protocol nor a connection of HTTP/2 does. So one
+//! port serves both, and the rules of access say who may come in plain text.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::tls::{Channel, Stream};
+
+/// What a TLS handshake begins with.
+const HANDSHAKE: u8 = 0x16;
+
+/// Pause after an accept that failed, for want of file descriptors for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A client that has been silent for so long is asked whether it is there: a vanished machine holds no connection for ever.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// A client whose first byte has come.
+pub(crate) struct Accepted {
+    pub(crate) stream: Stream<TcpStream>,
+    /// What encryption tells of it; `None`: it is not encrypted.
+    pub(crate) channel: Option<Channel>,
+}
+
+/// The next client, however long that takes.
+pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                prepare(&stream, peer);
+                return (stream, peer);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accepting a client failed");
+                env::clock::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn prepare(stream: &TcpStream, peer: SocketAddr) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
+    }
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&keepalive) {
+        tracing::debug!(%peer, %error, "keepalive could not be set");
+    }
+}
+
+/// Waits for the client's first byte, and goes over to TLS within `patience` if it asks for that. None: it is gone, or
+/// its handshake failed, or there is no TLS here.
+pub(crate) async fn encrypt(
+    stream: TcpStream,
+    tls: Option<(TlsAcceptor, Option<Vec<u8>>)>,
+    patience: Duration,
+) -> Option<Accepted> {
+    let mut first = [0];
+    let count = stream.peek(&mut first).await.ok()?;
+    if count == 0 {
+        return None;
+    }
+    if first != [HANDSHAKE] {
+        return Some(Accepted { stream: Stream::Plain(stream), channel: None });
+    }
+    let (acceptor, end_point) = tls?;
+    match env::clock::timeout(patience, acceptor.accept(stream)).await {
+        Ok(Ok(encrypted)) => {
+            let stream = Stream::Encrypted(Box::new(encrypted));
+            let channel = Channel { certificate: stream.certificate(), end_point };
+            Some(Accepted { stream, channel: Some(channel) })
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(_elapsed) => {
+            tracing::debug!("a TLS handshake was not finished in time");
+            None
+        }
+    }
+}

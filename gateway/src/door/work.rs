@@ -1,0 +1,235 @@
+//! A session that a door works with: its statements are prepared once, and run, counted and recorded as those of
+//! PostgreSQL's clients are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use env::clock::Instant;
+use expr::Row;
+use sql::{CancelHandle, Error, Fetched, Portal, Prepared, RunOutcome, Session, TransactionStatus};
+
+use super::{Door, Guest, Tables};
+use crate::connection::Shared;
+use crate::connection::startup::open_session;
+use crate::registry::{Registered, Seat};
+
+/// What is left of a statement that nobody wants the rest of.
+const LEFT: &str = "57014";
+
+/// A session, its client, and what it has prepared.
+pub(crate) struct Work {
+    session: Session,
+    prepared: HashMap<&'static str, Arc<Prepared>>,
+    shared: Arc<Shared>,
+    tables: Arc<Tables>,
+    _registered: Registered,
+    _seats: Vec<Seat>,
+}
+
+/// A statement under way.
+pub(crate) struct Run {
+    portal: Portal,
+    started: Instant,
+    /// How many rows it tells of, once it is done.
+    done: Option<u64>,
+}
+
+impl Run {
+    /// How many rows it tells of; 0 as long as it is not done.
+    pub(crate) fn count(&self) -> u64 {
+        self.done.unwrap_or(0)
+    }
+}
+
+impl Work {
+    /// A session of a client that may come in.
+    pub(crate) async fn open(door: &Door, guest: &Guest) -> Result<Self, Error> {
+        let (session, registered, seats) =
+            open_session(guest.parameters.clone(), &guest.bounds, guest.peer, &door.shared)?;
+        let mut work = Self {
+            session,
+            prepared: HashMap::new(),
+            shared: door.shared.clone(),
+            tables: door.tables.clone(),
+            _registered: registered,
+            _seats: seats,
+        };
+        work.session.audit_login().await?;
+        Ok(work)
+    }
+
+    /// What cancels it, from any task.
+    pub(crate) fn cancel_handle(&self) -> CancelHandle {
+        self.session.cancel_handle()
+    }
+
+    /// Whether its session is to end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.session.cancel_handle().is_terminated()
+    }
+
+    /// Whether nothing is open in it.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.session.has_transaction() && !self.is_over()
+    }
+
+    /// Whether its transaction block has failed: nothing but its end is left.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.session.status() == TransactionStatus::Failed
+    }
+
+    /// Begins what is one transaction, of these statements. Its tables are there then.
+    pub(crate) async fn begin(&mut self, statements: &[&'static str]) -> Result<(), Error> {
+        self.make_ready(statements).await?;
+        self.session.begin_implicit().await;
+        Ok(())
+    }
+
+    /// Prepares statements, outside of transactions: the tables that they are about are made if they are not there.
+    pub(crate) async fn make_ready(&mut self, statements: &[&'static str]) -> Result<(), Error> {
+        self.session.message_arrived();
+        for statement in statements.iter().copied() {
+            if let Err(error) = self.prepared(statement).await {
+                return self.end(Err(error)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what was begun, or a statement by itself: commits, or rolls back after an error. A block that the client has
+    /// opened goes on, or has failed.
+    pub(crate) async fn end<T, E: From<Error>>(&mut self, outcome: Result<T, E>) -> Result<T, E> {
+        let finished = self.session.finish_implicit(outcome.is_err()).await;
+        // Nobody here reads them.
+        drop(self.session.take_notices());
+        self.session.tell_rest();
+        let answer = outcome?;
+        finished?;
+        Ok(answer)
+    }
+
+    /// Completes once what is recorded of the work so far is written: nothing of it is to be told before.
+    pub(crate) async fn settle(&mut self) -> Result<(), Error> {
+        self.session.audit_written().await
+    }
+
+    /// Runs a statement by itself: its rows, and how many it tells of.
+    pub(crate) async fn once(
+        &mut self,
+        statement: &'static str,
+        values: Row,
+    ) -> Result<(Vec<Row>, u64), Error> {
+        self.make_ready(&[statement]).await?;
+        let outcome = self.run(statement, values).await;
+        self.end(outcome).await
+    }
+
+    /// Runs a statement of few rows, in the transaction that is open.
+    pub(crate) async fn run(
+        &mut self,
+        statement: &'static str,
+        values: Row,
+    ) -> Result<(Vec<Row>, u64), Error> {
+        let mut run = self.start(statement, values).await?;
+        let mut rows = Vec::new();
+        while let Some(more) = self.next(&mut run, 0).await? {
+            rows.extend(more);
+        }
+        Ok((rows, run.count()))
+    }
+
+    /// Starts a statement whose rows come by [`Self::next`]. A run that is not read to its end is to be left
+    /// ([`Self::leave`]).
+    pub(crate) async fn start(&mut self, statement: &'static str, values: Row) -> Result<Run, Error> {
+        self.session.message_arrived();
+        let prepared = self.prepared(statement).await?;
+        self.session.tell_prepared(&prepared);
+        let portal = self.session.execute(&prepared, values).await?;
+        Ok(Run { portal, started: env::clock::now(), done: None })
+    }
+
+    /// The next rows, at most so many (0: a batch); none at the end.
+    pub(crate) async fn next(&mut self, run: &mut Run, rows_max: usize) -> Result<Option<Vec<Row>>, Error> {
+        if run.done.is_some() {
+            return Ok(None);
+        }
+        let fetched = self.session.fetch(&mut run.portal, rows_max).await;
+        let (rows, tag) = match fetched {
+            Ok(Fetched::Rows(rows)) => return Ok(Some(rows)),
+            Ok(Fetched::Whole(row, tag)) => (row.into_iter().collect::<Vec<_>>(), tag),
+            Ok(Fetched::Done(tag)) => (Vec::new(), tag),
+            Ok(_) => return self.failed(run, Error::internal("a door's statement copies")).await,
+            Err(error) => return self.failed(run, error).await,
+        };
+        let took = self.count(run);
+        self.session.note_run(&run.portal, took, Ok(tag.rows()));
+        run.done = Some(tag.rows());
+        self.session.audit_run(&run.portal, took, RunOutcome::Done(&tag)).await?;
+        Ok(Some(rows).filter(|rows| !rows.is_empty()))
+    }
+
+    /// Rows are about to leave before all of them do.
+    pub(crate) fn tell_started(&mut self, run: &Run) {
+        self.session.audit_started(&run.portal);
+    }
+
+    /// Gives up a run whose rest nobody wants.
+    pub(crate) async fn leave(&mut self, run: Run) -> Result<(), Error> {
+        if run.done.is_some() {
+            return Ok(());
+        }
+        let took = self.count(&run);
+        self.session.audit_run(&run.portal, took, RunOutcome::Left(LEFT)).await
+    }
+
+    /// Rolls back what is open and ends the session.
+    pub(crate) async fn close(mut self) {
+        self.session.audit_logout();
+        if let Err(error) = self.session.audit_written().await {
+            tracing::debug!(%error, "the record of a session's end is not written");
+        }
+        self.session.close().await;
+    }
+
+    async fn failed<T>(&mut self, run: &mut Run, error: Error) -> Result<T, Error> {
+        if Tables::are_missing(&error) || error.sqlstate == "0A000" {
+            // They were dropped, or are not what they were: whoever comes next finds them as they are.
+            self.prepared.clear();
+        }
+        run.done = Some(0);
+        let took = self.count(run);
+        self.session.note_run(&run.portal, took, Err(&error));
+        self.session.audit_run(&run.portal, took, RunOutcome::Failed(error.sqlstate)).await?;
+        Err(error)
+    }
+
+    /// Counts a run that is over; how long it took.
+    fn count(&self, run: &Run) -> std::time::Duration {
+        let took = run.started.elapsed();
+        self.shared.metrics.statements.increment(1);
+        self.shared.metrics.statement_seconds.record(took.as_secs_f64());
+        took
+    }
+
+    async fn prepared(&mut self, text: &'static str) -> Result<Arc<Prepared>, Error> {
+        if let Some(prepared) = self.prepared.get(text) {
+            return Ok(prepared.clone());
+        }
+        let prepared = match self.prepare(text).await {
+            Err(error) if Tables::are_missing(&error) => {
+                self.session.fail().await;
+                self.tables.make(&self.shared).await?;
+                self.prepare(text).await?
+            }
+            prepared => prepared?,
+        };
+        self.prepared.insert(text, prepared.clone());
+        Ok(prepared)
+    }
+
+    async fn prepare(&mut self, text: &'static str) -> Result<Arc<Prepared>, Error> {
+        let mut statements = self.session.split(text).await?.into_iter();
+        let statement = statements.next().ok_or_else(|| Error::internal("a door's statement is empty"))?;
+        self.session.prepare(statement, &[]).await
+    }
+}

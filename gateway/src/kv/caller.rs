@@ -1,0 +1,133 @@
+//! A connection as its calls see it: who is at the other end, and the sessions that wait there for the next call.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::credentials::Credentials;
+use env::clock::Instant;
+use parking_lot::Mutex;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+use zeroize::Zeroizing;
+
+use super::status;
+use crate::door::{Door, Guest, Identity, Work};
+use crate::tls::Channel;
+
+/// How long a client counts as proven: after that it proves itself again, by what it sends with every call.
+const PROVEN: Duration = Duration::from_secs(10);
+
+/// So many sessions wait at a connection, and so long.
+const IDLE_MAX: usize = 8;
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A connection.
+#[derive(Clone)]
+pub(crate) struct Caller(Arc<Inner>);
+
+struct Inner {
+    peer: SocketAddr,
+    channel: Option<Channel>,
+    /// Held while a client proves who it is: no connection guesses twice at once.
+    known: tokio::sync::Mutex<Option<Known>>,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A client that has proven who it is.
+struct Known {
+    /// What it has said; none: nothing.
+    said: Option<Zeroizing<Vec<u8>>>,
+    guest: Arc<Guest>,
+    until: Instant,
+}
+
+/// A session that waits.
+struct Idle {
+    guest: Arc<Guest>,
+    work: Work,
+    since: Instant,
+}
+
+impl Caller {
+    pub(super) fn new(peer: SocketAddr, channel: Option<Channel>) -> Self {
+        Self(Arc::new(Inner { peer, channel, known: tokio::sync::Mutex::default(), idle: Mutex::default() }))
+    }
+
+    /// Who makes a call with this metadata.
+    pub(super) async fn guest(&self, door: &Door, metadata: &MetadataMap) -> Result<Arc<Guest>, Status> {
+        let said = Credentials::raw(metadata);
+        let mut known = self.0.known.lock().await;
+        if let Some(known) = known.as_ref()
+            && known.said.as_ref().map(|said| said.as_slice()) == said
+            && env::clock::now() < known.until
+        {
+            return Ok(known.guest.clone());
+        }
+        let identity = match said.map(Credentials::read) {
+            None => Identity::Unsaid,
+            Some(Ok(Credentials { role, password })) => Identity::Role(role, Some(Zeroizing::new(password))),
+            Some(Err(_)) => {
+                let message = "the metadata authorization is not Basic base64(role:password)";
+                return Err(status::refusal("28000", message));
+            }
+        };
+        *known = None;
+        let admitted = Guest::admit(door, &identity, self.0.channel.as_ref(), self.0.peer).await;
+        let guest = Arc::new(admitted.map_err(|error| status::of(&error))?);
+        let said = said.map(|said| Zeroizing::new(said.to_vec()));
+        *known = Some(Known { said, guest: guest.clone(), until: env::clock::now() + PROVEN });
+        Ok(guest)
+    }
+
+    /// A session of a client: one that waits, or a new one.
+    pub(super) async fn work(&self, door: &Door, guest: &Arc<Guest>) -> Result<Work, sql::Error> {
+        let waiting = {
+            let mut idle = self.0.idle.lock();
+            let place = idle.iter().rposition(|idle| Arc::ptr_eq(&idle.guest, guest));
+            place.map(|place| idle.swap_remove(place).work)
+        };
+        match waiting.filter(|work| !work.is_over()) {
+            Some(work) => Ok(work),
+            None => Work::open(door, guest).await,
+        }
+    }
+
+    /// Lets a session wait for the next call, if there is room.
+    pub(super) fn give_back(&self, guest: Arc<Guest>, work: Work) {
+        let mut idle = self.0.idle.lock();
+        if idle.len() < IDLE_MAX && work.is_at_rest() {
+            idle.push(Idle { guest, work, since: env::clock::now() });
+        }
+    }
+
+    /// What watches over its sessions.
+    pub(super) fn watched(&self) -> Watched {
+        Watched(Arc::downgrade(&self.0))
+    }
+}
+
+/// A connection that may be gone.
+pub(super) struct Watched(std::sync::Weak<Inner>);
+
+impl Watched {
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// Ends the sessions that have waited for long.
+    pub(super) async fn sweep(&self) {
+        let Some(inner) = self.0.upgrade() else { return };
+        let now = env::clock::now();
+        let over = {
+            let mut idle = inner.idle.lock();
+            let (kept, over): (Vec<_>, Vec<_>) =
+                idle.drain(..).partition(|idle| now.saturating_duration_since(idle.since) < IDLE);
+            *idle = kept;
+            over
+        };
+        for idle in over {
+            idle.work.close().await;
+        }
+    }
+}

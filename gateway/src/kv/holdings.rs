@@ -1,0 +1,71 @@
+//! What the service holds: open transactions, connections, and the sessions that wait at them.
+
+use std::sync::Arc;
+
+use env::task::Scope;
+use parking_lot::Mutex;
+
+use super::caller::{Caller, Watched};
+use super::pairs;
+use super::transactions::Transactions;
+use super::wire::Ends;
+use crate::connection::Shared;
+use crate::door::Door;
+
+/// The door of the key-value service.
+pub(crate) struct Kv {
+    pub(crate) door: Door,
+    pub(super) transactions: Transactions,
+    /// Where its connections and scans belong.
+    pub(super) scope: Scope,
+    pub(super) ends: Ends,
+    callers: Mutex<Vec<Watched>>,
+}
+
+impl Kv {
+    /// What it starts belongs to `scope`.
+    pub(crate) fn new(shared: Arc<Shared>, scope: Scope) -> Self {
+        metrics::describe_gauge!(
+            "nunatak_door_transactions",
+            "Transactions that clients of the key-value service have begun"
+        );
+        Self {
+            door: Door::new(shared, "kv", pairs::TABLES),
+            transactions: Transactions::default(),
+            scope,
+            ends: Ends::default(),
+            callers: Mutex::default(),
+        }
+    }
+
+    pub(super) fn tell_open(&self) {
+        metrics::gauge!("nunatak_door_transactions").set(self.transactions.len() as f64);
+    }
+
+    /// Ends all connections, and rolls back what is open.
+    pub(crate) async fn end(&self) {
+        self.ends.come();
+        self.transactions.sweep(true).await;
+        self.tell_open();
+    }
+
+    /// Has a connection's sessions watched over.
+    pub(super) fn watch(&self, caller: &Caller) {
+        self.callers.lock().push(caller.watched());
+    }
+
+    /// Ends what has been open for long.
+    pub(super) async fn sweep(&self) {
+        self.transactions.sweep(false).await;
+        self.tell_open();
+        let callers = {
+            let mut callers = self.callers.lock();
+            callers.retain(|caller| !caller.is_gone());
+            std::mem::take(&mut *callers)
+        };
+        for caller in &callers {
+            caller.sweep().await;
+        }
+        self.callers.lock().extend(callers);
+    }
+}

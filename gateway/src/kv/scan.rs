@@ -1,0 +1,118 @@
+//! Scans: pairs that are streamed while they are read, no faster than the client takes them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::kv::{Pair, ScanResponse};
+use expr::Row;
+use futures::Stream;
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::holdings::Kv;
+use super::pairs::bytes;
+use super::place::Place;
+use super::status;
+
+/// Rows that are read at once.
+const ROWS_AT_ONCE: usize = 256;
+
+/// A message is sent once it has so many bytes.
+const MESSAGE_BYTES: usize = 128 << 10;
+
+/// Messages that wait for the client.
+const MESSAGES_AHEAD: usize = 2;
+
+/// How long a client may take for a message.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Sender = mpsc::Sender<Result<ScanResponse, Status>>;
+
+/// What a scan answers; it works where it is placed, and leaves the place at its end.
+pub(super) fn stream(
+    kv: &Arc<Kv>,
+    place: Place,
+    statement: &'static str,
+    values: Row,
+) -> Pin<Box<dyn Stream<Item = Result<ScanResponse, Status>> + Send>> {
+    let (sender, mut receiver) = mpsc::channel(MESSAGES_AHEAD);
+    let pool = kv.door.shared.options.pool.clone();
+    pool.spawn(&kv.scope, run(place, statement, values, sender));
+    Box::pin(futures::stream::poll_fn(move |cx| receiver.poll_recv(cx)))
+}
+
+async fn run(mut place: Place, statement: &'static str, values: Row, sender: Sender) {
+    let is_alone = matches!(place, Place::Alone(..));
+    let read = read(&mut place, statement, values, &sender).await;
+    let work = place.work();
+    let mut outcome = match read {
+        // The client is gone: what is left of the statement goes with the session.
+        Ok(Sent::Nobody) if is_alone => return,
+        Ok(_) => work.end(Ok::<(), sql::Error>(())).await,
+        Err(error) => work.end(Err(error)).await,
+    };
+    if let Err(error) = work.settle().await {
+        outcome = Err(error);
+    }
+    place.give_back();
+    if let Err(error) = outcome {
+        // If nobody hears it any more, nobody needs it.
+        let _ = env::clock::timeout(PATIENCE, sender.send(Err(status::of(&error)))).await;
+    }
+}
+
+/// Who has been sent everything.
+enum Sent {
+    Everybody,
+    /// The client is gone, or does not read.
+    Nobody,
+}
+
+async fn read(
+    place: &mut Place,
+    statement: &'static str,
+    values: Row,
+    sender: &Sender,
+) -> Result<Sent, sql::Error> {
+    let work = place.work();
+    work.make_ready(&[statement]).await?;
+    let mut run = work.start(statement, values).await?;
+    let (mut message, mut size) = (ScanResponse::default(), 0);
+    loop {
+        let rows = work.next(&mut run, ROWS_AT_ONCE).await?;
+        let is_over = rows.is_none();
+        for row in rows.into_iter().flatten() {
+            let mut row = row.into_iter();
+            let pair = (bytes(row.next()), bytes(row.next()));
+            let (Ok(key), Ok(value)) = pair else {
+                work.leave(run).await?;
+                return Err(sql::Error::new("42804", "the table kv.pairs is not one of bytes"));
+            };
+            size += key.len() + value.len();
+            message.pairs.push(Pair { key, value });
+            if size >= MESSAGE_BYTES {
+                work.tell_started(&run);
+                work.settle().await?;
+                if !send(sender, std::mem::take(&mut message)).await {
+                    work.leave(run).await?;
+                    return Ok(Sent::Nobody);
+                }
+                size = 0;
+            }
+        }
+        if is_over {
+            break;
+        }
+    }
+    work.settle().await?;
+    if !message.pairs.is_empty() && !send(sender, message).await {
+        return Ok(Sent::Nobody);
+    }
+    Ok(Sent::Everybody)
+}
+
+/// False: the client is gone, or does not read.
+async fn send(sender: &Sender, message: ScanResponse) -> bool {
+    matches!(env::clock::timeout(PATIENCE, sender.send(Ok(message))).await, Ok(Ok(())))
+}

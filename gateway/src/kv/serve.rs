@@ -1,0 +1,131 @@
+//! The service on a port: connections in, encrypted or not, and their end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::health::health_server::HealthServer;
+use api::kv::kv_server::KvServer;
+use env::watch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tonic::transport::Server;
+use tonic::transport::server::Router;
+use tonic_reflection::server::Builder as Reflection;
+
+use super::caller::Caller;
+use super::health::Health;
+use super::holdings::Kv;
+use super::service::Service;
+use super::wire::Wire;
+use crate::door::{Accepted, accept, encrypt};
+use crate::registry::{Phase, Place};
+
+/// Calls of one connection that are under way at once.
+const CALLS_MAX: u32 = 64;
+
+/// How much a connection, and a call of it, may have in flight.
+const CONNECTION_WINDOW_BYTES: u32 = 2 << 20;
+const CALL_WINDOW_BYTES: u32 = 512 << 10;
+
+/// How often a silent connection is probed, and how long the answer may take.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often what has been open for long is looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Connections that wait for the server to take them.
+const WAITING: usize = 16;
+
+/// Serves clients that connect to `listener` until the gateway is to stop; calls under way are finished then.
+///
+/// # Errors
+/// What the port speaks cannot be described.
+pub(crate) fn serve(kv: &Arc<Kv>, listener: TcpListener) -> io::Result<()> {
+    let router = router(kv)?;
+    let (sender, mut receiver) = mpsc::channel(WAITING);
+    let (runtime, accepting) = (Handle::current(), kv.clone());
+    let mut phase = kv.door.registry.phase();
+    kv.scope.spawn_on(&runtime, async move {
+        loop {
+            let (stream, peer) = tokio::select! {
+                biased;
+                () = stopping(&mut phase) => return,
+                accepted = accept(&listener) => accepted,
+            };
+            let opening = open(accepting.clone(), stream, peer, sender.clone());
+            accepting.scope.spawn_on(&Handle::current(), opening);
+        }
+    });
+    let sweeping = kv.clone();
+    kv.scope.spawn_on(&runtime, async move {
+        loop {
+            env::clock::sleep(SWEEP).await;
+            sweeping.sweep().await;
+        }
+    });
+    let mut phase = kv.door.registry.phase();
+    kv.scope.spawn_on(&runtime, async move {
+        let connections = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx));
+        let stopping = async move { stopping(&mut phase).await };
+        if let Err(error) = router.serve_with_incoming_shutdown(connections, stopping).await {
+            tracing::error!(%error, "the key-value service has ended");
+        }
+    });
+    Ok(())
+}
+
+fn router(kv: &Arc<Kv>) -> io::Result<Router> {
+    let reflection = || Reflection::configure().register_encoded_file_descriptor_set(api::DESCRIPTORS);
+    let service = KvServer::new(Service(kv.clone()))
+        .max_decoding_message_size(api::MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(api::MESSAGE_BYTES_MAX);
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(CALL_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(CALLS_MAX)
+        .add_service(service)
+        .add_service(HealthServer::new(Health(kv.clone())))
+        .add_service(reflection().build_v1().map_err(io::Error::other)?)
+        // As older clients ask.
+        .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
+    Ok(router)
+}
+
+/// A connection from its first byte to the server.
+async fn open(kv: Arc<Kv>, stream: TcpStream, peer: SocketAddr, sender: mpsc::Sender<io::Result<Wire>>) {
+    let door = &kv.door;
+    let Some(Place::Seat(connected)) = door.registry.arrive(door.shared.connections_max()) else {
+        door.metrics.refused.increment(1);
+        tracing::debug!(%peer, "closing a connection: there are too many");
+        return;
+    };
+    let opened = door.metrics.opened();
+    let tls = door.shared.options.tls.as_ref().map(|tls| tls.current());
+    let tls = tls.map(|tls| (tls.http_2.clone(), tls.end_point.clone()));
+    let patience = door.shared.options.startup_timeout;
+    // HTTP/2 begins with what the client says.
+    let mut phase = door.registry.phase();
+    let accepted = tokio::select! {
+        biased;
+        accepted = env::clock::timeout(patience, encrypt(stream, tls, patience)) => accepted,
+        () = stopping(&mut phase) => return,
+    };
+    let Ok(Some(Accepted { stream, channel })) = accepted else { return };
+    let caller = Caller::new(peer, channel);
+    kv.watch(&caller);
+    let wire = kv.ends.wire(stream, caller, connected, opened);
+    // If nobody takes it, the gateway has stopped.
+    let _ = sender.send(Ok(wire)).await;
+}
+
+/// Completes once the gateway is about to stop.
+async fn stopping(phase: &mut watch::Receiver<Phase>) {
+    // If the gateway itself is gone, it has stopped.
+    let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
+}
