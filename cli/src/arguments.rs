@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    admin, cert, check_config, demo, gateway, init, lsm, manual, node, password, sql, start_single,
+    admin, cert, check_config, demo, gateway, init, kv, lsm, manual, node, password, sql, start_single,
 };
 
 /// What every command takes.
@@ -88,6 +88,7 @@ pub(crate) enum Command {
     Init(init::Init),
     Gateway(gateway::Gateway),
     Sql(sql::Sql),
+    Kv(kv::Kv),
     Admin(admin::Admin),
     Cert(cert::Cert),
     GenPasswordHash(password::GenPasswordHash),
@@ -105,6 +106,7 @@ impl Command {
             Self::Node(node) => node.sql.is_some(),
             Self::Init(_)
             | Self::Sql(_)
+            | Self::Kv(_)
             | Self::Admin(_)
             | Self::Cert(_)
             | Self::GenPasswordHash(_)
@@ -122,6 +124,7 @@ impl Command {
             Self::Demo(_)
             | Self::Init(_)
             | Self::Sql(_)
+            | Self::Kv(_)
             | Self::Admin(_)
             | Self::Cert(_)
             | Self::GenPasswordHash(_)

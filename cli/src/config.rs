@@ -220,6 +220,7 @@ mod tests {
             &["nunatak", "init"],
             &["nunatak", "gateway"],
             &["nunatak", "sql"],
+            &["nunatak", "kv", "scan"],
             &["nunatak", "admin", "nodes"],
             &["nunatak", "lsm", "stats"],
         ] {

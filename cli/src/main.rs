@@ -9,6 +9,7 @@ mod auditing;
 mod check;
 mod command;
 mod config;
+mod doors;
 mod encryption;
 mod escape;
 mod failure;
@@ -97,6 +98,7 @@ async fn execute(arguments: Arguments, pool: PoolHandle) -> Result<(), Failure> 
         Command::Gateway(gateway) => gateway.run(http::record_metrics()?, pool, audit()?).await,
         Command::Init(init) => init.run().await,
         Command::Sql(sql) => sql.run().await,
+        Command::Kv(kv) => kv.run().await,
         Command::Admin(admin) => admin.run().await,
         Command::Cert(cert) => cert.run(),
         Command::GenPasswordHash(password) => password.run(),

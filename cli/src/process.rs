@@ -17,6 +17,7 @@ use proto::{Network, NodeService};
 use sql::{Engine, EngineOptions, TemporaryOptions};
 use tokio::net::TcpListener;
 
+use crate::doors::Doors;
 use crate::failure::{Failure, chain};
 use crate::history::History;
 use crate::http::Readiness;
@@ -170,6 +171,8 @@ pub(crate) struct SqlOptions {
     pub(crate) security: SqlSecurity,
     /// Where records of what is audited go.
     pub(crate) audit: Arc<AuditLog>,
+    /// Where it serves besides.
+    pub(crate) doors: Doors,
 }
 
 /// An SQL gateway of this process.
@@ -200,6 +203,8 @@ impl SqlServer {
             GatewayOptions { pool: options.pool, tls, access: Some(access), ..GatewayOptions::default() };
         let gateway = Gateway::start(listener, engine, gateway)
             .map_err(|error| Failure::failed(format!("cannot serve SQL: {error}")))?;
+        let opened = options.doors.open(&gateway);
+        opened.map_err(|error| Failure::failed(format!("cannot serve at another door: {error}")))?;
         audit.name_gateway(gateway.address().to_string());
         Ok(Self { gateway, client, audit })
     }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["demo", "start-single", "node", "init", "gateway", "sql", "admin"] {
+    for command in ["demo", "start-single", "node", "init", "gateway", "sql", "kv", "admin"] {
         let output =
             Command::new(env!("CARGO_BIN_EXE_nunatak")).args([command, "--help"]).output().expect("it runs");
         let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -18,7 +18,7 @@ fn every_command_explains_itself() {
 fn the_binary_lists_its_commands() {
     let output = Command::new(env!("CARGO_BIN_EXE_nunatak")).arg("--help").output().expect("it runs");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    for command in ["demo", "start-single", "node", "init", "gateway", "sql", "admin"] {
+    for command in ["demo", "start-single", "node", "init", "gateway", "sql", "kv", "admin"] {
         assert!(text.contains(command), "{command} is missing in: {text}");
     }
 }

@@ -16,11 +16,18 @@ const EDGES: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("lsm", &[]),
     ("proto", &["cert"]),
+    ("api", &[]),
     ("node", &["lsm", "proto", "expr", "keys"]),
     ("client", &["proto", "keys"]),
     ("sql", &["expr", "keys", "client", "scram", "audit"]),
-    ("gateway", &["sql", "expr", "client", "scram", "cert", "audit"]),
-    ("cli", &["gateway", "node", "sql", "client", "proto", "lsm", "expr", "keys", "scram", "cert", "audit"]),
+    ("gateway", &["sql", "expr", "client", "scram", "cert", "audit", "api"]),
+    (
+        "cli",
+        &[
+            "gateway", "node", "sql", "client", "proto", "lsm", "expr", "keys", "scram", "cert", "audit",
+            "api",
+        ],
+    ),
 ];
 
 /// Crates whose name may stand in one place only.

@@ -27,8 +27,14 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
             http(found.last(), &demo.security, findings);
         }
         Command::StartSingle(start) => {
-            let flags = [("--listen", Some(&start.listen)), ("--http", start.http.http.as_ref())];
+            let flags = [
+                ("--listen", Some(&start.listen)),
+                ("--objects", start.doors.objects.as_ref()),
+                ("--kv", start.doors.kv.as_ref()),
+                ("--http", start.http.http.as_ref()),
+            ];
             let found = listeners::check(&flags, findings);
+            doors(found.get(1..), &start.security, &start.access, findings);
             files::data_directory(&start.data, findings);
             files::master_key(&start.encryption, findings);
             own_clients(&start.security, findings);
@@ -37,8 +43,14 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
         }
         Command::Node(node) => storage_node(node, findings),
         Command::Gateway(gateway) => {
-            let flags = [("--listen", Some(&gateway.listen)), ("--http", gateway.http.http.as_ref())];
+            let flags = [
+                ("--listen", Some(&gateway.listen)),
+                ("--objects", gateway.doors.objects.as_ref()),
+                ("--kv", gateway.doors.kv.as_ref()),
+                ("--http", gateway.http.http.as_ref()),
+            ];
             let found = listeners::check(&flags, findings);
+            doors(found.get(1..), &gateway.security, &gateway.access, findings);
             listeners::seeds(&gateway.join, findings);
             match gateway.security.tls_ca {
                 None => own_clients(&gateway.security, findings),
@@ -57,6 +69,11 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
             let before = findings.errors();
             certificates::check(files, &Expected { roles: &[Role::Client], ..Expected::default() }, findings);
             findings.refusal_unless_found(before, sql.tls.connector().map(drop));
+        }
+        Command::Kv(kv) => {
+            listeners::reachable("--host", &kv.host, findings);
+            let files = (kv.tls_cert.as_ref(), kv.tls_key.as_ref(), kv.tls_ca.as_ref());
+            certificates::check(files, &Expected { roles: &[Role::Client], ..Expected::default() }, findings);
         }
         Command::Lsm(lsm) => {
             if let Some(data) = &lsm.data {
@@ -88,9 +105,16 @@ fn global(global: &Global, findings: &mut Findings) {
 }
 
 fn storage_node(node: &Node, findings: &mut Findings) {
-    let flags =
-        [("--listen", Some(&node.listen)), ("--http", node.http.http.as_ref()), ("--sql", node.sql.as_ref())];
+    let flags = [
+        ("--listen", Some(&node.listen)),
+        ("--http", node.http.http.as_ref()),
+        ("--sql", node.sql.as_ref()),
+        ("--objects", node.doors.objects.as_ref()),
+        ("--kv", node.doors.kv.as_ref()),
+    ];
     let found = listeners::check(&flags, findings);
+    findings.refusal(node.check_doors());
+    doors(found.get(3..), &node.security, &node.access, findings);
     let [listen, http_at, sql_at] = [0, 1, 2].map(|place| found.get(place).copied().flatten());
     let advertised = findings.refusal(node.advertised());
     if let Some(advertised) = advertised {
@@ -191,6 +215,20 @@ fn sql(
                 format!("whoever reaches {flag} {address} may be believed, or overheard"),
                 "leave it out where others reach the address",
             );
+        }
+    }
+}
+
+/// The doors beside SQL, at the first two places.
+fn doors(
+    found: Option<&[Option<SocketAddr>]>,
+    security: &SecurityArguments,
+    access: &AccessArguments,
+    findings: &mut Findings,
+) {
+    for (flag, found) in ["--objects", "--kv"].into_iter().zip(found.unwrap_or_default()) {
+        if let Some(address) = found {
+            findings.refusal(security.for_sql(flag, *address, access).map(drop));
         }
     }
 }

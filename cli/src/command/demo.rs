@@ -11,6 +11,7 @@ use proto::inprocess::InProcess;
 
 use super::SQL_ADDRESS;
 use crate::address::{Address, listen};
+use crate::doors::Doors;
 use crate::failure::Failure;
 use crate::http::{self, HttpArguments};
 use crate::output::outln;
@@ -104,6 +105,7 @@ impl Demo {
                 pool,
                 security,
                 audit,
+                doors: Doors::default(),
             },
         )?;
         let http_address = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::SQL_ADDRESS;
 use crate::address::{Address, listen};
+use crate::doors::DoorArguments;
 use crate::failure::Failure;
 use crate::http::{self, HttpArguments};
 use crate::process::{MemoryArguments, SqlOptions, SqlServer, all_ready};
@@ -36,6 +37,9 @@ pub(crate) struct Gateway {
     pub(crate) access: AccessArguments,
 
     #[command(flatten)]
+    pub(crate) doors: DoorArguments,
+
+    #[command(flatten)]
     pub(crate) memory: MemoryArguments,
 
     #[command(flatten)]
@@ -53,14 +57,15 @@ impl Gateway {
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
-        let security = self.security.for_sql("--listen", local, &self.access)?;
+        let mut security = self.security.for_sql("--listen", local, &self.access)?;
+        let doors = self.doors.listen(&self.security, &self.access, &mut security).await?;
         let http_listener = http::bind(&self.http, &self.security).await?;
         let network = Arc::new(proto::grpc::GrpcNetwork::new(self.security.for_nodes()?));
         let sql = SqlServer::start(
             sql_listener,
             network,
             self.join.iter().map(Address::to_string).collect(),
-            SqlOptions { memory: self.memory, data: None, pool, security, audit },
+            SqlOptions { memory: self.memory, data: None, pool, security, audit, doors },
         )?;
         let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)))?;
         tracing::info!(sql = %sql.address(), %http, "serving");

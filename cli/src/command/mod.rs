@@ -6,6 +6,7 @@ pub(crate) mod check_config;
 pub(crate) mod demo;
 pub(crate) mod gateway;
 pub(crate) mod init;
+pub(crate) mod kv;
 pub(crate) mod lsm;
 pub(crate) mod manual;
 pub(crate) mod node;

@@ -12,6 +12,7 @@ use proto::inprocess::Colocated;
 
 use super::NODE_ADDRESS;
 use crate::address::{Address, Locality, listen};
+use crate::doors::DoorArguments;
 use crate::encryption::EncryptionArguments;
 use crate::failure::{Failure, chain};
 use crate::http::{self, HttpArguments};
@@ -54,6 +55,9 @@ pub(crate) struct Node {
     pub(crate) access: AccessArguments,
 
     #[command(flatten)]
+    pub(crate) doors: DoorArguments,
+
+    #[command(flatten)]
     pub(crate) memory: MemoryArguments,
 
     #[command(flatten)]
@@ -89,6 +93,16 @@ impl Node {
         }
     }
 
+    /// Refuses doors where there is no gateway that has them.
+    pub(crate) fn check_doors(&self) -> Result<(), Failure> {
+        match self.doors.given().first() {
+            Some((flag, _)) if self.sql.is_none() => {
+                Err(Failure::usage(format!("{flag} is a door of a gateway: give --sql, too")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Serves until asked to stop.
     pub(crate) async fn run(
         self,
@@ -104,10 +118,14 @@ impl Node {
             Some(address) => {
                 let listener = listen("--sql", address).await?;
                 let local = listener.local_addr().map_err(Failure::failed)?;
-                let security = self.security.for_sql("--sql", local, &self.access)?;
-                Some((listener, security))
+                let mut security = self.security.for_sql("--sql", local, &self.access)?;
+                let doors = self.doors.listen(&self.security, &self.access, &mut security).await?;
+                Some((listener, security, doors))
             }
-            None => None,
+            None => {
+                self.check_doors()?;
+                None
+            }
         };
         let http_listener = http::bind(&self.http, &self.security).await?;
         let local = listener.local_addr().map_err(Failure::failed)?;
@@ -140,11 +158,12 @@ impl Node {
             },
         ));
         let sql = match sql_listener {
-            Some((sql_listener, security)) => {
+            Some((sql_listener, security, doors)) => {
                 let network = Colocated::new(&advertise, network);
                 network.register(storage.service());
                 let seeds = [vec![advertise.clone()], join].concat();
-                let options = SqlOptions { memory: self.memory, data: Some(data), pool, security, audit };
+                let options =
+                    SqlOptions { memory: self.memory, data: Some(data), pool, security, audit, doors };
                 Some(SqlServer::start(sql_listener, Arc::new(network), seeds, options)?)
             }
             None => None,

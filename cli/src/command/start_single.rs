@@ -11,6 +11,7 @@ use proto::inprocess::InProcess;
 
 use super::SQL_ADDRESS;
 use crate::address::{Address, listen};
+use crate::doors::DoorArguments;
 use crate::encryption::EncryptionArguments;
 use crate::failure::Failure;
 use crate::history::History;
@@ -54,6 +55,9 @@ pub(crate) struct StartSingle {
     pub(crate) access: AccessArguments,
 
     #[command(flatten)]
+    pub(crate) doors: DoorArguments,
+
+    #[command(flatten)]
     pub(crate) memory: MemoryArguments,
 
     #[command(flatten)]
@@ -76,7 +80,8 @@ impl StartSingle {
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
-        let security = self.security.for_sql("--listen", local, &self.access)?;
+        let mut security = self.security.for_sql("--listen", local, &self.access)?;
+        let doors = self.doors.listen(&self.security, &self.access, &mut security).await?;
         let http_listener = http::bind(&self.http, &self.security).await?;
         let network = Arc::new(InProcess::new());
         let storage = Storage::start(StorageOptions {
@@ -98,7 +103,7 @@ impl StartSingle {
             sql_listener,
             network,
             vec![NODE.to_owned()],
-            SqlOptions { memory: self.memory, data: Some(data), pool, security, audit },
+            SqlOptions { memory: self.memory, data: Some(data), pool, security, audit, doors },
         )?;
         let storages = [storage];
         let http = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;

@@ -1,0 +1,75 @@
+//! The doors that a gateway has beside PostgreSQL's: where they are, and what keeps them safe.
+
+use clap::Args;
+use gateway::{Exposure, Gateway};
+use tokio::net::TcpListener;
+
+use crate::address::{Address, listen};
+use crate::failure::Failure;
+use crate::security::{AccessArguments, SecurityArguments, SqlSecurity};
+
+/// The flags of every command that serves SQL.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DoorArguments {
+    /// Serve the object protocol here, too
+    #[arg(long, env = "NUNATAK_OBJECTS", value_name = "ADDR", help_heading = "Other doors")]
+    pub(crate) objects: Option<Address>,
+
+    /// Serve the key-value API (gRPC) here, too
+    #[arg(long, env = "NUNATAK_KV", value_name = "ADDR", help_heading = "Other doors")]
+    pub(crate) kv: Option<Address>,
+}
+
+impl DoorArguments {
+    /// The flags that are given, and their addresses.
+    pub(crate) fn given(&self) -> Vec<(&'static str, &Address)> {
+        let all = [("--objects", self.objects.as_ref()), ("--kv", self.kv.as_ref())];
+        all.into_iter().filter_map(|(flag, address)| Some((flag, address?))).collect()
+    }
+
+    /// Listens where it is told to. A gateway has one set of rules: that of the listener of its that can be reached from
+    /// furthest. `security` is that of SQL, and becomes it.
+    pub(crate) async fn listen(
+        &self,
+        arguments: &SecurityArguments,
+        access: &AccessArguments,
+        security: &mut SqlSecurity,
+    ) -> Result<Doors, Failure> {
+        let mut doors = Doors::default();
+        for (flag, address) in self.given() {
+            let listener = listen(flag, address).await?;
+            let local = listener.local_addr().map_err(Failure::failed)?;
+            let own = arguments.for_sql(flag, local, access)?;
+            if security.exposure == Exposure::Loopback && own.exposure != Exposure::Loopback {
+                *security = own;
+            }
+            match flag {
+                "--objects" => doors.objects = Some(listener),
+                _ => doors.kv = Some(listener),
+            }
+        }
+        Ok(doors)
+    }
+}
+
+/// The listeners of doors.
+#[derive(Debug, Default)]
+pub(crate) struct Doors {
+    objects: Option<TcpListener>,
+    kv: Option<TcpListener>,
+}
+
+impl Doors {
+    /// Has the gateway serve at them.
+    pub(crate) fn open(self, gateway: &Gateway) -> std::io::Result<()> {
+        if let Some(listener) = self.objects {
+            let address = gateway.open_objects(listener)?;
+            tracing::info!(objects = %address, "serving");
+        }
+        if let Some(listener) = self.kv {
+            let address = gateway.open_kv(listener)?;
+            tracing::info!(kv = %address, "serving");
+        }
+        Ok(())
+    }
+}
