@@ -12,6 +12,10 @@ pub struct Secured {
     pub process: Process,
     /// Where it serves SQL.
     pub address: String,
+    /// Where its object protocol is.
+    pub objects: String,
+    /// Where its key-value service is.
+    pub kv: String,
     /// Where its certificates are, and those of the clients `certified` and `other`.
     pub certs: PathBuf,
     /// Where everything of it is: `hba.conf`, `audit`, `log`.
@@ -38,7 +42,7 @@ impl Secured {
         for role in ["certified", "other"] {
             nunatak(&["cert", "create-client", role, "--dir", text(&certs)]);
         }
-        let address = free_address();
+        let (address, objects, kv) = (free_address(), free_address(), free_address());
         let file = |name: &str| text(&certs.join(name)).to_owned();
         let process = Process::start(
             &[
@@ -49,6 +53,10 @@ impl Secured {
                 &address,
                 "--http",
                 "127.0.0.1:0",
+                "--objects",
+                &objects,
+                "--kv",
+                &kv,
                 "--tls-cert",
                 &file("gateway.crt"),
                 "--tls-key",
@@ -62,7 +70,7 @@ impl Secured {
             ],
             &folder.path().join("log"),
         );
-        let server = Self { process, address, certs, folder };
+        let server = Self { process, address, objects, kv, certs, folder };
         let deadline = Instant::now() + Duration::from_secs(60);
         while server.admin("select 1").is_err() {
             assert!(Instant::now() < deadline, "no answer:\n{}", server.process.log());
