@@ -4,6 +4,7 @@
 //! its spread, so that a reader can judge them on the machine at hand.
 
 mod cluster;
+mod doors;
 mod failure;
 mod figures;
 mod kv;
@@ -34,6 +35,8 @@ enum Benchmark {
     Tpch(tpch::Options),
     /// Single keys through three nodes, beside three members of etcd.
     Kv(kv::Options),
+    /// Single objects and pairs through each door of a node, beside SQL's.
+    Doors(doors::Options),
     /// The storage engine beside RocksDB and fjall.
     Lsm(lsm::Options),
     /// What a call between two processes costs.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Benchmark::Sql(options) => sql::run(&options),
         Benchmark::Tpch(options) => tpch::run(&options),
         Benchmark::Kv(options) => kv::run(&options),
+        Benchmark::Doors(options) => doors::run(&options),
         Benchmark::Lsm(options) => lsm::run(&options),
         Benchmark::Rpc(options) => rpc::run(&options),
         Benchmark::RpcTask(task) => rpc::run_task(&task),

@@ -23,7 +23,7 @@ use crate::figures::Figures;
 use crate::processor;
 pub(crate) use nunatak::Single;
 pub(crate) use postgres::{Postgres, Standbys, programs as postgres_programs};
-use workload::{Isolation, Mark, Row, Run, Tool};
+use workload::{Isolation, Mark, Measured, Row, Run, Tool};
 
 /// What to run.
 #[derive(clap::Args)]
@@ -160,6 +160,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     print!("{tables}");
     failed.map_or(Ok(()), Err)
+}
+
+/// What so many clients of pgbench get done with a script of its, prepared.
+pub(crate) fn run_script(
+    port: u16,
+    clients: u32,
+    seconds: u32,
+    folder: &Path,
+    script: &Path,
+) -> Result<Measured> {
+    let run =
+        Run { ports: &[port], clients, seconds, isolation: Isolation::Default, folder, sysbench_rows: 0 };
+    pgbench::run(&run, &["-M", "prepared", "-f", &script.to_string_lossy()])
 }
 
 fn write(path: Option<&Path>, text: &str) -> Result<()> {
