@@ -47,18 +47,14 @@ impl Guest {
         peer: SocketAddr,
     ) -> Result<Self, sql::Error> {
         let user = match identity {
-            Identity::Role(role, _) => role.as_str(),
-            Identity::Unsaid => match channel.and_then(certified) {
-                Some(name) => name,
-                None if peer.ip().to_canonical().is_loopback() => NOBODY_SAID,
-                None => {
-                    let message = "who connects from elsewhere has to say who it is";
-                    return Err(sql::Error::new("28000", message));
-                }
-            },
+            Identity::Role(role, _) => Some(role.as_str()),
+            Identity::Unsaid => {
+                let is_near = peer.ip().to_canonical().is_loopback();
+                channel.and_then(certified).or_else(|| is_near.then_some(NOBODY_SAID))
+            }
         };
         let mut parameters = SessionParameters {
-            user: user.to_owned(),
+            user: user.unwrap_or_default().to_owned(),
             database: DATABASE.to_owned(),
             encrypted: channel.is_some(),
             ..SessionParameters::default()
@@ -67,7 +63,14 @@ impl Guest {
             Identity::Role(_, password) => password.as_ref().map(|password| password.as_str()),
             Identity::Unsaid => None,
         };
-        match introduce(door, password, channel, &mut parameters, peer).await {
+        let introduced = match user {
+            Some(_) => introduce(door, password, channel, &mut parameters, peer).await,
+            None => {
+                let message = "who connects from elsewhere has to say who it is";
+                Err(Refusal::Told(sql::Error::new("28000", message)))
+            }
+        };
+        match introduced {
             Ok(bounds) => Ok(Self { parameters, bounds, peer }),
             Err(refusal) => {
                 note_refusal(&door.shared, &parameters, peer, &refusal).await;

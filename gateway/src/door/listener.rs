@@ -55,7 +55,7 @@ fn prepare(stream: &TcpStream, peer: SocketAddr) {
 }
 
 /// Waits for the client's first byte, and goes over to TLS within `patience` if it asks for that. None: it is gone, or
-/// its handshake failed, or there is no TLS here.
+/// its handshake failed. Where there is no TLS a handshake is what any other bytes are that make no sense.
 pub(crate) async fn encrypt(
     stream: TcpStream,
     tls: Option<(TlsAcceptor, Option<Vec<u8>>)>,
@@ -66,10 +66,10 @@ pub(crate) async fn encrypt(
     if count == 0 {
         return None;
     }
-    if first != [HANDSHAKE] {
-        return Some(Accepted { stream: Stream::Plain(stream), channel: None });
-    }
-    let (acceptor, end_point) = tls?;
+    let (acceptor, end_point) = match tls {
+        Some(tls) if first == [HANDSHAKE] => tls,
+        _ => return Some(Accepted { stream: Stream::Plain(stream), channel: None }),
+    };
     match env::clock::timeout(patience, acceptor.accept(stream)).await {
         Ok(Ok(encrypted)) => {
             let stream = Stream::Encrypted(Box::new(encrypted));

@@ -22,7 +22,7 @@ pub(crate) use guest::{Guest, Identity};
 pub(crate) use listener::{Accepted, accept, encrypt};
 pub(crate) use metrics::DoorMetrics;
 pub(crate) use tables::Tables;
-pub(crate) use work::{Run, Work};
+pub(crate) use work::Work;
 
 /// A door that is open.
 pub(crate) struct Door {

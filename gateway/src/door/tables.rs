@@ -17,8 +17,9 @@ const DATABASE: &str = "postgres";
 const ATTEMPTS_MAX: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long each statement may take.
+/// How long each statement may take, and all of it, the wait for others who make them included.
 const STATEMENT_TIMEOUT: &str = "30s";
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The tables of a door.
 pub(crate) struct Tables {
@@ -39,7 +40,17 @@ impl Tables {
     }
 
     /// Makes what is not there.
+    ///
+    /// # Errors
+    /// 57014: it takes too long.
     pub(crate) async fn make(&self, shared: &Arc<Shared>) -> Result<(), Error> {
+        let made = env::clock::timeout(PATIENCE, self.make_all(shared)).await;
+        made.unwrap_or_else(|_elapsed| {
+            Err(Error::new("57014", "the tables of the door were not made in time"))
+        })
+    }
+
+    async fn make_all(&self, shared: &Arc<Shared>) -> Result<(), Error> {
         let _making = self.making.lock().await;
         for statement in self.statements {
             let mut attempt = 0;

@@ -10,7 +10,8 @@ use sql::{CancelHandle, Error, Fetched, Portal, Prepared, RunOutcome, Session, T
 
 use super::{Door, Guest, Tables};
 use crate::connection::Shared;
-use crate::connection::startup::open_session;
+use crate::connection::authenticate::Refusal;
+use crate::connection::startup::{note_refusal, open_session};
 use crate::registry::{Registered, Seat};
 
 /// What is left of a statement that nobody wants the rest of.
@@ -44,8 +45,15 @@ impl Run {
 impl Work {
     /// A session of a client that may come in.
     pub(crate) async fn open(door: &Door, guest: &Guest) -> Result<Self, Error> {
-        let (session, registered, seats) =
-            open_session(guest.parameters.clone(), &guest.bounds, guest.peer, &door.shared)?;
+        let opened = open_session(guest.parameters.clone(), &guest.bounds, guest.peer, &door.shared);
+        let (session, registered, seats) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                let refusal = Refusal::Told(error.clone());
+                note_refusal(&door.shared, &guest.parameters, guest.peer, &refusal).await;
+                return Err(error);
+            }
+        };
         let mut work = Self {
             session,
             prepared: HashMap::new(),

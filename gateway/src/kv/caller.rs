@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use api::credentials::Credentials;
 use env::clock::Instant;
+use env::task::Scope;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::OwnedMutexGuard;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 use zeroize::Zeroizing;
@@ -30,7 +33,7 @@ struct Inner {
     peer: SocketAddr,
     channel: Option<Channel>,
     /// Held while a client proves who it is: no connection guesses twice at once.
-    known: tokio::sync::Mutex<Option<Known>>,
+    known: Arc<tokio::sync::Mutex<Option<Known>>>,
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -51,13 +54,19 @@ struct Idle {
 
 impl Caller {
     pub(super) fn new(peer: SocketAddr, channel: Option<Channel>) -> Self {
-        Self(Arc::new(Inner { peer, channel, known: tokio::sync::Mutex::default(), idle: Mutex::default() }))
+        Self(Arc::new(Inner { peer, channel, known: Arc::default(), idle: Mutex::default() }))
     }
 
-    /// Who makes a call with this metadata.
-    pub(super) async fn guest(&self, door: &Door, metadata: &MetadataMap) -> Result<Arc<Guest>, Status> {
+    /// Who makes a call with this metadata. A proof that has begun goes on in `scope` when the call is given up: who takes
+    /// guesses back pays for them all the same.
+    pub(super) async fn guest(
+        &self,
+        door: &Arc<Door>,
+        scope: &Scope,
+        metadata: &MetadataMap,
+    ) -> Result<Arc<Guest>, Status> {
         let said = Credentials::raw(metadata);
-        let mut known = self.0.known.lock().await;
+        let known = self.0.known.clone().lock_owned().await;
         if let Some(known) = known.as_ref()
             && known.said.as_ref().map(|said| said.as_slice()) == said
             && env::clock::now() < known.until
@@ -72,10 +81,27 @@ impl Caller {
                 return Err(status::refusal("28000", message));
             }
         };
-        *known = None;
-        let admitted = Guest::admit(door, &identity, self.0.channel.as_ref(), self.0.peer).await;
-        let guest = Arc::new(admitted.map_err(|error| status::of(&error))?);
         let said = said.map(|said| Zeroizing::new(said.to_vec()));
+        let proof = self.clone().prove(door.clone(), identity, said, known);
+        let proven = scope.spawn_on(&Handle::current(), proof).await;
+        proven.map_err(|_ended| status::refusal("57P01", "the gateway is about to stop"))?
+    }
+
+    /// Has a client prove who it is. What waited for the one that was known before does so no more: it counts for its role.
+    async fn prove(
+        self,
+        door: Arc<Door>,
+        identity: Identity,
+        said: Option<Zeroizing<Vec<u8>>>,
+        mut known: OwnedMutexGuard<Option<Known>>,
+    ) -> Result<Arc<Guest>, Status> {
+        *known = None;
+        let over = std::mem::take(&mut *self.0.idle.lock());
+        for idle in over {
+            idle.work.close().await;
+        }
+        let admitted = Guest::admit(&door, &identity, self.0.channel.as_ref(), self.0.peer).await;
+        let guest = Arc::new(admitted.map_err(|error| status::of(&error))?);
         *known = Some(Known { said, guest: guest.clone(), until: env::clock::now() + PROVEN });
         Ok(guest)
     }

@@ -16,8 +16,7 @@ use crate::registry::Phase;
 /// The services that are here.
 const SERVICES: [&str; 3] = ["", "nunatak.kv.v1.Kv", "grpc.health.v1.Health"];
 
-/// How long the cluster may take to answer, and how often a watcher's answer is looked at again.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a watcher's answer is looked at again.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What tonic calls.
@@ -28,10 +27,7 @@ async fn status(kv: &Kv) -> ServingStatus {
     if *kv.door.registry.phase().borrow() != Phase::Running {
         return ServingStatus::NotServing;
     }
-    match env::clock::timeout(PATIENCE, kv.door.shared.engine.client().ready()).await {
-        Ok(Ok(())) => ServingStatus::Serving,
-        Ok(Err(_)) | Err(_) => ServingStatus::NotServing,
-    }
+    if kv.reaches_cluster().await { ServingStatus::Serving } else { ServingStatus::NotServing }
 }
 
 fn answer(status: ServingStatus) -> HealthCheckResponse {
@@ -57,7 +53,8 @@ impl health_server::Health for Health {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let is_known = SERVICES.contains(&request.get_ref().service.as_str());
-        let changes = futures::stream::unfold((self.0.clone(), None), move |(kv, told)| async move {
+        let begun = (self.0.clone(), None::<ServingStatus>);
+        let changes = futures::stream::unfold(begun, move |(kv, told)| async move {
             loop {
                 let now = match is_known {
                     true => status(&kv).await,

@@ -1,7 +1,9 @@
 //! What the service holds: open transactions, connections, and the sessions that wait at them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use env::clock::Instant;
 use env::task::Scope;
 use parking_lot::Mutex;
 
@@ -12,14 +14,20 @@ use super::wire::Ends;
 use crate::connection::Shared;
 use crate::door::Door;
 
+/// How long the cluster may take to answer whether it is there, and how long that answer holds.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
+const HEALTH_HOLDS: Duration = Duration::from_secs(1);
+
 /// The door of the key-value service.
 pub(crate) struct Kv {
-    pub(crate) door: Door,
+    pub(crate) door: Arc<Door>,
     pub(super) transactions: Transactions,
     /// Where its connections and scans belong.
     pub(super) scope: Scope,
     pub(super) ends: Ends,
     callers: Mutex<Vec<Watched>>,
+    /// Whether the cluster has answered, and when that was asked; held while it is asked.
+    health: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
 
 impl Kv {
@@ -30,11 +38,12 @@ impl Kv {
             "Transactions that clients of the key-value service have begun"
         );
         Self {
-            door: Door::new(shared, "kv", pairs::TABLES),
+            door: Arc::new(Door::new(shared, "kv", pairs::TABLES)),
             transactions: Transactions::default(),
             scope,
             ends: Ends::default(),
             callers: Mutex::default(),
+            health: tokio::sync::Mutex::default(),
         }
     }
 
@@ -52,6 +61,20 @@ impl Kv {
     /// Has a connection's sessions watched over.
     pub(super) fn watch(&self, caller: &Caller) {
         self.callers.lock().push(caller.watched());
+    }
+
+    /// Whether the cluster answers, or has a moment ago: however many ask, it is asked so often and no more.
+    pub(super) async fn reaches_cluster(&self) -> bool {
+        let mut health = self.health.lock().await;
+        if let Some((asked, answered)) = *health
+            && asked.elapsed() < HEALTH_HOLDS
+        {
+            return answered;
+        }
+        let client = self.door.shared.engine.client();
+        let answered = matches!(env::clock::timeout(HEALTH_PATIENCE, client.ready()).await, Ok(Ok(())));
+        *health = Some((env::clock::now(), answered));
+        answered
     }
 
     /// Ends what has been open for long.

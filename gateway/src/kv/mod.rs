@@ -1,11 +1,13 @@
 //! The public key-value service over gRPC: `nunatak.kv.v1.Kv`, health checks and reflection.
 //!
 //! ```text
-//! serve (connections, wire) ──▶ service (calls) ──▶ place: caller (who, idle sessions) │ transactions (open ones, by id)
-//!                                             └──▶ pairs (statements over kv.pairs), scan (streams), status (errors)
+//! serve (connections, wire) ──▶ entrance (who calls: caller) ──▶ service (calls)
+//!     service ──▶ place: caller (idle sessions) │ transactions (open ones, by id)
+//!            └──▶ pairs (statements over kv.pairs), scan (streams), status (errors)
 //! ```
 
 mod caller;
+mod entrance;
 mod health;
 mod holdings;
 mod pairs;

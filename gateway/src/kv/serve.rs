@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::health::health_server::HealthServer;
-use api::kv::kv_server::KvServer;
 use env::watch;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -16,9 +15,9 @@ use tonic::transport::server::Router;
 use tonic_reflection::server::Builder as Reflection;
 
 use super::caller::Caller;
+use super::entrance::Entrance;
 use super::health::Health;
 use super::holdings::Kv;
-use super::service::Service;
 use super::wire::Wire;
 use crate::door::{Accepted, accept, encrypt};
 use crate::registry::{Phase, Place};
@@ -80,16 +79,13 @@ pub(crate) fn serve(kv: &Arc<Kv>, listener: TcpListener) -> io::Result<()> {
 
 fn router(kv: &Arc<Kv>) -> io::Result<Router> {
     let reflection = || Reflection::configure().register_encoded_file_descriptor_set(api::DESCRIPTORS);
-    let service = KvServer::new(Service(kv.clone()))
-        .max_decoding_message_size(api::MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(api::MESSAGE_BYTES_MAX);
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .initial_stream_window_size(CALL_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(CALLS_MAX)
-        .add_service(service)
+        .add_service(Entrance::new(kv.clone()))
         .add_service(HealthServer::new(Health(kv.clone())))
         .add_service(reflection().build_v1().map_err(io::Error::other)?)
         // As older clients ask.

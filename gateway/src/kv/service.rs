@@ -12,7 +12,6 @@ use api::kv::{
 use async_trait::async_trait;
 use expr::{Datum, Row};
 use futures::Stream;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::caller::Caller;
@@ -45,18 +44,6 @@ impl Service {
         answer.map(Response::new)
     }
 
-    async fn call<T>(&self, request: Request<T>) -> Result<(Call, T), Status> {
-        let (metadata, extensions, message) = request.into_parts();
-        let caller = extensions.get::<Caller>().cloned();
-        let caller = caller.ok_or_else(|| Status::internal("the connection is not known"))?;
-        let guest = self.guest(&caller, &metadata).await?;
-        Ok((Call { caller, guest }, message))
-    }
-
-    async fn guest(&self, caller: &Caller, metadata: &MetadataMap) -> Result<Arc<Guest>, Status> {
-        caller.guest(&self.0.door, metadata).await
-    }
-
     /// Where a call of this transaction works; 0: alone.
     async fn place(&self, call: Call, transaction: u64) -> Result<Place, Status> {
         let placed = match transaction {
@@ -87,7 +74,7 @@ impl Service {
     }
 
     async fn begin(&self, request: Request<BeginRequest>) -> Result<BeginResponse, Status> {
-        let (call, request) = self.call(request).await?;
+        let (call, request) = call(request)?;
         let statement = match Mode::try_from(request.mode) {
             Ok(Mode::ReadOnly) => pairs::BEGIN_READ_ONLY,
             Ok(Mode::ReadWrite | Mode::Unspecified) => pairs::BEGIN_READ_WRITE,
@@ -137,6 +124,15 @@ impl Service {
     }
 }
 
+/// A call that was let in, and its message.
+fn call<T>(request: Request<T>) -> Result<(Call, T), Status> {
+    let (_, extensions, message) = request.into_parts();
+    match (extensions.get::<Caller>(), extensions.get::<Arc<Guest>>()) {
+        (Some(caller), Some(guest)) => Ok((Call { caller: caller.clone(), guest: guest.clone() }, message)),
+        _ => Err(Status::internal("nobody has let the call in")),
+    }
+}
+
 #[async_trait]
 impl kv_server::Kv for Service {
     type ScanStream = Answers<ScanResponse>;
@@ -144,7 +140,7 @@ impl kv_server::Kv for Service {
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         self.counted(async {
-            let (call, request) = self.call(request).await?;
+            let (call, request) = call(request)?;
             let values = vec![key(request.key)?];
             let (rows, _) = self.run(call, request.transaction, pairs::GET, values).await?;
             let value = rows.into_iter().next().map(|row| bytes(row.into_iter().next()));
@@ -155,7 +151,7 @@ impl kv_server::Kv for Service {
 
     async fn scan(&self, request: Request<ScanRequest>) -> Result<Response<Self::ScanStream>, Status> {
         self.counted(async {
-            let (call, request) = self.call(request).await?;
+            let (call, request) = call(request)?;
             let statement = pairs::scan(!request.end.is_empty(), request.reverse);
             let limit = match request.limit {
                 0 => i64::MAX,
@@ -173,7 +169,7 @@ impl kv_server::Kv for Service {
 
     async fn set(&self, request: Request<SetRequest>) -> Result<Response<SetResponse>, Status> {
         self.counted(async {
-            let (call, request) = self.call(request).await?;
+            let (call, request) = call(request)?;
             let values = vec![key(request.key)?, Datum::Bytea(request.value)];
             self.run(call, request.transaction, pairs::SET, values).await?;
             Ok(SetResponse {})
@@ -183,7 +179,7 @@ impl kv_server::Kv for Service {
 
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
         self.counted(async {
-            let (call, request) = self.call(request).await?;
+            let (call, request) = call(request)?;
             let values = vec![key(request.key)?];
             let (_, count) = self.run(call, request.transaction, pairs::DELETE, values).await?;
             Ok(DeleteResponse { deleted: count > 0 })
@@ -197,7 +193,7 @@ impl kv_server::Kv for Service {
 
     async fn commit(&self, request: Request<CommitRequest>) -> Result<Response<CommitResponse>, Status> {
         self.counted(async {
-            let (call, request) = self.call(request).await?;
+            let (call, request) = call(request)?;
             self.end(call, request.transaction, pairs::COMMIT).await?;
             Ok(CommitResponse {})
         })
@@ -209,7 +205,7 @@ impl kv_server::Kv for Service {
         request: Request<RollbackRequest>,
     ) -> Result<Response<RollbackResponse>, Status> {
         self.counted(async {
-            let (call, request) = self.call(request).await?;
+            let (call, request) = call(request)?;
             match self.end(call, request.transaction, pairs::ROLLBACK).await {
                 // What has ended needs no end.
                 Err(status) if status.code() == tonic::Code::NotFound => Ok(RollbackResponse {}),
@@ -221,7 +217,7 @@ impl kv_server::Kv for Service {
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         self.counted(async {
-            self.call(request).await?;
+            call(request)?;
             Err(status::refusal("0A000", "Watch is not supported yet"))
         })
         .await

@@ -7,7 +7,7 @@ import ssl
 from types import TracebackType
 
 from . import codec
-from .codec import ClosedError, Link, MalformedError, Object, RefusedError
+from .codec import ClosedError, Link, Object, RefusedError
 
 
 class AsyncClient:
@@ -79,7 +79,7 @@ class AsyncClient:
                 return await asyncio.wait_for(self._once(request), self._timeout)
             except RefusedError:
                 raise
-            except (OSError, MalformedError, asyncio.TimeoutError, asyncio.CancelledError):
+            except BaseException:
                 # What comes next on it is not known.
                 self._forget()
                 raise

@@ -7,7 +7,7 @@ import ssl
 from types import TracebackType
 
 from . import codec
-from .codec import ClosedError, Link, MalformedError, Object, RefusedError
+from .codec import ClosedError, Link, Object, RefusedError
 
 
 class Client:
@@ -72,7 +72,7 @@ class Client:
             return codec.decode(answer)
         except RefusedError:
             raise
-        except (OSError, MalformedError):
+        except BaseException:
             # What comes next on it is not known.
             self._socket.close()
             self._socket = None

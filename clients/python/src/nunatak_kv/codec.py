@@ -9,8 +9,8 @@ from typing import Mapping, Sequence, Union
 #: Longer answers are not believed.
 ANSWER_BYTES_MAX = 64 << 20
 
-#: How deep an object nests at most.
-NESTING_MAX = 1000
+#: How deep an object nests at most: as deep as links are followed, and below. Python's own stack has room for that.
+NESTING_MAX = 330
 
 _ERROR = b"\xff"
 _INTEGERS = range(-(1 << 63), 1 << 63)
