@@ -104,6 +104,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.listener.end();
         self.sessions.scope.end();
+        self.sessions.doors.lock().iter().for_each(OpenDoor::cut);
     }
 }
 
@@ -119,6 +120,14 @@ impl OpenDoor {
         match self {
             Self::Objects(objects) => &objects.door.registry,
             Self::Kv(kv) => &kv.door.registry,
+        }
+    }
+
+    /// Cuts off what the scope of the sessions does not end.
+    fn cut(&self) {
+        match self {
+            Self::Objects(_) => {}
+            Self::Kv(kv) => kv.cut(),
         }
     }
 

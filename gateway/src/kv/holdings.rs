@@ -51,9 +51,14 @@ impl Kv {
         metrics::gauge!("nunatak_door_transactions").set(self.transactions.len() as f64);
     }
 
-    /// Ends all connections, and rolls back what is open.
-    pub(crate) async fn end(&self) {
+    /// Ends all connections.
+    pub(crate) fn cut(&self) {
         self.ends.come();
+    }
+
+    /// The same, and rolls back what is open.
+    pub(crate) async fn end(&self) {
+        self.cut();
         self.transactions.sweep(true).await;
         self.tell_open();
     }

@@ -14,12 +14,11 @@ use env::watch;
 use sql::CancelHandle;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
 use super::object::Object;
 use super::request::{self, Request};
-use super::room::Room;
+use super::room::{Room, Share};
 use super::store;
 use crate::connection::Shared;
 use crate::door::{Accepted, Door, Guest, Identity, Work, encrypt};
@@ -171,7 +170,7 @@ impl Connection {
     }
 
     /// The next request, without its length, and its share of what all may have.
-    async fn next(&mut self) -> Result<(bytes::Bytes, Option<OwnedSemaphorePermit>), Ending> {
+    async fn next(&mut self) -> Result<(bytes::Bytes, Share), Ending> {
         let mut share = None;
         let mut begun: Option<Instant> = None;
         loop {
@@ -364,8 +363,8 @@ impl Connection {
         let Some(work) = &mut self.work else { return Err(Ending::Silent) };
         let outcome = match request {
             Request::Get { key, depth } => store::get(work, &objects.room, key, *depth).await,
-            Request::Set { key, object } => store::set(work, key, object).await,
-            Request::Delete { key } => store::delete(work, key).await,
+            Request::Set { key, object } => store::set(work, key, object).await.map(|before| (before, None)),
+            Request::Delete { key } => store::delete(work, key).await.map(|object| (object, None)),
             Request::Authenticate { .. } | Request::Close => return Ok(()),
         };
         if let Err(error) = work.settle().await {
@@ -374,7 +373,14 @@ impl Connection {
             return Err(Ending::Told("the record of a request is not written"));
         }
         match outcome {
-            Ok(object) => self.answer(&object),
+            Ok((object, share)) => {
+                self.answer(&object);
+                drop(object);
+                if share.is_some() {
+                    // It is large, and has its share until it is sent.
+                    self.flush().await?;
+                }
+            }
             Err(refused) => self.refuse(&refused.to_string()),
         }
         Ok(())

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[error("too much that is large is under way")]
 pub(super) struct Full;
 
+/// What somebody has of it, until dropped; none of what is small.
+pub(super) type Share = Option<OwnedSemaphorePermit>;
+
 /// The room.
 pub(super) struct Room(Arc<Semaphore>);
 
@@ -28,12 +31,17 @@ impl Room {
         Self(Arc::new(Semaphore::new(KIB_MAX)))
     }
 
-    /// The share of something of so many bytes, until it is dropped; none of what is small.
-    pub(super) async fn share(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Full> {
-        if bytes <= SMALL_BYTES {
+    /// Whether something of so many bytes takes none of it.
+    pub(super) fn is_small(bytes: usize) -> bool {
+        bytes <= SMALL_BYTES
+    }
+
+    /// The share of something of so many bytes: all of the room if it is larger than that.
+    pub(super) async fn share(&self, bytes: usize) -> Result<Share, Full> {
+        if Self::is_small(bytes) {
             return Ok(None);
         }
-        let kib = u32::try_from(bytes.div_ceil(1 << 10)).map_err(|_| Full)?;
+        let kib = u32::try_from(bytes.div_ceil(1 << 10).min(KIB_MAX)).map_err(|_| Full)?;
         let share = self.0.clone().acquire_many_owned(kib);
         match env::clock::timeout(PATIENCE, share).await {
             Ok(Ok(share)) => Ok(Some(share)),

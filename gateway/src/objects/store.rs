@@ -11,7 +11,7 @@ use expr::{Array, Datum, Row};
 
 use super::links::{Wanted, followed};
 use super::object::Object;
-use super::room::{Full, Room};
+use super::room::{Full, Room, Share};
 use super::stored::{HasNul, Unsayable, from_json, to_json};
 use crate::door::Work;
 
@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 const KEYS_AT_ONCE: usize = 256;
 const ROWS_AT_ONCE: usize = 16;
 
-/// Bytes of objects that one request reads at most by following links, and their number.
+/// Bytes of objects that one request reads at most by following links, and of how many keys.
 const FOLLOWED_BYTES_MAX: usize = 8 << 20;
 const FOLLOWED_MAX: usize = 10_000;
 
@@ -61,22 +61,44 @@ impl Refused {
     }
 }
 
-/// The object of a key, its links followed to this depth.
-pub(super) async fn get(work: &mut Work, room: &Room, key: &str, depth: u8) -> Result<Object, Refused> {
-    let (rows, _) = work.once(GET, vec![text(key)?]).await?;
-    let object = only(rows)?;
+/// The object of a key, its links followed to this depth, and its share of the room: to be kept until it has been sent.
+pub(super) async fn get(
+    work: &mut Work,
+    room: &Room,
+    key: &str,
+    depth: u8,
+) -> Result<(Object, Share), Refused> {
+    let (object, share) = read(work, room, key).await?;
     if Wanted::of(key, &object, depth).is_empty() {
-        return Ok(object);
+        return Ok((object, share));
     }
-    let _share = room.share(FOLLOWED_BYTES_MAX).await?;
+    // Nobody has a share while waiting for another.
+    drop((object, share));
+    let share = room.share(FOLLOWED_BYTES_MAX).await?;
     let mut retries = 0;
     loop {
         work.begin(&[GET, GET_SOME]).await?;
         let outcome = read_all(work, key, depth).await;
         match work.end(outcome).await {
             Err(refused) if refused.is_conflict() && retries < RETRIES_MAX => pause(&mut retries).await,
-            outcome => return outcome,
+            outcome => return outcome.map(|object| (object, share)),
         }
+    }
+}
+
+/// The object of a key, and its share of the room. One that is large is read again once it has that: nobody holds it while
+/// waiting.
+async fn read(work: &mut Work, room: &Room, key: &str) -> Result<(Object, Share), Refused> {
+    let (mut share, mut shared_bytes) = (None, 0);
+    loop {
+        let (rows, _) = work.once(GET, vec![text(key)?]).await?;
+        let bytes = rows.iter().flatten().map(Datum::size_bytes).sum::<usize>();
+        if Room::is_small(bytes) || bytes <= shared_bytes {
+            return Ok((only(rows)?, share));
+        }
+        drop((rows, share.take()));
+        share = room.share(bytes).await?;
+        shared_bytes = bytes;
     }
 }
 
@@ -119,13 +141,18 @@ async fn read_all(work: &mut Work, key: &str, depth: u8) -> Result<Object, Refus
     let (rows, _) = work.run(GET, vec![text(key)?]).await?;
     let object = only(rows)?;
     let mut wanted = Wanted::of(key, &object, depth);
-    let (mut found, mut bytes) = (HashMap::new(), 0);
+    let (mut found, mut bytes, mut asked) = (HashMap::new(), 0, 0);
     while let Some((depth, keys)) = wanted.take(KEYS_AT_ONCE) {
+        // Those that lead nowhere as well: each is looked for.
+        asked += keys.len();
+        if asked > FOLLOWED_MAX {
+            return Err(Refused::LeadsTooFar);
+        }
         let keys = keys.iter().map(|key| text(key)).collect::<Result<Array, _>>()?;
         let mut run = work.start(GET_SOME, vec![Datum::Array(keys)]).await?;
         while let Some(rows) = work.next(&mut run, ROWS_AT_ONCE).await? {
             bytes += rows.iter().flatten().map(Datum::size_bytes).sum::<usize>();
-            if bytes > FOLLOWED_BYTES_MAX || found.len() + rows.len() > FOLLOWED_MAX {
+            if bytes > FOLLOWED_BYTES_MAX {
                 work.leave(run).await?;
                 return Err(Refused::LeadsTooFar);
             }

@@ -194,6 +194,10 @@ async fn transactions_are_serializable_and_end() {
 
 #[tokio::test]
 async fn the_port_says_what_it_is() {
+    // What the server inherits, too.
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: files.maximum, ..files };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).expect("more files");
     let folder = tempfile::tempdir().expect("a directory");
     let (mut server, kv) = start(&folder);
     let channel = channel(&kv).await;
