@@ -18,9 +18,9 @@ use std::sync::Arc;
 use crate::connection::Shared;
 use crate::registry::Registry;
 
+pub(crate) use self::metrics::DoorMetrics;
 pub(crate) use guest::{Guest, Identity};
 pub(crate) use listener::{Accepted, accept, encrypt};
-pub(crate) use metrics::DoorMetrics;
 pub(crate) use tables::Tables;
 pub(crate) use work::Work;
 

@@ -12,18 +12,18 @@ pub(super) const TABLES: &[&str] = &[
     r#"CREATE TABLE IF NOT EXISTS kv.pairs ("key" bytea PRIMARY KEY, "value" bytea NOT NULL)"#,
 ];
 
-pub(super) const GET: &str = r#"SELECT "value" FROM kv.pairs WHERE "key" = $1"#;
-pub(super) const SET: &str = r#"INSERT INTO kv.pairs ("key", "value") VALUES ($1, $2)
+// The types are said: whatever has become of the table, bytes are never taken for something else.
+pub(super) const GET: &str = r#"SELECT "value" FROM kv.pairs WHERE "key" = $1::bytea"#;
+pub(super) const SET: &str = r#"INSERT INTO kv.pairs ("key", "value") VALUES ($1::bytea, $2::bytea)
     ON CONFLICT ("key") DO UPDATE SET "value" = excluded."value""#;
-pub(super) const DELETE: &str = r#"DELETE FROM kv.pairs WHERE "key" = $1"#;
+pub(super) const DELETE: &str = r#"DELETE FROM kv.pairs WHERE "key" = $1::bytea"#;
 
-const FROM: &str = r#"SELECT "key", "value" FROM kv.pairs WHERE "key" >= $1 ORDER BY "key" LIMIT $2"#;
-const BETWEEN: &str =
-    r#"SELECT "key", "value" FROM kv.pairs WHERE "key" >= $1 AND "key" < $3 ORDER BY "key" LIMIT $2"#;
+const FROM: &str =
+    r#"SELECT "key", "value" FROM kv.pairs WHERE "key" >= $1::bytea ORDER BY "key" LIMIT $2::bigint"#;
+const BETWEEN: &str = r#"SELECT "key", "value" FROM kv.pairs WHERE "key" >= $1::bytea AND "key" < $3::bytea ORDER BY "key" LIMIT $2::bigint"#;
 const FROM_REVERSE: &str =
-    r#"SELECT "key", "value" FROM kv.pairs WHERE "key" >= $1 ORDER BY "key" DESC LIMIT $2"#;
-const BETWEEN_REVERSE: &str =
-    r#"SELECT "key", "value" FROM kv.pairs WHERE "key" >= $1 AND "key" < $3 ORDER BY "key" DESC LIMIT $2"#;
+    r#"SELECT "key", "value" FROM kv.pairs WHERE "key" >= $1::bytea ORDER BY "key" DESC LIMIT $2::bigint"#;
+const BETWEEN_REVERSE: &str = r#"SELECT "key", "value" FROM kv.pairs WHERE "key" >= $1::bytea AND "key" < $3::bytea ORDER BY "key" DESC LIMIT $2::bigint"#;
 
 /// Of the first key, how many, and the key behind the last where there is an end.
 pub(super) fn scan(has_end: bool, reverse: bool) -> &'static str {

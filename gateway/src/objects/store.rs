@@ -21,12 +21,13 @@ pub(super) const TABLES: &[&str] = &[
     r#"CREATE TABLE IF NOT EXISTS objects.objects ("key" text PRIMARY KEY, "value" jsonb)"#,
 ];
 
-const GET: &str = r#"SELECT "value" FROM objects.objects WHERE "key" = $1"#;
-const GET_SOME: &str = r#"SELECT "key", "value" FROM objects.objects WHERE "key" = ANY ($1)"#;
-const LOCK: &str = r#"SELECT "value" FROM objects.objects WHERE "key" = $1 FOR UPDATE"#;
-const PUT: &str = r#"INSERT INTO objects.objects ("key", "value") VALUES ($1, $2)
+// The types are said: whatever has become of the table, what is told is never taken for something else.
+const GET: &str = r#"SELECT "value" FROM objects.objects WHERE "key" = $1::text"#;
+const GET_SOME: &str = r#"SELECT "key", "value" FROM objects.objects WHERE "key" = ANY ($1::text[])"#;
+const LOCK: &str = r#"SELECT "value" FROM objects.objects WHERE "key" = $1::text FOR UPDATE"#;
+const PUT: &str = r#"INSERT INTO objects.objects ("key", "value") VALUES ($1::text, $2::jsonb)
     ON CONFLICT ("key") DO UPDATE SET "value" = excluded."value""#;
-const DELETE: &str = r#"DELETE FROM objects.objects WHERE "key" = $1 RETURNING "value""#;
+const DELETE: &str = r#"DELETE FROM objects.objects WHERE "key" = $1::text RETURNING "value""#;
 
 /// How often a request is run again after a conflict, and the pause before that.
 const RETRIES_MAX: u32 = 10;
