@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use api::credentials::Credentials;
@@ -32,6 +33,9 @@ pub(crate) struct Caller(Arc<Inner>);
 struct Inner {
     peer: SocketAddr,
     channel: Option<Channel>,
+    arrived: Instant,
+    /// Whether a client of it has ever proven who it is.
+    is_proven: AtomicBool,
     /// Held while a client proves who it is: no connection guesses twice at once.
     known: Arc<tokio::sync::Mutex<Option<Known>>>,
     idle: Mutex<Vec<Idle>>,
@@ -54,7 +58,14 @@ struct Idle {
 
 impl Caller {
     pub(super) fn new(peer: SocketAddr, channel: Option<Channel>) -> Self {
-        Self(Arc::new(Inner { peer, channel, known: Arc::default(), idle: Mutex::default() }))
+        Self(Arc::new(Inner {
+            peer,
+            channel,
+            arrived: env::clock::now(),
+            is_proven: AtomicBool::new(false),
+            known: Arc::default(),
+            idle: Mutex::default(),
+        }))
     }
 
     /// Who makes a call with this metadata. A proof that has begun goes on in `scope` when the call is given up: who takes
@@ -102,6 +113,7 @@ impl Caller {
         }
         let admitted = Guest::admit(&door, &identity, self.0.channel.as_ref(), self.0.peer).await;
         let guest = Arc::new(admitted.map_err(|error| status::of(&error))?);
+        self.0.is_proven.store(true, Ordering::Relaxed);
         *known = Some(Known { said, guest: guest.clone(), until: env::clock::now() + PROVEN });
         Ok(guest)
     }
@@ -139,6 +151,15 @@ pub(super) struct Watched(std::sync::Weak<Inner>);
 impl Watched {
     pub(super) fn is_gone(&self) -> bool {
         self.0.strong_count() == 0
+    }
+
+    /// Whether it comes from elsewhere, and for so long nobody has proven there who it is.
+    pub(super) fn is_strange(&self, patience: Duration) -> bool {
+        self.0.upgrade().is_some_and(|inner| {
+            !inner.peer.ip().to_canonical().is_loopback()
+                && !inner.is_proven.load(Ordering::Relaxed)
+                && inner.arrived.elapsed() >= patience
+        })
     }
 
     /// Ends the sessions that have waited for long.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::caller::{Caller, Watched};
 use super::pairs;
 use super::transactions::Transactions;
-use super::wire::Ends;
+use super::wire::{Ending, Ends};
 use crate::connection::Shared;
 use crate::door::Door;
 
@@ -25,7 +25,7 @@ pub(crate) struct Kv {
     /// Where its connections and scans belong.
     pub(super) scope: Scope,
     pub(super) ends: Ends,
-    callers: Mutex<Vec<Watched>>,
+    callers: Mutex<Vec<(Watched, Ending)>>,
     /// Whether the cluster has answered, and when that was asked; held while it is asked.
     health: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
@@ -63,9 +63,9 @@ impl Kv {
         self.tell_open();
     }
 
-    /// Has a connection's sessions watched over.
-    pub(super) fn watch(&self, caller: &Caller) {
-        self.callers.lock().push(caller.watched());
+    /// Has a connection watched over: its sessions, and whether it proves who it is.
+    pub(super) fn watch(&self, caller: &Caller, ending: Ending) {
+        self.callers.lock().push((caller.watched(), ending));
     }
 
     /// Whether the cluster answers, or has a moment ago: however many ask, it is asked so often and no more.
@@ -88,10 +88,14 @@ impl Kv {
         self.tell_open();
         let callers = {
             let mut callers = self.callers.lock();
-            callers.retain(|caller| !caller.is_gone());
+            callers.retain(|(caller, _)| !caller.is_gone());
             std::mem::take(&mut *callers)
         };
-        for caller in &callers {
+        let patience = self.door.shared.options.startup_timeout;
+        for (caller, ending) in &callers {
+            if caller.is_strange(patience) {
+                ending.come();
+            }
             caller.sweep().await;
         }
         self.callers.lock().extend(callers);

@@ -114,8 +114,9 @@ async fn open(kv: Arc<Kv>, stream: TcpStream, peer: SocketAddr, sender: mpsc::Se
     };
     let Ok(Some(Accepted { stream, channel })) = accepted else { return };
     let caller = Caller::new(peer, channel);
-    kv.watch(&caller);
-    let wire = kv.ends.wire(stream, caller, connected, opened);
+    let wire = kv.ends.wire(stream, caller.clone(), connected, opened);
+    kv.watch(&caller, wire.ending());
+    drop(caller);
     // If nobody takes it, the gateway has stopped.
     let _ = sender.send(Ok(wire)).await;
 }

@@ -133,14 +133,14 @@ impl Transactions {
         self.0.lock().retain(|_, entry| {
             let is_old = everything || now.saturating_duration_since(entry.begun) >= LIFETIME;
             let is_idle = now.saturating_duration_since(*entry.used.lock()) >= IDLE;
-            if !is_old && !is_idle {
-                return true;
-            }
             match entry.slot.clone().try_lock_owned() {
-                Ok(mut place) => {
+                // Its session went with a call that was given up.
+                Ok(place) if place.is_none() => false,
+                Ok(mut place) if is_old || is_idle => {
                     over.extend(place.take());
                     false
                 }
+                Ok(_) => true,
                 // Somebody works in it. What has had its time is cancelled, and swept the next time.
                 Err(_) => {
                     if is_old {

@@ -30,6 +30,17 @@ struct End {
     reader: AtomicWaker,
 }
 
+/// What ends one connection, if it is there yet.
+pub(super) struct Ending(Weak<End>);
+
+impl Ending {
+    pub(super) fn come(&self) {
+        if let Some(end) = self.0.upgrade() {
+            end.come();
+        }
+    }
+}
+
 /// A connection, and what counts it.
 pub(super) struct Wire {
     stream: Stream<TcpStream>,
@@ -60,10 +71,14 @@ impl Ends {
     /// Ends them all.
     pub(super) fn come(&self) {
         let ends = std::mem::take(&mut *self.0.lock());
-        for end in ends.iter().filter_map(Weak::upgrade) {
-            end.come.store(true, Ordering::SeqCst);
-            end.reader.wake();
-        }
+        ends.iter().filter_map(Weak::upgrade).for_each(|end| end.come());
+    }
+}
+
+impl Wire {
+    /// What ends it.
+    pub(super) fn ending(&self) -> Ending {
+        Ending(Arc::downgrade(&self.end))
     }
 }
 
@@ -74,9 +89,14 @@ impl Drop for Ends {
 }
 
 impl End {
+    fn come(&self) {
+        self.come.store(true, Ordering::SeqCst);
+        self.reader.wake();
+    }
+
     fn check(&self) -> io::Result<()> {
         if self.come.load(Ordering::SeqCst) {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the gateway has stopped serving"));
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the door has ended the connection"));
         }
         Ok(())
     }

@@ -13,7 +13,7 @@
 use bytes::{BufMut as _, BytesMut};
 
 /// How deep an object nests at most.
-pub(crate) const NESTING_MAX: usize = 64;
+pub(crate) const NESTING_MAX: usize = 256;
 
 /// So many values an object has at most, itself among them.
 pub(crate) const VALUES_MAX: usize = 1 << 18;

@@ -76,6 +76,7 @@ pub(super) async fn get(
     // Nobody has a share while waiting for another.
     drop((object, share));
     let share = room.share(FOLLOWED_BYTES_MAX).await?;
+    env::pool::go_to_pool().await;
     let mut retries = 0;
     loop {
         work.begin(&[GET, GET_SOME]).await?;
@@ -94,7 +95,11 @@ async fn read(work: &mut Work, room: &Room, key: &str) -> Result<(Object, Share)
     loop {
         let (rows, _) = work.once(GET, vec![text(key)?]).await?;
         let bytes = rows.iter().flatten().map(Datum::size_bytes).sum::<usize>();
-        if Room::is_small(bytes) || bytes <= shared_bytes {
+        if Room::is_small(bytes) {
+            return Ok((only(rows)?, share));
+        }
+        if bytes <= shared_bytes {
+            env::pool::go_to_pool().await;
             return Ok((only(rows)?, share));
         }
         drop((rows, share.take()));
