@@ -152,6 +152,13 @@ fn links_are_followed_as_far_as_was_asked_for() {
     assert_eq!(raw.ask(&get_to("l", 9)), far);
     assert_eq!(raw.ask(&get_to("self", 255)), b"\x05\0\x04self");
     assert_eq!(raw.ask(&get("lost")), NULL);
+    // More than one answer may look for, all of them to nothing; the connection goes on.
+    let links: Vec<u8> = (0..10_001)
+        .flat_map(|number| [&b"\x05\0\x05"[..], format!("{number:05}").as_bytes()].concat())
+        .collect();
+    raw.ask(&set("many", &[&b"\x03\x27\x11"[..], &links].concat()));
+    assert_eq!(raw.ask(&get_to("many", 1)), ERROR);
+    assert_eq!(raw.ask(&get("a")), integer(7));
 }
 
 #[test]
@@ -223,7 +230,8 @@ fn what_is_malformed_is_answered_and_the_last() {
         raw.send(payload);
         assert_eq!(raw.rest(), error, "{payload:?}");
     }
-    for length in [0_u64, (8 << 20) + 1, u64::MAX] {
+    // The last begins as a TLS handshake does, where there is no TLS.
+    for length in [0_u64, (8 << 20) + 1, u64::MAX, 0x1603_0100_0000_0000] {
         let mut raw = Raw::connect(&objects);
         raw.0.write_all(&length.to_be_bytes()).expect("sent");
         assert_eq!(raw.rest(), error, "{length}");
