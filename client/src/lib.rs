@@ -23,13 +23,16 @@ mod horizon;
 mod client;
 mod cluster;
 pub mod gateways;
+mod ingest;
 mod names;
 mod reclaim;
 mod transaction;
+mod unchanged;
 
 pub use client::{Client, ClientOptions};
 pub use cluster::{NodeInfo, RangeInfo};
 pub use error::Error;
+pub use ingest::Ingest;
 pub use keys::Span;
 pub use names::NameLocks;
 pub use reclaim::Reclaimed;

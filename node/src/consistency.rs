@@ -3,7 +3,8 @@
 //! A range's leader chooses a timestamp and makes sure that nothing will commit at or below it any more; then the
 //! index it has applied stands for all of it. Every replica that has applied that index digests what is visible at the
 //! timestamp, deletions among it, and that no intent is left that could still become visible there. A deletion may be dropped once the safe point has passed it, and every replica does that in
-//! its own time: so the leader also chooses from when on deletions count, well above the safe point. The root range has no versions: there a log entry has every replica take its digest at that very place.
+//! its own time: so the leader also chooses from when on deletions count, well above the safe point. What is ingested
+//! (`range/evaluate/ingest.rs`) comes below what was read before: it counts only where no more of its time can come. The root range has no versions: there a log entry has every replica take its digest at that very place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::member::Member;
 use crate::range::state::contains;
-use crate::range::{Refusal, Replica};
+use crate::range::{Refusal, Replica, is_ingested};
 use crate::root::ROOT_RANGE;
 
 /// How long a replica may take to catch up.
@@ -34,6 +35,8 @@ struct Agreed {
     at: u64,
     /// and deletions only if they are above this one,
     deletions_since: u64,
+    /// and what was ingested only if it is not above this one,
+    ingested_until: u64,
     /// where this index is applied.
     index: u64,
 }
@@ -45,11 +48,11 @@ pub(crate) async fn digest(member: &Member, request: DigestRequest) -> Result<Di
     let agreed = match request.at {
         0 => agree(member, &replica).await?,
         at => {
-            let DigestRequest { deletions_since, applied_index: index, .. } = request;
-            Agreed { at, deletions_since, index }
+            let DigestRequest { deletions_since, ingested_until, applied_index: index, .. } = request;
+            Agreed { at, deletions_since, ingested_until, index }
         }
     };
-    let Agreed { at, deletions_since, index } = agreed;
+    let Agreed { at, deletions_since, ingested_until, index } = agreed;
     let applied = env::clock::timeout(PATIENCE, replica.group.wait_applied(index)).await;
     match applied {
         Ok(Ok(())) => {}
@@ -78,7 +81,7 @@ pub(crate) async fn digest(member: &Member, request: DigestRequest) -> Result<Di
         keys,
         error: String::new(),
     };
-    Ok(DigestResponse { digest: Some(digest), at, deletions_since, span_epoch })
+    Ok(DigestResponse { digest: Some(digest), at, deletions_since, span_epoch, ingested_until })
 }
 
 /// As the range's leader: a timestamp, and an index at which all at or below it is applied.
@@ -88,7 +91,7 @@ async fn agree(member: &Member, replica: &Arc<Replica>) -> Result<Agreed, Status
         let number = env::random::next_u64().max(1);
         let root = member.link.local().ok_or_else(not_leading)?;
         let index = root.take_digest(number).await?;
-        return Ok(Agreed { at: number, deletions_since: 0, index });
+        return Ok(Agreed { at: number, deletions_since: 0, ingested_until: 0, index });
     }
     let serving = replica.cell.serving().ok_or_else(not_leading)?;
     let state = replica.cell.state();
@@ -99,7 +102,10 @@ async fn agree(member: &Member, replica: &Arc<Replica>) -> Result<Agreed, Status
     replica.group.read_index().await.map_err(|error| refused(error.into()))?;
     // The safe point may rise while the replicas read what they have.
     let kept = at.saturating_sub(state.safe_point);
-    Ok(Agreed { at, deletions_since: at.saturating_sub(kept / 4), index: replica.group.applied_index() })
+    let deletions_since = at.saturating_sub(kept / 4);
+    // Whatever of it was evaluated by now, and comes later, is refused.
+    let ingested_until = state.forgotten;
+    Ok(Agreed { at, deletions_since, ingested_until, index: replica.group.applied_index() })
 }
 
 fn digest_visible(replica: &Replica, agreed: Agreed) -> Result<(u128, u64), lsm::Error> {
@@ -139,6 +145,12 @@ impl<'a> Visible<'a> {
             let entry = entry?;
             debug_assert!(contains(self.span, &entry.key));
             let (kind, stored) = match &entry.value {
+                Some(value)
+                    if entry.timestamp > self.agreed.ingested_until
+                        && is_ingested(value, entry.timestamp) =>
+                {
+                    continue;
+                }
                 Some(value) => (1, value.as_ref()),
                 None if entry.timestamp > self.agreed.deletions_since => (2, entry.note.as_bytes()),
                 None => continue,
@@ -213,6 +225,7 @@ async fn check_range(member: &Member, range: &RangeDescriptor) -> RangeConsisten
             at: agreed.at,
             applied_index: of_leader.applied_index,
             deletions_since: agreed.deletions_since,
+            ingested_until: agreed.ingested_until,
             span_epoch: agreed.span_epoch,
             ..request.clone()
         };
@@ -249,7 +262,7 @@ mod tests {
 
     use super::*;
 
-    const AGREED: Agreed = Agreed { at: 100, deletions_since: 50, index: 1 };
+    const AGREED: Agreed = Agreed { at: 100, deletions_since: 50, ingested_until: 30, index: 1 };
 
     /// What a replica that has applied `writes` says.
     fn digest(writes: impl FnOnce(&mut WriteBatch)) -> (u128, u64) {
@@ -292,6 +305,15 @@ mod tests {
         assert_eq!(digest(|batch| delete(batch, "dc", 50, b"note")), expected);
         assert_eq!(digest(|batch| delete(batch, "db", 101, b"note")), expected);
         assert_eq!(digest(|batch| batch.put_at(b"da", 5, b"older")), expected);
+    }
+
+    #[test]
+    fn what_was_ingested_counts_once_no_more_of_it_can_come() {
+        let with = |at: u64| {
+            digest(|batch| batch.put_at(b"dc", at, &[&at.to_be_bytes()[..], b"\x01value"].concat()))
+        };
+        assert_eq!(with(31), digest(|_| ()));
+        assert_eq!(with(30).1, 3);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(crate) struct Metrics {
     pub(crate) commit_seconds: Histogram,
     /// Commits that took no effect because they were retries of an applied one.
     pub(crate) commits_repeated: Counter,
+    /// Entries of indexes that were ingested.
+    pub(crate) ingested: Counter,
     /// Requests of transactions over several ranges that wrote intents.
     pub(crate) prewrites: Counter,
     /// Transactions that others than their coordinators settled, or tried to.
@@ -65,6 +67,7 @@ impl Metrics {
             commits: counter!("nunatak_kv_commits_total"),
             commit_seconds: histogram!("nunatak_kv_commit_seconds"),
             commits_repeated: counter!("nunatak_kv_commits_repeated_total"),
+            ingested: counter!("nunatak_kv_entries_ingested_total"),
             prewrites: counter!("nunatak_kv_prewrites_total"),
             intents_chased: counter!("nunatak_kv_intents_chased_total"),
             timestamps: counter!("nunatak_timestamps_total"),

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod failover;
+mod ingest;
 mod routing;
 mod scripted;
 mod transactions;

@@ -86,6 +86,11 @@ fn touched(operation: &Operation) -> Option<Span> {
         Operation::Release(release) => all(&mut release.keys.iter().map(key)),
         Operation::Reclaim(reclaim) => reclaim.span.clone(),
         Operation::Measure(measure) => all(&mut measure.spans.iter().cloned()),
+        Operation::Ingest(ingest) => {
+            // They are in order.
+            let ends = ingest.writes.first().into_iter().chain(ingest.writes.last());
+            all(&mut ends.map(|write| key(&write.key)))
+        }
         _ => None,
     }
 }

@@ -132,6 +132,7 @@ impl Evaluation<'_> {
             Operation::Heartbeat(heartbeat) => OperationResult::Heartbeat(self.heartbeat(heartbeat)),
             Operation::Reclaim(reclaim) => OperationResult::Reclaim(self.reclaim(reclaim).await?),
             Operation::Measure(measure) => OperationResult::Measure(self.measure(measure).await?),
+            Operation::Ingest(ingest) => OperationResult::Ingest(self.ingest(ingest).await?),
             Operation::Prewrite(prewrite) => OperationResult::Prewrite(self.prewrite(prewrite).await?),
             Operation::Decide(decide) => OperationResult::Decide(self.decide(decide).await?),
             Operation::Resolve(resolve) => OperationResult::Resolve(self.resolve(resolve).await?),

@@ -57,3 +57,4 @@ pub(crate) use locks::TxnId;
 pub(crate) use refusal::Refusal;
 pub(crate) use replica::{Context, DeadlockDetector, Elsewhere, Inquiry, Replica, TimeSource};
 pub(crate) use state::RangeCell;
+pub(crate) use version::is_ingested;

@@ -46,6 +46,12 @@ impl Header {
     }
 }
 
+/// Whether a version was ingested: it was written by no transaction, so that it says of itself that it began when it was
+/// committed.
+pub(crate) fn is_ingested(stored: &[u8], timestamp: u64) -> bool {
+    Header::decode(stored).is_some_and(|header| header.start_timestamp == timestamp)
+}
+
 /// The header of a version, be it a value or a deletion.
 pub(crate) fn header(stored: Option<&[u8]>, note: &Note) -> Result<Header, Refusal> {
     Header::decode(stored.unwrap_or(note.as_bytes())).ok_or_else(unreadable)
@@ -79,6 +85,13 @@ mod tests {
             assert_eq!(header(Some(&stored(first, b"value")), &Note::default()).unwrap(), first);
             assert_eq!(header(None, &Note::new(&first.encode()).unwrap()).unwrap(), first);
         }
+    }
+
+    #[test]
+    fn what_was_ingested_began_when_it_was_committed() {
+        let ingested = stored(Header { start_timestamp: 77, changes_key: true }, b"value");
+        assert!(is_ingested(&ingested, 77) && !is_ingested(&ingested, 78));
+        assert!(!is_ingested(b"", 0));
     }
 
     #[test]

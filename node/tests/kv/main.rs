@@ -15,6 +15,7 @@ mod disks;
 mod flushes;
 mod harness;
 mod history;
+mod ingest;
 mod intents;
 mod large;
 mod locks;

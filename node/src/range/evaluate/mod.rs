@@ -4,6 +4,7 @@ mod asked;
 mod commit;
 mod decide;
 mod disk;
+mod ingest;
 mod lock;
 mod measure;
 mod pace;

@@ -508,7 +508,7 @@ async fn joined<T>(task: JoinHandle<T>) -> Result<T, Refusal> {
     task.await.map_err(|_| Refusal::Ambiguous("the node is stopping".to_owned()))
 }
 
-fn refused(reply: &[u8]) -> Refusal {
+pub(super) fn refused(reply: &[u8]) -> Refusal {
     if reply == STALE_EPOCH {
         Refusal::Retry("the range's span has changed; nothing was done".to_owned())
     } else if reply == FORGOTTEN {

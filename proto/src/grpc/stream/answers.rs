@@ -312,9 +312,13 @@ fn is_long(operations: &[crate::v1::Operation]) -> bool {
         Some(Operation::Get(get)) => get.keys.len() >= KEYS_LONG,
         Some(Operation::Lock(lock)) => lock.keys.len() >= KEYS_LONG,
         Some(Operation::Commit(commit)) => commit.checks.len() + commit.writes.len() >= KEYS_LONG,
-        Some(Operation::Scan(_) | Operation::Validate(_) | Operation::Reclaim(_) | Operation::Measure(_)) => {
-            true
-        }
+        Some(
+            Operation::Scan(_)
+            | Operation::Validate(_)
+            | Operation::Reclaim(_)
+            | Operation::Measure(_)
+            | Operation::Ingest(_),
+        ) => true,
         _ => false,
     })
 }
