@@ -74,6 +74,8 @@ pub(crate) struct Context<'a> {
     pub(crate) deferred: &'a mut Deferred,
     /// How far the transaction is kept apart from others.
     pub(crate) isolation: client::Isolation,
+    /// Indexes of which more bytes of entries have to be made are filled by ingesting them.
+    pub(crate) ingest_bytes_min: usize,
     /// What a statement of several parts has written, which none of them is to see.
     pub(crate) held_back: Option<HeldBack>,
 }
@@ -153,6 +155,7 @@ impl Context<'_> {
             fresh_indexes: self.fresh_indexes,
             deferred: &mut *self.deferred,
             isolation: self.isolation,
+            ingest_bytes_min: self.ingest_bytes_min,
             held_back: None,
         }
     }

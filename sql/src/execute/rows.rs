@@ -194,6 +194,11 @@ impl IndexFormat {
         })
     }
 
+    /// The value of an entry of this secondary index that leads to a row whose primary key has these bytes.
+    pub(crate) fn entry_value<'a>(&self, primary_columns: &'a [u8]) -> &'a [u8] {
+        if self.unique { primary_columns } else { &[] }
+    }
+
     /// The key of the row whose primary key has these bytes.
     pub(crate) fn row_key(&self, primary_columns: &[u8]) -> Bytes {
         let mut key = Vec::with_capacity(self.prefix.len() + primary_columns.len() + 1);
@@ -328,19 +333,33 @@ impl TableFormat {
         row: &[Datum],
         primary_columns: &[u8],
     ) -> Result<Option<Entry>> {
+        let mut key = Vec::with_capacity(index.prefix.len() + primary_columns.len() + 17);
+        let Some(exclusive) = self.put_entry_key(index, row, primary_columns, &mut key)? else {
+            return Ok(None);
+        };
+        let value = Bytes::copy_from_slice(index.entry_value(primary_columns));
+        Ok(Some(Entry { key: key.into(), value, exclusive }))
+    }
+
+    /// Appends the key of the row's entry in a secondary index, if it has one there; whether it is exclusive.
+    pub(crate) fn put_entry_key(
+        &self,
+        index: &IndexFormat,
+        row: &[Datum],
+        primary_columns: &[u8],
+        key: &mut Vec<u8>,
+    ) -> Result<Option<bool>> {
         if !index.has(row)? {
             return Ok(None);
         }
-        let mut key = Vec::with_capacity(index.prefix.len() + primary_columns.len() + 17);
         key.extend_from_slice(&index.prefix);
-        let has_null = index.put_key(row, &mut key)?;
+        let has_null = index.put_key(row, key)?;
         let exclusive = index.unique && (!has_null || index.nulls_not_distinct);
         if !exclusive {
             key.extend_from_slice(primary_columns);
         }
         key.push(SUFFIX_ROW);
-        let value = if index.unique { Bytes::copy_from_slice(primary_columns) } else { Bytes::new() };
-        Ok(Some(Entry { key: key.into(), value, exclusive }))
+        Ok(Some(exclusive))
     }
 }
 

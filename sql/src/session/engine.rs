@@ -50,6 +50,9 @@ pub struct EngineOptions {
     pub keeps_texts_at_once: bool,
     /// Whether statements over one row, named by its key, bypass the operators. Their answers are the same either way.
     pub bypasses_operators: bool,
+    /// Indexes of which more bytes of keys and values have to be made are filled by ingesting them, and `CREATE INDEX` by itself
+    /// on a table of which more has to be read builds its index beside others' statements.
+    pub ingest_bytes_min: usize,
     /// The rules by which plans are made.
     pub rules: Rules,
     /// Where records of what is audited go.
@@ -70,6 +73,7 @@ impl Default for EngineOptions {
             texts_bytes_max: 1 << 20,
             keeps_texts_at_once: false,
             bypasses_operators: true,
+            ingest_bytes_min: 1 << 20,
             rules: Rules::ALL,
             audit: Arc::default(),
             pretended_sizes: None,

@@ -531,6 +531,7 @@ impl Session {
             fresh_indexes: &open.fresh,
             deferred: &mut self.transaction.deferred,
             isolation: open.modes.isolation,
+            ingest_bytes_min: self.engine.options().ingest_bytes_min,
             held_back: None,
         })
     }

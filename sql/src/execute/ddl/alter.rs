@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::build::{self, Rewrite};
-use super::{Change, changed, refer_to_own};
+use super::{Change, changed, fill, refer_to_own};
 use crate::catalog::comment::Commented;
 use crate::catalog::object::ObjectDescriptor;
 use crate::catalog::{Column, ColumnId, TableDescriptor};
@@ -52,7 +52,7 @@ impl Change<'_, '_> {
                 }
                 let format = TableFormat::new(&to)?;
                 for index in fresh {
-                    build::fill_index(self.cx, &format, index).await?;
+                    fill::fill_index(self.cx, &format, index).await?;
                 }
             }
         }

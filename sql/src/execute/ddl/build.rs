@@ -1,63 +1,22 @@
-//! Reads all rows of a table: fills new indexes, writes rows anew, finds out whether constraints hold.
+//! Reads all rows of a table: writes rows anew, finds out whether constraints hold.
 //!
 //! Everything is read and written in the transaction of the DDL statement, which proves at commit that nobody changed
-//! the table meanwhile; its size is bounded by what one transaction may write.
+//! the table meanwhile; its size is bounded by what one transaction may write. How indexes are filled: [`super::fill`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client::{ScanOptions, Span};
 use expr::{Datum, Expr, Row, TypeKind};
-use keys::sql::TENANT_DEFAULT;
 
+use super::pages::Pages;
 use crate::catalog::object::ObjectDescriptor;
-use crate::catalog::{CatalogSnapshot, ColumnId, IndexId, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, ColumnId, TableDescriptor};
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
 use crate::execute::write::{References, duplicate_in_index, misfit};
 use crate::plan::{Assignment, RowCheck, Verify};
-
-const PAGE: ScanOptions = ScanOptions { rows_max: 4096, bytes_max: 1 << 20, reverse: false };
-
-/// Writes the entries of one secondary index for all rows.
-pub(super) async fn fill_index(cx: &mut Context<'_>, format: &TableFormat, index: IndexId) -> Result<()> {
-    let index = format
-        .secondary
-        .iter()
-        .find(|candidate| candidate.id == index)
-        .ok_or_else(|| Error::internal("a new index is not among its table's"))?;
-    let reader = RowReader::whole(format)?;
-    let mut seen = Seen::default();
-    let mut pages = Pages::of(format.primary.id);
-    while let Some(rows) = pages.next(cx).await? {
-        for (key, value) in rows {
-            let row = reader.read(&key, &value)?;
-            put_entry(cx, format, index, &row, &mut seen)?;
-            cx.tick(1).await?;
-        }
-        cx.account_writes().await?;
-    }
-    seen.release(cx);
-    Ok(())
-}
-
-fn put_entry(
-    cx: &mut Context<'_>,
-    format: &TableFormat,
-    index: &IndexFormat,
-    row: &Row,
-    seen: &mut Seen,
-) -> Result<()> {
-    let primary_columns = format.primary_columns(row)?;
-    let Some(entry) = format.entry(index, row, &primary_columns)? else { return Ok(()) };
-    if entry.exclusive && !seen.insert(cx, &entry.key)? {
-        return Err(duplicate_in_index(cx, &format.table, index, row));
-    }
-    cx.transaction.put(entry.key, entry.value);
-    Ok(())
-}
 
 /// How rows become others.
 pub(super) struct Rewrite<'a> {
@@ -273,22 +232,5 @@ impl Seen {
 
     fn release(self, cx: &mut Context<'_>) {
         cx.memory.release(self.bytes);
-    }
-}
-
-/// The rows of an index, page by page.
-struct Pages(Option<Span>);
-
-impl Pages {
-    fn of(index: IndexId) -> Self {
-        let span = keys::sql::index_span(TENANT_DEFAULT, index);
-        Self(Some(Span { start: span.start, end: span.end }))
-    }
-
-    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<(Bytes, Bytes)>>> {
-        let Some(span) = self.0.take() else { return Ok(None) };
-        let page = cx.transaction.scan(span, PAGE).await?;
-        self.0 = page.resume;
-        Ok(Some(page.rows))
     }
 }

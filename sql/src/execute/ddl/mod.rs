@@ -11,9 +11,12 @@
 mod access;
 mod alter;
 mod build;
+mod fill;
 mod object;
 mod own;
+mod pages;
 mod reclaim;
+mod sorted_pairs;
 mod store;
 
 use std::collections::BTreeSet;
@@ -268,7 +271,7 @@ impl Change<'_, '_> {
             write_rows(&mut self.cx.within(&owner), &Arc::new(bare), source).await?;
             let format = TableFormat::new(&Arc::new(table.clone()))?;
             for index in table.secondary() {
-                build::fill_index(self.cx, &format, index.id).await?;
+                fill::fill_index(self.cx, &format, index.id).await?;
             }
         }
         self.put_table(table)?;
@@ -335,7 +338,7 @@ impl Change<'_, '_> {
         let mut table = TableDescriptor::clone(&create.table);
         table.indexes.push(index.clone());
         let table = self.settled(changed(table));
-        build::fill_index(self.cx, &TableFormat::new(&Arc::new(table.clone()))?, index.id).await?;
+        fill::fill_index(self.cx, &TableFormat::new(&Arc::new(table.clone()))?, index.id).await?;
         self.put_table(table)?;
         Ok("CREATE INDEX")
     }
@@ -359,7 +362,7 @@ impl Change<'_, '_> {
             let table = self.settled(changed(table));
             let format = TableFormat::new(&Arc::new(table.clone()))?;
             for index in filled {
-                build::fill_index(self.cx, &format, index).await?;
+                fill::fill_index(self.cx, &format, index).await?;
             }
             self.put_table(table)?;
         }

@@ -1,0 +1,203 @@
+//! Fills new indexes from the rows of their tables.
+//!
+//! ```text
+//! rows, page by page ─▶ entries ─▶ in the order of the index ─┬─ few ──▶ writes of the statement's transaction
+//!                                  (`sorted_pairs`)           └─ many ─▶ ingested, as versions of a moment before
+//! ```
+//!
+//! What is ingested ([`client::Ingest`]) belongs to no transaction, is not bounded by what one may hold, and is there
+//! whatever becomes of the statement. That does no harm, because nobody knows of the index before the statement's transaction
+//! commits: a transaction of its own has put the index on the list of those that are out of use ([`dropped`]) before
+//! anything is ingested, and the statement's transaction takes it off. History is kept from before that first one on
+//! while the other is open, so that nobody reclaims what is being filled; where it is not kept any more, nothing is ingested
+//! any more, and the transaction cannot commit.
+
+use bytes::Bytes;
+use client::{Client, Ingest, TransactionOptions};
+
+use super::pages::Pages;
+use super::sorted_pairs::{PairSorter, SortedPairs};
+use crate::catalog::{IndexId, dropped};
+use crate::error::{Error, Result};
+use crate::execute::context::Context;
+use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
+use crate::execute::write::duplicate_in_index;
+
+/// After so many writes what the transaction holds is accounted for.
+const WRITES: u32 = 1024;
+
+/// What requests that are under way take.
+const UNDER_WAY_BYTES: usize = 4 << 20;
+
+/// Writes the entries of one secondary index for all rows of its table, none of which has an entry yet; the index is known to
+/// the statement's transaction alone.
+pub(super) async fn fill_index(cx: &mut Context<'_>, format: &TableFormat, index: IndexId) -> Result<()> {
+    let index = index_of(format, index)?;
+    let entries = gather(cx, format, index, Pages::of(format.primary.id)).await?;
+    let is_large = entries.bytes() > cx.ingest_bytes_min;
+    let mut entries = entries.finish(cx).await?;
+    if is_large && !format.table.is_temporary() {
+        list(cx.client, index.id).await?;
+        let at = cx.transaction.read_timestamp().await?;
+        ingest(cx, format, index, &mut entries, at).await?;
+        cx.transaction.delete(dropped::key(index.id));
+    } else {
+        write(cx, format, index, &mut entries).await?;
+    }
+    entries.release(cx);
+    Ok(())
+}
+
+/// Writes the entries of an index that everybody's writes maintain, and nobody reads: those of the rows that `pages` are, as
+/// versions at `at`, from before anybody has maintained it.
+pub(super) async fn fill_maintained(
+    cx: &mut Context<'_>,
+    format: &TableFormat,
+    index: IndexId,
+    pages: Pages,
+    at: u64,
+) -> Result<()> {
+    let index = index_of(format, index)?;
+    let mut entries = gather(cx, format, index, pages).await?.finish(cx).await?;
+    ingest(cx, format, index, &mut entries, at).await?;
+    entries.release(cx);
+    Ok(())
+}
+
+fn index_of(format: &TableFormat, index: IndexId) -> Result<&IndexFormat> {
+    let found = format.secondary.iter().find(|candidate| candidate.id == index);
+    found.ok_or_else(|| Error::internal("a new index is not among its table's"))
+}
+
+/// Puts an index on the list of those that are out of use.
+async fn list(client: &Client, index: IndexId) -> Result<()> {
+    let mut transaction = client.begin(TransactionOptions::default());
+    transaction.put(dropped::key(index), Bytes::new());
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The entries of all rows.
+async fn gather(
+    cx: &mut Context<'_>,
+    format: &TableFormat,
+    index: &IndexFormat,
+    mut pages: Pages,
+) -> Result<PairSorter> {
+    let mut wanted = vec![false; format.table.columns.len()];
+    for place in index.decided_by() {
+        if let Some(wanted) = wanted.get_mut(place) {
+            *wanted = true;
+        }
+    }
+    let reader = RowReader::some(format, |place| wanted.get(place).copied().unwrap_or_default())?;
+    let mut entries = PairSorter::new(index.prefix.len(), cx.memory);
+    let mut entry = Vec::new();
+    while let Some(rows) = pages.next(cx).await? {
+        for (key, value) in &rows {
+            let row = reader.read(key, value)?;
+            let primary_columns = format.primary.columns_of(key)?;
+            entry.clear();
+            if format.put_entry_key(index, &row, primary_columns, &mut entry)?.is_some() {
+                entries.push(cx, &entry, index.entry_value(primary_columns)).await?;
+            }
+            cx.tick(1).await?;
+        }
+    }
+    Ok(entries)
+}
+
+/// Ingests entries as versions at `at`.
+async fn ingest(
+    cx: &mut Context<'_>,
+    format: &TableFormat,
+    index: &IndexFormat,
+    entries: &mut SortedPairs,
+    at: u64,
+) -> Result<()> {
+    // What is bounded goes on where there is no room for it.
+    let reserved = if cx.memory.reserve(UNDER_WAY_BYTES).is_ok() { UNDER_WAY_BYTES } else { 0 };
+    let mut ingest: Ingest = cx.client.ingest(at);
+    let mut distinct = Distinct::of(index);
+    while entries.step(cx).await? {
+        let (key, value) = entries.pair();
+        if distinct.repeats(key) {
+            let value = value.to_vec();
+            return Err(duplicate(cx, format, index, &value).await);
+        }
+        ingest.put(key, value).await?;
+        cx.tick(1).await?;
+    }
+    let count = ingest.finish().await?;
+    cx.memory.release(reserved);
+    tracing::debug!(index = index.id, count, "the entries of an index were ingested");
+    Ok(())
+}
+
+/// Writes entries in the statement's transaction.
+async fn write(
+    cx: &mut Context<'_>,
+    format: &TableFormat,
+    index: &IndexFormat,
+    entries: &mut SortedPairs,
+) -> Result<()> {
+    let mut distinct = Distinct::of(index);
+    let mut writes = 0_u32;
+    while entries.step(cx).await? {
+        let (key, value) = entries.pair();
+        if distinct.repeats(key) {
+            let value = value.to_vec();
+            return Err(duplicate(cx, format, index, &value).await);
+        }
+        cx.transaction.put(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        writes = writes.wrapping_add(1);
+        if writes.is_multiple_of(WRITES) {
+            cx.account_writes().await?;
+        }
+        cx.tick(1).await?;
+    }
+    cx.account_writes().await
+}
+
+/// Whether keys that come in order are distinct, where they have to be. Those of entries with a NULL always are.
+struct Distinct {
+    last: Option<Vec<u8>>,
+}
+
+impl Distinct {
+    fn of(index: &IndexFormat) -> Self {
+        Self { last: index.unique.then(Vec::new) }
+    }
+
+    /// Whether the key is the same as the one before.
+    fn repeats(&mut self, key: &[u8]) -> bool {
+        let Some(last) = &mut self.last else { return false };
+        if last.as_slice() == key {
+            return true;
+        }
+        last.clear();
+        last.extend_from_slice(key);
+        false
+    }
+}
+
+/// 23505: the row of this primary key has the same key in a unique index as another.
+async fn duplicate(
+    cx: &mut Context<'_>,
+    format: &TableFormat,
+    index: &IndexFormat,
+    primary_columns: &[u8],
+) -> Error {
+    let key = format.primary.row_key(primary_columns);
+    let found = match cx.transaction.get_unrelied(vec![key.clone()]).await {
+        Ok(found) => found.into_iter().next().flatten(),
+        Err(error) => return error.into(),
+    };
+    match found.map(|value| RowReader::whole(format)?.read(&key, &value)) {
+        Some(Ok(row)) => duplicate_in_index(cx, &format.table, index, &row),
+        Some(Err(error)) => error,
+        // It has gone in the meantime.
+        None => Error::new("23505", format!("could not create unique index \"{}\"", index.name))
+            .detail("Duplicate keys exist."),
+    }
+}
