@@ -8,8 +8,8 @@ use super::Binder;
 use super::definition::unplaced;
 use super::new_names::NewNames;
 use crate::catalog::{
-    Action, Column, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, Oid, TableDescriptor, TableKind,
-    schema,
+    Action, Column, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, IndexState, Oid, TableDescriptor,
+    TableKind, schema,
 };
 use crate::error::{Error, Result};
 use crate::parse::ast::{ForeignKeyDefinition, Name, QualifiedName, TableConstraints};
@@ -31,8 +31,11 @@ pub(super) struct Declaring<'a> {
 
 /// The keys that a table can be referenced by.
 pub(super) fn keys_of(indexes: &[IndexDescriptor]) -> Vec<(Vec<ColumnId>, bool, Oid)> {
-    let unique = indexes.iter().filter(|index| index.unique && index.is_plain() && !index.name.is_empty());
+    // One that is being built may lack keys of rows that are there.
+    let is_whole = |index: &&IndexDescriptor| index.is_plain() && index.state == IndexState::Public;
+    let unique = indexes.iter().filter(|index| index.unique && !index.name.is_empty());
     unique
+        .filter(is_whole)
         .filter_map(|index| {
             let primary = index.constraint.is_some_and(|constraint| constraint.primary_key);
             Some((index.plain_columns()?, primary, index.oid))

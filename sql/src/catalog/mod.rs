@@ -8,6 +8,7 @@
 //! no row: a session puts it beside the catalog that everybody sees ([`Temporary`]).
 
 pub mod access;
+pub mod building;
 pub mod cluster_settings;
 pub mod comment;
 mod constraint;

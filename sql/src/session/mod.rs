@@ -4,6 +4,7 @@
 //! [`Session::execute`] it into a [`Portal`], [`Session::fetch`] until [`Fetched::Done`].
 
 mod auditing;
+mod build_beside;
 mod cluster;
 mod commands;
 mod copy;

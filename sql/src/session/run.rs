@@ -373,6 +373,12 @@ impl Session {
             let message = format!("{statement} cannot run inside a transaction block");
             return Err(Error::new("25001", message));
         }
+        if let plan::Ddl::CreateIndex(create) = ddl
+            && self.builds_beside(portal, create).await?
+        {
+            // Boxed: few statements do.
+            return Box::pin(self.build_beside(portal, create)).await;
+        }
         let mut memory = self.engine.statement_memory();
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
         self.hold_own(ddl, portal.deadline).await?;

@@ -3,7 +3,9 @@
 use super::super::Binder;
 use super::super::definition::duplicate_constraint;
 use super::draft::Draft;
-use crate::catalog::{IndexColumn, IndexConstraint, IndexDescriptor, IndexMethod, TableDescriptor};
+use crate::catalog::{
+    IndexColumn, IndexConstraint, IndexDescriptor, IndexMethod, IndexState, TableDescriptor,
+};
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{KeyDefinition, Name};
 use crate::plan::{NO_OID, NewIndexKind};
@@ -79,6 +81,9 @@ fn check_usable(table: &TableDescriptor, index: &IndexDescriptor, at: usize) -> 
     let name = &index.name;
     if index.constraint.is_some() {
         return Err(taken(&Name { value: name.clone(), at }, at));
+    }
+    if index.state != IndexState::Public {
+        return Err(Error::new("55000", format!("index \"{name}\" is not valid")).at(at));
     }
     if !index.unique {
         return refused(format!("\"{name}\" is not a unique index"));

@@ -111,7 +111,7 @@ impl Change<'_, '_> {
                 constraint.oid = self.oid().await?;
             }
             if is_new || anew {
-                index.id = self.index_id().await?;
+                self.renew(index).await?;
                 fresh.push(index.id);
             }
         }

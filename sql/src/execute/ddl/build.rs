@@ -11,7 +11,7 @@ use expr::{Datum, Expr, Row, TypeKind};
 
 use super::pages::Pages;
 use crate::catalog::object::ObjectDescriptor;
-use crate::catalog::{CatalogSnapshot, ColumnId, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, ColumnId, IndexDescriptor, IndexState, TableDescriptor};
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
@@ -45,7 +45,8 @@ pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) ->
     // What was unique and holds what it held is so still: the same index, not another of its name.
     let judged = |index: &IndexFormat| {
         let oid = to.index(index.id).map(|own| own.oid);
-        let had = from.indexes.iter().any(|own| own.unique && Some(own.oid) == oid);
+        let was_unique = |own: &IndexDescriptor| own.unique && own.state == IndexState::Public;
+        let had = from.indexes.iter().any(|own| was_unique(own) && Some(own.oid) == oid);
         let same = |place: usize| to.columns.get(place).is_some_and(|column| !changed.contains(&column.id));
         index.unique && !(had && !index.is_partial() && index.columns.iter().all(|key| same(key.place)))
     };

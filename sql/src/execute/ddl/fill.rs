@@ -64,6 +64,57 @@ pub(super) async fn fill_maintained(
     Ok(())
 }
 
+/// Whether an index that has been filled, and maintained meanwhile, holds what its table holds, as the statement's transaction
+/// sees both.
+///
+/// # Errors
+/// 23505: two rows have equal keys, or have had them.
+pub(super) async fn compare(cx: &mut Context<'_>, format: &TableFormat, index: IndexId) -> Result<()> {
+    let index = index_of(format, index)?;
+    let mut expected = gather(cx, format, index, Pages::of(format.primary.id)).await?.finish(cx).await?;
+    let mut kept = Kept { pages: Pages::of(index.id), rows: Vec::new().into_iter() };
+    let mut distinct = Distinct::of(index);
+    let mut is_alike = true;
+    while expected.step(cx).await? {
+        let (key, value) = expected.pair();
+        if distinct.repeats(key) {
+            let value = value.to_vec();
+            return Err(duplicate(cx, format, index, &value).await);
+        }
+        if is_alike {
+            let kept = kept.next(cx).await?;
+            is_alike = kept.is_some_and(|(own, to)| own == key && to == value);
+        }
+        cx.tick(1).await?;
+    }
+    expected.release(cx);
+    if is_alike && kept.next(cx).await?.is_none() {
+        return Ok(());
+    }
+    Err(Error::new("23505", format!("could not create unique index \"{}\"", index.name))
+        .detail("Rows had equal keys while the index was being built."))
+}
+
+/// What an index holds, entry by entry.
+struct Kept {
+    pages: Pages,
+    rows: std::vec::IntoIter<(Bytes, Bytes)>,
+}
+
+impl Kept {
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<(Bytes, Bytes)>> {
+        loop {
+            if let Some(row) = self.rows.next() {
+                return Ok(Some(row));
+            }
+            match self.pages.next(cx).await? {
+                Some(rows) => self.rows = rows.into_iter(),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
 fn index_of(format: &TableFormat, index: IndexId) -> Result<&IndexFormat> {
     let found = format.secondary.iter().find(|candidate| candidate.id == index);
     found.ok_or_else(|| Error::internal("a new index is not among its table's"))

@@ -13,6 +13,7 @@ mod alter;
 mod build;
 mod fill;
 mod object;
+mod online;
 mod own;
 mod pages;
 mod reclaim;
@@ -23,6 +24,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use client::{Isolation, TransactionOptions};
 use expr::SessionContext;
 
 use super::context::{Context, FreshIndexes};
@@ -31,6 +33,7 @@ use super::rows::TableFormat;
 use super::write::{InsertSink, Outcome};
 use crate::bind;
 use crate::catalog::access::Object;
+use crate::catalog::building::Build;
 use crate::catalog::comment::Commented;
 use crate::catalog::{
     CatalogSnapshot, Constraints, FIRST_TEMPORARY_OID, ForeignKey, IndexConstraint, IndexDescriptor,
@@ -42,6 +45,7 @@ use crate::plan::{
     Reindex,
 };
 
+pub(crate) use online::{Record, SignsOfLife, abandon, fence, gone, publish};
 pub(crate) use own::{drop_own, end_at_commit};
 pub(crate) use reclaim::reclaim_dropped;
 pub(crate) use store::load_catalog;
@@ -124,6 +128,45 @@ pub(crate) async fn run(cx: &mut Context<'_>, ddl: &Ddl, raised: bool) -> Result
         Ddl::Access(access) => change.access(access).await?,
     };
     change.finish(tag)
+}
+
+/// Makes the record of an index that is to be built beside others' statements: from the commit on all writes maintain it, and
+/// nothing reads it. The catalog version is not raised yet.
+pub(crate) async fn begin_index(cx: &mut Context<'_>, create: &CreateIndex) -> Result<(DdlOutcome, Build)> {
+    store::raise_version(cx).await?;
+    let mut change = Change::new(cx, true);
+    let build = change.begin_index(create).await?;
+    Ok((change.finish("CREATE INDEX")?, build))
+}
+
+/// Fills such an index, of a table as it is now, with entries at `at`, a timestamp from before its record.
+pub(crate) async fn fill_beside(
+    cx: &mut Context<'_>,
+    table: &Arc<TableDescriptor>,
+    build: &Build,
+    at: u64,
+) -> Result<()> {
+    let format = TableFormat::new(table)?;
+    let reader = cx.client.begin(TransactionOptions {
+        isolation: Isolation::RepeatableRead,
+        read_only: true,
+        catalog_version: cx.catalog.version(),
+        ..TransactionOptions::default()
+    });
+    let pages = pages::Pages::read_by(reader, format.primary.id);
+    fill::fill_maintained(cx, &format, build.index, pages, at).await
+}
+
+/// Finds out whether such an index, of a table as it is now, has an entry for each row.
+///
+/// # Errors
+/// 23505: two rows have, or have had, one key.
+pub(crate) async fn compare_beside(
+    cx: &mut Context<'_>,
+    table: &Arc<TableDescriptor>,
+    build: &Build,
+) -> Result<()> {
+    fill::compare(cx, &TableFormat::new(table)?, build.index).await
 }
 
 /// A change of the catalog under way.
@@ -257,7 +300,7 @@ impl Change<'_, '_> {
         let mut table = TableDescriptor::clone(&refresh.table);
         for index in &mut table.indexes {
             self.give_up(false, index.id);
-            index.id = self.index_id().await?;
+            self.renew(index).await?;
         }
         if let Some(materialised) = &mut table.materialised {
             materialised.is_populated = refresh.source.is_some();
@@ -326,9 +369,17 @@ impl Change<'_, '_> {
         let is_temporary = table.is_temporary();
         for index in &mut table.indexes {
             self.give_up_index(is_temporary, index.id);
-            index.id = self.index_id().await?;
+            self.renew(index).await?;
         }
         self.put_table(changed(table))
+    }
+
+    /// Gives an index that is to be filled anew another id, under which it holds whatever rows there are once the
+    /// transaction commits: be it being built at this moment or not.
+    pub(super) async fn renew(&mut self, index: &mut IndexDescriptor) -> Result<()> {
+        index.id = self.index_id().await?;
+        index.state = IndexState::Public;
+        Ok(())
     }
 
     async fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
@@ -343,6 +394,24 @@ impl Change<'_, '_> {
         Ok("CREATE INDEX")
     }
 
+    async fn begin_index(&mut self, create: &CreateIndex) -> Result<Build> {
+        self.check_settled(&create.table, "CREATE INDEX")?;
+        let index = self.index_descriptor(&create.index).await?;
+        let build = Build {
+            index: index.id,
+            database: self.catalog.database_oid(),
+            table: create.table.oid,
+            oid: index.oid,
+            signs: 0,
+        };
+        let mut table = TableDescriptor::clone(&create.table);
+        table.indexes.push(IndexDescriptor { state: IndexState::WriteOnly, ..index });
+        let table = self.settled(changed(table));
+        self.put(build.key(), build.encode());
+        self.put_table(table)?;
+        Ok(build)
+    }
+
     /// Fills indexes anew, under new ids. An index that holds rows holds nothing that could be wrong but them.
     async fn reindex(&mut self, reindex: &Reindex) -> Result<&'static str> {
         for (table, oids) in &reindex.indexes {
@@ -353,7 +422,7 @@ impl Change<'_, '_> {
             for index in table.indexes.iter_mut().filter(|index| !index.primary && oids.contains(&index.oid))
             {
                 self.give_up(is_temporary, index.id);
-                index.id = self.index_id().await?;
+                self.renew(index).await?;
                 filled.push(index.id);
             }
             if filled.is_empty() {
@@ -373,7 +442,7 @@ impl Change<'_, '_> {
     fn check_isolation(&self, table: &TableDescriptor, statement: &str) -> Result<()> {
         let is_fresh = table.primary().is_some_and(|primary| self.fresh.contains(primary.id));
         // Nobody else writes rows of what is temporary.
-        if is_fresh || table.is_temporary() || self.cx.isolation == client::Isolation::Serializable {
+        if is_fresh || table.is_temporary() || self.cx.isolation == Isolation::Serializable {
             return Ok(());
         }
         Err(Error::unsupported(format!(
@@ -449,7 +518,8 @@ fn refer_to_own(key: &mut ForeignKey, own: Oid, indexes: &[IndexDescriptor]) -> 
     if key.parent_index == NO_OID {
         let fits = |index: &&IndexDescriptor| {
             let columns = &key.parent_columns;
-            let own = index.plain_columns().filter(|_| index.unique && index.is_plain());
+            let is_whole = index.is_plain() && index.state == IndexState::Public;
+            let own = index.plain_columns().filter(|_| index.unique && is_whole);
             own.is_some_and(|own| own.len() == columns.len() && own.iter().all(|own| columns.contains(own)))
         };
         let index = indexes.iter().find(fits);

@@ -9,6 +9,7 @@
 //! database          index 33, oid (u32), suffix 0         see catalog::database
 //! settings          index 34                              see catalog::defaults
 //! of the cluster    index 35                              see catalog::cluster_settings
+//! being built       index 38                              see catalog::building
 //! roles, rights     indexes 16 to 19                      see catalog::access::stored
 //! ```
 //!
@@ -40,7 +41,8 @@ pub(super) fn note_dropped(cx: &mut Context<'_>, index: IndexId) {
     cx.transaction.put(dropped::key(index), Bytes::new());
 }
 
-fn version_of(value: Option<&Bytes>) -> Result<u64> {
+/// The catalog version that is stored.
+pub(super) fn version_of(value: Option<&Bytes>) -> Result<u64> {
     let Some(value) = value else { return Ok(0) };
     let bytes: [u8; 8] =
         value.as_ref().try_into().map_err(|_| Error::new("XX001", "the catalog version is damaged"))?;
@@ -48,7 +50,7 @@ fn version_of(value: Option<&Bytes>) -> Result<u64> {
 }
 
 /// How long a statement waits for another transaction's change of the catalog to end: 55P03 then.
-const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+pub(super) const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Locks the catalog version and raises it by one. The statement has to be planned again if it was not planned under
 /// the newest.
