@@ -79,6 +79,11 @@ impl Embedded {
         url
     }
 
+    /// The gateway that was added last is no more, with whatever its sessions were about to do.
+    pub fn kill_gateway(&mut self) {
+        drop(self.gateways.pop());
+    }
+
     /// How `tokio_postgres` connects to the first gateway.
     pub fn url(&self) -> String {
         self.gateways.first().map(url).expect("a gateway")

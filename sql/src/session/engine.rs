@@ -17,7 +17,7 @@ use crate::catalog::access::{Object, Right, Rights, RoleDescriptor};
 use crate::catalog::{CatalogSnapshot, FIRST_DATABASE_OID, IndexId, Oid, TableDescriptor};
 use crate::error::{Error, Result};
 use crate::execute::advisory::HeldLocks;
-use crate::execute::ddl::{load_catalog, reclaim_dropped};
+use crate::execute::ddl::{load_catalog, reclaim_dropped, watch_builds};
 use crate::execute::memory::{Memory, MemoryPool};
 use crate::execute::row_ids::RowIds;
 use crate::execute::temporary::{TemporaryOptions, TemporarySpace};
@@ -130,10 +130,10 @@ impl Engine {
         })
     }
 
-    /// Deletes what dropped and truncated tables and indexes have left behind, once nobody can read it any more. Never
-    /// completes; every gateway may run it, and one is enough.
+    /// Deletes what dropped and truncated tables and indexes have left behind, once nobody can read it any more, and takes away
+    /// indexes that nobody goes on to build. Never completes; every gateway may run it, and one is enough.
     pub async fn reclaim(self: Arc<Self>) {
-        reclaim_dropped(&self.client).await;
+        futures::future::join(reclaim_dropped(&self.client), watch_builds(&self.client)).await;
     }
 
     /// Gives back the room of the temporary tables of sessions that are gone, those of gateways that have died among them. Never

@@ -29,7 +29,7 @@ impl Gateway {
         let mut options = ClientOptions::default();
         options.flush_bytes = cluster.scenario().flush_bytes.unwrap_or(options.flush_bytes);
         let client = Client::new(network, cluster.addresses(), options);
-        let engine = Engine::new(client.clone(), EngineOptions::default());
+        let engine = Engine::new(client.clone(), options_of_engine());
         let sessions = Arc::new(Sessions::new(engine, GatewayOptions::default()));
         Self { client, sessions, scope: Scope::new() }
     }
@@ -69,6 +69,11 @@ impl Gateway {
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         self.scope.spawn_on(&Handle::current(), work)
     }
+}
+
+/// However small a table is, an index on it is built as on a large one.
+fn options_of_engine() -> EngineOptions {
+    EngineOptions { ingest_bytes_min: 0, ..EngineOptions::default() }
 }
 
 /// The name of a gateway's endpoint.

@@ -31,6 +31,9 @@ pub struct Scenario {
     pub tellers: u32,
     /// Workers of each gateway that check sums and acknowledged transfers while it goes on.
     pub auditors: u32,
+    /// Workers of each gateway that build an index on the accounts and drop it again and again, through sessions only.
+    #[serde(default)]
+    pub builders: u32,
     /// Workers of each gateway that read and append to lists.
     pub appenders: u32,
     /// Workers of each gateway that read the same snapshot again and again.

@@ -85,6 +85,9 @@ impl Workload {
                 let auditors =
                     (0..scenario.auditors).map(|_| gateway.spawn(bank.clone().auditor(through(), told())));
                 workers.extend(auditors);
+                let builders =
+                    (0..scenario.builders).map(|_| gateway.spawn(bank.clone().builder(through(), told())));
+                workers.extend(builders);
                 let appenders =
                     (0..scenario.appenders).map(|_| gateway.spawn(lists.clone().appender(through(), told())));
                 workers.extend(appenders);

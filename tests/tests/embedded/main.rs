@@ -8,6 +8,7 @@ mod conversations;
 mod databases;
 mod differential;
 mod encodings;
+mod indexes;
 mod key_changes;
 mod locking;
 mod plans;

@@ -45,7 +45,7 @@ use crate::plan::{
     Reindex,
 };
 
-pub(crate) use online::{Record, SignsOfLife, abandon, fence, gone, publish};
+pub(crate) use online::{Record, SignsOfLife, abandon, fence, gone, publish, watch_builds};
 pub(crate) use own::{drop_own, end_at_commit};
 pub(crate) use reclaim::reclaim_dropped;
 pub(crate) use store::load_catalog;

@@ -42,6 +42,9 @@ use crate::error::{Cause, Error, Result};
 /// How often who fills an index shows that it goes on.
 const SIGN_EVERY: Duration = Duration::from_secs(5);
 
+/// About how often a gateway looks for builds that nobody goes on with.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// Who has shown no sign for so long, found so in so many looks, is dead.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const LOOKS: u32 = 3;
@@ -231,10 +234,23 @@ async fn show_sign(client: &Client, build: &Build) -> Result<bool> {
 }
 
 /// What is known of builds: the signs of life that were seen last, when for the first time, and in how many looks since.
-pub(super) type Watched = BTreeMap<IndexId, (u64, Instant, u32)>;
+type Watched = BTreeMap<IndexId, (u64, Instant, u32)>;
+
+/// Takes away the indexes that nobody goes on to build, for ever.
+pub(crate) async fn watch_builds(client: &Client) {
+    let mut watched = Watched::new();
+    loop {
+        // Not all gateways at once.
+        let jitter = Duration::from_millis(random::below(LOOK_EVERY.as_millis() as u64));
+        clock::sleep(LOOK_EVERY / 2 + jitter).await;
+        if let Err(error) = look_through(client, &mut watched).await {
+            tracing::debug!(%error, "indexes that are being built could not be looked through");
+        }
+    }
+}
 
 /// Looks through the builds there are; takes away what nobody goes on with.
-pub(super) async fn look_through(client: &Client, watched: &mut Watched) -> Result<()> {
+async fn look_through(client: &Client, watched: &mut Watched) -> Result<()> {
     let mut found = Watched::new();
     let mut left = Some(building::span());
     while let Some(span) = left.take() {

@@ -2,8 +2,7 @@
 //!
 //! The transaction that gives an index up lists its id. Its keys are needed as long as a snapshot from before can be read;
 //! then they are deleted as one span, and the id is taken from the list. Every gateway looks through the list now and then:
-//! what two of them do at once is done once. So they do through the indexes that are being built, for those that nobody
-//! goes on with ([`online`]).
+//! what two of them do at once is done once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +11,6 @@ use client::{Client, Reclaimed, ScanOptions, TransactionOptions};
 use env::{clock, random};
 use keys::sql::TENANT_DEFAULT;
 
-use super::online::{self, Watched};
 use crate::catalog::{IndexId, dropped};
 use crate::error::Result;
 use crate::statistics;
@@ -33,15 +31,11 @@ type Young = BTreeMap<IndexId, u64>;
 /// Looks through the list for ever.
 pub(crate) async fn reclaim_dropped(client: &Client) {
     let mut young = Young::new();
-    let mut watched = Watched::new();
     loop {
         let period = (client.safe_point_step() * STEPS).clamp(PERIOD_MIN, PERIOD_MAX);
         // Not all gateways at once.
         let jitter = random::below(period.as_millis() as u64);
         clock::sleep(period / 2 + Duration::from_millis(jitter)).await;
-        if let Err(error) = online::look_through(client, &mut watched).await {
-            tracing::debug!(%error, "indexes that are being built could not be looked through; it is tried again");
-        }
         if client.safe_point() == 0 {
             continue;
         }

@@ -21,6 +21,9 @@ use super::{ATTEMPTS_MAX, any_level, in_block, insist, judge};
 
 const INITIAL: i64 = 1000;
 
+/// The longest pause between two indexes that are built.
+const BUILD_PAUSE_MS_MAX: u64 = 6_000;
+
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS accounts (id int PRIMARY KEY, balance bigint NOT NULL);
     CREATE INDEX IF NOT EXISTS accounts_balance ON accounts (balance);
@@ -71,6 +74,7 @@ pub(in super::super) struct Bank {
     pause_ms_max: u64,
     tally: Tally,
     transfers: AtomicU64,
+    builders: AtomicU64,
     ledger: Mutex<BTreeMap<i64, Known>>,
 }
 
@@ -97,6 +101,7 @@ impl Bank {
             pause_ms_max: scenario.pause_ms_max,
             tally,
             transfers: AtomicU64::new(1),
+            builders: AtomicU64::new(0),
             ledger: Mutex::default(),
         }
     }
@@ -265,6 +270,45 @@ impl Bank {
                 Err(error) => self.tally.failed(judge(&error)),
             }
         }
+    }
+
+    /// Until told to stop: an index is built beside all transfers, has what the table has, and goes again.
+    pub(in super::super) async fn builder(self: Arc<Self>, gateway: Gateway, signals: Signals) {
+        let client = gateway.connect().await;
+        let number = self.builders.fetch_add(1, Ordering::Relaxed);
+        while signals.may_write(BUILD_PAUSE_MS_MAX).await {
+            match self.build(&client, number).await {
+                Ok(()) => self.tally.read(),
+                Err(error) => self.tally.failed(match error.code().map(|code| code.code()) {
+                    // Whether an earlier attempt made it, or somebody took it away, was not known.
+                    Some("42P07" | "42704" | "55000") => Failure::Conflict,
+                    _ => judge(&error),
+                }),
+            }
+        }
+    }
+
+    async fn build(&self, client: &Client, number: u64) -> Result<(), Error> {
+        let index = format!("accounts_marks_{number}");
+        // No two accounts have the same, whatever they hold.
+        let mark = format!("balance * {} + id", 1000 + number);
+        client.batch_execute(&format!("DROP INDEX IF EXISTS {index}")).await?;
+        client.batch_execute(&format!("CREATE UNIQUE INDEX {index} ON accounts (({mark}))")).await?;
+        let query = format!("SELECT id, balance FROM accounts WHERE {mark} > -1000000000");
+        let (plan, by_table, by_index) =
+            in_block(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", async {
+                let plan = client.query(&format!("EXPLAIN {query}"), &[]).await?;
+                let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+                Ok((plan, pairs(client, BY_TABLE).await?, pairs(client, &query).await?))
+            })
+            .await?;
+        tracing::debug!(index, ?by_table, "built");
+        if !plan.iter().any(|line| line.contains(&index)) {
+            self.tally.violation(format!("not by {index}: {plan:?}"));
+        } else if by_table != by_index {
+            self.tally.violation(format!("the table holds {by_table:?}, {index} {by_index:?}"));
+        }
+        Ok(())
     }
 
     async fn audit_sum(&self, client: &Client) -> Result<(), Error> {
