@@ -78,6 +78,14 @@ async fn statements_whose_literals_are_parameters_answer_the_same() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// Every index on a table that is there is built as on a large one: beside others, its entries ingested.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_answer_the_same_however_indexes_are_built() {
+    let options = EngineOptions { ingest_bytes_min: 0, ..EngineOptions::default() };
+    let broken = unlike_recorded(&options).await;
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
 /// What is answered differently from what was recorded, by script.
 async fn unlike_recorded(options: &EngineOptions) -> Vec<String> {
     let mut broken = Vec::new();
