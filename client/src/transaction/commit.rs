@@ -9,6 +9,7 @@ use bytes::Bytes;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Check, Commit, operation};
 
+use super::lock::Held;
 use super::many::Attempted;
 use super::ranges::{CATALOG_VERSION, covers};
 use super::read::mismatch;
@@ -101,8 +102,7 @@ impl Transaction {
 
     /// That the key is as it was when it was locked.
     pub(super) fn held_check(&self, key: &Bytes) -> Option<Check> {
-        let held = self.held.get(key)?;
-        Some(Check { start: key.clone(), end: Bytes::new(), since: held.locked_at })
+        Some(unchanged(key, self.held.get(key)?))
     }
 
     async fn commit_writes(&mut self) -> Result<CommitTimestamp> {
@@ -187,7 +187,7 @@ impl Transaction {
         for (since, relied) in &self.relied {
             checks.extend(relied.checks(*since, |_| false));
         }
-        checks.extend(self.held.keys().filter_map(|key| self.held_check(key)));
+        checks.extend(self.held.iter().map(|(key, held)| unchanged(key, held)));
         checks
     }
 
@@ -212,6 +212,11 @@ impl Transaction {
     pub fn is_over(&self) -> bool {
         self.state == State::Over
     }
+}
+
+/// That a key is as it was when it was locked.
+fn unchanged(key: &Bytes, held: &Held) -> Check {
+    Check { start: key.clone(), end: Bytes::new(), since: held.locked_at }
 }
 
 /// The places, parted where their keys would make a request too long.

@@ -116,11 +116,13 @@ impl InFlight {
     pub(crate) fn leave<'a>(&self, keys: impl Iterator<Item = &'a Bytes>, mark: &Arc<Mark>) {
         let mut marks = self.marks.lock();
         for key in keys {
-            if marks.get(key).is_some_and(|found| Arc::ptr_eq(found, mark))
-                && marks.remove(key).is_some()
-                && let Some(count) = self.counts.get(Slot::of(key).index())
+            if let Entry::Occupied(found) = marks.entry(key.clone())
+                && Arc::ptr_eq(found.get(), mark)
             {
-                count.fetch_sub(1, Ordering::SeqCst);
+                found.remove();
+                if let Some(count) = self.counts.get(Slot::of(key).index()) {
+                    count.fetch_sub(1, Ordering::SeqCst);
+                }
             }
         }
         drop(marks);

@@ -4,6 +4,7 @@
 //! arrival, and keeps them until it is applied. So its checks see every commit before it, and there are no deadlocks:
 //! a request only ever waits for requests that came earlier.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -80,8 +81,8 @@ struct Request {
 struct Table {
     next_id: u64,
     requests: BTreeMap<u64, Request>,
-    writers: BTreeMap<Bytes, Vec<u64>>,
-    point_readers: BTreeMap<Bytes, Vec<u64>>,
+    writers: BTreeMap<Bytes, Ids>,
+    point_readers: BTreeMap<Bytes, Ids>,
     /// Readers of true spans; few, so they are searched one by one.
     span_readers: BTreeMap<u64, Vec<(Bytes, Bytes)>>,
 }
@@ -97,11 +98,11 @@ impl Table {
             }
         }
         for key in &footprint.writes {
-            self.writers.entry(key.clone()).or_default().push(id);
+            remember(&mut self.writers, key, id);
         }
         for (start, end) in &footprint.reads {
             if end.is_empty() {
-                self.point_readers.entry(start.clone()).or_default().push(id);
+                remember(&mut self.point_readers, start, id);
             } else {
                 self.span_readers.entry(id).or_default().push((start.clone(), end.clone()));
             }
@@ -120,8 +121,8 @@ impl Table {
     fn conflicting(&self, footprint: &Footprint) -> BTreeSet<u64> {
         let mut ids = BTreeSet::new();
         for key in &footprint.writes {
-            ids.extend(self.writers.get(key).into_iter().flatten());
-            ids.extend(self.point_readers.get(key).into_iter().flatten());
+            ids.extend(self.writers.get(key).into_iter().flat_map(Ids::iter));
+            ids.extend(self.point_readers.get(key).into_iter().flat_map(Ids::iter));
             for (id, spans) in &self.span_readers {
                 if spans.iter().any(|(start, end)| start <= key && key < end) {
                     ids.insert(*id);
@@ -130,10 +131,10 @@ impl Table {
         }
         for (start, end) in &footprint.reads {
             if end.is_empty() {
-                ids.extend(self.writers.get(start).into_iter().flatten());
+                ids.extend(self.writers.get(start).into_iter().flat_map(Ids::iter));
             } else if start < end {
                 let within = (Bound::Included(start), Bound::Excluded(end));
-                ids.extend(self.writers.range::<Bytes, _>(within).flat_map(|(_, ids)| ids));
+                ids.extend(self.writers.range::<Bytes, _>(within).flat_map(|(_, ids)| ids.iter()));
             }
         }
         ids
@@ -164,13 +165,37 @@ impl Table {
     }
 }
 
-fn forget(index: &mut BTreeMap<Bytes, Vec<u64>>, key: &Bytes, id: u64) {
-    if let Some(ids) = index.get_mut(key) {
-        if let Some(place) = ids.iter().position(|other| *other == id) {
-            ids.swap_remove(place);
+/// Requests that touch one key: mostly one, which takes no memory of its own.
+#[derive(Debug)]
+struct Ids {
+    one: u64,
+    others: Vec<u64>,
+}
+
+impl Ids {
+    fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.one).chain(self.others.iter().copied())
+    }
+}
+
+fn remember(index: &mut BTreeMap<Bytes, Ids>, key: &Bytes, id: u64) {
+    match index.entry(key.clone()) {
+        Entry::Vacant(entry) => {
+            entry.insert(Ids { one: id, others: Vec::new() });
         }
-        if ids.is_empty() {
-            index.remove(key);
+        Entry::Occupied(mut entry) => entry.get_mut().others.push(id),
+    }
+}
+
+fn forget(index: &mut BTreeMap<Bytes, Ids>, key: &Bytes, id: u64) {
+    let Entry::Occupied(mut entry) = index.entry(key.clone()) else { return };
+    let ids = entry.get_mut();
+    if let Some(place) = ids.others.iter().position(|other| *other == id) {
+        ids.others.swap_remove(place);
+    } else if ids.one == id {
+        match ids.others.pop() {
+            Some(other) => ids.one = other,
+            None => drop(entry.remove()),
         }
     }
 }

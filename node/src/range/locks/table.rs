@@ -3,6 +3,7 @@
 //! Nothing here takes longer the more others wait: a request, a wait, its end and a release cost a search in ordered
 //! maps each, and a release what it wakes.
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
@@ -179,6 +180,16 @@ impl Table {
         key: &Bytes,
         strength: Strength,
     ) -> Requested {
+        let used = self.txns.get(&owner.id).map_or(0, |txn| txn.bytes);
+        let is_full = used >= LOCKS_BYTES_MAX || self.bytes >= LOCKS_BYTES_MAX * 4;
+        if !self.entries.contains_key(key) {
+            // Most keys nobody else has asked for.
+            if is_full {
+                return Requested::Full;
+            }
+            self.grant_key(now, owner.id, Bytes::copy_from_slice(key), strength);
+            return Requested::Granted { new: true };
+        }
         self.expire_holders(now, &owner.id, key);
         let held = self.entries.get(key).and_then(|entry| entry.holders.get(&owner.id)).copied();
         if held.is_some_and(|held| held == Strength::Exclusive || strength == Strength::Shared) {
@@ -187,8 +198,7 @@ impl Table {
             }
             return Requested::Granted { new: false };
         }
-        let used = self.txns.get(&owner.id).map_or(0, |txn| txn.bytes);
-        if held.is_none() && (used >= LOCKS_BYTES_MAX || self.bytes >= LOCKS_BYTES_MAX * 4) {
+        if held.is_none() && is_full {
             return Requested::Full;
         }
         let admitted = self.entries.get(key).is_none_or(|entry| {
@@ -372,6 +382,11 @@ impl Table {
 
     fn grant(&mut self, now: Instant, id: TxnId, key: &Bytes, strength: Strength) {
         let key = self.own_key(key);
+        self.grant_key(now, id, key, strength);
+    }
+
+    /// Grants a key, which is kept.
+    fn grant_key(&mut self, now: Instant, id: TxnId, key: Bytes, strength: Strength) {
         self.entries.entry(key.clone()).or_default().grant(id, strength);
         let bytes = key.len() + LOCK_BYTES;
         let txn = self.txn(now, id);
@@ -399,8 +414,11 @@ impl Table {
     }
 
     fn release_key(&mut self, now: Instant, txn: &TxnId, key: &Bytes) {
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.holders.remove(txn);
+        let MapEntry::Occupied(mut entry) = self.entries.entry(key.clone()) else { return };
+        entry.get_mut().holders.remove(txn);
+        if entry.get().holders.is_empty() && entry.get().queue.is_empty() {
+            entry.remove();
+        } else {
             self.promote(now, key);
         }
     }
