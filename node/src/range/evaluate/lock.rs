@@ -9,6 +9,7 @@ use env::clock::Instant;
 use proto::v1::{Lock, LockResult, LockedKey, Strength, Version, WaitPolicy, WaitRequest};
 
 use super::Evaluation;
+use super::newest::Newest;
 use super::pace::Pace;
 use super::read::VALUES_BYTES_MAX;
 use super::seen::to_version;
@@ -16,6 +17,9 @@ use crate::range::intents::Look;
 use crate::range::locks::{Asked, LOCKS_BYTES_MAX, Locks, Owner, Requested, Ticket, TxnId, WaitEnd};
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
+
+/// So many keys are settled before their versions are read.
+const KEYS_AT_ONCE: usize = 512;
 
 /// How long a wait lasts before the deadlock detector is told.
 const REPORT_AFTER: Duration = Duration::from_millis(20);
@@ -156,7 +160,6 @@ impl Evaluation<'_> {
         let policy = WaitPolicy::try_from(lock.wait).unwrap_or(WaitPolicy::Block);
         let patience = (lock.wait_ms_max > 0).then(|| Duration::from_millis(lock.wait_ms_max));
         let time = &self.replica.context.time;
-        let serving = &self.serving;
         let asked = self.header.start_timestamp == 0;
         let mut locked_at = match self.header.start_timestamp {
             0 => self.ask_oracle().await?,
@@ -170,43 +173,28 @@ impl Evaluation<'_> {
             let mut bytes = 0;
             let mut pace = Pace::new();
             let mut locked = Vec::with_capacity(lock.keys.len());
-            for (key, taken) in lock.keys.iter().zip(taken.iter_mut()) {
+            for (keys, taken) in lock.keys.chunks(KEYS_AT_ONCE).zip(taken.chunks_mut(KEYS_AT_ONCE)) {
                 // All are locked; of what does not fit into the answer the value is asked for again.
                 if bytes >= VALUES_BYTES_MAX {
                     break;
                 }
-                pace.step().await;
-                if *taken == Taken::Skipped {
-                    locked.push(LockedKey { newest: None, skipped: true });
-                    continue;
-                }
-                let slot = Slot::of(key);
-                serving.memory.raise_slot(slot, locked_at);
-                let own = self.header.start_timestamp;
-                // One that has flushed the key has let go of its lock.
-                match self.serving.intents.in_the_way(key, Look::Write, own)? {
-                    Some(_) if policy == WaitPolicy::Nowait => {
-                        return Err(Refusal::LockNotAvailable { key: key.clone() });
+                self.settle_locked(keys, taken, locked_at, policy, patience, &mut pace).await?;
+                // From here on what is read of them is the newest up to `locked_at`, and stays it.
+                let mut versions = Newest::of(self.db(), keys.iter());
+                for (key, taken) in keys.iter().zip(taken.iter()) {
+                    if bytes >= VALUES_BYTES_MAX {
+                        break;
                     }
-                    Some(_) if policy == WaitPolicy::SkipLocked => {
-                        self.serving.locks.give_back(&self.owner()?.id, std::slice::from_ref(key));
-                        *taken = Taken::Skipped;
+                    pace.step().await;
+                    if *taken == Taken::Skipped {
                         locked.push(LockedKey { newest: None, skipped: true });
                         continue;
                     }
-                    _ => {}
+                    let version = self.newest_version(key, &mut versions)?;
+                    newest = newest.max(version.timestamp);
+                    bytes += version.value.as_ref().map_or(0, Bytes::len);
+                    locked.push(LockedKey { newest: Some(version), skipped: false });
                 }
-                let settled = self.settle_key(slot, key, Look::Write);
-                match patience {
-                    None => settled.await?,
-                    Some(patience) => env::clock::timeout(patience, settled)
-                        .await
-                        .map_err(|_| Refusal::LockNotAvailable { key: key.clone() })??,
-                };
-                let version = self.newest_version(key)?;
-                newest = newest.max(version.timestamp);
-                bytes += version.value.as_ref().map_or(0, Bytes::len);
-                locked.push(LockedKey { newest: Some(version), skipped: false });
             }
             if newest <= locked_at {
                 let read_at = if asked { locked_at } else { 0 };
@@ -214,6 +202,48 @@ impl Evaluation<'_> {
             }
             locked_at = if asked { self.ask_oracle().await? } else { time.fresh().await? };
         }
+    }
+
+    /// Remembers that locked keys are read at `locked_at`, and waits for what is under way on them at or below. What others
+    /// have written provisionally meanwhile is skipped, or waited for, as the request wants it.
+    async fn settle_locked(
+        &self,
+        keys: &[Bytes],
+        taken: &mut [Taken],
+        locked_at: u64,
+        policy: WaitPolicy,
+        patience: Option<Duration>,
+        pace: &mut Pace,
+    ) -> Result<(), Refusal> {
+        let own = self.header.start_timestamp;
+        for (key, taken) in keys.iter().zip(taken) {
+            pace.step().await;
+            if *taken == Taken::Skipped {
+                continue;
+            }
+            let slot = Slot::of(key);
+            self.serving.memory.raise_slot(slot, locked_at);
+            // One that has flushed the key has let go of its lock.
+            match self.serving.intents.in_the_way(key, Look::Write, own)? {
+                Some(_) if policy == WaitPolicy::Nowait => {
+                    return Err(Refusal::LockNotAvailable { key: key.clone() });
+                }
+                Some(_) if policy == WaitPolicy::SkipLocked => {
+                    self.serving.locks.give_back(&self.owner()?.id, std::slice::from_ref(key));
+                    *taken = Taken::Skipped;
+                    continue;
+                }
+                _ => {}
+            }
+            let settled = self.settle_key(slot, key, Look::Write);
+            match patience {
+                None => settled.await?,
+                Some(patience) => env::clock::timeout(patience, settled)
+                    .await
+                    .map_err(|_| Refusal::LockNotAvailable { key: key.clone() })??,
+            };
+        }
+        Ok(())
     }
 }
 
@@ -272,9 +302,9 @@ impl Evaluation<'_> {
 
     /// The newest version of a key that no other transaction has an intent on. What the transaction itself has flushed there
     /// is its value, of which nobody else knows.
-    fn newest_version(&self, key: &Bytes) -> Result<Version, Refusal> {
+    fn newest_version(&self, key: &Bytes, versions: &mut Newest<'_>) -> Result<Version, Refusal> {
         let flushed = self.seen_intent(key, 0)?;
-        let version = self.db().get_at(key, u64::MAX)?.map_or_else(|| Ok(Version::default()), to_version)?;
+        let version = versions.next(key)?.map_or_else(|| Ok(Version::default()), to_version)?;
         Ok(match flushed {
             Some((_, intent)) => Version { value: intent.value, ..version },
             None => version,

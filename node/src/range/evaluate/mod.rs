@@ -7,6 +7,7 @@ mod disk;
 mod ingest;
 mod lock;
 mod measure;
+mod newest;
 mod pace;
 mod prewrite;
 mod propose;
