@@ -294,6 +294,35 @@ impl AlterTable {
             || self.to.indexes.iter().any(|index| index.oid == NO_OID)
     }
 
+    /// The index of a unique constraint, where that is all that is new.
+    pub fn adds_unique_alone(&self) -> Option<CreateIndex> {
+        let Self {
+            from, to, missing, rewrite, generated, verify, removed, sequences, identities, owner, ..
+        } = self;
+        let (made, kept) = to.indexes.split_last()?;
+        let is_unique = made.oid == NO_OID && made.unique && !made.primary;
+        let is_alone = is_unique
+            && made.constraint.is_some_and(|constraint| !constraint.primary_key)
+            && missing.is_empty()
+            && rewrite.is_none()
+            && generated.is_empty()
+            && verify.is_empty()
+            && removed.is_empty()
+            && sequences.is_empty()
+            && identities.is_empty()
+            && owner.is_none();
+        if !is_alone || (TableDescriptor { indexes: kept.to_vec(), ..to.clone() }) != **from {
+            return None;
+        }
+        let index = NewIndex {
+            name: made.name.clone(),
+            kind: NewIndexKind::UniqueConstraint,
+            columns: made.columns.clone(),
+            options: made.options.clone(),
+        };
+        Some(CreateIndex { table: from.clone(), index, concurrently: false })
+    }
+
     /// Whether there are indexes or sequences afterwards that people can name and that are new.
     pub fn makes_relations(&self) -> bool {
         let is_new = |index: &IndexDescriptor| index.oid == NO_OID && !index.name.is_empty();

@@ -1,4 +1,5 @@
-//! CREATE INDEX by itself, on a table of some size: a series of transactions, beside which others read and write the table.
+//! CREATE INDEX by itself, or a unique constraint, on a table of some size: a series of transactions, beside which others read and
+//! write the table.
 //!
 //! 1. The index gets its record: from then on all writes maintain it, and nothing reads it.
 //! 2. What the table holds becomes its entries.
@@ -65,7 +66,12 @@ impl Session {
     }
 
     /// Builds it.
-    pub(super) async fn build_beside(&mut self, portal: &Portal, create: &CreateIndex) -> Result<CommandTag> {
+    pub(super) async fn build_beside(
+        &mut self,
+        portal: &Portal,
+        create: &CreateIndex,
+        tag: &'static str,
+    ) -> Result<CommandTag> {
         let (mut holder, at) = self.hold_history(portal).await?;
         let begun = self.begin_build(portal, create).await;
         let build = match begun {
@@ -88,7 +94,7 @@ impl Session {
         holder.rollback().await;
         // Where it cannot be read now, the next statement reads it.
         let _ = self.engine.refresh_catalog(self.database).await;
-        ended.map(|()| CommandTag::Plain("CREATE INDEX"))
+        ended.map(|()| CommandTag::Plain(tag))
     }
 
     /// A transaction that has history kept from a timestamp on as long as it is open. The statement's transaction begins

@@ -373,11 +373,16 @@ impl Session {
             let message = format!("{statement} cannot run inside a transaction block");
             return Err(Error::new("25001", message));
         }
-        if let plan::Ddl::CreateIndex(create) = ddl
-            && self.builds_beside(portal, create).await?
+        let made = match ddl {
+            plan::Ddl::CreateIndex(create) => Some((create.clone(), "CREATE INDEX")),
+            plan::Ddl::AlterTable(alter) => alter.adds_unique_alone().map(|create| (create, alter.tag)),
+            _ => None,
+        };
+        if let Some((create, tag)) = made
+            && self.builds_beside(portal, &create).await?
         {
             // Boxed: few statements do.
-            return Box::pin(self.build_beside(portal, create)).await;
+            return Box::pin(self.build_beside(portal, &create, tag)).await;
         }
         let mut memory = self.engine.statement_memory();
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
