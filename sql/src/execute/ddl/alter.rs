@@ -6,7 +6,7 @@ use super::build::{self, Rewrite};
 use super::{Change, changed, fill, refer_to_own};
 use crate::catalog::comment::Commented;
 use crate::catalog::object::ObjectDescriptor;
-use crate::catalog::{Column, ColumnId, TableDescriptor};
+use crate::catalog::{Column, TableDescriptor};
 use crate::error::Result;
 use crate::execute::rows::TableFormat;
 use crate::plan::{AlterTable, NO_OID, Verify};
@@ -33,7 +33,6 @@ impl Change<'_, '_> {
         let to = Arc::new(self.settled(to));
         match &alter.rewrite {
             Some(values) => {
-                let changed = changed_columns(&alter.from, &to, values);
                 let rewrite = Rewrite {
                     from: &alter.from,
                     to: &to,
@@ -41,7 +40,6 @@ impl Change<'_, '_> {
                     generated: &alter.generated,
                     numbers: &self.numbers(&alter.from, &to),
                     verify: &alter.verify,
-                    changed: &changed,
                 };
                 build::rewrite_rows(self.cx, &rewrite).await?;
             }
@@ -130,16 +128,6 @@ impl Change<'_, '_> {
         }
         Ok(fresh)
     }
-}
-
-/// The columns whose values may be others than they were.
-fn changed_columns(from: &TableDescriptor, to: &TableDescriptor, values: &[expr::Expr]) -> Vec<ColumnId> {
-    let same = |column: &Column, value: &expr::Expr| match value {
-        expr::Expr::Column { index, .. } => from.columns.get(*index).is_some_and(|own| own.id == column.id),
-        _ => false,
-    };
-    let pairs = to.columns.iter().zip(values);
-    pairs.filter(|(column, value)| !same(column, value)).map(|(column, _)| column.id).collect()
 }
 
 /// What is known of new columns by the value that rows lack need not be looked for.

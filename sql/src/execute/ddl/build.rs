@@ -1,21 +1,21 @@
 //! Reads all rows of a table: writes rows anew, finds out whether constraints hold.
 //!
-//! Everything is read and written in the transaction of the DDL statement, which proves at commit that nobody changed
-//! the table meanwhile; its size is bounded by what one transaction may write. How indexes are filled: [`super::fill`].
+//! Everything is read in the transaction of the DDL statement, which proves at commit that nobody changed the table meanwhile.
+//! How rows and entries are written: [`fill`].
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use expr::{Datum, Expr, Row, TypeKind};
 
+use super::fill;
 use super::pages::Pages;
+use super::sorted_pairs::PairSorter;
 use crate::catalog::object::ObjectDescriptor;
-use crate::catalog::{CatalogSnapshot, ColumnId, IndexDescriptor, IndexState, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, TableDescriptor};
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
-use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
-use crate::execute::write::{References, duplicate_in_index, misfit};
+use crate::execute::rows::{RowReader, TableFormat};
+use crate::execute::write::{References, misfit};
 use crate::plan::{Assignment, RowCheck, Verify};
 
 /// How rows become others.
@@ -31,29 +31,17 @@ pub(super) struct Rewrite<'a> {
     /// The places of columns that sequences fill, instead.
     pub(super) numbers: &'a [(usize, Arc<ObjectDescriptor>)],
     pub(super) verify: &'a Verify,
-    /// The columns whose values may be others than they were.
-    pub(super) changed: &'a [ColumnId],
 }
 
 /// Writes all rows of a table under its new primary index, and the entries of its other indexes.
 pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) -> Result<()> {
-    let Rewrite { from, to, values, generated, numbers, verify, changed } = rewrite;
+    let Rewrite { from, to, values, generated, numbers, verify } = rewrite;
     let old = TableFormat::new(from)?;
     let new = TableFormat::new(to)?;
     let verifier = Verifier::new(to, verify);
     let reader = RowReader::whole(&old)?;
-    // What was unique and holds what it held is so still: the same index, not another of its name.
-    let judged = |index: &IndexFormat| {
-        let oid = to.index(index.id).map(|own| own.oid);
-        let was_unique = |own: &IndexDescriptor| own.unique && own.state == IndexState::Public;
-        let had = from.indexes.iter().any(|own| was_unique(own) && Some(own.oid) == oid);
-        let same = |place: usize| to.columns.get(place).is_some_and(|column| !changed.contains(&column.id));
-        index.unique && !(had && !index.is_partial() && index.columns.iter().all(|key| same(key.place)))
-    };
-    let judges_primary = to.row_id().is_none() && judged(&new.primary);
-    let judges: Vec<bool> = new.secondary.iter().map(judged).collect();
     let new_row_id = to.row_id().filter(|_| from.row_id().is_none());
-    let mut seen = Seen::default();
+    let mut written = PairSorter::new(new.primary.prefix.len(), cx.memory);
     let mut pages = Pages::of(old.primary.id);
     while let Some(rows) = pages.next(cx).await? {
         let mut row_ids = match new_row_id {
@@ -74,24 +62,15 @@ pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) ->
                 *row.get_mut(column.column).ok_or_else(misfit)? = value;
             }
             verifier.verify(cx, &row)?;
-            let primary_columns = new.primary_columns(&row)?;
-            let key = new.primary.row_key(&primary_columns);
-            if judges_primary && !seen.insert(cx, &key)? {
-                return Err(duplicate_in_index(cx, to, &new.primary, &row));
-            }
-            cx.transaction.put(key, new.value(&row)?);
-            for (index, is_judged) in new.secondary.iter().zip(&judges) {
-                let Some(entry) = new.entry(index, &row, &primary_columns)? else { continue };
-                if *is_judged && entry.exclusive && !seen.insert(cx, &entry.key)? {
-                    return Err(duplicate_in_index(cx, to, index, &row));
-                }
-                cx.transaction.put(entry.key, entry.value);
-            }
+            let key = new.primary.row_key(&new.primary_columns(&row)?);
+            written.push(cx, &key, &new.value(&row)?).await?;
             cx.tick(1).await?;
         }
-        cx.account_writes().await?;
     }
-    seen.release(cx);
+    fill::put_rows(cx, &new, written).await?;
+    for index in &new.secondary {
+        fill::fill_index(cx, &new, index.id).await?;
+    }
     Ok(())
 }
 
@@ -212,26 +191,5 @@ impl<'a> Verifier<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// Keys that must be distinct.
-#[derive(Default)]
-struct Seen {
-    keys: HashSet<Bytes>,
-    bytes: usize,
-}
-
-impl Seen {
-    /// Whether the key is new.
-    fn insert(&mut self, cx: &mut Context<'_>, key: &Bytes) -> Result<bool> {
-        let bytes = key.len().saturating_add(size_of::<Bytes>());
-        cx.memory.reserve(bytes)?;
-        self.bytes = self.bytes.saturating_add(bytes);
-        Ok(self.keys.insert(key.clone()))
-    }
-
-    fn release(self, cx: &mut Context<'_>) {
-        cx.memory.release(self.bytes);
     }
 }

@@ -1,4 +1,4 @@
-//! Fills new indexes from the rows of their tables.
+//! Fills new indexes from the rows of their tables, and new tables with the rows of old ones.
 //!
 //! ```text
 //! rows, page by page ─▶ entries ─▶ in the order of the index ─┬─ few ──▶ writes of the statement's transaction
@@ -14,6 +14,7 @@
 
 use bytes::Bytes;
 use client::{Client, Ingest, TransactionOptions};
+use expr::Row;
 
 use super::pages::Pages;
 use super::sorted_pairs::{PairSorter, SortedPairs};
@@ -34,18 +35,41 @@ const UNDER_WAY_BYTES: usize = 4 << 20;
 pub(super) async fn fill_index(cx: &mut Context<'_>, format: &TableFormat, index: IndexId) -> Result<()> {
     let index = index_of(format, index)?;
     let entries = gather(cx, format, index, Pages::of(format.primary.id)).await?;
+    put_all(cx, format, index, entries).await
+}
+
+/// Writes all rows of a table, keys and values, under its primary index, which is known to the statement's transaction alone.
+pub(super) async fn put_rows(cx: &mut Context<'_>, format: &TableFormat, rows: PairSorter) -> Result<()> {
+    put_all(cx, format, &format.primary, rows).await
+}
+
+async fn put_all(
+    cx: &mut Context<'_>,
+    format: &TableFormat,
+    index: &IndexFormat,
+    entries: PairSorter,
+) -> Result<()> {
     let is_large = entries.bytes() > cx.ingest_bytes_min;
     let mut entries = entries.finish(cx).await?;
     if is_large && !format.table.is_temporary() {
         list(cx.client, index.id).await?;
         let at = cx.transaction.read_timestamp().await?;
-        ingest(cx, format, index, &mut entries, at).await?;
+        ingest(cx, format, index, &mut entries, at, TooLong::Written).await?;
         cx.transaction.delete(dropped::key(index.id));
     } else {
         write(cx, format, index, &mut entries).await?;
     }
     entries.release(cx);
     Ok(())
+}
+
+/// What becomes of what is too long to be ingested.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TooLong {
+    /// The statement's transaction writes it.
+    Written,
+    /// 54000
+    Refused,
 }
 
 /// Writes the entries of an index that everybody's writes maintain, and nobody reads: those of the rows that `pages` are, as
@@ -59,7 +83,7 @@ pub(super) async fn fill_maintained(
 ) -> Result<()> {
     let index = index_of(format, index)?;
     let mut entries = gather(cx, format, index, pages).await?.finish(cx).await?;
-    ingest(cx, format, index, &mut entries, at).await?;
+    ingest(cx, format, index, &mut entries, at, TooLong::Refused).await?;
     entries.release(cx);
     Ok(())
 }
@@ -78,8 +102,7 @@ pub(super) async fn compare(cx: &mut Context<'_>, format: &TableFormat, index: I
     while expected.step(cx).await? {
         let (key, value) = expected.pair();
         if distinct.repeats(key) {
-            let value = value.to_vec();
-            return Err(duplicate(cx, format, index, &value).await);
+            return Err(duplicate(cx, format, index, key, value).await);
         }
         if is_alike {
             let kept = kept.next(cx).await?;
@@ -165,6 +188,7 @@ async fn ingest(
     index: &IndexFormat,
     entries: &mut SortedPairs,
     at: u64,
+    too_long: TooLong,
 ) -> Result<()> {
     // What is bounded goes on where there is no room for it.
     let reserved = if cx.memory.reserve(UNDER_WAY_BYTES).is_ok() { UNDER_WAY_BYTES } else { 0 };
@@ -173,10 +197,14 @@ async fn ingest(
     while entries.step(cx).await? {
         let (key, value) = entries.pair();
         if distinct.repeats(key) {
-            let value = value.to_vec();
-            return Err(duplicate(cx, format, index, &value).await);
+            return Err(duplicate(cx, format, index, key, value).await);
         }
-        ingest.put(key, value).await?;
+        if too_long == TooLong::Written && !Ingest::takes(key.len(), value.len()) {
+            cx.transaction.put(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+            cx.account_writes().await?;
+        } else {
+            ingest.put(key, value).await?;
+        }
         cx.tick(1).await?;
     }
     let count = ingest.finish().await?;
@@ -197,8 +225,7 @@ async fn write(
     while entries.step(cx).await? {
         let (key, value) = entries.pair();
         if distinct.repeats(key) {
-            let value = value.to_vec();
-            return Err(duplicate(cx, format, index, &value).await);
+            return Err(duplicate(cx, format, index, key, value).await);
         }
         cx.transaction.put(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
         writes = writes.wrapping_add(1);
@@ -232,23 +259,36 @@ impl Distinct {
     }
 }
 
-/// 23505: the row of this primary key has the same key in a unique index as another.
+/// 23505: another row has the same key in a unique index as the row of this entry.
 async fn duplicate(
     cx: &mut Context<'_>,
     format: &TableFormat,
     index: &IndexFormat,
-    primary_columns: &[u8],
+    key: &[u8],
+    value: &[u8],
 ) -> Error {
-    let key = format.primary.row_key(primary_columns);
-    let found = match cx.transaction.get_unrelied(vec![key.clone()]).await {
-        Ok(found) => found.into_iter().next().flatten(),
-        Err(error) => return error.into(),
-    };
-    match found.map(|value| RowReader::whole(format)?.read(&key, &value)) {
-        Some(Ok(row)) => duplicate_in_index(cx, &format.table, index, &row),
-        Some(Err(error)) => error,
+    match row_of(cx, format, index, key, value).await {
+        Ok(Some(row)) => duplicate_in_index(cx, &format.table, index, &row),
         // It has gone in the meantime.
-        None => Error::new("23505", format!("could not create unique index \"{}\"", index.name))
+        Ok(None) => Error::new("23505", format!("could not create unique index \"{}\"", index.name))
             .detail("Duplicate keys exist."),
+        Err(error) => error,
     }
+}
+
+/// The row that an entry of a unique index leads to, or that it is.
+async fn row_of(
+    cx: &mut Context<'_>,
+    format: &TableFormat,
+    index: &IndexFormat,
+    key: &[u8],
+    value: &[u8],
+) -> Result<Option<Row>> {
+    let reader = RowReader::whole(format)?;
+    if index.id == format.primary.id {
+        return reader.read(key, value).map(Some);
+    }
+    let key = format.primary.row_key(value);
+    let found = cx.transaction.get_unrelied(vec![key.clone()]).await?;
+    found.into_iter().next().flatten().map(|value| reader.read(&key, &value)).transpose()
 }
