@@ -118,7 +118,7 @@ impl Ingest {
     /// Some of it could not be written.
     pub async fn finish(mut self) -> Result<u64> {
         self.send().await?;
-        while self.under_way.front().is_some() {
+        while !self.under_way.is_empty() {
             self.wait().await?;
         }
         Ok(self.entries)
