@@ -1,5 +1,6 @@
 //! Locks, and moving the transaction past what they have found.
 
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -40,10 +41,24 @@ impl Held {
         key.len() + self.value_bytes() + HELD_ENTRY_BYTES
     }
 
+    /// Whether it is locked at least so.
+    fn suffices(&self, strength: Strength) -> bool {
+        self.strength == Strength::Exclusive || strength == Strength::Shared
+    }
+
     /// How many of those are the value that was kept.
     pub(super) fn value_bytes(&self) -> usize {
         self.value.as_ref().and_then(Option::as_ref).map_or(0, Bytes::len)
     }
+}
+
+/// What a lock has found.
+#[derive(Clone, Debug)]
+struct Found {
+    /// The newest value.
+    value: Option<Bytes>,
+    /// When it was committed, or, of a key that was held before, when that one was.
+    newest: u64,
 }
 
 impl Transaction {
@@ -66,12 +81,14 @@ impl Transaction {
         let mut at = self.lock_timestamp().await?;
         let mut skipped = vec![false; keys.len()];
         let mut missing: Vec<usize> = Vec::new();
+        let mut newest: Option<u64> = None;
         for (place, key) in keys.iter().enumerate() {
-            if !self.holds(key, strength) {
-                missing.push(place);
+            match self.held.get(key).filter(|held| held.suffices(strength)) {
+                Some(held) => newest = newest.max(Some(held.newest)),
+                None => missing.push(place),
             }
         }
-        let mut values: Vec<Option<Option<Bytes>>> = vec![None; keys.len()];
+        let mut values: Vec<Option<Option<Found>>> = vec![None; keys.len()];
         let mut reroutes = 0;
         while !missing.is_empty() {
             let mut left = Vec::new();
@@ -108,11 +125,12 @@ impl Transaction {
                         let taken = wanted.into_iter().zip(answer.keys);
                         for (place, (key, locked)) in answered.iter().zip(taken) {
                             let taken = self.take(key, locked, answer.locked_at, strength)?;
+                            newest = newest.max(taken.as_ref().map(|found| found.newest));
                             if let (Some(skipped), Some(known)) =
                                 (skipped.get_mut(*place), values.get_mut(*place))
                             {
                                 *skipped = taken.is_none();
-                                *known = Some(taken.flatten());
+                                *known = Some(taken);
                             }
                         }
                     }
@@ -137,7 +155,6 @@ impl Transaction {
             }
             missing = left;
         }
-        let newest = keys.iter().filter_map(|key| self.held.get(key)).map(|held| held.newest).max();
         self.move_past(newest).await?;
         let mut locked = Vec::with_capacity(keys.len());
         for ((key, skipped), known) in keys.iter().zip(skipped).zip(values) {
@@ -163,9 +180,12 @@ impl Transaction {
                     at = self.took(at, answer.read_at)?;
                     let Some(locked) = answer.keys.into_iter().next() else { return Err(mismatch()) };
                     let taken = self.take(key.clone(), locked, answer.locked_at, strength)?;
-                    let newest = self.held.get(key).map(|held| held.newest);
+                    let newest = match &taken {
+                        Some(found) => Some(found.newest),
+                        None => self.held.get(key).map(|held| held.newest),
+                    };
                     self.move_past(newest).await?;
-                    return self.locked(key, taken.is_none(), Some(taken.flatten()), at).await;
+                    return self.locked(key, taken.is_none(), Some(taken), at).await;
                 }
                 Err(Failure::Rerouted) => {}
                 Err(Failure::NoTimestamp) => at = self.take_timestamp().await?,
@@ -233,8 +253,7 @@ impl Transaction {
 
     /// Whether the key is locked at least so.
     fn holds(&self, key: &Bytes, strength: Strength) -> bool {
-        let suffices = |held: &Held| held.strength == Strength::Exclusive || strength == Strength::Shared;
-        self.held.get(key).is_some_and(suffices)
+        self.held.get(key).is_some_and(|held| held.suffices(strength))
     }
 
     /// Until when a lock may be waited for that is asked for now.
@@ -303,42 +322,47 @@ impl Transaction {
         holding.expect(range_id, key);
     }
 
-    /// Takes a range's answer in: the value of the key, or `None` if it was skipped.
+    /// Takes a range's answer in; `None`: the key was skipped.
     fn take(
         &mut self,
         key: Bytes,
         locked: LockedKey,
         locked_at: u64,
         strength: Strength,
-    ) -> Result<Option<Option<Bytes>>> {
+    ) -> Result<Option<Found>> {
         if locked.skipped {
             return Ok(None);
         }
-        let newest = locked.newest.unwrap_or_default();
-        if let Some(held) = self.held.get_mut(&key) {
-            if newest.timestamp > held.locked_at {
-                // The lock was lost meanwhile, and the key changed: no savepoint brings it back.
-                let _in_background = self.end();
-                return Err(Error::Serialization { key });
+        let found = locked.newest.unwrap_or_default();
+        let entry = match self.held.entry(key) {
+            Entry::Vacant(entry) => entry,
+            Entry::Occupied(mut entry) => {
+                if found.timestamp > entry.get().locked_at {
+                    // The lock was lost meanwhile, and the key changed: no savepoint brings it back.
+                    let key = entry.key().clone();
+                    let _in_background = self.end();
+                    return Err(Error::Serialization { key });
+                }
+                let held = entry.get_mut();
+                held.strength = strength;
+                return Ok(Some(Found { value: found.value, newest: held.newest }));
             }
-            held.strength = strength;
-            return Ok(Some(newest.value));
-        }
-        let bytes = newest.value.as_ref().map_or(0, Bytes::len);
+        };
+        let bytes = found.value.as_ref().map_or(0, Bytes::len);
         let keeps = self.held_values_bytes + bytes <= VALUES_BYTES_MAX;
         let held = Held {
-            value: keeps.then(|| newest.value.clone()),
-            newest: newest.timestamp,
-            locked_at: locked_at.max(newest.timestamp),
+            value: keeps.then(|| found.value.clone()),
+            newest: found.timestamp,
+            locked_at: locked_at.max(found.timestamp),
             strength,
         };
         self.held_values_bytes += held.value_bytes();
-        self.held_bytes += held.bytes(&key);
-        self.held.insert(key, held);
+        self.held_bytes += held.bytes(entry.key());
+        entry.insert(held);
         if self.held_bytes > LOCKS_BYTES_MAX {
             return Err(Error::TooManyLocks { bytes_max: LOCKS_BYTES_MAX as u64 });
         }
-        Ok(Some(newest.value))
+        Ok(Some(Found { value: found.value, newest: found.timestamp }))
     }
 
     /// Moves the transaction past the newest version that its locks have found.
@@ -351,22 +375,25 @@ impl Transaction {
         Ok(())
     }
 
-    /// The answer to the caller about a key whose value is known, if a range was asked for it. The statement read at `at`
+    /// The answer to the caller about a key of which it is known what a range has found, if one was asked. The statement read at `at`
     /// until then; 0: no range was asked, and whatever timestamp is yet to come is above all that is held.
     async fn locked(
         &mut self,
         key: &Bytes,
         skipped: bool,
-        known: Option<Option<Bytes>>,
+        known: Option<Option<Found>>,
         at: u64,
     ) -> Result<Locked> {
-        let newest = self.held.get(key).map_or(0, |held| held.newest);
+        let newest = match &known {
+            Some(Some(found)) => found.newest,
+            _ => self.held.get(key).map_or(0, |held| held.newest),
+        };
         let changed = at != 0 && newest > at;
         // What the view that the statement reads through has not seen is not its row any more.
         let skipped = skipped || self.position().is_some_and(|position| self.buffer.is_newer(key, position));
         let value = match (self.buffer.get(key, None), known) {
             (Some(written), _) => written.clone(),
-            (None, Some(known)) => known,
+            (None, Some(known)) => known.and_then(|found| found.value),
             (None, None) => self.held_value(key).await?,
         };
         Ok(Locked { value, skipped, changed, newest })

@@ -228,7 +228,7 @@ impl PairSorter {
         Ok(())
     }
 
-    async fn sources_of(&mut self, cx: &mut Context<'_>, runs: Vec<Vec<Page>>) -> Result<Vec<Source>> {
+    async fn sources_of(&self, cx: &mut Context<'_>, runs: Vec<Vec<Page>>) -> Result<Vec<Source>> {
         let Some(file) = self.file.clone() else { return Ok(Vec::new()) };
         let mut sources = Vec::with_capacity(runs.len());
         for pages in runs {
