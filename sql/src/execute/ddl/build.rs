@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use expr::{Datum, Expr, Row, TypeKind};
 
-use super::fill;
+use super::fill::{self, RowsInOrder};
 use super::pages::Pages;
 use super::sorted_pairs::PairSorter;
 use crate::catalog::object::ObjectDescriptor;
-use crate::catalog::{CatalogSnapshot, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, Column, TableDescriptor};
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::{RowReader, TableFormat};
@@ -41,7 +41,10 @@ pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) ->
     let verifier = Verifier::new(to, verify);
     let reader = RowReader::whole(&old)?;
     let new_row_id = to.row_id().filter(|_| from.row_id().is_none());
-    let mut written = PairSorter::new(new.primary.prefix.len(), cx.memory);
+    let mut written = match keeps_order(rewrite) {
+        true => Written::InOrder(RowsInOrder::default()),
+        false => Written::Sorted(PairSorter::new(new.primary.prefix.len(), cx.memory)),
+    };
     let mut pages = Pages::of(old.primary.id);
     while let Some(rows) = pages.next(cx).await? {
         let mut row_ids = match new_row_id {
@@ -63,15 +66,46 @@ pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) ->
             }
             verifier.verify(cx, &row)?;
             let key = new.primary.row_key(&new.primary_columns(&row)?);
-            written.push(cx, &key, &new.value(&row)?).await?;
+            let value = new.value(&row)?;
+            match &mut written {
+                Written::InOrder(rows) => rows.put(cx, &new, &key, &value).await?,
+                Written::Sorted(rows) => rows.push(cx, &key, &value).await?,
+            }
             cx.tick(1).await?;
         }
+        cx.account_writes().await?;
     }
-    fill::put_rows(cx, &new, written).await?;
+    match written {
+        Written::InOrder(rows) => rows.finish(cx, &new).await?,
+        Written::Sorted(rows) => fill::put_rows(cx, &new, rows).await?,
+    }
     for index in &new.secondary {
         fill::fill_index(cx, &new, index.id).await?;
     }
     Ok(())
+}
+
+/// Rows on their way to where they are written.
+enum Written {
+    /// As they come.
+    InOrder(RowsInOrder),
+    /// Once all of them have been put in order.
+    Sorted(PairSorter),
+}
+
+/// Whether rows are written in the order in which they are read: their primary key is what it was.
+fn keeps_order(rewrite: &Rewrite<'_>) -> bool {
+    let Rewrite { from, to, values, generated, .. } = rewrite;
+    let (Some(before), Some(now)) = (from.primary(), to.primary()) else { return false };
+    let is_kept = |place: usize| match (to.columns.get(place), values.get(place)) {
+        (Some(column), Some(Expr::Column { index, .. })) => {
+            let is_same = |own: &Column| own.id == column.id && own.ty == column.ty;
+            from.columns.get(*index).is_some_and(is_same)
+                && !generated.iter().any(|computed| computed.column == place)
+        }
+        _ => false,
+    };
+    before.columns == now.columns && to.key_columns(now).all(is_kept)
 }
 
 /// Numbers for the rows of a page.

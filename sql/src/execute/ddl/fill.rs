@@ -13,7 +13,7 @@
 //! any more, and the transaction cannot commit.
 
 use bytes::Bytes;
-use client::{Client, Ingest, TransactionOptions};
+use client::{Ingest, TransactionOptions};
 use expr::Row;
 
 use super::pages::Pages;
@@ -52,9 +52,8 @@ async fn put_all(
     let is_large = entries.bytes() > cx.ingest_bytes_min;
     let mut entries = entries.finish(cx).await?;
     if is_large && !format.table.is_temporary() {
-        list(cx.client, index.id).await?;
-        let at = cx.transaction.read_timestamp().await?;
-        ingest(cx, format, index, &mut entries, at, TooLong::Written).await?;
+        let begun = begin(cx, index.id).await?;
+        ingest(cx, format, index, &mut entries, begun, TooLong::Written).await?;
         cx.transaction.delete(dropped::key(index.id));
     } else {
         write(cx, format, index, &mut entries).await?;
@@ -83,7 +82,8 @@ pub(super) async fn fill_maintained(
 ) -> Result<()> {
     let index = index_of(format, index)?;
     let mut entries = gather(cx, format, index, pages).await?.finish(cx).await?;
-    ingest(cx, format, index, &mut entries, at, TooLong::Refused).await?;
+    let begun = cx.client.ingest(at);
+    ingest(cx, format, index, &mut entries, begun, TooLong::Refused).await?;
     entries.release(cx);
     Ok(())
 }
@@ -143,12 +143,50 @@ fn index_of(format: &TableFormat, index: IndexId) -> Result<&IndexFormat> {
     found.ok_or_else(|| Error::internal("a new index is not among its table's"))
 }
 
-/// Puts an index on the list of those that are out of use.
-async fn list(client: &Client, index: IndexId) -> Result<()> {
-    let mut transaction = client.begin(TransactionOptions::default());
+/// Begins to ingest an index that the statement's transaction alone knows of: puts it on the list of those that are out of use.
+async fn begin(cx: &mut Context<'_>, index: IndexId) -> Result<Ingest> {
+    let mut transaction = cx.client.begin(TransactionOptions::default());
     transaction.put(dropped::key(index), Bytes::new());
     transaction.commit().await?;
-    Ok(())
+    let at = cx.transaction.read_timestamp().await?;
+    Ok(cx.client.ingest(at))
+}
+
+/// Rows of a table that come in the order of its primary index, which the statement's transaction alone knows of.
+#[derive(Default)]
+pub(super) struct RowsInOrder {
+    bytes: usize,
+    ingest: Option<Ingest>,
+}
+
+impl RowsInOrder {
+    /// Writes the next row.
+    pub(super) async fn put(
+        &mut self,
+        cx: &mut Context<'_>,
+        format: &TableFormat,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        if self.ingest.is_none() && self.bytes > cx.ingest_bytes_min && !format.table.is_temporary() {
+            self.ingest = Some(begin(cx, format.primary.id).await?);
+        }
+        self.bytes = self.bytes.saturating_add(key.len()).saturating_add(value.len());
+        match &mut self.ingest {
+            Some(ingest) if Ingest::takes(key.len(), value.len()) => ingest.put(key, value).await?,
+            _ => cx.transaction.put(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)),
+        }
+        Ok(())
+    }
+
+    /// That were all.
+    pub(super) async fn finish(self, cx: &mut Context<'_>, format: &TableFormat) -> Result<()> {
+        if let Some(ingest) = self.ingest {
+            ingest.finish().await?;
+            cx.transaction.delete(dropped::key(format.primary.id));
+        }
+        cx.account_writes().await
+    }
 }
 
 /// The entries of all rows.
@@ -181,18 +219,17 @@ async fn gather(
     Ok(entries)
 }
 
-/// Ingests entries as versions at `at`.
+/// Ingests entries.
 async fn ingest(
     cx: &mut Context<'_>,
     format: &TableFormat,
     index: &IndexFormat,
     entries: &mut SortedPairs,
-    at: u64,
+    mut ingest: Ingest,
     too_long: TooLong,
 ) -> Result<()> {
     // What is bounded goes on where there is no room for it.
     let reserved = if cx.memory.reserve(UNDER_WAY_BYTES).is_ok() { UNDER_WAY_BYTES } else { 0 };
-    let mut ingest: Ingest = cx.client.ingest(at);
     let mut distinct = Distinct::of(index);
     while entries.step(cx).await? {
         let (key, value) = entries.pair();
