@@ -236,6 +236,11 @@ impl Transaction {
             || self.holding.as_ref().is_some_and(|holding| !holding.is_empty())
     }
 
+    /// Whether the transaction has written or locked any key. Names that it has locked do not count.
+    pub fn has_keys(&self) -> bool {
+        !self.buffer.is_empty() || self.flushed.is_some() || !self.held.is_empty()
+    }
+
     /// Gives everything up; its locks are given back in the background.
     pub async fn rollback(&mut self) {
         self.end_and_release().await;

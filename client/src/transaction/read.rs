@@ -103,6 +103,16 @@ impl Transaction {
         }
     }
 
+    /// From now on the transaction relies on `span` being as it is at its timestamp, whether it has read any of it or not, and
+    /// whatever its isolation level: it commits only if nobody has written there since, and history is kept there still.
+    pub fn rely_on_all(&mut self, span: Span) {
+        if !self.options.read_only && self.options.isolation == Isolation::Serializable {
+            self.reads.add_span(span);
+        } else {
+            self.rely_on(span);
+        }
+    }
+
     async fn get_all(
         &mut self,
         keys: Vec<Bytes>,

@@ -124,9 +124,10 @@ impl Session {
         open.catalog.clone()
     }
 
-    /// Reads the catalog anew and pins it, unless the transaction has changed it itself.
+    /// Reads the catalog anew and pins it, unless the transaction has changed it itself; or has written or locked rows
+    /// under the one that it has: its commit is to prove that this is in force still, for it may lack entries of newer indexes.
     pub(super) async fn refresh_pinned(&mut self) -> Result<()> {
-        if self.transaction.open.as_ref().is_some_and(|open| open.raised) {
+        if self.transaction.open.as_ref().is_some_and(|open| open.raised || open.kv.has_keys()) {
             return Ok(());
         }
         let newest = self.engine.refresh_catalog(self.database).await?;

@@ -10,11 +10,12 @@
 //! commits: a transaction of its own has put the index on the list of those that are out of use ([`dropped`]) before
 //! anything is ingested, and the statement's transaction takes it off. History is kept from before that first one on
 //! while the other is open, so that nobody reclaims what is being filled; where it is not kept any more, nothing is ingested
-//! any more, and the transaction cannot commit.
+//! any more, and the transaction, which relies on the whole index as of when it was ingested, cannot commit.
 
 use bytes::Bytes;
 use client::{Ingest, TransactionOptions};
 use expr::Row;
+use keys::sql::TENANT_DEFAULT;
 
 use super::pages::Pages;
 use super::sorted_pairs::{PairSorter, SortedPairs};
@@ -54,7 +55,7 @@ async fn put_all(
     if is_large && !format.table.is_temporary() {
         let begun = begin(cx, index.id).await?;
         ingest(cx, format, index, &mut entries, begun, TooLong::Written).await?;
-        cx.transaction.delete(dropped::key(index.id));
+        take_on(cx, index.id);
     } else {
         write(cx, format, index, &mut entries).await?;
     }
@@ -152,6 +153,13 @@ async fn begin(cx: &mut Context<'_>, index: IndexId) -> Result<Ingest> {
     Ok(cx.client.ingest(at))
 }
 
+/// All is ingested: once the statement's transaction commits, the index is in use. It commits only if nobody has taken it for
+/// dead and reclaimed the index, which the ranges of what it writes may not have heard of.
+fn take_on(cx: &mut Context<'_>, index: IndexId) {
+    cx.transaction.delete(dropped::key(index));
+    cx.transaction.rely_on_all(keys::sql::index_span(TENANT_DEFAULT, index));
+}
+
 /// Rows of a table that come in the order of its primary index, which the statement's transaction alone knows of.
 #[derive(Default)]
 pub(super) struct RowsInOrder {
@@ -183,7 +191,7 @@ impl RowsInOrder {
     pub(super) async fn finish(self, cx: &mut Context<'_>, format: &TableFormat) -> Result<()> {
         if let Some(ingest) = self.ingest {
             ingest.finish().await?;
-            cx.transaction.delete(dropped::key(format.primary.id));
+            take_on(cx, format.primary.id);
         }
         cx.account_writes().await
     }

@@ -259,7 +259,13 @@ async fn look_through(client: &Client, watched: &mut Watched) -> Result<()> {
         let page = transaction.scan(span, PAGE).await?;
         transaction.rollback().await;
         for (key, row) in page.rows {
-            let build = Build::decode(&key, &row)?;
+            let build = match Build::decode(&key, &row) {
+                Ok(build) => build,
+                Err(error) => {
+                    tracing::warn!(%error, "an index that is being built is not watched");
+                    continue;
+                }
+            };
             let (since, looks) = match watched.get(&build.index) {
                 Some((signs, since, looks)) if *signs == build.signs => (*since, looks.saturating_add(1)),
                 _ => (clock::now(), 1),
@@ -270,12 +276,18 @@ async fn look_through(client: &Client, watched: &mut Watched) -> Result<()> {
                 }
                 continue;
             }
-            let record = abandon(client, &build).await?;
-            tracing::info!(
-                index = build.index,
-                ?record,
-                "an index that nobody goes on to build is taken away"
-            );
+            match abandon(client, &build).await {
+                Ok(record) => tracing::info!(
+                    index = build.index,
+                    ?record,
+                    "an index that nobody goes on to build is taken away"
+                ),
+                Err(error) => {
+                    // The others are not to wait for it.
+                    tracing::debug!(index = build.index, %error, "an index could not be taken away");
+                    found.insert(build.index, (build.signs, since, looks));
+                }
+            }
         }
         left = page.resume;
     }
