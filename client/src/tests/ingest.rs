@@ -5,8 +5,8 @@ use proto::v1::operation::Operation as Ask;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Conflict, IngestResult, StaleRange, ValidateResult};
 
-use super::scripted::{Cluster, got, key, range, with_cluster};
-use crate::{Error, Ingest, Span, TransactionOptions};
+use super::scripted::{Cluster, committed, got, key, range, with_cluster};
+use crate::{Error, Ingest, Isolation, Span, TransactionOptions};
 
 /// The keys of each request that was sent to ingest something, and the range that it went to.
 fn ingested(cluster: &Cluster) -> Vec<(u64, Vec<String>)> {
@@ -88,5 +88,28 @@ fn a_span_is_unchanged_if_all_its_ranges_say_so() {
         cluster.answer(Answer::Validate(ValidateResult {}));
         cluster.refuse(Kind::Conflict(Conflict { key: key("dn"), timestamp: 50 }));
         assert!(!cluster.client.is_unchanged(&span, 5, 90).await.unwrap());
+    });
+}
+
+#[test]
+fn a_span_that_is_relied_on_is_checked_whether_it_was_read_or_not() {
+    with_cluster(async |cluster: Cluster| {
+        for isolation in [Isolation::Serializable, Isolation::RepeatableRead, Isolation::ReadCommitted] {
+            cluster.answer(got("v", 5)).answer(committed(900));
+            let options = TransactionOptions { isolation, ..TransactionOptions::default() };
+            let mut transaction = cluster.client.begin(options);
+            transaction.get(key("da")).await.unwrap();
+            let at = transaction.read_timestamp().await.unwrap();
+            transaction.rely_on_all(Span::new("db", "dc"));
+            transaction.put(key("dd"), key("w"));
+            transaction.commit().await.unwrap();
+            let commit = cluster.asked().into_iter().find_map(|asked| match asked.ask {
+                Ask::Commit(commit) => Some(commit),
+                _ => None,
+            });
+            let checks = commit.unwrap().checks;
+            let relied = checks.iter().find(|check| check.start == "db" && check.end == "dc");
+            assert_eq!(relied.map(|check| check.since), Some(at), "{isolation:?}: {checks:?}");
+        }
     });
 }

@@ -123,6 +123,26 @@ async fn an_index_is_built_beside_writers_and_has_what_the_table_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_has_written_before_an_index_was_made_does_not_commit_beside_it() {
+    let (cluster, client) = filled(always()).await;
+    let other = connect(&cluster.url()).await;
+    for level in ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"] {
+        let begin = format!("BEGIN ISOLATION LEVEL {level}; INSERT INTO t VALUES (90000, 90000, 'early')");
+        other.batch_execute(&begin).await.unwrap();
+        client.batch_execute("CREATE INDEX t_n ON t (n)").await.unwrap();
+        // What it sees of the catalog by now does not make its row one that the index knows of.
+        let seen = other.query("SELECT relname FROM pg_class", &[]).await;
+        let ended = other.batch_execute("COMMIT").await;
+        let error = seen.err().or(ended.err()).expect("it was planned under another catalog");
+        assert_eq!(code(&error), "40001", "{level}: {error:?}");
+        is_whole(&client, "t_n", BY_N, BY_TABLE).await;
+        assert_eq!(number(&client, "SELECT count(*) FROM t WHERE id = 90000").await, 0);
+        client.batch_execute("DROP INDEX t_n").await.unwrap();
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_there_twice_is_found_and_nothing_of_the_index_is_left() {
     let (cluster, client) = filled(always()).await;
     client.batch_execute("UPDATE t SET n = (SELECT n FROM t WHERE id = 10) WHERE id = 4000").await.unwrap();
