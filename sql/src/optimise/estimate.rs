@@ -275,6 +275,7 @@ impl<'s> Estimates<'s> {
         let is_key = |index: &IndexDescriptor| {
             index.unique
                 && index.options.predicate.is_none()
+                && index.state == IndexState::Public
                 && table.key_columns(index).all(|column| places.contains(&column))
         };
         if table.indexes.iter().any(is_key) {
