@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use env::task::{self, JoinHandle};
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Ingest as Request, Write, operation};

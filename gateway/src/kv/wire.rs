@@ -96,7 +96,10 @@ impl End {
 
     fn check(&self) -> io::Result<()> {
         if self.come.load(Ordering::SeqCst) {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the door has ended the connection"));
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the door has ended the connection",
+            ));
         }
         Ok(())
     }

@@ -176,7 +176,7 @@ fn objects_are_rows_for_sql() {
     }
     raw.ask(&set("link", b"\x05\0\x08person30"));
     raw.ask(&set("float", b"\x07\x3f\xf0\0\0\0\0\0\0"));
-    sql("create index by_age on objects.objects ((value -> 'age'))");
+    sql("create index by_age on objects.objects ((value ->> 'age'))");
     assert_eq!(sql("select key from objects.objects where value ->> 'age' = '33'"), "person33");
     let oldest = "select key from objects.objects where value ? 'age' order by value -> 'age' desc limit 1";
     assert_eq!(sql(oldest), "person39");
