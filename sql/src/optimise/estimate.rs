@@ -189,7 +189,8 @@ impl<'s> Estimates<'s> {
         let statistics: &TableStatistics = self.sizes.statistics.get(&primary)?;
         let (then, now) = (statistics.bytes, self.sizes.bytes.get(&primary).copied().unwrap_or(0));
         if then >= SHIFT_BYTES_MIN && now > 0 {
-            return Some((statistics, now as f64 / then as f64));
+            // One that takes less has been compressed meanwhile, most often, and not emptied.
+            return Some((statistics, (now as f64 / then as f64).max(1.0)));
         }
         (now < SHIFT_BYTES_MIN).then_some((statistics, 1.0))
     }
