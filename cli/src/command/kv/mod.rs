@@ -89,7 +89,7 @@ pub(crate) enum Task {
     },
     /// Work in one transaction, by lines from the terminal or standard input
     ///
-    /// A line is get KEY, set KEY VALUE, delete KEY, scan [START [END]], commit or rollback. The end of the input commits;
+    /// A line is get KEY, set KEY VALUE, delete KEY, scan (from START, to END), commit or rollback. The end of the input commits;
     /// an error rolls back, and is the exit status.
     Txn {
         /// Nothing is to be changed
