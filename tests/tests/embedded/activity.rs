@@ -2,33 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use nunatak_tests::clients::{connect, rows, run};
 use nunatak_tests::embedded::Embedded;
 use nunatak_tests::processes::{Cluster, installed, psql};
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
-
-async fn run(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-}
-
-/// The rows of a query, values joined by commas.
-async fn rows(client: &Client, sql: &str) -> Vec<String> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    let row = |message: &SimpleQueryMessage| match message {
-        SimpleQueryMessage::Row(row) => {
-            let values: Vec<&str> = (0..row.len()).map(|place| row.get(place).unwrap_or("∅")).collect();
-            Some(values.join(","))
-        }
-        _ => None,
-    };
-    messages.iter().filter_map(row).collect()
-}
 
 async fn one(client: &Client, sql: &str) -> String {
     rows(client, sql).await.first().cloned().unwrap_or_default()

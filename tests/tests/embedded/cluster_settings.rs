@@ -1,5 +1,6 @@
 //! Settings of the whole cluster, through two gateways.
 
+use nunatak_tests::clients::{code, run};
 use nunatak_tests::embedded::Embedded;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
@@ -15,10 +16,6 @@ async fn connect(url: &str, user: &str, options: &str) -> Result<Client, tokio_p
     Ok(client)
 }
 
-async fn run(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-}
-
 async fn one(client: &Client, sql: &str) -> String {
     let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     let row = messages.iter().find_map(|message| match message {
@@ -26,11 +23,6 @@ async fn one(client: &Client, sql: &str) -> String {
         _ => None,
     });
     row.unwrap_or_default()
-}
-
-async fn code(client: &Client, sql: &str) -> SqlState {
-    let error = client.simple_query(sql).await.expect_err("an error");
-    error.code().cloned().unwrap_or_else(|| panic!("{sql}: {error:?}"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,32 +1,10 @@
 //! Which rows a statement locks: those that its conditions let through, and of them no more than it answers. Who waits for a row
 //! looks at it anew.
 
+use nunatak_tests::clients::{connect, rows, run};
 use nunatak_tests::embedded::Embedded;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
-
-async fn run(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-}
-
-/// The rows of a query, values joined by commas.
-async fn rows(client: &Client, sql: &str) -> Vec<String> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    let row = |message: &SimpleQueryMessage| match message {
-        SimpleQueryMessage::Row(row) => {
-            let values: Vec<&str> = (0..row.len()).map(|place| row.get(place).unwrap_or("∅")).collect();
-            Some(values.join(","))
-        }
-        _ => None,
-    };
-    messages.iter().filter_map(row).collect()
-}
 
 /// The rows of `t` that somebody else holds.
 async fn held(client: &Client) -> Vec<String> {

@@ -5,19 +5,14 @@
 use std::fmt::Write as _;
 
 use client::{ScanOptions, TransactionOptions};
+use nunatak_tests::clients::connect;
 use nunatak_tests::embedded::Embedded;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sql::{Engine, EngineOptions, Fetched, Session, SessionParameters};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 const STATEMENTS: usize = 1500;
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
 
 /// What a statement answers, errors with all their fields included, in words that name no table.
 async fn answer(client: &Client, sql: &str, table: &str) -> String {

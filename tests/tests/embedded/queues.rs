@@ -4,20 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use nunatak_tests::clients::connect;
 use nunatak_tests::embedded::Embedded;
-use tokio_postgres::{Client, NoTls};
 
 const WORKERS: usize = 16;
 const JOBS: usize = 800;
 
 const TAKE: &str = "update jobs set state = 'done', taken = taken + 1 where id =
     (select id from jobs where state = 'new' order by prio limit 1 for update skip locked) returning id";
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
 
 async fn every_job_once(isolation: &str, index: &str) {
     let cluster = Embedded::start().await;

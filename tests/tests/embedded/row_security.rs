@@ -1,38 +1,10 @@
 //! Row-level security beside what one script can show: two gateways, prepared statements, roles that change under them,
 //! transactions and cursors under way, restarts.
 
+use nunatak_tests::clients::{code, connect, rows, run};
 use nunatak_tests::embedded::Embedded;
 use sql::EngineOptions;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
-
-async fn run(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-}
-
-/// The rows of a query, values joined by commas.
-async fn rows(client: &Client, sql: &str) -> Vec<String> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    let row = |message: &SimpleQueryMessage| match message {
-        SimpleQueryMessage::Row(row) => {
-            let values: Vec<&str> = (0..row.len()).map(|place| row.get(place).unwrap_or("∅")).collect();
-            Some(values.join(","))
-        }
-        _ => None,
-    };
-    messages.iter().filter_map(row).collect()
-}
-
-async fn code(client: &Client, sql: &str) -> SqlState {
-    let error = client.simple_query(sql).await.expect_err("an error");
-    error.code().cloned().unwrap_or_else(|| panic!("{sql}: {error:?}"))
-}
 
 /// A table of which each role sees its own rows, and who made it.
 const TABLE: &str = "

@@ -5,19 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::SinkExt;
+use nunatak_tests::clients::{connect, run};
 use nunatak_tests::embedded::Embedded;
 use sql::EngineOptions;
-use tokio_postgres::{Client, NoTls};
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
-
-async fn run(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-}
+use tokio_postgres::Client;
 
 async fn number(client: &Client, sql: &str) -> i64 {
     client.query_one(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)

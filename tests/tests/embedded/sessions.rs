@@ -4,40 +4,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
+use nunatak_tests::clients::{code, connect, rows, run};
 use nunatak_tests::embedded::Embedded;
 use sql::EngineOptions;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
-
-async fn run(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-}
-
-/// The rows of a query, values joined by commas.
-async fn rows(client: &Client, sql: &str) -> Vec<String> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    messages
-        .iter()
-        .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                let values: Vec<&str> = (0..row.len()).map(|place| row.get(place).unwrap_or("∅")).collect();
-                Some(values.join(","))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
-async fn code(client: &Client, sql: &str) -> SqlState {
-    let error = client.simple_query(sql).await.expect_err("an error");
-    error.code().cloned().unwrap_or_else(|| panic!("{sql}: {error:?}"))
-}
+use tokio_postgres::{Client, NoTls};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn increments_of_one_row_are_never_lost_and_never_fail() {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use env::disk::{Disk, Fault, MemoryDisk};
+use nunatak_tests::clients::connect;
 use nunatak_tests::embedded::Embedded;
 use sql::{EngineOptions, TemporaryOptions};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 const SETUP: &str = "
     create table small (id int primary key, k int, t text);
@@ -76,12 +77,6 @@ const STATEMENTS: &[(&str, &str)] = &[
         "select id, sum(id) over (partition by k % 2), first_value(t) over (partition by k % 2 order by id) from large",
     ),
 ];
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
 
 async fn rows(client: &Client, sql: &str) -> Result<Vec<String>, SqlState> {
     let messages = client.simple_query(sql).await;

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use client::{ScanOptions, Strength, TransactionOptions, WaitPolicy};
 use keys::sql::TENANT_DEFAULT;
+use nunatak_tests::clients::{connect, run};
 use nunatak_tests::embedded::Embedded;
 use sql::EngineOptions;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 /// The index of what is kept for sessions; the kinds of its keys: those of gateways, and those that name an index.
 const KEPT: u64 = 22;
@@ -18,16 +19,6 @@ const KEY: u8 = 2;
 const DROPPED: u64 = 2;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
-
-async fn run(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-}
 
 async fn code(client: &Client, sql: &str) -> String {
     let error = client.batch_execute(sql).await.expect_err(sql);

@@ -2,16 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use nunatak_tests::clients::{code, connect};
 use nunatak_tests::embedded::Embedded;
 use sql::EngineOptions;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
 
 async fn value(client: &Client, sql: &str) -> String {
     let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
@@ -20,11 +15,6 @@ async fn value(client: &Client, sql: &str) -> String {
         _ => None,
     });
     rows.collect::<Vec<_>>().join(",")
-}
-
-async fn code(client: &Client, sql: &str) -> SqlState {
-    let error = client.simple_query(sql).await.expect_err("an error");
-    error.code().cloned().unwrap_or_else(|| panic!("{sql}: {error:?}"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
